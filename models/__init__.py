@@ -1,0 +1,1 @@
+"""What is true: tables, states, money and ids. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""When it happens: Celery tasks of a few lines each."""
