@@ -1,1 +1,20 @@
 """What is true: tables, states, money and ids. Imports nothing of ours."""
+
+from models.attempts import Attempt
+from models.charges import Charge
+from models.events import Event
+from models.refunds import Refund
+from models.rejections import QuarantinedMessage, RejectedRequest
+from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
+
+__all__ = [
+    "Attempt",
+    "Charge",
+    "Delivery",
+    "DeliveryAttempt",
+    "Event",
+    "QuarantinedMessage",
+    "Refund",
+    "RejectedRequest",
+    "WebhookEndpoint",
+]

@@ -1,0 +1,24 @@
+"""An attempt: one time that somebody tried to move a charge or a refund on, and what came of it."""
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from models.base import timestamp
+
+
+class Attempt(SQLModel, table=True):
+    """Append-only. `verb` is charge, refund, look_up or resolve; `outcome` is a value of
+    `payments.outcomes` in lower case, `lease_expired`, or what a person decided."""
+
+    __tablename__ = "attempts"
+
+    object_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    verb: str
+    worker: str | None
+    started_at: datetime | None = timestamp()
+    ended_at: datetime = timestamp(default_now=True, nullable=False)
+    outcome: str
+    code: str | None
+    detail: str | None

@@ -1,0 +1,69 @@
+"""The ground all tables stand on: constraint names, column types, and the table of given rows."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Table, bindparam, column, func
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql.selectable import TableValuedAlias
+from sqlmodel import Field, SQLModel
+
+# Constraints have stable names, so that migrations and error handling can speak of them.
+SQLModel.metadata.naming_convention = {
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+    "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+    "pk": "%(table_name)s_pkey",
+}
+
+Timestamp = DateTime(timezone=True)
+
+
+def timestamp(*, default_now: bool = False, nullable: bool = True) -> Any:
+    """A `timestamptz` field; its clock is the database's, never a worker's."""
+    kwargs: dict[str, Any] = {"nullable": nullable}
+    if default_now:
+        kwargs["server_default"] = func.now()
+    return Field(default=None, sa_type=Timestamp, sa_column_kwargs=kwargs)  # type: ignore[call-overload]
+
+
+def big_identity() -> Any:
+    """A `bigint` primary key that the database counts up."""
+    return Field(
+        default=None,
+        sa_type=BigInteger,
+        primary_key=True,
+        sa_column_kwargs={"server_default": Identity(always=True)},
+    )
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The Core table behind a SQLModel class: what multi-row statements are written with."""
+    return model.__table__  # type: ignore[attr-defined,no-any-return]
+
+
+def given(name: str, columns: Sequence[Column[Any]]) -> TableValuedAlias:
+    """A table made of one JSON parameter, so that a statement over N rows has one bind value.
+
+    `columns` are columns of real tables: their names and types are taken over. The statement is
+    executed with `{name: as_rows([...])}`. One parameter instead of N × columns keeps the
+    statement cacheable for every N and costs the client one `json.dumps`.
+    """
+    return (
+        func.jsonb_to_recordset(bindparam(name, type_=JSONB))
+        .table_valued(*(column(c.name, c.type) for c in columns), name=name)
+        .render_derived(with_types=True)
+    )
+
+
+def as_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows in the form that `given` takes: JSON values, moments as RFC 3339, UUIDs as text."""
+    return [{name: _json(value) for name, value in row.items()} for row in rows]
+
+
+def _json(value: Any) -> Any:
+    if value is None or isinstance(value, (str, int, float, bool, dict, list)):
+        return value
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,51 @@
+"""A charge: money that a producer asked to be taken from a customer, once."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, text
+from sqlmodel import Field
+
+from models.lifecycle import Lifecycle, lifecycle_constraints
+
+
+class Charge(Lifecycle, table=True):
+    __tablename__ = "charges"
+    __table_args__ = (
+        *lifecycle_constraints("charges"),
+        CheckConstraint("amount > 0", name="amount_positive"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
+        # refund_reserved counts pending and succeeded refunds: they can't exceed the charge.
+        CheckConstraint(
+            "0 <= refunded_amount AND refunded_amount <= refund_reserved"
+            " AND refund_reserved <= amount",
+            name="refunds_within_charge",
+        ),
+        CheckConstraint("state = 'succeeded' OR refunded_amount = 0", name="refunds_need_success"),
+        # Two keys for one order are the double charge that idempotency keys alone never stop.
+        Index(
+            "charges_open_reference_key",
+            "producer",
+            "reference",
+            unique=True,
+            postgresql_where=text("reference IS NOT NULL AND state <> 'failed'"),
+        ),
+        Index(
+            "charges_customer_idx",
+            "customer_id",
+            "created_at",
+            postgresql_where=text("customer_id IS NOT NULL"),
+        ),
+    )
+
+    amount: int = Field(sa_type=BigInteger)
+    currency: str
+    customer_id: str | None
+    payment_method_id: str | None
+    price_id: str | None
+    quantity: int | None = Field(default=None, sa_type=BigInteger)
+    reference: str | None
+    description: str | None
+    refunded_amount: int = Field(
+        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
+    )
+    refund_reserved: int = Field(
+        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
+    )

@@ -1,0 +1,30 @@
+"""An event: a fact that was told, with the exact bytes that are signed and sent."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Identity, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from models.base import timestamp
+
+
+class Event(SQLModel, table=True):
+    """Append-only, written in the transaction that makes it true."""
+
+    __tablename__ = "events"
+    __table_args__ = (UniqueConstraint("object_id", "sequence"),)
+
+    id: str = Field(primary_key=True)
+    # Position in the feed. Commits may become visible out of this order.
+    position: int = Field(
+        default=None,
+        sa_type=BigInteger,
+        unique=True,
+        sa_column_kwargs={"server_default": Identity(always=True)},
+    )
+    type: str
+    object_id: str
+    # Counts the events of one object from 1, so that a receiver can order them and find gaps.
+    sequence: int
+    body: str = Field(sa_type=Text)
+    created_at: datetime = timestamp(default_now=True, nullable=False)

@@ -1,0 +1,93 @@
+"""What a charge and a refund have in common: where they stand, who works on them, how it ended."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from models.base import timestamp
+
+
+class Lifecycle(SQLModel):
+    """Columns that `payments.lifecycle` alone writes once the row is there."""
+
+    id: str = Field(primary_key=True)
+    producer: str
+    idempotency_key: str
+    fingerprint: str
+    currency: str | None
+    metadata_: dict[str, str] = Field(
+        default_factory=dict,
+        sa_type=JSONB,
+        sa_column_kwargs={"name": "metadata", "nullable": False, "server_default": text("'{}'")},
+    )
+
+    state: str
+    phase: str | None
+    # Events of this object so far: the `sequence` that the next one gets is one higher.
+    sequence: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    # Attempts so far, and how many of them in a row ended in the present phase (for backoff).
+    attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    retries: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+
+    # When a worker should look at it next; NULL = nobody but an event or a person moves it on.
+    next_attempt_at: datetime | None = timestamp()
+    # When a worker was last told so, lest the sweep tell it again every second.
+    woken_at: datetime | None = timestamp()
+    # Who works on it. Every write after the call carries the token (fencing).
+    lease_token: UUID | None = Field(default=None)
+    lease_expires_at: datetime | None = timestamp()
+    leased_at: datetime | None = timestamp()
+    worker: str | None
+    # The first call under the processor key: the processor's memory of that key counts from here.
+    first_called_at: datetime | None = timestamp()
+
+    processor: str
+    processor_reference: str | None
+    processor_code: str | None
+    failure_code: str | None
+    failure_message: str | None
+
+    created_at: datetime = timestamp(default_now=True, nullable=False)
+    settled_at: datetime | None = timestamp()
+
+
+def lifecycle_constraints(table: str) -> tuple[Any, ...]:
+    """The rules every row keeps, and the partial indexes that the sweeps read.
+
+    Finished rows are in none of the sweep's indexes: ten million of them cost it nothing.
+    """
+    return (
+        CheckConstraint("state IN ('pending', 'succeeded', 'failed')", name="state"),
+        CheckConstraint(
+            "phase IN ('queued', 'in_flight', 'unknown', 'awaiting_customer', 'needs_review')",
+            name="phase",
+        ),
+        CheckConstraint("(state = 'pending') = (phase IS NOT NULL)", name="pending_has_phase"),
+        CheckConstraint("(state <> 'pending') = (settled_at IS NOT NULL)", name="final_is_settled"),
+        CheckConstraint("(state = 'failed') = (failure_code IS NOT NULL)", name="failed_says_why"),
+        CheckConstraint("phase <> 'in_flight' OR lease_token IS NOT NULL", name="flight_is_leased"),
+        CheckConstraint(
+            "(lease_token IS NULL) = (lease_expires_at IS NULL)", name="lease_has_an_end"
+        ),
+        CheckConstraint("state = 'pending' OR lease_token IS NULL", name="final_is_not_leased"),
+        Index(
+            f"{table}_due_idx",
+            "next_attempt_at",
+            postgresql_where=text("state = 'pending' AND lease_token IS NULL"),
+        ),
+        Index(
+            f"{table}_leases_idx",
+            "lease_expires_at",
+            postgresql_where=text("lease_token IS NOT NULL"),
+        ),
+        Index(
+            f"{table}_review_idx",
+            "created_at",
+            postgresql_where=text("phase IN ('unknown', 'needs_review')"),
+        ),
+        Index(f"{table}_created_idx", "created_at", "id"),
+    )

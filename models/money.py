@@ -1,0 +1,100 @@
+"""Money: whole numbers of minor units with an ISO 4217 currency beside them."""
+
+from decimal import Decimal, InvalidOperation
+from functools import cache
+
+import iso4217
+
+# JSON numbers stay exact in every language up to 2^53; fifteen digits leave room for sums.
+AMOUNT_MAX = 999_999_999_999_999
+
+
+class MoneyError(ValueError):
+    """An amount or a currency that can't be taken; the message says what to send instead."""
+
+    def __init__(self, param: str, message: str) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+@cache
+def exponent(currency: str) -> int:
+    """How many decimals an ISO 4217 currency has: JPY 0, USD 2, KWD 3. Upper case.
+
+    Raises MoneyError for codes that aren't a currency one can pay with (unknown, or like XAU
+    without a minor unit).
+    """
+    try:
+        decimals: int | None = iso4217.Currency(currency).exponent
+    except ValueError:
+        decimals = None
+    if decimals is None:
+        raise MoneyError(
+            "currency",
+            f"{_shown(currency)} is not an ISO 4217 currency; send a three-letter code like USD",
+        )
+    return decimals
+
+
+def currency_code(value: object) -> str:
+    """The currency in upper case (`usd` → `USD`), or MoneyError."""
+    if not isinstance(value, str) or len(value) != 3 or not value.isascii():
+        raise MoneyError(
+            "currency",
+            f"currency must be a three-letter ISO 4217 code like USD, not {_shown(value)}",
+        )
+    code = value.upper()
+    exponent(code)
+    return code
+
+
+def minor_amount(value: object, *, currency: str | None = None, param: str = "amount") -> int:
+    """`value` as a whole positive number of minor units, or MoneyError naming what to send.
+
+    Floats are refused, even 5.0: nobody can know whether 5.0 means five cents or five dollars.
+    """
+    if isinstance(value, (float, Decimal)):
+        raise MoneyError(param, _float_fix(value, currency, param))
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise MoneyError(
+            param,
+            f"{param} must be a whole number of minor units (an integer), not {_shown(value)}",
+        )
+    if value <= 0:
+        raise MoneyError(param, f"{param} must be at least 1 minor unit, not {value}")
+    if value > AMOUNT_MAX:
+        raise MoneyError(param, f"{param} must be at most {AMOUNT_MAX} minor units")
+    return value
+
+
+def minor(text: str, currency: str) -> int:
+    """Minor units of a decimal written as text: `minor("19.99", "USD")` → 1999.
+
+    Too many decimals are an error, never a rounding.
+    """
+    code = currency_code(currency)
+    if not isinstance(text, str):
+        raise MoneyError("amount", f'write the amount as text, as in minor("19.99", "{code}")')
+    try:
+        scaled = Decimal(text).scaleb(exponent(code))
+    except InvalidOperation:
+        raise MoneyError("amount", f'{_shown(text)} is not a decimal number like "19.99"') from None
+    if not scaled.is_finite() or scaled != scaled.to_integral_value():
+        raise MoneyError("amount", f"{code} has {exponent(code)} decimals; {_shown(text)} has more")
+    return minor_amount(int(scaled), currency=code)
+
+
+def _float_fix(value: float | Decimal, currency: str | None, param: str) -> str:
+    fix = "send an integer"
+    try:
+        code = currency_code(currency)
+        fix = f"for {code} {value} send {param}={minor(str(value), code)}"
+    except MoneyError:
+        pass  # No currency, or more decimals than it has: the general advice has to do.
+    return f"{param} must be a whole number of minor units, not the decimal {value}; {fix}"
+
+
+def _shown(value: object) -> str:
+    # Long values stay out of error texts: somebody will send a card number as an amount.
+    text = repr(value)
+    return text if len(text) <= 14 else f"{type(value).__name__} of {len(text)} characters"

@@ -1,0 +1,27 @@
+"""A refund: money that goes back, in full or in part, and never more than was taken."""
+
+from sqlalchemy import BigInteger, CheckConstraint, Index
+from sqlmodel import Field
+
+from models.lifecycle import Lifecycle, lifecycle_constraints
+
+
+class Refund(Lifecycle, table=True):
+    __tablename__ = "refunds"
+    __table_args__ = (
+        *lifecycle_constraints("refunds"),
+        CheckConstraint("amount > 0", name="amount_positive"),
+        CheckConstraint("NOT reserved OR amount IS NOT NULL", name="reserved_has_amount"),
+        CheckConstraint("state <> 'succeeded' OR reserved", name="success_was_reserved"),
+        Index("refunds_charge_idx", "charge_id"),
+    )
+
+    # No foreign key: messages overtake each other, so a refund may arrive before its charge.
+    charge_id: str
+    # NULL = all that is left, fixed as soon as the charge is there.
+    amount: int | None = Field(default=None, sa_type=BigInteger)
+    # Whether `amount` is counted in the charge's refund_reserved.
+    reserved: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    reason: str | None
+    if_pending: str = Field(default="wait", sa_column_kwargs={"server_default": "wait"})
+    expected_refunded_amount: int | None = Field(default=None, sa_type=BigInteger)

@@ -1,0 +1,46 @@
+"""What could not be taken: requests that were refused, and messages that were not even requests."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Index, LargeBinary
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from models.base import big_identity, timestamp
+
+
+class RejectedRequest(SQLModel, table=True):
+    """A well-formed message whose request was refused. Told by a `request.rejected` webhook."""
+
+    __tablename__ = "rejected_requests"
+    __table_args__ = (Index("rejected_requests_key_idx", "producer", "idempotency_key"),)
+
+    id: str = Field(primary_key=True)
+    task: str
+    task_id: str | None
+    producer: str | None
+    idempotency_key: str | None
+    # The id that the request would have had, when its key was readable.
+    object_id: str | None = Field(default=None, index=True)
+    code: str
+    param: str | None
+    detail: str
+    # Redacted: names of all fields, values only of the harmless ones.
+    request: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = timestamp(default_now=True, nullable=False)
+
+
+class QuarantinedMessage(SQLModel, table=True):
+    """A message so broken that it isn't a task; kept whole, for a person to look at."""
+
+    __tablename__ = "quarantined_messages"
+
+    id: int = big_identity()
+    queue: str
+    reason: str
+    sha256: str = Field(index=True)
+    size: int
+    raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    headers: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    created_at: datetime = timestamp(default_now=True, nullable=False)

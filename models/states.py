@@ -1,0 +1,82 @@
+"""The states of a charge or a refund, and the table of allowed moves.
+
+`state` is what the world sees: pending, then succeeded or failed. `phase` says where a pending
+one stands. A *stand* is the two in one word: the phase while pending, else the state.
+`docs/states.md` draws this table; a test holds the two equal.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Phase(StrEnum):
+    QUEUED = "queued"  # due at next_attempt_at; surely not executed
+    IN_FLIGHT = "in_flight"  # leased by a worker that calls the processor
+    UNKNOWN = "unknown"  # money may have moved: ask before acting
+    AWAITING_CUSTOMER = "awaiting_customer"  # the processor waits, for the customer or for itself
+    NEEDS_REVIEW = "needs_review"  # nobody can tell any more: a person decides
+
+
+Stand = State | Phase
+
+_PENDING_MOVES: Mapping[Stand, frozenset[Stand]] = {
+    Phase.QUEUED: frozenset({Phase.IN_FLIGHT, State.FAILED}),
+    Phase.IN_FLIGHT: frozenset(
+        {State.SUCCEEDED, State.FAILED, Phase.QUEUED, Phase.UNKNOWN, Phase.AWAITING_CUSTOMER}
+    ),
+    Phase.UNKNOWN: frozenset(
+        {
+            State.SUCCEEDED,
+            State.FAILED,
+            Phase.QUEUED,
+            Phase.UNKNOWN,
+            Phase.AWAITING_CUSTOMER,
+            Phase.NEEDS_REVIEW,
+        }
+    ),
+    Phase.AWAITING_CUSTOMER: frozenset(
+        {
+            State.SUCCEEDED,
+            State.FAILED,
+            Phase.UNKNOWN,
+            Phase.AWAITING_CUSTOMER,
+            Phase.NEEDS_REVIEW,
+        }
+    ),
+    Phase.NEEDS_REVIEW: frozenset({State.SUCCEEDED, State.FAILED, Phase.QUEUED}),
+}
+
+CHARGE_MOVES: Mapping[Stand, frozenset[Stand]] = {
+    **_PENDING_MOVES,
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset(),
+}
+
+# The one exception to "terminal stays terminal": a bank may return a refund days after the
+# processor reported it as done (Stripe's `refund.failed`).
+REFUND_MOVES: Mapping[Stand, frozenset[Stand]] = {
+    **_PENDING_MOVES,
+    State.SUCCEEDED: frozenset({State.FAILED}),
+    State.FAILED: frozenset(),
+}
+
+
+def stand_of(state: str, phase: str | None) -> Stand:
+    """Where a row stands: its phase while it is pending, else its state."""
+    return Phase(phase) if phase is not None else State(state)
+
+
+def state_of(stand: Stand) -> State:
+    """The public state of a stand."""
+    return stand if isinstance(stand, State) else State.PENDING
+
+
+def phase_of(stand: Stand) -> Phase | None:
+    """The phase of a stand, or None when it is final."""
+    return stand if isinstance(stand, Phase) else None

@@ -1,0 +1,34 @@
+"""Why a processor said no, in our words.
+
+Each adapter maps the processor's own codes onto these; the processor's code is kept beside it.
+The words are Stripe's (docs: "Decline codes"), which the field knows.
+"""
+
+from collections.abc import Mapping
+
+DECLINES: Mapping[str, str] = {
+    "card_declined": "The card was declined.",
+    "insufficient_funds": "The card has insufficient funds.",
+    "lost_card": "The card was reported lost.",
+    "stolen_card": "The card was reported stolen.",
+    "expired_card": "The card has expired.",
+    "incorrect_cvc": "The card's security code is incorrect.",
+    "processing_error": "The processor could not process the card.",
+    "authentication_required": "The customer did not authenticate the payment.",
+    "refund_declined": "The processor refused the refund.",
+    "refund_failed": "The bank returned the refund.",
+}
+
+# Failures that no processor decided.
+FAILURES: Mapping[str, str] = {
+    "processor_unavailable": "The processor could not be reached in time; nothing was executed.",
+    "charge_failed": "The charge to refund failed, so there is nothing to refund.",
+    "charge_not_found": "No charge with this id arrived in time.",
+    "refund_exceeds_charge": "The refund is more than what is left of the charge.",
+    "resolved_failed": "A person found that no money had moved.",
+}
+
+
+def message_for(code: str) -> str:
+    """The sentence for a failure code."""
+    return DECLINES.get(code) or FAILURES.get(code) or "The payment failed."

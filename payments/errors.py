@@ -1,0 +1,87 @@
+"""What is refused, and why.
+
+::
+
+    BillingError
+    └── Refused                        a caller's mistake: never retried, told with code and param
+        ├── InvalidRequest             400 invalid_request
+        ├── NotFound                   404 not_found
+        └── Conflict                   409
+            ├── KeyReused              idempotency_key_reused
+            ├── ReferenceInUse         reference_in_use
+            ├── RefundExceedsCharge    refund_exceeds_charge
+            ├── ChargeNotRefundable    charge_not_refundable
+            └── MoveNotAllowed         move_not_allowed
+
+The message is the docstring unless a better one is given; it is safe to show to anybody.
+"""
+
+from typing import Any
+
+
+class BillingError(Exception):
+    """Something went wrong in billing."""
+
+    code = "internal_error"
+    status = 500
+
+    def __init__(self, message: str | None = None, *, param: str | None = None, **facts: Any):
+        super().__init__(message or (self.__doc__ or "").strip())
+        self.param = param
+        # Numbers and ids that help the caller, such as `available`; shown beside the message.
+        self.facts = facts
+
+
+class Refused(BillingError):
+    """The request was refused."""
+
+
+class InvalidRequest(Refused):
+    """The request is not valid."""
+
+    code = "invalid_request"
+    status = 400
+
+
+class NotFound(Refused):
+    """There is nothing with this id."""
+
+    code = "not_found"
+    status = 404
+
+
+class Conflict(Refused):
+    """The request contradicts what is already there."""
+
+    code = "conflict"
+    status = 409
+
+
+class KeyReused(Conflict):
+    """This idempotency key was used before with a different request; send a new key."""
+
+    code = "idempotency_key_reused"
+
+
+class ReferenceInUse(Conflict):
+    """Another pending or succeeded charge has this reference."""
+
+    code = "reference_in_use"
+
+
+class RefundExceedsCharge(Conflict):
+    """The refund is more than what is left of the charge."""
+
+    code = "refund_exceeds_charge"
+
+
+class ChargeNotRefundable(Conflict):
+    """This charge can't be refunded."""
+
+    code = "charge_not_refundable"
+
+
+class MoveNotAllowed(Conflict):
+    """The state does not allow this."""
+
+    code = "move_not_allowed"

@@ -1,0 +1,70 @@
+"""The port: what any processor must be able to do for us, and what it gets to know."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal, Protocol
+
+from payments.outcomes import Found, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One charge or refund, as the processor sees it.
+
+    `key` is the processor's idempotency key: our own id with the operation, never the caller's
+    key, and the same for every attempt. (Stripe's keys belong to one endpoint each, so the
+    operation is part of it.)
+    """
+
+    id: str  # ch_… or re_…
+    kind: Literal["charge", "refund"]
+    amount: int  # minor units
+    currency: str  # ISO 4217, upper case
+    customer_id: str | None = None
+    payment_method_id: str | None = None
+    description: str | None = None
+    # The processor's id of this very object, once known.
+    reference: str | None = None
+    # For a refund: our id and the processor's id of the charge.
+    charge_id: str | None = None
+    charge_reference: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        return f"{self.id}:{self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessorEvent:
+    """What a processor tells by itself: the later outcome of one of our objects."""
+
+    object_id: str
+    kind: Literal["charge", "refund"]
+    outcome: Outcome
+
+
+class EventRefused(Exception):
+    """The processor's event has no valid signature, or can't be read."""
+
+
+class Processor(Protocol):
+    """Every verb answers within `deadline_s`, connect, send and read included, and answers with a
+    value: an adapter that meets an error it does not understand says Unknown."""
+
+    name: str
+    # For how long the processor surely remembers an idempotency key. Past it, nothing is resent.
+    key_window: timedelta
+
+    def charge(self, order: Order, *, deadline_s: float) -> Outcome: ...
+
+    def refund(self, order: Order, *, deadline_s: float) -> Outcome: ...
+
+    def look_up(self, order: Order, *, deadline_s: float) -> Found: ...
+
+    def read_event(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent: ...
+
+    def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:
+        """Events that wait to be fetched, for processors that can be asked; else an empty list."""
+        ...

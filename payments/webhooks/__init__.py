@@ -1,0 +1,1 @@
+"""How the receivers learn of it: events, fan-out, signature, target check, delivery."""
