@@ -1,0 +1,1 @@
+"""Real servers that come with the program: PostgreSQL and Redis, started and stopped by us."""

@@ -1,0 +1,127 @@
+"""The folder that holds an installation's data: who runs in it, and where its servers listen."""
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+LOCK = "lock"
+RUNNING = "running.json"
+# A person's clock and the kernel's differ by rounding only; a reused pid starts much later.
+START_TOLERANCE_S = 2.0
+
+
+class DataDirError(Exception):
+    """The data folder can't be used; the text says why and what to do."""
+
+
+class AlreadyRunning(DataDirError):
+    """Another `billing up` holds this folder."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder alone, creating it closed to others (0700). Raises AlreadyRunning.
+
+    The lock is the kernel's (flock), so it ends with its process however that ends.
+    """
+    create(folder)
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(_occupied(folder, os.pread(descriptor, 64, 0))) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def create(folder: Path) -> None:
+    """Make the folder if it isn't there, closed to others. Raises DataDirError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise DataDirError(f"{folder} is a file; BILLING_DATA_DIR must be a folder") from None
+    except OSError as error:
+        raise DataDirError(f"can't create the data folder {folder}: {error.strerror}") from None
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise DataDirError(
+            f"{folder} belongs to another user (uid {folder.stat().st_uid}); "
+            "run as that user or set BILLING_DATA_DIR to a folder of your own"
+        )
+
+
+def announce(folder: Path, facts: Mapping[str, str]) -> None:
+    """Tell other processes of this user what runs here (URLs with passwords: mode 0600)."""
+    owner = {"pid": os.getpid(), "started_at": psutil.Process().create_time()}
+    write_private(folder / RUNNING, json.dumps({"owner": owner, **facts}, indent=2) + "\n")
+
+
+def withdraw(folder: Path) -> None:
+    """Nothing runs here any more."""
+    (folder / RUNNING).unlink(missing_ok=True)
+
+
+def running(folder: Path) -> dict[str, str]:
+    """What `announce` said, or {} when its process is gone. Raises DataDirError if unreadable."""
+    try:
+        facts = json.loads((folder / RUNNING).read_text())
+        owner = facts.pop("owner")
+        started_at = psutil.Process(owner["pid"]).create_time()
+    except (FileNotFoundError, NotADirectoryError, psutil.NoSuchProcess):
+        return {}
+    except PermissionError:
+        raise DataDirError(
+            f"{folder} belongs to another user; run as that user, "
+            "or set BILLING_DATABASE_URL and BILLING_BROKER_URL"
+        ) from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise DataDirError(
+            f"{folder / RUNNING} is damaged; stop `billing up`, delete the file, start again"
+        ) from None
+    if abs(started_at - owner["started_at"]) > START_TOLERANCE_S:
+        return {}  # the pid was given to another process since
+    return {name: str(value) for name, value in facts.items()}
+
+
+def secret(path: Path) -> str:
+    """The password kept in this file, made on first use (hex, mode 0600)."""
+    try:
+        kept = path.read_text().strip()
+    except FileNotFoundError:
+        kept = ""
+    if not kept:  # also after a crash between creating the file and writing it
+        kept = secrets.token_hex(24)
+        write_private(path, kept + "\n")
+    return kept
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file only its owner can read, whole or not at all."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def _occupied(folder: Path, holder: bytes) -> str:
+    who = f" (pid {holder.decode()})" if holder.isdigit() else ""
+    return (
+        f"`billing up` already runs in {folder}{who}; "
+        "stop it first, or set BILLING_DATA_DIR to another folder"
+    )

@@ -1,0 +1,114 @@
+"""How the program speaks: one stream of lines on stderr, for people or for machines."""
+
+import logging
+import re
+import sys
+import threading
+from typing import Literal, TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+# user:password@ of any URL, and secrets that sign webhooks: whatever library speaks of them.
+_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s@/\"']+(?=@)", re.I)
+_WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
+
+Format = Literal["console", "json"]
+
+
+def configure(log_format: Format, level: str = "info", stream: TextIO | None = None) -> None:
+    """Send everything that is said, by structlog or by stdlib logging, through one format.
+
+    `stream` is stderr unless given: stdout belongs to the answers of commands. Nothing is
+    silenced: warnings and uncaught errors, of threads too, go the same way. Calling it again
+    replaces the former configuration.
+    """
+    stream = stream or sys.stderr
+    before: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *before],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(log_format, colors=stream.isatty()),
+                _scrubbed,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *before,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,  # tests and `billing up` configure more than once
+    )
+    logging.captureWarnings(True)
+    _speak_of_uncaught_errors()
+
+
+def get(name: str) -> structlog.stdlib.BoundLogger:
+    """A logger: `log.get(__name__).info("charge settled", charge_id=…)`."""
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def scrub(line: str) -> str:
+    """The line without passwords of URLs and without webhook secrets."""
+    return _WEBHOOK_SECRET.sub("whsec_***", _URL_PASSWORD.sub(r"\g<head>***", line))
+
+
+def _renderers(log_format: Format, *, colors: bool) -> list[Processor]:
+    # Tracebacks never show local variables: one of them is somebody's card or password.
+    if log_format == "json":
+        return [
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
+            structlog.processors.EventRenamer("message"),
+            structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
+        ]
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=colors, exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+def _scrubbed(_logger: WrappedLogger, _method: str, line: EventDict | str) -> str:
+    return scrub(str(line))
+
+
+def _speak_of_uncaught_errors() -> None:
+    logger = logging.getLogger("uncaught")
+
+    def main(kind, error, trace) -> None:  # type: ignore[no-untyped-def]  # sys.excepthook's own
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            logger.critical("%s", error, exc_info=(kind, error, trace))
+
+    def thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None and not issubclass(args.exc_type, SystemExit):
+            name = args.thread.name if args.thread else "?"
+            exc_info = (args.exc_type, args.exc_value, args.exc_traceback)
+            logger.critical("thread %s: %s", name, args.exc_value, exc_info=exc_info)
+
+    sys.excepthook = main
+    threading.excepthook = thread

@@ -1,0 +1,228 @@
+"""The only place that reads the environment: every setting, its default, and the reason for it."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from worker.embedded import data_dir as embedded_data_dir
+
+PREFIX = "BILLING_"
+
+# Read by the SDK (infra.billing) or by people's scripts, not by the worker: known, so not refused.
+FOREIGN_VARIABLES = frozenset({"URL", "API_KEY"})
+
+DATABASE_SCHEMES = frozenset({"postgresql+psycopg", "postgresql", "postgres"})
+BROKER_SCHEMES = frozenset({"redis", "rediss", "amqp", "amqps"})
+
+Network = IPv4Network | IPv6Network
+
+
+class SettingsError(Exception):
+    """A setting is wrong or missing; the text names each variable and what it expects, no value."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. A field's description says what its variable must be."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,  # docker compose hands over unset variables as empty ones
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # a wrong URL still holds a right password
+        validate_default=True,
+    )
+
+    # Unset = the embedded PostgreSQL: the first run needs no server to set up.
+    database_url: str = Field(
+        default="",
+        repr=False,
+        description="a PostgreSQL URL such as postgresql+psycopg://user:password@host:5432/name",
+    )
+    # Unset = the embedded Redis, for the same reason.
+    broker_url: str = Field(
+        default="",
+        repr=False,
+        description="a broker URL with host: redis://…, rediss://…, amqp://… or amqps://…",
+    )
+    # Beside the checkout, hidden, ignored by git: one folder, one installation, easy to delete.
+    data_dir: Path = Field(
+        default=Path(".billing"),
+        description="a folder that may be created and written to",
+    )
+    # The sandbox moves no real money: the only safe processor to start with unasked.
+    processor: Literal["sandbox"] = Field(default="sandbox", description="sandbox")
+    # No artificial wait unless someone wants to see one.
+    sandbox_latency_ms: int = Field(
+        default=0, ge=0, le=60_000, description="a whole number of milliseconds from 0 to 60000"
+    )
+    # Longer than any honest answer of a local sandbox, short enough to watch a timeout happen.
+    sandbox_timeout_ms: int = Field(
+        default=1_000, ge=1, le=60_000, description="a whole number of milliseconds from 1 to 60000"
+    )
+    # Stripe keeps idempotency keys for at least 24 h; the sandbox forgets no sooner and no later.
+    sandbox_key_window_s: int = Field(
+        default=86_400, ge=1, le=31_536_000, description="a whole number of seconds from 1"
+    )
+    # Nobody's private network is a webhook receiver unless its owner says so.
+    webhook_allow_private: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(),
+        description="networks separated by commas, such as 127.0.0.0/8,::1/128,10.20.0.0/16",
+    )
+    # Only this machine, until someone puts a proxy with TLS in front.
+    http_host: str = Field(
+        default="127.0.0.1", min_length=1, description="an address or host name to listen on"
+    )
+    # What every Python HTTP server uses; nothing to look up.
+    http_port: int = Field(
+        default=8000, ge=1, le=65_535, description="a whole number from 1 to 65535"
+    )
+    # A person starts it first; machines set json.
+    log_format: Literal["console", "json"] = Field(default="console", description="console or json")
+    # Info tells one line per request and keeps what an incident needs.
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error"
+    )
+    # Longer than a call and its settling on a slow day, short enough for recovery within 30 s.
+    lease_s: float = Field(default=20.0, gt=0, le=600, description="seconds, above 0, at most 600")
+    # All of a processor call (connect, send, read); leaves 8 s of the lease to settle.
+    call_deadline_s: float = Field(
+        default=12.0, gt=0, le=300, description="seconds, above 0 and below BILLING_LEASE_S"
+    )
+    # Charges wait on the network: 64 waiting at once cost one process some memory, no CPU.
+    slots: int = Field(default=64, ge=1, le=1_024, description="a whole number from 1 to 1024")
+    # Outlasts one call at its deadline and its settling, so that a stop abandons nothing.
+    drain_s: float = Field(default=20.0, ge=0, le=600, description="seconds from 0 to 600")
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        _ = parts.port  # raises ValueError on a port that is none
+        if parts.scheme not in DATABASE_SCHEMES or not parts.path.strip("/"):
+            raise ValueError
+        # One driver, whatever spelling a hosting provider hands out.
+        return "postgresql+psycopg" + value[len(parts.scheme) :]
+
+    @field_validator("broker_url")
+    @classmethod
+    def _broker_url(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        _ = parts.port
+        if parts.scheme not in BROKER_SCHEMES or not parts.hostname:
+            raise ValueError
+        return value
+
+    @field_validator("webhook_allow_private", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @model_validator(mode="after")
+    def _call_fits_its_lease(self) -> Self:
+        # A call that outlives its lease would be looked up while it is still under way.
+        if self.call_deadline_s >= self.lease_s:
+            raise ValueError(f"{PREFIX}CALL_DEADLINE_S must be below {PREFIX}LEASE_S")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment. No .env file: one place to look, and it is visible."""
+        return (init_settings, env_settings)
+
+
+def read(**overrides: Any) -> Settings:
+    """The settings as given, URLs possibly unset (""): for `billing up`, which starts servers.
+
+    Arguments win over the environment. Raises SettingsError.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(explain(error)) from None  # the cause would show the values
+    refuse_misspelled(os.environ)
+    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings with both URLs filled in: unset ones are those of the running `billing up`.
+
+    Raises SettingsError, also when a URL is unset and nothing runs in the data folder.
+    """
+    settings = read(**overrides)
+    missing = [name for name in ("database_url", "broker_url") if not getattr(settings, name)]
+    if not missing:
+        return settings
+    try:
+        running = embedded_data_dir.running(settings.data_dir)
+    except embedded_data_dir.DataDirError as error:
+        raise SettingsError(str(error)) from None
+    for name in missing:
+        if name not in running:
+            raise SettingsError(
+                f"nothing is running in {display(settings.data_dir)}: "
+                f"start it with `billing up`, or set {variable(name)}"
+            )
+    return settings.model_copy(update={name: running[name] for name in missing})
+
+
+def explain(error: ValidationError) -> str:
+    """One line per wrong setting: the variable's name and what it expects, never its value."""
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        if not problem["loc"]:
+            lines.append(problem["msg"].removeprefix("Value error, "))
+            continue
+        name = str(problem["loc"][0])
+        field = Settings.model_fields.get(name)
+        expects = f"must be {field.description}" if field else "is not a setting"
+        lines.append(f"{variable(name)} {expects}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def refuse_misspelled(environ: Mapping[str, str]) -> None:
+    """Raise SettingsError for a BILLING_ variable that is nearly, but not quite, a setting.
+
+    A misspelled BILLING_DATABASE_URL would otherwise send payments into the embedded database.
+    Names unlike any setting are left alone: Kubernetes sets BILLING_PORT for a service `billing`.
+    """
+    known = {name.upper() for name in Settings.model_fields} | FOREIGN_VARIABLES
+    for name in sorted(environ):
+        given = name.upper().removeprefix(PREFIX)
+        if not name.upper().startswith(PREFIX) or given in known:
+            continue
+        if close := difflib.get_close_matches(given, known, n=1, cutoff=0.85):
+            raise SettingsError(f"{name} is not a setting; did you mean {variable(close[0])}?")
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field: `http_port` → `BILLING_HTTP_PORT`."""
+    return PREFIX + name.upper()
+
+
+def display(folder: Path) -> str:
+    """The folder as a person would type it: relative when it lies below where they stand."""
+    try:
+        return str(folder.relative_to(Path.cwd()))
+    except (ValueError, FileNotFoundError):
+        return str(folder)
