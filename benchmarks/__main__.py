@@ -1,0 +1,81 @@
+"""The command: `python -m benchmarks`, or `make bench`."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import place, report, scenarios
+from benchmarks.baseline.contender import Baseline
+from benchmarks.contender import Contender
+from benchmarks.run import Figures, run
+
+CONTENDERS: dict[str, Callable[..., Contender]] = {"plain": Baseline}
+
+
+def main(
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"Scenarios: {', '.join(scenarios.ALL)}.")
+    ] = None,
+    contender: Annotated[
+        list[str] | None, typer.Option(help=f"Contenders: {', '.join(CONTENDERS)}.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Runs of each; the median counts.")] = 3,
+    quick: Annotated[bool, typer.Option(help="One round, few requests: does it run?")] = False,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Also write all figures to this file.")
+    ] = None,
+) -> None:
+    """Measures ours beside the plain way to do it, on throwaway servers of its own."""
+    chosen = [scenarios.ALL[name] for name in only or scenarios.ALL]
+    if quick:
+        chosen, rounds = [scenario.quick() for scenario in chosen], 1
+    console = Console(stderr=True)
+    results: dict[str, dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
+
+    with place.prepared() as here:
+        contenders = [CONTENDERS[name](here) for name in contender or CONTENDERS]
+        for each in contenders:
+            each.install()
+        durability = here.durability()
+        for number in range(rounds):
+            for scenario in chosen:
+                # Every other round in the other order, so that a trend of the machine hits both.
+                for each in contenders if number % 2 == 0 else reversed(contenders):
+                    what = f"{number + 1}/{rounds} {scenario.name} {each.name}"
+                    with console.status(what):
+                        figures = run(scenario, each, here)
+                    console.print(f"{what}: {figures}", highlight=False)
+                    results[scenario.name][each.name].append(figures)
+
+    for scenario in chosen:
+        report.show(scenario, results[scenario.name], console=Console())
+    if json_path:
+        json_path.write_text(
+            json.dumps(
+                {
+                    "machine": report.machine() | durability,
+                    "scenarios": {
+                        scenario.name: {
+                            "scenario": asdict(scenario),
+                            "summary": report.summary(results[scenario.name]),
+                            "rounds": {
+                                name: [asdict(figures) for figures in runs]
+                                for name, runs in results[scenario.name].items()
+                            },
+                        }
+                        for scenario in chosen
+                    },
+                },
+                indent=2,
+            )
+        )
+
+
+if __name__ == "__main__":
+    typer.run(main)

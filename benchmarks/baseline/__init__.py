@@ -1,0 +1,1 @@
+"""The baseline: charges and webhooks the plain way, as the manuals of its parts recommend."""

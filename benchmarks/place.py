@@ -1,0 +1,51 @@
+"""The place: throwaway servers and the receiver, common to all contenders of a run."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from benchmarks.receiver import Receiver
+from worker.embedded import throwaway
+
+
+@dataclass(frozen=True)
+class Place:
+    """A durable PostgreSQL, a Redis with its append-only file, a receiver, a folder for logs."""
+
+    servers: throwaway.Servers
+    receiver: Receiver
+    postgres: psycopg.Connection  # to look and to tidy up with; autocommit
+    folder: Path
+
+    @property
+    def roots(self) -> dict[str, int]:
+        """The servers' process ids, for the meter."""
+        return {"postgres": self.servers.postgres.pid, "redis": self.servers.redis.pid}
+
+    def create_database(self, name: str) -> str:
+        """Makes an empty database; returns its url."""
+        self.postgres.execute(f'create database "{name}"')
+        return self.servers.postgres.url_of(name)
+
+    def broker_url(self, *, database: int) -> str:
+        return self.servers.redis.url_of(database)
+
+    def durability(self) -> dict[str, str]:
+        """What the server itself says about its safety; the same for all, and to be seen."""
+        names = ("fsync", "synchronous_commit", "full_page_writes")
+        rows = (self.postgres.execute(f"show {name}").fetchone() for name in names)
+        return {name: str(row[0]) for name, row in zip(names, rows, strict=True) if row}
+
+
+@contextmanager
+def prepared() -> Iterator[Place]:
+    """Everything started, until the end of the `with`; nothing is left behind."""
+    with throwaway.servers(durable=True) as servers, Receiver() as receiver:
+        url = servers.postgres.url.replace("postgresql+psycopg:", "postgresql:")
+        with psycopg.connect(url, autocommit=True) as postgres:
+            yield Place(
+                servers=servers, receiver=receiver, postgres=postgres, folder=servers.folder
+            )
