@@ -1,0 +1,124 @@
+"""How a message becomes a running task: redacted, deaf to foreign orders, its bugs scrubbed."""
+
+from typing import Any
+
+from celery import Task
+from celery.exceptions import Ignore, InvalidTaskError, Reject, Retry
+from celery.worker.request import Request as CeleryRequest
+
+from payments.errors import BillingError
+from worker import faults, log, redaction
+from worker.running import register
+
+logger = log.get(__name__)
+
+# RabbitMQ's word that a message is safe takes milliseconds; a publisher gives it this long.
+CONFIRM_TIMEOUT_S = 2.0
+
+
+class TaskFailed(Exception):
+    """A bug ended the task; says which and where, and nothing of what the task was about."""
+
+
+class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
+    """A message on its way to a thread. Celery obeys every header; here only ids count.
+
+    Whoever can write to the broker could otherwise drop a payment (`expires`), delay it (`eta`),
+    cut it off (`timelimit`), rename it (`shadow`) or have us publish tasks of their choice
+    (`callbacks`, `errbacks`, `chain`, `chord` in the body): headers and body are unsigned.
+    """
+
+    def __init__(
+        self,
+        message: Any,
+        *,
+        headers: dict[str, Any] | None = None,
+        body: Any = None,
+        decoded: bool = False,
+        **rest: Any,
+    ) -> None:
+        headers = message.headers if headers is None else headers
+        payload = body if decoded else message.payload
+        try:
+            args, kwargs, _ = payload
+        except (TypeError, ValueError):
+            raise InvalidTaskError("the body is not [args, kwargs, {…}]") from None
+        if not isinstance(args, (list, tuple)) or not isinstance(kwargs, dict):
+            raise InvalidTaskError("the arguments are not a list and an object")
+        task_id = headers["id"]
+        super().__init__(
+            message,
+            headers={
+                "lang": headers.get("lang"),
+                "task": headers["task"],
+                "id": task_id,
+                "root_id": _id(headers.get("root_id")) or task_id,
+                "parent_id": _id(headers.get("parent_id")),
+                "retries": 0,
+                "ignore_result": True,
+                # Celery copies these into its log lines and events, and falls back to the whole
+                # arguments where they are missing (celery/app/trace.py:271, :644).
+                "argsrepr": redaction.args_text(args),
+                "kwargsrepr": redaction.kwargs_text(kwargs),
+            },
+            # Handed on decoded, the body is not decoded again in the thread
+            # (celery/app/trace.py:716), and not with what it embeds.
+            body=(args, kwargs, {}),
+            decoded=True,
+            **rest,
+        )
+
+    def info(self, safe: bool = False) -> dict[str, Any]:
+        """For `inspect active` and Flower, which ask for the whole arguments."""
+        answer: dict[str, Any] = super().info(safe=True)
+        return answer
+
+
+def _id(value: Any) -> str | None:
+    return value if isinstance(value, str) and len(value) <= 255 and value.isprintable() else None
+
+
+class BillingTask(Task):  # type: ignore[misc]  # Celery has no types
+    """The base of all our tasks: `Celery(task_cls=BillingTask)`."""
+
+    abstract = True
+    Request = "worker.request:Request"
+    # Expected: a FAILURE with its message in Flower, one line in the log, no traceback.
+    throws = (BillingError, TaskFailed)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        request = self.request_stack.top
+        if request is None:  # called as a function, outside a worker
+            return super().__call__(*args, **kwargs)
+        register.begin(self.name, request.id)
+        try:
+            return self.run(*args, **kwargs)
+        except BillingError as error:
+            # What it was made from may quote the request; Celery prints the whole chain.
+            error.__cause__ = error.__context__ = None
+            raise
+        except (Reject, Ignore, Retry):
+            raise
+        except Exception as error:
+            fault = faults.describe(error)
+        finally:
+            register.end()
+        logger.error(
+            "task failed",
+            task=self.name,
+            task_id=request.id,
+            arguments=request.kwargsrepr,
+            error=fault.kind,
+            where=fault.where,
+            frames=fault.frames,
+        )
+        # Raised out here, so that the original, whose text and locals may hold anything, is
+        # neither cause nor context of what Celery logs and sends to Flower.
+        raise TaskFailed(fault.text)
+
+    def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
+        """As Celery's, with redacted representations and a limit on waiting for a confirm."""
+        options.setdefault("argsrepr", redaction.args_text(args or ()))
+        options.setdefault("kwargsrepr", redaction.kwargs_text(kwargs or {}))
+        options.setdefault("confirm_timeout", CONFIRM_TIMEOUT_S)
+        return super().apply_async(args, kwargs, *rest, **options)
