@@ -1,11 +1,24 @@
 """The ground all tables stand on: constraint names, column types, and the table of given rows."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Table, bindparam, column, func
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    DateTime,
+    Identity,
+    Interval,
+    String,
+    Table,
+    bindparam,
+    column,
+    func,
+    literal,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSON
 from sqlalchemy.sql.selectable import TableValuedAlias
 from sqlmodel import Field, SQLModel
 
@@ -52,10 +65,20 @@ def given(name: str, columns: Sequence[Column[Any]]) -> TableValuedAlias:
     statement cacheable for every N and costs the client one `json.dumps`.
     """
     return (
-        func.jsonb_to_recordset(bindparam(name, type_=JSONB))
+        func.json_to_recordset(bindparam(name, type_=JSON))
         .table_valued(*(column(c.name, c.type) for c in columns), name=name)
         .render_derived(with_types=True)
     )
+
+
+def id_among(column: Any) -> ColumnElement[bool]:
+    """`column = ANY(:ids)`: one array parameter, so the statement is the same for every N."""
+    return column == func.any(bindparam("ids", type_=ARRAY(String)))  # type: ignore[no-any-return]
+
+
+def seconds(value: Any) -> ColumnElement[Any]:
+    """An SQL interval of so many seconds; NULL for NULL."""
+    return value * literal(timedelta(seconds=1), Interval)  # type: ignore[no-any-return]
 
 
 def as_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,0 +1,109 @@
+"""The sandbox processor's own books: what it was asked, the money it moved, and what it has to tell.
+
+Nothing of ours reads them to decide anything. They are the world's side of the story, and
+`billing verify` holds our side against it.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, Text, text
+from sqlmodel import Field, SQLModel
+
+from models.base import big_identity, timestamp
+
+
+class SandboxRequest(SQLModel, table=True):
+    """What was asked under one idempotency key, and where it stands: the memory of keys.
+
+    `open` means that nothing was executed: every call so far was refused or got lost on its way.
+    """
+
+    __tablename__ = "sandbox_requests"
+    __table_args__ = (
+        CheckConstraint("kind IN ('charge', 'refund')", name="kind"),
+        CheckConstraint("status IN ('open', 'pending', 'succeeded', 'declined')", name="status"),
+        CheckConstraint("(status = 'open') = (reference IS NULL)", name="executed_has_reference"),
+        CheckConstraint("(status = 'declined') = (code IS NOT NULL)", name="declined_says_why"),
+        CheckConstraint("(turns_at IS NULL) = (turns_to IS NULL)", name="turn_is_whole"),
+        # What is about to turn by itself, and the refunds that will still count against a charge.
+        Index(
+            "sandbox_requests_turns_idx", "turns_at", postgresql_where=text("turns_at IS NOT NULL")
+        ),
+        Index(
+            "sandbox_requests_pending_refunds_idx",
+            "charge_id",
+            postgresql_where=text("kind = 'refund' AND status = 'pending'"),
+        ),
+    )
+
+    key: str = Field(primary_key=True)
+    object_id: str
+    kind: str
+    # The charge itself, or the one that is to be refunded.
+    charge_id: str
+    fingerprint: str
+    amount: int = Field(sa_type=BigInteger)
+    currency: str
+    payment_method_id: str | None
+    reference: str | None
+    status: str
+    # Our word for a decline; and the sandbox's own, which also says what a pending one waits for.
+    code: str | None
+    processor_code: str | None
+    # How often the key was sent: more than one call with one movement is idempotency at work.
+    calls: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    # What it turns into by itself, and when: a late success, a refund that the bank returns.
+    turns_at: datetime | None = timestamp()
+    turns_to: str | None
+    # The memory of the key counts from here.
+    created_at: datetime = timestamp(default_now=True, nullable=False)
+
+
+class SandboxMovement(SQLModel, table=True):
+    """Append-only: money that moved. The outside witness.
+
+    Nothing here is unique but the row's own number, on purpose: a witness that can't write down
+    a double movement could not testify that there was none.
+    """
+
+    __tablename__ = "sandbox_ledger"
+    __table_args__ = (
+        CheckConstraint("direction IN ('charge', 'refund', 'reversal')", name="direction"),
+        CheckConstraint("amount > 0", name="amount_positive"),
+        Index("sandbox_ledger_charge_idx", "charge_id"),
+        # Those of a charge are found by charge_id.
+        Index(
+            "sandbox_ledger_refund_idx", "object_id", postgresql_where=text("direction <> 'charge'")
+        ),
+    )
+
+    id: int = big_identity()
+    object_id: str
+    charge_id: str
+    reference: str
+    # `charge`: from the customer to us; `refund`: back; `reversal`: a refund that came back to us.
+    direction: str
+    amount: int = Field(sa_type=BigInteger)
+    currency: str
+    moved_at: datetime = timestamp(default_now=True, nullable=False)
+
+
+class SandboxEvent(SQLModel, table=True):
+    """What the sandbox tells by itself, as the bytes that are signed when they are fetched."""
+
+    __tablename__ = "sandbox_events"
+    __table_args__ = (
+        Index(
+            "sandbox_events_offers_idx",
+            "next_offer_at",
+            postgresql_where=text("next_offer_at IS NOT NULL"),
+        ),
+    )
+
+    id: int = big_identity()
+    object_id: str
+    body: str = Field(sa_type=Text)
+    offers: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    # NULL = told often enough.
+    next_offer_at: datetime | None = timestamp(default_now=True)
+    created_at: datetime = timestamp(default_now=True, nullable=False)

@@ -1,0 +1,31 @@
+"""How long to wait before the next attempt: pure arithmetic, with the dice passed in."""
+
+from collections.abc import Callable
+
+# Returns a float in [0, 1).
+Dice = Callable[[], float]
+
+UNAVAILABLE_MIN_S = 1.0
+UNAVAILABLE_MAX_S = 300.0
+# A processor may ask for patience, but an hour is the most we wait without asking again.
+RETRY_AFTER_MAX_S = 3600.0
+
+# Most timeouts are settled at the processor within seconds; an outage may take hours.
+LOOK_UP_S = (5.0, 30.0, 120.0, 600.0, 3600.0)
+
+
+def unavailable_delay_s(retries: int, *, retry_after_s: float | None, dice: Dice) -> float:
+    """Seconds until the next try after the n-th Unavailable in a row (n counts from 1).
+
+    Exponential from 1 s to 5 min, the upper half of it random (so a thousand charges refused at
+    once don't come back at once), and never before what the processor asked for.
+    """
+    ceiling = min(UNAVAILABLE_MAX_S, UNAVAILABLE_MIN_S * 2.0 ** min(retries, 20))
+    delay = max(UNAVAILABLE_MIN_S, ceiling * (0.5 + 0.5 * dice()))
+    asked = min(retry_after_s or 0.0, RETRY_AFTER_MAX_S)
+    return max(delay, asked)
+
+
+def look_up_delay_s(retries: int, *, dice: Dice) -> float:
+    """Seconds until the n-th look-up in a row (n counts from 1), up to 10 % later."""
+    return LOOK_UP_S[min(retries, len(LOOK_UP_S)) - 1] * (1.0 + 0.1 * dice())

@@ -1,0 +1,197 @@
+"""Claim, call, settle: how one charge or refund gets from asked to final.
+
+`Cashier` is what a task holds. Its two database steps take lists (`begin`, `settle`), so that
+whoever wires it may put many threads' items into one transaction; the call between them has no
+transaction open.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from models.states import Phase
+from payments import charges, refunds
+from payments.backoff import Dice
+from payments.claims import Claimed, Lease, NotDue, Row, claim_charges
+from payments.errors import NotFound as NoSuchObject
+from payments.errors import Refused
+from payments.kinds import CHARGE, REFUND, Kind
+from payments.lifecycle import Move, locked, move
+from payments.outcomes import Found, NotFound, Outcome, Unknown
+from payments.processors.port import Processor
+from payments.requests import ChargeRequest, RefundRequest
+from payments.settlement import Policy, decide
+from payments.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Accept a request, or pick up a row by its id; and claim it if it is due."""
+
+    lease: Lease
+    new: charges.NewCharge | refunds.NewRefund | None = None
+    kind: Kind | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What came of a claim."""
+
+    claimed: Claimed
+    verb: str
+    found: Found
+
+
+Begun = Claimed | NotDue | Refused
+
+
+def begin(transaction: Transaction, items: Sequence[Begin]) -> list[Begun]:
+    """Accept what is new and claim what is due, for a list of items in one transaction."""
+    answers: dict[int, Begun] = {}
+    to_claim: dict[str, dict[str, Lease]] = {"charge": {}, "refund": {}}
+    waiting: list[tuple[int, Kind, str]] = []
+
+    def later(index: int, kind: Kind, id_: str) -> None:
+        to_claim[kind.name].setdefault(id_, items[index].lease)
+        waiting.append((index, kind, id_))
+
+    new_charges = [(i, b.new) for i, b in enumerate(items) if isinstance(b.new, charges.NewCharge)]
+    if new_charges:
+        accepted = charges.accept(transaction, [new for _, new in new_charges])
+        for (index, new), answer in zip(new_charges, accepted, strict=True):
+            if isinstance(answer, Refused):
+                answers[index] = answer
+            elif answer.claimed is not None:
+                answers[index] = answer.claimed
+            else:
+                later(index, CHARGE, new.request.id)
+
+    new_refunds = [(i, b.new) for i, b in enumerate(items) if isinstance(b.new, refunds.NewRefund)]
+    if new_refunds:
+        taken = refunds.accept(transaction, [new for _, new in new_refunds])
+        for (index, new_refund), result in zip(new_refunds, taken, strict=True):
+            if isinstance(result, Refused):
+                answers[index] = result
+            else:
+                later(index, REFUND, new_refund.request.id)
+
+    for index, item in enumerate(items):
+        if item.kind is not None and item.id is not None:
+            later(index, item.kind, item.id)
+
+    claims: dict[str, Claimed | NotDue] = {}
+    if to_claim["charge"]:
+        claims |= claim_charges(transaction, to_claim["charge"])
+    if to_claim["refund"]:
+        claims |= refunds.claim_refunds(transaction, to_claim["refund"])
+    for index, kind, id_ in waiting:
+        claim = claims.get(id_)
+        if claim is None:
+            answers[index] = NoSuchObject(f"there is no {kind.name} with this id", param="id")
+        elif isinstance(claim, Claimed) and claim.token != items[index].lease.token:
+            # Two items of one batch wanted the same row: it went to the first.
+            answers[index] = NotDue(claim.row)
+        else:
+            answers[index] = claim
+    # Whoever is claimed here needs no waking.
+    transaction.wakes.charges.difference_update(to_claim["charge"])
+    transaction.wakes.refunds.difference_update(to_claim["refund"])
+    return [answers[index] for index in range(len(items))]
+
+
+def settle(
+    transaction: Transaction, items: Sequence[Settlement], *, policy: Policy, dice: Dice
+) -> list[Row]:
+    """Write what came of claims. A claim whose lease was taken over in the meantime changes
+    nothing: its answer is the row as it stands (fencing)."""
+    rows: dict[str, Row] = {}
+    for kind in (CHARGE, REFUND):
+        mine = [item for item in items if item.claimed.kind is kind]
+        held = locked(transaction, kind, (item.claimed.id for item in mine))
+        rows |= held
+        moves: list[Move] = [
+            decide(held[i.claimed.id], i.found, verb=i.verb, policy=policy, dice=dice)
+            for i in mine
+            if held[i.claimed.id]["lease_token"] == i.claimed.token
+        ]
+        rows |= move(transaction, kind, moves)
+    return [rows[item.claimed.id] for item in items]
+
+
+class Cashier:
+    """Takes one order from claim to settled."""
+
+    def __init__(
+        self,
+        *,
+        begin: Callable[[Begin], Begun],
+        settle: Callable[[Settlement], Row],
+        processor: Processor,
+        policy: Policy,
+        new_lease: Callable[[], Lease],
+        call_deadline_s: float,
+    ) -> None:
+        self._begin = begin
+        self._settle = settle
+        self._processor = processor
+        self._policy = policy
+        self._new_lease = new_lease
+        self._deadline_s = call_deadline_s
+
+    def create(self, request: ChargeRequest | RefundRequest) -> Row:
+        """Accept a ChargeRequest or RefundRequest and carry it as far as it goes now.
+
+        Returns the row as it stands then. Raises Refused.
+        """
+        lease, processor = self._new_lease(), self._processor.name
+        new: charges.NewCharge | refunds.NewRefund
+        if isinstance(request, RefundRequest):
+            new = refunds.NewRefund(request, processor)
+        else:
+            new = charges.NewCharge(request, processor, lease)
+        return self._go(self._begin(Begin(lease, new=new)))
+
+    def submit(self, kind: Kind, id_: str) -> Row:
+        """Go on with a row that is due; one that isn't is left alone. Raises NotFound."""
+        return self._go(self._begin(Begin(self._new_lease(), kind=kind, id=id_)))
+
+    def _go(self, begun: Begun) -> Row:
+        if isinstance(begun, Refused):
+            raise begun
+        if isinstance(begun, NotDue):
+            return begun.row
+        verb, found = self._call(begun)
+        return self._settle(Settlement(begun, verb, found))
+
+    def _call(self, claimed: Claimed) -> tuple[str, Found]:
+        """Ask the processor; no transaction is open here, and every call has a deadline."""
+        order = claimed.order
+        verb: str = claimed.kind.name
+        try:
+            if not claimed.in_doubt:
+                return verb, self._send(claimed)
+            found = self._processor.look_up(order, deadline_s=self._deadline_s)
+            may_resend = self._policy.may_resend(claimed.row, claimed.now)
+            in_the_dark = claimed.row["phase"] == Phase.UNKNOWN and isinstance(found, NotFound)
+            if in_the_dark and may_resend:
+                # The processor has never heard of it, and its memory of keys reaches back to our
+                # first call: sending again with the same key can't move money twice.
+                return verb, self._send(claimed)
+            return "look_up", found
+        except Exception as broken:
+            # An adapter broke its promise of answering with a value; the money may have moved
+            # before it did. Its text stays out of the log: it may hold what was sent.
+            log.error(
+                "processor %s raised %s for %s; treated as unknown",
+                self._processor.name,
+                type(broken).__name__,
+                claimed.id,
+            )
+            return verb, Unknown("adapter_error")
+
+    def _send(self, claimed: Claimed) -> Outcome:
+        call = self._processor.charge if claimed.kind is CHARGE else self._processor.refund
+        return call(claimed.order, deadline_s=self._deadline_s)

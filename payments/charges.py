@@ -1,0 +1,166 @@
+"""Accepting charges: the one function in which all doors end."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Float, case, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+
+from models.base import as_rows, given, id_among, seconds
+from models.states import Phase, State
+from payments.claims import Claimed, Lease, Row, charge_order
+from payments.errors import KeyReused, ReferenceInUse, Refused
+from payments.kinds import CHARGE
+from payments.requests import ChargeRequest
+from payments.transaction import Transaction
+from payments.views import charge_view
+from payments.webhooks.events import Fact, publish
+
+
+@dataclass(frozen=True, slots=True)
+class NewCharge:
+    """A request to accept. With a lease, a charge that is new is claimed in the same statement."""
+
+    request: ChargeRequest
+    processor: str
+    lease: Lease | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The charge is in the database. `fresh` is False for a repeat of an earlier request."""
+
+    row: Row
+    fresh: bool
+    claimed: Claimed | None = None
+
+
+def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted | Refused]:
+    """Write the charges that are new, and answer each request in its place.
+
+    The same key with the same request is the same charge; the same key with another request is
+    refused (KeyReused), and so is a second open charge for one reference (ReferenceInUse).
+    Requests of one call may repeat each other.
+    """
+    inserted = _insert(transaction, new)
+    others = {n.request.id for n in new if n.request.id not in inserted}
+    existing = _read(transaction, others)
+    # Who held the reference a moment ago may have failed since: then the second try takes it.
+    lost = [n for n in new if n.request.id not in inserted and n.request.id not in existing]
+    if lost:
+        inserted |= _insert(transaction, lost)
+        existing |= _read(transaction, {n.request.id for n in lost} - inserted.keys())
+    _tell_pending(transaction, inserted)
+
+    answers: list[Accepted | Refused] = []
+    first = set(inserted)
+    for one in new:
+        id_ = one.request.id
+        row = inserted.get(id_) or existing.get(id_)
+        if row is None:
+            answers.append(_reference_in_use(one))
+        elif row["fingerprint"] != one.request.fingerprint:
+            answers.append(KeyReused(param="idempotency_key", charge_id=id_))
+        elif one.lease is not None and row["lease_token"] == one.lease.token:
+            claimed = Claimed(CHARGE, row, one.lease.token, charge_order(row))
+            answers.append(Accepted(row, fresh=True, claimed=claimed))
+        else:
+            answers.append(Accepted(row, fresh=one.lease is None and id_ in first))
+            first.discard(id_)
+    return answers
+
+
+def _insert(transaction: Transaction, new: Sequence[NewCharge]) -> dict[str, Row]:
+    rows = transaction.execute(_INSERT, {"new": as_rows([_columns(n) for n in new])}).mappings()
+    return {row["id"]: row for row in rows}
+
+
+def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
+    if not ids:
+        return {}
+    rows = transaction.execute(_READ, {"ids": sorted(ids)}).mappings()
+    return {row["id"]: row for row in rows}
+
+
+def _tell_pending(transaction: Transaction, inserted: dict[str, Row]) -> None:
+    publish(
+        transaction,
+        [
+            Fact("charge.pending", id_, row["sequence"], charge_view(row), row["now"])
+            for id_, row in inserted.items()
+        ],
+    )
+    transaction.wakes.charges.update(i for i, r in inserted.items() if r["lease_token"] is None)
+
+
+def _reference_in_use(one: NewCharge) -> ReferenceInUse:
+    return ReferenceInUse(
+        "another pending or succeeded charge has this reference; "
+        "use its idempotency key to repeat it, or another reference for another order",
+        param="reference",
+    )
+
+
+def _columns(one: NewCharge) -> dict[str, Any]:
+    request, lease = one.request, one.lease
+    return {
+        "id": request.id,
+        "producer": request.producer,
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": request.fingerprint,
+        "amount": request.amount,
+        "currency": request.currency,
+        "customer_id": request.customer_id,
+        "payment_method_id": request.payment_method_id,
+        "reference": request.reference,
+        "description": request.description,
+        "metadata": request.metadata,
+        "processor": one.processor,
+        "lease_token": lease and lease.token,
+        "lease_s": lease and lease.seconds,
+        "worker": lease and lease.worker,
+    }
+
+
+# --- The statements, built once ---
+
+_t = CHARGE.table
+_given_names = (
+    "id",
+    "producer",
+    "idempotency_key",
+    "fingerprint",
+    "amount",
+    "currency",
+    "customer_id",
+    "payment_method_id",
+    "reference",
+    "description",
+    "metadata",
+    "processor",
+    "lease_token",
+    "worker",
+)
+_new = given("new", [*(_t.c[name] for name in _given_names), Column("lease_s", Float)])
+_leased = _new.c.lease_token.is_not(None)
+_values: dict[str, Any] = {
+    **{name: _new.c[name] for name in _given_names},
+    "state": literal(State.PENDING.value),
+    "phase": case((_leased, Phase.IN_FLIGHT.value), else_=Phase.QUEUED.value),
+    "sequence": literal(1),
+    "attempts": case((_leased, 1), else_=0),
+    "next_attempt_at": func.now(),
+    # The door that accepts it also wakes a worker; the sweep need not.
+    "woken_at": func.now(),
+    "lease_expires_at": func.now() + seconds(_new.c.lease_s),
+    "leased_at": case((_leased, func.now())),
+    "first_called_at": case((_leased, func.now())),
+}
+_INSERT = (
+    insert(_t)
+    .from_select(list(_values), select(*_values.values()).order_by(_new.c.id))
+    .on_conflict_do_nothing()
+    .returning(_t, func.now().label("now"))
+)
+_READ = select(_t, func.now().label("now")).where(id_among(_t.c.id))

@@ -1,0 +1,186 @@
+"""Claiming: who may work on what is due, and until when.
+
+A claim is a lease: a token and an end, by the database's clock. It is taken in a transaction,
+kept while the network is waited for, and carried by the write that settles it. What a lease
+leaves behind when its holder dies is found by the sweep.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Column, Float, and_, case, func, or_, select, update
+
+from models.base import as_rows, given, id_among, seconds
+from models.states import Phase, State
+from payments.kinds import CHARGE, REFUND, Kind
+from payments.processors.port import Order
+from payments.transaction import Transaction
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A right to work on one row until it runs out. Fresh for every try to claim."""
+
+    token: UUID
+    seconds: float
+    worker: str
+
+
+def lease(worker: str, lease_s: float) -> Lease:
+    return Lease(uuid4(), lease_s, worker)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A row that is ours until the lease ends, and the order that goes to the processor."""
+
+    kind: Kind
+    row: Row
+    token: UUID
+    order: Order
+
+    @property
+    def id(self) -> str:
+        return str(self.row["id"])
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the processor must be asked before anything is sent."""
+        return self.row["phase"] != Phase.IN_FLIGHT
+
+    @property
+    def now(self) -> datetime:
+        at: datetime = self.row["now"]
+        return at
+
+
+@dataclass(frozen=True, slots=True)
+class NotDue:
+    """Somebody else works on it, or it isn't due, or it is final: here is how it stands."""
+
+    row: Row
+
+
+def take(transaction: Transaction, kind: Kind, leases: Mapping[str, Lease]) -> dict[str, Row]:
+    """Lease the rows that are due; returns those that are ours now.
+
+    A row that another transaction has locked is skipped: whoever holds it is claiming or settling
+    it. A token that already holds the lease gets it again, so a claim whose COMMIT got lost on
+    the way can simply be repeated.
+    """
+    if not leases:
+        return {}
+    wanted = [
+        {"id": id_, "lease_token": l.token, "lease_s": l.seconds, "worker": l.worker}
+        for id_, l in sorted(leases.items())
+    ]
+    taken = transaction.execute(_TAKE[kind.name], {"wanted": as_rows(wanted), "ids": list(leases)})
+    return {row["id"]: row for row in taken.mappings()}
+
+
+def charge_order(row: Row) -> Order:
+    """The order of a charge."""
+    return Order(
+        id=row["id"],
+        kind="charge",
+        amount=row["amount"],
+        currency=row["currency"],
+        customer_id=row["customer_id"],
+        payment_method_id=row["payment_method_id"],
+        description=row["description"],
+        reference=row["processor_reference"],
+        metadata=row["metadata"],
+    )
+
+
+def refund_order(row: Row, charge: Row) -> Order:
+    """The order of a refund of `charge`."""
+    return Order(
+        id=row["id"],
+        kind="refund",
+        amount=row["amount"],
+        currency=charge["currency"],
+        customer_id=charge["customer_id"],
+        payment_method_id=charge["payment_method_id"],
+        reference=row["processor_reference"],
+        charge_id=charge["id"],
+        charge_reference=charge["processor_reference"],
+        metadata=row["metadata"],
+    )
+
+
+def claim_charges(
+    transaction: Transaction, leases: Mapping[str, Lease]
+) -> dict[str, Claimed | NotDue]:
+    """Claim the charges that are due; ids that no charge has are absent from the answer."""
+    taken = take(transaction, CHARGE, leases)
+    claims: dict[str, Claimed | NotDue] = {
+        id_: Claimed(CHARGE, row, leases[id_].token, charge_order(row))
+        for id_, row in taken.items()
+    }
+    return claims | not_due(transaction, CHARGE, [id_ for id_ in leases if id_ not in taken])
+
+
+def not_due(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> dict[str, NotDue]:
+    """How the rows stand that could not be claimed."""
+    if not ids:
+        return {}
+    rows = transaction.execute(_READ[kind.name], {"ids": list(ids)}).mappings()
+    return {row["id"]: NotDue(row) for row in rows}
+
+
+# --- The statements, built once ---
+
+
+def _take_statement(kind: Kind) -> Any:
+    table = kind.table
+    wanted = given(
+        "wanted", [table.c.id, table.c.lease_token, table.c.worker, Column("lease_s", Float)]
+    )
+    free = (
+        select(table.c.id)
+        .where(
+            id_among(table.c.id),
+            table.c.state == State.PENDING.value,
+        )
+        .order_by(table.c.id)
+        .with_for_update(key_share=True, skip_locked=True)
+        .cte("free")
+    )
+    return (
+        update(table)
+        .where(
+            table.c.id == wanted.c.id,
+            table.c.id.in_(select(free.c.id)),
+            table.c.state == State.PENDING.value,
+            or_(
+                table.c.lease_token == wanted.c.lease_token,
+                and_(table.c.lease_token.is_(None), table.c.next_attempt_at <= func.now()),
+            ),
+        )
+        .values(
+            # A row in doubt keeps its phase: its outcome stays unknown while we ask.
+            phase=case(
+                (table.c.phase == Phase.QUEUED.value, Phase.IN_FLIGHT.value), else_=table.c.phase
+            ),
+            attempts=table.c.attempts + 1,
+            lease_token=wanted.c.lease_token,
+            lease_expires_at=func.now() + seconds(wanted.c.lease_s),
+            leased_at=func.now(),
+            worker=wanted.c.worker,
+            first_called_at=func.coalesce(table.c.first_called_at, func.now()),
+        )
+        .returning(table, func.now().label("now"))
+    )
+
+
+_TAKE = {kind.name: _take_statement(kind) for kind in (CHARGE, REFUND)}
+_READ = {
+    kind.name: select(kind.table, func.now().label("now")).where(id_among(kind.table.c.id))
+    for kind in (CHARGE, REFUND)
+}

@@ -1,0 +1,275 @@
+"""The only place a state changes.
+
+`move` takes rows that the caller has locked (`locked`), checks each move against the table of
+allowed moves, and writes, in one transaction and in one statement per table: the new state, the
+attempt that led to it, the event that tells it, and what follows from it on other rows.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Float, case, func, insert, or_, select, update
+
+from models import Attempt
+from models.base import as_rows, given, id_among, seconds, table_of
+from models.states import Phase, Stand, State, phase_of, stand_of, state_of
+from payments.errors import BillingError
+from payments.kinds import CHARGE, REFUND, Kind
+from payments.transaction import Transaction
+from payments.webhooks.events import Fact, publish
+
+Row = Mapping[str, Any]
+
+# Which stands are told to the world when they are entered.
+TOLD: Mapping[Stand, str] = {
+    State.SUCCEEDED: "succeeded",
+    State.FAILED: "failed",
+    Phase.NEEDS_REVIEW: "needs_review",
+}
+
+
+class ForbiddenMove(BillingError):
+    """A move that the table of moves does not allow was asked for; this is a bug of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One row, where it goes, and why. `row` must be locked in this transaction."""
+
+    row: Row
+    to: Stand
+    # What was done and what came of it: the attempt that stays in the history.
+    verb: str
+    outcome: str
+    code: str | None = None
+    detail: str | None = None
+    # Seconds until somebody looks at it again; None = nobody does.
+    next_in_s: float | None = None
+    retries: int = 0
+    failure_code: str | None = None
+    failure_message: str | None = None
+    processor_code: str | None = None
+    processor_reference: str | None = None
+    # Who did it, when it wasn't the worker that holds the lease.
+    actor: str | None = None
+    # True for what is not an attempt of the lease's holder (the sweep, a person): it gets a
+    # number of its own.
+    extra_attempt: bool = False
+
+
+def locked(
+    transaction: Transaction, kind: Kind, ids: Iterable[str], *, skip_locked: bool = False
+) -> dict[str, Row]:
+    """The rows of `ids`, locked until the end of the transaction, with `now` beside their columns.
+
+    Locks are always taken charges before refunds and in the order of ids, so that transactions
+    can wait for each other but never in a circle.
+    """
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    if kind is REFUND:
+        transaction.execute(_LOCK_CHARGES_OF, {"ids": wanted})
+    statement = _LOCK[kind.name, skip_locked]
+    rows = transaction.execute(statement, {"ids": wanted}).mappings()
+    return {row["id"]: row for row in rows}
+
+
+def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[str, Row]:
+    """Make the moves and write everything that belongs to them; returns the rows as they are now.
+
+    Raises ForbiddenMove when one isn't in the table of moves; nothing is written then.
+    """
+    if not moves:
+        return {}
+    for one in moves:
+        stand = stand_of(one.row["state"], one.row["phase"])
+        if one.to not in kind.moves[stand]:
+            raise ForbiddenMove(f"{one.row['id']} can't go from {stand} to {one.to}")
+    written = transaction.execute(
+        _MOVE[kind.name], {"moves": as_rows([_columns(m) for m in moves])}
+    )
+    rows: dict[str, Row] = {row["id"]: row for row in written.mappings()}
+    transaction.execute(_INSERT_ATTEMPTS, {"attempts": as_rows([_attempt(m) for m in moves])})
+    publish(
+        transaction,
+        [
+            Fact(
+                type=f"{kind.name}.{TOLD[m.to]}",
+                object_id=m.row["id"],
+                sequence=rows[m.row["id"]]["sequence"],
+                data=kind.view(rows[m.row["id"]]),
+                at=rows[m.row["id"]]["now"],
+            )
+            for m in moves
+            if m.to in TOLD
+        ],
+    )
+    if kind is REFUND:
+        _count_refunds(transaction, moves)
+    else:
+        _wake_waiting_refunds(transaction, moves)
+    return rows
+
+
+def _columns(one: Move) -> dict[str, Any]:
+    return {
+        "id": one.row["id"],
+        "state": state_of(one.to),
+        "phase": phase_of(one.to),
+        "sequence": one.row["sequence"] + (1 if one.to in TOLD else 0),
+        "attempts": one.row["attempts"] + (1 if one.extra_attempt else 0),
+        "retries": one.retries,
+        "next_in_s": one.next_in_s,
+        "failure_code": one.failure_code,
+        "failure_message": one.failure_message,
+        "processor_code": one.processor_code,
+        "processor_reference": one.processor_reference,
+    }
+
+
+def _attempt(one: Move) -> dict[str, Any]:
+    return {
+        "object_id": one.row["id"],
+        "number": one.row["attempts"] + (1 if one.extra_attempt else 0),
+        "verb": one.verb,
+        "worker": one.actor or one.row["worker"],
+        "started_at": None if one.extra_attempt else one.row["leased_at"],
+        "outcome": one.outcome,
+        "code": one.code,
+        "detail": one.detail,
+    }
+
+
+def _count_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
+    """Carry what became of refunds over to their charges: the sums that bound all refunds."""
+    changes: dict[str, list[int]] = {}
+    for one in moves:
+        row, change = one.row, changes.setdefault(one.row["charge_id"], [0, 0])
+        if not row["reserved"]:
+            continue
+        if one.to is State.SUCCEEDED:
+            change[0] += row["amount"]
+        elif one.to is State.FAILED:
+            change[1] -= row["amount"]
+            if row["state"] == State.SUCCEEDED:
+                change[0] -= row["amount"]
+    rows = [
+        {"id": charge_id, "refunded_amount": refunded, "refund_reserved": reserved}
+        for charge_id, (refunded, reserved) in sorted(changes.items())
+        if refunded or reserved
+    ]
+    if rows:
+        transaction.execute(_COUNT_REFUNDS, {"changes": as_rows(rows)})
+
+
+def _wake_waiting_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
+    """Refunds that waited for a charge to become final are due at once."""
+    final = [one.row["id"] for one in moves if isinstance(one.to, State)]
+    if final:
+        woken = transaction.execute(_WAKE_REFUNDS, {"ids": final})
+        transaction.wakes.refunds.update(woken.scalars())
+
+
+# --- The statements, built once ---
+
+_charges, _refunds, _attempts = CHARGE.table, REFUND.table, table_of(Attempt)
+
+
+def _lock_statement(kind: Kind, skip_locked: bool) -> Any:
+    return (
+        select(kind.table, func.now().label("now"))
+        .where(id_among(kind.table.c.id))
+        .order_by(kind.table.c.id)
+        .with_for_update(key_share=True, skip_locked=skip_locked)
+    )
+
+
+_LOCK = {
+    (k.name, skip): _lock_statement(k, skip) for k in (CHARGE, REFUND) for skip in (True, False)
+}
+_LOCK_CHARGES_OF = (
+    select(_charges.c.id)
+    .where(_charges.c.id.in_(select(_refunds.c.charge_id).where(id_among(_refunds.c.id))))
+    .order_by(_charges.c.id)
+    .with_for_update(key_share=True)
+)
+
+
+def _move_statement(kind: Kind) -> Any:
+    table = kind.table
+    names = [name for name in _columns_of_move if name != "next_in_s"]
+    new = given("moves", [*(table.c[n] for n in names), Column("next_in_s", Float)])
+    return (
+        update(table)
+        .where(table.c.id == new.c.id)
+        .values(
+            state=new.c.state,
+            phase=new.c.phase,
+            sequence=new.c.sequence,
+            attempts=new.c.attempts,
+            retries=new.c.retries,
+            next_attempt_at=func.now() + seconds(new.c.next_in_s),
+            woken_at=None,
+            lease_token=None,
+            lease_expires_at=None,
+            leased_at=None,
+            worker=None,
+            failure_code=new.c.failure_code,
+            failure_message=new.c.failure_message,
+            processor_code=func.coalesce(new.c.processor_code, table.c.processor_code),
+            processor_reference=func.coalesce(
+                new.c.processor_reference, table.c.processor_reference
+            ),
+            settled_at=case((new.c.state != State.PENDING.value, func.now()), else_=None),
+        )
+        .returning(table, func.now().label("now"))
+    )
+
+
+_columns_of_move = (
+    "id",
+    "state",
+    "phase",
+    "sequence",
+    "attempts",
+    "retries",
+    "next_in_s",
+    "failure_code",
+    "failure_message",
+    "processor_code",
+    "processor_reference",
+)
+_MOVE = {k.name: _move_statement(k) for k in (CHARGE, REFUND)}
+
+_attempt_columns = [
+    _attempts.c[n]
+    for n in ("object_id", "number", "verb", "worker", "started_at", "outcome", "code", "detail")
+]
+_new_attempts = given("attempts", _attempt_columns)
+_INSERT_ATTEMPTS = insert(_attempts).from_select(
+    [c.name for c in _attempt_columns], select(*(_new_attempts.c[c.name] for c in _attempt_columns))
+)
+
+_changes = given("changes", [_charges.c.id, _charges.c.refunded_amount, _charges.c.refund_reserved])
+_COUNT_REFUNDS = (
+    update(_charges)
+    .where(_charges.c.id == _changes.c.id)
+    .values(
+        refunded_amount=_charges.c.refunded_amount + _changes.c.refunded_amount,
+        refund_reserved=_charges.c.refund_reserved + _changes.c.refund_reserved,
+    )
+)
+_WAKE_REFUNDS = (
+    update(_refunds)
+    .where(
+        id_among(_refunds.c.charge_id),
+        _refunds.c.state == State.PENDING.value,
+        _refunds.c.phase == Phase.QUEUED.value,
+        _refunds.c.lease_token.is_(None),
+        or_(_refunds.c.next_attempt_at > func.now(), _refunds.c.woken_at.is_(None)),
+    )
+    .values(next_attempt_at=func.now(), woken_at=func.now())
+    .returning(_refunds.c.id)
+)

@@ -1,0 +1,98 @@
+"""What was refused at the broker's door, kept where a person finds it.
+
+Over HTTP a refusal is the answer; a message has no answer, so the refusal becomes a row and a
+`request.rejected` webhook.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from models import QuarantinedMessage, RejectedRequest
+from models.base import table_of
+from models.ids import Kind, id_from_key, random_id
+from payments.errors import Refused
+from payments.transaction import Transaction
+from payments.webhooks.events import Fact, publish
+
+# Values that say nothing about a person; of all other fields only the name is kept.
+HARMLESS = frozenset(
+    {"amount", "currency", "price_id", "quantity", "charge_id", "if_pending", "producer",
+     "expected_refunded_amount"}
+)  # fmt: skip
+SHOWN_MAX = 64
+RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
+
+
+def record(
+    transaction: Transaction,
+    kind: Kind,
+    *,
+    refused: Refused,
+    fields: Mapping[str, Any],
+    task_id: str | None,
+) -> str:
+    """Keep a refused request and tell it to the receivers; returns its id (`rej_…`)."""
+    producer, key = fields.get("producer", "default"), fields.get("idempotency_key")
+    readable = isinstance(producer, str) and isinstance(key, str) and "\x00" not in producer + key
+    row = {
+        "id": random_id("rej_"),
+        "task": f"billing.{kind}.create",
+        "task_id": task_id,
+        "producer": producer[:SHOWN_MAX] if readable else None,
+        "idempotency_key": key[:255] if readable else None,
+        "object_id": id_from_key(kind, producer=producer, key=key) if readable else None,
+        "code": refused.code,
+        "param": refused.param and refused.param[:SHOWN_MAX],
+        "detail": str(refused),
+        "request": redacted(fields),
+    }
+    at = transaction.execute(
+        insert(table_of(RejectedRequest)).returning(func.now()), row
+    ).scalar_one()
+    data = {"object": "rejected_request", **row, "facts": refused.facts}
+    publish(transaction, [Fact("request.rejected", str(row["id"]), 1, data, at)])
+    return str(row["id"])
+
+
+def redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The names of all fields; the values only of those that are harmless, and short."""
+    return {
+        str(name)[:SHOWN_MAX].replace("\x00", ""): (
+            value
+            if name in HARMLESS and isinstance(value, (int, float, bool, str, type(None)))
+            and len(str(value)) <= SHOWN_MAX and "\x00" not in str(value)
+            else f"<{type(value).__name__}>"
+        )
+        for name, value in fields.items()
+    }  # fmt: skip
+
+
+def quarantine(
+    transaction: Transaction,
+    raw: bytes,
+    *,
+    queue: str,
+    reason: str,
+    headers: Mapping[str, Any] | None = None,
+) -> None:
+    """Keep a message that is not even a request. The same bytes on one queue are kept once: the
+    broker may deliver them again before the acknowledgement reaches it."""
+    table = table_of(QuarantinedMessage)
+    digest = hashlib.sha256(raw).hexdigest()
+    there = select(table.c.id).where(table.c.sha256 == digest, table.c.queue == queue)
+    if transaction.execute(there).first() is not None:
+        return
+    transaction.execute(
+        insert(table),
+        {
+            "queue": queue,
+            "reason": reason,
+            "sha256": digest,
+            "size": len(raw),
+            "raw": raw[:RAW_MAX],
+            "headers": dict(headers) if headers is not None else None,
+        },
+    )

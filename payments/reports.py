@@ -1,0 +1,46 @@
+"""What a processor tells by itself, and what becomes of it.
+
+The same rules as for an answer: `decide` makes the move, unless the row already stands where the
+report says, or stands where no report can move it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.states import Phase, stand_of
+from payments.backoff import Dice
+from payments.kinds import KINDS
+from payments.lifecycle import locked, move
+from payments.outcomes import Declined, Pending, Succeeded
+from payments.processors.port import ProcessorEvent
+from payments.settlement import Policy, decide
+from payments.transaction import Transaction
+
+
+def apply(
+    transaction: Transaction, events: Sequence[ProcessorEvent], *, policy: Policy, dice: Dice
+) -> int:
+    """Apply the processor's reports; returns how many moved something.
+
+    A report may come while a worker still waits for its answer (webhooks overtake responses): it
+    moves the row, and the worker's own answer then finds its lease gone. A report that the table
+    of moves does not allow changes nothing: what is final stays so.
+    """
+    moved = 0
+    for kind in KINDS.values():
+        mine = [event for event in events if event.kind == kind.name]
+        rows = locked(transaction, kind, (event.object_id for event in mine))
+        # One at a time per object: the second report stands on what the first one wrote.
+        for event in mine:
+            row = rows.get(event.object_id)
+            if row is None or not isinstance(event.outcome, (Succeeded, Declined, Pending)):
+                continue
+            one = decide(row, event.outcome, verb="report", policy=policy, dice=dice)
+            if one.to not in kind.moves[stand_of(row["state"], row["phase"])]:
+                continue
+            if isinstance(one.to, Phase) and row["phase"] == one.to:
+                continue
+            report = replace(one, extra_attempt=True, actor=row["processor"])
+            rows |= move(transaction, kind, [report])
+            moved += 1
+    return moved

@@ -1,0 +1,186 @@
+"""What may be asked: the requests for a charge and a refund, checked before anything is written.
+
+Every refusal names the field and says what to send instead. Values never appear in a refusal
+unless they are short numbers or codes: somebody will send a card number in the wrong field.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from models.ids import fingerprint, id_from_key
+from models.money import MoneyError, currency_code, minor_amount
+from payments.errors import InvalidRequest
+
+KEY_MAX = 255  # Stripe's limit for an idempotency key.
+METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500  # Stripe's limits.
+_PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CARD_NUMBER = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL keeps no NUL, and a lone surrogate is no character in any encoding.
+    if any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text):
+        raise PydanticCustomError("text", "must not contain control characters")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
+LongText = Annotated[str, Field(max_length=1000), AfterValidator(_storable)]
+MetadataKey = Annotated[
+    str, Field(min_length=1, max_length=METADATA_KEY_MAX), AfterValidator(_storable)
+]
+MetadataValue = Annotated[str, Field(max_length=METADATA_VALUE_MAX), AfterValidator(_storable)]
+Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=METADATA_KEYS_MAX)]
+
+
+class _Request(BaseModel):
+    """What every request has: who asks, and under which key."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    idempotency_key: Text
+    producer: str = "default"
+    metadata: Metadata = Field(default_factory=dict)
+
+    @field_validator("producer")
+    @classmethod
+    def _producer(cls, value: str) -> str:
+        if not _PRODUCER.fullmatch(value):
+            raise PydanticCustomError(
+                "producer", "must be 1 to 64 letters, digits, dots, dashes or underscores"
+            )
+        return value
+
+    def asked(self) -> dict[str, Any]:
+        """The request without who asked and under which key: what the fingerprint covers."""
+        return self.model_dump(exclude={"idempotency_key", "producer"}, exclude_none=True)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.asked())
+
+
+class ChargeRequest(_Request):
+    """Take `amount` minor units of `currency`, once."""
+
+    currency: str  # before the amount, whose refusals name the right fix for it
+    amount: int
+    customer_id: Text | None = None
+    payment_method_id: Text | None = None
+    reference: Text | None = None
+    description: LongText | None = None
+
+    @field_validator("currency", mode="before")
+    @classmethod
+    def _currency(cls, value: Any) -> str:
+        return _money(currency_code, value)
+
+    @field_validator("amount", mode="before")
+    @classmethod
+    def _amount(cls, value: Any, info: ValidationInfo) -> int:
+        return _money(minor_amount, value, currency=info.data.get("currency"))
+
+    @field_validator("payment_method_id")
+    @classmethod
+    def _no_card_number(cls, value: str | None) -> str | None:
+        if value is not None and _is_card_number(value):
+            raise PydanticCustomError(
+                "card_number",
+                "must be the processor's id of a payment method (pm_…), never a card number",
+            )
+        return value
+
+    @property
+    def id(self) -> str:
+        return id_from_key("charge", producer=self.producer, key=self.idempotency_key)
+
+
+class RefundRequest(_Request):
+    """Give back `amount` minor units of a charge, or all that is left of it."""
+
+    charge_id: Text
+    amount: int | None = None
+    reason: LongText | None = None
+    if_pending: Literal["wait", "reject"] = "wait"
+    expected_refunded_amount: int | None = Field(default=None, ge=0)
+
+    @field_validator("amount", mode="before")
+    @classmethod
+    def _amount(cls, value: Any) -> int | None:
+        return None if value is None else _money(minor_amount, value)
+
+    @field_validator("charge_id")
+    @classmethod
+    def _charge_id(cls, value: str) -> str:
+        if not value.startswith("ch_"):
+            raise PydanticCustomError("charge_id", "must be the id of a charge (ch_…)")
+        return value
+
+    @property
+    def id(self) -> str:
+        return id_from_key("refund", producer=self.producer, key=self.idempotency_key)
+
+
+_R = TypeVar("_R", bound=_Request)
+_T = TypeVar("_T")
+
+
+def parse(model: type[_R], fields: Mapping[str, Any]) -> _R:
+    """The request that `fields` make, or InvalidRequest naming the field and the fix."""
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as refused:
+        first = refused.errors(include_url=False, include_input=False)[0]
+    param = ".".join(str(part) for part in first["loc"][:1]) or None
+    raise InvalidRequest(_sentence(model, param, first["type"], first["msg"]), param=param)
+
+
+def _sentence(model: type[_Request], param: str | None, kind: str, message: str) -> str:
+    match kind:
+        case "missing":
+            return f"{param} is required"
+        case "extra_forbidden":
+            return f"{_name(param)} is not a field; the fields are: {', '.join(model.model_fields)}"
+        case "money":
+            return message
+        case "string_type":
+            return f"{param} must be text"
+        case "dict_type":
+            return f"{param} must be an object of text values"
+        case "int_type":
+            return f"{param} must be an integer"
+        case _:
+            return f"{param}: {message[:1].lower()}{message[1:]}"
+
+
+def _name(param: str | None) -> str:
+    # The names of unknown fields come from outside, too.
+    return repr(param[:40]) if param else "one of them"
+
+
+def _money(check: Callable[..., _T], value: Any, **context: Any) -> _T:
+    try:
+        return check(value, **context)
+    except MoneyError as wrong:
+        raise PydanticCustomError("money", "{fix}", {"fix": str(wrong)}) from None
+
+
+def _is_card_number(text: str) -> bool:
+    """Whether it reads as a card number: 13 to 19 digits with a right check digit (ISO/IEC 7812)."""
+    if not _CARD_NUMBER.fullmatch(text):
+        return False
+    digits = [int(c) for c in text if c.isdigit()][::-1]
+    doubled = [d if i % 2 == 0 else sum(divmod(2 * d, 10)) for i, d in enumerate(digits)]
+    return 13 <= len(digits) <= 19 and sum(doubled) % 10 == 0

@@ -1,0 +1,123 @@
+"""From an outcome to a move: every rule of what the processor's answer means for us.
+
+`decide` is pure: a row, an outcome, a clock reading and dice in; a Move out.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from models.states import Phase, State, stand_of
+from payments.backoff import Dice, look_up_delay_s, unavailable_delay_s
+from payments.declines import message_for
+from payments.lifecycle import Move, Row
+from payments.outcomes import (
+    Declined,
+    Found,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
+
+# After this long without once being executed a request is given up. Nobody wants a charge that
+# arrives days late, and Unavailable is a promise that nothing moved.
+GIVE_UP_AFTER = timedelta(hours=24)
+
+# Nothing is resent in the last minutes of a key's life at the processor: clocks differ, and the
+# call itself takes time.
+KEY_WINDOW_MARGIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a processor and an operator may set."""
+
+    key_window: timedelta
+    give_up_after: timedelta = GIVE_UP_AFTER
+    margin: timedelta = KEY_WINDOW_MARGIN
+
+    def may_resend(self, row: Row, now: datetime) -> bool:
+        """Whether the processor surely still knows the key of the first call."""
+        first = row["first_called_at"]
+        return first is None or now < first + self.key_window - min(
+            self.margin, self.key_window / 2
+        )
+
+
+def decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
+    """The move that `found` asks for. `row` is locked and carries the database's `now`.
+
+    `verb` is what was called: `charge`, `refund` or `look_up`.
+    """
+    stand = stand_of(row["state"], row["phase"])
+    match found:
+        case Succeeded(reference):
+            return Move(row, State.SUCCEEDED, verb, "succeeded", processor_reference=reference)
+        case Declined(code, processor_code, message, reference):
+            return Move(
+                row,
+                State.FAILED,
+                verb,
+                "declined",
+                code=processor_code,
+                failure_code=code,
+                failure_message=message or message_for(code),
+                processor_code=processor_code,
+                processor_reference=reference,
+            )
+        case Pending(reference, reason):
+            retries = row["retries"] + 1 if stand is Phase.AWAITING_CUSTOMER else 1
+            return Move(
+                row,
+                Phase.AWAITING_CUSTOMER,
+                verb,
+                "pending",
+                code=reason,
+                retries=retries,
+                next_in_s=look_up_delay_s(retries, dice=dice),
+                processor_reference=reference,
+            )
+        case Unavailable(reason, retry_after_s) if stand is Phase.IN_FLIGHT:
+            if row["now"] - row["created_at"] >= policy.give_up_after:
+                return Move(
+                    row,
+                    State.FAILED,
+                    verb,
+                    "unavailable",
+                    code=reason,
+                    failure_code="processor_unavailable",
+                    failure_message=message_for("processor_unavailable"),
+                )
+            retries = row["retries"] + 1
+            delay = unavailable_delay_s(retries, retry_after_s=retry_after_s, dice=dice)
+            return Move(
+                row, Phase.QUEUED, verb, "unavailable", reason, retries=retries, next_in_s=delay
+            )
+        case Unavailable(reason) if stand is Phase.AWAITING_CUSTOMER:
+            # The look-up could not be made; the processor still has it.
+            return _again(row, Phase.AWAITING_CUSTOMER, verb, "unavailable", reason, dice)
+        case Unavailable(reason):
+            # This call was not executed, but an earlier one may have been.
+            return _unknown(row, verb, "unavailable", reason, policy, dice)
+        case Unknown(reason) if stand is Phase.AWAITING_CUSTOMER and verb == "look_up":
+            return _again(row, Phase.AWAITING_CUSTOMER, verb, "unknown", reason, dice)
+        case Unknown(reason):
+            return _unknown(row, verb, "unknown", reason, policy, dice)
+        case NotFound():
+            return _unknown(row, verb, "not_found", None, policy, dice)
+
+
+def _unknown(
+    row: Row, verb: str, outcome: str, reason: str | None, policy: Policy, dice: Dice
+) -> Move:
+    if not policy.may_resend(row, row["now"]) and row["phase"] == Phase.UNKNOWN:
+        # We asked, nobody can tell, and asking again with the same key is no longer safe.
+        return Move(row, Phase.NEEDS_REVIEW, verb, outcome, code=reason)
+    return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
+
+
+def _again(row: Row, to: Phase, verb: str, outcome: str, reason: str | None, dice: Dice) -> Move:
+    retries = row["retries"] + 1 if row["phase"] == to else 1
+    delay = look_up_delay_s(retries, dice=dice)
+    return Move(row, to, verb, outcome, code=reason, retries=retries, next_in_s=delay)

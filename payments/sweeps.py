@@ -1,0 +1,96 @@
+"""What needs no luck: finding what is due, and what a dead worker left behind.
+
+Every sweep is idempotent and takes locks that skip what others hold, so any number of sweepers
+may run at once.
+"""
+
+from typing import Any
+
+from sqlalchemy import bindparam, func, or_, select, update
+
+from models.base import id_among, seconds
+from models.states import Phase, State
+from payments.kinds import CHARGE, REFUND, Kind
+from payments.lifecycle import Move, move
+from payments.transaction import Transaction
+
+# A wake-up that led to nothing within this time is taken for lost.
+WAKE_AGAIN_S = 10.0
+BATCH = 500
+
+
+def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -> int:
+    """Take back the leases that ran out; returns how many.
+
+    Whoever held one may have reached the processor, so an attempt in flight ends as unknown and
+    is looked up at once.
+    """
+    rows = transaction.execute(_EXPIRED[kind.name], {"limit": limit}).mappings().all()
+    moves = [
+        Move(
+            row,
+            Phase.UNKNOWN if row["phase"] == Phase.IN_FLIGHT else Phase(row["phase"]),
+            verb=kind.name if row["phase"] == Phase.IN_FLIGHT else "look_up",
+            outcome="lease_expired",
+            detail="the worker did not come back before its lease ran out",
+            retries=0,
+            next_in_s=0.0,
+        )
+        for row in rows
+    ]
+    move(transaction, kind, moves)
+    transaction.wakes.of(kind.name).update(row["id"] for row in rows)
+    if rows:
+        transaction.execute(_MARK_WOKEN[kind.name], {"ids": [row["id"] for row in rows]})
+    return len(rows)
+
+
+def wake_due(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -> int:
+    """Note the rows that are due and that nobody was told of lately, to be woken at commit."""
+    if limit <= 0:
+        return 0
+    ids = transaction.execute(_WAKE_DUE[kind.name], {"limit": limit}).scalars().all()
+    transaction.wakes.of(kind.name).update(ids)
+    return len(ids)
+
+
+# --- The statements, built once ---
+
+
+def _expired_statement(kind: Kind) -> Any:
+    table = kind.table
+    return (
+        select(table, func.now().label("now"))
+        .where(table.c.lease_token.is_not(None), table.c.lease_expires_at < func.now())
+        .order_by(table.c.lease_expires_at)
+        .limit(bindparam("limit"))
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+
+
+def _wake_due_statement(kind: Kind) -> Any:
+    table = kind.table
+    due = (
+        select(table.c.id)
+        .where(
+            table.c.state == State.PENDING.value,
+            table.c.lease_token.is_(None),
+            table.c.next_attempt_at <= func.now(),
+            or_(table.c.woken_at.is_(None), table.c.woken_at < func.now() - seconds(WAKE_AGAIN_S)),
+        )
+        .order_by(table.c.next_attempt_at)
+        .limit(bindparam("limit"))
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+    return (
+        update(table).where(table.c.id.in_(due)).values(woken_at=func.now()).returning(table.c.id)
+    )
+
+
+def _mark_woken_statement(kind: Kind) -> Any:
+    return update(kind.table).where(id_among(kind.table.c.id)).values(woken_at=func.now())
+
+
+_EXPIRED = {kind.name: _expired_statement(kind) for kind in (CHARGE, REFUND)}
+_WAKE_DUE = {kind.name: _wake_due_statement(kind) for kind in (CHARGE, REFUND)}
+_MARK_WOKEN = {kind.name: _mark_woken_statement(kind) for kind in (CHARGE, REFUND)}

@@ -1,0 +1,60 @@
+"""How a charge and a refund look from outside: the same object in HTTP, webhooks, CLI and SDK."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+
+def charge_view(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The public `Charge` of a row of `charges`."""
+    return {
+        "charge_id": row["id"],
+        "object": "charge",
+        "amount": row["amount"],
+        "currency": row["currency"],
+        "state": row["state"],
+        "phase": row["phase"],
+        "customer_id": row["customer_id"],
+        "payment_method_id": row["payment_method_id"],
+        "price_id": row["price_id"],
+        "quantity": row["quantity"],
+        "reference": row["reference"],
+        "description": row["description"],
+        "metadata": row["metadata"],
+        "refunded_amount": row["refunded_amount"],
+        "failure_code": row["failure_code"],
+        "failure_message": row["failure_message"],
+        "processor": row["processor"],
+        "processor_reference": row["processor_reference"],
+        "idempotency_key": row["idempotency_key"],
+        "created_at": moment(row["created_at"]),
+        "settled_at": moment(row["settled_at"]),
+    }
+
+
+def refund_view(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The public `Refund` of a row of `refunds`."""
+    return {
+        "refund_id": row["id"],
+        "object": "refund",
+        "charge_id": row["charge_id"],
+        "amount": row["amount"],
+        "currency": row["currency"],
+        "state": row["state"],
+        "phase": row["phase"],
+        "reason": row["reason"],
+        "failure_code": row["failure_code"],
+        "failure_message": row["failure_message"],
+        "processor_reference": row["processor_reference"],
+        "idempotency_key": row["idempotency_key"],
+        "metadata": row["metadata"],
+        "created_at": moment(row["created_at"]),
+        "settled_at": moment(row["settled_at"]),
+    }
+
+
+def moment(at: datetime | None) -> str | None:
+    """RFC 3339 in UTC with a `Z`, or None."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -1,0 +1,114 @@
+"""Facts that are told: an event row, and a delivery row for every endpoint that wants it.
+
+Both are written in the transaction that makes the fact true, so an event can't be forgotten, and
+none exists for what was rolled back.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, func, insert, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import String
+
+from models import Delivery, Event, WebhookEndpoint
+from models.base import as_rows, given, table_of
+from models.ids import event_id
+from payments.transaction import Transaction
+from payments.views import moment
+
+TYPES = (
+    "charge.pending",
+    "charge.succeeded",
+    "charge.failed",
+    "charge.needs_review",
+    "refund.pending",
+    "refund.succeeded",
+    "refund.failed",
+    "refund.needs_review",
+    "request.rejected",
+    "price.created",
+    "price.updated",
+    "price.archived",
+    "price.deleted",
+    "price.inventory_changed",
+    "endpoint.disabled",
+    "ping",
+)
+# Every charge is pending once; receivers seldom care, so they must ask for it by name.
+ONLY_BY_NAME = ("charge.pending", "refund.pending")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that just became true. `sequence` counts the facts of one object from 1."""
+
+    type: str
+    object_id: str
+    sequence: int
+    data: Mapping[str, Any]
+    at: datetime
+
+
+def body_of(fact: Fact) -> str:
+    """The webhook's body: the exact text that is stored, signed and sent."""
+    return json.dumps(
+        {
+            "type": fact.type,
+            "timestamp": moment(fact.at),
+            "sequence": fact.sequence,
+            "data": fact.data,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def publish(transaction: Transaction, facts: Sequence[Fact]) -> None:
+    """Write the events and their deliveries, and note the endpoints to wake."""
+    if not facts:
+        return
+    rows = [
+        {
+            "id": event_id(fact.object_id, fact.sequence),
+            "type": fact.type,
+            "object_id": fact.object_id,
+            "sequence": fact.sequence,
+            "body": body_of(fact),
+        }
+        for fact in facts
+    ]
+    woken = transaction.execute(_PUBLISH, {"facts": as_rows(rows)})
+    transaction.wakes.endpoints.update(woken.scalars())
+
+
+_events, _deliveries, _endpoints = (table_of(t) for t in (Event, Delivery, WebhookEndpoint))
+_columns = [_events.c[name] for name in ("id", "type", "object_id", "sequence", "body")]
+_facts = given("facts", _columns)
+_told = (
+    insert(_events)
+    .from_select([c.name for c in _columns], select(*(_facts.c[c.name] for c in _columns)))
+    .returning(_events.c.id, _events.c.type)
+    .cte("told")
+)
+_wanted = and_(
+    _endpoints.c.state == "enabled",
+    or_(
+        _told.c.type == func.any(_endpoints.c.event_types),
+        and_(
+            func.cardinality(_endpoints.c.event_types) == 0,
+            _told.c.type != func.all(literal(list(ONLY_BY_NAME), ARRAY(String))),
+        ),
+    ),
+)
+_PUBLISH = (
+    insert(_deliveries)
+    .from_select(
+        ["event_id", "endpoint_id"],
+        select(_told.c.id, _endpoints.c.id).join_from(_told, _endpoints, _wanted),
+    )
+    .returning(_deliveries.c.endpoint_id)
+)
