@@ -5,6 +5,7 @@ from models.charges import Charge
 from models.events import Event
 from models.refunds import Refund
 from models.rejections import QuarantinedMessage, RejectedRequest
+from models.sandbox import SandboxEvent, SandboxMovement, SandboxRequest
 from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 
 __all__ = [
@@ -16,5 +17,8 @@ __all__ = [
     "QuarantinedMessage",
     "Refund",
     "RejectedRequest",
+    "SandboxEvent",
+    "SandboxMovement",
+    "SandboxRequest",
     "WebhookEndpoint",
 ]

@@ -1,0 +1,33 @@
+"""A processor to try everything with: its own ledger, and every fault there is, on demand.
+
+::
+
+    processor ─► books ─► verdicts ─► script     what a payment method does, read at the n-th call
+                   ├────► refunds                never more than was taken
+                   ├────► turns                  what changes later, by itself or by hand
+                   ├────► events                 signed, offered several times
+                   └────► ledger                 the money that moved: the outside witness
+"""
+
+from payments.processors.sandbox.ledger import (
+    Movement,
+    Total,
+    moved_twice,
+    movements_of,
+    totals,
+)
+from payments.processors.sandbox.processor import Sandbox, one_at_a_time, open_engine
+from payments.processors.sandbox.turns import complete, decline
+
+__all__ = [
+    "Movement",
+    "Sandbox",
+    "Total",
+    "complete",
+    "decline",
+    "moved_twice",
+    "movements_of",
+    "one_at_a_time",
+    "open_engine",
+    "totals",
+]

@@ -1,0 +1,41 @@
+"""What the sandbox says: about one call, and about where a charge or a refund stands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from payments.declines import message_for
+from payments.outcomes import Declined, Found, NotFound, Outcome, Pending, Succeeded, Unknown
+
+# Where a charge or refund stands: a row of `sandbox_requests`, or as much of it as is known.
+# (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
+Standing = Mapping[Any, Any]
+
+# The key was used with other parameters. Neither Declined, since money may well have moved under
+# this key, nor Unavailable, since it would be refused for ever: whoever sends this has a bug, and
+# only a person can say which of the two requests was meant.
+KEY_REUSED = Unknown("key_reused")
+SERVER_ERROR = Unknown("server_error")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The answer to one call. `outcome` None = it gets lost on its way back."""
+
+    outcome: Found | None
+    delay_s: float = 0.0
+
+
+def outcome_of(standing: Standing) -> Outcome | NotFound:
+    """The outcome that tells this."""
+    match standing["status"]:
+        case "succeeded":
+            return Succeeded(standing["reference"])
+        case "pending":
+            return Pending(standing["reference"], reason=standing["processor_code"])
+        case "declined":
+            code = standing["code"]
+            return Declined(
+                code, standing["processor_code"], message_for(code), standing["reference"]
+            )
+    return NotFound()  # `open`: nothing was executed, so there is nothing to be found.

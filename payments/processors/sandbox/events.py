@@ -1,0 +1,112 @@
+"""The sandbox's events: how they are written, signed, offered and read.
+
+Like those of any processor they come at least once, late, and in no order. Nobody acknowledges a
+fetched event, so each one is offered several times: whoever dies with it in hand gets it again.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import Connection, bindparam, case, func, insert, select, update
+
+from models.base import as_rows, given, seconds, table_of
+from models.sandbox import SandboxEvent
+from payments.outcomes import NotFound
+from payments.processors.port import EventRefused, ProcessorEvent
+from payments.processors.sandbox.answers import Standing, outcome_of
+
+SIGNATURE_HEADER = "sandbox-signature"
+# Stripe's tolerance: old enough for a slow network, too young to be replayed next week.
+TOLERANCE_S = 300
+# Offered at once, and again so many seconds after the first and the second offer.
+OFFERED_AGAIN_AFTER_S = (10, 60)
+
+_EVENTS = table_of(SandboxEvent)
+_TOLD = given("told", [_EVENTS.c.object_id, _EVENTS.c.body])
+_TELL = insert(_EVENTS).from_select(
+    ["object_id", "body"], select(_TOLD.c.object_id, _TOLD.c.body), include_defaults=False
+)
+
+_DUE = (
+    select(_EVENTS.c.id)
+    .where(_EVENTS.c.next_offer_at <= func.now())
+    .order_by(_EVENTS.c.next_offer_at)
+    .limit(bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_OFFER = (
+    update(_EVENTS)
+    .where(_EVENTS.c.id.in_(_DUE))
+    .values(
+        offers=_EVENTS.c.offers + 1,
+        next_offer_at=case(
+            *(
+                (_EVENTS.c.offers == n, func.now() + seconds(delay_s))
+                for n, delay_s in enumerate(OFFERED_AGAIN_AFTER_S)
+            ),
+            else_=None,
+        ),
+    )
+    .returning(_EVENTS.c.id, _EVENTS.c.body)
+)
+
+
+def tell(connection: Connection, standings: Sequence[Standing]) -> None:
+    """Write one event for each row of `sandbox_requests`, telling where it stands now."""
+    told = [{"object_id": row["object_id"], "body": _body(row)} for row in standings]
+    connection.execute(_TELL, {"told": as_rows(told)})
+
+
+def offer(connection: Connection, *, limit: int) -> list[bytes]:
+    """The bodies of events whose time has come, oldest first, each to one caller at a time."""
+    rows = sorted(connection.execute(_OFFER, {"limit": limit}))
+    return [row.body.encode() for row in rows]
+
+
+def sign(body: bytes, *, secret: bytes, now: float) -> dict[str, str]:
+    """The headers that go with `body`. `now` in Unix seconds."""
+    timestamp = str(int(now))
+    return {SIGNATURE_HEADER: f"t={timestamp},v1={_signature(timestamp, body, secret)}"}
+
+
+def read(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float) -> ProcessorEvent:
+    """The event in `body`; raises EventRefused unless it is signed, fresh and well-formed."""
+    _check(headers, body, secret=secret, now=now)
+    try:
+        told = json.loads(body)
+        outcome = outcome_of(told)
+        if isinstance(outcome, NotFound) or told["kind"] not in ("charge", "refund"):
+            raise EventRefused("The event tells of nothing that we could have asked for.")
+        return ProcessorEvent(told["object_id"], told["kind"], outcome)
+    except (ValueError, KeyError, TypeError) as error:
+        raise EventRefused("The event can't be read.") from error
+
+
+def _check(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float) -> None:
+    given_headers = {name.lower(): value for name, value in headers.items()}
+    parts = dict(
+        part.split("=", 1)
+        for part in given_headers.get(SIGNATURE_HEADER, "").split(",")
+        if "=" in part
+    )
+    timestamp, signature = parts.get("t", ""), parts.get("v1", "")
+    expected = _signature(timestamp, body, secret)
+    # Compared as bytes: compare_digest refuses text that isn't ASCII, and a forger may send any.
+    if not hmac.compare_digest(expected.encode(), signature.encode()):
+        raise EventRefused("The event's signature does not match.")
+    # The signature covers the timestamp, so from here on it is one that we wrote.
+    if abs(now - int(timestamp)) > TOLERANCE_S:
+        raise EventRefused("The event's signature is too old.")
+
+
+def _signature(timestamp: str, body: bytes, secret: bytes) -> str:
+    return hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+
+
+def _body(row: Standing) -> str:
+    names = (
+        "object_id", "kind", "status", "reference", "amount", "currency", "code", "processor_code",
+    )  # fmt: skip
+    return json.dumps({name: row[name] for name in names}, separators=(",", ":"))

@@ -1,0 +1,122 @@
+"""The money that the sandbox moved: how it is written down, and what the witness can tell."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, cast, func, insert, or_, select
+from sqlalchemy.orm import Session
+
+from models.base import as_rows, given, id_among, table_of
+from models.sandbox import SandboxMovement
+from payments.processors.sandbox.answers import Standing
+
+_LEDGER = table_of(SandboxMovement)
+
+_NAMES = ("object_id", "charge_id", "reference", "direction", "amount", "currency")
+_MOVED = given("moved", [_LEDGER.c[name] for name in _NAMES])
+_MOVE = insert(_LEDGER).from_select(
+    list(_NAMES), select(*(_MOVED.c[name] for name in _NAMES)), include_defaults=False
+)
+
+
+def _sum(*directions: str) -> Any:
+    # sum() of bigint is numeric; amounts are whole numbers, so are their sums.
+    moved = func.sum(_LEDGER.c.amount).filter(_LEDGER.c.direction.in_(directions))
+    return cast(func.coalesce(moved, 0), BigInteger)
+
+
+_REFUNDED = (
+    select(_LEDGER.c.charge_id, (_sum("refund") - _sum("reversal")).label("refunded"))
+    .where(id_among(_LEDGER.c.charge_id), _LEDGER.c.direction != "charge")
+    .group_by(_LEDGER.c.charge_id)
+)
+_TOTALS = (
+    select(
+        _LEDGER.c.currency,
+        _sum("charge").label("charged"),
+        _sum("refund").label("refunded"),
+        _sum("reversal").label("reversed"),
+    )
+    .group_by(_LEDGER.c.currency)
+    .order_by(_LEDGER.c.currency)
+)
+_DOUBLE = (
+    select(_LEDGER.c.object_id)
+    .group_by(_LEDGER.c.object_id, _LEDGER.c.direction)
+    .having(func.count() > 1)
+    .order_by(_LEDGER.c.object_id)
+    .distinct()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """Money that moved once: `direction` is charge, refund or reversal; minor units."""
+
+    object_id: str
+    charge_id: str
+    reference: str
+    direction: str
+    amount: int
+    currency: str
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What moved in one currency, in minor units."""
+
+    charged: int
+    refunded: int
+    reversed: int
+
+    @property
+    def net(self) -> int:
+        """What is left with us."""
+        return self.charged - self.refunded + self.reversed
+
+
+def totals(connection: Connection | Session) -> dict[str, Total]:
+    """The totals per currency."""
+    rows = connection.execute(_TOTALS)
+    return {row.currency: Total(row.charged, row.refunded, row.reversed) for row in rows}
+
+
+def movements_of(connection: Connection | Session, object_id: str) -> list[Movement]:
+    """What moved for a charge (its refunds included) or for a refund, in the order it happened."""
+    columns = [_LEDGER.c[name] for name in Movement.__slots__]
+    rows = connection.execute(
+        select(*columns)
+        .where(
+            or_(
+                _LEDGER.c.charge_id == object_id,
+                (_LEDGER.c.object_id == object_id) & (_LEDGER.c.direction != "charge"),
+            )
+        )
+        .order_by(_LEDGER.c.id)
+    )
+    return [Movement(*row) for row in rows]
+
+
+def moved_twice(connection: Connection | Session) -> list[str]:
+    """Ids of charges and refunds for which money moved more than once. There should be none."""
+    return list(connection.execute(_DOUBLE).scalars())
+
+
+def refunded(connection: Connection, charge_ids: Sequence[str]) -> dict[str, int]:
+    """What went back of each charge so far; charges without refunds are left out."""
+    rows = connection.execute(_REFUNDED, {"ids": list(charge_ids)})
+    return {row.charge_id: row.refunded for row in rows}
+
+
+def movement(row: Standing, direction: str) -> dict[str, Any]:
+    """The movement of a row of `sandbox_requests`."""
+    return {**{name: row[name] for name in _NAMES if name != "direction"}, "direction": direction}
+
+
+def move(connection: Connection, movements: Sequence[Mapping[str, Any]]) -> None:
+    """Write movements down."""
+    if movements:
+        connection.execute(_MOVE, {"moved": as_rows(movements)})

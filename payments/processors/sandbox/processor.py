@@ -1,0 +1,155 @@
+"""The sandbox as a processor: the road to its books, with all that may happen on the road."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.pool import QueuePool
+
+from payments.outcomes import Found, NotFound, Outcome, Unknown
+from payments.processors.port import Order, ProcessorEvent
+from payments.processors.sandbox import events, turns
+from payments.processors.sandbox.answers import Answer
+from payments.processors.sandbox.books import Instruction, apply
+
+log = logging.getLogger(__name__)
+
+Run = Callable[[Sequence[Instruction]], list[Answer]]
+Submit = Callable[[Instruction], Answer]
+# Turns "carry out this list" into "carry out this one": a group committer, or one at a time.
+Batch = Callable[[Run], Submit]
+
+TIMEOUT = Unknown("timeout")
+
+# The sandbox moves no real money, so there is nothing that this could protect; it is there so that
+# signing and checking are the same code path as with a real processor.
+EVENT_SECRET = b"the sandbox has no secrets"
+
+# What turned by itself and wasn't fetched yet, per fetch; a sweep comes every second.
+TURNS_MAX = 256
+
+
+def one_at_a_time(run: Run) -> Submit:
+    """Each instruction in a transaction of its own."""
+    return lambda instruction: run([instruction])[0]
+
+
+def open_engine(database_url: str, *, pool_size: int = 4, statement_timeout_s: float = 8) -> Engine:
+    """An engine for the sandbox's own connections.
+
+    A worker that is stopped in the middle of a transaction (SIGSTOP, a debugger) must not hold a
+    key for ever: the database ends what stands idle, and nothing waits longer than the timeout.
+    """
+    timeout_ms = int(statement_timeout_s * 1000)
+    return create_engine(
+        database_url,
+        poolclass=QueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=statement_timeout_s,
+        pool_pre_ping=False,
+        hide_parameters=True,
+        connect_args={
+            "application_name": "billing sandbox",
+            "connect_timeout": max(2, int(statement_timeout_s)),
+            "options": f"-c statement_timeout={timeout_ms}"
+            f" -c idle_in_transaction_session_timeout={timeout_ms}",
+        },
+    )
+
+
+class Sandbox:
+    """A processor that moves money in its own tables only.
+
+    It never takes part in our transactions: `engine` gives it connections of its own. `batch`
+    may gather the instructions of many threads into one transaction. `latency_ms` is how long
+    every call takes, there and back; `timeout_ms` is how long a caller waits for an answer that
+    never comes.
+    """
+
+    name = "sandbox"
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        batch: Batch = one_at_a_time,
+        latency_ms: float = 0,
+        timeout_ms: float = 1000,
+        key_window: timedelta = timedelta(hours=24),
+        event_secret: bytes = EVENT_SECRET,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Any] = time.sleep,
+    ) -> None:
+        self.key_window = key_window
+        self._engine = engine
+        self._submit = batch(self._run)
+        self._road_s = latency_ms / 2000
+        self._timeout_s = timeout_ms / 1000
+        self._event_secret = event_secret
+        self._clock = clock
+        self._sleep = sleep
+
+    def charge(self, order: Order, *, deadline_s: float) -> Outcome:
+        """Take the money of a charge, once per key."""
+        return _executed(self._call(Instruction("execute", order), deadline_s))
+
+    def refund(self, order: Order, *, deadline_s: float) -> Outcome:
+        """Give back money of a charge, once per key and never more than was taken."""
+        return _executed(self._call(Instruction("execute", order), deadline_s))
+
+    def look_up(self, order: Order, *, deadline_s: float) -> Found:
+        """What came of a charge or refund, however long ago."""
+        return self._call(Instruction("look_up", order), deadline_s)
+
+    def read_event(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
+        """The event in `body`; raises EventRefused unless it is signed, fresh and well-formed."""
+        return events.read(headers, body, secret=self._event_secret, now=self._clock())
+
+    def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:
+        """Events whose time has come, oldest first; each comes several times (see `events`)."""
+        with self._engine.begin() as connection:
+            turns.turn_due(connection, limit=TURNS_MAX)
+            bodies = events.offer(connection, limit=limit)
+        now = self._clock()
+        return [(events.sign(body, secret=self._event_secret, now=now), body) for body in bodies]
+
+    def _run(self, instructions: Sequence[Instruction]) -> list[Answer]:
+        with self._engine.begin() as connection:
+            return apply(connection, instructions, memory=self.key_window)
+
+    def _call(self, instruction: Instruction, deadline_s: float) -> Found:
+        """There, the books, and back. No transaction is open while somebody sleeps.
+
+        The money moves half-way: whoever dies on the way there left nothing behind, and whoever
+        dies on the way back left a charge that nobody here knows of.
+        """
+        ends_at = time.monotonic() + deadline_s
+        self._travel(self._road_s, ends_at)
+        try:
+            answer = self._submit(instruction)
+        except Exception as error:  # noqa: BLE001  # Whatever it is, money may have moved.
+            # The books may have been closed before the connection broke. Nobody can tell.
+            log.warning("sandbox call failed: %s", type(error).__name__)
+            return Unknown("server_error")
+        if answer.outcome is None:
+            self._travel(self._timeout_s, ends_at)
+            return TIMEOUT
+        arrived = self._travel(self._road_s + answer.delay_s, ends_at)
+        return answer.outcome if arrived else TIMEOUT
+
+    def _travel(self, seconds: float, ends_at: float) -> bool:
+        """Sleep so long, but not past the deadline; returns whether it was enough."""
+        left = ends_at - time.monotonic()
+        if seconds > 0:
+            self._sleep(max(0.0, min(seconds, left)))
+        return seconds <= left
+
+
+def _executed(found: Found) -> Outcome:
+    if isinstance(found, NotFound):  # Books never say so of what they were told to execute.
+        return Unknown("adapter_error")
+    return found

@@ -1,0 +1,120 @@
+"""What each payment method makes the sandbox do, as data.
+
+`pm_card_…` are Stripe's test cards (docs.stripe.com/testing). `pm_sandbox_<fault>` makes the
+charge go wrong; `pm_sandbox_refund_<fault>` lets the charge succeed and its refunds go wrong.
+
+Faults of the road (no answer, 500, 503, 429) happen to the first calls under a key; after that the
+sandbox tells what is true. Otherwise no script would ever end, except `lost`, which is there
+to be endless.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+from payments.outcomes import Unavailable
+
+Status = Literal["open", "pending", "succeeded", "declined"]
+
+LATE_S = 2.0  # Long enough to be late for any worker, short enough for a test to wait for it.
+EVERY_CALL = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What becomes of one charge or refund."""
+
+    # So many calls are not executed. They get `refusal` as their answer; None = no answer at all.
+    refusals: int = 0
+    refusal: Unavailable | None = None
+    # Then it is executed, and this is how it ends; or how it stands, before it turns.
+    status: Status = "succeeded"
+    code: str | None = None
+    processor_code: str | None = None
+    turns_to: Status | None = None
+    turns_after_s: float | None = None
+    # How the caller learns of the execution, how late, and whether an event tells it as well.
+    answer: Literal["told", "silence", "server_error"] = "told"
+    delay_s: float = 0.0
+    tells: bool = False
+    # What becomes of refunds of this charge; None = they succeed.
+    refunds: "Script | None" = None
+
+
+PLAIN = Script()
+
+
+def _declined(code: str, processor_code: str) -> Script:
+    return Script(status="declined", code=code, processor_code=processor_code)
+
+
+# After "pm_card_": a card that declines says why in its name.
+CARDS: Mapping[str, Script] = {
+    "chargeDeclined": _declined("card_declined", "generic_decline"),
+    "chargeDeclinedInsufficientFunds": _declined("insufficient_funds", "insufficient_funds"),
+    "chargeDeclinedLostCard": _declined("lost_card", "lost_card"),
+    "chargeDeclinedStolenCard": _declined("stolen_card", "stolen_card"),
+    "chargeDeclinedExpiredCard": _declined("expired_card", "expired_card"),
+    "chargeDeclinedIncorrectCvc": _declined("incorrect_cvc", "incorrect_cvc"),
+    "chargeDeclinedProcessingError": _declined("processing_error", "processing_error"),
+}
+
+# After "pm_sandbox_" for charges, after "pm_sandbox_refund_" for refunds.
+FAULTS: Mapping[str, Script] = {
+    # The money moves, but nobody hears of it.
+    "timeout_after": Script(answer="silence"),
+    "error_after": Script(answer="server_error"),
+    # The first call gets lost on its way; the next one arrives.
+    "timeout_before": Script(refusals=1),
+    # None ever arrives, and nobody can say so.
+    "lost": Script(refusals=EVERY_CALL),
+    "rate_limited": Script(refusals=1, refusal=Unavailable("rate_limited", retry_after_s=1.0)),
+    "requires_action": Script(status="pending", processor_code="requires_action"),
+    "late_success": Script(
+        status="pending", processor_code="processing", turns_to="succeeded", turns_after_s=LATE_S
+    ),
+    # The event overtakes the answer.
+    "event_first": Script(tells=True, delay_s=LATE_S),
+}
+
+# After "pm_sandbox_", with a number at the end.
+NUMBERED_FAULTS: Mapping[str, Callable[[int], Script]] = {
+    "unavailable": lambda times: Script(refusals=times, refusal=Unavailable("service_unavailable")),
+    "slow": lambda delay_ms: Script(delay_s=delay_ms / 1000),
+}
+
+# Only a refund may turn bad after it was good: banks return refunds days later.
+REFUND_FAULTS: Mapping[str, Script] = {
+    "fails": _declined("refund_declined", "refund_refused"),
+    "fails_later": Script(turns_to="declined", turns_after_s=LATE_S),
+}
+
+# What somebody's "no" means when it comes later: (our word, the sandbox's word).
+TURNED_DOWN: Mapping[str, tuple[str, str]] = {
+    "charge": ("authentication_required", "authentication_failed"),
+    "refund": ("refund_failed", "returned_by_bank"),
+}
+
+
+@lru_cache(maxsize=1024)
+def script_for(payment_method_id: str | None) -> Script:
+    """The script of a charge. Whatever has no script of its own is a card that works."""
+    if payment_method_id is None:
+        return PLAIN
+    if payment_method_id.startswith("pm_card_"):
+        return CARDS.get(payment_method_id.removeprefix("pm_card_"), PLAIN)
+    if payment_method_id.startswith("pm_sandbox_refund_"):
+        name = payment_method_id.removeprefix("pm_sandbox_refund_")
+        return replace(PLAIN, refunds=REFUND_FAULTS.get(name) or _fault(name))
+    if payment_method_id.startswith("pm_sandbox_"):
+        return _fault(payment_method_id.removeprefix("pm_sandbox_"))
+    return PLAIN
+
+
+def _fault(name: str) -> Script:
+    numbered = re.fullmatch(r"([a-z_]+)_([0-9]{1,6})", name)
+    if numbered is not None and numbered[1] in NUMBERED_FAULTS:
+        return NUMBERED_FAULTS[numbered[1]](int(numbered[2]))
+    return FAULTS.get(name, PLAIN)

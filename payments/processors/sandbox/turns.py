@@ -1,0 +1,113 @@
+"""What changes by itself at the sandbox, or by a customer's hand, after the answer was given."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, case, func, null, select, update
+
+from models.base import id_among, table_of
+from models.sandbox import SandboxRequest
+from payments.errors import MoveNotAllowed, NotFound
+from payments.processors.sandbox import ledger
+from payments.processors.sandbox.answers import Standing
+from payments.processors.sandbox.events import tell
+from payments.processors.sandbox.script import TURNED_DOWN, Status
+
+_REQUESTS = table_of(SandboxRequest)
+
+_DUE = (
+    select(_REQUESTS.c.key, _REQUESTS.c.status)
+    .where(_REQUESTS.c.turns_at <= func.now())
+    .order_by(_REQUESTS.c.key)
+    # Whoever holds it turns it; the other one finds it turned next time.
+    .with_for_update(skip_locked=True)
+)
+
+
+def _turn(due: Any) -> Any:
+    was = due.subquery("was")
+    declines = _REQUESTS.c.turns_to == "declined"
+    code, processor_code = (
+        case(
+            *(
+                (declines & (_REQUESTS.c.kind == kind), words[n])
+                for kind, words in TURNED_DOWN.items()
+            ),
+            else_=None,
+        )
+        for n in (0, 1)
+    )
+    return (
+        update(_REQUESTS)
+        .where(_REQUESTS.c.key == was.c.key)
+        .values(
+            status=_REQUESTS.c.turns_to,
+            code=code,
+            processor_code=processor_code,
+            turns_at=null(),
+            turns_to=null(),
+        )
+        .returning(*_REQUESTS.c, was.c.status.label("was"))
+    )
+
+
+_TURN_DUE = _turn(_DUE.limit(bindparam("limit")))
+_TURN_THESE = _turn(_DUE.where(id_among(_REQUESTS.c.key)))
+
+_DECIDE = (
+    update(_REQUESTS)
+    .where(id_among(_REQUESTS.c.key), _REQUESTS.c.status == "pending")
+    .values(turns_at=func.now(), turns_to=bindparam("to"))
+    .returning(_REQUESTS.c.key)
+)
+
+
+def turn_due(connection: Connection, *, limit: int) -> None:
+    """Turn what is due, at most `limit` of it: money moves, and events are written."""
+    _follow(connection, connection.execute(_TURN_DUE, {"limit": limit}).mappings().all())
+
+
+def turn_these(connection: Connection, keys: Iterable[str]) -> None:
+    """Turn those of `keys` that are due."""
+    _follow(connection, connection.execute(_TURN_THESE, {"ids": list(keys)}).mappings().all())
+
+
+def complete(connection: Connection, object_id: str) -> None:
+    """The customer did what a pending charge or refund was waiting for: the money moves now."""
+    _decide(connection, object_id, "succeeded")
+
+
+def decline(connection: Connection, object_id: str) -> None:
+    """The customer refused what a pending charge or refund was waiting for."""
+    _decide(connection, object_id, "declined")
+
+
+def _decide(connection: Connection, object_id: str, to: Status) -> None:
+    keys = [f"{object_id}:charge", f"{object_id}:refund"]
+    decided = connection.execute(_DECIDE, {"ids": keys, "to": to}).scalars().all()
+    if not decided:
+        _refuse(connection, object_id, keys)
+    turn_these(connection, decided)
+
+
+def _refuse(connection: Connection, object_id: str, keys: Sequence[str]) -> None:
+    known = select(_REQUESTS.c.status).where(id_among(_REQUESTS.c.key))
+    status = connection.execute(known, {"ids": keys}).scalar()
+    if status is None or status == "open":
+        raise NotFound(f"The sandbox has nothing with the id {object_id}.")
+    raise MoveNotAllowed(f"{object_id} waits for nobody at the sandbox: it is {status}.")
+
+
+def _follow(connection: Connection, turned: Sequence[Standing]) -> None:
+    if not turned:
+        return
+    ledger.move(
+        connection,
+        [
+            # A succeeded one that turns is a refund that the bank sends back.
+            ledger.movement(row, "reversal" if row["was"] == "succeeded" else row["kind"])
+            for row in turned
+            if row["was"] == "succeeded" or row["status"] == "succeeded"
+        ],
+    )
+    tell(connection, turned)

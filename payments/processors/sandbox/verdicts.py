@@ -1,0 +1,49 @@
+"""What one call comes to: the script, read at the n-th call."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from models.ids import random_id
+from payments.outcomes import Found
+from payments.processors.sandbox.answers import SERVER_ERROR, Answer, Standing, outcome_of
+from payments.processors.sandbox.script import PLAIN, Script
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`standing` is what is written into the row of `sandbox_requests`."""
+
+    standing: Standing
+    answer: Answer
+    tells: bool = False
+
+
+def _standing(script: Script, *, executed: bool) -> dict[str, Any]:
+    return {
+        "status": script.status if executed else "open",
+        "reference": random_id("sbx_") if executed else None,
+        "code": script.code if executed else None,
+        "processor_code": script.processor_code if executed else None,
+        "turns_to": script.turns_to if executed else None,
+        "turns_after_s": script.turns_after_s if executed else None,
+    }
+
+
+# Nothing was decided yet.
+OPEN = Verdict(_standing(PLAIN, executed=False), Answer(None))
+
+
+def verdict_on(script: Script, *, call: int) -> Verdict:
+    """What the n-th call (counted from 1) under a key comes to, when none before was executed."""
+    if call <= script.refusals:
+        return Verdict(OPEN.standing, Answer(script.refusal))
+    standing = _standing(script, executed=True)
+    told: Found | None
+    match script.answer:
+        case "told":
+            told = outcome_of(standing)
+        case "silence":
+            told = None
+        case "server_error":
+            told = SERVER_ERROR
+    return Verdict(standing, Answer(told, script.delay_s), script.tells)
