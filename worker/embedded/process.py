@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -77,18 +77,18 @@ def end(process: psutil.Process, steps: Sequence[tuple[signal.Signals, float]]) 
 
 
 def server_in(
-    pid: int, *, program: str, folder: Path, started_at: float | None = None
+    pid: int, *, programs: Collection[str], folder: Path, started_at: float | None = None
 ) -> psutil.Process | None:
-    """The process with this pid, if it surely is that program at work in that folder.
+    """The process with this pid, if it surely is one of these programs at work in that folder.
 
-    Both our servers change into their data folder, which no other process of that program does.
+    Both our servers change into their data folder, which no other process of theirs does.
     `started_at` is seconds since the epoch, as the program itself noted it, within 5 s.
     """
     try:
         process = psutil.Process(pid)
         same = (
             process.status() != psutil.STATUS_ZOMBIE
-            and Path(process.exe()).name == program
+            and Path(process.exe()).name in programs
             and os.path.samefile(process.cwd(), folder)
             and (started_at is None or abs(process.create_time() - started_at) < 5)
         )

