@@ -31,6 +31,11 @@ def event_id(object_id: str, sequence: int) -> str:
     return "evt_" + _digest(f"{object_id}\n{sequence}".encode())
 
 
+def rejection_id(task_id: str, code: str, detail: str) -> str:
+    """The id of a refusal: the same message refused for the same reason is the same refusal."""
+    return "rej_" + _digest(f"{task_id}\n{code}\n{detail}".encode())
+
+
 def random_id(prefix: str) -> str:
     """A fresh id for what has no key, such as a webhook endpoint (`we_…`)."""
     return prefix + _text(secrets.token_bytes(ID_BYTES))

@@ -76,8 +76,8 @@ def take(transaction: Transaction, kind: Kind, leases: Mapping[str, Lease]) -> d
     if not leases:
         return {}
     wanted = [
-        {"id": id_, "lease_token": l.token, "lease_s": l.seconds, "worker": l.worker}
-        for id_, l in sorted(leases.items())
+        {"id": id_, "lease_token": one.token, "lease_s": one.seconds, "worker": one.worker}
+        for id_, one in sorted(leases.items())
     ]
     taken = transaction.execute(_TAKE[kind.name], {"wanted": as_rows(wanted), "ids": list(leases)})
     return {row["id"]: row for row in taken.mappings()}

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import func, insert, select
+from sqlalchemy.dialects.postgresql import insert as insert_unless_there
 
 from models import QuarantinedMessage, RejectedRequest
 from models.base import table_of
-from models.ids import Kind, id_from_key, random_id
+from models.ids import Kind, id_from_key, random_id, rejection_id
 from payments.errors import Refused
 from payments.transaction import Transaction
 from payments.webhooks.events import Fact, publish
@@ -25,6 +26,10 @@ HARMLESS = frozenset(
 SHOWN_MAX = 64
 RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
 
+_INSERT = (
+    insert_unless_there(table_of(RejectedRequest)).on_conflict_do_nothing().returning(func.now())
+)
+
 
 def record(
     transaction: Transaction,
@@ -34,11 +39,15 @@ def record(
     fields: Mapping[str, Any],
     task_id: str | None,
 ) -> str:
-    """Keep a refused request and tell it to the receivers; returns its id (`rej_…`)."""
+    """Keep a refused request and tell it to the receivers; returns its id (`rej_…`).
+
+    A message that is delivered twice is refused twice, but kept and told once: the id comes from
+    the message's own.
+    """
     producer, key = fields.get("producer", "default"), fields.get("idempotency_key")
     readable = isinstance(producer, str) and isinstance(key, str) and "\x00" not in producer + key
     row = {
-        "id": random_id("rej_"),
+        "id": rejection_id(task_id, refused.code, str(refused)) if task_id else random_id("rej_"),
         "task": f"billing.{kind}.create",
         "task_id": task_id,
         "producer": producer[:SHOWN_MAX] if readable else None,
@@ -49,9 +58,9 @@ def record(
         "detail": str(refused),
         "request": redacted(fields),
     }
-    at = transaction.execute(
-        insert(table_of(RejectedRequest)).returning(func.now()), row
-    ).scalar_one()
+    at = transaction.execute(_INSERT, row).scalar()
+    if at is None:
+        return str(row["id"])
     data = {"object": "rejected_request", **row, "facts": refused.facts}
     publish(transaction, [Fact("request.rejected", str(row["id"]), 1, data, at)])
     return str(row["id"])

@@ -178,7 +178,7 @@ def _money(check: Callable[..., _T], value: Any, **context: Any) -> _T:
 
 
 def _is_card_number(text: str) -> bool:
-    """Whether it reads as a card number: 13 to 19 digits with a right check digit (ISO/IEC 7812)."""
+    """Whether it reads as a card number: 13 to 19 digits, right check digit (ISO/IEC 7812)."""
     if not _CARD_NUMBER.fullmatch(text):
         return False
     digits = [int(c) for c in text if c.isdigit()][::-1]

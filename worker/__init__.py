@@ -1,1 +1,12 @@
 """How it runs: settings, composition, the Celery app, embedded servers and the command line."""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """`celery -A worker …` looks for `worker.celery`; nothing else pays for importing the app."""
+    if name == "celery":
+        from worker.app import app
+
+        return app
+    raise AttributeError(f"module 'worker' has no attribute {name!r}")

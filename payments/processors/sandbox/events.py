@@ -55,6 +55,8 @@ _OFFER = (
 
 def tell(connection: Connection, standings: Sequence[Standing]) -> None:
     """Write one event for each row of `sandbox_requests`, telling where it stands now."""
+    if not standings:
+        return
     told = [{"object_id": row["object_id"], "body": _body(row)} for row in standings]
     connection.execute(_TELL, {"told": as_rows(told)})
 

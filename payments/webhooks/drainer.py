@@ -1,0 +1,283 @@
+"""A drainer: empties what is due for one endpoint, with a window of posts under way."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID, uuid4
+
+import structlog
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+
+from payments.webhooks import drains, schedule
+from payments.webhooks.drains import Due, Record, Turn
+from payments.webhooks.post import Answer, Client
+from payments.webhooks.signature import key_of, signed_headers
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+# Results are recorded when so many wait, or the first has waited so long, or nothing else is
+# under way: a kill loses at most these, and then they are posted again under the same id.
+FLUSH_MAX = 64
+FLUSH_S = 0.05
+# Claimed ahead of the window, so that a free place is filled without asking the database.
+AHEAD = 64
+# While posts are slow: how often to look for what became due, and to renew the lease.
+POLL_S = 0.5
+# Between tries of a statement while the database is away.
+DATABASE_RETRY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What a drain did. `more` = its time was up before everything due was posted."""
+
+    delivered: int = 0
+    retried: int = 0
+    exhausted: int = 0
+    more: bool = False
+
+
+class Tools(NamedTuple):
+    """What a drainer works with. `in_database(function, *args, **kwargs)` runs a function of
+    `drains` on a connection of its own, off the event loop."""
+
+    client: Client
+    in_database: Callable[..., Awaitable[Any]]
+    clock: Callable[[], float]  # seconds since the epoch
+    dice: Callable[[], float]  # [0, 1)
+
+
+class LeaseLost(Exception):
+    """Another drainer has taken over, or the database was away for longer than the lease."""
+
+
+class Answered(NamedTuple):
+    due: Due
+    answer: Answer
+    started_at: float  # on the loop's clock
+
+
+class Drainer:
+    """Drains one endpoint once. All methods run on the event loop."""
+
+    def __init__(self, tools: Tools, endpoint_id: str, *, drain_s: float) -> None:
+        self.endpoint_id = endpoint_id
+        self._tools = tools
+        self._loop = asyncio.get_running_loop()
+        self._ends_at = self._loop.time() + drain_s
+        self._counts = {"delivered": 0, "pending": 0, "exhausted": 0}
+        self._stir = asyncio.Event()
+        self._nudged = False
+        self._in_turn = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._token: UUID = uuid4()
+        self._ready: deque[Due] = deque()  # claimed, not begun
+        self._held: set[int] = set()  # ids that are claimed and not yet recorded
+        self._answered: list[Answered] = []  # not yet recorded
+        self._lanes = 0  # posts under way
+        self._backlog = True  # the last claim got all it wanted: there is probably more
+        self._url = ""
+        self._secrets: tuple[str, ...] = ()
+        self._keys: list[bytes] = []
+        self._max_in_flight = 0
+
+    def nudge(self) -> None:
+        """Something became due: look now."""
+        self._nudged = True
+        self._stir.set()
+
+    def stop(self) -> None:
+        """Begin no more posts; what is under way is finished and recorded."""
+        self._ends_at = self._loop.time()
+        self._stir.set()
+
+    async def run(self) -> Drained:
+        """Drain until nothing is due or the time is up. Returns at once, with nothing done, when
+        the endpoint has another drainer."""
+        while not self._is_late:
+            self._begin()
+            self._nudged = False
+            # After a release this is the second look: what was committed before the release,
+            # while its wake-up call met a taken lease, is seen here.
+            if await self._database(drains.take, self._token):
+                await self._drain_and_release()
+            elif not self._nudged:
+                return self._drained(more=False)
+        self._nudged = False
+        is_due: bool = await self._database(drains.is_anything_due)
+        return self._drained(more=is_due or self._nudged)
+
+    async def _drain_and_release(self) -> None:
+        released = False
+        try:
+            async with asyncio.TaskGroup() as lanes:
+                await self._take_turns(lanes)
+                released = True
+        except* LeaseLost:
+            # Whoever has the lease now posts it all again. We may log, and change nothing.
+            log.warning(
+                "drain lease lost",
+                endpoint_id=self.endpoint_id,
+                unrecorded=len(self._held),
+            )
+            released = True
+        finally:
+            if not released:  # A bug, or the process is ending: others need not wait for the lease.
+                with contextlib.suppress(SQLAlchemyError):
+                    await self._tools.in_database(
+                        drains.take_turn, self.endpoint_id, self._token, releasing=True
+                    )
+
+    async def _take_turns(self, lanes: asyncio.TaskGroup) -> None:
+        is_first = True
+        while True:
+            if self._is_late:
+                self._held.difference_update(due.delivery_id for due in self._ready)
+                self._ready.clear()
+            answered, self._answered = self._answered, []
+            is_resting = not self._lanes and not self._ready
+            releasing = is_resting and not is_first and (self._is_late or not self._backlog)
+            wanted = 0 if releasing or self._is_late else self._room()
+            turn = await self._turn(answered, wanted=wanted, releasing=releasing)
+            self._held.difference_update(one.due.delivery_id for one in answered)
+            if releasing:
+                return
+            self._backlog = len(turn.due) == wanted
+            self._held.update(due.delivery_id for due in turn.due)
+            self._ready.extend(turn.due)
+            self._set_target(turn)
+            self._open_lanes(lanes)
+            is_first = False
+            if not self._is_turn_worth_it:
+                await self._something_to_do()
+
+    async def _turn(self, answered: Sequence[Answered], *, wanted: int, releasing: bool) -> Turn:
+        records = [self._record(one) for one in answered]
+        self._stir.clear()
+        self._in_turn = True
+        turn: Turn | None = await self._database(
+            drains.take_turn,
+            self._token,
+            records=records,
+            held=sorted(self._held) if wanted else (),
+            wanted=wanted,
+            releasing=releasing,
+        )
+        self._in_turn = False
+        if turn is None:
+            raise LeaseLost
+        for record in records:
+            self._counts[record.state] += 1
+        return turn
+
+    async def _database(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Run a statement, and while the database is away try again until the lease is over."""
+        gives_up_at = self._loop.time() + drains.LEASE_S
+        while True:
+            try:
+                result: T = await self._tools.in_database(
+                    function, self.endpoint_id, *args, **kwargs
+                )
+                return result
+            except (OperationalError, InterfaceError):
+                if self._loop.time() >= gives_up_at:
+                    raise
+                await asyncio.sleep(DATABASE_RETRY_S)
+
+    def _set_target(self, turn: Turn) -> None:
+        self._url, self._max_in_flight = turn.url, turn.max_in_flight
+        if turn.secrets != self._secrets:
+            self._secrets, self._keys = (
+                turn.secrets,
+                [key_of(one) for one in turn.secrets],
+            )
+
+    # --- Posting ---
+
+    def _open_lanes(self, lanes: asyncio.TaskGroup) -> None:
+        for _ in range(min(len(self._ready), self._max_in_flight - self._lanes)):
+            self._lanes += 1
+            lanes.create_task(self._lane())
+
+    async def _lane(self) -> None:
+        """One place in the window: posts what is ready, one after the other."""
+        while self._ready and self._lanes <= self._max_in_flight and not self._is_late:
+            due = self._ready.popleft()
+            started_at = self._loop.time()
+            self._answered.append(Answered(due, await self._post(due), started_at))
+            if len(self._answered) == 1:
+                self._loop.call_later(FLUSH_S, self._stir.set)
+            if self._is_turn_worth_it and not self._in_turn:
+                self._stir.set()
+        self._lanes -= 1
+        if not self._lanes:
+            self._stir.set()  # Nothing else is under way: nobody waits for a batch.
+
+    async def _post(self, due: Due) -> Answer:
+        headers = signed_headers(
+            self._keys,
+            webhook_id=due.event_id,
+            timestamp=int(self._tools.clock()),
+            body=due.body,
+        )
+        return await self._tools.client.post(self._url, headers=headers, body=due.body)
+
+    def _record(self, one: Answered) -> Record:
+        answer, number = one.answer, one.due.number
+        retry_in_s = None
+        if not answer.is_ok:
+            retry_in_s = schedule.retry_in_s(
+                number,
+                dice=self._tools.dice,
+                retry_after_s=schedule.retry_after_s(answer.retry_after, now_s=self._tools.clock()),
+            )
+        state = "delivered" if answer.is_ok else "exhausted" if retry_in_s is None else "pending"
+        return Record(
+            delivery_id=one.due.delivery_id,
+            number=number,
+            state=state,
+            retry_in_s=retry_in_s,
+            started_ago_s=self._loop.time() - one.started_at,
+            duration_ms=answer.duration_ms,
+            status_code=answer.status_code,
+            error=answer.error,
+            remote_ip=answer.remote_ip,
+            response_body=answer.body,
+        )
+
+    # --- When to take the next turn ---
+
+    @property
+    def _is_late(self) -> bool:
+        return self._loop.time() >= self._ends_at
+
+    @property
+    def _is_turn_worth_it(self) -> bool:
+        is_running_low = self._backlog and len(self._ready) <= AHEAD // 2
+        return is_running_low or len(self._answered) >= FLUSH_MAX or not self._lanes
+
+    def _room(self) -> int:
+        return max(0, AHEAD + self._max_in_flight - len(self._held))
+
+    async def _something_to_do(self) -> None:
+        """Wait until results are to be recorded, room is to be filled, or it is time to look."""
+        try:
+            async with asyncio.timeout(POLL_S):
+                await self._stir.wait()
+        except TimeoutError:
+            pass
+
+    def _drained(self, *, more: bool) -> Drained:
+        return Drained(
+            delivered=self._counts["delivered"],
+            retried=self._counts["pending"],
+            exhausted=self._counts["exhausted"],
+            more=more,
+        )

@@ -1,0 +1,212 @@
+"""One POST and its answer, on an event loop: where our network meets a stranger's server."""
+
+import asyncio
+import errno
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import structlog
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from payments.webhooks.target import TargetCheck, TargetRefused
+
+log = structlog.get_logger(__name__)
+
+CONNECT_S = 5.0  # TCP and TLS together.
+TOTAL_S = 15.0  # Everything: DNS, connection, TLS, sending, the answer's head and body.
+# The status decides; the body is kept for people to read. A slow one is cut, not waited for.
+BODY_S = 2.0
+BODY_BYTES_MAX = 16 * 1024
+# Node's servers close idle connections after 5 s; a POST on a connection that just closed fails.
+KEEP_ALIVE_S = 4.0
+
+USER_AGENT = "billing-webhooks/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a POST: a status code, or a word that says why there is none.
+
+    The words: `timeout`, `connect_timeout`, `dns_failed`, `connection_refused`, `unreachable`,
+    `connection_closed`, `tls_error`, `bad_response`, `target_not_allowed`, `invalid_url`,
+    `internal_error`.
+    """
+
+    duration_ms: int
+    status_code: int | None = None
+    error: str | None = None
+    remote_ip: str | None = None
+    body: str | None = None
+    retry_after: str | None = None
+
+    @property
+    def is_ok(self) -> bool:
+        return self.status_code is not None and 200 <= self.status_code < 300
+
+
+class Client:
+    """A pooled HTTP client that checks every address it connects to.
+
+    Made and closed on the event loop that uses it. Not followed: redirects, proxies from the
+    environment, cookies, content encodings.
+    """
+
+    def __init__(self, target_check: TargetCheck, *, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls or ssl.create_default_context()
+        # One session for each rule: without TLS only allow-listed addresses may be dialled.
+        self._sessions = {
+            "https": self._session(target_check, encrypted=True),
+            "http": self._session(target_check, encrypted=False),
+        }
+
+    async def close(self) -> None:
+        for session in self._sessions.values():
+            await session.close()
+
+    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
+        """POST `body` and wait for the answer, 15 s at most. Never raises for what the network or
+        the receiver does."""
+        started = time.monotonic()
+        try:
+            target = URL(url, encoded=True)
+            session = self._sessions[target.scheme]
+        except (ValueError, KeyError):
+            return Answer(0, error="invalid_url")
+        deadline = asyncio.get_running_loop().time() + TOTAL_S
+        try:
+            async with asyncio.timeout_at(deadline):
+                response = await session.post(
+                    target, data=body, headers=headers, allow_redirects=False
+                )
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is this attempt's answer
+            return Answer(_ms_since(started), error=_word_for(error))
+        try:
+            text = await _body_of(response, deadline)
+        finally:
+            # Back into the pool when it was read to its end; closed when it was cut.
+            response.release() if response.content.at_eof() else response.close()
+        return Answer(
+            _ms_since(started),
+            status_code=response.status,
+            remote_ip=getattr(response, "remote_ip", None),
+            body=text,
+            retry_after=response.headers.get("Retry-After"),
+        )
+
+    def _session(self, target_check: TargetCheck, *, encrypted: bool) -> aiohttp.ClientSession:
+        def checked_socket(info: Any) -> socket.socket:
+            """The last gate: the concrete address of every connection, literal or resolved."""
+            family, kind, protocol, _, address = info
+            target_check.refuse(str(address[0]), encrypted=encrypted)
+            return socket.socket(family, kind, protocol)
+
+        connector = aiohttp.TCPConnector(
+            resolver=_CheckedResolver(target_check, encrypted=encrypted),
+            socket_factory=checked_socket,
+            ssl=self._tls,
+            limit=0,  # Each drain keeps to its endpoint's max_in_flight.
+            keepalive_timeout=KEEP_ALIVE_S,
+        )
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            response_class=_Response,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+            trust_env=False,
+            auto_decompress=False,
+            headers={
+                "content-type": "application/json",
+                "user-agent": USER_AGENT,
+                "accept": "*/*",
+                "accept-encoding": "identity",
+            },
+        )
+
+
+class _CheckedResolver(AbstractResolver):
+    """Resolves names, and refuses a name with even one address that is not allowed.
+
+    Dialling the allowed ones of a mixed answer would let a name win by patience.
+    """
+
+    def __init__(self, target_check: TargetCheck, *, encrypted: bool) -> None:
+        self._resolver = aiohttp.ThreadedResolver()
+        self._check = target_check
+        self._encrypted = encrypted
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        for one in found:
+            self._check.refuse(one["host"], encrypted=self._encrypted)
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response that remembers who sent it: the connection is gone once the body is read."""
+
+    remote_ip: str | None = None
+
+    async def start(self, connection: Any) -> aiohttp.ClientResponse:
+        peer = connection.transport and connection.transport.get_extra_info("peername")
+        self.remote_ip = peer[0] if peer else None
+        return await super().start(connection)
+
+
+async def _body_of(response: aiohttp.ClientResponse, deadline: float) -> str | None:
+    """What can be had of the body within 2 s and 16 KiB, as text that PostgreSQL takes."""
+    read = bytearray()
+    ends_at = min(deadline, asyncio.get_running_loop().time() + BODY_S)
+    try:
+        async with asyncio.timeout_at(ends_at):
+            while len(read) < BODY_BYTES_MAX and (chunk := await response.content.readany()):
+                read += chunk
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        pass  # The status has been said; whatever came of the body is kept.
+    text = bytes(read[:BODY_BYTES_MAX]).decode("utf-8", "replace")
+    return text.replace("\x00", "") or None
+
+
+def _ms_since(started: float) -> int:
+    return round((time.monotonic() - started) * 1000)
+
+
+def _word_for(error: Exception) -> str:
+    """Why there is no answer, in one word; the first match counts, subclasses come first."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    match error, cause:
+        case _, TargetRefused():
+            return "target_not_allowed"
+        case aiohttp.ConnectionTimeoutError(), _:
+            return "connect_timeout"
+        case TimeoutError(), _:
+            return "timeout"
+        case aiohttp.ClientConnectorDNSError(), _:
+            return "dns_failed"
+        case ((aiohttp.ClientSSLError() | ssl.SSLError()), _):
+            return "tls_error"
+        case aiohttp.ClientConnectorError(), OSError(errno=errno.ECONNREFUSED):
+            return "connection_refused"
+        case aiohttp.ClientConnectorError(), _:
+            return "unreachable"
+        case aiohttp.InvalidURL(), _:
+            return "invalid_url"
+        case ((aiohttp.ServerDisconnectedError() | OSError()), _):
+            return "connection_closed"
+        case ((aiohttp.ClientResponseError() | aiohttp.ClientPayloadError()), _):
+            return "bad_response"
+        case aiohttp.ClientConnectionError(), _:
+            return "connection_closed"
+        case _:
+            log.exception("a webhook could not be posted", exc_info=error)
+            return "internal_error"

@@ -1,0 +1,166 @@
+"""The target check: where a webhook may go, and that it goes nowhere else.
+
+Whoever registers a URL chooses where our network sends a POST. So addresses are judged by an
+explicit table: `ipaddress.is_global` is true for NAT64, 6to4 and IPv4-compatible forms of
+127.0.0.1. They are judged twice: when the endpoint is saved, as far as the URL shows them, and at
+every connection, by the concrete address (a name may resolve to something else each time).
+"""
+
+import re
+import socket
+from collections.abc import Sequence
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+from yarl import URL
+
+from payments.errors import InvalidRequest
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+URL_LENGTH_MAX = 2048
+
+# IANA's special-purpose registries, less what is globally reachable, plus what clouds put there.
+NOT_PUBLIC: tuple[Network, ...] = tuple(
+    ip_network(cidr)
+    for cidr in (
+        "0.0.0.0/8",  # this network
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carrier-grade NAT, and a cloud's metadata at 100.100.100.200
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's host, reachable from every guest
+        "169.254.0.0/16",  # link-local, and most clouds' metadata at 169.254.169.254
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # 6to4 relays
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarking
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
+        # Only 2000::/3 is global unicast. This is the rest: loopback, IPv4-compatible,
+        # translated and local NAT64 forms, unique local, link-local, site-local, multicast, …
+        "::/3",
+        "4000::/2",
+        "8000::/1",
+        "2001::/23",  # protocol assignments, Teredo, benchmarking, ORCHID
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4: an IPv4 address in disguise
+        "3fff::/20",  # documentation
+    )
+)
+_NAT64 = IPv6Network("64:ff9b::/96")
+# What is left after IDNA: no percent signs, so no NUL bytes and no IPv6 zones.
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+
+
+class TargetRefused(OSError):
+    """The address is not one that webhooks may go to."""
+
+    # An OSError, because that is what an HTTP client expects of a connection that can't be made.
+
+
+class TargetCheck:
+    """Judges addresses by the table, and by the networks that the operator allows besides."""
+
+    def __init__(self, allow_private: Sequence[Network] = ()) -> None:
+        self.allow_private = tuple(allow_private)
+
+    def allows(self, address: str | Address, *, encrypted: bool) -> bool:
+        """Whether a connection to `address` may be made.
+
+        Without TLS only networks that the operator allowed: a webhook holds customers' data.
+        """
+        ip = _plain(ip_address(address))
+        if any(ip in network for network in self.allow_private):
+            return True
+        return encrypted and _is_public(ip)
+
+    def refuse(self, address: str, *, encrypted: bool) -> None:
+        """Raise TargetRefused unless `address` is allowed."""
+        if not self.allows(address, encrypted=encrypted):
+            raise TargetRefused(f"webhooks may not go to {address}")
+
+    def checked_url(self, value: object) -> str:
+        """The URL in the form that is dialled, or InvalidRequest that says what to send instead.
+
+        A host name is not resolved here: what it resolves to counts when it is called.
+        """
+        url = _parsed(value)
+        encrypted = url.scheme == "https"
+        if not encrypted and not self.allow_private:
+            raise InvalidRequest("url must begin with https://", param="url")
+        host = url.raw_host or ""
+        literal = _literal(host)
+        if literal is None:
+            return str(url)
+        if not self.allows(literal, encrypted=encrypted):
+            raise InvalidRequest(
+                f"url points to {literal}, where webhooks may not go; send a public https address,"
+                " or let the operator add its network to BILLING_WEBHOOK_ALLOW_PRIVATE",
+                param="url",
+            )
+        return str(url.with_host(str(literal)))
+
+
+def _plain(ip: Address) -> Address:
+    """An IPv4 address that is written as IPv6 (`::ffff:127.0.0.1`) is the IPv4 address."""
+    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
+        return ip.ipv4_mapped
+    return ip
+
+
+def _is_public(ip: Address) -> bool:
+    if isinstance(ip, IPv6Address) and ip in _NAT64:
+        # How a network without IPv4 reaches the rest of the world: the IPv4 address counts.
+        ip = IPv4Address(int(ip) & 0xFFFF_FFFF)
+    return not any(ip in network for network in NOT_PUBLIC)
+
+
+def _literal(host: str) -> Address | None:
+    """The address that a host *is*, in any of the spellings a resolver takes; None for a name."""
+    bare = host.rstrip(".")
+    try:
+        return ip_address(bare)
+    except ValueError:
+        pass
+    try:
+        # 127.1, 0x7f000001, 2130706433, 0177.0.0.1: names to us, addresses to getaddrinfo.
+        return IPv4Address(socket.inet_aton(bare))
+    except (OSError, UnicodeError):
+        return None
+
+
+def _parsed(value: object) -> URL:
+    if not isinstance(value, str) or not 1 <= len(value) <= URL_LENGTH_MAX:
+        raise InvalidRequest(
+            f"url must be a string of at most {URL_LENGTH_MAX} characters, like"
+            " https://example.com/webhooks",
+            param="url",
+        )
+    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in value):
+        raise InvalidRequest("url must not contain spaces or control characters", param="url")
+    try:
+        url = URL(value)
+        host, port = url.raw_host, url.port
+    except ValueError:
+        host, port = None, None
+    if not host or not port or not _HOST.fullmatch(host) or url.scheme not in ("https", "http"):
+        raise InvalidRequest("url must be like https://example.com/webhooks", param="url")
+    if url.user is not None or url.password is not None:
+        raise InvalidRequest(
+            "url must not contain a user name or password; the signature proves who sends",
+            param="url",
+        )
+    if url.raw_fragment:
+        raise InvalidRequest("url must not contain a fragment (#…)", param="url")
+    return url

@@ -1,0 +1,28 @@
+"""What tasks need from whoever runs them; `worker.wiring` provides it as `app.desk`."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from models.ids import Kind
+
+
+class Desk(Protocol):
+    """One verb per task."""
+
+    def create(self, kind: Kind, fields: Mapping[str, Any], *, task_id: str) -> Mapping[str, Any]:
+        """Accept a request and carry it as far as it goes now. Raises Refused."""
+        ...
+
+    def submit(self, kind: Kind, id_: str) -> Mapping[str, Any]:
+        """Go on with a row that is due."""
+        ...
+
+    def drain(self, endpoint_id: str) -> int:
+        """Deliver what is due at an endpoint; returns how many deliveries were tried."""
+        ...
+
+    def sweep_payments(self) -> int: ...
+
+    def sweep_webhooks(self) -> int: ...
+
+    def sweep_processor(self) -> int: ...

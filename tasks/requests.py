@@ -1,0 +1,23 @@
+"""Reading a task's arguments: bad input is refused by name, never guessed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from payments.errors import InvalidRequest
+
+
+def only_keywords(args: Sequence[Any]) -> None:
+    """Positions say nothing about money."""
+    if args:
+        raise InvalidRequest("send keyword arguments, not positional ones", param="args")
+
+
+def text_field(fields: Mapping[str, Any], name: str) -> str:
+    """The one field that must be there, as text."""
+    unknown = sorted(str(field)[:40] for field in fields if field != name)
+    if unknown:
+        raise InvalidRequest(f"{unknown[0]!r} is not a field; send {name}", param=unknown[0])
+    value = fields.get(name)
+    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 255:
+        raise InvalidRequest(f"{name} is required, as text", param=name)
+    return value

@@ -1,0 +1,27 @@
+"""Sweeps: finding what needs no luck. Beat runs them in place (`worker.beat`); sent as messages
+they do the same. Every one is idempotent."""
+
+from typing import Any
+
+from celery import shared_task
+
+
+@shared_task(name="billing.sweep.payments", bind=True)
+def payments(self: Any) -> int:
+    """Expired leases end as unknown; charges and refunds that are due are woken."""
+    found: int = self.app.desk.sweep_payments()
+    return found
+
+
+@shared_task(name="billing.sweep.webhooks", bind=True)
+def webhooks(self: Any) -> int:
+    """Endpoints with deliveries that are due and no drainer are woken."""
+    found: int = self.app.desk.sweep_webhooks()
+    return found
+
+
+@shared_task(name="billing.sweep.processor", bind=True)
+def processor(self: Any) -> int:
+    """What the processor tells by itself is read and applied."""
+    found: int = self.app.desk.sweep_processor()
+    return found

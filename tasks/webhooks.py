@@ -1,0 +1,15 @@
+"""The webhook task: one message drains one endpoint."""
+
+from typing import Any
+
+from celery import shared_task
+
+from tasks.requests import only_keywords, text_field
+
+
+@shared_task(name="billing.webhook.drain", bind=True)
+def drain(self: Any, *args: Any, **fields: Any) -> dict[str, Any]:
+    """Deliver what is due at `endpoint_id`."""
+    only_keywords(args)
+    endpoint_id = text_field(fields, "endpoint_id")
+    return {"endpoint_id": endpoint_id, "tried": self.app.desk.drain(endpoint_id)}

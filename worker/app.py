@@ -1,0 +1,64 @@
+"""The Celery application: `celery -A worker worker`, `celery -A worker flower`.
+
+Importing it connects to nothing; the desk is opened by the first task of a process.
+"""
+
+import threading
+from typing import Any
+
+from celery import Celery, signals
+
+import tasks.charges
+import tasks.refunds
+import tasks.sweeps
+import tasks.webhooks  # noqa: F401  # importing the tasks registers them
+from worker import log
+from worker.celery_config import configuration
+from worker.request import BillingTask
+from worker.settings import load
+from worker.wiring import Desk
+
+
+class Billing(Celery):  # type: ignore[misc]  # Celery has no types
+    """Celery, with our settings and with a desk for its tasks."""
+
+    _desk: Desk | None = None
+    _desk_lock = threading.Lock()
+
+    @property
+    def desk(self) -> Desk:
+        with self._desk_lock:
+            if self._desk is None:
+                self._desk = Desk(self, load())
+            return self._desk
+
+    def close_desk(self) -> None:
+        with self._desk_lock:
+            if self._desk is not None:
+                self._desk.close()
+                self._desk = None
+
+
+def make_app() -> Billing:
+    settings = load()
+    log.configure(settings.log_format, settings.log_level)
+    app = Billing("billing", task_cls=BillingTask, set_as_current=True)
+    app.conf.update(configuration(settings))
+    app.conf.update(
+        beat_scheduler="worker.beat:Sweeper",
+        beat_schedule={
+            # Every second: with this and the lease, recovery stays well under 30 s.
+            "payments": {"task": "billing.sweep.payments", "schedule": 1.0},
+            "webhooks": {"task": "billing.sweep.webhooks", "schedule": 1.0},
+            "processor": {"task": "billing.sweep.processor", "schedule": 1.0},
+        },
+    )
+    return app
+
+
+app = make_app()
+
+
+@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _close_desk(**_: Any) -> None:
+    app.close_desk()

@@ -1,0 +1,108 @@
+"""Wake-up calls to the workers: best-effort, quick to give up, never in anybody's way.
+
+A call that is lost costs a second: what is due stands in a row, and the sweep calls again.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from payments.transaction import Wakes
+from worker import log
+
+logger = log.get(__name__)
+
+# After a publish that failed, this long nothing is published: a broker that is down would cost
+# every call its whole timeout.
+BROKER_DOWN_S = 1.0
+
+
+class Publisher:
+    """Publishes wake-up calls, one message each."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._down_until = 0.0
+
+    def __call__(self, wakes: Wakes) -> None:
+        """Publish what `wakes` holds. Never raises; gives up at the first failure."""
+        if time.monotonic() < self._down_until:
+            return
+        calls = [
+            *(("billing.charge.submit", {"id": id_}) for id_ in wakes.charges),
+            *(("billing.refund.submit", {"id": id_}) for id_ in wakes.refunds),
+            *(("billing.webhook.drain", {"endpoint_id": id_}) for id_ in wakes.endpoints),
+        ]
+        try:
+            with self._app.producer_pool.acquire(block=True, timeout=2) as producer:
+                for task, kwargs in calls:
+                    self._app.tasks[task].apply_async(kwargs=kwargs, producer=producer)
+        except (
+            OperationalError,
+            OSError,
+            *self._app.connection_for_write().connection_errors,
+        ) as e:
+            self._down_until = time.monotonic() + BROKER_DOWN_S
+            logger.warning(
+                "broker unavailable; the sweep will wake them",
+                error=type(e).__name__,
+                not_woken=len(calls),
+            )
+
+    def room(self, queue: str, limit: int) -> int:
+        """How many messages `queue` is short of `limit`; 0 when the broker can't be asked.
+
+        The sweep adds no more than that: rows that already wait behind a long queue gain nothing
+        from a second message, and after a broker was emptied there is room for all.
+        """
+        try:
+            with self._app.connection_for_write() as connection:
+                channel = connection.default_channel
+                try:
+                    waiting = channel.queue_declare(queue=queue, passive=True).message_count
+                except connection.channel_errors:
+                    waiting = 0  # Redis has no list for an empty queue.
+        except (OperationalError, OSError, *self._app.connection_for_write().connection_errors):
+            return 0
+        return max(0, limit - waiting)
+
+
+class Waker:
+    """Publishes from a thread of its own, so that no charge waits for the broker.
+
+    What comes while it publishes is merged: a thousand events for one endpoint are one call.
+    """
+
+    def __init__(self, publish: Callable[[Wakes], None]) -> None:
+        self._publish = publish
+        self._lock = threading.Lock()
+        self._pending = Wakes()
+        self._something = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="waker", daemon=True)
+        self._thread.start()
+
+    def __call__(self, wakes: Wakes) -> None:
+        with self._lock:
+            self._pending.endpoints |= wakes.endpoints
+            self._pending.charges |= wakes.charges
+            self._pending.refunds |= wakes.refunds
+        self._something.set()
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Publish what is left, and end."""
+        self._stopping = True
+        self._something.set()
+        self._thread.join(timeout_s)
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            self._something.wait()
+            self._something.clear()
+            with self._lock:
+                wakes, self._pending = self._pending, Wakes()
+            if wakes:
+                self._publish(wakes)
