@@ -8,6 +8,7 @@ from celery.worker.request import Request as CeleryRequest
 
 from payments.errors import BillingError
 from worker import faults, log, redaction
+from worker.patience import DatabaseUnavailable
 from worker.running import register
 
 logger = log.get(__name__)
@@ -99,6 +100,9 @@ class BillingTask(Task):  # type: ignore[misc]  # Celery has no types
             raise
         except (Reject, Ignore, Retry):
             raise
+        except DatabaseUnavailable:
+            # Nothing is written yet: back to the queue with it, for whoever is there next.
+            raise Reject("the worker stops while the database is away", requeue=True) from None
         except Exception as error:
             fault = faults.describe(error)
         finally:

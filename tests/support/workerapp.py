@@ -1,0 +1,71 @@
+"""A Celery app as the real one is made, with a task and a sink that write to files.
+
+Started by tests as `celery -A tests.support.workerapp worker`. BROKER and OUT come from the
+environment; OUT is a folder that gets `calls` and `quarantine`, one JSON object per line.
+"""
+
+import base64
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from celery import Celery
+
+from worker import celery_config, guard, log, transport, watchdog
+from worker.request import BillingTask
+from worker.running import waiting_for_database
+
+OUT = Path(os.environ["OUT"])
+_lock = threading.Lock()
+
+
+def _write(name: str, **line) -> None:
+    with _lock, open(OUT / name, "a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def quarantine(raw: bytes, *, queue: str, reason: str, headers: dict | None) -> None:
+    if (OUT / "sink_is_down").exists():
+        _write("sink_calls", reason=reason)
+        raise ConnectionError("the database is away")
+    sent = base64.b64encode(raw[:2000]).decode()
+    _write("quarantine", raw=sent, size=len(raw), queue=queue, reason=reason, headers=headers)
+
+
+settings = SimpleNamespace(
+    broker_url=os.environ["BROKER"], slots=int(os.environ.get("SLOTS", "4")), drain_s=2.0
+)
+transport.register()
+app = Celery("billing", task_cls=BillingTask)
+app.conf.update(celery_config.configuration(settings))
+for name in os.environ.get("UNSAFE", "").split():
+    app.conf[name] = {"worker_prefetch_multiplier": 4, "task_acks_late": False}[name]
+app.desk = SimpleNamespace(quarantine=quarantine)
+guard.install(app)
+watchdog.install(
+    app,
+    task_limit_s=float(os.environ.get("TASK_LIMIT_S", "120")),
+    stall_limit_s=float(os.environ.get("STALL_LIMIT_S", "60")),
+)
+log.configure("console")
+
+
+@app.task(name="billing.charge.create")
+def create(**kwargs):
+    if seconds := kwargs.get("sleep_s"):
+        time.sleep(seconds)
+    if seconds := kwargs.get("wait_s"):
+        with waiting_for_database():
+            time.sleep(seconds)
+    if kwargs.get("bug"):
+        raise ValueError(kwargs["bug"])
+    _write("calls", id=create.request.id, kwargs=kwargs)
+    return {"charge_id": "ch_1", "state": "succeeded"}
+
+
+@app.task(name="billing.refund.create")
+def refund(**kwargs):
+    _write("calls", id=refund.request.id, task="refund")

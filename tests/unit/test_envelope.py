@@ -1,0 +1,258 @@
+"""Every way in which a message can fail to be a task, and the few in which it is one."""
+
+import base64
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from worker.envelope import (
+    BODY_MAX_BYTES,
+    ITEM_MAX_BYTES,
+    UNREADABLE,
+    Broken,
+    read,
+    unwrap,
+)
+
+TASKS = frozenset({"billing.charge.create"})
+HEADERS = {"lang": "go", "task": "billing.charge.create", "id": "t1"}
+KWARGS = {"amount": 1999, "currency": "USD"}
+SECRET = "4242424242424242"
+
+
+def _message(body=None, headers=None, **changes):
+    body = [[], KWARGS, {}] if body is None else body
+    return SimpleNamespace(
+        **{
+            "headers": HEADERS if headers is None else headers,
+            "body": body if isinstance(body, bytes | str) else json.dumps(body).encode(),
+            "content_type": "application/json",
+            "content_encoding": "utf-8",
+            "errors": [],
+            **changes,
+        }
+    )
+
+
+def _item(body=None, headers=None, properties=None, **changes):
+    body = json.dumps([[], KWARGS, {}]).encode() if body is None else body
+    letter = {
+        "body": base64.b64encode(body).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": HEADERS if headers is None else headers,
+        "properties": {
+            "correlation_id": "t1",
+            "delivery_tag": "d1",
+            "delivery_mode": 2,
+            "priority": 0,
+            "body_encoding": "base64",
+            "delivery_info": {"exchange": "", "routing_key": "payments"},
+            **(properties or {}),
+        },
+        **changes,
+    }
+    return json.dumps(letter).encode()
+
+
+def _without(letter: bytes, *path: str) -> bytes:
+    value = json.loads(letter)
+    inner = value
+    for name in path[:-1]:
+        inner = inner[name]
+    del inner[path[-1]]
+    return json.dumps(value).encode()
+
+
+def _changed(letter: bytes, **changes) -> bytes:
+    return json.dumps({**json.loads(letter), **changes}).encode()
+
+
+def _nested(depth: int) -> list:
+    value: list = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+# --- messages that are tasks
+
+
+def test_three_headers_and_a_body_of_three_are_enough():
+    call = read(_message(), TASKS)
+    assert (call.task, call.id, call.args, call.kwargs) == (
+        "billing.charge.create",
+        "t1",
+        [],
+        KWARGS,
+    )
+
+
+@pytest.mark.parametrize("embedded", [None, {}, {"callbacks": None, "chord": None}])
+def test_the_third_item_may_be_anything_that_celery_clients_put_there(embedded):
+    assert read(_message([[], KWARGS, embedded]), TASKS).kwargs == KWARGS
+
+
+def test_protocol_1_is_understood_when_it_is_clearly_that():
+    body = {"task": "billing.charge.create", "id": "t1", "args": None, "kwargs": KWARGS}
+    call = read(_message(body, headers={}), TASKS)
+    assert (call.task, call.id, call.args, call.kwargs) == (body["task"], "t1", [], KWARGS)
+
+
+@pytest.mark.parametrize("value", ["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00Z", None, ""])
+def test_times_are_read_and_then_ignored(value):
+    assert read(_message(headers={**HEADERS, "eta": value, "expires": value}), TASKS)
+
+
+@pytest.mark.parametrize("encoding", [None, "", "utf-8", "UTF-8", "ascii"])
+def test_the_encodings_of_json_are_accepted(encoding):
+    assert read(_message(content_encoding=encoding), TASKS)
+
+
+# --- messages that are not
+
+
+NOT_TASKS = {
+    "no task": _message(headers={"id": "t1"}),
+    "no id": _message(headers={"task": "billing.charge.create"}),
+    "empty id": _message(headers={**HEADERS, "id": ""}),
+    "id with a newline": _message(headers={**HEADERS, "id": "a\nb"}),
+    "id that is a number": _message(headers={**HEADERS, "id": 7}),
+    "endless id": _message(headers={**HEADERS, "id": "x" * 256}),
+    "task that is a list": _message(headers={**HEADERS, "task": ["a"]}),
+    "unknown task": _message(headers={**HEADERS, "task": "billing.charge.crate"}),
+    "Celery's own task": _message(headers={**HEADERS, "task": "celery.starmap"}),
+    "body of two": _message([[], KWARGS]),
+    "body of four": _message([[], KWARGS, {}, {}]),
+    "body that is an object": _message(KWARGS),
+    "body that is a number": _message(7),
+    "body that is null": _message(b"null"),
+    "empty body": _message(b""),
+    "no body": _message(body=b"", headers=HEADERS),
+    "args that are an object": _message([{}, KWARGS, {}]),
+    "kwargs that are a list": _message([[], [], {}]),
+    "embedded list": _message([[], KWARGS, []]),
+    "not JSON": _message(b"{not json"),
+    "bad UTF-8": _message(b'[[], {"a": "\xff\xfe"}, {}]'),
+    "UTF-16": _message("[[], {}, {}]".encode("utf-16")),
+    "NaN": _message(b'[[], {"amount": NaN}, {}]'),
+    "amount twice": _message(b'[[], {"amount": 1, "amount": 1000}, {}]'),
+    "deep JSON": _message(b"[" * 100_000 + b"]" * 100_000),
+    "moderately deep JSON": _message([[], {"metadata": _nested(40)}, {}]),
+    "10 MB": _message(b'[[], {"a": "' + b"x" * 10_000_000 + b'"}, {}]'),
+    "too large by a byte": _message(b" " * (BODY_MAX_BYTES + 1)),
+    "pickle": _message(content_type="application/x-python-serialize"),
+    "yaml": _message(content_type="application/x-yaml"),
+    "no content type": _message(content_type=None),
+    "latin-1": _message(content_encoding="latin-1"),
+    "unknown encoding": _message(content_encoding="klingon"),
+    "compressed": _message(errors=[(ValueError, ValueError(), None)]),
+    "bad eta": _message(headers={**HEADERS, "eta": "tomorrow"}),
+    "bad expires": _message(headers={**HEADERS, "expires": 12.5}),
+    "future protocol": _message(headers={**HEADERS, "protocol": 3}),
+    "protocol 1, unknown task": _message({"task": "x", "id": "t1"}, headers={}),
+    "protocol 1 without id": _message({"task": "billing.charge.create"}, headers={}),
+    "protocol 1, kwargs that are a list": _message(
+        {"task": "billing.charge.create", "id": "t1", "kwargs": [1]}, headers={}
+    ),
+    "protocol 1, bad eta": _message(
+        {"task": "billing.charge.create", "id": "t1", "eta": "x"}, headers={}
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_TASKS)
+def test_what_is_no_task_is_broken(case):
+    with pytest.raises(Broken) as broken:
+        read(NOT_TASKS[case], TASKS)
+    assert 0 < len(str(broken.value)) <= 200
+
+
+@pytest.mark.parametrize("place", ["task", "id", "eta", "protocol"])
+def test_the_reason_quotes_nothing(place):
+    with pytest.raises(Broken) as broken:
+        read(_message(headers={**HEADERS, place: f"\n{SECRET} ada@example.com\n"}), TASKS)
+    assert SECRET not in str(broken.value)
+
+
+# --- items of a Redis list
+
+
+def test_a_good_item_is_a_letter_with_its_own_text():
+    item = _item()
+    letter = unwrap(item, "payments")
+    assert letter.text == item.decode()
+    assert letter["headers"] == HEADERS
+    assert base64.b64decode(letter["body"]) == json.dumps([[], KWARGS, {}]).encode()
+
+
+def test_each_delivery_has_a_tag_of_its_own():
+    tags = {unwrap(_item(), "payments")["properties"]["delivery_tag"] for _ in range(3)}
+    assert len(tags) == 3
+    assert "d1" not in tags
+
+
+def test_a_letter_says_where_it_really_was():
+    properties = {"delivery_info": {"exchange": "celery", "routing_key": "nowhere"}}
+    info = unwrap(_item(properties=properties), "payments")["properties"]["delivery_info"]
+    assert (info["exchange"], info["routing_key"]) == ("", "payments")
+
+
+def test_a_body_in_plain_text_is_fine():
+    item = _item(body=b"[[],{},{}]", properties={"body_encoding": None})
+    assert unwrap(item, "payments")["content-type"] == "application/json"
+
+
+NOT_LETTERS = {
+    "not JSON": b"hello",
+    "nothing": b"",
+    "bad UTF-8": b'{"body": "\xff"}',
+    "a list": b"[]",
+    "a number": b"7",
+    "null": b"null",
+    "deep JSON": b"[" * 100_000 + b"]" * 100_000,
+    "10 MB": _item(body=b"x" * 10_000_000),
+    "too large by a byte": b" " * (ITEM_MAX_BYTES + 1),
+    "no properties": _without(_item(), "properties"),
+    "properties that are a list": _changed(_item(), properties=[]),
+    "no delivery_tag": _without(_item(), "properties", "delivery_tag"),
+    "no delivery_info": _without(_item(), "properties", "delivery_info"),
+    "no exchange": _without(_item(), "properties", "delivery_info", "exchange"),
+    "no routing_key": _without(_item(), "properties", "delivery_info", "routing_key"),
+    "headers that are null": _changed(_item(), headers=None),
+    "headers that are deep": _item(headers={"x": _nested(40)}),
+    "bad base64": _changed(_item(), body="a"),
+    "body that is an object": _changed(_item(), body={}),
+    "no body": _without(_item(), "body"),
+    "unknown body encoding": _item(properties={"body_encoding": "rot13"}),
+    "endless priority": _item().replace(b'"priority": 0', b'"priority": Infinity'),
+    "compressed": _item(headers={**HEADERS, "compression": "zlib"}),
+    "unknown tagged type": _item(headers={**HEADERS, "x": {"__type__": "x", "__value__": 1}}),
+    "bad tagged value": _item(headers={**HEADERS, "x": {"__type__": "uuid", "__value__": 1}}),
+}
+
+
+@pytest.mark.parametrize("case", NOT_LETTERS)
+def test_what_is_no_letter_is_put_into_one(case):
+    item = NOT_LETTERS[case]
+    letter = unwrap(item, "payments")
+    assert letter["content-type"] == UNREADABLE
+    assert base64.b64decode(letter["body"]) == item
+    assert letter["headers"]["reason"]
+    assert letter["properties"]["delivery_info"]["routing_key"] == "payments"
+
+
+@pytest.mark.parametrize("case", NOT_LETTERS)
+def test_a_wrapped_item_that_is_restored_is_not_wrapped_again(case):
+    once = unwrap(NOT_LETTERS[case], "payments")
+    twice = unwrap(json.dumps(json.loads(once.text)).encode(), "payments")
+    assert (twice["body"], twice["headers"]) == (once["body"], once["headers"])
+
+
+@pytest.mark.parametrize("case", NOT_LETTERS)
+def test_a_wrapped_item_is_broken_for_its_first_reason(case):
+    letter = unwrap(NOT_LETTERS[case], "payments")
+    with pytest.raises(Broken) as broken:
+        read(_message(b"x", headers=letter["headers"], content_type=letter["content-type"]), TASKS)
+    assert str(broken.value) == letter["headers"]["reason"]

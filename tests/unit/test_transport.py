@@ -1,0 +1,44 @@
+"""What we replaced in kombu is still what it was when we replaced it."""
+
+import hashlib
+import inspect
+
+import kombu
+import pytest
+from kombu import Connection
+from kombu.transport import redis as kombu_redis
+
+from worker import transport
+
+
+@pytest.mark.parametrize(
+    ("original", "sha256"),
+    [
+        (
+            kombu_redis.Channel._brpop_read,
+            "c42518699709f2df90f55a048fe6346612ae5527e5c4a6819f2c0920dc62088f",
+        ),
+        (
+            kombu_redis.QoS.append,
+            "35c655f6ecc62fe6e9902f7498dde9b47ff27187973d7568e02529c400027416",
+        ),
+        (
+            kombu_redis.Channel._do_restore_message,
+            "8b430df94e45b5b0183c97f12a3eff8c1bc23bb227d1ebc0f3963f528546968a",
+        ),
+    ],
+)
+def test_kombus_original_has_not_changed(original, sha256):
+    source = inspect.getsource(original)
+    assert hashlib.sha256(source.encode()).hexdigest() == sha256, (
+        f"kombu {kombu.__version__} changed {original.__qualname__}: "
+        "read it, adapt worker/transport.py, then write down the new hash"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["redis", "rediss"])
+def test_redis_urls_mean_our_transport_and_keep_their_scheme(scheme):
+    transport.register()
+    connection = Connection(f"{scheme}://:x@127.0.0.1:1/0", ssl=True)
+    assert isinstance(connection.transport, transport.Transport)
+    assert connection.as_uri().startswith(f"{scheme}://")

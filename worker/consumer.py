@@ -1,0 +1,150 @@
+"""The consumer: hands Celery the messages that are tasks, and quarantine the others."""
+
+import logging
+from typing import Any
+
+from celery.bootsteps import RUN
+from celery.exceptions import InvalidTaskError
+from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu import compression
+from kombu.exceptions import ContentDisallowed, DecodeError
+
+from worker import envelope
+from worker.celery_config import DEAD, dead_letters
+from worker.envelope import Broken
+from worker.quarantine import Quarantine, exhibit
+
+# For kombu, which wants a logger of the standard library.
+logger = logging.getLogger(__name__)
+
+# A consumer can wait out a Redis that is busy saving; a publisher can't (worker/celery_config.py).
+SOCKET_TIMEOUT_S = 15.0
+
+# Errors that a message causes, and not the connection or a lack of threads or memory. KeyError is
+# both: kombu 5.7 calls it an error of the connection (kombu/transport/redis.py:259).
+OF_THE_MESSAGE = (
+    InvalidTaskError,
+    DecodeError,
+    ContentDisallowed,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+
+
+class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
+    """Celery's consumer, set as `worker_consumer`. Wants `app.desk.quarantine`, a Sink."""
+
+    def __init__(
+        self, *args: Any, worker_options: dict[str, Any] | None = None, **rest: Any
+    ) -> None:
+        # Counted for the watchdog: a worker that is alive receives.
+        self.received = 0
+        _refuse_compression()
+        super().__init__(
+            *args,
+            # Whatever the command line says. Both only talk to other workers, and have leaked
+            # lists (kombu#294) and carried reconnect crashes (kombu#2582).
+            worker_options={
+                **(worker_options or {}),
+                "without_gossip": True,
+                "without_mingle": True,
+            },
+            **rest,
+        )
+        self.quarantine = Quarantine(self.app.desk.quarantine)
+        # Only what is ours, or the sender could run Celery's own canvas tasks.
+        self._callable = frozenset(t for t in self.app.tasks if not t.startswith("celery."))
+        if self.conninfo.transport.driver_type == "amqp":
+            self.app.amqp.queues.select_add(dead_letters())
+
+    def connection_for_read(self, heartbeat: float | None = None) -> Any:
+        options = (
+            {"socket_timeout": SOCKET_TIMEOUT_S}
+            if self.conninfo.transport.driver_type == "redis"
+            else {}
+        )
+        return self.ensure_connected(
+            self.app.connection_for_read(heartbeat=heartbeat, transport_options=options)
+        )
+
+    def create_task_handler(self, *args: Any, **options: Any) -> Any:
+        """A callback that takes any message, and never raises because of one."""
+        to_celery = super().create_task_handler(*args, **options)
+
+        def on_message(message: Any) -> None:
+            self.received += 1
+            try:
+                self._make_plain(message)
+            except Broken as broken:
+                return self._to_quarantine(message, str(broken))
+            try:
+                to_celery(message)
+            except OF_THE_MESSAGE as error:
+                if self.blueprint.state != RUN:
+                    raise
+                self._to_quarantine(message, f"internal error {type(error).__name__}")
+
+        return on_message
+
+    def _make_plain(self, message: Any) -> None:
+        """Replace what the message says by what we understood of it; raises Broken."""
+        if message.delivery_info.get("routing_key") == DEAD:
+            raise Broken("given up by the broker after too many deliveries")
+        call = envelope.read(message, self._callable)
+        message.headers = {
+            "lang": message.headers.get("lang"),
+            "task": call.task,
+            "id": call.id,
+            "root_id": call.root_id,
+            "parent_id": call.parent_id,
+        }
+        message._decoded_cache = [call.args, call.kwargs, {}]
+
+    def _to_quarantine(self, message: Any, reason: str) -> None:
+        if message.channel is not self.task_consumer.channel:
+            # Remote control and replies: nobody's money, and Celery would answer with the body.
+            logger.warning("a control message was broken and is dropped: %s", reason)
+            return message.ack_log_error(logger, self.connection_errors)
+        self.quarantine.take(
+            exhibit(
+                message.body,
+                queue=str(message.delivery_info.get("routing_key")),
+                reason=reason,
+                headers=message.headers,
+            ),
+            kept=lambda: self.call_soon(message.ack_log_error, logger, self.connection_errors),
+        )
+
+    # What Celery still finds wrong with a message goes the same way, and is not logged in full.
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        self._to_quarantine(message, "not a task message")
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._to_quarantine(message, "unknown task")
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._to_quarantine(message, "invalid task message")
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        try:
+            self._make_plain(message)
+        except Broken as broken:
+            self._to_quarantine(message, str(broken))
+        else:
+            self._to_quarantine(message, f"undecodable: {type(exc).__name__}")
+
+
+def _refuse_compression() -> None:
+    """Ten kilobytes may unpack to ten gigabytes, before anybody looks at the size."""
+
+    def refuse(_: Any) -> Any:
+        raise ValueError("compressed messages are not accepted")
+
+    for content_type in compression.encoders():
+        encoder, _ = compression.get_encoder(content_type)
+        compression.register(encoder, refuse, content_type)

@@ -1,0 +1,236 @@
+"""What a message must be before Celery may see it; whatever is not, is broken and says why.
+
+Celery 5.7 believes its messages. One that is no task can end the worker, send every worker into an
+endless reconnect, or vanish (celery#7975, kombu#2592). So each is read here first, by rules of our
+own, and what Celery gets is made from what was read.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Container
+from dataclasses import dataclass
+from typing import Any
+
+from celery.utils.time import maybe_iso8601
+from kombu.utils.json import loads as kombu_loads
+from kombu.utils.uuid import uuid
+
+JSON = "application/json"
+# The content type of what `unwrap` could not read: the raw item is then the body.
+UNREADABLE = "application/x-unreadable"
+
+# The largest honest request is 50 metadata entries of 500 characters: an eighth of this.
+BODY_MAX_BYTES = 256 * 1024
+# The body in base64, and headers.
+ITEM_MAX_BYTES = 2 * BODY_MAX_BYTES
+# A request is three deep. Deep ones exhaust the stack of whoever walks them next.
+DEPTH_MAX = 16
+
+# How a wrapped item begins; restored after a crash, it may be larger than an item may be.
+_WRAPPED = b'{"content-type": "application/x-unreadable"'
+
+_TASK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_UTF8 = frozenset({None, "", "utf-8", "utf8", "us-ascii", "ascii"})
+
+
+class Broken(Exception):
+    """A message that is not a task. The text says why, and quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a message asks for."""
+
+    task: str
+    id: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    root_id: Any
+    parent_id: Any
+
+
+class Letter(dict[str, Any]):
+    """An item of a Redis list as kombu wants it, with its text as it was."""
+
+    text: str
+
+
+def read(message: Any, tasks: Container[str]) -> Call:
+    """The call in a kombu message, by protocol 2, or by protocol 1 if it is clearly that.
+
+    Raises Broken. `tasks` are the names that may be called from outside.
+    """
+    headers = message.headers
+    if message.content_type == UNREADABLE:
+        raise Broken(str(headers.get("reason", "unreadable"))[:200])
+    if message.errors:  # kombu could not decompress it, or we forbade it to
+        raise Broken("compressed messages are not accepted")
+    body = _json(message)
+    if headers.get("protocol", 2) not in (1, 2, "1", "2"):
+        raise Broken("a protocol that is not 1 or 2")
+    if "task" not in headers and isinstance(body, dict) and "task" in body:
+        # Protocol 1: everything is in the body. Go's null is an empty list.
+        about, args, kwargs = body, body.get("args") or [], body.get("kwargs") or {}
+    else:
+        if not (isinstance(body, list) and len(body) == 3):
+            raise Broken("the body is not [args, kwargs, {…}]")
+        about, (args, kwargs, embedded) = headers, body
+        if not isinstance(embedded, dict | None):
+            raise Broken("the third item of the body is not an object")
+    task, task_id = about.get("task"), about.get("id")
+    if not isinstance(task, str):
+        raise Broken("no task name in the headers")
+    if task not in tasks:
+        raise Broken(f"unknown task {task}" if _TASK.fullmatch(task) else "unknown task")
+    if not isinstance(task_id, str) or not 0 < len(task_id) <= 255 or not task_id.isprintable():
+        raise Broken("no task id in the headers")
+    if not isinstance(args, list):
+        raise Broken("args is not a list")
+    if not isinstance(kwargs, dict):
+        raise Broken("kwargs is not an object")
+    for name in ("eta", "expires"):
+        if about.get(name):  # obeyed by nobody, but a sign of a producer that is confused
+            _check_time(name, about[name])
+    return Call(task, task_id, args, kwargs, about.get("root_id"), about.get("parent_id"))
+
+
+def unwrap(item: bytes, queue: str) -> Letter:
+    """An item of a Redis list as a letter that kombu can always read.
+
+    What is no letter is put into one, as the body of a message of type UNREADABLE: it then takes
+    the same way as every other message, is stored as unacknowledged first, and is read once.
+    """
+    try:
+        if len(item) > ITEM_MAX_BYTES and not item.startswith(_WRAPPED):
+            raise Broken(f"larger than {ITEM_MAX_BYTES} bytes")
+        try:
+            text = item.decode("utf-8")
+            # kombu's own reader, since kombu reads it again when it restores it.
+            letter = Letter(kombu_loads(text))
+        except (ValueError, TypeError, RecursionError, LookupError, AttributeError) as error:
+            raise Broken(f"the item is not a JSON object: {type(error).__name__}") from None
+        properties = _checked(letter)
+    except Broken as broken:
+        letter = _wrapped(item, queue, str(broken))
+        text, properties = json.dumps(letter), letter["properties"]
+    letter.text = text
+    letter["properties"] = {
+        **properties,
+        # A new tag for each delivery. The producer's may be a constant, and kombu keeps it when it
+        # restores a message: a slow worker's late acknowledgement would then take away the
+        # protection of the copy that another worker holds.
+        "delivery_tag": uuid(),
+        # Where it really was: kombu restores a message to where this says, which may be nowhere.
+        "delivery_info": {
+            "exchange": "",
+            "routing_key": queue,
+            "redelivered": properties["delivery_info"].get("redelivered") is True,
+        },
+    }
+    return letter
+
+
+def _checked(letter: Letter) -> dict[str, Any]:
+    """The properties of a letter that kombu can read, keep and restore; or Broken."""
+    headers = letter.setdefault("headers", {})
+    if not isinstance(headers, dict):
+        raise Broken("headers is not an object")
+    if _depth(headers) > DEPTH_MAX:
+        raise Broken("headers are too deeply nested")
+    if headers.get("compression"):
+        raise Broken("compressed messages are not accepted")
+    properties = letter.get("properties")
+    if not isinstance(properties, dict):
+        raise Broken("no properties in the envelope")
+    if not isinstance(properties.get("delivery_tag"), str | int):
+        raise Broken("no delivery_tag in the envelope")
+    delivery_info = properties.get("delivery_info")
+    if not isinstance(delivery_info, dict) or not {"exchange", "routing_key"} <= set(delivery_info):
+        raise Broken("no delivery_info with exchange and routing_key in the envelope")
+    if not isinstance(properties.get("priority", 0), int | None) or _depth(properties) > DEPTH_MAX:
+        raise Broken("unusable properties in the envelope")
+    body, encoding = letter.get("body"), properties.get("body_encoding")
+    if not isinstance(body, str):
+        raise Broken("no body in the envelope")
+    if encoding == "base64":
+        try:
+            base64.b64decode(body)
+        except (ValueError, binascii.Error):
+            raise Broken("the body is not base64") from None
+    elif encoding not in (None, "utf-8"):
+        raise Broken("an unknown body_encoding")
+    return properties
+
+
+def _wrapped(item: bytes, queue: str, reason: str) -> Letter:
+    return Letter(
+        {
+            "content-type": UNREADABLE,  # first: see _WRAPPED
+            "body": base64.b64encode(item).decode("ascii"),
+            "content-encoding": "binary",
+            "headers": {"reason": reason},
+            "properties": {
+                "body_encoding": "base64",
+                "delivery_tag": "",
+                "delivery_info": {"exchange": "", "routing_key": queue},
+            },
+        }
+    )
+
+
+def _json(message: Any) -> Any:
+    """The body, which must be JSON as the standard has it, with no name given twice."""
+    if message.content_type != JSON:
+        raise Broken(f"content type is not {JSON}")
+    encoding = message.content_encoding
+    if encoding is not None and str(encoding).lower() not in _UTF8:
+        raise Broken("content encoding is not utf-8")
+    body = message.body
+    if not isinstance(body, bytes | str):
+        raise Broken("no body")
+    if len(body) > BODY_MAX_BYTES:
+        raise Broken(f"the body is larger than {BODY_MAX_BYTES} bytes")
+    try:
+        text = body.decode("utf-8") if isinstance(body, bytes) else body
+        value = _decode(text)
+    except (ValueError, RecursionError) as error:
+        raise Broken(f"the body is not JSON: {type(error).__name__}") from None
+    # Counting is cheap, walking is not; an honest request opens a handful of brackets.
+    if text.count("[") + text.count("{") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
+        raise Broken("the body is too deeply nested")
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):  # two amounts: readers differ in which one counts
+        raise Broken("a name is given twice in the body")
+    return value
+
+
+def _not_json(constant: str) -> Any:
+    raise Broken(f"{constant} is not JSON")
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json).decode
+
+
+def _check_time(name: str, value: Any) -> None:
+    try:
+        maybe_iso8601(value)
+    except (AttributeError, ValueError, TypeError):
+        raise Broken(f"{name} is not a time") from None
+
+
+def _depth(value: Any) -> int:
+    """How many containers deep a value is, walked level by level."""
+    level, depth = [value], 0
+    while level and depth <= DEPTH_MAX:
+        inner = [x for x in level if isinstance(x, dict | list | tuple)]
+        if not inner:
+            return depth
+        depth += 1
+        level = [y for x in inner for y in (x.values() if isinstance(x, dict) else x)]
+    return depth

@@ -1,0 +1,133 @@
+"""The way of a broken message into quarantine: kept until it is safe, told without its contents."""
+
+import hashlib
+import heapq
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from worker import faults, log
+
+logger = log.get(__name__)
+
+# While the database is away one try in half a minute is enough, and the first comes soon.
+WAIT_FIRST_S = 0.5
+WAIT_MAX_S = 30.0
+
+
+class Sink(Protocol):
+    """Keeps a broken message for ever, or raises."""
+
+    def __call__(
+        self, raw: bytes, *, queue: str, reason: str, headers: dict[str, Any] | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exhibit:
+    """A broken message as it is kept."""
+
+    raw: bytes
+    queue: str
+    reason: str
+    headers: dict[str, Any] | None
+
+    def description(self) -> dict[str, Any]:
+        """For the log: enough to find it again, nothing that it says."""
+        return {
+            "reason": self.reason,
+            "queue": self.queue,
+            "size": len(self.raw),
+            "sha256": hashlib.sha256(self.raw).hexdigest(),
+        }
+
+
+def exhibit(
+    body: bytes | str | None, *, queue: str, reason: str, headers: Mapping[Any, Any] | None
+) -> Exhibit:
+    raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body or b"")
+    try:
+        # AMQP headers may be dates, decimals or bytes.
+        plain = json.loads(json.dumps(headers, default=str)) if headers else None
+    except (ValueError, TypeError, RecursionError):
+        plain = None
+    return Exhibit(raw, queue, reason, plain if isinstance(plain, dict) else None)
+
+
+class Quarantine:
+    """Hands exhibits to the sink, in a thread of its own so that the worker goes on meanwhile.
+
+    The message stays unacknowledged in the broker until `kept` is called. While the sink fails it
+    is held here and tried again, ever more rarely: given back to the queue it would only come
+    round and round. When the process ends first, the broker hands it out again.
+    """
+
+    def __init__(self, sink: Sink, *, wait_first_s: float = WAIT_FIRST_S) -> None:
+        self._sink = sink
+        self._wait_first_s = wait_first_s
+        self._closed = False
+        self._due: list[tuple[float, int, int, Exhibit, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def take(self, exhibit: Exhibit, kept: Callable[[], None]) -> None:
+        """Returns at once; `kept` is called, in another thread, once the sink has it."""
+        with self._changed:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="quarantine", daemon=True)
+                self._thread.start()
+            self._put(time.monotonic(), 0, exhibit, kept)
+
+    def close(self) -> None:
+        """Stop after what is being handed over now; the rest stays in the broker."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def held(self) -> int:
+        """How many wait for the sink."""
+        return len(self._due)
+
+    def _put(self, at: float, failures: int, exhibit: Exhibit, kept: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (at, next(self._order), failures, exhibit, kept))
+        self._changed.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._closed and (not self._due or self._due[0][0] > time.monotonic()):
+                    wait_s = self._due[0][0] - time.monotonic() if self._due else None
+                    self._changed.wait(wait_s)
+                if self._closed:
+                    return
+                _, _, failures, exhibit, kept = heapq.heappop(self._due)
+            try:
+                self._sink(
+                    exhibit.raw,
+                    queue=exhibit.queue,
+                    reason=exhibit.reason,
+                    headers=exhibit.headers,
+                )
+            except Exception as error:
+                wait_s = min(self._wait_first_s * 2**failures, WAIT_MAX_S)
+                fault = faults.describe(error)
+                logger.error(
+                    "quarantine failed; the message stays in the broker",
+                    error=fault.kind,
+                    where=fault.where,
+                    again_in_s=wait_s,
+                    **exhibit.description(),
+                )
+                with self._changed:
+                    self._put(time.monotonic() + wait_s, failures + 1, exhibit, kept)
+            else:
+                logger.warning("message quarantined", **exhibit.description())
+                kept()
