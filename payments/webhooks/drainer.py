@@ -144,7 +144,7 @@ class Drainer:
             answered, self._answered = self._answered, []
             is_resting = not self._lanes and not self._ready
             releasing = is_resting and not is_first and (self._is_late or not self._backlog)
-            wanted = 0 if releasing or self._is_late else self._room()
+            wanted = 0 if releasing or self._is_late else max(0, self._room)
             turn = await self._turn(answered, wanted=wanted, releasing=releasing)
             self._held.difference_update(one.due.delivery_id for one in answered)
             if releasing:
@@ -211,7 +211,9 @@ class Drainer:
         while self._ready and self._lanes <= self._max_in_flight and not self._is_late:
             due = self._ready.popleft()
             started_at = self._loop.time()
-            self._answered.append(Answered(due, await self._post(due), started_at))
+            # Awaited first: a turn may swap the list meanwhile.
+            answer = await self._post(due)
+            self._answered.append(Answered(due, answer, started_at))
             if len(self._answered) == 1:
                 self._loop.call_later(FLUSH_S, self._stir.set)
             if self._is_turn_worth_it and not self._in_turn:
@@ -260,11 +262,12 @@ class Drainer:
 
     @property
     def _is_turn_worth_it(self) -> bool:
-        is_running_low = self._backlog and len(self._ready) <= AHEAD // 2
+        is_running_low = self._backlog and self._room >= AHEAD // 2
         return is_running_low or len(self._answered) >= FLUSH_MAX or not self._lanes
 
+    @property
     def _room(self) -> int:
-        return max(0, AHEAD + self._max_in_flight - len(self._held))
+        return AHEAD + self._max_in_flight - self._lanes - len(self._ready)
 
     async def _something_to_do(self) -> None:
         """Wait until results are to be recorded, room is to be filled, or it is time to look."""
