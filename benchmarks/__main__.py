@@ -2,10 +2,9 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -13,9 +12,12 @@ from rich.console import Console
 from benchmarks import place, report, scenarios
 from benchmarks.baseline.contender import Baseline
 from benchmarks.contender import Contender
+from benchmarks.ours import Ours
+from benchmarks.place import Place
 from benchmarks.run import Figures, run
 
-CONTENDERS: dict[str, Callable[..., Contender]] = {"plain": Baseline}
+Value = TypeVar("Value")
+CONTENDERS: dict[str, Callable[[Place], Contender]] = {"plain": Baseline, "ours": Ours}
 
 
 def main(
@@ -32,17 +34,18 @@ def main(
     ] = None,
 ) -> None:
     """Measures ours beside the plain way to do it, on throwaway servers of its own."""
-    chosen = [scenarios.ALL[name] for name in only or scenarios.ALL]
+    chosen = _among(scenarios.ALL, only)
+    makers = _among(CONTENDERS, contender)
     if quick:
         chosen, rounds = [scenario.quick() for scenario in chosen], 1
     console = Console(stderr=True)
     results: dict[str, dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
 
     with place.prepared() as here:
-        contenders = [CONTENDERS[name](here) for name in contender or CONTENDERS]
+        contenders = [make(here) for make in makers]
         for each in contenders:
             each.install()
-        durability = here.durability()
+        facts = here.facts()
         for number in range(rounds):
             for scenario in chosen:
                 # Every other round in the other order, so that a trend of the machine hits both.
@@ -50,31 +53,20 @@ def main(
                     what = f"{number + 1}/{rounds} {scenario.name} {each.name}"
                     with console.status(what):
                         figures = run(scenario, each, here)
-                    console.print(f"{what}: {figures}", highlight=False)
+                    console.print(f"{what}: {figures}", highlight=False, soft_wrap=True)
                     results[scenario.name][each.name].append(figures)
 
     for scenario in chosen:
         report.show(scenario, results[scenario.name], console=Console())
     if json_path:
-        json_path.write_text(
-            json.dumps(
-                {
-                    "machine": report.machine() | durability,
-                    "scenarios": {
-                        scenario.name: {
-                            "scenario": asdict(scenario),
-                            "summary": report.summary(results[scenario.name]),
-                            "rounds": {
-                                name: [asdict(figures) for figures in runs]
-                                for name, runs in results[scenario.name].items()
-                            },
-                        }
-                        for scenario in chosen
-                    },
-                },
-                indent=2,
-            )
-        )
+        document = report.document(results, chosen=chosen, machine=facts)
+        json_path.write_text(json.dumps(document, indent=2))
+
+
+def _among(known: Mapping[str, Value], names: Sequence[str] | None) -> list[Value]:
+    if unknown := set(names or ()) - known.keys():
+        raise typer.BadParameter(f"{unknown.pop()!r} is none of: {', '.join(known)}")
+    return [known[name] for name in names or known]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""What a run costs: CPU time by role, write transactions, write-ahead log, stolen time."""
+"""What a run costs: CPU time by role, write transactions, write-ahead log. Reads Linux's /proc."""
 
+import os
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ class Reading:
     cpu_s: dict[str, float]
     transactions: int
     wal_bytes: int
+    cores_s: float
+    others_s: float
     stolen_s: float
 
     def since(self, start: "Reading") -> "Reading":
@@ -22,6 +26,8 @@ class Reading:
             cpu_s={role: spent - start.cpu_s[role] for role, spent in self.cpu_s.items()},
             transactions=self.transactions - start.transactions,
             wal_bytes=self.wal_bytes - start.wal_bytes,
+            cores_s=self.cores_s - start.cores_s,
+            others_s=self.others_s - start.others_s,
             stolen_s=self.stolen_s - start.stolen_s,
         )
 
@@ -34,11 +40,15 @@ def read(roots: Mapping[str, int], postgres: psycopg.Connection) -> Reading:
         " (pg_current_wal_lsn() - '0/0')::bigint"
     ).fetchone()
     assert row is not None
+    machine = psutil.cpu_times()
+    busy_s = machine.user + machine.nice + machine.system + machine.irq + machine.softirq
     return Reading(
         cpu_s={role: _tree_cpu_s(pid) for role, pid in roots.items()},
         transactions=row[0],
         wal_bytes=row[1],
-        stolen_s=getattr(psutil.cpu_times(), "steal", 0.0),  # Linux only
+        cores_s=time.monotonic() * (os.cpu_count() or 1),
+        others_s=busy_s - _tree_cpu_s(os.getpid()),
+        stolen_s=machine.steal,
     )
 
 

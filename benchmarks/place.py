@@ -1,9 +1,12 @@
 """The place: throwaway servers and the receiver, common to all contenders of a run."""
 
+import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -30,22 +33,32 @@ class Place:
         self.postgres.execute(f'create database "{name}"')
         return self.servers.postgres.url_of(name)
 
+    def connect(self, name: str) -> psycopg.Connection:
+        """A connection to look into one of the databases; autocommit."""
+        return _connect(self.servers.postgres.url_of(name))
+
     def broker_url(self, *, database: int) -> str:
         return self.servers.redis.url_of(database)
 
-    def durability(self) -> dict[str, str]:
-        """What the server itself says about its safety; the same for all, and to be seen."""
-        names = ("fsync", "synchronous_commit", "full_page_writes")
+    def facts(self) -> dict[str, Any]:
+        """What it is measured on, and how safe that is by the server's own word."""
+        names = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
         rows = (self.postgres.execute(f"show {name}").fetchone() for name in names)
-        return {name: str(row[0]) for name, row in zip(names, rows, strict=True) if row}
+        return {"cores": os.cpu_count(), "python": platform.python_version()} | {
+            name: row[0] for name, row in zip(names, rows, strict=True) if row
+        }
 
 
 @contextmanager
 def prepared() -> Iterator[Place]:
     """Everything started, until the end of the `with`; nothing is left behind."""
-    with throwaway.servers(durable=True) as servers, Receiver() as receiver:
-        url = servers.postgres.url.replace("postgresql+psycopg:", "postgresql:")
-        with psycopg.connect(url, autocommit=True) as postgres:
-            yield Place(
-                servers=servers, receiver=receiver, postgres=postgres, folder=servers.folder
-            )
+    with (
+        throwaway.servers(durable=True) as servers,
+        Receiver() as receiver,
+        _connect(servers.postgres.url) as postgres,
+    ):
+        yield Place(servers, receiver, postgres, servers.folder)
+
+
+def _connect(url: str) -> psycopg.Connection:
+    return psycopg.connect(url.replace("postgresql+psycopg:", "postgresql:"), autocommit=True)

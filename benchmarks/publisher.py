@@ -52,7 +52,7 @@ class Publisher:
             messages = []
             for key in keys:
                 self._celery.send_task(self._task, kwargs=request(key), queue=self._queue)
-                messages.append(json.dumps(channel._get(self._queue)))
+                messages.append(json.dumps(channel._get(self._queue)))  # noqa: SLF001 - as it lies in Redis
             return messages
 
 

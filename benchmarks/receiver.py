@@ -12,9 +12,10 @@ import json
 import subprocess
 import sys
 import time
-import urllib.request
 from dataclasses import dataclass
+from typing import ClassVar
 
+import httpx
 from standardwebhooks import Webhook
 
 
@@ -44,10 +45,12 @@ class Receiver:
             [sys.executable, "-m", __name__], stdout=subprocess.PIPE, text=True
         )
         assert self._process.stdout is not None
+        self._http = httpx.Client(timeout=30)
         self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}/"
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._http.close()
         self._process.terminate()
         self._process.wait(10)
 
@@ -66,14 +69,13 @@ class Receiver:
         ]
 
     def _get(self, path: str) -> bytes:
-        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
-            return bytes(answer.read())
+        return self._http.get(self.url + path).content
 
 
 class _Connection(asyncio.Protocol):
     """Just enough of HTTP/1.1: kept-alive, pipelined, bodies with a content-length."""
 
-    arrivals: list[tuple[float, bytes, bytes]] = []
+    arrivals: ClassVar[list[tuple[float, bytes, bytes]]] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport

@@ -1,7 +1,7 @@
 """The report: medians over the rounds and ratios to the plain way, for people and programs."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from statistics import median
 from typing import Any
 
@@ -29,9 +29,24 @@ def summary(rounds: Rounds) -> dict[str, dict[str, Any]]:
     return medians
 
 
-def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
-    return {"cores": os.cpu_count(), "load": os.getloadavg()[0]}
+def document(
+    results: Mapping[str, Rounds], *, chosen: Sequence[Scenario], machine: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Everything, for a program: the machine, and per scenario the summary and every round."""
+    return {
+        "machine": machine,
+        "scenarios": {
+            scenario.name: {
+                "scenario": asdict(scenario),
+                "summary": summary(results[scenario.name]),
+                "rounds": {
+                    name: [asdict(figures) for figures in runs]
+                    for name, runs in results[scenario.name].items()
+                },
+            }
+            for scenario in chosen
+        },
+    }
 
 
 def show(scenario: Scenario, rounds: Rounds, *, console: Console) -> None:
@@ -94,6 +109,7 @@ def _medians(runs: Sequence[Figures]) -> dict[str, Any]:
         "p95_ms": middle(lambda run: run.p95_ms),
         "p99_ms": middle(lambda run: run.p99_ms),
         "repeats": middle(lambda run: run.repeats),
+        "others_percent": middle(lambda run: run.others_percent),
         "stolen_percent": middle(lambda run: run.stolen_percent),
     }
 

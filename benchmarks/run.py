@@ -1,6 +1,5 @@
 """One run: one contender through one scenario, from a warm start to the last webhook."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from benchmarks.publisher import Publisher
 from benchmarks.receiver import Arrival, Receiver
 from benchmarks.scenarios import Scenario
 
-WARM_UP = 40  # requests before the clock: every process has its connections and its code warm
 SILENCE_MAX_S = 60.0  # no webhook for so long means that something is broken
 POLL_S = 0.05  # the receiver notes the time of arrival, so this delays nothing that is measured
 
@@ -32,12 +30,15 @@ class Figures:
     p95_ms: float
     p99_ms: float
     repeats: int  # webhooks beyond the first of their charge: allowed, and worth seeing
-    stolen_percent: float  # of this machine's CPU, taken by others through the hypervisor
+    # Of this machine's CPU: taken by other programs, and by other machines of its hypervisor.
+    others_percent: float
+    stolen_percent: float
 
     def __str__(self) -> str:
         return (
             f"{self.charges_per_s:,.0f} charges/s, p50 {self.p50_ms:,.0f} ms, "
-            f"{self.repeats} repeats, {self.stolen_percent:.1f} % stolen"
+            f"{self.repeats} repeats, {self.others_percent:.0f} % of the CPU used by others, "
+            f"{self.stolen_percent:.0f} % stolen"
         )
 
 
@@ -49,7 +50,7 @@ def run(scenario: Scenario, contender: Contender, place: Place) -> Figures:
     requests = scenario.requests_plain if contender.name == "plain" else scenario.requests
     contender.start(latency_ms=scenario.latency_ms)
     try:
-        warm = _keys(WARM_UP)
+        warm = _keys(scenario.warm_up)
         publisher.burst(warm)
         _arrivals(warm, contender=contender, receiver=place.receiver)
         _wait_until_recorded(contender)
@@ -92,7 +93,8 @@ def _figures(
         p95_ms=hundredths[94],
         p99_ms=hundredths[98],
         repeats=len(arrivals) - requests,
-        stolen_percent=100 * spent.stolen_s / seconds / (os.cpu_count() or 1),
+        others_percent=100 * spent.others_s / spent.cores_s,
+        stolen_percent=100 * spent.stolen_s / spent.cores_s,
     )
 
 

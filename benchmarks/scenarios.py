@@ -17,11 +17,18 @@ class Scenario:
     requests: int
     requests_plain: int
     rate_per_s: float | None = None  # None: all at once
+    # Before the clock starts: every process has its connections open and its code warm.
+    warm_up: int = 40
 
     def quick(self) -> "Scenario":
         """The same question with few requests: shows that everything runs, not how fast."""
         fewer = max(20, self.requests // 20)
-        return replace(self, requests=fewer, requests_plain=min(self.requests_plain // 3, fewer))
+        return replace(
+            self,
+            requests=fewer,
+            requests_plain=min(self.requests_plain // 3, fewer),
+            warm_up=10,
+        )
 
 
 BURST = Scenario(

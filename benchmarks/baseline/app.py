@@ -21,7 +21,7 @@ engine: Engine
 http: httpx.Client
 
 
-@worker_process_init.connect
+@worker_process_init.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def connect(**_: object) -> None:
     """An engine and a pooled HTTP client per process, made after the fork.
 

@@ -22,6 +22,7 @@ class Table(SQLModel):
 
 class Charge(Table, table=True):
     id: str = Field(default_factory=lambda: _id("ch"), primary_key=True)
+    producer: str | None = None
     idempotency_key: str = Field(unique=True)
     amount: int
     currency: str

@@ -17,7 +17,7 @@ from benchmarks.baseline.tables import Charge, Delivery, Endpoint, Event
 app = baseline.app
 
 
-@app.task(name="baseline.charge.create")
+@app.task(name="baseline.charge.create")  # type: ignore[untyped-decorator]  # Celery has none
 def charge_create(
     *,
     amount: int,
@@ -31,6 +31,7 @@ def charge_create(
 ) -> None:
     """Writes the charge, calls the processor, writes what came of it, and asks for the webhook."""
     charge = Charge(
+        producer=producer,
         idempotency_key=idempotency_key,
         amount=amount,
         currency=currency,
@@ -62,7 +63,7 @@ def charge_create(
     webhook_deliver.delay(event_id)
 
 
-@app.task(
+@app.task(  # type: ignore[untyped-decorator]  # Celery has none
     name="baseline.webhook.deliver",
     autoretry_for=(httpx.HTTPError,),
     retry_backoff=True,
