@@ -1,0 +1,126 @@
+"""The way from the tables a database has to the tables this version of the program needs.
+
+`python -m worker.migrate new "what it brings"` writes the next migration from the difference
+between the models and the migrations so far.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from worker import settings
+
+# Any number does, as long as nothing else locks it: "billing!" in ASCII.
+LOCK_KEY = 0x62696C6C696E6721
+# Behind a statement that waits for a table, every other statement on it waits too: give up soon,
+# let them pass, try again.
+LOCK_TIMEOUT_MS = 2_000
+LOCK_TRIES = 30
+LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, appendix A
+ALONE_S = 600.0  # another `billing migrate` may be building an index on a large table
+
+
+class Behind(Exception):
+    """The database lacks migrations: run `billing migrate`."""
+
+
+def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
+    """Bring the database up to date; the revisions applied, in order, [] when it already was.
+
+    Two at once are harmless: the second waits, up to `patience_s`, and finds nothing to do.
+    Raises TimeoutError, or sqlalchemy's OperationalError when a table stays locked.
+    """
+    with _alone(engine, patience_s), engine.connect() as connection:
+        connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
+        connection.commit()
+        todo = _missing(connection)
+        for tries_left in reversed(range(LOCK_TRIES)):
+            try:
+                command.upgrade(_config(connection), "head")
+                break
+            except OperationalError as error:
+                connection.rollback()
+                if not tries_left or getattr(error.orig, "sqlstate", "") != LOCK_NOT_AVAILABLE:
+                    raise
+                time.sleep(1)
+        connection.invalidate()  # never back into the pool with our lock_timeout
+    return todo
+
+
+def missing(engine: Engine) -> list[str]:
+    """The revisions the database lacks, in order."""
+    with engine.connect() as connection:
+        return _missing(connection)
+
+
+def require_current(engine: Engine) -> None:
+    """Raise Behind unless the database has every migration: a worker on old tables must not run."""
+    if todo := missing(engine):
+        raise Behind(f"the database lacks {len(todo)} migrations: run `billing migrate`")
+
+
+def new(engine: Engine, what: str) -> Path:
+    """Write the next migration from the difference to the models, to be read and corrected."""
+    with engine.connect() as connection:
+        config = _config(connection)
+        count = len(list(ScriptDirectory.from_config(config).walk_revisions()))
+        script = command.revision(config, what, autogenerate=True, rev_id=f"{count + 1:04d}")
+    if script is None or isinstance(script, list):
+        raise RuntimeError("Alembic wrote no script")
+    return Path(script.path)
+
+
+@contextmanager
+def _alone(engine: Engine, patience_s: float) -> Iterator[None]:
+    """Hold the migration lock, on a connection that is idle and outside any transaction."""
+    deadline = time.monotonic() + patience_s
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # Asking again and again, since one that waits inside pg_advisory_lock() holds a snapshot,
+        # and CREATE INDEX CONCURRENTLY of the one it waits for would wait for that.
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}):
+            if time.monotonic() > deadline:
+                raise TimeoutError("another migration has been running for too long")
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            connection.scalar(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+
+
+def _missing(connection: Connection) -> list[str]:
+    scripts = ScriptDirectory.from_config(_config(connection))
+    has = MigrationContext.configure(connection).get_current_heads()
+    connection.rollback()  # reading began a transaction, and Alembic wants to begin its own
+    todo = scripts.iterate_revisions(tuple(scripts.get_heads()), has or "base")
+    return [script.revision for script in reversed(list(todo))]
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("models") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _main(arguments: list[str]) -> None:
+    if len(arguments) != 2 or arguments[0] != "new":
+        sys.exit('usage: python -m worker.migrate new "what it brings"')
+    engine = create_engine(settings.load().database_url)
+    upgrade(engine)
+    sys.stdout.write(f"{new(engine, arguments[1])}\n")
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])
