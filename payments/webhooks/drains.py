@@ -129,23 +129,21 @@ def _as_json(records: Sequence[Record]) -> str:
 
 # --- The statements. In SQL: each is one sentence, and reads better as such. ---
 
-_DUE = """
-    d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now()
-"""
-
-_TAKE = text(f"""
+_TAKE = text("""
     UPDATE webhook_endpoints e
     SET drain_token = :token, drain_expires_at = now() + :lease_s * interval '1 second'
     WHERE e.id = :endpoint_id
       AND e.state = 'enabled'
       AND (e.drain_token IS NULL OR e.drain_expires_at < now())
-      AND EXISTS (SELECT FROM deliveries d WHERE {_DUE})
+      AND EXISTS (
+          SELECT FROM deliveries d
+          WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now())
     RETURNING e.id
 """)
 
 # The update of the endpoint's row is the fence: it finds no row when the token is another's, then
 # nothing below it finds any, and it keeps others from taking over until this is committed.
-_TURN = text(f"""
+_TURN = text("""
     WITH e AS (
         UPDATE webhook_endpoints
         SET drain_token = CASE WHEN NOT :releasing THEN drain_token END,
@@ -181,23 +179,28 @@ _TURN = text(f"""
     FROM e LEFT JOIN LATERAL (
         SELECT d.id AS delivery_id, d.attempts, d.event_id, events.body
         FROM deliveries d JOIN events ON events.id = d.event_id
-        WHERE {_DUE} AND e.state = 'enabled' AND d.id <> ALL (CAST(:held AS bigint[]))
+        WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now()
+          AND e.state = 'enabled' AND d.id <> ALL (CAST(:held AS bigint[]))
         ORDER BY d.next_attempt_at, d.id
         LIMIT :wanted
     ) due ON true
 """)
 
-_IS_DUE = text(f"""
+_IS_DUE = text("""
     SELECT EXISTS (
-        SELECT FROM webhook_endpoints e JOIN deliveries d ON {_DUE}
-        WHERE e.id = :endpoint_id AND e.state = 'enabled')
+        SELECT FROM webhook_endpoints e, deliveries d
+        WHERE e.id = :endpoint_id AND e.state = 'enabled'
+          AND d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now())
 """)
 
 # SKIP LOCKED: an endpoint whose row is locked has a drainer in its turn, or another sweep.
-_DUE_ENDPOINTS = text(f"""
+_DUE_ENDPOINTS = text("""
     WITH due AS (
         SELECT e.id FROM webhook_endpoints e
-        CROSS JOIN LATERAL (SELECT FROM deliveries d WHERE {_DUE} LIMIT 1) any_due
+        CROSS JOIN LATERAL (
+            SELECT FROM deliveries d
+            WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now()
+            LIMIT 1) any_due
         WHERE e.state = 'enabled'
           AND (e.drain_expires_at IS NULL OR e.drain_expires_at < now())
           AND (e.woken_at IS NULL OR e.woken_at < now() - interval '1 second')

@@ -1,7 +1,6 @@
 """One POST and its answer, on an event loop: where our network meets a stranger's server."""
 
 import asyncio
-import errno
 import socket
 import ssl
 import time
@@ -84,7 +83,7 @@ class Client:
                 response = await session.post(
                     target, data=body, headers=headers, allow_redirects=False
                 )
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is this attempt's answer
+        except Exception as error:  # noqa: BLE001  # Whatever it was, it is this attempt's answer
             return Answer(_ms_since(started), error=_word_for(error))
         try:
             text = await _body_of(response, deadline)
@@ -182,31 +181,28 @@ def _ms_since(started: float) -> int:
 
 
 def _word_for(error: Exception) -> str:
-    """Why there is no answer, in one word; the first match counts, subclasses come first."""
+    """Why there is no answer, in one word."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    match error, cause:
-        case _, TargetRefused():
-            return "target_not_allowed"
-        case aiohttp.ConnectionTimeoutError(), _:
-            return "connect_timeout"
-        case TimeoutError(), _:
-            return "timeout"
-        case aiohttp.ClientConnectorDNSError(), _:
-            return "dns_failed"
-        case ((aiohttp.ClientSSLError() | ssl.SSLError()), _):
-            return "tls_error"
-        case aiohttp.ClientConnectorError(), OSError(errno=errno.ECONNREFUSED):
-            return "connection_refused"
-        case aiohttp.ClientConnectorError(), _:
-            return "unreachable"
-        case aiohttp.InvalidURL(), _:
-            return "invalid_url"
-        case ((aiohttp.ServerDisconnectedError() | OSError()), _):
-            return "connection_closed"
-        case ((aiohttp.ClientResponseError() | aiohttp.ClientPayloadError()), _):
-            return "bad_response"
-        case aiohttp.ClientConnectionError(), _:
-            return "connection_closed"
-        case _:
-            log.exception("a webhook could not be posted", exc_info=error)
-            return "internal_error"
+    for kind, word in _WORDS:
+        if isinstance(cause, kind) or isinstance(error, kind):
+            return word
+    log.error("a webhook could not be posted", exc_info=error)
+    return "internal_error"
+
+
+# The first match counts, so the particular stands before the general.
+_WORDS: tuple[tuple[type[Exception], str], ...] = (
+    (TargetRefused, "target_not_allowed"),
+    (aiohttp.ConnectionTimeoutError, "connect_timeout"),
+    (TimeoutError, "timeout"),
+    (aiohttp.ClientConnectorDNSError, "dns_failed"),
+    (ssl.SSLError, "tls_error"),
+    (ConnectionRefusedError, "connection_refused"),
+    (ConnectionResetError, "connection_closed"),
+    (aiohttp.ClientConnectorError, "unreachable"),
+    (aiohttp.InvalidURL, "invalid_url"),
+    (aiohttp.ClientConnectionError, "connection_closed"),
+    (OSError, "connection_closed"),
+    (aiohttp.ClientResponseError, "bad_response"),
+    (aiohttp.ClientPayloadError, "bad_response"),
+)

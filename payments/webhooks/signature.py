@@ -9,7 +9,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # noqa: S105  # What every secret begins with is none
 SECRET_BYTES = 32  # The specification allows 24 to 64.
 
 
