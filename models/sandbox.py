@@ -1,4 +1,4 @@
-"""The sandbox processor's own books: what it was asked, the money it moved, and what it has to tell.
+"""The sandbox processor's own books: what it was asked, what it moved, what it has to tell.
 
 Nothing of ours reads them to decide anything. They are the world's side of the story, and
 `billing verify` holds our side against it.

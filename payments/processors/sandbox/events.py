@@ -8,10 +8,11 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 
 from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
-from models.base import as_rows, given, seconds, table_of
+from models.base import as_rows, given, table_of
 from models.sandbox import SandboxEvent
 from payments.outcomes import NotFound
 from payments.processors.port import EventRefused, ProcessorEvent
@@ -20,8 +21,8 @@ from payments.processors.sandbox.answers import Standing, outcome_of
 SIGNATURE_HEADER = "sandbox-signature"
 # Stripe's tolerance: old enough for a slow network, too young to be replayed next week.
 TOLERANCE_S = 300
-# Offered at once, and again so many seconds after the first and the second offer.
-OFFERED_AGAIN_AFTER_S = (10, 60)
+# Offered at once, again so long after the first offer, and for the last time so long after that.
+OFFERED_AGAIN_AFTER = (timedelta(seconds=10), timedelta(minutes=1))
 
 _EVENTS = table_of(SandboxEvent)
 _TOLD = given("told", [_EVENTS.c.object_id, _EVENTS.c.body])
@@ -35,16 +36,18 @@ _DUE = (
     .order_by(_EVENTS.c.next_offer_at)
     .limit(bindparam("limit"))
     .with_for_update(skip_locked=True)
+    # A CTE is evaluated once; a subquery may be evaluated again and lock more than the limit.
+    .cte("due")
 )
 _OFFER = (
     update(_EVENTS)
-    .where(_EVENTS.c.id.in_(_DUE))
+    .where(_EVENTS.c.id == _DUE.c.id)
     .values(
         offers=_EVENTS.c.offers + 1,
         next_offer_at=case(
             *(
-                (_EVENTS.c.offers == n, func.now() + seconds(delay_s))
-                for n, delay_s in enumerate(OFFERED_AGAIN_AFTER_S)
+                (_EVENTS.c.offers == n, func.now() + delay)
+                for n, delay in enumerate(OFFERED_AGAIN_AFTER)
             ),
             else_=None,
         ),

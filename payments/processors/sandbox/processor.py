@@ -28,6 +28,13 @@ TIMEOUT = Unknown("timeout")
 # signing and checking are the same code path as with a real processor.
 EVENT_SECRET = b"the sandbox has no secrets"
 
+# A key is locked for the few milliseconds of one transaction; who waits longer waits for somebody
+# that was stopped. A batch that fails for it is tried again one by one: twice this is well inside
+# a call's deadline.
+LOCK_TIMEOUT_S = 2.0
+IDLE_TIMEOUT_S = 5.0
+STATEMENT_TIMEOUT_S = 10  # Against what nobody thought of; every statement takes milliseconds.
+
 # What turned by itself and wasn't fetched yet, per fetch; a sweep comes every second.
 TURNS_MAX = 256
 
@@ -37,26 +44,34 @@ def one_at_a_time(run: Run) -> Submit:
     return lambda instruction: run([instruction])[0]
 
 
-def open_engine(database_url: str, *, pool_size: int = 4, statement_timeout_s: float = 8) -> Engine:
+def open_engine(
+    database_url: str,
+    *,
+    pool_size: int = 4,
+    lock_timeout_s: float = LOCK_TIMEOUT_S,
+    idle_timeout_s: float = IDLE_TIMEOUT_S,
+) -> Engine:
     """An engine for the sandbox's own connections.
 
-    A worker that is stopped in the middle of a transaction (SIGSTOP, a debugger) must not hold a
-    key for ever: the database ends what stands idle, and nothing waits longer than the timeout.
+    A worker that is stopped in the middle of a transaction (SIGSTOP, a debugger) holds the keys
+    of that transaction; the timeouts see to it that it holds up nobody else for long.
     """
-    timeout_ms = int(statement_timeout_s * 1000)
+    options = {
+        "lock_timeout": lock_timeout_s,
+        "idle_in_transaction_session_timeout": idle_timeout_s,
+        "statement_timeout": STATEMENT_TIMEOUT_S,
+    }
     return create_engine(
         database_url,
         poolclass=QueuePool,
         pool_size=pool_size,
         max_overflow=0,
-        pool_timeout=statement_timeout_s,
-        pool_pre_ping=False,
+        pool_timeout=STATEMENT_TIMEOUT_S,
         hide_parameters=True,
         connect_args={
             "application_name": "billing sandbox",
-            "connect_timeout": max(2, int(statement_timeout_s)),
-            "options": f"-c statement_timeout={timeout_ms}"
-            f" -c idle_in_transaction_session_timeout={timeout_ms}",
+            "connect_timeout": STATEMENT_TIMEOUT_S,
+            "options": " ".join(f"-c {name}={int(s * 1000)}" for name, s in options.items()),
         },
     )
 

@@ -74,7 +74,10 @@ def refundables(connection: Connection, refunds: Sequence[Order]) -> dict[str | 
     refunded = ledger.refunded(connection, ids)
     pending = {row.charge_id: row.pending for row in connection.execute(_PENDING, {"ids": ids})}
     return {None: Refundable(None, 0)} | {
-        id: Refundable(charges.get(id), refunded.get(id, 0) + pending.get(id, 0)) for id in ids
+        charge_id: Refundable(
+            charges.get(charge_id), refunded.get(charge_id, 0) + pending.get(charge_id, 0)
+        )
+        for charge_id in ids
     }
 
 

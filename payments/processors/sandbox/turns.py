@@ -3,7 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, func, null, select, update
+from sqlalchemy import (
+    Connection,
+    Executable,
+    Select,
+    bindparam,
+    case,
+    func,
+    null,
+    select,
+    update,
+)
 
 from models.base import id_among, table_of
 from models.sandbox import SandboxRequest
@@ -24,8 +34,9 @@ _DUE = (
 )
 
 
-def _turn(due: Any) -> Any:
-    was = due.subquery("was")
+def _turn(due: Select[Any]) -> Executable:
+    # A CTE is evaluated once; a subquery may be evaluated again and lock more than the limit.
+    was = due.cte("was")
     declines = _REQUESTS.c.turns_to == "declined"
     code, processor_code = (
         case(

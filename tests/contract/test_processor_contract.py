@@ -1,0 +1,328 @@
+"""What every processor behind the port has to keep, whoever wrote its adapter.
+
+Everything here can be summed up in one line: whatever goes wrong on the road, money moves once
+per key, and whoever asks afterwards hears the truth.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+
+from models.money import AMOUNT_MAX
+from payments.declines import DECLINES
+from payments.outcomes import Declined, NotFound, Pending, Succeeded, Unavailable, Unknown
+from payments.processors.port import EventRefused, Order, Processor
+from tests.support.processors import RIGS, Rig
+from tests.support.sandbox import a_charge, a_refund
+
+DEADLINE_S = 5.0
+LONG_ENOUGH = timedelta(minutes=1)
+
+
+@pytest.fixture(params=list(RIGS))
+def rig(request: pytest.FixtureRequest, database_url: str) -> Iterator[Rig]:
+    with RIGS[request.param](database_url) as rig:
+        yield rig
+
+
+def charge_that(rig: Rig, happening: str, **changes: object) -> Order:
+    if happening not in rig.methods:
+        pytest.skip(f"{rig.processor.name} can't be made to do this: {happening}")
+    return a_charge(rig.methods[happening], **changes)
+
+
+def taken(rig: Rig, happening: str = "succeeds", **changes: object) -> Order:
+    """A charge whose money has moved."""
+    charge = charge_that(rig, happening, **changes)
+    assert isinstance(send(rig.processor, charge), Succeeded)
+    return charge
+
+
+def send(processor: Processor, order: Order) -> object:
+    verb = processor.charge if order.kind == "charge" else processor.refund
+    return verb(order, deadline_s=DEADLINE_S)
+
+
+def look_up(rig: Rig, order: Order) -> object:
+    return rig.elsewhere.look_up(order, deadline_s=DEADLINE_S)
+
+
+def at_once(rig: Rig, orders: list[Order]) -> list[object]:
+    """Send all orders at the same instant, from threads of two processes' worth of adapters."""
+    gate = Barrier(len(orders))
+
+    def go(place: int) -> object:
+        gate.wait(timeout=10)
+        return send((rig.processor, rig.elsewhere)[place % 2], orders[place])
+
+    with ThreadPoolExecutor(len(orders)) as pool:
+        return list(pool.map(go, range(len(orders))))
+
+
+# --- one key, one movement --------------------------------------------------------------------
+
+
+def test_a_charge_moves_its_amount_once_and_names_the_processors_id(rig: Rig) -> None:
+    charge = charge_that(rig, "succeeds")
+    outcome = send(rig.processor, charge)
+    assert isinstance(outcome, Succeeded)
+    assert outcome.reference
+    assert rig.moved(charge) == [("charge", 1000)]
+    assert look_up(rig, charge) == outcome
+
+
+def test_two_charges_have_two_references(rig: Rig) -> None:
+    assert look_up(rig, taken(rig)) != look_up(rig, taken(rig))
+
+
+def test_the_same_key_twice_moves_money_once_and_is_answered_alike(rig: Rig) -> None:
+    charge = charge_that(rig, "succeeds")
+    assert send(rig.processor, charge) == send(rig.elsewhere, charge)
+    assert rig.moved(charge) == [("charge", 1000)]
+
+
+def test_the_same_key_from_sixteen_threads_at_once_moves_money_once(rig: Rig) -> None:
+    charge = charge_that(rig, "succeeds")
+    answers = at_once(rig, [charge] * 16)
+    assert len(set(answers)) == 1
+    assert isinstance(answers[0], Succeeded)
+    assert rig.moved(charge) == [("charge", 1000)]
+
+
+def test_a_refund_repeated_at_once_goes_back_once(rig: Rig) -> None:
+    refund = a_refund(taken(rig), amount=400)
+    assert len(set(at_once(rig, [refund] * 16))) == 1
+    assert rig.moved(refund) == [("refund", 400)]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"amount": 999}, {"currency": "EUR"}, {"customer_id": "cus_x"}]
+)
+def test_a_key_with_another_request_moves_nothing_and_nobody_calls_it_failed(
+    rig: Rig, changes: dict[str, object]
+) -> None:
+    charge = taken(rig)
+    assert isinstance(send(rig.processor, replace(charge, **changes)), Unknown)  # type: ignore[arg-type]
+    assert rig.moved(charge) == [("charge", 1000)]
+
+
+def test_looking_up_another_amount_than_was_charged_is_no_success(rig: Rig) -> None:
+    charge = taken(rig)
+    assert isinstance(look_up(rig, replace(charge, amount=999)), Unknown)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency"), [(1, "JPY"), (1999, "USD"), (1001, "KWD"), (AMOUNT_MAX, "USD")]
+)
+def test_amounts_arrive_to_the_last_minor_unit(rig: Rig, amount: int, currency: str) -> None:
+    charge = taken(rig, amount=amount, currency=currency)
+    assert rig.moved(charge) == [("charge", amount)]
+
+
+# --- what goes wrong on the road --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("happening", ["timeout after", "error after"])
+def test_a_charge_whose_answer_was_lost_is_unknown_then_found(rig: Rig, happening: str) -> None:
+    charge = charge_that(rig, happening)
+    assert isinstance(send(rig.processor, charge), Unknown)
+    assert isinstance(look_up(rig, charge), Succeeded)
+    assert send(rig.processor, charge) == look_up(rig, charge)
+    assert rig.moved(charge) == [("charge", 1000)]
+
+
+def test_a_charge_that_never_arrived_is_unknown_then_not_found_and_may_be_sent_again(
+    rig: Rig,
+) -> None:
+    charge = charge_that(rig, "timeout before")
+    assert isinstance(send(rig.processor, charge), Unknown)
+    assert look_up(rig, charge) == NotFound()
+    assert rig.moved(charge) == []
+    assert isinstance(send(rig.processor, charge), Succeeded)
+    assert rig.moved(charge) == [("charge", 1000)]
+
+
+@pytest.mark.parametrize("happening", ["unavailable", "rate limited"])
+def test_unavailable_is_a_promise_that_nothing_was_executed(rig: Rig, happening: str) -> None:
+    charge = charge_that(rig, happening)
+    assert isinstance(send(rig.processor, charge), Unavailable)
+    assert look_up(rig, charge) == NotFound()
+    assert rig.moved(charge) == []
+    assert isinstance(send(rig.processor, charge), Succeeded)
+    assert rig.moved(charge) == [("charge", 1000)]
+
+
+def test_rate_limits_say_when_to_come_back(rig: Rig) -> None:
+    outcome = send(rig.processor, charge_that(rig, "rate limited"))
+    assert isinstance(outcome, Unavailable)
+    assert outcome.retry_after_s is not None
+    assert outcome.retry_after_s > 0
+
+
+def test_a_call_ends_at_its_deadline_and_its_outcome_is_unknown(rig: Rig) -> None:
+    charge = charge_that(rig, "slow")
+    assert isinstance(rig.processor.charge(charge, deadline_s=0.5), Unknown)
+    assert sum(rig.naps) <= 0.5
+    assert isinstance(look_up(rig, charge), Succeeded)
+
+
+def test_a_decline_moves_nothing_and_stays_declined(rig: Rig) -> None:
+    charge = charge_that(rig, "declined")
+    outcome = send(rig.processor, charge)
+    assert isinstance(outcome, Declined)
+    assert outcome.code in DECLINES
+    assert outcome.processor_code
+    assert outcome.message
+    assert send(rig.processor, charge) == look_up(rig, charge) == outcome
+    assert rig.moved(charge) == []
+
+
+def test_what_was_never_sent_is_not_found(rig: Rig) -> None:
+    assert look_up(rig, a_charge()) == NotFound()
+    assert look_up(rig, a_refund(taken(rig))) == NotFound()
+
+
+# --- refunds ----------------------------------------------------------------------------------
+
+
+def test_partial_refunds_go_back_until_nothing_is_left(rig: Rig) -> None:
+    charge = taken(rig)
+    for amount in (300, 300, 400):
+        assert isinstance(send(rig.processor, a_refund(charge, amount=amount)), Succeeded)
+    refund = a_refund(charge, amount=1)
+    outcome = send(rig.processor, refund)
+    assert isinstance(outcome, Declined)
+    assert outcome.code == "refund_declined"
+    assert rig.moved(refund) == []
+
+
+def test_refunds_raced_against_one_charge_never_exceed_it(rig: Rig) -> None:
+    charge = taken(rig)
+    refunds = [a_refund(charge, amount=300) for _ in range(10)]
+    answers = at_once(rig, refunds)
+    assert sum(isinstance(answer, Succeeded) for answer in answers) == 3
+    assert sum(amount for refund in refunds for _, amount in rig.moved(refund)) == 900
+
+
+@pytest.mark.parametrize("happening", ["declined", "timeout before", "late success"])
+def test_money_that_was_not_taken_is_not_given_back(rig: Rig, happening: str) -> None:
+    charge = charge_that(rig, happening)
+    send(rig.processor, charge)
+    refund = a_refund(charge)
+    assert isinstance(send(rig.processor, refund), Declined)
+    assert rig.moved(refund) == []
+
+
+def test_a_refund_of_a_charge_nobody_knows_is_declined(rig: Rig) -> None:
+    assert isinstance(send(rig.processor, a_refund(a_charge())), Declined)
+
+
+def test_a_refund_in_another_currency_is_declined(rig: Rig) -> None:
+    assert isinstance(send(rig.processor, a_refund(taken(rig), currency="EUR")), Declined)
+
+
+def test_a_refund_whose_answer_was_lost_is_unknown_then_found(rig: Rig) -> None:
+    refund = a_refund(taken(rig, "refund timeout after"), amount=400)
+    assert isinstance(send(rig.processor, refund), Unknown)
+    assert isinstance(look_up(rig, refund), Succeeded)
+    assert send(rig.processor, refund) == look_up(rig, refund)
+    assert rig.moved(refund) == [("refund", 400)]
+
+
+def test_a_refused_refund_leaves_the_money_where_it_is(rig: Rig) -> None:
+    refund = a_refund(taken(rig, "refund fails"))
+    assert isinstance(send(rig.processor, refund), Declined)
+    assert rig.moved(refund) == []
+
+
+# --- what the processor tells by itself -------------------------------------------------------
+
+
+def test_a_late_success_is_pending_then_told_by_look_up_and_by_event(rig: Rig) -> None:
+    charge = charge_that(rig, "late success")
+    pending = send(rig.processor, charge)
+    assert isinstance(pending, Pending)
+    assert look_up(rig, charge) == pending
+    assert rig.moved(charge) == []
+    rig.time_passes(LONG_ENOUGH)
+    succeeded = look_up(rig, charge)
+    assert succeeded == Succeeded(pending.reference)
+    assert rig.moved(charge) == [("charge", 1000)]
+    [(headers, body)] = rig.processor.pull_events(10)
+    told = rig.elsewhere.read_event(headers, body)
+    assert (told.object_id, told.kind, told.outcome) == (charge.id, "charge", succeeded)
+
+
+def test_an_event_comes_although_nobody_looked_up(rig: Rig) -> None:
+    charge = charge_that(rig, "late success")
+    send(rig.processor, charge)
+    rig.time_passes(LONG_ENOUGH)
+    [(headers, body)] = rig.processor.pull_events(10)
+    assert isinstance(rig.processor.read_event(headers, body).outcome, Succeeded)
+    assert rig.moved(charge) == [("charge", 1000)]
+
+
+def test_a_refund_that_the_bank_returns_is_told_and_the_money_is_ours_again(rig: Rig) -> None:
+    charge = taken(rig, "refund fails later")
+    refund = a_refund(charge)
+    assert isinstance(send(rig.processor, refund), Succeeded)
+    rig.time_passes(LONG_ENOUGH)
+    [(headers, body)] = rig.processor.pull_events(10)
+    told = rig.processor.read_event(headers, body)
+    assert (told.object_id, told.kind) == (refund.id, "refund")
+    assert isinstance(told.outcome, Declined)
+    assert told.outcome.code == "refund_failed"
+    assert rig.moved(refund) == [("refund", 1000), ("reversal", 1000)]
+    assert look_up(rig, refund) == told.outcome
+    # What came back may be refunded again.
+    assert isinstance(send(rig.processor, a_refund(charge)), Succeeded)
+
+
+def an_event(rig: Rig) -> tuple[dict[str, str], bytes]:
+    send(rig.processor, charge_that(rig, "late success"))
+    rig.time_passes(LONG_ENOUGH)
+    [(headers, body)] = rig.processor.pull_events(10)
+    return dict(headers), body
+
+
+def test_an_event_with_one_changed_byte_is_refused(rig: Rig) -> None:
+    headers, body = an_event(rig)
+    for changed in (body.replace(b"succeeded", b"declined_"), body + b" ", b""):
+        with pytest.raises(EventRefused):
+            rig.processor.read_event(headers, changed)
+
+
+def test_an_event_whose_signature_is_missing_or_foreign_is_refused(rig: Rig) -> None:
+    headers, body = an_event(rig)
+    ours = {name for name, value in headers.items() if len(value) >= 32}
+    for forged in ("", "t=1,v1=00", "é", headers[min(ours)][:-1] + "x"):
+        with pytest.raises(EventRefused):
+            rig.processor.read_event({**headers, **dict.fromkeys(ours, forged)}, body)
+    with pytest.raises(EventRefused):
+        rig.processor.read_event({}, body)
+
+
+def test_event_headers_are_read_in_any_case(rig: Rig) -> None:
+    headers, body = an_event(rig)
+    shouted = {name.upper(): value for name, value in headers.items()}
+    assert rig.processor.read_event(shouted, body) == rig.processor.read_event(headers, body)
+
+
+# --- the promise about keys -------------------------------------------------------------------
+
+
+def test_a_key_is_remembered_until_the_end_of_its_window(rig: Rig) -> None:
+    charge = taken(rig)
+    rig.time_passes(rig.processor.key_window - timedelta(minutes=1))
+    assert send(rig.processor, charge) == look_up(rig, charge)
+    assert rig.moved(charge) == [("charge", 1000)]
+
+
+def test_what_happened_can_be_looked_up_long_after_the_window(rig: Rig) -> None:
+    charge = taken(rig)
+    rig.time_passes(rig.processor.key_window * 10)
+    assert isinstance(look_up(rig, charge), Succeeded)

@@ -1,0 +1,60 @@
+"""The sandbox in tests: orders for it, and a way to let its time pass without waiting."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+from sqlalchemy import Connection, Engine, text
+
+from models.ids import id_from_key
+from payments.processors.port import Order
+from payments.processors.sandbox import movements_of
+
+_numbers = count(1)
+
+
+def a_charge(payment_method_id: str | None = "pm_card_visa", **changes: object) -> Order:
+    """A charge of USD 10.00 that nobody has sent yet."""
+    order = Order(
+        id=id_from_key("charge", producer="tests", key=str(next(_numbers))),
+        kind="charge",
+        amount=1000,
+        currency="USD",
+        customer_id="cus_ada",
+        payment_method_id=payment_method_id,
+    )
+    return replace(order, **changes)  # type: ignore[arg-type]
+
+
+def a_refund(charge: Order, *, amount: int | None = None, **changes: object) -> Order:
+    """A refund of `charge`, in full unless an amount is given, that nobody has sent yet."""
+    order = Order(
+        id=id_from_key("refund", producer="tests", key=str(next(_numbers))),
+        kind="refund",
+        amount=charge.amount if amount is None else amount,
+        currency=charge.currency,
+        charge_id=charge.id,
+    )
+    return replace(order, **changes)  # type: ignore[arg-type]
+
+
+def time_passes(engine: Engine, duration: timedelta) -> None:
+    """Everything in the sandbox's books happened this much earlier; what is due falls due."""
+    with engine.begin() as connection:
+        for table, columns in {
+            "sandbox_requests": ("turns_at", "created_at"),
+            "sandbox_events": ("next_offer_at", "created_at"),
+            "sandbox_ledger": ("moved_at",),
+        }.items():
+            earlier = ", ".join(f"{column} = {column} - :duration" for column in columns)
+            # Names from the lines above; nothing here comes from outside.
+            connection.execute(text(f"UPDATE {table} SET {earlier}"), {"duration": duration})
+
+
+def moved(connection: Connection, order: Order) -> list[tuple[str, int]]:
+    """Direction and amount of each movement of this very charge or refund."""
+    return [
+        (movement.direction, movement.amount)
+        for movement in movements_of(connection, order.id)
+        if movement.object_id == order.id
+    ]

@@ -1,0 +1,78 @@
+"""What the payment methods of the sandbox mean, without a database."""
+
+import pytest
+
+from payments.declines import DECLINES
+from payments.outcomes import Succeeded, Unavailable
+from payments.processors.sandbox import script
+from payments.processors.sandbox.script import PLAIN, script_for
+from payments.processors.sandbox.verdicts import verdict_on
+
+DECLINED = {
+    "pm_card_chargeDeclined": "card_declined",
+    "pm_card_chargeDeclinedInsufficientFunds": "insufficient_funds",
+    "pm_card_chargeDeclinedLostCard": "lost_card",
+    "pm_card_chargeDeclinedStolenCard": "stolen_card",
+    "pm_card_chargeDeclinedExpiredCard": "expired_card",
+    "pm_card_chargeDeclinedIncorrectCvc": "incorrect_cvc",
+    "pm_card_chargeDeclinedProcessingError": "processing_error",
+}
+
+
+@pytest.mark.parametrize(
+    "method",
+    [None, "", "pm_card_visa", "pm_card_mastercard", "pm_1OqZ", "pm_sandbox_", "pm_sandbox_typo"],
+)
+def test_whatever_has_no_script_is_a_card_that_works(method: str | None) -> None:
+    assert script_for(method) == PLAIN
+
+
+@pytest.mark.parametrize(("method", "code"), DECLINED.items())
+def test_a_declining_card_says_why_in_its_name(method: str, code: str) -> None:
+    declined = script_for(method)
+    assert (declined.status, declined.code) == ("declined", code)
+
+
+def test_every_decline_has_a_sentence() -> None:
+    scripts = [*script.CARDS.values(), *script.FAULTS.values(), *script.REFUND_FAULTS.values()]
+    codes = {one.code for one in scripts if one.code} | {
+        ours for ours, _ in script.TURNED_DOWN.values()
+    }
+    assert codes <= set(DECLINES)
+
+
+def test_the_number_in_unavailable_says_how_often() -> None:
+    refused_twice = script_for("pm_sandbox_unavailable_2")
+    answers = [verdict_on(refused_twice, call=call).answer.outcome for call in (1, 2, 3)]
+    assert answers[:2] == [Unavailable("service_unavailable")] * 2
+    assert isinstance(answers[2], Succeeded)
+
+
+def test_the_number_in_slow_is_milliseconds() -> None:
+    assert script_for("pm_sandbox_slow_2000").delay_s == 2.0
+
+
+@pytest.mark.parametrize("method", ["pm_sandbox_slow_", "pm_sandbox_slow_x", "pm_sandbox_slow_-5"])
+def test_a_number_that_is_none_is_an_unknown_method(method: str) -> None:
+    assert script_for(method) == PLAIN
+
+
+def test_a_lost_charge_never_arrives() -> None:
+    lost = script_for("pm_sandbox_lost")
+    for call in (1, 2, 100, 10**6):
+        verdict = verdict_on(lost, call=call)
+        assert verdict.standing["status"] == "open"
+        assert verdict.answer.outcome is None
+
+
+@pytest.mark.parametrize("fault", [*script.FAULTS, "unavailable_2", "slow_2000"])
+def test_every_fault_of_a_charge_can_be_had_for_its_refunds(fault: str) -> None:
+    charge = script_for(f"pm_sandbox_refund_{fault}")
+    assert (charge.status, charge.answer, charge.refusals) == ("succeeded", "told", 0)
+    assert charge.refunds == script_for(f"pm_sandbox_{fault}")
+
+
+def test_only_refunds_turn_bad_after_they_were_good() -> None:
+    turned = {name for name, one in script.REFUND_FAULTS.items() if one.turns_to == "declined"}
+    assert turned == {"fails_later"}
+    assert all(one.turns_to != "declined" for one in script.FAULTS.values())
