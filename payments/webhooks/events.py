@@ -109,6 +109,7 @@ _PUBLISH = (
     .from_select(
         ["event_id", "endpoint_id"],
         select(_told.c.id, _endpoints.c.id).join_from(_told, _endpoints, _wanted),
+        include_defaults=False,  # the table's own; the model's come out as NULL beside a CTE
     )
     .returning(_deliveries.c.endpoint_id)
 )
