@@ -1,0 +1,79 @@
+"""The schedule of retries: Standard Webhooks' ten attempts, and what a receiver may ask for."""
+
+from datetime import UTC, datetime
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from payments.webhooks.schedule import (
+    ATTEMPTS_MAX,
+    DELAYS_S,
+    RETRY_AFTER_MAX_S,
+    retry_after_s,
+    retry_in_s,
+)
+
+NOW_S = 1_800_000_000.0
+dice = st.floats(0, 1, exclude_max=True)
+
+
+def middle() -> float:
+    """Dice that add no jitter."""
+    return 0.5
+
+
+def test_ten_attempts_span_three_days_and_three_and_a_half_hours() -> None:
+    assert ATTEMPTS_MAX == 10
+    waits = [retry_in_s(attempts, dice=middle) for attempts in range(1, 10)]
+    assert waits == [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]
+    assert sum(DELAYS_S) == (75 * 60 + 35) * 60 + 5
+
+
+def test_after_the_tenth_attempt_there_is_no_other() -> None:
+    assert retry_in_s(10, dice=middle) is None
+    assert retry_in_s(10, dice=middle, retry_after_s=60) is None
+
+
+@given(attempts=st.integers(1, 9), throw=dice)
+def test_jitter_stays_within_a_fifth_of_the_schedule(attempts: int, throw: float) -> None:
+    delay_s = retry_in_s(attempts, dice=lambda: throw)
+    assert delay_s is not None
+    assert 0.8 * DELAYS_S[attempts] <= delay_s <= 1.2 * DELAYS_S[attempts]
+
+
+@given(attempts=st.integers(1, 9), throw=dice, asked_s=st.floats(0, 1e9))
+def test_a_receiver_may_ask_for_patience_up_to_ten_hours_and_never_for_haste(
+    attempts: int, throw: float, asked_s: float
+) -> None:
+    usual_s = retry_in_s(attempts, dice=lambda: throw)
+    delay_s = retry_in_s(attempts, dice=lambda: throw, retry_after_s=asked_s)
+    assert usual_s is not None
+    assert delay_s == max(usual_s, min(asked_s, RETRY_AFTER_MAX_S))
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("9" * 400, 999_999_999.0),
+        (format_datetime(datetime.fromtimestamp(NOW_S + 90, UTC), usegmt=True), 90.0),
+        (format_datetime(datetime.fromtimestamp(NOW_S - 90, UTC), usegmt=True), 0.0),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+    ],
+)
+def test_retry_after_is_read_in_both_its_forms(header: str | None, seconds: float | None) -> None:
+    assert retry_after_s(header, now_s=NOW_S) == seconds
+
+
+@given(header=st.text() | st.from_regex(r"[A-Za-z]{0,4},? ?\d{0,3}[ A-Za-z0-9:+-]{0,40}"))
+def test_no_header_is_too_strange_to_be_ignored(header: str) -> None:
+    asked_s = retry_after_s(header, now_s=NOW_S)
+    assert asked_s is None or asked_s >= 0
