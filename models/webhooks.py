@@ -93,7 +93,7 @@ class DeliveryAttempt(SQLModel, table=True):
     started_at: datetime = timestamp(nullable=False)
     duration_ms: int
     status_code: int | None
-    # Why there is no status code: a word of `payments.webhooks.delivery` such as `timeout`.
+    # Why there is no status code: a word of `payments.webhooks.post` such as `timeout`.
     error: str | None
     remote_ip: str | None
     response_body: str | None = Field(default=None, sa_type=Text)

@@ -115,25 +115,27 @@ class Drainer:
         return self._drained(more=is_due or self._nudged)
 
     async def _drain_and_release(self) -> None:
-        released = False
         try:
             async with asyncio.TaskGroup() as lanes:
                 await self._take_turns(lanes)
-                released = True
-        except* LeaseLost:
+        except ExceptionGroup as group:
+            if group.subgroup(LeaseLost) is None:
+                await self._release()
+                raise group.exceptions[0] from None
             # Whoever has the lease now posts it all again. We may log, and change nothing.
             log.warning(
-                "drain lease lost",
-                endpoint_id=self.endpoint_id,
-                unrecorded=len(self._held),
+                "drain lease lost", endpoint_id=self.endpoint_id, unrecorded=len(self._held)
             )
-            released = True
-        finally:
-            if not released:  # A bug, or the process is ending: others need not wait for the lease.
-                with contextlib.suppress(SQLAlchemyError):
-                    await self._tools.in_database(
-                        drains.take_turn, self.endpoint_id, self._token, releasing=True
-                    )
+        except asyncio.CancelledError:  # The process is ending.
+            await self._release()
+            raise
+
+    async def _release(self) -> None:
+        """Give the lease back with nothing recorded, so that the next drainer need not wait."""
+        with contextlib.suppress(SQLAlchemyError):
+            await self._tools.in_database(
+                drains.take_turn, self.endpoint_id, self._token, releasing=True
+            )
 
     async def _take_turns(self, lanes: asyncio.TaskGroup) -> None:
         is_first = True
