@@ -3,6 +3,7 @@
 Importing it connects to nothing; the desk is opened by the first task of a process.
 """
 
+import logging
 import threading
 from typing import Any
 
@@ -12,7 +13,7 @@ import tasks.charges
 import tasks.refunds
 import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
-from worker import log
+from worker import guard, log, watchdog
 from worker.celery_config import configuration
 from worker.request import BillingTask
 from worker.settings import load
@@ -42,6 +43,11 @@ class Billing(Celery):  # type: ignore[misc]  # Celery has no types
 def make_app() -> Billing:
     settings = load()
     log.configure(settings.log_format, settings.log_level)
+    if settings.log_level != "debug":
+        # Two lines per task, of a machine's interest only: the history of a charge is in its
+        # rows, refusals and bugs are logged by ourselves, and Flower shows the rest.
+        for chatty in ("celery.worker.strategy", "celery.app.trace"):
+            logging.getLogger(chatty).setLevel(logging.WARNING)
     app = Billing("billing", task_cls=BillingTask, set_as_current=True)
     app.conf.update(configuration(settings))
     app.conf.update(
@@ -53,6 +59,8 @@ def make_app() -> Billing:
             "processor": {"task": "billing.sweep.processor", "schedule": 1.0},
         },
     )
+    guard.install(app)
+    watchdog.install(app)
     return app
 
 

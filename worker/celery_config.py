@@ -32,7 +32,7 @@ class Configured(Protocol):
     @property
     def slots(self) -> int: ...
     @property
-    def drain_s(self) -> float: ...
+    def shutdown_s(self) -> float: ...
 
 
 def configuration(settings: Configured, broker_url: str | None = None) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
         "worker_disable_rate_limits": True,
         "worker_deduplicate_successful_tasks": False,  # needs a result backend; rows do it
         # SIGQUIT: this long for the calls under way, then the end.
-        "worker_soft_shutdown_timeout": settings.drain_s,
+        "worker_soft_shutdown_timeout": settings.shutdown_s,
         "worker_enable_remote_control": True,  # inspection only: worker/guard.py trims it
         "worker_hijack_root_logger": False,  # worker/log.py owns logging
         "worker_redirect_stdouts": False,

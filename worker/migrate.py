@@ -42,6 +42,7 @@ def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
     """
     with _alone(engine, patience_s), engine.connect() as connection:
         connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
+        connection.execute(text("SET statement_timeout = 0"))  # a large index takes its time
         connection.commit()
         todo = _missing(connection)
         for tries_left in reversed(range(LOCK_TRIES)):

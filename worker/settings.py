@@ -90,16 +90,20 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"
     )
-    # Longer than a call and its settling on a slow day, short enough for recovery within 30 s.
-    lease_s: float = Field(default=20.0, gt=0, le=600, description="seconds, above 0, at most 600")
-    # All of a processor call (connect, send, read); leaves 8 s of the lease to settle.
+    # A worker that dies is missed when its lease ends, so this and a second for the sweep is the
+    # time to recovery: below 30 s. It holds a look-up, a repeat and their settling.
+    lease_s: float = Field(default=25.0, gt=0, le=600, description="seconds, above 0, at most 600")
+    # All of a processor call (connect, send, read). Long for any good day; a bad one ends as
+    # unknown and is looked up.
     call_deadline_s: float = Field(
-        default=12.0, gt=0, le=300, description="seconds, above 0 and below BILLING_LEASE_S"
+        default=10.0, gt=0, le=300, description="seconds, above 0 and below half BILLING_LEASE_S"
     )
     # Charges wait on the network: 64 waiting at once cost one process some memory, no CPU.
     slots: int = Field(default=64, ge=1, le=1_024, description="a whole number from 1 to 1024")
-    # Outlasts one call at its deadline and its settling, so that a stop abandons nothing.
-    drain_s: float = Field(default=20.0, ge=0, le=600, description="seconds from 0 to 600")
+    # One drain of one endpoint; then the next in the queue gets the slot.
+    drain_s: float = Field(default=20.0, gt=0, le=60, description="seconds, above 0, at most 60")
+    # After SIGQUIT this long for what is under way: two calls at their deadline, and settling.
+    shutdown_s: float = Field(default=25.0, ge=0, le=600, description="seconds from 0 to 600")
 
     @field_validator("database_url")
     @classmethod
@@ -133,9 +137,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _call_fits_its_lease(self) -> Self:
-        # A call that outlives its lease would be looked up while it is still under way.
-        if self.call_deadline_s >= self.lease_s:
-            raise ValueError(f"{PREFIX}CALL_DEADLINE_S must be below {PREFIX}LEASE_S")
+        # What is in doubt takes two calls under one lease: the look-up, and perhaps the repeat.
+        if self.call_deadline_s * 2 >= self.lease_s:
+            raise ValueError(f"{PREFIX}CALL_DEADLINE_S must be below half of {PREFIX}LEASE_S")
         return self
 
     @classmethod

@@ -26,10 +26,13 @@ from payments.settlement import Policy
 from payments.transaction import Database, Wakes
 from payments.webhooks.delivery import Deliverer
 from payments.webhooks.drains import due_endpoints
+from worker import log
 from worker.group_commit import GroupCommitter
 from worker.patience import Patient
 from worker.publisher import Publisher, Waker
 from worker.settings import Settings
+
+logger = log.get(__name__)
 
 # Enough messages to keep a fleet busy for the second until the next sweep, few enough that a
 # sweep's transaction stays short.
@@ -223,7 +226,15 @@ class Desk:
                     )
                 ]
 
-        self._patient(record)([None])
+        (rejection_id,) = self._patient(record)([None])
+        logger.info(
+            "request refused",
+            kind=kind,
+            code=refused.code,
+            param=refused.param,
+            task_id=task_id,
+            rejection_id=rejection_id,
+        )
 
     def _delivery(self) -> Deliverer:
         with self._lock:  # Only processes that deliver webhooks start the loop.

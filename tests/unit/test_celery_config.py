@@ -14,7 +14,7 @@ from worker.celery_config import DEAD, configuration, dead_letters
 class Settings:
     broker_url: str = "redis://:hunter2@127.0.0.1:6379/0"
     slots: int = 64
-    drain_s: float = 20.0
+    shutdown_s: float = 20.0
 
 
 def _app(url: str) -> Celery:
