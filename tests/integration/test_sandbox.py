@@ -26,8 +26,9 @@ from payments.processors.sandbox import (
     open_engine,
     totals,
 )
-from payments.processors.sandbox.books import Instruction, apply
+from payments.processors.sandbox.books import apply
 from payments.processors.sandbox.events import OFFERED_AGAIN_AFTER, TOLERANCE_S
+from payments.processors.sandbox.requests import Instruction
 from tests.support.sandbox import a_charge, a_refund, moved, time_passes
 
 DAY = timedelta(days=1)
@@ -199,7 +200,7 @@ def test_a_stopped_worker_holds_up_its_key_for_a_moment_only(database_url: str) 
     try:
         with engine.connect() as stopped:  # It has moved the money, but never gets to commit.
             apply(stopped, [Instruction("execute", charge)], memory=DAY)
-            outcomes = []
+            outcomes: list[Outcome] = []
             while not outcomes or outcomes[-1] == Unknown("server_error"):
                 assert len(outcomes) < 50
                 outcomes.append(charged(sandbox, charge))

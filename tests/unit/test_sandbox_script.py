@@ -1,5 +1,8 @@
 """What the payment methods of the sandbox mean, without a database."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from payments.declines import DECLINES
@@ -76,3 +79,21 @@ def test_only_refunds_turn_bad_after_they_were_good() -> None:
     turned = {name for name, one in script.REFUND_FAULTS.items() if one.turns_to == "declined"}
     assert turned == {"fails_later"}
     assert all(one.turns_to != "declined" for one in script.FAULTS.values())
+
+
+def test_the_page_about_the_sandbox_names_every_payment_method() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    scripted = {
+        *(f"pm_card_{name}" for name in script.CARDS),
+        *(f"pm_sandbox_{name}" for name in script.FAULTS),
+        *(f"pm_sandbox_refund_{name}" for name in script.REFUND_FAULTS),
+        *(f"pm_sandbox_{name}" for name in ("unavailable_2", "slow_2000")),
+        *("pm_card_visa", "pm_card_mastercard"),
+    }
+    in_tables = {
+        method
+        for line in page.splitlines()
+        if line.startswith("|")
+        for method in re.findall(r"`(pm_\w+)`", line)
+    }
+    assert in_tables == scripted

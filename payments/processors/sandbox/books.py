@@ -6,34 +6,47 @@ until the first is decided, and then hears the same.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
 
-from sqlalchemy import Column, Connection, Float, Interval, bindparam, cast, delete, func, select
+from sqlalchemy import Connection, Engine, Interval, bindparam, cast, delete, func, select
 from sqlalchemy import update as update_of
 from sqlalchemy.dialects.postgresql import insert
 
-from models.base import as_rows, given, id_among, seconds, table_of
-from models.ids import fingerprint
-from models.sandbox import SandboxRequest
+from models.base import as_rows, given, id_among, seconds
 from payments.outcomes import Found, NotFound
 from payments.processors.port import Order
-from payments.processors.sandbox import ledger
+from payments.processors.sandbox import first_calls, ledger
 from payments.processors.sandbox.answers import KEY_REUSED, Answer, Standing, outcome_of
 from payments.processors.sandbox.events import tell
 from payments.processors.sandbox.refunds import refundables
+from payments.processors.sandbox.requests import (
+    ASKED,
+    COLUMNS,
+    REQUESTS,
+    STANDING,
+    TURNS_AFTER_S,
+    VALUES,
+    Instruction,
+    asked_for,
+    plan,
+)
 from payments.processors.sandbox.script import script_for
 from payments.processors.sandbox.turns import turn_these
-from payments.processors.sandbox.verdicts import OPEN, Verdict, verdict_on
+from payments.processors.sandbox.verdicts import Verdict, verdict_on
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
-    """One call as it arrives at the sandbox."""
-
-    verb: Literal["execute", "look_up"]
-    order: Order
+def carry_out(
+    engine: Engine, instructions: Sequence[Instruction], *, memory: timedelta
+) -> list[Answer]:
+    """Carry out `instructions` on connections of `engine`; see `apply`."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        answers = first_calls.take(connection, instructions)
+    left = [place for place in range(len(instructions)) if place not in answers]
+    if left:
+        with engine.begin() as connection:
+            applied = apply(connection, [instructions[place] for place in left], memory=memory)
+        answers |= dict(zip(left, applied, strict=True))
+    return [answers[place] for place in range(len(instructions))]
 
 
 def apply(
@@ -75,45 +88,27 @@ def _orders(wave: Mapping[int, Instruction], verb: str) -> list[Order]:
 
 # --- execute: charges and refunds -------------------------------------------------------------
 
-_REQUESTS = table_of(SandboxRequest)
-_TURNS_AFTER_S = Column("turns_after_s", Float)
-_REQUEST = (
-    "key", "object_id", "kind", "charge_id", "fingerprint", "amount", "currency",
-    "payment_method_id",
-)  # fmt: skip
-_STANDING = ("reference", "status", "code", "processor_code", "turns_to")
-
-_ASKED = given("asked", [*(_REQUESTS.c[name] for name in _REQUEST + _STANDING), _TURNS_AFTER_S])
 _REMEMBER = (
-    insert(_REQUESTS)
-    .from_select(
-        [*_REQUEST, *_STANDING, "turns_at"],
-        select(
-            *(_ASKED.c[name] for name in _REQUEST + _STANDING),
-            func.now() + seconds(_ASKED.c.turns_after_s),
-        )
-        # Always in the order of keys, so that two batches may wait for each other, but not in
-        # a circle.
-        .order_by(_ASKED.c.key),
-        include_defaults=False,
-    )
-    .on_conflict_do_update(index_elements=[_REQUESTS.c.key], set_={"calls": _REQUESTS.c.calls + 1})
+    insert(REQUESTS)
+    # Always in the order of keys, so that two batches may wait for each other, but not in a circle.
+    .from_select(COLUMNS, select(*VALUES).order_by(ASKED.c.key), include_defaults=False)
+    .on_conflict_do_update(index_elements=[REQUESTS.c.key], set_={"calls": REQUESTS.c.calls + 1})
     .returning(
-        *_REQUESTS.c,
+        *REQUESTS.c,
         (
-            (_REQUESTS.c.calls > 1)
-            & (_REQUESTS.c.created_at <= func.now() - cast(bindparam("memory"), Interval))
+            (REQUESTS.c.calls > 1)
+            & (REQUESTS.c.created_at <= func.now() - cast(bindparam("memory"), Interval))
         ).label("forgotten"),
     )
 )
-_FORGET = delete(_REQUESTS).where(id_among(_REQUESTS.c.key))
+_FORGET = delete(REQUESTS).where(id_among(REQUESTS.c.key))
 
-_DECIDED = given("decided", [*(_REQUESTS.c[name] for name in ("key", *_STANDING)), _TURNS_AFTER_S])
+_DECIDED = given("decided", [*(REQUESTS.c[name] for name in ("key", *STANDING)), TURNS_AFTER_S])
 _DECIDE = (
-    update_of(_REQUESTS)
-    .where(_REQUESTS.c.key == _DECIDED.c.key)
+    update_of(REQUESTS)
+    .where(REQUESTS.c.key == _DECIDED.c.key)
     .values(
-        **{name: _DECIDED.c[name] for name in _STANDING},
+        **{name: _DECIDED.c[name] for name in STANDING},
         turns_at=func.now() + seconds(_DECIDED.c.turns_after_s),
     )
 )
@@ -124,10 +119,8 @@ def _execute(
 ) -> dict[str, Answer]:
     if not orders:
         return {}
-    # Most calls are the first of their charge. Their rows are written with the verdict in them,
-    # so that a batch of them is two statements.
-    planned = {order.key: _plan(order) for order in orders}
-    asked = {order.key: _asked(order, planned[order.key]) for order in orders}
+    planned = {order.key: plan(order) for order in orders}
+    asked = {order.key: asked_for(order, planned[order.key]) for order in orders}
     rows = _remember(connection, asked, memory)
 
     answers: dict[str, Answer] = {}
@@ -150,35 +143,6 @@ def _execute(
     ledger.move(connection, [ledger.movement(row, row["kind"]) for row in succeeded])
     tell(connection, [row for row, verdict in executed if verdict.tells])
     return answers | {row["key"]: verdict.answer for row, verdict in executed}
-
-
-def _plan(order: Order) -> Verdict:
-    """What the first call comes to. A refund hangs on its charge, which must be read first."""
-    return (
-        verdict_on(script_for(order.payment_method_id), call=1) if order.kind == "charge" else OPEN
-    )
-
-
-def _asked(order: Order, planned: Verdict) -> Standing:
-    return {
-        "key": order.key,
-        "object_id": order.id,
-        "kind": order.kind,
-        "charge_id": order.charge_id or order.id,
-        "fingerprint": fingerprint(
-            {
-                "amount": order.amount,
-                "currency": order.currency,
-                "customer_id": order.customer_id,
-                "payment_method_id": order.payment_method_id,
-                "charge_id": order.charge_id,
-            }
-        ),
-        "amount": order.amount,
-        "currency": order.currency,
-        "payment_method_id": order.payment_method_id,
-        **planned.standing,
-    }
 
 
 def _remember(
@@ -216,8 +180,8 @@ def _decide(
 
 # --- look up ----------------------------------------------------------------------------------
 
-_FIND = select(*_REQUESTS.c, (_REQUESTS.c.turns_at <= func.now()).label("is_due")).where(
-    id_among(_REQUESTS.c.key)
+_FIND = select(*REQUESTS.c, (REQUESTS.c.turns_at <= func.now()).label("is_due")).where(
+    id_among(REQUESTS.c.key)
 )
 
 

@@ -13,7 +13,8 @@ from payments.outcomes import Found, NotFound, Outcome, Unknown
 from payments.processors.port import Order, ProcessorEvent
 from payments.processors.sandbox import events, turns
 from payments.processors.sandbox.answers import Answer
-from payments.processors.sandbox.books import Instruction, apply
+from payments.processors.sandbox.books import carry_out
+from payments.processors.sandbox.requests import Instruction
 
 log = logging.getLogger(__name__)
 
@@ -133,8 +134,7 @@ class Sandbox:
         return [(events.sign(body, secret=self._event_secret, now=now), body) for body in bodies]
 
     def _run(self, instructions: Sequence[Instruction]) -> list[Answer]:
-        with self._engine.begin() as connection:
-            return apply(connection, instructions, memory=self.key_window)
+        return carry_out(self._engine, instructions, memory=self.key_window)
 
     def _call(self, instruction: Instruction, deadline_s: float) -> Found:
         """There, the books, and back. No transaction is open while somebody sleeps.
