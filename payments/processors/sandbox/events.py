@@ -99,7 +99,7 @@ def _check(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float
     timestamp, signature = parts.get("t", ""), parts.get("v1", "")
     expected = _signature(timestamp, body, secret)
     # Compared as bytes: compare_digest refuses text that isn't ASCII, and a forger may send any.
-    if not hmac.compare_digest(expected.encode(), signature.encode()):
+    if not hmac.compare_digest(expected.encode(), signature.encode(errors="replace")):
         raise EventRefused("The event's signature does not match.")
     # The signature covers the timestamp, so from here on it is one that we wrote.
     if abs(now - int(timestamp)) > TOLERANCE_S:
@@ -107,7 +107,9 @@ def _check(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float
 
 
 def _signature(timestamp: str, body: bytes, secret: bytes) -> str:
-    return hmac.new(secret, timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return hmac.new(
+        secret, timestamp.encode(errors="replace") + b"." + body, hashlib.sha256
+    ).hexdigest()
 
 
 def _body(row: Standing) -> str:
