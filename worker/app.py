@@ -13,15 +13,18 @@ import tasks.charges
 import tasks.refunds
 import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
-from worker import guard, log, watchdog
+from worker import guard, log, transport, watchdog
 from worker.celery_config import configuration
 from worker.request import BillingTask
 from worker.settings import load
-from worker.wiring import Desk
+from worker.wiring import REAL, Desk
 
 
 class Billing(Celery):  # type: ignore[misc]  # Celery has no types
     """Celery, with our settings and with a desk for its tasks."""
+
+    # Another app, such as that of the crash tests, may be put together from other parts.
+    parts = REAL
 
     _desk: Desk | None = None
     _desk_lock = threading.Lock()
@@ -30,7 +33,7 @@ class Billing(Celery):  # type: ignore[misc]  # Celery has no types
     def desk(self) -> Desk:
         with self._desk_lock:
             if self._desk is None:
-                self._desk = Desk(self, load())
+                self._desk = Desk(self, load(), self.parts)
             return self._desk
 
     def close_desk(self) -> None:
@@ -46,8 +49,10 @@ def make_app() -> Billing:
     if settings.log_level != "debug":
         # Two lines per task, of a machine's interest only: the history of a charge is in its
         # rows, refusals and bugs are logged by ourselves, and Flower shows the rest.
-        for chatty in ("celery.worker.strategy", "celery.app.trace"):
+        # And three a second, of beat.
+        for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
+    transport.register()
     app = Billing("billing", task_cls=BillingTask, set_as_current=True)
     app.conf.update(configuration(settings))
     app.conf.update(
@@ -70,3 +75,8 @@ app = make_app()
 @signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _close_desk(**_: Any) -> None:
     app.close_desk()
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def _logging_is_ours(**_: Any) -> None:
+    """Celery leaves logging alone when somebody else says to do it: worker/log.py did."""

@@ -16,14 +16,14 @@ from sqlalchemy import Engine, create_engine
 from models.ids import Kind as KindName
 from payments import cashier, rejections, reports, sweeps
 from payments.cashier import Begin, Begun, Cashier, Settlement
-from payments.claims import Lease, Row, lease
+from payments.claims import Row, lease
 from payments.errors import Refused
 from payments.kinds import KINDS
 from payments.processors.port import Processor
 from payments.processors.sandbox import Sandbox, open_engine
 from payments.requests import ChargeRequest, RefundRequest, parse
 from payments.settlement import Policy
-from payments.transaction import Database, Wakes
+from payments.transaction import Database, Transaction, Wakes
 from payments.webhooks.delivery import Deliverer
 from payments.webhooks.drains import due_endpoints
 from worker import log
@@ -74,21 +74,6 @@ class Services:
     stopping: threading.Event
 
 
-def services(settings: Settings, wake: Callable[[Wakes], None]) -> Services:
-    """Open what every kind of process shares. Nothing connects before it is used."""
-    stopping = threading.Event()
-    engine = open_database(settings.database_url)
-    processor = sandbox(settings)
-    return Services(
-        settings=settings,
-        engine=engine,
-        database=Database(engine, wake),
-        processor=processor,
-        policy=Policy(key_window=processor.key_window),
-        stopping=stopping,
-    )
-
-
 def sandbox(settings: Settings) -> Sandbox:
     """The sandbox, on connections of its own: an honest outside witness."""
 
@@ -104,18 +89,47 @@ def sandbox(settings: Settings) -> Sandbox:
     )
 
 
-def make_cashier(services: Services) -> Cashier:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a desk is put together from. Crash tests pass parts that die at a chosen line."""
+
+    processor: Callable[[Settings], Processor] = sandbox
+    begin: Callable[[Transaction, Sequence[Begin]], list[Begun]] = cashier.begin
+    settle: Callable[..., list[Row]] = cashier.settle
+    publisher: Callable[[Celery], Publisher] = Publisher
+    deliverer: Callable[..., Deliverer] = Deliverer
+
+
+REAL = Parts()
+
+
+def services(settings: Settings, wake: Callable[[Wakes], None], parts: Parts = REAL) -> Services:
+    """Open what every kind of process shares. Nothing connects before it is used."""
+    stopping = threading.Event()
+    engine = open_database(settings.database_url)
+    processor = parts.processor(settings)
+    return Services(
+        settings=settings,
+        engine=engine,
+        database=Database(engine, wake),
+        processor=processor,
+        policy=Policy(key_window=processor.key_window),
+        stopping=stopping,
+    )
+
+
+def make_cashier(services: Services, parts: Parts = REAL) -> Cashier:
     """The cashier of a worker process: all its threads share two group committers."""
     patient = Patient(services.stopping)
     settings, database, policy = services.settings, services.database, services.policy
 
     def begin(items: Sequence[Begin]) -> list[Begun]:
         with database.transaction() as transaction:
-            return cashier.begin(transaction, items)
+            return parts.begin(transaction, items)
 
     def settle(items: Sequence[Settlement]) -> list[Row]:
         with database.transaction() as transaction:
-            return cashier.settle(transaction, items, policy=policy, dice=random.random)
+            return parts.settle(transaction, items, policy=policy, dice=random.random)
 
     return Cashier(
         begin=GroupCommitter(patient(begin)).submit,
@@ -135,12 +149,13 @@ def worker_name() -> str:
 class Desk:
     """What the tasks of a process stand on; see `tasks.desk`."""
 
-    def __init__(self, app: Celery, settings: Settings) -> None:
-        self._publisher = Publisher(app)
+    def __init__(self, app: Celery, settings: Settings, parts: Parts = REAL) -> None:
+        self._parts = parts
+        self._publisher = parts.publisher(app)
         self._waker = Waker(self._publisher)
-        self.services = services(settings, self._waker)
+        self.services = services(settings, self._waker, parts)
         self._patient = Patient(self.services.stopping)
-        self._cashier = make_cashier(self.services)
+        self._cashier = make_cashier(self.services, parts)
         self._deliverer: Deliverer | None = None
         self._lock = threading.Lock()
 
@@ -209,7 +224,7 @@ class Desk:
         self._patient(keep)([None])
 
     def close(self) -> None:
-        """Stop waiting for a database that is away, finish posts under way, publish what is left."""
+        """Stop waiting for an absent database, finish posts under way, publish what is left."""
         self.services.stopping.set()
         if self._deliverer is not None:
             self._deliverer.close()
@@ -239,7 +254,7 @@ class Desk:
     def _delivery(self) -> Deliverer:
         with self._lock:  # Only processes that deliver webhooks start the loop.
             if self._deliverer is None:
-                self._deliverer = Deliverer(
+                self._deliverer = self._parts.deliverer(
                     self.services.engine,
                     allow_private=self.services.settings.webhook_allow_private,
                     drain_s=self.services.settings.drain_s,
