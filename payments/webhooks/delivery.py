@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, Engine
 
 from payments.webhooks.drainer import Drained, Drainer, Tools
-from payments.webhooks.post import TOTAL_S, Client
+from payments.webhooks.post import Client, Limits
 from payments.webhooks.target import Network, TargetCheck
 
 log = structlog.get_logger(__name__)
@@ -47,6 +47,7 @@ class Deliverer:
         drain_s: float = DRAIN_S,
         clock: Callable[[], float] = time.time,
         dice: Callable[[], float] = random.random,
+        limits: Limits | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         # Each turn is one statement, and commits by itself: one round trip.
@@ -55,6 +56,7 @@ class Deliverer:
         self._drain_s = drain_s
         self._clock = clock
         self._dice = dice
+        self._limits = limits or Limits()
         self._tls = tls
         self._drainers: dict[str, Drainer] = {}
         self._drains: set[asyncio.Task[Drained]] = set()
@@ -74,14 +76,15 @@ class Deliverer:
         started.result()
         return self
 
-    def close(self, timeout_s: float = TOTAL_S + 5.0) -> None:
+    def close(self) -> None:
         """Begin no more posts, let those under way end and be recorded, and stop the loop.
 
-        After `timeout_s` they are abandoned, and posted again by the next drainer.
+        What isn't done 5 s after the last post must have ended is abandoned, and posted again by
+        the next drainer.
         """
         if self._loop is None or self._thread is None:
             return
-        asyncio.run_coroutine_threadsafe(self._close(timeout_s), self._loop)
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop)
         self._thread.join()
         self._loop = self._thread = None
 
@@ -118,7 +121,7 @@ class Deliverer:
         self._closed = asyncio.Event()
         self._loop.set_default_executor(ThreadPoolExecutor(RESOLVER_THREADS, "webhooks-resolver"))
         with ThreadPoolExecutor(DATABASE_THREADS, "webhooks-database") as executor:
-            client = Client(self._target_check, tls=self._tls)
+            client = Client(self._target_check, limits=self._limits, tls=self._tls)
             self._tools = Tools(
                 client, partial(self._in_database, executor), self._clock, self._dice
             )
@@ -157,13 +160,13 @@ class Deliverer:
 
         return await asyncio.get_running_loop().run_in_executor(executor, run)
 
-    async def _close(self, timeout_s: float) -> None:
+    async def _close(self) -> None:
         self._is_closing = True
         for drainer in self._drainers.values():
             drainer.stop()
         tasks: set[asyncio.Task[Any]] = set(self._drains)
         if tasks:
-            _, abandoned = await asyncio.wait(tasks, timeout=timeout_s)
+            _, abandoned = await asyncio.wait(tasks, timeout=self._limits.total_s + 5.0)
             for task in abandoned:
                 task.cancel()
             await asyncio.gather(*abandoned, return_exceptions=True)

@@ -17,15 +17,23 @@ from payments.webhooks.target import TargetCheck, TargetRefused
 
 log = structlog.get_logger(__name__)
 
-CONNECT_S = 5.0  # TCP and TLS together.
-TOTAL_S = 15.0  # Everything: DNS, connection, TLS, sending, the answer's head and body.
-# The status decides; the body is kept for people to read. A slow one is cut, not waited for.
-BODY_S = 2.0
 BODY_BYTES_MAX = 16 * 1024
 # Node's servers close idle connections after 5 s; a POST on a connection that just closed fails.
 KEEP_ALIVE_S = 4.0
 
 USER_AGENT = "billing-webhooks/1"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long the parts of a POST may take, in seconds."""
+
+    connect_s: float = 5.0  # TCP and TLS together.
+    # Everything: DNS, connection, TLS, sending, the answer's head and body. Standard Webhooks
+    # asks for 15 to 30 s.
+    total_s: float = 15.0
+    # The status decides; the body is kept for people to read. A slow one is cut, not waited for.
+    body_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +64,14 @@ class Client:
     environment, cookies, content encodings.
     """
 
-    def __init__(self, target_check: TargetCheck, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        target_check: TargetCheck,
+        *,
+        limits: Limits,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._limits = limits
         self._tls = tls or ssl.create_default_context()
         # One session for each rule: without TLS only allow-listed addresses may be dialled.
         self._sessions = {
@@ -69,15 +84,15 @@ class Client:
             await session.close()
 
     async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
-        """POST `body` and wait for the answer, 15 s at most. Never raises for what the network or
-        the receiver does."""
+        """POST `body` and wait for the answer, `total_s` at most. Never raises for what the
+        network or the receiver does."""
         started = time.monotonic()
         try:
             target = URL(url, encoded=True)
             session = self._sessions[target.scheme]
         except (ValueError, KeyError):
             return Answer(0, error="invalid_url")
-        deadline = asyncio.get_running_loop().time() + TOTAL_S
+        deadline = asyncio.get_running_loop().time() + self._limits.total_s
         try:
             async with asyncio.timeout_at(deadline):
                 response = await session.post(
@@ -86,7 +101,7 @@ class Client:
         except Exception as error:  # noqa: BLE001  # Whatever it was, it is this attempt's answer
             return Answer(_ms_since(started), error=_word_for(error))
         try:
-            text = await _body_of(response, deadline)
+            text = await self._body_of(response, deadline)
         finally:
             # Back into the pool when it was read to its end; closed when it was cut.
             response.release() if response.content.at_eof() else response.close()
@@ -97,6 +112,18 @@ class Client:
             body=text,
             retry_after=response.headers.get("Retry-After"),
         )
+
+    async def _body_of(self, response: aiohttp.ClientResponse, deadline: float) -> str | None:
+        """What can be had of the body within `body_s` and 16 KiB."""
+        read = bytearray()
+        ends_at = min(deadline, asyncio.get_running_loop().time() + self._limits.body_s)
+        try:
+            async with asyncio.timeout_at(ends_at):
+                while len(read) < BODY_BYTES_MAX and (chunk := await response.content.readany()):
+                    read += chunk
+        except (TimeoutError, aiohttp.ClientError, OSError):
+            pass  # The status has been said; whatever came of the body is kept.
+        return readable(bytes(read[:BODY_BYTES_MAX])) or None
 
     def _session(self, target_check: TargetCheck, *, encrypted: bool) -> aiohttp.ClientSession:
         def checked_socket(info: Any) -> socket.socket:
@@ -116,7 +143,7 @@ class Client:
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             response_class=_Response,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_s),
             trust_env=False,
             auto_decompress=False,
             headers={
@@ -162,18 +189,9 @@ class _Response(aiohttp.ClientResponse):
         return await super().start(connection)
 
 
-async def _body_of(response: aiohttp.ClientResponse, deadline: float) -> str | None:
-    """What can be had of the body within 2 s and 16 KiB, as text that PostgreSQL takes."""
-    read = bytearray()
-    ends_at = min(deadline, asyncio.get_running_loop().time() + BODY_S)
-    try:
-        async with asyncio.timeout_at(ends_at):
-            while len(read) < BODY_BYTES_MAX and (chunk := await response.content.readany()):
-                read += chunk
-    except (TimeoutError, aiohttp.ClientError, OSError):
-        pass  # The status has been said; whatever came of the body is kept.
-    text = bytes(read[:BODY_BYTES_MAX]).decode("utf-8", "replace")
-    return text.replace("\x00", "") or None
+def readable(body: bytes) -> str:
+    """A stranger's bytes as text that PostgreSQL takes: it has no place for NUL."""
+    return body.decode("utf-8", "replace").replace("\x00", "")
 
 
 def _ms_since(started: float) -> int:

@@ -1,0 +1,344 @@
+"""Delivery: what a receiver sees, and what we write down, however it behaves."""
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+from standardwebhooks.webhooks import Webhook
+
+from payments.transaction import Database
+from payments.webhooks import endpoints
+from payments.webhooks.drainer import Drained
+from tests.support.rude import Manners, drips, rude_receiver, says, stays_silent
+from tests.support.sink import Answer, Received, Sink
+from tests.support.waiting import wait_for
+from tests.support.webhooks import (
+    HASTY,
+    a_deliverer,
+    all_is_due,
+    an_endpoint,
+    attempts,
+    deliveries,
+    events_happen,
+    rows,
+)
+
+
+def drain(engine: Engine, endpoint_id: str, **deliverer: Any) -> Drained:
+    with a_deliverer(engine, **deliverer) as it:
+        return it.drain(endpoint_id)
+
+
+def test_a_webhook_arrives_with_its_exact_body_and_a_signature_that_verifies(
+    engine: Engine, sink: Sink
+) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    (charge_id,) = events_happen(engine)
+    assert drain(engine, endpoint["id"]) == Drained(delivered=1)
+    (request,) = sink.requests
+    (event,) = rows(engine, "SELECT * FROM events")
+    assert request.method == "POST"
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["webhook-id"] == event["id"]
+    assert request.body == event["body"].encode()
+    body = Webhook(endpoint["secrets"][0]).verify(request.body, dict(request.headers))
+    assert body["data"]["charge_id"] == charge_id
+
+
+def test_what_came_of_it_is_written_down(engine: Engine, sink: Sink) -> None:
+    sink.answer = Answer(200, body=b"thanks")
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+    drain(engine, endpoint["id"])
+    (delivery,) = deliveries(engine)
+    assert (delivery["state"], delivery["attempts"]) == ("delivered", 1)
+    assert delivery["finished_at"] is not None
+    assert delivery["next_attempt_at"] is None
+    (attempt,) = attempts(engine)
+    assert (attempt["number"], attempt["status_code"], attempt["error"]) == (1, 200, None)
+    assert (attempt["remote_ip"], attempt["response_body"]) == ("127.0.0.1", "thanks")
+    assert delivery["created_at"] <= attempt["started_at"] <= delivery["finished_at"]
+
+
+def test_a_hundred_webhooks_keep_to_the_window(engine: Engine, sink: Sink) -> None:
+    under_way, most = [0], [0]
+
+    def answer(_: Received) -> Answer:
+        # Counted on arrival and again by the answer's own delay: the sink has a thread for each.
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        wait_for(lambda: under_way[0] >= 8 or len(sink.requests) > 90, deadline_s=2)
+        under_way[0] -= 1
+        return Answer()
+
+    sink.answer = answer
+    endpoint = an_endpoint(engine, sink.url, max_in_flight=8)
+    events_happen(engine, 100)
+    assert drain(engine, endpoint["id"]) == Drained(delivered=100)
+    assert most[0] == 8
+    assert len({request.headers["webhook-id"] for request in sink.requests}) == 100
+    assert len(sink.requests) == 100
+
+
+def test_one_slow_answer_does_not_hold_up_the_others(engine: Engine, sink: Sink) -> None:
+    ids = events_happen_at(engine, sink, 60, max_in_flight=4)
+    slow = ids[0]
+
+    def answer(request: Received) -> Answer:
+        if request.json()["data"]["charge_id"] == slow:
+            sink.wait_for(60)  # answers only after all the others were received
+        return Answer()
+
+    sink.answer = answer
+    (endpoint,) = rows(engine, "SELECT id FROM webhook_endpoints")
+    assert drain(engine, endpoint["id"]) == Drained(delivered=60)
+
+
+def test_what_becomes_due_while_a_post_is_under_way_is_posted_beside_it(
+    engine: Engine, sink: Sink
+) -> None:
+    (first,) = events_happen_at(engine, sink, 1)
+
+    def answer(request: Received) -> Answer:
+        if request.json()["data"]["charge_id"] == first:
+            sink.wait_for(2)
+        return Answer()
+
+    sink.answer = answer
+    (endpoint,) = rows(engine, "SELECT id FROM webhook_endpoints")
+    with a_deliverer(engine) as deliverer:
+        drained = deliverer.submit(endpoint["id"])
+        sink.wait_for(1)
+        events_happen(engine)
+        assert deliverer.drain(endpoint["id"]) == Drained()  # a nudge
+        assert drained.result(10) == Drained(delivered=2)
+
+
+@pytest.mark.parametrize("status", [300, 302, 304, 400, 404, 429, 500, 503])
+def test_anything_but_2xx_is_tried_again_five_seconds_later(
+    engine: Engine, sink: Sink, status: int
+) -> None:
+    sink.answer = Answer(status, headers={"location": f"{sink.url}/elsewhere"}, body=b"")
+    endpoint = an_endpoint(engine, f"{sink.url}/hook")
+    events_happen(engine)
+    assert drain(engine, endpoint["id"]) == Drained(retried=1)
+    (delivery,) = deliveries(engine)
+    assert (delivery["state"], delivery["attempts"]) == ("pending", 1)
+    assert delivery["due_in_s"] == pytest.approx(5.0, abs=1.0)
+    assert [attempt["status_code"] for attempt in attempts(engine)] == [status]
+    assert [request.path for request in sink.requests] == ["/hook"]  # no redirect was followed
+
+
+def test_retry_after_is_heeded(engine: Engine, sink: Sink) -> None:
+    sink.answer = Answer(503, headers={"retry-after": "1000"})
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+    drain(engine, endpoint["id"])
+    assert deliveries(engine)[0]["due_in_s"] == pytest.approx(1000, abs=2)
+
+
+def test_after_ten_attempts_under_one_id_it_is_given_up(engine: Engine, sink: Sink) -> None:
+    sink.answer = Answer(500, body=b"oh no")
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+    with a_deliverer(engine) as deliverer:
+        drained = []
+        for _ in range(11):
+            drained.append(deliverer.drain(endpoint["id"]))
+            all_is_due(engine)
+    assert drained == [*[Drained(retried=1)] * 9, Drained(exhausted=1), Drained()]
+    (delivery,) = deliveries(engine)
+    assert (delivery["state"], delivery["attempts"]) == ("exhausted", 10)
+    assert [attempt["number"] for attempt in attempts(engine)] == list(range(1, 11))
+    assert len({request.headers["webhook-id"] for request in sink.requests}) == 1
+
+
+RUDE: dict[str, tuple[Manners, dict[str, Any]]] = {
+    "silence": (stays_silent, {"error": "timeout"}),
+    "hangs up": (says(b""), {"error": "connection_closed"}),
+    "hangs up in the head": (
+        says(b"HTTP/1.1 200 OK\r\ncontent-le"),
+        {"error": "connection_closed"},
+    ),
+    "speaks another protocol": (says(b"SSH-2.0-OpenSSH_9.6\r\n"), {"error": "bad_response"}),
+    "drips its head": (drips(b"HTTP/1.1 200 OK\r\nx: ", b"y"), {"error": "timeout"}),
+    "endless headers": (
+        drips(b"HTTP/1.1 200 OK\r\n", b"x: y\r\n" * 9999),
+        {"error": "bad_response"},
+    ),
+    "drips its body": (
+        drips(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n", b"z"),
+        {"status_code": 200, "error": None},
+    ),
+    "endless body": (
+        drips(b"HTTP/1.1 500 No\r\n\r\n", b"z" * 65536, every_s=0.0),
+        {"status_code": 500, "error": None, "response_body": "z" * 16384},
+    ),
+    "hangs up in the body": (
+        says(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf"),
+        {"status_code": 200, "response_body": "half"},
+    ),
+    "no text": (
+        says(b"HTTP/1.1 500 No\r\ncontent-length: 4\r\n\r\na\x00\xff\xfe"),
+        {"status_code": 500, "response_body": "a\ufffd\ufffd"},
+    ),
+    "strange headers": (
+        says(b"HTTP/1.1 429 \xff\r\nretry-after: \xe9\xff\r\ncontent-length: 0\r\n\r\n"),
+        {"status_code": 429, "error": None},
+    ),
+    "a bomb": (
+        says(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 3\r\n\r\n\x1f\x8b\x08"),
+        {"status_code": 200},
+    ),
+}
+
+
+@pytest.mark.parametrize("manners", RUDE)
+def test_no_receiver_is_too_rude(engine: Engine, manners: str) -> None:
+    behave, expected = RUDE[manners]
+    with rude_receiver(behave) as url:
+        endpoint = an_endpoint(engine, url)
+        events_happen(engine)
+        drained = drain(engine, endpoint["id"], limits=HASTY)
+    (attempt,) = attempts(engine)
+    assert {name: attempt[name] for name in expected} == expected
+    assert attempt["duration_ms"] < 3_000
+    assert drained.delivered == (attempt["status_code"] == 200)
+
+
+def test_a_receiver_that_is_not_there_is_written_down_as_such(engine: Engine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    endpoint = an_endpoint(engine, f"http://127.0.0.1:{port}/")
+    events_happen(engine)
+    assert drain(engine, endpoint["id"]) == Drained(retried=1)
+    assert attempts(engine)[0]["error"] == "connection_refused"
+
+
+def test_a_receiver_without_tls_behind_https_is_a_tls_error(engine: Engine, sink: Sink) -> None:
+    endpoint = an_endpoint(engine, sink.url.replace("http://", "https://"))
+    events_happen(engine)
+    drain(engine, endpoint["id"])
+    assert attempts(engine)[0]["error"] == "tls_error"
+
+
+def test_a_name_that_does_not_resolve_is_a_dns_error(engine: Engine) -> None:
+    endpoint = an_endpoint(engine, "https://receiver.invalid/")
+    events_happen(engine)
+    drain(engine, endpoint["id"])
+    assert attempts(engine)[0]["error"] == "dns_failed"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_an_inner_target_is_refused_when_it_is_dialled(
+    engine: Engine, sink: Sink, host: str, scheme: str
+) -> None:
+    url = sink.url.replace("http://127.0.0.1", f"{scheme}://{host}")
+    endpoint = an_endpoint(engine, url)  # saved while it was allowed
+    events_happen(engine)
+    drain(engine, endpoint["id"], private=False)
+    assert attempts(engine)[0]["error"] == "target_not_allowed"
+    assert sink.requests == []
+
+
+def test_a_disabled_endpoint_keeps_what_waits_and_gets_it_when_it_is_enabled(
+    engine: Engine, sink: Sink
+) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+    with a_deliverer(engine) as deliverer:
+        with Database(engine).transaction() as transaction:
+            endpoints.disable(transaction, endpoint["id"])
+        assert deliverer.drain(endpoint["id"]) == Drained()
+        assert deliveries(engine)[0]["state"] == "pending"
+        with Database(engine).transaction() as transaction:
+            endpoints.enable(transaction, endpoint["id"])
+        assert deliverer.drain(endpoint["id"]) == Drained(delivered=1)
+
+
+def test_a_secret_that_is_changed_counts_from_the_next_turn_on(engine: Engine, sink: Sink) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+    old, new = endpoint["secrets"][0], "whsec_" + "bmV3" * 8
+    rows(engine, "UPDATE webhook_endpoints SET secrets = ARRAY[:new, :old]", new=new, old=old)
+    drain(engine, endpoint["id"])
+    (request,) = sink.requests
+    for secret in (old, new):
+        Webhook(secret).verify(request.body, dict(request.headers))
+
+
+def test_when_its_time_is_up_a_drain_ends_what_it_began_and_says_there_is_more(
+    engine: Engine, sink: Sink
+) -> None:
+    endpoint = an_endpoint(engine, sink.url, max_in_flight=1)
+    events_happen(engine, 3)
+    sink.answer = Answer(delay_s=0.3)
+    drained = drain(engine, endpoint["id"], drain_s=0.2)
+    assert drained == Drained(delivered=1, more=True)
+    assert [row["state"] for row in deliveries(engine)] == ["delivered", "pending", "pending"]
+    (lease,) = rows(engine, "SELECT drain_token FROM webhook_endpoints")
+    assert lease["drain_token"] is None
+
+
+def test_closing_lets_posts_under_way_end_and_records_them(engine: Engine, sink: Sink) -> None:
+    endpoint = an_endpoint(engine, sink.url, max_in_flight=2)
+    events_happen(engine, 10)
+    sink.answer = Answer(delay_s=0.3)
+    with a_deliverer(engine) as deliverer:
+        drained = deliverer.submit(endpoint["id"])
+        sink.wait_for(2)
+    answer = drained.result(0)
+    assert answer.more
+    assert answer.delivered == len(attempts(engine)) == len(sink.requests) < 10
+
+
+def test_two_processes_drain_an_endpoint_without_posting_anything_twice(
+    engine: Engine, sink: Sink
+) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    with a_deliverer(engine) as one, a_deliverer(engine) as other, ThreadPoolExecutor(8) as pool:
+        drains = []
+        for _ in range(10):
+            events_happen(engine, 7)
+            drains += [pool.submit(it.drain, endpoint["id"]) for it in (one, other)]
+        delivered = sum(one_drain.result(30).delivered for one_drain in drains)
+    assert delivered + undelivered(engine) == 70
+    assert undelivered(engine) == 0
+    assert len(sink.requests) == 70
+
+
+def test_a_hundred_dead_endpoints_do_not_slow_down_a_healthy_one(
+    engine: Engine, sink: Sink
+) -> None:
+    with rude_receiver(stays_silent) as dead_url:
+        dead = [an_endpoint(engine, dead_url)["id"] for _ in range(100)]
+        healthy = an_endpoint(engine, sink.url)
+        events_happen(engine, 2)
+        with a_deliverer(engine, limits=HASTY) as deliverer:
+            drains = [deliverer.submit(endpoint_id) for endpoint_id in dead]
+            assert deliverer.drain(healthy["id"]) == Drained(delivered=2)
+            assert {one.result(30) for one in drains} == {Drained(retried=2)}
+
+
+def test_a_secret_that_is_none_fails_its_drain_with_the_reason_and_frees_the_endpoint(
+    engine: Engine, sink: Sink
+) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+    rows(engine, "UPDATE webhook_endpoints SET secrets = ARRAY['whsec_?']")
+    with a_deliverer(engine) as deliverer, pytest.raises(ValueError, match="base64"):
+        deliverer.drain(endpoint["id"])
+    (row,) = rows(engine, "SELECT drain_token FROM webhook_endpoints")
+    assert row["drain_token"] is None
+
+
+def undelivered(engine: Engine) -> int:
+    return sum(row["state"] != "delivered" for row in deliveries(engine))
+
+
+def events_happen_at(engine: Engine, sink: Sink, number: int, **endpoint: int) -> list[str]:
+    an_endpoint(engine, sink.url, **endpoint)
+    return events_happen(engine, number)

@@ -1,0 +1,79 @@
+"""A webhook receiver that answers in bytes of the test's choosing, however rude."""
+
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+# Gets the connection after one request was read; the connection is closed when it returns.
+Manners = Callable[[socket.socket, threading.Event], None]
+
+
+@contextmanager
+def rude_receiver(manners: Manners) -> Iterator[str]:
+    """A receiver on a free port of 127.0.0.1; yields its URL."""
+    ending = threading.Event()
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with suppress(OSError):
+                _read_request(self.request)
+                manners(self.request, ending)
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        block_on_close = False
+        allow_reuse_address = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+        finally:
+            ending.set()
+            server.shutdown()
+            thread.join(5)
+
+
+def says(answer: bytes) -> Manners:
+    """Says this, and hangs up."""
+
+    def manners(connection: socket.socket, ending: threading.Event) -> None:
+        connection.sendall(answer)
+
+    return manners
+
+
+def drips(head: bytes, drop: bytes, *, every_s: float = 0.02) -> Manners:
+    """Says `head`, then `drop` again and again until the other side has had enough."""
+
+    def manners(connection: socket.socket, ending: threading.Event) -> None:
+        connection.sendall(head)
+        while not ending.wait(every_s):
+            connection.sendall(drop)
+
+    return manners
+
+
+def stays_silent(connection: socket.socket, ending: threading.Event) -> None:
+    """Says nothing, and keeps the line open."""
+    ending.wait(60)
+
+
+def _read_request(connection: socket.socket) -> None:
+    head = b""
+    while b"\r\n\r\n" not in head:
+        piece = connection.recv(65536)
+        if not piece:
+            raise ConnectionError
+        head += piece
+    head, _, body = head.partition(b"\r\n\r\n")
+    (length,) = (
+        int(line.split(b":")[1])
+        for line in head.lower().split(b"\r\n")
+        if line.startswith(b"content-length:")
+    )
+    while len(body) < length:
+        body += connection.recv(65536)
