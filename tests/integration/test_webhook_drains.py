@@ -1,0 +1,431 @@
+"""Drains: one drainer per endpoint, and one that died or overslept does no harm."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+from payments.transaction import Database
+from payments.webhooks import drains, endpoints
+from payments.webhooks.drainer import Drained, Drainer, Tools
+from payments.webhooks.drains import Record, due_endpoints, take, take_turn
+from payments.webhooks.post import Client, Limits, readable
+from payments.webhooks.target import TargetCheck
+from tests.support.sink import Answer, Received, Sink
+from tests.support.webhooks import (
+    LOOPBACK,
+    a_deliverer,
+    all_is_due,
+    an_endpoint,
+    attempts,
+    deliveries,
+    events_happen,
+    lease_runs_out,
+    rows,
+)
+
+ONE, OTHER = uuid4(), uuid4()
+URL = "http://127.0.0.1:1/hook"
+
+
+@pytest.fixture
+def connection(engine: Engine) -> Iterator[Connection]:
+    """Each statement commits by itself, as it does in a drain."""
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def endpoint_id(engine: Engine) -> str:
+    """An endpoint with one delivery due."""
+    id_: str = an_endpoint(engine, URL)["id"]
+    events_happen(engine)
+    return id_
+
+
+def a_record(delivery_id: int, number: int = 1, **fields: Any) -> Record:
+    given_fields = {
+        "state": "delivered",
+        "retry_in_s": None,
+        "started_ago_s": 0.1,
+        "duration_ms": 100,
+        "status_code": 200,
+        "error": None,
+        "remote_ip": "127.0.0.1",
+        "response_body": None,
+    }
+    return Record(delivery_id, number, **(given_fields | fields))
+
+
+def claimed(connection: Connection, endpoint_id: str, token: UUID, wanted: int = 10) -> list[int]:
+    turn = take_turn(connection, endpoint_id, token, wanted=wanted)
+    assert turn is not None
+    return [due.delivery_id for due in turn.due]
+
+
+# --- The lease ---
+
+
+def test_a_second_drainer_finds_the_endpoint_taken(
+    connection: Connection, endpoint_id: str
+) -> None:
+    assert take(connection, endpoint_id, ONE)
+    assert not take(connection, endpoint_id, OTHER)
+    assert take_turn(connection, endpoint_id, OTHER, wanted=10) is None
+
+
+def test_a_released_endpoint_can_be_taken_again(connection: Connection, endpoint_id: str) -> None:
+    assert take(connection, endpoint_id, ONE)
+    assert take_turn(connection, endpoint_id, ONE, releasing=True) is not None
+    assert take(connection, endpoint_id, OTHER)
+
+
+def test_nothing_is_taken_when_nothing_is_due(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    rows(engine, "UPDATE deliveries SET next_attempt_at = now() + interval '1 minute'")
+    assert not take(connection, endpoint_id, ONE)
+
+
+def test_a_disabled_endpoint_is_not_taken(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    with Database(engine).transaction() as transaction:
+        endpoints.disable(transaction, endpoint_id)
+    assert not take(connection, endpoint_id, ONE)
+
+
+def test_disabling_ends_a_drain_but_what_was_posted_is_recorded(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    take(connection, endpoint_id, ONE)
+    (delivery_id,) = claimed(connection, endpoint_id, ONE)
+    events_happen(engine)
+    with Database(engine).transaction() as transaction:
+        endpoints.disable(transaction, endpoint_id)
+    turn = take_turn(connection, endpoint_id, ONE, records=[a_record(delivery_id)], wanted=10)
+    assert turn is not None
+    assert (turn.recorded, turn.due) == (1, [])
+
+
+def test_a_turn_renews_the_lease(connection: Connection, engine: Engine, endpoint_id: str) -> None:
+    take(connection, endpoint_id, ONE)
+    lease_runs_out(engine)
+    take_turn(connection, endpoint_id, ONE)  # nobody took over meanwhile: it is still ours
+    assert not take(connection, endpoint_id, OTHER)
+
+
+def test_what_a_drainer_holds_is_not_given_to_it_twice(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    take(connection, endpoint_id, ONE)
+    held = claimed(connection, endpoint_id, ONE)
+    events_happen(engine, 2)
+    turn = take_turn(connection, endpoint_id, ONE, held=held, wanted=10)
+    assert turn is not None
+    assert len(turn.due) == 2
+    assert held[0] not in [due.delivery_id for due in turn.due]
+
+
+def test_the_longest_due_comes_first_and_no_more_than_wanted(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    events_happen(engine, 5)
+    rows(
+        engine,
+        "UPDATE deliveries SET next_attempt_at = next_attempt_at - id * interval '1 second'",
+    )
+    take(connection, endpoint_id, ONE)
+    newest_first = sorted((row["id"] for row in deliveries(engine)), reverse=True)
+    assert claimed(connection, endpoint_id, ONE, wanted=4) == newest_first[:4]
+
+
+# --- Fencing ---
+
+
+@pytest.mark.parametrize("is_released_again", [False, True])
+def test_a_zombie_changes_nothing(
+    connection: Connection, engine: Engine, endpoint_id: str, is_released_again: bool
+) -> None:
+    take(connection, endpoint_id, ONE)
+    (delivery_id,) = claimed(connection, endpoint_id, ONE)
+    lease_runs_out(engine)
+    assert take(connection, endpoint_id, OTHER)
+    if is_released_again:
+        take_turn(connection, endpoint_id, OTHER, releasing=True)
+    before = rows(engine, "SELECT * FROM webhook_endpoints"), deliveries_only(engine)
+    for releasing in (False, True):
+        late = take_turn(
+            connection, endpoint_id, ONE, records=[a_record(delivery_id)], releasing=releasing
+        )
+        assert late is None
+    assert (rows(engine, "SELECT * FROM webhook_endpoints"), deliveries_only(engine)) == before
+    assert attempts(engine) == []
+
+
+def test_an_attempt_is_counted_once(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    take(connection, endpoint_id, ONE)
+    (delivery_id,) = claimed(connection, endpoint_id, ONE)
+    failed = a_record(delivery_id, state="pending", retry_in_s=5.0, status_code=500)
+    recorded = []
+    for _ in range(2):  # as when the answer to the first statement got lost
+        turn = take_turn(connection, endpoint_id, ONE, records=[failed])
+        assert turn is not None
+        recorded.append(turn.recorded)
+    assert recorded == [1, 0]
+    assert [row["attempts"] for row in deliveries(engine)] == [1]
+    assert len(attempts(engine)) == 1
+
+
+def test_a_drainer_records_nothing_for_another_endpoint(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    stranger = an_endpoint(engine, URL)["id"]
+    events_happen(engine)
+    (delivery,) = rows(engine, "SELECT id FROM deliveries WHERE endpoint_id = :id", id=stranger)
+    take(connection, endpoint_id, ONE)
+    turn = take_turn(connection, endpoint_id, ONE, records=[a_record(delivery["id"])])
+    assert turn is not None
+    assert turn.recorded == 0
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(body=st.binary(), error=st.text(st.characters(codec="utf-8", exclude_characters="\x00")))
+def test_whatever_a_receiver_says_can_be_recorded(
+    connection: Connection, engine: Engine, endpoint_id: str, body: bytes, error: str
+) -> None:
+    lease_runs_out(engine)
+    rows(engine, "DELETE FROM delivery_attempts")
+    rows(engine, "UPDATE deliveries SET state = 'pending', attempts = 0, next_attempt_at = now()")
+    assert take(connection, endpoint_id, ONE)
+    (delivery_id,) = claimed(connection, endpoint_id, ONE)
+    record = a_record(delivery_id, response_body=readable(body), error=error)
+    turn = take_turn(connection, endpoint_id, ONE, records=[record])
+    assert turn is not None
+    assert turn.recorded == 1
+    (attempt,) = attempts(engine)
+    assert (attempt["response_body"], attempt["error"]) == (readable(body), error)
+
+
+# --- A drainer that dies, oversleeps, or loses its database ---
+
+
+class KilledError(Exception):
+    """Stands for kill -9: what comes after it does not happen."""
+
+
+InDatabase = Callable[..., Awaitable[Any]]
+
+
+def drain_with(
+    engine: Engine, endpoint_id: str, misfortune: Callable[[InDatabase], InDatabase]
+) -> Drained:
+    """Drain in this thread, with something going wrong between the drainer and the database."""
+
+    async def in_database(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        def run() -> Any:
+            with engine.begin() as connection:
+                return function(connection, *args, **kwargs)
+
+        return await asyncio.to_thread(run)
+
+    async def run() -> Drained:
+        client = Client(TargetCheck(LOOPBACK), limits=Limits())
+        try:
+            tools = Tools(client, misfortune(in_database), lambda: 1_800_000_000, lambda: 0.5)
+            return await Drainer(tools, endpoint_id, drain_s=10).run()
+        finally:
+            await client.close()
+
+    return asyncio.run(run())
+
+
+def test_a_kill_between_post_and_record_costs_a_second_post_under_the_same_id(
+    engine: Engine, sink: Sink
+) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+
+    def killed_before_it_records(in_database: InDatabase) -> InDatabase:
+        is_dead = False
+
+        async def until_then(function: Any, *args: Any, **kwargs: Any) -> Any:
+            nonlocal is_dead
+            is_dead = is_dead or bool(kwargs.get("records"))
+            if is_dead:
+                raise KilledError
+            return await in_database(function, *args, **kwargs)
+
+        return until_then
+
+    with pytest.raises(KilledError):
+        drain_with(engine, endpoint["id"], killed_before_it_records)
+    assert len(sink.requests) == 1
+    assert attempts(engine) == []
+
+    with a_deliverer(engine) as deliverer:
+        assert deliverer.drain(endpoint["id"]) == Drained()  # the dead one's lease still stands
+        lease_runs_out(engine)
+        assert deliverer.drain(endpoint["id"]) == Drained(delivered=1)
+    first, second = sink.requests
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert first.body == second.body
+    assert [row["state"] for row in deliveries(engine)] == ["delivered"]
+    assert len(attempts(engine)) == 1
+
+
+def test_a_drainer_that_oversleeps_leaves_the_field_to_its_successor(
+    engine: Engine, sink: Sink
+) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+
+    def answer(_: Received) -> Answer:
+        if len(sink.requests) > 1:
+            return Answer()
+        # The first is answered when another drainer has taken over and settled it.
+        rows(engine, "UPDATE webhook_endpoints SET drain_token = NULL, drain_expires_at = NULL")
+        with a_deliverer(engine) as successor:
+            successor.drain(endpoint["id"])
+        return Answer(500)
+
+    sink.answer = answer
+    with a_deliverer(engine) as zombie:
+        assert zombie.drain(endpoint["id"]) == Drained()
+    assert len(sink.requests) == 2
+    assert [row["state"] for row in deliveries(engine)] == ["delivered"]
+    assert [row["status_code"] for row in attempts(engine)] == [204]
+
+
+def test_while_the_database_is_away_results_are_kept_and_nothing_is_posted_twice(
+    engine: Engine, sink: Sink
+) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine, 3)
+
+    def away_for_two_statements(in_database: InDatabase) -> InDatabase:
+        refusals = iter([True, True])
+
+        async def sometimes(function: Any, *args: Any, **kwargs: Any) -> Any:
+            if kwargs.get("records") and next(refusals, False):
+                raise OperationalError("", {}, Exception("the database is starting up"))
+            return await in_database(function, *args, **kwargs)
+
+        return sometimes
+
+    drained = drain_with(engine, endpoint["id"], away_for_two_statements)
+    assert drained == Drained(delivered=3)
+    assert len(sink.requests) == 3
+
+
+def test_what_is_committed_while_the_lease_is_given_back_is_found_by_the_second_look(
+    engine: Engine, sink: Sink
+) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+
+    def something_happens_before_the_release(in_database: InDatabase) -> InDatabase:
+        is_first = True
+
+        async def late(function: Any, *args: Any, **kwargs: Any) -> Any:
+            nonlocal is_first
+            if kwargs.get("releasing") and is_first:
+                is_first = False
+                events_happen(engine)  # its wake-up call finds the lease taken, and leaves
+            return await in_database(function, *args, **kwargs)
+
+        return late
+
+    drained = drain_with(engine, endpoint["id"], something_happens_before_the_release)
+    assert drained == Drained(delivered=2)
+
+
+# --- The sweep ---
+
+
+def swept(engine: Engine) -> list[str]:
+    with engine.begin() as connection:
+        return due_endpoints(connection)
+
+
+def test_the_sweep_finds_an_endpoint_with_something_due_once_a_second(
+    engine: Engine, endpoint_id: str
+) -> None:
+    an_endpoint(engine, URL)  # nothing is due there
+    assert swept(engine) == [endpoint_id]
+    assert swept(engine) == []
+    rows(engine, "UPDATE webhook_endpoints SET woken_at = now() - interval '2 seconds'")
+    assert swept(engine) == [endpoint_id]
+
+
+def test_the_sweep_leaves_a_live_drainer_alone_and_replaces_a_dead_one(
+    engine: Engine, connection: Connection, endpoint_id: str
+) -> None:
+    take(connection, endpoint_id, ONE)
+    assert swept(engine) == []
+    lease_runs_out(engine)
+    assert swept(engine) == [endpoint_id]
+
+
+def test_the_sweep_passes_over_what_waits_and_what_is_disabled(
+    engine: Engine, endpoint_id: str
+) -> None:
+    rows(engine, "UPDATE deliveries SET next_attempt_at = now() + interval '1 minute'")
+    assert swept(engine) == []
+    all_is_due(engine)
+    with Database(engine).transaction() as transaction:
+        endpoints.disable(transaction, endpoint_id)
+    assert swept(engine) == []
+
+
+def test_finished_deliveries_cost_neither_the_sweep_nor_a_turn_anything(
+    engine: Engine, endpoint_id: str
+) -> None:
+    rows(
+        engine,
+        "INSERT INTO events (id, type, object_id, sequence, body)"
+        " SELECT 'evt_old_' || n, 'charge.succeeded', 'ch_old_' || n, 1, '{}'"
+        " FROM generate_series(1, 20000) n",
+    )
+    rows(
+        engine,
+        "INSERT INTO deliveries (event_id, endpoint_id, state, next_attempt_at, finished_at)"
+        " SELECT id, :id, 'delivered', NULL, now() FROM events WHERE id LIKE 'evt_old_%'",
+        id=endpoint_id,
+    )
+    rows(engine, "ANALYZE")
+    parameters = {
+        "limit": 1000,
+        "endpoint_id": endpoint_id,
+        "token": ONE,
+        "lease_s": 25,
+        "releasing": False,
+        "records": "[]",
+        "held": [],
+        "wanted": 64,
+    }
+    for statement in (drains._DUE_ENDPOINTS, drains._TAKE, drains._TURN, drains._IS_DUE):
+        names = statement._bindparams
+        explained = rows(
+            engine,
+            f"EXPLAIN {statement.text}",
+            **{name: value for name, value in parameters.items() if name in names},
+        )
+        plan = "\n".join(row["QUERY PLAN"] for row in explained)
+        assert "deliveries_due_idx" in plan, plan
+        assert "Seq Scan on deliveries" not in plan, plan
+        assert "Seq Scan on events" not in plan, plan
+
+
+def deliveries_only(engine: Engine) -> Any:
+    return rows(engine, "SELECT * FROM deliveries ORDER BY id")
