@@ -4,11 +4,12 @@ Every sweep is idempotent and takes locks that skip what others hold, so any num
 may run at once.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select, update
 
-from models.base import id_among, seconds
+from models.base import id_among
 from models.states import Phase, State
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.lifecycle import Move, move
@@ -76,7 +77,10 @@ def _wake_due_statement(kind: Kind) -> Any:
             table.c.state == State.PENDING.value,
             table.c.lease_token.is_(None),
             table.c.next_attempt_at <= func.now(),
-            or_(table.c.woken_at.is_(None), table.c.woken_at < func.now() - seconds(WAKE_AGAIN_S)),
+            or_(
+                table.c.woken_at.is_(None),
+                table.c.woken_at < func.now() - timedelta(seconds=WAKE_AGAIN_S),
+            ),
         )
         .order_by(table.c.next_attempt_at)
         .limit(bindparam("limit"))

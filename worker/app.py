@@ -13,11 +13,12 @@ import tasks.charges
 import tasks.refunds
 import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
-from worker import guard, log, transport, watchdog
+from worker import guard, log, migrate, transport, watchdog
 from worker.celery_config import configuration
+from worker.desk import Desk
 from worker.request import BillingTask
 from worker.settings import load
-from worker.wiring import REAL, Desk
+from worker.wiring import REAL
 
 
 class Billing(Celery):  # type: ignore[misc]  # Celery has no types
@@ -70,6 +71,16 @@ def make_app() -> Billing:
 
 
 app = make_app()
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
+@signals.beat_init.connect  # type: ignore[untyped-decorator]
+def _require_tables(**_: Any) -> None:
+    """A worker on old tables would fail every request it takes from the queue."""
+    try:
+        app.desk.require_tables()
+    except migrate.Behind as behind:
+        raise SystemExit(str(behind)) from None
 
 
 @signals.worker_shutdown.connect  # type: ignore[untyped-decorator]

@@ -80,7 +80,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             try:
                 self._make_plain(message)
             except Broken as broken:
-                return self._to_quarantine(message, str(broken))
+                self._to_quarantine(message, str(broken))
+                return
             try:
                 to_celery(message)
             except OF_THE_MESSAGE as error:
@@ -102,13 +103,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             "root_id": call.root_id,
             "parent_id": call.parent_id,
         }
-        message._decoded_cache = [call.args, call.kwargs, {}]
+        message._decoded_cache = [call.args, call.kwargs, {}]  # noqa: SLF001  # its `payload`
 
     def _to_quarantine(self, message: Any, reason: str) -> None:
         if message.channel is not self.task_consumer.channel:
             # Remote control and replies: nobody's money, and Celery would answer with the body.
             logger.warning("a control message was broken and is dropped: %s", reason)
-            return message.ack_log_error(logger, self.connection_errors)
+            message.ack_log_error(logger, self.connection_errors)
+            return
         self.quarantine.take(
             exhibit(
                 message.body,

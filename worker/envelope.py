@@ -62,23 +62,7 @@ def read(message: Any, tasks: Container[str]) -> Call:
 
     Raises Broken. `tasks` are the names that may be called from outside.
     """
-    headers = message.headers
-    if message.content_type == UNREADABLE:
-        raise Broken(str(headers.get("reason", "unreadable"))[:200])
-    if message.errors:  # kombu could not decompress it, or we forbade it to
-        raise Broken("compressed messages are not accepted")
-    body = _json(message)
-    if headers.get("protocol", 2) not in (1, 2, "1", "2"):
-        raise Broken("a protocol that is not 1 or 2")
-    if "task" not in headers and isinstance(body, dict) and "task" in body:
-        # Protocol 1: everything is in the body. Go's null is an empty list.
-        about, args, kwargs = body, body.get("args") or [], body.get("kwargs") or {}
-    else:
-        if not (isinstance(body, list) and len(body) == 3):
-            raise Broken("the body is not [args, kwargs, {…}]")
-        about, (args, kwargs, embedded) = headers, body
-        if not isinstance(embedded, dict | None):
-            raise Broken("the third item of the body is not an object")
+    about, args, kwargs = _parts(message.headers, _body(message))
     task, task_id = about.get("task"), about.get("id")
     if not isinstance(task, str):
         raise Broken("no task name in the headers")
@@ -94,6 +78,21 @@ def read(message: Any, tasks: Container[str]) -> Call:
         if about.get(name):  # obeyed by nobody, but a sign of a producer that is confused
             _check_time(name, about[name])
     return Call(task, task_id, args, kwargs, about.get("root_id"), about.get("parent_id"))
+
+
+def _parts(headers: dict[str, Any], body: Any) -> tuple[dict[str, Any], Any, Any]:
+    """Where a message says what it is about, and its arguments."""
+    if headers.get("protocol", 2) not in (1, 2, "1", "2"):
+        raise Broken("a protocol that is not 1 or 2")
+    if "task" not in headers and isinstance(body, dict) and "task" in body:
+        # Protocol 1: everything is in the body. Go's null is an empty list.
+        return body, body.get("args") or [], body.get("kwargs") or {}
+    if not (isinstance(body, list) and len(body) == 3):
+        raise Broken("the body is not [args, kwargs, {…}]")
+    args, kwargs, embedded = body
+    if not isinstance(embedded, dict | None):
+        raise Broken("the third item of the body is not an object")
+    return headers, args, kwargs
 
 
 def unwrap(item: bytes, queue: str) -> Letter:
@@ -141,7 +140,12 @@ def _checked(letter: Letter) -> dict[str, Any]:
         raise Broken("headers are too deeply nested")
     if headers.get("compression"):
         raise Broken("compressed messages are not accepted")
-    properties = letter.get("properties")
+    properties = _checked_properties(letter.get("properties"))
+    _check_body(letter.get("body"), properties.get("body_encoding"))
+    return properties
+
+
+def _checked_properties(properties: Any) -> dict[str, Any]:
     if not isinstance(properties, dict):
         raise Broken("no properties in the envelope")
     if not isinstance(properties.get("delivery_tag"), str | int):
@@ -151,7 +155,10 @@ def _checked(letter: Letter) -> dict[str, Any]:
         raise Broken("no delivery_info with exchange and routing_key in the envelope")
     if not isinstance(properties.get("priority", 0), int | None) or _depth(properties) > DEPTH_MAX:
         raise Broken("unusable properties in the envelope")
-    body, encoding = letter.get("body"), properties.get("body_encoding")
+    return properties
+
+
+def _check_body(body: Any, encoding: Any) -> None:
     if not isinstance(body, str):
         raise Broken("no body in the envelope")
     if encoding == "base64":
@@ -161,7 +168,6 @@ def _checked(letter: Letter) -> dict[str, Any]:
             raise Broken("the body is not base64") from None
     elif encoding not in (None, "utf-8"):
         raise Broken("an unknown body_encoding")
-    return properties
 
 
 def _wrapped(item: bytes, queue: str, reason: str) -> Letter:
@@ -180,8 +186,12 @@ def _wrapped(item: bytes, queue: str, reason: str) -> Letter:
     )
 
 
-def _json(message: Any) -> Any:
+def _body(message: Any) -> Any:
     """The body, which must be JSON as the standard has it, with no name given twice."""
+    if message.content_type == UNREADABLE:
+        raise Broken(str(message.headers.get("reason", "unreadable"))[:200])
+    if message.errors:  # kombu could not decompress it, or we forbade it to
+        raise Broken("compressed messages are not accepted")
     if message.content_type != JSON:
         raise Broken(f"content type is not {JSON}")
     encoding = message.content_encoding

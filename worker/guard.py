@@ -50,6 +50,23 @@ def install(app: Celery, *, remote_control: bool = False) -> None:
 
 def problems(app: Celery, *, pool: str, prefetch_multiplier: int) -> Iterator[str]:
     """What is wrong with this app, and a worker of it with this pool and prefetch multiplier."""
+    yield from _message_problems(app)
+    if prefetch_multiplier != 1:
+        yield (
+            f"worker_prefetch_multiplier is {prefetch_multiplier}: set it to 1, "
+            "or a crash holds up messages that were only waiting"
+        )
+    if pool != "threads":
+        yield f"the pool is {pool}: start with -P threads; leases and limits are made for threads"
+    if not callable(getattr(getattr(app, "desk", None), "quarantine", None)):
+        yield "app.desk.quarantine is missing: broken messages would be lost"
+    if str(app.conf.broker_url).startswith(tuple(f"{scheme}:" for scheme in transport.SCHEMES)):
+        yield from _redis_problems(app)
+    elif not app.conf.broker_transport_options.get("confirm_publish"):
+        yield "broker_transport_options lacks confirm_publish: rejected messages would vanish"
+
+
+def _message_problems(app: Celery) -> Iterator[str]:
     conf = app.conf
     if not conf.task_acks_late:
         yield "task_acks_late is off: set it to True, or a crash loses what was running"
@@ -58,13 +75,6 @@ def problems(app: Celery, *, pool: str, prefetch_multiplier: int) -> Iterator[st
     formats = {*conf.accept_content}
     if formats - {"json", "application/json"}:
         yield f"accept_content is {sorted(formats)}: set it to ['json']; pickle runs what it reads"
-    if prefetch_multiplier != 1:
-        yield (
-            f"worker_prefetch_multiplier is {prefetch_multiplier}: set it to 1, "
-            "or a crash holds up messages that were only waiting"
-        )
-    if pool != "threads":
-        yield f"the pool is {pool}: start with -P threads; leases and limits are made for threads"
     if conf.worker_cancel_long_running_tasks_on_connection_loss:
         yield (
             "worker_cancel_long_running_tasks_on_connection_loss is on: set it to False, "
@@ -72,14 +82,8 @@ def problems(app: Celery, *, pool: str, prefetch_multiplier: int) -> Iterator[st
         )
     if conf.worker_consumer != "worker.consumer:Consumer":
         yield "worker_consumer is not worker.consumer:Consumer: a broken message stops the worker"
-    if not callable(getattr(getattr(app, "desk", None), "quarantine", None)):
-        yield "app.desk.quarantine is missing: broken messages would be lost"
     if missing := {PAYMENTS, WEBHOOKS} - set(app.amqp.queues):
         yield f"task_queues lacks {', '.join(sorted(missing))}"
-    if str(conf.broker_url).startswith(tuple(f"{scheme}:" for scheme in transport.SCHEMES)):
-        yield from _redis_problems(app)
-    elif not conf.broker_transport_options.get("confirm_publish"):
-        yield "broker_transport_options lacks confirm_publish: rejected messages would vanish"
 
 
 def _redis_problems(app: Celery) -> Iterator[str]:
@@ -100,16 +104,9 @@ def redis_problems(config: dict[str, str]) -> Iterator[tuple[bool, str]]:
     """What is wrong with a Redis, from its CONFIG: (must the worker stop, what to set)."""
     policy = config.get("maxmemory-policy", "noeviction")
     if policy != "noeviction":
-        yield (
-            True,
-            f"Redis may throw queues away when memory is short: maxmemory-policy is {policy}; "
-            "run CONFIG SET maxmemory-policy noeviction and set it in redis.conf",
-        )
+        yield True, f"Redis may throw queues away: set maxmemory-policy noeviction, not {policy}"
     if config.get("appendonly", "yes") != "yes":
-        yield (
-            False,
-            "Redis forgets what it has when it restarts: set appendonly yes in redis.conf",
-        )
+        yield False, "Redis forgets what it has when it restarts: set appendonly yes"
 
 
 class BrokerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types

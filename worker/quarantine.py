@@ -116,7 +116,7 @@ class Quarantine:
                     reason=exhibit.reason,
                     headers=exhibit.headers,
                 )
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, the message is kept
                 wait_s = min(self._wait_first_s * 2**failures, WAIT_MAX_S)
                 fault = faults.describe(error)
                 logger.error(

@@ -103,7 +103,7 @@ class BillingTask(Task):  # type: ignore[misc]  # Celery has no types
         except DatabaseUnavailable:
             # Nothing is written yet: back to the queue with it, for whoever is there next.
             raise Reject("the worker stops while the database is away", requeue=True) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # raised again below, without its values
             fault = faults.describe(error)
         finally:
             register.end()

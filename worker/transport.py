@@ -28,7 +28,7 @@ def register() -> None:
     """
     for scheme in SCHEMES:
         kombu.transport.TRANSPORT_ALIASES[scheme] = "worker.transport:Transport"
-        kombu.transport._transport_cache.pop(scheme, None)
+        kombu.transport._transport_cache.pop(scheme, None)  # noqa: SLF001  # no other way
 
 
 class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
@@ -36,10 +36,11 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
 
     def append(self, message: Any, delivery_tag: str) -> None:
         """As kombu's, but keeps the item as it came instead of encoding it a second time."""
+        item = message._raw.text  # noqa: SLF001  # the Letter it was made from
         queue = json.dumps(message.delivery_info["routing_key"])
         with self.pipe_or_acquire() as pipe:
             pipe.zadd(self.unacked_index_key, {delivery_tag: time()})
-            pipe.hset(self.unacked_key, delivery_tag, f'[{message._raw.text},"",{queue}]')
+            pipe.hset(self.unacked_key, delivery_tag, f'[{item},"",{queue}]')
             pipe.execute()
         super(kombu_redis.QoS, self).append(message, delivery_tag)
 
@@ -60,7 +61,9 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             key, item = answer
             queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
             self._queue_cycle.rotate(queue)
-            self.connection._deliver(envelope.unwrap(item, queue), queue)
+            self.connection._deliver(  # noqa: SLF001  # as kombu's does
+                envelope.unwrap(item, queue), queue
+            )
             return True
         finally:
             self._in_poll = None

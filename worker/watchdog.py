@@ -163,7 +163,7 @@ class Watchdog(threading.Thread):
             time.sleep(self._look_every_s)
             try:
                 verdict = self._judge.judge(self._glance())
-            except Exception as error:  # a look that fails says nothing about the worker
+            except Exception as error:  # noqa: BLE001  # a look that fails says nothing about the worker
                 fault = faults.describe(error)
                 logger.warning("watchdog could not look", error=fault.kind, where=fault.where)
                 continue
@@ -193,7 +193,7 @@ class Watchdog(threading.Thread):
                 self._broker = app.connection_for_write()
             channel = self._broker.default_channel
             return sum(_depth(channel, name) for name in list(app.amqp.queues.consume_from))
-        except Exception:  # whatever it is: the broker did not tell
+        except Exception:  # noqa: BLE001  # whatever it is: the broker did not tell
             broker, self._broker = self._broker, None
             with contextlib.suppress(Exception):
                 broker.collect(socket_timeout=1.0)
@@ -205,7 +205,8 @@ class Watchdog(threading.Thread):
         last.start()
         facts: dict[str, Any] = {"reason": verdict.reason, "exit_code": verdict.exit_code}
         if verdict.task is not None:
-            frame = sys._current_frames().get(verdict.task.thread_id)
+            frames = sys._current_frames()  # noqa: SLF001  # the documented way to see a thread
+            frame = frames.get(verdict.task.thread_id)
             facts |= {
                 "task": verdict.task.task,
                 "task_id": verdict.task.task_id,

@@ -1,0 +1,61 @@
+"""The `billing` command. Each module beside this one adds its verbs with a `register(root)`.
+
+Exit codes: 0 done, 1 refused or failed (the reason on stderr), 2 wrong usage. With `--json` the
+answer on stdout and the reason on stderr are JSON.
+"""
+
+import importlib
+import pkgutil
+import sys
+
+import typer
+
+from worker import log
+from worker.cli import output
+from worker.embedded.data_dir import DataDirError
+from worker.embedded.server import EmbeddedError
+from worker.settings import SettingsError
+
+EXPECTED = (SettingsError, DataDirError, EmbeddedError, output.Failed)
+
+
+def make() -> typer.Typer:
+    """The command with all its verbs.
+
+    Modules import what is heavy inside their functions, so that `--help` answers at once.
+    """
+    root = typer.Typer(
+        name="billing",
+        help="Charges and refunds, exactly once, with signed webhooks.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,  # they show local variables: somebody's secrets
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    root.callback()(_quietly)
+    for module in pkgutil.iter_modules(__path__):
+        register = getattr(importlib.import_module(f"{__name__}.{module.name}"), "register", None)
+        if register:
+            register(root)
+    return root
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        make()(prog_name="billing")
+    except EXPECTED as failure:
+        output.fail(failure)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not (known := output.in_words(error)):
+            raise
+        output.fail(known)
+    sys.exit(0)
+
+
+def _quietly() -> None:
+    # Commands speak through their answers; what libraries say matters when it is a warning.
+    log.configure("console", "warning")

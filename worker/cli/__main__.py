@@ -1,0 +1,5 @@
+"""`python -m worker.cli`, which is what `billing` runs."""
+
+from worker.cli import main
+
+main()

@@ -1,0 +1,185 @@
+"""The desk that the tasks of a process stand on: one verb per task (see `tasks.desk`)."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from celery import Celery
+from celery.exceptions import Reject
+
+from models.ids import Kind as KindName
+from payments import rejections, reports, sweeps
+from payments.errors import Refused
+from payments.kinds import KINDS
+from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.transaction import Wakes
+from payments.webhooks.delivery import Deliverer
+from payments.webhooks.drains import due_endpoints
+from worker import log, migrate
+from worker.patience import DatabaseUnavailable, Patient
+from worker.publisher import Waker
+from worker.settings import Settings
+from worker.wiring import REAL, Parts, make_cashier, services
+
+logger = log.get(__name__)
+
+# Enough messages to keep a fleet busy for the second until the next sweep, few enough that a
+# sweep's transaction stays short.
+WAKE_MAX = 1000
+REQUEUE_PAUSE_S = 1.0
+# Events fetched from the processor per sweep.
+EVENTS_MAX = 100
+REQUESTS = {"charge": ChargeRequest, "refund": RefundRequest}
+
+
+class Desk:
+    """What the tasks of a process stand on; see `tasks.desk`."""
+
+    def __init__(self, app: Celery, settings: Settings, parts: Parts = REAL) -> None:
+        self._parts = parts
+        self._publisher = parts.publisher(app)
+        self._waker = Waker(self._publisher)
+        self.services = services(settings, self._waker, parts)
+        self._patient = Patient(self.services.stopping)
+        self._cashier = make_cashier(self.services, parts)
+        self._deliverer: Deliverer | None = None
+        self._lock = threading.Lock()
+
+    def require_tables(self) -> None:
+        """Wait for the database; raise migrate.Behind unless it has every table we need."""
+
+        def check(_: Sequence[None]) -> list[None]:
+            migrate.require_current(self.services.engine)
+            return [None]
+
+        self._patient(check)([None])
+
+    def create(
+        self, kind: KindName, fields: Mapping[str, Any], *, task_id: str
+    ) -> Mapping[str, Any]:
+        # Null is how foreign clients say "absent".
+        given = {name: value for name, value in fields.items() if value is not None}
+        # Celery's own task id survives redelivery, so it is a key as good as any.
+        given.setdefault("idempotency_key", task_id)
+        try:
+            try:
+                return self._cashier.create(parse(REQUESTS[kind], given))
+            except Refused as refused:
+                self._record_rejection(kind, refused, given, task_id)
+                raise
+        except (Refused, DatabaseUnavailable):
+            raise
+        except Exception as bug:
+            self._keep(kind, given, task_id, bug)
+            raise
+
+    def submit(self, kind: KindName, id_: str) -> Mapping[str, Any]:
+        return self._cashier.submit(KINDS[kind], id_)
+
+    def drain(self, endpoint_id: str) -> int:
+        drained = self._delivery().drain(endpoint_id)
+        if drained.more:
+            self._waker(Wakes(endpoints={endpoint_id}))
+        return drained.delivered + drained.retried + drained.exhausted
+
+    def sweep_payments(self) -> int:
+        found = 0
+        room = self._publisher.room("payments", WAKE_MAX)
+        for kind in KINDS.values():
+            with self.services.database.transaction() as transaction:
+                found += sweeps.expire_leases(transaction, kind)
+            with self.services.database.transaction() as transaction:
+                found += sweeps.wake_due(transaction, kind, limit=room)
+        return found
+
+    def sweep_webhooks(self) -> int:
+        room = self._publisher.room("webhooks", WAKE_MAX)
+        if room == 0:
+            return 0
+        with self.services.database.transaction() as transaction:
+            due = due_endpoints(transaction.connection, limit=room)
+            transaction.wakes.endpoints.update(due)
+        return len(due)
+
+    def sweep_processor(self) -> int:
+        processor = self.services.processor
+        pulled = processor.pull_events(EVENTS_MAX)
+        if not pulled:
+            return 0
+        events = [processor.read_event(headers, body) for headers, body in pulled]
+        with self.services.database.transaction() as transaction:
+            return reports.apply(
+                transaction, events, policy=self.services.policy, dice=random.random
+            )
+
+    def quarantine(
+        self, raw: bytes, *, queue: str, reason: str, headers: Mapping[str, Any] | None
+    ) -> None:
+        """Keep a message that is not a task; returns when it is safely there."""
+
+        def keep(_: Sequence[None]) -> list[None]:
+            with self.services.database.transaction() as transaction:
+                rejections.quarantine(transaction, raw, queue=queue, reason=reason, headers=headers)
+            return [None]
+
+        self._patient(keep)([None])
+
+    def close(self) -> None:
+        """Stop waiting for an absent database, finish posts under way, publish what is left."""
+        self.services.stopping.set()
+        if self._deliverer is not None:
+            self._deliverer.close()
+        self._waker.close()
+
+    def _record_rejection(
+        self, kind: KindName, refused: Refused, fields: Mapping[str, Any], task_id: str
+    ) -> None:
+        def record(_: Sequence[None]) -> list[str]:
+            with self.services.database.transaction() as transaction:
+                return [
+                    rejections.record(
+                        transaction, kind, refused=refused, fields=fields, task_id=task_id
+                    )
+                ]
+
+        (rejection_id,) = self._patient(record)([None])
+        logger.info(
+            "request refused",
+            kind=kind,
+            code=refused.code,
+            param=refused.param,
+            task_id=task_id,
+            rejection_id=rejection_id,
+        )
+
+    def _keep(
+        self, kind: KindName, fields: Mapping[str, Any], task_id: str, bug: Exception
+    ) -> None:
+        """A bug of ours must not cost a request: it waits in quarantine for whoever mends it."""
+        message = {"task": f"billing.{kind}.create", "id": task_id, "kwargs": fields}
+        try:
+            self.quarantine(
+                json.dumps(message).encode(),
+                queue="payments",
+                reason=f"internal error {type(bug).__name__}",
+                headers=None,
+            )
+        except DatabaseUnavailable:
+            raise
+        except Exception:  # noqa: BLE001  # whatever it was, the request must survive it
+            # Then it stays where it is safe, the broker; a pause keeps that from becoming a spin.
+            time.sleep(REQUEUE_PAUSE_S)
+            raise Reject("neither executed nor kept", requeue=True) from None
+
+    def _delivery(self) -> Deliverer:
+        with self._lock:  # Only processes that deliver webhooks start the loop.
+            if self._deliverer is None:
+                self._deliverer = self._parts.deliverer(
+                    self.services.engine,
+                    allow_private=self.services.settings.webhook_allow_private,
+                    drain_s=self.services.settings.drain_s,
+                ).start()
+            return self._deliverer
