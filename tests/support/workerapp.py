@@ -23,7 +23,7 @@ _lock = threading.Lock()
 
 
 def _write(name: str, **line) -> None:
-    with _lock, open(OUT / name, "a") as file:
+    with _lock, (OUT / name).open("a") as file:
         file.write(json.dumps(line) + "\n")
 
 
@@ -36,7 +36,7 @@ def quarantine(raw: bytes, *, queue: str, reason: str, headers: dict | None) -> 
 
 
 settings = SimpleNamespace(
-    broker_url=os.environ["BROKER"], slots=int(os.environ.get("SLOTS", "4")), drain_s=2.0
+    broker_url=os.environ["BROKER"], slots=int(os.environ.get("SLOTS", "4")), shutdown_s=2.0
 )
 transport.register()
 app = Celery("billing", task_cls=BillingTask)

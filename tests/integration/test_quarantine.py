@@ -1,0 +1,264 @@
+"""Broken messages meet a real worker on a real broker: quarantined once, and the work goes on."""
+
+import base64
+import itertools
+import json
+import pickle
+import signal
+import time
+
+import pytest
+
+from tests.support.workers import RabbitBroker, RedisBroker, Worker, until
+
+SECRET = "4242424242424242"
+KWARGS = {"amount": 1999, "currency": "USD", "customer_id": SECRET}
+TASK = "billing.charge.create"
+PICKLE = "application/x-python-serialize"
+_ids = itertools.count(1)
+
+
+def _headers(**changes):
+    return {"lang": "go", "task": TASK, "id": f"bad-{next(_ids)}", **changes}
+
+
+def _body(*items):
+    return json.dumps(items or [[], KWARGS, {}]).encode()
+
+
+def _without(name):
+    headers = _headers()
+    del headers[name]
+    return headers
+
+
+# What a foreign producer may send through any broker: (body, headers, properties).
+MESSAGES = {
+    "no id": (_body(), _without("id"), {}),
+    "no task": (_body(), _without("task"), {}),
+    "no headers": (_body(), {}, {}),
+    "id that is an object": (_body(), _headers(id={"a": 1}), {}),
+    "body of two": (_body([], KWARGS), _headers(), {}),
+    "body of four": (_body([], KWARGS, {}, {}), _headers(), {}),
+    "body that is an object": (json.dumps(KWARGS).encode(), _headers(), {}),
+    "args that are an object": (_body({}, KWARGS, {}), _headers(), {}),
+    "kwargs that are a list": (_body([], [SECRET], {}), _headers(), {}),
+    "empty body": (b"", _headers(), {}),
+    "unknown task": (_body(), _headers(task="billing.charge.crate"), {}),
+    "Celery's own starmap": (_body(), _headers(task="celery.starmap"), {}),
+    "pickle": (pickle.dumps([[], KWARGS, {}]), _headers(), {"content_type": PICKLE}),
+    "unknown content type": (_body(), _headers(), {"content_type": "application/x-nonsense"}),
+    "unknown content encoding": (_body(), _headers(), {"content_encoding": "klingon"}),
+    "compressed": (_body(), _headers(compression="zlib"), {}),
+    "bad eta": (_body(), _headers(eta="tomorrow"), {}),
+    "bad expires": (_body(), _headers(expires="yesterday"), {}),
+    "not JSON": (b"{" + SECRET.encode(), _headers(), {}),
+    "bad UTF-8": (b'[[], {"a": "\xff\xfe"}, {}]', _headers(), {}),
+    "deep JSON": (b"[" * 50_000 + b"]" * 50_000, _headers(), {}),
+    "10 MB": (b'[[], {"a": "' + b"x" * 10_000_000 + b'"}, {}]', _headers(), {}),
+    "future protocol": (_body(), _headers(protocol=3), {}),
+    "protocol 1, unknown task": (json.dumps({"task": "x", "id": "y"}).encode(), {}, {}),
+}  # fmt: skip
+
+
+def _letter(**changes):
+    letter = {
+        "body": base64.b64encode(_body()).decode(),
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": _headers(),
+        "properties": {
+            "delivery_tag": "t",
+            "body_encoding": "base64",
+            "delivery_info": {"exchange": "", "routing_key": "payments"},
+        },
+    }
+    return json.dumps({**letter, **changes}).encode()
+
+
+# What only the Redis list lets through.
+ITEMS = {
+    "not JSON at all": b"hello " + SECRET.encode(),
+    "empty item": b"",
+    "bad UTF-8": b"\xff\xfe\x00",
+    "a number": b"7",
+    "a list": b"[]",
+    "null": b"null",
+    "deep JSON": b"[" * 50_000 + b"]" * 50_000,
+    "10 MB of nothing": b"x" * 10_000_000,
+    "no properties": json.dumps({"body": "", "headers": {}}).encode(),
+    "no delivery_tag": _letter(properties={"delivery_info": {"exchange": "", "routing_key": "x"}}),
+    "no delivery_info": _letter(properties={"delivery_tag": "x", "body_encoding": "base64"}),
+    "no exchange": _letter(properties={"delivery_tag": "x", "delivery_info": {"routing_key": "x"}}),
+    "bad base64": _letter(body="a"),
+    "headers that are null": _letter(headers=None),
+    "body that is an object": _letter(body={"a": SECRET}),
+}
+
+
+BROKERS = ["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)]
+
+
+def _broker(name, folder):
+    if name == "redis":
+        return RedisBroker(folder)
+    if why_not := RabbitBroker.why_not():
+        pytest.skip(why_not)
+    return RabbitBroker()
+
+
+class Place:
+    """A broker, a worker that reads it, and what the worker had in quarantine before the test."""
+
+    def __init__(self, broker, worker, *, before=0):
+        self.broker = broker
+        self.worker = worker
+        self._before = before
+
+    def quarantined(self):
+        return self.worker.lines("quarantine")[self._before :]
+
+    def send_good(self, task_id, **kwargs):
+        self.broker.send(_body([], {**KWARGS, **kwargs}, {}), _headers(id=task_id))
+
+    def went_on(self, *, quarantined):
+        """A good message sent last is done, and nothing else has happened to the worker."""
+        good = f"good-{next(_ids)}"
+        self.send_good(good)
+        until(lambda: self.worker.called(good), "the good message is done")
+        until(lambda: len(self.quarantined()) >= quarantined, "all broken ones are kept")
+        until(lambda: self.broker.unsettled() == 0, "everything is acknowledged")
+        assert len(self.quarantined()) == quarantined
+        assert self.worker.process.poll() is None
+        assert "onnection to broker lost" not in self.worker.log
+        assert "Unrecoverable" not in self.worker.log
+        assert SECRET not in self.worker.log
+
+
+@pytest.fixture(scope="module", params=BROKERS)
+def shared(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp(request.param)
+    broker = _broker(request.param, folder)
+    worker = Worker(broker.url, folder)
+    yield broker, worker
+    worker.stop()
+    broker.close()
+
+
+@pytest.fixture
+def place(shared):
+    broker, worker = shared
+    return Place(broker, worker.ready(), before=len(worker.lines("quarantine")))
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request, tmp_path):
+    made = _broker(request.param, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def make(broker):
+        started.append(Worker(broker.url, tmp_path))
+        return Place(broker, started[-1].ready())
+
+    yield make
+    for worker in started:
+        worker.stop()
+
+
+def test_broken_messages_go_to_quarantine_once_and_the_worker_goes_on(place):
+    for body, headers, properties in MESSAGES.values():
+        place.broker.send(body, headers, **properties)
+    place.went_on(quarantined=len(MESSAGES))
+    assert {line["queue"] for line in place.quarantined()} == {"payments"}
+
+
+def test_items_that_are_no_messages_go_to_quarantine_once(place):
+    if not isinstance(place.broker, RedisBroker):
+        pytest.skip("RabbitMQ takes messages only")
+    for item in ITEMS.values():
+        place.broker.send_raw(item)
+    place.went_on(quarantined=len(ITEMS))
+    kept = {base64.b64decode(line["raw"]) for line in place.quarantined()}
+    assert kept == {item[:2000] for item in ITEMS.values()}
+
+
+def test_the_quarantine_says_why_and_what_the_headers_were(place):
+    place.broker.send(_body(), _headers(task="billing.charge.crate", id="typo"))
+    (line,) = until(place.quarantined, "it is kept")
+    assert line["reason"] == "unknown task billing.charge.crate"
+    assert line["headers"]["id"] == "typo"
+    assert base64.b64decode(line["raw"]) == _body()
+
+
+def test_protocol_1_of_a_known_task_is_done(place):
+    body = {"task": TASK, "id": "old", "args": [], "kwargs": KWARGS, "expires": None}
+    place.broker.send(json.dumps(body).encode(), {})
+    until(lambda: place.worker.called("old"), "the old message is done")
+    place.went_on(quarantined=0)
+
+
+def test_orders_in_headers_and_body_are_not_obeyed(place):
+    refund = {"task": "billing.refund.create", "args": [], "kwargs": {"charge_id": "ch_1"}}
+    place.broker.send(
+        _body([], KWARGS, {name: [refund] for name in ("callbacks", "errbacks", "chain")}),
+        _headers(
+            id="orders",
+            timelimit=[0.001, 0.001],
+            expires="2001-01-01T00:00:00+00:00",
+            eta="2099-01-01T00:00:00+00:00",
+            argsrepr=SECRET,
+            kwargsrepr=SECRET,
+        ),
+    )
+    place.went_on(quarantined=0)
+    assert place.worker.called("orders")
+    assert not [call for call in place.worker.lines("calls") if call.get("task") == "refund"]
+
+
+def test_a_bug_in_a_task_is_told_without_its_values(place):
+    place.send_good("bug", bug=SECRET)
+    place.went_on(quarantined=0)
+    assert "internal error ValueError in tests/support/workerapp.py:" in place.worker.log
+
+
+def test_while_the_sink_is_down_nothing_is_lost_and_work_goes_on(place):
+    down = place.worker.out / "sink_is_down"
+    down.touch()
+    before = len(place.worker.lines("sink_calls"))
+    place.broker.send(b"not JSON", _headers())
+    until(lambda: len(place.worker.lines("sink_calls")) > before, "the sink is tried")
+    place.send_good("meanwhile")
+    until(lambda: place.worker.called("meanwhile"), "other work goes on")
+    time.sleep(2)  # a hot loop would show
+    assert len(place.worker.lines("sink_calls")) - before < 6
+    assert not place.quarantined()
+    down.unlink()
+    until(place.quarantined, "it is kept once the sink is back")
+    place.went_on(quarantined=1)
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_a_message_whose_worker_ends_before_the_sink_is_back_is_not_lost(
+    broker, start, tmp_path, how
+):
+    (tmp_path / "sink_is_down").touch()
+    worker = start(broker).worker
+    broker.send(b"not JSON", _headers())
+    until(lambda: worker.lines("sink_calls"), "the sink is tried")
+    worker.process.send_signal(how)
+    worker.process.wait(30)
+    assert not worker.lines("quarantine")
+    if how == signal.SIGKILL and isinstance(broker, RedisBroker):
+        # As if the visibility timeout were over; it is counted from this.
+        tags = broker.client.zrange("unacked_index", 0, -1)
+        broker.client.zadd("unacked_index", dict.fromkeys(tags, 0))
+    (tmp_path / "sink_is_down").unlink()
+    second = start(broker)
+    until(lambda: second.worker.lines("quarantine"), "the next worker keeps it")
+    second.went_on(quarantined=1)
