@@ -16,8 +16,7 @@ DEAD = "billing.dead"
 # bad evening of rolling restarts; past fifty the message itself is the likely killer.
 DELIVERIES_MAX = 50
 
-# One task may run this long before the watchdog ends the process (worker/watchdog.py); a message
-# must not be handed out again before that, or a healthy slow task would be doubled.
+# One task may run this long before the watchdog ends the process (worker/watchdog.py).
 TASK_LIMIT_S = 120.0
 
 # What a publisher waits for a broker that does not answer: it is called from inside requests.
@@ -33,6 +32,8 @@ class Configured(Protocol):
     def slots(self) -> int: ...
     @property
     def shutdown_s(self) -> float: ...
+    @property
+    def lease_s(self) -> float: ...
 
 
 def configuration(settings: Configured, broker_url: str | None = None) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
             "interval_step": 0.1,
             "interval_max": 0.1,
         },
-        **(_rabbitmq(url) if scheme.startswith("amqp") else _redis(url)),
+        **(_rabbitmq(url) if scheme.startswith("amqp") else _redis(url, settings.lease_s)),
     }
 
 
@@ -148,16 +149,21 @@ def _queue(name: str, *, rabbitmq: bool) -> Queue:
     )
 
 
-def _redis(url: str) -> dict[str, Any]:
-    visibility_timeout_s = int(TASK_LIMIT_S * 5)
+def _redis(url: str, lease_s: float) -> dict[str, Any]:
+    # Counts from the fetch, and nothing renews it. It may be short, because no harm comes from
+    # handing out a message whose task still runs: the row's lease, or the endpoint's, sends the
+    # second one away. It must be short, because what died before it wrote a row is only here: so
+    # it is back when a lease would have ended. The default, an hour, is how long a crash would
+    # take.
+    visibility_timeout_s = lease_s * 4 / 5
     configuration: dict[str, Any] = {
         "broker_transport_options": {
-            # Counts from the fetch, and nothing renews it: above waiting for a slot plus the
-            # longest task, with room. The default, an hour, is how long a crash would take.
             "visibility_timeout": visibility_timeout_s,
-            # Look for abandoned messages every 10 s; the default throttle makes that 100 s.
-            "unacked_restore_interval": 10,
+            # How often to look for abandoned messages; the default throttle makes that 100 s.
+            "unacked_restore_interval": lease_s - visibility_timeout_s,
             "unacked_restore_throttle": 1,
+            # Who dies while it looks holds up the others for as long; the default is 5 minutes.
+            "unacked_mutex_expire": 10,
             # None, the default, waits for ever on a connection that is dead but not closed.
             # Consumers are more patient: worker/consumer.py.
             "socket_timeout": PUBLISH_TIMEOUT_S,

@@ -8,7 +8,7 @@ from celery.exceptions import WorkerShutdown
 from celery.worker.control import Panel
 
 from worker import log, transport
-from worker.celery_config import PAYMENTS, TASK_LIMIT_S, WEBHOOKS
+from worker.celery_config import PAYMENTS, WEBHOOKS
 
 logger = log.get(__name__)
 
@@ -90,12 +90,6 @@ def _redis_problems(app: Celery) -> Iterator[str]:
     options = app.conf.broker_transport_options
     if not isinstance(app.connection_for_read().transport, transport.Transport):
         yield "the Redis transport is kombu's: call worker.transport.register() first"
-    timeout_s = options.get("visibility_timeout", 3600)
-    if timeout_s < 2 * TASK_LIMIT_S:
-        yield (
-            f"visibility_timeout is {timeout_s}: at least {2 * TASK_LIMIT_S:.0f}, "
-            "or tasks that still run are handed out again"
-        )
     if options.get("global_keyprefix"):
         yield "global_keyprefix is set: producers in other languages would write elsewhere"
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from celery import Celery
+from celery import Celery, signals
 
 from worker import celery_config, guard, log, transport, watchdog
 from worker.request import BillingTask
@@ -36,7 +36,10 @@ def quarantine(raw: bytes, *, queue: str, reason: str, headers: dict | None) -> 
 
 
 settings = SimpleNamespace(
-    broker_url=os.environ["BROKER"], slots=int(os.environ.get("SLOTS", "4")), shutdown_s=2.0
+    broker_url=os.environ["BROKER"],
+    slots=int(os.environ.get("SLOTS", "4")),
+    shutdown_s=2.0,
+    lease_s=25.0,
 )
 transport.register()
 app = Celery("billing", task_cls=BillingTask)
@@ -51,6 +54,11 @@ watchdog.install(
     stall_limit_s=float(os.environ.get("STALL_LIMIT_S", "60")),
 )
 log.configure("console")
+
+
+@signals.task_received.connect
+def _block_the_event_loop(request, **_) -> None:
+    time.sleep(request.kwargs.get("block_loop_s", 0))
 
 
 @app.task(name="billing.charge.create")

@@ -15,6 +15,7 @@ class Settings:
     broker_url: str = "redis://:hunter2@127.0.0.1:6379/0"
     slots: int = 64
     shutdown_s: float = 20.0
+    lease_s: float = 25.0
 
 
 def _app(url: str) -> Celery:
