@@ -1,0 +1,39 @@
+"""The house of the crash tests: real processes, of which one is about to die."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support import databases
+from tests.support.house import CRASHING, House, house
+from worker.embedded.throwaway import Servers
+
+# Other tests of this pytest process use the first database of the same Redis.
+REDIS_DATABASE = 7
+
+
+@pytest.fixture(scope="module")
+def crashing(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Workers that die where a test says. What died is started again before the next test."""
+    with (
+        databases.fresh(servers.postgres) as database_url,
+        house(
+            database_url,
+            servers.redis.url_of(REDIS_DATABASE),
+            tmp_path_factory.mktemp("crash"),
+            app=CRASHING,
+        ) as running,
+    ):
+        running.start()
+        yield running
+
+
+@pytest.fixture
+def town(crashing: House) -> Iterator[House]:
+    """The house, with everybody alive and nothing going on."""
+    dead = [name for name, program in crashing.running.items() if not program.alive]
+    if dead:
+        crashing.start(*dead)
+    yield crashing
+    for point in crashing.points.glob("*/*"):
+        point.unlink()

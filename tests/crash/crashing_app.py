@@ -1,0 +1,134 @@
+"""The real app, made of parts that end their own process at a named point, once.
+
+Started as `celery -A tests.crash.crashing_app worker`. To let it die at a point, put a file with
+the point's name into the folder CRASH_POINTS; the process takes the file away and kills itself.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from celery import signals
+from sqlalchemy import Engine, event
+
+from payments import cashier
+from payments.outcomes import Outcome
+from payments.processors.port import Order
+from payments.processors.sandbox import Sandbox, open_engine
+from payments.transaction import Transaction, Wakes
+from payments.webhooks.delivery import Deliverer
+from worker.app import app
+from worker.group_commit import GroupCommitter
+from worker.publisher import Publisher
+from worker.settings import Settings
+from worker.wiring import Parts
+
+POINTS = Path(os.environ["CRASH_POINTS"])
+
+
+def die_at(point: str) -> None:
+    """End here, as by `kill -9`, if the test asked for it."""
+    try:
+        (POINTS / point).unlink()
+    except FileNotFoundError:
+        return
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@signals.task_prerun.connect
+def _received(**_: Any) -> None:
+    die_at("received")
+
+
+@signals.task_postrun.connect
+def _done(**_: Any) -> None:
+    die_at("done")  # Everything is committed, the message not yet acknowledged.
+
+
+def begin(transaction: Transaction, items: Sequence[cashier.Begin]) -> list[cashier.Begun]:
+    begun = cashier.begin(transaction, items)
+    die_at("claiming")  # All is written, nothing committed.
+    return begun
+
+
+def settle(transaction: Transaction, items: Sequence[cashier.Settlement], **rules: Any) -> Any:
+    rows = cashier.settle(transaction, items, **rules)
+    die_at("settling")
+    return rows
+
+
+class MortalSandbox(Sandbox):
+    """Whoever calls it may die on the way there, on the way back, and before and after."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            open_engine(settings.database_url),
+            batch=lambda run: GroupCommitter(_on_the_road(run)).submit,
+            latency_ms=settings.sandbox_latency_ms,
+            timeout_ms=settings.sandbox_timeout_ms,
+            key_window=timedelta(seconds=settings.sandbox_key_window_s),
+        )
+
+    def charge(self, order: Order, *, deadline_s: float) -> Outcome:
+        die_at("claimed")
+        outcome = super().charge(order, deadline_s=deadline_s)
+        die_at("answered")
+        return outcome
+
+    def refund(self, order: Order, *, deadline_s: float) -> Outcome:
+        die_at("claimed")
+        outcome = super().refund(order, deadline_s=deadline_s)
+        die_at("answered")
+        return outcome
+
+
+def _on_the_road(run: Callable[[Sequence[Any]], Any]) -> Callable[[Sequence[Any]], Any]:
+    def there_and_back(instructions: Sequence[Any]) -> Any:
+        die_at("calling")
+        answers = run(instructions)
+        die_at("moved")
+        return answers
+
+    return there_and_back
+
+
+class MortalPublisher(Publisher):
+    def __call__(self, wakes: Wakes) -> None:
+        die_at("waking")
+        super().__call__(wakes)
+        die_at("woken")
+
+
+def deliverer(engine: Engine, **options: Any) -> Deliverer:
+    """The real one, on an engine that notices a drainer's turns."""
+
+    def records(parameters: Any) -> bool | None:
+        given = parameters.get("records") if isinstance(parameters, dict) else None
+        return None if given is None else given != "[]"
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def _before(_c: Any, _cursor: Any, _statement: str, parameters: Any, *_: Any) -> None:
+        if records(parameters):
+            die_at("posted")
+
+    @event.listens_for(engine, "after_cursor_execute")
+    def _after(_c: Any, _cursor: Any, _statement: str, parameters: Any, *_: Any) -> None:
+        match records(parameters):
+            case True:
+                die_at("recorded")
+            case False:
+                die_at("drain_claimed")
+
+    return Deliverer(engine, **options)
+
+
+app.parts = Parts(
+    processor=MortalSandbox,
+    begin=begin,
+    settle=settle,
+    publisher=MortalPublisher,
+    deliverer=deliverer,
+)

@@ -1,0 +1,123 @@
+"""A whole running system of real processes on one database and one broker, with a receiver."""
+
+import sys
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models.ids import id_from_key
+from payments.transaction import Database
+from payments.webhooks import endpoints
+from payments.webhooks.target import TargetCheck
+from tests.support.producer import Producer
+from tests.support.programs import READY, Program, Programs
+from tests.support.sink import Sink, webhook_sink
+from tests.support.webhooks import LOOPBACK
+from tests.support.witness import Witness
+from worker.wiring import open_database
+
+# Times in which a test can watch a recovery. What counts is that they keep their order.
+HASTY = {
+    "BILLING_LEASE_S": "2",
+    "BILLING_CALL_DEADLINE_S": "0.9",
+    "BILLING_SANDBOX_TIMEOUT_MS": "200",
+}
+CRASHING = "tests.crash.crashing_app"
+
+
+@dataclass
+class House:
+    """The processes by their name in the Procfile, and everybody they deal with."""
+
+    environ: dict[str, str]
+    programs: Programs
+    producer: Producer
+    witness: Witness
+    points: Path
+    app: str = "worker"
+    running: dict[str, Program] = field(default_factory=dict)
+
+    def start(self, *names: str, **environ: str) -> None:
+        """Start processes, all three kinds unless named, and wait until they work."""
+        names = names or ("worker", "webhooks", "beat")
+        for name in names:
+            self.running[name] = self.launch(name, **environ)
+        for name in names:
+            self.running[name].wait_until(READY[name], deadline_s=40.0)
+
+    def launch(self, name: str, *, hostname: str | None = None, **environ: str) -> Program:
+        """Start one process as the Procfile says, perhaps with a crashing app, and don't wait."""
+        (self.points / name).mkdir(parents=True, exist_ok=True)
+        arguments = {
+            "worker": ["worker", "-Q", "payments", "-n", f"{hostname or 'payments'}@%h"],
+            "webhooks": ["worker", "-Q", "webhooks", "-n", f"{hostname or 'webhooks'}@%h"],
+            "beat": ["beat"],
+        }[name]
+        app = self.app if name != "beat" else "worker"
+        command = [sys.executable, "-m", "celery", "-A", app, *arguments]
+        return self.programs.launch(
+            name, command=command, CRASH_POINTS=str(self.points / name), **environ
+        )
+
+    def arm(self, name: str, point: str) -> None:
+        """Let the process die the next time that it comes to this point."""
+        (self.points / name / point).touch()
+
+    def wait_for_death(self, name: str, point: str) -> None:
+        """Until the process has died at the point."""
+        status = self.running[name].child.wait(20)
+        assert status == -9
+        assert not (self.points / name / point).exists()
+
+    def charge(self, *, key: str | None = None, amount: int = 1999, **fields: object) -> str:
+        """Send a request for a charge over the broker; returns the charge's id."""
+        key = key or uuid.uuid4().hex
+        request = {"amount": amount, "currency": "USD", "idempotency_key": key, **fields}
+        self.producer.send("billing.charge.create", **request)
+        return id_from_key("charge", producer=str(fields.get("producer", "default")), key=key)
+
+    def refund(self, charge_id: str, *, key: str | None = None, **fields: object) -> str:
+        """Send a request for a refund over the broker; returns the refund's id."""
+        key = key or uuid.uuid4().hex
+        request = {"charge_id": charge_id, "idempotency_key": key, **fields}
+        self.producer.send("billing.refund.create", **request)
+        return id_from_key("refund", producer=str(fields.get("producer", "default")), key=key)
+
+    def pids(self) -> dict[str, int]:
+        """The processes that are alive."""
+        return {name: one.pid for name, one in self.running.items() if one.alive}
+
+
+@contextmanager
+def house(
+    database_url: str,
+    broker_url: str,
+    folder: Path,
+    *,
+    sink: Sink | None = None,
+    app: str = "worker",
+    **settings: str,
+) -> Iterator[House]:
+    """An empty house; its processes end with the `with`."""
+    from tests.conftest import environ_for
+
+    environ = environ_for(database_url, broker_url, folder) | HASTY | settings
+    engine = open_database(database_url)
+    programs = Programs(environ)
+    try:
+        with webhook_sink() as own_sink, Producer(broker_url) as producer:
+            sink = sink or own_sink
+            producer.declare()
+            with Database(engine).transaction() as transaction:
+                endpoint = endpoints.add(
+                    transaction, url=sink.url, target_check=TargetCheck(LOOPBACK)
+                )
+            witness = Witness(engine, sink, endpoint["secrets"][0])
+            try:
+                yield House(environ, programs, producer, witness, folder / "points", app)
+            finally:
+                programs.end()
+    finally:
+        engine.dispose()
