@@ -27,9 +27,11 @@ FLUSH_S = 0.05
 # Claimed ahead of the window, so that a free place is filled without asking the database.
 AHEAD = 64
 # While posts are slow: how often to look for what became due, and to renew the lease.
-POLL_S = 0.5
-# Between tries of a statement while the database is away.
+POLL_S = 1.0
+# While the database is away: between tries of a statement, and until it is given up. What waits
+# to be recorded is then posted again.
 DATABASE_RETRY_S = 0.5
+DATABASE_PATIENCE_S = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Tools(NamedTuple):
 
 
 class LeaseLost(Exception):
-    """Another drainer has taken over, or the database was away for longer than the lease."""
+    """Another drainer has taken over."""
 
 
 class Answered(NamedTuple):
@@ -141,8 +143,7 @@ class Drainer:
         is_first = True
         while True:
             if self._is_late:
-                self._held.difference_update(due.delivery_id for due in self._ready)
-                self._ready.clear()
+                self._drop_what_is_ready()
             answered, self._answered = self._answered, []
             is_resting = not self._lanes and not self._ready
             releasing = is_resting and not is_first and (self._is_late or not self._backlog)
@@ -151,10 +152,11 @@ class Drainer:
             self._held.difference_update(one.due.delivery_id for one in answered)
             if releasing:
                 return
-            self._backlog = len(turn.due) == wanted
+            if wanted:
+                self._backlog = len(turn.due) == wanted
             self._held.update(due.delivery_id for due in turn.due)
             self._ready.extend(turn.due)
-            self._set_target(turn)
+            self._look_at_endpoint(turn)
             self._open_lanes(lanes)
             is_first = False
             if not self._is_turn_worth_it:
@@ -180,8 +182,8 @@ class Drainer:
         return turn
 
     async def _database(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-        """Run a statement, and while the database is away try again until the lease is over."""
-        gives_up_at = self._loop.time() + drains.LEASE_S
+        """Run a statement, and while the database is away try again for some time."""
+        gives_up_at = self._loop.time() + DATABASE_PATIENCE_S
         while True:
             try:
                 result: T = await self._tools.in_database(
@@ -193,13 +195,18 @@ class Drainer:
                     raise
                 await asyncio.sleep(DATABASE_RETRY_S)
 
-    def _set_target(self, turn: Turn) -> None:
-        self._url, self._max_in_flight = turn.url, turn.max_in_flight
+    def _look_at_endpoint(self, turn: Turn) -> None:
+        """What was changed about the endpoint counts from the next post on."""
+        self._url, self._max_in_flight = turn.url, max(1, turn.max_in_flight)
         if turn.secrets != self._secrets:
-            self._secrets, self._keys = (
-                turn.secrets,
-                [key_of(one) for one in turn.secrets],
-            )
+            self._keys = [key_of(secret) for secret in turn.secrets]
+            self._secrets = turn.secrets
+        if not turn.is_enabled:
+            self._drop_what_is_ready()
+
+    def _drop_what_is_ready(self) -> None:
+        self._held.difference_update(due.delivery_id for due in self._ready)
+        self._ready.clear()
 
     # --- Posting ---
 
@@ -264,7 +271,7 @@ class Drainer:
 
     @property
     def _is_turn_worth_it(self) -> bool:
-        is_running_low = self._backlog and self._room >= AHEAD // 2
+        is_running_low = self._backlog and self._room >= AHEAD // 2 and not self._is_late
         return is_running_low or len(self._answered) >= FLUSH_MAX or not self._lanes
 
     @property

@@ -1,10 +1,12 @@
 """Delivery: what a receiver sees, and what we write down, however it behaves."""
 
 import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+import trustme
 from sqlalchemy import Engine
 from standardwebhooks.webhooks import Webhook
 
@@ -222,6 +224,31 @@ def test_a_receiver_without_tls_behind_https_is_a_tls_error(engine: Engine, sink
     events_happen(engine)
     drain(engine, endpoint["id"])
     assert attempts(engine)[0]["error"] == "tls_error"
+
+
+@pytest.mark.parametrize(
+    ("name", "trusted", "outcome"),
+    [
+        ("localhost", True, (200, None)),
+        ("localhost", False, (None, "tls_error")),
+        ("elsewhere.example", True, (None, "tls_error")),
+    ],
+)
+def test_a_certificate_must_be_for_the_host_and_from_an_authority_we_trust(
+    engine: Engine, name: str, trusted: bool, outcome: tuple[int | None, str | None]
+) -> None:
+    authority = trustme.CA()
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(theirs)
+    ours = ssl.create_default_context()
+    if trusted:
+        authority.configure_trust(ours)
+    with rude_receiver(says(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), tls=theirs) as url:
+        endpoint = an_endpoint(engine, url)
+        events_happen(engine)
+        drain(engine, endpoint["id"], tls=ours)
+    (attempt,) = attempts(engine)
+    assert (attempt["status_code"], attempt["error"]) == outcome
 
 
 def test_a_name_that_does_not_resolve_is_a_dns_error(engine: Engine) -> None:

@@ -228,7 +228,11 @@ InDatabase = Callable[..., Awaitable[Any]]
 
 
 def drain_with(
-    engine: Engine, endpoint_id: str, misfortune: Callable[[InDatabase], InDatabase]
+    engine: Engine,
+    endpoint_id: str,
+    misfortune: Callable[[InDatabase], InDatabase],
+    *,
+    drain_s: float = 10.0,
 ) -> Drained:
     """Drain in this thread, with something going wrong between the drainer and the database."""
 
@@ -243,7 +247,7 @@ def drain_with(
         client = Client(TargetCheck(LOOPBACK), limits=Limits())
         try:
             tools = Tools(client, misfortune(in_database), lambda: 1_800_000_000, lambda: 0.5)
-            return await Drainer(tools, endpoint_id, drain_s=10).run()
+            return await Drainer(tools, endpoint_id, drain_s=drain_s).run()
         finally:
             await client.close()
 
@@ -348,6 +352,44 @@ def test_what_is_committed_while_the_lease_is_given_back_is_found_by_the_second_
 
     drained = drain_with(engine, endpoint["id"], something_happens_before_the_release)
     assert drained == Drained(delivered=2)
+
+
+@pytest.mark.parametrize("drain_s", [0.2, 10.0], ids=["its time is up", "nothing else is due"])
+def test_a_drainer_that_waits_for_slow_answers_leaves_the_database_in_peace(
+    engine: Engine, sink: Sink, drain_s: float
+) -> None:
+    sink.answer = Answer(delay_s=1.0)
+    endpoint = an_endpoint(engine, sink.url, max_in_flight=4)
+    events_happen(engine, 4)
+    statements: list[Any] = []
+
+    def counted(in_database: InDatabase) -> InDatabase:
+        async def count(function: Any, *args: Any, **kwargs: Any) -> Any:
+            statements.append(function)
+            return await in_database(function, *args, **kwargs)
+
+        return count
+
+    drain_with(engine, endpoint["id"], counted, drain_s=drain_s)
+    assert len(statements) < 10
+
+
+def test_an_endpoint_that_is_disabled_while_it_is_drained_gets_nothing_more(
+    engine: Engine, sink: Sink
+) -> None:
+    endpoint = an_endpoint(engine, sink.url, max_in_flight=1)
+    events_happen(engine, 20)
+
+    def answer(_: Received) -> Answer:
+        with Database(engine).transaction() as transaction:
+            endpoints.disable(transaction, endpoint["id"])
+        return Answer(delay_s=0.2)
+
+    sink.answer = answer
+    with a_deliverer(engine) as deliverer:
+        drained = deliverer.drain(endpoint["id"])
+    assert drained.delivered == len(sink.requests) < 10
+    assert {row["state"] for row in deliveries(engine)} == {"delivered", "pending"}
 
 
 # --- The sweep ---

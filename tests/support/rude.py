@@ -2,6 +2,7 @@
 
 import socket
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,15 +12,19 @@ Manners = Callable[[socket.socket, threading.Event], None]
 
 
 @contextmanager
-def rude_receiver(manners: Manners) -> Iterator[str]:
-    """A receiver on a free port of 127.0.0.1; yields its URL."""
+def rude_receiver(manners: Manners, *, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A receiver on a free port of 127.0.0.1, with TLS if a context is given; yields its URL."""
     ending = threading.Event()
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             with suppress(OSError):
-                _read_request(self.request)
-                manners(self.request, ending)
+                connection = (
+                    tls.wrap_socket(self.request, server_side=True) if tls else self.request
+                )
+                with connection:
+                    _read_request(connection)
+                    manners(connection, ending)
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
@@ -30,7 +35,7 @@ def rude_receiver(manners: Manners) -> Iterator[str]:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+            yield f"{'https' if tls else 'http'}://localhost:{server.server_address[1]}/hook"
         finally:
             ending.set()
             server.shutdown()

@@ -1,5 +1,6 @@
 """Webhook endpoints, events and what became of their deliveries, for tests."""
 
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -81,7 +82,12 @@ def lease_runs_out(engine: Engine) -> None:
 
 @contextmanager
 def a_deliverer(
-    engine: Engine, *, limits: Limits | None = None, drain_s: float = 20.0, private: bool = True
+    engine: Engine,
+    *,
+    limits: Limits | None = None,
+    drain_s: float = 20.0,
+    private: bool = True,
+    tls: ssl.SSLContext | None = None,
 ) -> Iterator[Deliverer]:
     """A deliverer with no jitter that may reach loopback, unless `private` is False."""
     with Deliverer(
@@ -90,5 +96,6 @@ def a_deliverer(
         drain_s=drain_s,
         dice=lambda: 0.5,
         limits=limits,
+        tls=tls,
     ) as deliverer:
         yield deliverer
