@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from models.ids import fingerprint, id_from_key
-from models.money import MoneyError, currency_code, minor_amount
+from models.money import AMOUNT_MAX, MoneyError, currency_code, minor_amount
 from payments.errors import InvalidRequest
 
 KEY_MAX = 255  # Stripe's limit for an idempotency key.
@@ -114,7 +114,7 @@ class RefundRequest(_Request):
     amount: int | None = None
     reason: LongText | None = None
     if_pending: Literal["wait", "reject"] = "wait"
-    expected_refunded_amount: int | None = Field(default=None, ge=0)
+    expected_refunded_amount: int | None = Field(default=None, ge=0, le=AMOUNT_MAX)
 
     @field_validator("amount", mode="before")
     @classmethod
@@ -155,9 +155,9 @@ def _sentence(model: type[_Request], param: str | None, kind: str, message: str)
             return f"{_name(param)} is not a field; the fields are: {', '.join(model.model_fields)}"
         case "money":
             return message
-        case "string_type":
+        case "string_type" | "string_unicode" if param != "metadata":
             return f"{param} must be text"
-        case "dict_type":
+        case "string_type" | "string_unicode" | "dict_type":
             return f"{param} must be an object of text values"
         case "int_type":
             return f"{param} must be an integer"

@@ -1,0 +1,106 @@
+"""Money: whole numbers of minor units with an ISO 4217 currency beside them."""
+
+import re
+from decimal import Decimal
+from functools import cache
+
+from infra.billing.errors import InvalidRequest
+
+# JSON numbers stay exact in every language up to 2^53; fifteen digits leave room for sums.
+AMOUNT_MAX = 999_999_999_999_999
+# Longer values stay out of error texts: somebody will send a card number as an amount.
+SHOWN_MAX = 14
+_DECIMAL = re.compile(r"([+-]?)([0-9]{1,30})(?:\.([0-9]+))?")
+
+
+def minor(text: str, currency: str) -> int:
+    """Minor units of a decimal written as text: `minor("19.99", "USD")` → 1999.
+
+    Knows each currency's decimals (JPY 0, USD 2, KWD 3). Too many decimals are an error
+    (InvalidRequest), never a rounding.
+    """
+    code = currency_code(currency)
+    if not isinstance(text, str):
+        raise InvalidRequest(
+            f'write the amount as text, as in minor("19.99", "{code}")', param="amount"
+        )
+    parts = _DECIMAL.fullmatch(text)
+    if parts is None:
+        raise InvalidRequest(f'{shown(text)} is not a decimal number like "19.99"', param="amount")
+    sign, whole, decimals = parts[1], parts[2], (parts[3] or "").rstrip("0")
+    places = exponent(code)
+    if len(decimals) > places:
+        raise InvalidRequest(
+            f"{code} has {places} decimals; {shown(text)} has more", param="amount"
+        )
+    return minor_amount(int(sign + whole + decimals.ljust(places, "0")), currency=code)
+
+
+def minor_amount(value: object, *, currency: str | None = None, param: str = "amount") -> int:
+    """`value` as a whole positive number of minor units, or InvalidRequest naming what to send.
+
+    Floats are refused, even 5.0: nobody can know whether 5.0 means five cents or five dollars.
+    """
+    if isinstance(value, (float, Decimal)):
+        raise InvalidRequest(_float_fix(value, currency, param), param=param)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidRequest(
+            f"{param} must be a whole number of minor units (an integer), not {shown(value)}",
+            param=param,
+        )
+    if value <= 0:
+        raise InvalidRequest(
+            f"{param} must be at least 1 minor unit, not {shown(value)}", param=param
+        )
+    if value > AMOUNT_MAX:
+        raise InvalidRequest(f"{param} must be at most {AMOUNT_MAX} minor units", param=param)
+    return value
+
+
+def currency_code(value: object) -> str:
+    """The currency in upper case (`usd` → `USD`), or InvalidRequest."""
+    if not isinstance(value, str) or len(value) != 3 or not value.isascii():
+        raise InvalidRequest(
+            f"currency must be a three-letter ISO 4217 code like USD, not {shown(value)}",
+            param="currency",
+        )
+    code = value.upper()
+    exponent(code)
+    return code
+
+
+@cache
+def exponent(currency: str) -> int:
+    """How many decimals a currency has (upper case), or InvalidRequest for what is none."""
+    # Imported here: it reads its tables when it is imported, and whoever only receives webhooks
+    # needs none of them.
+    import iso4217
+
+    try:
+        decimals: int | None = iso4217.Currency(currency).exponent
+    except ValueError:
+        decimals = None
+    if decimals is None:  # unknown, or like XAU without a minor unit
+        raise InvalidRequest(
+            f"{shown(currency)} is not an ISO 4217 currency; send a three-letter code like USD",
+            param="currency",
+        )
+    return decimals
+
+
+def shown(value: object) -> str:
+    """A value as error texts may show it."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_MAX else f"{type(value).__name__} of {len(text)} characters"
+
+
+def _float_fix(value: float | Decimal, currency: str | None, param: str) -> str:
+    fix = "send an integer"
+    if len(str(value)) > SHOWN_MAX:
+        return f"{param} must be a whole number of minor units, not a decimal; {fix}"
+    try:
+        code = currency_code(currency)
+        fix = f"for {code} {value} send {param}={minor(str(value), code)}"
+    except InvalidRequest:
+        pass  # No currency, or more decimals than it has: the general advice has to do.
+    return f"{param} must be a whole number of minor units, not the decimal {value}; {fix}"

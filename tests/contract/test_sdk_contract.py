@@ -1,0 +1,233 @@
+"""The SDK and the service hold each other to their word: ids, refusals, money, objects."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import iso4217
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import models.ids
+import models.money
+from infra import billing
+from infra.billing import ids, money
+from infra.billing import requests as sdk
+from infra.billing.pending import pending
+from payments.errors import Refused
+from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.views import charge_view, refund_view
+
+VECTORS = json.loads((Path(__file__).parent / "vectors" / "ids.json").read_text())
+CARD = "4242 4242 4242 4242"
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["id"])
+@pytest.mark.parametrize("rule", [ids.id_from_key, models.ids.id_from_key], ids=["sdk", "service"])
+def test_a_key_has_this_id_for_ever(rule, vector):
+    id_ = rule(vector["kind"], producer=vector["producer"], key=vector["key"])
+    assert id_ == vector["id"]
+
+
+@given(st.sampled_from(["charge", "refund"]), st.text(max_size=40), st.text(max_size=80))
+def test_any_key_has_the_same_id_on_both_sides(kind, producer, key):
+    ours = ids.id_from_key(kind, producer=producer, key=key)
+    assert ours == models.ids.id_from_key(kind, producer=producer, key=key)
+
+
+CHARGE = {"amount": 1999, "currency": "USD", "idempotency_key": "order-1"}
+CHARGES: list[dict[str, Any]] = [
+    {},
+    {"currency": "usd"},
+    {"currency": "KWD"},
+    {"metadata": {"order": "1042"}},
+    {"metadata": {}},
+    {"description": ""},
+    {"amount": None},
+    {"currency": None},
+    {"amount": 0},
+    {"amount": -1},
+    {"amount": 19.99},
+    {"amount": 5.0},
+    {"amount": 5.0, "currency": "JPY"},
+    {"amount": 19.99, "currency": "JPY"},
+    {"amount": 1e300},
+    {"amount": float("nan")},
+    {"amount": Decimal("19.99")},
+    {"amount": True},
+    {"amount": "1999"},
+    {"amount": "4242424242424242"},
+    {"amount": [1999]},
+    {"amount": 10**15 - 1},
+    {"amount": 10**15},
+    {"amount": 10**18},
+    {"currency": "dollars"},
+    {"currency": "QQQ"},
+    {"currency": "XAU"},
+    {"currency": "EUR "},
+    {"currency": "€€€"},
+    {"currency": 840},
+    {"amount": 19.99, "currency": "QQQ"},
+    {"idempotency_key": ""},
+    {"idempotency_key": "k" * 255},
+    {"idempotency_key": "k" * 256},
+    {"idempotency_key": 7},
+    {"idempotency_key": "a\nb"},
+    {"idempotency_key": "a\x00b"},
+    {"idempotency_key": "a\ud800b"},
+    {"customer_id": ""},
+    {"customer_id": 5},
+    {"customer_id": "c" * 256},
+    {"reference": ""},
+    {"reference": "r" * 256},
+    {"reference": 1042},
+    {"description": "d" * 1000},
+    {"description": "d" * 1001},
+    {"description": "a\tb"},
+    {"payment_method_id": "pm_card_visa"},
+    {"payment_method_id": CARD},
+    {"payment_method_id": CARD.replace(" ", "-")},
+    {"payment_method_id": "4242424242424241"},
+    {"payment_method_id": ""},
+    {"metadata": "order=1"},
+    {"metadata": ["order"]},
+    {"metadata": {"order": 1042}},
+    {"metadata": {"order": None}},
+    {"metadata": {1: "order"}},
+    {"metadata": {"": "x"}},
+    {"metadata": {"k" * 41: "x"}},
+    {"metadata": {"k": "v" * 501}},
+    {"metadata": {"k": "a\nb"}},
+    {"metadata": {str(n): "v" for n in range(50)}},
+    {"metadata": {str(n): "v" for n in range(51)}},
+    {"metadata": {"k": 1}, "amount": 1.5, "currency": "QQQ", "idempotency_key": ""},
+]
+
+REFUND = {"charge_id": "ch_" + "a" * 32, "idempotency_key": "refund-1"}
+REFUNDS: list[dict[str, Any]] = [
+    {},
+    {"amount": 1},
+    {"amount": 0},
+    {"amount": 1.5},
+    {"amount": True},
+    {"amount": "12"},
+    {"charge_id": None},
+    {"charge_id": ""},
+    {"charge_id": 5},
+    {"charge_id": "re_abc"},
+    {"charge_id": "ch_" + "a" * 300},
+    {"reason": "asked for"},
+    {"reason": ""},
+    {"reason": "r" * 1001},
+    {"reason": 5},
+    {"if_pending": "wait"},
+    {"if_pending": "reject"},
+    {"if_pending": "cancel"},
+    {"if_pending": True},
+    {"expected_refunded_amount": 0},
+    {"expected_refunded_amount": -1},
+    {"expected_refunded_amount": 1.0},
+    {"expected_refunded_amount": True},
+    {"expected_refunded_amount": "0"},
+    {"expected_refunded_amount": 10**15},
+    {"metadata": {"k": "v"}},
+    {"metadata": {"k": 1}},
+]
+
+
+def _service(model: type, fields: dict[str, Any]) -> tuple[str | None, str, str] | None:
+    given_fields = {name: value for name, value in fields.items() if value is not None}
+    try:
+        parse(model, given_fields)
+    except Refused as refused:
+        return refused.param, refused.code, str(refused)
+    return None
+
+
+def _sdk(check: Any, fields: dict[str, Any]) -> tuple[str | None, str, str] | None:
+    try:
+        check(**fields)
+    except billing.InvalidRequest as refused:
+        return refused.param, refused.code, str(refused)
+    return None
+
+
+@pytest.mark.parametrize("changes", CHARGES, ids=repr)
+def test_both_say_the_same_of_a_charge(changes):
+    names = (*CHARGE, "customer_id", "payment_method_id", "reference", "description", "metadata")
+    fields = {**dict.fromkeys(names), **CHARGE, **changes}
+    assert _sdk(sdk.charge_fields, fields) == _service(ChargeRequest, fields)
+
+
+@pytest.mark.parametrize("changes", REFUNDS, ids=repr)
+def test_both_say_the_same_of_a_refund(changes):
+    names = (*REFUND, "amount", "reason", "if_pending", "expected_refunded_amount", "metadata")
+    fields = {**dict.fromkeys(names), **REFUND, **changes}
+    assert _sdk(sdk.refund_fields, fields) == _service(RefundRequest, fields)
+
+
+@pytest.mark.parametrize("producer", ["shop", "shop.eu-1_b", "", "a b", "a\nb", "x" * 65, 5])
+def test_both_take_the_same_producers(producer):
+    def check() -> None:
+        sdk.producer_name(producer)
+
+    assert _sdk(check, {}) == _service(ChargeRequest, {**CHARGE, "producer": producer})
+
+
+@pytest.mark.parametrize("currency", iso4217.Currency, ids=lambda c: c.code)
+def test_both_know_the_same_currencies(currency):
+    def decimals(rule: Any, error: type[Exception]) -> int | None:
+        try:
+            return int(rule(currency.code))
+        except error:
+            return None
+
+    ours = decimals(money.exponent, billing.InvalidRequest)
+    assert ours == decimals(models.money.exponent, models.money.MoneyError) == currency.exponent
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "amount"),
+    [
+        ("19.99", "USD", 1999),
+        ("19.9", "usd", 1990),
+        ("20", "USD", 2000),
+        ("500", "JPY", 500),
+        ("1.234", "KWD", 1234),
+        ("0.01", "EUR", 1),
+    ],
+)
+def test_a_decimal_becomes_minor_units(text, currency, amount):
+    assert billing.minor(text, currency) == models.money.minor(text, currency) == amount
+
+
+@pytest.mark.parametrize(
+    ("text", "currency"),
+    [
+        ("19.999", "USD"), ("1.5", "JPY"), ("1.2345", "KWD"), ("0", "USD"), ("-1", "USD"),
+        ("", "USD"), ("12,50", "EUR"), ("twelve", "EUR"), ("nan", "USD"), ("inf", "USD"),
+        ("1e15", "USD"), ("9" * 14, "USD"), ("9" * 40, "USD"), (19.99, "USD"),
+        ("19.99", "QQQ"), ("19.99", None),
+    ],
+)  # fmt: skip
+def test_both_refuse_the_same_decimals(text, currency):
+    with pytest.raises(billing.InvalidRequest) as ours:
+        billing.minor(text, currency)
+    with pytest.raises(models.money.MoneyError) as theirs:
+        models.money.minor(text, currency)
+    assert (ours.value.param, str(ours.value)) == (theirs.value.param, str(theirs.value))
+
+
+def test_the_pending_objects_have_the_fields_of_the_public_ones():
+    class Row(dict[str, Any]):
+        def __missing__(self, name: str) -> None:
+            return None
+
+    charge = pending("charge", "ch_1", {**CHARGE, "producer": "shop"})
+    refund = pending("refund", "re_1", {**REFUND, "if_pending": "wait"})
+    assert list(charge) == list(charge_view(Row()))
+    assert list(refund) == list(refund_view(Row()))
+    assert set(billing.Charge.__annotations__) >= set(charge)
+    assert set(billing.Refund.__annotations__) >= set(refund)

@@ -1,0 +1,233 @@
+"""The SDK over real brokers: what arrives, what a dead broker costs, threads, forks, lost links."""
+
+import base64
+import json
+import os
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import kombu
+import pytest
+import redis
+
+from infra import billing
+from infra.billing import client
+from infra.billing.broker import LINKS_MAX
+from worker.celery_config import queues
+
+
+@pytest.fixture(autouse=True)
+def _configured_by_the_test(monkeypatch):
+    monkeypatch.setattr(client, "_current", client.Client(None))
+    yield
+    client._current.close()
+
+
+@pytest.fixture
+def broker(broker_url):
+    """A broker whose queues a worker has made."""
+    with kombu.Connection(broker_url) as connection:
+        for queue in queues(rabbitmq=broker_url.startswith("amqp")):
+            queue(connection.default_channel).declare()
+        yield connection
+
+
+def waiting(connection):
+    """The messages in `payments`, taken out of it."""
+    messages = []
+    channel = connection.channel()
+    while (message := channel.basic_get("payments", no_ack=True)) is not None:
+        messages.append(
+            channel.message_to_python(message) if isinstance(message, dict) else message
+        )
+    return messages
+
+
+def payload(message):
+    return json.loads(message.body)
+
+
+def test_a_request_is_a_message_of_celerys_protocol(broker, broker_url):
+    billing.configure(url=broker_url, producer="shop")
+    billing.charge.create(
+        amount=1999,
+        currency="usd",
+        idempotency_key="order-1042",
+        payment_method_id="pm_card_visa",
+        metadata={"cart": "7"},
+    )
+    (message,) = waiting(broker)
+    args, kwargs, embed = payload(message)
+    assert args == []
+    assert kwargs == {
+        "amount": 1999,
+        "currency": "USD",
+        "idempotency_key": "order-1042",
+        "payment_method_id": "pm_card_visa",
+        "metadata": {"cart": "7"},
+        "producer": "shop",
+    }
+    assert embed == {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    headers = message.headers
+    assert (headers["lang"], headers["task"]) == ("py", "billing.charge.create")
+    assert message.properties["correlation_id"] == headers["id"] == headers["root_id"]
+    assert "1999" not in headers["argsrepr"] + headers["kwargsrepr"]
+    assert (message.content_type, message.content_encoding) == ("application/json", "utf-8")
+    assert message.properties["delivery_mode"] == 2
+
+
+def test_the_answer_is_the_pending_object(broker, broker_url):
+    billing.configure(url=broker_url)
+    charge = billing.charge.create(amount=1999, currency="usd", idempotency_key="order-1042")
+    assert charge.charge_id == "ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"
+    assert (charge.state, charge.currency, charge["amount"]) == ("pending", "USD", 1999)
+    refund = billing.refund.create(charge_id=charge.charge_id, idempotency_key="order-1042")
+    assert refund.refund_id == "re_odmrym533wgskk5fmtdepkx22texqics"
+    assert (refund.state, refund.amount, refund.charge_id) == ("pending", None, charge.charge_id)
+    kwargs = [payload(message)[1] for message in waiting(broker)]
+    assert "amount" not in kwargs[1]
+
+
+def test_repeats_are_two_messages_and_one_charge(broker, broker_url):
+    billing.configure(url=broker_url)
+    first, second = (
+        billing.charge.create(amount=5, currency="USD", idempotency_key="k") for _ in range(2)
+    )
+    assert first == second
+    messages = waiting(broker)
+    assert len({message.headers["id"] for message in messages}) == 2
+
+
+def test_without_a_key_each_call_is_a_charge_of_its_own(broker, broker_url):
+    billing.configure(url=broker_url)
+    first, second = (billing.charge.create(amount=5, currency="USD") for _ in range(2))
+    assert first.charge_id != second.charge_id
+    keys = {payload(message)[1]["idempotency_key"] for message in waiting(broker)}
+    assert keys == {first.idempotency_key, second.idempotency_key}
+
+
+def test_threads_share_few_links(broker, broker_url):
+    billing.configure(url=broker_url)
+    with ThreadPoolExecutor(32) as threads:
+        charges = list(
+            threads.map(
+                lambda n: billing.charge.create(amount=1, currency="USD", idempotency_key=str(n)),
+                range(320),
+            )
+        )
+    keys = {payload(message)[1]["idempotency_key"] for message in waiting(broker)}
+    assert keys == {charge.idempotency_key for charge in charges} == {str(n) for n in range(320)}
+    assert client.transport()._idle.qsize() <= LINKS_MAX
+
+
+def test_a_forked_child_sends_on_links_of_its_own(broker, broker_url):
+    billing.configure(url=broker_url)
+    billing.charge.create(amount=1, currency="USD", idempotency_key="parent-1")
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            billing.charge.create(amount=1, currency="USD", idempotency_key="child")
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    link = client.transport()._idle.queue[-1]
+    billing.charge.create(amount=1, currency="USD", idempotency_key="parent-2")
+    assert client.transport()._idle.queue[-1] is link, "the child shut down its parent's link"
+    keys = {payload(message)[1]["idempotency_key"] for message in waiting(broker)}
+    assert keys == {"parent-1", "child", "parent-2"}
+
+
+def test_a_link_that_was_cut_is_replaced_unnoticed(redis_url):
+    billing.configure(url=redis_url)
+    billing.charge.create(amount=1, currency="USD", idempotency_key="before")
+    server = redis.Redis.from_url(redis_url)
+    for one in server.client_list():
+        if one["name"] == "infra.billing":
+            server.client_kill_filter(_id=one["id"])
+    billing.charge.create(amount=1, currency="USD", idempotency_key="after")
+    items = [json.loads(item) for item in server.lrange("payments", 0, -1)]
+    keys = [json.loads(base64.b64decode(i["body"]))[1]["idempotency_key"] for i in items]
+    assert keys == ["after", "before"]
+
+
+def test_an_emptied_redis_takes_messages_as_before(redis_url):
+    billing.configure(url=redis_url)
+    billing.charge.create(amount=1, currency="USD")
+    server = redis.Redis.from_url(redis_url)
+    server.flushall()
+    billing.charge.create(amount=1, currency="USD")
+    assert server.llen("payments") == 1
+
+
+@pytest.mark.rabbitmq
+def test_rabbitmq_without_the_queue_is_an_error_and_not_a_loss(rabbitmq_url):
+    billing.configure(url=rabbitmq_url)
+    with pytest.raises(billing.Unavailable, match="no queue 'payments'; start a worker once"):
+        billing.charge.create(amount=1, currency="USD")
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_is_down_is_told_at_once_with_the_key_to_repeat(scheme):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
+        billing.configure(url=f"{scheme}://u:hunter2@127.0.0.1:{taken.getsockname()[1]}")
+        begun = time.monotonic()
+        with pytest.raises(billing.Unavailable) as unavailable:
+            billing.charge.create(amount=1, currency="USD")
+    assert time.monotonic() - begun < 2
+    assert unavailable.value.idempotency_key
+    assert "hunter2" not in str(unavailable.value)
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_says_nothing_costs_no_more_than_the_timeout(scheme):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        billing.configure(url=f"{scheme}://127.0.0.1:{silent.getsockname()[1]}", timeout_s=1.0)
+        begun = time.monotonic()
+        with pytest.raises(billing.Unavailable):
+            billing.charge.create(amount=1, currency="USD")
+    assert time.monotonic() - begun < 1.5
+
+
+def test_threads_that_wait_for_a_dead_broker_all_come_back_in_time():
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        billing.configure(url=f"redis://127.0.0.1:{silent.getsockname()[1]}", timeout_s=1.0)
+
+        def seconds(_: int) -> float:
+            begun = time.monotonic()
+            with pytest.raises(billing.Unavailable):
+                billing.charge.create(amount=1, currency="USD")
+            return time.monotonic() - begun
+
+        with ThreadPoolExecutor(3 * LINKS_MAX) as threads:
+            assert max(threads.map(seconds, range(3 * LINKS_MAX))) < 2
+
+
+def test_a_lock_held_at_a_fork_does_not_hold_up_the_child(redis_url):
+    billing.configure(url=redis_url)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with client._current._lock:
+            held.set()
+            done.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait(10)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            billing.charge.create(amount=1, currency="USD")
+            status = 0
+        finally:
+            os._exit(status)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    done.set()
+    holder.join()
+    assert status == 0
