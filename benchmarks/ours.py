@@ -1,18 +1,23 @@
-"""Ours as a contender: the processes of the Procfile, set up through the command line."""
+"""Ours as a contender: the processes of the Procfile, set up as its operator would."""
 
-import json
 import os
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
+from ipaddress import ip_network
 from pathlib import Path
 
 from honcho.environ import parse_procfile
+from sqlalchemy import create_engine
 
 from benchmarks.contender import Contender
+from payments.transaction import Database
+from payments.webhooks import endpoints
+from payments.webhooks.target import TargetCheck
+from worker import migrate
 
 PROCFILE = Path(__file__).parent.parent / "Procfile"
+LOOPBACK = "127.0.0.0/8"
 ROLES = ("worker", "webhooks", "beat")  # what charges need; web and flower only look on
 
 
@@ -26,9 +31,15 @@ class Ours(Contender):
         return self.place.broker_url(database=2)
 
     def install(self) -> None:
-        self._billing("migrate")
-        endpoint = json.loads(self._billing("endpoint", "add", self.place.receiver.url, "--json"))
-        self.secret = endpoint["secret"]
+        engine = create_engine(self.database_url)
+        migrate.upgrade(engine)
+        target_check = TargetCheck([ip_network(LOOPBACK)])
+        with Database(engine).transaction() as transaction:
+            endpoint = endpoints.add(
+                transaction, url=self.place.receiver.url, target_check=target_check
+            )
+        engine.dispose()
+        self.secret = endpoint["secrets"][0]
         self._database = self.place.connect(self.name)
 
     def commands(self) -> dict[str, Sequence[str]]:
@@ -42,7 +53,7 @@ class Ours(Contender):
             "BILLING_BROKER_URL": self.broker_url,
             "BILLING_DATA_DIR": str(self.place.folder / "ours"),
             "BILLING_SANDBOX_LATENCY_MS": str(latency_ms),
-            "BILLING_WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8",
+            "BILLING_WEBHOOK_ALLOW_PRIVATE": LOOPBACK,
         }
 
     def unfinished(self) -> int:
@@ -52,15 +63,3 @@ class Ours(Contender):
         ).fetchone()
         assert row is not None
         return int(row[0])
-
-    def _billing(self, *arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "worker.cli", *arguments],
-            env=os.environ | self.environment(latency_ms=0),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"billing {' '.join(arguments)}: {done.stdout}{done.stderr}")
-        return done.stdout
