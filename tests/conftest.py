@@ -1,0 +1,202 @@
+"""What tests stand on: real throwaway servers, a fresh database each, real processes."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from tests.support import databases, rabbitmq
+from tests.support.nursery import Nursery
+from tests.support.nursery import nursery as forks
+from tests.support.programs import Programs
+from tests.support.sink import Sink, webhook_sink
+from worker.embedded import throwaway
+from worker.embedded.throwaway import Servers
+from worker.settings import Settings
+from worker.wiring import open_database
+
+LOOPBACK = "127.0.0.0/8,::1/128"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
+    """Tests decide every setting; a developer's BILLING_… variables must not."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("BILLING_") and not name.startswith("BILLING_TEST_"):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """A PostgreSQL (without fsync) and a Redis, one pair per pytest process.
+
+    Shared by all tests of the process: who crashes servers asks for `own_servers`.
+    """
+    with throwaway.servers(durable=False) as running:
+        databases.make_template(running.postgres)
+        yield running
+
+
+@pytest.fixture
+def own_servers() -> Iterator[Servers]:
+    """A pair that is this test's alone, durable as in production, to crash and start again."""
+    with throwaway.servers() as running:
+        databases.make_template(running.postgres)
+        yield running
+
+
+@pytest.fixture
+def database_url(servers: Servers) -> Iterator[str]:
+    """A migrated database that is this test's alone."""
+    with databases.fresh(servers.postgres) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(servers: Servers) -> Iterator[str]:
+    """A database without any table."""
+    with databases.fresh(servers.postgres, migrated=False) as url:
+        yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine on this test's database, opened as in production."""
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    """A session on this test's database, rolled back at the end unless the test commits."""
+    with Session(engine) as session:
+        yield session
+
+
+@pytest.fixture
+def redis_url(servers: Servers) -> str:
+    """The Redis, emptied."""
+    client = redis.Redis.from_url(servers.redis.url)
+    client.flushall()
+    client.close()
+    return servers.redis.url
+
+
+@pytest.fixture(scope="session")
+def _rabbitmq_host() -> Iterator[str]:
+    with rabbitmq.virtual_host(f"billing-test-{uuid.uuid4().hex[:12]}") as url:
+        yield url
+
+
+@pytest.fixture
+def rabbitmq_url(_rabbitmq_host: str) -> str:
+    """A RabbitMQ virtual host of this pytest process, without queues."""
+    rabbitmq.remove_queues(_rabbitmq_host)
+    return _rabbitmq_host
+
+
+@pytest.fixture(
+    params=["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)],
+)
+def broker_url(request: pytest.FixtureRequest) -> str:
+    """Each broker in turn: what holds for one must hold for the other."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def make_settings(database_url: str, tmp_path: Path) -> Callable[..., Settings]:
+    """Settings on this test's database and, unless `broker_url` is given, on the Redis."""
+
+    def make(**fields: object) -> Settings:
+        given: dict[str, object] = {
+            "database_url": database_url,
+            "data_dir": tmp_path / "data",
+            "webhook_allow_private": LOOPBACK,
+            **fields,
+        }
+        return Settings(**given)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def environ(database_url: str, redis_url: str, tmp_path: Path) -> dict[str, str]:
+    """The environment for processes of ours on this test's database and the Redis."""
+    return environ_for(database_url, redis_url, tmp_path)
+
+
+@pytest.fixture
+def start_programs(request: pytest.FixtureRequest) -> Iterator[Callable[..., Programs]]:
+    """Makes `Programs` for any environment; what they started ends with the test.
+
+    When the test fails, the last that each process said is part of the report.
+    """
+    with ExitStack() as stack:
+
+        def make(environ: dict[str, str]) -> Programs:
+            programs = Programs(environ)
+            stack.callback(programs.end)
+            stack.callback(_report, request, programs)
+            return programs
+
+        yield make
+
+
+@pytest.fixture
+def programs(start_programs: Callable[..., Programs], environ: dict[str, str]) -> Programs:
+    """Our processes, on this test's database and the Redis: `programs.start("worker")`."""
+    return start_programs(environ)
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """Where suites that start many of our processes get them from, in a fraction of a second."""
+    with forks() as mother:
+        yield mother
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    """A webhook receiver: `sink.url`, `sink.requests`, `sink.answer`, `sink.wait_for(3)`."""
+    with webhook_sink() as running:
+        yield running
+
+
+def environ_for(database_url: str, broker_url: str, folder: Path) -> dict[str, str]:
+    """The environment for processes of ours on these two."""
+    inherited = {name: value for name, value in os.environ.items() if "BILLING_" not in name}
+    return inherited | {
+        "BILLING_DATABASE_URL": database_url,
+        "BILLING_BROKER_URL": broker_url,
+        "BILLING_DATA_DIR": str(folder / "data"),
+        "BILLING_WEBHOOK_ALLOW_PRIVATE": LOOPBACK,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Let fixtures know whether their test failed."""
+    report = yield
+    if call.when == "call":
+        item.stash[FAILED] = report.failed  # type: ignore[attr-defined]
+    return report
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+def _report(request: pytest.FixtureRequest, programs: Programs) -> None:
+    if request.node.stash.get(FAILED, False):
+        for program in programs.started:
+            print(f"\n----- {program.name} (pid {program.pid}) -----\n{program.output[-6000:]}")  # noqa: T201

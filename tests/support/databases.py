@@ -1,0 +1,44 @@
+"""A fresh, migrated database for each test, copied from a template in some ten milliseconds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+
+import psycopg
+from sqlalchemy import create_engine
+
+from worker import migrate
+from worker.embedded.postgres import Postgres
+
+TEMPLATE = "template_billing"
+_numbers = count(1)
+
+
+def make_template(postgres: Postgres) -> None:
+    """Make the migrated database that the others are copies of."""
+    _administer(postgres, f"CREATE DATABASE {TEMPLATE}")
+    engine = create_engine(postgres.url_of(TEMPLATE))
+    try:
+        migrate.upgrade(engine)
+    finally:
+        engine.dispose()  # a template with a connection can't be copied
+
+
+@contextmanager
+def fresh(postgres: Postgres, *, migrated: bool = True) -> Iterator[str]:
+    """The URL of a database of its own; dropped at the end, whoever is still connected."""
+    name = f"test_{next(_numbers)}"
+    template = TEMPLATE if migrated else "template0"
+    # Copying files beats logging each page: these servers run without fsync.
+    _administer(postgres, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    try:
+        yield postgres.url_of(name)
+    finally:
+        if postgres.alive:
+            _administer(postgres, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def _administer(postgres: Postgres, statement: str) -> None:
+    url = postgres.url_of("postgres").replace("+psycopg", "")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())

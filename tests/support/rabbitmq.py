@@ -1,0 +1,55 @@
+"""A RabbitMQ that is already there, with a virtual host of its own for these tests."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import kombu
+import pytest
+
+HOST, PORT = "127.0.0.1", 5672
+QUEUES = ("payments", "webhooks")
+
+
+def skip_or_fail(reason: str) -> None:
+    """Skip where RabbitMQ is a matter of taste, fail where it was promised."""
+    if os.environ.get("BILLING_TEST_REQUIRE_RABBITMQ"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def virtual_host(name: str) -> Iterator[str]:
+    """The URL of a fresh virtual host, which vanishes with its queues at the end."""
+    try:
+        socket.create_connection((HOST, PORT), timeout=2).close()
+    except OSError:
+        skip_or_fail(f"no RabbitMQ on {HOST}:{PORT}")
+    if (control := shutil.which("rabbitmqctl", path=f"{os.environ['PATH']}:/usr/sbin")) is None:
+        skip_or_fail("no rabbitmqctl to make a virtual host with")
+        return
+    made = _control(control, "add_vhost", name)
+    if made.returncode:
+        skip_or_fail(f"rabbitmqctl can't make a virtual host: {made.stderr.strip()}")
+    try:
+        _control(control, "set_permissions", "-p", name, "guest", ".*", ".*", ".*")
+        yield f"amqp://guest:guest@{HOST}:{PORT}/{name}"
+    finally:
+        _control(control, "delete_vhost", name)
+
+
+def remove_queues(url: str) -> None:
+    """Make the virtual host as good as new for the next test."""
+    with kombu.Connection(url) as connection:
+        for queue in QUEUES:
+            connection.default_channel.queue_delete(queue)
+
+
+def _control(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [program, "--quiet", *arguments]
+    if os.geteuid() != 0:
+        command = ["sudo", "-n", *command]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
