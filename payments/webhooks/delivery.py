@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 # A drain that ends in time for the next to begin keeps one endpoint from holding a slot for ever.
 DRAIN_S = 20.0
+# For recording the last answers, when everything ends.
+CLOSE_S = 5.0
 # Statements of all drains: each takes about a millisecond, so few connections serve many drains.
 DATABASE_THREADS = 4
 # A name whose servers don't answer holds a thread for many seconds; others must not wait for it.
@@ -68,9 +70,7 @@ class Deliverer:
         """Start the loop's thread. To be called in the process that delivers, after any fork."""
         started: Future[None] = Future()
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve(started)),
-            name="webhooks",
-            daemon=True,
+            target=self._run, args=(started,), name="webhooks", daemon=True
         )
         self._thread.start()
         started.result()
@@ -79,13 +79,14 @@ class Deliverer:
     def close(self) -> None:
         """Begin no more posts, let those under way end and be recorded, and stop the loop.
 
-        What isn't done 5 s after the last post must have ended is abandoned, and posted again by
-        the next drainer.
+        What isn't done `CLOSE_S` after the last post must have ended is abandoned, and posted
+        again by the next drainer.
         """
         if self._loop is None or self._thread is None:
             return
         asyncio.run_coroutine_threadsafe(self._close(), self._loop)
-        self._thread.join()
+        # The resolver's threads can't be interrupted; the process need not wait for a dead name.
+        self._thread.join(self._limits.total_s + 2 * CLOSE_S)
         self._loop = self._thread = None
 
     def __enter__(self) -> Self:
@@ -113,6 +114,14 @@ class Deliverer:
         if self._loop is None:
             raise RuntimeError("the deliverer is not started")
         return asyncio.run_coroutine_threadsafe(self._drain(endpoint_id), self._loop)
+
+    def _run(self, started: Future[None]) -> None:
+        try:
+            asyncio.run(self._serve(started))
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)  # For whoever waits in `start`.
 
     # --- On the loop ---
 
@@ -166,7 +175,7 @@ class Deliverer:
             drainer.stop()
         tasks: set[asyncio.Task[Any]] = set(self._drains)
         if tasks:
-            _, abandoned = await asyncio.wait(tasks, timeout=self._limits.total_s + 5.0)
+            _, abandoned = await asyncio.wait(tasks, timeout=self._limits.total_s + CLOSE_S)
             for task in abandoned:
                 task.cancel()
             await asyncio.gather(*abandoned, return_exceptions=True)

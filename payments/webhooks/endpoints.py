@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, func, insert, select, update
 
 from models import WebhookEndpoint
 from models.base import table_of
@@ -61,7 +61,7 @@ def listed(
 
 def enable(transaction: Transaction, endpoint_id: str) -> RowMapping:
     """Send to it again, beginning with what waited meanwhile. Raises NotFound."""
-    endpoint = _set_state(transaction, endpoint_id, "enabled")
+    endpoint = _set_state(transaction, endpoint_id, "enabled", subscribed_at=func.now())
     transaction.wakes.endpoints.add(endpoint_id)
     return endpoint
 
@@ -71,8 +71,9 @@ def disable(transaction: Transaction, endpoint_id: str) -> RowMapping:
     return _set_state(transaction, endpoint_id, "disabled")
 
 
-def _set_state(transaction: Transaction, endpoint_id: str, state: str) -> RowMapping:
-    statement = update(_endpoints).where(_endpoints.c.id == endpoint_id).values(state=state)
+def _set_state(transaction: Transaction, endpoint_id: str, state: str, **values: Any) -> RowMapping:
+    statement = update(_endpoints).where(_endpoints.c.id == endpoint_id)
+    statement = statement.values(state=state, **values)
     return _found(transaction, statement.returning(_endpoints))
 
 

@@ -1,6 +1,7 @@
 """Drains: one drainer per endpoint, and one that died or overslept does no harm."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -390,6 +391,49 @@ def test_an_endpoint_that_is_disabled_while_it_is_drained_gets_nothing_more(
         drained = deliverer.drain(endpoint["id"])
     assert drained.delivered == len(sink.requests) < 10
     assert {row["state"] for row in deliveries(engine)} == {"delivered", "pending"}
+
+
+def test_whatever_goes_wrong_every_delivery_arrives_and_every_attempt_is_counted(
+    engine: Engine, sink: Sink
+) -> None:
+    chance = random.Random(20)  # the same misfortunes each time, in an order of their own
+
+    def answer(_: Received) -> Answer:
+        luck = chance.random()
+        if luck < 0.1:
+            return Answer(hang_up=True)
+        return Answer(500 if luck < 0.3 else 200, delay_s=0.05 * chance.random())
+
+    sink.answer = answer
+    endpoint_ids = [an_endpoint(engine, sink.url, max_in_flight=n)["id"] for n in (1, 4, 16)]
+    with a_deliverer(engine) as one, a_deliverer(engine) as other:
+        under_way = []
+        for _ in range(12):
+            events_happen(engine, 10)
+            under_way += [chance.choice([one, other]).submit(id_) for id_ in endpoint_ids]
+            if chance.random() < 0.5:
+                lease_runs_out(engine)
+            all_is_due(engine)
+        sink.answer = Answer()
+        for _ in range(20):
+            for drain in under_way:
+                drain.result(30)
+            lease_runs_out(engine)
+            all_is_due(engine)
+            under_way = [one.submit(id_) for id_ in endpoint_ids]
+            if all(row["state"] == "delivered" for row in deliveries(engine)):
+                break
+    books = rows(
+        engine,
+        "SELECT d.state, d.attempts, count(a.number) AS written, max(a.number) AS last,"
+        " count(*) FILTER (WHERE a.status_code BETWEEN 200 AND 299) AS good"
+        " FROM deliveries d LEFT JOIN delivery_attempts a ON a.delivery_id = d.id GROUP BY d.id",
+    )
+    assert len(books) == 3 * 120
+    for row in books:
+        assert row["state"] == "delivered"
+        assert row["attempts"] == row["written"] == row["last"]
+        assert row["good"] == 1
 
 
 # --- The sweep ---
