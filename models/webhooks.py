@@ -44,6 +44,8 @@ class WebhookEndpoint(SQLModel, table=True):
     drain_expires_at: datetime | None = timestamp()
     # When a drainer was last told to come.
     woken_at: datetime | None = timestamp()
+    # Every event since then that it asked for has a delivery: when it was added, or last enabled.
+    subscribed_at: datetime = timestamp(default_now=True, nullable=False)
     created_at: datetime = timestamp(default_now=True, nullable=False)
 
 

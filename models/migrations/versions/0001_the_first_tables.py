@@ -454,6 +454,12 @@ def upgrade() -> None:
         sa.Column("drain_expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("woken_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
+            "subscribed_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.Column(
             "created_at",
             sa.DateTime(timezone=True),
             server_default=sa.text("now()"),
