@@ -6,21 +6,28 @@ import pytest
 
 from tests.support import databases
 from tests.support.house import CRASHING, House, house
+from tests.support.nursery import Nursery
 from worker.embedded.throwaway import Servers
 
 # Other tests of this pytest process use the first database of the same Redis.
 REDIS_DATABASE = 7
 
 
-@pytest.fixture(scope="module")
-def crashing(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """Workers that die where a test says. What died is started again before the next test."""
+@pytest.fixture(scope="session")
+def crashing(
+    servers: Servers, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[House]:
+    """Workers that die where a test says. What died is started again before the next test.
+
+    One house for all crash tests of a pytest process: three processes that wait cost nothing.
+    """
     with (
         databases.fresh(servers.postgres) as database_url,
         house(
             database_url,
             servers.redis.url_of(REDIS_DATABASE),
             tmp_path_factory.mktemp("crash"),
+            nursery,
             app=CRASHING,
         ) as running,
     ):

@@ -19,6 +19,7 @@ from payments.outcomes import Outcome
 from payments.processors.port import Order
 from payments.processors.sandbox import Sandbox, open_engine
 from payments.transaction import Transaction, Wakes
+from payments.webhooks import drains
 from payments.webhooks.delivery import Deliverer
 from worker.app import app
 from worker.group_commit import GroupCommitter
@@ -27,6 +28,9 @@ from worker.settings import Settings
 from worker.wiring import Parts
 
 POINTS = Path(os.environ["CRASH_POINTS"])
+
+# What a drainer that died leaves behind, for as long as a test can wait.
+drains.LEASE_S = 2.0
 
 
 def die_at(point: str) -> None:

@@ -1,6 +1,5 @@
 """A whole running system of real processes on one database and one broker, with a receiver."""
 
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +10,9 @@ from models.ids import id_from_key
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
+from tests.support.nursery import Nursery
 from tests.support.producer import Producer
-from tests.support.programs import READY, Program, Programs
+from tests.support.programs import READY, Program
 from tests.support.sink import Sink, webhook_sink
 from tests.support.webhooks import LOOPBACK
 from tests.support.witness import Witness
@@ -32,12 +32,13 @@ class House:
     """The processes by their name in the Procfile, and everybody they deal with."""
 
     environ: dict[str, str]
-    programs: Programs
+    nursery: Nursery
     producer: Producer
     witness: Witness
     points: Path
     app: str = "worker"
     running: dict[str, Program] = field(default_factory=dict)
+    started: list[Program] = field(default_factory=list)
 
     def start(self, *names: str, **environ: str) -> None:
         """Start processes, all three kinds unless named, and wait until they work."""
@@ -56,10 +57,10 @@ class House:
             "beat": ["beat"],
         }[name]
         app = self.app if name != "beat" else "worker"
-        command = [sys.executable, "-m", "celery", "-A", app, *arguments]
-        return self.programs.launch(
-            name, command=command, CRASH_POINTS=str(self.points / name), **environ
-        )
+        environ = {**self.environ, "CRASH_POINTS": str(self.points / name), **environ}
+        program = self.nursery.celery(name, ["-A", app, *arguments], environ)
+        self.started.append(program)
+        return program
 
     def arm(self, name: str, point: str) -> None:
         """Let the process die the next time that it comes to this point."""
@@ -95,6 +96,7 @@ def house(
     database_url: str,
     broker_url: str,
     folder: Path,
+    nursery: Nursery,
     *,
     sink: Sink | None = None,
     app: str = "worker",
@@ -105,7 +107,6 @@ def house(
 
     environ = environ_for(database_url, broker_url, folder) | HASTY | settings
     engine = open_database(database_url)
-    programs = Programs(environ)
     try:
         with webhook_sink() as own_sink, Producer(broker_url) as producer:
             sink = sink or own_sink
@@ -115,9 +116,11 @@ def house(
                     transaction, url=sink.url, target_check=TargetCheck(LOOPBACK)
                 )
             witness = Witness(engine, sink, endpoint["secrets"][0])
+            home = House(environ, nursery, producer, witness, folder / "points", app)
             try:
-                yield House(environ, programs, producer, witness, folder / "points", app)
+                yield home
             finally:
-                programs.end()
+                for program in home.started:
+                    program.end()
     finally:
         engine.dispose()
