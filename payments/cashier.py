@@ -16,7 +16,7 @@ from payments.claims import Claimed, Lease, NotDue, Row, claim_charges
 from payments.errors import NotFound as NoSuchObject
 from payments.errors import Refused
 from payments.kinds import CHARGE, REFUND, Kind
-from payments.lifecycle import Move, locked, move
+from payments.lifecycle import Move, hold_charges, locked, move
 from payments.outcomes import Found, NotFound, Outcome, Unknown
 from payments.processors.port import Processor
 from payments.requests import ChargeRequest, RefundRequest
@@ -70,8 +70,12 @@ def begin(transaction: Transaction, items: Sequence[Begin]) -> list[Begun]:
                 later(index, CHARGE, new.request.id)
 
     new_refunds = [(i, b.new) for i, b in enumerate(items) if isinstance(b.new, refunds.NewRefund)]
+    due_refunds = [b.id for b in items if b.kind is REFUND and b.id is not None]
+    held: refunds.Held = {}
+    if new_refunds or due_refunds:
+        held = refunds.hold(transaction, [new for _, new in new_refunds], due_refunds)
     if new_refunds:
-        taken = refunds.accept(transaction, [new for _, new in new_refunds])
+        taken = refunds.accept(transaction, [new for _, new in new_refunds], held)
         for (index, new_refund), result in zip(new_refunds, taken, strict=True):
             if isinstance(result, Refused):
                 answers[index] = result
@@ -83,10 +87,11 @@ def begin(transaction: Transaction, items: Sequence[Begin]) -> list[Begun]:
             later(index, item.kind, item.id)
 
     claims: dict[str, Claimed | NotDue] = {}
+    if to_claim["refund"]:
+        claims |= refunds.claim_refunds(transaction, to_claim["refund"], held)
+    # Last, since this one waits for nobody: it skips what others hold.
     if to_claim["charge"]:
         claims |= claim_charges(transaction, to_claim["charge"])
-    if to_claim["refund"]:
-        claims |= refunds.claim_refunds(transaction, to_claim["refund"])
     for index, kind, id_ in waiting:
         claim = claims.get(id_)
         if claim is None:
@@ -107,18 +112,26 @@ def settle(
 ) -> list[Row]:
     """Write what came of claims. A claim whose lease was taken over in the meantime changes
     nothing: its answer is the row as it stands (fencing)."""
-    rows: dict[str, Row] = {}
+    settled = {
+        kind.name: [item for item in items if item.claimed.kind is kind]
+        for kind in (CHARGE, REFUND)
+    }
+    held = hold_charges(
+        transaction,
+        ids=(
+            *(item.claimed.id for item in settled["charge"]),
+            *(item.claimed.row["charge_id"] for item in settled["refund"]),
+        ),
+    )
+    held |= locked(transaction, REFUND, (item.claimed.id for item in settled["refund"]))
     for kind in (CHARGE, REFUND):
-        mine = [item for item in items if item.claimed.kind is kind]
-        held = locked(transaction, kind, (item.claimed.id for item in mine))
-        rows |= held
         moves: list[Move] = [
             decide(held[i.claimed.id], i.found, verb=i.verb, policy=policy, dice=dice)
-            for i in mine
+            for i in settled[kind.name]
             if held[i.claimed.id]["lease_token"] == i.claimed.token
         ]
-        rows |= move(transaction, kind, moves)
-    return [rows[item.claimed.id] for item in items]
+        held |= move(transaction, kind, moves)
+    return [held[item.claimed.id] for item in items]
 
 
 class Cashier:
@@ -169,7 +182,8 @@ class Cashier:
     def _call(self, claimed: Claimed) -> tuple[str, Found]:
         """Ask the processor; no transaction is open here, and every call has a deadline."""
         order = claimed.order
-        verb: str = claimed.kind.name
+        send: str = claimed.kind.name
+        verb = "look_up" if claimed.in_doubt else send
         try:
             if not claimed.in_doubt:
                 return verb, self._send(claimed)
@@ -179,8 +193,9 @@ class Cashier:
             if in_the_dark and may_resend:
                 # The processor has never heard of it, and its memory of keys reaches back to our
                 # first call: sending again with the same key can't move money twice.
+                verb = send
                 return verb, self._send(claimed)
-            return "look_up", found
+            return verb, found
         except Exception as broken:
             # An adapter broke its promise of answering with a value; the money may have moved
             # before it did. Its text stays out of the log: it may hold what was sent.

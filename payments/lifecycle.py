@@ -9,7 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Float, case, func, insert, or_, select, update
+from sqlalchemy import (
+    Column,
+    Float,
+    String,
+    bindparam,
+    case,
+    func,
+    insert,
+    or_,
+    select,
+    union,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from models import Attempt
 from models.base import as_rows, given, id_among, seconds, table_of
@@ -64,15 +77,27 @@ def locked(
     """The rows of `ids`, locked until the end of the transaction, with `now` beside their columns.
 
     Locks are always taken charges before refunds and in the order of ids, so that transactions
-    can wait for each other but never in a circle.
+    can wait for each other but never in a circle. Whoever locks refunds holds their charges.
     """
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    if kind is REFUND:
-        transaction.execute(_LOCK_CHARGES_OF, {"ids": wanted})
-    statement = _LOCK[kind.name, skip_locked]
-    rows = transaction.execute(statement, {"ids": wanted}).mappings()
+    rows = transaction.execute(_LOCK[kind.name, skip_locked], {"ids": wanted}).mappings()
+    return {row["id"]: row for row in rows}
+
+
+def hold_charges(
+    transaction: Transaction, *, ids: Iterable[str] = (), of_refunds: Iterable[str] = ()
+) -> dict[str, Row]:
+    """The charges of `ids` and those that the refunds belong to, locked like in `locked`.
+
+    All of them in one go: a transaction that took some first and others later could meet one
+    that does it the other way round.
+    """
+    wanted = {"ids": sorted(set(ids)), "refund_ids": sorted(set(of_refunds))}
+    if not wanted["refund_ids"]:
+        return locked(transaction, CHARGE, wanted["ids"])
+    rows = transaction.execute(_HOLD_CHARGES, wanted).mappings()
     return {row["id"]: row for row in rows}
 
 
@@ -189,9 +214,18 @@ def _lock_statement(kind: Kind, skip_locked: bool) -> Any:
 _LOCK = {
     (k.name, skip): _lock_statement(k, skip) for k in (CHARGE, REFUND) for skip in (True, False)
 }
-_LOCK_CHARGES_OF = (
-    select(_charges.c.id)
-    .where(_charges.c.id.in_(select(_refunds.c.charge_id).where(id_among(_refunds.c.id))))
+_HOLD_CHARGES = (
+    select(_charges, func.now().label("now"))
+    .where(
+        _charges.c.id.in_(
+            union(
+                select(func.unnest(bindparam("ids", type_=ARRAY(String)))),
+                select(_refunds.c.charge_id).where(
+                    _refunds.c.id == func.any(bindparam("refund_ids", type_=ARRAY(String)))
+                ),
+            )
+        )
+    )
     .order_by(_charges.c.id)
     .with_for_update(key_share=True)
 )

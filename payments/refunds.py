@@ -5,7 +5,7 @@ before its charge is final, or before it is there at all: then it waits, queued,
 looks again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from payments.claims import Claimed, Lease, NotDue, Row, not_due, refund_order, 
 from payments.declines import message_for
 from payments.errors import ChargeNotRefundable, KeyReused, RefundExceedsCharge, Refused
 from payments.kinds import CHARGE, REFUND
-from payments.lifecycle import Move, locked, move
+from payments.lifecycle import ForbiddenMove, Move, hold_charges, locked, move
 from payments.requests import RefundRequest
 from payments.transaction import Transaction
 from payments.views import refund_view
@@ -31,6 +31,10 @@ CHARGE_MISSING_MAX = timedelta(minutes=10)
 # final, that move wakes its refunds; the second number is for the wake-up that got lost.)
 CHARGE_MISSING_S = 2.0
 CHARGE_PENDING_S = 30.0
+
+
+# The charges that this transaction has locked, as they stand.
+Held = dict[str, Row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +53,28 @@ class Accepted:
     fresh: bool
 
 
-def accept(transaction: Transaction, new: Sequence[NewRefund]) -> list[Accepted | Refused]:
+def hold(transaction: Transaction, new: Sequence[NewRefund] = (), ids: Iterable[str] = ()) -> Held:
+    """Lock the charges of refunds to accept and of refunds to claim.
+
+    A transaction that does both holds them first and passes them on: a charge that turned up in
+    between would be locked out of order.
+    """
+    return hold_charges(transaction, ids={n.request.charge_id for n in new}, of_refunds=ids)
+
+
+def accept(
+    transaction: Transaction, new: Sequence[NewRefund], held: Held | None = None
+) -> list[Accepted | Refused]:
     """Write the refunds that are new and reserve their amounts; answer each in its place.
 
     Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable. A refund whose charge is
     pending or missing is accepted and waits (unless it says `if_pending: reject`).
     """
+    charges = hold(transaction, new) if held is None else held
+    # Only now: a repeat that waited here for the first one must find it, and not be told that
+    # the first one has taken all that was left.
     known = _read(transaction, {n.request.id for n in new})
     fresh_requests = [n for n in new if n.request.id not in known]
-    charges = locked(transaction, CHARGE, {n.request.charge_id for n in fresh_requests})
     left = {id_: row["amount"] - row["refund_reserved"] for id_, row in charges.items()}
 
     rows: dict[str, dict[str, Any]] = {}
@@ -76,7 +93,7 @@ def accept(transaction: Transaction, new: Sequence[NewRefund]) -> list[Accepted 
         rows[one.request.id] = _columns(one, charge, amount)
 
     inserted = _insert(transaction, list(rows.values()))
-    _reserve(transaction, [row for row in inserted.values() if row["reserved"]])
+    _reserve(transaction, [row for row in inserted.values() if row["reserved"]], charges)
     raced = _read(transaction, rows.keys() - inserted.keys())
     publish(
         transaction,
@@ -103,15 +120,15 @@ def accept(transaction: Transaction, new: Sequence[NewRefund]) -> list[Accepted 
 
 
 def claim_refunds(
-    transaction: Transaction, leases: Mapping[str, Lease]
+    transaction: Transaction, leases: Mapping[str, Lease], held: Held | None = None
 ) -> dict[str, Claimed | NotDue]:
     """Claim the refunds that are due and whose charge has succeeded.
 
     The others are moved on here: they wait for their charge, or fail with it. Ids that no refund
     has are absent from the answer.
     """
+    charges = hold(transaction, ids=leases) if held is None else held
     rows = locked(transaction, REFUND, leases, skip_locked=True)
-    charges = _charges_of(transaction, rows.values())
     left = {id_: row["amount"] - row["refund_reserved"] for id_, row in charges.items()}
     ready: dict[str, Lease] = {}
     failures: list[Move] = []
@@ -136,7 +153,7 @@ def claim_refunds(
             failures.append(_failed(row, verdict))
     if late:
         transaction.execute(_RESERVE_LATE, {"late": as_rows(late)})
-        _reserve(transaction, late)
+        _reserve(transaction, late, charges)
     if waits:
         transaction.execute(_WAIT, {"waits": as_rows(waits)})
     move(transaction, REFUND, failures)
@@ -267,21 +284,16 @@ def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
     return {row["id"]: row for row in rows}
 
 
-def _charges_of(transaction: Transaction, rows: Any) -> dict[str, Row]:
-    ids = {row["charge_id"] for row in rows}
-    if not ids:
-        return {}
-    found = transaction.execute(_READ_CHARGES, {"ids": sorted(ids)}).mappings()
-    return {row["id"]: row for row in found}
-
-
-def _reserve(transaction: Transaction, rows: Sequence[Row]) -> None:
+def _reserve(transaction: Transaction, rows: Sequence[Row], held: Held) -> None:
     by_charge: dict[str, int] = {}
     for row in rows:
         by_charge[row["charge_id"]] = by_charge.get(row["charge_id"], 0) + row["amount"]
     if by_charge:
-        changes = [{"id": id_, "refund_reserved": x} for id_, x in sorted(by_charge.items())]
-        transaction.execute(_RESERVE, {"changes": as_rows(changes)})
+        changes = [{"id": id_, "refund_reserved": x} for id_, x in by_charge.items()]
+        reserved = transaction.execute(_RESERVE, {"changes": as_rows(changes)}).mappings().all()
+        if len(reserved) != len(changes):
+            raise ForbiddenMove("a refund would have exceeded its charge")
+        held |= {row["id"]: row for row in reserved}
 
 
 # --- The statements, built once ---
@@ -319,7 +331,6 @@ _INSERT = (
     .returning(_t, func.now().label("now"))
 )
 _READ = select(_t, func.now().label("now")).where(id_among(_t.c.id))
-_READ_CHARGES = select(_charges).where(id_among(_charges.c.id))
 
 _changes = given("changes", [_charges.c.id, _charges.c.refund_reserved])
 _RESERVE = (
@@ -331,6 +342,7 @@ _RESERVE = (
         _charges.c.refund_reserved + _changes.c.refund_reserved <= _charges.c.amount,
     )
     .values(refund_reserved=_charges.c.refund_reserved + _changes.c.refund_reserved)
+    .returning(_charges, func.now().label("now"))
 )
 
 _late = given("late", [_t.c.id, _t.c.amount, _t.c.currency])

@@ -6,8 +6,8 @@ from models.states import Phase, State, stand_of
 from payments.declines import message_for
 from payments.errors import InvalidRequest, MoveNotAllowed
 from payments.errors import NotFound as NoSuchObject
-from payments.kinds import kind_of
-from payments.lifecycle import Move, Row, locked, move
+from payments.kinds import REFUND, kind_of
+from payments.lifecycle import Move, Row, hold_charges, locked, move
 from payments.transaction import Transaction
 
 Decision = Literal["succeeded", "failed", "retry"]
@@ -26,6 +26,8 @@ def resolve(
         raise InvalidRequest("send the id of a charge (ch_…) or a refund (re_…)", param="id")
     if not who.strip() or not why.strip():
         raise InvalidRequest("say who decides and why; both stay in the history", param="why")
+    if kind is REFUND:
+        hold_charges(transaction, of_refunds=[object_id])
     row = locked(transaction, kind, [object_id]).get(object_id)
     if row is None:
         raise NoSuchObject(f"there is no {kind.name} with this id", param="id")
