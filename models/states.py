@@ -26,7 +26,11 @@ class Phase(StrEnum):
 Stand = State | Phase
 
 _PENDING_MOVES: Mapping[Stand, frozenset[Stand]] = {
-    Phase.QUEUED: frozenset({Phase.IN_FLIGHT, State.FAILED}),
+    # From queued straight to an end, or to waiting: a report of the processor's. It may know more
+    # than its own "unavailable" said, or than the person who queued it again.
+    Phase.QUEUED: frozenset(
+        {Phase.IN_FLIGHT, State.SUCCEEDED, State.FAILED, Phase.AWAITING_CUSTOMER}
+    ),
     Phase.IN_FLIGHT: frozenset(
         {State.SUCCEEDED, State.FAILED, Phase.QUEUED, Phase.UNKNOWN, Phase.AWAITING_CUSTOMER}
     ),
@@ -34,7 +38,6 @@ _PENDING_MOVES: Mapping[Stand, frozenset[Stand]] = {
         {
             State.SUCCEEDED,
             State.FAILED,
-            Phase.QUEUED,
             Phase.UNKNOWN,
             Phase.AWAITING_CUSTOMER,
             Phase.NEEDS_REVIEW,
@@ -46,7 +49,6 @@ _PENDING_MOVES: Mapping[Stand, frozenset[Stand]] = {
             State.FAILED,
             Phase.UNKNOWN,
             Phase.AWAITING_CUSTOMER,
-            Phase.NEEDS_REVIEW,
         }
     ),
     Phase.NEEDS_REVIEW: frozenset({State.SUCCEEDED, State.FAILED, Phase.QUEUED}),

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from models.states import Phase, stand_of
 from payments.backoff import Dice
-from payments.kinds import KINDS
-from payments.lifecycle import locked, move
+from payments.kinds import KINDS, REFUND
+from payments.lifecycle import hold_charges, locked, move
 from payments.outcomes import Declined, Pending, Succeeded
 from payments.processors.port import ProcessorEvent
 from payments.settlement import Policy, decide
@@ -27,20 +27,22 @@ def apply(
     of moves does not allow changes nothing: what is final stays so.
     """
     moved = 0
-    for kind in KINDS.values():
-        mine = [event for event in events if event.kind == kind.name]
-        rows = locked(transaction, kind, (event.object_id for event in mine))
-        # One at a time per object: the second report stands on what the first one wrote.
-        for event in mine:
-            row = rows.get(event.object_id)
-            if row is None or not isinstance(event.outcome, (Succeeded, Declined, Pending)):
-                continue
-            one = decide(row, event.outcome, verb="report", policy=policy, dice=dice)
-            if one.to not in kind.moves[stand_of(row["state"], row["phase"])]:
-                continue
-            if isinstance(one.to, Phase) and row["phase"] == one.to:
-                continue
-            report = replace(one, extra_attempt=True, actor=row["processor"])
-            rows |= move(transaction, kind, [report])
-            moved += 1
+    ids = {name: [e.object_id for e in events if e.kind == name] for name in KINDS}
+    rows = hold_charges(transaction, ids=ids["charge"], of_refunds=ids["refund"])
+    rows |= locked(transaction, REFUND, ids["refund"])
+    # One at a time: the second report of an object stands on what the first one wrote.
+    for event in sorted(events, key=lambda event: event.kind):
+        kind, row = KINDS[event.kind], rows.get(event.object_id)
+        if row is None or not isinstance(event.outcome, (Succeeded, Declined, Pending)):
+            continue
+        if row["first_called_at"] is None:
+            continue  # It was never sent, so whatever this is, it is no answer to it.
+        one = decide(row, event.outcome, verb="report", policy=policy, dice=dice)
+        if one.to not in kind.moves[stand_of(row["state"], row["phase"])]:
+            continue
+        if isinstance(one.to, Phase) and row["phase"] == one.to:
+            continue
+        report = replace(one, extra_attempt=True, actor=row["processor"])
+        rows |= move(transaction, kind, [report])
+        moved += 1
     return moved
