@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from models.states import Phase, State, stand_of
-from payments.backoff import Dice, look_up_delay_s, unavailable_delay_s
+from payments.backoff import LOOK_UP_S, Dice, look_up_delay_s, unavailable_delay_s
 from payments.declines import message_for
 from payments.lifecycle import Move, Row
 from payments.outcomes import (
@@ -20,8 +20,8 @@ from payments.outcomes import (
     Unknown,
 )
 
-# After this long without once being executed a request is given up. Nobody wants a charge that
-# arrives days late, and Unavailable is a promise that nothing moved.
+# A processor that refuses to work for this long, counted from the first call, is given up. Nobody
+# wants a charge that arrives days late, and Unavailable is a promise that nothing moved.
 GIVE_UP_AFTER = timedelta(hours=24)
 
 # Nothing is resent in the last minutes of a key's life at the processor: clocks differ, and the
@@ -79,7 +79,7 @@ def decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) -> 
                 processor_reference=reference,
             )
         case Unavailable(reason, retry_after_s) if stand is Phase.IN_FLIGHT:
-            if row["now"] - row["created_at"] >= policy.give_up_after:
+            if row["now"] - row["first_called_at"] >= policy.give_up_after:
                 return Move(
                     row,
                     State.FAILED,
@@ -111,10 +111,16 @@ def decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) -> 
 def _unknown(
     row: Row, verb: str, outcome: str, reason: str | None, policy: Policy, dice: Dice
 ) -> Move:
-    if not policy.may_resend(row, row["now"]) and row["phase"] == Phase.UNKNOWN:
-        # We asked, nobody can tell, and asking again with the same key is no longer safe.
-        return Move(row, Phase.NEEDS_REVIEW, verb, outcome, code=reason)
-    return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
+    if row["phase"] != Phase.UNKNOWN or policy.may_resend(row, row["now"]):
+        return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
+    # Sending again with the same key is no longer safe. Asking always is: once after the last
+    # call, and a few times more while the processor gives no answer.
+    if verb != "look_up":
+        delay = look_up_delay_s(1, dice=dice)
+        return Move(row, Phase.UNKNOWN, verb, outcome, code=reason, retries=1, next_in_s=delay)
+    if outcome != "not_found" and row["retries"] < len(LOOK_UP_S):
+        return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
+    return Move(row, Phase.NEEDS_REVIEW, verb, outcome, code=reason)
 
 
 def _again(row: Row, to: Phase, verb: str, outcome: str, reason: str | None, dice: Dice) -> Move:
