@@ -1,12 +1,16 @@
 """Money: whole numbers of minor units with an ISO 4217 currency beside them."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from functools import cache
 
 import iso4217
 
 # JSON numbers stay exact in every language up to 2^53; fifteen digits leave room for sums.
 AMOUNT_MAX = 999_999_999_999_999
+# Longer values stay out of error texts: somebody will send a card number as an amount.
+SHOWN_MAX = 14
+_DECIMAL = re.compile(r"([+-]?)([0-9]{1,30})(?:\.([0-9]+))?")
 
 
 class MoneyError(ValueError):
@@ -61,7 +65,7 @@ def minor_amount(value: object, *, currency: str | None = None, param: str = "am
             f"{param} must be a whole number of minor units (an integer), not {_shown(value)}",
         )
     if value <= 0:
-        raise MoneyError(param, f"{param} must be at least 1 minor unit, not {value}")
+        raise MoneyError(param, f"{param} must be at least 1 minor unit, not {_shown(value)}")
     if value > AMOUNT_MAX:
         raise MoneyError(param, f"{param} must be at most {AMOUNT_MAX} minor units")
     return value
@@ -75,17 +79,20 @@ def minor(text: str, currency: str) -> int:
     code = currency_code(currency)
     if not isinstance(text, str):
         raise MoneyError("amount", f'write the amount as text, as in minor("19.99", "{code}")')
-    try:
-        scaled = Decimal(text).scaleb(exponent(code))
-    except InvalidOperation:
-        raise MoneyError("amount", f'{_shown(text)} is not a decimal number like "19.99"') from None
-    if not scaled.is_finite() or scaled != scaled.to_integral_value():
-        raise MoneyError("amount", f"{code} has {exponent(code)} decimals; {_shown(text)} has more")
-    return minor_amount(int(scaled), currency=code)
+    parts = _DECIMAL.fullmatch(text)
+    if parts is None:
+        raise MoneyError("amount", f'{_shown(text)} is not a decimal number like "19.99"')
+    sign, whole, decimals = parts[1], parts[2], (parts[3] or "").rstrip("0")
+    places = exponent(code)
+    if len(decimals) > places:
+        raise MoneyError("amount", f"{code} has {places} decimals; {_shown(text)} has more")
+    return minor_amount(int(sign + whole + decimals.ljust(places, "0")), currency=code)
 
 
 def _float_fix(value: float | Decimal, currency: str | None, param: str) -> str:
     fix = "send an integer"
+    if len(str(value)) > SHOWN_MAX:
+        return f"{param} must be a whole number of minor units, not a decimal; {fix}"
     try:
         code = currency_code(currency)
         fix = f"for {code} {value} send {param}={minor(str(value), code)}"
@@ -95,6 +102,5 @@ def _float_fix(value: float | Decimal, currency: str | None, param: str) -> str:
 
 
 def _shown(value: object) -> str:
-    # Long values stay out of error texts: somebody will send a card number as an amount.
     text = repr(value)
-    return text if len(text) <= 14 else f"{type(value).__name__} of {len(text)} characters"
+    return text if len(text) <= SHOWN_MAX else f"{type(value).__name__} of {len(text)} characters"
