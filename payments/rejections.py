@@ -5,6 +5,7 @@ Over HTTP a refusal is the answer; a message has no answer, so the refusal becom
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,17 +46,18 @@ def record(
     the message's own.
     """
     producer, key = fields.get("producer", "default"), fields.get("idempotency_key")
-    readable = isinstance(producer, str) and isinstance(key, str) and "\x00" not in producer + key
+    if not (isinstance(producer, str) and isinstance(key, str) and _storable(producer + key)):
+        producer = key = None
     row = {
         "id": rejection_id(task_id, refused.code, str(refused)) if task_id else random_id("rej_"),
         "task": f"billing.{kind}.create",
         "task_id": task_id,
-        "producer": producer[:SHOWN_MAX] if readable else None,
-        "idempotency_key": key[:255] if readable else None,
-        "object_id": id_from_key(kind, producer=producer, key=key) if readable else None,
+        "producer": producer and producer[:SHOWN_MAX],
+        "idempotency_key": key and key[:255],
+        "object_id": id_from_key(kind, producer=producer, key=key) if producer and key else None,
         "code": refused.code,
-        "param": refused.param and refused.param[:SHOWN_MAX],
-        "detail": str(refused),
+        "param": refused.param and _stored(refused.param[:SHOWN_MAX]),
+        "detail": _stored(str(refused)),
         "request": redacted(fields),
     }
     at = transaction.execute(_INSERT, row).scalar()
@@ -69,14 +71,31 @@ def record(
 def redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The names of all fields; the values only of those that are harmless, and short."""
     return {
-        str(name)[:SHOWN_MAX].replace("\x00", ""): (
-            value
-            if name in HARMLESS and isinstance(value, (int, float, bool, str, type(None)))
-            and len(str(value)) <= SHOWN_MAX and "\x00" not in str(value)
-            else f"<{type(value).__name__}>"
+        _stored(str(name)[:SHOWN_MAX]): (
+            value if name in HARMLESS and _is_plain(value) else f"<{type(value).__name__}>"
         )
         for name, value in fields.items()
-    }  # fmt: skip
+    }
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a short text or number that PostgreSQL's JSON can hold."""
+    if isinstance(value, float) and not math.isfinite(value):  # 1e400 is JSON, and infinite here
+        return False
+    return (
+        isinstance(value, (int, float, bool, str, type(None)))
+        and len(str(value)) <= SHOWN_MAX
+        and _storable(str(value))
+    )
+
+
+def _storable(text: str) -> bool:
+    return text == _stored(text)
+
+
+def _stored(text: str) -> str:
+    """Without what PostgreSQL keeps in no text: NUL, and halves of characters (surrogates)."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def quarantine(
