@@ -71,19 +71,29 @@ class GroupCommitter(Generic[Item, Answer]):
     def _commit(self, batch: Sequence["_Ticket[Item, Answer]"]) -> None:
         try:
             answers = self._run([ticket.item for ticket in batch])
+            if len(answers) != len(batch):
+                raise RuntimeError(f"{len(answers)} answers for {len(batch)} items")
         except Exception as failure:
             if len(batch) == 1:
                 batch[0].fail(failure)
-                return
-            for ticket in batch:
-                self._commit([ticket])
-            return
+            else:
+                self._commit_singly(batch)
         except BaseException as end:  # The process is ending; nobody may wait for ever.
             for ticket in batch:
                 ticket.fail(end)
             raise
-        for ticket, answer in zip(batch, answers, strict=True):
-            ticket.succeed(answer)
+        else:
+            for ticket, answer in zip(batch, answers, strict=True):
+                ticket.succeed(answer)
+
+    def _commit_singly(self, batch: Sequence["_Ticket[Item, Answer]"]) -> None:
+        for place, ticket in enumerate(batch):
+            try:
+                self._commit([ticket])
+            except BaseException as end:
+                for other in batch[place + 1 :]:
+                    other.fail(end)
+                raise
 
 
 class _Ticket(Generic[Item, Answer]):
