@@ -36,6 +36,7 @@ TRANSIENT_CODES = (
     "40001",  # serialization_failure
     "40P01",  # deadlock_detected
     "55P03",  # lock_not_available
+    "25P03",  # idle_in_transaction_session_timeout: this process was stopped for a while
     "25006",  # read_only_sql_transaction: a standby that is about to be promoted
 )
 
