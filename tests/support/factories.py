@@ -1,0 +1,207 @@
+"""Requests that nobody has sent yet, and a till that takes them through claim, call and settle.
+
+Every request has a key of its own, so tests may share a database without meeting each other.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from itertools import count
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from payments import cashier, charges, refunds, reports, reviews, sweeps
+from payments.cashier import Begin, Begun, Settlement
+from payments.claims import Claimed, Lease, NotDue, Row
+from payments.kinds import KINDS, Kind, kind_of
+from payments.outcomes import Found, Succeeded, Unknown
+from payments.processors.port import ProcessorEvent
+from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.settlement import Policy
+from payments.transaction import Database, Wakes
+
+_RUN = uuid.uuid4().hex[:8]
+_numbers = count(1)
+DAY = timedelta(days=1)
+SUCCEEDED = Succeeded("sbx_1")
+TIMEOUT = Unknown("timeout")
+
+
+def a_key() -> str:
+    """An idempotency key that no other test uses."""
+    return f"{_RUN}-{next(_numbers)}"
+
+
+def a_charge(**changes: Any) -> ChargeRequest:
+    """A request to take USD 10.00."""
+    fields = {"amount": 1000, "currency": "USD", "idempotency_key": a_key(), "producer": "tests"}
+    return parse(ChargeRequest, fields | changes)
+
+
+def a_refund(charge: ChargeRequest | str, **changes: Any) -> RefundRequest:
+    """A request to give back all that is left of a charge, unless an amount is given."""
+    charge_id = charge if isinstance(charge, str) else charge.id
+    fields = {"charge_id": charge_id, "idempotency_key": a_key(), "producer": "tests"}
+    return parse(RefundRequest, fields | changes)
+
+
+def no_dice() -> float:
+    return 0.0
+
+
+class Till:
+    """The rules on a real database: one call is one transaction."""
+
+    def __init__(self, engine: Engine, *, key_window: timedelta = DAY) -> None:
+        self.engine = engine
+        self.wakes = Wakes()
+        self.database = Database(engine, self._wake)
+        self.policy = Policy(key_window=key_window)
+
+    def accept(
+        self, *requests: ChargeRequest | RefundRequest
+    ) -> list[charges.Accepted | refunds.Accepted | Exception]:
+        """What the HTTP door does: write the requests, claim nothing. Charges come first."""
+        news = [charges.NewCharge(r, "sandbox") for r in requests if isinstance(r, ChargeRequest)]
+        backs = [refunds.NewRefund(r, "sandbox") for r in requests if isinstance(r, RefundRequest)]
+        with self.database.transaction() as transaction:
+            answers = [*charges.accept(transaction, news)] if news else []
+            return [*answers, *(refunds.accept(transaction, backs) if backs else [])]
+
+    def create(
+        self, *requests: ChargeRequest | RefundRequest, lease_s: float = 20.0
+    ) -> list[Begun]:
+        """What the broker's door does: accept and claim, as one batch."""
+        return self.begin(*(self.begin_of(request, lease_s=lease_s) for request in requests))
+
+    def begin_of(self, request: ChargeRequest | RefundRequest, *, lease_s: float = 20.0) -> Begin:
+        lease = a_lease(lease_s)
+        if isinstance(request, ChargeRequest):
+            return Begin(lease, new=charges.NewCharge(request, "sandbox", lease))
+        return Begin(lease, new=refunds.NewRefund(request, "sandbox"))
+
+    def begin(self, *items: Begin) -> list[Begun]:
+        with self.database.transaction() as transaction:
+            return cashier.begin(transaction, items)
+
+    def submit(self, *ids: str, lease_s: float = 20.0) -> list[Begun]:
+        """What a wake-up call does: claim rows by their ids, as one batch."""
+        return self.begin(*(Begin(a_lease(lease_s), kind=kind(i), id=i) for i in ids))
+
+    def claim(self, request: ChargeRequest | RefundRequest | str) -> Claimed:
+        """A claim that must work, of a new request or of an id."""
+        (begun,) = self.submit(request) if isinstance(request, str) else self.create(request)
+        assert isinstance(begun, Claimed), begun
+        return begun
+
+    def settle(self, claimed: Claimed, found: Found, *, verb: str | None = None) -> Row:
+        verb = verb or ("look_up" if claimed.in_doubt else claimed.kind.name)
+        (row,) = self.settle_all((claimed, verb, found))
+        return row
+
+    def settle_all(self, *items: tuple[Claimed, str, Found]) -> list[Row]:
+        with self.database.transaction() as transaction:
+            return cashier.settle(
+                transaction,
+                [Settlement(*item) for item in items],
+                policy=self.policy,
+                dice=no_dice,
+            )
+
+    def charged(self, **changes: Any) -> str:
+        """The id of a charge that has succeeded."""
+        claimed = self.claim(a_charge(**changes))
+        self.settle(claimed, Succeeded(f"sbx_{claimed.id}"))
+        return claimed.id
+
+    def report(self, object_id: str, outcome: Any) -> int:
+        name = kind(object_id).name
+        return self.report_all(ProcessorEvent(object_id, name, outcome))
+
+    def report_all(self, *events: ProcessorEvent) -> int:
+        with self.database.transaction() as transaction:
+            return reports.apply(transaction, events, policy=self.policy, dice=no_dice)
+
+    def resolve(self, object_id: str, decision: Any) -> Row:
+        with self.database.transaction() as transaction:
+            return reviews.resolve(transaction, object_id, decision, who="ada", why="I looked")
+
+    def sweep(self) -> Wakes:
+        """Expire leases and wake what is due, as beat does each second; who was woken."""
+        self.wakes = Wakes()
+        for each in KINDS.values():
+            with self.database.transaction() as transaction:
+                sweeps.expire_leases(transaction, each, limit=100_000)
+            with self.database.transaction() as transaction:
+                sweeps.wake_due(transaction, each, limit=100_000)
+        return self.wakes
+
+    def time_passes(self, duration: timedelta, *ids: str) -> None:
+        """For these rows everything happened this much earlier; what is due falls due."""
+        moments = (
+            "created_at", "next_attempt_at", "woken_at", "lease_expires_at", "leased_at",
+            "first_called_at", "settled_at",
+        )  # fmt: skip
+        earlier = ", ".join(f"{column} = {column} - :duration" for column in moments)
+        for id_ in ids:  # A transaction each, so that it never stands in a circle with others.
+            with self.engine.begin() as connection:
+                connection.execute(
+                    text(f"UPDATE {kind(id_).table.name} SET {earlier} WHERE id = :id"),
+                    {"duration": duration, "id": id_},
+                )
+
+    def row(self, id_: str) -> dict[str, Any]:
+        return self.rows([id_])[id_]
+
+    def rows(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """The rows of charges and refunds, by id; `metadata` under its column's name."""
+        return {
+            row["id"]: dict(row)
+            for each in KINDS.values()
+            for row in self.query(f"SELECT * FROM {each.table.name} WHERE id = ANY(:ids)", ids=ids)
+        }
+
+    def stand(self, id_: str) -> str:
+        """Phase while pending, else state."""
+        row = self.row(id_)
+        return row["phase"] or row["state"]
+
+    def attempts(self, id_: str) -> list[tuple[str, str]]:
+        """Verb and outcome of each attempt, in order."""
+        rows = self.query("SELECT * FROM attempts WHERE object_id = :id ORDER BY number", id=id_)
+        return [(row["verb"], row["outcome"]) for row in rows]
+
+    def events(self, id_: str) -> list[str]:
+        """The types of the events, in order, after checking that their numbers have no gap."""
+        rows = self.query("SELECT * FROM events WHERE object_id = :id ORDER BY sequence", id=id_)
+        assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1))
+        return [row["type"] for row in rows]
+
+    def query(self, statement: str, **parameters: Any) -> list[Mapping[str, Any]]:
+        parameters = {n: list(v) if not isinstance(v, str) else v for n, v in parameters.items()}
+        with self.engine.connect() as connection:
+            return list(connection.execute(text(statement), parameters).mappings())
+
+    def _wake(self, wakes: Wakes) -> None:
+        self.wakes.endpoints |= wakes.endpoints
+        self.wakes.charges |= wakes.charges
+        self.wakes.refunds |= wakes.refunds
+
+
+def a_lease(seconds: float = 20.0) -> Lease:
+    return Lease(uuid.uuid4(), seconds, "tests")
+
+
+def kind(object_id: str) -> Kind:
+    found = kind_of(object_id)
+    assert found is not None
+    return found
+
+
+def is_claimed(begun: Begun) -> bool:
+    return isinstance(begun, Claimed)
+
+
+def is_left_alone(begun: Begun) -> bool:
+    return isinstance(begun, NotDue)

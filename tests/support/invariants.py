@@ -1,0 +1,55 @@
+"""What is true of charges and refunds at any moment, whatever happened to them."""
+
+from collections.abc import Iterable
+
+from tests.support.factories import Till, kind
+
+
+def check(till: Till, ids: Iterable[str]) -> None:
+    """Raise AssertionError unless sums, histories and events of these rows hold together."""
+    rows = till.rows(ids)
+    _sums(till, [id_ for id_ in rows if id_.startswith("ch_")])
+    for id_, row in rows.items():
+        _events(till, id_, row["sequence"], row["state"])
+        attempts = till.query("SELECT number FROM attempts WHERE object_id = :id", id=id_)
+        assert all(1 <= one["number"] <= row["attempts"] for one in attempts), id_
+
+
+def _sums(till: Till, charge_ids: list[str]) -> None:
+    """What is counted on each charge is what its refunds say, and never more than the charge."""
+    wrong = till.query(
+        """
+        SELECT c.id, c.amount, c.refund_reserved, c.refunded_amount, r.reserved, r.refunded
+        FROM charges c CROSS JOIN LATERAL (
+            SELECT coalesce(sum(amount) FILTER (WHERE reserved AND state <> 'failed'), 0) reserved,
+                   coalesce(sum(amount) FILTER (WHERE state = 'succeeded'), 0) refunded
+            FROM refunds WHERE charge_id = c.id
+        ) r
+        WHERE c.id = ANY(:ids) AND NOT (
+            c.refund_reserved = r.reserved AND c.refunded_amount = r.refunded
+            AND r.reserved <= c.amount AND (r.refunded = 0 OR c.state = 'succeeded')
+        )
+        """,
+        ids=charge_ids,
+    )
+    assert wrong == []
+
+
+def _events(till: Till, id_: str, sequence: int, state: str) -> None:
+    """Numbered without a gap; told once that it is pending, and once how it ended."""
+    name = kind(id_).name
+    told = [event.removeprefix(f"{name}.") for event in till.events(id_)]
+    assert len(told) == sequence, (id_, told)
+    assert told[0] == "pending", (id_, told)
+    assert told.count("pending") == 1, (id_, told)
+    ends = [event for event in told if event in ("succeeded", "failed")]
+    match state:
+        case "pending":
+            assert ends == [], (id_, told)
+        case "succeeded":
+            assert ends == ["succeeded"], (id_, told)
+        case "failed":
+            # The one exception: a refund that the bank returned after it had succeeded.
+            returned = name == "refund" and ends == ["succeeded", "failed"]
+            assert ends == ["failed"] or returned, (id_, told)
+    assert not ends or told[-1] == ends[-1], (id_, told)
