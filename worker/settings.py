@@ -22,6 +22,7 @@ DATABASE_SCHEMES = frozenset({"postgresql+psycopg", "postgresql", "postgres"})
 BROKER_SCHEMES = frozenset({"redis", "rediss", "amqp", "amqps"})
 
 Network = IPv4Network | IPv6Network
+LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
 class SettingsError(Exception):
@@ -98,8 +99,9 @@ class Settings(BaseSettings):
     call_deadline_s: float = Field(
         default=10.0, gt=0, le=300, description="seconds, above 0 and below half BILLING_LEASE_S"
     )
-    # Charges wait on the network: 64 waiting at once cost one process some memory, no CPU.
-    slots: int = Field(default=64, ge=1, le=1_024, description="a whole number from 1 to 1024")
+    # Charges wait on the network: at 300 ms each, 128 threads carry 400 charges/s, and a thread
+    # that waits costs some memory and no CPU.
+    slots: int = Field(default=128, ge=1, le=1_024, description="a whole number from 1 to 1024")
     # One drain of one endpoint; then the next in the queue gets the slot.
     drain_s: float = Field(default=20.0, gt=0, le=60, description="seconds, above 0, at most 60")
     # After SIGQUIT this long for what is under way: two calls at their deadline, and settling.
@@ -190,6 +192,20 @@ def load(**overrides: Any) -> Settings:
     return settings.model_copy(update={name: running[name] for name in missing})
 
 
+def environ_of(settings: Settings, **others: str) -> dict[str, str]:
+    """The environment for a process of ours with just these settings: ours, theirs, `others`.
+
+    It holds passwords; the kernel shows a process's environment to its own user only.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not _is_setting(name)}
+    given = {
+        variable(name): _as_text(getattr(settings, name))
+        for name in Settings.model_fields
+        if getattr(settings, name) != Settings.model_fields[name].default
+    }
+    return inherited | given | others
+
+
 def explain(error: ValidationError) -> str:
     """One line per wrong setting: the variable's name and what it expects, never its value."""
     lines = []
@@ -230,3 +246,11 @@ def display(folder: Path) -> str:
         return str(folder.relative_to(Path.cwd()))
     except (ValueError, FileNotFoundError):
         return str(folder)
+
+
+def _is_setting(name: str) -> bool:
+    return name.upper().removeprefix(PREFIX).lower() in Settings.model_fields
+
+
+def _as_text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
