@@ -84,9 +84,9 @@ def session(engine: Engine) -> Iterator[Session]:
 
 @pytest.fixture
 def redis_url(servers: Servers) -> str:
-    """The Redis, emptied."""
+    """The first database of the Redis, emptied."""
     client = redis.Redis.from_url(servers.redis.url)
-    client.flushall()
+    client.flushdb()
     client.close()
     return servers.redis.url
 

@@ -10,8 +10,13 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 # user:password@ of any URL, and secrets that sign webhooks: whatever library speaks of them.
-_URL_PASSWORD = re.compile(r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s@/\"']+(?=@)", re.IGNORECASE)
+_URL_PASSWORD = re.compile(
+    r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s@/\"']+(?=@)", re.IGNORECASE
+)
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
+
+# These tell at "info" what is of interest to their own authors; "debug" shows it.
+CHATTY = ("alembic", "httpx", "aiohttp.access")
 
 Format = Literal["console", "json"]
 
@@ -48,6 +53,8 @@ def configure(log_format: Format, level: str = "info", stream: TextIO | None = N
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level.upper())
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING if root.level > logging.DEBUG else 0)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

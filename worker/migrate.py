@@ -4,7 +4,6 @@
 between the models and the migrations so far.
 """
 
-import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -20,9 +19,6 @@ from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from worker import settings
-
-# It announces its dialect at every look, a worker's start included.
-logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 # Any number does, as long as nothing else locks it: "billing!" in ASCII.
 LOCK_KEY = 0x62696C6C696E6721

@@ -27,7 +27,7 @@ KILL_S = 5.0
 CHUNK_BYTES = 65_536
 LINE_BYTES_MAX = 1_000_000  # a longer line is told in pieces rather than kept in memory
 
-# Called with the name of a process and one line of what it said or of what became of it.
+# Called with the name of a process and one line.
 Say = Callable[[str, str], None]
 
 
@@ -82,18 +82,21 @@ class Supervisor:
         *,
         environ: Mapping[str, str],
         folder: Path,
-        say: Say,
+        echo: Say,
+        report: Say,
         stop_s: float,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """`stop_s`: how long children may take to end by themselves when all is stopped.
+        """`echo` is given what processes say, `report` what becomes of them.
 
+        `stop_s`: how long they may take to end by themselves when all is stopped.
         `tick` is called some ten times a second, for whatever else must be kept running.
         """
         self.children = [Child(name, command) for name, command in commands.items()]
         self._environ = environ
         self._folder = folder
-        self._say = say
+        self._echo = echo
+        self._report = report
         self._stop_s = stop_s
         self._tick = tick
         self._stopping = False
@@ -135,7 +138,7 @@ class Supervisor:
         assert child.running.stdout is not None
         child.lines = Lines(child.running.stdout)
         self._selector.register(child.running.stdout, selectors.EVENT_READ, child)
-        self._say(child.name, f"started (pid {child.running.pid})")
+        self._report(child.name, f"started (pid {child.running.pid})")
 
     def _listen(self) -> None:
         """Pass on what is said, waiting for it up to a tick."""
@@ -146,7 +149,7 @@ class Supervisor:
         if child.lines is None:
             return
         for line in child.lines.read():
-            self._say(child.name, line)
+            self._echo(child.name, line)
         if child.lines.ended:
             self._close(child)
 
@@ -171,7 +174,7 @@ class Supervisor:
             words = f"ended ({_in_words(status)})"
             if not self._stopping:
                 words += _when(self._pause_s(child))
-            self._say(child.name, words)
+            self._report(child.name, words)
 
     def _pause_s(self, child: Child) -> float:
         now = time.monotonic()
@@ -190,7 +193,7 @@ class Supervisor:
         family += _descendants(self._alive())
         for child in self.children:
             if child.running is not None:
-                self._say(child.name, "does not end by itself, killing it")
+                self._report(child.name, "does not end by itself, killing it")
                 _kill_group(child.running.pid)
         self._hurry = False
         self._wait_for_the_end(KILL_S)

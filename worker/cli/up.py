@@ -1,0 +1,193 @@
+"""`billing up`: everything running in one folder, with servers of our own where none are given."""
+
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker import settings as settings_module
+from worker.cli.narrator import Narrator
+from worker.settings import LOOPBACK, Settings
+
+if TYPE_CHECKING:
+    from worker.embedded.server import Server
+    from worker.supervisor import Supervisor
+
+ROOT = Path(__file__).parents[2]
+FLOWER_PORT = 5555  # its own default, where people look first
+# Beyond the time workers may take to finish what they do: Celery's own shutdown.
+STOP_MARGIN_S = 5.0
+SERVER_CHECK_S = 1.0
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Stop(BaseException):
+    """Somebody asked us to stop while we were still starting."""
+
+
+class Stopping:
+    """Turns a signal into the end of what is going on; a second one makes it quick."""
+
+    def __init__(self) -> None:
+        self.supervisor: Supervisor | None = None
+        self._asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        if self.supervisor is not None:
+            self.supervisor.stop()
+        elif not self._asked:
+            self._asked = True  # cleaning up is not to be interrupted
+            raise Stop
+
+
+def register(root: typer.Typer) -> None:
+    root.command()(up)
+
+
+def up() -> None:
+    """Run everything here until Ctrl-C: servers of our own unless URLs are set, all processes."""
+    from worker.embedded import data_dir
+
+    settings = settings_module.read()
+    narrator = Narrator(settings.log_format, settings.log_level)
+    with heeding_signals() as stopping, data_dir.locked(settings.data_dir):
+        try:
+            with ExitStack() as stack, contextlib.suppress(Stop):
+                run(settings, narrator, stopping, stack)
+                narrator.report("billing", "stopping")
+        finally:
+            data_dir.withdraw(settings.data_dir)
+        narrator.report("billing", "stopped")
+
+
+def run(settings: Settings, narrator: Narrator, stopping: Stopping, stack: ExitStack) -> None:
+    """Start servers, bring the database up to date, run the Procfile until asked to stop.
+
+    Servers are stopped by `stack`, after everything that uses them.
+    """
+    from worker.embedded import data_dir
+    from worker.supervisor import Supervisor, command_of, parse_procfile
+
+    settings, servers = start_servers(settings, narrator, stack)
+    bring_up_to_date(settings, narrator)
+    facts = {"database_url": settings.database_url, "broker_url": settings.broker_url}
+    ours = {name: facts[name] for name, server in servers.items() if server.alive}
+    data_dir.announce(settings.data_dir, ours)
+    flower_port = free_port(FLOWER_PORT)
+    procfile = parse_procfile((ROOT / "Procfile").read_text())
+    supervisor = Supervisor(
+        {name: command_of(line) for name, line in procfile.items()},
+        environ=settings_module.environ_of(
+            settings, FLOWER_PORT=str(flower_port), PYTHONUNBUFFERED="1"
+        ),
+        folder=ROOT,
+        echo=narrator.echo,
+        report=narrator.report,
+        stop_s=settings.drain_s + STOP_MARGIN_S,
+        tick=reviver(list(servers.values()), narrator),
+    )
+    narrator.welcome(
+        {
+            "Flower": f"http://127.0.0.1:{flower_port}",
+            "data": settings_module.display(settings.data_dir),
+            **{server.name: f"127.0.0.1:{server.port}" for server in servers.values()},
+            "stop": "Ctrl-C",
+        }
+    )
+    stopping.supervisor = supervisor
+    supervisor.run()
+
+
+def start_servers(
+    settings: Settings, narrator: Narrator, stack: ExitStack
+) -> tuple[Settings, dict[str, "Server"]]:
+    """Servers of our own for the URLs that are unset, by setting; and settings with all URLs."""
+    from worker.embedded.postgres import Postgres
+    from worker.embedded.redis import Redis
+
+    servers: dict[str, Server] = {}
+    found: dict[str, object] = {}
+    for name, kind in (("database_url", Postgres), ("broker_url", Redis)):
+        if getattr(settings, name):
+            continue
+        server: Server = kind(settings.data_dir / kind.name.lower())
+        narrator.report("billing", f"starting {server.name}")
+        stack.callback(server.stop)  # first: starting it may be interrupted
+        found[name] = server.start()
+        servers[name] = server
+    if not settings.webhook_allow_private:
+        found["webhook_allow_private"] = LOOPBACK  # on one machine, receivers are on it too
+    return settings.model_copy(update=found), servers
+
+
+def bring_up_to_date(settings: Settings, narrator: Narrator) -> None:
+    """Migrate, whatever the database's state."""
+    from sqlalchemy import create_engine
+
+    from worker import migrate
+
+    engine = create_engine(settings.database_url, hide_parameters=True)
+    try:
+        if applied := migrate.upgrade(engine):
+            narrator.report("billing", f"database brought up to date: {', '.join(applied)}")
+    finally:
+        engine.dispose()
+
+
+def reviver(servers: Sequence["Server"], narrator: Narrator) -> Callable[[], None]:
+    """What to call now and then, so that a server of ours that died is started again."""
+    from worker.embedded.server import EmbeddedError
+
+    check_at = 0.0
+
+    def revive() -> None:
+        nonlocal check_at
+        if time.monotonic() < check_at:
+            return
+        check_at = time.monotonic() + SERVER_CHECK_S
+        for server in servers:
+            if server.alive:
+                continue
+            narrator.report("billing", f"{server.name} has ended, starting it again")
+            port = server.port
+            try:
+                server.start()
+            except EmbeddedError as error:
+                narrator.report("billing", str(error))
+                continue
+            if server.port != port:  # processes hold the old URL, and can't be told
+                narrator.report("billing", f"{server.name} lost its port: restart `billing up`")
+
+    return revive
+
+
+@contextmanager
+def heeding_signals() -> Iterator[Stopping]:
+    """Take Ctrl-C, TERM and a closed terminal as a wish to stop, until the end of the `with`."""
+    stopping = Stopping()
+    before = {number: signal.signal(number, stopping) for number in STOP_SIGNALS}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def free_port(wished: int) -> int:
+    """The wished port of 127.0.0.1 if it is free, else one that is."""
+    for port in (wished, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
