@@ -2,4 +2,5 @@
 
 from worker.cli import main
 
-main()
+if __name__ == "__main__":  # the command looks through its modules, and imports this one, too
+    main()
