@@ -137,14 +137,18 @@ _TAKE = text("""
     WHERE e.id = :endpoint_id
       AND e.state = 'enabled'
       AND (e.drain_token IS NULL OR e.drain_expires_at < now())
-      AND EXISTS (
-          SELECT FROM deliveries d
-          WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now())
+      AND (SELECT true FROM deliveries d
+           WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now()
+           LIMIT 1)
     RETURNING e.id
 """)
 
 # The update of the endpoint's row is the fence: it finds no row when the token is another's, then
 # nothing below it finds any, and it keeps others from taking over until this is committed.
+#
+# However many deliveries wait, a turn reads those it takes. So nothing here must look as if reading
+# all of them were cheap, even to a planner whose statistics are from before an outage: records find
+# their deliveries by primary key alone, the order is the index's own, the limit is hidden.
 _TURN = text("""
     WITH e AS (
         UPDATE webhook_endpoints
@@ -165,8 +169,7 @@ _TURN = text("""
             next_attempt_at = now() + r.retry_in_s * interval '1 second',
             finished_at = CASE WHEN r.state <> 'pending' THEN now() END
         FROM e, records r
-        WHERE d.id = r.delivery_id AND d.endpoint_id = e.id
-          AND d.state = 'pending' AND d.attempts = r.number - 1
+        WHERE d.id = r.delivery_id AND d.attempts = r.number - 1
         RETURNING d.id
     ), kept AS (
         INSERT INTO delivery_attempts (delivery_id, number, started_at, duration_ms,
@@ -178,15 +181,18 @@ _TURN = text("""
     )
     SELECT e.url, e.secrets, e.max_in_flight, e.state = 'enabled' AS is_enabled,
            (SELECT count(*) FROM kept) AS recorded,
-           due.delivery_id, due.attempts, due.event_id, due.body
-    FROM e LEFT JOIN LATERAL (
-        SELECT d.id AS delivery_id, d.attempts, d.event_id, events.body
-        FROM deliveries d JOIN events ON events.id = d.event_id
+           due.id AS delivery_id, due.attempts, due.event_id, events.body
+    FROM e
+    LEFT JOIN LATERAL (
+        SELECT d.id, d.attempts, d.event_id, d.next_attempt_at
+        FROM deliveries d
         WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now()
           AND e.state = 'enabled' AND d.id <> ALL (CAST(:held AS bigint[]))
-        ORDER BY d.next_attempt_at, d.id
-        LIMIT :wanted
+        ORDER BY d.next_attempt_at
+        LIMIT (SELECT CAST(:wanted AS bigint))
     ) due ON true
+    LEFT JOIN events ON events.id = due.event_id
+    ORDER BY due.next_attempt_at
 """)
 
 _IS_DUE = text("""
