@@ -6,7 +6,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import create_engine
+
 from models.ids import id_from_key
+from payments import charges
+from payments.requests import ChargeRequest, parse
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
@@ -16,7 +20,6 @@ from tests.support.programs import READY, Program
 from tests.support.sink import Sink, webhook_sink
 from tests.support.webhooks import LOOPBACK
 from tests.support.witness import Witness
-from worker.wiring import open_database
 
 # Times in which a test can watch a recovery. What counts is that they keep their order.
 HASTY = {
@@ -56,9 +59,12 @@ class House:
             "webhooks": ["worker", "-Q", "webhooks", "-n", f"{hostname or 'webhooks'}@%h"],
             "beat": ["beat"],
         }[name]
-        app = self.app if name != "beat" else "worker"
-        environ = {**self.environ, "CRASH_POINTS": str(self.points / name), **environ}
-        program = self.nursery.celery(name, ["-A", app, *arguments], environ)
+        environ = {"CRASH_POINTS": str(self.points / name), **environ}
+        return self.run(name, "celery", "-A", self.app, *arguments, **environ)
+
+    def run(self, name: str, module: str, *arguments: str, **environ: str) -> Program:
+        """Run any module in the house's environment, and don't wait."""
+        program = self.nursery.run(name, module, arguments, {**self.environ, **environ})
         self.started.append(program)
         return program
 
@@ -86,6 +92,19 @@ class House:
         self.producer.send("billing.refund.create", **request)
         return id_from_key("refund", producer=str(fields.get("producer", "default")), key=key)
 
+    def accept(self, *, wakes: bool = True, **fields: object) -> str:
+        """Accept a charge as a door beside the broker does: the row, then a wake-up call."""
+        request = parse(
+            ChargeRequest,
+            {"amount": 1999, "currency": "USD", "idempotency_key": uuid.uuid4().hex, **fields},
+        )
+        with Database(self.witness.engine).transaction() as transaction:
+            (accepted,) = charges.accept(transaction, [charges.NewCharge(request, "sandbox")])
+        assert isinstance(accepted, charges.Accepted)
+        if wakes:
+            self.producer.send("billing.charge.submit", id=request.id)
+        return request.id
+
     def pids(self) -> dict[str, int]:
         """The processes that are alive."""
         return {name: one.pid for name, one in self.running.items() if one.alive}
@@ -100,13 +119,16 @@ def house(
     *,
     sink: Sink | None = None,
     app: str = "worker",
+    defaults: bool = False,
     **settings: str,
 ) -> Iterator[House]:
-    """An empty house; its processes end with the `with`."""
+    """An empty house, hasty unless `defaults`; its processes end with the `with`."""
     from tests.conftest import environ_for
 
-    environ = environ_for(database_url, broker_url, folder) | HASTY | settings
-    engine = open_database(database_url)
+    hasty = {} if defaults else HASTY
+    environ = environ_for(database_url, broker_url, folder) | hasty | settings
+    # Looks at a connection before it uses it: the server may have been killed meanwhile.
+    engine = create_engine(database_url, pool_pre_ping=True)
     try:
         with webhook_sink() as own_sink, Producer(broker_url) as producer:
             sink = sink or own_sink

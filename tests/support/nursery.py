@@ -11,12 +11,14 @@ import importlib
 import json
 import os
 import random
+import runpy
 import select
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,18 +73,25 @@ class Nursery:
         self._answered = threading.Condition()
         threading.Thread(target=self._listen, name="nursery", daemon=True).start()
 
-    def celery(self, name: str, arguments: Sequence[str], environ: Mapping[str, str]) -> Program:
-        """Run `celery` with these arguments and nothing in its environment but `environ`."""
+    def run(
+        self, name: str, module: str, arguments: Sequence[str], environ: Mapping[str, str]
+    ) -> Program:
+        """Run `python -m module …` with nothing in its environment but `environ`."""
         descriptor, path = tempfile.mkstemp(prefix=f"billing-test-{name}-", suffix=".log")
         os.close(descriptor)
-        wish = {"arguments": list(arguments), "environ": dict(environ), "output": path}
+        wish = {
+            "module": module,
+            "arguments": list(arguments),
+            "environ": dict(environ),
+            "output": path,
+        }
         with self._lock, self._answered:
             assert self._mother.stdin
             self._mother.stdin.write(json.dumps(wish) + "\n")
             self._mother.stdin.flush()
             assert self._answered.wait_for(lambda: self._answers, 30), "the nursery is silent"
             pid = self._answers.pop()
-        return ForkedProgram(name, ["celery", *arguments], Path(path), self._children[pid])
+        return ForkedProgram(name, [module, *arguments], Path(path), self._children[pid])
 
     def _listen(self) -> None:
         assert self._mother.stdout
@@ -142,7 +151,7 @@ MODULES = (
 
 
 def _become(wish: Mapping[str, Any]) -> None:
-    """Go on as `celery`, in a fork; does not return."""
+    """Go on as the module, in a fork; does not return."""
     os.setsid()
     output = os.open(wish["output"], os.O_WRONLY | os.O_APPEND)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -151,18 +160,20 @@ def _become(wish: Mapping[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(wish["environ"])
     random.seed()
-    sys.argv = ["celery", *wish["arguments"]]
-    from celery.__main__ import main
-
+    sys.argv = [wish["module"], *wish["arguments"]]
     status = 1
     try:
-        status = main() or 0
+        runpy.run_module(wish["module"], run_name="__main__", alter_sys=True)
+        status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
             os.write(2, end.code.encode())
+    except BaseException:  # noqa: BLE001  # whatever it was, the fork must not go on as its mother
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(status)
 
 

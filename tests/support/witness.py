@@ -28,7 +28,7 @@ class Witness:
     secret: str
 
     def rows(self, statement: str, **parameters: Any) -> list[Mapping[str, Any]]:
-        with self.engine.connect() as connection:
+        with self.engine.begin() as connection:
             return [dict(row) for row in connection.execute(text(statement), parameters).mappings()]
 
     def object(self, id_: str) -> Mapping[str, Any] | None:

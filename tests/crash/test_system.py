@@ -1,0 +1,135 @@
+"""kill -9 of what is not a worker in the middle of a message: of beat, of several, of everybody."""
+
+import time
+
+import pytest
+
+from tests.support import databases
+from tests.support.house import House, house
+from tests.support.nursery import Nursery
+from tests.support.waiting import wait_for
+from worker.embedded.throwaway import Servers
+
+
+@pytest.mark.parametrize("point", ["received", "claiming", "answered", "done"])
+def test_a_charge_that_waits_in_the_database_outlives_the_worker_that_was_woken_for_it(
+    point: str, town: House
+) -> None:
+    town.arm("worker", point)
+    charge_id = town.accept()
+    town.wait_for_death("worker", point)
+
+    town.start("worker")
+
+    town.witness.wait_until_final([charge_id])
+    assert town.witness.state(charge_id) == "succeeded"
+    town.witness.testify()
+
+
+def test_what_a_dead_worker_held_waits_for_beat_and_is_found_when_it_is_back(town: House) -> None:
+    town.running["beat"].kill()
+    town.arm("worker", "answered")
+    charge_id = town.charge()
+    town.wait_for_death("worker", "answered")
+    town.start("worker")
+    wait_for(
+        lambda: town.witness.rows(
+            "SELECT FROM charges WHERE id = :id AND lease_expires_at < now()", id=charge_id
+        ),
+        what="the lease to end",
+    )
+    assert town.witness.story(charge_id) == []
+
+    town.start("beat")
+
+    town.witness.wait_until_final([charge_id])
+    assert town.witness.story(charge_id) == ["charge lease_expired", "look_up succeeded"]
+    town.witness.testify()
+
+
+def test_a_sweep_that_dies_before_it_wakes_anybody_loses_nothing(town: House) -> None:
+    charge_id = town.accept(wakes=False)
+    town.arm("beat", "waking")
+    town.witness.rows("UPDATE charges SET woken_at = NULL WHERE id = :id RETURNING 1", id=charge_id)
+    town.wait_for_death("beat", "waking")
+
+    town.start("beat")
+
+    town.witness.wait_until_final([charge_id])
+    assert town.witness.story(charge_id) == ["charge succeeded"]
+    town.witness.testify()
+
+
+def test_everybody_is_killed_at_once(
+    own_servers: Servers, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """As in a power cut: workers, beat, Redis and PostgreSQL; then all of it is started again."""
+    with (
+        databases.fresh(own_servers.postgres) as database_url,
+        house(
+            database_url,
+            own_servers.redis.url,
+            tmp_path_factory.mktemp("all"),
+            nursery,
+            BILLING_SANDBOX_LATENCY_MS="200",
+        ) as town,
+    ):
+        town.start()
+        accepted = [town.accept() for _ in range(40)]
+        sent = [town.charge() for _ in range(120)]
+        refunds = [town.refund(charge_id, amount=100) for charge_id in sent[:20]]
+        wait_for(
+            lambda: town.witness.rows("SELECT FROM charges WHERE state = 'succeeded' OFFSET 30"),
+            what="some to be done, and others not",
+            every_s=0.005,
+        )
+
+        for program in town.started:
+            program.child.kill()
+        own_servers.redis.crash()
+        own_servers.postgres.crash()
+        own_servers.postgres.start()
+        own_servers.redis.start()
+        town.start()
+
+        in_rows = {row["id"] for row in town.witness.rows("SELECT id FROM charges")}
+        assert in_rows >= set(accepted)
+        town.witness.wait_until_final(in_rows)
+        assert in_rows <= set(accepted + sent)
+        assert refunds
+        town.witness.testify()
+
+
+def test_with_the_default_settings_a_killed_worker_is_made_up_for_within_30_s(
+    servers: Servers, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Both processes that work are killed in the middle of it, and started again."""
+    with (
+        databases.fresh(servers.postgres) as database_url,
+        house(
+            database_url,
+            servers.redis.url_of(8),
+            tmp_path_factory.mktemp("defaults"),
+            nursery,
+            defaults=True,
+            BILLING_SANDBOX_LATENCY_MS="300",
+        ) as town,
+    ):
+        town.start()
+        charge_ids = [town.charge() for _ in range(100)]
+        wait_for(
+            lambda: len(town.witness.sink.requests) > 10,
+            what="some webhooks, with more under way",
+            every_s=0.005,
+        )
+
+        for name in ("worker", "webhooks"):
+            town.running[name].kill()
+        killed_at = time.monotonic()
+        town.start("worker", "webhooks")
+
+        left_s = killed_at + 30.0 - time.monotonic()
+        town.witness.wait_until_final(charge_ids, deadline_s=left_s)
+        stories = {tuple(town.witness.story(id_)) for id_ in charge_ids}
+        assert any("charge lease_expired" in story for story in stories)
+        town.witness.testify()
