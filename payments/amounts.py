@@ -1,0 +1,16 @@
+"""Amounts as people read them: `19.99 USD`, `500 JPY`, `1.234 KWD`."""
+
+from decimal import Decimal
+
+from models.money import MoneyError, exponent
+
+
+def in_words(amount: int | None, currency: str | None) -> str:
+    """Minor units as a decimal with its currency; what isn't known yet is a dash."""
+    if amount is None:
+        return "–"
+    try:
+        places = exponent(currency or "")
+    except MoneyError:  # Not fixed yet, or a currency that ISO has withdrawn since.
+        return f"{amount} minor units {currency or ''}".rstrip()
+    return f"{Decimal(amount).scaleb(-places):.{places}f} {currency}"

@@ -1,0 +1,142 @@
+"""Reading charges and refunds: one by its id, or a list page by page, newest first.
+
+A page is found by the index on (created_at, id), from where the last page ended: the thousandth
+page costs what the first one does, and nothing is shown twice while new rows arrive.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
+
+from models.states import State
+from payments.errors import InvalidRequest, NotFound
+from payments.kinds import CHARGE, REFUND, Kind
+
+# (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
+Row = Mapping[Any, Any]
+
+PAGE_MAX = 100
+# What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
+FILTERS: Mapping[str, tuple[str, ...]] = {
+    CHARGE.name: ("state", "customer_id", "reference"),
+    REFUND.name: ("state", "charge_id"),
+}
+BOUNDS = ("created_after", "created_before")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, and the cursor of the next page; None at the end."""
+
+    rows: list[Row]
+    next_cursor: str | None
+
+
+def get(connection: Connection, kind: Kind, id_: str) -> Row:
+    """The row of a charge or a refund. Raises NotFound."""
+    row = connection.execute(select(kind.table).where(kind.table.c.id == id_)).mappings().first()
+    if row is None:
+        raise NotFound(f"there is no {kind.name} with this id", param="id")
+    return row
+
+
+def page(
+    connection: Connection,
+    kind: Kind,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
+) -> Page:
+    """Up to `limit` (1 to 100) rows, newest first, from where `cursor` says.
+
+    `filters`: those of FILTERS, and `created_after` / `created_before` (datetimes with a zone; the
+    first one included, the second one not). Absent or None = any. Raises InvalidRequest.
+    """
+    if not 1 <= limit <= PAGE_MAX:
+        raise InvalidRequest(f"limit must be from 1 to {PAGE_MAX}, not {limit}", param="limit")
+    table = kind.table
+    statement = (
+        select(table)
+        .where(*_conditions(kind, filters or {}))
+        .order_by(table.c.created_at.desc(), table.c.id.desc())
+        .limit(limit + 1)  # One more than asked for tells whether there is a next page.
+    )
+    if cursor is not None:
+        statement = statement.where(_behind(kind, cursor))
+    rows: list[Row] = list(connection.execute(statement).mappings())
+    more = len(rows) > limit
+    return Page(rows[:limit], _cursor(rows[limit - 1]) if more else None)
+
+
+def every(
+    connection: Connection, kind: Kind, *, filters: Mapping[str, Any] | None = None
+) -> Iterator[Row]:
+    """All rows, newest first; never more than a page of them in memory."""
+    cursor: str | None = None
+    while True:
+        found = page(connection, kind, filters=filters, limit=PAGE_MAX, cursor=cursor)
+        yield from found.rows
+        cursor = found.next_cursor
+        if cursor is None:
+            return
+
+
+def _conditions(kind: Kind, filters: Mapping[str, Any]) -> Iterator[ColumnElement[bool]]:
+    columns, created_at = FILTERS[kind.name], kind.table.c.created_at
+    for name, value in filters.items():
+        if name not in columns and name not in BOUNDS:
+            fields = ", ".join((*columns, *BOUNDS))
+            raise InvalidRequest(f"{name} is not a filter; the filters are: {fields}", param=name)
+        if value is None:
+            continue
+        if name in BOUNDS:
+            at = _moment(name, value)
+            yield created_at >= at if name == "created_after" else created_at < at
+        else:
+            yield kind.table.c[name] == _text(name, value)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or "\x00" in value:
+        raise InvalidRequest(f"{name} must be text", param=name)
+    if name == "state" and value not in list(State):
+        raise InvalidRequest(f"state must be one of {', '.join(State)}", param=name)
+    return value
+
+
+def _moment(name: str, value: object) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidRequest(f"{name} must be a moment with a time zone", param=name)
+    return value
+
+
+def _behind(kind: Kind, cursor: str) -> ColumnElement[bool]:
+    at, id_ = _read(cursor)
+    created_at, ids = kind.table.c.created_at, kind.table.c.id
+    # The first condition alone is what the index is entered by.
+    return and_(created_at <= at, or_(created_at < at, ids < id_))
+
+
+def _cursor(row: Row) -> str:
+    place = json.dumps([row["created_at"].astimezone(UTC).isoformat(), row["id"]])
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _read(cursor: str) -> tuple[datetime, str]:
+    try:
+        at, id_ = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        moment = datetime.fromisoformat(at)
+        if moment.tzinfo is None or not isinstance(id_, str) or "\x00" in id_:
+            raise ValueError
+    except (ValueError, TypeError, binascii.Error):
+        raise InvalidRequest(
+            "cursor must be the next_cursor of the page before", param="cursor"
+        ) from None
+    return moment, id_

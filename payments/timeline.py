@@ -1,0 +1,260 @@
+"""Everything that happened to a charge or a refund, in order: the answer to "what happened?"."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import String
+
+from models import Attempt, Delivery, DeliveryAttempt, Event, RejectedRequest, WebhookEndpoint
+from models.base import id_among, table_of
+from models.ids import id_from_key
+from models.states import stand_of
+from payments.amounts import in_words
+from payments.errors import NotFound
+from payments.kinds import CHARGE, KINDS, REFUND, Kind
+from payments.processors.sandbox import Movement, movements_of
+from payments.views import moment
+
+# (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
+Row = Mapping[Any, Any]
+
+# A charge may have thousands of refunds; a story tells the first of them.
+REFUNDS_MAX = 100
+
+# What comes first when several things were written in one transaction, at one moment.
+_ORDER = (
+    "request",
+    "rejection",
+    "movement",
+    "attempt",
+    "refund",
+    "event",
+    "delivery",
+    "post",
+    "now",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that happened. `what` is a word of `_ORDER`; `facts` are ids, codes and numbers."""
+
+    at: datetime
+    what: str
+    object_id: str
+    text: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def view(self) -> dict[str, Any]:
+        """The entry for programs."""
+        return {
+            "at": moment(self.at),
+            "what": self.what,
+            "object_id": self.object_id,
+            "text": self.text,
+            **self.facts,
+        }
+
+
+def timeline(connection: Connection, id_or_key: str, *, producer: str = "default") -> list[Entry]:
+    """The story of what has this id (`ch_…`, `re_…`, `evt_…`, `rej_…`), or of what `producer`
+    asked for under this idempotency key. Raises NotFound.
+
+    A key may name a charge and a refund: both are told. Refusals under the same key belong to it.
+    """
+    ids = _ids(connection, id_or_key, producer)
+    entries: list[Entry] = []
+    for kind in KINDS.values():
+        for row in _read(connection, _OBJECTS[kind.name], ids):
+            entries += _object(connection, kind, row)
+    entries += (_rejection(row) for row in _read(connection, _REJECTIONS, [*ids, id_or_key]))
+    if not entries:
+        raise NotFound(
+            f"nothing is known under this id, nor under this key of the producer {producer!r}",
+            param="id_or_key",
+        )
+    events = _read(connection, _EVENTS, [*{entry.object_id for entry in entries}])
+    entries += _told(connection, events)
+    return sorted(entries, key=lambda entry: (entry.at, _ORDER.index(entry.what)))
+
+
+def _ids(connection: Connection, id_or_key: str, producer: str) -> list[str]:
+    if id_or_key.startswith("evt_"):
+        found = select(_events.c.object_id).where(_events.c.id == id_or_key)
+        return list(connection.execute(found).scalars())
+    if id_or_key.startswith(("ch_", "re_", "rej_")):
+        return [id_or_key]
+    return [id_from_key(name, producer=producer, key=id_or_key) for name in KINDS]
+
+
+def _object(connection: Connection, kind: Kind, row: Row) -> Iterator[Entry]:
+    yield _request(kind, row)
+    for attempt in _read(connection, _ATTEMPTS, [row["id"]]):
+        yield _attempt(row, attempt)
+    if row["processor"] == "sandbox":
+        for one in movements_of(connection, row["id"]):
+            if one.object_id == row["id"]:
+                yield _movement(one)
+    if kind is CHARGE:
+        for refund in _read(connection, _REFUNDS, [row["id"]]):
+            yield _refund(row, refund)
+    yield _now(row)
+
+
+def _request(kind: Kind, row: Row) -> Entry:
+    words = in_words(row["amount"], row["currency"])
+    what = f"{kind.name} of {words if row['amount'] else 'all that is left'}"
+    if kind is REFUND:
+        what += f" of {row['charge_id']}"
+    facts = {
+        name: row[name]
+        for name in ("producer", "idempotency_key", "amount", "currency", "reference", "charge_id")
+        if row.get(name) is not None
+    }
+    text = f"{what} asked for by {row['producer']} under the key {row['idempotency_key']!r}"
+    return Entry(row["created_at"], "request", row["id"], text, facts)
+
+
+def _attempt(row: Row, attempt: Row) -> Entry:
+    said = " ".join(filter(None, (attempt["outcome"], attempt["code"] and f"({attempt['code']})")))
+    text = f"attempt {attempt['number']}: {attempt['verb']} → {said}"
+    facts = {name: attempt[name] for name in ("number", "verb", "outcome", "code", "worker")}
+    if attempt["started_at"] is not None:
+        facts["duration_ms"] = _ms(attempt["ended_at"] - attempt["started_at"])
+        text += f" after {facts['duration_ms']} ms"
+    if attempt["worker"]:
+        text += f", by {attempt['worker']}"
+    if attempt["detail"]:
+        text += f": {attempt['detail']}"
+    return Entry(attempt["ended_at"], "attempt", row["id"], text, facts)
+
+
+def _movement(one: Movement) -> Entry:
+    words = in_words(one.amount, one.currency)
+    way = {
+        "charge": f"{words} moved from the customer to us",
+        "refund": f"{words} moved back to the customer",
+        "reversal": f"{words} came back to us: the bank returned the refund",
+    }
+    facts = {"direction": one.direction, "amount": one.amount, "currency": one.currency}
+    text = f"sandbox: {way[one.direction]} ({one.reference})"
+    return Entry(one.moved_at, "movement", one.object_id, text, facts)
+
+
+def _refund(charge: Row, refund: Row) -> Entry:
+    words = in_words(refund["amount"], refund["currency"] or charge["currency"])
+    text = f"refund {refund['id']} of {words}, now {stand_of(refund['state'], refund['phase'])}"
+    facts = {"refund_id": refund["id"], "amount": refund["amount"], "state": refund["state"]}
+    return Entry(refund["created_at"], "refund", charge["id"], text, facts)
+
+
+def _now(row: Row) -> Entry:
+    text = f"now {stand_of(row['state'], row['phase'])}"
+    if row["failure_code"]:
+        text += f": {row['failure_code']}"
+    if row["lease_token"] is not None:
+        text += f", leased by {row['worker']} until {moment(row['lease_expires_at'])}"
+    elif row["next_attempt_at"] is not None and row["state"] == "pending":
+        text += f", due at {moment(row['next_attempt_at'])}"
+    facts = {name: row[name] for name in ("state", "phase", "failure_code")}
+    return Entry(row["now"], "now", row["id"], text, facts)
+
+
+def _rejection(row: Row) -> Entry:
+    text = f"{row['task']} refused ({row['code']}): {row['detail']}"
+    facts = {name: row[name] for name in ("code", "param", "task_id", "request")}
+    return Entry(row["created_at"], "rejection", row["id"], text, facts)
+
+
+def _told(connection: Connection, events: Sequence[Row]) -> Iterator[Entry]:
+    of = {row["id"]: row for row in events}
+    for row in events:
+        text = f"event {row['type']}, number {row['sequence']} ({row['id']})"
+        facts = {"event_id": row["id"], "type": row["type"], "sequence": row["sequence"]}
+        yield Entry(row["created_at"], "event", row["object_id"], text, facts)
+    deliveries = {row["id"]: row for row in _read(connection, _DELIVERIES, list(of))}
+    for row in deliveries.values():
+        yield _delivery(of[row["event_id"]], row)
+    for row in _read(connection, _POSTS, list(deliveries), parameter="delivery_ids"):
+        delivery = deliveries[row["delivery_id"]]
+        yield _post(of[delivery["event_id"]], delivery, row)
+
+
+def _delivery(event: Row, row: Row) -> Entry:
+    text = f"{event['type']} for {row['endpoint_id']} at {row['url']}: {row['state']}"
+    if row["state"] == "pending":
+        is_on = row["endpoint_state"] == "enabled"
+        text += f", due at {moment(row['next_attempt_at'])}" if is_on else ", endpoint disabled"
+    facts = {name: row[name] for name in ("endpoint_id", "state", "attempts")}
+    facts["event_id"] = event["id"]
+    return Entry(row["created_at"], "delivery", event["object_id"], text, facts)
+
+
+def _post(event: Row, delivery: Row, row: Row) -> Entry:
+    answer = row["status_code"] or row["error"]
+    text = (
+        f"{event['type']} posted to {delivery['endpoint_id']}, attempt {row['number']}:"
+        f" {answer} after {row['duration_ms']} ms"
+    )
+    facts = {name: row[name] for name in ("number", "status_code", "error", "duration_ms")}
+    facts |= {"event_id": event["id"], "endpoint_id": delivery["endpoint_id"]}
+    return Entry(row["started_at"], "post", event["object_id"], text, facts)
+
+
+def _ms(duration: timedelta) -> int:
+    return round(duration.total_seconds() * 1000)
+
+
+def _read(
+    connection: Connection, statement: Any, ids: Iterable[Any], *, parameter: str = "ids"
+) -> Sequence[Row]:
+    wanted = list(ids)
+    if not wanted:
+        return []
+    return connection.execute(statement, {parameter: wanted}).mappings().all()
+
+
+# --- The statements, built once ---
+
+_events, _attempts, _rejected = (table_of(t) for t in (Event, Attempt, RejectedRequest))
+_deliveries, _posts, _endpoints = (
+    table_of(t) for t in (Delivery, DeliveryAttempt, WebhookEndpoint)
+)
+_OBJECTS = {
+    kind.name: select(kind.table, func.now().label("now")).where(id_among(kind.table.c.id))
+    for kind in KINDS.values()
+}
+_ATTEMPTS = select(_attempts).where(id_among(_attempts.c.object_id)).order_by(_attempts.c.number)
+_REFUNDS = (
+    select(REFUND.table)
+    .where(id_among(REFUND.table.c.charge_id))
+    .order_by(REFUND.table.c.created_at)
+    .limit(REFUNDS_MAX)
+)
+_ids_given = bindparam("ids", type_=ARRAY(String))
+_REJECTIONS = (
+    select(_rejected)
+    .where(
+        (_rejected.c.object_id == func.any(_ids_given)) | (_rejected.c.id == func.any(_ids_given))
+    )
+    .order_by(_rejected.c.created_at)
+)
+_EVENTS = select(_events).where(id_among(_events.c.object_id)).order_by(_events.c.sequence)
+_DELIVERIES = (
+    select(_deliveries, _endpoints.c.url, _endpoints.c.state.label("endpoint_state"))
+    .join(_endpoints, _endpoints.c.id == _deliveries.c.endpoint_id)
+    .where(id_among(_deliveries.c.event_id))
+    .order_by(_deliveries.c.id)
+)
+_POSTS = (
+    select(_posts)
+    .where(
+        _posts.c.delivery_id
+        == func.any(bindparam("delivery_ids", type_=ARRAY(_posts.c.delivery_id.type)))
+    )
+    .order_by(_posts.c.delivery_id, _posts.c.number)
+)
