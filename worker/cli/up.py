@@ -4,7 +4,7 @@ import contextlib
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -14,6 +14,7 @@ import typer
 
 from worker import settings as settings_module
 from worker.cli.narrator import Narrator
+from worker.cli.output import Failed
 from worker.settings import LOOPBACK, Settings
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def register(root: typer.Typer) -> None:
     root.command()(up)
 
 
-def up() -> None:
+def up(
+    procfile: Path = typer.Option(ROOT / "Procfile", help="The processes to run.", dir_okay=False),
+) -> None:
     """Run everything here until Ctrl-C: servers of our own unless URLs are set, all processes."""
     from worker.embedded import data_dir
 
@@ -60,20 +63,37 @@ def up() -> None:
     with heeding_signals() as stopping, data_dir.locked(settings.data_dir):
         try:
             with ExitStack() as stack, contextlib.suppress(Stop):
-                run(settings, narrator, stopping, stack)
+                run(settings, read_procfile(procfile), narrator, stopping, stack)
                 narrator.report("billing", "stopping")
         finally:
             data_dir.withdraw(settings.data_dir)
         narrator.report("billing", "stopped")
 
 
-def run(settings: Settings, narrator: Narrator, stopping: Stopping, stack: ExitStack) -> None:
-    """Start servers, bring the database up to date, run the Procfile until asked to stop.
+def read_procfile(path: Path) -> dict[str, list[str]]:
+    """Name → command. Raises Failed for a file that names nothing, or what isn't installed."""
+    from worker.supervisor import command_of, parse_procfile
+
+    try:
+        lines = parse_procfile(path.read_text())
+        return {name: command_of(line) for name, line in lines.items()}
+    except (OSError, ValueError, AssertionError) as error:
+        raise Failed(f"{path}: {error}") from None
+
+
+def run(
+    settings: Settings,
+    commands: Mapping[str, Sequence[str]],
+    narrator: Narrator,
+    stopping: Stopping,
+    stack: ExitStack,
+) -> None:
+    """Start servers, bring the database up to date, run the commands until asked to stop.
 
     Servers are stopped by `stack`, after everything that uses them.
     """
     from worker.embedded import data_dir
-    from worker.supervisor import Supervisor, command_of, parse_procfile
+    from worker.supervisor import Supervisor
 
     settings, servers = start_servers(settings, narrator, stack)
     bring_up_to_date(settings, narrator)
@@ -81,9 +101,8 @@ def run(settings: Settings, narrator: Narrator, stopping: Stopping, stack: ExitS
     ours = {name: facts[name] for name, server in servers.items() if server.alive}
     data_dir.announce(settings.data_dir, ours)
     flower_port = free_port(FLOWER_PORT)
-    procfile = parse_procfile((ROOT / "Procfile").read_text())
     supervisor = Supervisor(
-        {name: command_of(line) for name, line in procfile.items()},
+        commands,
         environ=settings_module.environ_of(
             settings, FLOWER_PORT=str(flower_port), PYTHONUNBUFFERED="1"
         ),

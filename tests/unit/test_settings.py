@@ -1,0 +1,153 @@
+"""Settings: what is refused, in which words, and what is never said."""
+
+import json
+import os
+from ipaddress import ip_network
+from pathlib import Path
+
+import psutil
+import pytest
+
+from worker import settings
+from worker.settings import Settings, SettingsError
+
+SECRET = "hunter2"
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **environ: str) -> str:
+    for name, value in environ.items():
+        monkeypatch.setenv(f"BILLING_{name}", value)
+    with pytest.raises(SettingsError) as refused:
+        settings.read()
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expects"),
+    [
+        ("HTTP_PORT", "http", "must be a whole number from 1 to 65535"),
+        ("HTTP_PORT", "0", "must be a whole number from 1 to 65535"),
+        ("SLOTS", "1.5", "must be a whole number from 1 to 1024"),
+        ("LOG_FORMAT", "xml", "must be console or json"),
+        ("LOG_LEVEL", "INFO!", "must be debug, info, warning or error"),
+        ("PROCESSOR", "paypal", "must be sandbox"),
+        ("SANDBOX_LATENCY_MS", "-1", "must be a whole number of milliseconds from 0 to 60000"),
+        ("WEBHOOK_ALLOW_PRIVATE", "localhost", "must be networks separated by commas"),
+        ("WEBHOOK_ALLOW_PRIVATE", "127.0.0.1/8", "must be networks separated by commas"),
+        ("DATABASE_URL", "mysql://u@h/d", "must be a PostgreSQL URL such as"),
+        ("DATABASE_URL", "postgresql://u@h:port/d", "must be a PostgreSQL URL such as"),
+        ("DATABASE_URL", "postgresql://u@h", "must be a PostgreSQL URL such as"),
+        ("BROKER_URL", "kafka://h", "must be a broker URL with host"),
+        ("BROKER_URL", "redis://", "must be a broker URL with host"),
+        ("LEASE_S", "soon", "must be seconds"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_the_variable_and_what_it_expects(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, expects: str
+) -> None:
+    assert refusal(monkeypatch, **{name: value}).startswith(f"BILLING_{name} {expects}")
+
+
+def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = refusal(monkeypatch, HTTP_PORT="x", SLOTS="x", LOG_FORMAT="x")
+    assert len(said.splitlines()) == 3
+
+
+def test_no_value_is_ever_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = f"mysql://user:{SECRET}@host/name"
+    names = [name.upper() for name, field in Settings.model_fields.items() if name != "data_dir"]
+    assert SECRET not in refusal(monkeypatch, **dict.fromkeys(names, wrong))
+
+
+def test_urls_do_not_show_when_settings_are_printed() -> None:
+    given = Settings(
+        database_url=f"postgresql://user:{SECRET}@host/name", broker_url=f"redis://:{SECRET}@host"
+    )
+    assert SECRET not in repr(given)
+    assert SECRET not in str(given)
+
+
+def test_a_call_that_outlives_its_lease_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = refusal(monkeypatch, LEASE_S="5", CALL_DEADLINE_S="5")
+    assert said == "BILLING_CALL_DEADLINE_S must be below half of BILLING_LEASE_S"
+
+
+def test_a_misspelled_variable_is_refused_with_the_right_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = refusal(monkeypatch, DATABSE_URL=f"postgresql://user:{SECRET}@host/name")
+    assert said == "BILLING_DATABSE_URL is not a setting; did you mean BILLING_DATABASE_URL?"
+
+
+@pytest.mark.parametrize("name", ["URL", "API_KEY", "PORT", "SERVICE_HOST", "PORT_8000_TCP"])
+def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(f"BILLING_{name}", "anything")
+    settings.read()
+
+
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BILLING_HTTP_PORT", "")
+    assert settings.read().http_port == 8000
+
+
+@pytest.mark.parametrize("scheme", ["postgresql+psycopg", "postgresql", "postgres"])
+def test_every_spelling_of_a_postgresql_url_gets_our_driver(scheme: str) -> None:
+    given = Settings(database_url=f"{scheme}://u:p@h:5432/d?sslmode=require")
+    assert given.database_url == "postgresql+psycopg://u:p@h:5432/d?sslmode=require"
+
+
+def test_networks_are_read_from_a_list_with_commas() -> None:
+    given = Settings(webhook_allow_private="127.0.0.0/8, ::1/128,")  # type: ignore[arg-type]
+    assert given.webhook_allow_private == (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+
+def test_settings_survive_the_way_into_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Settings(
+        database_url="postgresql://u:p@h/d",
+        webhook_allow_private=settings.LOOPBACK,
+        slots=7,
+        lease_s=2.5,
+        call_deadline_s=1,
+    )
+    for name, value in settings.environ_of(given).items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == given
+
+
+def test_urls_of_what_runs_in_the_data_folder_are_found(tmp_path: Path) -> None:
+    announce(tmp_path, started_at=psutil.Process().create_time())
+    found = settings.load(data_dir=tmp_path)
+    assert (found.database_url, found.broker_url) == ("postgresql+psycopg://d", "redis://b")
+
+
+def test_a_url_that_is_set_wins_over_what_runs_in_the_folder(tmp_path: Path) -> None:
+    announce(tmp_path, started_at=psutil.Process().create_time())
+    found = settings.load(data_dir=tmp_path, broker_url="amqp://elsewhere")
+    assert found.broker_url == "amqp://elsewhere"
+
+
+def test_what_a_process_left_that_is_gone_counts_as_nothing(tmp_path: Path) -> None:
+    announce(tmp_path, started_at=1.0)  # the pid is ours, but we started later than 1970
+    with pytest.raises(SettingsError, match="nothing is running in"):
+        settings.load(data_dir=tmp_path)
+
+
+def test_nothing_running_is_said_with_both_ways_out(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as refused:
+        settings.load(data_dir=tmp_path / ".billing")
+    assert "start it with `billing up`, or set BILLING_DATABASE_URL" in str(refused.value)
+
+
+def test_a_damaged_announcement_is_named(tmp_path: Path) -> None:
+    (tmp_path / "running.json").write_text("{")
+    with pytest.raises(SettingsError, match="damaged"):
+        settings.load(data_dir=tmp_path)
+
+
+def announce(folder: Path, *, started_at: float) -> None:
+    facts = {
+        "owner": {"pid": os.getpid(), "started_at": started_at},
+        "database_url": "postgresql+psycopg://d",
+        "broker_url": "redis://b",
+    }
+    (folder / "running.json").write_text(json.dumps(facts))
