@@ -1,0 +1,129 @@
+"""Many threads, one transaction: who leads, who waits, and who fails alone."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from tests.support.waiting import wait_for
+from worker.group_commit import BATCH_MAX, GroupCommitter
+
+
+class Ledger:
+    """Takes batches, one at a time; can be held up, and refuses what it is told to."""
+
+    def __init__(self, refuses: dict[int, BaseException] | None = None) -> None:
+        self.batches: list[list[int]] = []
+        self.busy = threading.Event()
+        self.open = threading.Event()
+        self.open.set()
+        self._refuses = refuses or {}
+        self._inside = 0
+
+    def run(self, items: Sequence[int]) -> list[int]:
+        self._inside += 1
+        assert self._inside == 1, "two batches at once"
+        self.batches.append(list(items))
+        self.busy.set()
+        assert self.open.wait(10)
+        self._inside -= 1
+        for item in items:
+            if item in self._refuses:
+                raise self._refuses[item]
+        return [item * 10 for item in items]
+
+
+def submit_behind_one(
+    threads: ThreadPoolExecutor, ledger: Ledger, committer: GroupCommitter[int, int], count: int
+) -> list[Future[int]]:
+    """Item 0 is being written; items 1 to `count` queue up behind it, in order; then it goes on."""
+    ledger.open.clear()
+    futures = [threads.submit(committer.submit, 0)]
+    assert ledger.busy.wait(10)
+    for item in range(1, count + 1):
+        futures.append(threads.submit(committer.submit, item))
+        wait_for(lambda n=item: len(committer._waiting) == n)
+    ledger.open.set()
+    return futures
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(2 * BATCH_MAX) as threads:
+        yield threads
+
+
+def test_one_alone_goes_at_once() -> None:
+    ledger = Ledger()
+    assert GroupCommitter(ledger.run).submit(7) == 70
+    assert ledger.batches == [[7]]
+
+
+def test_whoever_comes_while_one_is_written_is_the_next_batch(threads: ThreadPoolExecutor) -> None:
+    ledger = Ledger()
+    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run), 20)
+    assert [future.result(10) for future in futures] == [n * 10 for n in range(21)]
+    assert ledger.batches == [[0], list(range(1, 21))]
+
+
+def test_no_batch_is_larger_than_it_may_be_and_nobody_is_overtaken(
+    threads: ThreadPoolExecutor,
+) -> None:
+    ledger = Ledger()
+    committer = GroupCommitter(ledger.run, batch_max=4)
+    futures = submit_behind_one(threads, ledger, committer, 10)
+    assert [future.result(10) for future in futures] == [n * 10 for n in range(11)]
+    assert ledger.batches == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
+
+
+def test_an_item_that_breaks_its_batch_fails_alone(threads: ThreadPoolExecutor) -> None:
+    ledger = Ledger(refuses={2: ValueError("two")})
+    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run), 3)
+    assert [futures[n].result(10) for n in (0, 1, 3)] == [0, 10, 30]
+    with pytest.raises(ValueError, match="two"):
+        futures[2].result(10)
+    assert ledger.batches == [[0], [1, 2, 3], [1], [2], [3]]
+
+
+def test_after_a_failure_it_goes_on() -> None:
+    ledger = Ledger(refuses={1: ValueError("one")})
+    committer = GroupCommitter(ledger.run)
+    with pytest.raises(ValueError, match="one"):
+        committer.submit(1)
+    assert committer.submit(2) == 20
+
+
+@pytest.mark.parametrize("ends_at", [1, 2, 3])
+def test_when_the_process_ends_nobody_waits_for_ever(
+    threads: ThreadPoolExecutor, ends_at: int
+) -> None:
+    """Whether the end comes in the batch or while it is taken apart."""
+    refuses: dict[int, BaseException] = {1: ValueError("one"), ends_at: SystemExit()}
+    ledger = Ledger(refuses)
+    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run), 4)
+    assert futures[0].result(10) == 0
+    assert isinstance(futures[ends_at].exception(10), SystemExit)
+    assert all(future.exception(10) is not None for future in futures[ends_at:])
+
+
+def test_an_answer_too_few_is_an_error_for_all() -> None:
+    committer = GroupCommitter[int, int](lambda items: [])
+    with pytest.raises(RuntimeError, match="0 answers for 1 items"):
+        committer.submit(1)
+
+
+def test_a_storm_of_threads_gets_every_answer_once(threads: ThreadPoolExecutor) -> None:
+    ledger = Ledger(refuses={n: ValueError(str(n)) for n in range(0, 2000, 97)})
+    committer = GroupCommitter(ledger.run)
+
+    def send(item: int) -> int | str:
+        try:
+            return committer.submit(item)
+        except ValueError as refused:
+            return str(refused)
+
+    answers = list(threads.map(send, range(2000)))
+    assert answers == [str(n) if n % 97 == 0 else n * 10 for n in range(2000)]
+    assert len(ledger.batches) < 2500
+    assert not committer._waiting

@@ -1,0 +1,69 @@
+"""Ids that come from keys: the wire contract that producers in any language rely on."""
+
+from string import printable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.ids import event_id, fingerprint, id_from_key, random_id, rejection_id
+
+words = st.text(printable.replace("\n", ""), min_size=1, max_size=20)
+
+
+def test_the_id_of_a_key_never_changes() -> None:
+    """Charges live for ever under these: whoever changes the rule orphans them all."""
+    assert id_from_key("charge", producer="shop", key="order-1") == CHARGE_ID
+    assert id_from_key("refund", producer="shop", key="order-1") == REFUND_ID
+    assert event_id("ch_x", 1) == EVENT_ID
+
+
+CHARGE_ID = "ch_udpzealsai2anmwq2p2phehew4xswwl2"
+REFUND_ID = "re_2r7y73rddl2maljht63d7vdictx2osoj"
+EVENT_ID = "evt_hizqv6v3c2pfrigodmv7cr54txdlzpf5"
+
+
+@given(words, words, words, words)
+def test_another_producer_or_key_is_another_id(p: str, k: str, p2: str, k2: str) -> None:
+    same = (p, k) == (p2, k2)
+    one, other = (id_from_key("charge", producer=a, key=b) for a, b in ((p, k), (p2, k2)))
+    assert (one == other) == same
+
+
+def test_parts_do_not_run_together() -> None:
+    assert id_from_key("charge", producer="ab", key="c") != id_from_key(
+        "charge", producer="a", key="bc"
+    )
+
+
+@given(words)
+def test_an_id_fits_a_url_and_a_webhook_header(key: str) -> None:
+    for id_ in (id_from_key("charge", producer="p", key=key), event_id(key, 3), random_id("we_")):
+        assert id_.replace("_", "").isalnum()
+        assert id_.isascii()
+        assert len(id_) <= 40
+
+
+def test_the_same_refusal_of_the_same_message_has_one_id() -> None:
+    assert rejection_id("t", "c", "d") == rejection_id("t", "c", "d") != rejection_id("t", "c", "e")
+
+
+def test_random_ids_differ() -> None:
+    assert len({random_id("we_") for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("nothing", [None, {}, []])
+def test_a_field_that_says_nothing_does_not_change_the_fingerprint(nothing: object) -> None:
+    assert fingerprint({"amount": 1, "new_field": nothing}) == fingerprint({"amount": 1})
+
+
+def test_the_order_of_fields_does_not_change_the_fingerprint() -> None:
+    one, other = {"a": 1, "m": {"x": "1", "y": "2"}}, {"m": {"y": "2", "x": "1"}, "a": 1}
+    assert fingerprint(one) == fingerprint(other)
+
+
+@pytest.mark.parametrize(
+    "other", [{"a": 2}, {"a": "1"}, {"b": 1}, {"a": 1, "b": 0}, {"a": 1, "b": ""}]
+)
+def test_another_request_has_another_fingerprint(other: dict[str, object]) -> None:
+    assert fingerprint(other) != fingerprint({"a": 1})

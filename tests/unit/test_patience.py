@@ -1,0 +1,117 @@
+"""What is worth another try: the database's own codes, as a table."""
+
+import threading
+from collections.abc import Sequence
+
+import psycopg
+import pytest
+from psycopg import errors
+from sqlalchemy import exc
+
+from tests.support.waiting import wait_for
+from worker.patience import DatabaseUnavailable, Patient, is_transient
+from worker.running import register
+
+
+def wrapped(orig: Exception, kind: type[exc.DBAPIError] = exc.OperationalError) -> Exception:
+    return kind("SELECT 1", {}, orig)
+
+
+AWAY = wrapped(psycopg.OperationalError("connection refused"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AWAY,
+        wrapped(errors.AdminShutdown()),
+        wrapped(errors.CrashShutdown()),
+        wrapped(errors.CannotConnectNow()),
+        wrapped(errors.TooManyConnections()),
+        wrapped(errors.DiskFull()),
+        wrapped(errors.DeadlockDetected()),
+        wrapped(errors.LockNotAvailable()),
+        wrapped(errors.SerializationFailure()),
+        wrapped(errors.QueryCanceled()),
+        wrapped(errors.ReadOnlySqlTransaction(), exc.InternalError),
+        wrapped(errors.IdleInTransactionSessionTimeout(), exc.InternalError),
+        wrapped(psycopg.InterfaceError("the connection is closed"), exc.InterfaceError),
+        exc.TimeoutError("QueuePool limit"),
+    ],
+)
+def test_a_database_that_is_away_or_busy_is_worth_another_try(error: Exception) -> None:
+    assert is_transient(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        wrapped(errors.UniqueViolation(), exc.IntegrityError),
+        wrapped(errors.CheckViolation(), exc.IntegrityError),
+        wrapped(errors.UndefinedTable(), exc.ProgrammingError),
+        wrapped(errors.NumericValueOutOfRange(), exc.DataError),
+        wrapped(psycopg.DataError("NUL"), exc.DataError),
+        ValueError("a bug"),
+        KeyError("a bug"),
+    ],
+)
+def test_a_bug_is_not(error: Exception) -> None:
+    assert not is_transient(error)
+
+
+class Flaky:
+    """Work that fails so many times before it succeeds."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.calls = 0
+
+    def __call__(self, items: Sequence[int]) -> list[int]:
+        self.calls += 1
+        if self.failures:
+            raise self.failures.pop(0)
+        return list(items)
+
+
+def test_work_is_run_again_as_a_whole_until_the_database_takes_it() -> None:
+    work = Flaky(AWAY, AWAY)
+    assert Patient(threading.Event())(work)([1, 2]) == [1, 2]
+    assert work.calls == 3
+
+
+@pytest.mark.parametrize("failures", [[ValueError("bug")], [AWAY, ValueError("bug")]])
+def test_a_bug_is_raised_at_once(failures: list[Exception]) -> None:
+    with pytest.raises(ValueError, match="bug"):
+        Patient(threading.Event())(Flaky(*failures))([1])
+
+
+def test_a_process_that_stops_does_not_wait_for_the_database() -> None:
+    stopping = threading.Event()
+    stopping.set()
+    with pytest.raises(DatabaseUnavailable):
+        Patient(stopping)(Flaky(AWAY))([1])
+
+
+def test_a_process_that_stops_still_writes_while_the_database_is_there() -> None:
+    stopping = threading.Event()
+    stopping.set()
+    assert Patient(stopping)(Flaky())([1]) == [1]
+
+
+def test_no_tasks_clock_runs_while_the_database_is_away() -> None:
+    stopping = threading.Event()
+    away = Flaky(*[AWAY] * 1000)
+
+    def run() -> None:
+        with pytest.raises(DatabaseUnavailable):
+            Patient(stopping)(away)([1])
+
+    before = register.waited_s()
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_for(lambda: register.waited_s() > before)
+    stopping.set()
+    thread.join(10)
+    after = register.waited_s()
+    assert after > before
+    assert register.waited_s() == after

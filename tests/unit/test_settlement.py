@@ -1,0 +1,191 @@
+"""Every answer of a processor at every stand: what it means, as a table."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from models.states import CHARGE_MOVES, Phase, Stand, State
+from payments.backoff import LOOK_UP_S
+from payments.lifecycle import Move
+from payments.outcomes import (
+    Declined,
+    Found,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
+from payments.settlement import Policy, decide
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+POLICY = Policy(key_window=timedelta(hours=24))
+
+IN_FLIGHT, UNKNOWN, AWAITING = Phase.IN_FLIGHT, Phase.UNKNOWN, Phase.AWAITING_CUSTOMER
+QUEUED, REVIEW = Phase.QUEUED, Phase.NEEDS_REVIEW
+YES = Succeeded("sbx_1")
+NO = Declined("card_declined", "generic_decline", "")
+LATER = Pending("sbx_1", "requires_action")
+BUSY = Unavailable("service_unavailable")
+SILENCE = Unknown("timeout")
+NOTHING = NotFound()
+
+
+def a_row(phase: Phase, *, called_ago: timedelta = timedelta(minutes=1), **changes: Any) -> Any:
+    return {
+        "id": "ch_1",
+        "state": "pending",
+        "phase": phase,
+        "retries": 0,
+        "now": NOW,
+        "created_at": NOW - called_ago,
+        "first_called_at": NOW - called_ago,
+        **changes,
+    }
+
+
+def decided(row: Any, found: Found, verb: str = "charge") -> Move:
+    return decide(row, found, verb=verb, policy=POLICY, dice=lambda: 0.0)
+
+
+# What was called, where it stands, what came of it → where it goes, and after how many seconds it
+# is looked at again (None = never).
+INSIDE_THE_WINDOW: list[tuple[str, Phase, Found, Stand, float | None]] = [
+    ("charge", IN_FLIGHT, YES, State.SUCCEEDED, None),
+    ("charge", IN_FLIGHT, NO, State.FAILED, None),
+    ("charge", IN_FLIGHT, LATER, AWAITING, 5),
+    ("charge", IN_FLIGHT, BUSY, QUEUED, 1),
+    ("charge", IN_FLIGHT, SILENCE, UNKNOWN, 5),
+    ("charge", UNKNOWN, YES, State.SUCCEEDED, None),
+    ("charge", UNKNOWN, NO, State.FAILED, None),
+    ("charge", UNKNOWN, LATER, AWAITING, 5),
+    ("charge", UNKNOWN, BUSY, UNKNOWN, 5),  # this call was not executed; the first?
+    ("charge", UNKNOWN, SILENCE, UNKNOWN, 5),
+    ("look_up", UNKNOWN, YES, State.SUCCEEDED, None),
+    ("look_up", UNKNOWN, NO, State.FAILED, None),
+    ("look_up", UNKNOWN, LATER, AWAITING, 5),
+    ("look_up", UNKNOWN, BUSY, UNKNOWN, 5),
+    ("look_up", UNKNOWN, SILENCE, UNKNOWN, 5),
+    ("look_up", UNKNOWN, NOTHING, UNKNOWN, 5),
+    ("look_up", AWAITING, YES, State.SUCCEEDED, None),
+    ("look_up", AWAITING, NO, State.FAILED, None),
+    ("look_up", AWAITING, LATER, AWAITING, 5),
+    ("look_up", AWAITING, BUSY, AWAITING, 5),
+    ("look_up", AWAITING, SILENCE, AWAITING, 5),
+    ("look_up", AWAITING, NOTHING, UNKNOWN, 5),
+    ("report", QUEUED, YES, State.SUCCEEDED, None),
+    ("report", QUEUED, NO, State.FAILED, None),
+    ("report", QUEUED, LATER, AWAITING, 5),
+    ("report", IN_FLIGHT, YES, State.SUCCEEDED, None),
+    ("report", AWAITING, NO, State.FAILED, None),
+    ("report", REVIEW, YES, State.SUCCEEDED, None),
+    ("report", REVIEW, NO, State.FAILED, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("verb", "at", "found", "to", "next_in_s"), INSIDE_THE_WINDOW)
+def test_every_answer_has_its_move(
+    verb: str, at: Phase, found: Found, to: Stand, next_in_s: float | None
+) -> None:
+    move = decided(a_row(at), found, verb)
+    assert (move.to, move.next_in_s) == (to, next_in_s)
+    assert move.verb == verb
+    assert move.to in CHARGE_MOVES[at]
+
+
+def test_a_decline_keeps_our_word_and_the_processors() -> None:
+    move = decided(a_row(IN_FLIGHT), NO)
+    assert move.failure_code == "card_declined"
+    assert move.failure_message == "The card was declined."
+    assert move.processor_code == move.code == "generic_decline"
+
+
+def test_success_keeps_the_processors_reference() -> None:
+    assert decided(a_row(IN_FLIGHT), YES).processor_reference == "sbx_1"
+
+
+@pytest.mark.parametrize(
+    ("at", "found", "verb"), [(UNKNOWN, NOTHING, "look_up"), (AWAITING, LATER, "look_up")]
+)
+def test_look_ups_become_rarer(at: Phase, found: Found, verb: str) -> None:
+    delays = [decided(a_row(at, retries=n), found, verb).next_in_s for n in range(7)]
+    assert delays == [*LOOK_UP_S, LOOK_UP_S[-1], LOOK_UP_S[-1]]
+
+
+def test_a_busy_processor_is_asked_ever_more_rarely_or_when_it_says() -> None:
+    delays = [decided(a_row(IN_FLIGHT, retries=n), BUSY).next_in_s for n in range(4)]
+    assert delays == [1, 2, 4, 8]
+    asked = Unavailable("rate_limited", retry_after_s=60)
+    assert decided(a_row(IN_FLIGHT), asked).next_in_s == 60
+
+
+def test_a_processor_that_refuses_for_a_day_is_given_up() -> None:
+    day = timedelta(hours=24)
+    assert decided(a_row(IN_FLIGHT, called_ago=day - timedelta(seconds=1)), BUSY).to is QUEUED
+    move = decided(a_row(IN_FLIGHT, called_ago=day), BUSY)
+    assert (move.to, move.failure_code) == (State.FAILED, "processor_unavailable")
+
+
+def test_a_refund_that_waited_for_its_charge_is_not_given_up_at_the_first_refusal() -> None:
+    waited = a_row(IN_FLIGHT, created_at=NOW - timedelta(days=3))
+    assert decided(waited, BUSY).to is QUEUED
+
+
+# --- after the processor may have forgotten the key ---
+
+LATE = timedelta(hours=24)
+
+
+@pytest.mark.parametrize("found", [YES, NO, LATER])
+def test_an_answer_counts_however_late_it_comes(found: Found) -> None:
+    row = a_row(UNKNOWN, called_ago=timedelta(days=30))
+    assert decided(row, found, "look_up").to is decided(a_row(UNKNOWN), found, "look_up").to
+
+
+def test_what_the_processor_never_heard_of_needs_review_once_it_cant_be_sent_again() -> None:
+    assert decided(a_row(UNKNOWN, called_ago=LATE), NOTHING, "look_up").to is REVIEW
+
+
+@pytest.mark.parametrize("found", [SILENCE, BUSY])
+def test_a_processor_that_gives_no_answer_is_asked_a_few_times_before_a_person_is(
+    found: Found,
+) -> None:
+    stands = [
+        decided(a_row(UNKNOWN, called_ago=LATE, retries=n), found, "look_up").to for n in range(7)
+    ]
+    assert stands == [UNKNOWN] * 5 + [REVIEW] * 2
+
+
+@pytest.mark.parametrize("found", [SILENCE, BUSY])
+def test_after_the_last_call_it_is_looked_up_once_more(found: Found) -> None:
+    move = decided(a_row(UNKNOWN, called_ago=LATE, retries=20), found, "charge")
+    assert (move.to, move.next_in_s) == (UNKNOWN, 5)
+
+
+def test_the_first_call_may_be_late_and_still_unknown() -> None:
+    assert decided(a_row(IN_FLIGHT, called_ago=LATE), SILENCE).to is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("ago", "may"),
+    [
+        (timedelta(0), True),
+        (timedelta(hours=23, minutes=54), True),
+        (timedelta(hours=23, minutes=55), False),  # five minutes for clocks that differ
+        (timedelta(hours=24), False),
+    ],
+)
+def test_nothing_is_sent_again_in_the_last_minutes_of_a_key(ago: timedelta, may: bool) -> None:
+    assert POLICY.may_resend(a_row(UNKNOWN, called_ago=ago), NOW) is may
+
+
+def test_a_short_window_keeps_half_of_itself() -> None:
+    policy = Policy(key_window=timedelta(minutes=1))
+    row = a_row(UNKNOWN, called_ago=timedelta(seconds=29))
+    assert policy.may_resend(row, NOW)
+    assert not policy.may_resend(row, NOW + timedelta(seconds=1))
+
+
+def test_what_was_never_sent_may_be_sent() -> None:
+    assert POLICY.may_resend(a_row(QUEUED, first_called_at=None), NOW)

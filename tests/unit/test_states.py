@@ -1,0 +1,67 @@
+"""The table of moves, and the page that draws it."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from models.states import (
+    CHARGE_MOVES,
+    REFUND_MOVES,
+    Phase,
+    Stand,
+    State,
+    phase_of,
+    stand_of,
+    state_of,
+)
+
+PAGE = Path(__file__).parents[2] / "docs" / "states.md"
+STANDS: list[Stand] = [*State, *Phase]
+STANDS.remove(State.PENDING)
+
+
+def drawn(nth: int) -> set[tuple[str, str]]:
+    """The arrows of the n-th diagram of the page."""
+    diagram = re.findall(r"```mermaid\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[nth]
+    return set(re.findall(r"^ *(\S+) --> ([^\s:]+)", diagram, re.MULTILINE))
+
+
+@pytest.mark.parametrize(("nth", "moves"), [(0, CHARGE_MOVES), (1, REFUND_MOVES)])
+def test_the_page_draws_the_table_of_moves(
+    nth: int, moves: Mapping[Stand, frozenset[Stand]]
+) -> None:
+    arrows = {(a, b) for a, b in drawn(nth) if "[*]" not in (a, b)}
+    assert arrows == {(str(a), str(b)) for a, to in moves.items() for b in to}
+
+
+@pytest.mark.parametrize(("nth", "first"), [(0, {"queued", "in_flight"}), (1, {"queued"})])
+def test_the_page_shows_where_it_begins_and_ends(nth: int, first: set[str]) -> None:
+    assert {b for a, b in drawn(nth) if a == "[*]"} == first
+    assert {a for a, b in drawn(nth) if b == "[*]"} == {"succeeded", "failed"}
+
+
+@pytest.mark.parametrize("moves", [CHARGE_MOVES, REFUND_MOVES])
+def test_every_stand_has_its_moves(moves: Mapping[Stand, frozenset[Stand]]) -> None:
+    assert set(moves) == set(STANDS)
+
+
+def test_final_is_final_but_for_a_refund_that_comes_back() -> None:
+    assert CHARGE_MOVES[State.SUCCEEDED] == CHARGE_MOVES[State.FAILED] == frozenset()
+    assert REFUND_MOVES[State.FAILED] == frozenset()
+    assert REFUND_MOVES[State.SUCCEEDED] == {State.FAILED}
+
+
+def test_what_may_have_moved_money_is_never_simply_queued_again() -> None:
+    for moves in (CHARGE_MOVES, REFUND_MOVES):
+        assert {a for a, to in moves.items() if Phase.QUEUED in to} == {
+            Phase.IN_FLIGHT,  # the processor promised that nothing was executed
+            Phase.NEEDS_REVIEW,  # a person did
+        }
+
+
+@pytest.mark.parametrize("stand", STANDS)
+def test_a_stand_is_a_state_and_a_phase(stand: Stand) -> None:
+    assert stand_of(state_of(stand), phase_of(stand)) == stand
+    assert (state_of(stand) is State.PENDING) == (phase_of(stand) is not None)
