@@ -108,18 +108,19 @@ class Drainer:
             self._nudged = False
             # After a release this is the second look: what was committed before the release,
             # while its wake-up call met a taken lease, is seen here.
-            if await self._database(drains.take, self._token):
-                await self._drain_and_release()
+            turn = await self._database(drains.begin, self._token, wanted=AHEAD)
+            if turn is not None:
+                await self._drain_and_release(turn)
             elif not self._nudged:
                 return self._drained(more=False)
         self._nudged = False
         is_due: bool = await self._database(drains.is_anything_due)
         return self._drained(more=is_due or self._nudged)
 
-    async def _drain_and_release(self) -> None:
+    async def _drain_and_release(self, first: Turn) -> None:
         try:
             async with asyncio.TaskGroup() as lanes:
-                await self._take_turns(lanes)
+                await self._take_turns(lanes, first)
         except ExceptionGroup as group:
             if group.subgroup(LeaseLost) is None:
                 await self._release()
@@ -139,28 +140,23 @@ class Drainer:
                 drains.take_turn, self.endpoint_id, self._token, releasing=True
             )
 
-    async def _take_turns(self, lanes: asyncio.TaskGroup) -> None:
-        is_first = True
+    async def _take_turns(self, lanes: asyncio.TaskGroup, turn: Turn) -> None:
+        wanted = AHEAD
         while True:
+            self._accept(turn, wanted)
+            self._open_lanes(lanes)
+            if not self._is_turn_worth_it:
+                await self._something_to_do()
             if self._is_late:
                 self._drop_what_is_ready()
             answered, self._answered = self._answered, []
             is_resting = not self._lanes and not self._ready
-            releasing = is_resting and not is_first and (self._is_late or not self._backlog)
+            releasing = is_resting and (self._is_late or not self._backlog)
             wanted = 0 if releasing or self._is_late else max(0, self._room)
             turn = await self._turn(answered, wanted=wanted, releasing=releasing)
             self._held.difference_update(one.due.delivery_id for one in answered)
             if releasing:
                 return
-            if wanted:
-                self._backlog = len(turn.due) == wanted
-            self._held.update(due.delivery_id for due in turn.due)
-            self._ready.extend(turn.due)
-            self._look_at_endpoint(turn)
-            self._open_lanes(lanes)
-            is_first = False
-            if not self._is_turn_worth_it:
-                await self._something_to_do()
 
     async def _turn(self, answered: Sequence[Answered], *, wanted: int, releasing: bool) -> Turn:
         records = [self._record(one) for one in answered]
@@ -195,14 +191,18 @@ class Drainer:
                     raise
                 await asyncio.sleep(DATABASE_RETRY_S)
 
-    def _look_at_endpoint(self, turn: Turn) -> None:
-        """What was changed about the endpoint counts from the next post on."""
+    def _accept(self, turn: Turn, wanted: int) -> None:
+        """Take over what is due; what was changed about the endpoint counts from now on."""
+        if wanted:
+            self._backlog = len(turn.due) == wanted
+        self._held.update(due.delivery_id for due in turn.due)
+        self._ready.extend(turn.due)
+        if not turn.is_enabled:
+            self._drop_what_is_ready()
         self._url, self._max_in_flight = turn.url, max(1, turn.max_in_flight)
         if turn.secrets != self._secrets:
             self._keys = [key_of(secret) for secret in turn.secrets]
             self._secrets = turn.secrets
-        if not turn.is_enabled:
-            self._drop_what_is_ready()
 
     def _drop_what_is_ready(self) -> None:
         self._held.difference_update(due.delivery_id for due in self._ready)

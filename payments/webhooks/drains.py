@@ -56,8 +56,16 @@ class Turn:
     due: list[Due]
 
 
+def begin(connection: Connection, endpoint_id: str, token: UUID, *, wanted: int) -> Turn | None:
+    """Take the endpoint and the first turn; None when it can't be taken."""
+    if not take(connection, endpoint_id, token):
+        return None
+    # A statement of its own, because it must see what the last drainer committed.
+    return take_turn(connection, endpoint_id, token, wanted=wanted)
+
+
 def take(connection: Connection, endpoint_id: str, token: UUID) -> bool:
-    """Become the endpoint's drainer. False when there is one, or nothing is due, or it is
+    """Become the endpoint's drainer. False when there is another, or nothing is due, or it is
     disabled."""
     taken = connection.execute(
         _TAKE, {"endpoint_id": endpoint_id, "token": token, "lease_s": LEASE_S}
@@ -136,7 +144,7 @@ _TAKE = text("""
     SET drain_token = :token, drain_expires_at = now() + :lease_s * interval '1 second'
     WHERE e.id = :endpoint_id
       AND e.state = 'enabled'
-      AND (e.drain_token IS NULL OR e.drain_expires_at < now())
+      AND (e.drain_token IS NULL OR e.drain_token = :token OR e.drain_expires_at < now())
       AND (SELECT true FROM deliveries d
            WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now()
            LIMIT 1)
