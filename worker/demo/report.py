@@ -1,0 +1,133 @@
+"""The report: the figures of a demo as a person reads them, 80 columns wide."""
+
+from collections.abc import Iterable
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from worker.demo.figures import Figures, Money, decimal
+
+WRONG_MAX = 8  # a person reads no more of one kind; `--json` has them all
+
+ASKED = {
+    "charges": "charges",
+    "refunds": "refunds",
+    "repeats": "repeats, same key",
+    "conflicts": "contradictions",
+    "bad_messages": "messages past the SDK",
+    "stopped_by_the_sdk": "stopped by the SDK",
+}
+ENDINGS = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "needs_review": "left to a person",
+    "rejected": "rejected, and told",
+    "quarantined": "put into quarantine",
+    "unsent": "never sent",
+    "open": "still open",
+}
+
+
+def show(figures: Figures, console: Console) -> None:
+    """Print the report."""
+    console.print()
+    console.print(_requests(figures))
+    console.print()
+    console.print(_money(figures.money))
+    console.print()
+    for line in _sentences(figures):
+        console.print(line)
+    console.print()
+    for check in figures.checks:
+        console.print(f"[green]✓[/] {check.what}" if check.passed else f"[red]✗ {check.what}[/]")
+        for wrong in check.wrong[:WRONG_MAX]:
+            console.print(f"    {wrong}", markup=False)
+        if len(check.wrong) > WRONG_MAX:
+            console.print(f"    and {len(check.wrong) - WRONG_MAX} more")
+    console.print()
+    if figures.add_up:
+        console.print(f"[bold green]everything adds up[/] ({figures.seconds:.0f} s)")
+    else:
+        failed = sum(not check.passed for check in figures.checks)
+        console.print(f"[bold red]{failed} of {len(figures.checks)} checks failed[/]")
+
+
+def _requests(figures: Figures) -> Table:
+    """What was asked, beside what came of it, and why."""
+    endings: dict[str, int] = {}
+    why: dict[str, list[str]] = {}
+    for ending, count in figures.endings.items():
+        word, _, code = ending.partition(" ")
+        endings[word] = endings.get(word, 0) + count
+        if code and word in ("failed", "rejected"):
+            why.setdefault(word, []).append(f"{code} {count}")
+    asked, came = _two_columns("asked"), _two_columns("came of it")
+    for name, count in figures.requests.items():
+        asked.add_row(ASKED[name], str(count))
+    for word, count in sorted(endings.items(), key=lambda one: _place(one[0])):
+        came.add_row(ENDINGS.get(word, word), str(count))
+    side_by_side = Table.grid(padding=(0, 6))
+    side_by_side.add_row(asked, came)
+    whole = Table.grid()
+    whole.add_row(side_by_side)
+    for word, codes in sorted(why.items(), key=lambda one: _place(one[0])):
+        whole.add_row(f"[dim]{word}: {', '.join(codes)}[/]")
+    return whole
+
+
+def _place(word: str) -> int:
+    return [*ENDINGS].index(word) if word in ENDINGS else len(ENDINGS)
+
+
+def _two_columns(title: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column(title, min_width=22)
+    table.add_column("", justify="right", min_width=5)
+    return table
+
+
+def _money(money: Iterable[Money]) -> Table:
+    """Money by our tables and by the ledger, side by side."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("money")
+    for title in ("charged", "in the ledger", "refunded", "in the ledger"):
+        table.add_column(title, justify="right")
+    table.add_column("")
+    for one in money:
+        amounts = (one.charged, one.charged_ledger, one.refunded, one.refunded_ledger)
+        table.add_row(
+            one.currency,
+            *(decimal(amount, one.currency) for amount in amounts),
+            "[green]✓[/]" if one.agrees else "[red]✗[/]",
+        )
+    return table
+
+
+def _sentences(figures: Figures) -> Iterable[str]:
+    """What tables don't tell: webhooks, and the worker that was killed."""
+    told = figures.webhooks
+    yield (
+        f"webhooks  {told['events']} events, {told['verified']} signatures right, "
+        f"{told['forged']} wrong"
+    )
+    yield (
+        f"          {told['refused_once']} answered with 500 at first and sent again, "
+        f"{told['repeated']} came twice"
+    )
+    if figures.kill is not None:
+        kill = figures.kill
+        yield (
+            f"worker    killed once, with {kill.in_flight} requests under way; the next one was "
+            f"ready {_seconds(kill.restarted_after_s)}"
+        )
+        yield (
+            f"          later, took over {kill.taken_over} whose lease ran out, and had settled "
+            f"them {_seconds(kill.settled_after_s)} after the kill"
+        )
+    if figures.asked_again:
+        yield f"          {figures.asked_again} requests heard nothing and were sent again"
+
+
+def _seconds(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f} s"
