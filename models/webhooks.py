@@ -26,6 +26,7 @@ class WebhookEndpoint(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("state IN ('enabled', 'disabled')", name="state"),
         CheckConstraint("cardinality(secrets) > 0", name="has_a_secret"),
+        CheckConstraint("max_in_flight > 0", name="max_in_flight_positive"),
     )
 
     id: str = Field(primary_key=True)
