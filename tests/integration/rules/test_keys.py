@@ -1,31 +1,15 @@
 """One key, one charge: however often, at once, and over whichever door it is sent."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import Any
-
 from payments.charges import Accepted
 from payments.claims import Claimed, NotDue
 from payments.errors import KeyReused, ReferenceInUse, RefundExceedsCharge
 from payments.outcomes import Declined
 from payments.refunds import Accepted as RefundAccepted
 from tests.support.factories import SUCCEEDED, Till, a_charge, a_refund, is_claimed
+from tests.support.threads import at_once
 
 SENDERS = 20
 DECLINED = Declined("card_declined", "generic_decline", "The card was declined.")
-
-
-def at_once(count: int, run: Callable[[int], Any]) -> list[Any]:
-    """Run it in so many threads, all let go at the same instant."""
-    gate = Barrier(count)
-
-    def go(place: int) -> Any:
-        gate.wait(timeout=10)
-        return run(place)
-
-    with ThreadPoolExecutor(count) as threads:
-        return list(threads.map(go, range(count)))
 
 
 def test_one_key_sent_a_hundred_times_at_once_is_one_charge_claimed_once(till: Till) -> None:
@@ -75,8 +59,8 @@ def test_a_key_with_another_amount_is_a_conflict_and_the_first_is_untouched(till
     first = a_charge(amount=1000)
     (claimed,) = till.create(first)
     before = till.row(first.id)
-    for request in (a_charge(amount=1001, idempotency_key=first.idempotency_key),
-                    a_charge(amount=1000, currency="EUR", idempotency_key=first.idempotency_key)):  # fmt: skip
+    for change in ({"amount": 1001}, {"currency": "EUR"}, {"customer_id": "cus_2"}):
+        request = a_charge(idempotency_key=first.idempotency_key, **change)
         (refused,) = till.create(request)
         assert isinstance(refused, KeyReused)
         assert refused.param == "idempotency_key"

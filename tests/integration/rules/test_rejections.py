@@ -1,0 +1,107 @@
+"""Bad input never vanishes, whatever is in it, and gives nothing away."""
+
+from typing import Any
+
+import pytest
+
+from models.ids import Kind
+from payments import rejections
+from payments.errors import InvalidRequest, KeyReused, Refused
+from payments.requests import ChargeRequest, RefundRequest, parse
+from tests.support.factories import Till, a_key
+
+REQUESTS = {"charge": ChargeRequest, "refund": RefundRequest}
+GOOD = {"amount": 100, "currency": "USD"}
+
+
+def refused_and_kept(till: Till, kind: Kind, fields: dict[str, Any]) -> dict[str, Any]:
+    """The row of a request that its parser refuses."""
+    with pytest.raises(InvalidRequest) as refusal:
+        parse(REQUESTS[kind], fields)
+    return kept(till, kind, refusal.value, fields, task_id=a_key())
+
+
+def kept(
+    till: Till, kind: Kind, refused: Refused, fields: dict[str, Any], *, task_id: str | None
+) -> dict[str, Any]:
+    with till.database.transaction() as transaction:
+        id_ = rejections.record(transaction, kind, refused=refused, fields=fields, task_id=task_id)
+    (row,) = till.query("SELECT * FROM rejected_requests WHERE id = :id", id=id_)
+    assert till.events(id_) == ["request.rejected"]
+    return dict(row)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"amount": 1e400, "currency": "USD"},
+        {"amount": -1e400},
+        {"amount": float("nan")},
+        {"amount": 10**70},
+        {"amount": [1]},
+        {**GOOD, "currency": "\ud800"},
+        {**GOOD, "currency": "a\x00"},
+        {**GOOD, "idempotency_key": "\udfff"},
+        {**GOOD, "idempotency_key": "\x00"},
+        {**GOOD, "producer": "\ud800"},
+        {**GOOD, "producer": 5},
+        {**GOOD, "\ud800": 1},
+        {**GOOD, "\x00": 1},
+        {**GOOD, "x" * 1000: 1},
+        {**GOOD, "metadata": {"\ud800": "\x00"}},
+        {},
+    ],
+)
+def test_a_refused_request_is_kept_whatever_is_in_it(till: Till, fields: dict[str, Any]) -> None:
+    for kind in ("charge", "refund"):
+        row = refused_and_kept(till, kind, fields)
+        assert row["code"] == "invalid_request"
+        assert row["detail"]
+
+
+def test_a_refusal_is_found_by_the_key_and_by_the_id_it_would_have_had(till: Till) -> None:
+    fields = {"amount": 5.0, "currency": "USD", "idempotency_key": a_key(), "producer": "shop"}
+    row = refused_and_kept(till, "charge", fields)
+    good = parse(ChargeRequest, {**fields, "amount": 500})
+    assert row["object_id"] == good.id
+    assert (row["producer"], row["idempotency_key"]) == ("shop", fields["idempotency_key"])
+    assert "send amount=500" in row["detail"]
+
+
+def test_only_harmless_values_are_kept(till: Till) -> None:
+    fields = {
+        "amount": "4242424242424242" * 5, "currency": "usd", "customer_id": "cus_1",
+        "payment_method_id": "4242424242424242", "metadata": {"email": "a@example.org"},
+        "description": "a@example.org", "card": "4242424242424242",
+    }  # fmt: skip
+    row = refused_and_kept(till, "charge", fields)
+    assert row["request"] == {
+        "amount": "<str>", "currency": "usd", "customer_id": "<str>", "payment_method_id": "<str>",
+        "metadata": "<dict>", "description": "<str>", "card": "<str>",
+    }  # fmt: skip
+    assert "4242" not in str(row)
+    (event,) = till.query("SELECT body FROM events WHERE object_id = :id", id=row["id"])
+    assert "4242" not in event["body"]
+    assert "example.org" not in event["body"]
+
+
+def test_a_message_that_comes_twice_is_refused_once(till: Till) -> None:
+    fields = {**GOOD, "idempotency_key": a_key()}
+    for _ in range(3):
+        row = kept(till, "charge", KeyReused(), fields, task_id=f"task-{fields['idempotency_key']}")
+    assert row["code"] == "idempotency_key_reused"
+
+
+def test_a_refusal_without_a_message_is_kept_each_time(till: Till) -> None:
+    fields = {**GOOD, "idempotency_key": a_key()}
+    one, other = (kept(till, "charge", KeyReused(), fields, task_id=None) for _ in range(2))
+    assert one["id"] != other["id"]
+
+
+def test_a_broken_message_is_kept_once_per_queue(till: Till) -> None:
+    raw = a_key().encode() + b"\x00\xff"
+    for queue in ("payments", "payments", "webhooks"):
+        with till.database.transaction() as transaction:
+            rejections.quarantine(transaction, raw, queue=queue, reason="no body", headers={"a": 1})
+    rows = till.query("SELECT * FROM quarantined_messages WHERE size = :size", size=str(len(raw)))
+    assert sorted(r["queue"] for r in rows if bytes(r["raw"]) == raw) == ["payments", "webhooks"]
