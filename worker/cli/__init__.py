@@ -5,6 +5,7 @@ answer on stdout and the reason on stderr are JSON.
 """
 
 import importlib
+import os
 import pkgutil
 import sys
 
@@ -49,6 +50,9 @@ def main() -> None:
         output.fail(failure)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # `billing charge list | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except Exception as error:
         if not (known := output.in_words(error)):
             raise

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 JSON_FLAG = "--json"
+PIPE_WIDTH = 1000
 # In a command's signature: `as_json: Json = False`.
 Json = Annotated[bool, typer.Option(JSON_FLAG, help="Answer in JSON.")]
 
@@ -28,7 +29,9 @@ class Failed(Exception):
 
 def console() -> Console:
     """Where answers go. Made anew each time, since tests and pipes exchange sys.stdout."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    # A file or a pipe has no edge at which an id would have to be broken in two.
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True, width=width)
 
 
 def show(record: Mapping[str, Any], *, as_json: bool) -> None:
@@ -60,7 +63,12 @@ def show_list(
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         numeric = all(isinstance(record.get(name), int | None) for record in records)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            name,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=name == columns[0],  # what one copies: an id in one piece
+        )
     for record in records:
         table.add_row(*(_cell(record.get(name)) for name in columns))
     console().print(table)
@@ -102,7 +110,9 @@ def fail(failure: Exception) -> NoReturn:
         }
         sys.stderr.write(json.dumps({"error": error}, ensure_ascii=False) + "\n")
     else:
-        sys.stderr.write(f"{failure}\n")
+        code, param = getattr(failure, "code", None), getattr(failure, "param", None)
+        known = ": ".join(filter(None, (code, param))) if code != "failed" else ""
+        sys.stderr.write(f"{failure}{known and f' [{known}]'}\n")
     sys.exit(1)
 
 

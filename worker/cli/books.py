@@ -1,0 +1,76 @@
+"""The database behind a command: read it, or write to it and wake a worker."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from payments.kinds import Kind
+    from payments.transaction import Transaction
+    from worker.settings import Settings
+
+# A state changes by itself, not by us, so we ask: quickly at first, as most are final at once.
+POLL_MIN_S, POLL_MAX_S = 0.05, 1.0
+
+
+@contextmanager
+def opened(settings: "Settings | None" = None) -> "Iterator[Engine]":
+    """An engine for one command; read-only commands need no broker."""
+    from worker import settings as worker_settings
+    from worker.wiring import open_database
+
+    settings = settings or worker_settings.load(broker_url="redis://unused")
+    engine = open_database(settings.database_url, pool_size=1)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def reading(*, snapshot: bool = False) -> "Iterator[Connection]":
+    """A connection that can only read: each statement by itself, or all of one snapshot.
+
+    By itself, so that somebody who pages through a list at leisure holds up no clean-up.
+    """
+    level = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
+    options: dict[str, Any] = {"isolation_level": level, "postgresql_readonly": True}
+    with opened() as engine, engine.execution_options(**options).connect() as connection:
+        yield connection
+
+
+@contextmanager
+def writing() -> "Iterator[Transaction]":
+    """A transaction. After its commit a worker is told, if the broker is there; if it isn't, the
+    sweep finds the row within a second."""
+    from payments.transaction import Database
+    from worker import log
+    from worker.app import app
+    from worker.publisher import Publisher
+    from worker.settings import load
+
+    log.configure("console", "warning")  # as for every command; the app has set its own
+    with (
+        opened(load()) as engine,
+        Database(engine, Publisher(app)).transaction() as transaction,
+    ):
+        yield transaction
+
+
+def wait_until_final(kind: "Kind", id_: str, *, wait_s: float) -> "dict[Any, Any]":
+    """The row as soon as it is final, or as it stands after `wait_s`."""
+    from models.states import State
+    from payments.reading import get
+
+    ends_at, pause_s = time.monotonic() + wait_s, POLL_MIN_S
+    with reading() as connection:
+        while True:
+            row = get(connection, kind, id_)
+            left_s = ends_at - time.monotonic()
+            if row["state"] != State.PENDING or left_s <= 0:
+                return dict(row)
+            time.sleep(min(pause_s, left_s))
+            pause_s = min(pause_s * 1.5, POLL_MAX_S)

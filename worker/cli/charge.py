@@ -1,0 +1,83 @@
+"""`billing charge`: create, get and list charges."""
+
+from itertools import islice
+
+import typer
+
+from worker.cli import books, options, requests, tables
+
+COLUMNS = ("charge_id", "state", "amount", "refunded_amount", "reference", "created_at")
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Money taken from customers.")
+    group.command("create")(create)
+    group.command("get")(get)
+    group.command("list")(list_)
+    root.add_typer(group, name="charge")
+
+
+def create(
+    amount: str = typer.Option(..., help="In minor units: 1999 for USD 19.99."),
+    currency: str = typer.Option(..., help="Three letters, as in ISO 4217."),
+    customer: str | None = typer.Option(None, help="The customer's id."),
+    payment_method: str | None = typer.Option(None, help="Such as pm_card_visa."),
+    reference: str | None = typer.Option(
+        None, help="Your order id: one pending or succeeded charge each."
+    ),
+    description: str | None = typer.Option(None),
+    metadata: options.Metadata = None,
+    key: options.Key = None,
+    producer: options.Producer = "default",
+    wait: options.Wait = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take money, once per key. The row is committed before the answer."""
+    fields = options.fields(
+        amount=options.number(amount),
+        currency=currency,
+        customer_id=customer,
+        payment_method_id=payment_method,
+        reference=reference,
+        description=description,
+        metadata=options.pairs(metadata),
+        idempotency_key=key,
+        producer=producer,
+    )
+    requests.create("charge", fields, wait_s=wait, as_json=as_json)
+
+
+def get(charge_id: str, as_json: options.Json = False) -> None:
+    """Show a charge as it stands."""
+    from payments import reading
+    from payments.kinds import CHARGE
+
+    with books.reading() as connection:
+        row = reading.get(connection, CHARGE, charge_id)
+    tables.show(CHARGE.view(row), as_json=as_json)
+
+
+def list_(
+    state: str | None = typer.Option(None, help="pending, succeeded or failed."),
+    customer: str | None = typer.Option(None, help="Those of this customer."),
+    reference: str | None = typer.Option(None, help="Those for this order id."),
+    created_after: options.Moment = None,
+    created_before: options.Moment = None,
+    limit: options.Limit = 20,
+    as_json: options.Json = False,
+) -> None:
+    """List charges, newest first."""
+    from payments import reading
+    from payments.kinds import CHARGE
+
+    filters = {
+        "state": state,
+        "customer_id": customer,
+        "reference": reference,
+        "created_after": options.in_utc(created_after),
+        "created_before": options.in_utc(created_before),
+    }
+    with books.reading() as connection:
+        rows = islice(reading.every(connection, CHARGE, filters=filters), limit)
+        views = (CHARGE.view(row) for row in rows)
+        tables.show_many(views, COLUMNS, as_json=as_json, nothing="no charges")

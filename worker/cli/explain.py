@@ -1,0 +1,41 @@
+"""`billing explain`: everything that happened to a charge or a refund, in order."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from worker.cli import books, options, output
+
+if TYPE_CHECKING:
+    from payments.timeline import Entry
+
+
+def register(root: typer.Typer) -> None:
+    root.command()(explain)
+
+
+def explain(
+    id_or_key: str = typer.Argument(help="ch_…, re_…, evt_…, rej_…, or an idempotency key."),
+    producer: options.Producer = "default",
+    as_json: options.Json = False,
+) -> None:
+    """Tell the whole story: request, attempts, money, events, webhooks, refusals."""
+    from payments.timeline import timeline
+
+    with books.reading(snapshot=True) as connection:
+        story = timeline(connection, id_or_key, producer=producer)
+    if as_json:
+        output.print_json([entry.view() for entry in story])
+    else:
+        _tell(story)
+
+
+def _tell(story: "Sequence[Entry]") -> None:
+    """A block per object, so that a key's charge and refund don't mingle."""
+    for object_id in dict.fromkeys(entry.object_id for entry in story):
+        output.console().print(object_id, style="bold", markup=False)
+        for entry in story:
+            if entry.object_id == object_id:
+                at = entry.at.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+                output.console().print(f"  {at}  {entry.text}", markup=False)

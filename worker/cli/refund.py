@@ -1,0 +1,81 @@
+"""`billing refund`: create, get and list refunds."""
+
+from itertools import islice
+
+import typer
+
+from worker.cli import books, options, requests, tables
+
+COLUMNS = ("refund_id", "state", "amount", "charge_id", "created_at")
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Money given back.")
+    group.command("create")(create)
+    group.command("get")(get)
+    group.command("list")(list_)
+    root.add_typer(group, name="refund")
+
+
+def create(
+    charge_id: str,
+    amount: str | None = typer.Option(None, help="In minor units; all that is left without it."),
+    reason: str | None = typer.Option(None),
+    if_pending: str | None = typer.Option(
+        None, help="While the charge is pending: wait or reject."
+    ),
+    expected_refunded_amount: str | None = typer.Option(
+        None, help="Refuse unless so much, in minor units, is refunded already."
+    ),
+    metadata: options.Metadata = None,
+    key: options.Key = None,
+    producer: options.Producer = "default",
+    wait: options.Wait = None,
+    as_json: options.Json = False,
+) -> None:
+    """Give money of a charge back, once per key."""
+    fields = options.fields(
+        charge_id=charge_id,
+        amount=options.number(amount),
+        reason=reason,
+        if_pending=if_pending,
+        expected_refunded_amount=options.number(expected_refunded_amount),
+        metadata=options.pairs(metadata),
+        idempotency_key=key,
+        producer=producer,
+    )
+    requests.create("refund", fields, wait_s=wait, as_json=as_json)
+
+
+def get(refund_id: str, as_json: options.Json = False) -> None:
+    """Show a refund as it stands."""
+    from payments import reading
+    from payments.kinds import REFUND
+
+    with books.reading() as connection:
+        row = reading.get(connection, REFUND, refund_id)
+    tables.show(REFUND.view(row), as_json=as_json)
+
+
+def list_(
+    state: str | None = typer.Option(None, help="pending, succeeded or failed."),
+    charge: str | None = typer.Option(None, help="Those of this charge."),
+    created_after: options.Moment = None,
+    created_before: options.Moment = None,
+    limit: options.Limit = 20,
+    as_json: options.Json = False,
+) -> None:
+    """List refunds, newest first."""
+    from payments import reading
+    from payments.kinds import REFUND
+
+    filters = {
+        "state": state,
+        "charge_id": charge,
+        "created_after": options.in_utc(created_after),
+        "created_before": options.in_utc(created_before),
+    }
+    with books.reading() as connection:
+        rows = islice(reading.every(connection, REFUND, filters=filters), limit)
+        views = (REFUND.view(row) for row in rows)
+        tables.show_many(views, COLUMNS, as_json=as_json, nothing="no refunds")

@@ -1,0 +1,50 @@
+"""The command line's door: a request is accepted as at every other door, and a worker woken."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from worker.cli import books, output, tables
+
+if TYPE_CHECKING:
+    from models.ids import Kind as KindName
+
+
+def create(
+    kind: "KindName", fields: Mapping[str, Any], *, wait_s: float | None, as_json: bool
+) -> None:
+    """Accept a charge or a refund and show it; with `wait_s`, show it once it is final.
+
+    Raises Refused. When it was waited for, a failed one, and one that is still pending, is shown
+    and then raised as Failed.
+    """
+    from payments.kinds import KINDS
+
+    row = _accept(kind, fields)
+    if wait_s is not None:
+        row = books.wait_until_final(KINDS[kind], row["id"], wait_s=wait_s)
+    tables.show(KINDS[kind].view(row), as_json=as_json)
+    if wait_s is not None and row["state"] == "failed":
+        raise output.Failed(row["failure_message"], code=row["failure_code"])
+    if wait_s is not None and row["state"] == "pending":
+        raise output.Failed(f"still pending after {wait_s:g} s", code="still_pending")
+
+
+def _accept(kind: "KindName", fields: Mapping[str, Any]) -> Mapping[Any, Any]:
+    from payments import charges, refunds
+    from payments.errors import Refused
+    from payments.requests import ChargeRequest, RefundRequest, parse
+    from worker.settings import load
+
+    processor = load().processor
+    answer: charges.Accepted | refunds.Accepted | Refused
+    if kind == "charge":
+        new = charges.NewCharge(parse(ChargeRequest, fields), processor)
+        with books.writing() as transaction:
+            (answer,) = charges.accept(transaction, [new])
+    else:
+        back = refunds.NewRefund(parse(RefundRequest, fields), processor)
+        with books.writing() as transaction:
+            (answer,) = refunds.accept(transaction, [back])
+    if isinstance(answer, Refused):
+        raise answer
+    return answer.row
