@@ -1,0 +1,91 @@
+"""Migrations: they make what the models say, alone or two at once, without holding anybody up."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, inspect, text
+from sqlmodel import SQLModel
+
+from tests.support.programs import ROOT
+from tests.support.waiting import wait_for
+from worker import migrate
+from worker.migrate import Behind
+
+
+@pytest.fixture
+def empty(empty_database_url: str) -> Iterator[Engine]:
+    engine = create_engine(empty_database_url)
+    yield engine
+    engine.dispose()
+
+
+def test_they_make_exactly_the_tables_of_the_models(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_a_second_run_finds_nothing_to_do(empty: Engine) -> None:
+    applied = migrate.upgrade(empty)
+    assert applied == [f"{number:04d}" for number in range(1, len(applied) + 1)]
+    assert migrate.upgrade(empty) == []
+    migrate.require_current(empty)
+
+
+def test_a_worker_on_old_tables_is_refused(empty: Engine) -> None:
+    with pytest.raises(Behind, match="run `billing migrate`"):
+        migrate.require_current(empty)
+
+
+def test_two_at_once_do_the_work_once(empty: Engine, empty_database_url: str) -> None:
+    other = create_engine(empty_database_url)
+    applied: list[list[str]] = []
+    runs = [
+        threading.Thread(target=lambda e=engine: applied.append(migrate.upgrade(e)))
+        for engine in (empty, other)
+    ]
+    for run in runs:
+        run.start()
+    for run in runs:
+        run.join(30)
+    other.dispose()
+    assert sorted(map(len, applied)) == [0, len(migrate_all())]
+
+
+def test_one_that_waits_too_long_for_another_gives_up(empty: Engine) -> None:
+    with empty.connect() as holder:
+        holder.execute(text("SELECT pg_advisory_lock(:key)"), {"key": migrate.LOCK_KEY})
+        with pytest.raises(TimeoutError):
+            migrate.upgrade(empty, patience_s=0.1)
+    assert inspect(empty).get_table_names() == []
+
+
+def test_a_locked_table_is_waited_for_in_short_turns(
+    empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT_MS", 200)
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    autocommit = empty.execution_options(isolation_level="AUTOCOMMIT")
+    with empty.connect() as holder, autocommit.connect() as witness:
+        # The first migration wants this name; whoever makes it first is waited for.
+        holder.execute(text("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)"))
+        run = threading.Thread(target=migrate.upgrade, args=(empty,))
+        run.start()
+        wait_for(lambda: witness.scalar(waiting) == 1, what="the migration to wait")
+        wait_for(lambda: witness.scalar(waiting) == 0, what="the migration to let others pass")
+        holder.rollback()
+        run.join(30)
+    assert "charges" in inspect(empty).get_table_names()
+
+
+def test_the_pool_gets_no_connection_with_settings_of_a_migration(empty: Engine) -> None:
+    migrate.upgrade(empty)
+    with empty.connect() as connection:
+        assert connection.scalar(text("SHOW lock_timeout")) == "0"
+
+
+def migrate_all() -> list[str]:
+    return [path.name for path in (ROOT / "models/migrations/versions").glob("[0-9]*.py")]

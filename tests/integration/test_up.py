@@ -1,0 +1,137 @@
+"""`billing up`: one per folder, everything running, and nothing left when it ends."""
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.conftest import environ_for
+from tests.support.programs import Program, Programs
+from tests.support.waiting import wait_for
+
+PROCFILE = f"""
+first: {sys.executable} -c "import time; print('first works', flush=True); time.sleep(600)"
+deaf: {sys.executable} -c "import signal, time; signal.signal(15, signal.SIG_IGN); \
+print('deaf works', flush=True); time.sleep(600)"
+"""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="billing-test-") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def here(folder: Path, start_programs: Callable[..., Programs]) -> Programs:
+    """Programs that know no URL, only the folder."""
+    environ = environ_for("", "", folder)
+    return start_programs({**environ, "BILLING_DRAIN_S": "0.1", "BILLING_LOG_FORMAT": "console"})
+
+
+@pytest.fixture
+def launch_up(here: Programs, folder: Path) -> Callable[[], Program]:
+    """`billing up` with two small processes, one of which does not want to end."""
+    procfile = folder / "Procfile"
+    procfile.write_text(PROCFILE)
+    command = [sys.executable, "-m", "worker.cli", "up", "--procfile", str(procfile)]
+
+    def launch() -> Program:
+        up = here.launch("up", command=command)
+        up.wait_until("first works")
+        up.wait_until("deaf works")
+        return up
+
+    return launch
+
+
+def family(up: Program) -> list[psutil.Process]:
+    return psutil.Process(up.pid).children(recursive=True)
+
+
+def all_gone(processes: list[psutil.Process]) -> bool:
+    return not any(
+        process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes
+    )
+
+
+def test_a_stop_ends_everything_even_what_does_not_want_to(
+    here: Programs, launch_up: Callable[[], Program]
+) -> None:
+    up = launch_up()
+    children = family(up)
+    assert {"postgres", "redis-server", "valkey-server"} & {child.name() for child in children}
+    assert up.stop(deadline_s=25) == 0
+    assert all_gone(children)
+    assert "deaf     | does not end by itself, killing it" in up.output
+    assert up.output.rstrip().endswith("stopped")
+    refused = here.run("migrate")
+    assert refused.returncode == 1
+    assert "start it with `billing up`, or set BILLING_DATABASE_URL" in refused.stderr
+
+
+def test_a_second_one_in_the_folder_says_so_and_stops(
+    here: Programs, launch_up: Callable[[], Program]
+) -> None:
+    up = launch_up()
+    second = here.run("up")
+    assert second.returncode == 1
+    assert f"already runs in {here.environ['BILLING_DATA_DIR']} (pid {up.pid})" in second.stderr
+    assert up.alive
+
+
+def test_other_commands_find_its_servers(
+    here: Programs, folder: Path, launch_up: Callable[[], Program]
+) -> None:
+    launch_up()
+    found = here.run("migrate", "--json")
+    assert json.loads(found.stdout) == {"applied": []}
+    announcement = folder / "data" / "running.json"
+    assert announcement.stat().st_mode & 0o777 == 0o600
+
+
+def test_killed_it_leaves_nothing_and_the_next_one_goes_on(
+    launch_up: Callable[[], Program],
+) -> None:
+    up = launch_up()
+    children = family(up)
+    up.kill()
+    wait_for(lambda: all_gone(children), what="everything to be gone")
+    again = launch_up()
+    assert "database brought up to date" not in again.output  # it found its data
+
+
+def test_a_killed_process_and_a_killed_server_come_back(
+    folder: Path, launch_up: Callable[[], Program]
+) -> None:
+    up = launch_up()
+    (victim,) = (child for child in family(up) if "first works" in " ".join(child.cmdline()))
+    victim.kill()
+    up.wait_until(r"first +\| ended \(SIGKILL\), starting again")
+    wait_for(lambda: up.output.count("first works") == 2, what="the process to be back")
+    before = (folder / "data" / "redis" / "port").read_text()
+    os.kill(int((folder / "data" / "redis" / "server.pid").read_text()), signal.SIGKILL)
+    up.wait_until("Redis has ended, starting it again")
+    wait_for(
+        lambda: any(child.name().endswith("-server") for child in family(up)), what="Redis again"
+    )
+    assert (folder / "data" / "redis" / "port").read_text() == before
+
+
+def test_a_stop_while_it_starts_is_heeded(here: Programs) -> None:
+    up = here.launch("up", command=[sys.executable, "-m", "worker.cli", "up"])
+    up.wait_until("starting PostgreSQL")
+    assert up.stop(deadline_s=25) == 0
+    assert up.output.rstrip().endswith("stopped")
+
+
+def test_a_missing_procfile_is_named(here: Programs) -> None:
+    refused = here.run("up", "--procfile", "no-such-file")
+    assert refused.returncode == 1
+    assert "no-such-file" in refused.stderr
