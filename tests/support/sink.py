@@ -114,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.body:
             self.wfile.write(answer.body)
 
-    do_GET = do_PUT = do_POST
+    do_GET = do_PUT = do_POST  # noqa: N815  # http.server's names
 
     def log_message(self, *_: object) -> None:
         """Say nothing: the test looks at what was received."""

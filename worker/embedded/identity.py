@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from worker.embedded import process
@@ -41,14 +42,14 @@ def choose(folder: Path, *, probe: str, initialised: bool) -> Identity | None:
         if initialised or _has_name(os.geteuid()):
             return None  # initdb alone insists on a name
     refusals = []
-    for candidate in _candidates():
-        file_owner = os.geteuid() if candidate.user_namespace else candidate.uid
-        if initialised and os.geteuid() == 0 and owner.st_uid != file_owner:
-            if candidate.user_namespace or owner.st_uid == 0:
-                continue
-            candidate = Identity(owner.st_uid, owner.st_gid, candidate.capabilities)
-        elif os.geteuid() == 0:
+    for wished in _candidates():
+        candidate = wished
+        if os.geteuid() == 0 and not initialised:
             _give(folder, candidate)
+        elif os.geteuid() == 0 and owner.st_uid != (0 if wished.user_namespace else wished.uid):
+            if wished.user_namespace or owner.st_uid == 0:
+                continue  # this one could not own what is there
+            candidate = replace(wished, uid=owner.st_uid, gid=owner.st_gid)
         refusal = _try(candidate, folder, probe)
         if refusal is None:
             return candidate

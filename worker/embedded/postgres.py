@@ -153,7 +153,9 @@ class Postgres(Server):
             pid, started_at = int(lines[0]), float(lines[2])
         except (FileNotFoundError, IndexError, ValueError):
             return None
-        found = process.server_in(pid, programs={"postgres"}, folder=self.data, started_at=started_at)
+        found = process.server_in(
+            pid, programs={"postgres"}, folder=self.data, started_at=started_at
+        )
         if found is None:
             # The pid is free, or another program's by now; PostgreSQL, which can't tell,
             # would refuse to start while that one lives.

@@ -89,7 +89,7 @@ def server_in(
         same = (
             process.status() != psutil.STATUS_ZOMBIE
             and Path(process.exe()).name in programs
-            and os.path.samefile(process.cwd(), folder)
+            and Path(process.cwd()).samefile(folder)
             and (started_at is None or abs(process.create_time() - started_at) < 5)
         )
     except (psutil.Error, OSError, ValueError):
