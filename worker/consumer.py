@@ -1,5 +1,6 @@
 """The consumer: hands Celery the messages that are tasks, and quarantine the others."""
 
+import functools
 import logging
 from typing import Any
 
@@ -62,14 +63,27 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             self.app.amqp.queues.select_add(dead_letters())
 
     def connection_for_read(self, heartbeat: float | None = None) -> Any:
-        options = (
-            {"socket_timeout": SOCKET_TIMEOUT_S}
-            if self.conninfo.transport.driver_type == "redis"
-            else {}
-        )
         return self.ensure_connected(
-            self.app.connection_for_read(heartbeat=heartbeat, transport_options=options)
+            self.app.connection_for_read(heartbeat=heartbeat, transport_options=self._patience())
         )
+
+    def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> Any:
+        return self.ensure_connected(
+            self.app.connection_for_write(
+                url=url, heartbeat=heartbeat, transport_options=self._patience()
+            )
+        )
+
+    def _patience(self) -> dict[str, float]:
+        redis = self.conninfo.transport.driver_type == "redis"
+        return {"socket_timeout": SOCKET_TIMEOUT_S} if redis else {}
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """As Celery's; but kombu's pauses grow to 30 s, in which a broker is long back."""
+        conn.ensure_connection = functools.partial(
+            conn.ensure_connection, interval_start=0.2, interval_step=0.4, interval_max=2.0
+        )
+        return super().ensure_connected(conn)
 
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
         """A callback that takes any message, and never raises because of one."""

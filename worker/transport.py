@@ -7,6 +7,7 @@ of the connection. `tests/unit/test_transport.py` says when kombu's originals ha
 """
 
 import json
+import logging
 from queue import Empty
 from time import time
 from typing import Any
@@ -16,6 +17,8 @@ from kombu.transport import redis as kombu_redis
 from kombu.utils.encoding import bytes_to_str
 
 from worker import envelope
+
+logger = logging.getLogger(__name__)
 
 SCHEMES = ("redis", "rediss")
 
@@ -44,9 +47,52 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
             pipe.execute()
         super(kombu_redis.QoS, self).append(message, delivery_tag)
 
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """As kombu's, which raises if the connection is lost, and so ends the worker."""
+        try:
+            super().restore_unacked_once(stderr)
+        except Exception as error:  # noqa: BLE001  # an AttributeError, of parts already gone
+            logger.info(
+                "%d messages were not given back (%s): they come again after their timeout",
+                len(self._delivered),
+                type(error).__name__,
+            )
+            self._delivered.clear()
+
+    def renew(self) -> None:
+        """Start the visibility timeout of everything we hold anew.
+
+        So a message comes again soon after its worker died, and not while the worker lives. Those
+        that were handed to somebody else meanwhile are left to them (XX).
+        """
+        held = [tag for tag in list(self._delivered) if tag not in self._dirty]
+        if held:
+            with self.channel.conn_or_acquire() as client:
+                client.zadd(self.unacked_index_key, dict.fromkeys(held, time()), xx=True)
+
 
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types here
     QoS = QoS
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        if not self._is_gone("acknowledged"):
+            super().basic_ack(delivery_tag, multiple)
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if not self._is_gone("rejected"):
+            super().basic_reject(delivery_tag, requeue)
+
+    def _is_gone(self, what: str) -> bool:
+        """Whether the connection was lost while a task ran that now settles its message.
+
+        kombu then stumbles over what it has taken apart, with an AttributeError that ends the
+        worker. The message was given back when the channel was closed, or will be by its timeout:
+        it comes again, and is found done.
+        """
+        gone = self.closed or self.connection is None or self.connection.client is None
+        if gone:
+            logger.info("a message was %s after its connection was lost: it comes again", what)
+        return gone
 
     def _brpop_read(self, **options: Any) -> bool:
         """As kombu's, with `envelope.unwrap` for `loads`."""
@@ -72,3 +118,19 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no types here
     Channel = Channel
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        super().register_with_event_loop(connection, loop)
+        timeout_s = connection.client.transport_options.get(
+            "visibility_timeout", Channel.visibility_timeout
+        )
+        # Celery cancels this when the connection is lost (celery/worker/loops.py:135).
+        loop.call_repeatedly(timeout_s / 4, self._renew)
+
+    def _renew(self) -> None:
+        for channel in list(self.channels):
+            try:
+                if channel._qos is not None:  # noqa: SLF001  # `qos` would make one
+                    channel.qos.renew()
+            except channel.connection_errors:
+                return  # the loop finds out by itself

@@ -34,6 +34,8 @@ EXIT_DEAF = 82
 # not answer) is left alone. The rest is patience with a machine that is out of breath.
 STALL_LIMIT_S = 60.0
 LOOK_EVERY_S = 5.0
+# A broker answers a question about a queue at once, or something is wrong with it.
+BROKER_TIMEOUT_S = 2.0
 # What a log may take to be written before the process ends all the same: the thread that hangs
 # may hold the very lock that logging needs.
 LAST_WORDS_S = 5.0
@@ -190,7 +192,7 @@ class Watchdog(threading.Thread):
         app = self._worker.app
         try:
             if self._broker is None:
-                self._broker = app.connection_for_write()
+                self._broker = app.connection_for_write(transport_options=_in_time(app))
             channel = self._broker.default_channel
             return sum(_depth(channel, name) for name in list(app.amqp.queues.consume_from))
         except Exception:  # noqa: BLE001  # whatever it is: the broker did not tell
@@ -214,6 +216,13 @@ class Watchdog(threading.Thread):
             }
         logger.critical("this worker hangs and ends itself", **facts)
         self._end(verdict.exit_code)
+
+
+def _in_time(app: Celery) -> dict[str, float]:
+    """Options with which no question to the broker takes longer than a look may."""
+    if app.connection_for_write().transport.driver_type != "amqp":
+        return {}  # Redis' time limits are in the configuration
+    return {"read_timeout": BROKER_TIMEOUT_S, "write_timeout": BROKER_TIMEOUT_S}
 
 
 def _depth(channel: Any, queue: str) -> int:

@@ -39,7 +39,7 @@ settings = SimpleNamespace(
     broker_url=os.environ["BROKER"],
     slots=int(os.environ.get("SLOTS", "4")),
     shutdown_s=2.0,
-    lease_s=25.0,
+    lease_s=float(os.environ.get("LEASE_S", "25")),
 )
 transport.register()
 app = Celery("billing", task_cls=BillingTask)

@@ -1,0 +1,209 @@
+"""Real workers through outages of their broker, and through hanging by themselves."""
+
+import json
+import signal
+import time
+
+import pytest
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from tests.support.workers import RedisBroker, Worker, until
+from worker import transport
+from worker.celery_config import configuration
+from worker.request import BillingTask
+from worker.watchdog import EXIT_DEAF, EXIT_TASK
+
+SECRET = "4242424242424242"
+# What any of our publishers may take to say no.
+PUBLISH_MAX_S = 2.0
+
+
+@pytest.fixture
+def broker(tmp_path):
+    made = RedisBroker(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start(tmp_path, broker):
+    started = []
+
+    def make(*arguments, **environment):
+        started.append(Worker(broker.url, tmp_path, *arguments, **environment))
+        return started[-1].ready()
+
+    yield make
+    for worker in started:
+        worker.stop()
+
+
+def _send(broker, task_id, **kwargs):
+    headers = {"lang": "go", "task": "billing.charge.create", "id": task_id}
+    broker.send(json.dumps([[], {"customer_id": SECRET, **kwargs}, {}]).encode(), headers)
+
+
+def _done(worker, broker, task_id):
+    _send(broker, task_id)
+    until(lambda: worker.called(task_id), f"{task_id} is done")
+
+
+class Outage:
+    """What can happen to a Redis."""
+
+    @staticmethod
+    def restart(broker):
+        broker.stop(signal.SIGKILL)
+        time.sleep(1)
+        broker.start()
+
+    @staticmethod
+    def emptied(broker):
+        broker.client.flushall()
+
+    @staticmethod
+    def connections_cut(broker):
+        broker.client.client_kill_filter(_type="normal", skipme=True)
+        broker.client.client_kill_filter(_type="pubsub", skipme=True)
+
+    @staticmethod
+    def frozen(broker):
+        broker.send_signal(signal.SIGSTOP)
+        time.sleep(3)
+        broker.send_signal(signal.SIGCONT)
+
+
+def test_the_same_worker_consumes_again_after_every_outage_of_redis(broker, start):
+    worker = start()
+    _done(worker, broker, "before")
+    for name in (
+        "restart",
+        "emptied",
+        "connections_cut",
+        "frozen",
+        "restart",
+        "emptied",
+    ):
+        getattr(Outage, name)(broker)
+        _done(worker, broker, f"after {name} {time.monotonic()}")
+        assert worker.process.poll() is None, worker.log
+
+
+def test_a_task_under_way_when_redis_restarts_is_finished_by_the_same_worker(broker, start):
+    worker = start()
+    _send(broker, "long", sleep_s=3)
+    until(lambda: "long] received" in worker.log, "it is received")
+    Outage.restart(broker)
+    until(lambda: worker.called("long"), "it is done")
+    _done(worker, broker, "after")
+    assert worker.process.poll() is None
+
+
+def test_a_long_task_keeps_its_message_as_long_as_its_worker_lives(broker, start):
+    worker = start(LEASE_S="2")
+    _send(broker, "long", sleep_s=6)
+    until(lambda: worker.called("long"), "it is done")
+    until(lambda: broker.unsettled() == 0, "it is acknowledged")
+    assert worker.log.count("long] received") == 1
+
+
+def test_the_message_of_a_killed_worker_comes_again_soon(broker, start):
+    killed = start(LEASE_S="2")
+    _send(broker, "orphan", sleep_s=1)
+    until(lambda: "orphan] received" in killed.log, "it is received")
+    killed.process.kill()
+    killed.process.wait()
+    second = start(LEASE_S="2")
+    until(lambda: second.called("orphan"), "the next worker does it", seconds=10)
+
+
+def _publisher(url):
+    transport.register()
+    app = Celery("publisher", task_cls=BillingTask, set_as_current=False)
+
+    class Settings:
+        broker_url = url
+        slots = 4
+        shutdown_s = 2.0
+        lease_s = 20.0
+
+    app.conf.update(configuration(Settings()))
+
+    @app.task(name="billing.charge.submit")
+    def submit(**kwargs):
+        pass
+
+    return submit
+
+
+def _time_of_refusal(task):
+    began = time.monotonic()
+    with pytest.raises((OperationalError, OSError)):
+        task.apply_async(kwargs={"id": "ch_1"})
+    return time.monotonic() - began
+
+
+def test_a_publisher_is_told_within_two_seconds_that_redis_is_down(broker):
+    task = _publisher(broker.url)
+    task.apply_async(kwargs={"id": "ch_1"})
+    broker.stop()
+    assert _time_of_refusal(task) < PUBLISH_MAX_S
+    assert _time_of_refusal(task) < PUBLISH_MAX_S
+    assert _time_of_refusal(_publisher(broker.url)) < PUBLISH_MAX_S
+
+
+def test_a_publisher_is_told_within_two_seconds_that_redis_does_not_answer(broker):
+    task = _publisher(broker.url)
+    task.apply_async(kwargs={"id": "ch_1"})
+    broker.send_signal(signal.SIGSTOP)
+    try:
+        assert _time_of_refusal(task) < PUBLISH_MAX_S
+        assert _time_of_refusal(_publisher(broker.url)) < PUBLISH_MAX_S
+    finally:
+        broker.send_signal(signal.SIGCONT)
+
+
+def test_a_publisher_works_again_after_redis_was_restarted_or_emptied(broker):
+    task = _publisher(broker.url)
+    task.apply_async(kwargs={"id": "ch_1"})
+    Outage.restart(broker)
+    task.apply_async(kwargs={"id": "ch_2"})
+    broker.client.flushall()
+    task.apply_async(kwargs={"id": "ch_3"})
+    assert broker.client.llen("payments") == 1
+
+
+def test_a_task_that_outlives_its_limit_ends_the_worker_and_the_message_stays(broker, start):
+    worker = start(TASK_LIMIT_S="2")
+    _send(broker, "endless", sleep_s=60)
+    assert worker.process.wait(30) == EXIT_TASK
+    assert "task_id=endless" in worker.log
+    assert "tests/support/workerapp.py:" in worker.log
+    assert SECRET not in worker.log
+    assert broker.unsettled() == 1
+
+
+def test_waiting_for_the_database_is_not_hanging(broker, start):
+    worker = start(TASK_LIMIT_S="2")
+    _send(broker, "patient", wait_s=6)
+    until(lambda: worker.called("patient"), "it is done")
+    assert worker.process.poll() is None
+
+
+def test_a_worker_whose_event_loop_stands_still_ends_itself(broker, start):
+    worker = start(STALL_LIMIT_S="3")
+    _send(broker, "blocker", block_loop_s=60)
+    until(lambda: broker.client.llen("payments") == 0, "it is taken")
+    _send(broker, "waits")
+    assert worker.process.wait(30) == EXIT_DEAF
+    assert "the event loop stands still" in worker.log
+
+
+def test_a_redis_that_is_away_is_no_reason_to_end(broker, start):
+    worker = start(STALL_LIMIT_S="5")
+    broker.stop()
+    time.sleep(8)
+    assert worker.process.poll() is None
+    broker.start()
+    _done(worker, broker, "after")
