@@ -4,10 +4,11 @@ Every sweep is idempotent and takes locks that skip what others hold, so any num
 may run at once.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, literal, or_, select, update
 
 from models.base import id_among
 from models.states import Phase, State
@@ -40,9 +41,7 @@ def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -
         for row in rows
     ]
     move(transaction, kind, moves)
-    transaction.wakes.of(kind.name).update(row["id"] for row in rows)
-    if rows:
-        transaction.execute(_MARK_WOKEN[kind.name], {"ids": [row["id"] for row in rows]})
+    _note_woken(transaction, kind, [row["id"] for row in rows])
     return len(rows)
 
 
@@ -50,9 +49,15 @@ def wake_due(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -> int
     """Note the rows that are due and that nobody was told of lately, to be woken at commit."""
     if limit <= 0:
         return 0
-    ids = transaction.execute(_WAKE_DUE[kind.name], {"limit": limit}).scalars().all()
-    transaction.wakes.of(kind.name).update(ids)
+    ids = transaction.execute(_DUE[kind.name], {"limit": limit}).scalars().all()
+    _note_woken(transaction, kind, ids)
     return len(ids)
+
+
+def _note_woken(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> None:
+    if ids:
+        transaction.execute(_MARK_WOKEN[kind.name], {"ids": list(ids)})
+        transaction.wakes.of(kind.name).update(ids)
 
 
 # --- The statements, built once ---
@@ -69,12 +74,13 @@ def _expired_statement(kind: Kind) -> Any:
     )
 
 
-def _wake_due_statement(kind: Kind) -> Any:
+def _due_statement(kind: Kind) -> Any:
     table = kind.table
-    due = (
+    return (
         select(table.c.id)
         .where(
-            table.c.state == State.PENDING.value,
+            # Written out, not a parameter: a plan made for any state can't use the partial index.
+            table.c.state == literal(State.PENDING.value, literal_execute=True),
             table.c.lease_token.is_(None),
             table.c.next_attempt_at <= func.now(),
             or_(
@@ -86,9 +92,6 @@ def _wake_due_statement(kind: Kind) -> Any:
         .limit(bindparam("limit"))
         .with_for_update(key_share=True, skip_locked=True)
     )
-    return (
-        update(table).where(table.c.id.in_(due)).values(woken_at=func.now()).returning(table.c.id)
-    )
 
 
 def _mark_woken_statement(kind: Kind) -> Any:
@@ -96,5 +99,5 @@ def _mark_woken_statement(kind: Kind) -> Any:
 
 
 _EXPIRED = {kind.name: _expired_statement(kind) for kind in (CHARGE, REFUND)}
-_WAKE_DUE = {kind.name: _wake_due_statement(kind) for kind in (CHARGE, REFUND)}
+_DUE = {kind.name: _due_statement(kind) for kind in (CHARGE, REFUND)}
 _MARK_WOKEN = {kind.name: _mark_woken_statement(kind) for kind in (CHARGE, REFUND)}
