@@ -1,0 +1,150 @@
+"""Ten million finished charges cost nothing: no statement of the rules scans a table.
+
+EXPLAIN on tables that are large enough for a scan to be the wrong plan.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from payments.outcomes import Declined
+from payments.processors.port import ProcessorEvent
+from tests.support import databases
+from tests.support.factories import SUCCEEDED, TIMEOUT, Till, a_charge, a_refund
+from worker.embedded.throwaway import Servers
+from worker.wiring import open_database
+
+ROWS = 100_000
+# Tables that may be read whole: they are as small as an installation has endpoints.
+SMALL = {"webhook_endpoints"}
+
+_LIFECYCLE = """
+    id, producer, idempotency_key, fingerprint, processor, currency, amount, state, failure_code,
+    settled_at, created_at
+"""
+_FILL = f"""
+    INSERT INTO charges ({_LIFECYCLE})
+    SELECT 'ch_' || md5(n::text), 'past', n, 'f', 'sandbox', 'USD', 1000,
+           CASE WHEN mod(n, 10) = 0 THEN 'failed' ELSE 'succeeded' END,
+           CASE WHEN mod(n, 10) = 0 THEN 'card_declined' END, now(), now() - n * interval '1 s'
+    FROM generate_series(1, {ROWS}) n;
+    INSERT INTO refunds ({_LIFECYCLE}, charge_id, reserved)
+    SELECT 're_' || md5(n::text), 'past', n, 'f', 'sandbox', 'USD', 10, 'succeeded', NULL, now(),
+           now() - n * interval '1 s', 'ch_' || md5((n / 2)::text), true
+    FROM generate_series(1, {ROWS}) n;
+    INSERT INTO attempts (object_id, number, verb, outcome)
+    SELECT 'ch_' || md5(n::text), 1, 'charge', 'succeeded' FROM generate_series(1, {ROWS}) n;
+    INSERT INTO events (id, type, object_id, sequence, body)
+    SELECT 'evt_' || n, 'charge.succeeded', 'ch_' || md5(n::text), 1, '{{}}'
+    FROM generate_series(1, {ROWS}) n;
+    ANALYZE;
+"""
+
+
+@pytest.fixture(scope="module")
+def old_engine(servers: Servers) -> Iterator[Engine]:
+    """A database with a past, and connections that explain whatever they run."""
+    with databases.fresh(servers.postgres) as url:
+        engine = open_database(url)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(_FILL)
+        yield engine
+        engine.dispose()
+
+
+@contextmanager
+def explained(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+    """Every statement that runs in here, and its plans: for its values, and for any value.
+
+    psycopg prepares what runs often, and PostgreSQL may then plan it once for all values.
+    """
+    plans: list[tuple[str, Any]] = []
+
+    def explain(
+        connection: Any, cursor: Any, statement: str, parameters: Any, _: Any, many: bool
+    ) -> None:
+        if statement.startswith(("SELECT", "INSERT", "UPDATE", "WITH")):
+            names = list(parameters)
+            generic = re.sub(
+                r"%\((\w+)\)s",
+                lambda one: f"${names.index(one[1]) + 1}{_cast(parameters[one[1]])}",
+                statement,
+            )
+            explaining = connection.connection.cursor()
+            explaining.execute(f"EXPLAIN (FORMAT JSON) {statement}", parameters)
+            plans.append((statement, explaining.fetchone()[0][0]["Plan"]))
+            explaining.execute(f"EXPLAIN (FORMAT JSON, GENERIC_PLAN) {generic}", prepare=False)
+            plans.append((f"(generic) {statement}", explaining.fetchone()[0][0]["Plan"]))
+
+    event.listen(engine, "before_cursor_execute", explain)
+    try:
+        yield plans
+    finally:
+        event.remove(engine, "before_cursor_execute", explain)
+
+
+def _cast(value: Any) -> str:
+    """What psycopg would tell PostgreSQL of the value's type, where the statement does not."""
+    return {timedelta: "::interval", int: "::bigint", float: "::float"}.get(type(value), "")
+
+
+def scans(plan: dict[str, Any]) -> list[str]:
+    """The tables that a plan reads whole."""
+    below = [name for inner in plan.get("Plans", []) for name in scans(inner)]
+    return [plan["Relation Name"], *below] if plan["Node Type"] == "Seq Scan" else below
+
+
+def assert_no_scan(plans: list[tuple[str, Any]]) -> None:
+    assert plans
+    for statement, plan in plans:
+        scanned = set(scans(plan)) - SMALL
+        assert not scanned, f"{scanned} scanned by {statement}\n{json.dumps(plan, indent=1)}"
+
+
+@pytest.fixture
+def old_till(old_engine: Engine) -> Till:
+    return Till(old_engine)
+
+
+def test_nothing_that_happens_to_a_charge_scans(old_till: Till) -> None:
+    till = old_till
+    with explained(till.engine) as plans:
+        requests = [a_charge(reference=a_charge().idempotency_key) for _ in range(3)]
+        till.accept(*requests)
+        claimed = till.create(*requests, a_charge())
+        till.create(a_charge(reference=requests[0].reference))
+        till.settle_all(*((c, "charge", TIMEOUT) for c in claimed))
+        till.submit(*(r.id for r in requests))
+        till.report_all(*(ProcessorEvent(r.id, "charge", SUCCEEDED) for r in requests))
+    assert_no_scan(plans)
+
+
+def test_nothing_that_happens_to_a_refund_scans(old_till: Till) -> None:
+    till = old_till
+    with explained(till.engine) as plans:
+        charge_id = till.charged()
+        refunds = [a_refund(charge_id, amount=10) for _ in range(3)]
+        early = a_refund(a_charge())
+        claimed = till.create(*refunds, early)
+        till.settle_all(*((c, "refund", SUCCEEDED) for c in claimed[:3]))
+        till.submit(early.id, refunds[0].id)
+        returned = Declined("refund_failed", "returned", "")
+        till.report_all(*(ProcessorEvent(r.id, "refund", returned) for r in refunds))
+    assert_no_scan(plans)
+
+
+def test_the_sweeps_do_not_see_what_is_finished(old_till: Till) -> None:
+    till = old_till
+    due, dead = a_charge(), till.claim(a_charge())
+    till.accept(due)
+    till.time_passes(timedelta(minutes=1), due.id, dead.id)
+    with explained(till.engine) as plans:
+        woken = till.sweep().charges
+    assert {due.id, dead.id} <= woken
+    assert_no_scan(plans)
