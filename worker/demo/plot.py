@@ -35,6 +35,10 @@ def play(scenario: Scenario, screen: Screen, log_file: TextIO | None = None) -> 
     `log_file` is given what the processes say.
     Raises StageError or EmbeddedError when the stage can't be set up.
     """
+    screen.say(
+        f"a day of {len(scenario.shops)} shops in a minute: {scenario.requests} requests for "
+        "charges and refunds"
+    )
     screen.say("starting PostgreSQL and Redis in a temporary folder")
     with stage.prepared(log_file) as set_up, receiver() as (url, inbox):
         engine = open_database(set_up.database_url)

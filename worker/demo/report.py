@@ -105,8 +105,8 @@ def _money(money: Iterable[Money]) -> Table:
 
 
 def _sentences(figures: Figures) -> Iterable[str]:
-    """What tables don't tell: webhooks, and the worker that was killed."""
-    told = figures.webhooks
+    """What tables don't tell: webhooks, the worker that was killed, what is left to a person."""
+    told, kill = figures.webhooks, figures.kill
     yield (
         f"webhooks  {told['events']} events, {told['verified']} signatures right, "
         f"{told['forged']} wrong"
@@ -115,19 +115,20 @@ def _sentences(figures: Figures) -> Iterable[str]:
         f"          {told['refused_once']} answered with 500 at first and sent again, "
         f"{told['repeated']} came twice"
     )
-    if figures.kill is not None:
-        kill = figures.kill
+    if kill is not None:
         yield (
-            f"worker    killed once, with {kill.in_flight} requests under way; the next one was "
-            f"ready {_seconds(kill.restarted_after_s)}"
+            f"worker    killed with {kill.in_flight} requests under way; the next one was ready "
+            f"{_after(kill.restarted_after_s)}"
         )
         yield (
-            f"          later, took over {kill.taken_over} whose lease ran out, and had settled "
-            f"them {_seconds(kill.settled_after_s)} after the kill"
+            f"          {kill.taken_over} leases ran out and were taken over; "
+            f"the last was settled {_after(kill.settled_after_s)}"
         )
     if figures.asked_again:
         yield f"          {figures.asked_again} requests heard nothing and were sent again"
+    if "needs_review" in figures.endings:
+        yield "review    what nobody can tell is left to a person and to `billing resolve`"
 
 
-def _seconds(seconds: float | None) -> str:
-    return "never" if seconds is None else f"{seconds:.1f} s"
+def _after(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f} s later"
