@@ -56,10 +56,10 @@ def demos(tmp_path: Path) -> Iterator[list[Demo]]:
     """Those that a test has started; ended after it."""
     started: list[Demo] = []
     yield started
-    for demo in started:
-        if demo.process.poll() is None:
-            demo.process.terminate()
-            demo.process.wait(30)
+    for one in started:
+        if one.process.poll() is None:
+            one.process.terminate()
+            one.process.wait(30)
 
 
 def test_one_shop_and_a_killed_worker_add_up(tmp_path: Path, demos: list[Demo]) -> None:
