@@ -197,13 +197,19 @@ def environ_of(settings: Settings, **others: str) -> dict[str, str]:
 
     It holds passwords; the kernel shows a process's environment to its own user only.
     """
-    inherited = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     given = {
         variable(name): _as_text(getattr(settings, name))
         for name in Settings.model_fields
         if getattr(settings, name) != Settings.model_fields[name].default
     }
-    return inherited | given | others
+    return outside_environ() | given | others
+
+
+def outside_environ() -> dict[str, str]:
+    """The environment without anything meant for us."""
+    return {
+        name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)
+    }
 
 
 def explain(error: ValidationError) -> str:
@@ -246,10 +252,6 @@ def display(folder: Path) -> str:
         return str(folder.relative_to(Path.cwd()))
     except (ValueError, FileNotFoundError):
         return str(folder)
-
-
-def _is_setting(name: str) -> bool:
-    return name.upper().removeprefix(PREFIX).lower() in Settings.model_fields
 
 
 def _as_text(value: object) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy import create_engine
 from worker import log, migrate, supervisor
 from worker.embedded import throwaway
 from worker.embedded.throwaway import Servers
-from worker.settings import PREFIX
+from worker.settings import PREFIX, outside_environ
 
 ROOT = Path(__file__).parents[2]
 # What charges and webhooks need; `flower` and `web` only look on.
@@ -156,7 +156,7 @@ def _commands() -> dict[str, list[str]]:
 
 def _environ(servers: Servers) -> Mapping[str, str]:
     """Ours, without anybody's settings: the demo must never reach a real database."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    ours = outside_environ()
     settings = SETTINGS | {
         "DATABASE_URL": servers.postgres.url,
         "BROKER_URL": servers.redis.url,
