@@ -19,7 +19,7 @@ demo: $(VENV)/.service  ## charges, refunds and webhooks through the real thing,
 	@$(BIN)/billing demo
 
 test: $(VENV)/.dev  ## the whole test suite on throwaway real PostgreSQL and Redis
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 up: $(VENV)/.service  ## everything running for local use, until Ctrl-C
 	@$(BIN)/billing up
