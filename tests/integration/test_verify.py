@@ -1,0 +1,314 @@
+"""`verify` finds every kind of wrong, and finds nothing wrong where nothing is."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Connection, Engine, text
+
+from payments.invariants import Patience
+from payments.verify import Finding, check, is_sound, verify
+from payments.webhooks import endpoints
+from payments.webhooks.target import TargetCheck
+from payments.witness import INVARIANTS
+from tests.support import databases
+from tests.support.counter import Counter, counter
+from worker.embedded.throwaway import Servers
+from worker.wiring import open_database
+
+BY_NAME = {one.name: one for one in INVARIANTS}
+
+
+@pytest.fixture(scope="module")
+def day(servers: Servers) -> Iterator[Counter]:
+    """A counter with a day behind it: everything that may happen has happened."""
+    with databases.fresh(servers.postgres) as url:
+        engine = open_database(url)
+        with counter(engine) as busy:
+            _live_through(busy)
+            yield busy
+        engine.dispose()
+
+
+def _live_through(day: Counter) -> None:
+    with day.database.transaction() as transaction:
+        endpoints.add(transaction, url="https://example.com/", target_check=TargetCheck())
+    day.query("UPDATE webhook_endpoints SET subscribed_at = now() - interval '1 day'")
+    paid = day.charge(idempotency_key="paid", amount=1000)
+    day.refund(paid["id"], idempotency_key="part", amount=300)
+    day.refund(paid["id"], idempotency_key="rest")
+    day.charge(idempotency_key="yen", amount=500, currency="JPY")
+    day.charge(idempotency_key="declined", payment_method_id="pm_card_chargeDeclined")
+    lost = day.charge(idempotency_key="lost", payment_method_id="pm_sandbox_timeout_after")
+    day.go_on(lost["id"])
+    day.charge(idempotency_key="dark", payment_method_id="pm_sandbox_timeout_after")
+    day.charge(idempotency_key="customer", payment_method_id="pm_sandbox_requires_action")
+    bad = day.charge(idempotency_key="bad", payment_method_id="pm_sandbox_refund_fails_later")
+    day.refund(bad["id"], idempotency_key="back")
+    day.query("UPDATE sandbox_requests SET turns_at = now() WHERE turns_at IS NOT NULL")
+    day.hear_reports()
+    day.refund("ch_" + "a" * 32, idempotency_key="early")
+    day.refuse({"amount": "x", "currency": "USD", "idempotency_key": "nonsense"})
+
+
+@pytest.fixture
+def tampered(day: Counter) -> Iterator[Connection]:
+    """A transaction on that day's books; whatever is done in it never happened."""
+    with day.engine.connect() as connection, connection.begin() as transaction:
+        yield connection
+        transaction.rollback()
+
+
+def finding(connection: Connection, name: str) -> Finding:
+    return check(connection, BY_NAME[name], Patience())
+
+
+def test_an_empty_house_keeps_every_promise(engine: Engine) -> None:
+    found = list(verify(engine))
+    assert len(found) == len(INVARIANTS)
+    assert is_sound(found)
+    assert all(one.is_kept and one.looked_at == 0 for one in found)
+
+
+def test_a_day_of_everything_keeps_every_promise(day: Counter) -> None:
+    found = {one.invariant.name: one for one in verify(day.engine)}
+    assert [one.view() for one in found.values() if not one.is_kept] == []
+    assert found["charges moved money once"].looked_at == 7
+    assert found["refunds moved money once"].looked_at == 4
+    assert found["events are delivered"].looked_at > 0
+
+
+# In these, {paid} and the like are replaced by the ids of the rows with these keys.
+TAMPERINGS = [
+    (
+        "one key, one row",
+        """INSERT INTO charges SELECT (json_populate_record(c, '{"id": "ch_copy"}')).*
+           FROM charges c WHERE id = {paid}""",
+    ),
+    (
+        "refunds within charges",
+        """ALTER TABLE charges DROP CONSTRAINT charges_refunds_within_charge_check;
+           UPDATE charges SET refund_reserved = 1001 WHERE id = {paid}""",
+    ),
+    (
+        "refunds within charges",
+        "UPDATE refunds SET amount = 999 WHERE id = {part}",
+    ),
+    (
+        "refunds are counted",
+        "UPDATE charges SET refunded_amount = 999 WHERE id = {paid}",
+    ),
+    (
+        "refunds are counted",
+        "UPDATE charges SET refund_reserved = 5 WHERE id = {customer}",
+    ),
+    (
+        "refunds have a charge",
+        "UPDATE refunds SET currency = 'EUR' WHERE id = {part}",
+    ),
+    (
+        "refunds have a charge",
+        "UPDATE refunds SET charge_id = 'ch_gone' WHERE id = {part}",
+    ),
+    (
+        "refunds have a charge",
+        "UPDATE refunds SET charge_id = {customer} WHERE id = {part}",
+    ),
+    (
+        "events have no gap",
+        """DELETE FROM deliveries;
+           DELETE FROM events WHERE object_id = {paid} AND sequence = 1""",
+    ),
+    (
+        "events have no gap",
+        "UPDATE charges SET sequence = 3 WHERE id = {paid}",
+    ),
+    (
+        "events tell the truth",
+        """UPDATE events SET type = 'charge.failed'
+           WHERE object_id = {paid} AND sequence = 2""",
+    ),
+    (
+        "events tell the truth",
+        """INSERT INTO events (id, type, object_id, sequence, body)
+           VALUES ('evt_x', 'charge.succeeded', {paid}, 3, '')""",
+    ),
+    (
+        "leases end",
+        """UPDATE charges SET lease_token = gen_random_uuid(),
+           lease_expires_at = now() - interval '31 s' WHERE id = {customer}""",
+    ),
+    (
+        "nothing is forgotten",
+        "UPDATE charges SET next_attempt_at = NULL WHERE id = {customer}",
+    ),
+    (
+        "due work is done",
+        """UPDATE charges SET next_attempt_at = now() - interval '61 s'
+           WHERE id = {customer}""",
+    ),
+    (
+        "outcomes are known",
+        "UPDATE charges SET first_called_at = now() - interval '61 min' WHERE id = {dark}",
+    ),
+    (
+        "events are delivered",
+        """DELETE FROM deliveries WHERE event_id =
+           (SELECT id FROM events WHERE object_id = {paid} AND sequence = 2)""",
+    ),
+    (
+        "delivered means accepted",
+        """UPDATE deliveries SET state = 'delivered'
+           WHERE id = (SELECT min(id) FROM deliveries)""",
+    ),
+    (
+        "due webhooks are sent",
+        """UPDATE deliveries SET next_attempt_at = now() - interval '61 s'
+           WHERE id = (SELECT min(id) FROM deliveries)""",
+    ),
+    (
+        "no webhook is given up",
+        """UPDATE deliveries SET state = 'exhausted'
+           WHERE id = (SELECT min(id) FROM deliveries)""",
+    ),
+    (
+        "messages can be read",
+        """INSERT INTO quarantined_messages (queue, reason, sha256, size, raw)
+           VALUES ('payments', 'not JSON', 'x', 1, 'x')""",
+    ),
+    (
+        "charges moved money once",
+        "DELETE FROM sandbox_ledger WHERE object_id = {paid}",
+    ),
+    (
+        "charges moved money once",
+        "UPDATE sandbox_ledger SET amount = 999 WHERE object_id = {paid}",
+    ),
+    (
+        "charges moved money once",
+        "UPDATE sandbox_ledger SET currency = 'EUR' WHERE object_id = {paid}",
+    ),
+    (
+        "charges moved money once",
+        """INSERT INTO sandbox_ledger (object_id, charge_id, reference, direction, amount, currency)
+           VALUES ({paid}, {paid}, 'x', 'charge', 1000, 'USD')""",
+    ),
+    (
+        "charges moved money once",
+        """INSERT INTO sandbox_ledger (object_id, charge_id, reference, direction, amount, currency)
+           VALUES ({dark}, {dark}, 'x', 'charge', 1000, 'USD')""",
+    ),
+    (
+        "charges moved money once",
+        """INSERT INTO sandbox_ledger (object_id, charge_id, reference, direction, amount, currency)
+           VALUES ({declined}, {declined}, 'x', 'charge', 1000, 'USD')""",
+    ),
+    (
+        "charges moved money once",
+        """INSERT INTO sandbox_ledger (object_id, charge_id, reference, direction, amount, currency)
+           VALUES ('ch_x', 'ch_x', 'x', 'charge', 1000, 'USD')""",
+    ),
+    (
+        "refunds moved money once",
+        "DELETE FROM sandbox_ledger WHERE object_id = {part}",
+    ),
+    (
+        "refunds moved money once",
+        """INSERT INTO sandbox_ledger (object_id, charge_id, reference, direction, amount, currency)
+           VALUES ({part}, {paid}, 'x', 'refund', 300, 'USD')""",
+    ),
+    (
+        "refunds moved money once",
+        "DELETE FROM sandbox_ledger WHERE object_id = {back} AND direction = 'reversal'",
+    ),
+    (
+        "refunds moved money once",
+        """INSERT INTO sandbox_ledger
+           (object_id, charge_id, reference, direction, amount, currency, moved_at)
+           VALUES ({part}, {paid}, 'x', 'reversal', 300, 'USD', now() - interval '3 min')""",
+    ),
+    (
+        "money adds up",
+        "DELETE FROM sandbox_ledger WHERE object_id = {paid}",
+    ),
+    (
+        "money adds up",
+        "UPDATE sandbox_ledger SET amount = 299 WHERE object_id = {part}",
+    ),
+]
+
+
+def tamper(connection: Connection, statements: str) -> None:
+    """Do what no rule of ours would."""
+    kinds = {"part": "refunds", "back": "refunds"}
+    for key in ("paid", "part", "back", "customer", "dark", "declined"):
+        id_ = f"(SELECT id FROM {kinds.get(key, 'charges')} WHERE idempotency_key = '{key}')"
+        statements = statements.replace(f"{{{key}}}", id_)
+    for statement in statements.split(";"):
+        # Straight to the driver: what looks like a parameter here is JSON.
+        connection.exec_driver_sql(statement)
+
+
+@pytest.mark.parametrize(("promise", "tampering"), TAMPERINGS)
+def test_what_breaks_a_promise_is_found_and_named(
+    tampered: Connection, promise: str, tampering: str
+) -> None:
+    assert finding(tampered, promise).is_kept
+    tamper(tampered, tampering)
+    found = finding(tampered, promise)
+    assert found.broken >= 1
+    assert found.offenders[0].id
+    assert found.offenders[0].detail
+    assert is_sound([found]) is (found.invariant.level == "warning")
+
+
+def test_every_promise_can_be_broken() -> None:
+    assert {promise for promise, _ in TAMPERINGS} == set(BY_NAME)
+
+
+def test_a_charge_that_is_settled_while_we_look_is_no_finding(engine: Engine) -> None:
+    with counter(engine) as till:
+        checks = verify(engine)
+        seen = [next(checks)]  # the snapshot is taken
+        till.charge(idempotency_key="meanwhile")
+        till.query("DELETE FROM sandbox_ledger")
+        assert is_sound([*seen, *checks])
+    assert not is_sound(list(verify(engine)))
+
+
+def test_a_refund_that_just_came_back_is_given_time_to_be_reported(tampered: Connection) -> None:
+    tamper(
+        tampered,
+        """INSERT INTO sandbox_ledger (object_id, charge_id, reference, direction, amount, currency)
+           VALUES ({part}, {paid}, 'x', 'reversal', 300, 'USD')""",
+    )
+    assert is_sound([finding(tampered, name) for name in BY_NAME])
+
+
+def test_events_before_an_endpoint_was_enabled_again_are_not_missing(tampered: Connection) -> None:
+    tamper(tampered, "DELETE FROM deliveries; UPDATE webhook_endpoints SET subscribed_at = now()")
+    assert finding(tampered, "events are delivered").is_kept
+
+
+def test_a_disabled_endpoint_misses_events_by_its_own_wish(tampered: Connection) -> None:
+    tamper(tampered, "DELETE FROM deliveries; UPDATE webhook_endpoints SET state = 'disabled'")
+    assert finding(tampered, "events are delivered").is_kept
+
+
+def test_twenty_offenders_are_shown_and_all_are_counted(tampered: Connection) -> None:
+    tampered.execute(
+        text(
+            "INSERT INTO quarantined_messages (queue, reason, sha256, size, raw)"
+            " SELECT 'payments', 'not JSON', n, 1, 'x' FROM generate_series(1, 25) n"
+        )
+    )
+    found = finding(tampered, "messages can be read")
+    assert (found.broken, len(found.offenders)) == (25, 20)
+
+
+def test_verifying_cannot_write(day: Counter) -> None:
+    for _ in verify(day.engine):
+        (locks,) = day.query(
+            "SELECT count(*) AS strong FROM pg_locks JOIN pg_class c ON c.oid = relation"
+            " WHERE c.relname = 'charges' AND mode <> 'AccessShareLock'"
+        )
+        assert locks["strong"] == 0

@@ -1,0 +1,96 @@
+"""A whole service in one thread: what is asked here has been tried when the call returns."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from payments import cashier, rejections, reports
+from payments.cashier import Begin, Begun, Cashier, Settlement
+from payments.claims import Row, lease
+from payments.errors import Refused
+from payments.kinds import kind_of
+from payments.processors.sandbox import Sandbox, open_engine
+from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.settlement import Policy
+from payments.transaction import Database
+from tests.support.factories import a_key
+
+
+class Counter:
+    """Charges and refunds through the real rules and the real sandbox, none of them waiting."""
+
+    def __init__(self, engine: Engine, sandbox: Sandbox) -> None:
+        self.engine = engine
+        self.database = Database(engine)
+        self.sandbox = sandbox
+        self._policy = Policy(key_window=sandbox.key_window)
+        self._cashier = Cashier(
+            begin=self._begin,
+            settle=self._settle,
+            processor=sandbox,
+            policy=self._policy,
+            new_lease=lambda: lease("tests", 20.0),
+            call_deadline_s=5.0,
+        )
+
+    def charge(self, **changes: Any) -> Row:
+        """USD 10.00 unless told otherwise; returns the row as it stands then. Raises Refused."""
+        fields = {"amount": 1000, "currency": "USD", "idempotency_key": a_key()} | changes
+        return self._cashier.create(parse(ChargeRequest, fields))
+
+    def refund(self, charge_id: str, **changes: Any) -> Row:
+        """All that is left unless told otherwise."""
+        fields = {"charge_id": charge_id, "idempotency_key": a_key()} | changes
+        return self._cashier.create(parse(RefundRequest, fields))
+
+    def go_on(self, id_: str) -> Row:
+        """What a wake-up call does, now."""
+        kind = kind_of(id_)
+        assert kind is not None
+        self.query(f"UPDATE {kind.table.name} SET next_attempt_at = now() WHERE id = :id", id=id_)
+        return self._cashier.submit(kind, id_)
+
+    def refuse(self, fields: dict[str, Any], task_id: str = "task-1") -> str:
+        """What the broker's door does with a request that is none; returns the rejection's id."""
+        try:
+            parse(ChargeRequest, fields)
+        except Refused as refused:
+            with self.database.transaction() as transaction:
+                return rejections.record(
+                    transaction, "charge", refused=refused, fields=fields, task_id=task_id
+                )
+        raise AssertionError("the request is a good one")
+
+    def hear_reports(self) -> int:
+        """Apply what the sandbox has to tell by itself."""
+        pulled = self.sandbox.pull_events(100)
+        events = [self.sandbox.read_event(headers, body) for headers, body in pulled]
+        with self.database.transaction() as transaction:
+            return reports.apply(transaction, events, policy=self._policy, dice=random.random)
+
+    def query(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+        """What a statement returns, or nothing; committed."""
+        with self.engine.begin() as connection:
+            found = connection.execute(text(statement), parameters)
+            return [dict(row) for row in found.mappings()] if found.returns_rows else []
+
+    def _begin(self, item: Begin) -> Begun:
+        with self.database.transaction() as transaction:
+            return cashier.begin(transaction, [item])[0]
+
+    def _settle(self, item: Settlement) -> Row:
+        with self.database.transaction() as transaction:
+            return cashier.settle(transaction, [item], policy=self._policy, dice=random.random)[0]
+
+
+@contextmanager
+def counter(engine: Engine) -> Iterator[Counter]:
+    """A counter on a migrated database."""
+    sandbox_engine = open_engine(engine.url.render_as_string(hide_password=False))
+    try:
+        yield Counter(engine, Sandbox(sandbox_engine, timeout_ms=0))
+    finally:
+        sandbox_engine.dispose()
