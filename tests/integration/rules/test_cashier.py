@@ -1,0 +1,248 @@
+"""From asked to final, with the sandbox on the other side of the road: money moves once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from payments.cashier import Cashier, Settlement
+from payments.errors import KeyReused
+from payments.outcomes import Found, Outcome
+from payments.processors.port import Order
+from payments.processors.sandbox import Sandbox, moved_twice, movements_of
+from payments.requests import ChargeRequest, RefundRequest
+from tests.support import sandbox as other_side
+from tests.support.factories import Till, a_charge, a_lease, a_refund, kind
+
+MINUTE = timedelta(minutes=1)
+WINDOW = timedelta(hours=1)
+
+
+class Shop:
+    """A worker without a queue: a cashier on a till, the sandbox, and a clock to turn."""
+
+    def __init__(self, engine: Engine, wrap: Callable[[Sandbox], Any] = lambda it: it) -> None:
+        self.till = Till(engine, key_window=WINDOW)
+        self.engine = engine
+        self.processor = wrap(Sandbox(engine, sleep=lambda _: None, key_window=WINDOW))
+        self.cashier = self.cashier_with(self.processor)
+
+    def cashier_with(self, processor: Any) -> Cashier:
+        return Cashier(
+            begin=lambda item: self.till.begin(item)[0],
+            settle=lambda item: self.till.settle_all(_parts(item))[0],
+            processor=processor,
+            policy=self.till.policy,
+            new_lease=a_lease,
+            call_deadline_s=5.0,
+        )
+
+    def go(self, request: ChargeRequest | RefundRequest) -> str:
+        """Create it, and do what falls due until nothing does; where it stands then."""
+        self.cashier.create(request)
+        return self.go_on(request.id)
+
+    def go_on(self, id_: str, *, rounds: int = 12) -> str:
+        for _ in range(rounds):
+            if self.till.stand(id_) in ("succeeded", "failed", "needs_review"):
+                break
+            self.time_passes(15 * MINUTE, id_)
+            self.till.sweep()
+            self.cashier.submit(kind(id_), id_)
+        return self.till.stand(id_)
+
+    def time_passes(self, duration: timedelta, *ids: str) -> None:
+        self.till.time_passes(duration, *ids)
+        other_side.time_passes(self.engine, duration)
+
+    def moved(self, id_: str) -> list[tuple[str, int]]:
+        with self.engine.connect() as connection:
+            assert id_ not in moved_twice(connection)
+            return [(m.direction, m.amount) for m in movements_of(connection, id_)]
+
+
+def _parts(item: Settlement) -> Any:
+    return item.claimed, item.verb, item.found
+
+
+@pytest.fixture
+def shop(shared_engine: Engine) -> Shop:
+    return Shop(shared_engine)
+
+
+CHARGED = [("charge", 1000)]
+
+
+@pytest.mark.parametrize(
+    ("method", "stand", "moved"),
+    [
+        (None, "succeeded", CHARGED),
+        ("pm_card_visa", "succeeded", CHARGED),
+        ("pm_card_chargeDeclined", "failed", []),
+        ("pm_sandbox_timeout_after", "succeeded", CHARGED),
+        ("pm_sandbox_timeout_before", "succeeded", CHARGED),
+        ("pm_sandbox_error_after", "succeeded", CHARGED),
+        ("pm_sandbox_unavailable_2", "succeeded", CHARGED),
+        ("pm_sandbox_rate_limited", "succeeded", CHARGED),
+        ("pm_sandbox_slow_60000", "succeeded", CHARGED),
+        ("pm_sandbox_late_success", "succeeded", CHARGED),
+        ("pm_sandbox_requires_action", "awaiting_customer", []),
+        ("pm_sandbox_lost", "needs_review", []),
+    ],
+)
+def test_every_payment_method_ends_as_it_should_and_moves_money_once(
+    shop: Shop, method: str | None, stand: str, moved: list[tuple[str, int]]
+) -> None:
+    changes = {"payment_method_id": method} if method else {}
+    request = a_charge(**changes)
+    assert shop.go(request) == stand
+    assert shop.moved(request.id) == moved
+    told = {"awaiting_customer": []}.get(stand, [f"charge.{stand}"])
+    assert shop.till.events(request.id) == ["charge.pending", *told]
+
+
+@pytest.mark.parametrize(
+    ("method", "stand", "moved"),
+    [
+        ("pm_card_visa", "succeeded", ["charge", "refund"]),
+        ("pm_sandbox_refund_fails", "failed", ["charge"]),
+        ("pm_sandbox_refund_timeout_after", "succeeded", ["charge", "refund"]),
+        ("pm_sandbox_refund_timeout_before", "succeeded", ["charge", "refund"]),
+        ("pm_sandbox_refund_error_after", "succeeded", ["charge", "refund"]),
+        ("pm_sandbox_refund_unavailable_2", "succeeded", ["charge", "refund"]),
+        ("pm_sandbox_refund_late_success", "succeeded", ["charge", "refund"]),
+        ("pm_sandbox_refund_lost", "needs_review", ["charge"]),
+    ],
+)
+def test_every_refund_ends_as_it_should_and_moves_money_once(
+    shop: Shop, method: str, stand: str, moved: list[str]
+) -> None:
+    charge = a_charge(payment_method_id=method)
+    shop.go(charge)
+    refund = a_refund(charge)
+    assert shop.go(refund) == stand
+    assert [direction for direction, _ in shop.moved(charge.id)] == moved
+
+
+def test_a_refund_that_fails_later_is_told_by_the_processor(shop: Shop) -> None:
+    charge = a_charge(payment_method_id="pm_sandbox_refund_fails_later")
+    shop.go(charge)
+    refund = a_refund(charge)
+    assert shop.go(refund) == "succeeded"
+    shop.time_passes(MINUTE)
+    told = [shop.processor.read_event(*sent) for sent in shop.processor.pull_events(100)]
+    shop.till.report_all(*(event for event in told if event.object_id == refund.id))
+    assert shop.till.stand(refund.id) == "failed"
+    assert [d for d, _ in shop.moved(charge.id)] == ["charge", "refund", "reversal"]
+    assert shop.till.row(charge.id)["refund_reserved"] == 0
+
+
+def test_a_lost_charge_is_sent_again_only_while_its_key_is_remembered(shop: Shop) -> None:
+    request = a_charge(payment_method_id="pm_sandbox_lost")
+    shop.go(request)
+    attempts = shop.till.attempts(request.id)
+    assert attempts[0] == ("charge", "unknown")
+    assert attempts[-1] == ("look_up", "not_found")
+    (asked,) = shop.till.query(
+        "SELECT calls FROM sandbox_requests WHERE object_id = :id", id=request.id
+    )
+    assert asked["calls"] == sum(verb == "charge" for verb, _ in attempts)
+
+
+def test_a_repeat_over_the_broker_changes_nothing(shop: Shop) -> None:
+    request = a_charge()
+    shop.go(request)
+    assert shop.cashier.create(request)["state"] == "succeeded"
+    other = a_charge(amount=1, idempotency_key=request.idempotency_key)
+    with pytest.raises(KeyReused):
+        shop.cashier.create(other)
+    assert shop.moved(request.id) == CHARGED
+
+
+class Broken:
+    """A processor whose road breaks: at the given verb and side, with the given error."""
+
+    def __init__(self, real: Sandbox, verb: str, after: bool, error: BaseException) -> None:
+        self._real, self._verb, self._after, self._error = real, verb, after, error
+        self.name, self.key_window = real.name, real.key_window
+
+    def charge(self, order: Order, *, deadline_s: float) -> Outcome:
+        return self._call("charge", order, deadline_s)
+
+    def refund(self, order: Order, *, deadline_s: float) -> Outcome:
+        return self._call("refund", order, deadline_s)
+
+    def look_up(self, order: Order, *, deadline_s: float) -> Found:
+        return self._call("look_up", order, deadline_s)
+
+    def _call(self, verb: str, order: Order, deadline_s: float) -> Any:
+        breaks = verb == self._verb
+        if breaks and not self._after:
+            raise self._error
+        answer = getattr(self._real, verb)(order, deadline_s=deadline_s)
+        if breaks:
+            raise self._error
+        return answer
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("error", [ValueError("4242424242424242"), SystemExit()])
+def test_whoever_dies_or_breaks_in_the_call_leaves_money_moved_at_most_once(
+    shared_engine: Engine, caplog: pytest.LogCaptureFixture, after: bool, error: BaseException
+) -> None:
+    shop = Shop(shared_engine)
+    request = a_charge()
+    broken = shop.cashier_with(Broken(shop.processor, "charge", after, error))
+    if isinstance(error, SystemExit):
+        with pytest.raises(SystemExit):
+            broken.create(request)
+        assert shop.till.stand(request.id) == "in_flight"
+    else:
+        assert broken.create(request)["phase"] == "unknown"
+        assert "4242" not in caplog.text
+    assert shop.go_on(request.id) == "succeeded"
+    assert shop.moved(request.id) == CHARGED
+
+
+def test_an_adapter_that_breaks_while_it_looks_up_is_asked_again(shop: Shop) -> None:
+    request = a_charge(payment_method_id="pm_sandbox_timeout_after")
+    shop.cashier.create(request)
+    shop.time_passes(MINUTE, request.id)
+    broken = shop.cashier_with(Broken(shop.processor, "look_up", False, ValueError()))
+    broken.submit(kind(request.id), request.id)
+    assert shop.till.attempts(request.id)[-1] == ("look_up", "unknown")
+    assert shop.go_on(request.id) == "succeeded"
+    assert shop.moved(request.id) == CHARGED
+
+
+def test_a_zombie_that_calls_late_moves_nothing_twice(shop: Shop) -> None:
+    request = a_charge()
+    zombie = shop.till.claim(request)
+    shop.time_passes(MINUTE, request.id)
+    assert shop.go_on(request.id) == "succeeded"
+    found = shop.processor.charge(zombie.order, deadline_s=5)
+    settled = shop.till.row(request.id)
+    shop.till.settle(zombie, found)
+    assert shop.till.row(request.id) == settled
+    assert shop.moved(request.id) == CHARGED
+
+
+def test_the_order_of_a_refund_never_changes_its_key(shop: Shop) -> None:
+    charge = a_charge(payment_method_id="pm_sandbox_refund_unavailable_2")
+    shop.go(charge)
+    refund = a_refund(charge, amount=10)
+    shop.go(refund)
+    keys = shop.till.query("SELECT key FROM sandbox_requests WHERE object_id = :id", id=refund.id)
+    assert [row["key"] for row in keys] == [f"{refund.id}:refund"]
+
+
+def test_orders_carry_what_the_processor_needs(shop: Shop) -> None:
+    request = a_charge(customer_id="cus_1", description="Tea", metadata={"a": "b"})
+    order = shop.till.claim(request).order
+    assert order == replace(
+        order, amount=1000, currency="USD", customer_id="cus_1", description="Tea",
+        metadata={"a": "b"},
+    )  # fmt: skip
