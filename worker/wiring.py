@@ -46,14 +46,23 @@ def open_database(url: str, *, pool_size: int = 8) -> Engine:
         pool_size=pool_size,
         max_overflow=4,
         pool_timeout=10,
-        # A connection that went stale with a restart is found before it is used.
+        # Not asked before each use: after a restart of the database the first use finds out, the
+        # pool drops all its connections, and whoever was unlucky runs again (worker/patience.py).
         pool_pre_ping=False,
         hide_parameters=True,
         connect_args={
             "application_name": "billing",
             "connect_timeout": 5,
+            # A server that vanishes without a word is given up within ten seconds; by default
+            # the kernel would wait for hours.
+            "keepalives_idle": 5,
+            "keepalives_interval": 1,
+            "keepalives_count": 5,
+            "tcp_user_timeout": 10_000,
+            # Our transactions take milliseconds. One that idles belongs to a process that was
+            # stopped in the middle of it, and others wait for its locks.
             "options": "-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000"
-            " -c idle_in_transaction_session_timeout=30000",
+            " -c idle_in_transaction_session_timeout=10000",
         },
     )
 
