@@ -1,0 +1,141 @@
+"""The story of a charge or a refund: all of it, in order, in words."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import Engine
+
+from models.ids import id_from_key
+from payments.errors import NotFound, Refused
+from payments.timeline import Entry, timeline
+from payments.webhooks import endpoints
+from payments.webhooks.target import TargetCheck
+from tests.support.counter import Counter, counter
+
+
+@pytest.fixture
+def till(engine: Engine) -> Iterator[Counter]:
+    with counter(engine) as till:
+        yield till
+
+
+def story(till: Counter, id_or_key: str, **producer: str) -> list[Entry]:
+    with till.engine.connect() as connection:
+        return timeline(connection, id_or_key, **producer)
+
+
+def whats(entries: list[Entry]) -> list[str]:
+    return [entry.what for entry in entries]
+
+
+def test_a_charge_that_just_worked(till: Counter) -> None:
+    till.charge(idempotency_key="order-1", amount=1999, reference="R1")
+    told = story(till, "order-1")
+    assert whats(told) == ["request", "event", "movement", "attempt", "event", "now"]
+    assert [entry.at for entry in told] == sorted(entry.at for entry in told)
+    assert told[0].text == "charge of 19.99 USD asked for by default under the key 'order-1'"
+    assert told[0].facts["reference"] == "R1"
+    assert told[2].text.startswith("sandbox: 19.99 USD moved from the customer to us (sbx_")
+    assert told[3].text.startswith("attempt 1: charge → succeeded after ")
+    assert (told[4].facts["type"], told[4].facts["sequence"]) == ("charge.succeeded", 2)
+    assert told[5].text == "now succeeded"
+
+
+def test_a_timeout_shows_the_doubt_and_how_it_ended(till: Counter) -> None:
+    charge = till.charge(payment_method_id="pm_sandbox_timeout_after")
+    waiting = story(till, charge["id"])
+    assert "attempt 1: charge → unknown (timeout)" in waiting[-2].text
+    assert waiting[-1].text.startswith("now unknown, due at 20")
+    till.go_on(charge["id"])
+    attempts = [e.text for e in story(till, charge["id"]) if e.what == "attempt"]
+    assert [text.split(" after ")[0] for text in attempts] == [
+        "attempt 1: charge → unknown (timeout)",
+        "attempt 2: look_up → succeeded",
+    ]
+
+
+def test_a_key_finds_its_charge_its_refund_and_its_refusals(till: Counter) -> None:
+    charge = till.charge(idempotency_key="k")
+    till.refund(charge["id"], idempotency_key="k", amount=250)
+    till.refuse({"amount": "12", "currency": "USD", "idempotency_key": "k"})
+    told = story(till, "k")
+    assert {entry.object_id[:3] for entry in told} == {"ch_", "re_", "rej"}
+    (rejection,) = [entry for entry in told if entry.what == "rejection"]
+    assert rejection.text.startswith("billing.charge.create refused (invalid_request): amount must")
+    (refund,) = [entry for entry in told if entry.what == "refund"]
+    assert refund.text.endswith("of 2.50 USD, now succeeded")
+    assert [e.facts["type"] for e in told if e.what == "event" and e.object_id[:3] == "rej"] == [
+        "request.rejected"
+    ]
+
+
+def test_a_key_belongs_to_its_producer(till: Counter) -> None:
+    till.charge(idempotency_key="k", producer="shop")
+    with pytest.raises(NotFound, match="'default'"):
+        story(till, "k")
+    assert story(till, "k", producer="shop")[0].object_id == id_from_key(
+        "charge", producer="shop", key="k"
+    )
+
+
+def test_every_id_that_people_meet_finds_the_story(till: Counter) -> None:
+    charge = till.charge()
+    (event,) = till.query("SELECT id FROM events WHERE sequence = 2")
+    rejection = till.refuse({"amount": "12", "idempotency_key": "bad"})
+    assert whats(story(till, event["id"])) == whats(story(till, charge["id"]))
+    assert whats(story(till, rejection)) == ["rejection", "event"]
+    for nothing in ("ch_x", "re_x", "evt_x", "rej_x", "key", ""):
+        with pytest.raises(NotFound):
+            story(till, nothing)
+
+
+def test_deliveries_and_each_post_are_told(till: Counter) -> None:
+    with till.database.transaction() as transaction:
+        endpoint = endpoints.add(
+            transaction, url="https://example.com/hook", target_check=TargetCheck()
+        )
+    charge = till.charge()
+    till.query(
+        "INSERT INTO delivery_attempts (delivery_id, number, started_at, duration_ms, status_code,"
+        " error) SELECT id, 1, now(), 12, 500, NULL FROM deliveries UNION ALL"
+        " SELECT id, 2, now() + interval '5 s', 10000, NULL, 'timeout' FROM deliveries"
+    )
+    told = story(till, charge["id"])
+    (delivery,) = [entry for entry in told if entry.what == "delivery"]
+    assert f"for {endpoint['id']} at https://example.com/hook: pending, due at" in delivery.text
+    posts = [entry.text for entry in told if entry.what == "post"]
+    assert posts == [
+        f"charge.succeeded posted to {endpoint['id']}, attempt 1: 500 after 12 ms",
+        f"charge.succeeded posted to {endpoint['id']}, attempt 2: timeout after 10000 ms",
+    ]
+
+
+def test_a_refund_that_the_bank_returned_tells_both_ways_of_the_money(till: Counter) -> None:
+    charge = till.charge(payment_method_id="pm_sandbox_refund_fails_later", currency="JPY")
+    refund = till.refund(charge["id"], amount=300)
+    till.query("UPDATE sandbox_requests SET turns_at = now() WHERE turns_at IS NOT NULL")
+    till.hear_reports()
+    told = story(till, refund["id"])
+    assert [entry.facts["direction"] for entry in told if entry.what == "movement"] == [
+        "refund",
+        "reversal",
+    ]
+    assert "300 JPY came back to us" in "\n".join(entry.text for entry in told)
+    assert told[-1].text == "now failed: refund_failed"
+
+
+def test_no_secret_and_nothing_of_the_customer_is_told(till: Counter) -> None:
+    charge = till.charge(description="for Ada", customer_id="ada@example.com")
+    told = json.dumps([entry.view() for entry in story(till, charge["id"])])
+    assert "Ada" not in told
+    assert "ada@example.com" not in told
+    assert "lease_token" not in told
+
+
+def test_a_refused_repeat_belongs_to_the_story_of_the_first(till: Counter) -> None:
+    charge = till.charge(idempotency_key="k")
+    with pytest.raises(Refused):
+        till.charge(idempotency_key="k", amount=5)
+    till.refuse({"idempotency_key": "k", "currency": "USD"})
+    assert "rejection" in whats(story(till, charge["id"]))
