@@ -66,7 +66,7 @@ def test_one_shop_and_a_killed_worker_add_up(tmp_path: Path, demos: list[Demo]) 
     run = Demo(tmp_path, "--shop", "arena", "--json")
     demos.append(run)
 
-    answer, _ = run.process.communicate(timeout=90)
+    answer, _ = run.process.communicate(timeout=110)
 
     assert run.process.returncode == 0, run.screen.read_text() + answer
     figures = json.loads(answer)

@@ -195,7 +195,7 @@ class Play:
         ):
             killing.settled_at = time.monotonic()
             self._screen.say(
-                "what it had under way is settled: the processor was asked what had happened",
+                "what it had under way is settled; the processor was asked first",
                 style="green",
             )
 

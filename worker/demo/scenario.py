@@ -14,6 +14,7 @@ ends:
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ PRODUCER = "demo"
 Verb = Literal["charge", "refund", "repeat", "message"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Line:
     """One line of the file; see above."""
 
@@ -78,7 +79,7 @@ class Line:
         """Whether another line came first with the same key."""
         return self.once_accepted == self.key
 
-    @property
+    @cached_property
     def object_id(self) -> str:
         """The id of the charge or refund, which follows from the key."""
         kind: Kind = "refund" if self.do == "refund" else "charge"

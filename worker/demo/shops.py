@@ -16,7 +16,7 @@ from worker.demo.scenario import PRODUCER, Line, Scenario
 
 # Eight shops at this pace make some sixteen requests a second.
 PAUSE_S = 0.5
-LOOK_S = 0.05
+LOOK_S = 0.1
 # A request counts as accepted once its row is written. One that was between the queue and the
 # tables when the worker was killed may be lost; whoever hears nothing asks again, with the same
 # key. Longer than another worker takes to come, shorter than anybody's patience.

@@ -26,7 +26,7 @@ ROLES = ("worker", "webhooks", "beat")
 # These say when they are ready; beat begins by itself.
 TELLING = ("worker", "webhooks")
 READY = re.compile(r"\bready\b")
-READY_S = 40.0  # a small machine that is busy; usually 4 s
+READY_S = 60.0  # a small machine that is busy; usually 5 s
 STOP_S = 4.0  # a call's deadline, and its settling
 KEPT_LINES = 400
 
