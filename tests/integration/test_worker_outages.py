@@ -130,7 +130,7 @@ def _publisher(url):
 
     app.conf.update(configuration(Settings()))
 
-    @app.task(name="billing.charge.submit")
+    @app.task(name="billing.charge.submit", shared=False)
     def submit(**kwargs):
         pass
 

@@ -18,7 +18,7 @@ app = Celery("test", task_cls=BillingTask, set_as_current=False)
 app.conf.update(task_ignore_result=True, timezone="UTC")
 
 
-@app.task(name="billing.charge.create")
+@app.task(name="billing.charge.create", shared=False)
 def create(**kwargs):
     match kwargs.get("do"):
         case "bug":

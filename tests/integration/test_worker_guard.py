@@ -1,0 +1,72 @@
+"""A worker that is unsafe does not start; one that runs does not obey strangers."""
+
+import pytest
+from celery import Celery
+
+from tests.support.workers import RedisBroker, Worker, until
+from worker import transport
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    made = RedisBroker(tmp_path_factory.mktemp("redis"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def start(tmp_path, broker):
+    started = []
+
+    def make(*arguments, **environment):
+        started.append(Worker(broker.url, tmp_path, *arguments, **environment))
+        return started[-1]
+
+    yield make
+    for worker in started:
+        worker.stop()
+
+
+def test_an_unsafe_worker_says_all_that_is_wrong_and_does_not_start(start):
+    worker = start("-P", "solo", "--prefetch-multiplier", "4", UNSAFE="task_acks_late")
+    assert worker.process.wait(30) == 1
+    assert "task_acks_late is off: set it to True" in worker.log
+    assert "worker_prefetch_multiplier is 4: set it to 1" in worker.log
+    assert "the pool is solo: start with -P threads" in worker.log
+    assert "Traceback" not in worker.log
+
+
+def test_a_redis_that_evicts_is_refused(start, broker):
+    broker.client.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        worker = start()
+        assert worker.process.wait(30) == 1
+        assert "set maxmemory-policy noeviction" in worker.log
+    finally:
+        broker.client.config_set("maxmemory-policy", "noeviction")
+
+
+def test_strangers_can_look_but_not_touch(start, broker):
+    worker = start().ready()
+    transport.register()
+    app = Celery(broker=broker.url, set_as_current=False)
+    with app.connection_for_write() as connection:
+        app.control.revoke("good", connection=connection)
+        forged = {"from_node": "x", "revoked": ["good"]}
+        app.control.broadcast("hello", forged, connection=connection)
+        app.control.cancel_consumer("payments", connection=connection)
+        app.control.pool_shrink(3, connection=connection)
+        app.control.shutdown(connection=connection)
+        (answer,) = until(
+            lambda: app.control.ping(timeout=1, connection=connection), "it answers a ping"
+        )
+    assert answer.popitem()[1] == {"ok": "pong"}
+    broker.send(b"[[], {}, {}]", {"lang": "go", "task": "billing.charge.create", "id": "good"})
+    until(lambda: worker.called("good"), "it still works")
+    assert worker.process.poll() is None
+
+
+def test_workers_do_not_talk_to_each_other(start):
+    worker = start().ready()
+    assert "mingle" not in worker.log
+    assert "gossip" not in worker.log.lower()
