@@ -1,0 +1,160 @@
+"""The cashier of a worker process: many threads, few connections, and a database that goes away."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from payments.transaction import nobody
+from tests.support.factories import Till, a_charge, a_refund
+from tests.support.threads import at_once
+from tests.support.waiting import wait_for
+from worker.patience import is_transient
+from worker.settings import Settings
+from worker.wiring import Services, make_cashier, services
+
+SLOTS = 64
+
+
+@pytest.fixture
+def make_services(make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Services]]:
+    made: list[Services] = []
+
+    def make(**fields: object) -> Services:
+        made.append(services(make_settings(**fields), nobody))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stopping.set()
+        each.engine.dispose()
+        each.processor._engine.dispose()  # type: ignore[attr-defined]
+
+
+def test_sixty_four_charges_wait_for_the_processor_at_once(
+    make_services: Callable[..., Services],
+) -> None:
+    ours = make_services(sandbox_latency_ms=1000)
+    cashier = make_cashier(ours)
+    began = time.monotonic()
+    rows = at_once(SLOTS, lambda _: cashier.create(a_charge()))
+    took_s = time.monotonic() - began
+    assert {row["state"] for row in rows} == {"succeeded"}
+    assert took_s < 8  # one after the other: 64 s
+    assert ours.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_threads_share_transactions(make_services: Callable[..., Services]) -> None:
+    ours = make_services()
+    cashier = make_cashier(ours)
+    with ThreadPoolExecutor(SLOTS) as threads:
+        list(threads.map(cashier.create, [a_charge() for _ in range(10 * SLOTS)]))
+    # One moment of the database's clock is one transaction.
+    (made,) = Till(ours.engine).query("SELECT count(DISTINCT created_at) n FROM charges")
+    assert made["n"] < 10 * SLOTS / 4
+
+
+def test_one_key_from_sixty_four_threads_is_one_movement_and_one_answer(
+    make_services: Callable[..., Services],
+) -> None:
+    ours = make_services(sandbox_latency_ms=100)
+    cashiers = [make_cashier(ours) for _ in range(2)]
+    request = a_charge()
+    rows = at_once(SLOTS, lambda n: cashiers[n % 2].create(request))
+    assert {row["id"] for row in rows} == {request.id}
+    till = Till(ours.engine)
+    assert till.stand(request.id) == "succeeded"
+    (moved,) = till.query("SELECT count(*) n FROM sandbox_ledger")
+    assert moved["n"] == 1
+
+
+def test_partial_refunds_from_many_threads_never_exceed_the_charge(
+    make_services: Callable[..., Services],
+) -> None:
+    ours = make_services()
+    cashier, till = make_cashier(ours), Till(ours.engine)
+    charge = a_charge(amount=1000)
+    cashier.create(charge)
+
+    def refund(_: int) -> str:
+        try:
+            return str(cashier.create(a_refund(charge, amount=300))["state"])
+        except Exception as refused:  # noqa: BLE001  # what it is, is asserted below
+            return type(refused).__name__
+
+    answers = sorted(at_once(10, refund))
+    assert answers == ["RefundExceedsCharge"] * 7 + ["succeeded"] * 3
+    assert till.row(charge.id)["refunded_amount"] == 900
+
+
+def test_a_stopped_process_in_the_middle_of_a_transaction_holds_up_others_only_for_a_while(
+    make_services: Callable[..., Services],
+) -> None:
+    """The database ends a transaction that idles, and whoever waited for its locks goes on."""
+    ours = make_services()
+    cashier, till = make_cashier(ours), Till(ours.engine)
+    charge = a_charge(amount=1000)
+    cashier.create(charge)
+    with till.engine.connect() as stopped, ThreadPoolExecutor(1) as threads:
+        stopped.execute(text("SET idle_in_transaction_session_timeout = 500"))
+        stopped.execute(text("SELECT * FROM charges FOR UPDATE"))
+        waiting = threads.submit(cashier.create, a_refund(charge, amount=1))
+        assert waiting.result(10)["state"] == "succeeded"
+        stopped.invalidate()
+
+
+def test_work_that_the_database_cut_off_is_done_again(
+    make_services: Callable[..., Services],
+) -> None:
+    """Every connection is killed, again and again, while charges are made."""
+    ours = make_services(sandbox_latency_ms=5)
+    cashier, till = make_cashier(ours), Till(ours.engine)
+    requests = [a_charge() for _ in range(300)]
+    done = threading.Event()
+
+    def kill() -> None:
+        engine = create_engine(ours.engine.url)
+        while not done.is_set():
+            with engine.begin() as connection:
+                connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE application_name = 'billing' AND datname = current_database()"
+                    )
+                )
+            done.wait(0.2)
+        engine.dispose()
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        with ThreadPoolExecutor(16) as threads:
+            rows = list(threads.map(cashier.create, requests))
+    finally:
+        done.set()
+        thread.join(10)
+    assert {row["state"] for row in rows} == {"succeeded"}
+    (moved,) = till.query("SELECT count(*) n, count(DISTINCT object_id) d FROM sandbox_ledger")
+    assert (moved["n"], moved["d"]) == (300, 300)
+    for id_ in (r.id for r in requests[:50]):
+        assert till.events(id_) == ["charge.pending", "charge.succeeded"]
+
+
+def test_a_process_that_was_stopped_in_the_middle_of_a_transaction_runs_it_again(
+    make_services: Callable[..., Services],
+) -> None:
+    ours = make_services()
+    with ours.engine.connect() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        connection.execute(text("SET idle_in_transaction_session_timeout = 100"))
+        others = Till(ours.engine)
+        gone = "SELECT 1 FROM pg_stat_activity WHERE pid = cast(:pid AS int)"
+        wait_for(lambda: not others.query(gone, pid=str(pid)))
+        with pytest.raises(DBAPIError) as ended:
+            connection.execute(text("SELECT 1"))
+        assert is_transient(ended.value)
+        connection.invalidate()
