@@ -4,19 +4,18 @@ from typing import Any
 
 from celery import shared_task
 
-from tasks.requests import only_keywords, text_field
+from tasks.requests import by_name, only_keywords, text_field
 
 
 @shared_task(name="billing.refund.create", bind=True)
-def create(self: Any, *args: Any, **fields: Any) -> dict[str, str]:
+def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Give money back once. Without `idempotency_key` Celery's task id is the key."""
-    only_keywords(args)
-    row = self.app.desk.create("refund", fields, task_id=self.request.id)
+    row = self.app.desk.create("refund", by_name(args, fields), task_id=self.request.id)
     return {"refund_id": row["id"], "state": row["state"]}
 
 
 @shared_task(name="billing.refund.submit", bind=True)
-def submit(self: Any, *args: Any, **fields: Any) -> dict[str, str]:
+def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Go on with the refund `id`."""
     only_keywords(args)
     row = self.app.desk.submit("refund", text_field(fields, "id"))

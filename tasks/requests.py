@@ -12,6 +12,12 @@ def only_keywords(args: Sequence[Any]) -> None:
         raise InvalidRequest("send keyword arguments, not positional ones", param="args")
 
 
+def by_name(args: Sequence[Any], fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fields of a request. Positional arguments become one that no request has, so that it is
+    refused, kept and told like any other with an unknown field."""
+    return {**fields, "args": list(args)} if args else fields
+
+
 def text_field(fields: Mapping[str, Any], name: str) -> str:
     """The one field that must be there, as text."""
     unknown = sorted(str(field)[:40] for field in fields if field != name)

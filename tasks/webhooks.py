@@ -8,7 +8,7 @@ from tasks.requests import only_keywords, text_field
 
 
 @shared_task(name="billing.webhook.drain", bind=True)
-def drain(self: Any, *args: Any, **fields: Any) -> dict[str, Any]:
+def drain(self: Any, /, *args: Any, **fields: Any) -> dict[str, Any]:
     """Deliver what is due at `endpoint_id`."""
     only_keywords(args)
     endpoint_id = text_field(fields, "endpoint_id")

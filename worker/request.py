@@ -87,7 +87,8 @@ class BillingTask(Task):  # type: ignore[misc]  # Celery has no types
     # Expected: a FAILURE with its message in Flower, one line in the log, no traceback.
     throws = (BillingError, TaskFailed)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    # `self` is positional only: a producer may send a field of that name, too.
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         request = self.request_stack.top
         if request is None:  # called as a function, outside a worker
             return super().__call__(*args, **kwargs)

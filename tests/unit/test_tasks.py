@@ -1,0 +1,109 @@
+"""The tasks: what they hand on, and what they return; everything else is somebody else's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from celery import Celery
+
+import tasks.charges
+import tasks.refunds
+import tasks.webhooks  # noqa: F401  # importing the tasks registers them
+from payments.errors import InvalidRequest
+from payments.requests import ChargeRequest, parse
+from worker.request import BillingTask
+
+
+class Desk:
+    """Notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+
+    def create(self, kind: str, fields: Mapping[str, Any], *, task_id: str) -> dict[str, Any]:
+        self.asked.append(("create", kind, dict(fields), task_id))
+        return {"id": "ch_1", "state": "pending", "customer_id": "cus_1"}
+
+    def submit(self, kind: str, id_: str) -> dict[str, Any]:
+        self.asked.append(("submit", kind, id_))
+        return {"id": id_, "state": "succeeded", "customer_id": "cus_1"}
+
+    def drain(self, endpoint_id: str) -> int:
+        self.asked.append(("drain", endpoint_id))
+        return 7
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def app(desk: Desk) -> Celery:
+    app = Celery("tasks under test", task_cls=BillingTask, set_as_current=False)
+    app.desk = desk
+    app.finalize()
+    return app
+
+
+def run(app: Celery, task: str, *args: Any, **fields: Any) -> Any:
+    return app.tasks[task].apply(args, fields, task_id="task-1", throw=True).result
+
+
+@pytest.mark.parametrize(("kind", "name"), [("charge", "charge_id"), ("refund", "refund_id")])
+def test_a_request_is_handed_on_as_it_came_and_answered_small(
+    app: Celery, desk: Desk, kind: str, name: str
+) -> None:
+    answer = run(app, f"billing.{kind}.create", amount=5.0, whatever=None)
+    assert desk.asked == [("create", kind, {"amount": 5.0, "whatever": None}, "task-1")]
+    assert answer == {name: "ch_1", "state": "pending"}
+
+
+@pytest.mark.parametrize("kind", ["charge", "refund"])
+@pytest.mark.parametrize("field", ["self", "task_id", "kind", "args", "fields"])
+def test_no_name_of_a_field_breaks_the_task(app: Celery, desk: Desk, kind: str, field: str) -> None:
+    run(app, f"billing.{kind}.create", **{field: 1})
+    assert desk.asked == [("create", kind, {field: 1}, "task-1")]
+
+
+def test_positional_arguments_make_a_request_that_is_refused_like_any_other(
+    app: Celery, desk: Desk
+) -> None:
+    run(app, "billing.charge.create", 1000, "USD")
+    ((_, _, fields, _),) = desk.asked
+    with pytest.raises(InvalidRequest, match="'args' is not a field"):
+        parse(ChargeRequest, {"amount": 1, "currency": "USD", "idempotency_key": "k", **fields})
+
+
+@pytest.mark.parametrize("kind", ["charge", "refund"])
+def test_a_wake_up_call_goes_on_with_its_row(app: Celery, desk: Desk, kind: str) -> None:
+    assert run(app, f"billing.{kind}.submit", id="x_1") == {
+        f"{kind}_id": "x_1",
+        "state": "succeeded",
+    }
+    assert desk.asked == [("submit", kind, "x_1")]
+
+
+def test_a_drain_says_how_much_it_tried(app: Celery) -> None:
+    answer = run(app, "billing.webhook.drain", endpoint_id="we_1")
+    assert answer == {"endpoint_id": "we_1", "tried": 7}
+
+
+@pytest.mark.parametrize(
+    ("task", "args", "fields"),
+    [
+        ("billing.charge.submit", [], {}),
+        ("billing.charge.submit", ["ch_1"], {}),
+        ("billing.charge.submit", [], {"id": 5}),
+        ("billing.charge.submit", [], {"id": ""}),
+        ("billing.charge.submit", [], {"id": "a\x00"}),
+        ("billing.refund.submit", [], {"id": "re_1", "more": 1}),
+        ("billing.webhook.drain", [], {"id": "we_1"}),
+    ],
+)
+def test_a_wake_up_call_that_is_none_is_refused(
+    app: Celery, desk: Desk, task: str, args: list[Any], fields: dict[str, Any]
+) -> None:
+    with pytest.raises(InvalidRequest):
+        run(app, task, *args, **fields)
+    assert desk.asked == []
