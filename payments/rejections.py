@@ -9,7 +9,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import cast, func, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_unless_there
 
 from models import QuarantinedMessage, RejectedRequest
@@ -25,6 +26,7 @@ HARMLESS = frozenset(
      "expected_refunded_amount"}
 )  # fmt: skip
 SHOWN_MAX = 64
+HEADERS_DEPTH_MAX = 16
 RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
 
 _INSERT = (
@@ -98,6 +100,23 @@ def _stored(text: str) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
+def _kept(value: Any, depth: int = HEADERS_DEPTH_MAX) -> Any:
+    """A JSON value as PostgreSQL's JSON can hold it: a message must not stay out of quarantine
+    because of what it is broken by."""
+    match value:
+        case str():
+            return _stored(value)
+        case float() if not math.isfinite(value):
+            return str(value)
+        case dict() | list() if depth == 0:
+            return "…"
+        case dict():
+            return {_stored(str(name)): _kept(one, depth - 1) for name, one in value.items()}
+        case list():
+            return [_kept(one, depth - 1) for one in value]
+    return value
+
+
 def quarantine(
     transaction: Transaction,
     raw: bytes,
@@ -106,11 +125,21 @@ def quarantine(
     reason: str,
     headers: Mapping[str, Any] | None = None,
 ) -> None:
-    """Keep a message that is not even a request. The same bytes on one queue are kept once: the
-    broker may deliver them again before the acknowledgement reaches it."""
-    table = table_of(QuarantinedMessage)
+    """Keep a message that is not even a request. The same message on one queue is kept once: the
+    broker may deliver it again before the acknowledgement reaches it. Other headers of it change
+    then; its task and id don't."""
+    table, kept = table_of(QuarantinedMessage), _kept(dict(headers)) if headers else None
     digest = hashlib.sha256(raw).hexdigest()
-    there = select(table.c.id).where(table.c.sha256 == digest, table.c.queue == queue)
+    there = select(table.c.id).where(
+        table.c.sha256 == digest,
+        table.c.queue == queue,
+        *(
+            table.c.headers[name].is_not_distinct_from(
+                cast((kept or {}).get(name), JSONB(none_as_null=True))
+            )
+            for name in ("task", "id")
+        ),
+    )
     if transaction.execute(there).first() is not None:
         return
     transaction.execute(
@@ -121,6 +150,6 @@ def quarantine(
             "sha256": digest,
             "size": len(raw),
             "raw": raw[:RAW_MAX],
-            "headers": dict(headers) if headers is not None else None,
+            "headers": kept,
         },
     )

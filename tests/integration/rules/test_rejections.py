@@ -105,3 +105,40 @@ def test_a_broken_message_is_kept_once_per_queue(till: Till) -> None:
             rejections.quarantine(transaction, raw, queue=queue, reason="no body", headers={"a": 1})
     rows = till.query("SELECT * FROM quarantined_messages WHERE size = :size", size=str(len(raw)))
     assert sorted(r["queue"] for r in rows if bytes(r["raw"]) == raw) == ["payments", "webhooks"]
+
+
+def test_broken_messages_with_the_same_body_are_told_apart_by_task_and_id(till: Till) -> None:
+    raw = a_key().encode()
+    for id_ in ("one", "two", "two"):
+        with till.database.transaction() as transaction:
+            rejections.quarantine(
+                transaction,
+                raw,
+                queue="payments",
+                reason="no task",
+                headers={"id": id_, "redelivered": True},
+            )
+    rows = till.query("SELECT * FROM quarantined_messages WHERE size = :size", size=str(len(raw)))
+    assert [r["headers"]["id"] for r in rows if bytes(r["raw"]) == raw] == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"),
+    [
+        ("a\x00b", "ab"),
+        ("\ud800", "?"),
+        (float("nan"), "nan"),
+        ({"\x00": [float("inf")]}, {"": ["inf"]}),
+        (10**400, 10**400),
+    ],
+)
+def test_a_message_is_quarantined_whatever_its_headers_hold(
+    till: Till, header: object, kept: object
+) -> None:
+    raw = a_key().encode()
+    with till.database.transaction() as transaction:
+        rejections.quarantine(
+            transaction, raw, queue="payments", reason="no task", headers={"task": header}
+        )
+    rows = till.query("SELECT * FROM quarantined_messages WHERE size = :size", size=str(len(raw)))
+    assert [r["headers"]["task"] for r in rows if bytes(r["raw"]) == raw] == [kept]
