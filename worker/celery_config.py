@@ -89,6 +89,10 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
         # SIGQUIT: this long for the calls under way, then the end.
         "worker_soft_shutdown_timeout": settings.shutdown_s,
         "worker_enable_remote_control": True,  # inspection only: worker/guard.py trims it
+        # Exclusive, the default, a worker can't start while RabbitMQ still believes in the
+        # connection of another with its name: a host that vanished, a process that is stopped.
+        "control_queue_exclusive": False,
+        "control_queue_durable": True,  # RabbitMQ 4 has no other queues that are not exclusive
         "worker_hijack_root_logger": False,  # worker/log.py owns logging
         "worker_redirect_stdouts": False,
         # --- events, for Flower
