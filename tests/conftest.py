@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from sqlmodel import Session
 from tests.support import databases, rabbitmq
 from tests.support.nursery import Nursery
 from tests.support.nursery import nursery as forks
-from tests.support.programs import Programs
+from tests.support.programs import Program, Programs
 from tests.support.sink import Sink, webhook_sink
 from worker.embedded import throwaway
 from worker.embedded.throwaway import Servers
@@ -198,5 +198,10 @@ FAILED = pytest.StashKey[bool]()
 
 def _report(request: pytest.FixtureRequest, programs: Programs) -> None:
     if request.node.stash.get(FAILED, False):
-        for program in programs.started:
-            print(f"\n----- {program.name} (pid {program.pid}) -----\n{program.output[-6000:]}")  # noqa: T201
+        tell_the_last_of(programs.started)
+
+
+def tell_the_last_of(programs: Sequence[Program]) -> None:
+    """Make what each process said last part of the report."""
+    for program in programs:
+        print(f"\n----- {program.name} (pid {program.pid}) -----\n{program.output[-6000:]}")  # noqa: T201

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.conftest import FAILED, tell_the_last_of
 from tests.support import databases
 from tests.support.house import CRASHING, House, house
 from tests.support.nursery import Nursery
@@ -36,11 +37,13 @@ def crashing(
 
 
 @pytest.fixture
-def town(crashing: House) -> Iterator[House]:
+def town(crashing: House, request: pytest.FixtureRequest) -> Iterator[House]:
     """The house, with everybody alive and nothing going on."""
     dead = [name for name, program in crashing.running.items() if not program.alive]
     if dead:
         crashing.start(*dead)
     yield crashing
+    if request.node.stash.get(FAILED, False):
+        tell_the_last_of(crashing.started)
     for point in crashing.points.glob("*/*"):
         point.unlink()

@@ -163,7 +163,10 @@ def _become(wish: Mapping[str, Any]) -> None:
     sys.argv = [wish["module"], *wish["arguments"]]
     status = 1
     try:
-        runpy.run_module(wish["module"], run_name="__main__", alter_sys=True)
+        if wish["module"] == "celery":
+            importlib.import_module("celery.__main__").main()
+        else:
+            runpy.run_module(wish["module"], run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)

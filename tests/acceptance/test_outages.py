@@ -1,0 +1,73 @@
+"""Brokers and databases that go away in mid-run: nobody has to restart a worker by hand."""
+
+import time
+
+import pytest
+
+from tests.support.broker import Broker
+from tests.support.house import House
+from tests.support.waiting import wait_for
+from worker.embedded.throwaway import Servers
+
+
+def _wait_until_some_are_done(town: House, ids: list[str]) -> None:
+    def some() -> bool:
+        (row,) = town.witness.rows(
+            "SELECT count(*) AS n FROM charges WHERE id = ANY(:ids) AND state = 'succeeded'",
+            ids=ids,
+        )
+        return bool(row["n"] > 0)
+
+    wait_for(some, what="the first of many to be done", every_s=0.002)
+
+
+def test_a_broker_that_is_emptied_in_mid_run_loses_nothing_that_was_accepted(
+    town: House, broker: Broker
+) -> None:
+    pids = town.pids()
+    sent = [town.charge() for _ in range(150)]
+    accepted = [town.accept() for _ in range(50)]
+    _wait_until_some_are_done(town, sent)
+
+    assert broker.waiting() > 0
+    broker.empty()
+
+    late = town.charge()
+    there = {row["id"] for row in town.witness.rows("SELECT id FROM charges")}
+    town.witness.wait_until_final([*accepted, *(there & set(sent)), late])
+    assert town.pids() == pids
+    town.witness.testify()
+
+
+def test_a_broker_that_crashes_in_mid_run_loses_nothing(town: House, broker: Broker) -> None:
+    pids = town.pids()
+    sent = [town.charge() for _ in range(100)]
+    accepted = [town.accept() for _ in range(30)]
+    _wait_until_some_are_done(town, sent)
+
+    assert broker.waiting() > 0
+    broker.crash()
+
+    late = town.charge()
+    town.witness.wait_until_final([*accepted, *sent, late])
+    assert town.pids() == pids
+    town.witness.testify()
+
+
+@pytest.mark.parametrize("down_s", [0.0, 3.0])
+def test_a_database_that_crashes_in_mid_run_loses_nothing(
+    down_s: float, town: House, shaken: Servers
+) -> None:
+    pids = town.pids()
+    accepted = [town.accept() for _ in range(30)]
+    sent = [town.charge() for _ in range(100)]
+    refunds = [town.refund(charge_id, amount=5) for charge_id in sent[:10]]
+    _wait_until_some_are_done(town, sent)
+
+    shaken.postgres.crash()
+    time.sleep(down_s)  # requests arrive and wait while there is no database
+    shaken.postgres.start()
+
+    town.witness.wait_until_final([*accepted, *sent, *refunds])
+    assert town.pids() == pids
+    town.witness.testify()

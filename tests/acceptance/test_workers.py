@@ -1,0 +1,111 @@
+"""What workers bear: broken messages, being stopped, and more of a kind than one needs."""
+
+from tests.support.broker import Broker
+from tests.support.house import House
+from tests.support.waiting import wait_for
+
+# One of each kind that has ended or stopped workers; tests/integration has all of them.
+POISON = [
+    (b"{", {}),
+    (b"\xff\xfe\x00", {}),
+    (b"[[], {}, {}]", {"task": "billing.charge.create"}),
+    (b"[[], {}, {}]", {"task": "no.such.task", "id": "a", "lang": "go"}),
+    (b'"text"', {"task": "billing.charge.create", "id": "b", "lang": "go"}),
+    (b"[" * 5000, {"task": "billing.charge.create", "id": "c", "lang": "go"}),
+    (b"[[], {}, {}]", {"task": 7, "id": "d", "lang": "go"}),
+    (b"[[], {}, {}]", {"task": "a\x00b", "id": "f\x00", "lang": "go"}),
+    (b"[[], {}, {}]", {"task": "billing.charge.create", "id": "e", "eta": "soon"}),
+]
+
+
+def _quarantined(town: House) -> int:
+    (row,) = town.witness.rows("SELECT count(*) AS n FROM quarantined_messages")
+    return int(row["n"])
+
+
+def test_broken_messages_among_good_ones_are_set_aside_and_the_worker_goes_on(town: House) -> None:
+    pids, before = town.pids(), _quarantined(town)
+    charge_ids = []
+    for body, headers in POISON:
+        town.producer.send_raw(body, headers=headers)
+        charge_ids.append(town.charge())
+
+    town.witness.wait_until_final(charge_ids)
+    wait_for(lambda: _quarantined(town) - before == len(POISON), what="all to be in quarantine")
+    assert town.pids() == pids
+    town.witness.testify()
+
+
+def test_a_request_that_makes_no_sense_is_recorded_and_told(town: House) -> None:
+    task_id = town.producer.send("billing.charge.create", amount="12", currency="USD")
+
+    (rejection,) = wait_for(
+        lambda: town.witness.rows(
+            "SELECT * FROM rejected_requests WHERE task_id = :id", id=task_id
+        ),
+        what="the rejection",
+    )
+    assert (rejection["code"], rejection["param"]) == ("invalid_request", "amount")
+    town.witness.wait_until_quiet()
+    bodies = [request.json() for request in list(town.witness.sink.requests)]
+    told = [body["data"] for body in bodies if body["type"] == "request.rejected"]
+    assert [one["detail"] for one in told if one["task_id"] == task_id] == [rejection["detail"]]
+    town.witness.testify()
+
+
+def test_a_worker_that_is_told_to_stop_finishes_what_it_holds(town: House, broker: Broker) -> None:
+    charge_ids = [town.charge() for _ in range(150)]
+    wait_for(
+        lambda: any(town.witness.state(id_) == "succeeded" for id_ in charge_ids),
+        what="the first to be done",
+        every_s=0.002,
+    )
+
+    assert town.running["worker"].stop() == 0
+
+    assert [r["id"] for r in town.witness.rows("SELECT id FROM charges WHERE worker <> ''")] == []
+    assert broker.waiting() > 0
+    town.start("worker")
+    town.witness.wait_until_final(charge_ids)
+    stories = {tuple(town.witness.story(id_)) for id_ in charge_ids}
+    assert stories == {("charge succeeded",)}
+    town.witness.testify()
+
+
+def test_two_beats_are_harmless(town: House) -> None:
+    """They sweep up after the same dead worker."""
+    second = town.launch("beat")
+    second.wait_until("(?i)sweeper")
+    charge_ids = [town.charge() for _ in range(60)]
+    wait_for(
+        lambda: any(town.witness.state(id_) == "succeeded" for id_ in charge_ids),
+        what="the first to be done",
+        every_s=0.002,
+    )
+    town.running["worker"].kill()
+    town.start("worker")
+
+    town.witness.wait_until_final(charge_ids)
+
+    second.stop()
+    for id_ in charge_ids:
+        assert town.witness.story(id_).count("charge lease_expired") <= 1
+    town.witness.testify()
+
+
+def test_a_request_without_a_key_is_made_once_though_it_is_delivered_twice(town: House) -> None:
+    fields = {"amount": 700, "currency": "USD", "metadata": {"order": "7"}}
+    task_id = town.producer.send("billing.charge.create", **fields)
+    town.producer.send("billing.charge.create", task_id=task_id, **fields)
+
+    def made() -> object:
+        return town.witness.rows(
+            "SELECT id FROM charges WHERE idempotency_key = :key AND state = 'succeeded'",
+            key=task_id,
+        )
+
+    (charge,) = wait_for(made, what="the charge")  # type: ignore[misc]
+    town.witness.wait_until_quiet()
+    assert town.witness.movements(charge["id"]) == [("charge", 700)]
+    assert town.witness.story(charge["id"]) == ["charge succeeded"]
+    town.witness.testify()

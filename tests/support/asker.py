@@ -1,0 +1,48 @@
+"""A process that asks for the same thing many times, over the queue or by calling the rules.
+
+`python -m tests.support.asker queue|direct TIMES GUN FIELDS`: waits until the file GUN is there, and
+then asks with all its threads at once. Prints one line per answer.
+"""
+
+import json
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from payments.cashier import Cashier
+from payments.errors import Refused
+from payments.requests import ChargeRequest, parse
+from tests.support.producer import Producer
+from worker.settings import load
+from worker.wiring import make_cashier, services
+
+
+def ask_over_the_queue(fields: dict[str, object]) -> str:
+    with Producer(load().broker_url) as producer:
+        producer.send("billing.charge.create", **fields)
+    return "sent"
+
+
+def ask_directly(cashier: Cashier, fields: dict[str, object]) -> str:
+    try:
+        row = cashier.create(parse(ChargeRequest, fields))
+    except Refused as refused:
+        return refused.code
+    return str(row["id"])
+
+
+def main(how: str, times: int, gun: Path, fields: dict[str, object]) -> None:
+    cashier = make_cashier(services(load(), lambda _: None))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    while not gun.exists():
+        time.sleep(0.001)
+    with ThreadPoolExecutor(times) as threads:
+        ask = ask_over_the_queue if how == "queue" else lambda f: ask_directly(cashier, f)
+        for answer in threads.map(ask, [fields] * times):
+            sys.stdout.write(f"answer {answer}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), json.loads(sys.argv[4]))

@@ -1,0 +1,77 @@
+"""What may befall a broker, for each of the two that we run on."""
+
+import os
+import shutil
+import subprocess
+from abc import ABC, abstractmethod
+from urllib.parse import urlsplit
+
+import kombu
+import redis as redis_client
+
+from tests.support.rabbitmq import QUEUES
+from worker.embedded.redis import Redis
+
+
+class Broker(ABC):
+    """A broker at `url` that a test may empty and bring down."""
+
+    url: str
+
+    @abstractmethod
+    def empty(self) -> None:
+        """Everything in it is gone."""
+
+    @abstractmethod
+    def crash(self) -> None:
+        """Every connection breaks; when this returns, it can be reached again."""
+
+    @abstractmethod
+    def waiting(self) -> int:
+        """How many messages wait in the queues or are held by workers."""
+
+
+class RedisBroker(Broker):
+    """A Redis that is this suite's alone."""
+
+    def __init__(self, server: Redis) -> None:
+        self._server = server
+        self.url = server.url
+
+    def empty(self) -> None:
+        with redis_client.Redis.from_url(self.url) as client:
+            client.flushall()
+
+    def crash(self) -> None:
+        self._server.crash()
+        self._server.start()
+
+    def waiting(self) -> int:
+        with redis_client.Redis.from_url(self.url) as client:
+            lengths = [client.llen(queue) for queue in QUEUES]
+            return sum(int(n) for n in [*lengths, client.hlen("unacked")])  # type: ignore[arg-type]
+
+
+class RabbitBroker(Broker):
+    """A virtual host on the machine's RabbitMQ. Others use it too, so it is never killed: what its
+    crash looks like to a worker, the end of all connections, is made with rabbitmqctl."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def empty(self) -> None:
+        with kombu.Connection(self.url) as connection:
+            for queue in QUEUES:
+                connection.default_channel.queue_purge(queue)
+
+    def crash(self) -> None:
+        program = shutil.which("rabbitmqctl", path=f"{os.environ['PATH']}:/usr/sbin")
+        assert program
+        vhost = urlsplit(self.url).path[1:]
+        command = [program, "--quiet", "close_all_connections", "--vhost", vhost, "a test"]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    def waiting(self) -> int:
+        with kombu.Connection(self.url) as connection:
+            channel = connection.default_channel
+            return sum(channel.queue_declare(queue, passive=True).message_count for queue in QUEUES)
