@@ -14,6 +14,7 @@ from models.ids import Kind as KindName
 from payments import rejections, reports, sweeps
 from payments.errors import Refused
 from payments.kinds import KINDS
+from payments.processors.port import EventRefused
 from payments.requests import ChargeRequest, RefundRequest, parse
 from payments.transaction import Wakes
 from payments.webhooks.delivery import Deliverer
@@ -109,7 +110,12 @@ class Desk:
         pulled = processor.pull_events(EVENTS_MAX)
         if not pulled:
             return 0
-        events = [processor.read_event(headers, body) for headers, body in pulled]
+        events = []
+        for headers, body in pulled:
+            try:
+                events.append(processor.read_event(headers, body))
+            except EventRefused as refused:  # The others are none the worse for it.
+                logger.warning("processor's event refused", reason=str(refused))
         with self.services.database.transaction() as transaction:
             return reports.apply(
                 transaction, events, policy=self.services.policy, dice=random.random
