@@ -15,7 +15,6 @@ from typing import Any
 
 from celery.utils.time import maybe_iso8601
 from kombu.utils.json import loads as kombu_loads
-from kombu.utils.uuid import uuid
 
 JSON = "application/json"
 # The content type of what `unwrap` could not read: the raw item is then the body.
@@ -95,11 +94,12 @@ def _parts(headers: dict[str, Any], body: Any) -> tuple[dict[str, Any], Any, Any
     return headers, args, kwargs
 
 
-def unwrap(item: bytes, queue: str) -> Letter:
+def unwrap(item: bytes, queue: str, *, tag: str) -> Letter:
     """An item of a Redis list as a letter that kombu can always read.
 
     What is no letter is put into one, as the body of a message of type UNREADABLE: it then takes
     the same way as every other message, is stored as unacknowledged first, and is read once.
+    `tag` is what it is stored under.
     """
     try:
         if len(item) > ITEM_MAX_BYTES and not item.startswith(_WRAPPED):
@@ -120,7 +120,7 @@ def unwrap(item: bytes, queue: str) -> Letter:
         # A new tag for each delivery. The producer's may be a constant, and kombu keeps it when it
         # restores a message: a slow worker's late acknowledgement would then take away the
         # protection of the copy that another worker holds.
-        "delivery_tag": uuid(),
+        "delivery_tag": tag,
         # Where it really was: kombu restores a message to where this says, which may be nowhere.
         "delivery_info": {
             "exchange": "",

@@ -1,26 +1,39 @@
-"""kombu's Redis transport, made safe against items that are no messages.
+"""kombu's Redis transport, made safe and quick.
 
-kombu pops an item from the list and then parses it: what it can't parse is gone, and takes the
-worker or its connection along (kombu/transport/redis.py:1476, virtual/base.py:255; kombu#2592).
-Here every item is first made readable (worker/envelope.py), and only Redis' own errors are errors
-of the connection. `tests/unit/test_transport.py` says when kombu's originals have changed.
+kombu pops an item from the list, parses it, and then stores it as unacknowledged, each in a round
+trip of its own. What dies in between loses the item, and what it can't parse takes the worker or
+its connection along (kombu/transport/redis.py:1476, virtual/base.py:255; kombu#2592).
+
+Here a worker first waits for a list to be non-empty, without taking anything. Then a script takes
+as many items as there are free slots and stores them, in one step (worker/fetch.lua): nothing is
+ever in neither place. Every item is made readable before kombu sees it (worker/envelope.py), and
+acknowledgements of one turn of the event loop are one round trip.
+`tests/unit/test_transport.py` says when kombu's originals have changed.
 """
 
 import json
 import logging
+from collections.abc import Iterator
+from importlib.resources import files
 from queue import Empty
-from time import time
+from time import monotonic, time
 from typing import Any
 
 import kombu.transport
+from kombu.asynchronous import get_event_loop
 from kombu.transport import redis as kombu_redis
 from kombu.utils.encoding import bytes_to_str
+from kombu.utils.uuid import uuid
 
 from worker import envelope
 
 logger = logging.getLogger(__name__)
 
 SCHEMES = ("redis", "rediss")
+
+# One script blocks Redis for so many items: some milliseconds.
+FETCH_MAX = 64
+FETCH = files("worker").joinpath("fetch.lua").read_text()
 
 
 def register() -> None:
@@ -37,19 +50,43 @@ def register() -> None:
 class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
     """The messages that are fetched and not yet acknowledged."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._acknowledged: list[str] = []
+
     def append(self, message: Any, delivery_tag: str) -> None:
-        """As kombu's, but keeps the item as it came instead of encoding it a second time."""
-        item = message._raw.text  # noqa: SLF001  # the Letter it was made from
-        queue = json.dumps(message.delivery_info["routing_key"])
-        with self.pipe_or_acquire() as pipe:
-            pipe.zadd(self.unacked_index_key, {delivery_tag: time()})
-            pipe.hset(self.unacked_key, delivery_tag, f'[{item},"",{queue}]')
-            pipe.execute()
+        """As kombu's, without storing it: `Channel.fetch` has done that."""
         super(kombu_redis.QoS, self).append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """As kombu's, but Redis is told once for all of one turn of the event loop.
+
+        What a crash leaves untold comes again, and finds its row as it is.
+        """
+        super(kombu_redis.QoS, self).ack(delivery_tag)
+        self._acknowledged.append(delivery_tag)
+        loop = get_event_loop()
+        if loop is None:
+            self.tell()
+        elif len(self._acknowledged) == 1:
+            loop.call_soon(self.tell)
+
+    def tell(self) -> None:
+        """Tell Redis what is acknowledged; what can't be told now is told with the next."""
+        tags, self._acknowledged = self._acknowledged, []
+        if not tags:
+            return
+        try:
+            with self.pipe_or_acquire() as pipe:
+                pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
+        except self.channel.connection_errors as error:
+            self._acknowledged = tags + self._acknowledged
+            logger.info("%d acknowledgements wait: %s", len(tags), type(error).__name__)
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
         """As kombu's, which raises if the connection is lost, and so ends the worker."""
         try:
+            self.tell()
             super().restore_unacked_once(stderr)
         except Exception as error:  # noqa: BLE001  # an AttributeError, of parts already gone
             logger.info(
@@ -70,9 +107,105 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
             with self.channel.conn_or_acquire() as client:
                 client.zadd(self.unacked_index_key, dict.fromkeys(held, time()), xx=True)
 
+    def replace(self, letter: envelope.Letter, queue: str) -> None:
+        """Store a letter in place of the item it was made from."""
+        stored = f'[{letter.text},"",{json.dumps(queue)}]'
+        with self.channel.conn_or_acquire() as client:
+            client.hset(self.unacked_key, letter["properties"]["delivery_tag"], stored)
+
 
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types here
     QoS = QoS
+    _commands: Any = None
+    _fetch: Any = None
+    # The queue that is waited for in our way; None while kombu waits for several in its own.
+    _waits_for: str | None = None
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        """As kombu's, but the client for commands is made once: kombu makes one per command."""
+        if asynchronous:
+            return super()._create_client(asynchronous=True)
+        if self._commands is None:
+            self._commands = super()._create_client()
+            self._fetch = self._commands.register_script(FETCH)
+        return self._commands
+
+    def _disconnect_pools(self) -> None:
+        self._commands = self._fetch = None
+        super()._disconnect_pools()
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        """Wait for one queue by moving its next item onto its own place: nothing is taken.
+
+        Redis has no command that waits for several lists without taking, so a worker of several
+        queues waits as kombu does, and may lose the one item it was woken with.
+        """
+        if len(self.active_queues) != 1:
+            self._waits_for = None
+            super()._brpop_start(timeout)
+            return
+        (self._waits_for,) = self.active_queues
+        key = self._q_for_pri(self._waits_for, 0)
+        self._in_poll = connection = self.client.connection
+        self._brpop_sent_at = monotonic()
+        timeout = timeout or self.brpop_timeout or 0
+        connection.send_command("BLMOVE", key, key, "RIGHT", "RIGHT", timeout)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        """Hand out what has come, as many messages as there are free slots."""
+        queue = self._waits_for
+        try:
+            try:
+                answer = self.client.parse_response(
+                    self.client.connection, "BRPOP" if queue is None else "BLMOVE", **options
+                )
+            except self.connection_errors:
+                self.client.connection.disconnect()  # the next tick connects again
+                raise
+            if queue is None:
+                if not answer:
+                    raise Empty
+                queue = bytes_to_str(answer[0]).rsplit(self.sep, 1)[0]
+                self._queue_cycle.rotate(queue)
+                self._put_back(answer)
+            if self._closing:
+                raise Empty
+            # Also when the wait was in vain: messages with a priority are in lists of their own.
+            letters = list(self._fetched(queue))
+            for letter in letters:
+                self.connection._deliver(letter, queue)  # noqa: SLF001  # as kombu's does
+            if not letters:
+                raise Empty
+            return True
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+
+    def _put_back(self, answer: tuple[bytes, bytes]) -> None:
+        """Return what kombu's way of waiting took; the script takes it again, and stores it."""
+        key, item = answer
+        self._create_client().rpush(key, item)
+
+    def _fetched(self, queue: str) -> Iterator[envelope.Letter]:
+        room = self.qos.can_consume_max_estimate()
+        count = FETCH_MAX if room is None else min(room, FETCH_MAX)
+        if count <= 0:
+            return
+        self._create_client()
+        prefix, qos = f"{uuid()}.", self.qos
+        items = self._fetch(
+            keys=[
+                qos.unacked_index_key,
+                qos.unacked_key,
+                *(self._q_for_pri(queue, priority) for priority in self.priority_steps),
+            ],
+            args=[count, prefix, time(), json.dumps(queue)],
+        )
+        for number, item in enumerate(items, start=1):
+            letter = envelope.unwrap(item, queue, tag=f"{prefix}{number}")
+            if letter.text != item.decode(errors="replace"):
+                qos.replace(letter, queue)
+            yield letter
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         if not self._is_gone("acknowledged"):
@@ -93,27 +226,6 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
         if gone:
             logger.info("a message was %s after its connection was lost: it comes again", what)
         return gone
-
-    def _brpop_read(self, **options: Any) -> bool:
-        """As kombu's, with `envelope.unwrap` for `loads`."""
-        try:
-            try:
-                answer = self.client.parse_response(self.client.connection, "BRPOP", **options)
-            except self.connection_errors:
-                self.client.connection.disconnect()  # the next tick connects again
-                raise
-            if not answer:
-                raise Empty
-            key, item = answer
-            queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
-            self._queue_cycle.rotate(queue)
-            self.connection._deliver(  # noqa: SLF001  # as kombu's does
-                envelope.unwrap(item, queue), queue
-            )
-            return True
-        finally:
-            self._in_poll = None
-            self._flush_brpop_reauth()
 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no types here

@@ -19,6 +19,22 @@ from worker import transport
             "c42518699709f2df90f55a048fe6346612ae5527e5c4a6819f2c0920dc62088f",
         ),
         (
+            kombu_redis.Channel._brpop_start,
+            "06723d707ddf224025af70ff511e07a27e1e8a37ec509e7dfa11ee408a79ccec",
+        ),
+        (
+            kombu_redis.Channel._create_client,
+            "dae92bc4075dafb9b1a1ebd3f72cc7ed3e1bfe3ec1f840a1b1ccdfc6a67deb4d",
+        ),
+        (
+            kombu_redis.Channel._disconnect_pools,
+            "db50da048a22b16df67beecd52e624d5f191e4f8d99cbe26b1a9215438e9cc01",
+        ),
+        (
+            kombu_redis.QoS.ack,
+            "1bc15a4ddf541af6aede3b76093919f847899f93dd8c1a2537ab7eaff1227207",
+        ),
+        (
             kombu_redis.QoS.append,
             "35c655f6ecc62fe6e9902f7498dde9b47ff27187973d7568e02529c400027416",
         ),

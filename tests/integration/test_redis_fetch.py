@@ -1,0 +1,136 @@
+"""How our Redis transport takes messages: as many as there is room for, and none is ever nowhere."""
+
+import json
+import socket
+from queue import Empty
+
+import pytest
+from kombu import Connection, Queue
+from redis import Redis
+
+from worker import transport
+
+
+@pytest.fixture
+def redis(redis_url):
+    with Redis.from_url(redis_url) as client:
+        client.flushdb()
+        yield client
+        client.flushdb()
+
+
+@pytest.fixture
+def connection(redis_url, redis):
+    transport.register()
+    with Connection(redis_url) as connection:
+        yield connection
+
+
+def put(connection, queue, *bodies, priority=0):
+    for body in bodies:
+        connection.Producer().publish(
+            {"n": body}, routing_key=queue, serializer="json", priority=priority
+        )
+
+
+def consume(connection, *queues, room):
+    """A channel that reads `queues` into a list, with `room` free slots."""
+    channel, got = connection.channel(), []
+    consumer = connection.Consumer(
+        [Queue(name) for name in queues],
+        channel=channel,
+        callbacks=[lambda body, message: got.append((body["n"], message))],
+    )
+    consumer.qos(prefetch_count=room)
+    consumer.consume()
+    return channel, got
+
+
+def drain(connection, *, until):
+    """Read until `until()`; the waits in between are the transport's own, of a second at most."""
+    for _ in range(10):
+        if until():
+            return
+        try:
+            connection.drain_events(timeout=1)
+        except (socket.timeout, Empty):
+            continue
+    assert until()
+
+
+def test_one_wait_brings_as_many_messages_as_there_is_room_for(connection, redis):
+    put(connection, "payments", *range(10))
+    _, got = consume(connection, "payments", room=4)
+    drain(connection, until=lambda: got)
+    assert [n for n, _ in got] == [0, 1, 2, 3]
+    assert redis.llen("payments") == 6
+    assert redis.hlen("unacked") == redis.zcard("unacked_index") == 4
+
+
+def test_what_is_fetched_is_stored_before_anybody_works_on_it(connection, redis, monkeypatch):
+    put(connection, "payments", "a")
+    channel, _ = consume(connection, "payments", room=4)
+
+    class KilledError(BaseException):
+        pass
+
+    def killed(*_):
+        raise KilledError
+
+    monkeypatch.setattr(type(channel.connection), "_deliver", killed)
+    with pytest.raises(KilledError):
+        connection.drain_events(timeout=2)
+    stored = [json.loads(text)[0] for text in redis.hvals("unacked")]
+    assert redis.llen("payments") == 0
+    assert [letter["headers"] for letter in stored] == [{}]
+
+
+def test_acknowledged_messages_are_forgotten_and_make_room(connection, redis):
+    put(connection, "payments", 1, 2, 3)
+    _, got = consume(connection, "payments", room=2)
+    drain(connection, until=lambda: len(got) == 2)
+    for _, message in got:
+        message.ack()
+    assert redis.hlen("unacked") == redis.zcard("unacked_index") == 0
+    drain(connection, until=lambda: len(got) == 3)
+
+
+def test_messages_with_a_priority_are_read_too(connection, redis):
+    put(connection, "payments", "urgent", priority=6)
+    _, got = consume(connection, "payments", room=4)
+    drain(connection, until=lambda: got)
+    assert got[0][0] == "urgent"
+
+
+def test_a_worker_of_two_queues_reads_both(connection, redis):
+    put(connection, "payments", 1, 2)
+    put(connection, "webhooks", 3, 4)
+    _, got = consume(connection, "payments", "webhooks", room=8)
+    drain(connection, until=lambda: len(got) == 4)
+    assert sorted(n for n, _ in got) == [1, 2, 3, 4]
+    assert redis.hlen("unacked") == 4
+
+
+@pytest.mark.parametrize("item", [b"no json", b"\xff\xfe", b"[" * 5000, b"[1]", b"7"])
+def test_what_is_no_message_is_stored_as_one_that_can_be_restored(redis, item):
+    redis.lpush("payments", item)
+    fetch = redis.register_script(transport.FETCH)
+    items = fetch(keys=["index", "hash", "payments"], args=[9, "tag.", 1.0, '"payments"'])
+    assert items == [item]
+    letter, exchange, queue = json.loads(redis.hget("hash", "tag.1"))
+    assert bytes.fromhex(letter["body"]) == item
+    assert (exchange, queue) == ("", "payments")
+
+
+def test_two_workers_never_get_the_same_message(redis_url, connection, redis):
+    put(connection, "payments", *range(40))
+    with Connection(redis_url) as other:
+        _, mine = consume(connection, "payments", room=100)
+        _, theirs = consume(other, "payments", room=100)
+        drain(connection, until=lambda: mine)
+        for source in (other, connection):
+            try:
+                source.drain_events(timeout=1)
+            except (socket.timeout, Empty):
+                continue
+    assert sorted(n for n, _ in mine + theirs) == list(range(40))

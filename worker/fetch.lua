@@ -1,0 +1,33 @@
+-- Takes up to ARGV[1] items off the lists KEYS[3…], the first list first, and stores each as
+-- unacknowledged in the same step: no crash can lose an item between the two.
+--
+-- KEYS: the index and the hash of unacknowledged messages, then the lists.
+-- ARGV: how many; a prefix for the tags, unique to this call; the time as kombu scores it;
+--       the queue's name as JSON.
+-- Returns the items as they were. The n-th has the tag prefix .. n.
+
+-- What kombu restores after a crash must be a JSON object; anything else is put into one.
+local function restorable(item)
+  local ok, value = pcall(cjson.decode, item)
+  if ok and type(value) == 'table' and string.find(item, '^%s*{') then
+    return item
+  end
+  local hex = string.gsub(item, '.', function(c) return string.format('%02x', string.byte(c)) end)
+  return '{"content-type": "application/x-unreadable", "body": "' .. hex .. '", '
+    .. '"content-encoding": "binary", "headers": {"reason": "not a JSON object; kept as hex"}, '
+    .. '"properties": {"delivery_tag": "", "delivery_info": {"exchange": "", "routing_key": '
+    .. ARGV[4] .. '}}}'
+end
+
+local items = {}
+for list = 3, #KEYS do
+  while #items < tonumber(ARGV[1]) do
+    local item = redis.call('RPOP', KEYS[list])
+    if not item then break end
+    items[#items + 1] = item
+    local tag = ARGV[2] .. #items
+    redis.call('ZADD', KEYS[1], ARGV[3], tag)
+    redis.call('HSET', KEYS[2], tag, '[' .. restorable(item) .. ',"",' .. ARGV[4] .. ']')
+  end
+end
+return items
