@@ -36,7 +36,7 @@ def play(scenario: Scenario, screen: Screen, log_file: TextIO | None = None) -> 
     Raises StageError or EmbeddedError when the stage can't be set up.
     """
     screen.say(
-        f"a day of {len(scenario.shops)} shops in a minute: {scenario.requests} requests for "
+        f"a shopping day in a minute: {_shops(scenario)}, {scenario.requests} requests for "
         "charges and refunds"
     )
     screen.say("starting PostgreSQL and Redis in a temporary folder")
@@ -54,9 +54,13 @@ def play(scenario: Scenario, screen: Screen, log_file: TextIO | None = None) -> 
             screen.clear()
             screen.say("comparing tables, ledger and what the receiver heard")
             figures = play.figures()
-            if not figures.add_up:
+            if "open" in figures.endings:
                 screen.say(f"what the processes said last:\n{set_up.last_words()}")
             screen.say("stopping everything; nothing is left behind")
+        except (KeyboardInterrupt, SystemExit):
+            screen.clear()
+            screen.say("interrupted; stopping everything, nothing is left behind")
+            raise
         finally:
             engine.dispose()
     return replace(figures, seconds=screen.seconds)
@@ -98,7 +102,7 @@ class Play:
     def run(self) -> None:
         """Until all is over, or the deadline has passed."""
         deadline = time.monotonic() + DEADLINE_S
-        self._screen.say(f"all are ready: {len(self._scenario.shops)} shops open")
+        self._screen.say(f"all are ready: {_shops(self._scenario)} open")
         self.shops.open()
         while True:
             self._sight = lookout.look(self._engine)
@@ -233,6 +237,11 @@ class Play:
                 )
         self._screen.progress(done, self._scenario.requests, ", ".join(notes))
         return done
+
+
+def _shops(scenario: Scenario) -> str:
+    count = len(scenario.shops)
+    return "1 shop" if count == 1 else f"{count} shops"
 
 
 def _subscribe(engine: Engine, url: str) -> str:

@@ -64,7 +64,8 @@ def _requests(figures: Figures) -> Table:
             why.setdefault(word, []).append(f"{code} {count}")
     asked, came = _two_columns("asked"), _two_columns("came of it")
     for name, count in figures.requests.items():
-        asked.add_row(ASKED[name], str(count))
+        if count:
+            asked.add_row(ASKED[name], str(count))
     for word, count in sorted(endings.items(), key=lambda one: _place(one[0])):
         came.add_row(ENDINGS.get(word, word), str(count))
     side_by_side = Table.grid(padding=(0, 6))

@@ -40,9 +40,9 @@ class Screen:
     def progress(self, done: int, total: int, what: str) -> None:
         """So many of so many requests are final; `what` says how the others stand."""
         if not self._console.is_terminal:
-            if self.seconds - self._told_at >= PLAIN_EVERY_S or done == total:
+            if self.seconds - self._told_at >= PLAIN_EVERY_S:
                 self._told_at = self.seconds
-                self.say(f"{done} of {total} final; {what}")
+                self.say(f"{done} of {total} final" + (f"; {what}" if what else ""))
             return
         if self._bar is None:
             self._bar = Progress(
