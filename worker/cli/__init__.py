@@ -5,7 +5,6 @@ answer on stdout and the reason on stderr are JSON.
 """
 
 import importlib
-import os
 import pkgutil
 import sys
 
@@ -50,9 +49,6 @@ def main() -> None:
         output.fail(failure)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # `billing charge list | head`: nobody reads on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except Exception as error:
         if not (known := output.in_words(error)):
             raise

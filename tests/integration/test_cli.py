@@ -1,0 +1,321 @@
+"""The command line as people and scripts use it: answers, refusals, exit codes."""
+
+import getpass
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+from sqlalchemy import Engine
+
+from models.ids import id_from_key
+from tests.support.counter import Counter, counter
+from tests.support.programs import Programs
+from worker import cli
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> Any:
+        return json.loads(self.err)["error"]
+
+
+Billing = Callable[..., Answer]
+
+
+@pytest.fixture
+def billing(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Billing:
+    """`billing("charge", "list")`: the command in this process, on this test's servers."""
+    for name, value in environ.items():
+        if name.startswith("BILLING_"):
+            monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> Answer:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["billing", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return Answer(int(end.value.code or 0), captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def till(engine: Engine) -> Iterator[Counter]:
+    """The service that works on what the commands wrote."""
+    with counter(engine) as till:
+        yield till
+
+
+def a_charge(billing: Billing, *more: str, key: str = "order-1") -> Any:
+    answer = billing(
+        "charge", "create", "--amount", "1999", "--currency", "usd", "--key", key, "--json", *more
+    )
+    assert answer.code == 0, answer
+    return answer.json
+
+
+def test_a_charge_is_committed_and_a_worker_woken(billing: Billing, redis_url: str) -> None:
+    charge = a_charge(billing, "--payment-method", "pm_card_visa", "--metadata", "cart=7")
+    assert charge["charge_id"] == id_from_key("charge", producer="default", key="order-1")
+    assert (charge["state"], charge["amount"], charge["currency"]) == ("pending", 1999, "USD")
+    assert charge["metadata"] == {"cart": "7"}
+    (message,) = redis.Redis.from_url(redis_url).lrange("payments", 0, -1)
+    assert json.loads(message)["headers"]["task"] == "billing.charge.submit"
+
+
+def test_a_repeat_is_the_same_charge_and_another_request_is_refused(billing: Billing) -> None:
+    assert a_charge(billing) == a_charge(billing)
+    other = billing(
+        "charge", "create", "--amount", "5", "--currency", "USD", "--key", "order-1", "--json"
+    )
+    assert other.code == 1
+    assert other.out == ""
+    assert (other.error["code"], other.error["param"]) == (
+        "idempotency_key_reused",
+        "idempotency_key",
+    )
+
+
+def test_people_see_amounts_and_states_as_they_say_them(billing: Billing) -> None:
+    a_charge(billing)
+    shown = billing("charge", "get", id_from_key("charge", producer="default", key="order-1"))
+    assert "19.99 USD" in shown.out
+    assert "pending (queued)" in shown.out
+    assert "None" not in shown.out
+    listed = billing("charge", "list")
+    assert "19.99 USD" in listed.out
+    assert "1999" not in listed.out
+
+
+def test_a_decimal_amount_is_refused_with_its_fix(billing: Billing) -> None:
+    refused = billing("charge", "create", "--amount", "19.99", "--currency", "USD")
+    assert refused.code == 1
+    assert refused.err == (
+        "amount must be a whole number of minor units, not the decimal 19.99; "
+        "for USD 19.99 send amount=1999 [invalid_request: amount]\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("charge", "create", "--amount", "5"),
+        ("charge", "get"),
+        ("charge", "list", "--limit", "0"),
+        ("charge", "list", "--created-after", "yesterday"),
+        ("charge", "steal"),
+        ("charge", "create", "--amount", "5", "--currency", "USD", "--metadata", "x"),
+        ("resolve", "ch_x", "maybe", "--why", "x"),
+        ("resolve", "ch_x", "failed"),
+        ("endpoint", "add"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_ends_with_2(billing: Billing, arguments: tuple[str, ...]) -> None:
+    answer = billing(*arguments)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("charge", "get", "ch_x"), "not_found"),
+        (("refund", "get", "re_x"), "not_found"),
+        (("charge", "list", "--state", "done"), "invalid_request"),
+        (("refund", "create", "re_x"), "invalid_request"),
+        (("refund", "create", "ch_x", "--if-pending", "reject"), "charge_not_refundable"),
+        (("explain", "nobody"), "not_found"),
+        (("resolve", "ch_x", "failed", "--why", "x"), "not_found"),
+        (("resolve", "order-1", "failed", "--why", "x"), "invalid_request"),
+        (("endpoint", "add", "ftp://example.com"), "invalid_request"),
+        (("endpoint", "enable", "we_x"), "not_found"),
+        (("sandbox", "complete", "ch_x"), "not_found"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
+)
+def test_what_is_refused_ends_with_1_and_one_line(
+    billing: Billing, arguments: tuple[str, ...], code: str
+) -> None:
+    told = billing(*arguments)
+    assert (told.code, told.out) == (1, "")
+    assert told.err.count("\n") == 1
+    assert f"[{code}" in told.err
+    assert billing(*arguments, "--json").error["code"] == code
+
+
+def test_a_database_that_is_away_is_said_in_one_line(
+    billing: Billing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILLING_DATABASE_URL", "postgresql://u:hunter2@127.0.0.1:1/none")
+    told = billing("charge", "list")
+    assert told.code == 1
+    assert "the database does not answer" in told.err
+    assert "hunter2" not in told.err
+    assert "Traceback" not in told.err
+
+
+def test_refunds_are_created_and_listed(billing: Billing, till: Counter) -> None:
+    charge = till.charge(amount=1000, currency="KWD")
+    made = billing("refund", "create", charge["id"], "--amount", "250", "--key", "r", "--json")
+    assert made.json["refund_id"] == id_from_key("refund", producer="default", key="r")
+    till.go_on(made.json["refund_id"])
+    listed = billing("refund", "list", "--charge", charge["id"])
+    assert "0.250 KWD" in listed.out
+    assert "succeeded" in listed.out
+    shown = billing("refund", "get", made.json["refund_id"], "--json").json
+    assert (shown["state"], shown["amount"]) == ("succeeded", 250)
+
+
+def test_waiting_shows_the_end_and_fails_with_a_failed_charge(
+    billing: Billing, programs: Programs
+) -> None:
+    programs.start_all("worker", "beat", deadline_s=90.0)
+    paid = a_charge(billing, "--payment-method", "pm_card_visa", "--wait", "60")
+    assert paid["state"] == "succeeded"
+    declined = billing(
+        "charge", "create", "--amount", "5", "--currency", "EUR", "--json", "--wait", "60",
+        "--payment-method", "pm_card_chargeDeclinedInsufficientFunds",
+    )  # fmt: skip
+    assert declined.code == 1
+    assert declined.json["state"] == "failed"
+    assert declined.error["code"] == "insufficient_funds"
+
+
+def test_waiting_in_vain_says_so(billing: Billing) -> None:
+    told = billing(
+        "charge", "create", "--amount", "5", "--currency", "EUR", "--json", "--wait", "0.1"
+    )
+    assert told.code == 1
+    assert told.json["state"] == "pending"
+    assert told.error["code"] == "still_pending"
+
+
+def test_lists_are_whole_and_well_formed(billing: Billing, till: Counter) -> None:
+    assert billing("charge", "list", "--json").json == []
+    assert billing("charge", "list").err == "no charges\n"
+    for n in range(3):
+        till.charge(customer_id="cus_1", reference=f"R{n}")
+    assert [c["reference"] for c in billing("charge", "list", "--json").json] == ["R2", "R1", "R0"]
+    assert len(billing("charge", "list", "--json", "--limit", "2").json) == 2
+    assert len(billing("charge", "list", "--reference", "R1", "--json").json) == 1
+    assert billing("charge", "list", "--created-before", "2020-01-01", "--json").json == []
+    assert billing("charge", "list", "--customer", "cus_2", "--json").json == []
+
+
+def test_hundreds_of_charges_come_in_parts_and_none_is_missing(
+    billing: Billing, till: Counter
+) -> None:
+    till.charge(idempotency_key="0")
+    till.query(
+        "INSERT INTO charges SELECT (json_populate_record(c, json_build_object("
+        "'id', 'ch_' || n, 'idempotency_key', n::text))).* FROM charges c,"
+        " generate_series(1, 249) n"
+    )
+    listed = billing("charge", "list", "--json", "--limit", "1000").json
+    assert {charge["idempotency_key"] for charge in listed} == {str(n) for n in range(250)}
+    table = billing("charge", "list", "--limit", "1000").out
+    assert sum(line.startswith("ch_") for line in table.splitlines()) == 250
+
+
+def test_a_secret_is_shown_once(billing: Billing) -> None:
+    made = billing("endpoint", "add", "https://127.0.0.1:9/hook", "--event", "charge.failed")
+    assert made.code == 0
+    assert made.out.count("whsec_") == 1
+    listed = billing("endpoint", "list")
+    assert "https://127.0.0.1:9/hook" in listed.out
+    assert "whsec_" not in listed.out
+    (endpoint,) = billing("endpoint", "list", "--json").json
+    assert endpoint["event_types"] == ["charge.failed"]
+    assert set(endpoint) == {"id", "state", "url", "event_types", "description", "created_at"}
+    assert billing("endpoint", "disable", endpoint["id"], "--json").json["state"] == "disabled"
+    assert billing("endpoint", "enable", endpoint["id"], "--json").json["state"] == "enabled"
+
+
+def test_a_story_is_told(billing: Billing, till: Counter) -> None:
+    charge = till.charge(idempotency_key="order-1")
+    told = billing("explain", "order-1")
+    assert told.out.startswith(f"{charge['id']}\n  20")
+    assert "now succeeded" in told.out
+    entries = billing("explain", charge["id"], "--json").json
+    assert [entry["what"] for entry in entries][:2] == ["request", "event"]
+
+
+def test_a_person_resolves_in_their_own_name(billing: Billing, till: Counter) -> None:
+    charge = till.charge(payment_method_id="pm_sandbox_timeout_before")
+    till.query("UPDATE charges SET phase = 'needs_review', next_attempt_at = NULL")
+    resolved = billing("resolve", charge["id"], "failed", "--why", "not at the bank", "--json")
+    assert (resolved.json["state"], resolved.json["failure_code"]) == ("failed", "resolved_failed")
+    story = billing("explain", charge["id"]).out
+    assert f"resolve → failed, by {getpass.getuser()}: not at the bank" in story
+    again = billing("resolve", charge["id"], "retry", "--why", "x", "--who", "ada")
+    assert again.code == 1
+    assert "only what needs review can be resolved [move_not_allowed]" in again.err
+
+
+def test_verify_ends_with_0_or_1(billing: Billing, till: Counter) -> None:
+    till.charge()
+    sound = billing("verify")
+    assert sound.code == 0
+    assert "all promises are kept" in sound.out
+    till.query("DELETE FROM sandbox_ledger")
+    broken = billing("verify")
+    assert broken.code == 1
+    assert "BROKEN: Money moved exactly once per succeeded charge" in broken.out
+    found = billing("verify", "--json")
+    assert found.code == 1
+    assert found.json["sound"] is False
+    names = {one["name"] for one in found.json["findings"] if not one["kept"]}
+    assert names == {"charges moved money once", "money adds up"}
+
+
+def test_warnings_of_verify_are_shown_and_fail_nothing(billing: Billing, till: Counter) -> None:
+    till.charge(payment_method_id="pm_sandbox_requires_action")
+    till.query("UPDATE charges SET next_attempt_at = now() - interval '5 min'")
+    told = billing("verify")
+    assert told.code == 0
+    assert "look: What is due is taken up soon." in told.out
+
+
+@pytest.mark.parametrize(("verb", "state"), [("complete", "succeeded"), ("decline", "failed")])
+def test_the_sandboxes_customer_can_be_played(
+    billing: Billing, till: Counter, verb: str, state: str
+) -> None:
+    charge = till.charge(payment_method_id="pm_sandbox_requires_action")
+    assert charge["phase"] == "awaiting_customer"
+    assert billing("sandbox", verb, charge["id"]).code == 0
+    till.hear_reports()
+    assert billing("charge", "get", charge["id"], "--json").json["state"] == state
+    again = billing("sandbox", verb, charge["id"])
+    assert again.code == 1
+    assert "[move_not_allowed" in again.err
+
+
+def test_with_the_broker_away_a_charge_is_accepted_all_the_same(
+    programs: Programs, till: Counter
+) -> None:
+    programs.environ["BILLING_BROKER_URL"] = "redis://127.0.0.1:1/0"
+    done = programs.run(
+        "charge", "create", "--amount", "5", "--currency", "USD", "--json", deadline_s=90.0
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["state"] == "pending"
+    assert "the sweep will wake them" in done.stderr
+    assert len(till.query("SELECT id FROM charges")) == 1
