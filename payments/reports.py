@@ -4,10 +4,11 @@ The same rules as for an answer: `decide` makes the move, unless the row already
 report says, or stands where no report can move it.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models.states import Phase, stand_of
+from models.states import Phase, State, stand_of
 from payments.backoff import Dice
 from payments.kinds import KINDS, REFUND
 from payments.lifecycle import hold_charges, locked, move
@@ -15,6 +16,8 @@ from payments.outcomes import Declined, Pending, Succeeded
 from payments.processors.port import ProcessorEvent
 from payments.settlement import Policy, decide
 from payments.transaction import Transaction
+
+log = logging.getLogger(__name__)
 
 
 def apply(
@@ -39,6 +42,12 @@ def apply(
             continue  # It was never sent, so whatever this is, it is no answer to it.
         one = decide(row, event.outcome, verb="report", policy=policy, dice=dice)
         if one.to not in kind.moves[stand_of(row["state"], row["phase"])]:
+            if isinstance(one.to, State) and row["state"] not in (State.PENDING, one.to):
+                # Only the processor's late change of mind about a refund is a move. This is old
+                # news that came again, or a contradiction that `billing verify` shows.
+                log.warning(
+                    "%s is %s; a report that it %s changes nothing", row["id"], row["state"], one.to
+                )
             continue
         if isinstance(one.to, Phase) and row["phase"] == one.to:
             continue

@@ -67,6 +67,17 @@ def test_no_report_changes_a_final_charge(till: Till, first: Found, second: Foun
     assert till.row(claimed.id) == before
 
 
+def test_a_report_that_contradicts_what_is_final_is_logged(
+    till: Till, caplog: pytest.LogCaptureFixture
+) -> None:
+    claimed = till.claim(a_charge())
+    till.settle(claimed, DECLINED)
+    till.report(claimed.id, DECLINED)
+    assert claimed.id not in caplog.text
+    till.report(claimed.id, SUCCEEDED)
+    assert f"{claimed.id} is failed; a report that it succeeded changes nothing" in caplog.text
+
+
 def test_the_same_report_twice_is_one_move(till: Till) -> None:
     claimed = till.claim(a_charge())
     event = ProcessorEvent(claimed.id, "charge", SUCCEEDED)
