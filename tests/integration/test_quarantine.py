@@ -139,7 +139,7 @@ class Place:
 def shared(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(request.param)
     broker = _broker(request.param, folder)
-    worker = Worker(broker.url, folder)
+    worker = Worker(broker.url, folder, "-Q", "payments")
     yield broker, worker
     worker.stop()
     broker.close()
@@ -194,6 +194,17 @@ def test_the_quarantine_says_why_and_what_the_headers_were(place):
     assert line["reason"] == "unknown task billing.charge.crate"
     assert line["headers"]["id"] == "typo"
     assert base64.b64decode(line["raw"]) == _body()
+
+
+def test_what_rabbitmq_gave_up_ends_in_quarantine(place):
+    if isinstance(place.broker, RedisBroker):
+        pytest.skip("Redis counts no deliveries")
+    place.broker.send(_body(), _headers(id="killer"), queue="billing.dead")
+    (line,) = until(place.quarantined, "it is kept")
+    assert "too many deliveries" in line["reason"]
+    assert line["headers"]["id"] == "killer"
+    assert not place.worker.called("killer")
+    place.went_on(quarantined=1)
 
 
 def test_protocol_1_of_a_known_task_is_done(place):
