@@ -6,15 +6,30 @@
 --       the queue's name as JSON.
 -- Returns the items as they were. The n-th has the tag prefix .. n.
 
--- What kombu restores after a crash must be a JSON object; anything else is put into one.
-local function restorable(item)
-  local ok, value = pcall(cjson.decode, item)
-  if ok and type(value) == 'table' and string.find(item, '^%s*{') then
-    return item
+-- What kombu restores after a crash must be a JSON object; anything else is put into one. So is
+-- what is larger than any message may be: reading it here would hold up everybody.
+local ITEM_MAX_BYTES = 524288
+-- Of a broken item this much survives a crash between here and the quarantine.
+local HEX_MAX_BYTES = 131072
+
+local hex_of = nil
+local function hex(text)
+  if not hex_of then
+    hex_of = {}
+    for byte = 0, 255 do hex_of[string.char(byte)] = string.format('%02x', byte) end
   end
-  local hex = string.gsub(item, '.', function(c) return string.format('%02x', string.byte(c)) end)
-  return '{"content-type": "application/x-unreadable", "body": "' .. hex .. '", '
-    .. '"content-encoding": "binary", "headers": {"reason": "not a JSON object; kept as hex"}, '
+  return (string.gsub(string.sub(text, 1, HEX_MAX_BYTES), '.', hex_of))
+end
+
+local function restorable(item)
+  if #item <= ITEM_MAX_BYTES or string.find(item, '^{"content%-type": "application/x%-unreadable"') then
+    local ok, value = pcall(cjson.decode, item)
+    if ok and type(value) == 'table' and string.find(item, '^%s*{') then
+      return item
+    end
+  end
+  return '{"content-type": "application/x-unreadable", "body": "' .. hex(item) .. '", '
+    .. '"content-encoding": "binary", "headers": {"reason": "no message; kept as hex"}, '
     .. '"properties": {"delivery_tag": "", "delivery_info": {"exchange": "", "routing_key": '
     .. ARGV[4] .. '}}}'
 end

@@ -113,6 +113,7 @@ def test_with_the_default_settings_a_killed_worker_is_made_up_for_within_30_s(
             nursery,
             defaults=True,
             BILLING_SANDBOX_LATENCY_MS="300",
+            BILLING_SLOTS="16",  # so that some wait, some fly and some are done when it happens
         ) as town,
     ):
         town.start()
