@@ -45,14 +45,14 @@ class Invariant:
 
 # What several queries read, by the name under which they read it.
 SETS = """
-objects AS (
+objects AS NOT MATERIALIZED (
     SELECT 'charge' AS kind, id, producer, idempotency_key, state, phase, sequence, lease_token,
            lease_expires_at, next_attempt_at, first_called_at, created_at FROM charges
     UNION ALL
     SELECT 'refund', id, producer, idempotency_key, state, phase, sequence, lease_token,
            lease_expires_at, next_attempt_at, first_called_at, created_at FROM refunds
 ),
-moved AS (
+moved AS NOT MATERIALIZED (
     -- What the sandbox's ledger says of each object; `back` are refunds that the bank returned.
     SELECT object_id, min(direction) AS direction,
            count(*) FILTER (WHERE direction <> 'reversal') AS times,

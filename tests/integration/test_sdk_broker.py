@@ -11,10 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 import kombu
 import pytest
 import redis
+from sqlalchemy import text
 
 from infra import billing
 from infra.billing import client
 from infra.billing.broker import LINKS_MAX
+from tests.support.waiting import wait_for
 from worker.celery_config import queues
 
 
@@ -231,3 +233,22 @@ def test_a_lock_held_at_a_fork_does_not_hold_up_the_child(redis_url):
     done.set()
     holder.join()
     assert status == 0
+
+
+def test_what_the_sdk_asks_for_a_worker_does_under_the_same_id(engine, programs, redis_url):
+    programs.start("worker", deadline_s=90.0)
+    billing.configure(url=redis_url, producer="shop")
+    charge = billing.charge.create(
+        amount=billing.minor("19.99", "USD"), currency="USD", payment_method_id="pm_card_visa"
+    )
+    with engine.connect() as connection:
+
+        def row():
+            found = connection.execute(
+                text("SELECT state, amount, producer FROM charges WHERE id = :id"),
+                {"id": charge.charge_id},
+            ).one_or_none()
+            connection.rollback()
+            return found if found and found.state == "succeeded" else None
+
+        assert tuple(wait_for(row, deadline_s=60.0)) == ("succeeded", 1999, "shop")

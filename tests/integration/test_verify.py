@@ -248,7 +248,7 @@ def tamper(connection: Connection, statements: str) -> None:
         connection.exec_driver_sql(statement)
 
 
-@pytest.mark.parametrize(("promise", "tampering"), TAMPERINGS)
+@pytest.mark.parametrize(("promise", "tampering"), TAMPERINGS, ids=[name for name, _ in TAMPERINGS])
 def test_what_breaks_a_promise_is_found_and_named(
     tampered: Connection, promise: str, tampering: str
 ) -> None:
