@@ -47,7 +47,7 @@ def demo(
     if as_json:
         output.print_json(figures.as_json())
     else:
-        report.show(figures, output.console())
+        report.show(figures)
     if not figures.add_up:
         sys.exit(1)
 

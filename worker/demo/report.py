@@ -1,5 +1,6 @@
 """The report: the figures of a demo as a person reads them, 80 columns wide."""
 
+import sys
 from collections.abc import Iterable
 
 from rich import box
@@ -8,6 +9,7 @@ from rich.table import Table
 
 from worker.demo.figures import Figures, Money, decimal
 
+PLAIN_WIDTH = 80  # in a file or a pipe, which have none of their own
 WRONG_MAX = 8  # a person reads no more of one kind; `--json` has them all
 
 ASKED = {
@@ -29,8 +31,11 @@ ENDINGS = {
 }
 
 
-def show(figures: Figures, console: Console) -> None:
-    """Print the report."""
+def show(figures: Figures) -> None:
+    """Print the report on stdout."""
+    console = Console(file=sys.stdout, highlight=False)
+    if not console.is_terminal:
+        console.width = PLAIN_WIDTH
     console.print()
     console.print(_requests(figures))
     console.print()
@@ -122,8 +127,8 @@ def _sentences(figures: Figures) -> Iterable[str]:
             f"{_after(kill.restarted_after_s)}"
         )
         yield (
-            f"          {kill.taken_over} leases ran out and were taken over; "
-            f"the last was settled {_after(kill.settled_after_s)}"
+            f"          {kill.taken_over} leases ran out and were taken over, "
+            f"the last settled {_after(kill.settled_after_s)}"
         )
     if figures.asked_again:
         yield f"          {figures.asked_again} requests heard nothing and were sent again"

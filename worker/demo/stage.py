@@ -41,9 +41,9 @@ SETTINGS = {
     # So long the charges of the killed worker wait until another takes them over.
     "LEASE_S": "6",
     # The processor's memory of keys. Resending is safe for half of it: long enough for the first
-    # look-up after a timeout (5 s), short enough for the second (35 s) to give up, so that one can
-    # see what needs a person.
-    "SANDBOX_KEY_WINDOW_S": "60",
+    # look-up after a timeout (5 s), even if no worker is there to make it for a while, and short
+    # enough for the second (36 s) to give up, so that one can see what needs a person.
+    "SANDBOX_KEY_WINDOW_S": "68",
     "WEBHOOK_ALLOW_PRIVATE": "127.0.0.0/8",
     "SHUTDOWN_S": "3",
     "LOG_FORMAT": "console",
