@@ -1,7 +1,7 @@
 """A process that asks for the same thing many times, over the queue or by calling the rules.
 
-`python -m tests.support.asker queue|direct TIMES GUN FIELDS`: waits until the file GUN is there, and
-then asks with all its threads at once. Prints one line per answer.
+`python -m tests.support.asker queue|direct TIMES GUN FIELDS`: waits until the file GUN is there,
+and then asks with all its threads at once. Prints one line per answer.
 """
 
 import json
