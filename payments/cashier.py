@@ -6,22 +6,25 @@ transaction open.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.states import Phase
 from payments import charges, refunds
 from payments.backoff import Dice
-from payments.claims import Claimed, Lease, NotDue, Row, claim_charges
+from payments.claims import Claimed, Lease, NotDue, claim_charges
 from payments.errors import NotFound as NoSuchObject
 from payments.errors import Refused
 from payments.kinds import CHARGE, REFUND, Kind
-from payments.lifecycle import Move, hold_charges, locked, move
+from payments.lifecycle import Move, move
+from payments.locks import hold_charges, locked
 from payments.outcomes import Found, NotFound, Outcome, Unknown
 from payments.processors.port import Processor
+from payments.refund_claims import claim_refunds
 from payments.requests import ChargeRequest, RefundRequest
+from payments.reservations import Held
 from payments.settlement import Policy, decide
-from payments.transaction import Transaction
+from payments.transaction import Row, Transaction
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +37,16 @@ class Begin:
     new: charges.NewCharge | refunds.NewRefund | None = None
     kind: Kind | None = None
     id: str | None = None
+
+    @property
+    def target(self) -> tuple[Kind, str]:
+        """The row that is to be claimed."""
+        if self.new is not None:
+            kind = REFUND if isinstance(self.new, refunds.NewRefund) else CHARGE
+            return kind, self.new.request.id
+        if self.kind is None or self.id is None:
+            raise ValueError("neither a request nor an id")
+        return self.kind, self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,61 +63,81 @@ Begun = Claimed | NotDue | Refused
 
 def begin(transaction: Transaction, items: Sequence[Begin]) -> list[Begun]:
     """Accept what is new and claim what is due, for a list of items in one transaction."""
+    answers = _accept_charges(transaction, items)
+    held = _hold_charges(transaction, items)
+    answers |= _accept_refunds(transaction, items, held)
+    answers |= _claim(
+        transaction, {i: item for i, item in enumerate(items) if i not in answers}, held
+    )
+    return [answers[index] for index in range(len(items))]
+
+
+def _accept_charges(transaction: Transaction, items: Sequence[Begin]) -> dict[int, Begun]:
+    """Those that are refused, or new and claimed with it; the others are there to be claimed."""
+    new = [(i, b.new) for i, b in enumerate(items) if isinstance(b.new, charges.NewCharge)]
+    if not new:
+        return {}
+    accepted = charges.accept(transaction, [one for _, one in new])
     answers: dict[int, Begun] = {}
-    to_claim: dict[str, dict[str, Lease]] = {"charge": {}, "refund": {}}
-    waiting: list[tuple[int, Kind, str]] = []
+    for (index, _), answer in zip(new, accepted, strict=True):
+        if isinstance(answer, Refused):
+            answers[index] = answer
+        elif answer.claimed is not None:
+            answers[index] = answer.claimed
+    return answers
 
-    def later(index: int, kind: Kind, id_: str) -> None:
-        to_claim[kind.name].setdefault(id_, items[index].lease)
-        waiting.append((index, kind, id_))
 
-    new_charges = [(i, b.new) for i, b in enumerate(items) if isinstance(b.new, charges.NewCharge)]
-    if new_charges:
-        accepted = charges.accept(transaction, [new for _, new in new_charges])
-        for (index, new), answer in zip(new_charges, accepted, strict=True):
-            if isinstance(answer, Refused):
-                answers[index] = answer
-            elif answer.claimed is not None:
-                answers[index] = answer.claimed
-            else:
-                later(index, CHARGE, new.request.id)
+def _hold_charges(transaction: Transaction, items: Sequence[Begin]) -> Held:
+    """The charges of all refunds, those to accept and those to claim."""
+    new = [b.new for b in items if isinstance(b.new, refunds.NewRefund)]
+    due = [b.id for b in items if b.kind is REFUND and b.id is not None]
+    if not new and not due:
+        return {}
+    return hold_charges(transaction, ids=refunds.charges_of(new), of_refunds=due)
 
-    new_refunds = [(i, b.new) for i, b in enumerate(items) if isinstance(b.new, refunds.NewRefund)]
-    due_refunds = [b.id for b in items if b.kind is REFUND and b.id is not None]
-    held: refunds.Held = {}
-    if new_refunds or due_refunds:
-        held = refunds.hold(transaction, [new for _, new in new_refunds], due_refunds)
-    if new_refunds:
-        taken = refunds.accept(transaction, [new for _, new in new_refunds], held)
-        for (index, new_refund), result in zip(new_refunds, taken, strict=True):
-            if isinstance(result, Refused):
-                answers[index] = result
-            else:
-                later(index, REFUND, new_refund.request.id)
 
-    for index, item in enumerate(items):
-        if item.kind is not None and item.id is not None:
-            later(index, item.kind, item.id)
+def _accept_refunds(
+    transaction: Transaction, items: Sequence[Begin], held: Held
+) -> dict[int, Begun]:
+    """Those that are refused; the others are there to be claimed."""
+    new = [(i, b.new) for i, b in enumerate(items) if isinstance(b.new, refunds.NewRefund)]
+    if not new:
+        return {}
+    accepted = refunds.accept(transaction, [one for _, one in new], held)
+    return {
+        index: answer
+        for (index, _), answer in zip(new, accepted, strict=True)
+        if isinstance(answer, Refused)
+    }
 
+
+def _claim(transaction: Transaction, items: Mapping[int, Begin], held: Held) -> dict[int, Begun]:
+    leases: dict[str, dict[str, Lease]] = {"charge": {}, "refund": {}}
+    for item in items.values():
+        kind, id_ = item.target
+        # Of two items of one batch that want the same row, the first gets it.
+        leases[kind.name].setdefault(id_, item.lease)
     claims: dict[str, Claimed | NotDue] = {}
-    if to_claim["refund"]:
-        claims |= refunds.claim_refunds(transaction, to_claim["refund"], held)
+    if leases["refund"]:
+        claims |= claim_refunds(transaction, leases["refund"], held)
     # Last, since this one waits for nobody: it skips what others hold.
-    if to_claim["charge"]:
-        claims |= claim_charges(transaction, to_claim["charge"])
-    for index, kind, id_ in waiting:
+    if leases["charge"]:
+        claims |= claim_charges(transaction, leases["charge"])
+    # Whoever is claimed here needs no waking.
+    transaction.wakes.charges.difference_update(leases["charge"])
+    transaction.wakes.refunds.difference_update(leases["refund"])
+
+    answers: dict[int, Begun] = {}
+    for index, item in items.items():
+        kind, id_ = item.target
         claim = claims.get(id_)
         if claim is None:
             answers[index] = NoSuchObject(f"there is no {kind.name} with this id", param="id")
-        elif isinstance(claim, Claimed) and claim.token != items[index].lease.token:
-            # Two items of one batch wanted the same row: it went to the first.
+        elif isinstance(claim, Claimed) and claim.token != item.lease.token:
             answers[index] = NotDue(claim.row)
         else:
             answers[index] = claim
-    # Whoever is claimed here needs no waking.
-    transaction.wakes.charges.difference_update(to_claim["charge"])
-    transaction.wakes.refunds.difference_update(to_claim["refund"])
-    return [answers[index] for index in range(len(items))]
+    return answers
 
 
 def settle(
@@ -196,7 +229,7 @@ class Cashier:
                 verb = send
                 return verb, self._send(claimed)
             return verb, found
-        except Exception as broken:
+        except Exception as broken:  # noqa: BLE001  # whatever it is, money may have moved
             # An adapter broke its promise of answering with a value; the money may have moved
             # before it did. Its text stays out of the log: it may hold what was sent.
             log.error(

@@ -9,11 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from models.base import as_rows, given, id_among, seconds
 from models.states import Phase, State
-from payments.claims import Claimed, Lease, Row, charge_order
+from payments.claims import Claimed, Lease, charge_order
 from payments.errors import KeyReused, ReferenceInUse, Refused
 from payments.kinds import CHARGE
 from payments.requests import ChargeRequest
-from payments.transaction import Transaction
+from payments.transaction import Row, Transaction
 from payments.views import charge_view
 from payments.webhooks.events import Fact, publish
 
@@ -72,14 +72,14 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
 
 
 def _insert(transaction: Transaction, new: Sequence[NewCharge]) -> dict[str, Row]:
-    rows = transaction.execute(_INSERT, {"new": as_rows([_columns(n) for n in new])}).mappings()
+    rows = transaction.rows(_INSERT, {"new": as_rows([_columns(n) for n in new])})
     return {row["id"]: row for row in rows}
 
 
 def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
     if not ids:
         return {}
-    rows = transaction.execute(_READ, {"ids": sorted(ids)}).mappings()
+    rows = transaction.rows(_READ, {"ids": sorted(ids)})
     return {row["id"]: row for row in rows}
 
 

@@ -17,9 +17,7 @@ from models.base import as_rows, given, id_among, seconds
 from models.states import Phase, State
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.processors.port import Order
-from payments.transaction import Transaction
-
-Row = Mapping[str, Any]
+from payments.transaction import Row, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Claimed:
     @property
     def in_doubt(self) -> bool:
         """Whether the processor must be asked before anything is sent."""
-        return self.row["phase"] != Phase.IN_FLIGHT
+        return bool(self.row["phase"] != Phase.IN_FLIGHT)
 
     @property
     def now(self) -> datetime:
@@ -79,8 +77,8 @@ def take(transaction: Transaction, kind: Kind, leases: Mapping[str, Lease]) -> d
         {"id": id_, "lease_token": one.token, "lease_s": one.seconds, "worker": one.worker}
         for id_, one in sorted(leases.items())
     ]
-    taken = transaction.execute(_TAKE[kind.name], {"wanted": as_rows(wanted), "ids": list(leases)})
-    return {row["id"]: row for row in taken.mappings()}
+    taken = transaction.rows(_TAKE[kind.name], {"wanted": as_rows(wanted), "ids": list(leases)})
+    return {row["id"]: row for row in taken}
 
 
 def charge_order(row: Row) -> Order:
@@ -130,7 +128,7 @@ def not_due(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> dict[st
     """How the rows stand that could not be claimed."""
     if not ids:
         return {}
-    rows = transaction.execute(_READ[kind.name], {"ids": list(ids)}).mappings()
+    rows = transaction.rows(_READ[kind.name], {"ids": list(ids)})
     return {row["id"]: NotDue(row) for row in rows}
 
 

@@ -1,38 +1,23 @@
 """The only place a state changes.
 
-`move` takes rows that the caller has locked (`locked`), checks each move against the table of
-allowed moves, and writes, in one transaction and in one statement per table: the new state, the
+`move` takes rows that the caller has locked (`payments.locks`), checks each move against the table
+of allowed moves, and writes, in one transaction and in one statement per table: the new state, the
 attempt that led to it, the event that tells it, and what follows from it on other rows.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    Float,
-    String,
-    bindparam,
-    case,
-    func,
-    insert,
-    or_,
-    select,
-    union,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Column, Float, case, func, insert, or_, select, update
 
 from models import Attempt
 from models.base import as_rows, given, id_among, seconds, table_of
 from models.states import Phase, Stand, State, phase_of, stand_of, state_of
 from payments.errors import BillingError
 from payments.kinds import CHARGE, REFUND, Kind
-from payments.transaction import Transaction
+from payments.transaction import Row, Transaction
 from payments.webhooks.events import Fact, publish
-
-Row = Mapping[str, Any]
 
 # Which stands are told to the world when they are entered.
 TOLD: Mapping[Stand, str] = {
@@ -71,36 +56,6 @@ class Move:
     extra_attempt: bool = False
 
 
-def locked(
-    transaction: Transaction, kind: Kind, ids: Iterable[str], *, skip_locked: bool = False
-) -> dict[str, Row]:
-    """The rows of `ids`, locked until the end of the transaction, with `now` beside their columns.
-
-    Locks are always taken charges before refunds and in the order of ids, so that transactions
-    can wait for each other but never in a circle. Whoever locks refunds holds their charges.
-    """
-    wanted = sorted(set(ids))
-    if not wanted:
-        return {}
-    rows = transaction.execute(_LOCK[kind.name, skip_locked], {"ids": wanted}).mappings()
-    return {row["id"]: row for row in rows}
-
-
-def hold_charges(
-    transaction: Transaction, *, ids: Iterable[str] = (), of_refunds: Iterable[str] = ()
-) -> dict[str, Row]:
-    """The charges of `ids` and those that the refunds belong to, locked like in `locked`.
-
-    All of them in one go: a transaction that took some first and others later could meet one
-    that does it the other way round.
-    """
-    wanted = {"ids": sorted(set(ids)), "refund_ids": sorted(set(of_refunds))}
-    if not wanted["refund_ids"]:
-        return locked(transaction, CHARGE, wanted["ids"])
-    rows = transaction.execute(_HOLD_CHARGES, wanted).mappings()
-    return {row["id"]: row for row in rows}
-
-
 def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[str, Row]:
     """Make the moves and write everything that belongs to them; returns the rows as they are now.
 
@@ -112,10 +67,8 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
         stand = stand_of(one.row["state"], one.row["phase"])
         if one.to not in kind.moves[stand]:
             raise ForbiddenMove(f"{one.row['id']} can't go from {stand} to {one.to}")
-    written = transaction.execute(
-        _MOVE[kind.name], {"moves": as_rows([_columns(m) for m in moves])}
-    )
-    rows: dict[str, Row] = {row["id"]: row for row in written.mappings()}
+    written = transaction.rows(_MOVE[kind.name], {"moves": as_rows([_columns(m) for m in moves])})
+    rows: dict[str, Row] = {row["id"]: row for row in written}
     transaction.execute(_INSERT_ATTEMPTS, {"attempts": as_rows([_attempt(m) for m in moves])})
     publish(
         transaction,
@@ -200,35 +153,6 @@ def _wake_waiting_refunds(transaction: Transaction, moves: Sequence[Move]) -> No
 # --- The statements, built once ---
 
 _charges, _refunds, _attempts = CHARGE.table, REFUND.table, table_of(Attempt)
-
-
-def _lock_statement(kind: Kind, skip_locked: bool) -> Any:
-    return (
-        select(kind.table, func.now().label("now"))
-        .where(id_among(kind.table.c.id))
-        .order_by(kind.table.c.id)
-        .with_for_update(key_share=True, skip_locked=skip_locked)
-    )
-
-
-_LOCK = {
-    (k.name, skip): _lock_statement(k, skip) for k in (CHARGE, REFUND) for skip in (True, False)
-}
-_HOLD_CHARGES = (
-    select(_charges, func.now().label("now"))
-    .where(
-        _charges.c.id.in_(
-            union(
-                select(func.unnest(bindparam("ids", type_=ARRAY(String)))),
-                select(_refunds.c.charge_id).where(
-                    _refunds.c.id == func.any(bindparam("refund_ids", type_=ARRAY(String)))
-                ),
-            )
-        )
-    )
-    .order_by(_charges.c.id)
-    .with_for_update(key_share=True)
-)
 
 
 def _move_statement(kind: Kind) -> Any:

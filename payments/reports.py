@@ -11,7 +11,8 @@ from dataclasses import replace
 from models.states import Phase, State, stand_of
 from payments.backoff import Dice
 from payments.kinds import KINDS, REFUND
-from payments.lifecycle import hold_charges, locked, move
+from payments.lifecycle import move
+from payments.locks import hold_charges, locked
 from payments.outcomes import Declined, Pending, Succeeded
 from payments.processors.port import ProcessorEvent
 from payments.settlement import Policy, decide

@@ -1,16 +1,23 @@
 """What a person decides about a charge or a refund that nobody else can settle."""
 
+from collections.abc import Mapping
 from typing import Literal
 
-from models.states import Phase, State, stand_of
+from models.states import Phase, Stand, State, stand_of
 from payments.declines import message_for
 from payments.errors import InvalidRequest, MoveNotAllowed
 from payments.errors import NotFound as NoSuchObject
 from payments.kinds import REFUND, kind_of
-from payments.lifecycle import Move, Row, hold_charges, locked, move
-from payments.transaction import Transaction
+from payments.lifecycle import Move, move
+from payments.locks import hold_charges, locked
+from payments.transaction import Row, Transaction
 
 Decision = Literal["succeeded", "failed", "retry"]
+_TO: Mapping[Decision, Stand] = {
+    "succeeded": State.SUCCEEDED,
+    "failed": State.FAILED,
+    "retry": Phase.QUEUED,
+}
 
 
 def resolve(
@@ -35,7 +42,7 @@ def resolve(
         raise MoveNotAllowed(
             f"it is {stand_of(row['state'], row['phase'])}; only what needs review can be resolved"
         )
-    to = {"succeeded": State.SUCCEEDED, "failed": State.FAILED, "retry": Phase.QUEUED}[decision]
+    to = _TO[decision]
     failed = to is State.FAILED
     moved = move(
         transaction,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from models.states import Phase, State, stand_of
 from payments.backoff import LOOK_UP_S, Dice, look_up_delay_s, unavailable_delay_s
 from payments.declines import message_for
-from payments.lifecycle import Move, Row
+from payments.lifecycle import Move
 from payments.outcomes import (
     Declined,
     Found,
@@ -19,6 +19,7 @@ from payments.outcomes import (
     Unavailable,
     Unknown,
 )
+from payments.transaction import Row
 
 # A processor that refuses to work for this long, counted from the first call, is given up. Nobody
 # wants a charge that arrives days late, and Unavailable is a promise that nothing moved.

@@ -27,7 +27,7 @@ def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -
     Whoever held one may have reached the processor, so an attempt in flight ends as unknown and
     is looked up at once.
     """
-    rows = transaction.execute(_EXPIRED[kind.name], {"limit": limit}).mappings().all()
+    rows = transaction.rows(_EXPIRED[kind.name], {"limit": limit})
     moves = [
         Move(
             row,

@@ -13,6 +13,9 @@ from sqlalchemy import Connection, CursorResult, Engine, Executable
 
 from models.ids import Kind
 
+# A row of a table, by the names of its columns.
+Row = Mapping[str, Any]
+
 
 @dataclass(slots=True)
 class Wakes:
@@ -40,6 +43,11 @@ class Transaction:
         self, statement: Executable, parameters: Mapping[str, Any] | None = None
     ) -> CursorResult[Any]:
         return self.connection.execute(statement, parameters)
+
+    def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        """What the statement returns."""
+        rows: Any = self.execute(statement, parameters).mappings().all()
+        return list(rows)
 
 
 def nobody(_: Wakes) -> None:

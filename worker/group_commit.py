@@ -73,7 +73,7 @@ class GroupCommitter(Generic[Item, Answer]):
             answers = self._run([ticket.item for ticket in batch])
             if len(answers) != len(batch):
                 raise RuntimeError(f"{len(answers)} answers for {len(batch)} items")
-        except Exception as failure:
+        except Exception as failure:  # noqa: BLE001  # whatever it is, its thread gets it
             if len(batch) == 1:
                 batch[0].fail(failure)
             else:

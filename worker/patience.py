@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from worker import log
 from worker.running import waiting_for_database
@@ -47,7 +48,7 @@ class DatabaseUnavailable(Exception):
 
 def is_transient(error: Exception) -> bool:
     """Whether the same work may succeed later, with nothing changed on our side."""
-    if isinstance(error, TimeoutError):  # no connection free in the pool
+    if isinstance(error, PoolExhausted):
         return True
     if not isinstance(error, DBAPIError):
         return False
@@ -90,7 +91,8 @@ class Patient:
             while True:
                 # Stopping beats waiting: the message stays with the broker, the row with its
                 # lease, and both are picked up later.
-                if self._stopping.wait(pause_s * (0.5 + 0.5 * random.random())):
+                jitter = 0.5 + 0.5 * random.random()  # noqa: S311  # spreads load, hides nothing
+                if self._stopping.wait(pause_s * jitter):
                     raise DatabaseUnavailable
                 try:
                     answers = run(items)

@@ -15,12 +15,12 @@ from sqlalchemy import Engine, create_engine
 
 from payments import cashier
 from payments.cashier import Begin, Begun, Cashier, Settlement
-from payments.claims import Row, lease
+from payments.claims import lease
 from payments.processors.port import Processor
 from payments.processors.sandbox import Sandbox, open_engine
 from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import Policy
-from payments.transaction import Database, Transaction, Wakes
+from payments.transaction import Database, Row, Transaction, Wakes
 from payments.webhooks.delivery import Deliverer
 from worker import log
 from worker.group_commit import GroupCommitter

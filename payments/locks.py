@@ -1,0 +1,78 @@
+"""Which rows a transaction holds, and in which order it takes them.
+
+Charges before refunds, in the order of ids, all charges in one go: so transactions can wait for
+each other, but never in a circle.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import String, bindparam, func, select, union
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from models.base import id_among
+from payments.kinds import CHARGE, REFUND, Kind
+from payments.transaction import Row, Transaction
+
+
+def locked(
+    transaction: Transaction, kind: Kind, ids: Iterable[str], *, skip_locked: bool = False
+) -> dict[str, Row]:
+    """The rows of `ids`, locked until the end of the transaction, with `now` beside their columns.
+
+    Whoever locks refunds holds their charges.
+    """
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    rows = transaction.rows(_LOCK[kind.name, skip_locked], {"ids": wanted})
+    return {row["id"]: row for row in rows}
+
+
+def hold_charges(
+    transaction: Transaction, *, ids: Iterable[str] = (), of_refunds: Iterable[str] = ()
+) -> dict[str, Row]:
+    """The charges of `ids` and those that the refunds belong to, locked like in `locked`.
+
+    All of them in one go: a transaction that took some first and others later could meet one
+    that does it the other way round.
+    """
+    wanted = {"ids": sorted(set(ids)), "refund_ids": sorted(set(of_refunds))}
+    if not wanted["refund_ids"]:
+        return locked(transaction, CHARGE, wanted["ids"])
+    rows = transaction.rows(_HOLD_CHARGES, wanted)
+    return {row["id"]: row for row in rows}
+
+
+# --- The statements, built once ---
+
+_charges, _refunds = CHARGE.table, REFUND.table
+
+
+def _lock_statement(kind: Kind, skip_locked: bool) -> Any:
+    return (
+        select(kind.table, func.now().label("now"))
+        .where(id_among(kind.table.c.id))
+        .order_by(kind.table.c.id)
+        .with_for_update(key_share=True, skip_locked=skip_locked)
+    )
+
+
+_LOCK = {
+    (k.name, skip): _lock_statement(k, skip) for k in (CHARGE, REFUND) for skip in (True, False)
+}
+_HOLD_CHARGES = (
+    select(_charges, func.now().label("now"))
+    .where(
+        _charges.c.id.in_(
+            union(
+                select(func.unnest(bindparam("ids", type_=ARRAY(String)))),
+                select(_refunds.c.charge_id).where(
+                    _refunds.c.id == func.any(bindparam("refund_ids", type_=ARRAY(String)))
+                ),
+            )
+        )
+    )
+    .order_by(_charges.c.id)
+    .with_for_update(key_share=True)
+)

@@ -1,0 +1,137 @@
+"""Claiming refunds: those whose charge has succeeded; the others wait for it, or fail with it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Column, Float, func, update
+
+from models.base import as_rows, given, seconds
+from models.states import State
+from payments.claims import Claimed, Lease, NotDue, not_due, refund_order, take
+from payments.declines import message_for
+from payments.kinds import REFUND
+from payments.lifecycle import Move, move
+from payments.locks import hold_charges, locked
+from payments.reservations import Held, reserve
+from payments.transaction import Row, Transaction
+
+# Messages overtake each other by seconds; ten minutes cover a producer that retries.
+CHARGE_MISSING_MAX = timedelta(minutes=10)
+# How often a refund looks whether its charge has arrived. (When a charge that is there becomes
+# final, that move wakes its refunds; the second number is for the wake-up that got lost.)
+CHARGE_MISSING_S = 2.0
+CHARGE_PENDING_S = 30.0
+
+
+def claim_refunds(
+    transaction: Transaction, leases: Mapping[str, Lease], held: Held | None = None
+) -> dict[str, Claimed | NotDue]:
+    """Claim the refunds that are due and whose charge has succeeded.
+
+    The others are moved on here: they wait for their charge, or fail with it. Ids that no refund
+    has are absent from the answer. `held` are their charges, when the caller holds them already;
+    a charge that turned up since then counts as not there yet.
+    """
+    charges = hold_charges(transaction, of_refunds=leases) if held is None else held
+    rows = locked(transaction, REFUND, leases, skip_locked=True)
+    left = {id_: row["amount"] - row["refund_reserved"] for id_, row in charges.items()}
+    ready: dict[str, Lease] = {}
+    failures: list[Move] = []
+    waits: list[dict[str, Any]] = []
+    late: list[dict[str, Any]] = []
+    for id_, row in rows.items():
+        if not _is_due(row, leases[id_]):
+            continue
+        charge = charges.get(row["charge_id"])
+        verdict = _verdict(row, charge)
+        if charge is not None and not row["reserved"] and verdict != "charge_failed":
+            reserved = _reserved_late(row, charge, left)
+            if reserved is None:
+                verdict = "refund_exceeds_charge"
+            else:
+                late.append(reserved)
+        if verdict is None:
+            ready[id_] = leases[id_]
+        elif isinstance(verdict, float):
+            waits.append({"id": id_, "wait_s": verdict})
+        else:
+            failures.append(_failed(row, verdict))
+    if late:
+        transaction.execute(_RESERVE_LATE, {"late": as_rows(late)})
+        reserve(transaction, late, charges)
+    if waits:
+        transaction.execute(_WAIT, {"waits": as_rows(waits)})
+    move(transaction, REFUND, failures)
+
+    taken = take(transaction, REFUND, ready)
+    claims: dict[str, Claimed | NotDue] = {
+        id_: Claimed(REFUND, row, leases[id_].token, refund_order(row, charges[row["charge_id"]]))
+        for id_, row in taken.items()
+    }
+    return claims | not_due(transaction, REFUND, [i for i in leases if i not in taken])
+
+
+def _verdict(row: Row, charge: Row | None) -> float | str | None:
+    """None = go; a number = seconds to wait for the charge; a text = the failure code."""
+    if charge is None:
+        missing_too_long = row["now"] - row["created_at"] >= CHARGE_MISSING_MAX
+        return "charge_not_found" if missing_too_long else CHARGE_MISSING_S
+    if charge["state"] == State.FAILED:
+        return "charge_failed"
+    return CHARGE_PENDING_S if charge["state"] == State.PENDING else None
+
+
+def _reserved_late(row: Row, charge: Row, left: dict[str, int]) -> dict[str, Any] | None:
+    """What a refund that came before its charge reserves now; None when too little is left."""
+    available = left[charge["id"]]
+    amount = available if row["amount"] is None else row["amount"]
+    as_expected = row["expected_refunded_amount"] in (None, charge["amount"] - available)
+    if amount == 0 or amount > available or not as_expected:
+        return None
+    left[charge["id"]] -= amount
+    return {
+        "id": row["id"],
+        "charge_id": charge["id"],
+        "amount": amount,
+        "currency": charge["currency"],
+    }
+
+
+def _failed(row: Row, code: str) -> Move:
+    return Move(
+        row,
+        State.FAILED,
+        verb="refund",
+        outcome="not_sent",
+        failure_code=code,
+        failure_message=message_for(code),
+        extra_attempt=True,
+        actor="billing",
+    )
+
+
+def _is_due(row: Row, lease: Lease) -> bool:
+    if row["state"] != State.PENDING:
+        return False
+    if row["lease_token"] is not None:
+        return bool(row["lease_token"] == lease.token)
+    return row["next_attempt_at"] is not None and row["next_attempt_at"] <= row["now"]
+
+
+# --- The statements, built once ---
+
+_t = REFUND.table
+_late = given("late", [_t.c.id, _t.c.amount, _t.c.currency])
+_RESERVE_LATE = (
+    update(_t)
+    .where(_t.c.id == _late.c.id)
+    .values(amount=_late.c.amount, currency=_late.c.currency, reserved=True)
+)
+_waits = given("waits", [_t.c.id, Column("wait_s", Float)])
+_WAIT = (
+    update(_t)
+    .where(_t.c.id == _waits.c.id)
+    # woken_at is cleared, so that the sweep wakes it as soon as the wait is over.
+    .values(next_attempt_at=func.now() + seconds(_waits.c.wait_s), woken_at=None)
+)
