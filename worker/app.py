@@ -37,6 +37,11 @@ class Billing(Celery):  # type: ignore[misc]  # Celery has no types
                 self._desk = Desk(self, load(), self.parts)
             return self._desk
 
+    def stop_waiting(self) -> None:
+        """Let tasks that wait for the database give their messages back; no lock, see signals."""
+        if self._desk is not None:
+            self._desk.services.stopping.set()
+
     def close_desk(self) -> None:
         with self._desk_lock:
             if self._desk is not None:
@@ -81,6 +86,12 @@ def _require_tables(**_: Any) -> None:
         app.desk.require_tables()
     except migrate.Behind as behind:
         raise SystemExit(str(behind)) from None
+
+
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _stop_waiting(**_: Any) -> None:
+    """At the first signal: `worker_shutdown` comes after the last task, and that may be waiting."""
+    app.stop_waiting()
 
 
 @signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
