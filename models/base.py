@@ -39,7 +39,7 @@ def timestamp(*, default_now: bool = False, nullable: bool = True) -> Any:
     kwargs: dict[str, Any] = {"nullable": nullable}
     if default_now:
         kwargs["server_default"] = func.now()
-    return Field(default=None, sa_type=Timestamp, sa_column_kwargs=kwargs)  # type: ignore[call-overload]
+    return Field(default=None, sa_type=Timestamp, sa_column_kwargs=kwargs)
 
 
 def big_identity() -> Any:

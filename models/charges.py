@@ -28,6 +28,12 @@ class Charge(Lifecycle, table=True):
             postgresql_where=text("reference IS NOT NULL AND state <> 'failed'"),
         ),
         Index(
+            "charges_reference_idx",
+            "reference",
+            "created_at",
+            postgresql_where=text("reference IS NOT NULL"),
+        ),
+        Index(
             "charges_customer_idx",
             "customer_id",
             "created_at",

@@ -33,7 +33,10 @@ WAKE_MAX = 1000
 REQUEUE_PAUSE_S = 1.0
 # Events fetched from the processor per sweep.
 EVENTS_MAX = 100
-REQUESTS = {"charge": ChargeRequest, "refund": RefundRequest}
+REQUESTS: Mapping[KindName, type[ChargeRequest] | type[RefundRequest]] = {
+    "charge": ChargeRequest,
+    "refund": RefundRequest,
+}
 
 
 class Desk:

@@ -62,11 +62,11 @@ class Publisher:
         from a second message, and after a broker was emptied there is room for all.
         """
         try:
-            with self._app.connection_for_write() as connection:
-                channel = connection.default_channel
+            # A channel of its own: RabbitMQ closes the one on which it was asked in vain.
+            with self._app.pool.acquire(block=True, timeout=2) as link, link.channel() as channel:
                 try:
-                    waiting = channel.queue_declare(queue=queue, passive=True).message_count
-                except connection.channel_errors:
+                    waiting = int(channel.queue_declare(queue=queue, passive=True).message_count)
+                except link.channel_errors:
                     waiting = 0  # Redis has no list for an empty queue.
         except (OperationalError, OSError, *self._app.connection_for_write().connection_errors):
             return 0
@@ -102,11 +102,14 @@ class Waker:
         self._thread.join(timeout_s)
 
     def _loop(self) -> None:
-        while not self._stopping:
-            self._something.wait()
+        while True:
+            if not self._stopping:
+                self._something.wait()
             self._something.clear()
             with self._lock:
                 wakes, self._pending = self._pending, Wakes()
             if wakes:
                 self._publish(wakes)
                 time.sleep(MERGE_S)
+            elif self._stopping:
+                return

@@ -117,6 +117,13 @@ def upgrade() -> None:
     )
     op.create_index("charges_created_idx", "charges", ["created_at", "id"], unique=False)
     op.create_index(
+        "charges_reference_idx",
+        "charges",
+        ["reference", "created_at"],
+        unique=False,
+        postgresql_where=sa.text("reference IS NOT NULL"),
+    )
+    op.create_index(
         "charges_customer_idx",
         "charges",
         ["customer_id", "created_at"],
