@@ -9,7 +9,8 @@ from models.base import timestamp
 
 class Attempt(SQLModel, table=True):
     """Append-only. `verb` is charge, refund, look_up or resolve; `outcome` is a value of
-    `payments.outcomes` in lower case, `lease_expired`, or what a person decided."""
+    `payments.outcomes` in lower case, `lease_expired`, `overtaken` (a report
+    came before the answer), or what a person decided."""
 
     __tablename__ = "attempts"
 

@@ -166,7 +166,11 @@ def _take_statement(kind: Kind) -> Any:
             phase=case(
                 (table.c.phase == Phase.QUEUED.value, Phase.IN_FLIGHT.value), else_=table.c.phase
             ),
-            attempts=table.c.attempts + 1,
+            # The same claim made again, since nobody knew whether its COMMIT got through, is one.
+            attempts=case(
+                (table.c.lease_token == wanted.c.lease_token, table.c.attempts),
+                else_=table.c.attempts + 1,
+            ),
             lease_token=wanted.c.lease_token,
             lease_expires_at=func.now() + seconds(wanted.c.lease_s),
             leased_at=func.now(),

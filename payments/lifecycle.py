@@ -69,7 +69,8 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
             raise ForbiddenMove(f"{one.row['id']} can't go from {stand} to {one.to}")
     written = transaction.rows(_MOVE[kind.name], {"moves": as_rows([_columns(m) for m in moves])})
     rows: dict[str, Row] = {row["id"]: row for row in written}
-    transaction.execute(_INSERT_ATTEMPTS, {"attempts": as_rows([_attempt(m) for m in moves])})
+    attempts = [attempt for m in moves for attempt in (*_overtaken(kind, m), _attempt(m))]
+    transaction.execute(_INSERT_ATTEMPTS, {"attempts": as_rows(attempts)})
     publish(
         transaction,
         [
@@ -105,6 +106,15 @@ def _columns(one: Move) -> dict[str, Any]:
         "processor_code": one.processor_code,
         "processor_reference": one.processor_reference,
     }
+
+
+def _overtaken(kind: Kind, one: Move) -> list[dict[str, Any]]:
+    """The attempt whose answer will find its lease gone: it happened, so it stays in the history."""
+    row = one.row
+    if not one.extra_attempt or row["lease_token"] is None:
+        return []
+    verb = kind.name if row["phase"] == Phase.IN_FLIGHT else "look_up"
+    return [_attempt(Move(row, one.to, verb, "overtaken", detail=f"by a {one.verb}"))]
 
 
 def _attempt(one: Move) -> dict[str, Any]:

@@ -143,6 +143,7 @@ def test_a_claim_can_be_repeated_with_its_own_token(till: Till) -> None:
     assert isinstance(again, Claimed)
     assert again.token == first.token
     assert not again.in_doubt
+    assert again.row["attempts"] == 1
     assert till.events(first.id) == ["charge.pending"]
 
 

@@ -20,7 +20,7 @@ def test_a_report_may_overtake_the_answer(till: Till) -> None:
     assert (row["state"], row["processor_reference"]) == ("succeeded", "sbx_9")
     till.settle(claimed, TIMEOUT)
     assert till.row(claimed.id) == row
-    assert till.attempts(claimed.id) == [("report", "succeeded")]
+    assert till.attempts(claimed.id) == [("charge", "overtaken"), ("report", "succeeded")]
     assert till.events(claimed.id) == ["charge.pending", "charge.succeeded"]
 
 
