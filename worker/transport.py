@@ -68,13 +68,18 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
         loop = get_event_loop()
         if loop is None:
             self.tell()
-        elif len(self._acknowledged) == 1:
-            loop.call_soon(self.tell)
+        else:
+            # A tick comes after all callbacks of a turn and before the loop sleeps; `call_soon`
+            # would come after the sleep (kombu/asynchronous/hub.py:391).
+            loop.on_tick.add(self.tell)
 
     def tell(self) -> None:
         """Tell Redis what is acknowledged; what can't be told now is told with the next."""
+        loop = get_event_loop()
+        if loop is not None:
+            loop.on_tick.discard(self.tell)
         tags, self._acknowledged = self._acknowledged, []
-        if not tags:
+        if not tags or self.channel.is_gone():
             return
         try:
             with self.pipe_or_acquire() as pipe:
@@ -208,24 +213,21 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             yield letter
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        if not self._is_gone("acknowledged"):
+        if not self.is_gone():
             super().basic_ack(delivery_tag, multiple)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        if not self._is_gone("rejected"):
+        if not self.is_gone():
             super().basic_reject(delivery_tag, requeue)
 
-    def _is_gone(self, what: str) -> bool:
-        """Whether the connection was lost while a task ran that now settles its message.
+    def is_gone(self) -> bool:
+        """Whether the connection was lost, perhaps while a task ran that now settles its message.
 
         kombu then stumbles over what it has taken apart, with an AttributeError that ends the
         worker. The message was given back when the channel was closed, or will be by its timeout:
         it comes again, and is found done.
         """
-        gone = self.closed or self.connection is None or self.connection.client is None
-        if gone:
-            logger.info("a message was %s after its connection was lost: it comes again", what)
-        return gone
+        return getattr(self.connection, "client", None) is None
 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no types here

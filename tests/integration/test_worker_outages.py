@@ -100,6 +100,17 @@ def test_a_task_under_way_when_redis_restarts_is_finished_by_the_same_worker(bro
     assert worker.process.poll() is None
 
 
+def test_a_worker_that_is_stopped_leaves_nothing_half_acknowledged(broker, start):
+    worker = start("-Q", "payments")
+    for number in range(20):
+        _send(broker, f"t{number}", sleep_s=0.2)
+    until(lambda: worker.called("t3"), "some are done")
+    worker.stop()
+    done = len(worker.lines("calls"))
+    assert broker.client.hlen("unacked") == 0
+    assert broker.client.llen("payments") == 20 - done
+
+
 def test_a_long_task_keeps_its_message_as_long_as_its_worker_lives(broker, start):
     worker = start(LEASE_S="2")
     _send(broker, "long", sleep_s=6)

@@ -2,6 +2,8 @@
 
 import hashlib
 import inspect
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import kombu
 import pytest
@@ -58,3 +60,41 @@ def test_redis_urls_mean_our_transport_and_keep_their_scheme(scheme):
     connection = Connection(f"{scheme}://:x@127.0.0.1:1/0", ssl=True)
     assert isinstance(connection.transport, transport.Transport)
     assert connection.as_uri().startswith(f"{scheme}://")
+
+
+def test_acknowledgements_that_redis_did_not_hear_are_told_with_the_next(monkeypatch):
+    """Otherwise one lost answer ends all acknowledging, and every message comes again."""
+    loop = SimpleNamespace(on_tick=set())
+    monkeypatch.setattr(transport, "get_event_loop", lambda: loop)
+    told = []
+    answers = iter([ConnectionError(), None])
+
+    class Pipe:
+        def zrem(self, _key, *tags):
+            self.tags = tags
+            return self
+
+        def hdel(self, *_):
+            return self
+
+        def execute(self):
+            if answer := next(answers):
+                raise answer
+            told.extend(self.tags)
+
+    channel = SimpleNamespace(
+        connection_errors=(ConnectionError,), do_restore=False, is_gone=lambda: False
+    )
+    qos = transport.QoS(channel)
+    monkeypatch.setattr(qos, "pipe_or_acquire", lambda: nullcontext(Pipe()))
+    for name in ("unacked_key", "unacked_index_key"):
+        monkeypatch.setitem(qos.__dict__, name, name)
+    qos.ack("a")
+    qos.ack("b")
+    assert loop.on_tick == {qos.tell}
+    qos.tell()
+    assert not loop.on_tick
+    qos.ack("c")
+    (tell,) = loop.on_tick
+    tell()
+    assert told == ["a", "b", "c"]
