@@ -6,6 +6,7 @@ transaction open.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -179,6 +180,7 @@ class Cashier:
         policy: Policy,
         new_lease: Callable[[], Lease],
         call_deadline_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._begin = begin
         self._settle = settle
@@ -186,6 +188,7 @@ class Cashier:
         self._policy = policy
         self._new_lease = new_lease
         self._deadline_s = call_deadline_s
+        self._clock = clock
 
     def create(self, request: ChargeRequest | RefundRequest) -> Row:
         """Accept a ChargeRequest or RefundRequest and carry it as far as it goes now.
@@ -198,21 +201,36 @@ class Cashier:
             new = refunds.NewRefund(request, processor)
         else:
             new = charges.NewCharge(request, processor, lease)
-        return self._go(self._begin(Begin(lease, new=new)))
+        return self._go(Begin(lease, new=new))
 
     def submit(self, kind: Kind, id_: str) -> Row:
         """Go on with a row that is due; one that isn't is left alone. Raises NotFound."""
-        return self._go(self._begin(Begin(self._new_lease(), kind=kind, id=id_)))
+        return self._go(Begin(self._new_lease(), kind=kind, id=id_))
 
-    def _go(self, begun: Begun) -> Row:
+    def _go(self, item: Begin) -> Row:
+        begun, leased_until = self._claim(item)
         if isinstance(begun, Refused):
             raise begun
         if isinstance(begun, NotDue):
             return begun.row
-        verb, found = self._call(begun)
+        verb, found = self._call(begun, leased_until)
         return self._settle(Settlement(begun, verb, found))
 
-    def _call(self, claimed: Claimed) -> tuple[str, Found]:
+    def _claim(self, item: Begin) -> tuple[Begun, float]:
+        """Begin, and until when (by our own clock) the lease is surely ours.
+
+        When that took long, the database was away, or this process was stopped: whether the
+        lease is still ours is then asked again, under the same token, before anything is sent.
+        """
+        while True:
+            asked_at = self._clock()
+            begun = self._begin(item)
+            took_s = self._clock() - asked_at
+            if not isinstance(begun, Claimed) or took_s < item.lease.seconds / 2:
+                return begun, asked_at + item.lease.seconds
+            item = Begin(item.lease, kind=begun.kind, id=begun.id)
+
+    def _call(self, claimed: Claimed, leased_until: float) -> tuple[str, Found]:
         """Ask the processor; no transaction is open here, and every call has a deadline."""
         order = claimed.order
         send: str = claimed.kind.name
@@ -223,7 +241,7 @@ class Cashier:
             found = self._processor.look_up(order, deadline_s=self._deadline_s)
             may_resend = self._policy.may_resend(claimed.row, claimed.now)
             in_the_dark = claimed.row["phase"] == Phase.UNKNOWN and isinstance(found, NotFound)
-            if in_the_dark and may_resend:
+            if in_the_dark and may_resend and self._clock() < leased_until:
                 # The processor has never heard of it, and its memory of keys reaches back to our
                 # first call: sending again with the same key can't move money twice.
                 verb = send

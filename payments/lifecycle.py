@@ -109,7 +109,7 @@ def _columns(one: Move) -> dict[str, Any]:
 
 
 def _overtaken(kind: Kind, one: Move) -> list[dict[str, Any]]:
-    """The attempt whose answer will find its lease gone: it happened, so it stays in the history."""
+    """The attempt whose answer will find its lease gone; it happened, so it stays on record."""
     row = one.row
     if not one.extra_attempt or row["lease_token"] is None:
         return []

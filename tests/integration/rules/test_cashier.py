@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from payments.cashier import Cashier, Settlement
+from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.errors import KeyReused
 from payments.outcomes import Found, Outcome
 from payments.processors.port import Order
@@ -30,9 +30,10 @@ class Shop:
         self.processor = wrap(Sandbox(engine, sleep=lambda _: None, key_window=WINDOW))
         self.cashier = self.cashier_with(self.processor)
 
-    def cashier_with(self, processor: Any) -> Cashier:
+    def cashier_with(self, processor: Any, **others: Any) -> Cashier:
+        parts: dict[str, Any] = {"begin": lambda item: self.till.begin(item)[0], **others}
         return Cashier(
-            begin=lambda item: self.till.begin(item)[0],
+            **parts,
             settle=lambda item: self.till.settle_all(_parts(item))[0],
             processor=processor,
             policy=self.till.policy,
@@ -62,6 +63,15 @@ class Shop:
         with self.engine.connect() as connection:
             assert id_ not in moved_twice(connection)
             return [(m.direction, m.amount) for m in movements_of(connection, id_)]
+
+
+class Clock:
+    """Goes on only when told to."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def _parts(item: Settlement) -> Any:
@@ -227,6 +237,37 @@ def test_a_zombie_that_calls_late_moves_nothing_twice(shop: Shop) -> None:
     settled = shop.till.row(request.id)
     shop.till.settle(zombie, found)
     assert shop.till.row(request.id) == settled
+    assert shop.moved(request.id) == CHARGED
+
+
+def test_a_process_that_overslept_after_its_claim_sends_nothing(shop: Shop) -> None:
+    """Its machine was suspended for days: others have settled, and the key is forgotten."""
+    request, clock = a_charge(), Clock()
+
+    def overslept(item: Begin) -> Begun:
+        begun = shop.till.begin(item)[0]
+        if clock.now == 0:
+            shop.time_passes(MINUTE, request.id)
+            assert shop.go_on(request.id) == "succeeded"
+            shop.time_passes(3 * WINDOW, request.id)
+            clock.now = 3 * WINDOW.total_seconds()
+        return begun
+
+    late = shop.cashier_with(shop.processor, begin=overslept, clock=clock)
+    assert late.create(request)["state"] == "succeeded"
+    assert shop.moved(request.id) == CHARGED
+
+
+def test_a_claim_that_waited_for_the_database_takes_its_lease_anew(shop: Shop) -> None:
+    request, clock = a_charge(), Clock()
+
+    def slowly(item: Begin) -> Begun:
+        begun = shop.till.begin(item)[0]
+        clock.now += 15 if clock.now == 0 else 0
+        return begun
+
+    patient = shop.cashier_with(shop.processor, begin=slowly, clock=clock)
+    assert patient.create(request)["state"] == "succeeded"
     assert shop.moved(request.id) == CHARGED
 
 
