@@ -1,7 +1,7 @@
 # What one types here; `make` alone lists it. Needs Python 3.11 or later, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test up lint format bench lock wheel clean
+.PHONY: help install demo test up lint format bench lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,8 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.service  ## .venv with the locked packages and `billing`, to run the service
 
 demo: $(VENV)/.service  ## charges, refunds and webhooks through the real thing, then the sums
 	@$(BIN)/billing demo
