@@ -43,11 +43,9 @@ class Publisher:
             with self._app.producer_pool.acquire(block=True, timeout=2) as producer:
                 for task, kwargs in calls:
                     self._app.tasks[task].apply_async(kwargs=kwargs, producer=producer)
-        except (
-            OperationalError,
-            OSError,
-            *self._app.connection_for_write().connection_errors,
-        ) as e:
+        # Not only errors of the connection: kombu stumbles over links that broke, with any error,
+        # and one that is raised here would end the thread that wakes.
+        except Exception as e:  # noqa: BLE001
             self._down_until = time.monotonic() + BROKER_DOWN_S
             logger.warning(
                 "broker unavailable; the sweep will wake them",
@@ -62,12 +60,16 @@ class Publisher:
         from a second message, and after a broker was emptied there is room for all.
         """
         try:
-            # A channel of its own: RabbitMQ closes the one on which it was asked in vain.
-            with self._app.pool.acquire(block=True, timeout=2) as link, link.channel() as channel:
-                try:
-                    waiting = int(channel.queue_declare(queue=queue, passive=True).message_count)
-                except link.channel_errors:
-                    waiting = 0  # Redis has no list for an empty queue.
+            with self._app.pool.acquire(block=True, timeout=2) as link:
+                # The pool hands out links that broke, too, and a broken one stays so by itself.
+                link.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+                # A channel of its own: RabbitMQ closes the one on which it was asked in vain.
+                with link.channel() as channel:
+                    try:
+                        declared = channel.queue_declare(queue=queue, passive=True)
+                        waiting = int(declared.message_count)
+                    except link.channel_errors:
+                        waiting = 0  # Redis has no list for an empty queue.
         except (OperationalError, OSError, *self._app.connection_for_write().connection_errors):
             return 0
         return max(0, limit - waiting)
