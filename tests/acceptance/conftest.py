@@ -82,9 +82,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def broker(kind: str, request: pytest.FixtureRequest) -> Broker:
     """The broker that `town` stands on."""
     found: Broker = request.getfixturevalue(f"{kind}_broker")
-    yield found
-    if request.node.stash.get(FAILED, False):
-        tell_the_last_of(found.started)
+    return found
 
 
 @pytest.fixture

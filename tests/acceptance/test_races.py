@@ -66,10 +66,11 @@ def test_the_same_key_with_another_amount_is_refused_and_told(town: House) -> No
             request.json()["data"]
             for request in list(town.witness.sink.requests)
             if request.json()["type"] == "request.rejected"
+            and request.json()["data"]["object_id"] == charge_id
         ],
         what="the webhook that tells it",
     )
-    assert [one["object_id"] for one in told] == [charge_id]
+    assert [one["id"] for one in told] == [rejection["id"]]
     town.witness.wait_until_quiet()
     assert town.witness.object(charge_id) == before
     assert town.witness.movements(charge_id) == [("charge", 100)]
