@@ -13,7 +13,7 @@ import tasks.charges
 import tasks.refunds
 import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
-from worker import guard, log, migrate, transport, watchdog
+from worker import guard, log, revisions, transport, watchdog
 from worker.celery_config import configuration
 from worker.desk import Desk
 from worker.request import BillingTask
@@ -84,7 +84,7 @@ def _require_tables(**_: Any) -> None:
     """A worker on old tables would fail every request it takes from the queue."""
     try:
         app.desk.require_tables()
-    except migrate.Behind as behind:
+    except revisions.Behind as behind:
         raise SystemExit(str(behind)) from None
 
 

@@ -17,13 +17,12 @@ from payments.kinds import KINDS
 from payments.processors.port import EventRefused
 from payments.requests import ChargeRequest, RefundRequest, parse
 from payments.transaction import Wakes
-from payments.webhooks.delivery import Deliverer
 from payments.webhooks.drains import due_endpoints
-from worker import log, migrate
+from worker import log, revisions
 from worker.patience import DatabaseUnavailable, Patient
 from worker.publisher import Waker
 from worker.settings import Settings
-from worker.wiring import REAL, Parts, make_cashier, services
+from worker.wiring import REAL, Delivers, Parts, make_cashier, services
 
 logger = log.get(__name__)
 
@@ -49,14 +48,14 @@ class Desk:
         self.services = services(settings, self._waker, parts)
         self._patient = Patient(self.services.stopping)
         self._cashier = make_cashier(self.services, parts)
-        self._deliverer: Deliverer | None = None
+        self._deliverer: Delivers | None = None
         self._lock = threading.Lock()
 
     def require_tables(self) -> None:
-        """Wait for the database; raise migrate.Behind unless it has every table we need."""
+        """Wait for the database; raise revisions.Behind unless it has every table we need."""
 
         def check(_: Sequence[None]) -> list[None]:
-            migrate.require_current(self.services.engine)
+            revisions.require_current(self.services.engine)
             return [None]
 
         self._patient(check)([None])
@@ -183,7 +182,7 @@ class Desk:
             time.sleep(REQUEUE_PAUSE_S)
             raise Reject("neither executed nor kept", requeue=True) from None
 
-    def _delivery(self) -> Deliverer:
+    def _delivery(self) -> Delivers:
         with self._lock:  # Only processes that deliver webhooks start the loop.
             if self._deliverer is None:
                 self._deliverer = self._parts.deliverer(

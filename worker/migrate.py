@@ -13,12 +13,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from worker import settings
+from worker import revisions, settings
 
 # Any number does, as long as nothing else locks it: "billing!" in ASCII.
 LOCK_KEY = 0x62696C6C696E6721
@@ -28,10 +26,6 @@ LOCK_TIMEOUT_MS = 2_000
 LOCK_TRIES = 30
 LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, appendix A
 ALONE_S = 600.0  # another `billing migrate` may be building an index on a large table
-
-
-class Behind(Exception):
-    """The database lacks migrations: run `billing migrate`."""
 
 
 def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
@@ -44,7 +38,8 @@ def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
         connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
         connection.execute(text("SET statement_timeout = 0"))  # a large index takes its time
         connection.commit()
-        todo = _missing(connection)
+        todo = revisions.missing_on(connection)
+        connection.rollback()  # reading began a transaction, and Alembic wants to begin its own
         for tries_left in reversed(range(LOCK_TRIES)):
             try:
                 command.upgrade(_config(connection), "head")
@@ -58,24 +53,12 @@ def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
     return todo
 
 
-def missing(engine: Engine) -> list[str]:
-    """The revisions the database lacks, in order."""
-    with engine.connect() as connection:
-        return _missing(connection)
-
-
-def require_current(engine: Engine) -> None:
-    """Raise Behind unless the database has every migration: a worker on old tables must not run."""
-    if todo := missing(engine):
-        raise Behind(f"the database lacks {len(todo)} migrations: run `billing migrate`")
-
-
 def new(engine: Engine, what: str) -> Path:
     """Write the next migration from the difference to the models, to be read and corrected."""
     with engine.connect() as connection:
         config = _config(connection)
-        count = len(list(ScriptDirectory.from_config(config).walk_revisions()))
-        script = command.revision(config, what, autogenerate=True, rev_id=f"{count + 1:04d}")
+        number = len(revisions.known()) + 1  # `worker.revisions` reads them in this order
+        script = command.revision(config, what, autogenerate=True, rev_id=f"{number:04d}")
     if script is None or isinstance(script, list):
         raise RuntimeError("Alembic wrote no script")
     return Path(script.path)
@@ -96,14 +79,6 @@ def _alone(engine: Engine, patience_s: float) -> Iterator[None]:
             yield
         finally:
             connection.scalar(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
-
-
-def _missing(connection: Connection) -> list[str]:
-    scripts = ScriptDirectory.from_config(_config(connection))
-    has = MigrationContext.configure(connection).get_current_heads()
-    connection.rollback()  # reading began a transaction, and Alembic wants to begin its own
-    todo = scripts.iterate_revisions(tuple(scripts.get_heads()), has or "base")
-    return [script.revision for script in reversed(list(todo))]
 
 
 def _config(connection: Connection) -> Config:

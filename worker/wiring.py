@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Protocol, Self
 
 from celery import Celery
 from sqlalchemy import Engine, create_engine
@@ -22,7 +22,7 @@ from payments.processors.sandbox import Sandbox, open_engine
 from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import Policy
 from payments.transaction import Database, Row, Transaction, Wakes
-from payments.webhooks.delivery import Deliverer
+from payments.webhooks.drains import Drained
 from worker import log
 from worker.group_commit import GroupCommitter
 from worker.patience import Patient
@@ -95,6 +95,21 @@ def sandbox(settings: Settings) -> Sandbox:
     )
 
 
+class Delivers(Protocol):
+    """What the desk needs of `payments.webhooks.delivery.Deliverer`."""
+
+    def start(self) -> Self: ...
+    def drain(self, endpoint_id: str) -> Drained: ...
+    def close(self) -> None: ...
+
+
+def deliverer(engine: Engine, **options: Any) -> Delivers:
+    """The deliverer. Its HTTP client is heavy, so only a process that delivers loads it."""
+    from payments.webhooks.delivery import Deliverer
+
+    return Deliverer(engine, **options)
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a desk is put together from. Crash tests pass parts that die at a chosen line."""
@@ -103,7 +118,7 @@ class Parts:
     begin: Callable[[Transaction, Sequence[Begin]], list[Begun]] = cashier.begin
     settle: Callable[..., list[Row]] = cashier.settle
     publisher: Callable[[Celery], Publisher] = Publisher
-    deliverer: Callable[..., Deliverer] = Deliverer
+    deliverer: Callable[..., Delivers] = deliverer
 
 
 REAL = Parts()

@@ -14,7 +14,8 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 import structlog
 from sqlalchemy import Connection, Engine
 
-from payments.webhooks.drainer import Drained, Drainer, Tools
+from payments.webhooks.drainer import Drainer, Tools
+from payments.webhooks.drains import Drained
 from payments.webhooks.post import Client, Limits
 from payments.webhooks.target import Network, TargetCheck
 

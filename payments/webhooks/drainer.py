@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
@@ -12,7 +11,7 @@ import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from payments.webhooks import drains, schedule
-from payments.webhooks.drains import Due, Record, Turn
+from payments.webhooks.drains import Drained, Due, Record, Turn
 from payments.webhooks.post import Answer, Client
 from payments.webhooks.signature import key_of, signed_headers
 
@@ -32,16 +31,6 @@ POLL_S = 1.0
 # to be recorded is then posted again.
 DATABASE_RETRY_S = 0.5
 DATABASE_PATIENCE_S = 25.0
-
-
-@dataclass(frozen=True, slots=True)
-class Drained:
-    """What a drain did. `more` = its time was up before everything due was posted."""
-
-    delivered: int = 0
-    retried: int = 0
-    exhausted: int = 0
-    more: bool = False
 
 
 class Tools(NamedTuple):

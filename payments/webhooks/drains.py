@@ -56,6 +56,16 @@ class Turn:
     due: list[Due]
 
 
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What a drain did. `more` = its time was up before everything due was posted."""
+
+    delivered: int = 0
+    retried: int = 0
+    exhausted: int = 0
+    more: bool = False
+
+
 def begin(connection: Connection, endpoint_id: str, token: UUID, *, wanted: int) -> Turn | None:
     """Take the endpoint and the first turn; None when it can't be taken."""
     if not take(connection, endpoint_id, token):

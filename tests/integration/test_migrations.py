@@ -11,8 +11,8 @@ from sqlmodel import SQLModel
 
 from tests.support.programs import ROOT
 from tests.support.waiting import wait_for
-from worker import migrate
-from worker.migrate import Behind
+from worker import migrate, revisions
+from worker.revisions import Behind
 
 
 @pytest.fixture
@@ -32,12 +32,12 @@ def test_a_second_run_finds_nothing_to_do(empty: Engine) -> None:
     applied = migrate.upgrade(empty)
     assert applied == [f"{number:04d}" for number in range(1, len(applied) + 1)]
     assert migrate.upgrade(empty) == []
-    migrate.require_current(empty)
+    revisions.require_current(empty)
 
 
 def test_a_worker_on_old_tables_is_refused(empty: Engine) -> None:
     with pytest.raises(Behind, match="run `billing migrate`"):
-        migrate.require_current(empty)
+        revisions.require_current(empty)
 
 
 def test_two_at_once_do_the_work_once(empty: Engine, empty_database_url: str) -> None:

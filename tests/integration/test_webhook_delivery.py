@@ -12,7 +12,7 @@ from standardwebhooks.webhooks import Webhook
 
 from payments.transaction import Database
 from payments.webhooks import endpoints
-from payments.webhooks.drainer import Drained
+from payments.webhooks.drains import Drained
 from tests.support.rude import Manners, drips, rude_receiver, says, stays_silent
 from tests.support.sink import Answer, Received, Sink
 from tests.support.waiting import wait_for

@@ -17,8 +17,8 @@ from sqlalchemy.exc import OperationalError
 
 from payments.transaction import Database
 from payments.webhooks import drains, endpoints
-from payments.webhooks.drainer import Drained, Drainer, Tools
-from payments.webhooks.drains import Record, due_endpoints, take, take_turn
+from payments.webhooks.drainer import Drainer, Tools
+from payments.webhooks.drains import Drained, Record, due_endpoints, take, take_turn
 from payments.webhooks.post import Client, Limits, readable
 from payments.webhooks.target import TargetCheck
 from tests.support.sink import Answer, Received, Sink

@@ -45,8 +45,10 @@ def test_our_own_configuration_is_safe(url):
     ],
 )
 def test_each_unsafe_setting_is_named(changes, name):
-    (problem,) = _problems(_app(**changes))
-    assert name in problem
+    problems = _problems(_app(**changes))
+    # Shared tasks belong to every app, so where ours are imported they are named beside it.
+    assert problems
+    assert all(name.removeprefix("task_") in problem for problem in problems)
 
 
 @pytest.mark.parametrize("pool", ["prefork", "eventlet", "gevent", "solo"])

@@ -17,11 +17,11 @@ def migrate(
     from sqlalchemy import create_engine
 
     from worker import migrate as migration
-    from worker import settings
+    from worker import revisions, settings
 
     engine = create_engine(settings.load(broker_url="redis://unused").database_url)
     try:
-        todo = migration.missing(engine) if check else migration.upgrade(engine)
+        todo = revisions.missing(engine) if check else migration.upgrade(engine)
     finally:
         engine.dispose()
     if check and todo:
