@@ -1,13 +1,11 @@
 """Ours as a contender: the processes of the Procfile, set up as its operator would."""
 
 import os
-import shlex
 import sys
 from collections.abc import Sequence
 from ipaddress import ip_network
 from pathlib import Path
 
-from honcho.environ import parse_procfile
 from sqlalchemy import create_engine
 
 from benchmarks.contender import Contender
@@ -15,6 +13,7 @@ from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
 from worker import migrate
+from worker.supervisor import command_of, parse_procfile
 
 PROCFILE = Path(__file__).parent.parent / "Procfile"
 LOOPBACK = "127.0.0.0/8"
@@ -43,8 +42,8 @@ class Ours(Contender):
         self._database = self.place.connect(self.name)
 
     def commands(self) -> dict[str, Sequence[str]]:
-        processes = parse_procfile(PROCFILE.read_text()).processes
-        return {role: shlex.split(processes[role]) for role in ROLES}
+        lines = parse_procfile(PROCFILE.read_text())
+        return {role: command_of(lines[role]) for role in ROLES}
 
     def environment(self, *, latency_ms: int) -> dict[str, str]:
         return {
