@@ -20,8 +20,9 @@ install: $(VENV)/.service  ## .venv with the locked packages and `billing`, to r
 demo: $(VENV)/.service  ## charges, refunds and webhooks through the real thing, then the sums
 	@$(BIN)/billing demo
 
+# Four at once, also on two cores: they mostly wait for processes to start and leases to end.
 test: $(VENV)/.dev  ## the whole test suite on throwaway real PostgreSQL and Redis
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
 up: $(VENV)/.service  ## everything running for local use, until Ctrl-C
 	@$(BIN)/billing up
