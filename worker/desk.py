@@ -19,7 +19,7 @@ from payments.requests import ChargeRequest, RefundRequest, parse
 from payments.transaction import Wakes
 from payments.webhooks.drains import due_endpoints
 from worker import log, revisions
-from worker.patience import DatabaseUnavailable, Patient
+from worker.patience import DatabaseUnavailable, Patient, is_held_up
 from worker.publisher import Waker
 from worker.settings import Settings
 from worker.wiring import REAL, Delivers, Parts, make_cashier, services
@@ -76,6 +76,9 @@ class Desk:
         except (Refused, DatabaseUnavailable):
             raise
         except Exception as bug:
+            if is_held_up(bug):
+                time.sleep(REQUEUE_PAUSE_S)
+                raise Reject("somebody holds the row", requeue=True) from None
             self._keep(kind, given, task_id, bug)
             raise
 

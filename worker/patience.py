@@ -36,7 +36,6 @@ TRANSIENT_CLASSES = (
 TRANSIENT_CODES = (
     "40001",  # serialization_failure
     "40P01",  # deadlock_detected
-    "55P03",  # lock_not_available
     "25P03",  # idle_in_transaction_session_timeout: this process was stopped for a while
     "25006",  # read_only_sql_transaction: a standby that is about to be promoted
 )
@@ -55,9 +54,23 @@ def is_transient(error: Exception) -> bool:
     if error.connection_invalidated:
         return True
     code = getattr(error.orig, "sqlstate", None)
+    if is_held_up(error):
+        return False
     if code is None:  # No answer from a server: it could not be reached, or it went away.
         return isinstance(error, (OperationalError, InterfaceError))
     return code[:2] in TRANSIENT_CLASSES or code in TRANSIENT_CODES
+
+
+def is_held_up(error: Exception) -> bool:
+    """Whether somebody else holds the row: a person in psql, or a transaction that hangs.
+
+    Not a matter of patience: the batch is taken apart, so that only those who want that row fail,
+    and they come again later.
+    """
+    return getattr(getattr(error, "orig", None), "sqlstate", None) in (
+        "55P03",  # lock_not_available
+        "57014",  # query_canceled: by statement_timeout
+    )
 
 
 class Patient:

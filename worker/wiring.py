@@ -62,7 +62,7 @@ def open_database(url: str, *, pool_size: int = 8) -> Engine:
             "tcp_user_timeout": 10_000,
             # Our transactions take milliseconds. One that idles belongs to a process that was
             # stopped in the middle of it, and others wait for its locks.
-            "options": "-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=10000"
+            "options": "-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=2000"
             " -c idle_in_transaction_session_timeout=10000",
         },
     )

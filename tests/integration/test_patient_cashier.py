@@ -12,7 +12,7 @@ from payments.transaction import nobody
 from tests.support.factories import Till, a_charge, a_refund
 from tests.support.threads import at_once
 from tests.support.waiting import wait_for
-from worker.patience import is_transient
+from worker.patience import is_held_up, is_transient
 from worker.settings import Settings
 from worker.wiring import Services, make_cashier, services
 
@@ -159,3 +159,24 @@ def test_a_process_that_was_stopped_in_the_middle_of_a_transaction_runs_it_again
             connection.execute(text("SELECT 1"))
         assert is_transient(ended.value)
         connection.invalidate()
+
+
+def test_a_charge_that_somebody_holds_holds_up_nobody_else(
+    make_services: Callable[..., Services],
+) -> None:
+    """A person in psql who went to lunch in the middle of a transaction."""
+    ours = make_services()
+    cashier = make_cashier(ours)
+    held, other = a_charge(), a_charge()
+    for request in (held, other):
+        cashier.create(request)
+    lock = text("SELECT FROM charges WHERE id = :id FOR UPDATE")
+    with create_engine(ours.settings.database_url).connect() as person:
+        person.execute(lock, {"id": held.id})
+        with ThreadPoolExecutor(SLOTS) as threads:
+            stuck = threads.submit(cashier.create, a_refund(held))
+            fine = [threads.submit(cashier.create, a_refund(other, amount=1)) for _ in range(20)]
+            assert {each.result()["state"] for each in fine} == {"succeeded"}
+            with pytest.raises(DBAPIError) as refused:
+                stuck.result()
+    assert is_held_up(refused.value)

@@ -9,7 +9,7 @@ from psycopg import errors
 from sqlalchemy import exc
 
 from tests.support.waiting import wait_for
-from worker.patience import DatabaseUnavailable, Patient, is_transient
+from worker.patience import DatabaseUnavailable, Patient, is_held_up, is_transient
 from worker.running import register
 
 
@@ -30,9 +30,7 @@ AWAY = wrapped(psycopg.OperationalError("connection refused"))
         wrapped(errors.TooManyConnections()),
         wrapped(errors.DiskFull()),
         wrapped(errors.DeadlockDetected()),
-        wrapped(errors.LockNotAvailable()),
         wrapped(errors.SerializationFailure()),
-        wrapped(errors.QueryCanceled()),
         wrapped(errors.ReadOnlySqlTransaction(), exc.InternalError),
         wrapped(errors.IdleInTransactionSessionTimeout(), exc.InternalError),
         wrapped(psycopg.InterfaceError("the connection is closed"), exc.InterfaceError),
@@ -57,6 +55,13 @@ def test_a_database_that_is_away_or_busy_is_worth_another_try(error: Exception) 
 )
 def test_a_bug_is_not(error: Exception) -> None:
     assert not is_transient(error)
+
+
+@pytest.mark.parametrize("error", [errors.LockNotAvailable(), errors.QueryCanceled()])
+def test_a_row_that_somebody_holds_is_no_matter_of_patience(error: Exception) -> None:
+    assert is_held_up(wrapped(error))
+    assert not is_transient(wrapped(error))
+    assert not is_held_up(AWAY)
 
 
 class Flaky:
