@@ -18,9 +18,11 @@ from payments.transaction import Row, Transaction
 
 # Messages overtake each other by seconds; ten minutes cover a producer that retries.
 CHARGE_MISSING_MAX = timedelta(minutes=10)
-# How often a refund looks whether its charge has arrived. (When a charge that is there becomes
-# final, that move wakes its refunds; the second number is for the wake-up that got lost.)
-CHARGE_MISSING_S = 2.0
+# A charge that becomes final wakes its refunds, so these are for the wake-up that got lost, and for
+# giving up. A charge that is missing is looked for after half as long as it has been missing: at
+# once at first, and a thousand refunds of nothing don't flood the queue.
+CHARGE_MISSING_MIN_S = 2.0
+CHARGE_MISSING_MAX_S = 60.0
 CHARGE_PENDING_S = 30.0
 
 
@@ -75,8 +77,12 @@ def claim_refunds(
 def _verdict(row: Row, charge: Row | None) -> float | str | None:
     """None = go; a number = seconds to wait for the charge; a text = the failure code."""
     if charge is None:
-        missing_too_long = row["now"] - row["created_at"] >= CHARGE_MISSING_MAX
-        return "charge_not_found" if missing_too_long else CHARGE_MISSING_S
+        missing_for = row["now"] - row["created_at"]
+        if missing_for >= CHARGE_MISSING_MAX:
+            return "charge_not_found"
+        half_s: float = missing_for.total_seconds() / 2
+        left_s: float = (CHARGE_MISSING_MAX - missing_for).total_seconds()
+        return max(CHARGE_MISSING_MIN_S, min(CHARGE_MISSING_MAX_S, half_s, left_s))
     if charge["state"] == State.FAILED:
         return "charge_failed"
     return CHARGE_PENDING_S if charge["state"] == State.PENDING else None

@@ -22,7 +22,6 @@ from typing import Any
 import kombu.transport
 from kombu.asynchronous import get_event_loop
 from kombu.transport import redis as kombu_redis
-from kombu.utils.encoding import bytes_to_str
 from kombu.utils.uuid import uuid
 
 from worker import envelope
@@ -33,6 +32,8 @@ SCHEMES = ("redis", "rediss")
 
 # One script blocks Redis for so many items: some milliseconds.
 FETCH_MAX = 64
+# How long a worker of several queues waits for one of them before it looks into the others.
+TURN_S = 0.1
 FETCH = files("worker").joinpath("fetch.lua").read_text()
 
 
@@ -123,8 +124,6 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
     QoS = QoS
     _commands: Any = None
     _fetch: Any = None
-    # The queue that is waited for in our way; None while kombu waits for several in its own.
-    _waits_for: str | None = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         """As kombu's, but the client for commands is made once: kombu makes one per command."""
@@ -140,56 +139,48 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
         super()._disconnect_pools()
 
     def _brpop_start(self, timeout: float | None = None) -> None:
-        """Wait for one queue by moving its next item onto its own place: nothing is taken.
+        """Wait for a queue by moving its next item onto its own place: nothing is taken.
 
         Redis has no command that waits for several lists without taking, so a worker of several
-        queues waits as kombu does, and may lose the one item it was woken with.
+        queues waits for each in turn, and looks into the others in between.
         """
-        if len(self.active_queues) != 1:
-            self._waits_for = None
-            super()._brpop_start(timeout)
+        queues = list(self._queue_cycle.consume(len(self.active_queues)))
+        if not queues:
             return
-        (self._waits_for,) = self.active_queues
-        key = self._q_for_pri(self._waits_for, 0)
+        queue, *others = queues
+        key = self._q_for_pri(queue, 0)
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = monotonic()
-        timeout = timeout or self.brpop_timeout or 0
-        connection.send_command("BLMOVE", key, key, "RIGHT", "RIGHT", timeout)
+        wait_s = TURN_S if others else timeout or self.brpop_timeout or 0
+        connection.send_command("BLMOVE", key, key, "RIGHT", "RIGHT", wait_s)
 
     def _brpop_read(self, **options: Any) -> bool:
         """Hand out what has come, as many messages as there are free slots."""
-        queue = self._waits_for
         try:
             try:
-                answer = self.client.parse_response(
-                    self.client.connection, "BRPOP" if queue is None else "BLMOVE", **options
-                )
+                self.client.parse_response(self.client.connection, "BLMOVE", **options)
             except self.connection_errors:
                 self.client.connection.disconnect()  # the next tick connects again
                 raise
-            if queue is None:
-                if not answer:
-                    raise Empty
-                queue = bytes_to_str(answer[0]).rsplit(self.sep, 1)[0]
-                self._queue_cycle.rotate(queue)
-                self._put_back(answer)
             if self._closing:
                 raise Empty
             # Also when the wait was in vain: messages with a priority are in lists of their own.
-            letters = list(self._fetched(queue))
-            for letter in letters:
-                self.connection._deliver(letter, queue)  # noqa: SLF001  # as kombu's does
-            if not letters:
+            queues = list(self._queue_cycle.consume(len(self.active_queues)))
+            found = [self._hand_out(queue) for queue in queues]
+            if queues:
+                self._queue_cycle.rotate(queues[0])  # the next in turn has the first pick
+            if not any(found):
                 raise Empty
             return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
 
-    def _put_back(self, answer: tuple[bytes, bytes]) -> None:
-        """Return what kombu's way of waiting took; the script takes it again, and stores it."""
-        key, item = answer
-        self._create_client().rpush(key, item)
+    def _hand_out(self, queue: str) -> int:
+        letters = list(self._fetched(queue))
+        for letter in letters:
+            self.connection._deliver(letter, queue)  # noqa: SLF001  # as kombu's does
+        return len(letters)
 
     def _fetched(self, queue: str) -> Iterator[envelope.Letter]:
         room = self.qos.can_consume_max_estimate()

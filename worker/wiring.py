@@ -19,7 +19,6 @@ from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.claims import lease
 from payments.processors.port import Processor
 from payments.processors.sandbox import Sandbox, open_engine
-from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import Policy
 from payments.transaction import Database, Row, Transaction, Wakes
 from payments.webhooks.drains import Drained
@@ -30,13 +29,6 @@ from worker.publisher import Publisher
 from worker.settings import Settings
 
 logger = log.get(__name__)
-
-# Enough messages to keep a fleet busy for the second until the next sweep, few enough that a
-# sweep's transaction stays short.
-WAKE_MAX = 1000
-# Events fetched from the processor per sweep.
-EVENTS_MAX = 100
-REQUESTS = {"charge": ChargeRequest, "refund": RefundRequest}
 
 
 def open_database(url: str, *, pool_size: int = 8) -> Engine:

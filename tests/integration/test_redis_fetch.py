@@ -110,6 +110,19 @@ def test_a_worker_of_two_queues_reads_both(connection, redis):
     assert redis.hlen("unacked") == 4
 
 
+def test_a_long_queue_does_not_keep_the_other_from_its_turn(connection, redis):
+    put(connection, "payments", *range(50))
+    put(connection, "webhooks", "w")
+    _, got = consume(connection, "payments", "webhooks", room=2)
+
+    def next_one_is_done():
+        while got and got[-1][0] != "w":
+            got.pop()[1].ack()
+        return got
+
+    drain(connection, until=next_one_is_done)
+
+
 @pytest.mark.parametrize("item", [b"no json", b"\xff\xfe", b"[" * 5000, b"[1]", b"7"])
 def test_what_is_no_message_is_stored_as_one_that_can_be_restored(redis, item):
     redis.lpush("payments", item)
