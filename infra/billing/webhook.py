@@ -10,6 +10,8 @@ import hmac
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from email.message import Message
+from typing import Any
 
 from infra.billing.errors import InvalidRequest, InvalidSignature
 from infra.billing.results import Event, resource
@@ -19,7 +21,7 @@ PREFIX = "whsec_"
 # The specification's least. An empty secret would accept what anybody signs.
 SECRET_BYTES_MIN = 24
 
-Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
+Headers = Mapping[str, str] | Message | Iterable[tuple[str | bytes, str | bytes]]
 # One secret, or several while one is being replaced.
 Secrets = str | Sequence[str]
 
@@ -34,8 +36,8 @@ def verify(
 ) -> Event:
     """The event in `body`, if it was signed with `secret` (`whsec_…`) within the last 5 minutes.
 
-    `body` are the bytes as they arrived, before any JSON is read. `headers` is any mapping or list
-    of pairs; case doesn't matter. `now` (Unix seconds) is for tests.
+    `body` are the bytes as they arrived, before any JSON is read. `headers` is any mapping, list of
+    pairs, or what http.server has; case doesn't matter. `now` (Unix seconds) is for tests.
 
     The same event may come twice, with the same `event.id`; keep the ids that you have handled.
     Raises InvalidSignature: answer 400, and do nothing else with it. InvalidRequest for arguments
@@ -115,7 +117,14 @@ def _key(secret: object) -> bytes:
 
 
 def _lower(headers: Headers) -> dict[str, str]:
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    # http.server's headers have items() without being a Mapping.
+    given: Any = headers.items() if isinstance(headers, Mapping | Message) else headers
+    try:
+        pairs = [(name, value) for name, value in given]
+    except (TypeError, ValueError):
+        raise InvalidRequest(
+            "headers must be a mapping, or a list of (name, value) pairs", param="headers"
+        ) from None
     return {_latin(name).lower(): _latin(value) for name, value in pairs}
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from celery import Celery
+from kombu import Connection, Queue
 
 from tests.support.workers import RedisBroker, Worker, until
 from worker import transport
@@ -70,3 +71,30 @@ def test_workers_do_not_talk_to_each_other(start):
     worker = start().ready()
     assert "mingle" not in worker.log
     assert "gossip" not in worker.log.lower()
+
+
+def test_a_queue_of_another_kind_ends_the_worker_and_says_what_to_do(rabbitmq_url, tmp_path):
+    """A producer that declares `payments` its own way before any worker ran."""
+    with Connection(rabbitmq_url) as connection, connection.channel() as channel:
+        Queue("payments", durable=True)(channel).declare()
+    worker = Worker(rabbitmq_url, tmp_path)
+    try:
+        assert worker.process.wait(30) == 1
+    finally:
+        worker.stop()
+    assert "delete it, and start again" in worker.log
+    assert "RestartFreqExceeded" not in worker.log
+
+
+def test_no_queues_are_made_for_delays_that_nobody_has(rabbitmq_url, tmp_path):
+    worker = Worker(rabbitmq_url, tmp_path)
+    try:
+        worker.ready()
+        with (
+            Connection(rabbitmq_url) as connection,
+            connection.channel() as channel,
+            pytest.raises(connection.channel_errors, match="NOT_FOUND"),
+        ):
+            channel.queue_declare("celery_delayed_0", passive=True)
+    finally:
+        worker.stop()

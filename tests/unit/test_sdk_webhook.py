@@ -4,6 +4,7 @@ import base64
 import json
 import time
 from datetime import UTC, datetime
+from http.client import HTTPMessage
 
 import pytest
 import standardwebhooks
@@ -70,6 +71,19 @@ def test_the_reference_library_accepts_what_we_sign_and_the_other_way_round():
 )
 def test_headers_come_in_any_shape(headers):
     assert verified(headers).id == "evt_1"
+
+
+def test_the_headers_of_http_server_are_taken():
+    message = HTTPMessage()
+    for name, value in a_webhook().items():
+        message[name] = value
+    assert verified(message).id == "evt_1"
+
+
+def test_what_cannot_be_headers_is_named():
+    with pytest.raises(billing.InvalidRequest, match="headers must be a mapping") as refused:
+        verified([1, 2])
+    assert refused.value.param == "headers"
 
 
 def test_the_body_may_be_text():
