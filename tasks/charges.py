@@ -4,12 +4,12 @@ from typing import Any
 
 from celery import shared_task
 
-from tasks.requests import by_name, only_keywords, text_field
+from tasks.requests import by_name, id_field, only_keywords
 
 
 @shared_task(name="billing.charge.create", bind=True)
 def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
-    """Take money once. Fields: see CONTRACTS of the wire in docs; without `idempotency_key`
+    """Take money once. Fields: `payments.requests.ChargeRequest`; without `idempotency_key`
     Celery's task id is the key."""
     row = self.app.desk.create("charge", by_name(args, fields), task_id=self.request.id)
     return {"charge_id": row["id"], "state": row["state"]}
@@ -19,5 +19,5 @@ def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
 def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Go on with the charge `id`."""
     only_keywords(args)
-    row = self.app.desk.submit("charge", text_field(fields, "id"))
+    row = self.app.desk.submit("charge", id_field(fields, "id", "ch_"))
     return {"charge_id": row["id"], "state": row["state"]}

@@ -53,9 +53,10 @@ class Settings(BaseSettings):
         repr=False,
         description="a broker URL with host: redis://…, rediss://…, amqp://… or amqps://…",
     )
-    # Beside the checkout, hidden, ignored by git: one folder, one installation, easy to delete.
+    # In the checkout, hidden, ignored by git: one folder, one installation, easy to delete, and
+    # the same from wherever one types `billing`.
     data_dir: Path = Field(
-        default=Path(".billing"),
+        default=Path(__file__).parents[1] / ".billing",
         description="a folder that may be created and written to",
     )
     # The sandbox moves no real money: the only safe processor to start with unasked.
@@ -77,6 +78,7 @@ class Settings(BaseSettings):
         default=(),
         description="networks separated by commas, such as 127.0.0.0/8,::1/128,10.20.0.0/16",
     )
+    # For the HTTP door, which is not there yet; the names are fixed already.
     # Only this machine, until someone puts a proxy with TLS in front.
     http_host: str = Field(
         default="127.0.0.1", min_length=1, description="an address or host name to listen on"
@@ -87,7 +89,7 @@ class Settings(BaseSettings):
     )
     # A person starts it first; machines set json.
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")
-    # Info tells one line per request and keeps what an incident needs.
+    # Info tells what is refused, set aside, lost or found again; what went well is in the rows.
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"
     )
@@ -186,10 +188,15 @@ def load(**overrides: Any) -> Settings:
     for name in missing:
         if name not in running:
             raise SettingsError(
-                f"nothing is running in {display(settings.data_dir)}: "
+                f"nothing is running in {settings.data_dir}: "
                 f"start it with `billing up`, or set {variable(name)}"
             )
-    return settings.model_copy(update={name: running[name] for name in missing})
+    found: dict[str, object] = {name: running[name] for name in missing}
+    if "database_url" in missing and not settings.webhook_allow_private:
+        # Who adds an endpoint there may add what its webhooks worker delivers to.
+        allowed = running.get("webhook_allow_private", "").split(",")
+        found["webhook_allow_private"] = tuple(ip_network(one) for one in allowed if one)
+    return settings.model_copy(update=found)
 
 
 def environ_of(settings: Settings, **others: str) -> dict[str, str]:
@@ -244,14 +251,6 @@ def refuse_misspelled(environ: Mapping[str, str]) -> None:
 def variable(name: str) -> str:
     """The environment variable of a field: `http_port` → `BILLING_HTTP_PORT`."""
     return PREFIX + name.upper()
-
-
-def display(folder: Path) -> str:
-    """The folder as a person would type it: relative when it lies below where they stand."""
-    try:
-        return str(folder.relative_to(Path.cwd()))
-    except (ValueError, FileNotFoundError):
-        return str(folder)
 
 
 def _as_text(value: object) -> str:
