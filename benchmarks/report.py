@@ -69,7 +69,7 @@ def show(scenario: Scenario, rounds: Rounds, *, console: Console) -> None:
         if name == "ratio":
             table.add_section()
         table.add_row(
-            "ours : plain" if name == "ratio" else name,
+            "ratio" if name == "ratio" else name,
             *(
                 _number(figures[figure], times=name == "ratio") if figure in figures else ""
                 for figure in columns.values()
@@ -79,17 +79,18 @@ def show(scenario: Scenario, rounds: Rounds, *, console: Console) -> None:
 
 
 _UNITS = (
-    "CPU in ms, write transactions (tx) and WAL per charge; latencies in ms, from due to webhook."
+    "Per charge: CPU in ms of the contender's own processes, of PostgreSQL and of Redis; write "
+    "transactions (tx); WAL in kB. Latencies in ms, from due to webhook."
 )
 _COST = {
-    "own CPU": "own_cpu_ms",
-    "PG CPU": "postgres_cpu_ms",
-    "Redis CPU": "redis_cpu_ms",
+    "own": "own_cpu_ms",
+    "PG": "postgres_cpu_ms",
+    "Redis": "redis_cpu_ms",
     "tx": "transactions",
-    "WAL kB": "wal_kb",
+    "WAL": "wal_kb",
 }
-_AT_ONCE = {"requests": "requests", "charges/s": "charges_per_s"} | _COST
-_PACED = {"requests": "requests", "p50": "p50_ms", "p95": "p95_ms", "p99": "p99_ms"} | _COST
+_AT_ONCE = {"n": "requests", "charges/s": "charges_per_s"} | _COST
+_PACED = {"n": "requests", "p50": "p50_ms", "p95": "p95_ms", "p99": "p99_ms"} | _COST
 _RATIOS = {*_AT_ONCE.values(), *_PACED.values()} - {"requests"}
 
 

@@ -155,11 +155,11 @@ def _queue(name: str, *, rabbitmq: bool) -> Queue:
 
 
 def _redis(url: str, lease_s: float) -> dict[str, Any]:
-    # Counts from the fetch; worker/transport.py renews it while the worker lives. It may be short, because no harm comes from
-    # handing out a message whose task still runs: the row's lease, or the endpoint's, sends the
-    # second one away. It must be short, because what died before it wrote a row is only here: so
-    # it is back when a lease would have ended. The default, an hour, is how long a crash would
-    # take.
+    # Counts from the fetch, and worker/transport.py renews it while the worker lives. It may be
+    # short: handing out a message whose task still runs does no harm, as the row's lease, or the
+    # endpoint's, sends the second one away. And it must be: what died before it wrote a row is
+    # only here, and is back when a lease would have ended. The default, an hour, is how long a
+    # crash would take.
     visibility_timeout_s = lease_s * 4 / 5
     configuration: dict[str, Any] = {
         "broker_transport_options": {
