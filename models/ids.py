@@ -7,12 +7,14 @@ answers. The rule is part of the wire contract (`infra.billing` computes the sam
 
 import hashlib
 import json
+import re
 import secrets
 from base64 import b32encode
 from collections.abc import Mapping
 from typing import Any, Literal
 
 ID_BYTES = 20  # 160 bits: 32 base32 characters with no padding, beyond any chance of collision.
+_ID_TEXT = re.compile(r"[a-z2-7]{32}")
 
 Kind = Literal["charge", "refund"]
 PREFIXES: Mapping[Kind, str] = {"charge": "ch_", "refund": "re_"}
@@ -39,6 +41,15 @@ def rejection_id(task_id: str, code: str, detail: str) -> str:
 def random_id(prefix: str) -> str:
     """A fresh id for what has no key, such as a webhook endpoint (`we_…`)."""
     return prefix + _text(secrets.token_bytes(ID_BYTES))
+
+
+def is_id(value: object, prefix: str) -> bool:
+    """Whether it is written as our ids with this prefix (`ch_`, `re_`, `we_`) are."""
+    return (
+        isinstance(value, str)
+        and value.startswith(prefix)
+        and _ID_TEXT.fullmatch(value, len(prefix)) is not None
+    )
 
 
 def fingerprint(request: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ import iso4217
 AMOUNT_MAX = 999_999_999_999_999
 # Longer values stay out of error texts: somebody will send a card number as an amount.
 SHOWN_MAX = 14
+CARD_DIGITS_MIN = 12
 _DECIMAL = re.compile(r"([+-]?)([0-9]{1,30})(?:\.([0-9]+))?")
 
 
@@ -103,4 +104,8 @@ def _float_fix(value: float | Decimal, currency: str | None, param: str) -> str:
 
 def _shown(value: object) -> str:
     text = repr(value)
-    return text if len(text) <= SHOWN_MAX else f"{type(value).__name__} of {len(text)} characters"
+    # A short text may still be an address, or a card number: the shortest have twelve digits.
+    is_harmless = "@" not in text and sum(c.isdigit() for c in text) < CARD_DIGITS_MIN
+    if len(text) <= SHOWN_MAX and is_harmless:
+        return text
+    return f"{type(value).__name__} of {len(text)} characters"

@@ -26,7 +26,7 @@ class RejectedRequest(SQLModel, table=True):
     code: str
     param: str | None
     detail: str
-    # Redacted: names of all fields, values only of the harmless ones.
+    # Redacted: names that read as names, values that look harmless (payments/redaction.py).
     request: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     created_at: datetime = timestamp(default_now=True, nullable=False)
 

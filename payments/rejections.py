@@ -17,15 +17,10 @@ from models import QuarantinedMessage, RejectedRequest
 from models.base import table_of
 from models.ids import Kind, id_from_key, random_id, rejection_id
 from payments.errors import Refused
+from payments.redaction import producer_name, redacted
 from payments.transaction import Transaction
 from payments.webhooks.events import Fact, publish
 
-# Values that say nothing about a person; of all other fields only the name is kept.
-HARMLESS = frozenset(
-    {"amount", "currency", "price_id", "quantity", "charge_id", "if_pending", "producer",
-     "expected_refunded_amount"}
-)  # fmt: skip
-SHOWN_MAX = 64
 HEADERS_DEPTH_MAX = 16
 RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
 
@@ -54,11 +49,11 @@ def record(
         "id": rejection_id(task_id, refused.code, str(refused)) if task_id else random_id("rej_"),
         "task": f"billing.{kind}.create",
         "task_id": task_id,
-        "producer": producer and producer[:SHOWN_MAX],
+        "producer": producer_name(producer),
         "idempotency_key": key and key[:255],
         "object_id": id_from_key(kind, producer=producer, key=key) if producer and key else None,
         "code": refused.code,
-        "param": refused.param and _stored(refused.param[:SHOWN_MAX]),
+        "param": refused.param,
         "detail": _stored(str(refused)),
         "request": redacted(fields),
     }
@@ -68,27 +63,6 @@ def record(
     data = {"object": "rejected_request", **row, "facts": refused.facts}
     publish(transaction, [Fact("request.rejected", str(row["id"]), 1, data, at)])
     return str(row["id"])
-
-
-def redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The names of all fields; the values only of those that are harmless, and short."""
-    return {
-        _stored(str(name)[:SHOWN_MAX]): (
-            value if name in HARMLESS and _is_plain(value) else f"<{type(value).__name__}>"
-        )
-        for name, value in fields.items()
-    }
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether it is a short text or number that PostgreSQL's JSON can hold."""
-    if isinstance(value, float) and not math.isfinite(value):  # 1e400 is JSON, and infinite here
-        return False
-    return (
-        isinstance(value, (int, float, bool, str, type(None)))
-        and len(str(value)) <= SHOWN_MAX
-        and _storable(str(value))
-    )
 
 
 def _storable(text: str) -> bool:

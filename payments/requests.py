@@ -6,7 +6,7 @@ unless they are short numbers or codes: somebody will send a card number in the 
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,11 +22,11 @@ from pydantic_core import PydanticCustomError
 from models.ids import fingerprint, id_from_key
 from models.money import AMOUNT_MAX, MoneyError, currency_code, minor_amount
 from payments.errors import InvalidRequest
+from payments.redaction import field_name, is_card_number
 
 KEY_MAX = 255  # Stripe's limit for an idempotency key.
 METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500  # Stripe's limits.
 _PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_CARD_NUMBER = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
 
 
 def _storable(text: str) -> str:
@@ -49,6 +49,9 @@ class _Request(BaseModel):
     """What every request has: who asks, and under which key."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    # Fields that are to come, and what to send until then.
+    NOT_YET: ClassVar[Mapping[str, str]] = {}
 
     idempotency_key: Text
     producer: str = "default"
@@ -75,6 +78,10 @@ class _Request(BaseModel):
 class ChargeRequest(_Request):
     """Take `amount` minor units of `currency`, once."""
 
+    NOT_YET = dict.fromkeys(
+        ("price_id", "quantity"), "charges by price are not there yet; send amount and currency"
+    )
+
     currency: str  # before the amount, whose refusals name the right fix for it
     amount: int
     customer_id: Text | None = None
@@ -95,7 +102,7 @@ class ChargeRequest(_Request):
     @field_validator("payment_method_id")
     @classmethod
     def _no_card_number(cls, value: str | None) -> str | None:
-        if value is not None and _is_card_number(value):
+        if value is not None and is_card_number(value):
             raise PydanticCustomError(
                 "card_number",
                 "must be the processor's id of a payment method (pm_…), never a card number",
@@ -139,11 +146,15 @@ _T = TypeVar("_T")
 
 def parse(model: type[_R], fields: Mapping[str, Any]) -> _R:
     """The request that `fields` make, or InvalidRequest naming the field and the fix."""
+    # First: who asks by price sends no currency, and must not be told to.
+    for name in model.NOT_YET:
+        if name in fields:
+            raise InvalidRequest(f"{name}: {model.NOT_YET[name]}", param=name)
     try:
         return model.model_validate(dict(fields))
     except ValidationError as refused:
         first = refused.errors(include_url=False, include_input=False)[0]
-    param = ".".join(str(part) for part in first["loc"][:1]) or None
+    param = field_name(first["loc"][0]) if first["loc"] else None
     raise InvalidRequest(_sentence(model, param, first["type"], first["msg"]), param=param)
 
 
@@ -166,8 +177,8 @@ def _sentence(model: type[_Request], param: str | None, kind: str, message: str)
 
 
 def _name(param: str | None) -> str:
-    # The names of unknown fields come from outside, too.
-    return repr(param[:40]) if param else "one of them"
+    # The names of unknown fields come from outside, too: anything else than a name is not told.
+    return repr(param) if param else "one of the names sent"
 
 
 def _money(check: Callable[..., _T], value: Any, **context: Any) -> _T:
@@ -175,12 +186,3 @@ def _money(check: Callable[..., _T], value: Any, **context: Any) -> _T:
         return check(value, **context)
     except MoneyError as wrong:
         raise PydanticCustomError("money", "{fix}", {"fix": str(wrong)}) from None
-
-
-def _is_card_number(text: str) -> bool:
-    """Whether it reads as a card number: 13 to 19 digits, right check digit (ISO/IEC 7812)."""
-    if not _CARD_NUMBER.fullmatch(text):
-        return False
-    digits = [int(c) for c in text if c.isdigit()][::-1]
-    doubled = [d if i % 2 == 0 else sum(divmod(2 * d, 10)) for i, d in enumerate(digits)]
-    return 13 <= len(digits) <= 19 and sum(doubled) % 10 == 0

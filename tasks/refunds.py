@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from tasks.requests import by_name, only_keywords, text_field
+from tasks.requests import by_name, id_field, only_keywords
 
 
 @shared_task(name="billing.refund.create", bind=True)
@@ -18,5 +18,5 @@ def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
 def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Go on with the refund `id`."""
     only_keywords(args)
-    row = self.app.desk.submit("refund", text_field(fields, "id"))
+    row = self.app.desk.submit("refund", id_field(fields, "id", "re_"))
     return {"refund_id": row["id"], "state": row["state"]}

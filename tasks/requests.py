@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from models.ids import is_id
 from payments.errors import InvalidRequest
+from payments.redaction import field_name
 
 
 def only_keywords(args: Sequence[Any]) -> None:
@@ -18,12 +20,19 @@ def by_name(args: Sequence[Any], fields: Mapping[str, Any]) -> Mapping[str, Any]
     return {**fields, "args": list(args)} if args else fields
 
 
-def text_field(fields: Mapping[str, Any], name: str) -> str:
-    """The one field that must be there, as text."""
-    unknown = sorted(str(field)[:40] for field in fields if field != name)
-    if unknown:
-        raise InvalidRequest(f"{unknown[0]!r} is not a field; send {name}", param=unknown[0])
+def nothing(args: Sequence[Any], fields: Mapping[str, Any]) -> None:
+    """A sweep looks for itself; whoever sends it something means another task."""
+    if args or fields:
+        raise InvalidRequest("this task takes no arguments")
+
+
+def id_field(fields: Mapping[str, Any], name: str, prefix: str) -> str:
+    """The one field that must be there: an id of ours. Anything else is not even repeated."""
+    if unknown := [field for field in fields if field != name]:
+        param = field_name(unknown[0])
+        sent = repr(param) if param else "one of the names sent"
+        raise InvalidRequest(f"{sent} is not a field; send {name}", param=param)
     value = fields.get(name)
-    if not isinstance(value, str) or not value.isprintable() or not 0 < len(value) <= 255:
-        raise InvalidRequest(f"{name} is required, as text", param=name)
+    if not isinstance(value, str) or not is_id(value, prefix):
+        raise InvalidRequest(f"{name} must be an id ({prefix}…)", param=name)
     return value

@@ -5,23 +5,28 @@ from typing import Any
 
 from celery import shared_task
 
+from tasks.requests import nothing
+
 
 @shared_task(name="billing.sweep.payments", bind=True)
-def payments(self: Any) -> int:
+def payments(self: Any, /, *args: Any, **fields: Any) -> int:
     """Expired leases end as unknown; charges and refunds that are due are woken."""
+    nothing(args, fields)
     found: int = self.app.desk.sweep_payments()
     return found
 
 
 @shared_task(name="billing.sweep.webhooks", bind=True)
-def webhooks(self: Any) -> int:
+def webhooks(self: Any, /, *args: Any, **fields: Any) -> int:
     """Endpoints with deliveries that are due and no drainer are woken."""
+    nothing(args, fields)
     found: int = self.app.desk.sweep_webhooks()
     return found
 
 
 @shared_task(name="billing.sweep.processor", bind=True)
-def processor(self: Any) -> int:
+def processor(self: Any, /, *args: Any, **fields: Any) -> int:
     """What the processor tells by itself is read and applied."""
+    nothing(args, fields)
     found: int = self.app.desk.sweep_processor()
     return found

@@ -4,12 +4,12 @@ from typing import Any
 
 from celery import shared_task
 
-from tasks.requests import only_keywords, text_field
+from tasks.requests import id_field, only_keywords
 
 
 @shared_task(name="billing.webhook.drain", bind=True)
 def drain(self: Any, /, *args: Any, **fields: Any) -> dict[str, Any]:
     """Deliver what is due at `endpoint_id`."""
     only_keywords(args)
-    endpoint_id = text_field(fields, "endpoint_id")
+    endpoint_id = id_field(fields, "endpoint_id", "we_")
     return {"endpoint_id": endpoint_id, "tried": self.app.desk.drain(endpoint_id)}

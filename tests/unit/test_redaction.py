@@ -2,6 +2,8 @@
 
 import pytest
 
+from models.money import AMOUNT_MAX
+from payments.redaction import FIELDS_MAX, redacted
 from worker.redaction import args_text, key_text, kwargs_text
 
 CARD = "4242424242424242"
@@ -24,19 +26,35 @@ def test_a_charge_shows_amount_currency_and_ids_and_counts_the_rest():
 
 
 def test_ids_of_ours_are_shown():
-    assert kwargs_text({"id": "ch_abc234"}) == "{'id': 'ch_abc234'}"
-    assert kwargs_text({"charge_id": "ch_abc234"}) == "{'charge_id': 'ch_abc234'}"
-    assert kwargs_text({"endpoint_id": "we_9"}) == "{'endpoint_id': 'we_9'}"
+    id_ = "abcd2345" * 4
+    assert kwargs_text({"id": f"ch_{id_}"}) == f"{{'id': 'ch_{id_}'}}"
+    assert kwargs_text({"charge_id": f"ch_{id_}"}) == f"{{'charge_id': 'ch_{id_}'}}"
+    assert kwargs_text({"endpoint_id": f"we_{id_}"}) == f"{{'endpoint_id': 'we_{id_}'}}"
+    assert redacted({"charge_id": f"ch_{id_}"}) == {"charge_id": f"ch_{id_}"}
 
 
-@pytest.mark.parametrize(
+slips = pytest.mark.parametrize(
     "kwargs",
     [
         {"id": PERSON},
         {"charge_id": CARD},
         {"charge_id": f"ch_{PERSON}"},
         {"amount": CARD},
+        {"amount": int(CARD)},
         {"amount": int(CARD) ** 2},
+        {"expected_refunded_amount": int(CARD)},
+        {"amount": float(CARD)},
+        {"charge_id": f"ch_{CARD}"},
+        {"producer": CARD},
+        {"producer": f"shop-{CARD}"},
+        {"producer": PERSON},
+        {"price_id": CARD},
+        {"price_id": PERSON},
+        {"quantity": int(CARD)},
+        {"currency": PERSON},
+        {"if_pending": CARD},
+        {"if_pending": PERSON},
+        {"state": "ada"},
         {"currency": CARD},
         {"state": PERSON},
         {"amount": {"nested": PERSON}},
@@ -47,10 +65,41 @@ def test_ids_of_ours_are_shown():
         {"customer_id": PERSON, "metadata": {CARD: PERSON}},
     ],
 )
-def test_no_value_slips_through_under_any_name(kwargs):
-    text = kwargs_text(kwargs)
+
+
+@slips
+@pytest.mark.parametrize("told", [kwargs_text, redacted], ids=["log", "row"])
+def test_no_value_slips_through_under_any_name(kwargs, told):
+    text = str(told(kwargs))
     assert PERSON not in text
     assert CARD not in text
+
+
+@pytest.mark.parametrize("amount", [0, 1, -1, AMOUNT_MAX, -AMOUNT_MAX])
+def test_amounts_up_to_the_limit_are_shown(amount):
+    assert kwargs_text({"amount": amount}) == f"{{'amount': {amount}}}"
+    assert redacted({"amount": amount}) == {"amount": amount}
+
+
+@pytest.mark.parametrize("amount", [AMOUNT_MAX + 1, 378282246310005])
+def test_what_may_be_a_card_number_is_no_amount(amount):
+    assert kwargs_text({"amount": amount}) == "{'amount': '…'}"
+    assert redacted({"amount": amount}) == {"amount": "<int>"}
+
+
+def test_a_row_keeps_the_first_fields_and_counts_the_rest():
+    fields = {f"field_{chr(97 + n // 26)}{chr(97 + n % 26)}": n for n in range(FIELDS_MAX + 7)}
+    kept = redacted({PERSON: 1, **fields})
+    assert len(kept) == FIELDS_MAX + 1
+    assert kept["…"] == 8
+    assert next(iter(kept)) == "field_aa"
+
+
+def test_names_that_read_as_none_are_only_counted():
+    assert redacted({"ammount": 5, PERSON: 1, CARD: 1, "": 1, "A": 1}) == {
+        "ammount": "<int>",
+        "…": 4,
+    }
 
 
 def test_true_is_not_an_amount():

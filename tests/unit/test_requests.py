@@ -76,6 +76,20 @@ def test_what_is_missing_is_named(field: str) -> None:
     assert (refusal.param, str(refusal)) == (field, f"{field} is required")
 
 
+@pytest.mark.parametrize("also", [{}, {"amount": 5}, {"amount": 5, "currency": "USD"}])
+@pytest.mark.parametrize("field", ["price_id", "quantity"])
+def test_who_asks_by_price_hears_what_to_send_until_then(field: str, also: dict[str, Any]) -> None:
+    refusal = refused(ChargeRequest, {field: 2, "idempotency_key": "k", **also})
+    assert refusal.param == field
+    assert str(refusal) == (
+        f"{field}: charges by price are not there yet; send amount and currency"
+    )
+
+
+def test_a_refund_knows_no_prices() -> None:
+    assert "is not a field" in str(refused(RefundRequest, {**REFUND, "price_id": "price_1"}))
+
+
 def test_what_is_no_field_is_named_beside_those_that_are() -> None:
     refusal = refused(ChargeRequest, {**CHARGE, "ammount": 5})
     assert refusal.param == "ammount"
@@ -134,6 +148,23 @@ def test_a_card_number_is_refused_and_not_repeated(number: str) -> None:
         refusal = refused(ChargeRequest, {**CHARGE, field: number})
         assert refusal.param == field
         assert "4242" not in str(refusal)
+
+
+@pytest.mark.parametrize("field", ["amount", "currency"])
+@pytest.mark.parametrize("value", ["a@b.example", "676770000000"])
+def test_not_even_a_short_address_or_card_number_is_repeated(field: str, value: str) -> None:
+    refusal = refused(ChargeRequest, {**CHARGE, field: value})
+    assert refusal.param == field
+    assert value not in str(refusal)
+
+
+@pytest.mark.parametrize(
+    "name", ["bob@example.com", "4242424242424242", "Bob", "x" * 41, "\x00", ""]
+)
+def test_a_name_that_reads_as_none_is_not_repeated(name: str) -> None:
+    refusal = refused(ChargeRequest, {**CHARGE, name: 5})
+    assert refusal.param is None
+    assert str(refusal).startswith("one of the names sent is not a field; the fields are: ")
 
 
 def test_text_in_any_script_is_taken() -> None:

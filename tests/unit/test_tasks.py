@@ -8,10 +8,15 @@ from celery import Celery
 
 import tasks.charges
 import tasks.refunds
+import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
+from models.ids import PREFIXES, Kind
 from payments.errors import InvalidRequest
 from payments.requests import ChargeRequest, parse
 from worker.request import BillingTask
+
+ID = "abcd2345" * 4
+SECRET = "ada@example.org"
 
 
 class Desk:
@@ -76,34 +81,41 @@ def test_positional_arguments_make_a_request_that_is_refused_like_any_other(
 
 
 @pytest.mark.parametrize("kind", ["charge", "refund"])
-def test_a_wake_up_call_goes_on_with_its_row(app: Celery, desk: Desk, kind: str) -> None:
-    assert run(app, f"billing.{kind}.submit", id="x_1") == {
-        f"{kind}_id": "x_1",
-        "state": "succeeded",
-    }
-    assert desk.asked == [("submit", kind, "x_1")]
+def test_a_wake_up_call_goes_on_with_its_row(app: Celery, desk: Desk, kind: Kind) -> None:
+    id_ = PREFIXES[kind] + ID
+    assert run(app, f"billing.{kind}.submit", id=id_) == {f"{kind}_id": id_, "state": "succeeded"}
+    assert desk.asked == [("submit", kind, id_)]
 
 
 def test_a_drain_says_how_much_it_tried(app: Celery) -> None:
-    answer = run(app, "billing.webhook.drain", endpoint_id="we_1")
-    assert answer == {"endpoint_id": "we_1", "tried": 7}
+    answer = run(app, "billing.webhook.drain", endpoint_id=f"we_{ID}")
+    assert answer == {"endpoint_id": f"we_{ID}", "tried": 7}
 
 
 @pytest.mark.parametrize(
     ("task", "args", "fields"),
     [
         ("billing.charge.submit", [], {}),
-        ("billing.charge.submit", ["ch_1"], {}),
+        ("billing.charge.submit", [f"ch_{ID}"], {}),
         ("billing.charge.submit", [], {"id": 5}),
         ("billing.charge.submit", [], {"id": ""}),
         ("billing.charge.submit", [], {"id": "a\x00"}),
-        ("billing.refund.submit", [], {"id": "re_1", "more": 1}),
-        ("billing.webhook.drain", [], {"id": "we_1"}),
+        ("billing.charge.submit", [], {"id": f"re_{ID}"}),
+        ("billing.refund.submit", [], {"id": f"ch_{ID}"}),
+        ("billing.refund.submit", [], {"id": f"re_{ID}", "more": 1}),
+        ("billing.refund.submit", [], {"id": f"re_{ID}", SECRET: 1}),
+        ("billing.webhook.drain", [], {"id": f"we_{ID}"}),
+        ("billing.webhook.drain", [], {"endpoint_id": SECRET}),
+        ("billing.webhook.drain", [], {"endpoint_id": f"we_{SECRET}"}),
+        ("billing.sweep.payments", [SECRET], {}),
+        ("billing.sweep.webhooks", [], {SECRET: 1}),
+        ("billing.sweep.processor", [], {"self": SECRET}),
     ],
 )
 def test_a_wake_up_call_that_is_none_is_refused(
     app: Celery, desk: Desk, task: str, args: list[Any], fields: dict[str, Any]
 ) -> None:
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(InvalidRequest) as refusal:
         run(app, task, *args, **fields)
+    assert SECRET not in f"{refusal.value} {refusal.value.param}"
     assert desk.asked == []

@@ -85,6 +85,22 @@ def test_only_harmless_values_are_kept(till: Till) -> None:
     assert "example.org" not in event["body"]
 
 
+def test_a_card_number_or_an_address_is_kept_and_told_nowhere(till: Till) -> None:
+    card, person = "4242424242424242", "ada@example.org"
+    kept_and_told = []
+    for value in (card, person, int(card)):
+        for name in ("amount", "currency", "charge_id", "producer", "price_id", "quantity"):
+            row = refused_and_kept(till, "charge", {**GOOD, name: value})
+            (event,) = till.query("SELECT body FROM events WHERE object_id = :id", id=row["id"])
+            kept_and_told.append(f"{row} {event['body']}")
+    row = refused_and_kept(till, "charge", {**GOOD, card: 1, person: 2})
+    (event,) = till.query("SELECT body FROM events WHERE object_id = :id", id=row["id"])
+    kept_and_told.append(f"{row} {event['body']}")
+    for text in kept_and_told:
+        assert card not in text
+        assert person not in text
+
+
 def test_a_message_that_comes_twice_is_refused_once(till: Till) -> None:
     fields = {**GOOD, "idempotency_key": a_key()}
     for _ in range(3):

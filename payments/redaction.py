@@ -1,0 +1,95 @@
+"""What may be told of a request, whoever sent it: the one allow-list of logs, events and rows.
+
+A foreign producer may write anything anywhere, a card number into `charge_id` and an e-mail
+address into the name of a field included. So a value is told only under a name that is listed
+here, and only if it looks like what that name promises; a name, only if it looks like one.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from models.ids import is_id
+from models.money import AMOUNT_MAX, CARD_DIGITS_MIN
+
+FIELDS_MAX = 50  # A request has a dozen; a message of a million names is no row and no webhook.
+REST = "…"  # No field can have this name.
+
+_NAME = re.compile(r"[a-z_]{1,40}")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
+_PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CARD_NUMBER = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
+
+
+def redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as they may be kept and told: hidden values become their type (`<str>`), and of
+    names that are hidden, or are past the first FIELDS_MAX, the number stays (`{"…": 3}`)."""
+    told: dict[str, Any] = {}
+    for name, value in fields.items():
+        if len(told) == FIELDS_MAX:
+            break
+        if field_name(name) is not None:
+            told[name] = value if may_tell(name, value) else f"<{type(value).__name__}>"
+    rest = len(fields) - len(told)
+    return told | {REST: rest} if rest else told
+
+
+def may_tell(name: str, value: Any) -> bool:
+    """Whether this value says nothing about a person, under this name."""
+    looks_right = SHAPES.get(name)
+    return looks_right is not None and looks_right(value)
+
+
+def field_name(name: object) -> str | None:
+    """The name of a field if it reads as one; None if it may be anything, so is not repeated."""
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else None
+
+
+def producer_name(value: object) -> str | None:
+    """The producer if that is what it is: no e-mail address, and no card number in disguise."""
+    if not isinstance(value, str) or not _PRODUCER.fullmatch(value):
+        return None
+    return value if sum(c.isdigit() for c in value) < CARD_DIGITS_MIN else None
+
+
+def is_card_number(text: str) -> bool:
+    """Whether it reads as a card number: 13 to 19 digits, right check digit (ISO/IEC 7812)."""
+    if not _CARD_NUMBER.fullmatch(text):
+        return False
+    digits = [int(c) for c in text if c.isdigit()][::-1]
+    doubled = [d if i % 2 == 0 else sum(divmod(2 * d, 10)) for i, d in enumerate(digits)]
+    return 13 <= len(digits) <= 19 and sum(doubled) % 10 == 0
+
+
+def _is_amount(value: Any) -> bool:
+    # Most card numbers are past the limit; American Express has fifteen digits.
+    return (
+        type(value) is int
+        and -AMOUNT_MAX <= value <= AMOUNT_MAX
+        and not is_card_number(str(abs(value)))
+    )
+
+
+def _is_currency(value: Any) -> bool:
+    return isinstance(value, str) and _CURRENCY.fullmatch(value) is not None
+
+
+def _is_choice(value: Any) -> bool:
+    return isinstance(value, str) and value in ("wait", "reject")
+
+
+def _id_of(*prefixes: str) -> Callable[[Any], bool]:
+    return lambda value: any(is_id(value, prefix) for prefix in prefixes)
+
+
+SHAPES: Mapping[str, Callable[[Any], bool]] = {
+    "amount": _is_amount,
+    "expected_refunded_amount": _is_amount,
+    "currency": _is_currency,
+    "id": _id_of("ch_", "re_"),
+    "charge_id": _id_of("ch_"),
+    "refund_id": _id_of("re_"),
+    "endpoint_id": _id_of("we_"),
+    "if_pending": _is_choice,
+    "producer": lambda value: producer_name(value) is not None,
+}
