@@ -18,15 +18,20 @@ _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 # These tell at "info" what is of interest to their own authors; "debug" shows it.
 CHATTY = ("alembic", "httpx", "aiohttp.access")
 
+# At "debug" these write out what they carry: a task with all its arguments (celery.pool, around
+# the redacted ones of worker/request.py), what strangers broadcast (kombu.pidbox), errors of the
+# database that quote a row (psycopg), answers of the broker (redis). Nobody may turn that on.
+INDISCREET = ("celery.pool", "kombu.pidbox", "psycopg", "redis")
+
 Format = Literal["console", "json"]
 
 
 def configure(log_format: Format, level: str = "info", stream: TextIO | None = None) -> None:
     """Send everything that is said, by structlog or by stdlib logging, through one format.
 
-    `stream` is stderr unless given: stdout belongs to the answers of commands. Nothing is
-    silenced: warnings and uncaught errors, of threads too, go the same way. Calling it again
-    replaces the former configuration.
+    `stream` is stderr unless given: stdout belongs to the answers of commands. Warnings and
+    uncaught errors, of threads too, go the same way; only what would quote a request is silenced.
+    Calling it again replaces the former configuration.
     """
     stream = stream or sys.stderr
     before: list[Processor] = [
@@ -55,6 +60,8 @@ def configure(log_format: Format, level: str = "info", stream: TextIO | None = N
     root.setLevel(level.upper())
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING if root.level > logging.DEBUG else 0)
+    for name in INDISCREET:
+        logging.getLogger(name).setLevel(max(root.level, logging.INFO))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

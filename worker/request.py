@@ -96,9 +96,7 @@ class BillingTask(Task):  # type: ignore[misc]  # Celery has no types
         try:
             return self.run(*args, **kwargs)
         except BillingError as error:
-            # What it was made from may quote the request; Celery prints the whole chain.
-            error.__cause__ = error.__context__ = None
-            raise
+            ending: Exception = error
         except (Reject, Ignore, Retry):
             raise
         except DatabaseUnavailable:
@@ -106,20 +104,28 @@ class BillingTask(Task):  # type: ignore[misc]  # Celery has no types
             raise Reject("the worker stops while the database is away", requeue=True) from None
         except Exception as error:  # noqa: BLE001  # raised again below, without its values
             fault = faults.describe(error)
+            ending = TaskFailed(fault.text)
+            logger.error(
+                "task failed",
+                task=self.name,
+                task_id=request.id,
+                arguments=request.kwargsrepr,
+                error=fault.kind,
+                where=fault.where,
+                frames=fault.frames,
+            )
         finally:
             register.end()
-        logger.error(
-            "task failed",
-            task=self.name,
-            task_id=request.id,
-            arguments=request.kwargsrepr,
-            error=fault.kind,
-            where=fault.where,
-            frames=fault.frames,
-        )
-        # Raised out here, so that the original, whose text and locals may hold anything, is
-        # neither cause nor context of what Celery logs and sends to Flower.
-        raise TaskFailed(fault.text)
+        # Raised out here, so that no other error, whose text and locals may hold anything, is
+        # cause or context of what Celery logs and sends to Flower.
+        ending.__cause__ = ending.__context__ = ending.__traceback__ = None
+        raise ending
+
+    def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Celery's last word before it tells of a failure (celery/app/trace.py:245). Frames would
+        name the line above, the same each time: what Flower shows is the message."""
+        if isinstance(exc, self.throws):
+            einfo.traceback = f"{type(exc).__name__}: {exc}"
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
         """As Celery's, with redacted representations and a limit on waiting for a confirm."""
