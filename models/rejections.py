@@ -44,3 +44,6 @@ class QuarantinedMessage(SQLModel, table=True):
     raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     headers: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
     created_at: datetime = timestamp(default_now=True, nullable=False)
+    # When a person was done with it: sent for another try, or dismissed for this reason.
+    released_at: datetime | None = timestamp()
+    dismissed_why: str | None

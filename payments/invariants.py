@@ -263,11 +263,11 @@ _GIVEN_UP = Invariant(
 
 _QUARANTINE = Invariant(
     "messages can be read",
-    "No message lies in quarantine.",
+    "No message lies in quarantine, unless a person has released or dismissed it.",
     "quarantined_messages",
     """
     SELECT q.id::text AS id, format('%s bytes from %s: %s', q.size, q.queue, q.reason) AS detail
-    FROM quarantined_messages q
+    FROM quarantined_messages q WHERE q.released_at IS NULL
     """,
     level="warning",
 )

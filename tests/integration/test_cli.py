@@ -2,9 +2,7 @@
 
 import getpass
 import json
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,47 +10,9 @@ import redis
 from sqlalchemy import Engine
 
 from models.ids import id_from_key
+from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
-from worker import cli
-
-
-@dataclass(frozen=True)
-class Answer:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> Any:
-        return json.loads(self.err)["error"]
-
-
-Billing = Callable[..., Answer]
-
-
-@pytest.fixture
-def billing(
-    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Billing:
-    """`billing("charge", "list")`: the command in this process, on this test's servers."""
-    for name, value in environ.items():
-        if name.startswith("BILLING_"):
-            monkeypatch.setenv(name, value)
-
-    def run(*arguments: str) -> Answer:
-        capsys.readouterr()
-        monkeypatch.setattr(sys, "argv", ["billing", *arguments])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return Answer(int(end.value.code or 0), captured.out, captured.err)
-
-    return run
 
 
 @pytest.fixture
@@ -110,6 +70,34 @@ def test_a_decimal_amount_is_refused_with_its_fix(billing: Billing) -> None:
         "amount must be a whole number of minor units, not the decimal 19.99; "
         "for USD 19.99 send amount=1999 [invalid_request: amount]\n"
     )
+
+
+@pytest.mark.parametrize("digits", [16, 19, 20, 31, 5000])
+def test_an_amount_of_any_length_hears_of_the_limit(billing: Billing, digits: int) -> None:
+    typed = "1" + "0" * (digits - 1)
+    refused = billing("charge", "create", "--amount", typed, "--currency", "USD")
+    assert refused.code == 1
+    assert "amount must be at most 999999999999999 minor units" in refused.err
+
+
+def test_leading_zeros_make_no_amount_larger(billing: Billing) -> None:
+    made = billing("charge", "create", "--amount", "0" * 40 + "5", "--currency", "USD", "--json")
+    assert made.json["amount"] == 5
+
+
+def test_who_looks_for_a_key_in_vain_hears_of_producers(billing: Billing, till: Counter) -> None:
+    till.charge(idempotency_key="order-1", producer="shop")
+    told = billing("explain", "order-1")
+    assert told.code == 1
+    assert "producer 'default'; name another one with --producer [not_found" in told.err
+    assert billing("explain", "order-1", "--producer", "shop").code == 0
+
+
+def test_metadata_given_twice_is_not_guessed(billing: Billing) -> None:
+    twice = ("--metadata", "cart=1", "--metadata", "cart=2")
+    told = billing("charge", "create", "--amount", "5", "--currency", "USD", *twice)
+    assert told.code == 2
+    assert "'cart' is given twice" in told.err
 
 
 @pytest.mark.parametrize(

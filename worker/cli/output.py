@@ -31,7 +31,8 @@ def console() -> Console:
     """Where answers go. Made anew each time, since tests and pipes exchange sys.stdout."""
     # A file or a pipe has no edge at which an id would have to be broken in two.
     width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True, width=width)
+    # No markup: what is shown may hold [brackets].
+    return Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True, width=width)
 
 
 def show(record: Mapping[str, Any], *, as_json: bool) -> None:

@@ -191,6 +191,8 @@ def upgrade() -> None:
             server_default=sa.text("now()"),
             nullable=False,
         ),
+        sa.Column("released_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("dismissed_why", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("quarantined_messages_pkey")),
     )
     op.create_index(

@@ -1,0 +1,157 @@
+"""What lies in quarantine: looked at by a person, then released for another try, or dismissed."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Executable, func, select, update
+
+from models import QuarantinedMessage
+from models.base import table_of
+from payments.errors import InvalidRequest, MoveNotAllowed, NotFound
+from payments.kinds import KINDS
+from payments.redaction import redacted
+from payments.transaction import Row, Transaction
+from payments.views import moment
+
+PAGE = 100
+# Only a request that a bug of ours kept (worker/desk.py) is one that can be tried again.
+_OF_A_BUG = "internal error "
+_TASKS = frozenset(f"billing.{kind}.create" for kind in KINDS)
+
+# Headers that say what a message is, not what it is about; any sender may write anything into
+# them, so a value is shown only if it looks like one.
+_HEADERS = ("lang", "task", "id", "root_id", "parent_id", "protocol", "retries", "eta", "expires")
+_PLAIN = re.compile(r"[A-Za-z0-9_.:+-]{1,100}")
+_CARD_LIKE = re.compile(r"[0-9]{13}|^[0-9.:+-]{13,}$")
+
+_messages = table_of(QuarantinedMessage)
+_WITHOUT_CONTENTS = [c for c in _messages.c if c.name not in ("raw", "headers")]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRequest:
+    """A request that one of our bugs kept from being carried out."""
+
+    task: str
+    id: str
+    kwargs: dict[str, Any]
+
+
+def every(connection: Connection) -> Iterator[Row]:
+    """All messages without their contents, newest first; a page of them in memory."""
+    newest_first = select(*_WITHOUT_CONTENTS).order_by(_messages.c.id.desc()).limit(PAGE)
+    statement = newest_first
+    while rows := _rows(connection, statement):
+        yield from rows
+        statement = newest_first.where(_messages.c.id < rows[-1]["id"])
+
+
+def get(connection: Connection, id_: int) -> Row:
+    """A message with its contents. Raises NotFound."""
+    found = _rows(connection, select(_messages).where(_messages.c.id == id_))
+    if not found:
+        raise NotFound("there is no message in quarantine with this id", param="id")
+    return found[0]
+
+
+def release(transaction: Transaction, id_: int) -> KeptRequest:
+    """Mark a message as released; returns what to send. Raises NotFound, MoveNotAllowed."""
+    request = request_in(_held(transaction, id_))
+    if request is None:
+        raise MoveNotAllowed(
+            "it is not a request that can be tried again, only looked at: let its sender mend it,"
+            " and dismiss it",
+            param="id",
+        )
+    _let_go(transaction, id_)
+    return request
+
+
+def dismiss(transaction: Transaction, id_: int, *, why: str) -> None:
+    """Be done with a message, for good. Raises NotFound, MoveNotAllowed, InvalidRequest."""
+    if not why.strip() or not why.isprintable():
+        raise InvalidRequest("say why, in one line; it stays with the message", param="why")
+    _held(transaction, id_)
+    _let_go(transaction, id_, dismissed_why=why)
+
+
+def request_in(row: Row) -> KeptRequest | None:
+    """The request that a message is, when it is one."""
+    if row["headers"] is not None or not row["reason"].startswith(_OF_A_BUG):
+        return None
+    try:
+        message = json.loads(bytes(row["raw"]))
+    except (ValueError, RecursionError):
+        return None
+    match message:
+        case {"task": str(task), "id": str(id_), "kwargs": dict(kwargs), **rest}:
+            return None if rest or task not in _TASKS else KeptRequest(task, id_, kwargs)
+    return None
+
+
+def view(row: Row) -> dict[str, Any]:
+    """A message as people and programs see it in a list: nothing of what it says."""
+    return {
+        "id": row["id"],
+        "created_at": moment(row["created_at"]),
+        "state": _state(row),
+        "queue": row["queue"],
+        "reason": row["reason"],
+        "size": row["size"],
+        "sha256": row["sha256"],
+        "released_at": moment(row["released_at"]),
+        "dismissed_why": row["dismissed_why"],
+    }
+
+
+def details(row: Row) -> dict[str, Any]:
+    """A message by itself: with its harmless headers, or those fields of its request."""
+    request = request_in(row)
+    return {
+        **view(row),
+        "headers": _harmless(row["headers"]) if row["headers"] else None,
+        "request": request
+        and {"task": request.task, "id": _plain(request.id), "fields": redacted(request.kwargs)},
+    }
+
+
+def _state(row: Row) -> str:
+    if row["released_at"] is None:
+        return "kept"
+    return "released" if row["dismissed_why"] is None else "dismissed"
+
+
+def _harmless(headers: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: _plain(headers[name]) for name in _HEADERS if headers.get(name) is not None}
+    hidden = len([value for name, value in headers.items() if name not in _HEADERS])
+    return {**shown, **({"hidden": hidden} if hidden else {})}
+
+
+def _plain(value: Any) -> str:
+    text = str(value) if isinstance(value, (str, int)) else ""
+    harmless = _PLAIN.fullmatch(text) and not _CARD_LIKE.search(text)
+    return text if harmless else f"<{type(value).__name__}>"
+
+
+def _held(transaction: Transaction, id_: int) -> Row:
+    """The row, locked, if nobody is done with it yet."""
+    found = transaction.rows(select(_messages).where(_messages.c.id == id_).with_for_update())
+    if not found:
+        raise NotFound("there is no message in quarantine with this id", param="id")
+    if found[0]["released_at"] is not None:
+        raise MoveNotAllowed(f"it is {_state(found[0])} already", param="id")
+    return found[0]
+
+
+def _let_go(transaction: Transaction, id_: int, **why: str) -> None:
+    transaction.execute(
+        update(_messages).where(_messages.c.id == id_).values(released_at=func.now(), **why)
+    )
+
+
+def _rows(connection: Connection, statement: Executable) -> list[Row]:
+    rows: Any = connection.execute(statement).mappings().all()
+    return list(rows)

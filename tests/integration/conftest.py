@@ -1,0 +1,28 @@
+"""What several integration tests need: the command line, in this process."""
+
+import sys
+
+import pytest
+
+from tests.support.command import Answer, Billing
+from worker import cli
+
+
+@pytest.fixture
+def billing(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Billing:
+    """`billing("charge", "list")`: the command in this process, on this test's servers."""
+    for name, value in environ.items():
+        if name.startswith("BILLING_"):
+            monkeypatch.setenv(name, value)
+
+    def run(*arguments: str) -> Answer:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["billing", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        return Answer(int(end.value.code or 0), captured.out, captured.err)
+
+    return run

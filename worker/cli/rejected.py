@@ -1,0 +1,23 @@
+"""`billing rejected`: requests that came by message and were refused."""
+
+import typer
+
+from worker.cli import books, options, tables
+
+COLUMNS = ("id", "created_at", "task", "producer", "code", "param", "detail")
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Requests that were refused at the broker.")
+    group.callback()(lambda: None)  # or a group of one verb would be that verb
+    group.command("list")(list_)
+    root.add_typer(group, name="rejected")
+
+
+def list_(limit: options.Limit = 20, as_json: options.Json = False) -> None:
+    """List refused requests, newest first; `billing explain rej_…` tells the rest of one."""
+    from payments import rejections
+
+    with books.reading() as connection:
+        found = rejections.newest(connection, limit=limit)
+        tables.show_many(found, COLUMNS, as_json=as_json, nothing="no request was refused")
