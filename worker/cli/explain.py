@@ -21,10 +21,18 @@ def explain(
     as_json: options.Json = False,
 ) -> None:
     """Tell the whole story: request, attempts, money, events, webhooks, refusals."""
+    from payments.errors import NotFound
     from payments.timeline import timeline
 
     with books.reading(snapshot=True) as connection:
-        story = timeline(connection, id_or_key, producer=producer)
+        try:
+            story = timeline(connection, id_or_key, producer=producer)
+        except NotFound as missing:
+            raise output.Failed(
+                f"{missing}; name another one with --producer",
+                code=missing.code,
+                param=missing.param,
+            ) from None
     if as_json:
         output.print_json([entry.view() for entry in story])
     else:

@@ -41,9 +41,10 @@ def number(typed: str | None) -> Any:
     """What was typed as an amount, for the rules to judge: they know what to say of `19.99`."""
     if typed is None:
         return None
-    if re.fullmatch(r"[+-]?[0-9]{1,18}", typed):
-        return int(typed)
-    if re.fullmatch(r"[+-]?[0-9]{1,18}\.[0-9]{1,18}", typed):
+    if whole := re.fullmatch(r"([+-]?)0*([0-9]+)", typed):
+        # Python reads no number of thousands of digits, and after thirty all are too large.
+        return int(whole[1] + whole[2][:30])
+    if re.fullmatch(r"[+-]?[0-9]+\.[0-9]+", typed):
         return Decimal(typed)
     return typed
 
@@ -52,10 +53,15 @@ def pairs(typed: Sequence[str] | None) -> dict[str, str] | None:
     """`--metadata name=value`, repeated."""
     if not typed:
         return None
+    given: dict[str, str] = {}
     for one in typed:
-        if "=" not in one:
+        name, equals, value = one.partition("=")
+        if not equals:
             raise typer.BadParameter(f"{one!r} is not NAME=VALUE", param_hint="--metadata")
-    return dict(one.split("=", 1) for one in typed)
+        if name in given:
+            raise typer.BadParameter(f"{name!r} is given twice", param_hint="--metadata")
+        given[name] = value
+    return given
 
 
 def in_utc(typed: datetime | None) -> datetime | None:
