@@ -4,12 +4,14 @@ import pytest
 import redis
 from celery import Celery
 
+from payments.transaction import Wakes
 from tests.support.broker import RabbitBroker
 from tests.support.producer import Producer
 from tests.support.waiting import wait_for
 from worker import transport
 from worker.celery_config import configuration
 from worker.publisher import Publisher
+from worker.request import BillingTask
 from worker.settings import Settings
 
 
@@ -47,4 +49,32 @@ def test_an_empty_queue_has_all_the_room_there_is(broker_url: str, queue: str) -
     try:
         assert Publisher(app).room(queue, 10) == 10
     finally:
+        app.close()
+
+
+def test_a_redis_that_refuses_writes_is_asked_again_until_it_takes_them(redis_url: str) -> None:
+    """Out of memory, or a replica since a failover: it answers, and it answers no."""
+    transport.register()
+    app = Celery("billing", task_cls=BillingTask, set_as_current=False)
+    app.conf.update(configuration(Settings(broker_url=redis_url)))
+
+    @app.task(name="billing.charge.submit", shared=False)
+    def submit(**_: str) -> None: ...
+
+    publisher, client = Publisher(app), redis.Redis.from_url(redis_url)
+    try:
+        client.config_set("maxmemory", 1)
+        publisher(Wakes(charges={"ch_1"}))  # raises nothing
+        assert client.llen("payments") == 0
+        client.config_set("maxmemory", 0)
+        wait_for(lambda: publisher.room("payments", 10) == 10, what="the queue to be counted")
+
+        def woken() -> bool:
+            publisher(Wakes(charges={"ch_1"}))
+            return bool(client.llen("payments"))
+
+        wait_for(woken, what="it to take them again")
+    finally:
+        client.config_set("maxmemory", 0)
+        client.close()
         app.close()
