@@ -6,10 +6,10 @@ Over HTTP a refusal is the answer; a message has no answer, so the refusal becom
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import cast, func, insert, select
+from sqlalchemy import Connection, cast, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_unless_there
 
@@ -19,8 +19,10 @@ from models.ids import Kind, id_from_key, random_id, rejection_id
 from payments.errors import Refused
 from payments.redaction import producer_name, redacted
 from payments.transaction import Transaction
+from payments.views import moment
 from payments.webhooks.events import Fact, publish
 
+SEEN = ("id", "created_at", "task", "task_id", "producer", "object_id", "code", "param", "detail")
 HEADERS_DEPTH_MAX = 16
 RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
 
@@ -65,6 +67,15 @@ def record(
     return str(row["id"])
 
 
+def newest(connection: Connection, *, limit: int) -> Iterator[dict[str, Any]]:
+    """Refused requests for people and programs, newest first, without what they asked for."""
+    table = table_of(RejectedRequest)
+    columns = [table.c[name] for name in SEEN]
+    newest_first = (table.c.created_at.desc(), table.c.id.desc())
+    for row in connection.execute(select(*columns).order_by(*newest_first).limit(limit)).mappings():
+        yield {**row, "created_at": moment(row["created_at"])}
+
+
 def _storable(text: str) -> bool:
     return text == _stored(text)
 
@@ -101,12 +112,13 @@ def quarantine(
 ) -> None:
     """Keep a message that is not even a request. The same message on one queue is kept once: the
     broker may deliver it again before the acknowledgement reaches it. Other headers of it change
-    then; its task and id don't."""
+    then; its task and id don't. One that was released and failed again is kept again."""
     table, kept = table_of(QuarantinedMessage), _kept(dict(headers)) if headers else None
     digest = hashlib.sha256(raw).hexdigest()
     there = select(table.c.id).where(
         table.c.sha256 == digest,
         table.c.queue == queue,
+        table.c.released_at.is_(None),
         *(
             table.c.headers[name].is_not_distinct_from(
                 cast((kept or {}).get(name), JSONB(none_as_null=True))
@@ -114,7 +126,8 @@ def quarantine(
             for name in ("task", "id")
         ),
     )
-    if transaction.execute(there).first() is not None:
+    # Locked: while it is being released, its next try may fail already.
+    if transaction.execute(there.with_for_update(read=True)).first() is not None:
         return
     transaction.execute(
         insert(table),
