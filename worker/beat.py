@@ -17,10 +17,15 @@ logger = log.get(__name__)
 class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
     """Celery's scheduler, which calls a due task in place of sending it."""
 
+    _ready = False
+
     def apply_async(
         self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any
     ) -> None:
         entry = self.reserve(entry) if advance else entry
+        if not self._ready:
+            self._ready = True
+            logger.info("sweeper ready")
         try:
             self.app.tasks[entry.task].run()
         except Exception as error:  # noqa: BLE001  # the next second tries again, whatever it was

@@ -98,7 +98,11 @@ class TargetCheck:
         url = _parsed(value)
         encrypted = url.scheme == "https"
         if not encrypted and not self.allow_private:
-            raise InvalidRequest("url must begin with https://", param="url")
+            raise InvalidRequest(
+                "url must begin with https://; http only goes to networks that the operator adds"
+                " to BILLING_WEBHOOK_ALLOW_PRIVATE",
+                param="url",
+            )
         host = url.raw_host or ""
         literal = _literal(host)
         if literal is None:

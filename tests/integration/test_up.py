@@ -7,9 +7,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
+import redis
 
 from tests.conftest import environ_for
 from tests.support.programs import Program, Programs
@@ -97,6 +99,27 @@ def test_other_commands_find_its_servers(
     assert json.loads(found.stdout) == {"applied": []}
     announcement = folder / "data" / "running.json"
     assert announcement.stat().st_mode & 0o777 == 0o600
+
+
+def test_it_says_what_to_copy_and_last_that_all_is_ready(
+    here: Programs, launch_up: Callable[..., Program], database_url: str
+) -> None:
+    up = launch_up(BILLING_DATABASE_URL=database_url)
+    up.wait_until("all ready")
+    assert "Ctrl-C stops everything\n\nbilling  | all ready\n" in up.output
+    assert f"export BILLING_DATA_DIR={here.environ['BILLING_DATA_DIR']}" in up.output
+    url = here.run("url").stdout.strip()
+    redis.Redis.from_url(url).ping()
+    assert (urlsplit(url).password or "?") not in up.output  # it goes to a file
+
+
+def test_an_endpoint_on_this_machine_may_be_added(
+    here: Programs, launch_up: Callable[..., Program]
+) -> None:
+    launch_up()
+    url = "http://127.0.0.1:18999/hooks"
+    added = here.run("endpoint", "add", url, "--json")
+    assert json.loads(added.stdout)["url"] == url
 
 
 def test_killed_it_leaves_nothing_and_the_next_one_goes_on(

@@ -21,7 +21,7 @@ READY = {
     "worker": re.compile(r"\bready\b"),
     "webhooks": re.compile(r"\bready\b"),
     "beat": re.compile(r"beat: Starting|sweeper|Scheduler", re.IGNORECASE),
-    "flower": re.compile(r"Visit me at"),
+    "flower": re.compile(r"Connected to"),
 }
 
 

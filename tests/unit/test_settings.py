@@ -126,6 +126,21 @@ def test_a_url_that_is_set_wins_over_what_runs_in_the_folder(tmp_path: Path) -> 
     assert found.broker_url == "amqp://elsewhere"
 
 
+def test_what_runs_in_the_folder_tells_where_webhooks_may_go(tmp_path: Path) -> None:
+    started_at = psutil.Process().create_time()
+    announce(tmp_path, started_at=started_at, webhook_allow_private="127.0.0.0/8,::1/128")
+    assert settings.load(data_dir=tmp_path).webhook_allow_private == settings.LOOPBACK
+    own = settings.load(data_dir=tmp_path, webhook_allow_private="10.0.0.0/8")
+    assert own.webhook_allow_private == (ip_network("10.0.0.0/8"),)
+
+
+def test_a_database_from_elsewhere_is_not_told_where_webhooks_may_go(tmp_path: Path) -> None:
+    started_at = psutil.Process().create_time()
+    announce(tmp_path, started_at=started_at, webhook_allow_private="127.0.0.0/8,::1/128")
+    found = settings.load(data_dir=tmp_path, database_url="postgresql://u:p@h/d")
+    assert found.webhook_allow_private == ()
+
+
 def test_what_a_process_left_that_is_gone_counts_as_nothing(tmp_path: Path) -> None:
     announce(tmp_path, started_at=1.0)  # the pid is ours, but we started later than 1970
     with pytest.raises(SettingsError, match="nothing is running in"):
@@ -135,6 +150,7 @@ def test_what_a_process_left_that_is_gone_counts_as_nothing(tmp_path: Path) -> N
 def test_nothing_running_is_said_with_both_ways_out(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as refused:
         settings.load(data_dir=tmp_path / ".billing")
+    assert str(refused.value).startswith(f"nothing is running in {tmp_path}/.billing: ")
     assert "start it with `billing up`, or set BILLING_DATABASE_URL" in str(refused.value)
 
 
@@ -144,10 +160,11 @@ def test_a_damaged_announcement_is_named(tmp_path: Path) -> None:
         settings.load(data_dir=tmp_path)
 
 
-def announce(folder: Path, *, started_at: float) -> None:
+def announce(folder: Path, *, started_at: float, **more: str) -> None:
     facts = {
         "owner": {"pid": os.getpid(), "started_at": started_at},
         "database_url": "postgresql+psycopg://d",
         "broker_url": "redis://b",
+        **more,
     }
     (folder / "running.json").write_text(json.dumps(facts))

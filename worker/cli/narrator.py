@@ -1,7 +1,7 @@
 """What `billing up` tells: the lines of all processes in one stream, each with its name."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from worker import log
 from worker.log import Format
@@ -33,14 +33,23 @@ class Narrator:
         else:
             self._write(f"{self._head(name)}{self._paint(1, event)}")
 
-    def welcome(self, facts: Mapping[str, str]) -> None:
-        """Where everything is, once it is there."""
+    def welcome(self, exports: Sequence[str], facts: Mapping[str, str]) -> None:
+        """What to copy, and where everything is, once it is there.
+
+        `exports` may hold a password that is meant for the person at the terminal. It is written,
+        not logged, and a log of JSON lines does without it.
+        """
         if self._as_json:
             self._log.info("up", **facts)
             return
         width = max(map(len, facts))
+        self._write("\n  for the SDK and Celery clients, in another terminal:\n")
+        for line in exports:
+            self._write(f"    {self._paint(1, line)}")
+        self._write("")
         for name, fact in facts.items():
             self._write(f"  {self._paint(1, name.ljust(width))}  {fact}")
+        self._write("\n  Ctrl-C stops everything\n")
 
     def _head(self, name: str) -> str:
         color = self._colors.setdefault(name, COLORS[len(self._colors) % len(COLORS)])

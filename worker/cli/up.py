@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from worker import settings as settings_module
+from worker.cli import welcome as welcoming
 from worker.cli.narrator import Narrator
 from worker.cli.output import Failed
 from worker.settings import LOOPBACK, Settings
@@ -99,29 +101,55 @@ def run(
     bring_up_to_date(settings, narrator)
     facts = {"database_url": settings.database_url, "broker_url": settings.broker_url}
     ours = {name: facts[name] for name, server in servers.items() if server.alive}
+    ours["webhook_allow_private"] = ",".join(map(str, settings.webhook_allow_private))
     data_dir.announce(settings.data_dir, ours)
     flower_port = free_port(FLOWER_PORT)
+    revive = reviver(list(servers.values()), narrator)
+
+    def welcome(late: list[str]) -> None:
+        lines = welcoming.exports(
+            settings, own_broker="broker_url" in servers, show_secret=sys.stdout.isatty()
+        )
+        facts = {"data and logs": str(settings.data_dir)}
+        facts |= {server.name: f"127.0.0.1:{server.port}" for server in servers.values()}
+        if "flower" in commands:
+            facts["Flower"] = f"http://127.0.0.1:{flower_port}"
+        narrator.welcome(lines, facts)
+        narrator.report("billing", f"not ready yet: {', '.join(late)}" if late else "all ready")
+
+    lookout = welcoming.Lookout(commands, welcome)
+
+    def echo(name: str, line: str) -> None:
+        narrator.echo(name, line)
+        lookout.hear(name, line)
+
+    def tick() -> None:
+        revive()
+        lookout.look()
+
     supervisor = Supervisor(
         commands,
-        environ=settings_module.environ_of(
-            settings, FLOWER_PORT=str(flower_port), PYTHONUNBUFFERED="1"
-        ),
+        environ=settings_module.environ_of(settings, **environ_here(flower_port)),
         folder=ROOT,
-        echo=narrator.echo,
+        echo=echo,
         report=narrator.report,
         stop_s=settings.drain_s + STOP_MARGIN_S,
-        tick=reviver(list(servers.values()), narrator),
-    )
-    narrator.welcome(
-        {
-            "Flower": f"http://127.0.0.1:{flower_port}",
-            "data": settings_module.display(settings.data_dir),
-            **{server.name: f"127.0.0.1:{server.port}" for server in servers.values()},
-            "stop": "Ctrl-C",
-        }
+        tick=tick,
     )
     stopping.supervisor = supervisor
     supervisor.run()
+
+
+def environ_here(flower_port: int) -> dict[str, str]:
+    """What processes are told besides settings."""
+    # Celery takes eight lines to say that root is no user for a worker: true, and for production.
+    quiet = "ignore:You're running the worker with superuser privileges"
+    given = settings_module.outside_environ().get("PYTHONWARNINGS")
+    return {
+        "FLOWER_PORT": str(flower_port),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": f"{given},{quiet}" if given else quiet,
+    }
 
 
 def start_servers(

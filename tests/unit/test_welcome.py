@@ -1,0 +1,69 @@
+"""What `billing up` says last, and when."""
+
+from pathlib import Path
+
+import pytest
+
+from worker.cli.welcome import PATIENCE_S, Lookout, exports
+from worker.settings import Settings
+
+URL = "redis://:hunter2@127.0.0.1:5000/0"
+OURS = ["worker", "webhooks", "beat", "flower", "something"]
+READY_LINES = {
+    "worker": "payments@host ready.",
+    "webhooks": "webhooks@host ready.",
+    "beat": "sweeper ready",
+    "flower": "Connected to redis://:***@127.0.0.1:5000/0",
+}
+
+
+class Told(list[list[str]]):
+    """What the lookout was called with."""
+
+
+def test_it_is_said_once_when_the_last_process_is_ready() -> None:
+    told = Told()
+    lookout = Lookout(OURS, told.append)
+    for name, line in READY_LINES.items():
+        lookout.look()
+        assert told == []
+        lookout.hear(name, line)
+    lookout.look()
+    lookout.look()
+    assert told == [[]]
+
+
+def test_who_is_late_is_named_after_a_while() -> None:
+    told, now = Told(), 0.0
+    lookout = Lookout(OURS, told.append, clock=lambda: now)
+    for name in ("worker", "webhooks", "flower"):
+        lookout.hear(name, READY_LINES[name])
+    now = PATIENCE_S
+    lookout.look()
+    assert told == [["beat"]]
+
+
+def test_processes_of_somebody_else_are_not_waited_for() -> None:
+    told = Told()
+    Lookout(["web"], told.append).look()
+    assert told == [[]]
+
+
+def test_a_person_sees_the_url_to_copy_and_a_file_does_not() -> None:
+    settings = Settings(broker_url=URL)
+    assert exports(settings, own_broker=True, show_secret=True) == [f"export BILLING_URL={URL}"]
+    (line,) = exports(settings, own_broker=True, show_secret=False)
+    assert line.startswith('export BILLING_URL="$(')
+    assert line.endswith(' url)"')
+
+
+@pytest.mark.parametrize("show_secret", [True, False])
+def test_a_broker_of_the_users_own_is_never_shown(show_secret: bool) -> None:
+    lines = exports(Settings(broker_url=URL), own_broker=False, show_secret=show_secret)
+    assert lines == ["export BILLING_URL=$BILLING_BROKER_URL"]
+
+
+def test_another_data_folder_is_to_be_exported_too(tmp_path: Path) -> None:
+    settings = Settings(broker_url=URL, data_dir=tmp_path)
+    lines = exports(settings, own_broker=True, show_secret=True)
+    assert lines[0] == f"export BILLING_DATA_DIR={tmp_path}"
