@@ -17,7 +17,7 @@ from worker import guard, log, revisions, transport, watchdog
 from worker.celery_config import configuration
 from worker.desk import Desk
 from worker.request import BillingTask
-from worker.settings import load
+from worker.settings import SettingsError, load
 from worker.wiring import REAL
 
 
@@ -50,7 +50,10 @@ class Billing(Celery):  # type: ignore[misc]  # Celery has no types
 
 
 def make_app() -> Billing:
-    settings = load()
+    try:
+        settings = load()
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None  # whoever starts it needs the line, not the frames
     log.configure(settings.log_format, settings.log_level)
     if settings.log_level != "debug":
         # Two lines per task, of a machine's interest only: the history of a charge is in its

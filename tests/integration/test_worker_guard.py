@@ -1,10 +1,14 @@
 """A worker that is unsafe does not start; one that runs does not obey strangers."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from celery import Celery
 from kombu import Connection, Queue
 
-from tests.support.workers import RedisBroker, Worker, until
+from tests.support.workers import ROOT, RedisBroker, Worker, until
 from worker import transport
 
 
@@ -35,6 +39,21 @@ def test_an_unsafe_worker_says_all_that_is_wrong_and_does_not_start(start):
     assert "worker_prefetch_multiplier is 4: set it to 1" in worker.log
     assert "the pool is solo: start with -P threads" in worker.log
     assert "Traceback" not in worker.log
+
+
+@pytest.mark.parametrize("command", ["worker", "beat"])
+def test_a_wrong_setting_is_one_line_and_the_end(command):
+    ended = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "worker", command],
+        cwd=ROOT,
+        env={**os.environ, "BILLING_SLOTS": "many"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == ["BILLING_SLOTS must be a whole number from 1 to 1024"]
 
 
 def test_a_redis_that_evicts_is_refused(start, broker):
