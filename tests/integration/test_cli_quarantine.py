@@ -1,6 +1,7 @@
 """What was set aside, as a person finds it, sends it for another try, or is done with it."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -10,7 +11,7 @@ import redis
 from sqlalchemy import Engine
 
 from models.ids import id_from_key
-from payments import rejections
+from payments import quarantine, rejections
 from payments.verify import verify
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
@@ -141,6 +142,20 @@ def test_one_that_fails_again_after_its_release_is_kept_again(
     assert in_quarantine(till) == 1
     assert billing("quarantine", "release", newest_id(till)).code == 0
     hit_a_bug("task-1", CHARGE)
+    assert in_quarantine(till) == 1
+
+
+def test_one_that_fails_again_while_it_is_being_released_is_kept_again(
+    billing: Billing, till: Counter
+) -> None:
+    hit_a_bug("task-1", CHARGE)
+    failing = threading.Thread(target=hit_a_bug, args=("task-1", CHARGE))
+    with till.database.transaction() as transaction:
+        quarantine.release(transaction, int(newest_id(till)))
+        failing.start()
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        wait_for(lambda: till.query(waiting), what="the second failure to wait")
+    failing.join(30)
     assert in_quarantine(till) == 1
 
 
