@@ -16,6 +16,7 @@ import tasks.webhooks  # noqa: F401  # importing the tasks registers them
 from worker import guard, log, revisions, transport, watchdog
 from worker.celery_config import configuration
 from worker.desk import Desk
+from worker.diagnosis import Hopeless
 from worker.request import BillingTask
 from worker.settings import SettingsError, load
 from worker.wiring import REAL
@@ -61,6 +62,8 @@ def make_app() -> Billing:
         # And three a second, of beat.
         for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
+        # Flower asks every worker at its start, and worries when one starts at the same time.
+        logging.getLogger("flower.inspector").setLevel(logging.ERROR)
     transport.register()
     app = Billing("billing", task_cls=BillingTask, set_as_current=True)
     app.conf.update(configuration(settings))
@@ -87,8 +90,8 @@ def _require_tables(**_: Any) -> None:
     """A worker on old tables would fail every request it takes from the queue."""
     try:
         app.desk.require_tables()
-    except revisions.Behind as behind:
-        raise SystemExit(str(behind)) from None
+    except (revisions.Behind, Hopeless) as refusal:
+        raise SystemExit(str(refusal)) from None
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]

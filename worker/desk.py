@@ -9,6 +9,7 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import Reject
+from sqlalchemy.exc import DBAPIError
 
 from models.ids import Kind as KindName
 from payments import rejections, reports, sweeps
@@ -18,7 +19,7 @@ from payments.processors.port import EventRefused
 from payments.requests import ChargeRequest, RefundRequest, parse
 from payments.transaction import Wakes
 from payments.webhooks.drains import due_endpoints
-from worker import log, revisions
+from worker import diagnosis, log, revisions
 from worker.patience import DatabaseUnavailable, Patient, is_held_up
 from worker.publisher import Waker
 from worker.settings import Settings
@@ -52,10 +53,21 @@ class Desk:
         self._lock = threading.Lock()
 
     def require_tables(self) -> None:
-        """Wait for the database; raise revisions.Behind unless it has every table we need."""
+        """Wait for the database; raise revisions.Behind unless it has every table we need.
+
+        Raises diagnosis.Hopeless when waiting can't help.
+        """
 
         def check(_: Sequence[None]) -> list[None]:
-            revisions.require_current(self.services.engine)
+            try:
+                revisions.require_current(self.services.engine)
+            except DBAPIError as error:
+                if diagnosis.is_hopeless(error):
+                    raise diagnosis.Hopeless(
+                        f"the database turns us away: {diagnosis.reason(error)};"
+                        " see BILLING_DATABASE_URL"
+                    ) from None
+                raise
             return [None]
 
         self._patient(check)([None])

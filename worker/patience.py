@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from worker import log
+from worker.diagnosis import reason
 from worker.running import waiting_for_database
 
 logger = log.get(__name__)
@@ -99,7 +100,7 @@ class Patient:
         error: Exception,
     ) -> Sequence[Answer]:
         pause_s, since = PAUSE_MIN_S, time.monotonic()
-        logger.warning("database unavailable, waiting", error=type(error).__name__)
+        logger.warning("database unavailable, waiting", reason=reason(error))
         with waiting_for_database():
             while True:
                 # Stopping beats waiting: the message stays with the broker, the row with its

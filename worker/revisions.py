@@ -35,4 +35,5 @@ def missing_on(connection: Connection) -> list[str]:
 def require_current(engine: Engine) -> None:
     """Raise Behind unless the database has every migration: a worker on old tables must not run."""
     if todo := missing(engine):
-        raise Behind(f"the database lacks {len(todo)} migrations: run `billing migrate`")
+        lacking = "1 migration" if len(todo) == 1 else f"{len(todo)} migrations"
+        raise Behind(f"the database lacks {lacking}: run `billing migrate`")

@@ -18,14 +18,25 @@ POLL_MIN_S, POLL_MAX_S = 0.05, 1.0
 
 @contextmanager
 def opened(settings: "Settings | None" = None) -> "Iterator[Engine]":
-    """An engine for one command; read-only commands need no broker."""
+    """An engine for one command; read-only commands need no broker.
+
+    Raises revisions.Behind when a statement fails for want of a migration.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    from worker import revisions
     from worker import settings as worker_settings
+    from worker.diagnosis import is_lacking
     from worker.wiring import open_database
 
     settings = settings or worker_settings.load(broker_url="redis://unused")
     engine = open_database(settings.database_url, pool_size=1)
     try:
         yield engine
+    except DBAPIError as error:
+        if is_lacking(error):
+            revisions.require_current(engine)
+        raise
     finally:
         engine.dispose()
 

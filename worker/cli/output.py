@@ -120,19 +120,25 @@ def fail(failure: Exception) -> NoReturn:
 def in_words(error: Exception) -> Failed | None:
     """What to tell a person about an error of the world; None when it is a bug of ours."""
     from kombu.exceptions import OperationalError as BrokerError
-    from sqlalchemy.exc import InterfaceError, OperationalError
+    from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
     from payments.errors import Refused
+    from worker.diagnosis import reason
     from worker.log import scrub
+    from worker.revisions import Behind
 
     if isinstance(error, Refused):
         return Failed(str(error), code=error.code, param=error.param)
+    if isinstance(error, Behind):
+        return Failed(str(error), code="database_behind")
     if isinstance(error, OperationalError | InterfaceError):
-        reason = scrub(str(error.orig)).strip()
-        return Failed(f"the database does not answer: {reason}", code="database_unavailable")
+        said = f"the database does not answer: {reason(error)}"
+        return Failed(said, code="database_unavailable")
+    if isinstance(error, DBAPIError):
+        return Failed(f"the database refuses this: {reason(error)}", code="database_error")
     if isinstance(error, BrokerError | ConnectionError):
-        reason = scrub(str(error)).strip()
-        return Failed(f"the broker does not answer: {reason}", code="broker_unavailable")
+        said = f"the broker does not answer: {scrub(str(error)).strip()}"
+        return Failed(said, code="broker_unavailable")
     return None
 
 
