@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
-from models.states import State
+from models.states import Phase, State
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, REFUND, Kind
 
@@ -24,8 +24,8 @@ Row = Mapping[Any, Any]
 PAGE_MAX = 100
 # What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
 FILTERS: Mapping[str, tuple[str, ...]] = {
-    CHARGE.name: ("state", "customer_id", "reference"),
-    REFUND.name: ("state", "charge_id"),
+    CHARGE.name: ("state", "phase", "customer_id", "reference"),
+    REFUND.name: ("state", "phase", "charge_id"),
 }
 BOUNDS = ("created_after", "created_before")
 
@@ -108,6 +108,8 @@ def _text(name: str, value: object) -> str:
         raise InvalidRequest(f"{name} must be text", param=name)
     if name == "state" and value not in list(State):
         raise InvalidRequest(f"state must be one of {', '.join(State)}", param=name)
+    if name == "phase" and value not in list(Phase):
+        raise InvalidRequest(f"phase must be one of {', '.join(Phase)}", param=name)
     return value
 
 

@@ -2,12 +2,13 @@
 
 import getpass
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import redis
-from sqlalchemy import Engine
+from sqlalchemy import Engine, make_url
 
 from models.ids import id_from_key
 from tests.support.command import Billing
@@ -160,6 +161,32 @@ def test_a_database_that_is_away_is_said_in_one_line(
     assert "Traceback" not in told.err
 
 
+def test_a_database_that_does_not_exist_is_named(
+    billing: Billing, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    url = make_url(database_url)
+    nowhere = url.set(database="nowhere").render_as_string(hide_password=False)
+    monkeypatch.setenv("BILLING_DATABASE_URL", nowhere)
+    told = billing("charge", "list")
+    assert (told.code, told.err.count("\n")) == (1, 1)
+    assert f'"{url.host}", port {url.port} failed: database "nowhere" does not exist' in told.err
+
+
+@pytest.mark.parametrize("arguments", [("verify",), ("charge", "list"), ("endpoint", "list")])
+def test_a_database_without_tables_is_told_to_be_migrated(
+    billing: Billing,
+    monkeypatch: pytest.MonkeyPatch,
+    empty_database_url: str,
+    arguments: tuple[str, ...],
+) -> None:
+    monkeypatch.setenv("BILLING_DATABASE_URL", empty_database_url)
+    told = billing(*arguments)
+    assert told.code == 1
+    assert re.fullmatch(
+        r"the database lacks \d+ migrations?: run `billing migrate` \[database_behind\]\n", told.err
+    )
+
+
 def test_refunds_are_created_and_listed(billing: Billing, till: Counter) -> None:
     charge = till.charge(amount=1000, currency="KWD")
     made = billing("refund", "create", charge["id"], "--amount", "250", "--key", "r", "--json")
@@ -256,6 +283,16 @@ def test_a_person_resolves_in_their_own_name(billing: Billing, till: Counter) ->
     again = billing("resolve", charge["id"], "retry", "--why", "x", "--who", "ada")
     assert again.code == 1
     assert "only what needs review can be resolved [move_not_allowed]" in again.err
+
+
+def test_what_needs_review_is_found(billing: Billing, till: Counter) -> None:
+    charge = till.charge(payment_method_id="pm_sandbox_timeout_before", idempotency_key="a")
+    till.query("UPDATE charges SET phase = 'needs_review', next_attempt_at = NULL")
+    a_charge(billing, key="another")
+    (found,) = billing("charge", "list", "--phase", "needs_review", "--json").json
+    assert found["charge_id"] == charge["id"]
+    assert billing("refund", "list", "--phase", "needs_review", "--json").json == []
+    assert "phase must be one of queued, in_flight" in billing("charge", "list", "--phase", "x").err
 
 
 def test_verify_ends_with_0_or_1(billing: Billing, till: Counter) -> None:

@@ -59,6 +59,7 @@ def get(charge_id: str, as_json: options.Json = False) -> None:
 
 def list_(
     state: str | None = typer.Option(None, help="pending, succeeded or failed."),
+    phase: options.Phase = None,
     customer: str | None = typer.Option(None, help="Those of this customer."),
     reference: str | None = typer.Option(None, help="Those for this order id."),
     created_after: options.Moment = None,
@@ -72,6 +73,7 @@ def list_(
 
     filters = {
         "state": state,
+        "phase": phase,
         "customer_id": customer,
         "reference": reference,
         "created_after": options.in_utc(created_after),

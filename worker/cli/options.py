@@ -24,6 +24,9 @@ Wait = Annotated[
     float | None,
     typer.Option("--wait", metavar="SECONDS", min=0, help="Wait so long for a final state."),
 ]
+Phase = Annotated[
+    str | None, typer.Option(help="Where a pending one stands, such as needs_review or queued.")
+]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
 Moment = Annotated[
     datetime | None, typer.Option(help="A moment, in UTC: 2026-11-22 or 2026-11-22T10:00:00.")

@@ -59,6 +59,7 @@ def get(refund_id: str, as_json: options.Json = False) -> None:
 
 def list_(
     state: str | None = typer.Option(None, help="pending, succeeded or failed."),
+    phase: options.Phase = None,
     charge: str | None = typer.Option(None, help="Those of this charge."),
     created_after: options.Moment = None,
     created_before: options.Moment = None,
@@ -71,6 +72,7 @@ def list_(
 
     filters = {
         "state": state,
+        "phase": phase,
         "charge_id": charge,
         "created_after": options.in_utc(created_after),
         "created_before": options.in_utc(created_before),
