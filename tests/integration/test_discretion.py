@@ -2,15 +2,19 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from celery import Celery
 from sqlalchemy import Engine, text
 
+from tests.conftest import environ_for
 from tests.support.producer import Producer
 from tests.support.programs import Programs
+from tests.support.sink import Sink
 from tests.support.waiting import wait_for
+from tests.support.webhooks import an_endpoint
 from worker import transport
 
 TELL_TALES = {
@@ -35,10 +39,10 @@ REFUSED: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def heard(redis_url: str) -> Iterator[list[dict[str, Any]]]:
+def heard(broker_url: str) -> Iterator[list[dict[str, Any]]]:
     """Every event that workers send, as Flower gets them."""
     transport.register()
-    app = Celery(broker=redis_url, set_as_current=False)
+    app = Celery(broker=broker_url, set_as_current=False)
     events: list[dict[str, Any]] = []
     with app.connection_for_read() as connection:
         receiver = app.events.Receiver(connection, handlers={"*": events.append})
@@ -52,9 +56,19 @@ def heard(redis_url: str) -> Iterator[list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def producer(redis_url: str) -> Iterator[Producer]:
-    with Producer(redis_url) as sending:
+def producer(broker_url: str) -> Iterator[Producer]:
+    with Producer(broker_url) as sending:
+        sending.declare()
         yield sending
+
+
+@pytest.fixture
+def talkative(
+    start_programs: Callable[..., Programs], database_url: str, broker_url: str, tmp_path: Path
+) -> Programs:
+    """Our processes, at debug, on each broker."""
+    environ = environ_for(database_url, broker_url, tmp_path)
+    return start_programs(environ | {"BILLING_LOG_LEVEL": "debug", "BILLING_SLOTS": "4"})
 
 
 Ended = Callable[[str], dict[str, Any]]
@@ -79,13 +93,15 @@ def ended(heard: list[dict[str, Any]]) -> Ended:
 
 
 def test_neither_log_nor_events_tell_of_a_request_even_at_debug(
-    programs: Programs,
+    talkative: Programs,
     producer: Producer,
     heard: list[dict[str, Any]],
     ended: Ended,
     engine: Engine,
+    sink: Sink,
 ) -> None:
-    worker = programs.start("worker", BILLING_LOG_LEVEL="debug", BILLING_SLOTS="4")
+    an_endpoint(engine, sink.url)
+    worker, webhooks = talkative.start("worker"), talkative.start("webhooks")
     wait_for(lambda: heard, what="the worker to be heard")
 
     good = ended(producer.send("billing.charge.create", **GOOD))
@@ -93,9 +109,11 @@ def test_neither_log_nor_events_tell_of_a_request_even_at_debug(
 
     assert good["type"] == "task-succeeded"
     assert {event["type"] for event in refused} == {"task-failed"}
-    assert worker.stop() == 0
-    assert "debug" in worker.output  # or there was nothing to be discreet about
-    for told in (worker.output, str(heard)):
+    sink.wait_for(1 + len(REFUSED))
+    for program in (worker, webhooks):
+        assert program.stop() == 0
+        assert "debug" in program.output  # or there was nothing to be discreet about
+    for told in (worker.output, webhooks.output, str(heard)):
         assert "telltale" not in told
         assert CARD not in told
     with engine.connect() as connection:
@@ -106,9 +124,9 @@ def test_neither_log_nor_events_tell_of_a_request_even_at_debug(
 
 
 def test_a_refusal_is_one_clear_line_in_flower_and_no_traceback(
-    programs: Programs, producer: Producer, heard: list[dict[str, Any]], ended: Ended
+    talkative: Programs, producer: Producer, heard: list[dict[str, Any]], ended: Ended
 ) -> None:
-    programs.start("worker", BILLING_SLOTS="4")
+    talkative.start("worker")
     wait_for(lambda: heard, what="the worker to be heard")
 
     event = ended(producer.send("billing.charge.create", amount=5.0, currency="USD"))
