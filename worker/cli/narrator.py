@@ -1,5 +1,6 @@
 """What `billing up` tells: the lines of all processes in one stream, each with its name."""
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -8,6 +9,8 @@ from worker.log import Format
 
 COLORS = (36, 33, 32, 35, 34, 31)  # of a terminal: cyan, yellow, green, magenta, blue, red
 NAME_WIDTH = 8
+# As worker/log.py begins its lines; processes that write to a pipe don't colour it.
+MOMENT = re.compile(r"^\d{4}-\d\d-\d\dT(\d\d:\d\d:\d\d)(?:\.\d+)?Z")
 
 
 class Narrator:
@@ -20,11 +23,11 @@ class Narrator:
         self._log = log.get("billing.up")
 
     def echo(self, name: str, line: str) -> None:
-        """A line that a process said, as it said it."""
+        """A line that a process said."""
         if self._as_json:
             self._write(line)  # it is JSON already
         else:
-            self._write(f"{self._head(name)}{log.scrub(line)}")
+            self._write(f"{self._head(name)}{self._brief(log.scrub(line))}")
 
     def report(self, name: str, event: str) -> None:
         """What became of a process, or of everything (`billing`)."""
@@ -50,6 +53,10 @@ class Narrator:
         for name, fact in facts.items():
             self._write(f"  {self._paint(1, name.ljust(width))}  {fact}")
         self._write("\n  Ctrl-C stops everything\n")
+
+    def _brief(self, line: str) -> str:
+        """The line; on a terminal, which has little room, with a time in place of a moment."""
+        return MOMENT.sub(r"\1Z", line, count=1) if sys.stdout.isatty() else line
 
     def _head(self, name: str) -> str:
         color = self._colors.setdefault(name, COLORS[len(self._colors) % len(COLORS)])
