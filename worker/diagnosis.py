@@ -2,7 +2,8 @@
 
 import re
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, ExceptionContext, event
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from worker.log import scrub
 
@@ -31,7 +32,19 @@ def reason(error: Exception) -> str:
     primary = getattr(getattr(error.orig, "diag", None), "message_primary", None)
     lines = (primary or str(error.orig)).strip().splitlines() or [type(error.orig).__name__]
     line = lines[0].removeprefix("connection failed: ").removeprefix("connection to ")
-    return scrub(re.sub(r"FATAL: +", "", line))
+    where = "" if line.startswith("server at ") else "".join(getattr(error, "__notes__", []))
+    return scrub(re.sub(r"FATAL: +", "", line)) + where
+
+
+def note_where(engine: Engine) -> None:
+    """Let errors of the engine know host, port and database: a timeout of the driver names none."""
+    url = engine.url
+    where = f" ({url.host}:{url.port or 5432}/{url.database})"
+
+    @event.listens_for(engine, "handle_error")
+    def note(context: ExceptionContext) -> None:
+        if url.host and isinstance(context.sqlalchemy_exception, OperationalError):
+            context.sqlalchemy_exception.add_note(where)
 
 
 def is_hopeless(error: DBAPIError) -> bool:

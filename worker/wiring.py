@@ -23,6 +23,7 @@ from payments.settlement import Policy
 from payments.transaction import Database, Row, Transaction, Wakes
 from payments.webhooks.drains import Drained
 from worker import log
+from worker.diagnosis import note_where
 from worker.group_commit import GroupCommitter
 from worker.patience import Patient
 from worker.publisher import Publisher
@@ -34,7 +35,7 @@ logger = log.get(__name__)
 def open_database(url: str, *, pool_size: int = 8) -> Engine:
     """Our engine. Every connection has limits, so that no statement can hold up a worker for ever;
     parameters never appear in an error's text."""
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=pool_size,
         max_overflow=4,
@@ -58,6 +59,8 @@ def open_database(url: str, *, pool_size: int = 8) -> Engine:
             " -c idle_in_transaction_session_timeout=10000",
         },
     )
+    note_where(engine)
+    return engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """What is told of a database's errors: the reason, no secret, and whether to wait."""
 
+import socket
+
 import psycopg
 import pytest
 from psycopg import errors
-from sqlalchemy import exc
+from sqlalchemy import create_engine, exc
 
-from worker.diagnosis import is_hopeless, reason
+from worker.diagnosis import is_hopeless, note_where, reason
 
 # As libpq puts it.
 AT = 'connection failed: connection to server at "db", port 5432 failed: '
@@ -30,6 +32,19 @@ def wrapped(orig: Exception) -> exc.DBAPIError:
 )
 def test_the_reason_is_one_line_without_secrets(said: str, told: str) -> None:
     assert reason(wrapped(psycopg.OperationalError(said))) == told
+
+
+def test_where_a_timeout_was_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes calls, and says nothing
+        port = silent.getsockname()[1]
+        engine = create_engine(
+            f"postgresql+psycopg://u:hunter2@127.0.0.1:{port}/name",
+            connect_args={"connect_timeout": 2},
+        )
+        note_where(engine)
+        with pytest.raises(exc.OperationalError) as failed:
+            engine.connect()
+    assert reason(failed.value) == f"connection timeout expired (127.0.0.1:{port}/name)"
 
 
 @pytest.mark.parametrize(
