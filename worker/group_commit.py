@@ -3,16 +3,21 @@
 A thread that has something to write and finds nobody writing goes at once, alone: at low load
 nobody waits for a batch. What arrives while it writes is the next batch, led by the first of
 those who wait. So batches grow by themselves exactly when the database is the bottleneck, and
-there is no timer and no thread of its own.
+there is no thread of its own.
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
+
+# Who is handed the lead knows that there is a crowd, and lets it gather for so long: a third more
+# charges per second, for a few milliseconds each. Who finds nobody writing never waits.
+GATHER_S = 0.003
 
 # Beyond this, longer statements no longer make a commit cheaper per item, but a failed batch
 # dearer to take apart.
@@ -50,6 +55,8 @@ class GroupCommitter(Generic[Item, Answer]):
             leads, self._led = not self._led, True
         if not leads:
             ticket.wait()
+            if not ticket.done:
+                time.sleep(GATHER_S)
         if not ticket.done:
             self._lead()
         return ticket.answer()
