@@ -12,7 +12,7 @@ def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Take money once. Fields: `payments.requests.ChargeRequest`; without `idempotency_key`
     Celery's task id is the key."""
     row = self.app.desk.create("charge", by_name(args, fields), task_id=self.request.id)
-    return {"charge_id": row["id"], "state": row["state"]}
+    return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off
 
 
 @shared_task(name="billing.charge.submit", bind=True)
@@ -20,4 +20,4 @@ def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Go on with the charge `id`."""
     only_keywords(args)
     row = self.app.desk.submit("charge", id_field(fields, "id", "ch_"))
-    return {"charge_id": row["id"], "state": row["state"]}
+    return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off
