@@ -237,15 +237,15 @@ class Cashier:
         verb = "look_up" if claimed.in_doubt else send
         try:
             if not claimed.in_doubt:
-                return verb, self._send(claimed)
+                return verb, self._send(claimed, leased_until)
             found = self._processor.look_up(order, deadline_s=self._deadline_s)
             may_resend = self._policy.may_resend(claimed.row, claimed.now)
             in_the_dark = claimed.row["phase"] == Phase.UNKNOWN and isinstance(found, NotFound)
-            if in_the_dark and may_resend and self._clock() < leased_until:
+            if in_the_dark and may_resend:
                 # The processor has never heard of it, and its memory of keys reaches back to our
                 # first call: sending again with the same key can't move money twice.
                 verb = send
-                return verb, self._send(claimed)
+                return verb, self._send(claimed, leased_until)
             return verb, found
         except Exception as broken:  # noqa: BLE001  # whatever it is, money may have moved
             # An adapter broke its promise of answering with a value; the money may have moved
@@ -258,6 +258,10 @@ class Cashier:
             )
             return verb, Unknown("adapter_error")
 
-    def _send(self, claimed: Claimed) -> Outcome:
+    def _send(self, claimed: Claimed, leased_until: float) -> Outcome:
+        # Stopped since the claim (SIGSTOP, a suspended machine), others may have taken over and
+        # settled, so long ago that the processor has forgotten the key.
+        if self._clock() >= leased_until:
+            return Unknown("lease_expired")
         call = self._processor.charge if claimed.kind is CHARGE else self._processor.refund
         return call(claimed.order, deadline_s=self._deadline_s)

@@ -258,6 +258,15 @@ def test_a_process_that_overslept_after_its_claim_sends_nothing(shop: Shop) -> N
     assert shop.moved(request.id) == CHARGED
 
 
+def test_a_process_that_is_stopped_right_before_it_sends_sends_nothing(shop: Shop) -> None:
+    request, readings = a_charge(), iter([0.0, 0.0])
+    stopped = shop.cashier_with(shop.processor, clock=lambda: next(readings, 1_000_000.0))
+    assert stopped.create(request)["phase"] == "unknown"
+    assert shop.moved(request.id) == []
+    assert shop.go_on(request.id) == "succeeded"
+    assert shop.moved(request.id) == CHARGED
+
+
 def test_a_claim_that_waited_for_the_database_takes_its_lease_anew(shop: Shop) -> None:
     request, clock = a_charge(), Clock()
 
