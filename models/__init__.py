@@ -1,5 +1,6 @@
 """What is true: tables, states, money and ids. Imports nothing of ours."""
 
+from models.api_keys import ApiKey
 from models.attempts import Attempt
 from models.charges import Charge
 from models.events import Event
@@ -9,6 +10,7 @@ from models.sandbox import SandboxEvent, SandboxMovement, SandboxRequest
 from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 
 __all__ = [
+    "ApiKey",
     "Attempt",
     "Charge",
     "Delivery",

@@ -24,8 +24,9 @@ from models.base import timestamp
 class WebhookEndpoint(SQLModel, table=True):
     __tablename__ = "webhook_endpoints"
     __table_args__ = (
-        CheckConstraint("state IN ('enabled', 'disabled')", name="state"),
-        CheckConstraint("cardinality(secrets) > 0", name="has_a_secret"),
+        CheckConstraint("state IN ('enabled', 'disabled', 'deleted')", name="state"),
+        # A deleted one stays, for its deliveries are history; its secrets don't.
+        CheckConstraint("(cardinality(secrets) = 0) = (state = 'deleted')", name="has_a_secret"),
         CheckConstraint("max_in_flight > 0", name="max_in_flight_positive"),
     )
 
@@ -38,6 +39,8 @@ class WebhookEndpoint(SQLModel, table=True):
     )
     # `whsec_…`, newest first; more than one while a secret rotates.
     secrets: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
+    # Until then the older ones sign, too; afterwards only the newest does.
+    older_secrets_until: datetime | None = timestamp()
     state: str = Field(default="enabled", sa_column_kwargs={"server_default": "enabled"})
     max_in_flight: int = Field(default=16, sa_column_kwargs={"server_default": "16"})
     # The one drainer that posts to this endpoint now.
@@ -77,6 +80,8 @@ class Delivery(SQLModel, table=True):
     )
     state: str = Field(default="pending", sa_column_kwargs={"server_default": "pending"})
     attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    # How many of them were before the last replay: the schedule begins anew with it.
+    attempts_before: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     next_attempt_at: datetime | None = timestamp(default_now=True)
     created_at: datetime = timestamp(default_now=True, nullable=False)
     finished_at: datetime | None = timestamp()

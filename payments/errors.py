@@ -5,6 +5,8 @@
     BillingError
     └── Refused                        a caller's mistake: never retried, told with code and param
         ├── InvalidRequest             400 invalid_request
+        ├── Unauthenticated            401 unauthenticated
+        ├── InsufficientScope          403 insufficient_scope
         ├── NotFound                   404 not_found
         └── Conflict                   409
             ├── KeyReused              idempotency_key_reused
@@ -41,6 +43,20 @@ class InvalidRequest(Refused):
 
     code = "invalid_request"
     status = 400
+
+
+class Unauthenticated(Refused):
+    """Send an API key that is valid: Authorization: Bearer key_…"""
+
+    code = "unauthenticated"
+    status = 401
+
+
+class InsufficientScope(Refused):
+    """This API key may not do this; ask for one with the scope that is needed."""
+
+    code = "insufficient_scope"
+    status = 403
 
 
 class NotFound(Refused):

@@ -9,11 +9,13 @@ from typing import Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# user:password@ of any URL, and secrets that sign webhooks: whatever library speaks of them.
+# user:password@ of any URL, secrets that sign webhooks, and API keys: whatever library speaks of
+# them. The first part of a key is its id, which may be told.
 _URL_PASSWORD = re.compile(
     r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s@/\"']+(?=@)", re.IGNORECASE
 )
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
+_API_KEY = re.compile(r"(?P<id>key_[a-z2-7]{16})_[A-Za-z0-9]+")
 
 # These tell at "info" what is of interest to their own authors; "debug" shows it.
 CHATTY = ("alembic", "httpx", "aiohttp.access")
@@ -84,8 +86,9 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def scrub(line: str) -> str:
-    """The line without passwords of URLs and without webhook secrets."""
-    return _WEBHOOK_SECRET.sub("whsec_***", _URL_PASSWORD.sub(r"\g<head>***", line))
+    """The line without passwords of URLs, webhook secrets and API keys."""
+    line = _WEBHOOK_SECRET.sub("whsec_***", _URL_PASSWORD.sub(r"\g<head>***", line))
+    return _API_KEY.sub(r"\g<id>_***", line)
 
 
 def _renderers(log_format: Format, *, colors: bool) -> list[Processor]:

@@ -1,0 +1,31 @@
+"""An API key: who may ask over HTTP, in whose name, and for what."""
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, String
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlmodel import Field, SQLModel
+
+from models.base import timestamp
+
+
+class ApiKey(SQLModel, table=True):
+    """The key itself is shown once and kept nowhere; here is its hash."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint("octet_length(secret_sha256) = 32", name="secret_sha256_size"),
+        CheckConstraint("cardinality(scopes) > 0", name="has_a_scope"),
+        CheckConstraint("scopes <@ ARRAY['read', 'write']::varchar[]", name="scopes"),
+        Index("api_keys_created_idx", "created_at", "id"),
+    )
+
+    # `key_…`; the first part of the key, so that a person can tell which one a service uses.
+    id: str = Field(primary_key=True)
+    # The producer in whose name it asks. Several keys may have one, while one replaces another.
+    producer: str
+    # 256 random bits need no slow hash: nobody can guess them.
+    secret_sha256: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    scopes: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
+    created_at: datetime = timestamp(default_now=True, nullable=False)
+    revoked_at: datetime | None = timestamp()
