@@ -7,16 +7,17 @@ page costs what the first one does, and nothing is shown twice while new rows ar
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
+from models.base import id_among
 from models.states import Phase, State
 from payments.errors import InvalidRequest, NotFound
-from payments.kinds import CHARGE, REFUND, Kind
+from payments.kinds import CHARGE, KINDS, REFUND, Kind
 
 # (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
 Row = Mapping[Any, Any]
@@ -44,6 +45,12 @@ def get(connection: Connection, kind: Kind, id_: str) -> Row:
     if row is None:
         raise NotFound(f"there is no {kind.name} with this id", param="id")
     return row
+
+
+def some(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, Row]:
+    """The rows of those ids that there are."""
+    rows = connection.execute(_SOME[kind.name], {"ids": list(ids)}).mappings()
+    return {row["id"]: row for row in rows}
 
 
 def page(
@@ -142,3 +149,8 @@ def _read(cursor: str) -> tuple[datetime, str]:
             "cursor must be the next_cursor of the page before", param="cursor"
         ) from None
     return moment, id_
+
+
+# --- The statement, built once ---
+
+_SOME = {name: select(kind.table).where(id_among(kind.table.c.id)) for name, kind in KINDS.items()}

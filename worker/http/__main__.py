@@ -1,0 +1,21 @@
+"""`python -m worker.http`: the web process, as the line `web` of the Procfile says."""
+
+from worker.app import app
+from worker.http.building import Building
+from worker.http.server import serve
+from worker.publisher import Publisher, Waker
+from worker.settings import load
+
+
+def main() -> None:
+    """Serve until told to stop, then publish the wake-up calls that are left."""
+    settings = load()
+    waker = Waker(Publisher(app))
+    try:
+        serve(settings, Building(settings, waker))
+    finally:
+        waker.close()
+
+
+if __name__ == "__main__":
+    main()

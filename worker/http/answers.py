@@ -1,0 +1,25 @@
+"""How objects are answered: JSON, as compact as it gets."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+
+MEDIA_TYPE = "application/json"
+
+
+def one(
+    view: Mapping[str, Any], *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """An object."""
+    return Response(encode(view), status, headers, MEDIA_TYPE)
+
+
+def page(views: Sequence[Mapping[str, Any]], *, next_cursor: str | None) -> Response:
+    """A page of a list, and where the next one begins."""
+    return one({"data": views, "has_more": next_cursor is not None, "next_cursor": next_cursor})
+
+
+def encode(answer: object) -> str:
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))

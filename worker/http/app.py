@@ -1,0 +1,36 @@
+"""The ASGI application: routes, and the edge around them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from worker.http import errors
+from worker.http.building import Building
+from worker.http.edge import Application, Edge
+from worker.http.routes import charges, events, refunds
+
+ROUTERS = (charges.router, refunds.router, events.router)
+
+
+def make(building: Building) -> Application:
+    """The application on what its routes need; closes it at the end."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await building.close()
+
+    app = FastAPI(
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,  # worker/http/routes/described.py answers it
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.building = building
+    errors.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return Edge(app)

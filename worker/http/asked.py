@@ -1,0 +1,102 @@
+"""What a request says beside its path: its body, its idempotency key, how long it would wait."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect, Request
+
+from payments.errors import InvalidRequest
+from worker.http.problems import BodyTooLarge, RequestTimeout
+from worker.http.waiting import WAIT_MAX_S
+
+# The largest honest request is 50 metadata entries of 500 characters: less than half of it, as
+# long as they are ASCII.
+BODY_MAX_BYTES = 64 * 1024
+BODY_TIMEOUT_S = 10.0
+KEY_HEADER = "idempotency-key"
+_QUOTED = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]*)"')
+_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+
+
+async def fields(request: Request) -> dict[str, Any]:
+    """The JSON object of the body, without its nulls: null is how many clients say "absent".
+
+    Raises InvalidRequest, BodyTooLarge, RequestTimeout.
+    """
+    body = await _body(request)
+    try:
+        given = json.loads(
+            body, object_pairs_hook=_object, parse_float=Decimal, parse_constant=_not_json
+        )
+    except (ValueError, RecursionError):
+        raise InvalidRequest(
+            'the body must be a JSON object, such as {"amount": 1999, "currency": "USD"}'
+        ) from None
+    if not isinstance(given, dict):
+        raise InvalidRequest("the body must be a JSON object of the request's fields")
+    return {name: value for name, value in given.items() if value is not None}
+
+
+async def fields_if_any(request: Request) -> dict[str, Any]:
+    """As `fields`; an empty body is an empty object."""
+    return {} if request.headers.get("content-length", "0") == "0" else await fields(request)
+
+
+def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
+    """The fields with the key of the header `Idempotency-Key` among them.
+
+    The header may be quoted, as draft-ietf-httpapi-idempotency-key-header has it, or plain, as
+    everybody sends it. Raises InvalidRequest when the body names another key.
+    """
+    values = headers.getlist(KEY_HEADER)
+    if not values:
+        return dict(given)
+    quoted = _QUOTED.fullmatch(values[0])
+    key = quoted[1] if quoted else values[0]
+    if len(set(values)) > 1 or given.get("idempotency_key", key) != key:
+        raise InvalidRequest(
+            "the header Idempotency-Key and the body's idempotency_key differ; send one of them",
+            param="idempotency_key",
+        )
+    return {**given, "idempotency_key": key}
+
+
+def wait_s(headers: Headers) -> int:
+    """How long the caller would wait for a final state: `Prefer: wait=10` (RFC 7240, 4.3).
+
+    At most WAIT_MAX_S; 0 without it, and for what can't be read, as a preference may be ignored.
+    """
+    asked = _WAIT.search(",".join(headers.getlist("prefer")))
+    return min(int(asked[1]), WAIT_MAX_S) if asked else 0
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared[:12]) > BODY_MAX_BYTES:
+        raise BodyTooLarge
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_MAX_BYTES:
+                    raise BodyTooLarge
+    except (TimeoutError, ClientDisconnect):
+        raise RequestTimeout from None
+    return bytes(body)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    given = dict(pairs)
+    if len(given) != len(pairs):  # two amounts: readers differ in which one counts
+        raise InvalidRequest("a name is given twice in the body; send each field once")
+    return given
+
+
+def _not_json(constant: str) -> Any:
+    raise InvalidRequest(f"{constant} is not JSON; send a whole number")

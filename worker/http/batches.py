@@ -1,0 +1,102 @@
+"""Many requests, one round trip: whatever waits is asked of the database together.
+
+The event loop's sibling of `worker.group_commit`. A request that finds nobody asking goes at once;
+what arrives while it asks is the next batch.
+"""
+
+import asyncio
+import contextvars
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from worker.group_commit import BATCH_MAX
+from worker.http.database import DEADLINE_S
+from worker.http.problems import DatabaseUnavailable, TooManyRequests
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+# Behind so many a request would wait longer than its caller; at 64 in a few milliseconds they are
+# a tenth of a second of work.
+WAITING_MAX = 1_000
+
+
+class Batches(Generic[Item, Answer]):
+    """Puts items into batches for `run`, and hands each its own answer.
+
+    `run` takes up to `batch_max` items and returns as many answers. When it raises for a batch,
+    the items are run again one by one, so that one that can't be written fails alone; but not when
+    the database is away, which it is for all of them.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        batch_max: int = BATCH_MAX,
+        waiting_max: int = WAITING_MAX,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        self._run = run
+        self._batch_max = batch_max
+        self._waiting_max = waiting_max
+        self._deadline_s = deadline_s
+        self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
+        self._leader: asyncio.Task[None] | None = None
+
+    async def submit(self, item: Item) -> Answer:
+        """The answer for `item`. Raises what `run` raised for it; TooManyRequests when too many
+        wait; DatabaseUnavailable when its turn doesn't come in time."""
+        if len(self._waiting) >= self._waiting_max:
+            raise TooManyRequests
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append((item, future))
+        if self._leader is None:
+            # In a context of its own: it works for many requests, so it must not log as one.
+            self._leader = loop.create_task(self._lead(), context=contextvars.Context())
+        giving_up = loop.call_later(self._deadline_s, _give_up, future)
+        try:
+            return await future
+        finally:
+            giving_up.cancel()
+
+    async def _lead(self) -> None:
+        try:
+            while self._waiting:
+                size = min(len(self._waiting), self._batch_max)
+                batch = [self._waiting.popleft() for _ in range(size)]
+                # Who has given up is told elsewhere; nothing was asked for them yet.
+                await self._ask([(item, future) for item, future in batch if not future.done()])
+        finally:
+            self._leader = None
+
+    async def _ask(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        if not batch:
+            return
+        try:
+            answers = await self._run([item for item, _ in batch])
+        except DatabaseUnavailable as failure:
+            _fail(batch, failure)
+        except Exception as failure:  # noqa: BLE001  # whatever it is, its request gets it
+            if len(batch) == 1:
+                _fail(batch, failure)
+                return
+            for one in batch:
+                await self._ask([one])
+        else:
+            for (_, future), answer in zip(batch, answers, strict=True):
+                if not future.done():
+                    future.set_result(answer)
+
+
+def _fail(batch: Sequence[tuple[Item, asyncio.Future[Answer]]], failure: Exception) -> None:
+    for _, future in batch:
+        if not future.done():
+            future.set_exception(failure)
+
+
+def _give_up(future: asyncio.Future[Answer]) -> None:
+    if not future.done():
+        future.set_exception(DatabaseUnavailable())

@@ -1,0 +1,27 @@
+"""What the routes stand on: one of each, made when the process starts."""
+
+from collections.abc import Callable
+
+from payments.transaction import Wakes
+from payments.webhooks.target import TargetCheck
+from worker.http.database import Database
+from worker.http.intake import Intake
+from worker.http.keyring import Keyring
+from worker.settings import Settings
+
+
+class Building:
+    """Nothing connects before it is used. `wake` is told after each commit, and returns at once."""
+
+    def __init__(self, settings: Settings, wake: Callable[[Wakes], None]) -> None:
+        self.database = Database(settings.database_url, wake)
+        self.intake = Intake(self.database, processor=settings.processor)
+        self.keyring = Keyring(self.database)
+        self.target_check = TargetCheck(settings.webhook_allow_private)
+
+    def stop_waiting(self) -> None:
+        """Let those go who wait for a final state; they are answered how it stands."""
+        self.intake.waiters.stop()
+
+    async def close(self) -> None:
+        await self.database.close()

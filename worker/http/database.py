@@ -1,0 +1,162 @@
+"""PostgreSQL for an event loop: rules run as they are, and none of them can hold up a request.
+
+No thread waits for the database, so none can be stuck. A statement that gets no answer within
+DEADLINE_S loses its connection: the socket is shut down under it. What it had asked for may have
+been committed all the same; whoever asked repeats it under the same key.
+"""
+
+import asyncio
+import os
+import random
+import socket
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from payments.transaction import Transaction, Wakes
+from worker import log
+from worker.diagnosis import is_lacking, note_where, reason
+from worker.http.problems import DatabaseUnavailable
+from worker.patience import is_held_up, is_transient
+
+logger = log.get(__name__)
+
+T = TypeVar("T")
+
+# A caller is told within 3 s that the database is away; half a second is for everything else.
+DEADLINE_S = 2.5
+# A restart of the database takes a second or two: within the deadline it is waited out.
+PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 0.5
+CONNECTIONS_MAX = 12
+
+
+class Database:
+    """Runs functions of a `Connection` or a `Transaction` on connections of a pool."""
+
+    def __init__(
+        self,
+        url: str,
+        wake: Callable[[Wakes], None],
+        *,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        self._engine = open_engine(url)
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
+        self._wake = wake
+        self._deadline_s = deadline_s
+
+    async def read(self, run: Callable[[Connection], T]) -> T:
+        """What `run` reads, each statement by itself. Raises DatabaseUnavailable."""
+        return await self._patiently(self._reading, run)
+
+    async def snapshot(self, run: Callable[[Connection], T]) -> T:
+        """What `run` reads, all of it of one moment. Raises DatabaseUnavailable."""
+        return await self._patiently(self._snapshots, run)
+
+    async def transaction(self, run: Callable[[Transaction], T]) -> T:
+        """What `run` answers, once it is committed; then those whom it concerns are woken.
+
+        `run` must be safe to repeat: it is, when the answer to its COMMIT got lost. Raises
+        DatabaseUnavailable.
+        """
+
+        def in_transaction(connection: Connection) -> tuple[T, Wakes]:
+            transaction = Transaction(connection)
+            answer = run(transaction)
+            return answer, transaction.wakes
+
+        answer, wakes = await self._patiently(self._engine, in_transaction)
+        if wakes:
+            self._wake(wakes)
+        return answer
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def _patiently(self, engine: AsyncEngine, run: Callable[[Connection], T]) -> T:
+        """Run, and while the database is away run again, until the deadline."""
+        clock = asyncio.get_running_loop().time
+        ends_at, pause_s = clock() + self._deadline_s, PAUSE_MIN_S
+        while True:
+            try:
+                return await _once(engine, run, ends_at)
+            except (DBAPIError, PoolExhausted, TimeoutError) as error:
+                unavailable = _unavailable(error)
+                if unavailable is None:
+                    raise
+                pause_s *= 0.5 + random.random()  # noqa: S311  # spreads load, hides nothing
+                if is_held_up(error) or clock() + pause_s >= ends_at:
+                    logger.warning("database unavailable", reason=unavailable)
+                    raise DatabaseUnavailable from None
+            await asyncio.sleep(pause_s)
+            pause_s = min(PAUSE_MAX_S, pause_s * 2)
+
+
+def open_engine(url: str) -> AsyncEngine:
+    """An engine of our limits; parameters never appear in an error's text."""
+    engine = create_async_engine(
+        url,
+        pool_size=4,
+        max_overflow=CONNECTIONS_MAX - 4,
+        pool_timeout=2,
+        # Not asked before each use: see `worker.wiring.open_database`.
+        pool_pre_ping=False,
+        hide_parameters=True,
+        connect_args={
+            "application_name": "billing web",
+            "connect_timeout": 2,
+            "keepalives_idle": 5,
+            "keepalives_interval": 1,
+            "keepalives_count": 5,
+            "options": "-c timezone=UTC -c statement_timeout=2500 -c lock_timeout=1000"
+            " -c idle_in_transaction_session_timeout=10000",
+        },
+    )
+    note_where(engine.sync_engine)
+    return engine
+
+
+async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: float) -> T:
+    """One try. What hangs past `ends_at` is hung up on, and fails as a lost connection does."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout_at(ends_at):  # waits for a connection, or makes one
+        connection = await engine.connect()
+    hang_up = loop.call_at(ends_at, _hang_up, await _descriptor(connection))
+    try:
+        async with connection.begin():
+            return await connection.run_sync(run)
+    finally:
+        hang_up.cancel()
+        await connection.close()
+
+
+async def _descriptor(connection: AsyncConnection) -> int:
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
+    assert driver is not None
+    descriptor: int = driver.fileno()
+    return descriptor
+
+
+def _hang_up(descriptor: int) -> None:
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as link:
+            link.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it is gone already
+
+
+def _unavailable(error: Exception) -> str | None:
+    """Why the database could not be asked; None when asking again can't help."""
+    if isinstance(error, TimeoutError):
+        return "no connection within the time"
+    if is_transient(error) or is_held_up(error):
+        return reason(error)
+    if isinstance(error, DBAPIError) and is_lacking(error):
+        return f"{reason(error)}: run `billing migrate`"
+    return None

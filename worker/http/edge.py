@@ -1,0 +1,88 @@
+"""The edge: what every request passes, whatever its path.
+
+It gives the request its id and says in one line how it went. A plain ASGI function: Starlette's
+own base class for middleware costs more than all of this.
+"""
+
+import re
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from uuid import uuid4
+
+import structlog
+
+from worker import log
+
+logger = log.get("billing.http")
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEADER = b"x-request-id"
+# What a caller may name a request: it stands in our log lines, so it can't be just anything. Card
+# numbers have no letters, and addresses have an @.
+_ID = re.compile(rb"(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}")
+
+
+class Edge:
+    """Wraps an ASGI application."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started_at, status = time.perf_counter(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            # Starlette raises again what it has answered and we have told of (worker/http/errors),
+            # for a server that would log it with all its values.
+            if status == 0:
+                raise
+        # At debug: what went well is in the rows, and a line costs as much as the request does.
+        logger.debug(
+            "answered",
+            method=_method(scope),
+            route=route_of(scope),
+            status=status,
+            duration_ms=round((time.perf_counter() - started_at) * 1000, 1),
+            producer=scope["state"].get("producer"),
+        )
+
+
+def route_of(scope: Scope) -> str | None:
+    """The route's template. Never the path: strangers put anything into one."""
+    return getattr(scope.get("route"), "path", None)
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == HEADER and _ID.fullmatch(value):
+            given: str = value.decode("ascii")
+            return given
+    return f"req_{uuid4().hex}"
+
+
+def _method(scope: Scope) -> str:
+    return str(scope["method"]) if scope["method"] in _METHODS else "other"
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

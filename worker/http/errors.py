@@ -1,0 +1,82 @@
+"""From whatever is raised to the problem that is answered, and the trace that stays here."""
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+
+from payments.errors import BillingError, InvalidRequest, NotFound
+from payments.redaction import field_name
+from worker import faults, log
+from worker.http import problems
+from worker.http.edge import route_of
+from worker.http.problems import InternalError, MethodNotAllowed
+
+logger = log.get("billing.http")
+
+
+def install(app: FastAPI) -> None:
+    """Answer everything that routes raise, bugs included, with a problem document."""
+    for kind in (BillingError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, _answer)
+
+
+async def _answer(request: Request, error: Exception) -> Response:
+    problem = problem_of(error)
+    if isinstance(problem, InternalError):
+        fault = faults.describe(error)
+        logger.error("request failed", error=fault.kind, where=fault.where, frames=fault.frames)
+    else:
+        tell = logger.warning if problem.status >= 500 else logger.info
+        tell(
+            "request refused",
+            code=problem.code,
+            param=problem.param,
+            status=problem.status,
+            route=route_of(request.scope),
+            producer=getattr(request.state, "producer", None),
+        )
+    response = problems.response(problem, request_id=request.state.request_id)
+    if problem.status == MethodNotAllowed.status:
+        response.headers["allow"] = ", ".join(_allowed(request))
+    return response
+
+
+def problem_of(error: Exception) -> BillingError:
+    """What the caller is told."""
+    match error:
+        case BillingError():
+            return error
+        case RequestValidationError():
+            return _invalid(error)
+        case HTTPException(status_code=405):
+            return MethodNotAllowed()
+        case HTTPException(status_code=404):
+            return NotFound("there is nothing at this path; see /openapi.json")
+        case HTTPException(status_code=code) if code < 500:
+            return InvalidRequest("the request can't be read")
+        case _:
+            return InternalError()
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that the path takes; Starlette names those of the first route that fits."""
+    taken: set[str] = set()
+    for route in request.app.routes:
+        fit, _ = route.matches(request.scope)
+        if fit is not Match.NONE:
+            taken |= getattr(route, "methods", None) or set()
+    return sorted(taken)
+
+
+def _invalid(error: RequestValidationError) -> InvalidRequest:
+    """The first thing that is wrong with the query or the path, as the rules would say it."""
+    first = error.errors()[0]
+    param = field_name(str(first["loc"][-1])) if len(first["loc"]) > 1 else None
+    if first["type"] == "extra_forbidden":
+        what = repr(param) if param else "one of the names sent"
+        return InvalidRequest(f"{what} is not a parameter here; see /openapi.json", param=param)
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return InvalidRequest(f"{param}: {message[:1].lower()}{message[1:]}", param=param)

@@ -1,0 +1,42 @@
+"""Who asks: the API key of a request, looked up with the keys of all that arrive beside it."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from starlette.requests import Request
+
+from payments import keys
+from payments.errors import Unauthenticated
+from payments.keys import Presented
+from payments.transaction import Row
+from worker.http.batches import Batches
+from worker.http.database import Database
+
+_SCHEME = "bearer"
+
+
+class Keyring:
+    """Asks the database each time: a key that was revoked a moment ago is refused."""
+
+    def __init__(self, database: Database) -> None:
+        async def read(ids: Sequence[str]) -> list[Row | None]:
+            rows = await database.read(partial(keys.read, ids=set(ids)))
+            return [rows.get(id_) for id_ in ids]
+
+        self._rows = Batches(read)
+
+    async def producer(self, request: Request, scope: str) -> str:
+        """The producer in whose name the request asks.
+
+        Raises Unauthenticated, InsufficientScope, DatabaseUnavailable.
+        """
+        shown = _presented(request.headers.get("authorization"))
+        return keys.check(await self._rows.submit(shown.id), shown, scope=scope)
+
+
+def _presented(header: str | None) -> Presented:
+    scheme, _, key = (header or "").partition(" ")
+    shown = keys.presented(key.strip()) if scheme.lower() == _SCHEME else None
+    if shown is None:
+        raise Unauthenticated
+    return shown

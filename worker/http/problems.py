@@ -1,0 +1,82 @@
+"""Problem documents (RFC 9457): how a refusal, or a failure of ours, is told over HTTP."""
+
+from http import HTTPStatus
+from typing import Any
+
+from starlette.responses import Response
+
+from payments.errors import BillingError, Refused
+from worker.http import answers
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class BodyTooLarge(Refused):
+    """The body is larger than 64 KiB; send less metadata."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class TooManyRequests(Refused):
+    """Too many requests wait here already; send it again, with the same key, in a second."""
+
+    code = "too_many_requests"
+    status = 429
+
+
+class MethodNotAllowed(Refused):
+    """This path does not take this method; the header Allow names those it takes."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class RequestTimeout(Refused):
+    """The body did not arrive in time; send it again with the same key."""
+
+    code = "request_timeout"
+    status = 408
+
+
+class DatabaseUnavailable(BillingError):
+    """The database does not answer; send it again with the same key. It can't happen twice."""
+
+    code = "database_unavailable"
+    status = 503
+
+
+class InternalError(BillingError):
+    """A bug of ours. Sending it again with the same key is safe; the log names the request's id."""
+
+    code = "internal_error"
+    status = 500
+
+
+# What a client should wait before it tries again, in whole seconds.
+RETRY_AFTER_S = {429: 1, 503: 1}
+
+
+def document(error: BillingError, *, request_id: str) -> dict[str, Any]:
+    """The problem as an object: `code` is for programs, `detail` says what to send instead."""
+    return {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status).phrase,
+        "status": error.status,
+        "code": error.code,
+        "detail": str(error),
+        "param": error.param,
+        "request_id": request_id,
+        **error.facts,
+    }
+
+
+def response(error: BillingError, *, request_id: str) -> Response:
+    """The answer that tells it."""
+    headers = {}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"  # RFC 9110, 11.6.1: a 401 must say how
+    if error.status in RETRY_AFTER_S:
+        headers["retry-after"] = str(RETRY_AFTER_S[error.status])
+    body = answers.encode(document(error, request_id=request_id))
+    return Response(body, error.status, headers, MEDIA_TYPE)

@@ -1,0 +1,68 @@
+"""The feed of events over HTTP: the bodies of the webhooks, for those who read."""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from payments.webhooks import feed
+from worker.http import answers
+from worker.http.database import Database
+from worker.http.routes.needs import Reader, building
+from worker.http.routes.objects import PREFIX
+
+router = APIRouter(prefix=f"{PREFIX}/events", tags=["Events"])
+
+# Transactions last milliseconds. A gap that one leaves open for longer ends the page.
+GAP_PATIENCE_S = 0.5
+GAP_LOOK_S = 0.01
+
+
+class Place(BaseModel):
+    """Where to read on."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    after: int = Field(
+        0, ge=0, le=feed.POSITION_MAX, description="The position behind which to begin."
+    )
+    limit: int = Field(feed.PAGE_MAX, ge=1, le=feed.PAGE_MAX, description="How many at most.")
+
+
+@router.get("")
+async def list_events(request: Request, _: Reader, place: Annotated[Place, Query()]) -> Response:
+    """List events in one order for everybody. `next_cursor` is the next `after`, also at the end:
+    ask again there later, and no event is missed."""
+    found = await _settled(building(request).database, place.after, place.limit + 1)
+    rows = found[: place.limit]
+    body = "".join(
+        (
+            '{"data":[',
+            ",".join(map(feed.item, rows)),
+            f'],"has_more":{"true" if len(found) > len(rows) else "false"}',
+            f',"next_cursor":"{rows[-1]["position"] if rows else place.after}"}}',
+        )
+    )
+    return Response(body, media_type=answers.MEDIA_TYPE)
+
+
+async def _settled(database: Database, after: int, limit: int) -> Sequence[feed.Row]:
+    """The events behind `after`, up to the first position that may yet be filled."""
+    rows = await database.read(partial(feed.read, after=after, limit=limit))
+    whole = feed.before_gap(rows, after=after)
+    if len(whole) == len(rows):
+        return rows
+    last, mark = rows[-1]["position"], await database.read(feed.mark)
+    loop = asyncio.get_running_loop()
+    gives_up_at = loop.time() + GAP_PATIENCE_S
+    while not await database.read(partial(feed.is_settled, below=mark)):
+        if loop.time() >= gives_up_at:
+            return whole
+        await asyncio.sleep(GAP_LOOK_S)
+    # What filled a gap meanwhile is there now; what is missing still stays missing.
+    return await database.read(partial(feed.read, after=after, limit=limit, until=last))

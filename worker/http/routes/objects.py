@@ -1,0 +1,74 @@
+"""What charges and refunds have in common over HTTP: asked for, read, listed, told the story of."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from models.ids import PREFIXES, is_id
+from models.ids import Kind as KindName
+from models.states import State
+from payments import reading, timeline
+from payments.errors import NotFound
+from payments.kinds import KINDS
+from worker.http import answers, asked
+from worker.http.routes.needs import building
+
+PREFIX = "/v1/billing"
+
+
+async def create(request: Request, kind: KindName, *, producer: str) -> Response:
+    """202 with the pending object; 200 for a repeat, and for one that was waited for and is
+    final."""
+    fields = asked.with_key(await asked.fields(request), request.headers)
+    intake, wait_s = building(request).intake, asked.wait_s(request.headers)
+    accepted = await intake.accept(kind, fields, producer=producer)
+    row = accepted.row
+    if wait_s and row["state"] == State.PENDING:
+        row = await intake.get(kind, row["id"], wait_s=wait_s)
+    headers = {"location": f"{PREFIX}/{kind}s/{row['id']}"}
+    if not accepted.fresh:
+        headers["idempotent-replayed"] = "true"
+    is_done = not accepted.fresh or row["state"] != State.PENDING
+    return answers.one(KINDS[kind].view(row), status=200 if is_done else 202, headers=headers)
+
+
+async def get(request: Request, kind: KindName, id_: str) -> Response:
+    """The object as it stands; with `Prefer: wait`, as soon as it is final."""
+    _check(kind, id_)
+    wait_s = asked.wait_s(request.headers)
+    row = await building(request).intake.get(kind, id_, wait_s=wait_s)
+    return answers.one(KINDS[kind].view(row))
+
+
+async def page(
+    request: Request, kind: KindName, filters: Mapping[str, Any], *, limit: int, cursor: str | None
+) -> Response:
+    """A page, newest first."""
+    read = partial(reading.page, kind=KINDS[kind], filters=filters, limit=limit, cursor=cursor)
+    found = await building(request).database.read(read)
+    views = [KINDS[kind].view(row) for row in found.rows]
+    return answers.page(views, next_cursor=found.next_cursor)
+
+
+async def story(request: Request, kind: KindName, id_: str) -> Response:
+    """Everything that happened to it, in order."""
+    _check(kind, id_)
+    try:
+        tell = partial(timeline.timeline, id_or_key=id_)
+        entries = await building(request).database.snapshot(tell)
+    except NotFound:
+        raise _not_found(kind) from None
+    return answers.one({"data": [entry.view() for entry in entries]})
+
+
+def _check(kind: KindName, id_: str) -> None:
+    """What is not written as an id is the id of nothing; the database need not be asked."""
+    if not is_id(id_, PREFIXES[kind]):
+        raise _not_found(kind)
+
+
+def _not_found(kind: KindName) -> NotFound:
+    return NotFound(f"there is no {kind} with this id", param="id")
