@@ -78,7 +78,6 @@ class Settings(BaseSettings):
         default=(),
         description="networks separated by commas, such as 127.0.0.0/8,::1/128,10.20.0.0/16",
     )
-    # For the HTTP door, which is not there yet; the names are fixed already.
     # Only this machine, until someone puts a proxy with TLS in front.
     http_host: str = Field(
         default="127.0.0.1", min_length=1, description="an address or host name to listen on"

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from worker.cli.welcome import PATIENCE_S, Lookout, exports
+from worker.cli.welcome import PATIENCE_S, Door, Lookout, exports
 from worker.settings import Settings
 
 URL = "redis://:hunter2@127.0.0.1:5000/0"
-OURS = ["worker", "webhooks", "beat", "flower", "something"]
+OURS = ["worker", "webhooks", "web", "beat", "flower", "something"]
 READY_LINES = {
     "worker": "payments@host ready.",
     "webhooks": "webhooks@host ready.",
+    "web": "listening url=http://127.0.0.1:8000",
     "beat": "sweeper ready",
     "flower": "Connected to redis://:***@127.0.0.1:5000/0",
 }
@@ -36,7 +37,7 @@ def test_it_is_said_once_when_the_last_process_is_ready() -> None:
 def test_who_is_late_is_named_after_a_while() -> None:
     told, now = Told(), 0.0
     lookout = Lookout(OURS, told.append, clock=lambda: now)
-    for name in ("worker", "webhooks", "flower"):
+    for name in ("worker", "webhooks", "web", "flower"):
         lookout.hear(name, READY_LINES[name])
     now = PATIENCE_S
     lookout.look()
@@ -45,7 +46,7 @@ def test_who_is_late_is_named_after_a_while() -> None:
 
 def test_processes_of_somebody_else_are_not_waited_for() -> None:
     told = Told()
-    Lookout(["web"], told.append).look()
+    Lookout(["somebody"], told.append).look()
     assert told == [[]]
 
 
@@ -67,3 +68,21 @@ def test_another_data_folder_is_to_be_exported_too(tmp_path: Path) -> None:
     settings = Settings(broker_url=URL, data_dir=tmp_path)
     lines = exports(settings, own_broker=True, show_secret=True)
     assert lines[0] == f"export BILLING_DATA_DIR={tmp_path}"
+
+
+def test_the_http_door_comes_first_with_a_key_that_only_a_person_sees() -> None:
+    web = Door("http://127.0.0.1:8000", "key_a_b")
+    settings = Settings(broker_url=URL)
+    url, key, _, broker = exports(settings, own_broker=True, show_secret=True, web=web)
+    assert url == "export BILLING_URL=http://127.0.0.1:8000"
+    assert key == "export BILLING_API_KEY=key_a_b"
+    assert broker == f"export BILLING_URL={URL}"
+    told = "\n".join(exports(settings, own_broker=True, show_secret=False, web=web))
+    assert "key_a_b" not in told
+    assert ' keys development)"' in told
+
+
+def test_a_database_of_the_users_own_gets_no_key_unasked() -> None:
+    web = Door("http://127.0.0.1:8000", None)
+    lines = exports(Settings(broker_url=URL), own_broker=False, show_secret=True, web=web)
+    assert "billing keys create" in lines[1]

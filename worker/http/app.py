@@ -30,6 +30,7 @@ def make(building: Building) -> Application:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.building = building
+    app.state.routes = [route for router in ROUTERS for route in router.routes]
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
