@@ -188,7 +188,8 @@ def _delivery(event: Row, row: Row) -> Entry:
     text = f"{event['type']} for {row['endpoint_id']} at {row['url']}: {row['state']}"
     if row["state"] == "pending":
         is_on = row["endpoint_state"] == "enabled"
-        text += f", due at {moment(row['next_attempt_at'])}" if is_on else ", endpoint disabled"
+        at = f"due at {moment(row['next_attempt_at'])}"
+        text += f", {at}" if is_on else f", endpoint {row['endpoint_state']}"
     facts = {name: row[name] for name in ("endpoint_id", "state", "attempts")}
     facts["event_id"] = event["id"]
     return Entry(row["created_at"], "delivery", event["object_id"], text, facts)
