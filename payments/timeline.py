@@ -26,7 +26,7 @@ Row = Mapping[Any, Any]
 REFUNDS_MAX = 100
 
 # What comes first when several things were written in one transaction, at one moment.
-_ORDER = (
+ORDER = (
     "request",
     "rejection",
     "movement",
@@ -41,7 +41,7 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `what` is a word of `_ORDER`; `facts` are ids, codes and numbers."""
+    """One thing that happened. `what` is a word of `ORDER`; `facts` are ids, codes and numbers."""
 
     at: datetime
     what: str
@@ -79,7 +79,7 @@ def timeline(connection: Connection, id_or_key: str, *, producer: str = "default
         )
     events = _read(connection, _EVENTS, [*{entry.object_id for entry in entries}])
     entries += _told(connection, events)
-    return sorted(entries, key=lambda entry: (entry.at, _ORDER.index(entry.what)))
+    return sorted(entries, key=lambda entry: (entry.at, ORDER.index(entry.what)))
 
 
 def _ids(connection: Connection, id_or_key: str, producer: str) -> list[str]:
