@@ -90,7 +90,7 @@ def listed(
         select(_endpoints)
         .where(_endpoints.c.id > after, _is_there)
         .order_by(_endpoints.c.id)
-        .limit(min(limit, PAGE_MAX))
+        .limit(limit)
     )
     return transaction.execute(statement).mappings().all()
 

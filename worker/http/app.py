@@ -8,9 +8,9 @@ from fastapi import FastAPI
 from worker.http import errors
 from worker.http.building import Building
 from worker.http.edge import Application, Edge
-from worker.http.routes import charges, events, refunds
+from worker.http.routes import charges, endpoints, events, health, refunds
 
-ROUTERS = (charges.router, refunds.router, events.router)
+ROUTERS = (charges.router, refunds.router, events.router, endpoints.router, health.router)
 
 
 def make(building: Building) -> Application:
