@@ -110,7 +110,7 @@ def run(
     revive = reviver(list(servers.values()), narrator)
 
     def welcome(late: list[str]) -> None:
-        lines = welcoming.exports(
+        ways = welcoming.exports(
             settings,
             own_broker="broker_url" in servers,
             show_secret=sys.stdout.isatty(),
@@ -122,7 +122,7 @@ def run(
             facts["HTTP"] = f"{web.url}/v1/billing, described at {web.url}/openapi.json"
         if "flower" in commands:
             facts["Flower"] = f"http://127.0.0.1:{flower_port}"
-        narrator.welcome(lines, facts)
+        narrator.welcome(ways, facts)
         narrator.report("billing", f"not ready yet: {', '.join(late)}" if late else "all ready")
 
     lookout = welcoming.Lookout(commands, welcome)

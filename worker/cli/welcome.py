@@ -63,24 +63,23 @@ class Door:
 
 def exports(
     settings: Settings, *, own_broker: bool, show_secret: bool, web: Door | None = None
-) -> list[str]:
-    """Lines for another terminal, so that the SDK, curl and any Celery client find us.
+) -> dict[str, list[str]]:
+    """Ways for another terminal to find us, each with the lines to copy for it.
 
     Secrets are shown to a person at a terminal only, and only those of our own servers, which
     listen on this machine alone: output that goes to a file is a log.
     """
-    lines = _of_web(web, show_secret=show_secret) if web else []
-    if settings.data_dir != Settings.model_fields["data_dir"].default:
-        lines.insert(0, f"export {variable('data_dir')}={shlex.quote(str(settings.data_dir))}")
-    if web:
-        lines.append("# or, instead of both, over the broker:")
     if not own_broker:
-        lines.append(f"export BILLING_URL=${variable('broker_url')}")
-    elif show_secret:
-        lines.append(f"export BILLING_URL={shlex.quote(settings.broker_url)}")
+        broker = f"${variable('broker_url')}"
     else:
-        lines.append(f"export BILLING_URL={_output_of('url')}")
-    return lines
+        broker = shlex.quote(settings.broker_url) if show_secret else _output_of("url")
+    ways = {"over the broker, for the SDK and Celery clients": [f"export BILLING_URL={broker}"]}
+    if web:
+        ways = {"over HTTP, for the SDK and curl": _of_web(web, show_secret=show_secret)} | ways
+    if settings.data_dir != Settings.model_fields["data_dir"].default:
+        folder = f"export {variable('data_dir')}={shlex.quote(str(settings.data_dir))}"
+        ways = {way: [folder, *lines] for way, lines in ways.items()}
+    return ways
 
 
 def _of_web(web: Door, *, show_secret: bool) -> list[str]:

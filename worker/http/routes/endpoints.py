@@ -47,9 +47,7 @@ async def list_webhook_endpoints(
 
     def read(connection: Any) -> Any:
         # One more than asked for tells whether there is a next page.
-        return endpoints.listed(
-            Transaction(connection), limit=place.limit + 1, after=place.cursor
-        )
+        return endpoints.listed(Transaction(connection), limit=place.limit + 1, after=place.cursor)
 
     found = await building(request).database.read(read)
     rows = found[: place.limit]
@@ -106,9 +104,7 @@ async def ping_webhook_endpoint(request: Request, _: Writer, id: str) -> Respons
 async def replay_to_webhook_endpoint(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Send events again, under their own ids: those with `event_ids`, or those created from `since`
     on and before `until`. While `has_more`, call again with `after` = `next_after`."""
-    fields = asked.only(
-        await asked.fields(request), "event_ids", "since", "until", "only", "after"
-    )
+    fields = asked.only(await asked.fields(request), "event_ids", "since", "until", "only", "after")
     for name in ("since", "until"):
         if name in fields:
             fields[name] = moment(name, fields[name])
