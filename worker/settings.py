@@ -82,9 +82,9 @@ class Settings(BaseSettings):
     http_host: str = Field(
         default="127.0.0.1", min_length=1, description="an address or host name to listen on"
     )
-    # What every Python HTTP server uses; nothing to look up.
+    # What every Python HTTP server uses; nothing to look up. 0: any that is free, as the log says.
     http_port: int = Field(
-        default=8000, ge=1, le=65_535, description="a whole number from 1 to 65535"
+        default=8000, ge=0, le=65_535, description="a whole number from 0 (any free one) to 65535"
     )
     # A person starts it first; machines set json.
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")

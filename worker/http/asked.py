@@ -74,6 +74,12 @@ def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
         return dict(given)
     quoted = _QUOTED.fullmatch(values[0])
     key = quoted[1] if quoted else values[0]
+    if not key.isascii():  # in which of two encodings nobody can know, so it would be two keys
+        raise InvalidRequest(
+            "the header Idempotency-Key must be ASCII; send such a key as the body's"
+            " idempotency_key",
+            param="idempotency_key",
+        )
     if len(set(values)) > 1 or given.get("idempotency_key", key) != key:
         raise InvalidRequest(
             "the header Idempotency-Key and the body's idempotency_key differ; send one of them",

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,12 +11,14 @@ from starlette.responses import Response
 from payments.errors import InvalidRequest
 from payments.transaction import Transaction
 from payments.webhooks import endpoints, pings, replays
+from worker.contract.objects import WebhookEndpoint
 from worker.http import answers, asked
+from worker.http.described import described, object_of, page_of, ref
 from worker.http.routes.filters import LIMIT, moment
-from worker.http.routes.needs import Reader, Writer, building
+from worker.http.routes.needs import Reader, Writer, building, router_of
 from worker.http.routes.objects import PREFIX
 
-router = APIRouter(prefix=f"{PREFIX}/webhook-endpoints", tags=["Webhook endpoints"])
+router = router_of("Webhook endpoints", f"{PREFIX}/webhook-endpoints")
 
 
 class Place(BaseModel):
@@ -28,7 +30,7 @@ class Place(BaseModel):
     cursor: str = Field("", description="The `next_cursor` of the page before.")
 
 
-@router.post("")
+@router.post("", **described({201: ref("NewWebhookEndpoint")}, body=ref("WebhookEndpointRequest")))
 async def create_webhook_endpoint(request: Request, _: Writer) -> Response:
     """Send webhooks to a URL. The secret that signs them is in this answer, and in no other."""
     fields = asked.only(await asked.fields(request), "url", "event_types", "description")
@@ -39,7 +41,7 @@ async def create_webhook_endpoint(request: Request, _: Writer) -> Response:
     return answers.one(_with_secret(row), status=201, headers={"location": location})
 
 
-@router.get("")
+@router.get("", **described({200: page_of(WebhookEndpoint)}))
 async def list_webhook_endpoints(
     request: Request, _: Reader, place: Annotated[Place, Query()]
 ) -> Response:
@@ -56,7 +58,7 @@ async def list_webhook_endpoints(
     return answers.page(views, next_cursor=rows[-1]["id"] if more else None)
 
 
-@router.get("/{id}")
+@router.get("/{id}", **described({200: ref(WebhookEndpoint)}, refuses=(404,)))
 async def get_webhook_endpoint(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get an endpoint, without its secret."""
 
@@ -66,7 +68,10 @@ async def get_webhook_endpoint(request: Request, _: Reader, id: str) -> Response
     return answers.one(endpoints.view(await building(request).database.read(read)))
 
 
-@router.patch("/{id}")
+@router.patch(
+    "/{id}",
+    **described({200: ref(WebhookEndpoint)}, body=ref("WebhookEndpointChanges"), refuses=(404,)),
+)
 async def update_webhook_endpoint(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Change an endpoint: its url, event types, description or state. What is not sent stays."""
     changes = await asked.fields(request, nulls=True)
@@ -77,14 +82,22 @@ async def update_webhook_endpoint(request: Request, _: Writer, id: str) -> Respo
     return answers.one(endpoints.view(await here.database.transaction(change)))
 
 
-@router.delete("/{id}", status_code=204)
+@router.delete("/{id}", **described({204: {}}, refuses=(404,)))
 async def delete_webhook_endpoint(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Be done with an endpoint: what waits for it is given up, what was sent stays on record."""
     await building(request).database.transaction(partial(endpoints.delete, endpoint_id=id))
     return Response(status_code=204)
 
 
-@router.post("/{id}/rotate-secret")
+@router.post(
+    "/{id}/rotate-secret",
+    **described(
+        {200: ref("NewWebhookEndpoint")},
+        body=ref("SecretRotation"),
+        body_is_required=False,
+        refuses=(404,),
+    ),
+)
 async def rotate_webhook_secret(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Make a new secret, which is in this answer and in no other. For `overlap_s` seconds (a day,
     unless sent) the one before signs, too."""
@@ -93,14 +106,20 @@ async def rotate_webhook_secret(request: Request, _: Writer, id: str) -> Respons
     return answers.one(_with_secret(await building(request).database.transaction(rotate)))
 
 
-@router.post("/{id}/ping", status_code=202)
+@router.post(
+    "/{id}/ping",
+    **described({202: object_of(event_id={"type": "string"})}, refuses=(404, 409)),
+)
 async def ping_webhook_endpoint(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Send the endpoint an event of type `ping`, whatever its event types."""
     event_id = await building(request).database.transaction(partial(pings.ping, endpoint_id=id))
     return answers.one({"event_id": event_id}, status=202)
 
 
-@router.post("/{id}/replay", status_code=202)
+@router.post(
+    "/{id}/replay",
+    **described({202: ref("Replayed")}, body=ref("Replay"), refuses=(404, 409)),
+)
 async def replay_to_webhook_endpoint(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Send events again, under their own ids: those with `event_ids`, or those created from `since`
     on and before `until`. While `has_more`, call again with `after` = `next_after`."""

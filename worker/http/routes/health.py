@@ -1,22 +1,26 @@
 """How this process is, and whether it could do its work: for those who watch it. No key needed."""
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from worker.http import answers
-from worker.http.routes.needs import building
+from worker.http.described import answer, ref
+from worker.http.routes.needs import building, router_of
 
-router = APIRouter(tags=["Health"])
+router = router_of("Health")
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses={200: answer(200, ref("Health"))}, response_class=Response)
 async def get_health() -> Response:
     """Whether the process answers: 200. A supervisor restarts it when it doesn't."""
     return answers.one({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz",
+    responses={status: answer(status, ref("Readiness")) for status in (200, 503)},
+    response_class=Response,
+)
 async def get_readiness(request: Request) -> Response:
     """Whether charges that are accepted here would be made now: 200, or 503 with what is missing.
 
