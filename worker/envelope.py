@@ -26,6 +26,7 @@ BODY_MAX_BYTES = 256 * 1024
 ITEM_MAX_BYTES = 2 * BODY_MAX_BYTES
 # A request is three deep. Deep ones exhaust the stack of whoever walks them next.
 DEPTH_MAX = 16
+TASK_ID_MAX = 255  # As an idempotency key, which it may have to be.
 
 # How a wrapped item begins; restored after a crash, it may be larger than an item may be.
 _WRAPPED = b'{"content-type": "application/x-unreadable"'
@@ -67,7 +68,11 @@ def read(message: Any, tasks: Container[str]) -> Call:
         raise Broken("no task name in the headers")
     if task not in tasks:
         raise Broken(f"unknown task {task}" if _TASK.fullmatch(task) else "unknown task")
-    if not isinstance(task_id, str) or not 0 < len(task_id) <= 255 or not task_id.isprintable():
+    if (
+        not isinstance(task_id, str)
+        or not 0 < len(task_id) <= TASK_ID_MAX
+        or not task_id.isprintable()
+    ):
         raise Broken("no task id in the headers")
     if not isinstance(args, list):
         raise Broken("args is not a list")
