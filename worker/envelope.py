@@ -174,7 +174,7 @@ def restorable(payload: Any) -> Any:
 
 def _checked(letter: Letter) -> dict[str, Any]:
     """The properties of a letter that kombu can read, keep and restore; or Broken."""
-    if letter.get("headers") is None:  # Go's map without anything in it, or left out altogether
+    if _is_nothing(letter.get("headers")):
         letter["headers"] = {}
     headers = letter["headers"]
     if not isinstance(headers, dict):

@@ -89,7 +89,7 @@ ITEMS = {
     "no properties": json.dumps({"body": "", "headers": {}}).encode(),
     "delivery_info that is a list": _letter(properties={"delivery_info": []}),
     "bad base64": _letter(body="a"),
-    "headers that are a list": _letter(headers=[]),
+    "headers that are a list": _letter(headers=[1]),
     "body that is an object": _letter(body={"a": SECRET}),
 }
 

@@ -226,8 +226,11 @@ def test_what_is_made_here_may_be_missing_or_null(name):
         assert letter["properties"]["delivery_info"]["routing_key"] == "payments"
 
 
-@pytest.mark.parametrize("item", [_without(_item(), "headers"), _changed(_item(), headers=None)])
-def test_headers_may_be_missing_or_null(item):
+@pytest.mark.parametrize(
+    "item",
+    [_without(_item(), "headers"), _changed(_item(), headers=None), _changed(_item(), headers=[])],
+)
+def test_headers_may_be_missing_or_nothing(item):
     assert unwrap(item, "payments", tag="t")["headers"] == {}
 
 
@@ -245,7 +248,7 @@ NOT_LETTERS = {
     "properties that are a list": _changed(_item(), properties=[]),
     "properties that are null": _changed(_item(), properties=None),
     "delivery_info that is a list": _item(properties={"delivery_info": []}),
-    "headers that are a list": _changed(_item(), headers=[]),
+    "headers that are a list": _changed(_item(), headers=[1]),
     "headers that are deep": _item(headers={"x": _nested(40)}),
     "bad base64": _changed(_item(), body="a"),
     "body that is an object": _changed(_item(), body={}),
