@@ -75,11 +75,7 @@ def read(message: Any, tasks: Container[str]) -> Call:
         raise Broken("no task name in the headers")
     if task not in tasks:
         raise Broken(f"unknown task {task}" if _TASK.fullmatch(task) else "unknown task")
-    if (
-        not isinstance(task_id, str)
-        or not 0 < len(task_id) <= TASK_ID_MAX
-        or not task_id.isprintable()
-    ):
+    if not isinstance(task_id, str) or not _is_id(task_id):
         raise Broken("no task id in the headers")
     if not isinstance(args, list):
         raise Broken("args is not a list")
@@ -234,9 +230,10 @@ def _body(message: Any) -> Any:
         raise Broken(str(message.headers.get("reason", "unreadable"))[:200])
     if message.errors:  # kombu could not decompress it, or we forbade it to
         raise Broken("compressed messages are not accepted")
-    if _plain(message.content_type) not in _JSON:
+    content_type, encoding = message.content_type, message.content_encoding
+    if content_type != JSON and _plain(content_type) not in _JSON:
         raise Broken(f"content type is not {JSON}")
-    if _plain(message.content_encoding) not in _UTF8:
+    if encoding != "utf-8" and _plain(encoding) not in _UTF8:
         raise Broken("content encoding is not utf-8")
     body = message.body
     if not isinstance(body, bytes | str):
