@@ -88,6 +88,13 @@ def _wait_for_the_one_charge(engine: Engine, id_: str) -> None:
     assert charges() == [(id_, "succeeded")]
 
 
+def test_what_curl_sends_is_a_request() -> None:
+    (curl,) = (code for language, code in BLOCKS if language == "sh")
+    fields = json.loads(re.findall(r"-d '(.*)'", curl)[0])
+    (key,) = re.findall(r'"Idempotency-Key: (.*)"', curl)
+    assert requests.parse(ChargeRequest, {**fields, "idempotency_key": key}).currency == "USD"
+
+
 @pytest.mark.parametrize(
     "vector", json.loads((VECTORS / "ids.json").read_text()), ids=lambda v: v["id"]
 )
