@@ -223,7 +223,9 @@ _T = TypeVar("_T")
 
 def parse(model: type[_R], fields: Mapping[str, Any]) -> _R:
     """The request that `fields` make, or InvalidRequest naming the field and the fix."""
-    # First: who asks by price sends no currency, and must not be told to.
+    if "args" in fields:  # they came by position, in a message (tasks/requests.py)
+        raise InvalidRequest("send the fields by name, not by position", param="args")
+    # Next: who asks by price sends no currency, and must not be told to.
     for name in model.NOT_YET:
         if name in fields:
             raise InvalidRequest(f"{name}: {model.NOT_YET[name]}", param=name)

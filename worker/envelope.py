@@ -3,6 +3,9 @@
 Celery 5.7 believes its messages. One that is no task can end the worker, send every worker into an
 endless reconnect, or vanish (celery#7975, kombu#2592). So each is read here first, by rules of our
 own, and what Celery gets is made from what was read.
+
+What clients of other languages leave out or write their own way is taken, as long as it can mean
+only one thing: `tests/contract/vectors` has what each of them really sends.
 """
 
 import base64
@@ -17,6 +20,8 @@ from celery.utils.time import maybe_iso8601
 from kombu.utils.json import loads as kombu_loads
 
 JSON = "application/json"
+# Who names no type can only mean the one that is read; the body must be JSON anyway.
+_JSON = frozenset({None, "", JSON, f"{JSON};charset=utf-8"})
 # The content type of what `unwrap` could not read: the raw item is then the body.
 UNREADABLE = "application/x-unreadable"
 
@@ -26,12 +31,15 @@ BODY_MAX_BYTES = 256 * 1024
 ITEM_MAX_BYTES = 2 * BODY_MAX_BYTES
 # A request is three deep. Deep ones exhaust the stack of whoever walks them next.
 DEPTH_MAX = 16
+TASK_ID_MAX = 255  # As an idempotency key, which it may have to be.
 
 # How a wrapped item begins; restored after a crash, it may be larger than an item may be.
 _WRAPPED = b'{"content-type": "application/x-unreadable"'
 
 _TASK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-_UTF8 = frozenset({None, "", "utf-8", "utf8", "us-ascii", "ascii"})
+# JSON is UTF-8, whatever is said of it. "binary" is kombu's word for "no text", and celery-php's
+# for all it sends to Redis.
+_UTF8 = frozenset({None, "", "utf-8", "utf8", "us-ascii", "ascii", "binary"})
 
 
 class Broken(Exception):
@@ -67,7 +75,7 @@ def read(message: Any, tasks: Container[str]) -> Call:
         raise Broken("no task name in the headers")
     if task not in tasks:
         raise Broken(f"unknown task {task}" if _TASK.fullmatch(task) else "unknown task")
-    if not isinstance(task_id, str) or not 0 < len(task_id) <= 255 or not task_id.isprintable():
+    if not isinstance(task_id, str) or not _is_id(task_id):
         raise Broken("no task id in the headers")
     if not isinstance(args, list):
         raise Broken("args is not a list")
@@ -84,14 +92,27 @@ def _parts(headers: dict[str, Any], body: Any) -> tuple[dict[str, Any], Any, Any
     if headers.get("protocol", 2) not in (1, 2, "1", "2"):
         raise Broken("a protocol that is not 1 or 2")
     if "task" not in headers and isinstance(body, dict) and "task" in body:
-        # Protocol 1: everything is in the body. Go's null is an empty list.
-        return body, body.get("args") or [], body.get("kwargs") or {}
+        # Protocol 1: everything is in the body.
+        return body, *_arguments(body.get("args"), body.get("kwargs"))
     if not (isinstance(body, list) and len(body) == 3):
         raise Broken("the body is not [args, kwargs, {…}]")
     args, kwargs, embedded = body
-    if not isinstance(embedded, dict | None):
+    if not isinstance(embedded, dict) and not _is_nothing(embedded):
         raise Broken("the third item of the body is not an object")
-    return headers, args, kwargs
+    return headers, *_arguments(args, kwargs)
+
+
+def _arguments(args: Any, kwargs: Any) -> tuple[Any, Any]:
+    return [] if args is None else args, {} if _is_nothing(kwargs) else kwargs
+
+
+def _is_nothing(value: Any) -> bool:
+    """Null is what Go and JavaScript write for nothing, an empty list is PHP's empty object."""
+    return value is None or value == []
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= TASK_ID_MAX and text.isprintable()
 
 
 def unwrap(item: bytes, queue: str, *, tag: str) -> Letter:
@@ -125,15 +146,33 @@ def unwrap(item: bytes, queue: str, *, tag: str) -> Letter:
         "delivery_info": {
             "exchange": "",
             "routing_key": queue,
-            "redelivered": properties["delivery_info"].get("redelivered") is True,
+            "redelivered": (properties.get("delivery_info") or {}).get("redelivered") is True,
         },
     }
     return letter
 
 
+def restorable(payload: Any) -> Any:
+    """An item as it was stored, so that kombu can put it back on its list.
+
+    kombu marks `headers` and `delivery_info` in it, and drops an item where one of them is no
+    object. Nearly none is stored like that for longer than it takes to read it once.
+    """
+    if not isinstance(payload, dict):
+        return payload
+    for name in ("headers", "properties"):
+        if not isinstance(payload.get(name), dict):
+            payload[name] = {}
+    if not isinstance(payload["properties"].get("delivery_info"), dict):
+        payload["properties"].pop("delivery_info", None)
+    return payload
+
+
 def _checked(letter: Letter) -> dict[str, Any]:
     """The properties of a letter that kombu can read, keep and restore; or Broken."""
-    headers = letter.setdefault("headers", {})
+    if _is_nothing(letter.get("headers")):
+        letter["headers"] = {}
+    headers = letter["headers"]
     if not isinstance(headers, dict):
         raise Broken("headers is not an object")
     if _depth(headers) > DEPTH_MAX:
@@ -148,11 +187,10 @@ def _checked(letter: Letter) -> dict[str, Any]:
 def _checked_properties(properties: Any) -> dict[str, Any]:
     if not isinstance(properties, dict):
         raise Broken("no properties in the envelope")
-    if not isinstance(properties.get("delivery_tag"), str | int):
-        raise Broken("no delivery_tag in the envelope")
-    delivery_info = properties.get("delivery_info")
-    if not isinstance(delivery_info, dict) or not {"exchange", "routing_key"} <= set(delivery_info):
-        raise Broken("no delivery_info with exchange and routing_key in the envelope")
+    # `delivery_tag` and `delivery_info` may be missing, as they are from rusty-celery: `unwrap`
+    # makes its own.
+    if not isinstance(properties.get("delivery_info"), dict | None):
+        raise Broken("delivery_info is not an object")
     if not isinstance(properties.get("priority", 0), int | None) or _depth(properties) > DEPTH_MAX:
         raise Broken("unusable properties in the envelope")
     return properties
@@ -166,7 +204,7 @@ def _check_body(body: Any, encoding: Any) -> None:
             base64.b64decode(body)
         except (ValueError, binascii.Error):
             raise Broken("the body is not base64") from None
-    elif encoding not in (None, "utf-8"):
+    elif encoding not in (None, "", "utf-8"):
         raise Broken("an unknown body_encoding")
 
 
@@ -192,10 +230,10 @@ def _body(message: Any) -> Any:
         raise Broken(str(message.headers.get("reason", "unreadable"))[:200])
     if message.errors:  # kombu could not decompress it, or we forbade it to
         raise Broken("compressed messages are not accepted")
-    if message.content_type != JSON:
+    content_type, encoding = message.content_type, message.content_encoding
+    if content_type != JSON and _plain(content_type) not in _JSON:
         raise Broken(f"content type is not {JSON}")
-    encoding = message.content_encoding
-    if encoding is not None and str(encoding).lower() not in _UTF8:
+    if encoding != "utf-8" and _plain(encoding) not in _UTF8:
         raise Broken("content encoding is not utf-8")
     body = message.body
     if not isinstance(body, bytes | str):
@@ -211,6 +249,10 @@ def _body(message: Any) -> Any:
     if text.count("[") + text.count("{") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
         raise Broken("the body is too deeply nested")
     return value
+
+
+def _plain(value: Any) -> str | None:
+    return None if value is None else str(value).lower().replace(" ", "")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

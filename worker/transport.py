@@ -203,6 +203,10 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
                 qos.replace(letter, queue)
             yield letter
 
+    def _do_restore_message(self, payload: Any, *args: Any, **options: Any) -> None:
+        """As kombu's, which loses an item whose headers or delivery_info are no objects."""
+        super()._do_restore_message(envelope.restorable(payload), *args, **options)
+
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         if not self.is_gone():
             super().basic_ack(delivery_tag, multiple)

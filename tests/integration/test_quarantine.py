@@ -87,11 +87,9 @@ ITEMS = {
     "deep JSON": b"[" * 50_000 + b"]" * 50_000,
     "10 MB of nothing": b"x" * 10_000_000,
     "no properties": json.dumps({"body": "", "headers": {}}).encode(),
-    "no delivery_tag": _letter(properties={"delivery_info": {"exchange": "", "routing_key": "x"}}),
-    "no delivery_info": _letter(properties={"delivery_tag": "x", "body_encoding": "base64"}),
-    "no exchange": _letter(properties={"delivery_tag": "x", "delivery_info": {"routing_key": "x"}}),
+    "delivery_info that is a list": _letter(properties={"delivery_info": []}),
     "bad base64": _letter(body="a"),
-    "headers that are null": _letter(headers=None),
+    "headers that are a list": _letter(headers=[1]),
     "body that is an object": _letter(body={"a": SECRET}),
 }
 

@@ -134,6 +134,31 @@ def test_what_is_no_message_is_stored_as_one_that_can_be_restored(redis, item):
     assert (exchange, queue) == ("", "payments")
 
 
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"headers": None, "properties": {"body_encoding": "base64"}},
+        {"headers": {"id": "1"}, "properties": {"delivery_info": None}},
+        {"headers": {}, "properties": None},
+        {"headers": [], "properties": 5},
+        {},
+    ],
+)
+def test_what_clients_leave_out_does_not_lose_what_is_put_back(connection, redis, item):
+    """kombu drops an item that it can't mark as redelivered."""
+    sent = {"body": "W10=", **item}
+    redis.lpush("payments", json.dumps(sent))
+    channel, _ = consume(connection, "payments", room=4)
+    unread = channel._fetch(
+        keys=["unacked_index", "unacked", "payments"], args=[1, "tag-", 0, '"payments"']
+    )
+    assert len(unread) == 1
+    channel.qos.restore_by_tag("tag-1")
+    (restored,) = map(json.loads, redis.lrange("payments", 0, -1))
+    assert restored["body"] == sent["body"]
+    assert redis.hlen("unacked") == 0
+
+
 def test_two_workers_never_get_the_same_message(redis_url, connection, redis):
     put(connection, "payments", *range(40))
     with Connection(redis_url) as other:

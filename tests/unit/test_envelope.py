@@ -89,7 +89,7 @@ def test_three_headers_and_a_body_of_three_are_enough():
     )
 
 
-@pytest.mark.parametrize("embedded", [None, {}, {"callbacks": None, "chord": None}])
+@pytest.mark.parametrize("embedded", [None, {}, [], {"callbacks": None, "chord": None}])
 def test_the_third_item_may_be_anything_that_celery_clients_put_there(embedded):
     assert read(_message([[], KWARGS, embedded]), TASKS).kwargs == KWARGS
 
@@ -105,7 +105,18 @@ def test_times_are_read_and_then_ignored(value):
     assert read(_message(headers={**HEADERS, "eta": value, "expires": value}), TASKS)
 
 
-@pytest.mark.parametrize("encoding", [None, "", "utf-8", "UTF-8", "ascii"])
+@pytest.mark.parametrize("nothing", [None, []])
+def test_what_go_and_php_write_for_nothing_is_nothing(nothing):
+    call = read(_message([nothing, nothing, nothing]), TASKS)
+    assert (call.args, call.kwargs) == ([], {})
+
+
+@pytest.mark.parametrize("content_type", [None, "", "Application/JSON; charset=UTF-8"])
+def test_the_type_of_json_may_be_left_out_or_say_its_charset(content_type):
+    assert read(_message(content_type=content_type), TASKS)
+
+
+@pytest.mark.parametrize("encoding", [None, "", "utf-8", "UTF-8", "ascii", "binary"])
 def test_the_encodings_of_json_are_accepted(encoding):
     assert read(_message(content_encoding=encoding), TASKS)
 
@@ -131,8 +142,10 @@ NOT_TASKS = {
     "empty body": _message(b""),
     "no body": _message(body=b"", headers=HEADERS),
     "args that are an object": _message([{}, KWARGS, {}]),
-    "kwargs that are a list": _message([[], [], {}]),
-    "embedded list": _message([[], KWARGS, []]),
+    "args that are false": _message([False, KWARGS, {}]),
+    "kwargs that are a list": _message([[], [1], {}]),
+    "kwargs that are false": _message([[], False, {}]),
+    "embedded list": _message([[], KWARGS, [1]]),
     "not JSON": _message(b"{not json"),
     "bad UTF-8": _message(b'[[], {"a": "\xff\xfe"}, {}]'),
     "UTF-16": _message("[[], {}, {}]".encode("utf-16")),
@@ -144,7 +157,8 @@ NOT_TASKS = {
     "too large by a byte": _message(b" " * (BODY_MAX_BYTES + 1)),
     "pickle": _message(content_type="application/x-python-serialize"),
     "yaml": _message(content_type="application/x-yaml"),
-    "no content type": _message(content_type=None),
+    "JSON in another charset": _message(content_type="application/json; charset=utf-16"),
+    "bytes of no type": _message(content_type="application/octet-stream"),
     "latin-1": _message(content_encoding="latin-1"),
     "unknown encoding": _message(content_encoding="klingon"),
     "compressed": _message(errors=[(ValueError, ValueError(), None)]),
@@ -203,6 +217,23 @@ def test_a_body_in_plain_text_is_fine():
     assert unwrap(item, "payments", tag="t")["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("name", ["delivery_tag", "delivery_info", "priority", "correlation_id"])
+def test_what_is_made_here_may_be_missing_or_null(name):
+    for item in (_without(_item(), "properties", name), _item(properties={name: None})):
+        letter = unwrap(item, "payments", tag="t")
+        assert letter["headers"] == HEADERS
+        assert letter["properties"]["delivery_tag"] == "t"
+        assert letter["properties"]["delivery_info"]["routing_key"] == "payments"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [_without(_item(), "headers"), _changed(_item(), headers=None), _changed(_item(), headers=[])],
+)
+def test_headers_may_be_missing_or_nothing(item):
+    assert unwrap(item, "payments", tag="t")["headers"] == {}
+
+
 NOT_LETTERS = {
     "not JSON": b"hello",
     "nothing": b"",
@@ -215,11 +246,9 @@ NOT_LETTERS = {
     "too large by a byte": b" " * (ITEM_MAX_BYTES + 1),
     "no properties": _without(_item(), "properties"),
     "properties that are a list": _changed(_item(), properties=[]),
-    "no delivery_tag": _without(_item(), "properties", "delivery_tag"),
-    "no delivery_info": _without(_item(), "properties", "delivery_info"),
-    "no exchange": _without(_item(), "properties", "delivery_info", "exchange"),
-    "no routing_key": _without(_item(), "properties", "delivery_info", "routing_key"),
-    "headers that are null": _changed(_item(), headers=None),
+    "properties that are null": _changed(_item(), properties=None),
+    "delivery_info that is a list": _item(properties={"delivery_info": []}),
+    "headers that are a list": _changed(_item(), headers=[1]),
     "headers that are deep": _item(headers={"x": _nested(40)}),
     "bad base64": _changed(_item(), body="a"),
     "body that is an object": _changed(_item(), body={}),

@@ -49,10 +49,11 @@ _FAILURE = "Why it failed, or null: one of the codes of docs/errors.md. New ones
 _SETTLED = "When it became final, or null."
 _KEY = "The key it was asked for under, or, over the broker without one, the message's task id."
 _DETAIL = "One sentence for people. Read `code` in programs."
+_FAILURE_MESSAGE = "One sentence for people, or null. Read `failure_code` in programs."
 
 
 class _Object(BaseModel):
-    model_config = ConfigDict(strict=True, use_attribute_docstrings=False)
+    model_config = ConfigDict(strict=True)
 
 
 class Charge(_Object):
@@ -82,7 +83,7 @@ class Charge(_Object):
     )
     failure_code: str | None = Field(description=_FAILURE, examples=[*DECLINES, *FAILURES])
     failure_message: str | None = Field(
-        description=_DETAIL.replace("code", "failure_code"), examples=["The card was declined."]
+        description=_FAILURE_MESSAGE, examples=["The card was declined."]
     )
     processor: str = Field(description="Who moves the money.", examples=["sandbox"])
     processor_reference: str | None = Field(
@@ -118,7 +119,7 @@ class Refund(_Object):
     reason: str | None = Field(description="The caller's words.", examples=["one seat too many"])
     failure_code: str | None = Field(description=_FAILURE, examples=[*DECLINES, *FAILURES])
     failure_message: str | None = Field(
-        description=_DETAIL.replace("code", "failure_code"),
+        description=_FAILURE_MESSAGE,
         examples=["The bank returned the refund."],
     )
     processor_reference: str | None = Field(

@@ -1,7 +1,9 @@
 """Bad input never vanishes, whatever is in it, and gives nothing away."""
 
+import json
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from models.ids import Kind
@@ -9,6 +11,9 @@ from payments import rejections
 from payments.errors import InvalidRequest, KeyReused, Refused
 from payments.requests import ChargeRequest, RefundRequest, parse
 from tests.support.factories import Till, a_key
+from worker.contract.events import event
+from worker.contract.objects import RejectedRequest
+from worker.contract.schemas import standing_alone
 
 REQUESTS = {"charge": ChargeRequest, "refund": RefundRequest}
 GOOD = {"amount": 100, "currency": "USD"}
@@ -158,3 +163,14 @@ def test_a_message_is_quarantined_whatever_its_headers_hold(
         )
     rows = till.query("SELECT * FROM quarantined_messages WHERE size = :size", size=str(len(raw)))
     assert [r["headers"]["task"] for r in rows if bytes(r["raw"]) == raw] == [kept]
+
+
+@pytest.mark.parametrize("kind", ["charge", "refund"])
+@pytest.mark.parametrize("fields", [{}, {**GOOD, "idempotency_key": "k", "amount": 1.5}])
+def test_what_is_told_is_what_is_documented(till: Till, kind: Kind, fields: dict[str, Any]) -> None:
+    row = refused_and_kept(till, kind, fields)
+    (told,) = till.query("SELECT body FROM events WHERE object_id = :id", id=row["id"])
+    body = json.loads(told["body"])
+    schema = dict(standing_alone(event("request.rejected")))
+    jsonschema_rs.Draft202012Validator(schema, validate_formats=True).validate(body)
+    assert list(body["data"]) == list(RejectedRequest.model_fields)

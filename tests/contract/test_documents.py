@@ -1,0 +1,133 @@
+"""The documents in docs/ are what the code makes, and are what they say they are."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+import infra.billing.errors as sdk
+from models.ids import PREFIXES
+from payments import errors
+from payments.declines import DECLINES, FAILURES
+from payments.errors import InvalidRequest
+from payments.requests import parse
+from payments.webhooks.events import ONLY_BY_NAME
+from tests.unit.test_envelope import NOT_TASKS, TASKS
+from worker.contract import asyncapi, catalogue
+from worker.contract.documents import CHECKOUT, DOCUMENTS
+from worker.contract.events import DATA
+from worker.envelope import Broken, read
+
+ASYNCAPI = json.loads((CHECKOUT / "docs/asyncapi.json").read_text())
+ERRORS = (CHECKOUT / "docs/errors.md").read_text()
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_document_is_what_the_code_makes(name):
+    assert (CHECKOUT / name).read_text() == DOCUMENTS[name](), "run: python -m worker.contract"
+
+
+# --- AsyncAPI
+
+
+def _refs(value: Any) -> Iterator[str]:
+    match value:
+        case {"$ref": str(ref)}:
+            yield ref
+        case dict():
+            for one in value.values():
+                yield from _refs(one)
+        case list():
+            for one in value:
+                yield from _refs(one)
+
+
+def _at(ref: str) -> Any:
+    value = ASYNCAPI
+    for part in ref.removeprefix("#/").split("/"):
+        value = value[part]
+    return value
+
+
+def _validator(schema: dict[str, Any]) -> Any:
+    """For a schema of the document, as AsyncAPI 3 reads it: JSON Schema, draft 07."""
+    root = {"components": ASYNCAPI["components"]}
+    return jsonschema_rs.Draft7Validator({**root, "allOf": [schema]}, validate_formats=True)
+
+
+def test_everything_that_is_referred_to_is_there():
+    refs = set(_refs(ASYNCAPI))
+    assert refs
+    for ref in refs:
+        assert _at(ref), ref
+
+
+MESSAGES = ASYNCAPI["components"]["messages"]
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_every_message_has_schemas_and_its_examples_are_ones(name):
+    message = MESSAGES[name]
+    payload, headers = _validator(message["payload"]), _validator(message["headers"])
+    for example in message.get("examples", ()):
+        payload.validate(example["payload"])
+        headers.validate(example.get("headers") or _headers(message))
+
+
+def _headers(message: dict[str, Any]) -> dict[str, str]:
+    return {name: of["examples"][0] for name, of in message["headers"]["properties"].items()}
+
+
+def test_both_tasks_and_every_webhook_that_is_sent_are_in_it():
+    tasks = [f"billing.{kind}.create" for kind in PREFIXES]
+    assert list(ASYNCAPI["channels"]["payments"]["messages"]) == tasks
+    assert list(ASYNCAPI["channels"]["webhooks"]["messages"]) == list(DATA)
+    asked_for = {name for name in DATA if "by name" in MESSAGES[name].get("description", "")}
+    assert asked_for == set(ONLY_BY_NAME)
+
+
+@pytest.mark.parametrize("kind", PREFIXES)
+def test_the_example_of_a_task_is_accepted(kind):
+    (example,) = MESSAGES[f"billing.{kind}.create"]["examples"]
+    args, kwargs, _ = example["payload"]
+    assert args == []
+    assert parse(asyncapi.REQUESTS[kind], kwargs).id.startswith(PREFIXES[kind])
+    with pytest.raises(InvalidRequest):
+        parse(asyncapi.REQUESTS[kind], {**kwargs, "amount": 0})
+
+
+def test_the_payload_of_a_task_is_three_things():
+    payload = _validator(MESSAGES["billing.charge.create"]["payload"])
+    kwargs = {"amount": 1, "currency": "USD"}
+    assert payload.is_valid([[], kwargs, {}])
+    assert payload.is_valid([[], kwargs, None])
+    for other in ([[], kwargs], [[], kwargs, {}, {}], [[1], kwargs, {}], [[], {"amount": 1}, {}]):
+        assert not payload.is_valid(other)
+
+
+# --- the catalogue of errors
+
+
+def test_every_error_of_the_service_says_what_to_do():
+    codes = [one.code for one in catalogue.codes(errors.BillingError)]
+    assert sorted(codes) == sorted(catalogue.WHAT_TO_DO)
+
+
+def test_every_failure_says_what_to_do():
+    assert list(catalogue.AFTER_A_FAILURE) == [*DECLINES, *FAILURES]
+
+
+def test_every_error_of_the_sdk_is_in_it():
+    for one in catalogue.codes(sdk.BillingError):
+        assert f"`{one.__name__}`" in ERRORS or one is sdk.BillingError
+
+
+@pytest.mark.parametrize("case", NOT_TASKS)
+def test_the_reason_of_a_quarantine_is_in_it(case):
+    with pytest.raises(Broken) as broken:
+        read(NOT_TASKS[case], TASKS)
+    patterns = [re.escape(reason).replace("…", ".+") for reason in catalogue.reasons()]
+    assert any(re.fullmatch(pattern, str(broken.value)) for pattern in patterns)

@@ -1,0 +1,292 @@
+"""The AsyncAPI 3 document: what may be put into the queue, and what webhooks bring."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from models.ids import PREFIXES, Kind
+from payments.requests import ChargeRequest, RefundRequest
+from worker.celery_config import PAYMENTS
+from worker.contract import schemas
+from worker.contract.events import DATA, MEANING, event, only_by_name
+from worker.contract.objects import Charge
+from worker.envelope import BODY_MAX_BYTES, TASK_ID_MAX
+
+# Of the promises, not of the program: it changes when what is promised does.
+VERSION = "1"
+_AMQP = "0.3.0"  # of AsyncAPI's AMQP bindings
+_HTTP = "0.3.0"
+
+REQUESTS: Mapping[Kind, type] = {"charge": ChargeRequest, "refund": RefundRequest}
+
+
+def document() -> dict[str, Any]:
+    """The whole document, for json.dump."""
+    return {
+        "asyncapi": "3.0.0",
+        "id": "urn:billing:worker",
+        "info": {
+            "title": "Billing",
+            "version": VERSION,
+            "description": (
+                "Charges and refunds by message, and the signed webhooks that tell what became of"
+                " them. How the bytes look, in any language: docs/wire.md. Codes: docs/errors.md."
+            ),
+        },
+        "defaultContentType": "application/json",
+        "servers": _servers(),
+        "channels": {"payments": _queue(), "webhooks": _receiver()},
+        "operations": {
+            **{f"create{kind.title()}": _asked(kind) for kind in PREFIXES},
+            "sendWebhook": _told(),
+        },
+        "components": {
+            "messages": {
+                **{_task(kind): _request(kind) for kind in PREFIXES},
+                **{name: _webhook(name) for name in DATA},
+            },
+            "schemas": {**schemas.everything(), "RedisItem": _redis_item()},
+        },
+    }
+
+
+def _servers() -> dict[str, Any]:
+    return {
+        "redis": {
+            "host": "redis.example.com:6379",
+            "protocol": "redis",
+            "description": "One of the two brokers that the workers may read.",
+        },
+        "rabbitmq": {
+            "host": "rabbitmq.example.com:5672",
+            "protocol": "amqp",
+            "protocolVersion": "0-9-1",
+            "description": "The other one. It keeps requests that no worker has read yet, too.",
+        },
+        "receiver": {
+            "host": "shop.example.com",
+            "protocol": "https",
+            "description": "Yours: the URL of a webhook endpoint.",
+        },
+    }
+
+
+def _queue() -> dict[str, Any]:
+    return {
+        "address": PAYMENTS,
+        "title": "The queue of requests",
+        "description": (
+            "Redis: LPUSH a RedisItem (components/schemas) to the list of this name. RabbitMQ:"
+            " publish to the default exchange with this routing key, persistent, mandatory and"
+            " confirmed. Workers declare the queue; others don't, or passively."
+        ),
+        "servers": [{"$ref": "#/servers/redis"}, {"$ref": "#/servers/rabbitmq"}],
+        "messages": {_task(kind): _message(_task(kind)) for kind in PREFIXES},
+        "bindings": {
+            "redis": {},
+            "amqp": {
+                "is": "queue",
+                "queue": {
+                    "name": PAYMENTS,
+                    "durable": True,
+                    "exclusive": False,
+                    "autoDelete": False,
+                },
+                "bindingVersion": _AMQP,
+            },
+        },
+    }
+
+
+def _receiver() -> dict[str, Any]:
+    return {
+        "address": None,
+        "title": "A webhook endpoint of yours",
+        "description": (
+            "A POST for every event, at least once, the same `webhook-id` each time. Any 2xx is an"
+            " acknowledgement; anything else is tried again, ten times over three days. Signed as"
+            " Standard Webhooks 1.0.0 says: the signature is HMAC-SHA256 over"
+            " `{webhook-id}.{webhook-timestamp}.{body}`, under the bytes that the secret decodes to"
+            " (base64, after `whsec_`)."
+        ),
+        "servers": [{"$ref": "#/servers/receiver"}],
+        "messages": {name: _message(name) for name in DATA},
+    }
+
+
+def _asked(kind: Kind) -> dict[str, Any]:
+    return {
+        "action": "receive",
+        "channel": {"$ref": "#/channels/payments"},
+        "title": f"Ask for a {kind}",
+        "messages": [{"$ref": f"#/channels/payments/messages/{_task(kind)}"}],
+        "bindings": {
+            "redis": {},
+            "amqp": {"deliveryMode": 2, "mandatory": True, "bindingVersion": _AMQP},
+        },
+    }
+
+
+def _told() -> dict[str, Any]:
+    return {
+        "action": "send",
+        "channel": {"$ref": "#/channels/webhooks"},
+        "title": "Tell a receiver",
+        "messages": [{"$ref": f"#/channels/webhooks/messages/{name}"} for name in DATA],
+        "bindings": {"http": {"method": "POST", "bindingVersion": _HTTP}},
+    }
+
+
+def _request(kind: Kind) -> dict[str, Any]:
+    model = REQUESTS[kind].__name__
+    fields = schemas.everything()[model]["properties"]
+    example = {name: of["examples"][0] for name, of in fields.items() if "examples" in of}
+    task_id = "b0e7a1c2-8f63-4b1e-9d1a-5f7a0c3d2e11"
+    return {
+        "name": _task(kind),
+        "title": f"Please make this {kind}",
+        "summary": REQUESTS[kind].__doc__,
+        "contentType": "application/json",
+        "correlationId": {"location": "$message.header#/id"},
+        "headers": {
+            "type": "object",
+            "description": "Other headers of Celery's protocol 2 may be there, and are ignored.",
+            "required": ["task", "id"],
+            "properties": {
+                "lang": {"type": "string", "description": "Of the sender.", "examples": ["js"]},
+                "task": {"const": _task(kind)},
+                "id": {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": TASK_ID_MAX,
+                    "description": "A new one for each message. The idempotency key, if the"
+                    " request has none.",
+                    "examples": [task_id],
+                },
+            },
+        },
+        # AsyncAPI's schemas are JSON Schema draft 07, where a list's places are `items`.
+        "payload": {
+            "type": "array",
+            "description": f"[args, kwargs, embed], as JSON of at most {BODY_MAX_BYTES} bytes.",
+            "items": [
+                {"type": "array", "maxItems": 0, "description": "No positional arguments."},
+                {"$ref": f"#/components/schemas/{model}"},
+                {"type": ["object", "null"], "description": "Callbacks and the like: ignored."},
+            ],
+            "additionalItems": False,
+            "minItems": 3,
+        },
+        "bindings": {"amqp": {"contentEncoding": "utf-8", "bindingVersion": _AMQP}},
+        "examples": [
+            {
+                "name": kind,
+                "headers": {"lang": "js", "task": _task(kind), "id": task_id},
+                "payload": [[], example, {}],
+            }
+        ],
+    }
+
+
+def _webhook(type_: str) -> dict[str, Any]:
+    model = event(type_)
+    told: dict[str, Any] = {
+        "name": type_,
+        "title": type_,
+        "summary": MEANING[type_],
+        "contentType": "application/json",
+        "headers": {
+            "type": "object",
+            "required": ["webhook-id", "webhook-timestamp", "webhook-signature"],
+            "properties": {
+                "webhook-id": {
+                    "type": "string",
+                    "description": "The event's id, the same on every try: keep those you handled.",
+                    "examples": ["evt_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"],
+                },
+                "webhook-timestamp": {
+                    "type": "string",
+                    "pattern": "^[0-9]+$",
+                    "description": "Of this try, in seconds since 1970. Refuse what is more than"
+                    " five minutes off.",
+                    "examples": ["1795343000"],
+                },
+                "webhook-signature": {
+                    "type": "string",
+                    "pattern": "^v1,[A-Za-z0-9+/]{43}=( v1,[A-Za-z0-9+/]{43}=)*$",
+                    "description": "One, or several while a secret is replaced: one must match.",
+                    "examples": ["v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="],
+                },
+            },
+        },
+        "payload": {"$ref": f"#/components/schemas/{model.__name__}"},
+    }
+    if only_by_name(type_):
+        told["description"] = "Sent only to endpoints that ask for it by name."
+    if DATA[type_] is Charge:
+        told["examples"] = [{"name": "charge", "payload": _example(type_)}]
+    return told
+
+
+def _example(type_: str) -> dict[str, Any]:
+    """A webhook about a charge, made of the examples of its fields."""
+    state, _, phase = type_.partition(".")[2].partition("_")
+    is_final = state in ("succeeded", "failed")
+    told = {
+        "state": state if is_final else "pending",
+        "phase": None if is_final else ("needs_review" if phase else "queued"),
+        "failure_code": "card_declined" if state == "failed" else None,
+        "failure_message": "The card was declined." if state == "failed" else None,
+        "price_id": None,
+        "quantity": None,
+        "processor_reference": "sbx_1f0c9a" if is_final else None,
+        "created_at": "2026-11-22T10:23:19.987654Z",
+        "settled_at": "2026-11-22T10:23:20.123456Z" if is_final else None,
+        "object": "charge",
+    }
+    fields = {
+        name: told[name] if name in told else (of.examples or [None])[0]
+        for name, of in Charge.model_fields.items()
+    }
+    return {
+        "type": type_,
+        "timestamp": "2026-11-22T10:23:20.123456Z",
+        "sequence": 1 if type_ == "charge.pending" else 2,
+        "data": fields,
+    }
+
+
+def _redis_item() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": "An item of the Redis list: the message in kombu's envelope.",
+        "required": ["body", "content-type", "headers", "properties"],
+        "properties": {
+            "body": {"type": "string", "description": "The payload as JSON, then in base64."},
+            "content-type": {"const": "application/json"},
+            "content-encoding": {"const": "utf-8"},
+            "headers": {"type": "object", "description": "The message's headers."},
+            "properties": {
+                "type": "object",
+                "required": ["body_encoding"],
+                "properties": {
+                    "body_encoding": {"const": "base64"},
+                    "delivery_tag": {"type": "string"},
+                    "delivery_info": {
+                        "type": "object",
+                        "properties": {
+                            "exchange": {"const": ""},
+                            "routing_key": {"const": PAYMENTS},
+                        },
+                    },
+                },
+            },
+        },
+    }
+
+
+def _task(kind: Kind) -> str:
+    return f"billing.{kind}.create"
+
+
+def _message(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/messages/{name}"}

@@ -1,0 +1,25 @@
+"""The documents that are made from the code, each by its file in the checkout."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from worker.contract import asyncapi, catalogue
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def _asyncapi() -> str:
+    return json.dumps(asyncapi.document(), indent=2, ensure_ascii=False) + "\n"
+
+
+DOCUMENTS: Mapping[str, Callable[[], str]] = {
+    "docs/asyncapi.json": _asyncapi,
+    "docs/errors.md": catalogue.document,
+}
+
+
+def write() -> None:
+    """Write them all anew."""
+    for name, document in DOCUMENTS.items():
+        (CHECKOUT / name).write_text(document())
