@@ -16,9 +16,10 @@ def example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     for name in ("const", "default"):
         if name in schema:
             return schema[name]
-    if "anyOf" in schema:
-        # What may be null is shown as it mostly is.
-        return example(schema["anyOf"][0], schemas)
+    for name in ("anyOf", "oneOf"):
+        if name in schema:
+            # What may be null is shown as it mostly is.
+            return example(schema[name][0], schemas)
     return _by_type(schema, schemas)
 
 

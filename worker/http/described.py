@@ -50,7 +50,7 @@ PREFER = {
     "in": "header",
     "required": False,
     "description": "`wait=N` waits up to N seconds (30 at most) for a final state (RFC 7240).",
-    "schema": {"type": "string", "pattern": "^wait=[0-9]{1,2}$"},
+    "schema": {"type": "string"},
     "example": "wait=10",
 }
 

@@ -7,12 +7,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from payments.errors import BillingError, InvalidRequest, NotFound
+from payments.errors import BillingError, InvalidRequest
 from payments.redaction import field_name
 from worker import faults, log
 from worker.http import problems
 from worker.http.edge import route_of
-from worker.http.problems import InternalError, MethodNotAllowed
+from worker.http.problems import InternalError, MethodNotAllowed, NoSuchPath
 
 logger = log.get("billing.http")
 
@@ -54,7 +54,7 @@ def problem_of(error: Exception) -> BillingError:
         case HTTPException(status_code=405):
             return MethodNotAllowed()
         case HTTPException(status_code=404):
-            return NotFound("there is nothing at this path; see /openapi.json")
+            return NoSuchPath()
         case HTTPException(status_code=code) if code < 500:
             return InvalidRequest("the request can't be read")
         case _:

@@ -1,5 +1,6 @@
 """The description of the HTTP door, OpenAPI 3.1, made from the routes and the public objects."""
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ _DESCRIPTION = {
     "pattern": r"^[^\u0000]*$",
     "description": "What people call it.",
 }
-_MOMENT = {"type": ["string", "null"], "format": "date-time"}
+_MOMENT = {"type": "string", "format": "date-time"}
 
 
 def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
             _finish(path, operation)
     made["webhooks"] = {name: _webhook(name) for name in DATA}
     _show_examples(made)
-    return made
+    return copy.deepcopy(made)  # what readers change is theirs alone
 
 
 def _show_examples(made: dict[str, Any]) -> None:
@@ -94,6 +95,7 @@ def _show_examples(made: dict[str, Any]) -> None:
         for operation in operations.values():
             for body in _bodies(operation.get("requestBody", {})):
                 body["example"] = example(body["schema"], schemas)
+                body["example"].pop("idempotency_key", None)  # it stands in the header's example
             for status, told in operation["responses"].items():
                 stand = "pending" if status == "202" else "succeeded"
                 for body in _bodies(told):
@@ -257,28 +259,40 @@ _EXTRA: dict[str, Any] = {
             "description": "For so many seconds the secret before signs, too.",
         }
     ),
-    "Replay": _object(
-        event_ids={
-            "type": ["array", "null"],
-            "items": {"type": "string", "pattern": "^evt_[a-z2-7]{32}$"},
-            "minItems": 1,
-            "maxItems": IDS_MAX,
-            "description": "Exactly these. Or, without it:",
-        },
-        since={**_MOMENT, "description": "those created at this moment or later,"},
-        until={**_MOMENT, "description": "and before this one."},
-        only={
-            "type": ["string", "null"],
-            "enum": ["undelivered", "all", None],
-            "default": "undelivered",
-        },
-        after={
-            "type": ["integer", "null"],
-            "minimum": 0,
-            "maximum": 2**63 - 1,
-            "description": "The `next_after` of the call before.",
-        },
-    ),
+    "Replay": {
+        "oneOf": [
+            _object(
+                ["event_ids"],
+                event_ids={
+                    "type": "array",
+                    "items": {"type": "string", "pattern": "^evt_[a-z2-7]{32}$"},
+                    "minItems": 1,
+                    "maxItems": IDS_MAX,
+                    "description": "Exactly these, whatever became of them.",
+                },
+            ),
+            _object(
+                ["since"],
+                since={**_MOMENT, "description": "Those created at this moment or later,"},
+                until={
+                    **_MOMENT,
+                    "type": ["string", "null"],
+                    "description": "and before this one.",
+                },
+                only={
+                    "type": ["string", "null"],
+                    "enum": ["undelivered", "all", None],
+                    "default": "undelivered",
+                },
+                after={
+                    "type": ["integer", "null"],
+                    "minimum": 0,
+                    "maximum": 2**63 - 1,
+                    "description": "The `next_after` of the call before.",
+                },
+            ),
+        ]
+    },
     "Replayed": _object(
         ["replayed", "has_more", "next_after"],
         replayed={"type": "integer", "description": "How many are sent again."},

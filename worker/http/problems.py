@@ -25,6 +25,15 @@ class TooManyRequests(Refused):
     status = 429
 
 
+class NoSuchPath(Refused):
+    """There is nothing at this path; see /openapi.json. Is the URL of the service right?"""
+
+    # Not not_found: whoever asks for a charge at a wrong address must not conclude that there is
+    # no such charge.
+    code = "no_such_path"
+    status = 404
+
+
 class MethodNotAllowed(Refused):
     """This path does not take this method; the header Allow names those it takes."""
 

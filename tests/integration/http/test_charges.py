@@ -160,7 +160,7 @@ def test_a_body_that_is_no_request_is_refused_with_words(caller: Caller, body: b
 
 
 def test_null_is_absent(caller: Caller) -> None:
-    first = caller.charge("order-1")
+    caller.charge("order-1")
     nulls = dict.fromkeys(("customer_id", "reference", "description", "metadata"))
     assert caller.charge("order-1", **nulls).headers["idempotent-replayed"] == "true"
 

@@ -26,7 +26,7 @@ def test_a_path_that_is_none_is_a_problem(door: Web) -> None:
     for path in ("/", "/v1", "/v1/billing/charges/", "/docs", "/v1/billing/charge"):
         answer = httpx.get(door.url + path)
         assert answer.headers["content-type"] == "application/problem+json"
-        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert (answer.status_code, answer.json()["code"]) == (404, "no_such_path")
 
 
 def test_another_method_is_told_which_there_are(caller: Caller) -> None:

@@ -123,7 +123,9 @@ async def ping_webhook_endpoint(request: Request, _: Writer, id: str) -> Respons
 async def replay_to_webhook_endpoint(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Send events again, under their own ids: those with `event_ids`, or those created from `since`
     on and before `until`. While `has_more`, call again with `after` = `next_after`."""
-    fields = asked.only(await asked.fields(request), "event_ids", "since", "until", "only", "after")
+    fields = await asked.fields(request)
+    names = ("event_ids",) if "event_ids" in fields else ("since", "until", "only", "after")
+    asked.only(fields, *names)
     for name in ("since", "until"):
         if name in fields:
             fields[name] = moment(name, fields[name])

@@ -19,6 +19,7 @@ from payments.errors import InvalidRequest
 from payments.reading import PAGE_MAX
 
 LIMIT = 20
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 # In a URL a plus means a space, so a zone that was not escaped arrives with one.
 _LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
 
@@ -26,22 +27,24 @@ _LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
 def moment(name: str, value: object) -> datetime:
     """A moment with its zone out of a JSON body. Raises InvalidRequest."""
     try:
-        # As text only: a number could mean seconds or milliseconds.
-        return _MOMENT.validate_python(value if isinstance(value, str) else None)
+        return _MOMENT.validate_python(value)
     except ValidationError:
         raise InvalidRequest(
             f"{name} must be a moment with its zone, like 2026-11-22T10:00:00Z", param=name
         ) from None
 
 
-def _with_plus(value: object) -> object:
-    return _LOST_PLUS.sub("+", value) if isinstance(value, str) else value
+def _as_written(value: object) -> object:
+    # pydantic would take numbers, too, and guess whether they are seconds or milliseconds.
+    if not isinstance(value, str) or not _DATE.match(value):
+        raise ValueError("must be a moment with its zone, like 2026-11-22T10:00:00Z")
+    return _LOST_PLUS.sub("+", value)
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_with_plus)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_written)]
 
 
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 class Filters(BaseModel):
@@ -58,7 +61,7 @@ class Filters(BaseModel):
         None, description="Only those created before this moment (RFC 3339)."
     )
     limit: int = Field(LIMIT, ge=1, le=PAGE_MAX, description="How many at most.")
-    cursor: str | None = Field(None, description="The `next_cursor` of the page before.")
+    cursor: str = Field("", description="The `next_cursor` of the page before; empty: the first.")
 
     def conditions(self) -> dict[str, str | datetime]:
         """The filters for `payments.reading.page`."""

@@ -44,10 +44,12 @@ async def get(request: Request, kind: KindName, id_: str) -> Response:
 
 
 async def page(
-    request: Request, kind: KindName, filters: Mapping[str, Any], *, limit: int, cursor: str | None
+    request: Request, kind: KindName, filters: Mapping[str, Any], *, limit: int, cursor: str
 ) -> Response:
     """A page, newest first."""
-    read = partial(reading.page, kind=KINDS[kind], filters=filters, limit=limit, cursor=cursor)
+    read = partial(
+        reading.page, kind=KINDS[kind], filters=filters, limit=limit, cursor=cursor or None
+    )
     found = await building(request).database.read(read)
     views = [KINDS[kind].view(row) for row in found.rows]
     return answers.page(views, next_cursor=found.next_cursor)

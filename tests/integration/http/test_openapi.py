@@ -1,0 +1,98 @@
+"""The description of the door is the truth: it is followed and broken at random, and nothing is
+answered that it doesn't say."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+
+from payments.webhooks.events import TYPES
+from tests.support.web import Caller, Web
+from worker.contract.events import DATA
+from worker.http.app import ROUTES
+from worker.http.openapi import document
+
+DOCUMENT = document(ROUTES)
+schema = schemathesis.openapi.from_dict(document(ROUTES))
+
+
+@schema.hook
+def map_body(_: Any, body: Any) -> Any:
+    """To JSON Schema 5.0 is a whole number; we refuse it, and no schema can say so."""
+    return whole(body)
+
+
+def whole(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: whole(one) for name, one in value.items()}
+        case list():
+            return [whole(one) for one in value]
+        case float() if value.is_integer():
+            return int(value)
+    return value
+
+
+@schema.hook
+def map_query(_: Any, query: Any) -> Any:
+    """A cursor is what the page before said, and nothing that one could guess from a schema."""
+    return query and {name: value for name, value in query.items() if name != "cursor"}
+
+
+@schema.parametrize()
+@settings(
+    max_examples=20,
+    deadline=None,
+    derandomize=True,  # a test that fails, fails each time
+    suppress_health_check=list(HealthCheck),
+)
+def test_the_door_does_what_its_description_says(case: schemathesis.Case, door: Web) -> None:
+    # Nobody consumes here, and not to be ready is what /readyz is there to say.
+    excluded = [not_a_server_error] if case.path == "/readyz" else []
+    if case.headers:  # no worker runs, so nobody could wait for it
+        case.headers.pop("Prefer", None)
+        has_another = isinstance(case.body, dict) and "idempotency_key" in case.body
+        if has_another and case.meta and case.meta.generation.mode.is_positive:
+            # Two keys are refused, and no schema can say so.
+            case.headers.pop("Idempotency-Key", None)
+    with door.caller() as caller:
+        case.call_and_validate(
+            base_url=door.url,
+            headers={"Authorization": f"Bearer {caller.key}"},
+            excluded_checks=excluded,
+            timeout=20,
+        )
+
+
+def test_it_is_answered_without_a_key(door: Web) -> None:
+    answer = httpx.get(f"{door.url}/openapi.json")
+    assert (answer.status_code, answer.json()) == (200, json.loads(json.dumps(DOCUMENT)))
+    assert answer.json()["openapi"].startswith("3.1")
+
+
+def test_it_tells_of_every_webhook(caller: Caller) -> None:
+    assert [*DOCUMENT["webhooks"]] == [*DATA]
+    assert {name for name in TYPES if not name.startswith("price.")} == {*DATA}
+
+
+def test_every_operation_says_what_it_may_answer_and_shows_it() -> None:
+    for path, operations in DOCUMENT["paths"].items():
+        for method, operation in operations.items():
+            where = f"{method} {path}"
+            assert operation["description"], where
+            for status, told in operation["responses"].items():
+                assert "X-Request-Id" in told["headers"], where
+                if status != "204":
+                    (body,) = told["content"].values()
+                    assert body["example"], where
+            if path.startswith("/v1/"):
+                assert {"400", "401", "403", "429", "500", "503"} <= {*operation["responses"]}
+
+
+@pytest.mark.parametrize("name", [*DOCUMENT["components"]["schemas"]])
+def test_no_schema_is_empty(name: str) -> None:
+    assert {"properties", "oneOf", "allOf", "enum"} & {*DOCUMENT["components"]["schemas"][name]}
