@@ -29,7 +29,7 @@ def test_the_environment_configures_it(monkeypatch):
 
 @pytest.mark.parametrize(
     "url",
-    ["broker:6379", "redis://", "redis://:hunter2@", "redis://h:port", "mongodb://h", "http://h"],
+    ["broker:6379", "redis://", "redis://:hunter2@", "redis://h:port", "mongodb://h", "http://"],
 )
 def test_a_url_that_cannot_be_used_is_refused_at_once_and_not_repeated(url):
     with pytest.raises(billing.NotConfigured) as refused:
