@@ -34,7 +34,7 @@ class Publisher:
     def __init__(self, app: Celery) -> None:
         self._app = app
         # The SDK's way, past Celery's: `apply_async` costs ten times the work, and for RabbitMQ a
-        # round trip per message. What a message must be is the same (tests/integration/test_post.py).
+        # round trip per message. What arrives is the same: tests/integration/test_post.py.
         self._post = Post(app.conf.broker_url, timeout_s=PUBLISH_S, name="billing")
         self._down_until = 0.0
 

@@ -124,4 +124,4 @@ def timeline(id: str) -> Sequence[Resource]:
     Raises NotFound; ReadingNeedsHttp over a broker.
     """
     told = client.transport().ask("GET", "charges", queries.id_of(id), "timeline")
-    return [Resource(entry) for entry in told["data"]]
+    return [Resource(entry) for entry in pages.entries(told)]

@@ -64,7 +64,10 @@ class Call:
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     key: str | None = None
-    wait_s: int = 0
+    # What an answer must have to be one of ours.
+    expects: str | None = None
+    # The service is asked to wait for a final state until then, a part of the whole time.
+    waits_until: float = 0.0
     # Whether it may be done twice.
     repeatable: bool = True
     id: str = field(default_factory=lambda: uuid4().hex)
@@ -106,12 +109,12 @@ class Http:
         try:
             asked = self._call(
                 "POST", f"/{kind}s", body=body, key=key if is_header else None,
-                wait_s=_prefer(wait_s or 0.0),
+                expects=f"{kind}_id", wait_s=wait_s or 0.0,
             )  # fmt: skip
             left_s = waits_until - self._clock()
             if asked.get("state") != "pending" or left_s <= 0:
                 return asked
-            return self._wait(f"/{kind}s/{_segment(asked[f'{kind}_id'])}", left_s)
+            return self.get(kind, asked[f"{kind}_id"], wait_s=left_s)
         except BillingError as error:
             error.idempotency_key = key
             raise
@@ -124,8 +127,14 @@ class Http:
 
     def get(self, kind: Kind, id_: str, *, wait_s: float | None = None) -> dict[str, Any]:
         """The object with this id, at once or when it is final."""
-        path = f"/{kind}s/{_segment(id_)}"
-        return self._call("GET", path) if wait_s is None else self._wait(path, wait_s)
+        path, ends_at = f"/{kind}s/{_segment(id_)}", self._clock() + (wait_s or 0.0)
+        while True:
+            left_s = ends_at - self._clock()
+            found = self._call("GET", path, expects=f"{kind}_id", wait_s=max(0.0, left_s))
+            left_s = ends_at - self._clock()
+            if found.get("state") != "pending" or left_s <= 0:
+                return found
+            self._sleep(min(POLL_S, left_s))
 
     def ask(
         self,
@@ -148,18 +157,17 @@ class Http:
     def __repr__(self) -> str:
         return f"Http({self._root})"  # no key
 
-    def _wait(self, path: str, wait_s: float) -> dict[str, Any]:
-        ends_at = self._clock() + wait_s
-        while True:
-            found = self._call("GET", path, wait_s=_prefer(ends_at - self._clock()))
-            left_s = ends_at - self._clock()
-            if found.get("state") != "pending" or left_s <= 0:
-                return found
-            self._sleep(min(POLL_S, left_s))
-
-    def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        allowed_s = self._timeout_s + options.get("wait_s", 0)
-        call = Call(method, self._root.path + path, self._clock() + allowed_s, **options)
+    def _call(
+        self, method: str, path: str, *, wait_s: float = 0.0, **options: Any
+    ) -> dict[str, Any]:
+        waits_until = self._clock() + min(wait_s, PREFER_MAX_S)
+        call = Call(
+            method,
+            self._root.path + path,
+            ends_at=waits_until + self._timeout_s,
+            waits_until=waits_until,
+            **options,
+        )
         while True:
             call.tries += 1
             try:
@@ -187,8 +195,11 @@ class Http:
         }
         if call.key is not None:
             headers["idempotency-key"] = call.key
-        if call.wait_s:
-            headers["prefer"] = f"wait={call.wait_s}"
+        now = self._clock()
+        # Whole seconds (RFC 7240, section 4.3); what has passed since the call began is no second.
+        wait_s = max(0, int(call.waits_until - now + 0.05))
+        if wait_s:
+            headers["prefer"] = f"wait={wait_s}"
         body = None
         if call.body is not None:
             headers["content-type"] = "application/json"
@@ -199,7 +210,7 @@ class Http:
             call.path + (f"?{urlencode(query)}" if query else ""),
             headers=headers,
             body=body,
-            timeout_s=retries.try_s(call.ends_at - self._clock(), wait_s=call.wait_s),
+            timeout_s=retries.try_s(call.ends_at - now, wait_s=wait_s),
         )
 
     def _read(self, call: Call, answer: Answer) -> dict[str, Any] | Failure:
@@ -211,11 +222,17 @@ class Http:
         if status == 204:
             return {}
         document = _json(answer.body)
-        if 200 <= status < 300 and isinstance(document, dict):
+        if (
+            200 <= status < 300
+            and isinstance(document, dict)
+            and (call.expects is None or call.expects in document)
+        ):
             return document
         if status < 400:
             what = (
-                "a redirect; set the url to where it leads" if status >= 300 else "no JSON object"
+                "a redirect; set the url to where it leads"
+                if status >= 300
+                else "something else; is the url right?"
             )
             error: BillingError = self._unavailable(call, f"answered {status} with {what}", status)
             return Failure(error, may_repeat=False)
@@ -238,10 +255,6 @@ class Http:
 
     def _unavailable(self, call: Call, what: str, status: int | None = None) -> Unavailable:
         return Unavailable(f"{self._root} {what}", status=status, request_id=call.id)
-
-
-def _prefer(wait_s: float) -> int:
-    return max(0, min(PREFER_MAX_S, int(wait_s)))
 
 
 def _segment(part: str) -> str:
