@@ -66,7 +66,7 @@ class BillingError(Exception):
 
 
 class InvalidRequest(BillingError):
-    """The request is not valid; nothing was sent."""
+    """The request is not valid."""
 
     code = "invalid_request"
 

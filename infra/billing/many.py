@@ -14,8 +14,9 @@ from infra.billing.transport import Transport
 
 # Half a megabyte of messages: one round trip of a few milliseconds, and nothing in memory.
 BATCH = 500
-# More than that in one command holds up everybody else who uses the broker.
-BATCH_MAX = 5000
+# With all the metadata they may have, these are 40 MB. More than that in one command holds up
+# everybody else who uses the broker.
+BATCH_MAX = 1000
 NAME_MAX = 40
 
 # Called after each batch with how many have an answer, and how many of those are errors.

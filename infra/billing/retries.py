@@ -51,9 +51,9 @@ def pause_s(failure: Failure, tries: int, *, dice: Callable[[], float]) -> float
     """How long to wait before the next try, after so many. `dice` gives numbers below 1."""
     if failure.at_once:
         return 0.0
-    if failure.after_s is not None:
-        return failure.after_s
-    return dice() * min(BACKOFF_MAX_S, BACKOFF_S * 2.0 ** (tries - 1))
+    backoff_s = dice() * min(BACKOFF_MAX_S, BACKOFF_S * 2.0 ** (tries - 1))
+    # Also on top of what the service asked for, which it asked of everybody; and may be nothing.
+    return (failure.after_s or 0.0) + backoff_s
 
 
 def try_s(left_s: float, *, wait_s: float = 0.0) -> float:

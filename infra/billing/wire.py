@@ -76,7 +76,8 @@ class Wire:
     ) -> Answer:
         """Send a request, and read its answer to the end. Raises NoAnswer within `timeout_s`.
 
-        Follows no redirect, and tries once.
+        Follows no redirect, and tries once. Finding the address of the host is the system's
+        business, with the limits of its own.
         """
         ends_at = monotonic() + timeout_s
         places = self._places

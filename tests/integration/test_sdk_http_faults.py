@@ -24,6 +24,7 @@ from tests.support.scripted import (
 )
 
 KEY = "bk_live_telltale"
+LONG = b"HTTP/1.1 200 OK\r\ncontent-length: 999999\r\n\r\n"
 ASKED = {"amount": 1999, "currency": "USD", "idempotency_key": "order-1042"}
 
 
@@ -100,7 +101,15 @@ def test_redirects_are_not_followed_and_the_key_goes_nowhere(service):
 
 @pytest.mark.parametrize(
     "patience",
-    [Hangs(), Drips(), Says(after_s=30.0), HangsUp(), Says(503), problem(429, "rate_limited")],
+    [
+        Hangs(),
+        Drips(),
+        Drips(LONG),
+        Says(after_s=30.0),
+        HangsUp(),
+        Says(503),
+        problem(429, "rate_limited"),
+    ],
 )
 def test_a_call_has_raised_when_its_timeout_is_over(service, patience):
     billing.configure(url=service.url, api_key=KEY, timeout_s=1.2)
@@ -272,3 +281,18 @@ def test_an_interrupted_call_leaves_no_half_read_answer_behind(service):
             billing.charge.get(id="ch_1")
     assert interrupted.is_set()
     assert billing.charge.get(id="ch_1").charge_id == "ch_1"
+
+
+def test_an_answer_without_an_end_is_not_kept_in_memory(service, monkeypatch):
+    monkeypatch.setattr(wire, "ANSWER_MAX_BYTES", 100_000)
+    service.will(Says(200, raw=b"x" * 300_000))
+    with pytest.raises(billing.Unavailable, match="its answer has no end"):
+        billing.charge.get(id="ch_1")
+    assert len(service.asked) == 1
+
+
+def test_a_service_that_closes_after_each_answer_is_asked_as_well(service):
+    service.will(Says(headers={"connection": "close"}))
+    for _ in range(3):
+        assert billing.charge.get(id="ch_1").charge_id == "ch_1"
+    assert len({one.port for one in service.asked}) == 3

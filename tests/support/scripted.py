@@ -85,11 +85,14 @@ class SaysAndLeaves:
         handler.close_connection = True
 
 
+@dataclass(frozen=True)
 class Drips:
-    """A byte every 20 ms, without an end."""
+    """Says `head`, then a byte every 20 ms, without an end."""
+
+    head: bytes = b"HTTP/1.1 200 OK\r\nx-drops: "
 
     def give(self, handler: "_Handler") -> None:
-        handler.wfile.write(b"HTTP/1.1 200 OK\r\nx-drops: ")
+        handler.wfile.write(self.head)
         while not handler.server.ending.wait(0.02):
             handler.wfile.write(b".")
 

@@ -114,7 +114,7 @@ def test_a_connection_that_was_closed_while_it_was_kept_costs_no_pause(clock):
 def test_retry_after_is_obeyed(clock):
     asking, _ = http(clock, says(503, retry_after="4"), OK)
     asking.create("charge", FIELDS)
-    assert clock.slept == [4.0]
+    assert clock.slept == [4.1]
 
 
 def test_who_is_told_to_wait_longer_than_it_may_is_told_so_at_once(clock):
