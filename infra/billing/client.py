@@ -15,6 +15,7 @@ BROKER_SCHEMES = ("redis", "rediss", "amqp", "amqps")
 HTTP_SCHEMES = tuple(PORTS)
 # Long enough for a broker that fails over, short enough for a person who waits at a checkout.
 TIMEOUT_S = 10.0
+TIMEOUT_MAX_S = 3600  # Who waits longer than an hour for one answer does not wait for it.
 PRODUCER = "default"
 
 _API_KEY = re.compile(r"[!-~]+")  # what a header can hold
@@ -98,8 +99,11 @@ def configuration(
     url = url or os.environ.get("BILLING_URL") or ""
     if not url:
         raise NotConfigured(param="url")
-    if not timeout_s > 0:
-        raise NotConfigured("timeout_s must be a number of seconds above 0", param="timeout_s")
+    if not 0 < timeout_s <= TIMEOUT_MAX_S:
+        raise NotConfigured(
+            f"timeout_s must be a number of seconds above 0, up to {TIMEOUT_MAX_S}",
+            param="timeout_s",
+        )
     _check(url)
     api_key = api_key or os.environ.get("BILLING_API_KEY") or None
     configured = Configuration(url, api_key, float(timeout_s), producer_name(producer))

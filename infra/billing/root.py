@@ -35,6 +35,10 @@ def root(url: str) -> Root:
         raise ValueError("the url must not hold a user; the API key says who asks")
     if parts.query or parts.fragment:
         raise ValueError("the url must end with its path: no ? and no #")
+    try:
+        host = parts.hostname.encode("idna").decode()
+    except UnicodeError:
+        raise ValueError("the host of the url is no name of a host") from None
     port = PORTS[parts.scheme] if parts.port is None else parts.port
     prefix = parts.path.rstrip("/").removesuffix(BASE_PATH).rstrip("/")
-    return Root(parts.scheme, parts.hostname, port, prefix + BASE_PATH)
+    return Root(parts.scheme, host, port, prefix + BASE_PATH)

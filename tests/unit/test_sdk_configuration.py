@@ -10,6 +10,7 @@ import pytest
 
 from infra import billing
 from infra.billing import client
+from infra.billing.root import root
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,7 @@ def test_a_url_that_cannot_be_used_is_refused_at_once_and_not_repeated(url):
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("timeout_s", [0, -1, float("nan")])
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf"), 1e9])
 def test_a_timeout_is_above_zero(timeout_s):
     with pytest.raises(billing.NotConfigured):
         billing.configure(url="redis://broker", timeout_s=timeout_s)
@@ -97,6 +98,7 @@ def test_wrong_arguments_fail_before_anything_is_sent():
         ({"api_key": "bk_1", "url": "https://u:hunter2@billing"}, "url"),
         ({"api_key": "bk_1", "url": "https://billing/?key=hunter2"}, "url"),
         ({"api_key": "bk_1", "url": "https://billing/#hunter2"}, "url"),
+        ({"api_key": "bk_1", "url": "https://billing..example"}, "url"),
     ],
 )
 def test_what_http_cannot_use_is_refused_by_name(given, param):
@@ -105,6 +107,20 @@ def test_what_http_cannot_use_is_refused_by_name(given, param):
     assert refused.value.param == param
     for secret in ("hunter2", "bk"):
         assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "path"),
+    [
+        ("http://billing", "http://billing", "/v1/billing"),
+        ("HTTP://Billing:80/", "http://billing", "/v1/billing"),
+        ("https://billing:8443/pay", "https://billing:8443", "/pay/v1/billing"),
+        ("https://bücher.example/v1/billing", "https://xn--bcher-kva.example", "/v1/billing"),
+        ("http://[::1]:8000", "http://[::1]:8000", "/v1/billing"),
+    ],
+)
+def test_where_the_service_is(url, shown, path):
+    assert (str(root(url)), root(url).path) == (shown, path)
 
 
 def test_over_http_the_default_producer_is_no_producer():
