@@ -59,6 +59,10 @@ class Publisher:
                 "broker unavailable; the sweep will wake them", error=lost[0], not_woken=len(lost)
             )
 
+    def close(self) -> None:
+        """Let go of the links to the broker."""
+        self._post.close()
+
     def room(self, queue: str, limit: int) -> int:
         """How many messages `queue` is short of `limit`; 0 when the broker can't be asked.
 

@@ -66,16 +66,12 @@ class RedisLink:
         for one in batch:
             by_queue.setdefault(one.queue, []).append(envelope(one))
         try:
-            with self._channel.conn_or_acquire() as client:
-                if len(by_queue) == 1:
-                    ((queue, items),) = by_queue.items()
+            # The client with which kombu has greeted Redis; that for commands would connect anew.
+            with self._channel.client.pipeline(transaction=len(by_queue) > 1) as pipe:
+                for queue, items in by_queue.items():
                     # Workers take from the other end: the first pushed is the first done.
-                    client.lpush(queue, *items)
-                else:
-                    with client.pipeline(transaction=True) as pipe:
-                        for queue, items in by_queue.items():
-                            pipe.lpush(queue, *items)
-                        pipe.execute()
+                    pipe.lpush(queue, *items)
+                pipe.execute()
         except ERRORS as error:
             return Receipt([reason(error)] * len(batch), error)
         return Receipt([None] * len(batch))

@@ -183,11 +183,17 @@ def test_only_what_is_not_known_to_have_arrived_is_sent_again(monkeypatch):
     assert (half.published, whole.published) == (4, 2)
 
 
-def test_the_broker_shows_whose_links_they_are(redis_url):
-    post = Post(redis_url, timeout_s=5.0, name="billing")
+def test_a_link_is_one_connection_and_the_broker_shows_whose_it_is(redis_url):
+    post = Post(redis_url, timeout_s=5.0, name="a-test")
     post.send(calls(1))
-    with redis.Redis.from_url(redis_url) as server:
-        assert "billing" in [one["name"] for one in server.client_list()]
     password = urlsplit(redis_url).password
     assert password
     assert password not in post.where()
+    with redis.Redis.from_url(redis_url) as server:
+
+        def ours():
+            return [one["name"] for one in server.client_list() if one["name"] == "a-test"]
+
+        assert len(ours()) == 1
+        post.close()
+        wait_for(lambda: not ours(), what="it to be closed")
