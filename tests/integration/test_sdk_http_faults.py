@@ -125,6 +125,17 @@ def test_a_call_has_raised_when_its_timeout_is_over(service, patience):
     assert set(service.keys) == {"order-1042"}
 
 
+def test_a_byte_at_the_last_moment_buys_no_time(service):
+    billing.configure(url=service.url, api_key=KEY, timeout_s=0.9)
+    service.will(Drips(LONG, every_s=0.8))
+
+    def act():
+        with pytest.raises(billing.Unavailable):
+            billing.charge.get(id="ch_1")
+
+    assert spent_s(act) < 0.9 + 0.4
+
+
 def test_a_slow_answer_is_waited_for(service):
     service.will(Says(after_s=0.7))
     billing.charge.create(**ASKED)

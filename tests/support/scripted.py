@@ -87,13 +87,14 @@ class SaysAndLeaves:
 
 @dataclass(frozen=True)
 class Drips:
-    """Says `head`, then a byte every 20 ms, without an end."""
+    """Says `head`, then a byte now and then, without an end."""
 
     head: bytes = b"HTTP/1.1 200 OK\r\nx-drops: "
+    every_s: float = 0.02
 
     def give(self, handler: "_Handler") -> None:
         handler.wfile.write(self.head)
-        while not handler.server.ending.wait(0.02):
+        while not handler.server.ending.wait(self.every_s):
             handler.wfile.write(b".")
 
 
