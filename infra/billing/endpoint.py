@@ -53,11 +53,12 @@ def delete(id: str) -> None:
 
 
 def rotate_secret(id: str, *, overlap_s: int | None = None) -> Endpoint:
-    """The endpoint with a new `secret`, shown only here; the former signs for `overlap_s` longer.
+    """The endpoint with a new `secret`, shown only here. The former signs, too, for `overlap_s`
+    whole seconds, a day unless given.
 
     Never tried twice: the second would be a third secret.
     """
-    body = {} if overlap_s is None else {"overlap_s": queries.seconds("overlap_s", overlap_s)}
+    body = {} if overlap_s is None else {"overlap_s": queries.whole("overlap_s", overlap_s)}
     return Endpoint(
         client.transport().ask(
             "POST", ROUTE, queries.id_of(id), "rotate-secret", body=body, repeatable=False
@@ -77,12 +78,16 @@ def replay(
     since: datetime | str | None = None,
     until: datetime | str | None = None,
     only: str | None = None,
+    after: int | None = None,
 ) -> Resource:
     """Send events there again: those of `event_ids`, or of a time; `replayed` says how many.
 
-    `only` is "undelivered" or "all". A receiver sees the same `webhook-id` as the first time.
+    `only` is "undelivered" or "all". While the answer says `has_more`, call again with `after` its
+    `next_after`. A receiver sees the same `webhook-id` as the first time.
     """
-    body = queries.replay_fields(event_ids=event_ids, since=since, until=until, only=only)
+    body = queries.replay_fields(
+        event_ids=event_ids, since=since, until=until, only=only, after=after
+    )
     return Resource(
         client.transport().ask(
             "POST", ROUTE, queries.id_of(id), "replay", body=body, repeatable=False

@@ -16,9 +16,10 @@
     │   ├── PriceLocked             price_locked                     make a new price
     │   ├── InsufficientInventory   insufficient_inventory           ask for less
     │   ├── InventoryUnlimited      inventory_unlimited              leave it be
+    │   ├── EndpointDisabled        endpoint_disabled                enable it first
     │   └── MoveNotAllowed          move_not_allowed                 too late, or too early
-    ├── TooLarge                    too_large                   413  send less
-    ├── RateLimited                 rate_limited                429  send it again later
+    ├── TooLarge                    body_too_large              413  send less
+    ├── RateLimited                 too_many_requests           429  send it again later
     ├── Unavailable                 unavailable           none, 5xx  send it again, same key
     ├── NotConfigured               not_configured                -  set BILLING_URL, or configure
     ├── ReadingNeedsHttp            reading_needs_http            -  configure an http(s) url
@@ -143,6 +144,12 @@ class InventoryUnlimited(Conflict):
     code = "inventory_unlimited"
 
 
+class EndpointDisabled(Conflict):
+    """The webhook endpoint is disabled; enable it first."""
+
+    code = "endpoint_disabled"
+
+
 class MoveNotAllowed(Conflict):
     """The state does not allow this."""
 
@@ -152,13 +159,13 @@ class MoveNotAllowed(Conflict):
 class TooLarge(BillingError):
     """The request is larger than the service takes."""
 
-    code = "too_large"
+    code = "body_too_large"
 
 
 class RateLimited(BillingError):
     """The service was asked too often; `facts["retry_after_s"]` says when to ask again."""
 
-    code = "rate_limited"
+    code = "too_many_requests"
 
 
 class Unavailable(BillingError):

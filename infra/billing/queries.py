@@ -29,13 +29,18 @@ def seconds(param: str, value: object) -> float:
     return value
 
 
+def whole(param: str, value: object) -> int:
+    """A whole number, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidRequest(f"{param} must be a whole number, 0 or more", param=param)
+    return value
+
+
 def position(param: str, value: object) -> str:
     """A place in the feed: a whole number, or the text of one."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return str(value)
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return value
-    raise InvalidRequest(f"{param} must be the position of an event", param=param)
+    return str(whole(param, value))
 
 
 def filters(*, limit: object = None, **given: object) -> Mapping[str, Any]:
@@ -76,7 +81,7 @@ def endpoint_fields(
 
 
 def replay_fields(
-    *, event_ids: object, since: object, until: object, only: object
+    *, event_ids: object, since: object, until: object, only: object, after: object
 ) -> Mapping[str, Any]:
     """What to send again: events by their ids, or those of a time."""
     if event_ids is None and since is None:
@@ -88,6 +93,7 @@ def replay_fields(
         "since": None if since is None else _moment("since", since),
         "until": None if until is None else _moment("until", until),
         "only": only,
+        "after": None if after is None else whole("after", after),
     }
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -128,13 +128,15 @@ class Endpoint(Resource):
 
     __slots__ = ()
     # Neither its url, which may hold a password, nor the secret.
-    _shown = ("endpoint_id", "state")
+    _shown = ("id", "state")
 
-    endpoint_id: str
+    id: str
+    object: str
     url: str
-    event_types: list[str]
     description: str | None
+    event_types: list[str]
     state: str
+    created_at: str
 
 
 class Page(Resource, Generic[T]):

@@ -78,10 +78,11 @@ def test_the_url_may_name_as_much_of_the_path_as_it_likes(service, prefix, path)
         (409, "price_locked", billing.PriceLocked),
         (409, "insufficient_inventory", billing.InsufficientInventory),
         (409, "inventory_unlimited", billing.InventoryUnlimited),
+        (409, "endpoint_disabled", billing.EndpointDisabled),
         (409, "move_not_allowed", billing.MoveNotAllowed),
         (409, "of_tomorrow", billing.Conflict),
         (418, "of_tomorrow", billing.InvalidRequest),
-        (413, "too_large", billing.TooLarge),
+        (413, "body_too_large", billing.TooLarge),
     ],
 )
 def test_a_refusal_is_its_class_with_all_that_was_said_and_no_second_try(
@@ -218,10 +219,10 @@ MOMENT = datetime(2026, 11, 26, tzinfo=UTC)
         ),
         (lambda: billing.endpoint.ping("we_1"), "POST", "/we_1/ping", {}),
         (
-            lambda: billing.endpoint.replay("we_1", since=MOMENT, only="undelivered"),
+            lambda: billing.endpoint.replay("we_1", since=MOMENT, only="undelivered", after=7),
             "POST",
             "/we_1/replay",
-            {"since": "2026-11-26T00:00:00Z", "only": "undelivered"},
+            {"since": "2026-11-26T00:00:00Z", "only": "undelivered", "after": 7},
         ),
         (
             lambda: billing.endpoint.replay("we_1", event_ids=["evt_1"]),
@@ -232,7 +233,7 @@ MOMENT = datetime(2026, 11, 26, tzinfo=UTC)
     ],
 )
 def test_a_verb_of_endpoints_is_its_route(service, verb, method, path, body):
-    service.will(Says(200, {"endpoint_id": "we_1", "secret": "whsec_telltale", "replayed": 3}))
+    service.will(Says(200, {"id": "we_1", "secret": "whsec_telltale", "replayed": 3}))
     answer = verb()
     (asked,) = service.asked
     assert (asked.method, asked.path) == (method, f"/v1/billing/webhook-endpoints{path}")
@@ -243,12 +244,12 @@ def test_a_verb_of_endpoints_is_its_route(service, verb, method, path, body):
 
 def test_endpoints_are_listed_and_deleted(service):
     service.will(
-        Says(200, {"data": [{"endpoint_id": "we_1"}], "has_more": False, "next_cursor": None}),
+        Says(200, {"data": [{"id": "we_1"}], "has_more": False, "next_cursor": None}),
         Says(204, raw=b""),
     )
     (endpoint,) = billing.endpoint.list().auto_paging_iter()
     assert type(endpoint) is billing.Endpoint
-    assert billing.endpoint.delete(endpoint.endpoint_id) is None
+    assert billing.endpoint.delete(endpoint.id) is None
     assert service.asked[1].method == "DELETE"
 
 

@@ -64,7 +64,7 @@ def test_without_a_key_one_is_made_and_every_try_has_it(service):
         Says(503, headers={"retry-after": "0"}),
         problem(503, "database_unavailable"),
         Says(504),
-        problem(429, "rate_limited"),
+        problem(429, "too_many_requests"),
     ],
 )
 def test_what_passes_is_asked_again_under_the_same_key(service, fault):
@@ -108,7 +108,7 @@ def test_redirects_are_not_followed_and_the_key_goes_nowhere(service):
         Says(after_s=30.0),
         HangsUp(),
         Says(503),
-        problem(429, "rate_limited"),
+        problem(429, "too_many_requests"),
     ],
 )
 def test_a_call_has_raised_when_its_timeout_is_over(service, patience):

@@ -67,6 +67,6 @@ def test_a_page_goes_on_with_the_next_and_a_copy_of_it_does_not():
 
 
 def test_an_endpoint_shows_neither_its_secret_nor_its_url():
-    endpoint = Endpoint({"endpoint_id": "we_1", "url": "https://u:p@h", "secret": "whsec_x"})
-    assert repr(endpoint) == "Endpoint(endpoint_id='we_1')"
+    endpoint = Endpoint({"id": "we_1", "url": "https://u:p@h", "secret": "whsec_x"})
+    assert repr(endpoint) == "Endpoint(id='we_1')"
     assert endpoint.secret == "whsec_x"
