@@ -203,7 +203,8 @@ class Http:
         body = None
         if call.body is not None:
             headers["content-type"] = "application/json"
-            body = json.dumps(call.body).encode()
+            # As it is and not in escapes: a body may have 64 KiB, of any language's letters.
+            body = json.dumps(call.body, ensure_ascii=False).encode()
         query = {name: value for name, value in call.query.items() if value is not None}
         return self._wire.exchange(
             call.method,

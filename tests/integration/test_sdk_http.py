@@ -48,6 +48,12 @@ def test_a_charge_is_a_post_with_its_fields_and_its_key_in_the_header(service):
     assert (charge.charge_id, charge["state"]) == ("ch_1", "pending")
 
 
+def test_letters_of_any_language_cost_no_more_than_their_bytes(service):
+    billing.charge.create(**ASKED, description="größe" * 100)
+    assert service.asked[0].body["description"] == "größe" * 100
+    assert int(service.asked[0].headers["content-length"]) < 800
+
+
 @pytest.mark.parametrize("key", ["Bestellung 7", "größe", "订单-1", ' "7"', '"7"', "a " * 100])
 def test_a_key_that_a_header_would_change_travels_in_the_body(service, key):
     billing.charge.create(amount=1, currency="USD", idempotency_key=key)
