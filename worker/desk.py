@@ -156,6 +156,7 @@ class Desk:
         if self._deliverer is not None:
             self._deliverer.close()
         self._waker.close()
+        self._publisher.close()
 
     def _record_rejection(
         self, kind: KindName, refused: Refused, fields: Mapping[str, Any], task_id: str

@@ -9,48 +9,59 @@ from collections.abc import Callable
 
 from celery import Celery
 
+from infra.billing.message import Message, call
+from infra.billing.post import Post
 from payments.transaction import Wakes
 from worker import log
+from worker.celery_config import PAYMENTS, WEBHOOKS
+from worker.redaction import kwargs_text
 
 logger = log.get(__name__)
 
+# What all calls of one transaction may take together. Whoever calls goes on with its work then.
+PUBLISH_S = 2.0
 # After a publish that failed, this long nothing is published: a broker that is down would cost
 # every call its whole timeout.
 BROKER_DOWN_S = 1.0
-# After a call, what comes within this time is one call: under load there would be one per
-# transaction, each dearer than the webhook it announces. The first never waits.
+# After a call, what comes within this time is one batch: under load there would be one per
+# transaction, each a round trip of its own. The first never waits.
 MERGE_S = 0.02
 
 
 class Publisher:
-    """Publishes wake-up calls, one message each."""
+    """Publishes wake-up calls, one message each and all of them in one round trip."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
+        # The SDK's way, past Celery's: `apply_async` costs ten times the work, and for RabbitMQ a
+        # round trip per message. What arrives is the same: tests/integration/test_post.py.
+        self._post = Post(app.conf.broker_url, timeout_s=PUBLISH_S, name="billing")
         self._down_until = 0.0
 
     def __call__(self, wakes: Wakes) -> None:
-        """Publish what `wakes` holds. Never raises; gives up at the first failure."""
+        """Publish what `wakes` holds. Never raises; gives up after PUBLISH_S."""
         if time.monotonic() < self._down_until:
             return
-        calls = [
-            *(("billing.charge.submit", {"id": id_}) for id_ in wakes.charges),
-            *(("billing.refund.submit", {"id": id_}) for id_ in wakes.refunds),
-            *(("billing.webhook.drain", {"endpoint_id": id_}) for id_ in wakes.endpoints),
+        batch = [
+            *(_call("billing.charge.submit", PAYMENTS, id=id_) for id_ in wakes.charges),
+            *(_call("billing.refund.submit", PAYMENTS, id=id_) for id_ in wakes.refunds),
+            *(_call("billing.webhook.drain", WEBHOOKS, endpoint_id=id_) for id_ in wakes.endpoints),
         ]
         try:
-            with self._app.producer_pool.acquire(block=True, timeout=2) as producer:
-                for task, kwargs in calls:
-                    self._app.tasks[task].apply_async(kwargs=kwargs, producer=producer)
+            lost = [reason for reason in self._post.send(batch) if reason is not None]
         # Not only errors of the connection: kombu stumbles over links that broke, with any error,
         # and one that is raised here would end the thread that wakes.
         except Exception as e:  # noqa: BLE001
+            lost = [type(e).__name__] * len(batch)
+        if lost:
             self._down_until = time.monotonic() + BROKER_DOWN_S
             logger.warning(
-                "broker unavailable; the sweep will wake them",
-                error=type(e).__name__,
-                not_woken=len(calls),
+                "broker unavailable; the sweep will wake them", error=lost[0], not_woken=len(lost)
             )
+
+    def close(self) -> None:
+        """Let go of the links to the broker."""
+        self._post.close()
 
     def room(self, queue: str, limit: int) -> int:
         """How many messages `queue` is short of `limit`; 0 when the broker can't be asked.
@@ -73,6 +84,10 @@ class Publisher:
             logger.warning("broker unavailable; nobody is woken", error=type(e).__name__)
             return 0
         return max(0, limit - waiting)
+
+
+def _call(task: str, queue: str, **kwargs: str) -> Message:
+    return call(task, kwargs, queue=queue, kwargsrepr=kwargs_text(kwargs))
 
 
 class Waker:

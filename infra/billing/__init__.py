@@ -4,7 +4,7 @@
 
     from infra import billing
 
-    billing.configure(url="redis://:password@broker:6379/0")  # or set BILLING_URL
+    billing.configure(url="https://billing.example", api_key="…")  # or the broker: redis://…
     charge = billing.charge.create(
         amount=billing.minor("19.99", "USD"),
         currency="USD",
@@ -17,33 +17,71 @@ A receiver of webhooks: `billing.webhook.verify(body, headers, secret)`. What ca
 `infra.billing.errors`. Everything here may be used from any thread, and after a fork.
 """
 
-from infra.billing import charge, errors, refund, webhook
+from infra.billing import charge, endpoint, errors, event, refund, webhook
 from infra.billing.client import configure
 from infra.billing.errors import (
     BillingError,
+    ChargeNotRefundable,
+    Conflict,
+    EndpointDisabled,
+    InsufficientInventory,
+    InsufficientScope,
     InvalidRequest,
     InvalidSignature,
+    InventoryUnlimited,
+    KeyReused,
+    MoveNotAllowed,
     NotConfigured,
+    NotFound,
+    PriceInUse,
+    PriceLocked,
+    RateLimited,
     ReadingNeedsHttp,
+    ReferenceInUse,
+    RefundExceedsCharge,
+    TooLarge,
+    Unauthenticated,
     Unavailable,
 )
 from infra.billing.money import minor
-from infra.billing.results import Charge, Event, Page, Refund
+from infra.billing.results import Charge, Endpoint, Event, Page, Refund, Resource
+from infra.billing.version import __version__
 
 __all__ = [
     "BillingError",
     "Charge",
+    "ChargeNotRefundable",
+    "Conflict",
+    "Endpoint",
+    "EndpointDisabled",
     "Event",
+    "InsufficientInventory",
+    "InsufficientScope",
     "InvalidRequest",
     "InvalidSignature",
+    "InventoryUnlimited",
+    "KeyReused",
+    "MoveNotAllowed",
     "NotConfigured",
+    "NotFound",
     "Page",
+    "PriceInUse",
+    "PriceLocked",
+    "RateLimited",
     "ReadingNeedsHttp",
+    "ReferenceInUse",
     "Refund",
+    "RefundExceedsCharge",
+    "Resource",
+    "TooLarge",
+    "Unauthenticated",
     "Unavailable",
+    "__version__",
     "charge",
     "configure",
+    "endpoint",
     "errors",
+    "event",
     "minor",
     "refund",
     "webhook",

@@ -1,11 +1,13 @@
-"""Charges: `billing.charge.create(…)`, `get`, `list`, `wait`."""
+"""Charges: `billing.charge.create(…)`, `create_many`, `get`, `list`, `wait`, `timeline`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
-from infra.billing import client, requests
-from infra.billing.results import Charge, Page
+from infra.billing import client, many, pages, queries, requests
+from infra.billing.errors import BillingError
+from infra.billing.results import Charge, Page, Resource
 
 
 def create(
@@ -18,13 +20,16 @@ def create(
     reference: str | None = None,
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
+    wait_s: float | None = None,
 ) -> Charge:
     """Take `amount` minor units of `currency` (ISO 4217), once per `idempotency_key`.
 
-    Over the broker the answer comes at once: the pending charge, with the id that every repeat
-    under this key has. Without a key one is made, which protects a call but not a retry of yours.
+    The answer comes at once: the pending charge, with the id that every repeat under this key has.
+    Over HTTP a repeat answers with the charge as it stands, and `wait_s` waits so many seconds for
+    it to be final. Without a key one is made, which protects a call but not a retry of yours.
     `reference` is your own order id: at most one charge per reference is pending or succeeded.
-    Raises InvalidRequest before anything is sent, Unavailable, NotConfigured.
+    Raises InvalidRequest before anything is sent, Unavailable, NotConfigured; over HTTP also what
+    the service refuses, such as KeyReused and ReferenceInUse.
     """
     fields = requests.charge_fields(
         amount=amount,
@@ -36,40 +41,87 @@ def create(
         description=description,
         metadata=metadata,
     )
-    return Charge(client.transport().create("charge", fields))
+    wait_s = None if wait_s is None else queries.seconds("wait_s", wait_s)
+    return Charge(client.transport().create("charge", fields, wait_s=wait_s))
+
+
+def create_many(
+    charges: Iterable[Mapping[str, Any]],
+    *,
+    batch: int = many.BATCH,
+    progress: many.Progress | None = None,
+) -> Iterator[Charge | BillingError]:
+    """Ask for many charges; for each, in order, its Charge or the BillingError that it met.
+
+    ::
+
+        for answer in billing.charge.create_many(rows, progress=print):
+            if isinstance(answer, billing.BillingError):
+                again.append((answer.idempotency_key, answer.code))
+
+    `charges` are mappings with the arguments of `create`; they are read as they are needed, a
+    `batch` at a time, and nothing is sent before you iterate. Give each its `idempotency_key`:
+    then the same call again is safe whatever became of the first. One that is refused stops none of
+    the others. Over a broker a batch is one round trip, over HTTP a few connections share it.
+    `progress(done, refused)` is told the sums after each batch.
+    """
+    return many.create_many(
+        "charge",
+        charges,
+        check=requests.charge_fields,
+        result=Charge,
+        batch=batch,
+        progress=progress,
+    )
 
 
 def get(id: str) -> Charge:
-    """The charge with this id, as it stands. Raises ReadingNeedsHttp over a broker."""
-    return Charge(client.transport().get("charge", requests.text("id", id)))
+    """The charge with this id, as it stands. Raises NotFound; ReadingNeedsHttp over a broker."""
+    return Charge(client.transport().get("charge", queries.id_of(id)))
 
 
 def wait(id: str, *, timeout_s: float = 30.0) -> Charge:
     """The charge as soon as it is final, or as it stands after `timeout_s`.
 
-    Raises ReadingNeedsHttp over a broker.
+    Raises NotFound; ReadingNeedsHttp over a broker.
     """
-    return Charge(client.transport().get("charge", requests.text("id", id), wait_s=timeout_s))
+    wait_s = queries.seconds("timeout_s", timeout_s)
+    return Charge(client.transport().get("charge", queries.id_of(id), wait_s=wait_s))
 
 
 def list(
     *,
     state: str | None = None,
+    phase: str | None = None,
     customer_id: str | None = None,
     reference: str | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
+    created_after: datetime | str | None = None,
+    created_before: datetime | str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
-) -> Page:
-    """A page of charges, newest first. Raises ReadingNeedsHttp over a broker."""
-    filters = {
-        "state": state,
-        "customer_id": customer_id,
-        "reference": reference,
-        "created_after": created_after,
-        "created_before": created_before,
-        "limit": limit,
-        "cursor": cursor,
-    }
-    return Page(client.transport().list("charge", filters))
+) -> Page[Charge]:
+    """A page of charges, newest first; `.auto_paging_iter()` goes through all of them.
+
+    `created_after` and `created_before` are datetimes with a zone, or RFC 3339; `limit` is at most
+    100. Raises ReadingNeedsHttp over a broker.
+    """
+    query = queries.filters(
+        state=state,
+        phase=phase,
+        customer_id=customer_id,
+        reference=reference,
+        created_after=created_after,
+        created_before=created_before,
+        limit=limit,
+        cursor=cursor,
+    )
+    return pages.page(("charges",), query, Charge)
+
+
+def timeline(id: str) -> Sequence[Resource]:
+    """Everything that happened to a charge, in order: `at`, `what`, `object_id`, `text`, and facts.
+
+    Raises NotFound; ReadingNeedsHttp over a broker.
+    """
+    told = client.transport().ask("GET", "charges", queries.id_of(id), "timeline")
+    return [Resource(entry) for entry in pages.entries(told)]

@@ -1,27 +1,38 @@
 """The configuration in force, and the transport that follows from it."""
 
 import os
+import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from infra.billing.errors import NotConfigured
 from infra.billing.requests import producer_name
+from infra.billing.root import PORTS, root
 from infra.billing.transport import Transport
 
 BROKER_SCHEMES = ("redis", "rediss", "amqp", "amqps")
+HTTP_SCHEMES = tuple(PORTS)
 # Long enough for a broker that fails over, short enough for a person who waits at a checkout.
 TIMEOUT_S = 10.0
+TIMEOUT_MAX_S = 3600  # Who waits longer than an hour for one answer does not wait for it.
+PRODUCER = "default"
+
+_API_KEY = re.compile(r"[!-~]+")  # what a header can hold
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Where requests go, and as whom."""
+    """Where requests go, and as whom. What it keeps secret does not show in its repr."""
 
-    url: str
-    api_key: str | None
+    url: str = field(repr=False)
+    api_key: str | None = field(repr=False)
     timeout_s: float
     producer: str
+
+    @property
+    def is_http(self) -> bool:
+        return urlsplit(self.url).scheme in HTTP_SCHEMES
 
 
 class Client:
@@ -57,14 +68,17 @@ def configure(
     url: str | None = None,
     api_key: str | None = None,
     timeout_s: float = TIMEOUT_S,
-    producer: str = "default",
+    producer: str = PRODUCER,
 ) -> None:
     """Say where requests go; without it, BILLING_URL and BILLING_API_KEY say so at first use.
 
-    `url` is `redis://…`, `rediss://…`, `amqp://…` or `amqps://…`, the broker of the workers.
-    `timeout_s`: within this many seconds every call has succeeded or raised. `producer` names
-    your service: ids are made of it and the key, so one key of two producers is two charges.
-    Raises NotConfigured for a url that can't be used, InvalidRequest for a wrong producer.
+    `url` is `https://…` or `http://…`, the service, which needs an `api_key` and answers questions;
+    or `redis://…`, `rediss://…`, `amqp://…` or `amqps://…`, the broker of its workers.
+    `timeout_s`: within this many seconds every call has succeeded or raised, however often it was
+    tried; only waiting for a final state has a time of its own.
+    `producer`, over a broker, names your service: ids are made of it and the key, so one key of two
+    producers is two charges. Over HTTP that is the name of the API key.
+    Raises NotConfigured for what can't be used, InvalidRequest for a wrong producer.
     """
     global _current  # noqa: PLW0603  # The one thing that is configured per process.
     former = _current
@@ -79,17 +93,23 @@ def configuration(
     url: str | None = None,
     api_key: str | None = None,
     timeout_s: float = TIMEOUT_S,
-    producer: str = "default",
+    producer: str = PRODUCER,
 ) -> Configuration:
     """What is given, and from the environment what isn't. Raises NotConfigured, InvalidRequest."""
     url = url or os.environ.get("BILLING_URL") or ""
     if not url:
         raise NotConfigured(param="url")
-    if not timeout_s > 0:
-        raise NotConfigured("timeout_s must be a number of seconds above 0", param="timeout_s")
+    if not 0 < timeout_s <= TIMEOUT_MAX_S:
+        raise NotConfigured(
+            f"timeout_s must be a number of seconds above 0, up to {TIMEOUT_MAX_S}",
+            param="timeout_s",
+        )
     _check(url)
     api_key = api_key or os.environ.get("BILLING_API_KEY") or None
-    return Configuration(url, api_key, float(timeout_s), producer_name(producer))
+    configured = Configuration(url, api_key, float(timeout_s), producer_name(producer))
+    if configured.is_http:
+        _check_http(configured)
+    return configured
 
 
 def transport() -> Transport:
@@ -101,20 +121,51 @@ def _check(url: str) -> None:
     # The url itself stays out of the message: it holds a password.
     try:
         parts = urlsplit(url)
-        is_usable = parts.scheme in BROKER_SCHEMES and bool(parts.hostname)
+        is_usable = parts.scheme in BROKER_SCHEMES + HTTP_SCHEMES and bool(parts.hostname)
         _ = parts.port  # raises for a port that is none
     except ValueError:
         is_usable = False
     if not is_usable:
         raise NotConfigured(
-            "the url must be that of the workers' broker: "
-            + ", ".join(f"{scheme}://…" for scheme in BROKER_SCHEMES),
+            "the url must be that of the service or of the workers' broker: "
+            + ", ".join(f"{scheme}://…" for scheme in HTTP_SCHEMES + BROKER_SCHEMES),
             param="url",
         )
 
 
+def _check_http(configured: Configuration) -> None:
+    try:
+        root(configured.url)
+    except ValueError as wrong:
+        raise NotConfigured(str(wrong), param="url") from None
+    if configured.api_key is None:
+        raise NotConfigured(
+            "over http an API key says who asks; set BILLING_API_KEY,"
+            " or call billing.configure(api_key=…)",
+            param="api_key",
+        )
+    if not _API_KEY.fullmatch(configured.api_key):
+        raise NotConfigured(
+            "an API key is letters, digits and signs, without spaces or line ends", param="api_key"
+        )
+    if configured.producer != PRODUCER:
+        raise NotConfigured(
+            "over http the producer is the name of the API key; leave producer out",
+            param="producer",
+        )
+
+
 def _open(configured: Configuration) -> Transport:
-    # Imported here: receivers of webhooks never send, and need not wait for kombu.
+    # Imported here: who speaks HTTP need not wait for kombu, nor who uses a broker for urllib3, and
+    # receivers of webhooks for neither.
+    if configured.is_http:
+        from infra.billing.http import Http
+
+        return Http(
+            root(configured.url),
+            api_key=configured.api_key or "",
+            timeout_s=configured.timeout_s,
+        )
     from infra.billing.broker import Broker
 
     return Broker(configured.url, timeout_s=configured.timeout_s, producer=configured.producer)

@@ -2,33 +2,180 @@
 
 ::
 
-    BillingError               code       what to do
-    ├── InvalidRequest         invalid_request      correct it; nothing was sent
-    ├── NotConfigured          not_configured       set BILLING_URL or call billing.configure
-    ├── ReadingNeedsHttp       reading_needs_http   configure an http(s) url to read
-    ├── Unavailable            unavailable          send it again with `error.idempotency_key`
-    └── InvalidSignature       invalid_signature    answer 400 and ignore the webhook
+    BillingError                    code                     status  what to do
+    ├── InvalidRequest              invalid_request             400  correct it
+    ├── Unauthenticated             unauthenticated             401  check the API key
+    ├── InsufficientScope           insufficient_scope          403  ask for a key that may
+    ├── NotFound                    not_found                   404  check the id
+    ├── Conflict                    conflict                    409  look at what is there
+    │   ├── KeyReused               idempotency_key_reused           send a new key
+    │   ├── ReferenceInUse          reference_in_use                 the order is paid, or will be
+    │   ├── RefundExceedsCharge     refund_exceeds_charge            refund less
+    │   ├── ChargeNotRefundable     charge_not_refundable            nothing was taken
+    │   ├── PriceInUse              price_in_use                     archive it instead
+    │   ├── PriceLocked             price_locked                     make a new price
+    │   ├── InsufficientInventory   insufficient_inventory           ask for less
+    │   ├── InventoryUnlimited      inventory_unlimited              leave it be
+    │   ├── EndpointDisabled        endpoint_disabled                enable it first
+    │   └── MoveNotAllowed          move_not_allowed                 too late, or too early
+    ├── TooLarge                    body_too_large              413  send less
+    ├── RateLimited                 too_many_requests           429  send it again later
+    ├── Unavailable                 unavailable           none, 5xx  send it again, same key
+    ├── NotConfigured               not_configured                -  set BILLING_URL, or configure
+    ├── ReadingNeedsHttp            reading_needs_http            -  configure an http(s) url
+    └── InvalidSignature            invalid_signature             -  answer 400, ignore the webhook
 
-`code` and `param` (the field that is wrong, or None) are those of the service's problem documents.
-The message is the docstring unless a better one is given; it holds no value of yours but short
-numbers and codes.
+Every error has `code` and `param` (the field that is wrong, or None). What the service refused has
+its `status`, too, its `request_id` for the service's log, and `facts`, such as `available`. What
+happened to a charge or refund that you asked for has its `idempotency_key`: after Unavailable and
+RateLimited, send it again under this key; a repeat never moves money twice.
+The message is the docstring unless a better one is given; our own hold no value of yours but short
+numbers and codes, and never the API key.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class BillingError(Exception):
     """Something went wrong in billing."""
 
     code = "billing_error"
+    # That of the HTTP answer; None when nobody answered.
+    status: int | None = None
 
-    def __init__(self, message: str | None = None, *, param: str | None = None) -> None:
-        super().__init__(message or (self.__doc__ or "").strip())
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        idempotency_key: str | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message or (self.__doc__ or "").split("\n\n")[0].strip())
         self.param = param
+        if code is not None:
+            self.code = code
+        if status is not None:
+            self.status = status
+        self.request_id = request_id
+        self.idempotency_key = idempotency_key
+        self.facts: dict[str, Any] = dict(facts or {})
 
 
 class InvalidRequest(BillingError):
-    """The request is not valid; nothing was sent."""
+    """The request is not valid."""
 
     code = "invalid_request"
+
+
+class Unauthenticated(BillingError):
+    """The service does not know this API key; see billing.configure(api_key=…)."""
+
+    code = "unauthenticated"
+
+
+class InsufficientScope(BillingError):
+    """This API key may not do this."""
+
+    code = "insufficient_scope"
+
+
+class NotFound(BillingError):
+    """There is nothing with this id."""
+
+    code = "not_found"
+
+
+class Conflict(BillingError):
+    """The request contradicts what is already there."""
+
+    code = "conflict"
+
+
+class KeyReused(Conflict):
+    """This idempotency key was used before with a different request; send a new key."""
+
+    code = "idempotency_key_reused"
+
+
+class ReferenceInUse(Conflict):
+    """Another pending or succeeded charge has this reference."""
+
+    code = "reference_in_use"
+
+
+class RefundExceedsCharge(Conflict):
+    """The refund is more than what is left of the charge."""
+
+    code = "refund_exceeds_charge"
+
+
+class ChargeNotRefundable(Conflict):
+    """This charge can't be refunded."""
+
+    code = "charge_not_refundable"
+
+
+class PriceInUse(Conflict):
+    """This price was used and can't be deleted; archive it instead."""
+
+    code = "price_in_use"
+
+
+class PriceLocked(Conflict):
+    """What a price costs never changes; make a new price."""
+
+    code = "price_locked"
+
+
+class InsufficientInventory(Conflict):
+    """There is less left than was asked for."""
+
+    code = "insufficient_inventory"
+
+
+class InventoryUnlimited(Conflict):
+    """There is no limit to this price's inventory, so nothing to count."""
+
+    code = "inventory_unlimited"
+
+
+class EndpointDisabled(Conflict):
+    """The webhook endpoint is disabled; enable it first."""
+
+    code = "endpoint_disabled"
+
+
+class MoveNotAllowed(Conflict):
+    """The state does not allow this."""
+
+    code = "move_not_allowed"
+
+
+class TooLarge(BillingError):
+    """The request is larger than the service takes."""
+
+    code = "body_too_large"
+
+
+class RateLimited(BillingError):
+    """The service was asked too often; `facts["retry_after_s"]` says when to ask again."""
+
+    code = "too_many_requests"
+
+
+class Unavailable(BillingError):
+    """The service could not be reached in time.
+
+    The request may have arrived all the same. Send it again with `idempotency_key`: a repeat
+    under the same key never moves money twice.
+    """
+
+    code = "unavailable"
 
 
 class NotConfigured(BillingError):
@@ -41,26 +188,6 @@ class ReadingNeedsHttp(BillingError):
     """A broker takes requests but answers no questions; configure an http:// or https:// url."""
 
     code = "reading_needs_http"
-
-
-class Unavailable(BillingError):
-    """The service could not be reached in time.
-
-    The request may have arrived all the same. Send it again with `idempotency_key`: a repeat
-    under the same key never moves money twice.
-    """
-
-    code = "unavailable"
-
-    def __init__(
-        self,
-        message: str | None = None,
-        *,
-        param: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> None:
-        super().__init__(message or "The service could not be reached in time.", param=param)
-        self.idempotency_key = idempotency_key
 
 
 class InvalidSignature(BillingError):

@@ -1,4 +1,4 @@
-"""The message that carries a request: Celery's protocol, version 2, made by hand.
+"""The message that carries a call to the workers: Celery's protocol, version 2, made by hand.
 
 https://docs.celeryq.dev/en/stable/internals/protocol.html
 """
@@ -25,20 +25,27 @@ class Message:
     """What goes to the broker. `id` is the message's own, another one for every message."""
 
     id: str
+    queue: str
     body: str
     headers: Mapping[str, Any]
 
 
 def message(kind: Kind, fields: Mapping[str, Any]) -> Message:
     """The message that asks for a charge or a refund with these fields."""
+    return call(f"billing.{kind}.create", fields, queue=QUEUE)
+
+
+def call(task: str, kwargs: Mapping[str, Any], *, queue: str, kwargsrepr: str = _HIDDEN) -> Message:
+    """The message that calls a task. `kwargsrepr` is what logs and monitors show of `kwargs`."""
     # Not made of the idempotency key: Celery drops messages whose id was revoked before.
     id_ = str(uuid4())
     return Message(
         id=id_,
-        body=json.dumps([[], fields, _EMBED]),
+        queue=queue,
+        body=json.dumps([[], kwargs, _EMBED]),
         headers={
             "lang": "py",
-            "task": f"billing.{kind}.create",
+            "task": task,
             "id": id_,
             "root_id": id_,
             "parent_id": None,
@@ -48,7 +55,7 @@ def message(kind: Kind, fields: Mapping[str, Any]) -> Message:
             "expires": None,
             "timelimit": [None, None],
             "argsrepr": "()",
-            "kwargsrepr": _HIDDEN,
+            "kwargsrepr": kwargsrepr,
             "origin": f"infra.billing:{os.getpid()}@{socket.gethostname()}",
             "ignore_result": True,
         },

@@ -1,10 +1,12 @@
-"""Refunds: `billing.refund.create(…)`, `get`, `list`, `wait`."""
+"""Refunds: `billing.refund.create(…)`, `create_many`, `get`, `list`, `wait`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 from uuid import uuid4
 
-from infra.billing import client, requests
+from infra.billing import client, many, pages, queries, requests
+from infra.billing.errors import BillingError
 from infra.billing.results import Page, Refund
 
 
@@ -17,13 +19,16 @@ def create(
     if_pending: str | None = None,
     expected_refunded_amount: int | None = None,
     metadata: Mapping[str, str] | None = None,
+    wait_s: float | None = None,
 ) -> Refund:
     """Give back `amount` minor units of a charge, or all that is left of it, once per key.
 
     `if_pending` says what happens while the charge is pending: "wait" for it (the default), or
     "reject". With `expected_refunded_amount`, the refund is refused unless just so much of the
-    charge is refunded or being refunded already.
-    Raises InvalidRequest before anything is sent, Unavailable, NotConfigured.
+    charge is refunded or being refunded already. Over HTTP, `wait_s` waits so many seconds for it
+    to be final.
+    Raises InvalidRequest before anything is sent, Unavailable, NotConfigured; over HTTP also what
+    the service refuses, such as RefundExceedsCharge.
     """
     fields = requests.refund_fields(
         charge_id=charge_id,
@@ -34,38 +39,67 @@ def create(
         expected_refunded_amount=expected_refunded_amount,
         metadata=metadata,
     )
-    return Refund(client.transport().create("refund", fields))
+    wait_s = None if wait_s is None else queries.seconds("wait_s", wait_s)
+    return Refund(client.transport().create("refund", fields, wait_s=wait_s))
+
+
+def create_many(
+    refunds: Iterable[Mapping[str, Any]],
+    *,
+    batch: int = many.BATCH,
+    progress: many.Progress | None = None,
+) -> Iterator[Refund | BillingError]:
+    """Ask for many refunds; for each, in order, its Refund or the BillingError that it met.
+
+    As `charge.create_many`: mappings with the arguments of `create`, read a `batch` at a time, and
+    nothing is sent before you iterate.
+    """
+    return many.create_many(
+        "refund",
+        refunds,
+        check=requests.refund_fields,
+        result=Refund,
+        batch=batch,
+        progress=progress,
+    )
 
 
 def get(id: str) -> Refund:
-    """The refund with this id, as it stands. Raises ReadingNeedsHttp over a broker."""
-    return Refund(client.transport().get("refund", requests.text("id", id)))
+    """The refund with this id, as it stands. Raises NotFound; ReadingNeedsHttp over a broker."""
+    return Refund(client.transport().get("refund", queries.id_of(id)))
 
 
 def wait(id: str, *, timeout_s: float = 30.0) -> Refund:
     """The refund as soon as it is final, or as it stands after `timeout_s`.
 
-    Raises ReadingNeedsHttp over a broker.
+    Raises NotFound; ReadingNeedsHttp over a broker.
     """
-    return Refund(client.transport().get("refund", requests.text("id", id), wait_s=timeout_s))
+    wait_s = queries.seconds("timeout_s", timeout_s)
+    return Refund(client.transport().get("refund", queries.id_of(id), wait_s=wait_s))
 
 
 def list(
     *,
     state: str | None = None,
+    phase: str | None = None,
     charge_id: str | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
+    created_after: datetime | str | None = None,
+    created_before: datetime | str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
-) -> Page:
-    """A page of refunds, newest first. Raises ReadingNeedsHttp over a broker."""
-    filters = {
-        "state": state,
-        "charge_id": charge_id,
-        "created_after": created_after,
-        "created_before": created_before,
-        "limit": limit,
-        "cursor": cursor,
-    }
-    return Page(client.transport().list("refund", filters))
+) -> Page[Refund]:
+    """A page of refunds, newest first; `.auto_paging_iter()` goes through all of them.
+
+    `created_after` and `created_before` are datetimes with a zone, or RFC 3339; `limit` is at most
+    100. Raises ReadingNeedsHttp over a broker.
+    """
+    query = queries.filters(
+        state=state,
+        phase=phase,
+        charge_id=charge_id,
+        created_after=created_after,
+        created_before=created_before,
+        limit=limit,
+        cursor=cursor,
+    )
+    return pages.page(("refunds",), query, Refund)

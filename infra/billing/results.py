@@ -4,8 +4,10 @@
 compare by content, and can be pickled. Fields that a newer service adds are there, too.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Generic, TypeVar
+
+T = TypeVar("T")
 
 
 class Resource(Mapping[str, Any]):
@@ -107,8 +109,9 @@ class Refund(Resource):
 
 
 class Event(Resource):
-    """A webhook that was verified. `id` is the same on every retry; `sequence` counts the events of
-    one object from 1; `data` is a Charge, a Refund, or another Resource."""
+    """Something that happened: a webhook that was verified, or one of the feed. `id` is the same on
+    every retry; `sequence` counts the events of one object from 1; `data` is a Charge, a Refund, or
+    another Resource. Those of the feed have a `position`, too."""
 
     __slots__ = ()
     _shown = ("id", "type", "sequence")
@@ -120,15 +123,49 @@ class Event(Resource):
     data: Resource
 
 
-class Page(Resource):
-    """A part of a list. `next_cursor` asks for the next part; None at the end."""
+class Endpoint(Resource):
+    """Where webhooks go. It has its `secret` only when that was just made."""
 
     __slots__ = ()
-    _shown = ("has_more", "next_cursor")
+    # Neither its url, which may hold a password, nor the secret.
+    _shown = ("id", "state")
 
-    data: list[Any]
+    id: str
+    object: str
+    url: str
+    description: str | None
+    event_types: list[str]
+    state: str
+    created_at: str
+
+
+class Page(Resource, Generic[T]):
+    """A part of a list. `next_cursor` asks for the next part; None at the end."""
+
+    __slots__ = ("_following",)
+    _shown = ("has_more", "next_cursor")
+    _following: Callable[[str], "Page[T]"] | None
+
+    data: list[T]
     has_more: bool
     next_cursor: str | None
+
+    def __init__(
+        self, fields: Mapping[str, Any], following: Callable[[str], "Page[T]"] | None = None
+    ) -> None:
+        super().__init__(fields)
+        object.__setattr__(self, "_following", following)
+
+    def auto_paging_iter(self) -> Iterator[T]:
+        """Everything from this page on to the end of the list; the next page is asked for when it
+        is needed. A page that was copied has only what is on it."""
+        page: Page[T] = self
+        while True:
+            yield from page.data
+            cursor = page.next_cursor
+            if page._following is None or not page.has_more or cursor is None:
+                return
+            page = page._following(cursor)
 
 
 def resource(fields: Mapping[str, Any]) -> Resource:

@@ -1,27 +1,50 @@
 """The seam: what carries requests to the service, and answers back where it can."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from infra.billing.errors import BillingError
 from infra.billing.ids import Kind
 
 
 class Transport(Protocol):
-    """One way to reach the service. Safe to use from many threads, and after a fork."""
+    """One way to reach the service. Safe to use from many threads, and after a fork.
 
-    def create(self, kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
+    A broker raises ReadingNeedsHttp for everything but requests.
+    """
+
+    def create(
+        self, kind: Kind, fields: Mapping[str, Any], *, wait_s: float | None = None
+    ) -> dict[str, Any]:
         """Ask for a charge or a refund; returns the object. `fields` are checked and have a key.
 
-        Raises Unavailable when it surely or possibly did not arrive within the timeout.
+        With `wait_s`, waits so long for a final state. Raises what the service refuses, and
+        Unavailable when it surely or possibly did not arrive within the timeout.
         """
+        ...
+
+    def create_batch(
+        self, kind: Kind, batch: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any] | BillingError]:
+        """What `create` would return or raise for each of the batch, in its order."""
         ...
 
     def get(self, kind: Kind, id_: str, *, wait_s: float | None = None) -> dict[str, Any]:
         """The object with this id; with `wait_s`, waits so long for a final state."""
         ...
 
-    def list(self, kind: Kind, filters: Mapping[str, Any]) -> dict[str, Any]:
-        """A page: `data`, `has_more`, `next_cursor`."""
+    def ask(
+        self,
+        method: str,
+        *path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        repeatable: bool = True,
+    ) -> dict[str, Any]:
+        """Any other route of the service, by the segments of its path below /v1/billing.
+
+        `repeatable`: whether it may be done twice, and so be tried again when no answer came.
+        """
         ...
 
     def close(self) -> None:

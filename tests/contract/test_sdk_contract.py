@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 import models.ids
 import models.money
+import payments.errors
 from infra import billing
 from infra.billing import ids, money
 from infra.billing import requests as sdk
 from infra.billing.pending import pending
+from infra.billing.problems import error_of
 from payments.errors import Refused
 from payments.requests import ChargeRequest, RefundRequest, parse
 from payments.views import charge_view, refund_view
@@ -225,6 +227,19 @@ def test_both_refuse_the_same_decimals(text, currency):
     with pytest.raises(models.money.MoneyError) as theirs:
         models.money.minor(text, currency)
     assert (ours.value.param, str(ours.value)) == (theirs.value.param, str(theirs.value))
+
+
+def _refusals(kind: type[payments.errors.Refused]) -> list[type[payments.errors.Refused]]:
+    # Those of the rules; what only a door may say has names of its own.
+    children = [one for one in kind.__subclasses__() if one.__module__ == kind.__module__]
+    return [one for child in children for one in (child, *_refusals(child))]
+
+
+@pytest.mark.parametrize("kind", _refusals(payments.errors.Refused), ids=lambda k: k.code)
+def test_what_the_service_refuses_the_sdk_raises_under_the_same_name(kind):
+    error = error_of(kind.status, {"code": kind.code}, where="there", request_id=None)
+    assert (type(error).__name__, error.code) == (kind.__name__, kind.code)
+    assert type(error).__mro__[1].__name__ in (kind.__mro__[1].__name__, "BillingError")
 
 
 def test_the_pending_objects_have_the_fields_of_the_public_ones():

@@ -1,17 +1,21 @@
 """The publisher on real brokers: it finds its way back by itself."""
 
+import socket
+import time
+from collections.abc import Iterator
+
+import kombu
 import pytest
 import redis
 from celery import Celery
 
-import tasks.charges  # noqa: F401  # importing the tasks registers them
 from payments.transaction import Wakes
 from tests.support.broker import RabbitBroker
 from tests.support.producer import Producer
 from tests.support.waiting import wait_for
 from worker import transport
 from worker.celery_config import configuration
-from worker.publisher import Publisher
+from worker.publisher import PUBLISH_S, Publisher
 from worker.request import BillingTask
 from worker.settings import Settings
 
@@ -76,3 +80,79 @@ def test_a_redis_that_refuses_writes_is_asked_again_until_it_takes_them(redis_ur
         client.config_set("maxmemory", 0)
         client.close()
         app.close()
+
+
+@pytest.fixture
+def app(broker_url: str) -> Iterator[Celery]:
+    transport.register()
+    app = Celery("billing", set_as_current=False)
+    app.conf.update(configuration(Settings(broker_url=broker_url)))
+    with Producer(broker_url) as producer:
+        producer.declare()
+    yield app
+    app.close()
+
+
+def _messages(app: Celery, queue: str) -> list[kombu.Message]:
+    """What waits in `queue`, taken out of it."""
+    found = []
+    with app.connection_for_read() as connection, connection.channel() as channel:
+        while (message := channel.basic_get(queue, no_ack=True)) is not None:
+            found.append(channel.message_to_python(message))
+    return found
+
+
+def test_each_call_is_a_message_of_its_task_in_its_queue(app: Celery) -> None:
+    charge, endpoint = "ch_" + "a" * 32, "we_" + "b" * 32
+    Publisher(app)(Wakes(charges={charge}, refunds={"re_1", "re_2"}, endpoints={endpoint}))
+
+    told = [(m.headers["task"], m.payload[1]) for m in _messages(app, "payments")]
+    assert told[0] == ("billing.charge.submit", {"id": charge})
+    assert sorted(told[1:], key=str) == [
+        ("billing.refund.submit", {"id": "re_1"}),
+        ("billing.refund.submit", {"id": "re_2"}),
+    ]
+    (drain,) = _messages(app, "webhooks")
+    assert drain.headers["task"] == "billing.webhook.drain"
+    assert drain.payload == [[], {"endpoint_id": endpoint}, drain.payload[2]]
+    assert drain.headers["kwargsrepr"] == f"{{'endpoint_id': '{endpoint}'}}"
+
+
+def test_ids_that_are_none_show_neither_in_flower_nor_in_logs(app: Celery) -> None:
+    Publisher(app)(Wakes(charges={"ada@example.org"}))
+    (message,) = _messages(app, "payments")
+    assert "ada" not in str(message.headers)
+
+
+def test_a_thousand_calls_are_one_command_of_redis(redis_url: str) -> None:
+    app = Celery("billing", set_as_current=False)
+    app.conf.update(configuration(Settings(broker_url=redis_url)))
+    publisher = Publisher(app)
+    publisher(Wakes(charges={"ch_first"}))
+    with redis.Redis.from_url(redis_url) as client:
+        before = client.info("commandstats")["cmdstat_lpush"]["calls"]
+        publisher(Wakes(charges={f"ch_{n}" for n in range(1000)}))
+        assert client.info("commandstats")["cmdstat_lpush"]["calls"] == before + 1
+        assert client.llen("payments") == 1001
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_says_nothing_costs_two_seconds_and_then_nothing(scheme: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        app = Celery("billing", set_as_current=False)
+        url = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}"
+        app.conf.update(configuration(Settings(broker_url=url)))
+        publisher = Publisher(app)
+        began = time.monotonic()
+        publisher(Wakes(charges={f"ch_{n}" for n in range(100)}))
+        assert time.monotonic() - began < PUBLISH_S + 0.5
+        began = time.monotonic()
+        publisher(Wakes(charges={"ch_1"}))
+        assert time.monotonic() - began < 0.1
+
+
+@pytest.mark.rabbitmq
+def test_without_queues_nothing_is_raised(rabbitmq_url: str) -> None:
+    app = Celery("billing", set_as_current=False)
+    app.conf.update(configuration(Settings(broker_url=rabbitmq_url)))
+    Publisher(app)(Wakes(charges={"ch_1"}, endpoints={"we_1"}))

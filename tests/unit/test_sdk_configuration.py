@@ -1,12 +1,16 @@
 """Where the SDK sends: what it is told, what the environment says, and nothing by guess."""
 
+import pickle
+import re
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 
 from infra import billing
 from infra.billing import client
+from infra.billing.root import root
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +33,7 @@ def test_the_environment_configures_it(monkeypatch):
 
 @pytest.mark.parametrize(
     "url",
-    ["broker:6379", "redis://", "redis://:hunter2@", "redis://h:port", "mongodb://h", "http://h"],
+    ["broker:6379", "redis://", "redis://:hunter2@", "redis://h:port", "mongodb://h", "http://"],
 )
 def test_a_url_that_cannot_be_used_is_refused_at_once_and_not_repeated(url):
     with pytest.raises(billing.NotConfigured) as refused:
@@ -39,7 +43,7 @@ def test_a_url_that_cannot_be_used_is_refused_at_once_and_not_repeated(url):
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("timeout_s", [0, -1, float("nan")])
+@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf"), 1e9])
 def test_a_timeout_is_above_zero(timeout_s):
     with pytest.raises(billing.NotConfigured):
         billing.configure(url="redis://broker", timeout_s=timeout_s)
@@ -59,6 +63,12 @@ def test_a_producer_is_a_short_name():
         lambda: billing.refund.get(id="re_1"),
         lambda: billing.refund.wait(id="re_1"),
         lambda: billing.refund.list(charge_id="ch_1"),
+        lambda: billing.charge.timeline("ch_1"),
+        lambda: billing.event.list(after=0),
+        billing.endpoint.list,
+        lambda: billing.endpoint.create(url="https://shop.example/hook"),
+        lambda: billing.endpoint.delete("we_1"),
+        lambda: billing.charge.create(amount=1, currency="USD", wait_s=5),
     ],
 )
 def test_reading_over_a_broker_says_that_it_needs_http(read):
@@ -77,16 +87,96 @@ def test_wrong_arguments_fail_before_anything_is_sent():
         billing.refund.create(charge_id=None)
 
 
-def test_every_error_is_a_billing_error_with_a_code_of_its_own():
-    errors = [
-        billing.InvalidRequest, billing.NotConfigured, billing.ReadingNeedsHttp,
-        billing.Unavailable, billing.InvalidSignature,
-    ]  # fmt: skip
-    assert all(issubclass(error, billing.BillingError) for error in errors)
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ({}, "api_key"),
+        ({"api_key": "bk 1"}, "api_key"),
+        ({"api_key": "bk_1\n"}, "api_key"),
+        ({"api_key": "bk_é"}, "api_key"),
+        ({"api_key": "bk_1", "producer": "shop"}, "producer"),
+        ({"api_key": "bk_1", "url": "https://u:hunter2@billing"}, "url"),
+        ({"api_key": "bk_1", "url": "https://billing/?key=hunter2"}, "url"),
+        ({"api_key": "bk_1", "url": "https://billing/#hunter2"}, "url"),
+        ({"api_key": "bk_1", "url": "https://billing..example"}, "url"),
+    ],
+)
+def test_what_http_cannot_use_is_refused_by_name(given, param):
+    with pytest.raises(billing.NotConfigured) as refused:
+        billing.configure(**{"url": "https://billing.example", **given})
+    assert refused.value.param == param
+    for secret in ("hunter2", "bk"):
+        assert secret not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "path"),
+    [
+        ("http://billing", "http://billing", "/v1/billing"),
+        ("HTTP://Billing:80/", "http://billing", "/v1/billing"),
+        ("https://billing:8443/pay", "https://billing:8443", "/pay/v1/billing"),
+        ("https://bücher.example/v1/billing", "https://xn--bcher-kva.example", "/v1/billing"),
+        ("http://[::1]:8000", "http://[::1]:8000", "/v1/billing"),
+    ],
+)
+def test_where_the_service_is(url, shown, path):
+    assert (str(root(url)), root(url).path) == (shown, path)
+
+
+def test_over_http_the_default_producer_is_no_producer():
+    billing.configure(url="https://billing.example", api_key="bk_1", producer="default")
+
+
+def test_secrets_do_not_show_in_a_configuration():
+    configured = client.configuration(url="redis://:hunter2@broker", api_key="bk_1")
+    assert repr(configured) == "Configuration(timeout_s=10.0, producer='default')"
+
+
+def wrong(call):
+    with pytest.raises(billing.InvalidRequest) as refused:
+        call()
+    return refused.value.param
+
+
+def test_wrong_questions_fail_before_anything_is_sent():
+    billing.configure(url="http://127.0.0.1:1", api_key="bk_1")  # nobody listens there
+    now = datetime.now()  # noqa: DTZ005  # without a zone: that is what is wrong with it
+    assert wrong(lambda: billing.charge.list(limit=101)) == "limit"
+    assert wrong(lambda: billing.charge.list(limit=True)) == "limit"
+    assert wrong(lambda: billing.charge.list(created_after=now)) == "created_after"
+    assert wrong(lambda: billing.charge.list(created_before=5)) == "created_before"
+    assert wrong(lambda: billing.refund.list(state=5)) == "state"
+    assert wrong(lambda: billing.charge.wait("ch_1", timeout_s=-1)) == "timeout_s"
+    assert wrong(lambda: billing.charge.wait("ch_1", timeout_s=float("nan"))) == "timeout_s"
+    assert wrong(lambda: billing.charge.get(None)) == "id"
+    assert wrong(lambda: billing.event.list(after=-1)) == "after"
+    assert wrong(lambda: billing.event.list(after="evt_1")) == "after"
+    assert wrong(lambda: billing.endpoint.create(url="x", event_types="ping")) == "event_types"
+    assert wrong(lambda: billing.endpoint.update("we_1", state="off")) == "state"
+    assert wrong(lambda: billing.endpoint.rotate_secret("we_1", overlap_s="60")) == "overlap_s"
+    assert wrong(lambda: billing.endpoint.replay("we_1")) == "event_ids"
+    assert wrong(lambda: billing.endpoint.replay("we_1", since=now)) == "since"
+    assert wrong(lambda: billing.endpoint.replay("we_1", since="x", only="some")) == "only"
+
+
+def _below(kind):
+    return [one for child in kind.__subclasses__() for one in (child, *_below(child))]
+
+
+def test_every_error_is_a_billing_error_with_a_code_of_its_own_and_stands_in_the_tree():
+    errors = _below(billing.BillingError)
+    assert len(errors) == 21
     assert len({error.code for error in errors}) == len(errors)
     for error in errors:
-        assert error.__name__ in billing.errors.__doc__
-        assert error.code in billing.errors.__doc__
+        assert getattr(billing, error.__name__) is error
+        assert re.search(rf"─ {error.__name__} +{error.code} ", billing.errors.__doc__)
+
+
+def test_an_error_survives_a_queue_between_processes():
+    error = billing.RateLimited("later", status=429, idempotency_key="k", facts={"a": 1})
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301  # what we pickled ourselves
+    assert (str(again), again.status, again.idempotency_key) == ("later", 429, "k")
+    assert again.facts == {"a": 1}
 
 
 def test_a_receiver_of_webhooks_loads_neither_kombu_nor_anything_of_the_service():

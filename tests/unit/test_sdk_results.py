@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from infra.billing import Charge, Page, Refund
+from infra.billing import Charge, Endpoint, Page, Refund
 
 CHARGE = Charge({"charge_id": "ch_1", "state": "pending", "amount": 1999, "currency": "USD"})
 
@@ -56,3 +56,17 @@ def test_a_page_has_its_parts():
     page = Page({"data": [CHARGE], "has_more": False, "next_cursor": None})
     assert [charge.charge_id for charge in page.data] == ["ch_1"]
     assert page.next_cursor is None
+
+
+def test_a_page_goes_on_with_the_next_and_a_copy_of_it_does_not():
+    last = Page({"data": ["c"], "has_more": False, "next_cursor": None})
+    page = Page({"data": ["a", "b"], "has_more": True, "next_cursor": "2"}, {"2": last}.get)
+    assert [*page.auto_paging_iter()] == ["a", "b", "c"]
+    assert [*page.auto_paging_iter()] == ["a", "b", "c"]
+    assert [*copy.copy(page).auto_paging_iter()] == ["a", "b"]
+
+
+def test_an_endpoint_shows_neither_its_secret_nor_its_url():
+    endpoint = Endpoint({"id": "we_1", "url": "https://u:p@h", "secret": "whsec_x"})
+    assert repr(endpoint) == "Endpoint(id='we_1')"
+    assert endpoint.secret == "whsec_x"

@@ -1,0 +1,95 @@
+"""Webhook endpoints: who is told, where, and of what. All of it needs an http(s) url."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from infra.billing import client, pages, queries
+from infra.billing.results import Endpoint, Page, Resource
+
+ROUTE = "webhook-endpoints"
+
+
+def create(
+    *, url: str, event_types: Sequence[str] | None = None, description: str | None = None
+) -> Endpoint:
+    """Have events sent to `url`; all but the `.pending` ones, or those of `event_types`.
+
+    The answer has the `secret` for `billing.webhook.verify`, and is the only one that does. When it
+    raises Unavailable, `list` tells whether the endpoint was made: this is never tried twice, for
+    it would make two.
+    """
+    body = queries.endpoint_fields(url=url, event_types=event_types, description=description)
+    return Endpoint(client.transport().ask("POST", ROUTE, body=body, repeatable=False))
+
+
+def get(id: str) -> Endpoint:
+    """The endpoint with this id, without its secret. Raises NotFound."""
+    return Endpoint(client.transport().ask("GET", ROUTE, queries.id_of(id)))
+
+
+def list(*, limit: int | None = None, cursor: str | None = None) -> Page[Endpoint]:
+    """A page of endpoints; `.auto_paging_iter()` goes through all of them."""
+    return pages.page((ROUTE,), queries.filters(limit=limit, cursor=cursor), Endpoint)
+
+
+def update(
+    id: str,
+    *,
+    url: str | None = None,
+    event_types: Sequence[str] | None = None,
+    description: str | None = None,
+    state: str | None = None,
+) -> Endpoint:
+    """Change what is given, and leave the rest. `state` is "enabled" or "disabled"."""
+    body = queries.endpoint_fields(
+        url=url, event_types=event_types, description=description, state=state
+    )
+    return Endpoint(client.transport().ask("PATCH", ROUTE, queries.id_of(id), body=body))
+
+
+def delete(id: str) -> None:
+    """Send nothing there any more, and forget the endpoint. Raises NotFound."""
+    client.transport().ask("DELETE", ROUTE, queries.id_of(id))
+
+
+def rotate_secret(id: str, *, overlap_s: int | None = None) -> Endpoint:
+    """The endpoint with a new `secret`, shown only here. The former signs, too, for `overlap_s`
+    whole seconds, a day unless given.
+
+    Never tried twice: the second would be a third secret.
+    """
+    body = {} if overlap_s is None else {"overlap_s": queries.whole("overlap_s", overlap_s)}
+    return Endpoint(
+        client.transport().ask(
+            "POST", ROUTE, queries.id_of(id), "rotate-secret", body=body, repeatable=False
+        )
+    )
+
+
+def ping(id: str) -> Resource:
+    """Send a `ping` there; its `event_id` is the `webhook-id` to look out for."""
+    return Resource(client.transport().ask("POST", ROUTE, queries.id_of(id), "ping", body={}))
+
+
+def replay(
+    id: str,
+    *,
+    event_ids: Sequence[str] | None = None,
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    only: str | None = None,
+    after: int | None = None,
+) -> Resource:
+    """Send events there again: those of `event_ids`, or of a time; `replayed` says how many.
+
+    `only` is "undelivered" or "all". While the answer says `has_more`, call again with `after` its
+    `next_after`. A receiver sees the same `webhook-id` as the first time.
+    """
+    body = queries.replay_fields(
+        event_ids=event_ids, since=since, until=until, only=only, after=after
+    )
+    return Resource(
+        client.transport().ask(
+            "POST", ROUTE, queries.id_of(id), "replay", body=body, repeatable=False
+        )
+    )

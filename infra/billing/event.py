@@ -1,0 +1,25 @@
+"""Events: the feed of everything that webhooks tell, to be read at one's own pace."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infra.billing import pages, queries
+from infra.billing.results import Event, Page, resource
+
+
+def list(*, after: int | str | None = None, limit: int | None = None) -> Page[Event]:
+    """The events behind the position `after`, oldest first: the same bodies as the webhooks.
+
+    Keep `page.next_cursor`, which is always given, and pass it as the next `after`: so nothing is
+    missed, whatever happens between two calls. `.auto_paging_iter()` goes on to the last that there
+    is now; each event has its `position`. Needs an http(s) url.
+    """
+    query = {
+        **queries.filters(limit=limit),
+        "after": None if after is None else queries.position("after", after),
+    }
+    return pages.page(("events",), query, _event, cursor="after")
+
+
+def _event(fields: Mapping[str, Any]) -> Event:
+    return Event({**fields, "data": resource(fields["data"])})

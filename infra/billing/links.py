@@ -1,0 +1,205 @@
+"""A link to a broker, Redis or RabbitMQ: a batch of messages goes out in one round trip.
+
+One thread uses a link at a time.
+"""
+
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from amqp import Message as AmqpMessage
+from amqp.exceptions import AMQPError
+from kombu import Connection
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from infra.billing.envelope import envelope
+from infra.billing.message import Message
+
+TIMEOUT_MIN_S = 0.05
+ERRORS = (OSError, KombuError, RedisError, AMQPError)
+
+
+class Receipt(NamedTuple):
+    """What became of a batch. `reasons`, one for each message: None if the broker has it, else why
+    not. `error`: what broke the link, which is then of no use any more."""
+
+    reasons: list[str | None]
+    error: BaseException | None = None
+
+
+class Link(Protocol):
+    """One connection to a broker."""
+
+    def send(self, batch: Sequence[Message], *, timeout_s: float) -> Receipt:
+        """Publish, and wait for the broker's word on each."""
+        ...
+
+    def drop(self) -> None:
+        """Close without ceremony: the other end may be gone, and a goodbye would wait for it."""
+        ...
+
+
+def connect(url: str, *, timeout_s: float, name: str) -> Link:
+    """A new link, which the broker shows as `name`. Raises one of ERRORS within `timeout_s`."""
+    connection = Connection(url, **_options(url, timeout_s=timeout_s, name=name))
+    # One try: kombu would otherwise sleep for two seconds and try again.
+    connection.ensure_connection(max_retries=0)
+    return (RabbitLink if urlsplit(url).scheme.startswith("amqp") else RedisLink)(connection)
+
+
+class RedisLink:
+    """A link to Redis, which answers when it has the whole batch, or has none of it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        # kombu's, for it knows what a url means and how to log in.
+        self._channel = connection.channel()
+
+    def send(self, batch: Sequence[Message], *, timeout_s: float) -> Receipt:
+        # By the queue's name, past exchanges and bindings: those are kept in Redis, and a publish
+        # that finds none vanishes without an error.
+        by_queue: dict[str, list[bytes]] = {}
+        for one in batch:
+            by_queue.setdefault(one.queue, []).append(envelope(one))
+        try:
+            # The client with which kombu has greeted Redis; that for commands would connect anew.
+            with self._channel.client.pipeline(transaction=len(by_queue) > 1) as pipe:
+                for queue, items in by_queue.items():
+                    # Workers take from the other end: the first pushed is the first done.
+                    pipe.lpush(queue, *items)
+                pipe.execute()
+        except ERRORS as error:
+            return Receipt([reason(error)] * len(batch), error)
+        return Receipt([None] * len(batch))
+
+    def drop(self) -> None:
+        with suppress(Exception):
+            self._connection.collect()
+
+
+class RabbitLink:
+    """A link to RabbitMQ, which confirms each message when its queue has it, in any order.
+
+    A refusal concerns one message (there is no such queue; it is full), and the link lives on.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._channel = connection.channel()
+        self._channel.confirm_select()
+        for event, listener in (
+            ("basic_ack", self._on_ack),
+            ("basic_nack", self._on_nack),
+            ("basic_return", self._on_return),
+        ):
+            self._channel.events[event].add(listener)
+        self._published = 0
+        # What has no answer yet: RabbitMQ's numbers of messages on this channel, in rising order,
+        # and the places of those messages in the batch.
+        self._waiting: dict[int, int] = {}
+        self._places: dict[str, int] = {}
+        self._reasons: list[str | None] = []
+
+    def send(self, batch: Sequence[Message], *, timeout_s: float) -> Receipt:
+        ends_at = monotonic() + timeout_s
+        first = self._published + 1
+        self._published += len(batch)
+        self._waiting = {first + place: place for place in range(len(batch))}
+        self._places = {one.id: place for place, one in enumerate(batch)}
+        self._reasons = [None] * len(batch)
+        try:
+            for one in batch:
+                self._publish(one, timeout_s=_left(ends_at))
+            while self._waiting:
+                # One frame for each turn, and each may take what is left.
+                self._channel.connection.drain_events(timeout=_left(ends_at))
+                if self._waiting and monotonic() >= ends_at:
+                    raise TimeoutError("timed out")
+        except (*ERRORS, AttributeError) as error:  # py-amqp takes itself apart when it is closed
+            for place in self._waiting.values():
+                self._reasons[place] = reason(error)
+            return Receipt(self._reasons, error)
+        return Receipt(self._reasons)
+
+    def drop(self) -> None:
+        with suppress(Exception):
+            self._connection.collect()
+
+    def _publish(self, one: Message, *, timeout_s: float) -> None:
+        # Not through kombu: its way to publish with confirms waits for each. py-amqp reads what
+        # has come meanwhile before it writes, so that neither side waits with full buffers.
+        self._channel.basic_publish(
+            AmqpMessage(
+                one.body,
+                content_type="application/json",
+                content_encoding="utf-8",
+                application_headers=dict(one.headers),
+                delivery_mode=2,
+                priority=0,
+                correlation_id=one.id,
+                reply_to="",
+            ),
+            exchange="",
+            routing_key=one.queue,
+            mandatory=True,
+            timeout=timeout_s,
+        )
+
+    def _on_ack(self, tag: int, multiple: bool) -> None:
+        # What was returned is acknowledged, too, right after; its reason stays.
+        self._settled(tag, multiple=multiple)
+
+    def _on_nack(self, tag: int, multiple: bool) -> None:
+        for place in self._settled(tag, multiple=multiple):
+            self._reasons[place] = "its queue is full"
+
+    def _on_return(self, _error: Any, _exchange: str, queue: str, message: AmqpMessage) -> None:
+        place = self._places.get(message.properties.get("correlation_id", ""))
+        if place is not None:
+            self._reasons[place] = f"it has no queue {queue!r}; start a worker once, which makes it"
+
+    def _settled(self, tag: int, *, multiple: bool) -> list[int]:
+        """The places of the messages that RabbitMQ's word is about; they wait no longer."""
+        tags = [one for one in self._waiting if one <= tag] if multiple else [tag]
+        return [self._waiting.pop(one) for one in tags if one in self._waiting]
+
+
+def reason(error: BaseException) -> str:
+    """An error in words, without a full stop."""
+    return str(error).strip().rstrip(".") or type(error).__name__
+
+
+def _options(url: str, *, timeout_s: float, name: str) -> dict[str, Any]:
+    """Keyword arguments of kombu's Connection: every wait has an end, every certificate counts."""
+    parts = urlsplit(url)
+    if parts.scheme.startswith("amqp"):
+        options: dict[str, Any] = {
+            "connect_timeout": timeout_s,
+            "transport_options": {"read_timeout": timeout_s, "write_timeout": timeout_s},
+        }
+        if parts.scheme == "amqps":
+            # py-amqp checks no certificate unless told to; None = the url's host name.
+            options["ssl"] = {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}
+        return options
+    options = {
+        "transport_options": {
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "socket_keepalive": True,
+            # We try again ourselves, and know for how long.
+            "retry_on_timeout": False,
+            "client_name": name,
+        }
+    }
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
+        # kombu's default for rediss:// accepts any certificate.
+        options["ssl"] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    return options
+
+
+def _left(ends_at: float) -> float:
+    return max(TIMEOUT_MIN_S, ends_at - monotonic())

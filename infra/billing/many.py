@@ -1,0 +1,93 @@
+"""Many requests, one after the other in batches, with an answer for each."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from inspect import signature
+from itertools import islice
+from typing import Any, TypeVar
+from uuid import uuid4
+
+from infra.billing import client
+from infra.billing.errors import BillingError, InvalidRequest
+from infra.billing.ids import Kind
+from infra.billing.results import Resource
+from infra.billing.transport import Transport
+
+# Half a megabyte of messages: one round trip of a few milliseconds, and nothing in memory.
+BATCH = 500
+# With all the metadata they may have, these are 40 MB. More than that in one command holds up
+# everybody else who uses the broker.
+BATCH_MAX = 1000
+NAME_MAX = 40
+
+# Called after each batch with how many have an answer, and how many of those are errors.
+Progress = Callable[[int, int], None]
+Check = Callable[..., dict[str, Any]]
+R = TypeVar("R", bound=Resource)
+
+
+def create_many(
+    kind: Kind,
+    requests: Iterable[Mapping[str, Any]],
+    *,
+    check: Check,
+    result: type[R],
+    batch: object,
+    progress: Progress | None,
+) -> Iterator[R | BillingError]:
+    """An iterator over the answers. Wrong arguments of the call itself fail here, at once."""
+    if isinstance(batch, bool) or not isinstance(batch, int) or not 1 <= batch <= BATCH_MAX:
+        raise InvalidRequest(f"batch must be a whole number from 1 to {BATCH_MAX}", param="batch")
+    names = tuple(signature(check).parameters)
+    checked = (_checked(one, names=names, check=check) for one in requests)
+    return _answers(client.transport(), kind, checked, result, batch, progress)
+
+
+def _answers(
+    transport: Transport,
+    kind: Kind,
+    checked: Iterator[dict[str, Any] | BillingError],
+    result: type[R],
+    batch: int,
+    progress: Progress | None,
+) -> Iterator[R | BillingError]:
+    done = refused = 0
+    while gathered := list(islice(checked, batch)):
+        good = [one for one in gathered if not isinstance(one, BillingError)]
+        answers = iter(transport.create_batch(kind, good) if good else ())
+        told = [one if isinstance(one, BillingError) else next(answers) for one in gathered]
+        done += len(told)
+        refused += sum(isinstance(one, BillingError) for one in told)
+        if progress is not None:
+            progress(done, refused)
+        for answer in told:
+            yield answer if isinstance(answer, BillingError) else result(answer)
+
+
+def _checked(
+    request: object, *, names: Sequence[str], check: Check
+) -> dict[str, Any] | BillingError:
+    """The fields of a request, with a key, or why they are none."""
+    try:
+        if not isinstance(request, Mapping):
+            raise InvalidRequest("each request must be a mapping of its fields")
+        for name in request:
+            if name not in names:
+                raise _unknown(name, names)
+        given = {**dict.fromkeys(names), **request}
+        if given["idempotency_key"] is None:
+            given["idempotency_key"] = str(uuid4())
+        return check(**given)
+    except InvalidRequest as refused:
+        key = request.get("idempotency_key") if isinstance(request, Mapping) else None
+        refused.idempotency_key = key if isinstance(key, str) else None
+        return refused
+
+
+def _unknown(name: object, names: Sequence[str]) -> InvalidRequest:
+    # Names come from outside, too: anything else than a name is not told.
+    is_name = isinstance(name, str) and name.isidentifier() and len(name) <= NAME_MAX
+    shown = repr(name) if is_name else "one of the names given"
+    return InvalidRequest(
+        f"{shown} is not a field; the fields are: {', '.join(names)}",
+        param=str(name) if is_name else None,
+    )

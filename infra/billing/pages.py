@@ -1,0 +1,31 @@
+"""Pages of the service's lists, each of which knows how to get the next."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from infra.billing import client
+from infra.billing.errors import Unavailable
+from infra.billing.results import Page
+
+T = TypeVar("T")
+
+
+def page(
+    path: tuple[str, ...],
+    query: Mapping[str, Any],
+    item: Callable[[Mapping[str, Any]], T],
+    *,
+    cursor: str = "cursor",
+) -> Page[T]:
+    """The page that `query` asks for; `cursor` names the parameter that asks for the next."""
+    told = client.transport().ask("GET", *path, query=query)
+    fields = {**told, "data": [item(one) for one in entries(told)]}
+    return Page(fields, lambda at: page(path, {**query, cursor: at}, item, cursor=cursor))
+
+
+def entries(told: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is on a page. Raises Unavailable if the answer is none."""
+    data = told.get("data")
+    if not isinstance(data, list):
+        raise Unavailable("the service answered with something else; is the url right?")
+    return data

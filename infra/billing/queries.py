@@ -1,0 +1,117 @@
+"""The arguments of everything but charges and refunds: the checks that run before it is sent."""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from infra.billing.errors import InvalidRequest
+from infra.billing.requests import LONG_TEXT_MAX, text
+
+LIMIT_MAX = 100
+_TIMES = ("created_after", "created_before", "since", "until")
+
+
+def id_of(value: object) -> str:
+    """An id as a segment of a path. Raises InvalidRequest, as all of these do."""
+    checked = text("id", value)
+    if checked in (".", ".."):
+        raise InvalidRequest("id must be an id", param="id")  # a path would lead elsewhere
+    return checked
+
+
+def seconds(param: str, value: object) -> float:
+    """A length of time: a number of seconds, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidRequest(f"{param} must be a number of seconds", param=param)
+    if not 0 <= value < math.inf:
+        raise InvalidRequest(f"{param} must be 0 or more seconds", param=param)
+    return value
+
+
+def whole(param: str, value: object) -> int:
+    """A whole number, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InvalidRequest(f"{param} must be a whole number, 0 or more", param=param)
+    return value
+
+
+def position(param: str, value: object) -> str:
+    """A place in the feed: a whole number, or the text of one."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return value
+    return str(whole(param, value))
+
+
+def filters(*, limit: object = None, **given: object) -> Mapping[str, Any]:
+    """The query of a list: what is given, with times as RFC 3339."""
+    query: dict[str, Any] = {
+        name: _moment(name, value) if name in _TIMES else text(name, value, length_max=1000)
+        for name, value in given.items()
+        if value is not None
+    }
+    if limit is not None:
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= LIMIT_MAX:
+            raise InvalidRequest(
+                f"limit must be a whole number from 1 to {LIMIT_MAX}", param="limit"
+            )
+        query["limit"] = limit
+    return query
+
+
+def endpoint_fields(
+    *,
+    url: object = None,
+    event_types: object = None,
+    description: object = None,
+    state: object = None,
+) -> Mapping[str, Any]:
+    """The fields of a webhook endpoint; absent ones left out."""
+    if state not in (None, "enabled", "disabled"):
+        raise InvalidRequest("state must be 'enabled' or 'disabled'", param="state")
+    fields = {
+        "url": None if url is None else text("url", url, length_max=2048),
+        "event_types": None if event_types is None else _texts("event_types", event_types),
+        "description": None
+        if description is None
+        else text("description", description, length_min=0, length_max=LONG_TEXT_MAX),
+        "state": state,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def replay_fields(
+    *, event_ids: object, since: object, until: object, only: object, after: object
+) -> Mapping[str, Any]:
+    """What to send again: events by their ids, or those of a time."""
+    if event_ids is None and since is None:
+        raise InvalidRequest("send event_ids, or since", param="event_ids")
+    if only not in (None, "undelivered", "all"):
+        raise InvalidRequest("only must be 'undelivered' or 'all'", param="only")
+    fields = {
+        "event_ids": None if event_ids is None else _texts("event_ids", event_ids),
+        "since": None if since is None else _moment("since", since),
+        "until": None if until is None else _moment("until", until),
+        "only": only,
+        "after": None if after is None else whole("after", after),
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _texts(param: str, value: object) -> list[str]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InvalidRequest(f"{param} must be a list of texts", param=param)
+    return [text(param, one) for one in value]
+
+
+def _moment(param: str, value: object) -> str:
+    """RFC 3339 in UTC. A datetime without a zone is refused: it is another moment everywhere."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise InvalidRequest(
+                f"{param} must say its zone: datetime.now(timezone.utc), or RFC 3339", param=param
+            )
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, str):
+        return text(param, value)
+    raise InvalidRequest(f"{param} must be a datetime, or text as RFC 3339 has it", param=param)

@@ -1,0 +1,267 @@
+"""The SDK over HTTP, against a small real server: what every verb asks, and what it answers."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from infra import billing
+from infra.billing import client
+from tests.support.scripted import (
+    PENDING,
+    Says,
+    problem,
+    scripted_service,
+)
+
+KEY = "bk_live_telltale"
+ASKED = {"amount": 1999, "currency": "USD", "idempotency_key": "order-1042"}
+
+
+@pytest.fixture(autouse=True)
+def _configured_by_the_test(monkeypatch):
+    monkeypatch.setattr(client, "_current", client.Client(None))
+    yield
+    client._current.close()
+
+
+@pytest.fixture
+def service():
+    with scripted_service() as running:
+        billing.configure(url=running.url, api_key=KEY, timeout_s=5.0)
+        yield running
+
+
+def test_a_charge_is_a_post_with_its_fields_and_its_key_in_the_header(service):
+    charge = billing.charge.create(**ASKED, customer_id="cus_123", metadata={"cart": "7"})
+    (asked,) = service.asked
+    assert (asked.method, asked.path) == ("POST", "/v1/billing/charges")
+    assert asked.body == {
+        "amount": 1999,
+        "currency": "USD",
+        "customer_id": "cus_123",
+        "metadata": {"cart": "7"},
+    }
+    assert asked.headers["idempotency-key"] == "order-1042"
+    assert asked.headers["authorization"] == f"Bearer {KEY}"
+    assert asked.headers["user-agent"].startswith("infra.billing/0.1.0 python/3.")
+    assert asked.headers["content-type"] == "application/json"
+    assert (charge.charge_id, charge["state"]) == ("ch_1", "pending")
+
+
+def test_letters_of_any_language_cost_no_more_than_their_bytes(service):
+    billing.charge.create(**ASKED, description="größe" * 100)
+    assert service.asked[0].body["description"] == "größe" * 100
+    assert int(service.asked[0].headers["content-length"]) < 800
+
+
+@pytest.mark.parametrize("key", ["Bestellung 7", "größe", "订单-1", ' "7"', '"7"', "a " * 100])
+def test_a_key_that_a_header_would_change_travels_in_the_body(service, key):
+    billing.charge.create(amount=1, currency="USD", idempotency_key=key)
+    assert service.keys == [None]
+    assert service.asked[0].body["idempotency_key"] == key
+
+
+@pytest.mark.parametrize("path", ["", "/", "/v1/billing", "/v1/billing/"])
+@pytest.mark.parametrize("prefix", ["", "/pay", "/a/b"])
+def test_the_url_may_name_as_much_of_the_path_as_it_likes(service, prefix, path):
+    billing.configure(url=service.url + prefix + path, api_key=KEY)
+    billing.charge.get(id="ch_1")
+    assert service.asked[-1].path == f"{prefix}/v1/billing/charges/ch_1"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "invalid_request", billing.InvalidRequest),
+        (401, "unauthenticated", billing.Unauthenticated),
+        (403, "insufficient_scope", billing.InsufficientScope),
+        (404, "not_found", billing.NotFound),
+        (409, "idempotency_key_reused", billing.KeyReused),
+        (409, "reference_in_use", billing.ReferenceInUse),
+        (409, "refund_exceeds_charge", billing.RefundExceedsCharge),
+        (409, "charge_not_refundable", billing.ChargeNotRefundable),
+        (409, "price_in_use", billing.PriceInUse),
+        (409, "price_locked", billing.PriceLocked),
+        (409, "insufficient_inventory", billing.InsufficientInventory),
+        (409, "inventory_unlimited", billing.InventoryUnlimited),
+        (409, "endpoint_disabled", billing.EndpointDisabled),
+        (409, "move_not_allowed", billing.MoveNotAllowed),
+        (409, "of_tomorrow", billing.Conflict),
+        (418, "of_tomorrow", billing.InvalidRequest),
+        (413, "body_too_large", billing.TooLarge),
+    ],
+)
+def test_a_refusal_is_its_class_with_all_that_was_said_and_no_second_try(
+    service, status, code, kind
+):
+    service.will(
+        problem(status, code, detail="because", param="amount", request_id="r-7", available=3)
+    )
+    with pytest.raises(kind) as refused:
+        billing.charge.create(**ASKED)
+    error = refused.value
+    assert type(error) is kind
+    assert (str(error), error.code, error.param) == ("because", code, "amount")
+    assert (error.status, error.request_id, error.facts) == (status, "r-7", {"available": 3})
+    assert error.idempotency_key == "order-1042"
+    assert len(service.asked) == 1
+
+
+def test_the_id_of_a_request_is_that_of_the_answer_if_it_has_one(service):
+    service.will(Says(400, {"code": "invalid_request"}, {"X-Request-Id": "theirs"}))
+    with pytest.raises(billing.InvalidRequest) as refused:
+        billing.charge.get(id="ch_1")
+    assert refused.value.request_id == "theirs"
+    service.will(Says(400, {"code": "invalid_request"}))
+    with pytest.raises(billing.InvalidRequest) as refused:
+        billing.charge.get(id="ch_1")
+    assert refused.value.request_id == service.asked[-1].headers["x-request-id"]
+
+
+def test_a_repeat_answers_with_the_charge_as_it_stands(service):
+    service.will(Says(200, {**PENDING, "state": "succeeded"}, {"Idempotent-Replayed": "true"}))
+    assert billing.charge.create(**ASKED).state == "succeeded"
+
+
+def test_a_refund_is_a_post_too(service):
+    service.will(Says(202, {"refund_id": "re_1", "object": "refund", "state": "pending"}))
+    refund = billing.refund.create(charge_id="ch_1", amount=500, idempotency_key="r-1")
+    (asked,) = service.asked
+    assert (asked.path, asked.body) == (
+        "/v1/billing/refunds",
+        {"charge_id": "ch_1", "amount": 500},
+    )
+    assert (refund.refund_id, type(refund)) == ("re_1", billing.Refund)
+
+
+def test_waiting_asks_the_service_to_wait(service):
+    service.will(Says(200, PENDING), Says(200, {**PENDING, "state": "succeeded"}))
+    assert billing.charge.wait(id="ch_1", timeout_s=3.0).state == "succeeded"
+    assert [one.headers["prefer"] for one in service.asked] == ["wait=3", "wait=2"]
+
+
+def test_a_charge_may_be_waited_for_in_the_same_call(service):
+    service.will(Says(200, {**PENDING, "state": "failed"}))
+    assert billing.charge.create(**ASKED, wait_s=10).state == "failed"
+    assert service.asked[0].headers["prefer"] == "wait=10"
+
+
+def test_a_list_asks_for_what_is_given_and_goes_through_all_pages(service):
+    first = {"data": [{"charge_id": "ch_1"}, {"charge_id": "ch_2"}], "next_cursor": "c2"}
+    last = {"data": [{"charge_id": "ch_3"}], "has_more": False, "next_cursor": None}
+    service.will(Says(200, {**first, "has_more": True}), Says(200, last))
+    page = billing.charge.list(
+        state="succeeded",
+        customer_id="cus_1",
+        created_after=datetime(2026, 11, 26, 12, tzinfo=timezone(timedelta(hours=1))),
+        created_before="2026-11-27T00:00:00Z",
+        limit=2,
+    )
+    assert page.has_more
+    assert len(service.asked) == 1
+    assert [charge.charge_id for charge in page.auto_paging_iter()] == ["ch_1", "ch_2", "ch_3"]
+    query = {
+        "state": ["succeeded"],
+        "customer_id": ["cus_1"],
+        "created_after": ["2026-11-26T11:00:00Z"],
+        "created_before": ["2026-11-27T00:00:00Z"],
+        "limit": ["2"],
+    }
+    assert [one.query for one in service.asked] == [query, {**query, "cursor": ["c2"]}]
+
+
+def test_the_feed_goes_on_behind_the_last_position(service):
+    event = {
+        "id": "evt_1",
+        "position": 8,
+        "type": "charge.succeeded",
+        "timestamp": "2026-11-26T00:00:00Z",
+        "sequence": 2,
+        "data": {**PENDING, "state": "succeeded"},
+    }
+    end = {"data": [], "has_more": False, "next_cursor": "8"}
+    service.will(Says(200, {"data": [event], "has_more": True, "next_cursor": "8"}), Says(200, end))
+    page = billing.event.list(after=7, limit=1)
+    (told,) = page.auto_paging_iter()
+    assert (told.id, told.position, told.data.state) == ("evt_1", 8, "succeeded")
+    assert type(told.data) is billing.Charge
+    assert [one.query["after"] for one in service.asked] == [["7"], ["8"]]
+    billing.event.list(after=page.next_cursor)
+    assert service.asked[-1].query == {"after": ["8"]}
+
+
+def test_a_timeline_is_told_in_order(service):
+    service.will(Says(200, {"data": [{"what": "request", "text": "a"}, {"what": "attempt"}]}))
+    entries = billing.charge.timeline("ch_1")
+    assert [entry.what for entry in entries] == ["request", "attempt"]
+    assert service.asked[0].path == "/v1/billing/charges/ch_1/timeline"
+
+
+MOMENT = datetime(2026, 11, 26, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("verb", "method", "path", "body"),
+    [
+        (
+            lambda: billing.endpoint.create(url="https://s.example", event_types=["charge.failed"]),
+            "POST",
+            "",
+            {"url": "https://s.example", "event_types": ["charge.failed"]},
+        ),
+        (lambda: billing.endpoint.get("we_1"), "GET", "/we_1", None),
+        (
+            lambda: billing.endpoint.update("we_1", state="disabled", description=""),
+            "PATCH",
+            "/we_1",
+            {"state": "disabled", "description": ""},
+        ),
+        (lambda: billing.endpoint.rotate_secret("we_1"), "POST", "/we_1/rotate-secret", {}),
+        (
+            lambda: billing.endpoint.rotate_secret("we_1", overlap_s=60),
+            "POST",
+            "/we_1/rotate-secret",
+            {"overlap_s": 60},
+        ),
+        (lambda: billing.endpoint.ping("we_1"), "POST", "/we_1/ping", {}),
+        (
+            lambda: billing.endpoint.replay("we_1", since=MOMENT, only="undelivered", after=7),
+            "POST",
+            "/we_1/replay",
+            {"since": "2026-11-26T00:00:00Z", "only": "undelivered", "after": 7},
+        ),
+        (
+            lambda: billing.endpoint.replay("we_1", event_ids=["evt_1"]),
+            "POST",
+            "/we_1/replay",
+            {"event_ids": ["evt_1"]},
+        ),
+    ],
+)
+def test_a_verb_of_endpoints_is_its_route(service, verb, method, path, body):
+    service.will(Says(200, {"id": "we_1", "secret": "whsec_telltale", "replayed": 3}))
+    answer = verb()
+    (asked,) = service.asked
+    assert (asked.method, asked.path) == (method, f"/v1/billing/webhook-endpoints{path}")
+    assert asked.body == body
+    assert answer.replayed == 3
+    assert "telltale" not in repr(answer)
+
+
+def test_endpoints_are_listed_and_deleted(service):
+    service.will(
+        Says(200, {"data": [{"id": "we_1"}], "has_more": False, "next_cursor": None}),
+        Says(204, raw=b""),
+    )
+    (endpoint,) = billing.endpoint.list().auto_paging_iter()
+    assert type(endpoint) is billing.Endpoint
+    assert billing.endpoint.delete(endpoint.id) is None
+    assert service.asked[1].method == "DELETE"
+
+
+def test_an_id_never_leads_to_another_route(service):
+    billing.charge.get(id="../refunds/re_1?x=%2F#y")
+    assert service.asked[0].path == "/v1/billing/charges/..%2Frefunds%2Fre_1%3Fx%3D%252F%23y"
+    for id_ in ("..", ".", ""):
+        with pytest.raises(billing.InvalidRequest):
+            billing.charge.get(id=id_)

@@ -1,0 +1,100 @@
+"""What a producer installs: the SDK alone, with little besides, and no more loaded than it uses."""
+
+import ast
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from infra import billing
+from tests.support.scripted import scripted_service
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+CHARGE = "billing.charge.create(amount=1, currency='USD')"
+# What the dependencies bring along by themselves.
+HTTP = {"infra", "urllib3", "iso4217"}
+BROKER = HTTP | {"kombu", "redis", "amqp", "vine"}
+
+
+# Before anything: what the environment itself loads when Python starts.
+PROGRAM = """
+import sys, json
+before = set(sys.modules)
+from infra import billing
+{code}
+names = {{name.split(".")[0] for name in set(sys.modules) - before}}
+print(json.dumps(sorted(names - sys.stdlib_module_names)))
+"""
+
+
+def loaded(code, **environ):
+    """The names of what a fresh interpreter has loaded after `code`, without Python's own."""
+    told = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(code=code)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+        env=environ,
+    )
+    return set(json.loads(told.stdout))
+
+
+def test_a_receiver_of_webhooks_loads_nothing_but_the_sdk():
+    assert loaded("billing.webhook.verify") == {"infra"}
+
+
+def test_a_charge_over_http_loads_urllib3_and_the_currencies():
+    with scripted_service() as service:
+        names = loaded(CHARGE, BILLING_URL=service.url, BILLING_API_KEY="bk_1")
+        assert len(service.asked) == 1
+    # Compressions, if they are there.
+    assert names - {"zstandard", "brotli", "brotlicffi", "_brotli", "backports"} == HTTP
+
+
+def test_a_charge_over_a_broker_loads_no_urllib3_and_nothing_of_the_service():
+    code = f"try: {CHARGE}\nexcept billing.Unavailable: pass"
+    names = loaded(code, BILLING_URL="redis://127.0.0.1:1")
+    assert {"kombu", "redis"} <= names
+    assert not names & {"urllib3", "celery", "sqlalchemy", "sqlmodel", "pydantic", "fastapi"}
+    assert not names & {"models", "payments", "tasks", "worker"}
+
+
+def test_it_imports_only_what_it_depends_on():
+    used = set()
+    for path in (ROOT / "infra").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                used.add((node.module or "").split(".")[0])
+            elif isinstance(node, ast.Import):
+                used |= {alias.name.split(".")[0] for alias in node.names}
+    # amqp and redis come with kombu[redis].
+    assert used - sys.stdlib_module_names == BROKER - {"vine"}
+
+
+def test_it_depends_on_three_distributions():
+    names = [one.split(">")[0] for one in PROJECT["project"]["dependencies"]]
+    assert names == ["iso4217", "kombu[redis]", "urllib3"]
+    assert "optional-dependencies" not in PROJECT["project"]
+
+
+def test_the_wheel_carries_the_sdk_and_that_it_is_typed():
+    assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"] == {
+        "only-include": ["infra/billing"]
+    }
+    assert (ROOT / "infra" / "billing" / "py.typed").exists()
+    assert not (ROOT / "infra" / "__init__.py").exists(), "infra is a namespace others may share"
+
+
+def test_it_knows_its_version():
+    assert billing.__version__ == PROJECT["project"]["version"]
+
+
+@pytest.mark.parametrize("name", billing.__all__)
+def test_what_it_offers_is_there(name):
+    assert getattr(billing, name) is not None
