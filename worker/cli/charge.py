@@ -76,8 +76,8 @@ def list_(
         "phase": phase,
         "customer_id": customer,
         "reference": reference,
-        "created_after": options.in_utc(created_after),
-        "created_before": options.in_utc(created_before),
+        "created_after": created_after,
+        "created_before": created_before,
     }
     with books.reading() as connection:
         rows = islice(reading.every(connection, CHARGE, filters=filters), limit)

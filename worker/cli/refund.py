@@ -74,8 +74,8 @@ def list_(
         "state": state,
         "phase": phase,
         "charge_id": charge,
-        "created_after": options.in_utc(created_after),
-        "created_before": options.in_utc(created_before),
+        "created_after": created_after,
+        "created_before": created_before,
     }
     with books.reading() as connection:
         rows = islice(reading.every(connection, REFUND, filters=filters), limit)
