@@ -7,13 +7,14 @@ page costs what the first one does, and nothing is shown twice while new rows ar
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
+from models.base import id_among
 from models.states import Phase, State
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, REFUND, Kind
@@ -44,6 +45,13 @@ def get(connection: Connection, kind: Kind, id_: str) -> Row:
     if row is None:
         raise NotFound(f"there is no {kind.name} with this id", param="id")
     return row
+
+
+def fingerprints(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, str]:
+    """What was asked under these ids, as fingerprints; ids that are free are left out."""
+    columns = (kind.table.c.id, kind.table.c.fingerprint)
+    rows = connection.execute(select(*columns).where(id_among(kind.table.c.id)), {"ids": ids})
+    return {row.id: row.fingerprint for row in rows}
 
 
 def page(

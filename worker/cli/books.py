@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from payments.kinds import Kind
-    from payments.transaction import Transaction
+    from payments.transaction import Database, Transaction
     from worker.settings import Settings
 
 T = TypeVar("T")
@@ -56,9 +56,9 @@ def reading(*, snapshot: bool = False) -> "Iterator[Connection]":
 
 
 @contextmanager
-def writing() -> "Iterator[Transaction]":
-    """A transaction. After its commit a worker is told, if the broker is there; if it isn't, the
-    sweep finds the row within a second."""
+def database() -> "Iterator[Database]":
+    """The database, to open transactions. After each commit a worker is told, if the broker is
+    there; if it isn't, the sweep finds the row within a second."""
     from payments.transaction import Database
     from worker import log
     from worker.app import app
@@ -66,10 +66,14 @@ def writing() -> "Iterator[Transaction]":
     from worker.settings import load
 
     log.configure("console", "warning")  # as for every command; the app has set its own
-    with (
-        opened(load()) as engine,
-        Database(engine, Publisher(app)).transaction() as transaction,
-    ):
+    with opened(load()) as engine:
+        yield Database(engine, Publisher(app))
+
+
+@contextmanager
+def writing() -> "Iterator[Transaction]":
+    """One transaction of `database`."""
+    with database() as ours, ours.transaction() as transaction:
         yield transaction
 
 

@@ -1,14 +1,13 @@
 """Options that several commands share, and how what was typed becomes what is asked."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
 from worker.cli import output
+from worker.typed import number as typed_number
 
 WAIT_MAX_S = 86_400
 
@@ -76,15 +75,8 @@ def fields(**typed: Any) -> dict[str, Any]:
 
 
 def number(typed: str | None) -> Any:
-    """What was typed as an amount, for the rules to judge: they know what to say of `19.99`."""
-    if typed is None:
-        return None
-    if whole := re.fullmatch(r"([+-]?)0*([0-9]+)", typed):
-        # Python reads no number of thousands of digits, and after thirty all are too large.
-        return int(whole[1] + whole[2][:30])
-    if re.fullmatch(r"[+-]?[0-9]+\.[0-9]+", typed):
-        return Decimal(typed)
-    return typed
+    """What was typed as an amount, for the rules to judge."""
+    return None if typed is None else typed_number(typed)
 
 
 def pairs(typed: Sequence[str] | None) -> dict[str, str] | None:
