@@ -18,6 +18,7 @@ from tests.support.command import Answer, Billing
 from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
 from tests.support.webhooks import an_endpoint, events_happen, rows
+from worker.doctor import work
 
 URL = "http://127.0.0.1:1/hook"
 
@@ -33,6 +34,13 @@ def silent_port() -> Iterator[int]:
     """One that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Where nobody sweeps, waiting longer for a sweep shows nothing more."""
+    if "start_programs" not in request.fixturenames:
+        monkeypatch.setattr(work, "SWEEP_WATCH_S", 0.3)
 
 
 @pytest.fixture
