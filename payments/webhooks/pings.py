@@ -1,8 +1,11 @@
 """A ping: an event for one endpoint alone, so that its owner can see that all of it works."""
 
-from sqlalchemy import bindparam, func, insert, select
+from collections.abc import Mapping
+from typing import Any
 
-from models import Delivery, Event
+from sqlalchemy import Connection, and_, bindparam, func, insert, select
+
+from models import Delivery, DeliveryAttempt, Event
 from models.base import table_of
 from models.ids import event_id
 from payments.errors import EndpointDisabled
@@ -35,7 +38,22 @@ def ping(transaction: Transaction, endpoint_id: str) -> str:
     return str(event["id"])
 
 
-_events, _deliveries = table_of(Event), table_of(Delivery)
+def came_of_it(connection: Connection, event_id: str) -> Mapping[Any, Any]:
+    """What became of a ping so far: `state` of its delivery, and of the last post `number` (None
+    before the first), `status_code`, `error`, `duration_ms`, `response_body`."""
+    return connection.execute(_CAME_OF_IT, {"id": event_id}).mappings().one()
+
+
+_events, _deliveries, _posts = (table_of(t) for t in (Event, Delivery, DeliveryAttempt))
+_last = and_(_posts.c.delivery_id == _deliveries.c.id, _posts.c.number == _deliveries.c.attempts)
+_CAME_OF_IT = (
+    select(
+        _deliveries.c.state,
+        *(_posts.c[n] for n in ("number", "status_code", "error", "duration_ms", "response_body")),
+    )
+    .join_from(_deliveries, _posts, _last, isouter=True)
+    .where(_deliveries.c.event_id == bindparam("id"))
+)
 _NUMBERED = select(
     (func.coalesce(func.max(_events.c.sequence), 0) + 1).label("sequence"), func.now().label("at")
 ).where(_events.c.object_id == bindparam("endpoint_id"))

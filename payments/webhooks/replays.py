@@ -68,8 +68,8 @@ def replay(
             "since": since,
             "until": until,
             "only_open": only != ALL,
-            "after": max(after, _position_before(transaction, since - DISORDER)),
-            "last": until and _position_before(transaction, until + DISORDER),
+            "after": max(after, _position_before(transaction, since, -DISORDER)),
+            "last": until and _position_before(transaction, until, DISORDER),
             "limit": min(limit, EVENTS_MAX),
         }
         (sent,) = transaction.rows(_SEND_RANGE, chosen)
@@ -91,9 +91,9 @@ def _send_these(transaction: Transaction, endpoint_id: str, ids: Sequence[str]) 
     return Replayed(count)
 
 
-def _position_before(transaction: Transaction, at: datetime) -> int:
-    """The position of the last event that was created before `at`, give or take DISORDER; 0 when
-    there is none.
+def _position_before(transaction: Transaction, at: datetime, margin: timedelta) -> int:
+    """The position of the last event that was created before `at` and a margin; 0 when there is
+    none. Right within DISORDER.
 
     Events have no index on their age: each would cost every charge something, and this bisection
     of an index that is there takes some thirty probes.
@@ -102,7 +102,7 @@ def _position_before(transaction: Transaction, at: datetime) -> int:
     while before < behind:
         middle = (before + behind + 1) // 2
         found = transaction.execute(_AT_OR_BEFORE, {"position": middle}).first()
-        if found is None or found.created_at < at:
+        if found is None or found.created_at - margin < at:
             before = middle
         else:
             behind = found.position - 1

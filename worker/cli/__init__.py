@@ -6,6 +6,7 @@ answer on stdout and the reason on stderr are JSON.
 
 import importlib
 import pkgutil
+import re
 import sys
 
 import typer
@@ -16,6 +17,8 @@ from worker.embedded.data_dir import DataDirError
 from worker.embedded.server import EmbeddedError
 from worker.settings import SettingsError
 
+# How Python hands over bytes that are no characters.
+_NO_TEXT = re.compile("[\ud800-\udfff]")
 EXPECTED = (SettingsError, DataDirError, EmbeddedError, output.Failed)
 
 
@@ -43,6 +46,10 @@ def make() -> typer.Typer:
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    if any(_NO_TEXT.search(argument) for argument in sys.argv):
+        # No key, id or name of ours is; and what isn't text can't be shown, either.
+        sys.stderr.write("what was typed is not UTF-8\n")
+        sys.exit(2)
     try:
         make()(prog_name="billing")
     except EXPECTED as failure:

@@ -1,16 +1,18 @@
 """The database behind a command: read it, or write to it and wake a worker."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from payments.kinds import Kind
-    from payments.transaction import Transaction
+    from payments.transaction import Database, Transaction
     from worker.settings import Settings
+
+T = TypeVar("T")
 
 # A state changes by itself, not by us, so we ask: quickly at first, as most are final at once.
 POLL_MIN_S, POLL_MAX_S = 0.05, 1.0
@@ -54,9 +56,9 @@ def reading(*, snapshot: bool = False) -> "Iterator[Connection]":
 
 
 @contextmanager
-def writing() -> "Iterator[Transaction]":
-    """A transaction. After its commit a worker is told, if the broker is there; if it isn't, the
-    sweep finds the row within a second."""
+def database() -> "Iterator[Database]":
+    """The database, to open transactions. After each commit a worker is told, if the broker is
+    there; if it isn't, the sweep finds the row within a second."""
     from payments.transaction import Database
     from worker import log
     from worker.app import app
@@ -64,10 +66,14 @@ def writing() -> "Iterator[Transaction]":
     from worker.settings import load
 
     log.configure("console", "warning")  # as for every command; the app has set its own
-    with (
-        opened(load()) as engine,
-        Database(engine, Publisher(app)).transaction() as transaction,
-    ):
+    with opened(load()) as engine:
+        yield Database(engine, Publisher(app))
+
+
+@contextmanager
+def writing() -> "Iterator[Transaction]":
+    """One transaction of `database`."""
+    with database() as ours, ours.transaction() as transaction:
         yield transaction
 
 
@@ -76,12 +82,23 @@ def wait_until_final(kind: "Kind", id_: str, *, wait_s: float) -> "dict[Any, Any
     from models.states import State
     from payments.reading import get
 
-    ends_at, pause_s = time.monotonic() + wait_s, POLL_MIN_S
     with reading() as connection:
-        while True:
-            row = get(connection, kind, id_)
-            left_s = ends_at - time.monotonic()
-            if row["state"] != State.PENDING or left_s <= 0:
-                return dict(row)
-            time.sleep(min(pause_s, left_s))
-            pause_s = min(pause_s * 1.5, POLL_MAX_S)
+        return dict(
+            wait_until(
+                lambda: get(connection, kind, id_),
+                lambda row: row["state"] != State.PENDING,
+                wait_s=wait_s,
+            )
+        )
+
+
+def wait_until(look: Callable[[], T], is_it: Callable[[T], bool], *, wait_s: float) -> T:
+    """What `look` sees as soon as it is what one waits for, or what it sees after `wait_s`."""
+    ends_at, pause_s = time.monotonic() + wait_s, POLL_MIN_S
+    while True:
+        seen = look()
+        left_s = ends_at - time.monotonic()
+        if is_it(seen) or left_s <= 0:
+            return seen
+        time.sleep(min(pause_s, left_s))
+        pause_s = min(pause_s * 1.5, POLL_MAX_S)

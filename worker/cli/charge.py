@@ -1,10 +1,10 @@
-"""`billing charge`: create, get and list charges."""
+"""`billing charge`: create, get, list and import charges."""
 
 from itertools import islice
 
 import typer
 
-from worker.cli import books, options, requests, tables
+from worker.cli import books, importing, options, requests, tables
 
 COLUMNS = ("charge_id", "state", "amount", "refunded_amount", "reference", "created_at")
 
@@ -14,6 +14,7 @@ def register(root: typer.Typer) -> None:
     group.command("create")(create)
     group.command("get")(get)
     group.command("list")(list_)
+    group.command("import")(import_)
     root.add_typer(group, name="charge")
 
 
@@ -76,10 +77,35 @@ def list_(
         "phase": phase,
         "customer_id": customer,
         "reference": reference,
-        "created_after": options.in_utc(created_after),
-        "created_before": options.in_utc(created_before),
+        "created_after": created_after,
+        "created_before": created_before,
     }
     with books.reading() as connection:
         rows = islice(reading.every(connection, CHARGE, filters=filters), limit)
         views = (CHARGE.view(row) for row in rows)
         tables.show_many(views, COLUMNS, as_json=as_json, nothing="no charges")
+
+
+def import_(
+    file: importing.File,
+    dry_run: importing.DryRun = False,
+    skip_invalid: importing.SkipInvalid = False,
+    refused: importing.RefusedPath = None,
+    producer: options.Producer = "default",
+    as_json: options.Json = False,
+) -> None:
+    """Take money for every line of a file, once per line, however often it is imported.
+
+    Nothing is sent unless every line is valid, or --skip-invalid says so. What breaks off can be
+    started again: a line's key is its idempotency_key, or made of the file's name and the line's
+    number.
+    """
+    importing.run(
+        "charge",
+        file,
+        producer=producer,
+        dry_run=dry_run,
+        skip_invalid=skip_invalid,
+        refused_path=refused,
+        as_json=as_json,
+    )

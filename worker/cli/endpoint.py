@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from worker.cli import books, options, tables
+from worker.cli import books, options, output, tables
 
 COLUMNS = ("id", "state", "url", "event_types", "description", "created_at")
 
@@ -16,6 +16,10 @@ def register(root: typer.Typer) -> None:
     group.command("list")(list_)
     group.command("enable")(enable)
     group.command("disable")(disable)
+    group.command("update")(update)
+    group.command("rotate")(rotate)
+    group.command("ping")(ping)
+    group.command("delete")(delete)
     root.add_typer(group, name="endpoint")
 
 
@@ -60,6 +64,82 @@ def disable(endpoint_id: str, as_json: options.Json = False) -> None:
 
     with books.writing() as transaction:
         row = endpoints.disable(transaction, endpoint_id)
+    tables.show(endpoints.view(row), as_json=as_json)
+
+
+def update(
+    endpoint_id: str,
+    url: str | None = typer.Option(None, help="Where to send from now on."),
+    event: list[str] = typer.Option(
+        [], metavar="TYPE", help="Only these from now on. May be repeated."
+    ),
+    every_event: bool = typer.Option(False, help="All types but the .pending ones from now on."),
+    description: str | None = typer.Option(None, help="An empty one takes it away."),
+    as_json: options.Json = False,
+) -> None:
+    """Change what is given; the rest stays."""
+    from payments.webhooks import endpoints
+    from payments.webhooks.target import TargetCheck
+    from worker.settings import load
+
+    if event and every_event:
+        raise typer.BadParameter("one or the other", param_hint="--event, --every-event")
+    changes: dict[str, object] = {}
+    if url is not None:
+        changes["url"] = url
+    if event or every_event:
+        changes["event_types"] = event
+    if description is not None:
+        changes["description"] = description or None
+    check = TargetCheck(load().webhook_allow_private)
+    with books.writing() as transaction:
+        row = endpoints.update(transaction, endpoint_id, changes=changes, target_check=check)
+    tables.show(endpoints.view(row), as_json=as_json)
+
+
+def rotate(
+    endpoint_id: str,
+    overlap: int = typer.Option(
+        86_400, metavar="SECONDS", help="So long the secret before signs, too; 0 = no more."
+    ),
+    as_json: options.Json = False,
+) -> None:
+    """Make a new secret. It is shown now, and never again."""
+    from payments.webhooks import endpoints
+
+    with books.writing() as transaction:
+        row = endpoints.rotate_secret(transaction, endpoint_id, overlap_s=overlap)
+    tables.show({**endpoints.view(row), "secret": row["secrets"][0]}, as_json=as_json)
+
+
+def ping(endpoint_id: str, wait: options.Wait = None, as_json: options.Json = False) -> None:
+    """Send an endpoint a ping, whatever it asks for; with --wait, tell what it answered."""
+    from payments.webhooks import pings
+
+    with books.writing() as transaction:
+        event_id = pings.ping(transaction, endpoint_id)
+    told = {"event_id": event_id, "endpoint_id": endpoint_id}
+    if wait is None:
+        tables.show(told, as_json=as_json)
+        return
+    with books.reading() as connection:
+        came = books.wait_until(
+            lambda: pings.came_of_it(connection, event_id),
+            lambda seen: seen["number"] is not None,
+            wait_s=wait,
+        )
+    tables.show({**told, **came}, as_json=as_json)
+    if came["state"] != "delivered":
+        said = came["error"] or came["status_code"] or f"nothing yet after {wait:g} s"
+        raise output.Failed(f"not delivered: {said}", code="not_delivered")
+
+
+def delete(endpoint_id: str, as_json: options.Json = False) -> None:
+    """Be done with an endpoint: what waits for it is given up, and its secret is wiped."""
+    from payments.webhooks import endpoints
+
+    with books.writing() as transaction:
+        row = endpoints.delete(transaction, endpoint_id)
     tables.show(endpoints.view(row), as_json=as_json)
 
 

@@ -1,14 +1,15 @@
 """Options that several commands share, and how what was typed becomes what is asked."""
 
-import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
 from worker.cli import output
+from worker.typed import number as typed_number
+
+WAIT_MAX_S = 86_400
 
 Json = output.Json
 Key = Annotated[
@@ -20,16 +21,49 @@ Producer = Annotated[
 Metadata = Annotated[
     list[str] | None, typer.Option("--metadata", metavar="NAME=VALUE", help="May be repeated.")
 ]
-Wait = Annotated[
-    float | None,
-    typer.Option("--wait", metavar="SECONDS", min=0, help="Wait so long for a final state."),
-]
 Phase = Annotated[
     str | None, typer.Option(help="Where a pending one stands, such as needs_review or queued.")
 ]
-Limit = Annotated[int, typer.Option(min=1, help="How many at most, newest first.")]
+Limit = Annotated[
+    int, typer.Option(min=1, max=1_000_000_000, help="How many at most, newest first.")
+]
+
+
+def moment(typed: str) -> datetime:
+    """A moment as people type it, or as our own answers write it; UTC unless it names a zone."""
+    try:
+        at = datetime.fromisoformat(typed.strip())
+    except ValueError:
+        raise typer.BadParameter(
+            f"{typed!r} is not a moment like 2026-11-22 or 2026-11-22T10:00:00Z"
+        ) from None
+    return at.replace(tzinfo=at.tzinfo or UTC)
+
+
+def seconds(typed: str) -> float:
+    """A time to wait, up to a day."""
+    try:
+        wait_s = float(typed)
+    except ValueError:
+        wait_s = -1.0
+    if not 0 <= wait_s <= WAIT_MAX_S:  # nan is in no range
+        raise typer.BadParameter(f"{typed!r} is not a number of seconds from 0 to {WAIT_MAX_S}")
+    return wait_s
+
+
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait", parser=seconds, metavar="SECONDS", help="Wait so long for a final state."
+    ),
+]
 Moment = Annotated[
-    datetime | None, typer.Option(help="A moment, in UTC: 2026-11-22 or 2026-11-22T10:00:00.")
+    datetime | None,
+    typer.Option(
+        parser=moment,
+        metavar="MOMENT",
+        help="In UTC unless it names a zone: 2026-11-22, 2026-11-22T10:00:00, …T10:00:00+02:00.",
+    ),
 ]
 
 
@@ -41,15 +75,8 @@ def fields(**typed: Any) -> dict[str, Any]:
 
 
 def number(typed: str | None) -> Any:
-    """What was typed as an amount, for the rules to judge: they know what to say of `19.99`."""
-    if typed is None:
-        return None
-    if whole := re.fullmatch(r"([+-]?)0*([0-9]+)", typed):
-        # Python reads no number of thousands of digits, and after thirty all are too large.
-        return int(whole[1] + whole[2][:30])
-    if re.fullmatch(r"[+-]?[0-9]+\.[0-9]+", typed):
-        return Decimal(typed)
-    return typed
+    """What was typed as an amount, for the rules to judge."""
+    return None if typed is None else typed_number(typed)
 
 
 def pairs(typed: Sequence[str] | None) -> dict[str, str] | None:
@@ -65,11 +92,6 @@ def pairs(typed: Sequence[str] | None) -> dict[str, str] | None:
             raise typer.BadParameter(f"{name!r} is given twice", param_hint="--metadata")
         given[name] = value
     return given
-
-
-def in_utc(typed: datetime | None) -> datetime | None:
-    """A typed moment, which names no zone."""
-    return typed and typed.replace(tzinfo=typed.tzinfo or UTC)
 
 
 def _fresh_key() -> str:

@@ -139,6 +139,9 @@ def in_words(error: Exception) -> Failed | None:
     if isinstance(error, BrokerError | ConnectionError):
         said = f"the broker does not answer: {scrub(str(error)).strip()}"
         return Failed(said, code="broker_unavailable")
+    if isinstance(error, OSError) and error.strerror:  # a full disk, a file that is not ours
+        where = f": {error.filename}" if error.filename else ""
+        return Failed(f"the system refuses this: {error.strerror}{where}", code="system_error")
     return None
 
 

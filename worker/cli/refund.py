@@ -1,10 +1,10 @@
-"""`billing refund`: create, get and list refunds."""
+"""`billing refund`: create, get, list and import refunds."""
 
 from itertools import islice
 
 import typer
 
-from worker.cli import books, options, requests, tables
+from worker.cli import books, importing, options, requests, tables
 
 COLUMNS = ("refund_id", "state", "amount", "charge_id", "created_at")
 
@@ -14,6 +14,7 @@ def register(root: typer.Typer) -> None:
     group.command("create")(create)
     group.command("get")(get)
     group.command("list")(list_)
+    group.command("import")(import_)
     root.add_typer(group, name="refund")
 
 
@@ -74,10 +75,35 @@ def list_(
         "state": state,
         "phase": phase,
         "charge_id": charge,
-        "created_after": options.in_utc(created_after),
-        "created_before": options.in_utc(created_before),
+        "created_after": created_after,
+        "created_before": created_before,
     }
     with books.reading() as connection:
         rows = islice(reading.every(connection, REFUND, filters=filters), limit)
         views = (REFUND.view(row) for row in rows)
         tables.show_many(views, COLUMNS, as_json=as_json, nothing="no refunds")
+
+
+def import_(
+    file: importing.File,
+    dry_run: importing.DryRun = False,
+    skip_invalid: importing.SkipInvalid = False,
+    refused: importing.RefusedPath = None,
+    producer: options.Producer = "default",
+    as_json: options.Json = False,
+) -> None:
+    """Give money back for every line of a file, once per line, however often it is imported.
+
+    Nothing is sent unless every line is valid, or --skip-invalid says so. What breaks off can be
+    started again: a line's key is its idempotency_key, or made of the file's name and the line's
+    number.
+    """
+    importing.run(
+        "refund",
+        file,
+        producer=producer,
+        dry_run=dry_run,
+        skip_invalid=skip_invalid,
+        refused_path=refused,
+        as_json=as_json,
+    )

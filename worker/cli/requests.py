@@ -30,21 +30,13 @@ def create(
 
 
 def _accept(kind: "KindName", fields: Mapping[str, Any]) -> Mapping[Any, Any]:
-    from payments import charges, refunds
     from payments.errors import Refused
-    from payments.requests import ChargeRequest, RefundRequest, parse
+    from worker import intake
     from worker.settings import load
 
-    processor = load().processor
-    answer: charges.Accepted | refunds.Accepted | Refused
-    if kind == "charge":
-        new = charges.NewCharge(parse(ChargeRequest, fields), processor)
-        with books.writing() as transaction:
-            (answer,) = charges.accept(transaction, [new])
-    else:
-        back = refunds.NewRefund(parse(RefundRequest, fields), processor)
-        with books.writing() as transaction:
-            (answer,) = refunds.accept(transaction, [back])
+    request, processor = intake.request(kind, fields), load().processor
+    with books.writing() as transaction:
+        (answer,) = intake.accept(transaction, [request], processor)
     if isinstance(answer, Refused):
         raise answer
     return answer.row

@@ -7,20 +7,28 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event
 
+from payments import health
 from payments.outcomes import Declined
 from payments.processors.port import ProcessorEvent
+from payments.webhooks.pings import ping
+from payments.webhooks.replays import replay
 from tests.support import databases
 from tests.support.factories import SUCCEEDED, TIMEOUT, Till, a_charge, a_refund
+from tests.support.webhooks import an_endpoint
 from worker.embedded.throwaway import Servers
 from worker.wiring import open_database
 
 ROWS = 100_000
+CASTS = {
+    timedelta: "::interval", int: "::bigint", float: "::float", datetime: "::timestamptz",
+    bool: "::boolean",
+}  # fmt: skip
 # Tables that may be read whole: they are as small as an installation has endpoints.
 SMALL = {"webhook_endpoints"}
 
@@ -91,7 +99,7 @@ def explained(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
 
 def _cast(value: Any) -> str:
     """What psycopg would tell PostgreSQL of the value's type, where the statement does not."""
-    return {timedelta: "::interval", int: "::bigint", float: "::float"}.get(type(value), "")
+    return CASTS.get(type(value), "")
 
 
 def scans(plan: dict[str, Any]) -> list[str]:
@@ -147,4 +155,27 @@ def test_the_sweeps_do_not_see_what_is_finished(old_till: Till) -> None:
     with explained(till.engine) as plans:
         woken = till.sweep().charges
     assert {due.id, dead.id} <= woken
+    assert_no_scan(plans)
+
+
+def test_looking_at_how_things_stand_and_replaying_scan_nothing(old_till: Till) -> None:
+    till = old_till
+    endpoint_id = an_endpoint(till.engine, "http://127.0.0.1:1/")["id"]
+    with till.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO deliveries (event_id, endpoint_id, state, attempts)"
+            f" SELECT id, '{endpoint_id}', 'delivered', 1 FROM events;"
+            " UPDATE events SET created_at = now() - (1e6 - position) * interval '1 s';"
+            " ANALYZE"
+        )
+    since = datetime.now(UTC) - timedelta(days=11)
+    with explained(till.engine) as plans:
+        with till.engine.begin() as connection:
+            assert health.piles(connection) is not None
+            assert len(health.late(connection)) == 2
+            assert len(health.receivers(connection)) == 1
+        with till.database.transaction() as transaction:
+            until = since + timedelta(hours=1)
+            assert replay(transaction, endpoint_id, since=since, until=until, only="all").count
+            ping(transaction, endpoint_id)
     assert_no_scan(plans)

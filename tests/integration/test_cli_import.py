@@ -1,0 +1,211 @@
+"""Imports on the command line: what is sent, what is said, and what a second try does."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine
+
+from models.ids import id_from_key
+from payments.transaction import Database
+from tests.support.command import Billing
+from tests.support.counter import Counter, counter
+from tests.support.webhooks import rows
+
+
+@pytest.fixture
+def till(engine: Engine) -> Iterator[Counter]:
+    with counter(engine) as till:
+        yield till
+
+
+def a_file(folder: Path, text: str, name: str = "charges.csv") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def many(number: int) -> str:
+    return "amount,currency\n" + "".join(f"{n},USD\n" for n in range(1, number + 1))
+
+
+def charges(engine: Engine) -> list[tuple[str, int]]:
+    found = rows(engine, "SELECT idempotency_key, amount FROM charges ORDER BY created_at, id")
+    return sorted((row["idempotency_key"], row["amount"]) for row in found)
+
+
+def test_a_file_is_sent_and_started_again_it_repeats(
+    billing: Billing, engine: Engine, tmp_path: Path
+) -> None:
+    file = a_file(tmp_path, many(150))
+    told = billing("charge", "import", file)
+    assert told.code == 0, told
+    assert "150, 113.25 USD" in told.out
+    assert len(charges(engine)) == 150
+    again = billing("charge", "import", file, "--json").json
+    assert (again["lines"], again["new"], again["repeated"], again["refused"]) == (150, 0, 150, 0)
+    assert again["amounts"] == {"USD": {"repeated": 11_325}}
+    assert len(charges(engine)) == 150
+    assert [path.name for path in tmp_path.glob("*charges*")] == ["charges.csv"]
+
+
+def test_a_charge_of_a_file_is_the_charge_of_its_key(
+    billing: Billing, engine: Engine, tmp_path: Path
+) -> None:
+    text = 'amount,currency,idempotency_key,metadata.cart\n5,usd,order-1,"7"\n'
+    billing("charge", "import", a_file(tmp_path, text), "--producer", "shop")
+    (row,) = rows(engine, "SELECT * FROM charges")
+    assert row["id"] == id_from_key("charge", producer="shop", key="order-1")
+    assert (row["currency"], row["metadata"], row["phase"]) == ("USD", {"cart": "7"}, "queued")
+    assert len(rows(engine, "SELECT * FROM events WHERE type = 'charge.pending'")) == 1
+
+
+def test_one_invalid_line_holds_everything_back(
+    billing: Billing, engine: Engine, tmp_path: Path
+) -> None:
+    file = a_file(tmp_path, "amount,currency\n5,USD\n19.99,USD\n")
+    told = billing("charge", "import", file)
+    assert told.code == 1
+    assert "line 3: amount must be a whole number of minor units" in told.err
+    assert "1 line refused; nothing was sent [lines_refused]" in told.err
+    assert charges(engine) == []
+    skipped = billing("charge", "import", file, "--skip-invalid", "--json")
+    assert skipped.code == 1
+    assert (skipped.json["new"], skipped.json["refused"]) == (1, 1)
+    assert skipped.json["reasons"][0]["line"] == 3
+    assert skipped.json["reasons"][0]["param"] == "amount"
+    assert skipped.error["code"] == "lines_refused"
+
+
+def test_refused_lines_are_mended_and_imported(
+    billing: Billing, engine: Engine, tmp_path: Path
+) -> None:
+    file = a_file(tmp_path, "amount,currency\n5,USD\n19.99,USD\n")
+    refused = tmp_path / "charges.refused.csv"
+    billing("charge", "import", file, "--skip-invalid")
+    refused.write_text(refused.read_text().replace("19.99,", "1999,"))
+    assert billing("charge", "import", str(refused)).code == 0
+    assert charges(engine) == [("import:charges.csv:2", 5), ("import:charges.csv:3", 1999)]
+    # Also when the file itself is mended and imported again.
+    file = a_file(tmp_path, "amount,currency\n5,USD\n1999,USD\n")
+    assert billing("charge", "import", file, "--json").json["repeated"] == 2
+
+
+def test_a_dry_run_sends_nothing_and_needs_no_database(
+    billing: Billing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILLING_DATABASE_URL", "postgresql://u:p@127.0.0.1:1/none")
+    told = billing("charge", "import", a_file(tmp_path, many(3)), "--dry-run", "--json")
+    assert told.code == 0
+    assert (told.json["valid"], told.json["sent"]) == (3, False)
+    wrong = a_file(tmp_path, "amount,currency\n0,USD\n", "wrong.csv")
+    elsewhere = tmp_path / "there.csv"
+    told = billing("charge", "import", wrong, "--dry-run", "--refused", str(elsewhere))
+    assert told.code == 1
+    assert "at least 1 minor unit" in elsewhere.read_text()
+
+
+def test_many_refused_lines_are_on_the_screen_in_part_and_in_a_file_all(
+    billing: Billing, tmp_path: Path
+) -> None:
+    file = a_file(tmp_path, "amount,currency\n" + "0,USD\n" * 100)
+    told = billing("charge", "import", file)
+    assert told.err.count("\nline ") == 19
+    refused = tmp_path / "charges.refused.csv"
+    assert f"… and 80 lines more, in {refused}" in told.err
+    assert len(refused.read_text().splitlines()) == 101
+    assert refused.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_whose_lines_have_moved_charges_nobody_twice(
+    billing: Billing, engine: Engine, tmp_path: Path
+) -> None:
+    billing("charge", "import", a_file(tmp_path, many(3)))
+    before = charges(engine)
+    moved = a_file(tmp_path, many(3).replace("1,USD", "9,USD\n1,USD", 1))
+    for arguments in ((), ("--skip-invalid",)):
+        told = billing("charge", "import", moved, *arguments)
+        assert (told.code, told.out) == (1, "")
+        assert "line 2 is not what it was when a file of this name was imported" in told.err
+    assert charges(engine) == before
+    assert billing("charge", "import", a_file(tmp_path, many(4)), "--json").json["new"] == 1
+
+
+def test_what_only_the_books_can_refuse_is_refused_when_it_is_sent(
+    billing: Billing, engine: Engine, tmp_path: Path
+) -> None:
+    text = "amount,currency,reference\n5,USD,R1\n6,USD,R1\n7,USD,R2\n"
+    told = billing("charge", "import", a_file(tmp_path, text), "--json")
+    assert told.code == 1
+    assert (told.json["new"], told.json["refused"]) == (2, 1)
+    assert told.json["reasons"][0]["param"] == "reference"
+    assert len(charges(engine)) == 2
+    assert "R1" in (tmp_path / "charges.refused.csv").read_text()
+
+
+def test_an_import_that_breaks_off_says_so_and_goes_on_when_started_again(
+    billing: Billing, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    file, begin, begun = a_file(tmp_path, many(200)), Database.transaction, []
+
+    def then_the_database_goes(self: Database) -> Any:
+        begun.append(1)
+        if len(begun) > 2:
+            raise OperationalError("", {}, Exception("server closed the connection"))
+        return begin(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "transaction", then_the_database_goes)
+        told = billing("charge", "import", file)
+    assert told.code == 1
+    assert "broke off when 128 lines were sent; start it again" in told.err
+    assert "Traceback" not in told.err
+    assert len(charges(engine)) == 128
+    again = billing("charge", "import", file, "--json").json
+    assert (again["new"], again["repeated"]) == (72, 128)
+
+
+def test_json_lines_are_imported_likewise(billing: Billing, engine: Engine, tmp_path: Path) -> None:
+    lines = [
+        {"amount": 5, "currency": "USD", "idempotency_key": "a"},
+        {"amount": 5, "currency": "USD", "idempotency_key": "a"},
+        {"amount": 700, "currency": "JPY"},
+    ]
+    file = a_file(tmp_path, "\n".join(map(json.dumps, lines)), "charges.jsonl")
+    told = billing("charge", "import", file, "--json").json
+    assert (told["new"], told["repeated"]) == (2, 1)
+    assert told["amounts"] == {"USD": {"new": 5, "repeated": 5}, "JPY": {"new": 700}}
+    assert [key for key, _ in charges(engine)] == ["a", "import:charges.jsonl:3"]
+
+
+def test_refunds_are_imported_likewise(
+    billing: Billing, till: Counter, engine: Engine, tmp_path: Path
+) -> None:
+    charge = till.charge(amount=1000, currency="EUR")
+    text = f"charge_id,amount,reason\n{charge['id']},300,broken\n{charge['id']},800,\n"
+    told = billing("refund", "import", a_file(tmp_path, text, "refunds.csv"), "--json")
+    assert told.code == 1
+    assert (told.json["new"], told.json["refused"]) == (1, 1)
+    assert told.json["amounts"] == {"EUR": {"new": 300}}
+    assert "is left to refund" in told.json["reasons"][0]["because"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nothing.csv", "there is no such file"),
+        ("charges.txt", "the name must end in .csv, .jsonl"),
+        (".", "the name must end in"),
+        ("folder.csv", "there is no such file"),
+    ],
+)
+def test_what_is_no_file_is_said(billing: Billing, tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "charges.txt").touch()
+    told = billing("charge", "import", str(tmp_path / name))
+    assert (told.code, told.out) == (1, "")
+    assert said in told.err

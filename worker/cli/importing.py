@@ -1,0 +1,165 @@
+"""`billing charge import` and `billing refund import`: a file of requests, checked and sent."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli import books, output
+
+if TYPE_CHECKING:
+    from models.ids import Kind
+    from worker.importing.refused import RefusedLines
+    from worker.importing.source import Source
+    from worker.importing.tally import Tally
+
+File = Annotated[
+    Path,
+    typer.Argument(
+        help="A .csv with a header, or a .jsonl with an object per line; the columns or names are"
+        " the fields of a request. Amounts are in minor units, metadata is metadata.NAME."
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Check every line, and send nothing.")]
+SkipInvalid = Annotated[
+    bool, typer.Option("--skip-invalid", help="Send the others when some lines are invalid.")
+]
+RefusedPath = Annotated[
+    Path | None,
+    typer.Option("--refused", metavar="FILE", help="Where refused lines go, with the reasons."),
+]
+
+
+def run(
+    kind: "Kind",
+    file: Path,
+    *,
+    producer: str,
+    dry_run: bool,
+    skip_invalid: bool,
+    refused_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Check a file, send it, and tell what came of it. Raises Failed when lines were refused."""
+    from worker.importing.lines import FileRefused
+    from worker.importing.refused import RefusedLines
+    from worker.importing.source import Source
+
+    try:
+        with (
+            Source(file, kind, producer=producer) as source,
+            RefusedLines(source, refused_path) as refused,
+        ):
+            if dry_run:
+                tally = _check(source, refused, None)
+                is_sent = False
+            else:
+                tally, is_sent = _import(source, refused, skip_invalid=skip_invalid)
+            kept = refused.keep()
+    except FileRefused as error:
+        raise output.Failed(f"{file}: {error}", code="file_refused") from None
+    except OSError as error:
+        raise output.Failed(f"{file}: {error.strerror}", code="file_refused") from None
+    _tell(file, tally, kept, is_sent=is_sent, as_json=as_json)
+    if tally.refused:
+        done = "" if is_sent else "; nothing was sent"
+        raise output.Failed(f"{_lines(tally.refused)} refused{done}", code="lines_refused")
+
+
+def _import(
+    source: "Source", refused: "RefusedLines", *, skip_invalid: bool
+) -> tuple["Tally", bool]:
+    from sqlalchemy.exc import DBAPIError
+
+    from payments.kinds import KINDS
+    from payments.reading import fingerprints
+    from worker.importing.sending import send
+    from worker.importing.tally import Tally
+    from worker.settings import load
+
+    processor, kind = load().processor, KINDS[source.kind]
+    with books.database() as database:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as reading:
+            checked = _check(source, refused, lambda ids: fingerprints(reading, kind, ids))
+        if checked.refused and not skip_invalid:
+            return checked, False
+        refused.begin_again()
+        source.require_unchanged()
+        sent = Tally()
+        with output.progress("sending", checked.lines) as bar:
+            try:
+                send(
+                    source,
+                    refused,
+                    sent,
+                    database=database,
+                    processor=processor,
+                    advance=lambda n: bar.advance(bar.task_ids[0], n),
+                )
+            except (DBAPIError, KeyboardInterrupt) as error:
+                raise _broken_off(sent, error) from None
+        source.require_unchanged()
+    return sent, True
+
+
+def _check(source: "Source", refused: "RefusedLines", known: Any) -> "Tally":
+    from worker.importing.checks import check
+
+    with output.progress("checking", None) as bar:
+        return check(
+            source, refused, known=known, advance=lambda n: bar.advance(bar.task_ids[0], n)
+        )
+
+
+def _broken_off(sent: "Tally", error: BaseException) -> output.Failed:
+    known = output.in_words(error) if isinstance(error, Exception) else None
+    return output.Failed(
+        f"{known or 'interrupted'}: the import broke off when {_lines(sent.lines)} were sent;"
+        " start it again, and nothing happens twice",
+        code=known.code if known else "interrupted",
+    )
+
+
+def _tell(file: Path, tally: "Tally", kept: Path | None, *, is_sent: bool, as_json: bool) -> None:
+    counts = ("new", "repeated") if is_sent else ("valid",)
+    if as_json:
+        output.print_json(
+            {
+                "file": str(file),
+                "sent": is_sent,
+                "lines": tally.lines,
+                **{name: getattr(tally, name) for name in counts},
+                "refused": tally.refused,
+                "amounts": tally.sums,
+                "refused_lines": kept and str(kept),
+                "reasons": [
+                    {"line": number, "param": refusal.param, "because": refusal.because}
+                    for number, refusal in tally.shown
+                ],
+            }
+        )
+        return
+    for number, refusal in tally.shown:
+        sys.stderr.write(f"line {number}: {refusal.because}\n")
+    if tally.refused > len(tally.shown):
+        sys.stderr.write(f"… and {_lines(tally.refused - len(tally.shown))} more, in {kept}\n")
+    told: dict[str, Any] = {"lines": tally.lines}
+    told |= {name: _with_amounts(tally, name) for name in counts}
+    told |= {"refused": tally.refused} | ({"refused lines": str(kept)} if kept else {})
+    output.show(told, as_json=False)
+
+
+def _with_amounts(tally: "Tally", name: str) -> str:
+    from payments import amounts
+
+    sums = [
+        amounts.in_words(of[name], currency)
+        for currency, of in sorted(tally.sums.items())
+        if name in of
+    ]
+    return ", ".join([str(getattr(tally, name)), *sums])
+
+
+def _lines(count: int) -> str:
+    return "1 line" if count == 1 else f"{count} lines"

@@ -1,0 +1,58 @@
+"""`billing keys`: who may ask over HTTP, and in whose name."""
+
+import sys
+
+import typer
+
+from worker.cli import books, options, output, tables
+
+COLUMNS = ("id", "producer", "scopes", "created_at", "revoked_at")
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Keys for the HTTP API.")
+    group.command("create")(create)
+    group.command("list")(list_)
+    group.command("revoke")(revoke)
+    root.add_typer(group, name="keys")
+
+
+def create(
+    producer: str = typer.Argument(help="The service that asks, such as shop."),
+    scope: list[str] = typer.Option([], help="read or write; both without it. May be repeated."),
+    as_json: options.Json = False,
+) -> None:
+    """Make a key. It is shown now, and never again."""
+    from payments import keys
+
+    with books.writing() as transaction:
+        row, key = keys.create(transaction, producer=producer, scopes=scope or keys.SCOPES)
+    if as_json:
+        output.print_json({**keys.view(row), "key": key})
+        return
+    sys.stdout.write(f"{key}\n")  # alone, so that a script can take it
+    sys.stderr.write(
+        f"the key of {row['producer']} ({', '.join(row['scopes'])}), shown now and never again:"
+        " give it as BILLING_API_KEY, or Authorization: Bearer …\n"
+    )
+
+
+def list_(as_json: options.Json = False) -> None:
+    """List all keys, newest first, without what is secret about them."""
+    from payments import keys
+
+    with books.reading() as connection:
+        tables.show_many(keys.every(connection), COLUMNS, as_json=as_json, nothing="no keys")
+
+
+def revoke(
+    key_id: str = typer.Argument(help="key_…, as in the list, or the whole key."),
+    as_json: options.Json = False,
+) -> None:
+    """Refuse a key from now on."""
+    from payments import keys
+
+    shown = keys.presented(key_id)
+    with books.writing() as transaction:
+        row = keys.revoke(transaction, shown.id if shown else key_id)
+    tables.show(keys.view(row), as_json=as_json)

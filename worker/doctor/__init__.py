@@ -1,0 +1,1 @@
+"""What `billing doctor` looks at; one part of the installation per file."""

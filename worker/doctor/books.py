@@ -1,0 +1,64 @@
+"""The part of the doctor's rounds that needs the database, in one go on one connection."""
+
+import time
+from collections.abc import Callable, Iterable
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from payments import health
+from worker import diagnosis
+from worker.doctor import database, work
+from worker.doctor.configuration import place
+from worker.doctor.findings import Finding, fail
+from worker.doctor.rounds import broken
+
+
+def look(url: str) -> Iterable[Finding]:
+    """Everything that the database can tell."""
+    try:
+        with database.connected(url) as connection:
+            yield from _all_of_it(connection, url)
+    except OperationalError as error:
+        advice = "start it, or mend BILLING_DATABASE_URL; nothing else could be asked of it"
+        yield fail("database", f"{place(url)}: {diagnosis.reason(error)}", advice)
+
+
+def _all_of_it(connection: Connection, url: str) -> Iterable[Finding]:
+    yield from database.server(connection, url)
+    state = list(database.migrations(connection))
+    yield from state
+    is_current = all(finding.level != "fail" for finding in state)
+    began = time.monotonic()
+    before = health.sweeps_seen(connection) if is_current else None
+    for subject, check in (
+        ("clock", database.clock),
+        ("durability", database.durability),
+        ("connections", database.connections),
+    ):
+        yield from _guarded(subject, check, connection)
+    if not is_current:
+        return  # without its tables there is nothing to look at
+
+    def sweeper(connection: Connection) -> Iterable[Finding]:
+        return work.sweeper(connection, before, began)
+
+    for subject, check in (
+        ("sweeper", sweeper),
+        ("pending", work.pending),
+        ("webhooks", work.webhooks),
+        ("quarantine", work.quarantine),
+    ):
+        yield from _guarded(subject, check, connection)
+
+
+def _guarded(
+    subject: str, check: Callable[[Connection], Iterable[Finding]], connection: Connection
+) -> Iterable[Finding]:
+    """One check. That it took too long, or may not be asked, is a finding, too."""
+    try:
+        yield from check(connection)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        yield fail(subject, broken(error), "see how busy the database is, and what its role may do")

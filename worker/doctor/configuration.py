@@ -1,0 +1,51 @@
+"""The settings: whether they can be read, and what they point to."""
+
+from collections.abc import Iterable, Iterator
+from urllib.parse import urlsplit
+
+from worker import settings as settings_module
+from worker.doctor.findings import Finding, fail, ok
+from worker.settings import Settings, SettingsError
+
+# Stands in for the URL that is not asked about, so that each is found, or not, on its own.
+_UNUSED = {"database_url": "postgresql://unused/unused", "broker_url": "redis://unused"}
+
+
+class Found:
+    """The settings as far as they are there: `database_url` and `broker_url` may be None."""
+
+    def __init__(self) -> None:
+        self.settings: Settings | None = None
+        self.database_url: str | None = None
+        self.broker_url: str | None = None
+        self.troubles: list[str] = []
+        for name, other in (("database_url", "broker_url"), ("broker_url", "database_url")):
+            try:
+                self.settings = settings_module.load(**{other: _UNUSED[other]})
+                setattr(self, name, getattr(self.settings, name))
+            except SettingsError as error:
+                self.troubles += str(error).splitlines()
+
+    def look(self) -> Iterable[Finding]:
+        """What is wrong with the settings, or what they say."""
+        if self.troubles:
+            for trouble in dict.fromkeys(self.troubles):
+                yield fail("settings", trouble, "set it where the processes get their environment")
+            return
+        assert self.settings is not None, "without trouble there are settings"
+        yield ok("settings", "; ".join(self._told(self.settings)))
+
+    def _told(self, settings: Settings) -> Iterator[str]:
+        yield f"processor {settings.processor}"
+        if networks := settings.webhook_allow_private:
+            yield f"webhooks may go to {', '.join(map(str, networks))} besides public addresses"
+        else:
+            yield "webhooks go to public addresses only"
+
+
+def place(url: str) -> str:
+    """Where a URL points to, without who asks and with which password."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme.split('+')[0]}://{host or ''}{port}{parts.path}"

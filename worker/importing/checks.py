@@ -1,0 +1,92 @@
+"""The first way through a file: every line is checked before any is sent."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from worker.importing.lines import FileRefused
+from worker.importing.refused import RefusedLines
+from worker.importing.source import Checked, Refusal, Source
+from worker.importing.tally import Tally
+
+T = TypeVar("T")
+
+BATCH = 500
+# So many keys of a file are remembered, some 30 MB. Past them a key that stands in two lines with
+# two requests is found when the second is sent.
+KEYS_MAX = 100_000
+
+# Ids → the fingerprints of those that are in the database.
+Known = Callable[[Sequence[str]], Mapping[str, str]]
+
+
+def check(
+    source: Source,
+    refused: RefusedLines,
+    *,
+    known: Known | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> Tally:
+    """Check every line and write down what is refused; with `known`, against the database, too.
+
+    Raises FileRefused for a file of which nothing may be sent.
+    """
+    tally, keys = Tally(), Keys()
+    for some in in_batches(source.read(), BATCH):
+        before = known([one.request.id for one in some if one.request]) if known else {}
+        for one in some:
+            refusal = one.refusal or keys.refusal(one) or _used_before(one, before)
+            if refusal is not None:
+                refused.add(one, refusal)
+                tally.refuse(one.line.number, refusal)
+            elif one.request is not None:
+                tally.expect(getattr(one.request, "currency", None), one.request.amount)
+        advance(len(some))
+    return tally
+
+
+class Keys:
+    """The keys of a file, and what was asked under each."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, tuple[str, int]] = {}
+
+    def refusal(self, one: Checked) -> Refusal | None:
+        """Why this line is refused if an earlier one asks for something else under its key."""
+        if one.request is None or one.key is not None:  # made keys are all different
+            return None
+        asked = one.request.fingerprint, one.line.number
+        if len(self._asked) < KEYS_MAX:
+            self._asked.setdefault(one.request.id, asked)
+        first = self._asked.get(one.request.id, asked)
+        if first[0] == asked[0]:
+            return None
+        return Refusal(
+            f"its idempotency_key stands in line {first[1]}, with another request",
+            "idempotency_key",
+        )
+
+
+def _used_before(one: Checked, before: Mapping[str, str]) -> Refusal | None:
+    """Why this line is refused if its key was used before for something else.
+
+    When the key was made from the line's number, lines have moved since the file was imported: to
+    send the others would charge somebody twice. (While all that were imported stand where they
+    stood, whatever else the file says is new.)
+    """
+    if one.request is None or before.get(one.request.id) in (None, one.request.fingerprint):
+        return None
+    if one.key is None:
+        return Refusal("its idempotency_key was used before for another request", "idempotency_key")
+    raise FileRefused(
+        f"line {one.line.number} is not what it was when a file of this name was imported, so lines"
+        " can't be told by their numbers. Put back what was imported and add new lines at the end,"
+        " give each line an idempotency_key, or rename the file if all of it is new"
+    )
+
+
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of up to so many."""
+    rest = iter(items)
+    while some := list(islice(rest, size)):
+        yield some

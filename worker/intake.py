@@ -1,0 +1,32 @@
+"""Requests of either kind, taken from fields to rows: what doors without a message do."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from models.ids import Kind
+from payments import charges, refunds
+from payments.errors import Refused
+from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.transaction import Transaction
+
+Request: TypeAlias = ChargeRequest | RefundRequest
+Answer: TypeAlias = charges.Accepted | refunds.Accepted | Refused
+
+MODELS: Mapping[Kind, type[ChargeRequest] | type[RefundRequest]] = {
+    "charge": ChargeRequest,
+    "refund": RefundRequest,
+}
+
+
+def request(kind: Kind, fields: Mapping[str, Any]) -> Request:
+    """The request that the fields make. Raises InvalidRequest."""
+    return parse(MODELS[kind], fields)
+
+
+def accept(transaction: Transaction, asked: Sequence[Request], processor: str) -> list[Answer]:
+    """Write requests that are all of one kind; answers each in its place."""
+    new = [charges.NewCharge(r, processor) for r in asked if isinstance(r, ChargeRequest)]
+    if new:
+        return [*charges.accept(transaction, new)]
+    back = [refunds.NewRefund(r, processor) for r in asked if isinstance(r, RefundRequest)]
+    return [*refunds.accept(transaction, back)]

@@ -1,0 +1,15 @@
+"""What people type as a number, on a command line or in a file."""
+
+import re
+from decimal import Decimal
+from typing import Any
+
+
+def number(typed: str) -> Any:
+    """What was typed, for the rules to judge: they know what to say of `19.99`, and of a word."""
+    if whole := re.fullmatch(r"([+-]?)0*([0-9]+)", typed, re.ASCII):
+        # Python reads no number of thousands of digits, and after thirty all are too large.
+        return int(whole[1] + whole[2][:30])
+    if re.fullmatch(r"[+-]?[0-9]+\.[0-9]+", typed, re.ASCII):
+        return Decimal(typed)
+    return typed
