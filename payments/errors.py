@@ -13,6 +13,7 @@
             ├── ReferenceInUse         reference_in_use
             ├── RefundExceedsCharge    refund_exceeds_charge
             ├── ChargeNotRefundable    charge_not_refundable
+            ├── EndpointDisabled       endpoint_disabled
             └── MoveNotAllowed         move_not_allowed
 
 The message is the docstring unless a better one is given; it is safe to show to anybody.
@@ -95,6 +96,12 @@ class ChargeNotRefundable(Conflict):
     """This charge can't be refunded."""
 
     code = "charge_not_refundable"
+
+
+class EndpointDisabled(Conflict):
+    """The webhook endpoint is disabled; enable it first."""
+
+    code = "endpoint_disabled"
 
 
 class MoveNotAllowed(Conflict):

@@ -217,7 +217,7 @@ _DELIVERIES = Invariant(
         e.type = ANY (w.event_types)
         OR cardinality(w.event_types) = 0 AND e.type NOT IN ('charge.pending', 'refund.pending')
     )
-    WHERE w.state = 'enabled' AND NOT EXISTS (
+    WHERE w.state = 'enabled' AND (e.type <> 'ping' OR e.object_id = w.id) AND NOT EXISTS (
         SELECT FROM deliveries d WHERE d.event_id = e.id AND d.endpoint_id = w.id
     )
     """,
@@ -256,7 +256,8 @@ _GIVEN_UP = Invariant(
     """
     SELECT d.event_id AS id, format('given up for %s after %s attempts', d.endpoint_id, d.attempts)
            AS detail
-    FROM deliveries d WHERE d.state = 'exhausted'
+    FROM deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint_id
+    WHERE d.state = 'exhausted' AND w.state <> 'deleted'
     """,
     level="warning",
 )

@@ -17,6 +17,7 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from models.ids import fingerprint, id_from_key
@@ -36,13 +37,34 @@ def _storable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_storable)]
-LongText = Annotated[str, Field(max_length=1000), AfterValidator(_storable)]
+# What `_storable` and other checks of ours say, for those who read schemas. Not for pydantic: its
+# own patterns and bounds would refuse in other words, and cost time.
+_NO_CONTROLS: JsonDict = {"pattern": r"^[^\u0000-\u001F\u007F]*$"}
+_MONEY: JsonDict = {"minimum": 1, "maximum": AMOUNT_MAX}
+
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=255, json_schema_extra=_NO_CONTROLS),
+    AfterValidator(_storable),
+]
+LongText = Annotated[
+    str, Field(max_length=1000, json_schema_extra=_NO_CONTROLS), AfterValidator(_storable)
+]
 MetadataKey = Annotated[
     str, Field(min_length=1, max_length=METADATA_KEY_MAX), AfterValidator(_storable)
 ]
-MetadataValue = Annotated[str, Field(max_length=METADATA_VALUE_MAX), AfterValidator(_storable)]
-Metadata = Annotated[dict[MetadataKey, MetadataValue], Field(max_length=METADATA_KEYS_MAX)]
+MetadataValue = Annotated[
+    str,
+    Field(max_length=METADATA_VALUE_MAX, json_schema_extra=_NO_CONTROLS),
+    AfterValidator(_storable),
+]
+Metadata = Annotated[
+    dict[MetadataKey, MetadataValue],
+    Field(
+        max_length=METADATA_KEYS_MAX,
+        json_schema_extra=lambda schema: schema["propertyNames"].update(_NO_CONTROLS),
+    ),
+]
 
 
 class _Request(BaseModel):
@@ -53,9 +75,22 @@ class _Request(BaseModel):
     # Fields that are to come, and what to send until then.
     NOT_YET: ClassVar[Mapping[str, str]] = {}
 
-    idempotency_key: Text
-    producer: str = "default"
-    metadata: Metadata = Field(default_factory=dict)
+    idempotency_key: Text = Field(
+        description="The caller's name for this request. Under the same key the same request is"
+        " the same charge or refund, for ever.",
+        examples=["order-1001-charge"],
+    )
+    producer: str = Field(
+        default="default",
+        description="The service that asks. Keys of different producers never meet.",
+        json_schema_extra={"pattern": f"^{_PRODUCER.pattern}$"},
+        examples=["shop"],
+    )
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="The caller's own names and values, text to text.",
+        examples=[{"cart": "42"}],
+    )
 
     @field_validator("producer")
     @classmethod
@@ -82,12 +117,34 @@ class ChargeRequest(_Request):
         ("price_id", "quantity"), "charges by price are not there yet; send amount and currency"
     )
 
-    currency: str  # before the amount, whose refusals name the right fix for it
-    amount: int
-    customer_id: Text | None = None
-    payment_method_id: Text | None = None
-    reference: Text | None = None
-    description: LongText | None = None
+    # The currency stands before the amount, whose refusals name the right fix for it.
+    currency: str = Field(
+        description="ISO 4217, in any case.",
+        json_schema_extra={"pattern": "^[A-Za-z]{3}$"},
+        examples=["USD"],
+    )
+    amount: int = Field(
+        description="In minor units of `currency`, written without a decimal point: 1999 is 19.99"
+        " USD, 500 is 500 JPY. A float is refused, even 5.0.",
+        json_schema_extra=_MONEY,
+        examples=[1999],
+    )
+    customer_id: Text | None = Field(
+        default=None, description="The caller's id of who pays.", examples=["cus_123"]
+    )
+    payment_method_id: Text | None = Field(
+        default=None,
+        description="The processor's id of what is charged. Never a card number.",
+        examples=["pm_card_visa"],
+    )
+    reference: Text | None = Field(
+        default=None,
+        description="The caller's own order: at most one pending or succeeded charge has it.",
+        examples=["order-1001"],
+    )
+    description: LongText | None = Field(
+        default=None, description="For people.", examples=["Two tickets"]
+    )
 
     @field_validator("currency", mode="before")
     @classmethod
@@ -117,11 +174,31 @@ class ChargeRequest(_Request):
 class RefundRequest(_Request):
     """Give back `amount` minor units of a charge, or all that is left of it."""
 
-    charge_id: Text
-    amount: int | None = None
-    reason: LongText | None = None
-    if_pending: Literal["wait", "reject"] = "wait"
-    expected_refunded_amount: int | None = Field(default=None, ge=0, le=AMOUNT_MAX)
+    charge_id: Text = Field(
+        description="The charge to refund. Its message may still be on its way: the refund waits.",
+        json_schema_extra={"pattern": r"^ch_[^\u0000-\u001F\u007F]*$"},
+        examples=["ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"],
+    )
+    amount: Annotated[int, Field(json_schema_extra=_MONEY)] | None = Field(
+        default=None,
+        description="In minor units of the charge's currency. Absent: all that is left.",
+        examples=[500],
+    )
+    reason: LongText | None = Field(
+        default=None, description="For people.", examples=["one seat too many"]
+    )
+    if_pending: Literal["wait", "reject"] = Field(
+        default="wait",
+        description="What to do while the charge is pending: wait for it, or refuse the refund.",
+    )
+    expected_refunded_amount: int | None = Field(
+        default=None,
+        ge=0,
+        le=AMOUNT_MAX,
+        description="Refuse the refund unless exactly so much went back or is on its way: for two"
+        " people at two tills.",
+        examples=[0],
+    )
 
     @field_validator("amount", mode="before")
     @classmethod

@@ -26,7 +26,7 @@ Row = Mapping[Any, Any]
 REFUNDS_MAX = 100
 
 # What comes first when several things were written in one transaction, at one moment.
-_ORDER = (
+ORDER = (
     "request",
     "rejection",
     "movement",
@@ -41,7 +41,7 @@ _ORDER = (
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `what` is a word of `_ORDER`; `facts` are ids, codes and numbers."""
+    """One thing that happened. `what` is a word of `ORDER`; `facts` are ids, codes and numbers."""
 
     at: datetime
     what: str
@@ -79,7 +79,7 @@ def timeline(connection: Connection, id_or_key: str, *, producer: str = "default
         )
     events = _read(connection, _EVENTS, [*{entry.object_id for entry in entries}])
     entries += _told(connection, events)
-    return sorted(entries, key=lambda entry: (entry.at, _ORDER.index(entry.what)))
+    return sorted(entries, key=lambda entry: (entry.at, ORDER.index(entry.what)))
 
 
 def _ids(connection: Connection, id_or_key: str, producer: str) -> list[str]:
@@ -188,7 +188,8 @@ def _delivery(event: Row, row: Row) -> Entry:
     text = f"{event['type']} for {row['endpoint_id']} at {row['url']}: {row['state']}"
     if row["state"] == "pending":
         is_on = row["endpoint_state"] == "enabled"
-        text += f", due at {moment(row['next_attempt_at'])}" if is_on else ", endpoint disabled"
+        at = f"due at {moment(row['next_attempt_at'])}"
+        text += f", {at}" if is_on else f", endpoint {row['endpoint_state']}"
     facts = {name: row[name] for name in ("endpoint_id", "state", "attempts")}
     facts["event_id"] = event["id"]
     return Entry(row["created_at"], "delivery", event["object_id"], text, facts)

@@ -78,14 +78,13 @@ class Settings(BaseSettings):
         default=(),
         description="networks separated by commas, such as 127.0.0.0/8,::1/128,10.20.0.0/16",
     )
-    # For the HTTP door, which is not there yet; the names are fixed already.
     # Only this machine, until someone puts a proxy with TLS in front.
     http_host: str = Field(
         default="127.0.0.1", min_length=1, description="an address or host name to listen on"
     )
-    # What every Python HTTP server uses; nothing to look up.
+    # What every Python HTTP server uses; nothing to look up. 0: any that is free, as the log says.
     http_port: int = Field(
-        default=8000, ge=1, le=65_535, description="a whole number from 1 to 65535"
+        default=8000, ge=0, le=65_535, description="a whole number from 0 (any free one) to 65535"
     )
     # A person starts it first; machines set json.
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")

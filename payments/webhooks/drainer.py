@@ -234,7 +234,7 @@ class Drainer:
         retry_in_s = None
         if not answer.is_ok:
             retry_in_s = schedule.retry_in_s(
-                number,
+                number - one.due.attempts_before,
                 dice=self._tools.dice,
                 retry_after_s=schedule.retry_after_s(answer.retry_after, now_s=self._tools.clock()),
             )
@@ -250,6 +250,7 @@ class Drainer:
             error=answer.error,
             remote_ip=answer.remote_ip,
             response_body=answer.body,
+            attempts_before=one.due.attempts_before,
         )
 
     # --- When to take the next turn ---

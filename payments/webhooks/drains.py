@@ -25,6 +25,8 @@ class Due:
     number: int
     event_id: str
     body: bytes
+    # How many attempts were before the last replay: the schedule counts those since.
+    attempts_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Record:
     error: str | None
     remote_ip: str | None
     response_body: str | None
+    # As it was when the delivery was claimed.
+    attempts_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +124,13 @@ def take_turn(
         is_enabled=first.is_enabled,
         recorded=first.recorded,
         due=[
-            Due(row.delivery_id, row.attempts + 1, row.event_id, row.body.encode())
+            Due(
+                row.delivery_id,
+                row.attempts + 1,
+                row.event_id,
+                row.body.encode(),
+                row.attempts_before,
+            )
             for row in rows
             if row.delivery_id is not None
         ],
@@ -167,6 +177,9 @@ _TAKE = text("""
 # However many deliveries wait, a turn reads those it takes. So nothing here must look as if reading
 # all of them were cheap, even to a planner whose statistics are from before an outage: records find
 # their deliveries by primary key alone, the order is the index's own, the limit is hidden.
+#
+# What moves under a post while it is made: an endpoint that is deleted gets no second try, and a
+# delivery that is replayed stays due, as the answer that failed is the answer to an earlier post.
 _TURN = text("""
     WITH e AS (
         UPDATE webhook_endpoints
@@ -174,18 +187,29 @@ _TURN = text("""
             drain_expires_at =
                 CASE WHEN NOT :releasing THEN now() + :lease_s * interval '1 second' END
         WHERE id = :endpoint_id AND drain_token = :token
-        RETURNING id, url, secrets, max_in_flight, state
+        RETURNING id, url, max_in_flight, state,
+                  CASE WHEN older_secrets_until > now() THEN secrets
+                       ELSE secrets[1:1] END AS secrets
     ), records AS (
         SELECT * FROM json_to_recordset(CAST(:records AS json)) AS r (
             delivery_id bigint, number integer, state text, retry_in_s float,
             started_ago_s float, duration_ms integer, status_code integer, error text,
-            remote_ip text, response_body text)
+            remote_ip text, response_body text, attempts_before integer)
     ), moved AS (
         UPDATE deliveries d
-        SET state = r.state,
+        SET state = CASE WHEN r.state = 'delivered' THEN 'delivered'
+                         WHEN e.state = 'deleted' THEN 'exhausted'
+                         WHEN d.attempts_before > r.attempts_before THEN 'pending'
+                         ELSE r.state END,
             attempts = r.number,
-            next_attempt_at = now() + r.retry_in_s * interval '1 second',
-            finished_at = CASE WHEN r.state <> 'pending' THEN now() END
+            next_attempt_at =
+                CASE WHEN r.state = 'delivered' OR e.state = 'deleted' THEN NULL
+                     WHEN d.attempts_before > r.attempts_before THEN d.next_attempt_at
+                     ELSE now() + r.retry_in_s * interval '1 second' END,
+            finished_at =
+                CASE WHEN r.state = 'delivered' OR e.state = 'deleted' THEN now()
+                     WHEN d.attempts_before > r.attempts_before OR r.state = 'pending' THEN NULL
+                     ELSE now() END
         FROM e, records r
         WHERE d.id = r.delivery_id AND d.attempts = r.number - 1
         RETURNING d.id
@@ -199,10 +223,10 @@ _TURN = text("""
     )
     SELECT e.url, e.secrets, e.max_in_flight, e.state = 'enabled' AS is_enabled,
            (SELECT count(*) FROM kept) AS recorded,
-           due.id AS delivery_id, due.attempts, due.event_id, events.body
+           due.id AS delivery_id, due.attempts, due.attempts_before, due.event_id, events.body
     FROM e
     LEFT JOIN LATERAL (
-        SELECT d.id, d.attempts, d.event_id, d.next_attempt_at
+        SELECT d.id, d.attempts, d.attempts_before, d.event_id, d.next_attempt_at
         FROM deliveries d
         WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now()
           AND e.state = 'enabled' AND d.id <> ALL (CAST(:held AS bigint[]))

@@ -1,21 +1,29 @@
 """Webhook endpoints: who is told, where, and of what."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, case, func, insert, select
+from sqlalchemy import update as sql_update
 
-from models import WebhookEndpoint
+from models import Delivery, WebhookEndpoint
 from models.base import table_of
-from models.ids import random_id
+from models.ids import is_id, random_id
 from payments.errors import InvalidRequest, NotFound
+from payments.redaction import field_name
 from payments.transaction import Transaction
+from payments.views import moment
 from payments.webhooks.events import TYPES
 from payments.webhooks.signature import new_secret
 from payments.webhooks.target import TargetCheck
 
 DESCRIPTION_LENGTH_MAX = 500
 PAGE_MAX = 100
+CHANGEABLE = ("url", "event_types", "description", "state")
+# A day, as Stripe and Svix have it: time for a deployment. After a week it was forgotten.
+OVERLAP_S = 86_400
+OVERLAP_MAX_S = 7 * 86_400
 
 
 def add(
@@ -41,47 +49,149 @@ def add(
     return transaction.execute(_INSERT, row).mappings().one()
 
 
+def view(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """The public endpoint of a row; never a secret."""
+    return {
+        "id": row["id"],
+        "object": "webhook_endpoint",
+        "url": row["url"],
+        "description": row["description"],
+        "event_types": row["event_types"],
+        "state": row["state"],
+        "created_at": moment(row["created_at"]),
+    }
+
+
 def get(transaction: Transaction, endpoint_id: str) -> RowMapping:
-    """The endpoint with this id. Raises NotFound."""
-    return _found(transaction, select(_endpoints).where(_endpoints.c.id == endpoint_id))
+    """The endpoint with this id. Raises NotFound, also for a deleted one."""
+    return _found(transaction, endpoint_id, select(_endpoints))
+
+
+def locked(transaction: Transaction, endpoint_id: str) -> RowMapping:
+    """As `get`, and until the transaction ends nobody else changes it or takes a turn there.
+
+    Whoever changes its deliveries asks for this first, as a drainer's turn does: so the two never
+    wait for each other in a circle.
+    """
+    return _found(transaction, endpoint_id, select(_endpoints).with_for_update(key_share=True))
 
 
 def listed(
     transaction: Transaction, *, limit: int = PAGE_MAX, after: str = ""
 ) -> Sequence[RowMapping]:
-    """Up to `limit` endpoints in the order of their ids, from the one behind `after` on."""
+    """Up to `limit` endpoints in the order of their ids, from the one behind `after` on.
+
+    Deleted ones are left out. `after` need not exist any more, so pages stay whole meanwhile.
+    Raises InvalidRequest when it isn't an id at all.
+    """
+    if after and not is_id(after, "we_"):
+        raise InvalidRequest("the cursor is none of ours", param="cursor")
     statement = (
         select(_endpoints)
-        .where(_endpoints.c.id > after)
+        .where(_endpoints.c.id > after, _is_there)
         .order_by(_endpoints.c.id)
-        .limit(min(limit, PAGE_MAX))
+        .limit(limit)
     )
     return transaction.execute(statement).mappings().all()
 
 
+def update(
+    transaction: Transaction,
+    endpoint_id: str,
+    *,
+    changes: Mapping[str, object],
+    target_check: TargetCheck,
+) -> RowMapping:
+    """Change some of CHANGEABLE; what is not among the changes stays as it is.
+
+    What waits for the endpoint goes to its new URL. Other event types count for events from now
+    on. `state` does what `enable` and `disable` do. Raises InvalidRequest, NotFound.
+    """
+    if unknown := [field_name(name) for name in changes if name not in CHANGEABLE]:
+        named = ", ".join(repr(name) if name else "one of the names sent" for name in unknown)
+        raise InvalidRequest(
+            f"{named} can't be changed; what can be is {', '.join(CHANGEABLE)}", param=unknown[0]
+        )
+    values: dict[str, Any] = {}
+    if "url" in changes:
+        values["url"] = target_check.checked_url(changes["url"])
+    if "description" in changes:
+        values["description"] = _description(changes["description"])
+    if "event_types" in changes:
+        # Nobody promised it the past: see `subscribed_at`.
+        values |= {"event_types": _event_types(changes["event_types"]), "subscribed_at": func.now()}
+    switch = _switch(changes["state"]) if "state" in changes else get
+    if values:
+        _changed(transaction, endpoint_id, values)
+    return switch(transaction, endpoint_id)
+
+
 def enable(transaction: Transaction, endpoint_id: str) -> RowMapping:
     """Send to it again, beginning with what waited meanwhile. Raises NotFound."""
-    endpoint = _set_state(transaction, endpoint_id, "enabled", subscribed_at=func.now())
+    since = case((_endpoints.c.state == "enabled", _endpoints.c.subscribed_at), else_=func.now())
+    endpoint = _changed(transaction, endpoint_id, {"state": "enabled", "subscribed_at": since})
     transaction.wakes.endpoints.add(endpoint_id)
     return endpoint
 
 
 def disable(transaction: Transaction, endpoint_id: str) -> RowMapping:
     """Send nothing to it. What waits for it stays; new events pass it by. Raises NotFound."""
-    return _set_state(transaction, endpoint_id, "disabled")
+    return _changed(transaction, endpoint_id, {"state": "disabled"})
 
 
-def _set_state(transaction: Transaction, endpoint_id: str, state: str, **values: Any) -> RowMapping:
-    statement = update(_endpoints).where(_endpoints.c.id == endpoint_id)
-    statement = statement.values(state=state, **values)
-    return _found(transaction, statement.returning(_endpoints))
+def delete(transaction: Transaction, endpoint_id: str) -> RowMapping:
+    """Be done with it: its secrets are wiped, and what waits for it is given up.
+
+    Its row stays, because its deliveries are history. Raises NotFound.
+    """
+    wiped: dict[str, Any] = {"state": "deleted", "secrets": [], "older_secrets_until": None}
+    endpoint = _changed(transaction, endpoint_id, wiped)
+    transaction.execute(_GIVE_UP, {"endpoint": endpoint_id})
+    return endpoint
 
 
-def _found(transaction: Transaction, statement: Any) -> RowMapping:
-    row = transaction.execute(statement).mappings().first()
-    if row is None:
-        raise NotFound("There is no webhook endpoint with this id.", param="endpoint_id")
-    return row
+def rotate_secret(
+    transaction: Transaction, endpoint_id: str, *, overlap_s: object = OVERLAP_S
+) -> RowMapping:
+    """A new secret, which is the row's `secrets[0]`; it is shown now and never again.
+
+    For `overlap_s` seconds (0 = not at all, at most a week) the one before signs, too, so that a
+    receiver can go over to the new one at leisure. Older ones sign no more. Raises
+    InvalidRequest, NotFound.
+    """
+    if isinstance(overlap_s, bool) or not isinstance(overlap_s, int):
+        raise InvalidRequest("overlap_s must be a whole number of seconds", param="overlap_s")
+    if not 0 <= overlap_s <= OVERLAP_MAX_S:
+        raise InvalidRequest(
+            f"overlap_s must be from 0 to {OVERLAP_MAX_S} seconds", param="overlap_s"
+        )
+    older = locked(transaction, endpoint_id)["secrets"][:1] if overlap_s else []
+    until = func.now() + timedelta(seconds=overlap_s) if overlap_s else None
+    values = {"secrets": [new_secret(), *older], "older_secrets_until": until}
+    return _changed(transaction, endpoint_id, values)
+
+
+def _changed(transaction: Transaction, endpoint_id: str, values: Mapping[str, Any]) -> RowMapping:
+    statement = sql_update(_endpoints).values(**values).returning(_endpoints)
+    return _found(transaction, endpoint_id, statement)
+
+
+def _found(transaction: Transaction, endpoint_id: str, statement: Any) -> RowMapping:
+    # What isn't written as an id is none, and perhaps nothing that a database could be asked for.
+    if is_id(endpoint_id, "we_"):
+        statement = statement.where(_endpoints.c.id == endpoint_id, _is_there)
+        row = transaction.execute(statement).mappings().first()
+        if row is not None:
+            return row
+    raise NotFound("There is no webhook endpoint with this id.", param="endpoint_id")
+
+
+def _switch(state: object) -> Callable[[Transaction, str], RowMapping]:
+    if state == "enabled":
+        return enable
+    if state == "disabled":
+        return disable
+    raise InvalidRequest("state must be enabled or disabled", param="state")
 
 
 def _event_types(value: object) -> list[str]:
@@ -113,5 +223,11 @@ def _description(value: object) -> str | None:
     return value
 
 
-_endpoints = table_of(WebhookEndpoint)
+_endpoints, _deliveries = table_of(WebhookEndpoint), table_of(Delivery)
+_is_there = _endpoints.c.state != "deleted"
 _INSERT = insert(_endpoints).returning(_endpoints)
+_GIVE_UP = (
+    sql_update(_deliveries)
+    .where(_deliveries.c.endpoint_id == bindparam("endpoint"), _deliveries.c.state == "pending")
+    .values(state="exhausted", next_attempt_at=None, finished_at=func.now())
+)

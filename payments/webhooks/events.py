@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
@@ -85,6 +85,17 @@ def publish(transaction: Transaction, facts: Sequence[Fact]) -> None:
     transaction.wakes.endpoints.update(woken.scalars())
 
 
+def is_asked_for(event_type: ColumnElement[Any], event_types: ColumnElement[Any]) -> Any:
+    """Whether an endpoint with these types, in SQL, is told of an event of this type."""
+    return or_(
+        event_type == func.any(event_types),
+        and_(
+            func.cardinality(event_types) == 0,
+            event_type != func.all(literal(list(ONLY_BY_NAME), ARRAY(String))),
+        ),
+    )
+
+
 _events, _deliveries, _endpoints = (table_of(t) for t in (Event, Delivery, WebhookEndpoint))
 _columns = [_events.c[name] for name in ("id", "type", "object_id", "sequence", "body")]
 _facts = given("facts", _columns)
@@ -95,14 +106,7 @@ _told = (
     .cte("told")
 )
 _wanted = and_(
-    _endpoints.c.state == "enabled",
-    or_(
-        _told.c.type == func.any(_endpoints.c.event_types),
-        and_(
-            func.cardinality(_endpoints.c.event_types) == 0,
-            _told.c.type != func.all(literal(list(ONLY_BY_NAME), ARRAY(String))),
-        ),
-    ),
+    _endpoints.c.state == "enabled", is_asked_for(_told.c.type, _endpoints.c.event_types)
 )
 _PUBLISH = (
     insert(_deliveries)

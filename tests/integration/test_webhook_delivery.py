@@ -290,7 +290,13 @@ def test_a_secret_that_is_changed_counts_from_the_next_turn_on(engine: Engine, s
     endpoint = an_endpoint(engine, sink.url)
     events_happen(engine)
     old, new = endpoint["secrets"][0], "whsec_" + "bmV3" * 8
-    rows(engine, "UPDATE webhook_endpoints SET secrets = ARRAY[:new, :old]", new=new, old=old)
+    rows(
+        engine,
+        "UPDATE webhook_endpoints SET secrets = ARRAY[:new, :old],"
+        " older_secrets_until = now() + interval '1 minute'",
+        new=new,
+        old=old,
+    )
     drain(engine, endpoint["id"])
     (request,) = sink.requests
     for secret in (old, new):

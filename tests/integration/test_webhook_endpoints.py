@@ -8,7 +8,9 @@ from sqlalchemy import Engine
 
 from payments.errors import InvalidRequest, NotFound
 from payments.transaction import Database, Transaction
+from payments.views import moment
 from payments.webhooks import endpoints
+from payments.webhooks.pings import ping
 from payments.webhooks.signature import key_of
 from payments.webhooks.target import TargetCheck
 
@@ -79,7 +81,135 @@ def test_enabling_wakes_the_drainer_for_what_waited(transaction: Transaction) ->
     assert transaction.wakes.endpoints == {endpoint["id"]}
 
 
-@pytest.mark.parametrize("verb", [endpoints.get, endpoints.enable, endpoints.disable])
-def test_an_unknown_id_is_not_found(transaction: Transaction, verb: Any) -> None:
+def change(transaction: Transaction, endpoint_id: str, **changes: object) -> Any:
+    check = TargetCheck()
+    return endpoints.update(transaction, endpoint_id, changes=changes, target_check=check)
+
+
+def test_what_is_not_changed_stays(transaction: Transaction) -> None:
+    endpoint = added(transaction, event_types=["charge.failed"], description="the shop")
+    assert change(transaction, endpoint["id"]) == endpoint
+    moved = change(transaction, endpoint["id"], url="https://example.com/new")
+    assert moved == {**endpoint, "url": "https://example.com/new"}
+
+
+def test_all_that_can_be_changed_is_changed_at_once(transaction: Transaction) -> None:
+    endpoint = added(transaction, event_types=["charge.failed"], description="the shop")
+    changed = change(
+        transaction,
+        endpoint["id"],
+        url="https://example.com/new",
+        event_types=["refund.failed"],
+        description=None,
+        state="disabled",
+    )
+    assert endpoints.view(changed) == {
+        "id": endpoint["id"],
+        "object": "webhook_endpoint",
+        "url": "https://example.com/new",
+        "description": None,
+        "event_types": ["refund.failed"],
+        "state": "disabled",
+        "created_at": moment(endpoint["created_at"]),
+    }
+    assert endpoints.get(transaction, endpoint["id"]) == changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "param", "fix"),
+    [
+        ({"url": "http://example.com/"}, "url", "https://"),
+        ({"url": None}, "url", "string"),
+        ({"event_types": ["charge.success"]}, "event_types", "charge.succeeded, "),
+        ({"description": 7}, "description", "text"),
+        ({"state": "deleted"}, "state", "enabled or disabled"),
+        ({"state": None}, "state", "enabled or disabled"),
+        ({"secrets": [], "max_in_flight": 7}, "secrets", "'secrets', 'max_in_flight' can't be"),
+        ({"4000 0000 0000 0002": 1}, None, "one of the names sent can't be changed"),
+    ],
+)
+def test_a_wrong_change_is_named_and_changes_nothing(
+    transaction: Transaction, changes: dict[str, Any], param: str | None, fix: str
+) -> None:
+    endpoint = added(transaction)
+    with pytest.raises(InvalidRequest, match=fix) as refused:
+        change(transaction, endpoint["id"], **{"description": "new", **changes})
+    assert refused.value.param == param
+    assert endpoints.get(transaction, endpoint["id"]) == endpoint
+
+
+def test_who_asks_for_more_is_not_owed_the_past(engine: Engine) -> None:
+    with Database(engine).transaction() as transaction:
+        endpoint = added(transaction)
+    with Database(engine).transaction() as transaction:
+        described = change(transaction, endpoint["id"], description="x", state="enabled")
+        assert described["subscribed_at"] == endpoint["subscribed_at"]
+        asking = change(transaction, endpoint["id"], event_types=["charge.pending"])
+        assert asking["subscribed_at"] > endpoint["subscribed_at"]
+
+
+def test_a_deleted_endpoint_is_gone_and_its_secrets_are_wiped(transaction: Transaction) -> None:
+    kept, endpoint = added(transaction), added(transaction)
+    endpoints.rotate_secret(transaction, endpoint["id"])
+    assert endpoints.delete(transaction, endpoint["id"])["secrets"] == []
+    assert [row["id"] for row in endpoints.listed(transaction)] == [kept["id"]]
     with pytest.raises(NotFound):
-        verb(transaction, "we_nobody")
+        endpoints.get(transaction, endpoint["id"])
+
+
+def test_pages_go_on_behind_an_endpoint_that_was_deleted_meanwhile(
+    transaction: Transaction,
+) -> None:
+    ids = sorted(added(transaction)["id"] for _ in range(3))
+    endpoints.delete(transaction, ids[0])
+    assert [row["id"] for row in endpoints.listed(transaction, after=ids[0])] == ids[1:]
+    with pytest.raises(InvalidRequest):
+        endpoints.listed(transaction, after="\x00")
+
+
+def test_a_new_secret_comes_first_and_the_one_before_stays_for_a_day(
+    transaction: Transaction,
+) -> None:
+    endpoint = added(transaction)
+    first = endpoints.rotate_secret(transaction, endpoint["id"])
+    assert len(key_of(first["secrets"][0])) == 32
+    assert first["secrets"][1:] == endpoint["secrets"]
+    assert (first["older_secrets_until"] - first["created_at"]).total_seconds() == 86_400
+    second = endpoints.rotate_secret(transaction, endpoint["id"], overlap_s=60)
+    assert second["secrets"][1:] == first["secrets"][:1]  # the first of all is dropped
+
+
+def test_a_secret_that_leaked_is_dropped_at_once(transaction: Transaction) -> None:
+    endpoint = added(transaction)
+    rotated = endpoints.rotate_secret(transaction, endpoint["id"], overlap_s=0)
+    assert len(rotated["secrets"]) == 1
+    assert rotated["secrets"] != endpoint["secrets"]
+    assert rotated["older_secrets_until"] is None
+
+
+@pytest.mark.parametrize("overlap_s", [-1, 7 * 86_400 + 1, 1.5, "60", True, None])
+def test_an_overlap_is_seconds_of_a_week(transaction: Transaction, overlap_s: object) -> None:
+    endpoint = added(transaction)
+    with pytest.raises(InvalidRequest) as refused:
+        endpoints.rotate_secret(transaction, endpoint["id"], overlap_s=overlap_s)
+    assert refused.value.param == "overlap_s"
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        endpoints.get,
+        endpoints.enable,
+        endpoints.disable,
+        endpoints.delete,
+        endpoints.rotate_secret,
+        change,
+        ping,
+    ],
+)
+@pytest.mark.parametrize("id_", ["we_nobody", "\x00", "we_" + "a" * 32, "deleted"])
+def test_an_unknown_id_is_not_found(transaction: Transaction, verb: Any, id_: str) -> None:
+    if id_ == "deleted":
+        id_ = endpoints.delete(transaction, added(transaction)["id"])["id"]
+    with pytest.raises(NotFound):
+        verb(transaction, id_)

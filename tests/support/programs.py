@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 READY = {
     "worker": re.compile(r"\bready\b"),
     "webhooks": re.compile(r"\bready\b"),
+    "web": re.compile(r"\blistening\b"),
     "beat": re.compile(r"beat: Starting|sweeper|Scheduler", re.IGNORECASE),
     "flower": re.compile(r"Connected to"),
 }

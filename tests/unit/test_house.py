@@ -42,4 +42,4 @@ def test_only_the_settings_read_the_environment() -> None:
 
 def test_the_processes_of_the_procfile_are_the_documented_ones() -> None:
     names = [line.split(":")[0] for line in (ROOT / "Procfile").read_text().splitlines() if line]
-    assert names == ["worker", "webhooks", "beat", "flower"]
+    assert names == ["worker", "webhooks", "web", "beat", "flower"]

@@ -29,7 +29,9 @@ def test_on_a_terminal_a_moment_is_short(
 
 
 def test_a_log_for_machines_holds_nothing_to_copy(capsys: pytest.CaptureFixture[str]) -> None:
-    Narrator("json", "info").welcome(["export BILLING_URL=redis://:hunter2@h"], {"Flower": "f"})
+    Narrator("json", "info").welcome(
+        {"by broker": ["export BILLING_URL=redis://:hunter2@h"]}, {"Flower": "f"}
+    )
     said = capsys.readouterr().out
     assert '"Flower": "f"' in said
     assert "hunter2" not in said

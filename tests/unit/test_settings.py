@@ -25,8 +25,8 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environ: str) -> str:
 @pytest.mark.parametrize(
     ("name", "value", "expects"),
     [
-        ("HTTP_PORT", "http", "must be a whole number from 1 to 65535"),
-        ("HTTP_PORT", "0", "must be a whole number from 1 to 65535"),
+        ("HTTP_PORT", "http", "must be a whole number from 0 (any free one) to 65535"),
+        ("HTTP_PORT", "-1", "must be a whole number from 0 (any free one) to 65535"),
         ("SLOTS", "1.5", "must be a whole number from 1 to 1024"),
         ("LOG_FORMAT", "xml", "must be console or json"),
         ("LOG_LEVEL", "INFO!", "must be debug, info, warning or error"),

@@ -1,6 +1,6 @@
 """`billing endpoint`: who is told by webhook."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -37,7 +37,7 @@ def add(
         row = endpoints.add(
             transaction, url=url, target_check=check, event_types=event, description=description
         )
-    tables.show({**_public(row), "secret": row["secrets"][0]}, as_json=as_json)
+    tables.show({**endpoints.view(row), "secret": row["secrets"][0]}, as_json=as_json)
 
 
 def list_(as_json: options.Json = False) -> None:
@@ -51,7 +51,7 @@ def enable(endpoint_id: str, as_json: options.Json = False) -> None:
 
     with books.writing() as transaction:
         row = endpoints.enable(transaction, endpoint_id)
-    tables.show(_public(row), as_json=as_json)
+    tables.show(endpoints.view(row), as_json=as_json)
 
 
 def disable(endpoint_id: str, as_json: options.Json = False) -> None:
@@ -60,7 +60,7 @@ def disable(endpoint_id: str, as_json: options.Json = False) -> None:
 
     with books.writing() as transaction:
         row = endpoints.disable(transaction, endpoint_id)
-    tables.show(_public(row), as_json=as_json)
+    tables.show(endpoints.view(row), as_json=as_json)
 
 
 def _every() -> Iterator[dict[str, Any]]:
@@ -70,12 +70,5 @@ def _every() -> Iterator[dict[str, Any]]:
     with books.reading() as connection:
         after = ""
         while rows := endpoints.listed(Transaction(connection), after=after):
-            yield from (_public(row) for row in rows)
+            yield from (endpoints.view(row) for row in rows)
             after = rows[-1]["id"]
-
-
-def _public(row: Mapping[Any, Any]) -> dict[str, Any]:
-    from payments.views import moment
-
-    shown = {name: row[name] for name in COLUMNS}
-    return {**shown, "created_at": moment(row["created_at"])}

@@ -36,19 +36,21 @@ class Narrator:
         else:
             self._write(f"{self._head(name)}{self._paint(1, event)}")
 
-    def welcome(self, exports: Sequence[str], facts: Mapping[str, str]) -> None:
-        """What to copy, and where everything is, once it is there.
+    def welcome(self, ways: Mapping[str, Sequence[str]], facts: Mapping[str, str]) -> None:
+        """How to find us (the lines to copy, by what they are for), and where everything is.
 
-        `exports` may hold a password that is meant for the person at the terminal. It is written,
+        The lines may hold a password that is meant for the person at the terminal. It is written,
         not logged, and a log of JSON lines does without it.
         """
         if self._as_json:
             self._log.info("up", **facts)
             return
         width = max(map(len, facts))
-        self._write("\n  for the SDK and Celery clients, in another terminal:\n")
-        for line in exports:
-            self._write(f"    {self._paint(1, line)}")
+        self._write("\n  in another terminal:")
+        for way, lines in ways.items():
+            self._write(f"\n  {way}\n")
+            for line in lines:
+                self._write(f"    {self._paint(1, line)}")
         self._write("")
         for name, fact in facts.items():
             self._write(f"  {self._paint(1, name.ljust(width))}  {fact}")

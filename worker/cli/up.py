@@ -98,7 +98,10 @@ def run(
     from worker.supervisor import Supervisor
 
     settings, servers = start_servers(settings, narrator, stack)
-    bring_up_to_date(settings, narrator)
+    key = bring_up_to_date(settings, narrator, makes_key="database_url" in servers)
+    if "web" in commands and "http_port" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"http_port": free_port(settings.http_port)})
+    web = welcoming.Door(url_of(settings), key) if "web" in commands else None
     facts = {"database_url": settings.database_url, "broker_url": settings.broker_url}
     ours = {name: facts[name] for name, server in servers.items() if server.alive}
     ours["webhook_allow_private"] = ",".join(map(str, settings.webhook_allow_private))
@@ -107,14 +110,19 @@ def run(
     revive = reviver(list(servers.values()), narrator)
 
     def welcome(late: list[str]) -> None:
-        lines = welcoming.exports(
-            settings, own_broker="broker_url" in servers, show_secret=sys.stdout.isatty()
+        ways = welcoming.exports(
+            settings,
+            own_broker="broker_url" in servers,
+            show_secret=sys.stdout.isatty(),
+            web=web,
         )
         facts = {"data and logs": str(settings.data_dir)}
         facts |= {server.name: f"127.0.0.1:{server.port}" for server in servers.values()}
+        if web is not None:
+            facts["HTTP"] = f"{web.url}/v1/billing, described at {web.url}/openapi.json"
         if "flower" in commands:
             facts["Flower"] = f"http://127.0.0.1:{flower_port}"
-        narrator.welcome(lines, facts)
+        narrator.welcome(ways, facts)
         narrator.report("billing", f"not ready yet: {', '.join(late)}" if late else "all ready")
 
     lookout = welcoming.Lookout(commands, welcome)
@@ -174,16 +182,17 @@ def start_servers(
     return settings.model_copy(update=found), servers
 
 
-def bring_up_to_date(settings: Settings, narrator: Narrator) -> None:
-    """Migrate, whatever the database's state."""
+def bring_up_to_date(settings: Settings, narrator: Narrator, *, makes_key: bool) -> str | None:
+    """Migrate, whatever the database's state; returns the key for development, if one is made."""
     from sqlalchemy import create_engine
 
-    from worker import migrate
+    from worker import development_key, migrate
 
     engine = create_engine(settings.database_url, hide_parameters=True)
     try:
         if applied := migrate.upgrade(engine):
             narrator.report("billing", f"database brought up to date: {', '.join(applied)}")
+        return development_key.ensure(engine, settings.data_dir) if makes_key else None
     finally:
         engine.dispose()
 
@@ -225,6 +234,14 @@ def heeding_signals() -> Iterator[Stopping]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def url_of(settings: Settings) -> str:
+    """Where a client on this machine finds the HTTP door."""
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared, not listened on
+    host = settings.http_host
+    host = everywhere.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{host}:{settings.http_port}"
 
 
 def free_port(wished: int) -> int:

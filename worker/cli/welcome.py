@@ -5,6 +5,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from worker.settings import Settings, variable
@@ -13,6 +14,7 @@ from worker.settings import Settings, variable
 READY = {
     "worker": " ready.",
     "webhooks": " ready.",
+    "web": "listening",
     "beat": "sweeper ready",
     "flower": "Connected to ",
 }
@@ -51,21 +53,48 @@ class Lookout:
             self._then(self._late)
 
 
-def exports(settings: Settings, *, own_broker: bool, show_secret: bool) -> list[str]:
-    """Lines for another terminal, so that the SDK and any Celery client find the broker.
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where HTTP is served, and the key for it if we made one."""
 
-    The password is shown to a person at a terminal only, and only if it is that of our own server,
-    which listens on this machine alone: output that goes to a file is a log.
+    url: str
+    key: str | None
+
+
+def exports(
+    settings: Settings, *, own_broker: bool, show_secret: bool, web: Door | None = None
+) -> dict[str, list[str]]:
+    """Ways for another terminal to find us, each with the lines to copy for it.
+
+    Secrets are shown to a person at a terminal only, and only those of our own servers, which
+    listen on this machine alone: output that goes to a file is a log.
     """
     if not own_broker:
-        lines = [f"export BILLING_URL=${variable('broker_url')}"]
-    elif show_secret:
-        lines = [f"export BILLING_URL={shlex.quote(settings.broker_url)}"]
+        broker = f"${variable('broker_url')}"
     else:
-        lines = [f'export BILLING_URL="$({shlex.quote(program())} url)"']
+        broker = shlex.quote(settings.broker_url) if show_secret else _output_of("url")
+    ways = {"over the broker, for the SDK and Celery clients": [f"export BILLING_URL={broker}"]}
+    if web:
+        ways = {"over HTTP, for the SDK and curl": _of_web(web, show_secret=show_secret)} | ways
     if settings.data_dir != Settings.model_fields["data_dir"].default:
-        lines.insert(0, f"export {variable('data_dir')}={shlex.quote(str(settings.data_dir))}")
+        folder = f"export {variable('data_dir')}={shlex.quote(str(settings.data_dir))}"
+        ways = {way: [folder, *lines] for way, lines in ways.items()}
+    return ways
+
+
+def _of_web(web: Door, *, show_secret: bool) -> list[str]:
+    lines = [f"export BILLING_URL={shlex.quote(web.url)}"]
+    if web.key is None:
+        lines.append("export BILLING_API_KEY=…  # made by: billing keys create NAME")
+    elif show_secret:
+        lines.append(f"export BILLING_API_KEY={shlex.quote(web.key)}")
+    else:
+        lines.append(f"export BILLING_API_KEY={_output_of('keys development')}")
     return lines
+
+
+def _output_of(command: str) -> str:
+    return f'"$({shlex.quote(program())} {command})"'
 
 
 def program() -> str:

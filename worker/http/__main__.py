@@ -1,6 +1,10 @@
 """`python -m worker.http`: the web process, as the line `web` of the Procfile says."""
 
+from functools import partial
+
 from worker.app import app
+from worker.celery_config import PAYMENTS
+from worker.consumers import queues_read
 from worker.http.building import Building
 from worker.http.server import serve
 from worker.publisher import Publisher, Waker
@@ -12,7 +16,7 @@ def main() -> None:
     settings = load()
     waker = Waker(Publisher(app))
     try:
-        serve(settings, Building(settings, waker))
+        serve(settings, Building(settings, waker, partial(queues_read, app, wanted=[PAYMENTS])))
     finally:
         waker.close()
 

@@ -4,13 +4,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
-from worker.http import errors
+from worker.http import answers, errors, openapi
 from worker.http.building import Building
 from worker.http.edge import Application, Edge
-from worker.http.routes import charges, events, refunds
+from worker.http.routes import charges, description, endpoints, events, health, refunds
 
-ROUTERS = (charges.router, refunds.router, events.router)
+ROUTERS = (
+    charges.router,
+    refunds.router,
+    events.router,
+    endpoints.router,
+    health.router,
+    description.router,
+)
+ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 
 
 def make(building: Building) -> Application:
@@ -25,11 +34,13 @@ def make(building: Building) -> Application:
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        openapi_url=None,  # worker/http/routes/described.py answers it
+        openapi_url=None,  # worker/http/openapi.py makes it
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.building = building
+    app.state.routes = ROUTES
+    app.state.description = answers.encode(openapi.document(ROUTES))
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from payments.errors import InvalidRequest
+from payments.redaction import field_name
 from worker.http.problems import BodyTooLarge, RequestTimeout
 from worker.http.waiting import WAIT_MAX_S
 
@@ -23,10 +24,10 @@ _QUOTED = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]*)"')
 _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
 
 
-async def fields(request: Request) -> dict[str, Any]:
+async def fields(request: Request, *, nulls: bool = False) -> dict[str, Any]:
     """The JSON object of the body, without its nulls: null is how many clients say "absent".
 
-    Raises InvalidRequest, BodyTooLarge, RequestTimeout.
+    `nulls` keeps them, where they say "unset". Raises InvalidRequest, BodyTooLarge, RequestTimeout.
     """
     body = await _body(request)
     try:
@@ -39,12 +40,27 @@ async def fields(request: Request) -> dict[str, Any]:
         ) from None
     if not isinstance(given, dict):
         raise InvalidRequest("the body must be a JSON object of the request's fields")
-    return {name: value for name, value in given.items() if value is not None}
+    return {name: value for name, value in given.items() if nulls or value is not None}
+
+
+def only(given: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The fields, if there are no others than these. Raises InvalidRequest."""
+    for name in given:
+        if name not in names:
+            param = field_name(name)
+            sent = repr(param) if param else "one of the names sent"
+            raise InvalidRequest(
+                f"{sent} is not a field; the fields are: {', '.join(names)}", param=param
+            )
+    return given
 
 
 async def fields_if_any(request: Request) -> dict[str, Any]:
     """As `fields`; an empty body is an empty object."""
-    return {} if request.headers.get("content-length", "0") == "0" else await fields(request)
+    has_body = {"content-length", "transfer-encoding"} & set(request.headers)
+    if not has_body or request.headers.get("content-length") == "0":
+        return {}
+    return await fields(request)
 
 
 def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
@@ -58,6 +74,12 @@ def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
         return dict(given)
     quoted = _QUOTED.fullmatch(values[0])
     key = quoted[1] if quoted else values[0]
+    if not key.isascii():  # in which of two encodings nobody can know, so it would be two keys
+        raise InvalidRequest(
+            "the header Idempotency-Key must be ASCII; send such a key as the body's"
+            " idempotency_key",
+            param="idempotency_key",
+        )
     if len(set(values)) > 1 or given.get("idempotency_key", key) != key:
         raise InvalidRequest(
             "the header Idempotency-Key and the body's idempotency_key differ; send one of them",

@@ -4,19 +4,31 @@ from collections.abc import Callable
 
 from payments.transaction import Wakes
 from payments.webhooks.target import TargetCheck
+from worker.consumers import Readers
 from worker.http.database import Database
 from worker.http.intake import Intake
 from worker.http.keyring import Keyring
+from worker.http.readiness import Readiness
 from worker.settings import Settings
 
 
 class Building:
-    """Nothing connects before it is used. `wake` is told after each commit, and returns at once."""
+    """Nothing connects before it is used.
 
-    def __init__(self, settings: Settings, wake: Callable[[Wakes], None]) -> None:
+    `wake` is told after each commit, and returns at once. `ask_workers` tells who reads which
+    queue; it may block.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        wake: Callable[[Wakes], None],
+        ask_workers: Callable[[], Readers],
+    ) -> None:
         self.database = Database(settings.database_url, wake)
         self.intake = Intake(self.database, processor=settings.processor)
         self.keyring = Keyring(self.database)
+        self.readiness = Readiness(self.database, ask_workers)
         self.target_check = TargetCheck(settings.webhook_allow_private)
 
     def stop_waiting(self) -> None:

@@ -23,6 +23,8 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HEADER = b"x-request-id"
+# Answers hold what customers bought, and secrets that are shown once.
+NO_STORE = (b"cache-control", b"no-store")
 # What a caller may name a request: it stands in our log lines, so it can't be just anything. Card
 # numbers have no letters, and addresses have an @.
 _ID = re.compile(rb"(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}")
@@ -47,7 +49,8 @@ class Edge:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
+                own = ((HEADER, request_id.encode()), NO_STORE)
+                message["headers"] = [*message["headers"], *own]
             await send(message)
 
         try:

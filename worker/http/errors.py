@@ -64,10 +64,10 @@ def problem_of(error: Exception) -> BillingError:
 def _allowed(request: Request) -> list[str]:
     """The methods that the path takes; Starlette names those of the first route that fits."""
     taken: set[str] = set()
-    for route in request.app.routes:
+    for route in request.app.state.routes:
         fit, _ = route.matches(request.scope)
         if fit is not Match.NONE:
-            taken |= getattr(route, "methods", None) or set()
+            taken |= route.methods or set()
     return sorted(taken)
 
 

@@ -2,24 +2,35 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from worker.contract.objects import Charge, TimelineEntry
+from worker.http.described import KEY, PREFER, described, object_of, page_of, ref
 from worker.http.routes import objects
 from worker.http.routes.filters import ChargeFilters
-from worker.http.routes.needs import Reader, Writer
+from worker.http.routes.needs import Reader, Writer, router_of
 
-router = APIRouter(prefix=f"{objects.PREFIX}/charges", tags=["Charges"])
+router = router_of("Charges", f"{objects.PREFIX}/charges")
 
 
-@router.post("")
+@router.post(
+    "",
+    **described(
+        {202: ref(Charge), 200: ref(Charge)},
+        body=ref("ChargeRequest"),
+        refuses=(409,),
+        parameters=(KEY, PREFER),
+    ),
+)
 async def create_charge(request: Request, producer: Writer) -> Response:
-    """Take money, once per key."""
+    """Take money, once per key. 202: accepted, and made as soon as can be. 200: a repeat
+    (`Idempotent-Replayed: true`), or final already, as `Prefer: wait` asked for."""
     return await objects.create(request, "charge", producer=producer)
 
 
-@router.get("")
+@router.get("", **described({200: page_of(Charge)}))
 async def list_charges(
     request: Request, _: Reader, filters: Annotated[ChargeFilters, Query()]
 ) -> Response:
@@ -29,13 +40,18 @@ async def list_charges(
     )
 
 
-@router.get("/{id}")
+@router.get("/{id}", **described({200: ref(Charge)}, refuses=(404,), parameters=(PREFER,)))
 async def get_charge(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get a charge as it stands."""
     return await objects.get(request, "charge", id)
 
 
-@router.get("/{id}/timeline")
+@router.get(
+    "/{id}/timeline",
+    **described(
+        {200: object_of(data={"type": "array", "items": ref(TimelineEntry)})}, refuses=(404,)
+    ),
+)
 async def get_charge_timeline(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # likewise
     """Get everything that happened to a charge, in order."""
     return await objects.story(request, "charge", id)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,11 +13,17 @@ from starlette.responses import Response
 from payments.webhooks import feed
 from worker.http import answers
 from worker.http.database import Database
-from worker.http.routes.needs import Reader, building
+from worker.http.described import described, object_of, ref
+from worker.http.routes.needs import Reader, building, router_of
 from worker.http.routes.objects import PREFIX
 
-router = APIRouter(prefix=f"{PREFIX}/events", tags=["Events"])
+router = router_of("Events", f"{PREFIX}/events")
 
+_PAGE = object_of(
+    data={"type": "array", "items": ref("FeedItem")},
+    has_more={"type": "boolean"},
+    next_cursor={"type": "string", "description": "The next `after`; also at the end."},
+)
 # Transactions last milliseconds. A gap that one leaves open for longer ends the page.
 GAP_PATIENCE_S = 0.5
 GAP_LOOK_S = 0.01
@@ -34,7 +40,7 @@ class Place(BaseModel):
     limit: int = Field(feed.PAGE_MAX, ge=1, le=feed.PAGE_MAX, description="How many at most.")
 
 
-@router.get("")
+@router.get("", **described({200: _PAGE}))
 async def list_events(request: Request, _: Reader, place: Annotated[Place, Query()]) -> Response:
     """List events in one order for everybody. `next_cursor` is the next `after`, also at the end:
     ask again there later, and no event is missed."""

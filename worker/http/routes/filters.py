@@ -4,9 +4,18 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from models.states import Phase, State
+from payments.errors import InvalidRequest
 from payments.reading import PAGE_MAX
 
 LIMIT = 20
@@ -14,11 +23,25 @@ LIMIT = 20
 _LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
 
 
+def moment(name: str, value: object) -> datetime:
+    """A moment with its zone out of a JSON body. Raises InvalidRequest."""
+    try:
+        # As text only: a number could mean seconds or milliseconds.
+        return _MOMENT.validate_python(value if isinstance(value, str) else None)
+    except ValidationError:
+        raise InvalidRequest(
+            f"{name} must be a moment with its zone, like 2026-11-22T10:00:00Z", param=name
+        ) from None
+
+
 def _with_plus(value: object) -> object:
     return _LOST_PLUS.sub("+", value) if isinstance(value, str) else value
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_with_plus)]
+
+
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
 class Filters(BaseModel):

@@ -1,12 +1,19 @@
-"""What routes need: the building, and to know who asks."""
+"""What routes need: a router, the building, and to know who asks."""
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
 from payments.keys import READ, WRITE
 from worker.http.building import Building
+
+
+def router_of(tag: str, prefix: str = "") -> APIRouter:
+    """A router whose operations are called as its functions are."""
+    return APIRouter(
+        prefix=prefix, tags=[tag], generate_unique_id_function=lambda route: route.name
+    )
 
 
 def building(request: Request) -> Building:

@@ -2,24 +2,35 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from worker.contract.objects import Refund, TimelineEntry
+from worker.http.described import KEY, PREFER, described, object_of, page_of, ref
 from worker.http.routes import objects
 from worker.http.routes.filters import RefundFilters
-from worker.http.routes.needs import Reader, Writer
+from worker.http.routes.needs import Reader, Writer, router_of
 
-router = APIRouter(prefix=f"{objects.PREFIX}/refunds", tags=["Refunds"])
+router = router_of("Refunds", f"{objects.PREFIX}/refunds")
 
 
-@router.post("")
+@router.post(
+    "",
+    **described(
+        {202: ref(Refund), 200: ref(Refund)},
+        body=ref("RefundRequest"),
+        refuses=(409,),
+        parameters=(KEY, PREFER),
+    ),
+)
 async def create_refund(request: Request, producer: Writer) -> Response:
-    """Give money of a charge back, once per key."""
+    """Give money of a charge back, once per key. 202: accepted, and made as soon as can be. 200: a
+    repeat (`Idempotent-Replayed: true`), or final already, as `Prefer: wait` asked for."""
     return await objects.create(request, "refund", producer=producer)
 
 
-@router.get("")
+@router.get("", **described({200: page_of(Refund)}))
 async def list_refunds(
     request: Request, _: Reader, filters: Annotated[RefundFilters, Query()]
 ) -> Response:
@@ -29,13 +40,18 @@ async def list_refunds(
     )
 
 
-@router.get("/{id}")
+@router.get("/{id}", **described({200: ref(Refund)}, refuses=(404,), parameters=(PREFER,)))
 async def get_refund(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get a refund as it stands."""
     return await objects.get(request, "refund", id)
 
 
-@router.get("/{id}/timeline")
+@router.get(
+    "/{id}/timeline",
+    **described(
+        {200: object_of(data={"type": "array", "items": ref(TimelineEntry)})}, refuses=(404,)
+    ),
+)
 async def get_refund_timeline(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # likewise
     """Get everything that happened to a refund, in order."""
     return await objects.story(request, "refund", id)

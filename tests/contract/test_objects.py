@@ -1,0 +1,230 @@
+"""The documented objects are the ones that are sent, and the schemas mean what the rules mean."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import jsonschema_rs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import models
+from models.base import table_of
+from models.ids import PREFIXES
+from models.money import AMOUNT_MAX
+from models.states import Phase, State
+from payments.declines import DECLINES, FAILURES
+from payments.errors import InvalidRequest
+from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.timeline import ORDER, Entry
+from payments.views import charge_view, refund_view
+from payments.webhooks.events import TYPES, Fact, body_of
+from tests.contract.test_sdk_contract import CHARGE, CHARGES, REFUND, REFUNDS
+from worker.contract import schemas
+from worker.contract.events import DATA, MEANING, event
+from worker.contract.objects import Charge, Refund, TimelineEntry, WebhookEndpoint
+
+
+def _validator(model: type) -> Any:
+    return jsonschema_rs.Draft202012Validator(
+        dict(schemas.standing_alone(model)), validate_formats=True
+    )
+
+
+VALIDATORS = {model: _validator(model) for model in (*schemas.REQUESTS, *schemas.OBJECTS)}
+
+# --- rows as the tables hold them (models/charges.py, models/refunds.py, models/lifecycle.py)
+
+texts = st.text(max_size=20)
+ids = st.text("abcdefghijklmnopqrstuvwxyz234567", min_size=32, max_size=32)
+amounts = st.integers(1, AMOUNT_MAX)
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # its zone comes by `timezones`
+currencies = st.sampled_from(["USD", "JPY", "KWD"])
+
+
+def _perhaps(strategy: Any) -> Any:
+    return st.none() | strategy
+
+
+def _lifecycle(kind: str, **columns: Any) -> Any:
+    return st.fixed_dictionaries(
+        {
+            "id": ids.map(PREFIXES[kind].__add__),
+            "state": st.sampled_from(list(State)),
+            "phase": _perhaps(st.sampled_from(list(Phase))),
+            "metadata": st.dictionaries(texts, texts, max_size=3),
+            "failure_code": _perhaps(st.sampled_from([*DECLINES, *FAILURES])),
+            "failure_message": _perhaps(texts),
+            "processor": texts,
+            "processor_reference": _perhaps(texts),
+            "idempotency_key": texts,
+            "created_at": moments,
+            "settled_at": _perhaps(moments),
+            **columns,
+        }
+    )
+
+
+CHARGE_ROWS = _lifecycle(
+    "charge",
+    amount=amounts,
+    currency=currencies,
+    refunded_amount=st.integers(0, AMOUNT_MAX),
+    quantity=_perhaps(amounts),
+    **dict.fromkeys(
+        ("customer_id", "payment_method_id", "price_id", "reference", "description"),
+        _perhaps(texts),
+    ),
+)
+REFUND_ROWS = _lifecycle(
+    "refund",
+    charge_id=texts.map("ch_".__add__),
+    amount=_perhaps(amounts),
+    currency=_perhaps(currencies),
+    reason=_perhaps(texts),
+)
+
+
+def _as_sent(view: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(view))
+
+
+@given(CHARGE_ROWS)
+def test_a_charge_is_what_is_documented(row):
+    view = charge_view(row)
+    assert list(view) == list(Charge.model_fields)
+    VALIDATORS[Charge].validate(_as_sent(view))
+    Charge.model_validate_json(json.dumps(view))
+
+
+@given(REFUND_ROWS)
+def test_a_refund_is_what_is_documented(row):
+    view = refund_view(row)
+    assert list(view) == list(Refund.model_fields)
+    VALIDATORS[Refund].validate(_as_sent(view))
+    Refund.model_validate_json(json.dumps(view))
+
+
+@given(
+    moments,
+    st.sampled_from(ORDER),
+    texts,
+    st.dictionaries(texts, texts | st.integers() | st.none()),
+)
+def test_an_entry_of_a_timeline_is_what_is_documented(at, what, object_id, facts):
+    known = set(TimelineEntry.model_fields)
+    view = Entry(
+        at, what, object_id, "so it was", {n: v for n, v in facts.items() if n not in known}
+    ).view()
+    assert list(view)[: len(known)] == list(TimelineEntry.model_fields)
+    VALIDATORS[TimelineEntry].validate(_as_sent(view))
+
+
+@given(CHARGE_ROWS, st.sampled_from([name for name in DATA if name.startswith("charge.")]), moments)
+def test_a_webhook_is_what_is_documented(row, type_, at):
+    fact = Fact(type_, row["id"], 2, charge_view(row), at)
+    body = body_of(fact)
+    assert list(json.loads(body)) == list(event(type_).model_fields)
+    _validator(event(type_)).validate(json.loads(body))
+
+
+def test_every_type_that_is_told_has_an_object_and_a_meaning():
+    assert set(DATA) == set(MEANING) == {name for name in TYPES if not name.startswith("price.")}
+
+
+def test_the_phases_are_explained():
+    description = Charge.model_fields["phase"].description or ""
+    assert all(f"`{phase}`" in description for phase in Phase)
+
+
+def test_the_states_of_an_endpoint_are_those_of_its_table():
+    states = get_args(WebhookEndpoint.model_fields["state"].annotation)
+    constraints = table_of(models.WebhookEndpoint).constraints
+    (check,) = (c for c in constraints if c.name == "webhook_endpoints_state_check")
+    # A deleted one is shown to nobody.
+    assert set(states) | {"deleted"} == set(str(check.sqltext).split("'")[1::2])
+
+
+# --- the schemas
+
+
+@pytest.mark.parametrize("name", schemas.everything())
+def test_every_schema_is_json_schema_2020_12(name):
+    schema = {"$schema": schemas.DIALECT, **schemas.everything()[name]}
+    jsonschema_rs.meta.validate(schema)
+
+
+@pytest.mark.parametrize("name", schemas.everything())
+def test_every_field_says_what_it_means(name):
+    for field, schema in schemas.everything()[name].get("properties", {}).items():
+        plain = {"object", "id", "type"}  # a constant, and what needs no words
+        assert field in plain or schema.get("description"), field
+
+
+@pytest.mark.parametrize("model", VALIDATORS, ids=lambda model: model.__name__)
+def test_the_examples_are_ones(model):
+    schema = schemas.standing_alone(model)
+    properties = schema["$defs"][model.__name__]["properties"]
+    for name, one in properties.items():
+        validator = jsonschema_rs.Draft202012Validator(
+            {"$defs": schema["$defs"], "allOf": [one]}, validate_formats=True
+        )
+        for example in one.get("examples", ()):
+            assert validator.is_valid(example), name
+
+
+# What no schema can say: JSON Schema takes 5.0 for an integer, and knows neither the currencies nor
+# card numbers' check digits. The rules refuse them, by name.
+BEYOND_SCHEMAS: list[dict[str, Any]] = [
+    {"amount": 5.0},
+    {"amount": 5.0, "currency": "JPY"},
+    {"currency": "QQQ"},
+    {"currency": "XAU"},
+    {"payment_method_id": "4242 4242 4242 4242"},
+    {"payment_method_id": "4242-4242-4242-4242"},
+    {"expected_refunded_amount": 1.0},
+]
+
+
+def _accepts(model: type, fields: dict[str, Any]) -> bool:
+    try:
+        parse(model, fields)
+    except InvalidRequest:
+        return False
+    return True
+
+
+def _sent(fields: dict[str, Any]) -> Any:
+    """The fields as they arrive; None for what can't be sent as JSON."""
+    try:
+        return json.loads(json.dumps(fields, allow_nan=False, ensure_ascii=False).encode())
+    except (TypeError, ValueError):
+        return None
+
+
+def _beyond(changes: dict[str, Any]) -> bool:
+    return repr(changes) in map(repr, BEYOND_SCHEMAS)  # not by ==, for which 1.0 is True
+
+
+def _cases(*, beyond: bool) -> list[Any]:
+    return [
+        pytest.param(model, sent, id=f"{model.__name__} {repr(changes)[:60]}")
+        for model, base, changed in (
+            (ChargeRequest, CHARGE, CHARGES),
+            (RefundRequest, REFUND, REFUNDS),
+        )
+        for changes in changed
+        if _beyond(changes) is beyond and (sent := _sent({**base, **changes}))
+    ]
+
+
+@pytest.mark.parametrize(("model", "fields"), _cases(beyond=False))
+def test_a_schema_takes_what_the_rules_take(model, fields):
+    assert VALIDATORS[model].is_valid(fields) == _accepts(model, fields)
+
+
+@pytest.mark.parametrize(("model", "fields"), _cases(beyond=True))
+def test_the_rules_see_what_no_schema_can_say(model, fields):
+    assert VALIDATORS[model].is_valid(fields)
+    assert not _accepts(model, fields)

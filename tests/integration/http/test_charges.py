@@ -1,0 +1,221 @@
+"""Charges and refunds over HTTP: accepted once per key, whatever is sent how often."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from models.ids import id_from_key
+from payments.outcomes import Declined, Succeeded
+from tests.support.factories import Till
+from tests.support.web import CHARGE, Caller, Web
+
+FIELDS = [
+    "charge_id", "object", "amount", "currency", "state", "phase", "customer_id",
+    "payment_method_id", "price_id", "quantity", "reference", "description", "metadata",
+    "refunded_amount", "failure_code", "failure_message", "processor", "processor_reference",
+    "idempotency_key", "created_at", "settled_at",
+]  # fmt: skip
+
+
+def test_a_charge_is_accepted_and_can_be_read(caller: Caller) -> None:
+    made = caller.charge("order-1", currency="usd", customer_id="cus_1", metadata={"cart": "7"})
+    charge = made.json()
+    assert made.status_code == 202
+    assert list(charge) == FIELDS
+    assert charge["charge_id"] == id_from_key("charge", producer=caller.producer, key="order-1")
+    assert (charge["state"], charge["phase"], charge["currency"]) == ("pending", "queued", "USD")
+    assert charge["idempotency_key"] == "order-1"
+    assert made.headers["location"] == f"/v1/billing/charges/{charge['charge_id']}"
+    assert "idempotent-replayed" not in made.headers
+    assert made.headers["cache-control"] == "no-store"
+    read = caller.get(f"/charges/{charge['charge_id']}")
+    assert (read.status_code, read.json()) == (200, charge)
+
+
+def test_a_repeat_is_the_same_charge_and_says_so(caller: Caller) -> None:
+    first, second = (caller.charge("order-1") for _ in range(2))
+    assert (first.status_code, second.status_code) == (202, 200)
+    assert second.headers["idempotent-replayed"] == "true"
+    assert second.headers["location"] == first.headers["location"]
+    assert second.json() == first.json()
+
+
+def test_a_hundred_at_once_are_one_charge_and_ninety_nine_replays(
+    door: Web, caller: Caller, till: Till
+) -> None:
+    with ThreadPoolExecutor(100) as threads:
+        answers = list(threads.map(lambda _: caller.charge("order-1"), range(100)))
+    assert sorted(a.status_code for a in answers) == [200] * 99 + [202]
+    replayed = [a.headers.get("idempotent-replayed") for a in answers]
+    assert replayed.count("true") == 99
+    assert len({a.text for a in answers}) == 1
+    rows = till.query("SELECT id FROM charges WHERE producer = :p", p=caller.producer)
+    assert len(rows) == 1
+
+
+def test_the_same_key_for_another_request_is_refused_and_the_first_stays(caller: Caller) -> None:
+    first = caller.charge("order-1")
+    refused = caller.charge("order-1", amount=2000)
+    assert refused.status_code == 409
+    assert refused.json()["code"] == "idempotency_key_reused"
+    assert refused.json()["charge_id"] == first.json()["charge_id"]
+    assert caller.get(f"/charges/{first.json()['charge_id']}").json() == first.json()
+
+
+def test_two_keys_for_one_order_are_one_charge(caller: Caller) -> None:
+    reference = f"order-{uuid.uuid4().hex}"
+    assert caller.charge(reference=reference).status_code == 202
+    refused = caller.charge(reference=reference)
+    assert (refused.status_code, refused.json()["code"]) == (409, "reference_in_use")
+
+
+def test_keys_of_different_producers_never_meet(door: Web, caller: Caller) -> None:
+    with door.caller() as other:
+        ids = {one.charge("order-1").json()["charge_id"] for one in (caller, other)}
+    assert len(ids) == 2
+
+
+def test_the_key_may_stand_in_the_body_or_in_both(caller: Caller) -> None:
+    in_header = caller.charge("order-1")
+    in_body = caller.post("/charges", json={**CHARGE, "idempotency_key": "order-1"})
+    in_both = caller.charge("order-1", idempotency_key="order-1")
+    quoted = caller.charge('"order-1"')  # as the IETF's draft has it
+    for repeat in (in_body, in_both, quoted):
+        assert repeat.headers["idempotent-replayed"] == "true"
+        assert repeat.json() == in_header.json()
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([("idempotency-key", "a")], {"idempotency_key": "b"}),
+        ([("idempotency-key", "a"), ("idempotency-key", "b")], {}),
+        ([("idempotency-key", b"\xc3\xa9")], {}),
+        ([("idempotency-key", "")], {}),
+        ([("idempotency-key", "k" * 256)], {}),
+        ([], {"idempotency_key": 5}),
+        ([], {"idempotency_key": "a\nb"}),
+    ],
+    ids=["differ", "two", "not-ascii", "empty", "long", "number", "control"],
+)
+def test_a_key_that_is_unclear_is_refused(caller: Caller, headers: list, body: dict) -> None:
+    refused = caller.post("/charges", json={**CHARGE, **body}, headers=headers)
+    assert refused.status_code == 400
+    assert refused.json()["param"] == "idempotency_key"
+
+
+def test_without_a_key_one_is_made_and_told(caller: Caller) -> None:
+    first, second = (caller.post("/charges", json=CHARGE) for _ in range(2))
+    assert first.status_code == second.status_code == 202
+    assert first.json()["idempotency_key"] != second.json()["idempotency_key"]
+    again = caller.charge(first.json()["idempotency_key"])
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("changes", "param", "says"),
+    [
+        ({"amount": 19.99}, "amount", "for USD 19.99 send amount=1999"),
+        ({"amount": 5.0}, "amount", "for USD 5.0 send amount=500"),
+        ({"amount": "1999"}, "amount", "a whole number of minor units (an integer)"),
+        ({"amount": 0}, "amount", "at least 1"),
+        ({"amount": 10**400}, "amount", "at most 999999999999999"),
+        ({"amount": None}, "amount", "amount is required"),
+        ({"currency": "QQQ"}, "currency", "not an ISO 4217 currency"),
+        ({"payment_method_id": "4242 4242 4242 4242"}, "payment_method_id", "never a card number"),
+        ({"producer": "shop"}, "producer", "the name of the API key"),
+        ({"amonut": 5}, "amonut", "the fields are"),
+        ({"price_id": "price_1"}, "price_id", "send amount and currency"),
+        ({"metadata": {"a": 1}}, "metadata", "text values"),
+    ],
+)
+def test_what_is_refused_names_the_field_and_the_fix(
+    caller: Caller, changes: dict, param: str, says: str
+) -> None:
+    refused = caller.charge(**changes)
+    problem = refused.json()
+    assert refused.status_code == 400
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert (problem["code"], problem["param"]) == ("invalid_request", param)
+    assert says in problem["detail"]
+    assert "4242" not in refused.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"[]", b"null", b"5", b'"x"', b"amount=1999", b"\xff\xfe{}", b"\xef\xbb\xbf{}",
+        b'{"amount":1,"amount":1}', b'{"amount":NaN}', b'{"amount":Infinity}',
+        b"[" * 60_000, b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+        b'{"amount":' + b"9" * 6_000 + b"}", b'{"description":"\\ud800"}',
+    ],
+    ids=lambda body: repr(body[:20]),
+)  # fmt: skip
+def test_a_body_that_is_no_request_is_refused_with_words(caller: Caller, body: bytes) -> None:
+    refused = caller.post("/charges", content=body)
+    assert refused.status_code == 400
+    assert refused.json()["code"] == "invalid_request"
+    assert refused.json()["detail"]
+
+
+def test_null_is_absent(caller: Caller) -> None:
+    first = caller.charge("order-1")
+    nulls = dict.fromkeys(("customer_id", "reference", "description", "metadata"))
+    assert caller.charge("order-1", **nulls).headers["idempotent-replayed"] == "true"
+
+
+def test_a_body_of_64_kib_is_the_largest(caller: Caller) -> None:
+    def chunks() -> object:
+        for _ in range(20):
+            yield b" " * 10_000
+
+    fits = b'{"amount": 1999, "currency": "USD"}'
+    fits += b" " * (64 * 1024 - len(fits))
+    assert caller.post("/charges", content=fits).status_code == 202
+    for content in (fits + b" ", chunks()):
+        refused = caller.post("/charges", content=content)
+        assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    "id_", ["x", "ch_", "ch_" + "a" * 32, "ch_%00" + "a" * 31, "re_" + "a" * 32, "%F0%9F%92%B8"]
+)
+def test_what_is_no_charge_is_not_found(caller: Caller, id_: str) -> None:
+    for path in (f"/charges/{id_}", f"/charges/{id_}/timeline"):
+        refused = caller.get(path)
+        assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
+
+
+def test_a_refund_reserves_and_never_more_than_there_is(caller: Caller, till: Till) -> None:
+    charge_id = caller.charge().json()["charge_id"]
+    till.settle(till.claim(charge_id), Succeeded("sbx_1"))
+    made = caller.refund(charge_id, "refund-1", amount=500)
+    refund = made.json()
+    assert made.status_code == 202
+    assert made.headers["location"] == f"/v1/billing/refunds/{refund['refund_id']}"
+    assert (refund["amount"], refund["currency"], refund["state"]) == (500, "USD", "pending")
+    assert caller.get(f"/refunds/{refund['refund_id']}").json() == refund
+    assert caller.refund(charge_id, "refund-1", amount=500).headers["idempotent-replayed"] == "true"
+    refused = caller.refund(charge_id, amount=1500)
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (409, "refund_exceeds_charge")
+    assert (problem["available"], problem["requested"]) == (1499, 1500)
+
+
+def test_a_failed_charge_is_not_refundable(caller: Caller, till: Till) -> None:
+    charge_id = caller.charge().json()["charge_id"]
+    till.settle(till.claim(charge_id), Declined("card_declined", "card_declined", "declined"))
+    refused = caller.refund(charge_id)
+    assert (refused.status_code, refused.json()["code"]) == (409, "charge_not_refundable")
+
+
+def test_a_timeline_tells_everything_in_order(caller: Caller, till: Till) -> None:
+    charge_id = caller.charge().json()["charge_id"]
+    till.settle(till.claim(charge_id), Succeeded("sbx_1"))
+    told = caller.get(f"/charges/{charge_id}/timeline").json()["data"]
+    assert [entry["what"] for entry in told] == ["request", "event", "attempt", "event", "now"]
+    assert {entry["object_id"] for entry in told} == {charge_id}
+    refund_id = caller.refund(charge_id).json()["refund_id"]
+    told = caller.get(f"/refunds/{refund_id}/timeline").json()["data"]
+    assert told[0]["what"] == "request"

@@ -1,0 +1,128 @@
+"""Webhook endpoints over HTTP."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from infra import billing
+from payments.webhooks.delivery import Deliverer
+from tests.support.sink import Sink
+from tests.support.web import Caller, Web
+from tests.support.webhooks import LOOPBACK
+
+PATH = "/webhook-endpoints"
+FIELDS = ["id", "object", "url", "description", "event_types", "state", "created_at"]
+
+
+@pytest.fixture
+def endpoint(caller: Caller, sink: Sink) -> Iterator[dict]:
+    """An endpoint that is asked for and deleted over HTTP."""
+    body = {"url": sink.url, "event_types": ["request.rejected"], "description": "a test"}
+    made = caller.post(PATH, json=body)
+    assert made.status_code == 201, made.text
+    assert made.headers["location"] == f"/v1/billing{PATH}/{made.json()['id']}"
+    yield made.json()
+    caller.delete(f"{PATH}/{made.json()['id']}")
+
+
+@pytest.fixture
+def deliverer(door: Web) -> Iterator[Deliverer]:
+    with Deliverer(door.engine, allow_private=LOOPBACK) as running:
+        yield running
+
+
+def test_a_secret_is_shown_when_it_is_made_and_never_again(caller: Caller, endpoint: dict) -> None:
+    assert list(endpoint) == [*FIELDS, "secret"]
+    assert endpoint["secret"].startswith("whsec_")
+    read = caller.get(f"{PATH}/{endpoint['id']}")
+    assert list(read.json()) == FIELDS
+    assert endpoint["secret"] not in caller.get(PATH).text
+
+
+def test_pages_of_endpoints_hold_each_once(caller: Caller, sink: Sink) -> None:
+    made = {caller.post(PATH, json={"url": sink.url}).json()["id"] for _ in range(3)}
+    found, cursor = [], ""
+    while True:
+        page = caller.get(PATH, params={"limit": 2, "cursor": cursor}).json()
+        found += [one["id"] for one in page["data"]]
+        if not page["has_more"]:
+            break
+        cursor = page["next_cursor"]
+    assert made <= set(found)
+    assert len(found) == len(set(found))
+    for id_ in made:
+        assert caller.delete(f"{PATH}/{id_}").status_code == 204
+
+
+def test_what_is_sent_changes_and_the_rest_stays(caller: Caller, endpoint: dict) -> None:
+    path = f"{PATH}/{endpoint['id']}"
+    changed = caller.patch(path, json={"state": "disabled", "description": None})
+    assert changed.status_code == 200
+    secret_free = {name: endpoint[name] for name in FIELDS}
+    assert changed.json() == {**secret_free, "state": "disabled", "description": None}
+    refused = caller.post(f"{path}/ping")
+    assert (refused.status_code, refused.json()["code"]) == (409, "endpoint_disabled")
+
+
+def test_what_is_deleted_is_gone(caller: Caller, endpoint: dict) -> None:
+    path = f"{PATH}/{endpoint['id']}"
+    assert caller.delete(path).status_code == 204
+    for answer in (caller.get(path), caller.delete(path), caller.patch(path, json={})):
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+def test_a_ping_arrives_signed_with_the_old_secret_and_the_new(
+    caller: Caller, endpoint: dict, sink: Sink, deliverer: Deliverer
+) -> None:
+    rotated = caller.post(f"{PATH}/{endpoint['id']}/rotate-secret", json={"overlap_s": 60}).json()
+    assert rotated["secret"] != endpoint["secret"]
+    pinged = caller.post(f"{PATH}/{endpoint['id']}/ping")
+    assert pinged.status_code == 202
+    deliverer.drain(endpoint["id"])
+    (received,) = sink.wait_for(1)
+    for secret in (endpoint["secret"], rotated["secret"]):
+        event = billing.webhook.verify(received.body, received.headers, secret)
+        assert (event.id, event.type) == (pinged.json()["event_id"], "ping")
+
+
+def test_a_rotation_needs_no_body(caller: Caller, endpoint: dict) -> None:
+    rotated = caller.post(f"{PATH}/{endpoint['id']}/rotate-secret")
+    assert rotated.status_code == 200
+    assert rotated.json()["secret"] != endpoint["secret"]
+
+
+def test_events_are_sent_again_under_their_own_ids(
+    caller: Caller, endpoint: dict, sink: Sink, deliverer: Deliverer
+) -> None:
+    event_id = caller.post(f"{PATH}/{endpoint['id']}/ping").json()["event_id"]
+    for replay in ({"event_ids": [event_id]}, {"since": endpoint["created_at"], "only": "all"}):
+        deliverer.drain(endpoint["id"])
+        answer = caller.post(f"{PATH}/{endpoint['id']}/replay", json=replay)
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["replayed"] == 1
+    deliverer.drain(endpoint["id"])
+    assert {one.headers["webhook-id"] for one in sink.wait_for(3)} == {event_id}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("", {}, "url"), ("", {"url": "ftp://x"}, "url"), ("", {"url": 5}, "url"),
+        ("", {"url": "https://example.com", "event_types": ["x"]}, "event_types"),
+        ("", {"url": "https://example.com", "secret": "mine"}, "secret"),
+        ("/rotate-secret", {"overlap_s": -1}, "overlap_s"),
+        ("/rotate-secret", {"overlap": 5}, "overlap"),
+        ("/replay", {}, "event_ids"), ("/replay", {"since": 5}, "since"),
+        ("/replay", {"since": "2026-11-22T10:00:00"}, "since"),
+        ("/replay", {"event_ids": []}, "event_ids"),
+        ("/replay", {"event_ids": ["evt_nobody"]}, "event_ids"),
+        ("/replay", {"since": "2026-11-22T10:00:00Z", "only": "some"}, "only"),
+        ("/replay", {"since": "2026-11-22T10:00:00Z", "after": True}, "after"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(
+    caller: Caller, endpoint: dict, path: str, body: dict, param: str
+) -> None:
+    refused = caller.post(f"{PATH}/{endpoint['id']}{path}" if path else PATH, json=body)
+    assert refused.status_code == 400, refused.text
+    assert refused.json()["param"] == param

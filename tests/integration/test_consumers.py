@@ -1,0 +1,83 @@
+"""Which worker reads which queue, on both brokers, and on one that isn't there."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from celery import Celery
+
+from tests.conftest import environ_for
+from tests.support.programs import Programs
+from tests.support.waiting import wait_for
+from worker import transport
+from worker.celery_config import configuration
+from worker.consumers import Readers, queues_read
+from worker.settings import Settings
+
+
+def an_app(broker_url: str) -> Celery:
+    transport.register()
+    app = Celery("billing", set_as_current=False)
+    app.conf.update(configuration(Settings(broker_url=broker_url)))
+    return app
+
+
+@pytest.fixture
+def silent_broker() -> Iterator[int]:
+    """The port of one that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_workers_tell_which_queues_they_read(
+    broker_url: str, database_url: str, tmp_path: Path, start_programs: Callable[..., Programs]
+) -> None:
+    app = an_app(broker_url)
+    assert queues_read(app, timeout_s=0.3) == Readers({})
+    programs = start_programs(environ_for(database_url, broker_url, tmp_path))
+    started = programs.start_all("worker", "webhooks")
+
+    def readers() -> Readers | None:
+        found = queues_read(app, wanted=("payments", "webhooks"))
+        return found if not found.lacking(("payments", "webhooks")) else None
+
+    found = wait_for(readers, deadline_s=20, what="both workers to answer")
+    assert found is not None
+    assert found.trouble is None
+    assert [name.split("@")[0] for name in found.queues["payments"]] == ["payments"]
+    assert [name.split("@")[0] for name in found.queues["webhooks"]] == ["webhooks"]
+
+    began = time.monotonic()
+    queues_read(app, timeout_s=10.0, wanted=("payments",))
+    assert time.monotonic() - began < 5.0
+
+    if broker_url.startswith("redis"):
+        time.sleep(0.3)  # for the answer that nobody waited for
+        assert redis.Redis.from_url(broker_url).keys("*reply*") == []
+
+    started["webhooks"].kill()
+    assert queues_read(app, timeout_s=0.5).lacking(("payments", "webhooks")) == ["webhooks"]
+
+
+def test_asking_leaves_nothing_behind(redis_url: str) -> None:
+    queues_read(an_app(redis_url), timeout_s=0.1)
+    assert redis.Redis.from_url(redis_url).keys("*reply*") == []
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_is_away_is_trouble_and_no_error(scheme: str) -> None:
+    found = queues_read(an_app(f"{scheme}://user:hunter2@127.0.0.1:1/"), timeout_s=0.5)
+    assert found.queues == {}
+    assert found.trouble
+    assert "hunter2" not in found.trouble
+
+
+@pytest.mark.parametrize("scheme", ["redis", "amqp"])
+def test_a_broker_that_says_nothing_is_given_up_soon(scheme: str, silent_broker: int) -> None:
+    began = time.monotonic()
+    found = queues_read(an_app(f"{scheme}://user:pw@127.0.0.1:{silent_broker}/"), timeout_s=0.5)
+    assert found.trouble
+    assert time.monotonic() - began < 6.0

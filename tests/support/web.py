@@ -1,0 +1,84 @@
+"""The HTTP door as a real process, and a caller with a key of its own."""
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from sqlalchemy import Engine
+
+from payments import keys
+from payments.transaction import Database
+from tests.support.nursery import Nursery
+from tests.support.programs import READY, Program
+
+V1 = "/v1/billing"
+CHARGE = {"amount": 1999, "currency": "USD"}
+
+
+@dataclass
+class Web:
+    """A web process that listens, and where it does."""
+
+    program: Program
+    engine: Engine
+    url: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.program.wait_until(READY["web"], deadline_s=40.0)
+        found = re.search(r"url=(\S+)", self.program.output)
+        assert found
+        self.url = found[1]
+
+    def caller(self, producer: str | None = None, **options: Any) -> "Caller":
+        """Somebody with a key; in the name of a producer that nobody else is, unless given."""
+        name = producer or f"p-{uuid.uuid4().hex[:8]}"
+        return Caller(self.url, name, a_key(self.engine, name, **options))
+
+
+class Caller(httpx.Client):
+    """A client of the API with its key; paths are below /v1/billing."""
+
+    def __init__(self, url: str, producer: str, key: str) -> None:
+        super().__init__(
+            base_url=url + V1,
+            headers={"authorization": f"Bearer {key}"},
+            timeout=40.0,
+            trust_env=False,
+            limits=httpx.Limits(max_connections=200),
+        )
+        self.producer = producer
+        self.key = key
+
+    def charge(
+        self, key: str | None = None, headers: Mapping[str, str] | None = None, **fields: Any
+    ) -> httpx.Response:
+        """POST /charges under a key."""
+        named = {"idempotency-key": key or uuid.uuid4().hex, **(headers or {})}
+        return self.post("/charges", json={**CHARGE, **fields}, headers=named)
+
+    def refund(self, charge_id: str, key: str | None = None, **fields: Any) -> httpx.Response:
+        """POST /refunds under a key."""
+        named = {"idempotency-key": key or uuid.uuid4().hex}
+        return self.post("/refunds", json={"charge_id": charge_id, **fields}, headers=named)
+
+
+def a_key(engine: Engine, producer: str, **options: Any) -> str:
+    """A fresh API key."""
+    with Database(engine).transaction() as transaction:
+        return keys.create(transaction, producer=producer, **options)[1]
+
+
+@contextmanager
+def web(
+    nursery: Nursery, environ: Mapping[str, str], engine: Engine, *, module: str = "worker.http"
+) -> Iterator[Web]:
+    """A web process on a port that is free, until the end of the `with`."""
+    program = nursery.run("web", module, [], {**environ, "BILLING_HTTP_PORT": "0"})
+    try:
+        yield Web(program, engine)
+    finally:
+        program.end()

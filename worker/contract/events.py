@@ -1,0 +1,75 @@
+"""What each webhook carries: the body by its type, and the object that is its data."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, Field, create_model
+
+from payments.webhooks.events import ONLY_BY_NAME, TYPES
+from worker.contract.objects import Charge, Moment, Refund, RejectedRequest, WebhookEndpoint
+
+# By the part of a type before its dot. Of prices nothing is told yet: they are to come.
+_DATA: Mapping[str, type[BaseModel]] = {
+    "charge": Charge,
+    "refund": Refund,
+    "request": RejectedRequest,
+    "endpoint": WebhookEndpoint,
+    "ping": WebhookEndpoint,
+}
+DATA: Mapping[str, type[BaseModel]] = {
+    name: _DATA[name.split(".")[0]] for name in TYPES if name.split(".")[0] in _DATA
+}
+MEANING: Mapping[str, str] = {
+    "charge.pending": "A charge was accepted.",
+    "charge.succeeded": "The money was taken.",
+    "charge.failed": "No money was taken, and none will be; `failure_code` says why.",
+    "charge.needs_review": "Nobody could find out whether money was taken; a person decides.",
+    "refund.pending": "A refund was accepted.",
+    "refund.succeeded": "The money went back.",
+    "refund.failed": "The money did not go back, or came back from the bank.",
+    "refund.needs_review": "Nobody could find out whether money went back; a person decides.",
+    "request.rejected": "A request that came by message was refused.",
+    "endpoint.disabled": "An endpoint is sent nothing any more.",
+    "ping": "Somebody wants to see whether webhooks arrive.",
+}
+
+Data = TypeVar("Data", bound=BaseModel)
+
+
+class Event(BaseModel, Generic[Data]):
+    """A fact that is told. Sent at least once, and again with the same `webhook-id`."""
+
+    type: str = Field(json_schema_extra={"enum": [*DATA]})
+    timestamp: Moment = Field(description="When it became true. RFC 3339, in UTC.")
+    sequence: Annotated[int, Field(ge=1)] = Field(
+        description="Counts the events of one object from 1: for their order, and to see gaps.",
+        examples=[2],
+    )
+    data: Data = Field(description="The object as it was then.")
+
+
+def event(type_: str) -> type[BaseModel]:
+    """The body of one type of webhook."""
+    return _EVENTS[type_]
+
+
+def only_by_name(type_: str) -> bool:
+    """Whether an endpoint without a list of types is not told of it."""
+    return type_ in ONLY_BY_NAME
+
+
+def _event(type_: str) -> type[BaseModel]:
+    name = "".join(part.title() for part in type_.replace("_", ".").split(".")) + "Event"
+    # As plain values: mypy wants to know before we run what stands in brackets.
+    literal: Any = Literal
+    of_data: Any = Event
+    model: type[BaseModel] = create_model(
+        name,
+        __base__=of_data[DATA[type_]],
+        __doc__=MEANING[type_],
+        type=(literal[type_], ...),
+    )
+    return model
+
+
+_EVENTS = {name: _event(name) for name in DATA}

@@ -1,0 +1,76 @@
+"""An example of each public object, made of the examples of its fields."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    """A value that the schema allows, and that tells something. `schemas` are all, by name."""
+    if "$ref" in schema:
+        return example(schemas[schema["$ref"].rsplit("/", 1)[1]], schemas)
+    if "allOf" in schema:
+        return {k: v for part in schema["allOf"] for k, v in example(part, schemas).items()}
+    for name in ("examples", "enum"):
+        if schema.get(name):
+            return schema[name][0]
+    for name in ("const", "default"):
+        if name in schema:
+            return schema[name]
+    if "anyOf" in schema:
+        # What may be null is shown as it mostly is.
+        return example(schema["anyOf"][0], schemas)
+    return _by_type(schema, schemas)
+
+
+def _by_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
+    kind = schema.get("type")
+    match kind[0] if isinstance(kind, list) else kind:
+        case "object":
+            fields: Mapping[str, Any] = schema.get("properties", {})
+            return {name: example(field, schemas) for name, field in fields.items()}
+        case "array":
+            return [example(schema.get("items", {}), schemas)]
+        case "boolean":
+            return False
+        case "integer":
+            return schema.get("minimum", 0)
+        case "string":
+            return "2026-11-22T10:23:20.123456Z" if schema.get("format") == "date-time" else "…"
+    return None
+
+
+def standing(told: Mapping[str, Any], stand: str) -> dict[str, Any]:
+    """The example of a charge or refund as it is when it stands there."""
+    stands = {name: value for name, value in _STANDS.get(stand, {}).items() if name in told}
+    return {**told, **stands}
+
+
+_PENDING: Mapping[str, Any] = {
+    "state": "pending",
+    "phase": "queued",
+    "price_id": None,
+    "quantity": None,
+    "failure_code": None,
+    "failure_message": None,
+    "processor_reference": None,
+    "settled_at": None,
+}
+_STANDS: Mapping[str, Mapping[str, Any]] = {
+    "pending": _PENDING,
+    "needs_review": {**_PENDING, "phase": "needs_review"},
+    "succeeded": {
+        **_PENDING,
+        "state": "succeeded",
+        "phase": None,
+        "processor_reference": "sbx_hxrda65gogrjytrwlxsm7fu6dydfgzka",
+        "settled_at": "2026-11-22T10:23:20.342000Z",
+    },
+    "failed": {
+        **_PENDING,
+        "state": "failed",
+        "phase": None,
+        "failure_code": "card_declined",
+        "failure_message": "The card was declined.",
+        "settled_at": "2026-11-22T10:23:20.342000Z",
+    },
+}

@@ -1,0 +1,73 @@
+"""The JSON Schemas (2020-12) of everything public, made from the models."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+from payments.requests import ChargeRequest, RefundRequest
+from worker.contract.events import DATA, event
+from worker.contract.objects import (
+    Charge,
+    Problem,
+    Refund,
+    RejectedRequest,
+    TimelineEntry,
+    WebhookEndpoint,
+)
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+COMPONENT = "#/components/schemas/{model}"
+
+REQUESTS: tuple[type[BaseModel], ...] = (ChargeRequest, RefundRequest)
+OBJECTS: tuple[type[BaseModel], ...] = (
+    Charge,
+    Refund,
+    RejectedRequest,
+    WebhookEndpoint,
+    TimelineEntry,
+    Problem,
+)
+
+
+class Schemas(GenerateJsonSchema):
+    """pydantic's, without the titles that only repeat a field's name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def components(
+    *models: type[BaseModel], ref_template: str = COMPONENT
+) -> dict[str, dict[str, Any]]:
+    """The schemas of `models`, and of what they are made of, by their names."""
+    # What comes in is read by a model's validation; what goes out has every field.
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        (model, "validation" if model in REQUESTS else "serialization") for model in models
+    ]
+    _, schemas = models_json_schema(wanted, ref_template=ref_template, schema_generator=Schemas)
+    found: dict[str, dict[str, Any]] = schemas["$defs"]
+    for name, schema in found.items():
+        schema.pop("title", None)
+        if "description" in schema:  # a docstring, in lines
+            schema["description"] = " ".join(schema["description"].split())
+        if name in (model.__name__ for model in REQUESTS):
+            _complete(schema)
+    return found
+
+
+def everything() -> dict[str, dict[str, Any]]:
+    """All schemas: requests, objects, and the events by the names of their models."""
+    return components(*REQUESTS, *OBJECTS, *(event(name) for name in DATA))
+
+
+def standing_alone(model: type[BaseModel]) -> Mapping[str, Any]:
+    """One schema with all that it refers to inside: to validate with."""
+    schemas = components(model, ref_template="#/$defs/{model}")
+    return {"$schema": DIALECT, "$ref": f"#/$defs/{model.__name__}", "$defs": schemas}
+
+
+def _complete(schema: dict[str, Any]) -> None:
+    """A key is not required of every request: a message has its task id, HTTP a header."""
+    schema["required"].remove("idempotency_key")

@@ -1,0 +1,299 @@
+"""The description of the HTTP door, OpenAPI 3.1, made from the routes and the public objects."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import iso4217
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from payments.errors import BillingError, Conflict, Refused
+from payments.webhooks.endpoints import DESCRIPTION_LENGTH_MAX, OVERLAP_MAX_S, OVERLAP_S
+from payments.webhooks.events import TYPES
+from payments.webhooks.replays import IDS_MAX
+from payments.webhooks.target import URL_LENGTH_MAX
+from worker.contract.events import DATA, MEANING, event
+from worker.contract.examples import example, standing
+from worker.contract.schemas import everything
+from worker.http import problems
+from worker.http.described import ref
+
+VERSION = "1"
+SUMMARY = """\
+Charges and refunds, exactly once, with signed webhooks.
+
+Amounts are whole numbers of the currency's smallest unit: 1999 is USD 19.99, 500 is JPY 500. A
+request is accepted when it is answered with 202; what became of it is told by webhook, by the feed
+of events, and here. Send an `Idempotency-Key` with every charge and refund, and repeat what you
+got no answer to: under one key money moves once.
+
+Refusals are problem documents (RFC 9457): `code` is for programs, `detail` says what to send
+instead. Every answer has an `X-Request-Id`, which our log lines have, too; send your own and it is
+kept.
+"""
+TAGS = [
+    {"name": "Charges", "description": "Money taken from customers."},
+    {"name": "Refunds", "description": "Money given back."},
+    {"name": "Events", "description": "What webhooks tell, for those who read."},
+    {"name": "Webhook endpoints", "description": "Who is told, where, and of what."},
+    {"name": "Webhooks", "description": "What your endpoints are sent."},
+    {"name": "Health", "description": "For those who watch. Without a key."},
+]
+_URL = {"type": "string", "minLength": 1, "maxLength": URL_LENGTH_MAX, "format": "uri"}
+_EVENT_TYPES = {
+    "type": ["array", "null"],
+    "items": {"type": "string", "enum": [*TYPES]},
+    "description": "What it is told. None: every type but the `.pending` ones.",
+}
+_DESCRIPTION = {
+    "type": ["string", "null"],
+    "maxLength": DESCRIPTION_LENGTH_MAX,
+    "pattern": r"^[^\u0000]*$",
+    "description": "What people call it.",
+}
+_MOMENT = {"type": ["string", "null"], "format": "date-time"}
+
+
+def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
+    """The whole document, as it is answered at `/openapi.json`."""
+    made: dict[str, Any] = get_openapi(
+        title="Billing",
+        version=VERSION,
+        openapi_version="3.1.0",
+        description=SUMMARY,
+        routes=routes,
+        tags=TAGS,
+        servers=[{"url": "/", "description": "This service"}],
+    )
+    components = made.setdefault("components", {})
+    components["schemas"] = {
+        **_own(components.get("schemas", {})),
+        **_of_http(everything()),
+        **_EXTRA,
+    }
+    components["headers"] = _HEADERS
+    components["securitySchemes"] = {
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key: `billing keys create NAME`. Its name is the producer.",
+        }
+    }
+    for path, operations in made["paths"].items():
+        for operation in operations.values():
+            _finish(path, operation)
+    made["webhooks"] = {name: _webhook(name) for name in DATA}
+    _show_examples(made)
+    return made
+
+
+def _show_examples(made: dict[str, Any]) -> None:
+    """An example of every body."""
+    schemas = made["components"]["schemas"]
+    for operations in made["paths"].values():
+        for operation in operations.values():
+            for body in _bodies(operation.get("requestBody", {})):
+                body["example"] = example(body["schema"], schemas)
+            for status, told in operation["responses"].items():
+                stand = "pending" if status == "202" else "succeeded"
+                for body in _bodies(told):
+                    shown = standing(example(body["schema"], schemas), stand)
+                    is_refusal = body["schema"] == ref("Problem")
+                    body["example"] = shown | (_refused(int(status)) if is_refusal else {})
+    for name, operations in made["webhooks"].items():
+        for body in _bodies(operations["post"]["requestBody"]):
+            shown = example(body["schema"], schemas)
+            body["example"] = {**shown, "data": standing(shown["data"], name.split(".")[-1])}
+
+
+def _bodies(holder: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    bodies: Iterable[dict[str, Any]] = holder.get("content", {}).values()
+    return bodies
+
+
+def _refused(status: int) -> dict[str, Any]:
+    """The first of our errors with this status, as the example of it."""
+    error = next(kind for kind in _every(BillingError) if kind.status == status)
+    told = problems.document(error(), request_id="req_1f0c9a")
+    return {**told, "param": _PARAMS.get(error.code)}
+
+
+def _every(kind: type[BillingError]) -> Iterator[type[BillingError]]:
+    for below in kind.__subclasses__():
+        if below is not Refused and below is not Conflict:
+            yield below
+        yield from _every(below)
+
+
+def _finish(path: str, operation: dict[str, Any]) -> None:
+    """What holds for every operation, and what FastAPI says of operations that aren't ours."""
+    responses = operation["responses"]
+    responses.pop("422", None)
+    for status, told in responses.items():
+        headers = told.setdefault("headers", {})
+        headers["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
+        if operation["operationId"].startswith("create_") and status in ("200", "201", "202"):
+            headers["Location"] = {"$ref": "#/components/headers/Location"}
+        if operation["operationId"] in ("create_charge", "create_refund") and status == "200":
+            headers["Idempotent-Replayed"] = {"$ref": "#/components/headers/Idempotent-Replayed"}
+    if path.startswith("/v1/"):
+        operation["security"] = [{"key": []}]
+
+
+def _own(schemas: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI's schemas without those of its own answer to bad input, which we never give."""
+    return {n: s for n, s in schemas.items() if n not in ("HTTPValidationError", "ValidationError")}
+
+
+def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Requests as they are sent over HTTP: no producer, which is the key's name; null = absent."""
+    for name in ("ChargeRequest", "RefundRequest"):
+        fields = schemas[name]["properties"]
+        fields.pop("producer")
+        for field, schema in fields.items():
+            if field not in schemas[name]["required"] and isinstance(schema.get("type"), str):
+                schema["type"] = [schema["type"], "null"]
+                if "enum" in schema:
+                    schema["enum"] = [*schema["enum"], None]
+    codes = sorted(c.code for c in iso4217.Currency if c.exponent is not None)
+    currency = schemas["ChargeRequest"]["properties"]["currency"]
+    currency.pop("pattern")
+    currency |= {"enum": codes, "description": "ISO 4217. Lower case is taken, too."}
+    return schemas
+
+
+def _webhook(name: str) -> dict[str, Any]:
+    headers = [
+        {"name": header, "in": "header", "required": True, "description": words, "schema": _TEXT}
+        for header, words in _SIGNATURE.items()
+    ]
+    body = {"application/json": {"schema": ref(event(name))}}
+    return {
+        "post": {
+            "operationId": f"on_{name.replace('.', '_')}",
+            "summary": MEANING[name],
+            "description": "Sent to every endpoint that asks for it, at least once, until it is"
+            " answered with any 2xx: ten tries over three days. Signed as Standard Webhooks 1.0.0"
+            " says.",
+            "tags": ["Webhooks"],
+            "parameters": headers,
+            "requestBody": {"required": True, "content": body},
+            "responses": {"2XX": {"description": "Received."}},
+        }
+    }
+
+
+_PARAMS = {"invalid_request": "amount", "not_found": "id"}
+_TEXT = {"type": "string"}
+_SIGNATURE = {
+    "webhook-id": "The event's id: the same on every try. Keep those that you have handled.",
+    "webhook-timestamp": "When it was sent, in Unix seconds. Refuse what is older than 5 minutes.",
+    "webhook-signature": "`v1,` and the signature; several, while a secret is replaced.",
+}
+_HEADERS = {
+    "X-Request-Id": {
+        "description": "The request's id: your own if you sent one.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+    },
+    "Location": {"description": "Where the object is read.", "schema": _TEXT},
+    "Idempotent-Replayed": {
+        "description": "There when the key was used for the same request before.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+    "WWW-Authenticate": {"description": "RFC 9110, 11.6.1.", "schema": _TEXT},
+}
+
+
+def _object(required: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [*required],
+        "properties": fields,
+    }
+
+
+_EXTRA: dict[str, Any] = {
+    "FeedItem": {
+        "description": "An event, as its webhook tells it, with its id and its place in the feed.",
+        "type": "object",
+        "required": ["id", "position", "type", "timestamp", "sequence", "data"],
+        "properties": {
+            "id": {"type": "string", "pattern": "^evt_[a-z2-7]{32}$"},
+            "position": {"type": "integer", "minimum": 1},
+            "type": {"type": "string", "enum": [*TYPES]},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "sequence": {"type": "integer", "minimum": 1},
+            "data": {"type": "object"},
+        },
+    },
+    "WebhookEndpointRequest": _object(
+        ["url"], url=_URL, event_types=_EVENT_TYPES, description=_DESCRIPTION
+    ),
+    "WebhookEndpointChanges": _object(
+        url=_URL,
+        event_types=_EVENT_TYPES,
+        description=_DESCRIPTION,
+        state={"type": "string", "enum": ["enabled", "disabled"]},
+    ),
+    "NewWebhookEndpoint": {
+        "description": "An endpoint with its secret, which is shown now and never again.",
+        "allOf": [
+            ref("WebhookEndpoint"),
+            {
+                "type": "object",
+                "required": ["secret"],
+                "properties": {"secret": {"type": "string", "pattern": "^whsec_"}},
+            },
+        ],
+    },
+    "SecretRotation": _object(
+        overlap_s={
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "maximum": OVERLAP_MAX_S,
+            "default": OVERLAP_S,
+            "description": "For so many seconds the secret before signs, too.",
+        }
+    ),
+    "Replay": _object(
+        event_ids={
+            "type": ["array", "null"],
+            "items": {"type": "string", "pattern": "^evt_[a-z2-7]{32}$"},
+            "minItems": 1,
+            "maxItems": IDS_MAX,
+            "description": "Exactly these. Or, without it:",
+        },
+        since={**_MOMENT, "description": "those created at this moment or later,"},
+        until={**_MOMENT, "description": "and before this one."},
+        only={
+            "type": ["string", "null"],
+            "enum": ["undelivered", "all", None],
+            "default": "undelivered",
+        },
+        after={
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "maximum": 2**63 - 1,
+            "description": "The `next_after` of the call before.",
+        },
+    ),
+    "Replayed": _object(
+        ["replayed", "has_more", "next_after"],
+        replayed={"type": "integer", "description": "How many are sent again."},
+        has_more={"type": "boolean"},
+        next_after={"type": "integer"},
+    ),
+    "Health": _object(["status"], status={"type": "string", "enum": ["ok"]}),
+    "Readiness": _object(
+        ["status", "checks"],
+        status={"type": "string", "enum": ["ready", "not_ready"]},
+        checks={
+            "type": "object",
+            "additionalProperties": _object(
+                ["ok", "detail"], ok={"type": "boolean"}, detail={"type": "string"}
+            ),
+        },
+    ),
+}
