@@ -1,18 +1,21 @@
 """Our door: the web process of the Procfile, with an API key and a webhook endpoint."""
 
+import os
 import sys
 from collections.abc import Sequence
 from ipaddress import ip_network
+from pathlib import Path
 
 import redis
 from sqlalchemy import Engine
 
 from benchmarks.doors.door import Door
-from benchmarks.ours import LOOPBACK
+from benchmarks.ours import LOOPBACK, PROCFILE
 from payments import keys
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
+from worker.supervisor import command_of, parse_procfile
 
 
 class Ours(Door):
@@ -30,10 +33,11 @@ class Ours(Door):
         self.authorization = f"Bearer {key}"
 
     def command(self) -> Sequence[str]:
-        return [sys.executable, "-m", "worker.http"]
+        return command_of(parse_procfile(PROCFILE.read_text())["web"])
 
     def environment(self) -> dict[str, str]:
         return {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "BILLING_DATABASE_URL": self.database_url,
             "BILLING_BROKER_URL": self.broker_url,
             "BILLING_DATA_DIR": str(self.place.folder / "ours-http"),
