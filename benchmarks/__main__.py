@@ -3,21 +3,27 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from benchmarks import place, report, scenarios
+from benchmarks import place, report, run, scenarios
 from benchmarks.baseline.contender import Baseline
 from benchmarks.contender import Contender
+from benchmarks.doors import run as doors_run
+from benchmarks.doors.door import Door
+from benchmarks.doors.lean import Lean
+from benchmarks.doors.ours import Ours as OurDoor
 from benchmarks.ours import Ours
 from benchmarks.place import Place
-from benchmarks.run import Figures, run
+from benchmarks.run import Figures
+from benchmarks.scenarios import Calling, Scenario
 
-Value = TypeVar("Value")
-CONTENDERS: dict[str, Callable[[Place], Contender]] = {"plain": Baseline, "ours": Ours}
+CONTENDERS: dict[str, type[Contender]] = {"plain": Baseline, "ours": Ours}
+DOORS: dict[str, type[Door]] = {"lean": Lean, "ours": OurDoor}
 
 
 def main(
@@ -25,7 +31,7 @@ def main(
         list[str] | None, typer.Option(help=f"Scenarios: {', '.join(scenarios.ALL)}.")
     ] = None,
     contender: Annotated[
-        list[str] | None, typer.Option(help=f"Contenders: {', '.join(CONTENDERS)}.")
+        list[str] | None, typer.Option(help=f"Contenders: {', '.join(CONTENDERS | DOORS)}.")
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each; the median counts.")] = 3,
     quick: Annotated[bool, typer.Option(help="One round, few requests: does it run?")] = False,
@@ -34,27 +40,25 @@ def main(
     ] = None,
 ) -> None:
     """Measures ours beside the plain way to do it, on throwaway servers of its own."""
-    chosen = _among(scenarios.ALL, only)
-    makers = _among(CONTENDERS, contender)
+    chosen = [each for name in _among(scenarios.ALL, only) for each in scenarios.ALL[name]]
+    names = _among(CONTENDERS | DOORS, contender)
     if quick:
         chosen, rounds = [scenario.quick() for scenario in chosen], 1
     console = Console(stderr=True)
     results: dict[str, dict[str, list[Figures]]] = defaultdict(lambda: defaultdict(list))
 
     with place.prepared() as here:
-        contenders = [make(here) for make in makers]
-        for each in contenders:
-            each.install()
+        lineup = _runs(chosen, names, here)
         facts = here.facts()
         for number in range(rounds):
-            for scenario in chosen:
+            for scenario, contenders in lineup:
                 # Every other round in the other order, so that a trend of the machine hits both.
-                for each in contenders if number % 2 == 0 else reversed(contenders):
-                    what = f"{number + 1}/{rounds} {scenario.name} {each.name}"
+                for name in contenders if number % 2 == 0 else reversed(contenders):
+                    what = f"{number + 1}/{rounds} {scenario.name} {name}"
                     with console.status(what):
-                        figures = run(scenario, each, here)
+                        figures = contenders[name]()
                     console.print(f"{what}: {figures}", highlight=False, soft_wrap=True)
-                    results[scenario.name][each.name].append(figures)
+                    results[scenario.name][name].append(figures)
 
     for scenario in chosen:
         report.show(scenario, results[scenario.name], console=Console())
@@ -63,10 +67,34 @@ def main(
         json_path.write_text(json.dumps(document, indent=2))
 
 
-def _among(known: Mapping[str, Value], names: Sequence[str] | None) -> list[Value]:
+def _runs(
+    chosen: Sequence[Scenario | Calling], names: Sequence[str], here: Place
+) -> list[tuple[Scenario | Calling, dict[str, Callable[[], Figures]]]]:
+    """For each scenario how to run it with each contender; who is needed is installed, once."""
+
+    @cache
+    def installed(maker: type[Contender | Door]) -> Any:
+        contender = maker(here)
+        contender.install()
+        return contender
+
+    def runs(scenario: Scenario | Calling) -> dict[str, Callable[[], Figures]]:
+        start, makers = (
+            (doors_run.run, DOORS) if isinstance(scenario, Calling) else (run.run, CONTENDERS)
+        )
+        return {
+            name: partial(start, scenario, installed(makers[name]), here)
+            for name in names
+            if name in makers
+        }
+
+    return [(scenario, runs(scenario)) for scenario in chosen]
+
+
+def _among(known: Mapping[str, object], names: Sequence[str] | None) -> list[str]:
     if unknown := set(names or ()) - known.keys():
         raise typer.BadParameter(f"{unknown.pop()!r} is none of: {', '.join(known)}")
-    return [known[name] for name in names or known]
+    return list(names or known)
 
 
 if __name__ == "__main__":

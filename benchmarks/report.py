@@ -1,4 +1,4 @@
-"""The report: medians over the rounds and ratios to the plain way, for people and programs."""
+"""The report: medians over the rounds and ratios to the other one, for people and programs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.run import Figures
-from benchmarks.scenarios import Scenario
+from benchmarks.scenarios import Calling, Scenario
 
 SERVER_ROLES = ("postgres", "redis")  # every other role is a process of the contender's own
 
@@ -18,19 +18,23 @@ Rounds = Mapping[str, Sequence[Figures]]  # contender → what each round showed
 
 
 def summary(rounds: Rounds) -> dict[str, dict[str, Any]]:
-    """Per contender the median of each figure, then the ratios of ours to the plain way."""
+    """Per contender the median of each figure, then the ratios of ours to the other's."""
     medians: dict[str, dict[str, Any]] = {name: _medians(runs) for name, runs in rounds.items()}
-    if {"plain", "ours"} <= medians.keys():
+    others = [name for name in medians if name != "ours"]
+    if others and "ours" in medians:
         medians["ratio"] = {
             figure: medians["ours"][figure] / value
-            for figure, value in medians["plain"].items()
+            for figure, value in medians[others[0]].items()
             if figure in _RATIOS and value
         }
     return medians
 
 
 def document(
-    results: Mapping[str, Rounds], *, chosen: Sequence[Scenario], machine: Mapping[str, Any]
+    results: Mapping[str, Rounds],
+    *,
+    chosen: Sequence[Scenario | Calling],
+    machine: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Everything, for a program: the machine, and per scenario the summary and every round."""
     return {
@@ -49,14 +53,14 @@ def document(
     }
 
 
-def show(scenario: Scenario, rounds: Rounds, *, console: Console) -> None:
+def show(scenario: Scenario | Calling, rounds: Rounds, *, console: Console) -> None:
     """Prints one scenario's table: a row per contender, and one of ratios."""
     medians = summary(rounds)
-    columns = _PACED if scenario.rate_per_s else _AT_ONCE
+    columns, units = _layout(scenario)
     number = len(next(iter(rounds.values())))
     table = Table(
         title=f"{scenario.name}: {scenario.question}",
-        caption=f"Median of {number} round{'s' * (number > 1)}. {_UNITS}",
+        caption=f"Median of {number} round{'s' * (number > 1)}. {units}",
         title_justify="left",
         box=box.SIMPLE,
         padding=(0, 1, 0, 0),
@@ -78,9 +82,18 @@ def show(scenario: Scenario, rounds: Rounds, *, console: Console) -> None:
     console.print(table)
 
 
+def _layout(scenario: Scenario | Calling) -> tuple[dict[str, str], str]:
+    """The columns, heading → figure, and what their units are."""
+    if isinstance(scenario, Calling):
+        return _CALLED, f"{_UNITS} Latencies in ms, from request to answer."
+    if scenario.rate_per_s:
+        return _PACED, f"{_UNITS} Latencies in ms, from due to webhook."
+    return _AT_ONCE, _UNITS
+
+
 _UNITS = (
     "Per charge: CPU in ms of the contender's own processes, of PostgreSQL and of Redis; write "
-    "transactions (tx); WAL in kB. Latencies in ms, from due to webhook."
+    "transactions (tx); WAL in kB."
 )
 _COST = {
     "own": "own_cpu_ms",
@@ -91,6 +104,7 @@ _COST = {
 }
 _AT_ONCE = {"n": "requests", "charges/s": "charges_per_s"} | _COST
 _PACED = {"n": "requests", "p50": "p50_ms", "p95": "p95_ms", "p99": "p99_ms"} | _COST
+_CALLED = {"n": "requests", "charges/s": "charges_per_s", "p50": "p50_ms", "p99": "p99_ms"} | _COST
 _RATIOS = {*_AT_ONCE.values(), *_PACED.values()} - {"requests"}
 
 

@@ -50,14 +50,14 @@ def run(scenario: Scenario, contender: Contender, place: Place) -> Figures:
     requests = scenario.requests_plain if contender.name == "plain" else scenario.requests
     contender.start(latency_ms=scenario.latency_ms)
     try:
-        warm = _keys(scenario.warm_up)
+        warm = new_keys(scenario.warm_up)
         publisher.burst(warm)
         _arrivals(warm, contender=contender, receiver=place.receiver)
         _wait_until_recorded(contender)
         place.postgres.execute("checkpoint")  # so that nobody pays for the pages of the one before
 
-        keys = _keys(requests)
-        roots = contender.roots | place.roots
+        keys = new_keys(requests)
+        roots = contender.processes.roots | place.roots
         start = meter.read(roots, place.postgres)
         if scenario.rate_per_s is None:
             due_s = publisher.burst(keys)
@@ -67,7 +67,7 @@ def run(scenario: Scenario, contender: Contender, place: Place) -> Figures:
         _wait_until_recorded(contender)
         spent = meter.read(roots, place.postgres).since(start)
     finally:
-        contender.stop()
+        contender.processes.stop()
 
     for arrival in arrivals:
         arrival.verify(contender.secret)
@@ -105,14 +105,14 @@ def _arrivals(keys: Sequence[str], *, contender: Contender, receiver: Receiver) 
     seen, silent_since_s = 0, time.monotonic()
     while missing:
         time.sleep(POLL_S)
-        contender.check_alive()
+        contender.processes.check_alive()
         arrived = receiver.count()
         if arrived != seen:
             seen, silent_since_s = arrived, time.monotonic()
         if time.monotonic() - silent_since_s > SILENCE_MAX_S:
             raise TimeoutError(
                 f"{contender.name}: {len(missing) - arrived} of {len(keys)} webhooks never came"
-                f"\n{contender.log_tails()}"
+                f"\n{contender.processes.log_tails()}"
             )
         if arrived >= len(missing):  # repeats may be among them
             taken = receiver.take()
@@ -131,6 +131,6 @@ def _wait_until_recorded(contender: Contender) -> None:
         time.sleep(POLL_S)
 
 
-def _keys(number: int) -> list[str]:
+def new_keys(number: int) -> list[str]:
     run_id = uuid4().hex
     return [f"{run_id}-{i}" for i in range(number)]

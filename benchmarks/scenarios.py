@@ -1,4 +1,4 @@
-"""The three questions that the benchmarks answer."""
+"""The questions that the benchmarks answer."""
 
 from dataclasses import dataclass, replace
 
@@ -31,6 +31,21 @@ class Scenario:
         )
 
 
+@dataclass(frozen=True)
+class Calling:
+    """One way to call a door: so many connections, each with one request at a time."""
+
+    name: str
+    question: str
+    connections: int
+    requests: int
+    warm_up: int = 500  # each connection to the database has its statements planned
+
+    def quick(self) -> "Calling":
+        """The same question with few requests: shows that everything runs, not how fast."""
+        return replace(self, requests=self.requests // 20, warm_up=self.warm_up // 10)
+
+
 BURST = Scenario(
     name="burst",
     question="all requests at once, the processor answers at once",
@@ -53,4 +68,22 @@ STEADY = Scenario(
     requests_plain=400,
     rate_per_s=20.0,
 )
-ALL = {scenario.name: scenario for scenario in (BURST, SLOW, STEADY)}
+CROWD = Calling(
+    name="http",
+    question="charges over 32 kept connections, a request at a time on each",
+    connections=32,
+    requests=6_000,
+)
+ALONE = Calling(
+    name="http alone",
+    question="charges over one kept connection, one request at a time",
+    connections=1,
+    requests=1_500,
+)
+# What `--only` takes, and what is measured for it.
+ALL: dict[str, tuple[Scenario | Calling, ...]] = {
+    "burst": (BURST,),
+    "slow": (SLOW,),
+    "steady": (STEADY,),
+    "http": (CROWD, ALONE),
+}

@@ -15,7 +15,8 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from payments.transaction import Transaction, Wakes
 from worker import log
@@ -122,22 +123,29 @@ def open_engine(url: str) -> AsyncEngine:
 
 
 async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: float) -> T:
-    """One try. What hangs past `ends_at` is hung up on, and fails as a lost connection does."""
+    """One try. What hangs past `ends_at` is hung up on, and fails as a lost connection does.
+
+    All of it in one greenlet: `AsyncConnection` makes one for each of its steps, and each maps and
+    unmaps a stack.
+    """
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout_at(ends_at):  # waits for a connection, or makes one
-        connection = await engine.connect()
-    hang_up = loop.call_at(ends_at, _hang_up, await _descriptor(connection))
-    try:
-        async with connection.begin():
-            return await connection.run_sync(run)
-    finally:
-        hang_up.cancel()
-        await connection.close()
+
+    def trip() -> T:
+        with engine.sync_engine.connect() as connection:
+            patience.reschedule(None)
+            hang_up = loop.call_at(ends_at, _hang_up, _descriptor(connection))
+            try:
+                with connection.begin():
+                    return run(connection)
+            finally:
+                hang_up.cancel()
+
+    async with asyncio.timeout_at(ends_at) as patience:  # waits for a connection, or makes one
+        return await greenlet_spawn(trip)
 
 
-async def _descriptor(connection: AsyncConnection) -> int:
-    raw = await connection.get_raw_connection()
-    driver = raw.driver_connection
+def _descriptor(connection: Connection) -> int:
+    driver = connection.connection.driver_connection
     assert driver is not None
     descriptor: int = driver.fileno()
     return descriptor

@@ -50,7 +50,9 @@ class Intake:
             raise InvalidRequest(
                 "producer is not a field; over HTTP it is the name of the API key", param="producer"
             )
-        given = {"idempotency_key": str(uuid4()), **fields, "producer": producer}
+        given = {**fields, "producer": producer}
+        if "idempotency_key" not in given:
+            given["idempotency_key"] = str(uuid4())
         if kind == "charge":
             charge = NewCharge(parse(ChargeRequest, given), self._processor)
             answer = await self._charges.submit(charge)

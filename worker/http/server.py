@@ -1,5 +1,6 @@
 """The server: uvicorn around the application, with our settings, our log and our end."""
 
+import gc
 import logging
 import socket
 
@@ -29,6 +30,10 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        # All that was imported lives as long as the process. Looking through it again for garbage
+        # would hold up every request for a tenth of a second, each few thousand of them.
+        gc.collect()
+        gc.freeze()
         for server in self.servers:
             for listener in server.sockets:
                 logger.info("listening", url=_url(listener))

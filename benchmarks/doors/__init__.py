@@ -1,0 +1,1 @@
+"""The HTTP doors: ours beside the leanest handler that writes the same row."""
