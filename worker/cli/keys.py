@@ -14,6 +14,7 @@ def register(root: typer.Typer) -> None:
     group.command("create")(create)
     group.command("list")(list_)
     group.command("revoke")(revoke)
+    group.command("development")(development)
     root.add_typer(group, name="keys")
 
 
@@ -56,3 +57,18 @@ def revoke(
     with books.writing() as transaction:
         row = keys.revoke(transaction, shown.id if shown else key_id)
     tables.show(keys.view(row), as_json=as_json)
+
+
+def development() -> None:
+    """Print the key that `billing up` made for this machine."""
+    from worker import development_key
+    from worker.settings import read
+
+    folder = read().data_dir
+    key = development_key.kept(folder)
+    if key is None:
+        raise output.Failed(
+            f"there is no key in {folder}: `billing up` makes one with a database of its own;"
+            " for another, use `billing keys create`"
+        )
+    sys.stdout.write(f"{key}\n")

@@ -9,12 +9,21 @@ import infra.billing.errors as sdk
 from payments import errors
 from payments.declines import DECLINES, FAILURES
 from worker import envelope
+from worker.http import problems
 
 # Errors that are only what others have in common.
 NEVER_RAISED: Sequence[type[Exception]] = (errors.Conflict,)
 
 # What a caller does about an error of the service. A new error needs a line here (a test says so).
 WHAT_TO_DO: Mapping[str, str] = {
+    "body_too_large": "Send less: of the fields only metadata can be so large.",
+    "too_many_requests": "Send it again after `Retry-After` seconds, with the same key.",
+    "method_not_allowed": "Use one of the methods of the header `Allow`.",
+    "no_such_path": "Look at the URL: this says nothing about a charge or refund.",
+    "request_timeout": "Send it again with the same key, faster.",
+    "database_unavailable": "Send it again after `Retry-After` seconds, with the same key, until"
+    " it is answered: it may have been accepted.",
+    "endpoint_disabled": "Enable it first.",
     "internal_error": "A bug of ours. Send the request again with the same key; tell us when it"
     " stays.",
     "invalid_request": "`param` names the field, `detail` says what to send instead. Nothing was"
@@ -84,6 +93,14 @@ def codes(root: type[Exception]) -> Iterator[type[Any]]:
             yield from codes(one)
 
 
+def refusals() -> Iterator[type[Any]]:
+    """What a request may be refused with: by every door, then over HTTP alone."""
+    yield from codes(errors.Refused)
+    for one in vars(problems).values():
+        if inspect.isclass(one) and one.__module__ == problems.__name__:
+            yield one
+
+
 def _refusals() -> Iterator[str]:
     yield "## Refused: the request was not accepted"
     yield ""
@@ -97,7 +114,7 @@ def _refusals() -> Iterator[str]:
         ("code", "HTTP", "meaning", "what to do"),
         [
             (f"`{one.code}`", one.status, _meaning(one), WHAT_TO_DO.get(one.code, ""))
-            for one in codes(errors.BillingError)
+            for one in refusals()
         ],
     )
 

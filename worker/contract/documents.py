@@ -10,11 +10,23 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def _asyncapi() -> str:
-    return json.dumps(asyncapi.document(), indent=2, ensure_ascii=False) + "\n"
+    return _json(asyncapi.document())
+
+
+def _openapi() -> str:
+    from worker.http.app import ROUTES  # FastAPI, which only this document needs
+    from worker.http.openapi import document
+
+    return _json(document(ROUTES))
+
+
+def _json(document: object) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/asyncapi.json": _asyncapi,
+    "docs/openapi.json": _openapi,
     "docs/errors.md": catalogue.document,
 }
 

@@ -77,6 +77,8 @@ class Batches(Generic[Item, Answer]):
             return
         try:
             answers = await self._run([item for item, _ in batch])
+            if len(answers) != len(batch):
+                raise RuntimeError(f"{len(answers)} answers for {len(batch)} items")
         except DatabaseUnavailable as failure:
             _fail(batch, failure)
         except Exception as failure:  # noqa: BLE001  # whatever it is, its request gets it

@@ -1,0 +1,153 @@
+"""The door while something it needs is away: told quickly, nothing stuck, and well again."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from sqlalchemy import create_engine, text
+
+from payments.locks import hold_charges
+from payments.transaction import Transaction
+from tests.conftest import FAILED, environ_for, tell_the_last_of
+from tests.support import databases
+from tests.support.nursery import Nursery
+from tests.support.waiting import wait_for
+from tests.support.web import Caller, Web, web
+from worker.embedded.throwaway import Servers
+
+# Contract: a problem within 3 s. The test's own clock may be held up on a busy machine, so what it
+# asks for is that the server gave up by itself, and not that the client did (40 s).
+AWAY_S = 20.0
+
+
+@pytest.fixture
+def town(
+    own_servers: Servers, nursery: Nursery, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Web]:
+    """A door on servers that are this test's alone."""
+    with databases.fresh(own_servers.postgres) as url:
+        engine = create_engine(url, pool_pre_ping=True)
+        with web(nursery, environ_for(url, own_servers.redis.url, tmp_path), engine) as running:
+            yield running
+            if request.node.stash.get(FAILED, False):
+                tell_the_last_of([running.program])
+        engine.dispose()
+
+
+@pytest.fixture
+def caller(town: Web) -> Iterator[Caller]:
+    with town.caller() as client:
+        yield client
+
+
+def is_unavailable(answer: object) -> bool:
+    problem = answer.json()  # type: ignore[attr-defined]
+    assert answer.status_code == 503, answer.text  # type: ignore[attr-defined]
+    assert problem["code"] == "database_unavailable"
+    assert answer.headers["retry-after"] == "1"  # type: ignore[attr-defined]
+    return True
+
+
+def refused_all_the_while(caller: Caller) -> None:
+    """Both kinds of requests are told, many at once, and the process stays as small as it was."""
+    with ThreadPoolExecutor(20) as threads:
+        asked = [threads.submit(caller.charge, f"while-{n}") for n in range(20)]
+        asked += [threads.submit(caller.get, "/charges") for _ in range(20)]
+        assert all(is_unavailable(one.result(AWAY_S)) for one in asked)
+
+
+def test_a_database_that_is_down_is_told_and_found_again(
+    town: Web, caller: Caller, own_servers: Servers
+) -> None:
+    first = caller.charge("order-1")
+    assert first.status_code == 202
+    pid, threads_before = town.program.pid, psutil.Process(town.program.pid).num_threads()
+    own_servers.postgres.crash()
+    refused_all_the_while(caller)
+    ready = caller.get(f"{town.url}/readyz")
+    assert (ready.status_code, ready.json()["checks"]["database"]["ok"]) == (503, False)
+    assert caller.get(f"{town.url}/healthz").status_code == 200
+    own_servers.postgres.start()
+    wait_for(lambda: caller.get("/charges").status_code == 200, what="the database again")
+    again = caller.charge("order-1")
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json() == first.json()
+    assert (town.program.alive, town.program.pid) == (True, pid)
+    # One for the broker's wake-ups, one that looks at the workers for /readyz.
+    assert psutil.Process(pid).num_threads() <= threads_before + 2
+
+
+def test_a_short_restart_of_the_database_is_not_even_noticed(
+    town: Web, caller: Caller, own_servers: Servers
+) -> None:
+    for n in range(4):
+        caller.charge(f"before-{n}")
+    own_servers.postgres.stop()
+    own_servers.postgres.start()
+    # Every connection of the pool is broken, and the first request finds out.
+    assert caller.charge("order-1").status_code == 202
+
+
+def test_a_database_that_hangs_holds_up_nobody_for_long(
+    town: Web, caller: Caller, own_servers: Servers
+) -> None:
+    assert caller.charge("order-1").status_code == 202
+    family = stopped(own_servers)
+    try:
+        refused_all_the_while(caller)
+    finally:
+        for process in family:
+            process.send_signal(signal.SIGCONT)
+    wait_for(lambda: caller.get("/charges").status_code == 200, what="the database again")
+    assert caller.charge("order-1").headers["idempotent-replayed"] == "true"
+
+
+def stopped(servers: Servers) -> list[psutil.Process]:
+    """PostgreSQL and its children, each of which now answers nothing."""
+    postmaster = psutil.Process(servers.postgres.pid)
+    family = [postmaster, *postmaster.children(recursive=True)]
+    for process in family:
+        process.send_signal(signal.SIGSTOP)
+    return family
+
+
+def test_with_the_broker_down_requests_are_accepted_all_the_same(
+    town: Web, caller: Caller, own_servers: Servers
+) -> None:
+    own_servers.redis.crash()
+    answers = [caller.charge(f"order-{n}") for n in range(5)]
+    assert {answer.status_code for answer in answers} == {202}
+    ready = caller.get(f"{town.url}/readyz")
+    assert (ready.status_code, ready.json()["checks"]["broker"]["ok"]) == (503, False)
+
+
+def test_a_row_that_somebody_holds_fails_only_those_who_want_it(town: Web, caller: Caller) -> None:
+    held, free = (caller.charge().json()["charge_id"] for _ in range(2))
+    with town.engine.connect() as person:
+        hold_charges(Transaction(person), ids=[held])
+        with ThreadPoolExecutor(2) as threads:
+            wanted = threads.submit(caller.refund, held)
+            other = threads.submit(caller.refund, free)
+            assert other.result(AWAY_S).status_code == 202
+            assert is_unavailable(wanted.result(AWAY_S))
+        person.rollback()
+    assert caller.refund(held).status_code == 202
+
+
+def test_a_stop_answers_those_who_wait_and_loses_nothing(town: Web, caller: Caller) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(caller.charge, "order-1", {"prefer": "wait=30"})
+        there = text("SELECT count(*) FROM charges")
+
+        def is_there() -> bool:
+            with town.engine.connect() as connection:
+                return connection.scalar(there) == 1
+
+        wait_for(is_there, what="the charge")
+        town.program.signal(signal.SIGTERM)
+        answer = asked.result(AWAY_S)
+    assert (answer.status_code, answer.json()["state"]) == (202, "pending")
+    wait_for(lambda: not town.program.alive, what="the process to end")

@@ -1,0 +1,33 @@
+"""How long a caller would wait, as its header says."""
+
+import pytest
+from starlette.datastructures import Headers
+
+from worker.http.asked import wait_s
+
+
+@pytest.mark.parametrize(
+    ("prefer", "seconds"),
+    [
+        ((), 0),
+        (("wait=10",), 10),
+        (("WAIT = 10",), 10),
+        (('wait="10"',), 10),
+        (("respond-async, wait=10",), 10),
+        (("respond-async; foo=bar, wait=10; x",), 10),
+        (("respond-async", "wait=10"), 10),
+        (("wait=30",), 30),
+        (("wait=31",), 30),
+        (("wait=999999999",), 30),
+        (("wait=0",), 0),
+        (("wait=-1",), 0),
+        (("wait=1.5",), 0),
+        (("wait=ten",), 0),
+        (("wait",), 0),
+        (("await=10",), 0),
+        (("wait=" + "9" * 5000,), 0),
+    ],
+)
+def test_a_preference_is_read_or_ignored(prefer: tuple[str, ...], seconds: int) -> None:
+    raw = [(b"prefer", one.encode()) for one in prefer]
+    assert wait_s(Headers(raw=raw)) == seconds
