@@ -1,14 +1,10 @@
 """The real app, made of parts that end their own process at a named point, once.
 
-Started as `celery -A tests.crash.crashing_app worker`. To let it die at a point, put a file with
-the point's name into the folder CRASH_POINTS; the process takes the file away and kills itself.
+Started as `celery -A tests.crash.crashing_app worker`; tests/crash/points.py says how it dies.
 """
 
-import os
-import signal
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from celery import signals
@@ -21,25 +17,15 @@ from payments.processors.sandbox import Sandbox, open_engine
 from payments.transaction import Transaction, Wakes
 from payments.webhooks import drains
 from payments.webhooks.delivery import Deliverer
+from tests.crash.points import die_at
 from worker.app import app
 from worker.group_commit import GroupCommitter
 from worker.publisher import Publisher
 from worker.settings import Settings
 from worker.wiring import Parts
 
-POINTS = Path(os.environ["CRASH_POINTS"])
-
 # What a drainer that died leaves behind, for as long as a test can wait.
 drains.LEASE_S = 2.0
-
-
-def die_at(point: str) -> None:
-    """End here, as by `kill -9`, if the test asked for it."""
-    try:
-        (POINTS / point).unlink()
-    except FileNotFoundError:
-        return
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @signals.task_prerun.connect

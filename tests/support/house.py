@@ -15,9 +15,11 @@ from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
 from tests.support.nursery import Nursery
+from tests.support.ports import free_port
 from tests.support.producer import Producer
 from tests.support.programs import READY, Program
 from tests.support.sink import Sink, webhook_sink
+from tests.support.web import Caller, a_key
 from tests.support.webhooks import LOOPBACK
 from tests.support.witness import Witness
 
@@ -28,6 +30,8 @@ HASTY = {
     "BILLING_SANDBOX_TIMEOUT_MS": "200",
 }
 CRASHING = "tests.crash.crashing_app"
+# The module of the web process that goes with each app.
+WEB = {"worker": "worker.http", CRASHING: "tests.crash.crashing_web"}
 
 
 @dataclass
@@ -42,9 +46,11 @@ class House:
     app: str = "worker"
     running: dict[str, Program] = field(default_factory=dict)
     started: list[Program] = field(default_factory=list)
+    # Of the web process, which so is found at its address again after it died.
+    port: int = field(default_factory=free_port)
 
     def start(self, *names: str, **environ: str) -> None:
-        """Start processes, all three kinds unless named, and wait until they work."""
+        """Start processes, all three kinds but web unless named, and wait until they work."""
         names = names or ("worker", "webhooks", "beat")
         for name in names:
             self.running[name] = self.launch(name, **environ)
@@ -54,12 +60,14 @@ class House:
     def launch(self, name: str, *, hostname: str | None = None, **environ: str) -> Program:
         """Start one process as the Procfile says, perhaps with a crashing app, and don't wait."""
         (self.points / name).mkdir(parents=True, exist_ok=True)
+        environ = {"CRASH_POINTS": str(self.points / name), **environ}
+        if name == "web":
+            return self.run(name, WEB[self.app], BILLING_HTTP_PORT=str(self.port), **environ)
         arguments = {
             "worker": ["worker", "-Q", "payments", "-n", f"{hostname or 'payments'}@%h"],
             "webhooks": ["worker", "-Q", "webhooks", "-n", f"{hostname or 'webhooks'}@%h"],
             "beat": ["beat"],
         }[name]
-        environ = {"CRASH_POINTS": str(self.points / name), **environ}
         return self.run(name, "celery", "-A", self.app, *arguments, **environ)
 
     def run(self, name: str, module: str, *arguments: str, **environ: str) -> Program:
@@ -77,6 +85,12 @@ class House:
         status = self.running[name].child.wait(20)
         assert status == -9
         assert not (self.points / name / point).exists()
+
+    def caller(self) -> Caller:
+        """Somebody with an API key, in the name of a producer that nobody else is."""
+        producer = f"p-{uuid.uuid4().hex[:8]}"
+        key = a_key(self.witness.engine, producer)
+        return Caller(f"http://127.0.0.1:{self.port}", producer, key)
 
     def charge(self, *, key: str | None = None, amount: int = 1999, **fields: object) -> str:
         """Send a request for a charge over the broker; returns the charge's id."""

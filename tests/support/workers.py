@@ -18,6 +18,8 @@ from typing import Any
 import amqp
 import redis
 
+from tests.support.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_S = 30.0
 RABBITMQ = "amqp://guest:guest@127.0.0.1:5672"
@@ -31,12 +33,6 @@ def until(condition: Callable[[], Any], what: str, *, seconds: float = WAIT_S) -
             raise AssertionError(f"not within {seconds:g} s: {what}")
         time.sleep(0.02)
     return answer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RedisBroker:

@@ -1,0 +1,49 @@
+"""The real web process, which ends itself at a named point, once.
+
+Started as `python -m tests.crash.crashing_web`; tests/crash/points.py says how it dies.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from payments.transaction import Transaction, Wakes
+from tests.crash.points import die_at
+from worker.app import app
+from worker.consumers import Readers
+from worker.http import building
+from worker.http.building import Building
+from worker.http.database import Database
+from worker.http.server import serve
+from worker.publisher import Publisher
+from worker.settings import load
+
+T = TypeVar("T")
+
+
+class MortalDatabase(Database):
+    async def transaction(self, run: Callable[[Transaction], T]) -> T:
+        def to_its_end(transaction: Transaction) -> T:
+            answer = run(transaction)
+            die_at("accepting")  # All is written, nothing committed.
+            return answer
+
+        return await super().transaction(to_its_end)
+
+
+class MortalPublisher(Publisher):
+    """Called by the request itself and not by a thread: nobody is answered before it dies."""
+
+    def __call__(self, wakes: Wakes) -> None:
+        die_at("accepted")
+        super().__call__(wakes)
+        die_at("woken")
+
+
+def main() -> None:
+    building.Database = MortalDatabase  # type: ignore[misc]
+    settings = load()
+    serve(settings, Building(settings, MortalPublisher(app), lambda: Readers({})))
+
+
+if __name__ == "__main__":
+    main()

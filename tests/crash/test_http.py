@@ -1,0 +1,94 @@
+"""kill -9 of the web process between reading a request and answering it."""
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+
+from models.ids import Kind, id_from_key
+from tests.support.house import House
+from tests.support.web import Caller
+
+# Whether the request is accepted when the process dies, without anybody knowing.
+POINTS = {"accepting": False, "accepted": True, "woken": True}
+ACCEPTED = [point for point, is_accepted in POINTS.items() if is_accepted]
+
+Ask = Callable[[str], httpx.Response]
+
+
+@pytest.fixture
+def caller(town: House) -> Iterator[Caller]:
+    """Somebody who asks over HTTP."""
+    if "web" not in town.running:
+        town.start("web")
+    with town.caller() as client:
+        yield client
+
+
+@pytest.fixture(params=["charge", "refund"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture
+def ask(town: House, caller: Caller, kind: Kind) -> Ask:
+    """Asks for USD 5.00, to take them or to give them back of a charge that succeeded."""
+    if kind == "charge":
+        return lambda key: caller.charge(key, amount=500)
+    charge_id = caller.charge().json()["charge_id"]
+    town.witness.wait_until_final([charge_id])
+    return lambda key: caller.refund(charge_id, key, amount=500)
+
+
+def die_at(point: str, town: House, ask: Ask, key: str) -> None:
+    """Ask, and get no answer."""
+    town.arm("web", point)
+    with pytest.raises(httpx.TransportError):
+        ask(key)
+    town.wait_for_death("web", point)
+
+
+def time_passes(town: House, kind: Kind, id_: str) -> None:
+    """So much that the sweep makes up for a wake-up call that nobody made."""
+    earlier = f"UPDATE {kind}s SET woken_at = woken_at - interval '1 minute' WHERE id = :id"
+    town.witness.rows(f"{earlier} RETURNING 1", id=id_)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_who_repeats_gets_the_same_one_and_money_moves_once(
+    point: str, town: House, caller: Caller, kind: Kind, ask: Ask
+) -> None:
+    key = uuid.uuid4().hex
+    id_ = id_from_key(kind, producer=caller.producer, key=key)
+    die_at(point, town, ask, key)
+    assert (town.witness.object(id_) is not None) is POINTS[point]
+
+    town.start("web")
+    answer = ask(key)
+
+    assert answer.status_code == (200 if POINTS[point] else 202)
+    assert answer.headers.get("idempotent-replayed") == ("true" if POINTS[point] else None)
+    assert answer.json()[f"{kind}_id"] == id_
+    if point == "accepted":
+        time_passes(town, kind, id_)
+    town.witness.wait_until_final([id_])
+    assert town.witness.movements(id_) == [(kind, 500)]
+    town.witness.testify()
+
+
+@pytest.mark.parametrize("point", ACCEPTED)
+def test_what_was_accepted_is_done_though_nobody_repeats_it(
+    point: str, town: House, caller: Caller, kind: Kind, ask: Ask
+) -> None:
+    key = uuid.uuid4().hex
+    die_at(point, town, ask, key)
+
+    id_ = id_from_key(kind, producer=caller.producer, key=key)
+    if point == "accepted":
+        time_passes(town, kind, id_)
+    town.witness.wait_until_final([id_])
+    assert town.witness.story(id_) == [f"{kind} succeeded"]
+    assert town.witness.movements(id_) == [(kind, 500)]
+    town.witness.testify()
