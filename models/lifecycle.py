@@ -90,4 +90,11 @@ def lifecycle_constraints(table: str) -> tuple[Any, ...]:
             postgresql_where=text("phase IN ('unknown', 'needs_review')"),
         ),
         Index(f"{table}_created_idx", "created_at", "id"),
+        # Lists of pending and of failed ones: few among ten million that succeeded.
+        Index(
+            f"{table}_open_created_idx",
+            "created_at",
+            "id",
+            postgresql_where=text("state <> 'succeeded'"),
+        ),
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, literal, or_, select
 
 from models.base import id_among
 from models.states import Phase, State
@@ -113,8 +113,13 @@ def _conditions(kind: Kind, filters: Mapping[str, Any]) -> Iterator[ColumnElemen
         if name in BOUNDS:
             at = _moment(name, value)
             yield created_at >= at if name == "created_after" else created_at < at
+        elif name in ("state", "phase"):
+            # Written out, not a parameter: a plan made for any state can't use a partial index.
+            yield kind.table.c[name] == literal(_text(name, value), literal_execute=True)
         else:
             yield kind.table.c[name] == _text(name, value)
+    if filters.get("phase") is not None and filters.get("state") is None:
+        yield kind.table.c.state == literal(State.PENDING.value, literal_execute=True)
 
 
 def _text(name: str, value: object) -> str:

@@ -16,10 +16,9 @@ from payments import rejections, reports, sweeps
 from payments.errors import Refused
 from payments.kinds import KINDS
 from payments.processors.port import EventRefused
-from payments.requests import ChargeRequest, RefundRequest, parse
 from payments.transaction import Wakes
 from payments.webhooks.drains import due_endpoints
-from worker import diagnosis, log, revisions
+from worker import diagnosis, intake, log, revisions
 from worker.patience import DatabaseUnavailable, Patient, is_held_up
 from worker.publisher import Waker
 from worker.settings import Settings
@@ -33,10 +32,6 @@ WAKE_MAX = 1000
 REQUEUE_PAUSE_S = 1.0
 # Events fetched from the processor per sweep.
 EVENTS_MAX = 100
-REQUESTS: Mapping[KindName, type[ChargeRequest] | type[RefundRequest]] = {
-    "charge": ChargeRequest,
-    "refund": RefundRequest,
-}
 
 
 class Desk:
@@ -81,7 +76,7 @@ class Desk:
         given.setdefault("idempotency_key", task_id)
         try:
             try:
-                return self._cashier.create(parse(REQUESTS[kind], given))
+                return self._cashier.create(intake.request(kind, given))
             except Refused as refused:
                 self._record_rejection(kind, refused, given, task_id)
                 raise

@@ -10,7 +10,8 @@ from payments.requests import ChargeRequest, RefundRequest, parse
 from payments.transaction import Transaction
 
 Request: TypeAlias = ChargeRequest | RefundRequest
-Answer: TypeAlias = charges.Accepted | refunds.Accepted | Refused
+Accepted: TypeAlias = charges.Accepted | refunds.Accepted
+Answer: TypeAlias = Accepted | Refused
 
 MODELS: Mapping[Kind, type[ChargeRequest] | type[RefundRequest]] = {
     "charge": ChargeRequest,

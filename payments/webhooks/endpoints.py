@@ -215,7 +215,12 @@ def _event_types(value: object) -> list[str]:
 def _description(value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > DESCRIPTION_LENGTH_MAX or "\x00" in value:
+    if (
+        not isinstance(value, str)
+        or len(value) > DESCRIPTION_LENGTH_MAX
+        # PostgreSQL keeps no NUL, and half a surrogate pair is no character.
+        or any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value)
+    ):
         raise InvalidRequest(
             f"description must be a text of at most {DESCRIPTION_LENGTH_MAX} characters",
             param="description",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from sqlalchemy import Engine
 
 from models.ids import id_from_key
@@ -13,6 +14,7 @@ from payments.transaction import Database
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.webhooks import rows
+from worker.cli import importing
 
 
 @pytest.fixture
@@ -44,6 +46,7 @@ def test_a_file_is_sent_and_started_again_it_repeats(
     assert told.code == 0, told
     assert "150, 113.25 USD" in told.out
     assert len(charges(engine)) == 150
+    assert "nothing is new" in billing("charge", "import", file).err
     again = billing("charge", "import", file, "--json").json
     assert (again["lines"], again["new"], again["repeated"], again["refused"]) == (150, 0, 150, 0)
     assert again["amounts"] == {"USD": {"repeated": 11_325}}
@@ -167,6 +170,14 @@ def test_an_import_that_breaks_off_says_so_and_goes_on_when_started_again(
     assert len(charges(engine)) == 128
     again = billing("charge", "import", file, "--json").json
     assert (again["new"], again["repeated"]) == (72, 128)
+
+
+def test_a_large_import_leaves_most_of_the_waking_to_the_sweep(
+    billing: Billing, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importing, "WAITING_MAX", 100)
+    assert billing("charge", "import", a_file(tmp_path, many(400)), "--json").json["new"] == 400
+    assert redis.Redis.from_url(redis_url).llen("payments") == 128
 
 
 def test_json_lines_are_imported_likewise(billing: Billing, engine: Engine, tmp_path: Path) -> None:

@@ -144,7 +144,8 @@ def test_a_ping_waits_for_its_answer(billing: Billing, programs: Programs, sink:
     told = billing("endpoint", "ping", id_, "--wait", "20", "--json")
     assert told.code == 0, told
     assert (told.json["state"], told.json["status_code"]) == ("delivered", 204)
-    sink.answer = Answer(410)
+    sink.answer = Answer(410, body=b"\x1b[31mgone")
     refused = billing("endpoint", "ping", id_, "--wait", "20")
     assert refused.code == 1
     assert "not delivered: 410" in refused.err
+    assert "\\x1b[31mgone" in refused.out  # no terminal obeys a stranger

@@ -55,6 +55,7 @@ def test_event_types_and_a_description_are_kept(transaction: Transaction) -> Non
         ({"event_types": 7}, "event_types", "list"),
         ({"description": "x" * 501}, "description", "500"),
         ({"description": "\x00"}, "description", "text"),
+        ({"description": "\ud800"}, "description", "text"),
         ({"description": 7}, "description", "text"),
     ],
 )

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 # A state changes by itself, not by us, so we ask: quickly at first, as most are final at once.
 POLL_MIN_S, POLL_MAX_S = 0.05, 1.0
+# A queue that is full, or a broker that is away, is left alone for so long.
+FULL_S = 2.0
 
 
 @contextmanager
@@ -56,18 +58,34 @@ def reading(*, snapshot: bool = False) -> "Iterator[Connection]":
 
 
 @contextmanager
-def database() -> "Iterator[Database]":
+def database(*, waiting_max: int | None = None) -> "Iterator[Database]":
     """The database, to open transactions. After each commit a worker is told, if the broker is
-    there; if it isn't, the sweep finds the row within a second."""
-    from payments.transaction import Database
+    there; if it isn't, the sweep finds the row within a second.
+
+    With `waiting_max` nobody is told while so many messages wait: the sweep will, in time.
+    """
+    from payments.transaction import Database, Wakes
     from worker import log
     from worker.app import app
+    from worker.celery_config import PAYMENTS
     from worker.publisher import Publisher
     from worker.settings import load
 
     log.configure("console", "warning")  # as for every command; the app has set its own
+    publisher, full_until = Publisher(app), 0.0
+
+    def wake(wakes: Wakes) -> None:
+        nonlocal full_until
+        if waiting_max is not None:
+            if time.monotonic() < full_until:
+                return
+            if not publisher.room(PAYMENTS, waiting_max):  # full, or not there
+                full_until = time.monotonic() + FULL_S
+                return
+        publisher(wakes)
+
     with opened(load()) as engine:
-        yield Database(engine, Publisher(app))
+        yield Database(engine, wake)
 
 
 @contextmanager

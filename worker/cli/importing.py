@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from worker.importing.source import Source
     from worker.importing.tally import Tally
 
+# A file of millions must not fill the broker's memory: so many messages keep workers busy for
+# seconds, and the sweep wakes the rest.
+WAITING_MAX = 10_000
+
 File = Annotated[
     Path,
     typer.Argument(
@@ -79,7 +83,7 @@ def _import(
     from worker.settings import load
 
     processor, kind = load().processor, KINDS[source.kind]
-    with books.database() as database:
+    with books.database(waiting_max=WAITING_MAX) as database:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as reading:
             checked = _check(source, refused, lambda ids: fingerprints(reading, kind, ids))
         if checked.refused and not skip_invalid:
@@ -144,6 +148,8 @@ def _tell(file: Path, tally: "Tally", kept: Path | None, *, is_sent: bool, as_js
         sys.stderr.write(f"line {number}: {refusal.because}\n")
     if tally.refused > len(tally.shown):
         sys.stderr.write(f"… and {_lines(tally.refused - len(tally.shown))} more, in {kept}\n")
+    if is_sent and tally.repeated and not tally.new:
+        sys.stderr.write("nothing is new: all of it was imported before, under these keys\n")
     told: dict[str, Any] = {"lines": tally.lines}
     told |= {name: _with_amounts(tally, name) for name in counts}
     told |= {"refused": tally.refused} | ({"refused lines": str(kept)} if kept else {})

@@ -154,7 +154,14 @@ def _cell(value: object) -> str:
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=_plain)
-    return str(value)
+    return _shown(str(value))
+
+
+def _shown(text: str) -> str:
+    """The text without what terminals obey: some of it was said by strangers."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
 def _plain(value: object) -> object:

@@ -12,13 +12,9 @@ from worker.settings import load
 
 
 def main() -> None:
-    """Serve until told to stop, then publish the wake-up calls that are left."""
-    settings = load()
-    waker = Waker(Publisher(app))
-    try:
-        serve(settings, Building(settings, waker, partial(queues_read, app, wanted=[PAYMENTS])))
-    finally:
-        waker.close()
+    """Serve until told to stop."""
+    settings, waker = load(), Waker(Publisher(app))
+    serve(settings, Building(settings, waker, partial(queues_read, app, wanted=[PAYMENTS])))
 
 
 if __name__ == "__main__":

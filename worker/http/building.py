@@ -1,31 +1,33 @@
 """What the routes stand on: one of each, made when the process starts."""
 
+import asyncio
 from collections.abc import Callable
 
-from payments.transaction import Wakes
 from payments.webhooks.target import TargetCheck
 from worker.consumers import Readers
 from worker.http.database import Database
 from worker.http.intake import Intake
 from worker.http.keyring import Keyring
 from worker.http.readiness import Readiness
+from worker.publisher import Waker
 from worker.settings import Settings
 
 
 class Building:
     """Nothing connects before it is used.
 
-    `wake` is told after each commit, and returns at once. `ask_workers` tells who reads which
+    `waker` is told after each commit, and returns at once. `ask_workers` tells who reads which
     queue; it may block.
     """
 
     def __init__(
         self,
         settings: Settings,
-        wake: Callable[[Wakes], None],
+        waker: Waker,
         ask_workers: Callable[[], Readers],
     ) -> None:
-        self.database = Database(settings.database_url, wake)
+        self.database = Database(settings.database_url, waker)
+        self._waker = waker
         self.intake = Intake(self.database, processor=settings.processor)
         self.keyring = Keyring(self.database)
         self.readiness = Readiness(self.database, ask_workers)
@@ -36,4 +38,6 @@ class Building:
         self.intake.waiters.stop()
 
     async def close(self) -> None:
+        """Let go of the database, and publish the wake-up calls that are left."""
         await self.database.close()
+        await asyncio.to_thread(self._waker.close)

@@ -6,31 +6,24 @@ from typing import Any
 from uuid import uuid4
 
 from models.ids import Kind as KindName
-from payments import charges, reading, refunds
-from payments.charges import NewCharge
+from payments import reading
 from payments.errors import InvalidRequest, NotFound, Refused
 from payments.kinds import KINDS
-from payments.refunds import NewRefund
-from payments.requests import ChargeRequest, RefundRequest, parse
 from payments.transaction import Row
+from worker import intake
 from worker.http.batches import Batches
 from worker.http.database import Database
 from worker.http.waiting import Waiters, finals
-
-Accepted = charges.Accepted | refunds.Accepted
+from worker.intake import Accepted, Answer, Request
 
 
 class Intake:
     """Accepts and reads, in batches; waits for what is final."""
 
     def __init__(self, database: Database, *, processor: str) -> None:
-        self._processor = processor
-
-        async def accept_charges(new: Sequence[NewCharge]) -> Sequence[Accepted | Refused]:
-            return await database.transaction(partial(charges.accept, new=new))
-
-        async def accept_refunds(new: Sequence[NewRefund]) -> Sequence[Accepted | Refused]:
-            return await database.transaction(partial(refunds.accept, new=new))
+        async def accept(asked: Sequence[Request]) -> Sequence[Answer]:
+            write = partial(intake.accept, asked=asked, processor=processor)
+            return await database.transaction(write)
 
         async def read(kind: KindName, ids: Sequence[str]) -> list[Row | None]:
             found = await database.read(partial(reading.some, kind=KINDS[kind], ids=ids))
@@ -39,9 +32,9 @@ class Intake:
         async def settled(kind: KindName, ids: Sequence[str]) -> set[str]:
             return await database.read(partial(finals, kind=kind, ids=ids))
 
-        self._charges = Batches(accept_charges)
-        self._refunds = Batches(accept_refunds)
-        self._rows = {kind: Batches(partial(read, kind)) for kind in KINDS}
+        # A batch is of one kind: they lock different tables.
+        self._accepting = {kind: Batches(accept) for kind in KINDS}
+        self._reading = {kind: Batches(partial(read, kind)) for kind in KINDS}
         self.waiters = Waiters(settled)
 
     async def accept(self, kind: KindName, fields: Mapping[str, Any], *, producer: str) -> Accepted:
@@ -53,12 +46,7 @@ class Intake:
         given = {**fields, "producer": producer}
         if "idempotency_key" not in given:
             given["idempotency_key"] = str(uuid4())
-        if kind == "charge":
-            charge = NewCharge(parse(ChargeRequest, given), self._processor)
-            answer = await self._charges.submit(charge)
-        else:
-            refund = NewRefund(parse(RefundRequest, given), self._processor)
-            answer = await self._refunds.submit(refund)
+        answer = await self._accepting[kind].submit(intake.request(kind, given))
         if isinstance(answer, Refused):
             raise answer
         return answer
@@ -72,7 +60,7 @@ class Intake:
         return row
 
     async def _row(self, kind: KindName, id_: str) -> Row:
-        row = await self._rows[kind].submit(id_)
+        row = await self._reading[kind].submit(id_)
         if row is None:
             raise NotFound(f"there is no {kind} with this id", param="id")
         return row

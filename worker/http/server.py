@@ -3,6 +3,8 @@
 import gc
 import logging
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvicorn
 
@@ -37,6 +39,14 @@ class Server(uvicorn.Server):
         for server in self.servers:
             for listener in server.sockets:
                 logger.info("listening", url=_url(listener))
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn's, which raises what it was sent again at the end: a stop that was asked for
+        would end in a traceback, and in no good exit status."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._building.stop_waiting()

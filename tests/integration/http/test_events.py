@@ -76,7 +76,7 @@ def test_a_position_that_was_rolled_back_holds_up_nothing(
     charge_id = caller.charge().json()["charge_id"]
     (event,) = read(caller, start)["data"]
     assert event["data"]["charge_id"] == charge_id
-    assert event["position"] == start + 2
+    assert event["position"] > start + 1
 
 
 def test_a_reader_beside_many_writers_misses_nothing(door: Web, caller: Caller, till: Till) -> None:

@@ -151,3 +151,5 @@ def test_a_stop_answers_those_who_wait_and_loses_nothing(town: Web, caller: Call
         answer = asked.result(AWAY_S)
     assert (answer.status_code, answer.json()["state"]) == (202, "pending")
     wait_for(lambda: not town.program.alive, what="the process to end")
+    assert town.program.child.poll() == 0
+    assert "Traceback" not in town.program.output

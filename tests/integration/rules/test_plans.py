@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from payments import health
+from payments import health, reading
+from payments.kinds import CHARGE, REFUND, Kind
 from payments.outcomes import Declined
 from payments.processors.port import ProcessorEvent
 from payments.webhooks.pings import ping
@@ -179,3 +180,28 @@ def test_looking_at_how_things_stand_and_replaying_scan_nothing(old_till: Till) 
             assert replay(transaction, endpoint_id, since=since, until=until, only="all").count
             ping(transaction, endpoint_id)
     assert_no_scan(plans)
+
+
+@pytest.mark.parametrize("kind", [CHARGE, REFUND], ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"state": "pending"},
+        {"state": "failed"},
+        {"phase": "in_flight"},
+        {"phase": "needs_review"},
+        {"state": "pending", "phase": "queued"},
+    ],
+    ids=str,
+)
+def test_a_list_of_what_there_are_few_of_reads_few(
+    old_till: Till, kind: Kind, filters: dict[str, str]
+) -> None:
+    with explained(old_till.engine) as plans, old_till.engine.connect() as connection:
+        reading.page(connection, kind, filters=filters)
+    (_, plan), (_, generic) = plans
+    for one in (plan, generic):
+        used = set(re.findall(r'"Index Name": "(\w+)"', json.dumps(one)))
+        assert used <= {f"{kind.table.name}_{name}" for name in ("open_created_idx", "review_idx",
+                                                                 "due_idx")}, used  # fmt: skip
+        assert used
