@@ -30,7 +30,9 @@ CONFIG = {
     "log_min_messages": "warning",
     "log_checkpoints": "off",  # every five minutes, of interest to nobody here
     "log_line_prefix": "%m [%p] ",
-    # A statement with its parameters would put customers into a file.
+    # A statement with its parameters would put customers into a file, and so would the DETAIL of an
+    # error, which quotes the row.
+    "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
