@@ -50,12 +50,6 @@ def die_at(point: str, town: House, ask: Ask, key: str) -> None:
     town.wait_for_death("web", point)
 
 
-def time_passes(town: House, kind: Kind, id_: str) -> None:
-    """So much that the sweep makes up for a wake-up call that nobody made."""
-    earlier = f"UPDATE {kind}s SET woken_at = woken_at - interval '1 minute' WHERE id = :id"
-    town.witness.rows(f"{earlier} RETURNING 1", id=id_)
-
-
 @pytest.mark.parametrize("point", POINTS)
 def test_who_repeats_gets_the_same_one_and_money_moves_once(
     point: str, town: House, caller: Caller, kind: Kind, ask: Ask
@@ -72,7 +66,7 @@ def test_who_repeats_gets_the_same_one_and_money_moves_once(
     assert answer.headers.get("idempotent-replayed") == ("true" if POINTS[point] else None)
     assert answer.json()[f"{kind}_id"] == id_
     if point == "accepted":
-        time_passes(town, kind, id_)
+        town.time_passes(id_)
     town.witness.wait_until_final([id_])
     assert town.witness.movements(id_) == [(kind, 500)]
     town.witness.testify()
@@ -87,7 +81,7 @@ def test_what_was_accepted_is_done_though_nobody_repeats_it(
 
     id_ = id_from_key(kind, producer=caller.producer, key=key)
     if point == "accepted":
-        time_passes(town, kind, id_)
+        town.time_passes(id_)
     town.witness.wait_until_final([id_])
     assert town.witness.story(id_) == [f"{kind} succeeded"]
     assert town.witness.movements(id_) == [(kind, 500)]
