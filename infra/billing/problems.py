@@ -42,9 +42,10 @@ def error_of(
     if retry_after_s is not None:
         facts["retry_after_s"] = retry_after_s
     detail = _text(problem.get("detail")) or _text(problem.get("title"))
-    if code is None and status == 404:
-        # It was not our service that said so. "There is no such charge" would be a lie, and one
-        # that makes people charge again.
+    if status == 404 and code in (None, "no_such_path"):
+        # Nobody has looked for the charge: it was not our service that said so, or not at the path
+        # where ours answers. "There is no such charge" would be a lie, and one that makes people
+        # charge again.
         kind, detail = Unavailable, f"{where} answered 404, but not as billing does"
         detail += "; is the url right?"
     elif code is None and not detail:

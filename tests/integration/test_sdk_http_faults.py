@@ -84,8 +84,11 @@ def test_garbage_is_no_charge(service, garbage):
     assert unavailable.value.idempotency_key == "order-1042"
 
 
-def test_a_404_that_is_not_ours_does_not_say_that_there_is_no_such_charge(service):
-    service.will(Says(404, raw=b"<html>nginx"))
+@pytest.mark.parametrize(
+    "says", [Says(404, raw=b"<html>nginx"), Says(404, {"code": "no_such_path", "detail": "?"})]
+)
+def test_a_404_of_a_wrong_path_does_not_say_that_there_is_no_such_charge(service, says):
+    service.will(says)
     with pytest.raises(billing.Unavailable, match=r"404.*is the url right"):
         billing.charge.get(id="ch_1")
 
