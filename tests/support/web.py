@@ -50,6 +50,7 @@ class Caller(httpx.Client):
             trust_env=False,
             limits=httpx.Limits(max_connections=200),
         )
+        self.url = url
         self.producer = producer
         self.key = key
 

@@ -13,13 +13,13 @@ import pytest
 from sqlalchemy import text
 
 from infra import billing
-from infra.billing import client
 from payments import keys
 from payments.transaction import Database
 from tests.conftest import FAILED, tell_the_last_of
 from tests.support import databases
 from tests.support.house import House, house
 from tests.support.nursery import Nursery
+from tests.support.sdk import sdk_of
 from tests.support.waiting import wait_for
 from tests.support.web import CHARGE, Caller
 from worker.embedded.throwaway import Servers
@@ -119,13 +119,13 @@ def in_bodies(caller: Caller) -> None:
     assert {answer.status_code for answer in answers} == {200, 202, 400, 409, 413}
 
 
-def in_addresses(caller: Caller, door: str) -> None:
+def in_addresses(caller: Caller) -> None:
     """In the path, in the query, and in what else comes before the body."""
     for place in (NAME, CARD, "telltale/../telltale", f"ch_{CARD}", f"ch_{'a' * 32}?x={NAME}"):
         for path in (f"/charges/{place}", f"/refunds/{place}", f"/charges/{place}/timeline"):
             caller.get(path)
             caller.put(path, json=GOOD)
-        caller.get(f"{door}/{place}")
+        caller.get(f"{caller.url}/{place}")
         caller.get(f"/webhook-endpoints/{place}")
         caller.delete(f"/webhook-endpoints/{place}")
     for name in ("customer_id", "reference", "state", "limit", "cursor", "created_after", NAME):
@@ -218,50 +218,43 @@ def in_outages(caller: Caller, town: House, servers: Servers) -> None:
     town.time_passes(unheard.json()["charge_id"])
 
 
-def with_the_sdk(caller: Caller, door: str) -> None:
+def with_the_sdk(caller: Caller) -> None:
     """The same from a program that has the SDK."""
-    billing.configure(url=door, api_key=caller.key)
-    charge = billing.charge.create(
-        **GOOD | {"reference": "telltale 13", "idempotency_key": "telltale 14"}
-    )
-    billing.refund.create(charge_id=charge.charge_id, amount=1, reason="telltale")
-    assert billing.charge.list(customer_id=TELL_TALES["customer_id"]).data
-    for wrong in (
-        lambda: billing.charge.create(**CHARGE, idempotency_key="telltale 14"),
-        lambda: billing.charge.create(**CHARGE, payment_method_id=CARD, reference="telltale 13"),
-        lambda: billing.charge.list(state=NAME),
-        lambda: billing.charge.get(CARD),
-    ):
-        with pytest.raises(billing.BillingError) as refused:
-            wrong()
-        assert "telltale" not in str(refused.value)
-        assert CARD not in str(refused.value)
-    billing.configure(url=door, api_key="telltale")
-    with pytest.raises(billing.Unauthenticated):
-        billing.charge.create(**GOOD)
+    with sdk_of(caller):
+        charge = billing.charge.create(
+            **GOOD | {"reference": "telltale 13", "idempotency_key": "telltale 14"}
+        )
+        billing.refund.create(charge_id=charge.charge_id, amount=1, reason="telltale")
+        assert billing.charge.list(customer_id=TELL_TALES["customer_id"]).data
+        for wrong in (
+            lambda: billing.charge.create(**CHARGE, idempotency_key="telltale 14"),
+            lambda: billing.charge.create(
+                **CHARGE, payment_method_id=CARD, reference="telltale 13"
+            ),
+            lambda: billing.charge.list(state=NAME),
+            lambda: billing.charge.get(CARD),
+        ):
+            with pytest.raises(billing.BillingError) as refused:
+                wrong()
+            assert "telltale" not in str(refused.value)
+            assert CARD not in str(refused.value)
+        billing.configure(url=caller.url, api_key="telltale")
+        with pytest.raises(billing.Unauthenticated):
+            billing.charge.create(**GOOD)
 
 
-@pytest.fixture
-def _sdk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(client, "_current", client.Client(None))
-    yield
-    client._current.close()
-
-
-@pytest.mark.usefixtures("_sdk")
 def test_no_line_of_any_process_tells_of_a_request_even_at_debug(
     town: House, caller: Caller, own_servers: Servers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    door = f"http://127.0.0.1:{town.port}"
     in_bodies(caller)
-    in_addresses(caller, door)
+    in_addresses(caller)
     secrets = in_keys(caller, town)
     in_what_is_not_even_http(town.port)
     secrets += at_endpoints(caller, town)
     in_an_error_of_ours(caller, town)
     in_outages(caller, town, own_servers)
     caplog.set_level(logging.DEBUG)
-    with_the_sdk(caller, door)
+    with_the_sdk(caller)
     # HTTP libraries name every URL at debug. Who turns that on does it in a program of their own.
     said_by_sdk = [
         record.getMessage()
