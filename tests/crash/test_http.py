@@ -2,12 +2,16 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from infra import billing
 from models.ids import Kind, id_from_key
 from tests.support.house import House
+from tests.support.sdk import sdk_of
+from tests.support.waiting import wait_for
 from tests.support.web import Caller
 
 # Whether the request is accepted when the process dies, without anybody knowing.
@@ -85,4 +89,33 @@ def test_what_was_accepted_is_done_though_nobody_repeats_it(
     town.witness.wait_until_final([id_])
     assert town.witness.story(id_) == [f"{kind} succeeded"]
     assert town.witness.movements(id_) == [(kind, 500)]
+    town.witness.testify()
+
+
+def test_a_kill_in_the_middle_of_many_loses_none_and_doubles_none(
+    town: House, caller: Caller
+) -> None:
+    """The SDK repeats by itself, under the same keys, what it got no answer to."""
+    asked = [
+        {"amount": number, "currency": "USD", "idempotency_key": f"order-{number}"}
+        for number in range(1, 601)
+    ]
+    ids = [
+        id_from_key("charge", producer=caller.producer, key=str(one["idempotency_key"]))
+        for one in asked
+    ]
+    some = "SELECT FROM charges WHERE id = ANY(:ids) OFFSET 20"
+    with sdk_of(caller, timeout_s=60.0), ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(lambda: list(billing.charge.create_many(asked)))
+        wait_for(lambda: town.witness.rows(some, ids=ids), what="some of them", every_s=0.002)
+        town.running["web"].kill()
+        there = len(town.witness.rows("SELECT FROM charges WHERE id = ANY(:ids)", ids=ids))
+        town.start("web")
+        answers = asking.result(90)
+    assert there < len(ids)
+    assert [answer["charge_id"] for answer in answers] == ids
+    town.witness.wait_until_final(ids)
+    assert [town.witness.movements(id_) for id_ in ids] == [
+        [("charge", one["amount"])] for one in asked
+    ]
     town.witness.testify()
