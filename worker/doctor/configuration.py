@@ -19,7 +19,8 @@ class Found:
         self.database_url: str | None = None
         self.broker_url: str | None = None
         self.troubles: list[str] = []
-        for name, other in (("database_url", "broker_url"), ("broker_url", "database_url")):
+        # The database's last: with it come the private networks that `billing up` allows.
+        for name, other in (("broker_url", "database_url"), ("database_url", "broker_url")):
             try:
                 self.settings = settings_module.load(**{other: _UNUSED[other]})
                 setattr(self, name, getattr(self.settings, name))

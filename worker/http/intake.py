@@ -1,28 +1,45 @@
 """The HTTP door of charges and refunds: both end in the function in which all doors end."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 from models.ids import Kind as KindName
-from payments import reading
-from payments.errors import InvalidRequest, NotFound, Refused
+from payments import keys, reading
+from payments.errors import NotFound, Refused
+from payments.keys import Presented
 from payments.kinds import KINDS
-from payments.transaction import Row
+from payments.transaction import Row, Transaction
 from worker import intake
 from worker.http.batches import Batches
 from worker.http.database import Database
 from worker.http.waiting import Waiters, finals
-from worker.intake import Accepted, Answer, Request
+from worker.intake import Answer, Request
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request as it came: the key it shows, and the fields of its body or what is wrong there."""
+
+    shown: Presented
+    fields: Mapping[str, Any] | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Who asked, as far as that is known, and what came of it."""
+
+    producer: str | None
+    answer: Answer
 
 
 class Intake:
     """Accepts and reads, in batches; waits for what is final."""
 
     def __init__(self, database: Database, *, processor: str) -> None:
-        async def accept(asked: Sequence[Request]) -> Sequence[Answer]:
-            write = partial(intake.accept, asked=asked, processor=processor)
+        async def take_all(kind: KindName, calls: Sequence[Call]) -> Sequence[Taken]:
+            write = partial(take, kind=kind, calls=calls, processor=processor)
             return await database.transaction(write)
 
         async def read(kind: KindName, ids: Sequence[str]) -> list[Row | None]:
@@ -33,23 +50,16 @@ class Intake:
             return await database.read(partial(finals, kind=kind, ids=ids))
 
         # A batch is of one kind: they lock different tables.
-        self._accepting = {kind: Batches(accept) for kind in KINDS}
+        self._taking = {kind: Batches(partial(take_all, kind)) for kind in KINDS}
         self._reading = {kind: Batches(partial(read, kind)) for kind in KINDS}
         self.waiters = Waiters(settled)
 
-    async def accept(self, kind: KindName, fields: Mapping[str, Any], *, producer: str) -> Accepted:
-        """The charge or refund, new or repeated, in the database. Raises Refused."""
-        if "producer" in fields:
-            raise InvalidRequest(
-                "producer is not a field; over HTTP it is the name of the API key", param="producer"
-            )
-        given = {**fields, "producer": producer}
-        if "idempotency_key" not in given:
-            given["idempotency_key"] = str(uuid4())
-        answer = await self._accepting[kind].submit(intake.request(kind, given))
-        if isinstance(answer, Refused):
-            raise answer
-        return answer
+    async def take(self, kind: KindName, call: Call) -> Taken:
+        """The charge or refund, new or repeated, in the database; or why not.
+
+        Raises DatabaseUnavailable, TooManyRequests.
+        """
+        return await self._taking[kind].submit(call)
 
     async def get(self, kind: KindName, id_: str, *, wait_s: float = 0) -> Row:
         """The row as it stands, or as soon as it is final. Raises NotFound."""
@@ -64,3 +74,34 @@ class Intake:
         if row is None:
             raise NotFound(f"there is no {kind} with this id", param="id")
         return row
+
+
+def take(
+    transaction: Transaction, kind: KindName, calls: Sequence[Call], *, processor: str
+) -> list[Taken]:
+    """Look up who asks, read what they ask for, and write it: one trip for all of them.
+
+    A stranger is told that first, whatever else is wrong.
+    """
+    rows = keys.read(transaction.connection, {call.shown.id for call in calls})
+    readings = [_read(kind, call, rows.get(call.shown.id)) for call in calls]
+    asked = [what for _, what in readings if not isinstance(what, Refused)]
+    answers = iter(intake.accept(transaction, asked, processor) if asked else ())
+    return [
+        Taken(producer, what if isinstance(what, Refused) else next(answers))
+        for producer, what in readings
+    ]
+
+
+def _read(kind: KindName, call: Call, row: Row | None) -> tuple[str | None, Request | Refused]:
+    """Who asks, and for what."""
+    try:
+        producer = keys.check(row, call.shown, scope=keys.WRITE)
+    except Refused as refused:
+        return None, refused
+    if isinstance(call.fields, Refused):
+        return producer, call.fields
+    try:
+        return producer, intake.request(kind, {**call.fields, "producer": producer})
+    except Refused as refused:
+        return producer, refused

@@ -30,12 +30,13 @@ class Keyring:
 
         Raises Unauthenticated, InsufficientScope, DatabaseUnavailable.
         """
-        shown = _presented(request.headers.get("authorization"))
+        shown = presented(request)
         return keys.check(await self._rows.submit(shown.id), shown, scope=scope)
 
 
-def _presented(header: str | None) -> Presented:
-    scheme, _, key = (header or "").partition(" ")
+def presented(request: Request) -> Presented:
+    """What the request shows as its key. Raises Unauthenticated."""
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
     shown = keys.presented(key.strip()) if scheme.lower() == _SCHEME else None
     if shown is None:
         raise Unauthenticated

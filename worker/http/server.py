@@ -59,7 +59,7 @@ def _url(listener: socket.socket) -> str:
 
 
 def serve(settings: Settings, building: Building) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT. Raises SystemExit when it can't listen there."""
     # Its steps at start and end are of its own interest; that it listens is told above.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
@@ -78,4 +78,10 @@ def serve(settings: Settings, building: Building) -> None:
         timeout_graceful_shutdown=SHUTDOWN_S,
         backlog=BACKLOG,
     )
-    Server(config, building).run()
+    try:
+        Server(config, building).run()
+    except SystemExit:  # uvicorn's, after a line about what the system said
+        raise SystemExit(
+            f"nothing is served at {settings.http_host}:{settings.http_port};"
+            " see BILLING_HTTP_HOST and BILLING_HTTP_PORT"
+        ) from None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from sqlalchemy import create_engine, text
@@ -153,3 +154,18 @@ def test_a_stop_answers_those_who_wait_and_loses_nothing(town: Web, caller: Call
     wait_for(lambda: not town.program.alive, what="the process to end")
     assert town.program.child.poll() == 0
     assert "Traceback" not in town.program.output
+
+
+def test_a_port_that_is_taken_ends_it_with_the_setting_to_look_at(
+    town: Web, nursery: Nursery, own_servers: Servers, tmp_path: Path
+) -> None:
+    port = str(httpx.URL(town.url).port)
+    url = town.engine.url.render_as_string(hide_password=False)
+    environ = environ_for(url, own_servers.redis.url, tmp_path)
+    second = nursery.run("web", "worker.http", [], {**environ, "BILLING_HTTP_PORT": port})
+    try:
+        assert second.child.wait(20) == 1
+        assert "address already in use" in second.output
+        assert "see BILLING_HTTP_HOST and BILLING_HTTP_PORT" in second.output
+    finally:
+        second.end()

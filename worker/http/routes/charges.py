@@ -10,7 +10,7 @@ from worker.contract.objects import Charge, TimelineEntry
 from worker.http.described import KEY, PREFER, described, object_of, page_of, ref
 from worker.http.routes import objects
 from worker.http.routes.filters import ChargeFilters
-from worker.http.routes.needs import Reader, Writer, router_of
+from worker.http.routes.needs import Reader, router_of
 
 router = router_of("Charges", f"{objects.PREFIX}/charges")
 
@@ -24,10 +24,10 @@ router = router_of("Charges", f"{objects.PREFIX}/charges")
         parameters=(KEY, PREFER),
     ),
 )
-async def create_charge(request: Request, producer: Writer) -> Response:
+async def create_charge(request: Request) -> Response:
     """Take money, once per key. 202: accepted, and made as soon as can be. 200: a repeat
     (`Idempotent-Replayed: true`), or final already, as `Prefer: wait` asked for."""
-    return await objects.create(request, "charge", producer=producer)
+    return await objects.create(request, "charge")
 
 
 @router.get("", **described({200: page_of(Charge)}))

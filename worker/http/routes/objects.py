@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,28 +12,48 @@ from models.ids import PREFIXES, is_id
 from models.ids import Kind as KindName
 from models.states import State
 from payments import reading, timeline
-from payments.errors import NotFound
+from payments.errors import InvalidRequest, NotFound, Refused
 from payments.kinds import KINDS
 from worker.http import answers, asked
+from worker.http.intake import Call
+from worker.http.keyring import presented
 from worker.http.routes.needs import building
 
 PREFIX = "/v1/billing"
 
 
-async def create(request: Request, kind: KindName, *, producer: str) -> Response:
+async def create(request: Request, kind: KindName) -> Response:
     """202 with the pending object; 200 for a repeat, and for one that was waited for and is
     final."""
-    fields = asked.with_key(await asked.fields(request), request.headers)
-    intake, wait_s = building(request).intake, asked.wait_s(request.headers)
-    accepted = await intake.accept(kind, fields, producer=producer)
-    row = accepted.row
+    shown, intake = presented(request), building(request).intake
+    taken = await intake.take(kind, Call(shown, await _fields(request)))
+    request.state.producer = taken.producer  # for the log line
+    if isinstance(taken.answer, Refused):
+        raise taken.answer
+    row, is_new = taken.answer.row, taken.answer.fresh
+    wait_s = asked.wait_s(request.headers)
     if wait_s and row["state"] == State.PENDING:
         row = await intake.get(kind, row["id"], wait_s=wait_s)
     headers = {"location": f"{PREFIX}/{kind}s/{row['id']}"}
-    if not accepted.fresh:
+    if not is_new:
         headers["idempotent-replayed"] = "true"
-    is_done = not accepted.fresh or row["state"] != State.PENDING
+    is_done = not is_new or row["state"] != State.PENDING
     return answers.one(KINDS[kind].view(row), status=200 if is_done else 202, headers=headers)
+
+
+async def _fields(request: Request) -> Mapping[str, Any] | Refused:
+    """The fields of the body, with a key among them; or what is wrong with it."""
+    try:
+        fields = asked.with_key(await asked.fields(request), request.headers)
+    except Refused as refused:
+        return refused
+    if "producer" in fields:
+        return InvalidRequest(
+            "producer is not a field; over HTTP it is the name of the API key", param="producer"
+        )
+    if "idempotency_key" not in fields:
+        fields["idempotency_key"] = str(uuid4())
+    return fields
 
 
 async def get(request: Request, kind: KindName, id_: str) -> Response:

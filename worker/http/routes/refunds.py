@@ -10,7 +10,7 @@ from worker.contract.objects import Refund, TimelineEntry
 from worker.http.described import KEY, PREFER, described, object_of, page_of, ref
 from worker.http.routes import objects
 from worker.http.routes.filters import RefundFilters
-from worker.http.routes.needs import Reader, Writer, router_of
+from worker.http.routes.needs import Reader, router_of
 
 router = router_of("Refunds", f"{objects.PREFIX}/refunds")
 
@@ -24,10 +24,10 @@ router = router_of("Refunds", f"{objects.PREFIX}/refunds")
         parameters=(KEY, PREFER),
     ),
 )
-async def create_refund(request: Request, producer: Writer) -> Response:
+async def create_refund(request: Request) -> Response:
     """Give money of a charge back, once per key. 202: accepted, and made as soon as can be. 200: a
     repeat (`Idempotent-Replayed: true`), or final already, as `Prefer: wait` asked for."""
-    return await objects.create(request, "refund", producer=producer)
+    return await objects.create(request, "refund")
 
 
 @router.get("", **described({200: page_of(Refund)}))
