@@ -1,0 +1,23 @@
+"""What the documents show of HTTP is so."""
+
+import json
+from pathlib import Path
+
+from models.ids import id_from_key
+from tests.support.examples import examples, run
+from tests.support.web import Caller
+from worker.contract.documents import CHECKOUT
+
+WIRE = (CHECKOUT / "docs" / "wire.md").read_text()
+
+
+def test_the_curl_of_the_wire_page_is_one_charge_however_often_it_is_pasted(
+    caller: Caller, tmp_path: Path
+) -> None:
+    steps = examples(WIRE, "curl")
+    environ = {"BILLING_URL": caller.url, "BILLING_API_KEY": caller.key}
+    told = run([*steps, *steps], scratch=tmp_path, folder=tmp_path, environ=environ)
+    charges = [json.loads(one.text) for one in told]
+    assert [charge["state"] for charge in charges] == ["pending", "pending"]
+    charge_id = id_from_key("charge", producer=caller.producer, key="order-1001-charge")
+    assert {charge["charge_id"] for charge in charges} == {charge_id}
