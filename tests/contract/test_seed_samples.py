@@ -1,32 +1,11 @@
-"""The samples that the product was asked for with, run as they were written.
-
-`from infrai import infra` is our `import infra.billing`; nothing else is changed.
-"""
+"""The samples that the product was asked for with, at a service that says what the test wants."""
 
 import pytest
 
 from infra import billing
 from infra.billing import client
 from tests.support.scripted import PENDING, Says, scripted_service
-
-CREATE = """
-import infra.billing
-
-charge = infra.billing.charge.create(amount=19.99, currency="USD", customer_id="cus_123")
-print("charge:", charge.get("charge_id"), "| state:", charge.get("state"))
-"""
-GET = """
-import infra.billing
-
-c = infra.billing.charge.get(id="ch_...")
-print("state:", c.get("state"), "| amount:", c.get("amount"))
-"""
-REFUND = """
-import infra.billing
-
-r = infra.billing.refund.create(charge_id="ch_...", amount=5.0)
-print("refund:", r.get("refund_id"), "| state:", r.get("state"))
-"""
+from tests.support.seeds import CREATE, GET, REFUND, run
 
 
 @pytest.fixture
@@ -37,10 +16,6 @@ def service(monkeypatch):
         monkeypatch.setenv("BILLING_API_KEY", "bk_1")
         yield running
     client._current.close()
-
-
-def run(sample):
-    exec(compile(sample, "a sample of the seed", "exec"), {})  # noqa: S102  # that is the point
 
 
 def test_a_charge_is_created_and_read_as_the_sample_does(service, capsys):
