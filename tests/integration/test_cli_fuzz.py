@@ -157,7 +157,10 @@ def test_whatever_is_typed_ends_with_a_code_and_without_a_traceback(
 
 @pytest.mark.parametrize("words", [(), ("charge",), ("nonsense",), ("charge", "nonsense")])
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(rest=st.lists(st.sampled_from(NASTY), max_size=3))
 def test_what_is_no_command_is_wrong_usage(
