@@ -15,9 +15,10 @@ from payments.errors import InvalidRequest
 from payments.requests import parse
 from payments.webhooks.events import ONLY_BY_NAME
 from tests.unit.test_envelope import NOT_TASKS, TASKS
-from worker.contract import asyncapi, catalogue
-from worker.contract.documents import CHECKOUT, DOCUMENTS
+from worker.contract import asyncapi
 from worker.contract.events import DATA
+from worker.documents import errors as catalogue
+from worker.documents.files import CHECKOUT, DOCUMENTS
 from worker.envelope import Broken, read
 
 ASYNCAPI = json.loads((CHECKOUT / "docs/asyncapi.json").read_text())
@@ -26,7 +27,7 @@ ERRORS = (CHECKOUT / "docs/errors.md").read_text()
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_document_is_what_the_code_makes(name):
-    assert (CHECKOUT / name).read_text() == DOCUMENTS[name](), "run: python -m worker.contract"
+    assert (CHECKOUT / name).read_text() == DOCUMENTS[name](), "run: python -m worker.documents"
 
 
 # --- AsyncAPI

@@ -24,7 +24,7 @@ from tests.support.programs import Programs
 from tests.support.vectors import VECTORS
 from tests.support.waiting import wait_for
 from worker import envelope
-from worker.contract.documents import CHECKOUT
+from worker.documents.files import CHECKOUT
 
 WIRE = (CHECKOUT / "docs" / "wire.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", WIRE, re.DOTALL | re.MULTILINE)

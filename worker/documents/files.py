@@ -4,7 +4,8 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from worker.contract import asyncapi, catalogue
+from worker.contract import asyncapi
+from worker.documents import errors
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -27,7 +28,7 @@ def _json(document: object) -> str:
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/asyncapi.json": _asyncapi,
     "docs/openapi.json": _openapi,
-    "docs/errors.md": catalogue.document,
+    "docs/errors.md": errors.document,
 }
 
 

@@ -68,7 +68,7 @@ def document() -> str:
         [
             "# Errors",
             "",
-            "Made from the code by `python -m worker.contract`; edit it there.",
+            "Made from the code by `python -m worker.documents`; edit it there.",
             "",
             (
                 "Programs read `code`; people read `detail` or the message, whose words may change."

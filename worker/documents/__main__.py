@@ -1,0 +1,5 @@
+"""`python -m worker.documents`: write the documents that are made from the code."""
+
+from worker.documents import files
+
+files.write()
