@@ -42,7 +42,13 @@ KEY = {
     "required": False,
     "description": "Your name for this request: a repeat under it is the same charge or refund, for"
     " ever. Made for you if you send none, which protects nothing when an answer gets lost.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        # Spaces at its ends are not part of a header's value (RFC 9110, section 5.5).
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
+    },
     "example": "order-1001-charge",
 }
 PREFER = {
