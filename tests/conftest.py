@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis.internal.conjecture import providers
 from sqlalchemy import Engine
 from sqlmodel import Session
 
@@ -22,6 +23,17 @@ from worker.settings import Settings
 from worker.wiring import open_database
 
 LOOPBACK = "127.0.0.0/8,::1/128"
+
+
+def pytest_configure() -> None:
+    """Let Hypothesis draw the same examples each time where a test says so (`derandomize`).
+
+    It mixes in the constants of all our modules that are imported, and which these are differs with
+    what else has run in the process.
+    """
+    none = providers._local_constants
+    assert not len(none), "too late: some are gathered already"
+    providers._get_local_constants = lambda: none
 
 
 @pytest.fixture(scope="session", autouse=True)
