@@ -64,16 +64,17 @@ def test_a_key_is_the_same_charge_and_refund_here_there_and_over_the_broker(
     assert reused.value.idempotency_key == key
 
 
-def test_a_charge_is_created_read_listed_and_told_of(till: Till) -> None:
+def test_a_charge_is_created_read_listed_and_told_of(caller: Caller, till: Till) -> None:
+    customer = f"größe-{caller.producer}"  # whom no other test has
     fields = {
-        "customer_id": "cus_größe", "payment_method_id": "pm_card_visa", "reference": "order 1",
+        "customer_id": customer, "payment_method_id": "pm_card_visa", "reference": "order 1",
         "description": "Zwölf Eier 🥚", "metadata": {"cart": "7", "süß": "ja"},
     }  # fmt: skip
     charge = billing.charge.create(**CHARGE, **fields)
     assert charge.state == "pending"
     assert {name: charge[name] for name in (*CHARGE, *fields)} == {**CHARGE, **fields}
     assert billing.charge.get(id=charge.charge_id) == charge
-    assert billing.charge.list(customer_id="cus_größe", reference="order 1").data == [charge]
+    assert billing.charge.list(customer_id=customer, reference="order 1").data == [charge]
     settled(till, charge.charge_id)
     told = billing.charge.timeline(charge.charge_id)
     assert [entry.what for entry in told] == ["request", "event", "attempt", "event", "now"]
@@ -147,13 +148,14 @@ def test_many_are_answered_in_their_order_the_bad_among_the_good(caller: Caller)
     assert again == made
 
 
-def test_every_page_is_gone_through_and_everything_is_there_once() -> None:
-    asked = [{**CHARGE, "customer_id": "cus_1"} for _ in range(25)]
+def test_every_page_is_gone_through_and_everything_is_there_once(caller: Caller) -> None:
+    customer = f"1-{caller.producer}"
+    asked = [{**CHARGE, "customer_id": customer} for _ in range(25)]
     made = {answer.charge_id for answer in billing.charge.create_many(asked)}
-    billing.charge.create(**CHARGE, customer_id="cus_2")
+    billing.charge.create(**CHARGE, customer_id=f"2-{caller.producer}")
     page = billing.charge.list(
         limit=10,
-        customer_id="cus_1",
+        customer_id=customer,
         state="pending",
         phase="queued",
         created_after=datetime.now(UTC) - HOUR,
