@@ -27,6 +27,7 @@ class WebhookEndpoint(SQLModel, table=True):
         CheckConstraint("state IN ('enabled', 'disabled', 'deleted')", name="state"),
         # A deleted one stays, for its deliveries are history; its secrets don't.
         CheckConstraint("(cardinality(secrets) = 0) = (state = 'deleted')", name="has_a_secret"),
+        CheckConstraint("(state = 'deleted') = (deleted_at IS NOT NULL)", name="deleted_at"),
         CheckConstraint("max_in_flight > 0", name="max_in_flight_positive"),
     )
 
@@ -51,6 +52,7 @@ class WebhookEndpoint(SQLModel, table=True):
     # Every event since then that it asked for has a delivery: when it was added, or last enabled.
     subscribed_at: datetime = timestamp(default_now=True, nullable=False)
     created_at: datetime = timestamp(default_now=True, nullable=False)
+    deleted_at: datetime | None = timestamp()
 
 
 class Delivery(SQLModel, table=True):

@@ -249,6 +249,20 @@ _DELIVERIES_DUE = Invariant(
     level="warning",
 )
 
+_GIVEN_UP_WITH_ENDPOINTS = Invariant(
+    "nothing waits for the deleted",
+    "What waited for a deleted endpoint is given up soon.",
+    "deliveries",
+    """
+    SELECT d.event_id AS id, format('waits for %s, which is deleted', d.endpoint_id) AS detail
+    FROM deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint_id
+    WHERE d.state = 'pending' AND w.state = 'deleted'
+      -- The sweep takes a second; a million of them, some minutes.
+      AND greatest(d.created_at, w.deleted_at) < now() - 10 * :due
+    """,
+    level="warning",
+)
+
 _GIVEN_UP = Invariant(
     "no webhook is given up",
     "Receivers answer before all attempts are used up.",
@@ -287,6 +301,7 @@ OURS = (
     _DELIVERIES,
     _DELIVERED,
     _DELIVERIES_DUE,
+    _GIVEN_UP_WITH_ENDPOINTS,
     _GIVEN_UP,
     _QUARANTINE,
 )

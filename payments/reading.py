@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, literal, or_, select
 
 from models.base import id_among
+from models.ids import PREFIXES, is_id
 from models.states import Phase, State
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
@@ -139,7 +140,7 @@ def _moment(name: str, value: object) -> datetime:
 
 
 def _behind(kind: Kind, cursor: str) -> ColumnElement[bool]:
-    at, id_ = _read(cursor)
+    at, id_ = _read(kind, cursor)
     created_at, ids = kind.table.c.created_at, kind.table.c.id
     # The first condition alone is what the index is entered by.
     return and_(created_at <= at, or_(created_at < at, ids < id_))
@@ -150,13 +151,13 @@ def _cursor(row: Row) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-def _read(cursor: str) -> tuple[datetime, str]:
+def _read(kind: Kind, cursor: str) -> tuple[datetime, str]:
     try:
         at, id_ = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or not isinstance(id_, str) or "\x00" in id_:
+        if moment.tzinfo is None or not is_id(id_, PREFIXES[kind.name]):
             raise ValueError
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError, binascii.Error):
         raise InvalidRequest(
             "cursor must be the next_cursor of the page before", param="cursor"
         ) from None

@@ -22,6 +22,7 @@ from pydantic_core import PydanticCustomError
 
 from models.ids import fingerprint, id_from_key
 from models.money import AMOUNT_MAX, MoneyError, currency_code, minor_amount
+from models.texts import PATTERN, is_storable
 from payments.errors import InvalidRequest
 from payments.redaction import field_name, is_card_number
 
@@ -31,15 +32,14 @@ _PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def _storable(text: str) -> str:
-    # PostgreSQL keeps no NUL, and a lone surrogate is no character in any encoding.
-    if any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text):
+    if not is_storable(text):
         raise PydanticCustomError("text", "must not contain control characters")
     return text
 
 
 # What `_storable` and other checks of ours say, for those who read schemas. Not for pydantic: its
 # own patterns and bounds would refuse in other words, and cost time.
-_NO_CONTROLS: JsonDict = {"pattern": r"^[^\u0000-\u001F\u007F]*$"}
+_NO_CONTROLS: JsonDict = {"pattern": PATTERN}
 _MONEY: JsonDict = {"minimum": 1, "maximum": AMOUNT_MAX}
 
 Text = Annotated[

@@ -17,6 +17,7 @@ from payments.errors import Refused
 from payments.kinds import KINDS
 from payments.processors.port import EventRefused
 from payments.transaction import Wakes
+from payments.webhooks import endpoints
 from payments.webhooks.drains import due_endpoints
 from worker import diagnosis, intake, log, revisions
 from worker.patience import DatabaseUnavailable, Patient, is_held_up
@@ -29,6 +30,8 @@ logger = log.get(__name__)
 # Enough messages to keep a fleet busy for the second until the next sweep, few enough that a
 # sweep's transaction stays short.
 WAKE_MAX = 1000
+# A quarter of a second's work, once a second.
+GIVE_UP_MAX = 5_000
 REQUEUE_PAUSE_S = 1.0
 # Events fetched from the processor per sweep.
 EVENTS_MAX = 100
@@ -109,6 +112,8 @@ class Desk:
         return found
 
     def sweep_webhooks(self) -> int:
+        with self.services.database.transaction() as transaction:
+            endpoints.give_up(transaction, limit=GIVE_UP_MAX)
         room = self._publisher.room("webhooks", WAKE_MAX)
         if room == 0:
             return 0

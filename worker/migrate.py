@@ -21,10 +21,11 @@ from worker import revisions, settings
 # Any number does, as long as nothing else locks it: "billing!" in ASCII.
 LOCK_KEY = 0x62696C6C696E6721
 # Behind a statement that waits for a table, every other statement on it waits too: give up soon,
-# let them pass, try again.
-LOCK_TIMEOUT_MS = 2_000
-LOCK_TRIES = 30
-LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL, appendix A
+# let them pass, try again. Below PostgreSQL's deadlock_timeout (a second): where a worker and we
+# wait for each other, it is us who give up, and no worker is a victim.
+LOCK_TIMEOUT_MS = 800
+LOCK_TRIES = 60
+LOCKED = ("55P03", "40P01")  # lock_not_available, deadlock_detected: PostgreSQL, appendix A
 ALONE_S = 600.0  # another `billing migrate` may be building an index on a large table
 
 
@@ -46,7 +47,7 @@ def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
                 break
             except OperationalError as error:
                 connection.rollback()
-                if not tries_left or getattr(error.orig, "sqlstate", "") != LOCK_NOT_AVAILABLE:
+                if not tries_left or getattr(error.orig, "sqlstate", "") not in LOCKED:
                     raise
                 time.sleep(1)
         connection.invalidate()  # never back into the pool with our lock_timeout

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from infra.billing import client
-from infra.billing.errors import BillingError, InvalidRequest
+from infra.billing.errors import BillingError, InvalidRequest, Unavailable
 from infra.billing.ids import Kind
 from infra.billing.results import Resource
 from infra.billing.transport import Transport
@@ -18,6 +18,9 @@ BATCH = 500
 # everybody else who uses the broker.
 BATCH_MAX = 1000
 NAME_MAX = 40
+# So many batches in a row that nobody answered, and the rest is not sent: each would take timeouts
+# of its own, and a service that is down would cost hours.
+SILENT_MAX = 3
 
 # Called after each batch with how many have an answer, and how many of those are errors.
 Progress = Callable[[int, int], None]
@@ -50,10 +53,13 @@ def _answers(
     batch: int,
     progress: Progress | None,
 ) -> Iterator[R | BillingError]:
-    done = refused = 0
+    done = refused = silent = 0
     while gathered := list(islice(checked, batch)):
         good = [one for one in gathered if not isinstance(one, BillingError)]
-        answers = iter(transport.create_batch(kind, good) if good else ())
+        answered = _send(transport, kind, good) if silent < SILENT_MAX else _not_sent(good)
+        if good:  # a batch of wrong ones says nothing about who is there
+            silent = silent + 1 if all(map(_is_silence, answered)) else 0
+        answers = iter(answered)
         told = [one if isinstance(one, BillingError) else next(answers) for one in gathered]
         done += len(told)
         refused += sum(isinstance(one, BillingError) for one in told)
@@ -61,6 +67,21 @@ def _answers(
             progress(done, refused)
         for answer in told:
             yield answer if isinstance(answer, BillingError) else result(answer)
+
+
+def _send(
+    transport: Transport, kind: Kind, good: Sequence[dict[str, Any]]
+) -> Sequence[dict[str, Any] | BillingError]:
+    return transport.create_batch(kind, good) if good else ()
+
+
+def _not_sent(good: Sequence[Mapping[str, Any]]) -> Sequence[Unavailable]:
+    reason = "not sent: nobody answered any of the requests before it"
+    return [Unavailable(reason, idempotency_key=one["idempotency_key"]) for one in good]
+
+
+def _is_silence(answer: object) -> bool:
+    return isinstance(answer, Unavailable) and answer.status is None
 
 
 def _checked(

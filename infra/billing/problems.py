@@ -15,7 +15,7 @@ _BY_STATUS: Mapping[int, type[BillingError]] = {
     400: errors.InvalidRequest,
     401: errors.Unauthenticated,
     403: errors.InsufficientScope,
-    404: errors.NotFound,
+    404: errors.Unavailable,  # unless it says not_found
     408: errors.Unavailable,
     409: errors.Conflict,
     413: errors.TooLarge,
@@ -42,11 +42,10 @@ def error_of(
     if retry_after_s is not None:
         facts["retry_after_s"] = retry_after_s
     detail = _text(problem.get("detail")) or _text(problem.get("title"))
-    if status == 404 and code in (None, "no_such_path"):
-        # Nobody has looked for the charge: it was not our service that said so, or not at the path
-        # where ours answers. "There is no such charge" would be a lie, and one that makes people
-        # charge again.
-        kind, detail = Unavailable, f"{where} answered 404, but not as billing does"
+    if status in (404, 405) and kind is not errors.NotFound:
+        # Not our service said so, or it has nothing at this path. "There is no such charge" would
+        # be a lie, and one that makes people charge again.
+        kind, detail = Unavailable, f"{where} answered {status}: not billing, or not at this path"
         detail += "; is the url right?"
     elif code is None and not detail:
         detail = f"{where} answered {status} without saying why"

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, case, func, insert, select
+from sqlalchemy import RowMapping, bindparam, case, func, insert, literal, select
 from sqlalchemy import update as sql_update
 
 from models import Delivery, WebhookEndpoint
 from models.base import table_of
 from models.ids import is_id, random_id
+from models.texts import is_storable
 from payments.errors import InvalidRequest, NotFound
 from payments.redaction import field_name
 from payments.transaction import Transaction
@@ -140,14 +141,27 @@ def disable(transaction: Transaction, endpoint_id: str) -> RowMapping:
 
 
 def delete(transaction: Transaction, endpoint_id: str) -> RowMapping:
-    """Be done with it: its secrets are wiped, and what waits for it is given up.
+    """Be done with it: its secrets are wiped, nothing more is sent, and a sweep gives up what
+    waits for it (`give_up`).
 
     Its row stays, because its deliveries are history. Raises NotFound.
     """
-    wiped: dict[str, Any] = {"state": "deleted", "secrets": [], "older_secrets_until": None}
-    endpoint = _changed(transaction, endpoint_id, wiped)
-    transaction.execute(_GIVE_UP, {"endpoint": endpoint_id})
-    return endpoint
+    wiped: dict[str, Any] = {
+        "state": "deleted",
+        "deleted_at": func.now(),
+        "secrets": [],
+        "older_secrets_until": None,
+    }
+    return _changed(transaction, endpoint_id, wiped)
+
+
+def give_up(transaction: Transaction, *, limit: int) -> int:
+    """Be done with up to `limit` deliveries that wait for deleted endpoints; returns how many.
+
+    For the sweep: an endpoint that is given up on may have a million of them, and a transaction
+    that began before it was deleted may add more.
+    """
+    return len(transaction.execute(_GIVE_UP, {"limit": limit}).all())
 
 
 def rotate_secret(
@@ -215,14 +229,10 @@ def _event_types(value: object) -> list[str]:
 def _description(value: object) -> str | None:
     if value is None:
         return None
-    if (
-        not isinstance(value, str)
-        or len(value) > DESCRIPTION_LENGTH_MAX
-        # PostgreSQL keeps no NUL, and half a surrogate pair is no character.
-        or any(c == "\x00" or "\ud800" <= c <= "\udfff" for c in value)
-    ):
+    if not isinstance(value, str) or len(value) > DESCRIPTION_LENGTH_MAX or not is_storable(value):
         raise InvalidRequest(
-            f"description must be a text of at most {DESCRIPTION_LENGTH_MAX} characters",
+            f"description must be a text of at most {DESCRIPTION_LENGTH_MAX} characters, without"
+            " control characters",
             param="description",
         )
     return value
@@ -231,8 +241,20 @@ def _description(value: object) -> str | None:
 _endpoints, _deliveries = table_of(WebhookEndpoint), table_of(Delivery)
 _is_there = _endpoints.c.state != "deleted"
 _INSERT = insert(_endpoints).returning(_endpoints)
+_waiting = (
+    select(_deliveries.c.id)
+    .join(_endpoints, _endpoints.c.id == _deliveries.c.endpoint_id)
+    .where(
+        _endpoints.c.state == literal("deleted", literal_execute=True),
+        _deliveries.c.state == literal("pending", literal_execute=True),
+    )
+    .limit(bindparam("limit"))
+    .with_for_update(of=_deliveries, skip_locked=True)
+    .cte("waiting")
+)
 _GIVE_UP = (
     sql_update(_deliveries)
-    .where(_deliveries.c.endpoint_id == bindparam("endpoint"), _deliveries.c.state == "pending")
+    .where(_deliveries.c.id.in_(select(_waiting.c.id)))
     .values(state="exhausted", next_attempt_at=None, finished_at=func.now())
+    .returning(_deliveries.c.id)
 )

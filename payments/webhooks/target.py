@@ -20,6 +20,7 @@ from ipaddress import (
 
 from yarl import URL
 
+from models.texts import is_storable
 from payments.errors import InvalidRequest
 
 Address = IPv4Address | IPv6Address
@@ -151,7 +152,7 @@ def _parsed(value: object) -> URL:
             " https://example.com/webhooks",
             param="url",
         )
-    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in value):
+    if " " in value or not is_storable(value):
         raise InvalidRequest("url must not contain spaces or control characters", param="url")
     try:
         url = URL(value)

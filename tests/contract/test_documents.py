@@ -20,6 +20,7 @@ from worker.contract.events import DATA
 from worker.documents import errors as catalogue
 from worker.documents.files import CHECKOUT, DOCUMENTS
 from worker.envelope import Broken, read
+from worker.intake import MODELS
 
 ASYNCAPI = json.loads((CHECKOUT / "docs/asyncapi.json").read_text())
 ERRORS = (CHECKOUT / "docs/errors.md").read_text()
@@ -94,9 +95,9 @@ def test_the_example_of_a_task_is_accepted(kind):
     (example,) = MESSAGES[f"billing.{kind}.create"]["examples"]
     args, kwargs, _ = example["payload"]
     assert args == []
-    assert parse(asyncapi.REQUESTS[kind], kwargs).id.startswith(PREFIXES[kind])
+    assert parse(MODELS[kind], kwargs).id.startswith(PREFIXES[kind])
     with pytest.raises(InvalidRequest):
-        parse(asyncapi.REQUESTS[kind], {**kwargs, "amount": 0})
+        parse(MODELS[kind], {**kwargs, "amount": 0})
 
 
 def test_the_payload_of_a_task_is_three_things():

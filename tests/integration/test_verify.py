@@ -166,6 +166,13 @@ TAMPERINGS = [
            WHERE id = (SELECT min(id) FROM deliveries)""",
     ),
     (
+        "nothing waits for the deleted",
+        """UPDATE deliveries SET created_at = now() - interval '11 min';
+           UPDATE webhook_endpoints SET state = 'deleted', secrets = '{{}}',
+           deleted_at = now() - interval '11 min'
+           WHERE id = (SELECT endpoint_id FROM deliveries WHERE state = 'pending' LIMIT 1)""",
+    ),
+    (
         "no webhook is given up",
         """UPDATE deliveries SET state = 'exhausted'
            WHERE id = (SELECT min(id) FROM deliveries)""",

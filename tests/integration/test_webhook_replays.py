@@ -11,9 +11,10 @@ from infra.billing.errors import InvalidSignature
 from models.ids import event_id
 from payments import verify
 from payments.errors import EndpointDisabled, InvalidRequest
-from payments.transaction import Database
+from payments.transaction import Database, Transaction
 from payments.webhooks import endpoints
 from payments.webhooks.drains import Drained
+from payments.webhooks.events import Fact, publish
 from payments.webhooks.pings import ping
 from payments.webhooks.replays import Replayed, replay
 from tests.support.sink import Answer, Received, Sink
@@ -313,6 +314,8 @@ def test_an_endpoint_that_is_deleted_while_it_is_drained_gets_nothing_more(
     def answer(_: Received) -> Answer:
         if len(sink.requests) == 1:
             change(engine, endpoints.delete, endpoint["id"])
+            with Database(engine).transaction() as transaction:
+                endpoints.give_up(transaction, limit=100)  # as the sweep does
         return Answer(500 if len(sink.requests) == 1 else 204, delay_s=0.2)
 
     sink.answer = answer
@@ -328,6 +331,24 @@ def test_an_endpoint_that_is_deleted_while_it_is_drained_gets_nothing_more(
         assert row["finished_at"] is not None
     events_happen(engine)
     assert len(deliveries(engine)) == 20
+
+
+def test_what_waits_for_a_deleted_endpoint_is_given_up_in_turns(engine: Engine) -> None:
+    endpoint, other = an_endpoint(engine, URL), an_endpoint(engine, URL)
+    events_happen(engine, 3)
+    with engine.connect() as slow:
+        # It began before the endpoint was deleted and ends after: who deletes can't see it.
+        fact = Fact("charge.succeeded", "ch_slow", 1, {"charge_id": "ch_slow"}, datetime.now(UTC))
+        publish(Transaction(slow), [fact])
+        change(engine, endpoints.delete, endpoint["id"])
+        slow.commit()
+    given_up: list[int] = []
+    while not given_up or given_up[-1]:
+        with Database(engine).transaction() as transaction:
+            given_up.append(endpoints.give_up(transaction, limit=3))
+    assert given_up == [3, 1, 0]
+    states = {(row["endpoint_id"], row["state"]) for row in deliveries(engine)}
+    assert states == {(endpoint["id"], "exhausted"), (other["id"], "pending")}
 
 
 def test_verify_is_content_with_pings_new_types_replays_and_deleted_endpoints(

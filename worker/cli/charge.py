@@ -14,7 +14,12 @@ def register(root: typer.Typer) -> None:
     group.command("create")(create)
     group.command("get")(get)
     group.command("list")(list_)
-    group.command("import")(import_)
+    group.command("import")(
+        importing.command(
+            "charge",
+            "Take money for every line of a file, once per line.",
+        )
+    )
     root.add_typer(group, name="charge")
 
 
@@ -84,28 +89,3 @@ def list_(
         rows = islice(reading.every(connection, CHARGE, filters=filters), limit)
         views = (CHARGE.view(row) for row in rows)
         tables.show_many(views, COLUMNS, as_json=as_json, nothing="no charges")
-
-
-def import_(
-    file: importing.File,
-    dry_run: importing.DryRun = False,
-    skip_invalid: importing.SkipInvalid = False,
-    refused: importing.RefusedPath = None,
-    producer: options.Producer = "default",
-    as_json: options.Json = False,
-) -> None:
-    """Take money for every line of a file, once per line, however often it is imported.
-
-    Nothing is sent unless every line is valid, or --skip-invalid says so. What breaks off can be
-    started again: a line's key is its idempotency_key, or made of the file's name and the line's
-    number.
-    """
-    importing.run(
-        "charge",
-        file,
-        producer=producer,
-        dry_run=dry_run,
-        skip_invalid=skip_invalid,
-        refused_path=refused,
-        as_json=as_json,
-    )

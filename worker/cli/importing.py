@@ -1,12 +1,13 @@
 """`billing charge import` and `billing refund import`: a file of requests, checked and sent."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli import books, output
+from worker.cli import books, options, output
 
 if TYPE_CHECKING:
     from models.ids import Kind
@@ -33,6 +34,36 @@ RefusedPath = Annotated[
     Path | None,
     typer.Option("--refused", metavar="FILE", help="Where refused lines go, with the reasons."),
 ]
+
+
+def command(kind: "Kind", what: str) -> Callable[..., None]:
+    """The command that imports requests of this kind; `what` says what it does."""
+
+    def import_(
+        file: File,
+        dry_run: DryRun = False,
+        skip_invalid: SkipInvalid = False,
+        refused: RefusedPath = None,
+        producer: options.Producer = "default",
+        as_json: options.Json = False,
+    ) -> None:
+        run(
+            kind,
+            file,
+            producer=producer,
+            dry_run=dry_run,
+            skip_invalid=skip_invalid,
+            refused_path=refused,
+            as_json=as_json,
+        )
+
+    import_.__doc__ = f"""{what}
+
+    Nothing is sent unless every line is valid, or --skip-invalid says so. What breaks off can be
+    started again: a line's key is its idempotency_key, or made of the file's name and the line's
+    number.
+    """
+    return import_
 
 
 def run(
@@ -149,7 +180,10 @@ def _tell(file: Path, tally: "Tally", kept: Path | None, *, is_sent: bool, as_js
     if tally.refused > len(tally.shown):
         sys.stderr.write(f"… and {_lines(tally.refused - len(tally.shown))} more, in {kept}\n")
     if is_sent and tally.repeated and not tally.new:
-        sys.stderr.write("nothing is new: all of it was imported before, under these keys\n")
+        sys.stderr.write(
+            "nothing is new: all of it was imported before, under these keys; is it another file?"
+            " Keys that are not in it are made of its name, so give it another one\n"
+        )
     told: dict[str, Any] = {"lines": tally.lines}
     told |= {name: _with_amounts(tally, name) for name in counts}
     told |= {"refused": tally.refused} | ({"refused lines": str(kept)} if kept else {})

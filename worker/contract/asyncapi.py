@@ -1,22 +1,20 @@
 """The AsyncAPI 3 document: what may be put into the queue, and what webhooks bring."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from models.ids import PREFIXES, Kind
-from payments.requests import ChargeRequest, RefundRequest
 from worker.celery_config import PAYMENTS
 from worker.contract import schemas
 from worker.contract.events import DATA, MEANING, event, only_by_name
+from worker.contract.examples import example, standing
 from worker.contract.objects import Charge
 from worker.envelope import BODY_MAX_BYTES, TASK_ID_MAX
+from worker.intake import MODELS
 
 # Of the promises, not of the program: it changes when what is promised does.
 VERSION = "1"
 _AMQP = "0.3.0"  # of AsyncAPI's AMQP bindings
 _HTTP = "0.3.0"
-
-REQUESTS: Mapping[Kind, type] = {"charge": ChargeRequest, "refund": RefundRequest}
 
 
 def document() -> dict[str, Any]:
@@ -137,14 +135,14 @@ def _told() -> dict[str, Any]:
 
 
 def _request(kind: Kind) -> dict[str, Any]:
-    model = REQUESTS[kind].__name__
+    model = MODELS[kind].__name__
     fields = schemas.everything()[model]["properties"]
     example = {name: of["examples"][0] for name, of in fields.items() if "examples" in of}
     task_id = "b0e7a1c2-8f63-4b1e-9d1a-5f7a0c3d2e11"
     return {
         "name": _task(kind),
         "title": f"Please make this {kind}",
-        "summary": REQUESTS[kind].__doc__,
+        "summary": MODELS[kind].__doc__,
         "contentType": "application/json",
         "correlationId": {"location": "$message.header#/id"},
         "headers": {
@@ -229,30 +227,10 @@ def _webhook(type_: str) -> dict[str, Any]:
 
 def _example(type_: str) -> dict[str, Any]:
     """A webhook about a charge, made of the examples of its fields."""
-    state, _, phase = type_.partition(".")[2].partition("_")
-    is_final = state in ("succeeded", "failed")
-    told = {
-        "state": state if is_final else "pending",
-        "phase": None if is_final else ("needs_review" if phase else "queued"),
-        "failure_code": "card_declined" if state == "failed" else None,
-        "failure_message": "The card was declined." if state == "failed" else None,
-        "price_id": None,
-        "quantity": None,
-        "processor_reference": "sbx_1f0c9a" if is_final else None,
-        "created_at": "2026-11-22T10:23:19.987654Z",
-        "settled_at": "2026-11-22T10:23:20.123456Z" if is_final else None,
-        "object": "charge",
-    }
-    fields = {
-        name: told[name] if name in told else (of.examples or [None])[0]
-        for name, of in Charge.model_fields.items()
-    }
-    return {
-        "type": type_,
-        "timestamp": "2026-11-22T10:23:20.123456Z",
-        "sequence": 1 if type_ == "charge.pending" else 2,
-        "data": fields,
-    }
+    every = schemas.everything()
+    told: dict[str, Any] = example(every[event(type_).__name__], every)
+    stand = type_.partition(".")[2]
+    return {**told, "type": type_, "data": standing(told["data"], stand)}
 
 
 def _redis_item() -> dict[str, Any]:

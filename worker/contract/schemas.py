@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from payments.requests import ChargeRequest, RefundRequest
 from worker.contract.events import DATA, event
 from worker.contract.objects import (
     Charge,
@@ -16,11 +15,12 @@ from worker.contract.objects import (
     TimelineEntry,
     WebhookEndpoint,
 )
+from worker.intake import MODELS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMPONENT = "#/components/schemas/{model}"
 
-REQUESTS: tuple[type[BaseModel], ...] = (ChargeRequest, RefundRequest)
+REQUESTS: tuple[type[BaseModel], ...] = tuple(MODELS.values())
 OBJECTS: tuple[type[BaseModel], ...] = (
     Charge,
     Refund,

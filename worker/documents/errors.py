@@ -17,6 +17,9 @@ NEVER_RAISED: Sequence[type[Exception]] = (errors.Conflict,)
 # What a caller does about an error of the service. A new error needs a line here (a test says so).
 WHAT_TO_DO: Mapping[str, str] = {
     "body_too_large": "Send less: of the fields only metadata can be so large.",
+    "headers_too_large": "Send fewer or shorter headers.",
+    "unreadable_request": "Look at what is between: no HTTP client sends such requests.",
+    "temporarily_held": "Send it again after `Retry-After` seconds, with the same key.",
     "too_many_requests": "Send it again after `Retry-After` seconds, with the same key.",
     "method_not_allowed": "Use one of the methods of the header `Allow`.",
     "no_such_path": "Look at the URL: this says nothing about a charge or refund.",

@@ -17,9 +17,11 @@ from worker.http.problems import DatabaseUnavailable, TooManyRequests
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# Behind so many a request would wait longer than its caller; at 64 in a few milliseconds they are
-# a tenth of a second of work.
-WAITING_MAX = 1_000
+# At 64 in a few milliseconds these are half a second of work: behind more a request would wait for
+# longer than DEADLINE_S on a bad day, and each holds its body in memory.
+WAITING_MAX = 4_000
+# Of a batch that was taken apart, so many at once: as few connections, and others need some, too.
+ALONE_MAX = 4
 
 # Where there is a crowd, the next batch lets it gather for so long: each caller waits a little, and
 # all of them together cost far fewer trips. Who is alone never waits.
@@ -32,8 +34,8 @@ class Batches(Generic[Item, Answer]):
     """Puts items into batches for `run`, and hands each its own answer.
 
     `run` takes up to `batch_max` items and returns as many answers. When it raises for a batch,
-    the items are run again one by one, so that one that can't be written fails alone; but not when
-    the database is away, which it is for all of them.
+    the items are run again each by itself, so that one that can't be written fails alone; but not
+    when the database is away, which it is for all of them.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class Batches(Generic[Item, Answer]):
         self._waiting: deque[tuple[Item, asyncio.Future[Answer]]] = deque()
         self._leader: asyncio.Task[None] | None = None
         self._crowd_until = 0.0
+        self._places = asyncio.Semaphore(ALONE_MAX)
+        self._apart: set[asyncio.Task[None]] = set()
 
     async def submit(self, item: Item) -> Answer:
         """The answer for `item`. Raises what `run` raised for it; TooManyRequests when too many
@@ -96,13 +100,24 @@ class Batches(Generic[Item, Answer]):
         except Exception as failure:  # noqa: BLE001  # whatever it is, its request gets it
             if len(batch) == 1:
                 _fail(batch, failure)
-                return
-            for one in batch:
-                await self._ask([one])
+            else:
+                self._take_apart(batch)
         else:
             for (_, future), answer in zip(batch, answers, strict=True):
                 if not future.done():
                     future.set_result(answer)
+
+    def _take_apart(self, batch: Sequence[tuple[Item, asyncio.Future[Answer]]]) -> None:
+        """Each by itself, beside the batches that follow: who wants a row that somebody holds may
+        wait for it, and nobody else shall."""
+        for one in batch:
+            task = asyncio.get_running_loop().create_task(self._ask_alone(one))
+            self._apart.add(task)
+            task.add_done_callback(self._apart.discard)
+
+    async def _ask_alone(self, one: tuple[Item, asyncio.Future[Answer]]) -> None:
+        async with self._places:
+            await self._ask([one] if not one[1].done() else [])
 
 
 def _fail(batch: Sequence[tuple[Item, asyncio.Future[Answer]]], failure: Exception) -> None:

@@ -10,7 +10,8 @@ import os
 import random
 import socket
 from collections.abc import Callable
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -21,7 +22,7 @@ from sqlalchemy.util import greenlet_spawn
 from payments.transaction import Transaction, Wakes
 from worker import log
 from worker.diagnosis import is_lacking, note_where, reason
-from worker.http.problems import DatabaseUnavailable
+from worker.http.problems import DatabaseUnavailable, Held
 from worker.patience import is_held_up, is_transient
 
 logger = log.get(__name__)
@@ -63,7 +64,7 @@ class Database:
         """What `run` answers, once it is committed; then those whom it concerns are woken.
 
         `run` must be safe to repeat: it is, when the answer to its COMMIT got lost. Raises
-        DatabaseUnavailable.
+        DatabaseUnavailable; Held when somebody else holds what it needs.
         """
 
         def in_transaction(connection: Connection) -> tuple[T, Wakes]:
@@ -87,12 +88,17 @@ class Database:
             try:
                 return await _once(engine, run, ends_at)
             except (DBAPIError, PoolExhausted, TimeoutError) as error:
+                if is_held_up(error):
+                    logger.warning("somebody holds a row", reason=reason(error))
+                    raise Held from None
                 unavailable = _unavailable(error)
                 if unavailable is None:
                     raise
                 pause_s *= 0.5 + random.random()  # noqa: S311  # spreads load, hides nothing
-                if is_held_up(error) or clock() + pause_s >= ends_at:
-                    logger.warning("database unavailable", reason=unavailable)
+                if clock() + pause_s >= ends_at:
+                    # What the driver says of a link that we have shut down sounds like a crash.
+                    why = "no answer in time" if clock() >= ends_at else unavailable
+                    logger.warning("database unavailable", reason=why)
                     raise DatabaseUnavailable from None
             await asyncio.sleep(pause_s)
             pause_s = min(PAUSE_MAX_S, pause_s * 2)
@@ -114,7 +120,7 @@ def open_engine(url: str) -> AsyncEngine:
             "keepalives_idle": 5,
             "keepalives_interval": 1,
             "keepalives_count": 5,
-            "options": "-c timezone=UTC -c statement_timeout=2500 -c lock_timeout=1000"
+            "options": "-c timezone=UTC -c statement_timeout=2500 -c lock_timeout=500"
             " -c idle_in_transaction_session_timeout=10000",
         },
     )
@@ -133,7 +139,7 @@ async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: fl
     def trip() -> T:
         with engine.sync_engine.connect() as connection:
             patience.reschedule(None)
-            hang_up = loop.call_at(ends_at, _hang_up, _descriptor(connection))
+            hang_up = loop.call_at(ends_at, _hang_up, connection.connection.driver_connection)
             try:
                 with connection.begin():
                     return run(connection)
@@ -144,26 +150,19 @@ async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: fl
         return await greenlet_spawn(trip)
 
 
-def _descriptor(connection: Connection) -> int:
-    driver = connection.connection.driver_connection
-    assert driver is not None
-    descriptor: int = driver.fileno()
-    return descriptor
-
-
-def _hang_up(descriptor: int) -> None:
-    try:
-        with socket.socket(fileno=os.dup(descriptor)) as link:
-            link.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # it is gone already
+def _hang_up(driver: Any) -> None:
+    """Shut down the socket under psycopg's connection, which then finds it broken."""
+    if driver.closed:
+        return
+    with suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as link:
+        link.shutdown(socket.SHUT_RDWR)
 
 
 def _unavailable(error: Exception) -> str | None:
     """Why the database could not be asked; None when asking again can't help."""
     if isinstance(error, TimeoutError):
         return "no connection within the time"
-    if is_transient(error) or is_held_up(error):
+    if is_transient(error):
         return reason(error)
     if isinstance(error, DBAPIError) and is_lacking(error):
         return f"{reason(error)}: run `billing migrate`"

@@ -17,7 +17,8 @@ from worker.http import answers, problems
 Schema = Mapping[str, Any]
 
 # What every route with a key may answer beside what it is there for.
-ALWAYS = (400, 401, 403, 408, 413, 429, 500, 503)
+ALWAYS = (400, 401, 403, 429, 500, 503)
+WITH_BODY = (408, 413)
 REFUSALS: Mapping[int, str] = {
     400: "The request is not valid; `detail` says what to send instead.",
     401: "No API key, or one that is wrong or revoked.",
@@ -77,8 +78,9 @@ def described(
     if body is not None:
         content = {"application/json": {"schema": body}}
         extra["requestBody"] = {"required": body_is_required, "content": content}
+    refused = sorted({*ALWAYS, *refuses, *(WITH_BODY if body is not None else ())})
     responses = {status: answer(status, schema) for status, schema in good.items()}
-    responses |= {status: refusal(status) for status in sorted({*ALWAYS, *refuses})}
+    responses |= {status: refusal(status) for status in refused}
     return {
         "status_code": max(good),
         "responses": responses,

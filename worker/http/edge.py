@@ -81,12 +81,17 @@ def route_of(scope: Scope) -> str | None:
     return getattr(scope.get("route"), "path", None)
 
 
+def new_request_id() -> str:
+    """An id for a request that brought none."""
+    return f"req_{secrets.token_hex(16)}"
+
+
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == HEADER and _ID.fullmatch(value):
             given: str = value.decode("ascii")
             return given
-    return f"req_{secrets.token_hex(16)}"
+    return new_request_id()
 
 
 def _method(scope: Scope) -> str:

@@ -16,14 +16,11 @@ from payments.errors import (
     NotFound,
     Unauthenticated,
 )
-from payments.webhooks.endpoints import DESCRIPTION_LENGTH_MAX, OVERLAP_MAX_S, OVERLAP_S
-from payments.webhooks.events import TYPES
-from payments.webhooks.replays import IDS_MAX
-from payments.webhooks.target import URL_LENGTH_MAX
 from worker.contract.events import DATA, MEANING, event
 from worker.contract.examples import example, standing
 from worker.contract.schemas import everything
 from worker.http import problems
+from worker.http.bodies import BODIES
 from worker.http.described import ref
 
 VERSION = "1"
@@ -47,19 +44,6 @@ TAGS = [
     {"name": "Webhooks", "description": "What your endpoints are sent."},
     {"name": "Health", "description": "For those who watch. Without a key."},
 ]
-_URL = {"type": "string", "minLength": 1, "maxLength": URL_LENGTH_MAX, "format": "uri"}
-_EVENT_TYPES = {
-    "type": ["array", "null"],
-    "items": {"type": "string", "enum": [*TYPES]},
-    "description": "What it is told. None: every type but the `.pending` ones.",
-}
-_DESCRIPTION = {
-    "type": ["string", "null"],
-    "maxLength": DESCRIPTION_LENGTH_MAX,
-    "pattern": r"^[^\u0000]*$",
-    "description": "What people call it.",
-}
-_MOMENT = {"type": "string", "format": "date-time"}
 
 
 def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
@@ -77,7 +61,7 @@ def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
     components["schemas"] = {
         **_own(components.get("schemas", {})),
         **_of_http(everything()),
-        **_EXTRA,
+        **BODIES,
     }
     components["headers"] = _HEADERS
     components["securitySchemes"] = {
@@ -206,7 +190,7 @@ _SIGNATURE = {
 _HEADERS = {
     "X-Request-Id": {
         "description": "The request's id: your own if you sent one.",
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+        "schema": {"type": "string", "pattern": "^(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}$"},
     },
     "Location": {"description": "Where the object is read.", "schema": _TEXT},
     "Idempotent-Replayed": {
@@ -215,110 +199,4 @@ _HEADERS = {
     },
     "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
     "WWW-Authenticate": {"description": "RFC 9110, 11.6.1.", "schema": _TEXT},
-}
-
-
-def _object(required: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": [*required],
-        "properties": fields,
-    }
-
-
-_EXTRA: dict[str, Any] = {
-    "FeedItem": {
-        "description": "An event, as its webhook tells it, with its id and its place in the feed.",
-        "type": "object",
-        "required": ["id", "position", "type", "timestamp", "sequence", "data"],
-        "properties": {
-            "id": {"type": "string", "pattern": "^evt_[a-z2-7]{32}$"},
-            "position": {"type": "integer", "minimum": 1},
-            "type": {"type": "string", "enum": [*TYPES]},
-            "timestamp": {"type": "string", "format": "date-time"},
-            "sequence": {"type": "integer", "minimum": 1},
-            "data": {"type": "object"},
-        },
-    },
-    "WebhookEndpointRequest": _object(
-        ["url"], url=_URL, event_types=_EVENT_TYPES, description=_DESCRIPTION
-    ),
-    "WebhookEndpointChanges": _object(
-        url=_URL,
-        event_types=_EVENT_TYPES,
-        description=_DESCRIPTION,
-        state={"type": "string", "enum": ["enabled", "disabled"]},
-    ),
-    "NewWebhookEndpoint": {
-        "description": "An endpoint with its secret, which is shown now and never again.",
-        "allOf": [
-            ref("WebhookEndpoint"),
-            {
-                "type": "object",
-                "required": ["secret"],
-                "properties": {"secret": {"type": "string", "pattern": "^whsec_"}},
-            },
-        ],
-    },
-    "SecretRotation": _object(
-        overlap_s={
-            "type": ["integer", "null"],
-            "minimum": 0,
-            "maximum": OVERLAP_MAX_S,
-            "default": OVERLAP_S,
-            "description": "For so many seconds the secret before signs, too.",
-        }
-    ),
-    "Replay": {
-        "oneOf": [
-            _object(
-                ["event_ids"],
-                event_ids={
-                    "type": "array",
-                    "items": {"type": "string", "pattern": "^evt_[a-z2-7]{32}$"},
-                    "minItems": 1,
-                    "maxItems": IDS_MAX,
-                    "description": "Exactly these, whatever became of them.",
-                },
-            ),
-            _object(
-                ["since"],
-                since={**_MOMENT, "description": "Those created at this moment or later,"},
-                until={
-                    **_MOMENT,
-                    "type": ["string", "null"],
-                    "description": "and before this one.",
-                },
-                only={
-                    "type": ["string", "null"],
-                    "enum": ["undelivered", "all", None],
-                    "default": "undelivered",
-                },
-                after={
-                    "type": ["integer", "null"],
-                    "minimum": 0,
-                    "maximum": 2**63 - 1,
-                    "description": "The `next_after` of the call before.",
-                },
-            ),
-        ]
-    },
-    "Replayed": _object(
-        ["replayed", "has_more", "next_after"],
-        replayed={"type": "integer", "description": "How many are sent again."},
-        has_more={"type": "boolean"},
-        next_after={"type": "integer"},
-    ),
-    "Health": _object(["status"], status={"type": "string", "enum": ["ok"]}),
-    "Readiness": _object(
-        ["status", "checks"],
-        status={"type": "string", "enum": ["ready", "not_ready"]},
-        checks={
-            "type": "object",
-            "additionalProperties": _object(
-                ["ok", "detail"], ok={"type": "boolean"}, detail={"type": "string"}
-            ),
-        },
-    ),
 }

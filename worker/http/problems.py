@@ -18,6 +18,20 @@ class BodyTooLarge(Refused):
     status = 413
 
 
+class HeadersTooLarge(Refused):
+    """The headers are larger than 32 KiB."""
+
+    code = "headers_too_large"
+    status = 431
+
+
+class Unreadable(Refused):
+    """This is no HTTP request that can be read."""
+
+    code = "unreadable_request"
+    status = 400
+
+
 class TooManyRequests(Refused):
     """Too many requests wait here already; send it again, with the same key, in a second."""
 
@@ -48,6 +62,14 @@ class RequestTimeout(Refused):
     status = 408
 
 
+class Held(BillingError):
+    """Somebody else holds what this needs; send it again with the same key in a second."""
+
+    # A person in psql, or a transaction that hangs. The others are none the worse for it.
+    code = "temporarily_held"
+    status = 503
+
+
 class DatabaseUnavailable(BillingError):
     """The database does not answer; send it again with the same key. It can't happen twice."""
 
@@ -64,6 +86,8 @@ class InternalError(BillingError):
 
 # What a client should wait before it tries again, in whole seconds.
 RETRY_AFTER_S = {429: 1, 503: 1}
+# The rest of the body would still come, and be read for nothing (RFC 9110, 15.5.9 and 15.5.14).
+HANGS_UP = (408, 413)
 
 
 def document(error: BillingError, *, request_id: str) -> dict[str, Any]:
@@ -85,6 +109,8 @@ def response(error: BillingError, *, request_id: str) -> Response:
     headers = {}
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = "Bearer"  # RFC 9110, 11.6.1: a 401 must say how
+    if error.status in HANGS_UP:
+        headers["connection"] = "close"
     if error.status in RETRY_AFTER_S:
         headers["retry-after"] = str(RETRY_AFTER_S[error.status])
     body = answers.encode(document(error, request_id=request_id))

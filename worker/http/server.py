@@ -11,6 +11,7 @@ import uvicorn
 from worker import log
 from worker.http.app import make
 from worker.http.building import Building
+from worker.http.protocol import Protocol
 from worker.settings import Settings
 
 logger = log.get("billing.http")
@@ -67,7 +68,7 @@ def serve(settings: Settings, building: Building) -> None:
         host=settings.http_host,
         port=settings.http_port,
         loop="uvloop",
-        http="httptools",
+        http=Protocol,
         lifespan="on",
         ws="none",
         log_config=None,  # worker/log.py owns logging

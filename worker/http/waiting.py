@@ -16,7 +16,10 @@ from models.base import id_among
 from models.ids import Kind as KindName
 from models.states import State
 from payments.kinds import KINDS
+from worker import faults, log
 from worker.http.problems import DatabaseUnavailable
+
+logger = log.get(__name__)
 
 # Contracts: `Prefer: wait=N` with N up to 30. Proxies give up after 60 s.
 WAIT_MAX_S = 30
@@ -74,9 +77,13 @@ class Waiters:
                 await asyncio.sleep(LOOK_MIN_S)
                 now = loop.time()
                 due = [waiter for waiter in self._waiters if waiter.look_at <= now]
-                # The database is away: they wait on, and find out how it is at the end.
-                with contextlib.suppress(DatabaseUnavailable):
+                try:
                     await self._look_at(due)
+                except DatabaseUnavailable:
+                    pass  # they wait on, and find out at the end how it stands
+                except Exception as bug:  # noqa: BLE001  # whoever looks must go on looking
+                    fault = faults.describe(bug)
+                    logger.error("nobody could be looked at", error=fault.kind, where=fault.where)
                 for waiter in due:
                     waited_s = loop.time() - waiter.since
                     pause_s = min(LOOK_MAX_S, max(LOOK_MIN_S, waited_s * LOOK_SHARE))

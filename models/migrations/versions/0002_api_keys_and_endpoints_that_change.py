@@ -35,14 +35,19 @@ def upgrade() -> None:
     )
     op.create_index("api_keys_created_idx", "api_keys", ["created_at", "id"], unique=False)
 
-    # Columns with constant defaults: no table is rewritten, whatever its size.
-    op.add_column(
-        "deliveries",
-        sa.Column("attempts_before", sa.Integer(), server_default="0", nullable=False),
-    )
+    # Endpoints before deliveries, as everybody locks them. Columns with constant defaults: no table
+    # is rewritten, whatever its size.
     op.add_column(
         "webhook_endpoints",
         sa.Column("older_secrets_until", sa.DateTime(timezone=True), nullable=True),
+    )
+    op.add_column(
+        "webhook_endpoints", sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=True)
+    )
+    op.create_check_constraint(
+        op.f("webhook_endpoints_deleted_at_check"),
+        "webhook_endpoints",
+        "(state = 'deleted') = (deleted_at IS NOT NULL)",
     )
     # Endpoints are few: reading them all for a new constraint takes no time.
     op.drop_constraint(op.f("webhook_endpoints_state_check"), "webhook_endpoints", type_="check")
@@ -58,6 +63,10 @@ def upgrade() -> None:
         op.f("webhook_endpoints_has_a_secret_check"),
         "webhook_endpoints",
         "(cardinality(secrets) = 0) = (state = 'deleted')",
+    )
+    op.add_column(
+        "deliveries",
+        sa.Column("attempts_before", sa.Integer(), server_default="0", nullable=False),
     )
 
 

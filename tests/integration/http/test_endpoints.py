@@ -1,5 +1,6 @@
 """Webhook endpoints over HTTP."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -110,6 +111,8 @@ def test_events_are_sent_again_under_their_own_ids(
         ("", {}, "url"), ("", {"url": "ftp://x"}, "url"), ("", {"url": 5}, "url"),
         ("", {"url": "https://example.com", "event_types": ["x"]}, "event_types"),
         ("", {"url": "https://example.com", "secret": "mine"}, "secret"),
+        ("", {"url": "https://example.com", "description": "\ud800"}, "description"),
+        ("", {"url": "https://example.com/\ud800"}, "url"),
         ("/rotate-secret", {"overlap_s": -1}, "overlap_s"),
         ("/rotate-secret", {"overlap": 5}, "overlap"),
         ("/replay", {}, "event_ids"), ("/replay", {"since": 5}, "since"),
@@ -123,6 +126,7 @@ def test_events_are_sent_again_under_their_own_ids(
 def test_what_is_wrong_is_named(
     caller: Caller, endpoint: dict, path: str, body: dict, param: str
 ) -> None:
-    refused = caller.post(f"{PATH}/{endpoint['id']}{path}" if path else PATH, json=body)
+    where = f"{PATH}/{endpoint['id']}{path}" if path else PATH
+    refused = caller.post(where, content=json.dumps(body))  # in ASCII: half a character, too
     assert refused.status_code == 400, refused.text
     assert refused.json()["param"] == param

@@ -1,11 +1,15 @@
 """Lists over HTTP: pages, filters, and refusals of what is neither."""
 
+import base64
+import json
 from datetime import datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.support.factories import Till
-from tests.support.web import Caller
+from tests.support.web import Caller, Web
 
 
 def ids(page: dict) -> list[str]:
@@ -77,3 +81,35 @@ def test_what_is_no_filter_is_refused_by_name(
     refused = caller.get(f"/charges?{query}")
     assert refused.status_code == 400
     assert (refused.json()["code"], refused.json()["param"]) == ("invalid_request", param)
+
+
+def cursor_of(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        '["2026-01-01T00:00:00+00:00","\\ud800"]', "[" * 20_000, '["2026-01-01T00:00:00+00:00"]',
+        '["2026-01-01T00:00:00","ch_x"]', "{}", "null", "5", '["x","y"]', '[1,2]', "\x00",
+        '["2026-01-01T00:00:00+00:00","ch_\\u0000"]', '["9999-12-31T23:59:59-14:00","ch_x"]',
+    ],
+    ids=lambda place: place[:40],
+)  # fmt: skip
+def test_a_cursor_that_was_tampered_with_is_refused(caller: Caller, place: str) -> None:
+    refused = caller.get("/charges", params={"cursor": cursor_of(place)})
+    assert (refused.status_code, refused.json()["param"]) == (400, "cursor")
+
+
+@settings(
+    max_examples=60,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # the door forgets nothing
+)
+@given(st.one_of(st.text(), st.recursive(st.none() | st.text() | st.integers(), st.lists)))
+def test_no_cursor_is_more_than_refused(door: Web, place: object) -> None:
+    with door.caller() as caller:
+        for cursor in (str(place), cursor_of(json.dumps(place))):
+            assert caller.get("/charges", params={"cursor": cursor}).status_code in (200, 400)
+            assert caller.get("/refunds", params={"cursor": cursor}).status_code in (200, 400)

@@ -126,28 +126,40 @@ def test_with_the_broker_down_requests_are_accepted_all_the_same(
 
 
 def test_a_row_that_somebody_holds_fails_only_those_who_want_it(town: Web, caller: Caller) -> None:
-    held, free = (caller.charge().json()["charge_id"] for _ in range(2))
+    charges = [caller.charge().json()["charge_id"] for _ in range(20)]
+    held = charges[10]
     with town.engine.connect() as person:
         hold_charges(Transaction(person), ids=[held])
-        with ThreadPoolExecutor(2) as threads:
-            wanted = threads.submit(caller.refund, held)
-            other = threads.submit(caller.refund, free)
-            assert other.result(AWAY_S).status_code == 202
-            assert is_unavailable(wanted.result(AWAY_S))
+        with ThreadPoolExecutor(20) as threads:
+            answers = dict(zip(charges, threads.map(caller.refund, charges), strict=True))
+        refused = answers.pop(held)
+        assert (refused.status_code, refused.json()["code"]) == (503, "temporarily_held")
+        assert refused.headers["retry-after"] == "1"
+        assert {answer.status_code for answer in answers.values()} == {202}
         person.rollback()
     assert caller.refund(held).status_code == 202
+
+
+def test_a_database_that_goes_away_during_the_wait_does_not_unmake_a_charge(
+    town: Web, caller: Caller, own_servers: Servers
+) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(caller.charge, "order-1", {"prefer": "wait=4"})
+        wait_for(lambda: charges_there(town) == 1, what="the charge")
+        own_servers.postgres.crash()
+        answer = asked.result(AWAY_S)
+    assert (answer.status_code, answer.json()["state"]) == (202, "pending")
+
+
+def charges_there(town: Web) -> int:
+    with town.engine.connect() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM charges")).scalar_one())
 
 
 def test_a_stop_answers_those_who_wait_and_loses_nothing(town: Web, caller: Caller) -> None:
     with ThreadPoolExecutor(1) as threads:
         asked = threads.submit(caller.charge, "order-1", {"prefer": "wait=30"})
-        there = text("SELECT count(*) FROM charges")
-
-        def is_there() -> bool:
-            with town.engine.connect() as connection:
-                return connection.scalar(there) == 1
-
-        wait_for(is_there, what="the charge")
+        wait_for(lambda: charges_there(town) == 1, what="the charge")
         town.program.signal(signal.SIGTERM)
         answer = asked.result(AWAY_S)
     assert (answer.status_code, answer.json()["state"]) == (202, "pending")

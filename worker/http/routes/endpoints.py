@@ -20,6 +20,9 @@ from worker.http.routes.objects import PREFIX
 
 router = router_of("Webhook endpoints", f"{PREFIX}/webhook-endpoints")
 
+# Of one call: far below the deadline of a request. `has_more` says to call again.
+REPLAYED_MAX = 1_000
+
 
 class Place(BaseModel):
     """Where to read on."""
@@ -132,7 +135,7 @@ async def replay_to_webhook_endpoint(request: Request, _: Writer, id: str) -> Re
     after = fields.get("after", 0)
     if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**63:
         raise InvalidRequest("after must be the next_after of the call before", param="after")
-    replay = partial(replays.replay, endpoint_id=id, **fields)
+    replay = partial(replays.replay, endpoint_id=id, limit=REPLAYED_MAX, **fields)
     done = await building(request).database.transaction(replay)
     body = {"replayed": done.count, "has_more": done.has_more, "next_after": done.next_after}
     return answers.one(body, status=202)

@@ -1,6 +1,7 @@
 """What charges and refunds have in common over HTTP: asked for, read, listed, told the story of."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -17,6 +18,7 @@ from payments.kinds import KINDS
 from worker.http import answers, asked
 from worker.http.intake import Call
 from worker.http.keyring import presented
+from worker.http.problems import DatabaseUnavailable
 from worker.http.routes.needs import building
 
 PREFIX = "/v1/billing"
@@ -33,7 +35,9 @@ async def create(request: Request, kind: KindName) -> Response:
     row, is_new = taken.answer.row, taken.answer.fresh
     wait_s = asked.wait_s(request.headers)
     if wait_s and row["state"] == State.PENDING:
-        row = await intake.get(kind, row["id"], wait_s=wait_s)
+        # It is accepted: a database that is away now must not make it sound as if it weren't.
+        with suppress(DatabaseUnavailable):
+            row = await intake.get(kind, row["id"], wait_s=wait_s)
     headers = {"location": f"{PREFIX}/{kind}s/{row['id']}"}
     if not is_new:
         headers["idempotent-replayed"] = "true"

@@ -1,0 +1,117 @@
+"""What comes before a request is one: heads without an end, silence, and noise."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.support.waiting import wait_for
+from tests.support.web import Caller, Web
+from worker.http.asked import BODY_MAX_BYTES
+from worker.http.protocol import HEAD_MAX_BYTES
+
+
+@contextmanager
+def link(door: Web) -> Iterator[socket.socket]:
+    url = httpx.URL(door.url)
+    with socket.create_connection((url.host, url.port or 0), 30) as connection:
+        yield connection
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """What is said until the other side hangs up."""
+    said = b""
+    try:
+        while chunk := connection.recv(65_536):
+            said += chunk
+    except ConnectionResetError:
+        pass  # it hung up with bytes of ours unread
+    return said
+
+
+def problem_in(answer: bytes) -> dict:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert b"connection: close" in head
+    problem: dict = json.loads(body)
+    assert f"x-request-id: {problem['request_id']}".encode() in head
+    return problem
+
+
+def test_a_head_without_an_end_is_cut_off(door: Web) -> None:
+    with link(door) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
+        try:
+            for _ in range(300):
+                connection.sendall(b"x-more: " + b"y" * 10_000 + b"\r\n")
+        except OSError:
+            pass  # as wished: nobody reads it any more
+        else:
+            pytest.fail("three megabytes of headers were taken")
+
+
+@pytest.mark.parametrize("head", [b"x: " + b"y" * HEAD_MAX_BYTES, b"x: y\r\n" * 10_000])
+def test_a_head_that_is_too_large_is_told(door: Web, head: bytes) -> None:
+    with link(door) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + head)
+        problem = problem_in(rest_of(connection))
+    assert (problem["status"], problem["code"]) == (431, "headers_too_large")
+
+
+def test_a_large_body_behind_a_small_head_is_no_large_head(caller: Caller) -> None:
+    body = b'{"amount": 1999, "currency": "USD"}'
+    body += b" " * (BODY_MAX_BYTES - len(body))
+    for _ in range(3):  # over one connection
+        assert caller.post("/charges", content=body).status_code == 202
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 100,
+     b"GET / HTTP/1.1\r\nhost : x\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+     b"POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n"],
+)  # fmt: skip
+def test_what_is_no_request_is_answered_with_a_problem_too(door: Web, noise: bytes) -> None:
+    with link(door) as connection:
+        connection.sendall(noise)
+        assert problem_in(rest_of(connection))["code"] == "unreadable_request"
+
+
+def test_after_a_body_that_is_too_large_the_connection_ends(door: Web, caller: Caller) -> None:
+    head = (
+        "POST /v1/billing/charges HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000000\r\n"
+        f"authorization: Bearer {caller.key}\r\n\r\n"
+    )
+    with link(door) as connection:
+        connection.sendall(head.encode() + b" " * 1000)
+        assert problem_in(rest_of(connection))["code"] == "body_too_large"
+
+
+def test_a_wish_for_a_websocket_is_no_news(door: Web) -> None:
+    asked = {"upgrade": "websocket", "connection": "upgrade", "sec-websocket-key": "eA=="}
+    assert httpx.get(f"{door.url}/healthz", headers=asked).status_code == 200
+    assert "websockets" not in door.program.output
+
+
+def test_a_head_of_health_is_answered(door: Web) -> None:
+    answer = httpx.head(f"{door.url}/healthz")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_pipelined_requests_are_answered_in_their_order(door: Web) -> None:
+    one = b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-request-id: "
+    last = b"connection: close\r\n"
+    with link(door) as connection:
+        connection.sendall(
+            one + b"a1\r\n\r\n" + one + b"b2\r\n\r\n" + one + b"c3\r\n" + last + b"\r\n"
+        )
+        said = rest_of(connection)
+    places = [said.index(b"x-request-id: " + name) for name in (b"a1", b"b2", b"c3")]
+    assert places == sorted(places)
+
+
+def test_the_door_still_opens(door: Web) -> None:
+    wait_for(lambda: httpx.get(f"{door.url}/healthz").status_code == 200, what="an answer")

@@ -1,0 +1,107 @@
+"""The protocol: uvicorn's, with limits on what comes before a request is one.
+
+uvicorn with httptools takes headers of any size, for any time, from anybody. Here a head has a
+size and a time, and what can't be read is answered with a problem document like everything else.
+"""
+
+import asyncio
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from payments.errors import BillingError
+from worker import log
+from worker.http import problems
+from worker.http.edge import HEADER, new_request_id
+from worker.http.problems import HeadersTooLarge, Unreadable
+
+logger = log.get("billing.http")
+
+# Request line and headers. Ours are a kilobyte; proxies add some, and cookies that nobody wants.
+HEAD_MAX_BYTES = 32 * 1024
+# From the first byte, or from the connection, to the end of the headers.
+HEAD_TIMEOUT_S = 10.0
+# Above all who may wait (worker/http/waiting.py); an idle one costs some ten kilobytes.
+CONNECTIONS_MAX = 8_000
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection."""
+
+    _head_bytes = 0
+    _head_timer: asyncio.TimerHandle | None = None
+    # Whether anything of a request has come, and its headers have not all come.
+    _in_head = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            logger.warning("too many connections", connections=len(self.connections))
+            transport.abort()
+            return
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and max(self._head_bytes, len(data)) > HEAD_MAX_BYTES:
+            self._refuse(HeadersTooLarge())
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+        self._arm()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._disarm()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What uvicorn says of what its parser can't read."""
+        self._refuse(Unreadable())
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Nothing: who asks for websockets is answered without, and it is no news to anybody."""
+
+    def _arm(self) -> None:
+        self._disarm()
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
+
+    def _disarm(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _give_up(self) -> None:
+        if self._in_head:
+            self._refuse(problems.RequestTimeout())
+        else:
+            self.transport.close()  # it never said a word
+
+    def _refuse(self, error: BillingError) -> None:
+        """Answer and hang up: where the next request would begin nobody can know."""
+        if self.transport.is_closing():
+            return
+        self._in_head = False
+        self._disarm()
+        request_id = new_request_id()
+        logger.info("request refused", code=error.code, status=error.status, request_id=request_id)
+        answer = problems.response(error, request_id=request_id)
+        headers: list[tuple[bytes, Any]] = [
+            *self.server_state.default_headers,
+            *answer.raw_headers,
+            (HEADER, request_id.encode()),
+            (b"connection", b"close"),
+        ]
+        phrase = HTTPStatus(error.status).phrase
+        head = f"HTTP/1.1 {error.status} {phrase}\r\n".encode()
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
+        self.transport.write(head + lines + b"\r\n" + bytes(answer.body))
+        self.transport.close()
