@@ -15,7 +15,6 @@ from payments.errors import InvalidRequest
 from payments.requests import parse
 from payments.webhooks.events import ONLY_BY_NAME
 from tests.unit.test_envelope import NOT_TASKS, TASKS
-from worker.contract import asyncapi
 from worker.contract.events import DATA
 from worker.documents import errors as catalogue
 from worker.documents.files import CHECKOUT, DOCUMENTS
