@@ -160,7 +160,11 @@ _AT_OR_BEFORE = (
 )
 _SEND_THESE = _sending(
     select(_events.c.id, _events.c.position)
-    .where(_events.c.id == func.any(bindparam("event_ids", type_=ARRAY(String))))
+    .where(
+        _events.c.id == func.any(bindparam("event_ids", type_=ARRAY(String))),
+        # A ping holds the endpoint it was for, and is nobody else's to see.
+        or_(_events.c.type != "ping", _events.c.object_id == _endpoint_given),
+    )
     .cte("these")
 )
 

@@ -351,6 +351,14 @@ def test_what_waits_for_a_deleted_endpoint_is_given_up_in_turns(engine: Engine) 
     assert states == {(endpoint["id"], "exhausted"), (other["id"], "pending")}
 
 
+def test_the_ping_of_another_endpoint_is_not_replayed(engine: Engine) -> None:
+    endpoint, other = an_endpoint(engine, URL), an_endpoint(engine, URL)
+    change(engine, ping, other["id"])
+    with pytest.raises(InvalidRequest, match="not known"):
+        send_again(engine, endpoint["id"], event_ids=[event_id(other["id"], 1)])
+    assert send_again(engine, other["id"], event_ids=[event_id(other["id"], 1)]).count == 1
+
+
 def test_verify_is_content_with_pings_new_types_replays_and_deleted_endpoints(
     engine: Engine, sink: Sink
 ) -> None:
