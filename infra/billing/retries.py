@@ -17,9 +17,9 @@ BACKOFF_MAX_S = 5.0
 HALF_MIN_S = 1.0
 
 PASSING = frozenset({429, 500, 502, 503, 504})
-# With these the service says that it did nothing, so that even what may not be done twice may be
-# sent again.
-NOTHING_DONE = frozenset({429, 503})
+# With this the service says that it did nothing, so that even what may not be done twice may be sent
+# again. Not 503: the database may have committed, and only its answer got lost.
+NOTHING_DONE = frozenset({429})
 
 
 @dataclass(frozen=True, slots=True)
