@@ -17,8 +17,8 @@ BACKOFF_MAX_S = 5.0
 HALF_MIN_S = 1.0
 
 PASSING = frozenset({429, 500, 502, 503, 504})
-# With this the service says that it did nothing, so that even what may not be done twice may be sent
-# again. Not 503: the database may have committed, and only its answer got lost.
+# With this the service says that it did nothing, so that even what may not be done twice may be
+# sent again. Not 503: the database may have committed, and only its answer got lost.
 NOTHING_DONE = frozenset({429})
 
 

@@ -60,19 +60,27 @@ class Database:
         """What `run` reads, all of it of one moment. Raises DatabaseUnavailable."""
         return await self._patiently(self._snapshots, run)
 
-    async def transaction(self, run: Callable[[Transaction], T]) -> T:
+    async def transaction(self, run: Callable[[Transaction], T], *, idempotent: bool = True) -> T:
         """What `run` answers, once it is committed; then those whom it concerns are woken.
 
-        `run` must be safe to repeat: it is, when the answer to its COMMIT got lost. Raises
-        DatabaseUnavailable; Held when somebody else holds what it needs.
+        When the answer to a COMMIT gets lost, `run` runs again, unless it is not `idempotent`: then
+        nobody knows, and the caller is told. Raises DatabaseUnavailable; Held when somebody else
+        holds what it needs.
         """
+        has_run = False
 
         def in_transaction(connection: Connection) -> tuple[T, Wakes]:
+            nonlocal has_run
+            has_run = False
             transaction = Transaction(connection)
             answer = run(transaction)
+            has_run = True
             return answer, transaction.wakes
 
-        answer, wakes = await self._patiently(self._engine, in_transaction)
+        def may_repeat() -> bool:
+            return idempotent or not has_run
+
+        answer, wakes = await self._patiently(self._engine, in_transaction, may_repeat)
         if wakes:
             self._wake(wakes)
         return answer
@@ -80,7 +88,12 @@ class Database:
     async def close(self) -> None:
         await self._engine.dispose()
 
-    async def _patiently(self, engine: AsyncEngine, run: Callable[[Connection], T]) -> T:
+    async def _patiently(
+        self,
+        engine: AsyncEngine,
+        run: Callable[[Connection], T],
+        may_repeat: Callable[[], bool] = lambda: True,
+    ) -> T:
         """Run, and while the database is away run again, until the deadline."""
         clock = asyncio.get_running_loop().time
         ends_at, pause_s = clock() + self._deadline_s, PAUSE_MIN_S
@@ -95,7 +108,7 @@ class Database:
                 if unavailable is None:
                     raise
                 pause_s *= 0.5 + random.random()  # noqa: S311  # spreads load, hides nothing
-                if clock() + pause_s >= ends_at:
+                if clock() + pause_s >= ends_at or not may_repeat():
                     # What the driver says of a link that we have shut down sounds like a crash.
                     why = "no answer in time" if clock() >= ends_at else unavailable
                     logger.warning("database unavailable", reason=why)

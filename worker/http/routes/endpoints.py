@@ -39,7 +39,7 @@ async def create_webhook_endpoint(request: Request, _: Writer) -> Response:
     fields = asked.only(await asked.fields(request), "url", "event_types", "description")
     here = building(request)
     given = {"url": fields.pop("url", None), "target_check": here.target_check, **fields}
-    row = await here.database.transaction(partial(endpoints.add, **given))
+    row = await here.database.transaction(partial(endpoints.add, **given), idempotent=False)
     location = f"{PREFIX}/webhook-endpoints/{row['id']}"
     return answers.one(_with_secret(row), status=201, headers={"location": location})
 
@@ -106,7 +106,8 @@ async def rotate_webhook_secret(request: Request, _: Writer, id: str) -> Respons
     unless sent) the one before signs, too."""
     fields = asked.only(await asked.fields_if_any(request), "overlap_s")
     rotate = partial(endpoints.rotate_secret, endpoint_id=id, **fields)
-    return answers.one(_with_secret(await building(request).database.transaction(rotate)))
+    row = await building(request).database.transaction(rotate, idempotent=False)
+    return answers.one(_with_secret(row))
 
 
 @router.post(
@@ -115,7 +116,8 @@ async def rotate_webhook_secret(request: Request, _: Writer, id: str) -> Respons
 )
 async def ping_webhook_endpoint(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Send the endpoint an event of type `ping`, whatever its event types."""
-    event_id = await building(request).database.transaction(partial(pings.ping, endpoint_id=id))
+    ping = partial(pings.ping, endpoint_id=id)
+    event_id = await building(request).database.transaction(ping, idempotent=False)
     return answers.one({"event_id": event_id}, status=202)
 
 
@@ -136,7 +138,7 @@ async def replay_to_webhook_endpoint(request: Request, _: Writer, id: str) -> Re
     if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**63:
         raise InvalidRequest("after must be the next_after of the call before", param="after")
     replay = partial(replays.replay, endpoint_id=id, limit=REPLAYED_MAX, **fields)
-    done = await building(request).database.transaction(replay)
+    done = await building(request).database.transaction(replay, idempotent=False)
     body = {"replayed": done.count, "has_more": done.has_more, "next_after": done.next_after}
     return answers.one(body, status=202)
 
