@@ -1,4 +1,4 @@
-"""A trip to the database whose answer gets lost: repeated where that is safe, told where it isn't."""
+"""A trip to the database whose answer gets lost: repeated where that is safe, else told."""
 
 import asyncio
 
