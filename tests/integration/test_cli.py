@@ -241,7 +241,8 @@ def test_hundreds_of_charges_come_in_parts_and_none_is_missing(
     till.charge(idempotency_key="0")
     till.query(
         "INSERT INTO charges SELECT (json_populate_record(c, json_build_object("
-        "'id', 'ch_' || n, 'idempotency_key', n::text))).* FROM charges c,"
+        "'id', 'ch_' || lpad(translate(n::text, '0189', 'abcd'), 32, 'z'),"
+        " 'idempotency_key', n::text))).* FROM charges c,"
         " generate_series(1, 249) n"
     )
     listed = billing("charge", "list", "--json", "--limit", "1000").json
