@@ -139,6 +139,8 @@ def test_a_taken_port_is_given_up_for_a_free_one(postgres: Postgres) -> None:
     port = postgres.port
     postgres.stop()
     with socket.socket() as other:
+        # The last connections of the server that stopped may still be fading.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", port))
         other.listen()
         postgres.start()
