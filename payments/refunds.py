@@ -136,7 +136,7 @@ def _amount_to_reserve(
             f"{available} of the charge's {charge['amount']} is left to refund",
             param="amount",
             available=available,
-            requested=amount,
+            requested=request.amount,
         )
     return int(amount)
 

@@ -4,6 +4,7 @@ Every refusal names the field and says what to send instead. Values never appear
 unless they are short numbers or codes: somebody will send a card number in the wrong field.
 """
 
+import difflib
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -229,6 +230,10 @@ def parse(model: type[_R], fields: Mapping[str, Any]) -> _R:
     for name in model.NOT_YET:
         if name in fields:
             raise InvalidRequest(f"{name}: {model.NOT_YET[name]}", param=name)
+    # Before what is missing: a name that is misspelled is both, and only this tells which.
+    for name in fields:
+        if name not in model.model_fields:
+            raise _unknown(model, field_name(name))
     try:
         return model.model_validate(dict(fields))
     except ValidationError as refused:
@@ -241,8 +246,6 @@ def _sentence(model: type[_Request], param: str | None, kind: str, message: str)
     match kind:
         case "missing":
             return f"{param} is required"
-        case "extra_forbidden":
-            return f"{_name(param)} is not a field; the fields are: {', '.join(model.model_fields)}"
         case "money":
             return message
         case "string_type" | "string_unicode" if param != "metadata":
@@ -255,9 +258,15 @@ def _sentence(model: type[_Request], param: str | None, kind: str, message: str)
             return f"{param}: {message[:1].lower()}{message[1:]}"
 
 
-def _name(param: str | None) -> str:
+def _unknown(model: type[_Request], name: str | None) -> InvalidRequest:
     # The names of unknown fields come from outside, too: anything else than a name is not told.
-    return repr(param) if param else "one of the names sent"
+    said = repr(name) if name else "one of the names sent"
+    known = list(model.model_fields)
+    close = difflib.get_close_matches(name or "", known, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return InvalidRequest(
+        f"{said} is not a field{hint}; the fields are: {', '.join(known)}", param=name
+    )
 
 
 def _money(check: Callable[..., _T], value: Any, **context: Any) -> _T:

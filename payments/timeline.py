@@ -72,6 +72,8 @@ def timeline(connection: Connection, id_or_key: str, *, producer: str = "default
         for row in _read(connection, _OBJECTS[kind.name], ids):
             entries += _object(connection, kind, row)
     entries += (_rejection(row) for row in _read(connection, _REJECTIONS, [*ids, id_or_key]))
+    if not entries:  # an event that is told of an endpoint, such as a ping
+        entries += _told(connection, _read(connection, _EVENT, [id_or_key]))
     if not entries:
         raise NotFound(
             f"nothing is known under this id, nor under this key of the producer {producer!r}",
@@ -244,6 +246,7 @@ _REJECTIONS = (
     )
     .order_by(_rejected.c.created_at)
 )
+_EVENT = select(_events).where(id_among(_events.c.id))
 _EVENTS = select(_events).where(id_among(_events.c.object_id)).order_by(_events.c.sequence)
 _DELIVERIES = (
     select(_deliveries, _endpoints.c.url, _endpoints.c.state.label("endpoint_state"))

@@ -1,13 +1,13 @@
-"""Refunds: `billing.refund.create(…)`, `create_many`, `get`, `list`, `wait`."""
+"""Refunds: `billing.refund.create(…)`, `create_many`, `get`, `list`, `wait`, `timeline`."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from infra.billing import client, many, pages, queries, requests
 from infra.billing.errors import BillingError
-from infra.billing.results import Page, Refund
+from infra.billing.results import Page, Refund, Resource
 
 
 def create(
@@ -103,3 +103,12 @@ def list(
         cursor=cursor,
     )
     return pages.page(("refunds",), query, Refund)
+
+
+def timeline(id: str) -> Sequence[Resource]:
+    """Everything that happened to a refund, in order: `at`, `what`, `object_id`, `text`, and facts.
+
+    Raises NotFound; ReadingNeedsHttp over a broker.
+    """
+    told = client.transport().ask("GET", "refunds", queries.id_of(id), "timeline")
+    return [Resource(entry) for entry in pages.entries(told)]

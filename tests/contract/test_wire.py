@@ -48,7 +48,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Node:
 def test_the_redis_program_charges_once_under_the_id_it_prints(
     node: Node, programs: Programs, environ: dict[str, str], engine: Engine
 ) -> None:
-    broker = {"BILLING_BROKER_URL": environ["BILLING_BROKER_URL"]}
+    broker = {"BROKER_URL": environ["BILLING_BROKER_URL"]}
     printed = node.run("charge.mjs", program("charge.mjs"), broker)
     assert node.run("charge.mjs", program("charge.mjs"), broker) == printed
     assert printed == id_from_key("charge", producer="shop", key="order-1001-charge")
@@ -66,7 +66,7 @@ def test_the_rabbitmq_program_charges_when_there_is_a_queue_and_says_so_when_not
     engine: Engine,
     tmp_path: Path,
 ) -> None:
-    broker = {"BILLING_BROKER_URL": rabbitmq_url}
+    broker = {"BROKER_URL": rabbitmq_url}
     with pytest.raises(RuntimeError, match="there is no queue: start a worker first"):
         node.run("charge-amqp.mjs", program("charge-amqp.mjs"), broker)
     with Producer(rabbitmq_url) as producer:

@@ -139,13 +139,26 @@ def test_a_file_whose_lines_have_moved_charges_nobody_twice(
 def test_what_only_the_books_can_refuse_is_refused_when_it_is_sent(
     billing: Billing, engine: Engine, tmp_path: Path
 ) -> None:
-    text = "amount,currency,reference\n5,USD,R1\n6,USD,R1\n7,USD,R2\n"
+    billing("charge", "create", "--amount", "5", "--currency", "USD", "--reference", "R1")
+    text = "amount,currency,reference\n6,USD,R1\n7,USD,R2\n"
     told = billing("charge", "import", a_file(tmp_path, text), "--json")
     assert told.code == 1
-    assert (told.json["new"], told.json["refused"]) == (2, 1)
+    assert (told.json["new"], told.json["refused"]) == (1, 1)
     assert told.json["reasons"][0]["param"] == "reference"
     assert len(charges(engine)) == 2
     assert "R1" in (tmp_path / "charges.refused.csv").read_text()
+
+
+def test_two_charges_for_one_order_in_a_file_are_found_before_anything_is_sent(
+    billing: Billing, engine: Engine, tmp_path: Path
+) -> None:
+    text = "amount,currency,reference,idempotency_key\n5,USD,R1,a\n6,USD,R2,b\n5,USD,R1,a\n7,USD,R1,c\n"
+    file = a_file(tmp_path, text)
+    for options in (("--dry-run",), ()):
+        told = billing("charge", "import", file, *options)
+        assert told.code == 1
+        assert "line 5: its reference stands in line 2, with another key" in told.err
+    assert charges(engine) == []
 
 
 def test_an_import_that_breaks_off_says_so_and_goes_on_when_started_again(

@@ -93,8 +93,13 @@ def test_a_refund_knows_no_prices() -> None:
 def test_what_is_no_field_is_named_beside_those_that_are() -> None:
     refusal = refused(ChargeRequest, {**CHARGE, "ammount": 5})
     assert refusal.param == "ammount"
-    assert "'ammount' is not a field; the fields are: " in str(refusal)
-    assert "amount" in str(refusal)
+    assert "'ammount' is not a field (did you mean 'amount'?); the fields are: " in str(refusal)
+
+
+def test_a_misspelled_field_is_named_and_not_the_one_that_is_missing() -> None:
+    refusal = refused(ChargeRequest, {"amout": 5, "currency": "USD", "idempotency_key": "k"})
+    assert refusal.param == "amout"
+    assert "did you mean 'amount'?" in str(refusal)
 
 
 @pytest.mark.parametrize(

@@ -96,15 +96,15 @@ def writing() -> "Iterator[Transaction]":
 
 
 def wait_until_final(kind: "Kind", id_: str, *, wait_s: float) -> "dict[Any, Any]":
-    """The row as soon as it is final, or as it stands after `wait_s`."""
-    from models.states import State
+    """The row as soon as it is final or needs a person, or as it stands after `wait_s`."""
+    from models.states import Phase, State
     from payments.reading import get
 
     with reading() as connection:
         return dict(
             wait_until(
                 lambda: get(connection, kind, id_),
-                lambda row: row["state"] != State.PENDING,
+                lambda row: row["state"] != State.PENDING or row["phase"] == Phase.NEEDS_REVIEW,
                 wait_s=wait_s,
             )
         )

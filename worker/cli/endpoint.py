@@ -99,17 +99,20 @@ def update(
 
 def rotate(
     endpoint_id: str,
-    overlap: int = typer.Option(
-        86_400, metavar="SECONDS", help="So long the secret before signs, too; 0 = no more."
+    overlap: int | None = typer.Option(
+        None, metavar="SECONDS", help="So long the secret before signs, too (a day); 0 = no more."
     ),
     as_json: options.Json = False,
 ) -> None:
     """Make a new secret. It is shown now, and never again."""
+    from payments.views import moment
     from payments.webhooks import endpoints
 
+    overlap_s = endpoints.OVERLAP_S if overlap is None else overlap
     with books.writing() as transaction:
-        row = endpoints.rotate_secret(transaction, endpoint_id, overlap_s=overlap)
-    tables.show({**endpoints.view(row), "secret": row["secrets"][0]}, as_json=as_json)
+        row = endpoints.rotate_secret(transaction, endpoint_id, overlap_s=overlap_s)
+    told = {"secret": row["secrets"][0], "older_secrets_until": moment(row["older_secrets_until"])}
+    tables.show({**endpoints.view(row), **told}, as_json=as_json)
 
 
 def ping(endpoint_id: str, wait: options.Wait = None, as_json: options.Json = False) -> None:

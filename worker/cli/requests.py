@@ -25,6 +25,9 @@ def create(
     tables.show(KINDS[kind].view(row), as_json=as_json)
     if wait_s is not None and row["state"] == "failed":
         raise output.Failed(row["failure_message"], code=row["failure_code"])
+    if wait_s is not None and row["phase"] == "needs_review":
+        said = "it needs review: look at the processor, then `billing resolve`"
+        raise output.Failed(said, code="needs_review")
     if wait_s is not None and row["state"] == "pending":
         raise output.Failed(f"still pending after {wait_s:g} s", code="still_pending")
 

@@ -39,20 +39,29 @@ def in_words(view: Mapping[str, Any]) -> dict[str, Any]:
     from payments import amounts
 
     if "currency" not in view:
-        return dict(view)
+        return {name: _listed(name, value) for name, value in view.items()}
     words = {name: value for name, value in view.items() if name not in ("currency", "phase")}
     for name in ("amount", "refunded_amount"):
         if name in words:
             words[name] = amounts.in_words(words[name], view["currency"])
-    if view["phase"]:
-        words["state"] = f"{view['state']} ({view['phase']})"
+    if why := view["phase"] or view["failure_code"]:
+        words["state"] = f"{view['state']} ({why})"
     return words
+
+
+def _listed(name: str, value: Any) -> Any:
+    """Short words one after the other; no event types are those that one gets without asking."""
+    if name == "event_types" and value == []:
+        return "all but .pending"
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _briefly(words: dict[str, Any]) -> dict[str, Any]:
     """For a line of a table: to the second, and in UTC like everything here."""
-    at = str(words["created_at"])
-    return {**words, "created_at": f"{at[:10]} {at[11:19]}"}
+    return {
+        name: f"{value[:10]} {value[11:19]}" if name.endswith("_at") and value else value
+        for name, value in words.items()
+    }
 
 
 def _print_array(views: Iterable[Mapping[str, Any]]) -> None:

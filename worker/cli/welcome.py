@@ -73,7 +73,11 @@ def exports(
         broker = f"${variable('broker_url')}"
     else:
         broker = shlex.quote(settings.broker_url) if show_secret else _output_of("url")
-    ways = {"over the broker, for the SDK and Celery clients": [f"export BILLING_URL={broker}"]}
+    ways = {
+        "over the broker, for the SDK and Celery clients" + (", instead of that" if web else ""): [
+            f"export BILLING_URL={broker}"
+        ]
+    }
     if web:
         ways = {"over HTTP, for the SDK and curl": _of_web(web, show_secret=show_secret)} | ways
     if settings.data_dir != Settings.model_fields["data_dir"].default:

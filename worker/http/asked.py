@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import ClientDisconnect, Request
 
 from payments.errors import InvalidRequest
@@ -36,7 +36,7 @@ async def fields(request: Request, *, nulls: bool = False) -> dict[str, Any]:
         )
     except (ValueError, RecursionError):
         raise InvalidRequest(
-            'the body must be a JSON object, such as {"amount": 1999, "currency": "USD"}'
+            "the body must be one JSON object, with names in double quotes; see /openapi.json"
         ) from None
     if not isinstance(given, dict):
         raise InvalidRequest("the body must be a JSON object of the request's fields")
@@ -86,6 +86,13 @@ def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
             param="idempotency_key",
         )
     return {**given, "idempotency_key": key}
+
+
+def once(query: QueryParams) -> None:
+    """Refuse a query with a name that is given twice: readers differ in which one counts."""
+    names = [name for name, _ in query.multi_items()]
+    if len(names) > len(set(names)):
+        raise InvalidRequest("a name is given twice in the query; send each once")
 
 
 def wait_s(headers: Headers) -> int:

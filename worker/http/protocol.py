@@ -33,6 +33,8 @@ class Protocol(HttpToolsProtocol):
     _head_timer: asyncio.TimerHandle | None = None
     # Whether anything of a request has come, and its headers have not all come.
     _in_head = False
+    _unparsed = 0
+    _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -47,21 +49,43 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._in_head:
-            self._head_bytes += len(data)
+        if self._is_refused:
+            return
         super().data_received(data)
-        if self._in_head and max(self._head_bytes, len(data)) > HEAD_MAX_BYTES:
+        # What the parser has not handed on yet counts, too: one header may have no end.
+        self._unparsed += len(data)
+        if self._in_head and max(self._head_bytes, self._unparsed) > HEAD_MAX_BYTES:
             self._refuse(HeadersTooLarge())
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._unparsed = True, 0, 0
         self._arm()
 
     def on_headers_complete(self) -> None:
+        if self._head_bytes > HEAD_MAX_BYTES:
+            self._refuse(HeadersTooLarge())
+        if self._is_refused:
+            return
         self._in_head = False
         self._disarm()
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        if not self._is_refused:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._is_refused:
+            super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         """What uvicorn says of what its parser can't read."""
@@ -69,6 +93,10 @@ class Protocol(HttpToolsProtocol):
 
     def _unsupported_upgrade_warning(self) -> None:
         """Nothing: who asks for websockets is answered without, and it is no news to anybody."""
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        self._unparsed = 0
 
     def _arm(self) -> None:
         self._disarm()
@@ -87,9 +115,9 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, error: BillingError) -> None:
         """Answer and hang up: where the next request would begin nobody can know."""
+        self._in_head, self._is_refused = False, True
         if self.transport.is_closing():
             return
-        self._in_head = False
         self._disarm()
         request_id = new_request_id()
         logger.info("request refused", code=error.code, status=error.status, request_id=request_id)

@@ -8,6 +8,7 @@ from worker.importing.lines import FileRefused
 from worker.importing.refused import RefusedLines
 from worker.importing.source import Checked, Refusal, Source
 from worker.importing.tally import Tally
+from worker.intake import Request
 
 T = TypeVar("T")
 
@@ -46,19 +47,38 @@ def check(
 
 
 class Keys:
-    """The keys of a file, and what was asked under each."""
+    """The keys and the references of a file, and what was asked under each."""
 
     def __init__(self) -> None:
         self._asked: dict[str, tuple[str, int]] = {}
+        self._charged: dict[str, tuple[str, int]] = {}
 
     def refusal(self, one: Checked) -> Refusal | None:
-        """Why this line is refused if an earlier one asks for something else under its key."""
-        if one.request is None or one.key is not None:  # made keys are all different
+        """Why this line is refused if an earlier one asks for something else under its key, or for
+        another charge of its order."""
+        if one.request is None:
             return None
-        asked = one.request.fingerprint, one.line.number
+        return self._of_key(one, one.request) or self._of_reference(one, one.request)
+
+    def _of_reference(self, one: Checked, request: Request) -> Refusal | None:
+        reference = getattr(request, "reference", None)
+        if reference is None:
+            return None
+        if len(self._charged) < KEYS_MAX:
+            self._charged.setdefault(reference, (request.id, one.line.number))
+        id_, number = self._charged.get(reference, (request.id, 0))
+        if id_ == request.id:
+            return None
+        # Both would be pending at once, and which of them was refused would be chance.
+        return Refusal(f"its reference stands in line {number}, with another key", "reference")
+
+    def _of_key(self, one: Checked, request: Request) -> Refusal | None:
+        if one.key is not None:  # made keys are all different
+            return None
+        asked = request.fingerprint, one.line.number
         if len(self._asked) < KEYS_MAX:
-            self._asked.setdefault(one.request.id, asked)
-        first = self._asked.get(one.request.id, asked)
+            self._asked.setdefault(request.id, asked)
+        first = self._asked.get(request.id, asked)
         if first[0] == asked[0]:
             return None
         return Refusal(

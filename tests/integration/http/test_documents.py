@@ -19,5 +19,5 @@ def test_the_curl_of_the_wire_page_is_one_charge_however_often_it_is_pasted(
     told = run([*steps, *steps], scratch=tmp_path, folder=tmp_path, environ=environ)
     charges = [json.loads(one.text) for one in told]
     assert [charge["state"] for charge in charges] == ["pending", "pending"]
-    charge_id = id_from_key("charge", producer=caller.producer, key="order-1001-charge")
+    charge_id = id_from_key("charge", producer=caller.producer, key="order-2001-charge")
     assert {charge["charge_id"] for charge in charges} == {charge_id}

@@ -47,3 +47,9 @@ def test_a_refusal_leaves_a_line_and_a_success_none(door: Web, caller: Caller) -
     assert "route=/v1/billing/charges" in line
     assert f"producer={caller.producer}" in line
     assert "went-well" not in door.program.output
+
+
+def test_a_name_that_is_given_twice_in_a_query_is_refused(caller: Caller) -> None:
+    refused = caller.get("/charges?state=failed&state=pending")
+    assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
+    assert "twice" in refused.json()["detail"]

@@ -129,6 +129,8 @@ async def replay_to_webhook_endpoint(request: Request, _: Writer, id: str) -> Re
     """Send events again, under their own ids: those with `event_ids`, or those created from `since`
     on and before `until`. While `has_more`, call again with `after` = `next_after`."""
     fields = await asked.fields(request)
+    if {"event_ids", "since"} <= fields.keys():
+        raise InvalidRequest("send event_ids or since, not both", param="since")
     names = ("event_ids",) if "event_ids" in fields else ("since", "until", "only", "after")
     asked.only(fields, *names)
     for name in ("since", "until"):

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
 from payments.keys import READ, WRITE
+from worker.http import asked
 from worker.http.building import Building
 
 
@@ -32,6 +33,7 @@ async def _writer(request: Request) -> str:
 
 async def _asker(request: Request, scope: str) -> str:
     producer = await building(request).keyring.producer(request, scope)
+    asked.once(request.query_params)
     request.state.producer = producer  # for the log line
     return producer
 
