@@ -1,6 +1,6 @@
 """Accepting charges: the one function in which all doors end."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,13 +53,15 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
         existing |= _read(transaction, {n.request.id for n in lost} - inserted.keys())
     _tell_pending(transaction, inserted)
 
+    refused = [n for n in new if n.request.id not in inserted and n.request.id not in existing]
+    holders = _holders(transaction, refused)
     answers: list[Accepted | Refused] = []
     first = set(inserted)
     for one in new:
         id_ = one.request.id
         row = inserted.get(id_) or existing.get(id_)
         if row is None:
-            answers.append(_reference_in_use(one))
+            answers.append(_reference_in_use(one, holders))
         elif row["fingerprint"] != one.request.fingerprint:
             answers.append(KeyReused(param="idempotency_key", charge_id=id_))
         elif one.lease is not None and row["lease_token"] == one.lease.token:
@@ -94,11 +96,27 @@ def _tell_pending(transaction: Transaction, inserted: dict[str, Row]) -> None:
     transaction.wakes.charges.update(i for i, r in inserted.items() if r["lease_token"] is None)
 
 
-def _reference_in_use(one: NewCharge) -> ReferenceInUse:
+def _holders(
+    transaction: Transaction, refused: Sequence[NewCharge]
+) -> dict[tuple[str, str | None], str]:
+    """Which charges have the references that these ask for."""
+    if not refused:
+        return {}
+    wanted = [{"producer": n.request.producer, "reference": n.request.reference} for n in refused]
+    rows = transaction.rows(_HOLDERS, {"wanted": as_rows(wanted)})
+    return {(row["producer"], row["reference"]): row["id"] for row in rows}
+
+
+def _reference_in_use(
+    one: NewCharge, holders: Mapping[tuple[str, str | None], str]
+) -> ReferenceInUse:
+    # Who has it may have failed since a moment ago; then there is nobody to name.
+    holder = holders.get((one.request.producer, one.request.reference))
     return ReferenceInUse(
         "another pending or succeeded charge has this reference; "
         "use its idempotency key to repeat it, or another reference for another order",
         param="reference",
+        **({"charge_id": holder} if holder else {}),
     )
 
 
@@ -164,3 +182,11 @@ _INSERT = (
     .returning(_t, func.now().label("now"))
 )
 _READ = select(_t, func.now().label("now")).where(id_among(_t.c.id))
+_wanted = given("wanted", [_t.c.producer, _t.c.reference])
+_HOLDERS = select(_t.c.id, _t.c.producer, _t.c.reference).where(
+    _t.c.producer == _wanted.c.producer,
+    _t.c.reference == _wanted.c.reference,
+    # Written out, as the partial unique index has it.
+    _t.c.reference.is_not(None),
+    _t.c.state != literal(State.FAILED.value, literal_execute=True),
+)

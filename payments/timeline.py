@@ -72,8 +72,8 @@ def timeline(connection: Connection, id_or_key: str, *, producer: str = "default
         for row in _read(connection, _OBJECTS[kind.name], ids):
             entries += _object(connection, kind, row)
     entries += (_rejection(row) for row in _read(connection, _REJECTIONS, [*ids, id_or_key]))
-    if not entries:  # an event that is told of an endpoint, such as a ping
-        entries += _told(connection, _read(connection, _EVENT, [id_or_key]))
+    if not entries and (event := _read(connection, _EVENT, [id_or_key])):
+        return list(_told(connection, event))  # of an endpoint, such as a ping
     if not entries:
         raise NotFound(
             f"nothing is known under this id, nor under this key of the producer {producer!r}",

@@ -287,6 +287,17 @@ def test_a_person_resolves_in_their_own_name(billing: Billing, till: Counter) ->
     assert "only what needs review can be resolved [move_not_allowed]" in again.err
 
 
+def test_waiting_ends_when_a_person_is_needed(billing: Billing, till: Counter) -> None:
+    key = billing("charge", "create", "--amount", "5", "--currency", "USD", "--json")
+    till.query("UPDATE charges SET phase = 'needs_review', next_attempt_at = NULL")
+    told = billing(
+        "charge", "create", "--amount", "5", "--currency", "USD", "--wait", "60", "--json",
+        "--key", key.json["idempotency_key"],
+    )  # fmt: skip
+    assert (told.code, told.error["code"]) == (1, "needs_review")
+    assert "billing resolve" in told.error["detail"]
+
+
 def test_what_needs_review_is_found(billing: Billing, till: Counter) -> None:
     charge = till.charge(payment_method_id="pm_sandbox_timeout_before", idempotency_key="a")
     till.query("UPDATE charges SET phase = 'needs_review', next_attempt_at = NULL")

@@ -152,7 +152,8 @@ def test_what_only_the_books_can_refuse_is_refused_when_it_is_sent(
 def test_two_charges_for_one_order_in_a_file_are_found_before_anything_is_sent(
     billing: Billing, engine: Engine, tmp_path: Path
 ) -> None:
-    text = "amount,currency,reference,idempotency_key\n5,USD,R1,a\n6,USD,R2,b\n5,USD,R1,a\n7,USD,R1,c\n"
+    lines = ["5,USD,R1,a", "6,USD,R2,b", "5,USD,R1,a", "7,USD,R1,c"]
+    text = "\n".join(["amount,currency,reference,idempotency_key", *lines])
     file = a_file(tmp_path, text)
     for options in (("--dry-run",), ()):
         told = billing("charge", "import", file, *options)

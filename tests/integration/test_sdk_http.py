@@ -190,11 +190,12 @@ def test_the_feed_goes_on_behind_the_last_position(service):
     assert service.asked[-1].query == {"after": ["8"]}
 
 
-def test_a_timeline_is_told_in_order(service):
+@pytest.mark.parametrize(("noun", "id_"), [("charge", "ch_1"), ("refund", "re_1")])
+def test_a_timeline_is_told_in_order(service, noun, id_):
     service.will(Says(200, {"data": [{"what": "request", "text": "a"}, {"what": "attempt"}]}))
-    entries = billing.charge.timeline("ch_1")
+    entries = getattr(billing, noun).timeline(id_)
     assert [entry.what for entry in entries] == ["request", "attempt"]
-    assert service.asked[0].path == "/v1/billing/charges/ch_1/timeline"
+    assert service.asked[0].path == f"/v1/billing/{noun}s/{id_}/timeline"
 
 
 MOMENT = datetime(2026, 11, 26, tzinfo=UTC)

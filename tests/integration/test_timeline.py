@@ -9,9 +9,12 @@ from sqlalchemy import Engine
 from models.ids import id_from_key
 from payments.errors import NotFound, Refused
 from payments.timeline import Entry, timeline
+from payments.transaction import Database
 from payments.webhooks import endpoints
+from payments.webhooks.pings import ping
 from payments.webhooks.target import TargetCheck
 from tests.support.counter import Counter, counter
+from tests.support.webhooks import LOOPBACK
 
 
 @pytest.fixture
@@ -139,3 +142,13 @@ def test_a_refused_repeat_belongs_to_the_story_of_the_first(till: Counter) -> No
         till.charge(idempotency_key="k", amount=5)
     till.refuse({"idempotency_key": "k", "currency": "USD"})
     assert "rejection" in whats(story(till, charge["id"]))
+
+
+def test_a_ping_has_a_story_too(till: Counter) -> None:
+    with Database(till.engine).transaction() as transaction:
+        check = TargetCheck(LOOPBACK)
+        endpoint = endpoints.add(transaction, url="http://127.0.0.1:9/", target_check=check)
+        event_id = ping(transaction, endpoint["id"])
+    told = story(till, event_id)
+    assert whats(told) == ["event", "delivery"]
+    assert endpoint["id"] in told[1].text

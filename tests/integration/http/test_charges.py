@@ -65,9 +65,11 @@ def test_the_same_key_for_another_request_is_refused_and_the_first_stays(caller:
 
 def test_two_keys_for_one_order_are_one_charge(caller: Caller) -> None:
     reference = f"order-{uuid.uuid4().hex}"
-    assert caller.charge(reference=reference).status_code == 202
+    first = caller.charge(reference=reference)
+    assert first.status_code == 202
     refused = caller.charge(reference=reference)
     assert (refused.status_code, refused.json()["code"]) == (409, "reference_in_use")
+    assert refused.json()["charge_id"] == first.json()["charge_id"]
 
 
 def test_keys_of_different_producers_never_meet(door: Web, caller: Caller) -> None:
