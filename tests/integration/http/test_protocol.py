@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from tests.support.waiting import wait_for
 from tests.support.web import Caller, Web
 from worker.http.asked import BODY_MAX_BYTES
 from worker.http.protocol import HEAD_MAX_BYTES
@@ -111,7 +110,3 @@ def test_pipelined_requests_are_answered_in_their_order(door: Web) -> None:
         said = rest_of(connection)
     places = [said.index(b"x-request-id: " + name) for name in (b"a1", b"b2", b"c3")]
     assert places == sorted(places)
-
-
-def test_the_door_still_opens(door: Web) -> None:
-    wait_for(lambda: httpx.get(f"{door.url}/healthz").status_code == 200, what="an answer")
