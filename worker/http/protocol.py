@@ -5,6 +5,7 @@ size and a time, and what can't be read is answered with a problem document like
 """
 
 import asyncio
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -25,6 +26,10 @@ HEAD_TIMEOUT_S = 10.0
 # Above all who may wait (worker/http/waiting.py); an idle one costs some ten kilobytes.
 CONNECTIONS_MAX = 8_000
 
+# What strangers can make uvicorn say of noise, we say ourselves, with an id.
+_uvicorns = logging.getLogger("uvicorn.error.protocol")
+_uvicorns.setLevel(logging.ERROR)
+
 
 class Protocol(HttpToolsProtocol):
     """One connection."""
@@ -37,6 +42,7 @@ class Protocol(HttpToolsProtocol):
     _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.logger = _uvicorns
         super().connection_made(transport)
         if len(self.connections) > CONNECTIONS_MAX:
             logger.warning("too many connections", connections=len(self.connections))

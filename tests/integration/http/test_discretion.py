@@ -294,7 +294,7 @@ def is_talkative(said: str) -> bool:
             "request failed",
             "database unavailable",
             "broker unavailable",
-            "Invalid HTTP request",
+            "unreadable_request",
             "debug",
         )
     )

@@ -76,7 +76,11 @@ def test_a_large_body_behind_a_small_head_is_no_large_head(caller: Caller) -> No
 def test_what_is_no_request_is_answered_with_a_problem_too(door: Web, noise: bytes) -> None:
     with link(door) as connection:
         connection.sendall(noise)
-        assert problem_in(rest_of(connection))["code"] == "unreadable_request"
+        problem = problem_in(rest_of(connection))
+    assert problem["code"] == "unreadable_request"
+    # One line of ours, that names it, and none of the server's.
+    door.program.wait_until(problem["request_id"])
+    assert "Invalid HTTP request" not in door.program.output
 
 
 def test_after_a_body_that_is_too_large_the_connection_ends(door: Web, caller: Caller) -> None:
