@@ -22,6 +22,7 @@ from tests.support.scripted import (
     scripted_service,
     spent_s,
 )
+from tests.support.waiting import wait_for
 
 KEY = "bk_live_telltale"
 LONG = b"HTTP/1.1 200 OK\r\ncontent-length: 999999\r\n\r\n"
@@ -286,6 +287,9 @@ def test_an_interrupted_call_leaves_no_half_read_answer_behind(service):
         pass
 
     def read(*_):
+        wait_for(
+            lambda: service.asked, what="the first question"
+        )  # or the second might overtake it
         interrupted.set()
         raise Interrupt
 
