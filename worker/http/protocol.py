@@ -39,6 +39,8 @@ class Protocol(HttpToolsProtocol):
     # Whether anything of a request has come, and its headers have not all come.
     _in_head = False
     _unparsed = 0
+    # Whether the piece that is being read holds nothing but a head.
+    _is_all_head = False
     _is_refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -57,9 +59,11 @@ class Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
+        self._is_all_head = True
         super().data_received(data)
-        # What the parser has not handed on yet counts, too: one header may have no end.
-        self._unparsed += len(data)
+        # What the parser has not handed on yet counts, too: one header may have no end. But not
+        # what came with the rest of the request before.
+        self._unparsed += len(data) if self._is_all_head else 0
         if self._in_head and max(self._head_bytes, self._unparsed) > HEAD_MAX_BYTES:
             self._refuse(HeadersTooLarge())
 
@@ -81,11 +85,12 @@ class Protocol(HttpToolsProtocol):
             self._refuse(HeadersTooLarge())
         if self._is_refused:
             return
-        self._in_head = False
+        self._in_head = self._is_all_head = False
         self._disarm()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._is_all_head = False
         if not self._is_refused:
             super().on_body(body)
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from tests.support.waiting import wait_for
 from tests.support.web import Caller, Web
 from worker.http.asked import BODY_MAX_BYTES
 from worker.http.protocol import HEAD_MAX_BYTES
@@ -102,6 +103,20 @@ def test_a_wish_for_a_websocket_is_no_news(door: Web) -> None:
 def test_a_head_of_health_is_answered(door: Web) -> None:
     answer = httpx.head(f"{door.url}/healthz")
     assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_head_that_begins_behind_a_large_body_is_no_large_head(door: Web, caller: Caller) -> None:
+    head = (
+        "POST /v1/billing/charges HTTP/1.1\r\nhost: x\r\n"
+        f"authorization: Bearer {caller.key}\r\ncontent-length: {BODY_MAX_BYTES}\r\n"
+    ).encode()
+    body = b'{"amount": 1999, "currency": "USD"}'.ljust(BODY_MAX_BYTES)
+    one, other = (head + last + b"\r\n" + body for last in (b"", b"connection: close\r\n"))
+    with link(door) as connection:
+        connection.sendall(one + other[:40])
+        wait_for(lambda: connection.recv(1, socket.MSG_PEEK), what="the first answer")
+        connection.sendall(other[40:])
+        assert rest_of(connection).count(b"HTTP/1.1 202") == 2
 
 
 def test_pipelined_requests_are_answered_in_their_order(door: Web) -> None:
