@@ -18,7 +18,7 @@ from payments.kinds import KINDS
 from worker.http import answers, asked
 from worker.http.intake import Call
 from worker.http.keyring import presented
-from worker.http.problems import DatabaseUnavailable
+from worker.http.problems import DatabaseUnavailable, TooManyRequests
 from worker.http.routes.needs import building
 
 PREFIX = "/v1/billing"
@@ -35,8 +35,8 @@ async def create(request: Request, kind: KindName) -> Response:
     row, is_new = taken.answer.row, taken.answer.fresh
     wait_s = asked.wait_s(request.headers)
     if wait_s and row["state"] == State.PENDING:
-        # It is accepted: a database that is away now must not make it sound as if it weren't.
-        with suppress(DatabaseUnavailable):
+        # It is accepted: what goes wrong from now on must not make it sound as if it weren't.
+        with suppress(DatabaseUnavailable, TooManyRequests):
             row = await intake.get(kind, row["id"], wait_s=wait_s)
     headers = {"location": f"{PREFIX}/{kind}s/{row['id']}"}
     if not is_new:
