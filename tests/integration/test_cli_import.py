@@ -162,6 +162,18 @@ def test_two_charges_for_one_order_in_a_file_are_found_before_anything_is_sent(
     assert charges(engine) == []
 
 
+def test_of_two_charges_for_one_order_the_first_is_sent(
+    billing: Billing, engine: Engine, tmp_path: Path
+) -> None:
+    # Rows are written in the order of their ids: here the second's comes first.
+    keys = sorted("abcdef", key=lambda key: id_from_key("charge", producer="default", key=key))
+    lines = [f"5,USD,R1,{keys[-1]}", f"7,USD,R1,{keys[0]}", f"9,USD,R2,{keys[1]}"]
+    text = "\n".join(["amount,currency,reference,idempotency_key", *lines])
+    told = billing("charge", "import", a_file(tmp_path, text), "--skip-invalid", "--json")
+    assert (told.json["new"], told.json["refused"]) == (2, 1)
+    assert sorted(amount for _key, amount in charges(engine)) == [5, 9]
+
+
 def test_an_import_that_breaks_off_says_so_and_goes_on_when_started_again(
     billing: Billing, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from payments.errors import Refused
 from payments.transaction import Database
 from worker import intake
-from worker.importing.checks import in_batches
+from worker.importing.checks import Keys, in_batches
 from worker.importing.refused import RefusedLines
 from worker.importing.source import Refusal, Source
 from worker.importing.tally import Tally
@@ -28,20 +28,25 @@ def send(
     Each batch is a transaction of its own, and counted in `tally` once it is committed: whatever
     breaks this off, to start it again repeats what was sent, and goes on.
     """
+    keys = Keys()
     for some in in_batches(source.read(), BATCH):
-        asked = [one.request for one in some if one.request is not None]
+        # What the check has refused is not sent: of two lines for one order the first counts.
+        refusals = [one.refusal or keys.refusal(one) for one in some]
+        asked = [
+            one.request
+            for one, refusal in zip(some, refusals, strict=True)
+            if one.request is not None and refusal is None
+        ]
         with database.transaction() as transaction:
             answers = iter(intake.accept(transaction, asked, processor) if asked else ())
-        for one in some:
-            answer = next(answers) if one.request is not None else None
-            if isinstance(answer, Refused):
+        for one, known in zip(some, refusals, strict=True):
+            refusal = known
+            if refusal is None:
+                answer = next(answers)
+                if not isinstance(answer, Refused):
+                    tally.accept(answer.row, fresh=answer.fresh)
+                    continue
                 refusal = Refusal(str(answer), answer.param)
-            elif one.refusal is not None:
-                refusal = one.refusal
-            else:
-                assert answer is not None, "a line without a refusal has a request"
-                tally.accept(answer.row, fresh=answer.fresh)
-                continue
             refused.add(one, refusal)
             tally.refuse(one.line.number, refusal)
         advance(len(some))
