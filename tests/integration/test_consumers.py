@@ -50,9 +50,8 @@ def test_workers_tell_which_queues_they_read(
     assert [name.split("@")[0] for name in found.queues["payments"]] == ["payments"]
     assert [name.split("@")[0] for name in found.queues["webhooks"]] == ["webhooks"]
 
-    began = time.monotonic()
-    queues_read(app, timeout_s=10.0, wanted=("payments",))
-    assert time.monotonic() - began < 5.0
+    # It returns with the first answer; or this test would run into its own limit.
+    assert not queues_read(app, timeout_s=600.0, wanted=("payments",)).lacking(("payments",))
 
     if broker_url.startswith("redis"):
         time.sleep(0.3)  # for the answer that nobody waited for
@@ -77,7 +76,5 @@ def test_a_broker_that_is_away_is_trouble_and_no_error(scheme: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])
 def test_a_broker_that_says_nothing_is_given_up_soon(scheme: str, silent_broker: int) -> None:
-    began = time.monotonic()
     found = queues_read(an_app(f"{scheme}://user:pw@127.0.0.1:{silent_broker}/"), timeout_s=0.5)
-    assert found.trouble
-    assert time.monotonic() - began < 6.0
+    assert found.trouble  # without a limit it would never say so
