@@ -37,6 +37,12 @@ TURN_S = 0.1
 FETCH = files("worker").joinpath("fetch.lua").read_text()
 
 
+# The queues of answers to whoever asks the workers something (kombu's name for them). kombu lets
+# RabbitMQ drop them after ten seconds without a reader; Redis would keep them for ever.
+REPLIES = ".reply.celery.pidbox"
+REPLIES_KEPT_S = 60
+
+
 def register() -> None:
     """Make redis:// and rediss:// mean this transport, in this process.
 
@@ -133,6 +139,12 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             self._commands = super()._create_client()
             self._fetch = self._commands.register_script(FETCH)
         return self._commands
+
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        super()._put(queue, message, **options)
+        if queue.endswith(REPLIES):
+            # Whoever asked may have gone meanwhile, and its queue with it: this made it anew.
+            self.client.expire(queue, REPLIES_KEPT_S)
 
     def _disconnect_pools(self) -> None:
         self._commands = self._fetch = None
