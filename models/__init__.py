@@ -2,11 +2,13 @@
 
 from models.api_keys import ApiKey
 from models.attempts import Attempt
+from models.catalogue import Price, Product
 from models.charges import Charge
 from models.events import Event
 from models.refunds import Refund
 from models.rejections import QuarantinedMessage, RejectedRequest
 from models.sandbox import SandboxEvent, SandboxMovement, SandboxRequest
+from models.stock import InventoryChange, Reservation
 from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 
 __all__ = [
@@ -16,9 +18,13 @@ __all__ = [
     "Delivery",
     "DeliveryAttempt",
     "Event",
+    "InventoryChange",
+    "Price",
+    "Product",
     "QuarantinedMessage",
     "Refund",
     "RejectedRequest",
+    "Reservation",
     "SandboxEvent",
     "SandboxMovement",
     "SandboxRequest",

@@ -1,6 +1,9 @@
 """A charge: money that a producer asked to be taken from a customer, once."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, text
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from models.lifecycle import Lifecycle, lifecycle_constraints
@@ -39,14 +42,25 @@ class Charge(Lifecycle, table=True):
             "created_at",
             postgresql_where=text("customer_id IS NOT NULL"),
         ),
+        Index(
+            "charges_price_idx",
+            "price_id",
+            "created_at",
+            postgresql_where=text("price_id IS NOT NULL"),
+        ),
     )
 
     amount: int = Field(sa_type=BigInteger)
     currency: str
     customer_id: str | None
     payment_method_id: str | None
+    # No foreign key: whoever deletes a price holds it, and so does whoever charges by it.
     price_id: str | None
     quantity: int | None = Field(default=None, sa_type=BigInteger)
+    # What the amount was made of, when it was accepted: the lines of the quote.
+    lines: list[dict[str, Any]] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True))
+    )
     reference: str | None
     description: str | None
     refunded_amount: int = Field(

@@ -18,14 +18,18 @@ _ID_TEXT = re.compile(r"[a-z2-7]{32}")
 
 Kind = Literal["charge", "refund"]
 PREFIXES: Mapping[Kind, str] = {"charge": "ch_", "refund": "re_"}
+# What else is made under a key: a product, a price, a change of a price's stock.
+Made = Literal["product", "price", "inventory"]
+MADE_PREFIXES: Mapping[Made, str] = {"product": "prod_", "price": "price_", "inventory": "inv_"}
+_PREFIXES: Mapping[Kind | Made, str] = dict([*PREFIXES.items(), *MADE_PREFIXES.items()])
 
 
-def id_from_key(kind: Kind, *, producer: str, key: str) -> str:
-    """The id of the charge or refund that `producer` asks for under `key`.
+def id_from_key(kind: Kind | Made, *, producer: str, key: str) -> str:
+    """The id of what `producer` asks for under `key`.
 
     `producer` holds no newline (it is checked at the door), so the three parts can't run together.
     """
-    return PREFIXES[kind] + _digest(f"{producer}\n{kind}\n{key}".encode())
+    return _PREFIXES[kind] + _digest(f"{producer}\n{kind}\n{key}".encode())
 
 
 def event_id(object_id: str, sequence: int) -> str:
@@ -44,7 +48,7 @@ def random_id(prefix: str) -> str:
 
 
 def is_id(value: object, prefix: str) -> bool:
-    """Whether it is written as our ids with this prefix (`ch_`, `re_`, `we_`) are."""
+    """Whether it is written as our ids with this prefix (`ch_`, `price_`, `we_`) are."""
     return (
         isinstance(value, str)
         and value.startswith(prefix)

@@ -22,6 +22,10 @@ class Refund(Lifecycle, table=True):
     amount: int | None = Field(default=None, sa_type=BigInteger)
     # Whether `amount` is counted in the charge's refund_reserved.
     reserved: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    # Whether goods come back, too, how many, and how many did. NULL = all that are still out.
+    restock: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    restock_quantity: int | None = Field(default=None, sa_type=BigInteger)
+    restocked: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     reason: str | None
     if_pending: str = Field(default="wait", sa_column_kwargs={"server_default": "wait"})
     expected_refunded_amount: int | None = Field(default=None, sa_type=BigInteger)

@@ -13,6 +13,15 @@
             ├── ReferenceInUse         reference_in_use
             ├── RefundExceedsCharge    refund_exceeds_charge
             ├── ChargeNotRefundable    charge_not_refundable
+            ├── NothingToRestock       nothing_to_restock
+            ├── PriceInactive          price_inactive
+            ├── PriceInUse             price_in_use
+            ├── PriceLocked            price_locked
+            ├── ProductInactive        product_inactive
+            ├── ProductInUse           product_in_use
+            ├── LookupKeyInUse         lookup_key_in_use
+            ├── InsufficientInventory  insufficient_inventory
+            ├── InventoryUnlimited     inventory_unlimited
             ├── EndpointDisabled       endpoint_disabled
             └── MoveNotAllowed         move_not_allowed
 
@@ -96,6 +105,60 @@ class ChargeNotRefundable(Conflict):
     """This charge can't be refunded."""
 
     code = "charge_not_refundable"
+
+
+class NothingToRestock(Conflict):
+    """The charge has fewer units out than are to come back."""
+
+    code = "nothing_to_restock"
+
+
+class PriceInactive(Conflict):
+    """The price is archived: it takes no new charges."""
+
+    code = "price_inactive"
+
+
+class PriceInUse(Conflict):
+    """Something was charged by this price, so it can't be deleted; archive it instead."""
+
+    code = "price_in_use"
+
+
+class PriceLocked(Conflict):
+    """What a price costs never changes; make a new price, and archive this one."""
+
+    code = "price_locked"
+
+
+class ProductInactive(Conflict):
+    """The product is archived: its prices take no new charges, and it gets no new prices."""
+
+    code = "product_inactive"
+
+
+class ProductInUse(Conflict):
+    """The product has prices, so it can't be deleted; archive it instead."""
+
+    code = "product_in_use"
+
+
+class LookupKeyInUse(Conflict):
+    """Another price has this lookup key; send transfer_lookup_key=true to move it."""
+
+    code = "lookup_key_in_use"
+
+
+class InsufficientInventory(Conflict):
+    """There is less left than was asked for."""
+
+    code = "insufficient_inventory"
+
+
+class InventoryUnlimited(Conflict):
+    """The price has no limit, so there is nothing to count."""
+
+    code = "inventory_unlimited"
 
 
 class EndpointDisabled(Conflict):

@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 from models.ids import Kind
 from payments import charges, refunds
 from payments.errors import Refused
-from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.parsing import parse
+from payments.requests import ChargeRequest, RefundRequest
 from payments.transaction import Transaction
 
 Request: TypeAlias = ChargeRequest | RefundRequest

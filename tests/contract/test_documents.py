@@ -12,7 +12,7 @@ import infra.billing.errors as sdk
 from models.ids import PREFIXES
 from payments.declines import DECLINES, FAILURES
 from payments.errors import InvalidRequest
-from payments.requests import parse
+from payments.parsing import parse
 from payments.webhooks.events import ONLY_BY_NAME
 from tests.unit.test_envelope import NOT_TASKS, TASKS
 from worker.contract.events import DATA

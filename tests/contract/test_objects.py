@@ -16,7 +16,8 @@ from models.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.declines import DECLINES, FAILURES
 from payments.errors import InvalidRequest
-from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.parsing import parse
+from payments.requests import ChargeRequest, RefundRequest
 from payments.timeline import ORDER, Entry
 from payments.views import charge_view, refund_view
 from payments.webhooks.events import TYPES, Fact, body_of

@@ -19,7 +19,8 @@ from infra.billing import requests as sdk
 from infra.billing.pending import pending
 from infra.billing.problems import error_of
 from payments.errors import Refused
-from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.parsing import parse
+from payments.requests import ChargeRequest, RefundRequest
 from payments.views import charge_view, refund_view
 
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "ids.json").read_text())

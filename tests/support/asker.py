@@ -12,7 +12,8 @@ from pathlib import Path
 
 from payments.cashier import Cashier
 from payments.errors import Refused
-from payments.requests import ChargeRequest, parse
+from payments.parsing import parse
+from payments.requests import ChargeRequest
 from tests.support.producer import Producer
 from worker.settings import load
 from worker.wiring import make_cashier, services

@@ -12,8 +12,9 @@ from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.claims import Row, lease
 from payments.errors import Refused
 from payments.kinds import kind_of
+from payments.parsing import parse
 from payments.processors.sandbox import Sandbox, open_engine
-from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import Policy
 from payments.transaction import Database
 from tests.support.factories import a_key

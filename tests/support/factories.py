@@ -16,8 +16,9 @@ from payments.cashier import Begin, Begun, Settlement
 from payments.claims import Claimed, Lease, NotDue, Row
 from payments.kinds import KINDS, Kind, kind_of
 from payments.outcomes import Found, Succeeded, Unknown
+from payments.parsing import parse
 from payments.processors.port import ProcessorEvent
-from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import Policy
 from payments.transaction import Database, Wakes
 

@@ -10,7 +10,8 @@ from sqlalchemy import create_engine
 
 from models.ids import id_from_key
 from payments import charges
-from payments.requests import ChargeRequest, parse
+from payments.parsing import parse
+from payments.requests import ChargeRequest
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck

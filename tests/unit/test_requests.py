@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.errors import InvalidRequest
-from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.parsing import parse
+from payments.requests import ChargeRequest, RefundRequest
 
 CHARGE = {"amount": 1000, "currency": "USD", "idempotency_key": "k"}
 REFUND = {"charge_id": "ch_1", "idempotency_key": "k"}

@@ -12,7 +12,8 @@ import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
 from models.ids import PREFIXES, Kind
 from payments.errors import InvalidRequest
-from payments.requests import ChargeRequest, parse
+from payments.parsing import parse
+from payments.requests import ChargeRequest
 from worker.request import BillingTask
 
 ID = "abcd2345" * 4

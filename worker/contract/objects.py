@@ -13,7 +13,7 @@ from models.ids import PREFIXES
 from models.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.declines import DECLINES, FAILURES
-from payments.requests import METADATA_KEYS_MAX
+from payments.parsing import METADATA_KEYS_MAX
 from payments.timeline import ORDER
 from payments.webhooks.events import ONLY_BY_NAME, TYPES
 

@@ -8,7 +8,8 @@ from sqlalchemy import text
 
 from payments import charges
 from payments.outcomes import Succeeded
-from payments.requests import ChargeRequest, parse
+from payments.parsing import parse
+from payments.requests import ChargeRequest
 from payments.transaction import Transaction
 from tests.support.factories import Till, a_charge
 from tests.support.web import Caller, Web

@@ -9,7 +9,8 @@ import pytest
 from models.ids import Kind
 from payments import rejections
 from payments.errors import InvalidRequest, KeyReused, Refused
-from payments.requests import ChargeRequest, RefundRequest, parse
+from payments.parsing import parse
+from payments.requests import ChargeRequest, RefundRequest
 from tests.support.factories import Till, a_key
 from worker.contract.events import event
 from worker.contract.objects import RejectedRequest

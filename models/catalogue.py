@@ -1,0 +1,106 @@
+"""Products, and the prices at which they are sold."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from models.base import timestamp
+
+# JSON numbers stay exact in every language up to 2^53, and so do the sums of a few quantities.
+QUANTITY_MAX = 999_999_999_999_999
+
+
+class Made(SQLModel):
+    """What both have in common. Each is made under a key, of which its id is a hash."""
+
+    id: str = Field(primary_key=True)
+    producer: str
+    idempotency_key: str
+    fingerprint: str
+    # May be used for what is new; what uses it already goes on.
+    active: bool = Field(default=True, sa_column_kwargs={"server_default": "true"})
+    metadata_: dict[str, str] = Field(
+        default_factory=dict,
+        sa_type=JSONB,
+        sa_column_kwargs={"name": "metadata", "nullable": False, "server_default": text("'{}'")},
+    )
+    created_at: datetime = timestamp(default_now=True, nullable=False)
+    updated_at: datetime = timestamp(default_now=True, nullable=False)
+
+
+class Product(Made, table=True):
+    __tablename__ = "products"
+    # With what lists are narrowed down by: to count and to skip, the index alone is read.
+    __table_args__ = (
+        Index("products_created_idx", "created_at", "id", postgresql_include=["active"]),
+    )
+
+    name: str
+    description: str | None
+
+
+class Price(Made, table=True):
+    """What it costs never changes. What is left of it does, and what it is called."""
+
+    __tablename__ = "prices"
+    __table_args__ = (
+        CheckConstraint("type IN ('one_time', 'recurring')", name="type"),
+        CheckConstraint("(type = 'recurring') = (recurring IS NOT NULL)", name="recurring"),
+        CheckConstraint("billing_scheme IN ('per_unit', 'tiered')", name="billing_scheme"),
+        CheckConstraint(
+            "(billing_scheme = 'per_unit') = (unit_amount IS NOT NULL)", name="per_unit"
+        ),
+        CheckConstraint(
+            "(billing_scheme = 'tiered') = (tiers IS NOT NULL)"
+            " AND (tiers IS NULL) = (tiers_mode IS NULL)",
+            name="tiered",
+        ),
+        CheckConstraint("tiers_mode IN ('graduated', 'volume')", name="tiers_mode"),
+        CheckConstraint(
+            "transform_quantity IS NULL OR billing_scheme = 'per_unit'", name="transform"
+        ),
+        CheckConstraint("unit_amount > 0", name="unit_amount_positive"),
+        CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
+        # The bound of every sale stands in its UPDATE; and here once more.
+        CheckConstraint("quantity_available >= 0", name="quantity_available"),
+        CheckConstraint(
+            "(quantity_available IS NULL) = (initial_quantity IS NULL)", name="counted_from"
+        ),
+        Index(
+            "prices_created_idx",
+            "created_at",
+            "id",
+            postgresql_include=["active", "type", "currency"],
+        ),
+        Index(
+            "prices_product_idx",
+            "product_id",
+            "created_at",
+            "id",
+            postgresql_include=["active", "type", "currency"],
+        ),
+    )
+
+    product_id: str = Field(sa_column=Column(ForeignKey("products.id"), nullable=False))
+    nickname: str | None
+    type: str
+    billing_scheme: str
+    currency: str
+    # Minor units; NULL for a tiered price.
+    unit_amount: int | None = Field(default=None, sa_type=BigInteger)
+    # An interval, interval_count and usage_type.
+    recurring: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    # Each with up_to, unit_amount and flat_amount; of the last, up_to is null.
+    tiers: list[dict[str, Any]] | None = Field(default=None, sa_type=JSONB)
+    tiers_mode: str | None
+    # A number to divide_by, and which way to round.
+    transform_quantity: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    lookup_key: str | None = Field(default=None, unique=True)
+    # NULL = unlimited, for ever.
+    quantity_available: int | None = Field(default=None, sa_type=BigInteger)
+    initial_quantity: int | None = Field(default=None, sa_type=BigInteger)
+    # Events of this price so far.
+    sequence: int = Field(default=1, sa_column_kwargs={"server_default": "1"})

@@ -1,0 +1,197 @@
+"""From fields to a request: what every field may hold, and how a refusal says what to send instead.
+
+Every refusal names the field. Values never appear in a refusal unless they are short numbers or
+codes: somebody will send a card number in the wrong field.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+
+from models.ids import fingerprint
+from models.money import AMOUNT_MAX, MoneyError
+from models.texts import PATTERN, is_storable
+from payments.errors import InvalidRequest
+from payments.redaction import field_name
+
+KEY_MAX = 255  # Stripe's limit for an idempotency key.
+METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500  # Stripe's limits.
+_PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def storable(text: str) -> str:
+    if not is_storable(text):
+        raise PydanticCustomError("text", "must not contain control characters")
+    return text
+
+
+# What `storable` and other checks of ours say, for those who read schemas. Not for pydantic: its
+# own patterns and bounds would refuse in other words, and cost time.
+NO_CONTROLS: JsonDict = {"pattern": PATTERN}
+MONEY: JsonDict = {"minimum": 1, "maximum": AMOUNT_MAX}
+
+Text = Annotated[
+    str,
+    Field(min_length=1, max_length=255, json_schema_extra=NO_CONTROLS),
+    AfterValidator(storable),
+]
+LongText = Annotated[
+    str, Field(max_length=1000, json_schema_extra=NO_CONTROLS), AfterValidator(storable)
+]
+MetadataKey = Annotated[
+    str, Field(min_length=1, max_length=METADATA_KEY_MAX), AfterValidator(storable)
+]
+MetadataValue = Annotated[
+    str,
+    Field(max_length=METADATA_VALUE_MAX, json_schema_extra=NO_CONTROLS),
+    AfterValidator(storable),
+]
+Metadata = Annotated[
+    dict[MetadataKey, MetadataValue],
+    Field(
+        max_length=METADATA_KEYS_MAX,
+        json_schema_extra=lambda schema: schema["propertyNames"].update(NO_CONTROLS),
+    ),
+]
+
+
+class Keyed(BaseModel):
+    """Who asks, and under which key."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    idempotency_key: Text = Field(
+        description="The caller's name for this request. Under the same key the same request is"
+        " the same charge or refund, for ever.",
+        examples=["order-1001-charge"],
+    )
+    producer: str = Field(
+        default="default",
+        description="The service that asks. Keys of different producers never meet.",
+        json_schema_extra={"pattern": f"^{_PRODUCER.pattern}$"},
+        examples=["shop"],
+    )
+
+    @field_validator("producer")
+    @classmethod
+    def _producer(cls, value: str) -> str:
+        if not _PRODUCER.fullmatch(value):
+            raise PydanticCustomError(
+                "producer", "must be 1 to 64 letters, digits, dots, dashes or underscores"
+            )
+        return value
+
+    def asked(self) -> dict[str, Any]:
+        """The request without who asked and under which key: what the fingerprint covers.
+
+        What is added to a request later must be absent from this while it is not used: the repeats
+        of requests that are older than it are the same requests.
+        """
+        return self.model_dump(exclude={"idempotency_key", "producer"}, exclude_none=True)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.asked())
+
+
+class Request(Keyed):
+    """What every request has: who asks, under which key, and the caller's own names and values."""
+
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="The caller's own names and values, text to text.",
+        examples=[{"cart": "42"}],
+    )
+
+
+R = TypeVar("R", bound=BaseModel)
+T = TypeVar("T")
+
+
+def parse(model: type[R], fields: Mapping[str, Any]) -> R:
+    """The request that `fields` make, or InvalidRequest naming the field and the fix."""
+    if "args" in fields:  # they came by position, in a message (tasks/requests.py)
+        raise InvalidRequest("send the fields by name, not by position", param="args")
+    # Before what is missing: a name that is misspelled is both, and only this tells which.
+    for name in fields:
+        if name not in model.model_fields:
+            raise _unknown(model, field_name(name))
+    try:
+        return model.model_validate(dict(fields))
+    except ValidationError as wrong:
+        first = wrong.errors(include_url=False, include_input=False)[0]
+    param = field_name(first["loc"][0]) if first["loc"] else None
+    raise InvalidRequest(_sentence(_place(first["loc"]), first["type"], first["msg"]), param=param)
+
+
+def refused(message: str) -> PydanticCustomError:
+    """What a validator raises to refuse a field in its own words: a whole sentence."""
+    return PydanticCustomError("told", "{said}", {"said": message})
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Where in the request, such as `tiers[1].unit_amount`; names from outside are not repeated."""
+    place = field_name(loc[0]) if loc else None
+    if place is None or place == "metadata":
+        return place or "the request"
+    for part in loc[1:]:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        elif (name := field_name(part)) is not None:
+            place += f".{name}"
+    return place
+
+
+def _sentence(place: str, kind: str, message: str) -> str:
+    match kind:
+        case "missing":
+            return f"{place} is required"
+        case "told":
+            return message
+        case "string_type" | "string_unicode" if place != "metadata":
+            return f"{place} must be text"
+        case "string_type" | "string_unicode" | "dict_type" if place == "metadata":
+            return f"{place} must be an object of text values"
+        case "int_type":
+            return f"{place} must be an integer"
+        case "bool_type":
+            return f"{place} must be true or false"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"{place} must be an object"
+        case "list_type":
+            return f"{place} must be a list"
+        case "extra_forbidden":
+            return f"{place} is not a field"
+        case _:
+            return f"{place}: {message[:1].lower()}{message[1:]}"
+
+
+def _unknown(model: type[BaseModel], name: str | None) -> InvalidRequest:
+    # The names of unknown fields come from outside, too: anything else than a name is not told.
+    said = repr(name) if name else "one of the names sent"
+    known = list(model.model_fields)
+    close = difflib.get_close_matches(name or "", known, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return InvalidRequest(
+        f"{said} is not a field{hint}; the fields are: {', '.join(known)}", param=name
+    )
+
+
+def money(check: Callable[..., T], value: Any, **context: Any) -> T:
+    """What `check` of `models.money` says of `value`, as a validator has to raise it."""
+    try:
+        return check(value, **context)
+    except MoneyError as wrong:
+        raise refused(str(wrong)) from None

@@ -1,0 +1,148 @@
+"""What a quantity costs, and why: pure functions, in whole minor units.
+
+Nothing is rounded but what `transform_quantity` says: units into packages, up or down. A tier
+counts when the quantity reaches its first unit, so of nothing no tier counts, and nothing costs
+nothing.
+
+Sources: Stripe, "Set up tiered pricing" and "Transform quantities" (docs.stripe.com/billing).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from payments.amounts import in_words
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The units up to and including `up_to` (None = without end), from the tier before on."""
+
+    up_to: int | None
+    unit_amount: int
+    flat_amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class PerUnit:
+    """Each unit, or with `divide_by` each package of so many, costs `unit_amount`."""
+
+    unit_amount: int
+    divide_by: int | None = None
+    round: Literal["up", "down"] = "up"
+
+
+@dataclass(frozen=True, slots=True)
+class Graduated:
+    """Each unit costs what its own tier says; the flat amounts of all tiers reached come with it.
+
+    `tiers` rise, and the last is open.
+    """
+
+    tiers: Sequence[Tier]
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """All units cost what the tier of the last one says, and its flat amount comes with them."""
+
+    tiers: Sequence[Tier]
+
+
+Model = PerUnit | Graduated | Volume
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """`amount` = `quantity` × `unit_amount`, and the reason in words."""
+
+    type: Literal["unit", "package", "flat"]
+    quantity: int
+    unit_amount: int
+    reason: str
+
+    @property
+    def amount(self) -> int:
+        return self.quantity * self.unit_amount
+
+    def view(self) -> dict[str, Any]:
+        """The line for programs. Unit amounts are text everywhere, as in the price."""
+        return {
+            "type": self.type,
+            "quantity": self.quantity,
+            "unit_amount": str(self.unit_amount),
+            "amount": self.amount,
+            "reason": self.reason,
+        }
+
+
+def model_of(row: Mapping[str, Any]) -> Model:
+    """The model of a row of `prices`."""
+    if row["billing_scheme"] == "per_unit":
+        packages = row["transform_quantity"] or {}
+        return PerUnit(row["unit_amount"], packages.get("divide_by"), packages.get("round", "up"))
+    tiers = [Tier(one["up_to"], one["unit_amount"], one["flat_amount"]) for one in row["tiers"]]
+    return Graduated(tiers) if row["tiers_mode"] == "graduated" else Volume(tiers)
+
+
+def lines(model: Model, quantity: int, currency: str) -> list[Line]:
+    """What the amount of a quantity (0 or more) is made of; a sum of nothing has no lines."""
+    if quantity == 0:
+        return []
+    match model:
+        case PerUnit(unit_amount, None):
+            return _of_tier(Tier(None, unit_amount, 0), 1, quantity, currency)
+        case PerUnit():
+            return [_packages(model, quantity, currency)]
+        case Graduated(tiers):
+            return _graduated(tiers, quantity, currency)
+        case Volume(tiers):
+            return _volume(tiers, quantity, currency)
+
+
+def total(of: Sequence[Line]) -> int:
+    """The amount that the lines come to."""
+    return sum(line.amount for line in of)
+
+
+def packages(quantity: int, divide_by: int, way: str) -> int:
+    """How many packages of `divide_by` units that makes: whole ones, rounded as it says."""
+    return -(-quantity // divide_by) if way == "up" else quantity // divide_by
+
+
+def _packages(model: PerUnit, quantity: int, currency: str) -> Line:
+    divide_by, way = model.divide_by or 1, model.round
+    count, each = packages(quantity, divide_by, way), in_words(model.unit_amount, currency)
+    rounded = "" if quantity % divide_by == 0 else f", rounded {way}"
+    units = "1 unit" if quantity == 1 else f"{quantity} units"
+    reason = f"{units} in packages of {divide_by}{rounded}, at {each} a package"
+    return Line("package", count, model.unit_amount, reason)
+
+
+def _graduated(tiers: Sequence[Tier], quantity: int, currency: str) -> list[Line]:
+    made: list[Line] = []
+    first = 1
+    for tier in tiers:
+        if first > quantity:
+            break
+        last = quantity if tier.up_to is None else min(quantity, tier.up_to)
+        made += _of_tier(tier, first, last, currency)
+        first = last + 1
+    return made
+
+
+def _volume(tiers: Sequence[Tier], quantity: int, currency: str) -> list[Line]:
+    tier = next(one for one in tiers if one.up_to is None or quantity <= one.up_to)
+    return _of_tier(tier, 1, quantity, currency)
+
+
+def _of_tier(tier: Tier, first: int, last: int, currency: str) -> list[Line]:
+    units, each = _units(first, last), in_words(tier.unit_amount, currency)
+    made = [Line("unit", last - first + 1, tier.unit_amount, f"{units} at {each} each")]
+    if tier.flat_amount:
+        made.append(Line("flat", 1, tier.flat_amount, f"flat amount of {units}"))
+    return made
+
+
+def _units(first: int, last: int) -> str:
+    return f"unit {first}" if first == last else f"units {first} to {last}"

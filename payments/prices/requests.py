@@ -1,0 +1,421 @@
+"""What may be asked of products, prices and stock, checked before anything is written.
+
+Where the field has a rule it is Stripe's: tiers rise and the last is open, `transform_quantity`
+goes with `per_unit` only, a price recurs at least every three years, a lookup key has at most 200
+characters (docs.stripe.com/api/prices).
+"""
+
+import re
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from models.catalogue import QUANTITY_MAX
+from models.ids import MADE_PREFIXES, id_from_key, is_id
+from models.money import AMOUNT_MAX, MoneyError, currency_code
+from payments.errors import InvalidRequest, PriceLocked
+from payments.parsing import (
+    Keyed,
+    LongText,
+    MetadataKey,
+    MetadataValue,
+    Request,
+    Text,
+    parse,
+    refused,
+    storable,
+)
+from payments.requests import Quantity
+
+CURRENCY_PREFIX = "cur_"
+LOOKUP_KEY_MAX = 200
+TIERS_MAX = 100
+# Three years (Stripe's bound), in each interval.
+INTERVALS_MAX: Mapping[str, int] = {
+    "hour": 3 * 365 * 24, "day": 3 * 365, "week": 3 * 52, "month": 3 * 12, "year": 3,
+}  # fmt: skip
+_DIGITS = re.compile(r"[0-9]{1,30}")
+
+
+def _lookup_key(value: str) -> str:
+    if is_id(value, MADE_PREFIXES["price"]):
+        raise refused("lookup_key must not be written as the id of a price")
+    # It stands in the path of a URL, where proxies and clients read these in their own ways.
+    if "/" in value or value in (".", ".."):
+        raise refused("lookup_key must hold no slash, and be more than dots")
+    return value
+
+
+def _digits(value: Any, info: ValidationInfo) -> Any:
+    """Minor units, as digits in text or as a whole number."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        name = info.field_name
+        raise refused(
+            f'{name} must be a whole number of minor units, written as digits: "2000" is 20.00 USD'
+        )
+    return value
+
+
+LookupKey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LOOKUP_KEY_MAX,
+        json_schema_extra={"pattern": r"^[^\u0000-\u001F\u007F/]*$"},
+    ),
+    AfterValidator(storable),
+    AfterValidator(_lookup_key),
+]
+_AMOUNT: dict[str, Any] = {"type": ["string", "integer"], "pattern": "^[0-9]{1,15}$"}
+UnitAmount = Annotated[
+    int, Field(ge=1, le=AMOUNT_MAX, json_schema_extra={**_AMOUNT, "examples": ["2000"]})
+]
+TierAmount = Annotated[
+    int, Field(ge=0, le=AMOUNT_MAX, json_schema_extra={**_AMOUNT, "examples": ["700"]})
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Tier(_Part):
+    """What units cost from where the tier before ends, up to and including `up_to`."""
+
+    up_to: Annotated[int, Field(ge=1, le=QUANTITY_MAX)] | Literal["inf"] | None = Field(
+        default=None, description="The last unit of the tier; `inf` for the last tier."
+    )
+    unit_amount: TierAmount | None = Field(default=None, description="For each unit.")
+    flat_amount: TierAmount | None = Field(
+        default=None, description="For the tier as a whole, however many units of it."
+    )
+
+    _check = field_validator("unit_amount", "flat_amount", mode="before")(
+        lambda cls, value, info: None if value is None else _digits(value, info)
+    )
+
+    def stored(self) -> dict[str, Any]:
+        return {
+            "up_to": None if self.up_to in ("inf", None) else self.up_to,
+            "unit_amount": self.unit_amount or 0,
+            "flat_amount": self.flat_amount or 0,
+        }
+
+
+class Recurring(_Part):
+    """How often a price recurs."""
+
+    interval: Literal["hour", "day", "week", "month", "year"]
+    interval_count: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="Every so many intervals; at most three years."
+    )
+    usage_type: Literal["licensed", "metered"] = "licensed"
+
+    @field_validator("interval_count")
+    @classmethod
+    def _three_years(cls, value: int, info: ValidationInfo) -> int:
+        interval = info.data.get("interval")
+        if interval is not None and value > INTERVALS_MAX[interval]:
+            most = INTERVALS_MAX[interval]
+            raise refused(f"recurring.interval_count must be at most {most} for a {interval}")
+        return value
+
+
+class TransformQuantity(_Part):
+    """Units are sold in packages: the quantity is divided, and rounded, before it is multiplied."""
+
+    divide_by: Quantity
+    round: Literal["up", "down"]
+
+
+class ProductRequest(Request):
+    """Something that is sold. Its prices say what it costs."""
+
+    name: Text = Field(description="What it is called.", examples=["My SaaS Product"])
+    description: LongText | None = Field(
+        default=None, description="For people.", examples=["Everything, for a team."]
+    )
+    active: bool = Field(default=True, description="Whether its prices take new charges.")
+
+    @property
+    def id(self) -> str:
+        return id_from_key("product", producer=self.producer, key=self.idempotency_key)
+
+
+class PriceRequest(Request):
+    """What a product costs, in one currency and by one model. None of it ever changes."""
+
+    product_id: Text = Field(
+        description="What is sold.",
+        json_schema_extra={"pattern": r"^prod_[a-z2-7]{32}$"},
+        examples=["prod_57ikdvzo4mb4d7q5l3fdlyhxgmkgxwup"],
+    )
+    currency_id: str = Field(
+        description="`cur_` and the ISO 4217 code in lower case.",
+        json_schema_extra={"pattern": "^cur_[a-z]{3}$"},
+        examples=["cur_usd"],
+    )
+    recurring: Recurring | None = Field(
+        default=None, description="How often, for a price of type `recurring`."
+    )
+    type: Literal["one_time", "recurring"] | None = Field(
+        default=None,
+        validate_default=True,
+        description="`recurring` if it says how often, else `one_time`.",
+    )
+    tiers: Annotated[list[Tier], Field(min_length=1, max_length=TIERS_MAX)] | None = Field(
+        default=None, description="What units cost when there are many, for a `tiered` price."
+    )
+    tiers_mode: Literal["graduated", "volume"] | None = Field(
+        default=None,
+        validate_default=True,
+        description="`graduated`: each unit costs what its tier says. `volume`: all units cost what"
+        " the tier of the last one says.",
+    )
+    billing_scheme: Literal["per_unit", "tiered"] | None = Field(
+        default=None,
+        validate_default=True,
+        description="`tiered` if it has tiers, else `per_unit`.",
+    )
+    unit_amount: UnitAmount | None = Field(
+        default=None,
+        validate_default=True,
+        description="What a unit costs, in minor units, as digits: `2000` is 20.00 USD. Required"
+        " unless there are tiers.",
+    )
+    transform_quantity: TransformQuantity | None = Field(
+        default=None, description="Units are sold in packages; with `per_unit` only."
+    )
+    nickname: LongText | None = Field(
+        default=None,
+        description="What you call it; customers don't see it.",
+        examples=["Standard Monthly Plan"],
+    )
+    active: bool = Field(default=True, description="Whether it takes new charges.")
+    lookup_key: LookupKey | None = Field(
+        default=None,
+        description="Your own name for it, which can be moved from price to price.",
+        examples=["standard_monthly"],
+    )
+    transfer_lookup_key: bool = Field(
+        default=False, description="Take the lookup key from the price that has it."
+    )
+    quantity_available: Annotated[int, Field(ge=0, le=QUANTITY_MAX)] | None = Field(
+        default=None, description="How many there are to begin with. Absent: without limit."
+    )
+
+    @property
+    def id(self) -> str:
+        return id_from_key("price", producer=self.producer, key=self.idempotency_key)
+
+    @property
+    def currency(self) -> str:
+        """ISO 4217, upper case."""
+        return self.currency_id.removeprefix(CURRENCY_PREFIX).upper()
+
+    @field_validator("product_id")
+    @classmethod
+    def _product_id(cls, value: str) -> str:
+        if not is_id(value, MADE_PREFIXES["product"]):
+            raise refused("product_id must be the id of a product (prod_…)")
+        return value
+
+    @field_validator("currency_id")
+    @classmethod
+    def _currency_id(cls, value: str) -> str:
+        code = value.removeprefix(CURRENCY_PREFIX)
+        try:
+            if value != CURRENCY_PREFIX + currency_code(code).lower():
+                raise MoneyError("currency", "")
+        except MoneyError:
+            raise refused(
+                "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd"
+            ) from None
+        return value
+
+    @field_validator("type", mode="before")
+    @classmethod
+    def _type(cls, value: Any, info: ValidationInfo) -> Any:
+        recurs = info.data.get("recurring") is not None
+        if value == "recurring" and not recurs:
+            raise refused('recurring is required for this type: {"interval": "month"}')
+        if value == "one_time" and recurs:
+            raise refused("type one_time recurs never; leave recurring out, or send recurring")
+        return value or ("recurring" if recurs else "one_time")
+
+    @field_validator("tiers")
+    @classmethod
+    def _tiers(cls, value: list[Tier] | None) -> list[Tier] | None:
+        if value is None:
+            return None
+        ends = [one.stored()["up_to"] for one in value]
+        if ends[-1] is not None:
+            raise refused('the last of the tiers must be open: up_to must be "inf"')
+        if None in ends[:-1]:
+            raise refused("only the last of the tiers may be open: the others need a number, up_to")
+        if any(after <= before for before, after in pairwise(ends[:-1])):
+            raise refused("tiers must rise: each up_to must be greater than the one before")
+        if any(one.unit_amount is None and one.flat_amount is None for one in value):
+            raise refused("each of the tiers needs a unit_amount, a flat_amount, or both")
+        if not any(one.unit_amount or one.flat_amount for one in value):
+            raise refused("tiers must not all be free: nothing could be charged by them")
+        return value
+
+    @field_validator("tiers_mode", mode="before")
+    @classmethod
+    def _tiers_mode(cls, value: Any, info: ValidationInfo) -> Any:
+        return _both_or_neither("tiers_mode", value, "tiers", info)
+
+    @field_validator("billing_scheme", mode="before")
+    @classmethod
+    def _billing_scheme(cls, value: Any, info: ValidationInfo) -> Any:
+        has_tiers = info.data.get("tiers") is not None
+        if value == "tiered" and not has_tiers:
+            raise refused("tiers are required for billing_scheme tiered")
+        if value == "per_unit" and has_tiers:
+            raise refused("tiers go with billing_scheme tiered; leave one of them out")
+        return value or ("tiered" if has_tiers else "per_unit")
+
+    @field_validator("unit_amount", mode="before")
+    @classmethod
+    def _unit_amount(cls, value: Any, info: ValidationInfo) -> Any:
+        scheme = info.data.get("billing_scheme")
+        if value is None and scheme == "per_unit":
+            raise refused("unit_amount is required, unless there are tiers")
+        if value is not None and scheme == "tiered":
+            raise refused("unit_amount is what the tiers say; leave it out")
+        return None if value is None else _digits(value, info)
+
+    @field_validator("transform_quantity")
+    @classmethod
+    def _per_unit_only(
+        cls, value: TransformQuantity | None, info: ValidationInfo
+    ) -> TransformQuantity | None:
+        if value is not None and info.data.get("billing_scheme") == "tiered":
+            raise refused("transform_quantity goes with billing_scheme per_unit, not with tiers")
+        return value
+
+    @field_validator("transfer_lookup_key")
+    @classmethod
+    def _of_a_key(cls, value: bool, info: ValidationInfo) -> bool:
+        return _with_a_key(value, info)
+
+
+class _Changes(_Part):
+    """What is sent changes, null unsets, and the rest stays."""
+
+    active: bool | None = Field(default=None, description="Whether it takes new charges.")
+    metadata: dict[MetadataKey, MetadataValue | None] | None = Field(
+        default=None,
+        description="Merged into what is there: a name is set by text, and unset by null.",
+        examples=[{"plan": "gold", "trial": None}],
+    )
+
+    @field_validator("active", "metadata", mode="before")
+    @classmethod
+    def _never_null(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None:
+            fix = ": send null for each name that is to go" if info.field_name == "metadata" else ""
+            raise refused(f"{info.field_name} can't be null{fix}")
+        return value
+
+    def given(self) -> dict[str, Any]:
+        """What was sent."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+class ProductChanges(_Changes):
+    """What may change of a product."""
+
+    name: Text | None = Field(default=None, description="What it is called.")
+    description: LongText | None = Field(default=None, description="For people.")
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _has_a_name(cls, value: Any) -> Any:
+        if value is None:
+            raise refused("name can't be null: a product has one")
+        return value
+
+
+class PriceChanges(_Changes):
+    """What may change of a price."""
+
+    nickname: LongText | None = Field(default=None, description="What you call it.")
+    lookup_key: LookupKey | None = Field(default=None, description="Your own name for it.")
+    transfer_lookup_key: bool = Field(
+        default=False, description="Take the lookup key from the price that has it."
+    )
+
+    @field_validator("transfer_lookup_key")
+    @classmethod
+    def _of_a_key(cls, value: bool, info: ValidationInfo) -> bool:
+        return _with_a_key(value, info)
+
+
+class InventoryRequest(Keyed):
+    """Count what came in, or what went out otherwise than by a charge."""
+
+    quantity: Quantity = Field(description="How many: 1 or more.", examples=[1])
+    action: Literal["increment", "decrement"] = Field(description="Up or down.")
+
+    @property
+    def id(self) -> str:
+        return id_from_key("inventory", producer=self.producer, key=self.idempotency_key)
+
+    @property
+    def change(self) -> int:
+        """How much more there is afterwards."""
+        return self.quantity if self.action == "increment" else -self.quantity
+
+
+class QuoteRequest(_Part):
+    """How many units one would buy; none, too."""
+
+    quantity: Annotated[int, Field(ge=0, le=QUANTITY_MAX)] = Field(examples=[20])
+
+
+_C = TypeVar("_C", bound=_Changes)
+
+# What `PUT` refuses by name, since it never changes.
+LOCKED = frozenset(PriceRequest.model_fields) - {
+    *PriceChanges.model_fields, "idempotency_key", "producer", "quantity_available",
+}  # fmt: skip
+
+
+def changes(model: type[_C], fields: Mapping[str, Any]) -> _C:
+    """What is to change. Raises PriceLocked for what never does, InvalidRequest otherwise."""
+    if model is PriceChanges:
+        for name in fields:
+            if name in LOCKED:
+                may = ", ".join(PriceChanges.model_fields)
+                raise PriceLocked(
+                    f"{name} never changes: make a new price, move the lookup key to it"
+                    f" (transfer_lookup_key=true), and archive this one. What may change: {may}",
+                    param=name,
+                )
+        if "quantity_available" in fields:
+            raise InvalidRequest(
+                "quantity_available is counted, not set: send quantity and action to /inventory",
+                param="quantity_available",
+            )
+    return parse(model, fields)
+
+
+def _both_or_neither(name: str, value: Any, other: str, info: ValidationInfo) -> Any:
+    has_other = info.data.get(other) is not None
+    if value is None and has_other:
+        raise refused(f"{name} is required with {other}: graduated or volume")
+    if value is not None and not has_other and other in info.data:
+        raise refused(f"{name} goes with {other}; send both")
+    return value
+
+
+def _with_a_key(value: bool, info: ValidationInfo) -> bool:
+    if value and info.data.get("lookup_key") is None and "lookup_key" in info.data:
+        raise refused("transfer_lookup_key needs the lookup_key that is to move")
+    return value
