@@ -20,6 +20,8 @@ class Made(SQLModel):
     producer: str
     idempotency_key: str
     fingerprint: str
+    # Whether the processor was a real one when it was made.
+    livemode: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     # May be used for what is new; what uses it already goes on.
     active: bool = Field(default=True, sa_column_kwargs={"server_default": "true"})
     metadata_: dict[str, str] = Field(
@@ -40,6 +42,10 @@ class Product(Made, table=True):
 
     name: str
     description: str | None
+
+
+def _json() -> Column[Any]:
+    return Column(JSONB(none_as_null=True))
 
 
 class Price(Made, table=True):
@@ -92,12 +98,12 @@ class Price(Made, table=True):
     # Minor units; NULL for a tiered price.
     unit_amount: int | None = Field(default=None, sa_type=BigInteger)
     # An interval, interval_count and usage_type.
-    recurring: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    recurring: dict[str, Any] | None = Field(default=None, sa_column=_json())
     # Each with up_to, unit_amount and flat_amount; of the last, up_to is null.
-    tiers: list[dict[str, Any]] | None = Field(default=None, sa_type=JSONB)
+    tiers: list[dict[str, Any]] | None = Field(default=None, sa_column=_json())
     tiers_mode: str | None
     # A number to divide_by, and which way to round.
-    transform_quantity: dict[str, Any] | None = Field(default=None, sa_type=JSONB)
+    transform_quantity: dict[str, Any] | None = Field(default=None, sa_column=_json())
     lookup_key: str | None = Field(default=None, unique=True)
     # NULL = unlimited, for ever.
     quantity_available: int | None = Field(default=None, sa_type=BigInteger)

@@ -19,7 +19,8 @@ from payments.errors import Refused
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.lifecycle import Move, move
 from payments.locks import hold_charges, locked
-from payments.outcomes import Found, NotFound, Outcome, Unknown
+from payments.outcomes import Found, NotFound, Outcome, Succeeded, Unknown
+from payments.prices.stock import hold_prices_of
 from payments.processors.port import Processor
 from payments.refund_claims import claim_refunds
 from payments.requests import ChargeRequest, RefundRequest
@@ -150,6 +151,11 @@ def settle(
         kind.name: [item for item in items if item.claimed.kind is kind]
         for kind in (CHARGE, REFUND)
     }
+    hold_prices_of(
+        transaction,
+        charges=[i.claimed.id for i in settled["charge"] if _may_release(i)],
+        refunds=[i.claimed.id for i in settled["refund"] if _may_restock(i)],
+    )
     held = hold_charges(
         transaction,
         ids=(
@@ -166,6 +172,15 @@ def settle(
         ]
         held |= move(transaction, kind, moves)
     return [held[item.claimed.id] for item in items]
+
+
+def _may_release(item: Settlement) -> bool:
+    """Whether the price of this charge may get stock back. What is sold changes no price."""
+    return item.claimed.row["price_id"] is not None and not isinstance(item.found, Succeeded)
+
+
+def _may_restock(item: Settlement) -> bool:
+    return bool(item.claimed.row["restock"]) and isinstance(item.found, Succeeded)
 
 
 class Cashier:

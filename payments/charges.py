@@ -12,6 +12,7 @@ from models.states import Phase, State
 from payments.claims import Claimed, Lease, charge_order
 from payments.errors import KeyReused, ReferenceInUse, Refused
 from payments.kinds import CHARGE
+from payments.prices.sales import Counter, Terms
 from payments.requests import ChargeRequest
 from payments.transaction import Row, Transaction
 from payments.views import charge_view
@@ -40,28 +41,63 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
     """Write the charges that are new, and answer each request in its place.
 
     The same key with the same request is the same charge; the same key with another request is
-    refused (KeyReused), and so is a second open charge for one reference (ReferenceInUse).
+    refused (KeyReused), and so is a second open charge for one reference (ReferenceInUse). Who asks
+    by price is charged what the price says, and holds its stock from now on; refused are
+    PriceInactive, ProductInactive, InsufficientInventory and InvalidRequest.
     Requests of one call may repeat each other.
     """
-    inserted = _insert(transaction, new)
-    others = {n.request.id for n in new if n.request.id not in inserted}
-    existing = _read(transaction, others)
-    # Who held the reference a moment ago may have failed since: then the second try takes it.
-    lost = [n for n in new if n.request.id not in inserted and n.request.id not in existing]
-    if lost:
-        inserted |= _insert(transaction, lost)
-        existing |= _read(transaction, {n.request.id for n in lost} - inserted.keys())
-    _tell_pending(transaction, inserted)
+    by_price = [n.request for n in new if n.request.price_id is not None]
+    counter = Counter(transaction, by_price)
+    # Only now: a repeat that waited for the price until the first one was through must find it, and
+    # not be told that the first one has taken all that was left.
+    rows = _read(transaction, {request.id for request in by_price})
+    fresh: dict[str, Row] = {}
+    refusals: dict[str, Refused] = {}
+    # Twice: who held a reference may have failed since, and who asked for stock in vain may have
+    # stood behind one that was not taken.
+    for _ in range(2):
+        missing: dict[str, NewCharge] = {}
+        for one in new:
+            if one.request.id not in rows:
+                missing.setdefault(one.request.id, one)
+        terms = counter.terms([one.request for one in missing.values()])
+        refusals = {id_: what for id_, what in terms.items() if isinstance(what, Refused)}
+        offers = [_Offer(missing[i], what) for i, what in terms.items() if isinstance(what, Terms)]
+        if not offers:
+            break
+        inserted = _insert(transaction, offers)
+        counter.close(list(inserted.values()))
+        rows |= inserted
+        fresh |= inserted
+        rows |= _read(transaction, {o.new.request.id for o in offers} - rows.keys())
+    _tell_pending(transaction, fresh)
+    return _answers(transaction, new, rows, fresh, refusals)
 
-    refused = [n for n in new if n.request.id not in inserted and n.request.id not in existing]
-    holders = _holders(transaction, refused)
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A request, and what it comes to."""
+
+    new: NewCharge
+    terms: Terms
+
+
+def _answers(
+    transaction: Transaction,
+    new: Sequence[NewCharge],
+    rows: Mapping[str, Row],
+    fresh: Mapping[str, Row],
+    refusals: Mapping[str, Refused],
+) -> list[Accepted | Refused]:
+    left = [n for n in new if n.request.id not in rows and n.request.id not in refusals]
+    holders = _holders(transaction, left)
     answers: list[Accepted | Refused] = []
-    first = set(inserted)
+    first = set(fresh)
     for one in new:
         id_ = one.request.id
-        row = inserted.get(id_) or existing.get(id_)
+        row = rows.get(id_)
         if row is None:
-            answers.append(_reference_in_use(one, holders))
+            answers.append(refusals.get(id_) or _reference_in_use(one, holders))
         elif row["fingerprint"] != one.request.fingerprint:
             answers.append(KeyReused(param="idempotency_key", charge_id=id_))
         elif one.lease is not None and row["lease_token"] == one.lease.token:
@@ -73,8 +109,8 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
     return answers
 
 
-def _insert(transaction: Transaction, new: Sequence[NewCharge]) -> dict[str, Row]:
-    rows = transaction.rows(_INSERT, {"new": as_rows([_columns(n) for n in new])})
+def _insert(transaction: Transaction, offers: Sequence[_Offer]) -> dict[str, Row]:
+    rows = transaction.rows(_INSERT, {"new": as_rows([_columns(one) for one in offers])})
     return {row["id"]: row for row in rows}
 
 
@@ -120,21 +156,24 @@ def _reference_in_use(
     )
 
 
-def _columns(one: NewCharge) -> dict[str, Any]:
-    request, lease = one.request, one.lease
+def _columns(one: _Offer) -> dict[str, Any]:
+    request, lease, terms = one.new.request, one.new.lease, one.terms
     return {
         "id": request.id,
         "producer": request.producer,
         "idempotency_key": request.idempotency_key,
         "fingerprint": request.fingerprint,
-        "amount": request.amount,
-        "currency": request.currency,
+        "amount": terms.amount,
+        "currency": terms.currency,
+        "price_id": terms.price_id,
+        "quantity": terms.quantity,
+        "lines": terms.lines,
         "customer_id": request.customer_id,
         "payment_method_id": request.payment_method_id,
         "reference": request.reference,
         "description": request.description,
         "metadata": request.metadata,
-        "processor": one.processor,
+        "processor": one.new.processor,
         "lease_token": lease and lease.token,
         "lease_s": lease and lease.seconds,
         "worker": lease and lease.worker,
@@ -151,6 +190,9 @@ _given_names = (
     "fingerprint",
     "amount",
     "currency",
+    "price_id",
+    "quantity",
+    "lines",
     "customer_id",
     "payment_method_id",
     "reference",

@@ -25,6 +25,7 @@ FAILURES: Mapping[str, str] = {
     "charge_failed": "The charge to refund failed, so there is nothing to refund.",
     "charge_not_found": "No charge with this id arrived in time.",
     "refund_exceeds_charge": "The refund is more than what is left of the charge.",
+    "nothing_to_restock": "The charge has fewer units out than were to come back.",
     "resolved_failed": "A person found that no money had moved.",
 }
 

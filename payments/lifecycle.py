@@ -1,6 +1,7 @@
 """The only place a state changes.
 
-`move` takes rows that the caller has locked (`payments.locks`), checks each move against the table
+`move` takes rows that the caller has locked (`payments.locks`), and the prices whose stock may come
+back with it before them, checks each move against the table
 of allowed moves, and writes, in one transaction and in one statement per table: the new state, the
 attempt that led to it, the event that tells it, and what follows from it on other rows.
 """
@@ -16,6 +17,7 @@ from models.base import as_rows, given, id_among, seconds, table_of
 from models.states import Phase, Stand, State, phase_of, stand_of, state_of
 from payments.errors import BillingError
 from payments.kinds import CHARGE, REFUND, Kind
+from payments.prices import stock
 from payments.transaction import Row, Transaction
 from payments.webhooks.events import Fact, publish
 
@@ -87,8 +89,13 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
     )
     if kind is REFUND:
         _count_refunds(transaction, moves)
+        back = [m.row for m in moves if m.to is State.SUCCEEDED and m.row["restock"]]
+        stock.restock(transaction, back)
     else:
         _wake_waiting_refunds(transaction, moves)
+        by_price = [m for m in moves if m.row["price_id"] is not None]
+        final = {m.row["id"]: m.to for m in by_price if isinstance(m.to, State)}
+        stock.follow(transaction, final)
     return rows
 
 

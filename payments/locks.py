@@ -1,7 +1,7 @@
 """Which rows a transaction holds, and in which order it takes them.
 
-Charges before refunds, in the order of ids, all charges in one go: so transactions can wait for
-each other, but never in a circle.
+Prices (`payments.prices.holding`) before charges, charges before refunds, in the order of ids, and
+all of a kind in one go: so transactions can wait for each other, but never in a circle.
 """
 
 from collections.abc import Iterable

@@ -141,6 +141,21 @@ def refused(message: str) -> PydanticCustomError:
     return PydanticCustomError("told", "{said}", {"said": message})
 
 
+def merged(there: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    """Metadata with changes merged into it: a name is set by text, and unset by None.
+
+    Raises InvalidRequest when that is too many.
+    """
+    both = {name: value for name, value in {**there, **changes}.items() if value is not None}
+    if len(both) > METADATA_KEYS_MAX:
+        raise InvalidRequest(
+            f"metadata: with these it would have {len(both)} names, and {METADATA_KEYS_MAX} is the"
+            " most; unset others with null",
+            param="metadata",
+        )
+    return both
+
+
 def _place(loc: tuple[int | str, ...]) -> str:
     """Where in the request, such as `tiers[1].unit_amount`; names from outside are not repeated."""
     place = field_name(loc[0]) if loc else None

@@ -1,22 +1,16 @@
-"""Reading charges and refunds: one by its id, or a list page by page, newest first.
+"""Reading charges and refunds: one by its id, or a list page by page, newest first."""
 
-A page is found by the index on (created_at, id), from where the last page ended: the thousandth
-page costs what the first one does, and nothing is shown twice while new rows arrive.
-"""
-
-import base64
-import binascii
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, literal, select
 
 from models.base import id_among
-from models.ids import PREFIXES, is_id
+from models.ids import PREFIXES
 from models.states import Phase, State
+from payments.cursors import after, behind, ordered
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
 
@@ -80,14 +74,14 @@ def page(
     statement = (
         select(table)
         .where(*_conditions(kind, filters or {}))
-        .order_by(table.c.created_at.desc(), table.c.id.desc())
+        .order_by(*ordered(table))
         .limit(limit + 1)  # One more than asked for tells whether there is a next page.
     )
     if cursor is not None:
-        statement = statement.where(_behind(kind, cursor))
+        statement = statement.where(behind(table, cursor, prefix=PREFIXES[kind.name]))
     rows: list[Row] = list(connection.execute(statement).mappings())
     more = len(rows) > limit
-    return Page(rows[:limit], _cursor(rows[limit - 1]) if more else None)
+    return Page(rows[:limit], after(rows[limit - 1]) if more else None)
 
 
 def every(
@@ -137,31 +131,6 @@ def _moment(name: str, value: object) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         raise InvalidRequest(f"{name} must be a moment with a time zone", param=name)
     return value
-
-
-def _behind(kind: Kind, cursor: str) -> ColumnElement[bool]:
-    at, id_ = _read(kind, cursor)
-    created_at, ids = kind.table.c.created_at, kind.table.c.id
-    # The first condition alone is what the index is entered by.
-    return and_(created_at <= at, or_(created_at < at, ids < id_))
-
-
-def _cursor(row: Row) -> str:
-    place = json.dumps([row["created_at"].astimezone(UTC).isoformat(), row["id"]])
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _read(kind: Kind, cursor: str) -> tuple[datetime, str]:
-    try:
-        at, id_ = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or not is_id(id_, PREFIXES[kind.name]):
-            raise ValueError
-    except (ValueError, TypeError, RecursionError, binascii.Error):
-        raise InvalidRequest(
-            "cursor must be the next_cursor of the page before", param="cursor"
-        ) from None
-    return moment, id_
 
 
 # --- The statement, built once ---

@@ -10,9 +10,11 @@ from models.base import as_rows, given, seconds
 from models.states import State
 from payments.claims import Claimed, Lease, NotDue, not_due, refund_order, take
 from payments.declines import message_for
+from payments.errors import NothingToRestock
 from payments.kinds import REFUND
 from payments.lifecycle import Move, move
 from payments.locks import hold_charges, locked
+from payments.prices.stock import to_restock, units_out
 from payments.reservations import Held, reserve
 from payments.transaction import Row, Transaction
 
@@ -38,6 +40,8 @@ def claim_refunds(
     charges = hold_charges(transaction, of_refunds=leases) if held is None else held
     rows = locked(transaction, REFUND, leases, skip_locked=True)
     left = {id_: row["amount"] - row["refund_reserved"] for id_, row in charges.items()}
+    back = [row["charge_id"] for row in rows.values() if row["restock"] and not row["reserved"]]
+    out = units_out(transaction, back)
     ready: dict[str, Lease] = {}
     failures: list[Move] = []
     waits: list[dict[str, Any]] = []
@@ -48,9 +52,9 @@ def claim_refunds(
         charge = charges.get(row["charge_id"])
         verdict = _verdict(row, charge)
         if charge is not None and not row["reserved"] and verdict != "charge_failed":
-            reserved = _reserved_late(row, charge, left)
-            if reserved is None:
-                verdict = "refund_exceeds_charge"
+            reserved = _reserved_late(row, charge, left, out)
+            if isinstance(reserved, str):
+                verdict = reserved
             else:
                 late.append(reserved)
         if verdict is None:
@@ -88,19 +92,28 @@ def _verdict(row: Row, charge: Row | None) -> float | str | None:
     return CHARGE_PENDING_S if charge["state"] == State.PENDING else None
 
 
-def _reserved_late(row: Row, charge: Row, left: dict[str, int]) -> dict[str, Any] | None:
-    """What a refund that came before its charge reserves now; None when too little is left."""
+def _reserved_late(
+    row: Row, charge: Row, left: dict[str, int], out: dict[str, int]
+) -> dict[str, Any] | str:
+    """What a refund that came before its charge reserves now; or the failure code."""
     available = left[charge["id"]]
     amount = available if row["amount"] is None else row["amount"]
     as_expected = row["expected_refunded_amount"] in (None, charge["amount"] - available)
     if amount == 0 or amount > available or not as_expected:
-        return None
+        return "refund_exceeds_charge"
+    units = row["restock_quantity"]
+    if row["restock"]:
+        try:
+            units = to_restock(units, charge["id"], out)
+        except NothingToRestock as refused:
+            return refused.code
     left[charge["id"]] -= amount
     return {
         "id": row["id"],
         "charge_id": charge["id"],
         "amount": amount,
         "currency": charge["currency"],
+        "restock_quantity": units,
     }
 
 
@@ -128,11 +141,16 @@ def _is_due(row: Row, lease: Lease) -> bool:
 # --- The statements, built once ---
 
 _t = REFUND.table
-_late = given("late", [_t.c.id, _t.c.amount, _t.c.currency])
+_late = given("late", [_t.c[n] for n in ("id", "amount", "currency", "restock_quantity")])
 _RESERVE_LATE = (
     update(_t)
     .where(_t.c.id == _late.c.id)
-    .values(amount=_late.c.amount, currency=_late.c.currency, reserved=True)
+    .values(
+        amount=_late.c.amount,
+        currency=_late.c.currency,
+        restock_quantity=_late.c.restock_quantity,
+        reserved=True,
+    )
 )
 _waits = given("waits", [_t.c.id, Column("wait_s", Float)])
 _WAIT = (

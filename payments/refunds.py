@@ -17,6 +17,7 @@ from models.states import Phase, State
 from payments.errors import ChargeNotRefundable, KeyReused, RefundExceedsCharge, Refused
 from payments.kinds import REFUND
 from payments.locks import hold_charges
+from payments.prices.stock import to_restock, units_out
 from payments.requests import RefundRequest
 from payments.reservations import Held, reserve
 from payments.transaction import Row, Transaction
@@ -45,9 +46,9 @@ def accept(
 ) -> list[Accepted | Refused]:
     """Write the refunds that are new and reserve their amounts; answer each in its place.
 
-    Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable. A refund whose charge is
-    pending or missing is accepted and waits (unless it says `if_pending: reject`). `held` are
-    their charges, when the caller holds them already.
+    Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable, NothingToRestock. A refund whose
+    charge is pending or missing is accepted and waits (unless it says `if_pending: reject`). `held`
+    are their charges, when the caller holds them already.
     """
     charges = hold_charges(transaction, ids=charges_of(new)) if held is None else held
     # Only now: a repeat that waited here for the first one must find it, and not be told that
@@ -55,6 +56,7 @@ def accept(
     known = _read(transaction, {n.request.id for n in new})
     fresh_requests = [n for n in new if n.request.id not in known]
     left = {id_: row["amount"] - row["refund_reserved"] for id_, row in charges.items()}
+    out = units_out(transaction, {n.request.charge_id for n in fresh_requests if n.request.restock})
 
     rows: dict[str, dict[str, Any]] = {}
     refusals: dict[int, Refused] = {}
@@ -64,12 +66,15 @@ def accept(
         charge = charges.get(one.request.charge_id)
         try:
             amount = _amount_to_reserve(one.request, charge, left)
+            units = one.request.restock_quantity
+            if one.request.restock and charge is not None:
+                units = to_restock(units, one.request.charge_id, out)
         except Refused as refused:
             refusals[id(one)] = refused
             continue
         if amount is not None:
             left[one.request.charge_id] -= amount
-        rows[one.request.id] = _columns(one, charge, amount)
+        rows[one.request.id] = _columns(one, charge, amount, units)
 
     inserted = _insert(transaction, list(rows.values()))
     reserve(transaction, [row for row in inserted.values() if row["reserved"]], charges)
@@ -141,7 +146,9 @@ def _amount_to_reserve(
     return int(amount)
 
 
-def _columns(one: NewRefund, charge: Row | None, amount: int | None) -> dict[str, Any]:
+def _columns(
+    one: NewRefund, charge: Row | None, amount: int | None, units: int | None
+) -> dict[str, Any]:
     request = one.request
     return {
         "id": request.id,
@@ -152,6 +159,8 @@ def _columns(one: NewRefund, charge: Row | None, amount: int | None) -> dict[str
         "currency": charge and charge["currency"],
         "amount": request.amount if amount is None else amount,
         "reserved": amount is not None,
+        "restock": request.restock,
+        "restock_quantity": units,
         "reason": request.reason,
         "if_pending": request.if_pending,
         "expected_refunded_amount": request.expected_refunded_amount,
@@ -186,6 +195,8 @@ _given_names = (
     "currency",
     "amount",
     "reserved",
+    "restock",
+    "restock_quantity",
     "reason",
     "if_pending",
     "expected_refunded_amount",

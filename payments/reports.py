@@ -14,6 +14,7 @@ from payments.kinds import KINDS, REFUND
 from payments.lifecycle import move
 from payments.locks import hold_charges, locked
 from payments.outcomes import Declined, Pending, Succeeded
+from payments.prices.stock import hold_prices_of
 from payments.processors.port import ProcessorEvent
 from payments.settlement import Policy, decide
 from payments.transaction import Transaction
@@ -32,6 +33,7 @@ def apply(
     """
     moved = 0
     ids = {name: [e.object_id for e in events if e.kind == name] for name in KINDS}
+    hold_prices_of(transaction, charges=ids["charge"], refunds=ids["refund"])
     rows = hold_charges(transaction, ids=ids["charge"], of_refunds=ids["refund"])
     rows |= locked(transaction, REFUND, ids["refund"])
     # One at a time: the second report of an object stands on what the first one wrote.

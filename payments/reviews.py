@@ -10,6 +10,7 @@ from payments.errors import NotFound as NoSuchObject
 from payments.kinds import REFUND, kind_of
 from payments.lifecycle import Move, move
 from payments.locks import hold_charges, locked
+from payments.prices.stock import hold_prices_of
 from payments.transaction import Row, Transaction
 
 Decision = Literal["succeeded", "failed", "retry"]
@@ -33,6 +34,7 @@ def resolve(
         raise InvalidRequest("send the id of a charge (ch_…) or a refund (re_…)", param="id")
     if not who.strip() or not why.strip():
         raise InvalidRequest("say who decides and why; both stay in the history", param="why")
+    hold_prices_of(transaction, **{f"{kind.name}s": [object_id]})
     if kind is REFUND:
         hold_charges(transaction, of_refunds=[object_id])
     row = locked(transaction, kind, [object_id]).get(object_id)

@@ -1,20 +1,18 @@
 """What may be asked of products, prices and stock, checked before anything is written.
 
 Where the field has a rule it is Stripe's: tiers rise and the last is open, `transform_quantity`
-goes with `per_unit` only, a price recurs at least every three years, a lookup key has at most 200
-characters (docs.stripe.com/api/prices).
+goes with `per_unit` only (docs.stripe.com/api/prices).
 """
 
-import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from models.catalogue import QUANTITY_MAX
 from models.ids import MADE_PREFIXES, id_from_key, is_id
-from models.money import AMOUNT_MAX, MoneyError, currency_code
+from models.money import MoneyError, currency_code
 from payments.errors import InvalidRequest, PriceLocked
 from payments.parsing import (
     Keyed,
@@ -25,111 +23,19 @@ from payments.parsing import (
     Text,
     parse,
     refused,
-    storable,
+)
+from payments.prices.currencies import PREFIX
+from payments.prices.parts import (
+    TIERS_MAX,
+    LookupKey,
+    Part,
+    Recurring,
+    Tier,
+    TransformQuantity,
+    UnitAmount,
+    digits,
 )
 from payments.requests import Quantity
-
-CURRENCY_PREFIX = "cur_"
-LOOKUP_KEY_MAX = 200
-TIERS_MAX = 100
-# Three years (Stripe's bound), in each interval.
-INTERVALS_MAX: Mapping[str, int] = {
-    "hour": 3 * 365 * 24, "day": 3 * 365, "week": 3 * 52, "month": 3 * 12, "year": 3,
-}  # fmt: skip
-_DIGITS = re.compile(r"[0-9]{1,30}")
-
-
-def _lookup_key(value: str) -> str:
-    if is_id(value, MADE_PREFIXES["price"]):
-        raise refused("lookup_key must not be written as the id of a price")
-    # It stands in the path of a URL, where proxies and clients read these in their own ways.
-    if "/" in value or value in (".", ".."):
-        raise refused("lookup_key must hold no slash, and be more than dots")
-    return value
-
-
-def _digits(value: Any, info: ValidationInfo) -> Any:
-    """Minor units, as digits in text or as a whole number."""
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        name = info.field_name
-        raise refused(
-            f'{name} must be a whole number of minor units, written as digits: "2000" is 20.00 USD'
-        )
-    return value
-
-
-LookupKey = Annotated[
-    str,
-    Field(
-        min_length=1,
-        max_length=LOOKUP_KEY_MAX,
-        json_schema_extra={"pattern": r"^[^\u0000-\u001F\u007F/]*$"},
-    ),
-    AfterValidator(storable),
-    AfterValidator(_lookup_key),
-]
-_AMOUNT: dict[str, Any] = {"type": ["string", "integer"], "pattern": "^[0-9]{1,15}$"}
-UnitAmount = Annotated[
-    int, Field(ge=1, le=AMOUNT_MAX, json_schema_extra={**_AMOUNT, "examples": ["2000"]})
-]
-TierAmount = Annotated[
-    int, Field(ge=0, le=AMOUNT_MAX, json_schema_extra={**_AMOUNT, "examples": ["700"]})
-]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class Tier(_Part):
-    """What units cost from where the tier before ends, up to and including `up_to`."""
-
-    up_to: Annotated[int, Field(ge=1, le=QUANTITY_MAX)] | Literal["inf"] | None = Field(
-        default=None, description="The last unit of the tier; `inf` for the last tier."
-    )
-    unit_amount: TierAmount | None = Field(default=None, description="For each unit.")
-    flat_amount: TierAmount | None = Field(
-        default=None, description="For the tier as a whole, however many units of it."
-    )
-
-    _check = field_validator("unit_amount", "flat_amount", mode="before")(
-        lambda cls, value, info: None if value is None else _digits(value, info)
-    )
-
-    def stored(self) -> dict[str, Any]:
-        return {
-            "up_to": None if self.up_to in ("inf", None) else self.up_to,
-            "unit_amount": self.unit_amount or 0,
-            "flat_amount": self.flat_amount or 0,
-        }
-
-
-class Recurring(_Part):
-    """How often a price recurs."""
-
-    interval: Literal["hour", "day", "week", "month", "year"]
-    interval_count: Annotated[int, Field(ge=1)] = Field(
-        default=1, description="Every so many intervals; at most three years."
-    )
-    usage_type: Literal["licensed", "metered"] = "licensed"
-
-    @field_validator("interval_count")
-    @classmethod
-    def _three_years(cls, value: int, info: ValidationInfo) -> int:
-        interval = info.data.get("interval")
-        if interval is not None and value > INTERVALS_MAX[interval]:
-            most = INTERVALS_MAX[interval]
-            raise refused(f"recurring.interval_count must be at most {most} for a {interval}")
-        return value
-
-
-class TransformQuantity(_Part):
-    """Units are sold in packages: the quantity is divided, and rounded, before it is multiplied."""
-
-    divide_by: Quantity
-    round: Literal["up", "down"]
 
 
 class ProductRequest(Request):
@@ -215,7 +121,7 @@ class PriceRequest(Request):
     @property
     def currency(self) -> str:
         """ISO 4217, upper case."""
-        return self.currency_id.removeprefix(CURRENCY_PREFIX).upper()
+        return self.currency_id.removeprefix(PREFIX).upper()
 
     @field_validator("product_id")
     @classmethod
@@ -227,9 +133,9 @@ class PriceRequest(Request):
     @field_validator("currency_id")
     @classmethod
     def _currency_id(cls, value: str) -> str:
-        code = value.removeprefix(CURRENCY_PREFIX)
+        code = value.removeprefix(PREFIX)
         try:
-            if value != CURRENCY_PREFIX + currency_code(code).lower():
+            if value != PREFIX + currency_code(code).lower():
                 raise MoneyError("currency", "")
         except MoneyError:
             raise refused(
@@ -288,7 +194,7 @@ class PriceRequest(Request):
             raise refused("unit_amount is required, unless there are tiers")
         if value is not None and scheme == "tiered":
             raise refused("unit_amount is what the tiers say; leave it out")
-        return None if value is None else _digits(value, info)
+        return None if value is None else digits(value, info)
 
     @field_validator("transform_quantity")
     @classmethod
@@ -305,7 +211,7 @@ class PriceRequest(Request):
         return _with_a_key(value, info)
 
 
-class _Changes(_Part):
+class _Changes(Part):
     """What is sent changes, null unsets, and the rest stays."""
 
     active: bool | None = Field(default=None, description="Whether it takes new charges.")
@@ -373,7 +279,7 @@ class InventoryRequest(Keyed):
         return self.quantity if self.action == "increment" else -self.quantity
 
 
-class QuoteRequest(_Part):
+class QuoteRequest(Part):
     """How many units one would buy; none, too."""
 
     quantity: Annotated[int, Field(ge=0, le=QUANTITY_MAX)] = Field(examples=[20])

@@ -15,9 +15,7 @@ def upgrade() -> None:
     # them. Columns without a default, or with a constant one: no table is rewritten.
     op.add_column(
         "charges",
-        sa.Column(
-            "lines", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
-        ),
+        sa.Column("lines", postgresql.JSONB(), nullable=True),
     )
     op.add_column(
         "refunds", sa.Column("restock", sa.Boolean(), server_default="false", nullable=False)
@@ -33,6 +31,7 @@ def upgrade() -> None:
         sa.Column("producer", sa.String(), nullable=False),
         sa.Column("idempotency_key", sa.String(), nullable=False),
         sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("livemode", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("active", sa.Boolean(), server_default="true", nullable=False),
         sa.Column(
             "metadata",
@@ -69,6 +68,7 @@ def upgrade() -> None:
         sa.Column("producer", sa.String(), nullable=False),
         sa.Column("idempotency_key", sa.String(), nullable=False),
         sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("livemode", sa.Boolean(), server_default="false", nullable=False),
         sa.Column("active", sa.Boolean(), server_default="true", nullable=False),
         sa.Column(
             "metadata",
@@ -94,10 +94,10 @@ def upgrade() -> None:
         sa.Column("billing_scheme", sa.String(), nullable=False),
         sa.Column("currency", sa.String(), nullable=False),
         sa.Column("unit_amount", sa.BigInteger(), nullable=True),
-        sa.Column("recurring", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("tiers", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("recurring", postgresql.JSONB(), nullable=True),
+        sa.Column("tiers", postgresql.JSONB(), nullable=True),
         sa.Column("tiers_mode", sa.String(), nullable=True),
-        sa.Column("transform_quantity", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
+        sa.Column("transform_quantity", postgresql.JSONB(), nullable=True),
         sa.Column("lookup_key", sa.String(), nullable=True),
         sa.Column("quantity_available", sa.BigInteger(), nullable=True),
         sa.Column("initial_quantity", sa.BigInteger(), nullable=True),

@@ -1,0 +1,55 @@
+"""Currencies, as ISO 4217 has them. No table of ours: a second list could only drift from it."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import iso4217
+
+from models.money import MoneyError, exponent
+from payments.errors import NotFound
+
+PREFIX = "cur_"
+
+
+def every() -> list[dict[str, Any]]:
+    """All currencies that one can pay with, by their codes."""
+    return [view(code) for code in _codes()]
+
+
+def get(currency_id: str) -> dict[str, Any]:
+    """A currency by its id (`cur_usd`). Raises NotFound."""
+    code = currency_id.removeprefix(PREFIX).upper()
+    if currency_id != id_of(code) or code not in _codes():
+        raise NotFound("there is no currency with this id; they are like cur_usd", param="id")
+    return view(code)
+
+
+def id_of(code: str) -> str:
+    return PREFIX + code.lower()
+
+
+def view(code: str) -> dict[str, Any]:
+    """The public `Currency` of an ISO code. One that ISO has withdrawn since is still itself."""
+    try:
+        decimals: int | None = exponent(code)
+        name = _names()[code]
+    except (MoneyError, KeyError):
+        decimals, name = None, code
+    return {
+        "id": id_of(code),
+        "object": "currency",
+        "code": code,
+        "name": name,
+        "decimal": decimals,
+    }
+
+
+@cache
+def _codes() -> tuple[str, ...]:
+    return tuple(sorted(_names()))
+
+
+@cache
+def _names() -> Mapping[str, str]:
+    return {c.code: c.currency_name for c in iso4217.Currency if c.exponent is not None}

@@ -1,0 +1,78 @@
+"""Stock that is counted by hand: up when goods come in, down when they go out without a charge.
+
+Once per key, since to count up twice is not to count up once.
+"""
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from models import InventoryChange
+from models.base import id_among, table_of
+from models.catalogue import QUANTITY_MAX
+from models.ids import fingerprint
+from payments.errors import InvalidRequest, InventoryUnlimited, KeyReused
+from payments.prices.holding import PRICES, hold, products
+from payments.prices.requests import InventoryRequest
+from payments.prices.stock import CHANGED, tell, too_few
+from payments.transaction import Row, Transaction
+
+
+def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tuple[Row, Row, bool]:
+    """Count the stock of a price (its id or lookup key) up or down, once per key.
+
+    Returns the price, its product, and whether anything changed: not for a repeat. Raises NotFound,
+    KeyReused, InventoryUnlimited, InsufficientInventory, InvalidRequest.
+    """
+    price = hold(transaction, name)
+    asked = fingerprint({"price": price["id"], "change": request.change})
+    product = products(transaction, [price["product_id"]])[price["product_id"]]
+    # Only now: a repeat that waited for the first one must find it.
+    known = transaction.execute(_KNOWN, {"ids": [request.id]}).mappings().first()
+    if known is not None:
+        if known["fingerprint"] != asked:
+            raise KeyReused(param="idempotency_key")
+        return price, product, False
+    changed = _change(transaction, price, request)
+    change = {
+        "id": request.id,
+        "price_id": price["id"],
+        "producer": request.producer,
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": asked,
+        "change": request.change,
+        "available_after": changed["quantity_available"],
+    }
+    if transaction.execute(_REMEMBER, change).first() is None:
+        # Under this key somebody has changed another price since a moment ago.
+        raise KeyReused(param="idempotency_key")
+    tell(transaction, [changed], {product["id"]: product})
+    return changed, product, True
+
+
+def _change(transaction: Transaction, price: Row, request: InventoryRequest) -> Row:
+    rows = transaction.rows(_ADJUST, {"id": price["id"], "change": request.change})
+    if rows:
+        return rows[0]
+    available = price["quantity_available"]
+    if available is None:
+        raise InventoryUnlimited(param="quantity")
+    if request.change > 0:
+        raise InvalidRequest(
+            f"quantity: there are {available}; with so many more it would be past {QUANTITY_MAX}",
+            param="quantity",
+        )
+    raise too_few(available, request.quantity)
+
+
+# --- The statements, built once ---
+
+_changes = table_of(InventoryChange)
+_after = PRICES.c.quantity_available + bindparam("change")
+_ADJUST = (
+    update(PRICES)
+    .where(PRICES.c.id == bindparam("id"), _after >= 0, _after <= QUANTITY_MAX)
+    .values(quantity_available=_after, **CHANGED)
+    .returning(PRICES, func.now().label("now"))
+)
+_KNOWN = select(_changes).where(id_among(_changes.c.id))
+_REMEMBER = insert(_changes).on_conflict_do_nothing().returning(_changes.c.id)

@@ -1,0 +1,118 @@
+"""The parts of a price, as they are asked for: amounts, tiers, packages, how often, its own name.
+
+Where the field has a rule it is Stripe's: a price recurs at least every three years, a lookup key
+has at most 200 characters (docs.stripe.com/api/prices).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from models.catalogue import QUANTITY_MAX
+from models.ids import MADE_PREFIXES, is_id
+from models.money import AMOUNT_MAX
+from payments.parsing import refused, storable
+from payments.requests import Quantity
+
+LOOKUP_KEY_MAX = 200
+TIERS_MAX = 100
+# Three years (Stripe's bound), in each interval.
+INTERVALS_MAX: Mapping[str, int] = {
+    "hour": 3 * 365 * 24, "day": 3 * 365, "week": 3 * 52, "month": 3 * 12, "year": 3,
+}  # fmt: skip
+_DIGITS = re.compile(r"[0-9]{1,30}")
+
+
+def _lookup_key(value: str) -> str:
+    if is_id(value, MADE_PREFIXES["price"]):
+        raise refused("lookup_key must not be written as the id of a price")
+    # It stands in the path of a URL, where proxies and clients read these in their own ways.
+    if "/" in value or value in (".", ".."):
+        raise refused("lookup_key must hold no slash, and be more than dots")
+    return value
+
+
+def digits(value: Any, info: ValidationInfo) -> Any:
+    """Minor units, as digits in text or as a whole number."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        name = info.field_name
+        raise refused(
+            f'{name} must be a whole number of minor units, written as digits: "2000" is 20.00 USD'
+        )
+    return value
+
+
+LookupKey = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=LOOKUP_KEY_MAX,
+        json_schema_extra={"pattern": r"^[^\u0000-\u001F\u007F/]*$"},
+    ),
+    AfterValidator(storable),
+    AfterValidator(_lookup_key),
+]
+_AMOUNT: dict[str, Any] = {"type": ["string", "integer"], "pattern": "^[0-9]{1,15}$"}
+UnitAmount = Annotated[
+    int, Field(ge=1, le=AMOUNT_MAX, json_schema_extra={**_AMOUNT, "examples": ["2000"]})
+]
+TierAmount = Annotated[
+    int, Field(ge=0, le=AMOUNT_MAX, json_schema_extra={**_AMOUNT, "examples": ["700"]})
+]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Tier(Part):
+    """What units cost from where the tier before ends, up to and including `up_to`."""
+
+    up_to: Annotated[int, Field(ge=1, le=QUANTITY_MAX)] | Literal["inf"] | None = Field(
+        default=None, description="The last unit of the tier; `inf` for the last tier."
+    )
+    unit_amount: TierAmount | None = Field(default=None, description="For each unit.")
+    flat_amount: TierAmount | None = Field(
+        default=None, description="For the tier as a whole, however many units of it."
+    )
+
+    _check = field_validator("unit_amount", "flat_amount", mode="before")(
+        lambda cls, value, info: None if value is None else digits(value, info)
+    )
+
+    def stored(self) -> dict[str, Any]:
+        return {
+            "up_to": None if self.up_to in ("inf", None) else self.up_to,
+            "unit_amount": self.unit_amount or 0,
+            "flat_amount": self.flat_amount or 0,
+        }
+
+
+class Recurring(Part):
+    """How often a price recurs."""
+
+    interval: Literal["hour", "day", "week", "month", "year"]
+    interval_count: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="Every so many intervals; at most three years."
+    )
+    usage_type: Literal["licensed", "metered"] = "licensed"
+
+    @field_validator("interval_count")
+    @classmethod
+    def _three_years(cls, value: int, info: ValidationInfo) -> int:
+        interval = info.data.get("interval")
+        if interval is not None and value > INTERVALS_MAX[interval]:
+            most = INTERVALS_MAX[interval]
+            raise refused(f"recurring.interval_count must be at most {most} for a {interval}")
+        return value
+
+
+class TransformQuantity(Part):
+    """Units are sold in packages: the quantity is divided, and rounded, before it is multiplied."""
+
+    divide_by: Quantity
+    round: Literal["up", "down"]

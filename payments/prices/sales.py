@@ -1,0 +1,102 @@
+"""What charges by price come to, and whether there is enough of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.money import AMOUNT_MAX
+from payments.errors import InvalidRequest, PriceInactive, ProductInactive, Refused
+from payments.prices import quotes
+from payments.prices.holding import hold_to_sell, products
+from payments.prices.stock import reserve, too_few
+from payments.requests import ChargeRequest
+from payments.transaction import Row, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is charged: as it was asked for, or as the price says. `lines` are kept with the charge,
+    whatever becomes of the price."""
+
+    amount: int
+    currency: str
+    price_id: str | None = None
+    quantity: int | None = None
+    lines: Sequence[dict[str, Any]] | None = None
+
+
+def quote(price: Row, quantity: int) -> Terms:
+    """What so many units of a price cost, 0 or more. Raises InvalidRequest if it is too much."""
+    made = quotes.lines(quotes.model_of(price), quantity, price["currency"])
+    amount = quotes.total(made)
+    if amount > AMOUNT_MAX:
+        raise InvalidRequest(
+            f"quantity: it would come to more than {AMOUNT_MAX} minor units; ask for less",
+            param="quantity",
+        )
+    lines = [line.view() for line in made]
+    return Terms(amount, price["currency"], price["id"], quantity, lines)
+
+
+class Counter:
+    """Where charges are sold: it holds the prices that they name until the transaction ends."""
+
+    def __init__(self, transaction: Transaction, requests: Iterable[ChargeRequest]) -> None:
+        self._transaction = transaction
+        names = {one.price_id for one in requests if one.price_id is not None}
+        self._prices = hold_to_sell(transaction, names) if names else {}
+        of = [price["product_id"] for price in self._prices.values()]
+        self._products = products(transaction, of, held=True)
+        self._left = {
+            price["id"]: price["quantity_available"]
+            for price in self._prices.values()
+            if price["quantity_available"] is not None
+        }
+
+    def terms(self, requests: Iterable[ChargeRequest]) -> dict[str, Terms | Refused]:
+        """What each of these would be charged, by its id, or why it can't be sold. Those who ask
+        first are served first, while there is enough."""
+        left, terms = dict(self._left), dict[str, Terms | Refused]()
+        for one in requests:
+            try:
+                terms[one.id] = self._sold(one, left)
+            except Refused as refused:
+                terms[one.id] = refused
+        return terms
+
+    def close(self, charges: Sequence[Row]) -> None:
+        """Take out of stock what these charges, which are new, hold."""
+        counted = [row for row in charges if row["price_id"] in self._left]
+        for row in counted:
+            self._left[row["price_id"]] -= row["quantity"]
+        reserve(self._transaction, counted)
+
+    def _sold(self, request: ChargeRequest, left: dict[str, int]) -> Terms:
+        if request.price_id is None or request.quantity is None:
+            return _as_asked(request)
+        price = self._prices.get(request.price_id)
+        if price is None:
+            raise InvalidRequest("there is no price with this id or lookup key", param="price_id")
+        if not price["active"]:
+            raise PriceInactive(param="price_id")
+        if not self._products[price["product_id"]]["active"]:
+            raise ProductInactive(param="price_id")
+        terms = quote(price, request.quantity)
+        if terms.amount == 0:
+            raise InvalidRequest(
+                f"quantity: {request.quantity} of this price cost nothing, and nothing can't be"
+                " charged; ask for more",
+                param="quantity",
+            )
+        available = left.get(price["id"])
+        if available is not None:
+            if request.quantity > available:
+                raise too_few(available, request.quantity)
+            left[price["id"]] = available - request.quantity
+        return terms
+
+
+def _as_asked(request: ChargeRequest) -> Terms:
+    if request.amount is None or request.currency is None:
+        raise ValueError("neither a price nor an amount")  # no request is like that
+    return Terms(request.amount, request.currency)
