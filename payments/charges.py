@@ -12,7 +12,8 @@ from models.states import Phase, State
 from payments.claims import Claimed, Lease, charge_order
 from payments.errors import KeyReused, ReferenceInUse, Refused
 from payments.kinds import CHARGE
-from payments.prices.sales import Counter, Terms
+from payments.prices.quotes import Terms
+from payments.prices.sales import Counter
 from payments.requests import ChargeRequest
 from payments.transaction import Row, Transaction
 from payments.views import charge_view

@@ -65,6 +65,13 @@ Metadata = Annotated[
         json_schema_extra=lambda schema: schema["propertyNames"].update(NO_CONTROLS),
     ),
 ]
+MetadataChanges = Annotated[
+    dict[MetadataKey, MetadataValue | None],
+    Field(
+        max_length=METADATA_KEYS_MAX,
+        json_schema_extra=lambda schema: schema["propertyNames"].update(NO_CONTROLS),
+    ),
+]
 
 
 class Keyed(BaseModel):
@@ -74,7 +81,7 @@ class Keyed(BaseModel):
 
     idempotency_key: Text = Field(
         description="The caller's name for this request. Under the same key the same request is"
-        " the same charge or refund, for ever.",
+        " the same object, for ever.",
         examples=["order-1001-charge"],
     )
     producer: str = Field(

@@ -138,6 +138,11 @@ class Settings(BaseSettings):
             return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
         return value
 
+    @property
+    def livemode(self) -> bool:
+        """Whether money is real: the sandbox's is not."""
+        return self.processor != "sandbox"
+
     @model_validator(mode="after")
     def _call_fits_its_lease(self) -> Self:
         # What is in doubt takes two calls under one lease: the look-up, and perhaps the repeat.

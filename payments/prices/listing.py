@@ -13,7 +13,6 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
 from models.ids import MADE_PREFIXES
-from models.money import MoneyError, currency_code
 from payments.cursors import Order, after, behind, ordered
 from payments.errors import InvalidRequest
 from payments.prices import currencies
@@ -129,13 +128,10 @@ def _conditions(table: Table, filters: Mapping[str, Any]) -> Iterator[ColumnElem
 
 
 def _currency(currency_id: str) -> str:
-    code = currency_id.removeprefix(currencies.PREFIX)
-    try:
-        if currency_id == currencies.id_of(code):
-            return currency_code(code)
-    except MoneyError:
-        pass  # It is told the same as whoever left out the prefix.
-    raise InvalidRequest("currency_id must be like cur_usd", param="currency_id")
+    code = currency_id.removeprefix(currencies.PREFIX).upper()
+    if currency_id != currencies.id_of(code):
+        raise InvalidRequest("currency_id must be like cur_usd", param="currency_id")
+    return code
 
 
 def _turned(order: Order) -> Order:

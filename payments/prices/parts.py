@@ -95,11 +95,13 @@ class Tier(Part):
 class Recurring(Part):
     """How often a price recurs."""
 
-    interval: Literal["hour", "day", "week", "month", "year"]
+    interval: Literal["hour", "day", "week", "month", "year"] = Field(description="The interval.")
     interval_count: Annotated[int, Field(ge=1)] = Field(
         default=1, description="Every so many intervals; at most three years."
     )
-    usage_type: Literal["licensed", "metered"] = "licensed"
+    usage_type: Literal["licensed", "metered"] = Field(
+        default="licensed", description="Whether the quantity is agreed or measured."
+    )
 
     @field_validator("interval_count")
     @classmethod
@@ -114,5 +116,7 @@ class Recurring(Part):
 class TransformQuantity(Part):
     """Units are sold in packages: the quantity is divided, and rounded, before it is multiplied."""
 
-    divide_by: Quantity
-    round: Literal["up", "down"]
+    divide_by: Quantity = Field(description="Units in a package.")
+    round: Literal["up", "down"] = Field(
+        description="Which way a package that is not full is rounded."
+    )

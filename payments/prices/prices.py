@@ -64,6 +64,11 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
     return price, True
 
 
+def shown(transaction: Transaction, price: Row) -> dict[str, Any]:
+    """The public `Price` of a row of `prices`, with its product as it is now."""
+    return price_view(price, products(transaction, [price["product_id"]])[price["product_id"]])
+
+
 def change(transaction: Transaction, name: str, changes: PriceChanges) -> Row:
     """Change what was sent, and leave the rest.
 

@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from models.money import AMOUNT_MAX
 from payments.amounts import in_words
+from payments.errors import InvalidRequest
+from payments.transaction import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,31 @@ class Line:
             "amount": self.amount,
             "reason": self.reason,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is charged: as it was asked for, or as the price says. `lines` are kept with the charge,
+    whatever becomes of the price."""
+
+    amount: int
+    currency: str
+    price_id: str | None = None
+    quantity: int | None = None
+    lines: Sequence[dict[str, Any]] | None = None
+
+
+def quote(price: Row, quantity: int) -> Terms:
+    """What so many units of a price cost, 0 or more. Raises InvalidRequest if it is too much."""
+    made = lines(model_of(price), quantity, price["currency"])
+    amount = total(made)
+    if amount > AMOUNT_MAX:
+        raise InvalidRequest(
+            f"quantity: it would come to more than {AMOUNT_MAX} minor units; ask for less",
+            param="quantity",
+        )
+    views = [line.view() for line in made]
+    return Terms(amount, price["currency"], price["id"], quantity, views)
 
 
 def model_of(row: Mapping[str, Any]) -> Model:

@@ -17,8 +17,7 @@ from payments.errors import InvalidRequest, PriceLocked
 from payments.parsing import (
     Keyed,
     LongText,
-    MetadataKey,
-    MetadataValue,
+    MetadataChanges,
     Request,
     Text,
     parse,
@@ -212,22 +211,14 @@ class PriceRequest(Request):
 
 
 class _Changes(Part):
-    """What is sent changes, null unsets, and the rest stays."""
+    """What is sent changes, null unsets, and the rest stays. Defaults mean nothing here."""
 
-    active: bool | None = Field(default=None, description="Whether it takes new charges.")
-    metadata: dict[MetadataKey, MetadataValue | None] | None = Field(
-        default=None,
+    active: bool = Field(default=True, description="Whether it takes new charges.")
+    metadata: MetadataChanges = Field(
+        default_factory=dict,
         description="Merged into what is there: a name is set by text, and unset by null.",
         examples=[{"plan": "gold", "trial": None}],
     )
-
-    @field_validator("active", "metadata", mode="before")
-    @classmethod
-    def _never_null(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is None:
-            fix = ": send null for each name that is to go" if info.field_name == "metadata" else ""
-            raise refused(f"{info.field_name} can't be null{fix}")
-        return value
 
     def given(self) -> dict[str, Any]:
         """What was sent."""
@@ -237,15 +228,8 @@ class _Changes(Part):
 class ProductChanges(_Changes):
     """What may change of a product."""
 
-    name: Text | None = Field(default=None, description="What it is called.")
+    name: Text = Field(default="", description="What it is called.")
     description: LongText | None = Field(default=None, description="For people.")
-
-    @field_validator("name", mode="before")
-    @classmethod
-    def _has_a_name(cls, value: Any) -> Any:
-        if value is None:
-            raise refused("name can't be null: a product has one")
-        return value
 
 
 class PriceChanges(_Changes):
@@ -282,7 +266,9 @@ class InventoryRequest(Keyed):
 class QuoteRequest(Part):
     """How many units one would buy; none, too."""
 
-    quantity: Annotated[int, Field(ge=0, le=QUANTITY_MAX)] = Field(examples=[20])
+    quantity: Annotated[int, Field(ge=0, le=QUANTITY_MAX)] = Field(
+        description="How many units; none cost nothing.", examples=[20]
+    )
 
 
 _C = TypeVar("_C", bound=_Changes)

@@ -1,41 +1,13 @@
 """What charges by price come to, and whether there is enough of it."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from models.money import AMOUNT_MAX
 from payments.errors import InvalidRequest, PriceInactive, ProductInactive, Refused
-from payments.prices import quotes
 from payments.prices.holding import hold_to_sell, products
+from payments.prices.quotes import Terms, quote
 from payments.prices.stock import reserve, too_few
 from payments.requests import ChargeRequest
 from payments.transaction import Row, Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What is charged: as it was asked for, or as the price says. `lines` are kept with the charge,
-    whatever becomes of the price."""
-
-    amount: int
-    currency: str
-    price_id: str | None = None
-    quantity: int | None = None
-    lines: Sequence[dict[str, Any]] | None = None
-
-
-def quote(price: Row, quantity: int) -> Terms:
-    """What so many units of a price cost, 0 or more. Raises InvalidRequest if it is too much."""
-    made = quotes.lines(quotes.model_of(price), quantity, price["currency"])
-    amount = quotes.total(made)
-    if amount > AMOUNT_MAX:
-        raise InvalidRequest(
-            f"quantity: it would come to more than {AMOUNT_MAX} minor units; ask for less",
-            param="quantity",
-        )
-    lines = [line.view() for line in made]
-    return Terms(amount, price["currency"], price["id"], quantity, lines)
 
 
 class Counter:

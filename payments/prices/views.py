@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from payments.prices import currencies
+from payments.prices.quotes import Terms
 from payments.views import moment
 
 Row = Mapping[str, Any]
@@ -49,6 +50,18 @@ def price_view(row: Row, product: Row) -> dict[str, Any]:
         "updated_at": moment(row["updated_at"]),
         "product": product_view(product),
         "currency": currencies.view(row["currency"]),
+    }
+
+
+def quote_view(terms: Terms) -> dict[str, Any]:
+    """The public `Quote` of what so many units of a price cost."""
+    return {
+        "object": "quote",
+        "price_id": terms.price_id,
+        "quantity": terms.quantity,
+        "amount": terms.amount,
+        "currency": terms.currency,
+        "lines": terms.lines,
     }
 
 

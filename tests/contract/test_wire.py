@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from models.ids import id_from_key
 from models.money import AMOUNT_MAX
-from payments import requests
+from payments import parsing
 from payments.requests import ChargeRequest, RefundRequest
 from tests.conftest import environ_for
 from tests.support import node as node_support
@@ -92,7 +92,7 @@ def test_what_curl_sends_is_a_request() -> None:
     (curl,) = (code for language, code in BLOCKS if language == "sh")
     fields = json.loads(re.findall(r"-d '(.*)'", curl)[0])
     (key,) = re.findall(r'"Idempotency-Key: (.*)"', curl)
-    assert requests.parse(ChargeRequest, {**fields, "idempotency_key": key}).currency == "USD"
+    assert parsing.parse(ChargeRequest, {**fields, "idempotency_key": key}).currency == "USD"
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_the_fields_are_those_of_the_request(task: str, model: type[BaseModel]) 
 
 
 METADATA = (
-    f"`metadata` up to {requests.METADATA_KEYS_MAX} names of {requests.METADATA_KEY_MAX}"
-    f" characters, values of {requests.METADATA_VALUE_MAX}"
+    f"`metadata` up to {parsing.METADATA_KEYS_MAX} names of {parsing.METADATA_KEY_MAX}"
+    f" characters, values of {parsing.METADATA_VALUE_MAX}"
 )
 SIZES = (
     f"A body of more than {envelope.BODY_MAX_BYTES // 1024} KiB, an item of more than"
@@ -145,7 +145,7 @@ SIZES = (
     "sentence",
     [
         f"At most {AMOUNT_MAX:,}.",
-        f"`idempotency_key` up to {requests.KEY_MAX} characters",
+        f"`idempotency_key` up to {parsing.KEY_MAX} characters",
         f"text of 1 to {envelope.TASK_ID_MAX} characters",
         METADATA,
         SIZES,

@@ -61,6 +61,30 @@ class Caller(httpx.Client):
         named = {"idempotency-key": key or uuid.uuid4().hex, **(headers or {})}
         return self.post("/charges", json={**CHARGE, **fields}, headers=named)
 
+    def product(self, **fields: Any) -> str:
+        """The id of a product that is made."""
+        made = self.post("/products", json={"name": "Tea", **fields})
+        assert made.status_code == 201, made.text
+        return str(made.json()["id"])
+
+    def price(self, **fields: Any) -> dict[str, Any]:
+        """A price that is made, of 20.00 USD and a product of its own unless said otherwise."""
+        fields.setdefault("product_id", self.product())
+        if "tiers" not in fields:
+            fields.setdefault("unit_amount", "2000")
+        made = self.post("/prices", json={"currency_id": "cur_usd", **fields})
+        assert made.status_code == 201, made.text
+        price: dict[str, Any] = made.json()
+        return price
+
+    def buy(
+        self, price_id: str, quantity: int, key: str | None = None, **fields: Any
+    ) -> httpx.Response:
+        """POST /charges by a price."""
+        named = {"idempotency-key": key or uuid.uuid4().hex}
+        asked = {"price_id": price_id, "quantity": quantity, **fields}
+        return self.post("/charges", json=asked, headers=named)
+
     def refund(self, charge_id: str, key: str | None = None, **fields: Any) -> httpx.Response:
         """POST /refunds under a key."""
         named = {"idempotency-key": key or uuid.uuid4().hex}

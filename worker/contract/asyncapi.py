@@ -137,7 +137,12 @@ def _told() -> dict[str, Any]:
 def _request(kind: Kind) -> dict[str, Any]:
     model = MODELS[kind].__name__
     fields = schemas.everything()[model]["properties"]
-    example = {name: of["examples"][0] for name, of in fields.items() if "examples" in of}
+    _, other_way = schemas.WAYS
+    example = {
+        name: of["examples"][0]
+        for name, of in fields.items()
+        if "examples" in of and name not in (*other_way, "restock_quantity")
+    }
     task_id = "b0e7a1c2-8f63-4b1e-9d1a-5f7a0c3d2e11"
     return {
         "name": _task(kind),

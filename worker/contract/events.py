@@ -6,19 +6,20 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, Field, create_model
 
 from payments.webhooks.events import ONLY_BY_NAME, TYPES
-from worker.contract.objects import Charge, Moment, Refund, RejectedRequest, WebhookEndpoint
+from worker.contract.catalogue import Price
+from worker.contract.fields import Moment
+from worker.contract.objects import Charge, Refund, RejectedRequest, WebhookEndpoint
 
-# By the part of a type before its dot. Of prices nothing is told yet: they are to come.
+# By the part of a type before its dot.
 _DATA: Mapping[str, type[BaseModel]] = {
     "charge": Charge,
     "refund": Refund,
     "request": RejectedRequest,
+    "price": Price,
     "endpoint": WebhookEndpoint,
     "ping": WebhookEndpoint,
 }
-DATA: Mapping[str, type[BaseModel]] = {
-    name: _DATA[name.split(".")[0]] for name in TYPES if name.split(".")[0] in _DATA
-}
+DATA: Mapping[str, type[BaseModel]] = {name: _DATA[name.split(".")[0]] for name in TYPES}
 MEANING: Mapping[str, str] = {
     "charge.pending": "A charge was accepted.",
     "charge.succeeded": "The money was taken.",
@@ -29,6 +30,12 @@ MEANING: Mapping[str, str] = {
     "refund.failed": "The money did not go back, or came back from the bank.",
     "refund.needs_review": "Nobody could find out whether money went back; a person decides.",
     "request.rejected": "A request that came by message was refused.",
+    "price.created": "A price was made.",
+    "price.updated": "A price was renamed, was made active again, or got or lost its lookup key.",
+    "price.archived": "A price takes no new charges.",
+    "price.deleted": "A price is gone; this is how it was.",
+    "price.inventory_changed": "There is more or less of a price: charges took from it or gave"
+    " back, or somebody counted. One event tells all that changed at one moment.",
     "endpoint.disabled": "An endpoint is sent nothing any more.",
     "ping": "Somebody wants to see whether webhooks arrive.",
 }

@@ -16,11 +16,21 @@ def example(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
     for name in ("const", "default"):
         if name in schema:
             return schema[name]
+    if "properties" in schema and "oneOf" in schema:
+        return _one_way(schema, schemas)
     for name in ("anyOf", "oneOf"):
         if name in schema:
             # What may be null is shown as it mostly is.
             return example(schema[name][0], schemas)
     return _by_type(schema, schemas)
+
+
+def _one_way(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """An object that may be said in several ways, in the first of them."""
+    first = schema["oneOf"][0]
+    absent = {name for name, of in first.get("properties", {}).items() if of == {"type": "null"}}
+    fields = {n: of for n, of in schema["properties"].items() if n not in absent}
+    return {name: example(field, schemas) for name, field in fields.items()}
 
 
 def _by_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
@@ -51,6 +61,7 @@ _PENDING: Mapping[str, Any] = {
     "phase": "queued",
     "price_id": None,
     "quantity": None,
+    "lines": None,
     "failure_code": None,
     "failure_message": None,
     "processor_reference": None,

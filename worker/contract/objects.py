@@ -7,35 +7,24 @@ unknown ones are to be ignored.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from models.ids import PREFIXES
 from models.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.declines import DECLINES, FAILURES
-from payments.parsing import METADATA_KEYS_MAX
 from payments.timeline import ORDER
 from payments.webhooks.events import ONLY_BY_NAME, TYPES
+from worker.contract.catalogue import A_PRICE, QuoteLine
+from worker.contract.fields import ID, METADATA, Amount, CurrencyCode, Moment, PublicObject
 
-_ID = "[a-z2-7]{32}$"
-_CHARGE_ID, _REFUND_ID = (f"^{PREFIXES[kind]}{_ID}" for kind in ("charge", "refund"))
+_CHARGE_ID, _REFUND_ID = (f"^{PREFIXES[kind]}{ID}" for kind in ("charge", "refund"))
 _A_CHARGE = "ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"
 _A_REFUND = "re_odmrym533wgskk5fmtdepkx22texqics"
 _AN_ENDPOINT = "we_mfrggzdfmztwq2lknnwg23tpobyxe43u"
 
-Moment = Annotated[
-    # Text and not a datetime: what is documented is the very text that is sent.
-    str,
-    Field(
-        description="RFC 3339, in UTC.",
-        json_schema_extra={"format": "date-time"},
-        examples=["2026-11-22T10:23:20.123456Z"],
-    ),
-]
 ChargeId = Annotated[str, Field(pattern=_CHARGE_ID, examples=[_A_CHARGE])]
 RefundId = Annotated[str, Field(pattern=_REFUND_ID, examples=[_A_REFUND])]
-Currency = Annotated[str, Field(pattern="^[A-Z]{3}$", examples=["USD"])]
-Amount = Annotated[int, Field(ge=1, le=AMOUNT_MAX, examples=[1999])]
 
 _PHASE = (
     "Where a pending one stands; null once it is final. `queued`: surely not executed, due soon."
@@ -44,7 +33,6 @@ _PHASE = (
     " `needs_review`: nobody could find out; a person decides."
 )
 _STATE = "`pending`, until it is `succeeded` or `failed` for good."
-_METADATA = f"The caller's own names and values: up to {METADATA_KEYS_MAX}, text to text."
 _FAILURE = "Why it failed, or null: one of the codes of docs/errors.md. New ones may come."
 _SETTLED = "When it became final, or null."
 _KEY = "The key it was asked for under, or, over the broker without one, the message's task id."
@@ -52,31 +40,37 @@ _DETAIL = "One sentence for people. Read `code` in programs."
 _FAILURE_MESSAGE = "One sentence for people, or null. Read `failure_code` in programs."
 
 
-class _Object(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-
-class Charge(_Object):
+class Charge(PublicObject):
     """Money taken from a customer, once."""
 
     charge_id: ChargeId = Field(description="Made from the producer and the idempotency key.")
     object: Literal["charge"]
     amount: Amount = Field(description="In minor units of `currency`: 1999 is 19.99 USD.")
-    currency: Currency = Field(description="ISO 4217, upper case.")
+    currency: CurrencyCode = Field(description="ISO 4217, upper case.")
     state: State = Field(description=_STATE)
     phase: Phase | None = Field(description=_PHASE)
     customer_id: str | None = Field(description="The caller's.", examples=["cus_123"])
     payment_method_id: str | None = Field(
         description="The processor's id of what is charged.", examples=["pm_card_visa"]
     )
-    price_id: str | None = Field(description="Always null: charges by price are to come.")
-    quantity: int | None = Field(description="Always null: charges by price are to come.")
+    price_id: str | None = Field(
+        description="The price it was charged by; null if an amount was asked for.",
+        examples=[A_PRICE],
+    )
+    quantity: int | None = Field(
+        description="How many units of the price, which are held for it until it is final.",
+        examples=[2],
+    )
+    lines: list[QuoteLine] | None = Field(
+        description="What the amount was made of when it was accepted, whatever became of the"
+        " price; null if an amount was asked for.",
+    )
     reference: str | None = Field(
         description="The caller's own order: at most one pending or succeeded charge has it.",
         examples=["order-1001"],
     )
     description: str | None = Field(description="The caller's words.", examples=["Two tickets"])
-    metadata: dict[str, str] = Field(description=_METADATA, examples=[{"cart": "42"}])
+    metadata: dict[str, str] = Field(description=METADATA, examples=[{"cart": "42"}])
     refunded_amount: Annotated[int, Field(ge=0, le=AMOUNT_MAX)] = Field(
         description="What went back so far, in minor units: the sum of succeeded refunds.",
         examples=[0],
@@ -94,7 +88,7 @@ class Charge(_Object):
     settled_at: Moment | None = Field(description=_SETTLED)
 
 
-class Refund(_Object):
+class Refund(PublicObject):
     """Money given back: a charge in part or in full, and never more than was taken."""
 
     refund_id: RefundId = Field(description="Made from the producer and the idempotency key.")
@@ -108,7 +102,7 @@ class Refund(_Object):
         " the charge has not succeeded yet.",
         examples=[500],
     )
-    currency: Currency | None = Field(
+    currency: CurrencyCode | None = Field(
         description="The charge's. Null while the charge has not been seen."
     )
     state: State = Field(
@@ -117,6 +111,14 @@ class Refund(_Object):
     )
     phase: Phase | None = Field(description=_PHASE)
     reason: str | None = Field(description="The caller's words.", examples=["one seat too many"])
+    restock: bool = Field(
+        description="Whether units of the charge come back, too: for sale again when it succeeds."
+    )
+    restock_quantity: int | None = Field(
+        description="How many come back. Null while it means `all that are still out` and the"
+        " charge has not been seen, or when none do.",
+        examples=[1],
+    )
     failure_code: str | None = Field(description=_FAILURE, examples=[*DECLINES, *FAILURES])
     failure_message: str | None = Field(
         description=_FAILURE_MESSAGE,
@@ -126,18 +128,18 @@ class Refund(_Object):
         description="The processor's own id of it, once it gave one.", examples=["sbx_2e51bb"]
     )
     idempotency_key: str = Field(description=_KEY, examples=["order-1001-refund-1"])
-    metadata: dict[str, str] = Field(description=_METADATA, examples=[{"ticket": "881"}])
+    metadata: dict[str, str] = Field(description=METADATA, examples=[{"ticket": "881"}])
     created_at: Moment = Field(description="When it was accepted. RFC 3339, in UTC.")
     settled_at: Moment | None = Field(description=_SETTLED)
 
 
-class RejectedRequest(_Object):
+class RejectedRequest(PublicObject):
     """A request that came by message and was refused. Nothing was written but this."""
 
     object: Literal["rejected_request"]
     id: str = Field(
         description="The same message refused for the same reason has the same id.",
-        pattern=f"^rej_{_ID}",
+        pattern=f"^rej_{ID}",
         examples=["rej_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"],
     )
     task: str = Field(
@@ -181,10 +183,10 @@ class RejectedRequest(_Object):
     )
 
 
-class WebhookEndpoint(_Object):
+class WebhookEndpoint(PublicObject):
     """A receiver of webhooks. Its secret is shown once, when it is made."""
 
-    id: str = Field(pattern=f"^we_{_ID}", examples=[_AN_ENDPOINT])
+    id: str = Field(pattern=f"^we_{ID}", examples=[_AN_ENDPOINT])
     object: Literal["webhook_endpoint"]
     url: str = Field(
         description="Where webhooks are sent.",
@@ -204,7 +206,7 @@ class WebhookEndpoint(_Object):
     created_at: Moment
 
 
-class TimelineEntry(_Object):
+class TimelineEntry(PublicObject):
     """One thing that happened to a charge or a refund. Beside these fields stand facts (ids, codes,
     numbers) that differ with `what`."""
 
@@ -223,7 +225,7 @@ class TimelineEntry(_Object):
     )
 
 
-class Problem(_Object):
+class Problem(PublicObject):
     """Why a request was refused (RFC 9457). Beside these fields stand facts that help the caller,
     such as `available` and `requested`."""
 

@@ -6,6 +6,16 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
+from payments.prices.requests import (
+    InventoryRequest,
+    PriceChanges,
+    PriceRequest,
+    ProductChanges,
+    ProductRequest,
+    QuoteRequest,
+)
+from payments.requests import ChargeRequest
+from worker.contract.catalogue import Currency, Deleted, Price, Product, Quote
 from worker.contract.events import DATA, event
 from worker.contract.objects import (
     Charge,
@@ -20,8 +30,21 @@ from worker.intake import MODELS
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMPONENT = "#/components/schemas/{model}"
 
-REQUESTS: tuple[type[BaseModel], ...] = tuple(MODELS.values())
+REQUESTS: tuple[type[BaseModel], ...] = (
+    *MODELS.values(),
+    ProductRequest,
+    ProductChanges,
+    PriceRequest,
+    PriceChanges,
+    InventoryRequest,
+    QuoteRequest,
+)
 OBJECTS: tuple[type[BaseModel], ...] = (
+    Product,
+    Price,
+    Currency,
+    Quote,
+    Deleted,
     Charge,
     Refund,
     RejectedRequest,
@@ -53,7 +76,7 @@ def components(
         if "description" in schema:  # a docstring, in lines
             schema["description"] = " ".join(schema["description"].split())
         if name in (model.__name__ for model in REQUESTS):
-            _complete(schema)
+            _complete(name, schema)
     return found
 
 
@@ -68,6 +91,26 @@ def standing_alone(model: type[BaseModel]) -> Mapping[str, Any]:
     return {"$schema": DIALECT, "$ref": f"#/$defs/{model.__name__}", "$defs": schemas}
 
 
-def _complete(schema: dict[str, Any]) -> None:
+def _complete(name: str, schema: dict[str, Any]) -> None:
     """A key is not required of every request: a message has its task id, HTTP a header."""
-    schema["required"].remove("idempotency_key")
+    if "idempotency_key" in schema.get("required", ()):
+        schema["required"].remove("idempotency_key")
+    if name == ChargeRequest.__name__:
+        schema["oneOf"] = [_either(*WAYS), _either(*reversed(WAYS))]
+        schema.pop("required")
+    if name in (ProductChanges.__name__, PriceChanges.__name__):
+        for field in schema["properties"].values():
+            field.pop("default", None)  # what is not sent stays
+
+
+# What is charged: an amount, or what a price says.
+WAYS: tuple[Mapping[str, str], Mapping[str, str]] = (
+    {"amount": "integer", "currency": "string"},
+    {"price_id": "string", "quantity": "integer"},
+)
+
+
+def _either(these: Mapping[str, str], not_those: Mapping[str, str]) -> dict[str, Any]:
+    there = {name: {"type": kind} for name, kind in these.items()}
+    absent = {name: {"type": "null"} for name in not_those}
+    return {"required": [*these], "properties": {**there, **absent}}

@@ -42,6 +42,19 @@ WHAT_TO_DO: Mapping[str, str] = {
     " the amount out.",
     "charge_not_refundable": "`detail` says why: it failed, is still pending"
     " (`if_pending=reject`), or more of it went back than `expected_refunded_amount`.",
+    "nothing_to_restock": "`available` says how many units are still out. Refund without `restock`,"
+    " or bring back no more than that.",
+    "price_inactive": "Charge by another price, or make this one active again.",
+    "price_in_use": "Archive it instead: what was charged by it keeps its price.",
+    "price_locked": "Make a new price, move the lookup key to it (`transfer_lookup_key`), and"
+    " archive this one.",
+    "product_inactive": "Make the product active again, or use another one.",
+    "product_in_use": "Archive it instead, or delete its prices first.",
+    "lookup_key_in_use": "`price_id` says which price has it. Use another key, or send"
+    " `transfer_lookup_key: true` to move it.",
+    "insufficient_inventory": "`available` says how many are left. Ask for no more than that; what"
+    " pending charges hold comes back if they fail.",
+    "inventory_unlimited": "There is nothing to count. Make a price with a `quantity_available`.",
     "move_not_allowed": "Look at it again: somebody else was faster.",
 }
 
@@ -61,6 +74,7 @@ AFTER_A_FAILURE: Mapping[str, str] = {
     "charge_failed": "Nothing: no money was taken.",
     "charge_not_found": "Check the charge's id and its producer; then try again.",
     "refund_exceeds_charge": "Look at the charge's refunds, and ask for what is left.",
+    "nothing_to_restock": "Refund again without `restock`, or with fewer units.",
     "resolved_failed": "Try again, if it is still wanted.",
 }
 

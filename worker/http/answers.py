@@ -21,5 +21,10 @@ def page(views: Sequence[Mapping[str, Any]], *, next_cursor: str | None) -> Resp
     return one({"data": views, "has_more": next_cursor is not None, "next_cursor": next_cursor})
 
 
+def listing(count: int, views: Sequence[Mapping[str, Any]], *, next_cursor: str | None) -> Response:
+    """A part of a list that is counted."""
+    return one({"count": count, "list": views, "next_cursor": next_cursor})
+
+
 # Kept, as `json.dumps` makes a new encoder for every answer.
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

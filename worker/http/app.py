@@ -9,11 +9,24 @@ from fastapi.routing import APIRoute
 from worker.http import answers, errors, openapi
 from worker.http.building import Building
 from worker.http.edge import Application, Edge
-from worker.http.routes import charges, description, endpoints, events, health, refunds
+from worker.http.routes import (
+    charges,
+    currencies,
+    description,
+    endpoints,
+    events,
+    health,
+    prices,
+    products,
+    refunds,
+)
 
 ROUTERS = (
     charges.router,
     refunds.router,
+    products.router,
+    prices.router,
+    currencies.router,
     events.router,
     endpoints.router,
     health.router,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import ClientDisconnect, Request
@@ -86,6 +87,18 @@ def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
             param="idempotency_key",
         )
     return {**given, "idempotency_key": key}
+
+
+async def under_key(request: Request) -> dict[str, Any]:
+    """The fields of a request that is made once per key, with the key among them: one is made for
+    who sends none. Raises what `fields` raises."""
+    given = with_key(await fields(request), request.headers)
+    if "producer" in given:
+        raise InvalidRequest(
+            "producer is not a field; over HTTP it is the name of the API key", param="producer"
+        )
+    given.setdefault("idempotency_key", str(uuid4()))
+    return given
 
 
 def once(query: QueryParams) -> None:

@@ -31,6 +31,7 @@ class Building:
         self.intake = Intake(self.database, processor=settings.processor)
         self.keyring = Keyring(self.database)
         self.readiness = Readiness(self.database, ask_workers)
+        self.livemode = settings.livemode
         self.target_check = TargetCheck(settings.webhook_allow_private)
 
     def stop_waiting(self) -> None:

@@ -41,7 +41,7 @@ KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Your name for this request: a repeat under it is the same charge or refund, for"
+    "description": "Your name for this request: a repeat under it is the same object, for"
     " ever. Made for you if you send none, which protects nothing when an answer gets lost.",
     "schema": {
         "type": "string",
@@ -105,6 +105,18 @@ def page_of(model: type[BaseModel]) -> Schema:
     return object_of(
         data={"type": "array", "items": ref(model)},
         has_more={"type": "boolean"},
+        next_cursor={
+            "type": ["string", "null"],
+            "description": "Send it as `cursor` to get the next page; null at the end.",
+        },
+    )
+
+
+def listing_of(model: type[BaseModel]) -> Schema:
+    """A part of a list of them that is counted."""
+    return object_of(
+        count={"type": "integer", "minimum": 0, "description": "How many there are of all."},
+        list={"type": "array", "items": ref(model)},
         next_cursor={
             "type": ["string", "null"],
             "description": "Send it as `cursor` to get the next page; null at the end.",

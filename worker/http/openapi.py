@@ -16,9 +16,11 @@ from payments.errors import (
     NotFound,
     Unauthenticated,
 )
+from payments.parsing import Keyed
+from payments.prices.currencies import id_of
 from worker.contract.events import DATA, MEANING, event
 from worker.contract.examples import example, standing
-from worker.contract.schemas import everything
+from worker.contract.schemas import REQUESTS, everything
 from worker.http import problems
 from worker.http.bodies import BODIES
 from worker.http.described import ref
@@ -36,9 +38,20 @@ Refusals are problem documents (RFC 9457): `code` is for programs, `detail` says
 instead. Every answer has an `X-Request-Id`, which our log lines have, too; send your own and it is
 kept.
 """
+# What is done once per key, and answered with 200 when it was done before.
+REPLAYED = (
+    "create_charge",
+    "create_refund",
+    "create_product",
+    "create_price",
+    "change_price_inventory",
+)
 TAGS = [
     {"name": "Charges", "description": "Money taken from customers."},
     {"name": "Refunds", "description": "Money given back."},
+    {"name": "Products", "description": "What is sold."},
+    {"name": "Prices", "description": "What it costs, and how much is left."},
+    {"name": "Currencies", "description": "What it is paid in."},
     {"name": "Events", "description": "What webhooks tell, for those who read."},
     {"name": "Webhook endpoints", "description": "Who is told, where, and of what."},
     {"name": "Webhooks", "description": "What your endpoints are sent."},
@@ -120,7 +133,7 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
         headers["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
         if operation["operationId"].startswith("create_") and status in ("200", "201", "202"):
             headers["Location"] = {"$ref": "#/components/headers/Location"}
-        if operation["operationId"] in ("create_charge", "create_refund") and status == "200":
+        if operation["operationId"] in REPLAYED and status == "200":
             headers["Idempotent-Replayed"] = {"$ref": "#/components/headers/Idempotent-Replayed"}
     if path.startswith("/v1/"):
         operation["security"] = [{"key": []}]
@@ -133,18 +146,21 @@ def _own(schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
     """Requests as they are sent over HTTP: no producer, which is the key's name; null = absent."""
-    for name in ("ChargeRequest", "RefundRequest"):
-        fields = schemas[name]["properties"]
+    for name in (model.__name__ for model in REQUESTS if issubclass(model, Keyed)):
+        fields, required = schemas[name]["properties"], schemas[name].get("required", ())
         fields.pop("producer")
         for field, schema in fields.items():
-            if field not in schemas[name]["required"] and isinstance(schema.get("type"), str):
+            if field not in required and isinstance(schema.get("type"), str):
                 schema["type"] = [schema["type"], "null"]
                 if "enum" in schema:
                     schema["enum"] = [*schema["enum"], None]
     codes = sorted(c.code for c in iso4217.Currency if c.exponent is not None)
     currency = schemas["ChargeRequest"]["properties"]["currency"]
-    currency.pop("pattern")
-    currency |= {"enum": codes, "description": "ISO 4217. Lower case is taken, too."}
+    currency.pop("anyOf")
+    currency |= {"enum": [*codes, None], "description": "ISO 4217. Lower case is taken, too."}
+    currency_id = schemas["PriceRequest"]["properties"]["currency_id"]
+    currency_id.pop("pattern")
+    currency_id["enum"] = [id_of(code) for code in codes]
     return schemas
 
 

@@ -12,7 +12,7 @@ from tests.support.web import CHARGE, Caller, Web
 
 FIELDS = [
     "charge_id", "object", "amount", "currency", "state", "phase", "customer_id",
-    "payment_method_id", "price_id", "quantity", "reference", "description", "metadata",
+    "payment_method_id", "price_id", "quantity", "lines", "reference", "description", "metadata",
     "refunded_amount", "failure_code", "failure_message", "processor", "processor_reference",
     "idempotency_key", "created_at", "settled_at",
 ]  # fmt: skip
@@ -128,7 +128,9 @@ def test_without_a_key_one_is_made_and_told(caller: Caller) -> None:
         ({"payment_method_id": "4242 4242 4242 4242"}, "payment_method_id", "never a card number"),
         ({"producer": "shop"}, "producer", "the name of the API key"),
         ({"amonut": 5}, "amonut", "the fields are"),
-        ({"price_id": "price_1"}, "price_id", "send amount and currency"),
+        ({"price_id": "price_1"}, "quantity", "how many units of it"),
+        ({"price_id": "price_1", "quantity": 1}, "currency", "or amount and currency"),
+        ({"quantity": 1}, "quantity", "send price_id, too"),
         ({"metadata": {"a": 1}}, "metadata", "text values"),
     ],
 )

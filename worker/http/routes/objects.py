@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +12,7 @@ from models.ids import PREFIXES, is_id
 from models.ids import Kind as KindName
 from models.states import State
 from payments import reading, timeline
-from payments.errors import InvalidRequest, NotFound, Refused
+from payments.errors import NotFound, Refused
 from payments.kinds import KINDS
 from worker.http import answers, asked
 from worker.http.intake import Call
@@ -48,16 +47,9 @@ async def create(request: Request, kind: KindName) -> Response:
 async def _fields(request: Request) -> Mapping[str, Any] | Refused:
     """The fields of the body, with a key among them; or what is wrong with it."""
     try:
-        fields = asked.with_key(await asked.fields(request), request.headers)
+        return await asked.under_key(request)
     except Refused as refused:
         return refused
-    if "producer" in fields:
-        return InvalidRequest(
-            "producer is not a field; over HTTP it is the name of the API key", param="producer"
-        )
-    if "idempotency_key" not in fields:
-        fields["idempotency_key"] = str(uuid4())
-    return fields
 
 
 async def get(request: Request, kind: KindName, id_: str) -> Response:

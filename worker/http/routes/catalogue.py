@@ -1,0 +1,89 @@
+"""What products and prices have in common over HTTP: lists, and the answers to what is made."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from fastapi import Query
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from payments.errors import InvalidRequest
+from payments.prices.listing import PAGE_MAX, PAGE_SIZE, PAGE_SIZE_MAX, Kind, page
+from worker.http import answers
+from worker.http.routes.needs import building
+from worker.http.routes.objects import PREFIX
+
+# `created_at:ASC` is how the JavaScript client of the field writes it.
+_ORDERS = {"asc": "asc", "desc": "desc", "created_at:asc": "asc", "created_at:desc": "desc"}
+
+
+def _order(value: object) -> object:
+    return _ORDERS.get(value.lower(), value) if isinstance(value, str) else value
+
+
+class Place(BaseModel):
+    """What every list has. Unknown names are refused: a misspelled filter would list everything."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    page: int | None = Field(
+        None, ge=1, le=PAGE_MAX, description="Which page, from 1; not beside `cursor`."
+    )
+    page_size: int = Field(
+        PAGE_SIZE, alias="pageSize", ge=1, le=PAGE_SIZE_MAX, description="How many at most."
+    )
+    order: Annotated[Literal["desc", "asc"], BeforeValidator(_order)] = Field(
+        "desc", description="By the moment of creation; `desc` is newest first."
+    )
+    cursor: str = Field("", description="The `next_cursor` of the page before; empty: the first.")
+    livemode: bool | None = Field(
+        None, description="Taken and not looked at: a service has one processor."
+    )
+
+    def conditions(self) -> dict[str, Any]:
+        """The filters for `payments.prices.listing.page`."""
+        places = set(Place.model_fields)
+        given: dict[str, Any] = self.model_dump(exclude=places, exclude_none=True)
+        return given
+
+
+class ProductFilters(Place):
+    active: bool | None = Field(None, description="Only those that are, or are not.")
+
+
+class PriceFilters(Place):
+    active: bool | None = Field(None, description="Only those that are, or are not.")
+    type: Literal["one_time", "recurring"] | None = Field(None, description="Only those.")
+    currency_id: Annotated[str, Query(pattern="^cur_[a-z]{3}$")] | None = Field(
+        None, description="Only those in this currency."
+    )
+    product_id: str | None = Field(None, description="Only those of this product.")
+    lookup_key: str | None = Field(None, description="Only the one with this key.")
+
+
+async def listed(request: Request, kind: Kind, place: Place) -> Response:
+    """A part of a list, and how many there are."""
+    if place.cursor and place.page is not None:
+        raise InvalidRequest("send page or cursor, not both", param="page")
+    read = partial(
+        page,
+        kind=kind,
+        filters=place.conditions(),
+        page=place.page or 1,
+        page_size=place.page_size,
+        order=place.order,
+        cursor=place.cursor or None,
+    )
+    # One moment for the count and the rows.
+    found = await building(request).database.snapshot(read)
+    return answers.listing(found.count, found.views, next_cursor=found.next_cursor)
+
+
+def made(view: Mapping[str, Any], *, is_new: bool) -> Response:
+    """201 for what is new, 200 for a repeat."""
+    headers = {"location": f"{PREFIX}/{view['object']}s/{view['id']}"}
+    if not is_new:
+        headers["idempotent-replayed"] = "true"
+    return answers.one(view, status=201 if is_new else 200, headers=headers)

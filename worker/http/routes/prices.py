@@ -1,0 +1,124 @@
+"""Prices over HTTP: what products cost, and how much is left. `id` is an id or a lookup key."""
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from payments.parsing import parse
+from payments.prices import inventory, prices
+from payments.prices.holding import find
+from payments.prices.quotes import quote
+from payments.prices.requests import (
+    InventoryRequest,
+    PriceChanges,
+    PriceRequest,
+    QuoteRequest,
+    changes,
+)
+from payments.prices.views import deleted_view, price_view, quote_view
+from payments.transaction import Row, Transaction
+from worker.contract.catalogue import Deleted, Price, Quote
+from worker.http import answers, asked
+from worker.http.described import KEY, described, listing_of, ref
+from worker.http.routes import catalogue
+from worker.http.routes.catalogue import PriceFilters
+from worker.http.routes.needs import Reader, Writer, building, router_of
+from worker.http.routes.objects import PREFIX
+
+router = router_of("Prices", f"{PREFIX}/prices")
+
+
+@router.post(
+    "",
+    **described(
+        {201: ref(Price), 200: ref(Price)},
+        body=ref("PriceRequest"),
+        refuses=(409,),
+        parameters=(KEY,),
+    ),
+)
+async def create_price(request: Request, producer: Writer) -> Response:
+    """Say what a product costs, once per key. 200: a repeat, answered as it stands now
+    (`Idempotent-Replayed: true`)."""
+    wanted = parse(PriceRequest, {**await asked.under_key(request), "producer": producer})
+    here = building(request)
+
+    def make(transaction: Transaction) -> tuple[dict[str, Any], bool]:
+        row, is_new = prices.create(transaction, wanted, livemode=here.livemode)
+        return prices.shown(transaction, row), is_new
+
+    view, is_new = await here.database.transaction(make)
+    return catalogue.made(view, is_new=is_new)
+
+
+@router.get("", **described({200: listing_of(Price)}))
+async def list_prices(
+    request: Request, _: Reader, filters: Annotated[PriceFilters, Query()]
+) -> Response:
+    """List prices, newest first, by page or by cursor."""
+    return await catalogue.listed(request, "price", filters)
+
+
+@router.get("/{id}", **described({200: ref(Price)}, refuses=(404,)))
+async def get_price(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # its name in the URL
+    """Get a price as it stands, by its id or its lookup key."""
+    return answers.one(price_view(*await building(request).database.read(partial(find, name=id))))
+
+
+@router.put("/{id}", **described({200: ref(Price)}, body=ref("PriceChanges"), refuses=(404, 409)))
+async def update_price(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
+    """Change what a price is called, its lookup key, its metadata, or whether it takes new charges.
+    What is not sent stays, null unsets; metadata is merged. What it costs never changes."""
+    wanted = changes(PriceChanges, await asked.fields(request, nulls=True))
+    return await _changed(request, partial(prices.change, name=id, changes=wanted))
+
+
+@router.put("/{id}/archive", **described({200: ref(Price)}, refuses=(404,)))
+async def archive_price(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
+    """Take no new charges by this price. Those that are pending go on."""
+    return await _changed(request, partial(prices.archive, name=id))
+
+
+@router.delete("/{id}", **described({200: ref(Deleted)}, refuses=(404, 409)))
+async def delete_price(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
+    """Delete a price for good, while nothing was charged by it."""
+    delete = partial(prices.delete, name=id)
+    row = await building(request).database.transaction(delete, idempotent=False)
+    return answers.one(deleted_view(row, "price"))
+
+
+@router.put(
+    "/{id}/inventory",
+    **described(
+        {200: ref(Price)}, body=ref("InventoryRequest"), refuses=(404, 409), parameters=(KEY,)
+    ),
+)
+async def change_price_inventory(request: Request, producer: Writer, id: str) -> Response:  # noqa: A002  # likewise
+    """Count the stock of a price up or down, once per key; a repeat changes nothing
+    (`Idempotent-Replayed: true`)."""
+    wanted = parse(InventoryRequest, {**await asked.under_key(request), "producer": producer})
+    adjust = partial(inventory.adjust, name=id, request=wanted)
+    price, product, is_new = await building(request).database.transaction(adjust)
+    headers = {} if is_new else {"idempotent-replayed": "true"}
+    return answers.one(price_view(price, product), headers=headers)
+
+
+@router.post(
+    "/{id}/quote", **described({200: ref(Quote)}, body=ref("QuoteRequest"), refuses=(404,))
+)
+async def quote_price(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # likewise
+    """Tell what a quantity would cost, line by line and why. Nothing is held for it."""
+    wanted = parse(QuoteRequest, await asked.fields(request))
+    price, _product = await building(request).database.read(partial(find, name=id))
+    return answers.one(quote_view(quote(price, wanted.quantity)))
+
+
+async def _changed(request: Request, change: Any) -> Response:
+    def run(transaction: Transaction) -> dict[str, Any]:
+        row: Row = change(transaction)
+        return prices.shown(transaction, row)
+
+    return answers.one(await building(request).database.transaction(run))
