@@ -1,8 +1,7 @@
 """Everything that happened to a charge or a refund, in order: the answer to "what happened?"."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select
@@ -11,11 +10,14 @@ from sqlalchemy.types import String
 
 from models import Attempt, Delivery, DeliveryAttempt, Event, RejectedRequest, WebhookEndpoint
 from models.base import id_among, table_of
-from models.ids import id_from_key
+from models.ids import Kind as KindName
+from models.ids import Made, id_from_key
 from models.states import stand_of
 from payments.amounts import in_words
+from payments.entries import ORDER, Entry
 from payments.errors import NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
+from payments.prices import story
 from payments.processors.sandbox import Movement, movements_of
 from payments.views import moment
 
@@ -25,52 +27,20 @@ Row = Mapping[Any, Any]
 # A charge may have thousands of refunds; a story tells the first of them.
 REFUNDS_MAX = 100
 
-# What comes first when several things were written in one transaction, at one moment.
-ORDER = (
-    "request",
-    "rejection",
-    "movement",
-    "attempt",
-    "refund",
-    "event",
-    "delivery",
-    "post",
-    "now",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing that happened. `what` is a word of `ORDER`; `facts` are ids, codes and numbers."""
-
-    at: datetime
-    what: str
-    object_id: str
-    text: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-    def view(self) -> dict[str, Any]:
-        """The entry for programs."""
-        return {
-            "at": moment(self.at),
-            "what": self.what,
-            "object_id": self.object_id,
-            "text": self.text,
-            **self.facts,
-        }
-
 
 def timeline(connection: Connection, id_or_key: str, *, producer: str = "default") -> list[Entry]:
-    """The story of what has this id (`ch_…`, `re_…`, `evt_…`, `rej_…`), or of what `producer`
-    asked for under this idempotency key. Raises NotFound.
+    """The story of what has this id (`ch_…`, `re_…`, `price_…`, `evt_…`, `rej_…`), or of what
+    `producer` asked for under this idempotency key. Raises NotFound.
 
-    A key may name a charge and a refund: both are told. Refusals under the same key belong to it.
+    A key may name a charge, a refund and a price: all are told. Refusals under the same key belong
+    to it.
     """
     ids = _ids(connection, id_or_key, producer)
     entries: list[Entry] = []
     for kind in KINDS.values():
         for row in _read(connection, _OBJECTS[kind.name], ids):
             entries += _object(connection, kind, row)
+    entries += story.of_prices(connection, ids)
     entries += (_rejection(row) for row in _read(connection, _REJECTIONS, [*ids, id_or_key]))
     if not entries and (event := _read(connection, _EVENT, [id_or_key])):
         return list(_told(connection, event))  # of an endpoint, such as a ping
@@ -88,9 +58,10 @@ def _ids(connection: Connection, id_or_key: str, producer: str) -> list[str]:
     if id_or_key.startswith("evt_"):
         found = select(_events.c.object_id).where(_events.c.id == id_or_key)
         return list(connection.execute(found).scalars())
-    if id_or_key.startswith(("ch_", "re_", "rej_")):
+    if id_or_key.startswith(("ch_", "re_", "price_", "rej_")):
         return [id_or_key]
-    return [id_from_key(name, producer=producer, key=id_or_key) for name in KINDS]
+    names: tuple[KindName | Made, ...] = (*KINDS, "price")
+    return [id_from_key(name, producer=producer, key=id_or_key) for name in names]
 
 
 def _object(connection: Connection, kind: Kind, row: Row) -> Iterator[Entry]:
@@ -102,6 +73,7 @@ def _object(connection: Connection, kind: Kind, row: Row) -> Iterator[Entry]:
             if one.object_id == row["id"]:
                 yield _movement(one)
     if kind is CHARGE:
+        yield from story.of_charge(connection, row["id"])
         for refund in _read(connection, _REFUNDS, [row["id"]]):
             yield _refund(row, refund)
     yield _now(row)
@@ -112,9 +84,21 @@ def _request(kind: Kind, row: Row) -> Entry:
     what = f"{kind.name} of {words if row['amount'] else 'all that is left'}"
     if kind is REFUND:
         what += f" of {row['charge_id']}"
+    elif row["price_id"] is not None:
+        what += f", {row['quantity']} × {row['price_id']},"
     facts = {
         name: row[name]
-        for name in ("producer", "idempotency_key", "amount", "currency", "reference", "charge_id")
+        for name in (
+            "producer",
+            "idempotency_key",
+            "amount",
+            "currency",
+            "reference",
+            "charge_id",
+            "price_id",
+            "quantity",
+            "lines",
+        )
         if row.get(name) is not None
     }
     text = f"{what} asked for by {row['producer']} under the key {row['idempotency_key']!r}"
@@ -150,6 +134,8 @@ def _movement(one: Movement) -> Entry:
 def _refund(charge: Row, refund: Row) -> Entry:
     words = in_words(refund["amount"], refund["currency"] or charge["currency"])
     text = f"refund {refund['id']} of {words}, now {stand_of(refund['state'], refund['phase'])}"
+    if refund["restocked"]:
+        text += f"; {refund['restocked']} units came back"
     facts = {"refund_id": refund["id"], "amount": refund["amount"], "state": refund["state"]}
     return Entry(refund["created_at"], "refund", charge["id"], text, facts)
 

@@ -1,6 +1,7 @@
 """The promises that only an outside witness can prove: our side against the sandbox's ledger."""
 
 from payments.invariants import OURS, Invariant
+from payments.stocktaking import STOCK
 
 _CHARGES = Invariant(
     "charges moved money once",
@@ -84,4 +85,4 @@ _MONEY = Invariant(
     """,
 )
 
-INVARIANTS: tuple[Invariant, ...] = (*OURS, _CHARGES, _REFUNDS, _MONEY)
+INVARIANTS: tuple[Invariant, ...] = (*OURS, *STOCK, _CHARGES, _REFUNDS, _MONEY)

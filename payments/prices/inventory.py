@@ -50,7 +50,7 @@ def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tu
 
 
 def _change(transaction: Transaction, price: Row, request: InventoryRequest) -> Row:
-    rows = transaction.rows(_ADJUST, {"id": price["id"], "change": request.change})
+    rows = transaction.rows(_ADJUST, {"price_id": price["id"], "change": request.change})
     if rows:
         return rows[0]
     available = price["quantity_available"]
@@ -70,7 +70,7 @@ _changes = table_of(InventoryChange)
 _after = PRICES.c.quantity_available + bindparam("change")
 _ADJUST = (
     update(PRICES)
-    .where(PRICES.c.id == bindparam("id"), _after >= 0, _after <= QUANTITY_MAX)
+    .where(PRICES.c.id == bindparam("price_id"), _after >= 0, _after <= QUANTITY_MAX)
     .values(quantity_available=_after, **CHANGED)
     .returning(PRICES, func.now().label("now"))
 )

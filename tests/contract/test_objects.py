@@ -15,11 +15,11 @@ from models.ids import PREFIXES
 from models.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.declines import DECLINES, FAILURES
+from payments.entries import ORDER, Entry
 from payments.errors import InvalidRequest
 from payments.parsing import parse
 from payments.prices.quotes import Line
 from payments.requests import ChargeRequest, RefundRequest
-from payments.timeline import ORDER, Entry
 from payments.views import charge_view, refund_view
 from payments.webhooks.events import TYPES, Fact, body_of
 from tests.contract.test_sdk_contract import CHARGE, CHARGES, REFUND, REFUNDS

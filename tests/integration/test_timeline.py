@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import Engine
 
 from models.ids import id_from_key
+from payments.entries import Entry
 from payments.errors import NotFound, Refused
-from payments.timeline import Entry, timeline
+from payments.timeline import timeline
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.pings import ping

@@ -46,6 +46,16 @@ def _live_through(day: Counter) -> None:
     day.refund(bad["id"], idempotency_key="back")
     day.query("UPDATE sandbox_requests SET turns_at = now() WHERE turns_at IS NOT NULL")
     day.hear_reports()
+    tea = day.price(idempotency_key="tea", quantity_available=10)
+    day.adjust(tea["id"], "increment", 5)
+    bought = day.buy(tea["id"], 4, idempotency_key="bought")
+    day.refund(bought["id"], idempotency_key="returned", amount=2000, restock=True,
+               restock_quantity=1)  # fmt: skip
+    day.buy(tea["id"], 2, idempotency_key="too dear", payment_method_id="pm_card_chargeDeclined")
+    day.buy(
+        tea["id"], 3, idempotency_key="in the dark", payment_method_id="pm_sandbox_timeout_after"
+    )
+    day.buy(day.price()["id"], 7)
     day.refund("ch_" + "a" * 32, idempotency_key="early")
     day.refuse({"amount": "x", "currency": "USD", "idempotency_key": "nonsense"})
 
@@ -72,8 +82,11 @@ def test_an_empty_house_keeps_every_promise(engine: Engine) -> None:
 def test_a_day_of_everything_keeps_every_promise(day: Counter) -> None:
     found = {one.invariant.name: one for one in verify(day.engine)}
     assert [one.view() for one in found.values() if not one.is_kept] == []
-    assert found["charges moved money once"].looked_at == 7
-    assert found["refunds moved money once"].looked_at == 4
+    assert found["charges moved money once"].looked_at == 11
+    assert found["refunds moved money once"].looked_at == 5
+    assert found["stock adds up"].looked_at == 1
+    assert found["stock follows charges"].looked_at == 3
+    assert found["amounts are what prices said"].looked_at == 4
     assert found["events are delivered"].looked_at > 0
 
 
@@ -121,6 +134,60 @@ TAMPERINGS = [
     (
         "events have no gap",
         "UPDATE charges SET sequence = 3 WHERE id = {paid}",
+    ),
+    (
+        "events have no gap",
+        "UPDATE prices SET sequence = sequence + 1 WHERE id = {tea}",
+    ),
+    (
+        "stock adds up",
+        "UPDATE prices SET quantity_available = quantity_available + 1 WHERE id = {tea}",
+    ),
+    (
+        "stock adds up",
+        "DELETE FROM inventory_changes WHERE price_id = {tea}",
+    ),
+    (
+        "stock adds up",
+        "UPDATE reservations SET restocked = 0 WHERE charge_id = {bought}",
+    ),
+    (
+        "stock follows charges",
+        """UPDATE reservations SET state = 'sold', settled_at = now()
+           WHERE charge_id = {in the dark}""",
+    ),
+    (
+        "stock follows charges",
+        "UPDATE reservations SET state = 'sold' WHERE charge_id = {too dear}",
+    ),
+    (
+        "stock follows charges",
+        "UPDATE reservations SET quantity = 5 WHERE charge_id = {bought}",
+    ),
+    (
+        "stock follows charges",
+        "DELETE FROM reservations WHERE charge_id = {bought}",
+    ),
+    (
+        "goods come back once",
+        "UPDATE reservations SET restocked = 2 WHERE charge_id = {bought}",
+    ),
+    (
+        "goods come back once",
+        """UPDATE refunds SET restocked = 0 WHERE id = {returned};
+           UPDATE reservations SET restocked = 0 WHERE charge_id = {bought}""",
+    ),
+    (
+        "amounts are what prices said",
+        "UPDATE charges SET amount = amount + 1 WHERE id = {bought}",
+    ),
+    (
+        "amounts are what prices said",
+        "UPDATE charges SET currency = 'EUR' WHERE id = {bought}",
+    ),
+    (
+        "amounts are what prices said",
+        "UPDATE charges SET price_id = 'price_gone' WHERE id = {bought}",
     ),
     (
         "events tell the truth",
@@ -246,8 +313,9 @@ TAMPERINGS = [
 
 def tamper(connection: Connection, statements: str) -> None:
     """Do what no rule of ours would."""
-    kinds = {"part": "refunds", "back": "refunds"}
-    for key in ("paid", "part", "back", "customer", "dark", "declined"):
+    kinds = {"part": "refunds", "back": "refunds", "returned": "refunds", "tea": "prices"}
+    keys = ("paid", "part", "back", "customer", "dark", "declined")
+    for key in (*keys, "tea", "bought", "returned", "too dear", "in the dark"):
         id_ = f"(SELECT id FROM {kinds.get(key, 'charges')} WHERE idempotency_key = '{key}')"
         statements = statements.replace(f"{{{key}}}", id_)
     for statement in statements.split(";"):

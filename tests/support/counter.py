@@ -13,6 +13,8 @@ from payments.claims import Row, lease
 from payments.errors import Refused
 from payments.kinds import kind_of
 from payments.parsing import parse
+from payments.prices import inventory, prices, products
+from payments.prices.requests import InventoryRequest, PriceRequest, ProductRequest
 from payments.processors.sandbox import Sandbox, open_engine
 from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import Policy
@@ -41,6 +43,30 @@ class Counter:
         """USD 10.00 unless told otherwise; returns the row as it stands then. Raises Refused."""
         fields = {"amount": 1000, "currency": "USD", "idempotency_key": a_key()} | changes
         return self._cashier.create(parse(ChargeRequest, fields))
+
+    def price(self, **changes: Any) -> Row:
+        """20.00 USD of a product of its own, unless told otherwise, without limit."""
+        product = parse(ProductRequest, {"name": "Tea", "idempotency_key": a_key()})
+        fields = {
+            "product_id": product.id,
+            "currency_id": "cur_usd",
+            "unit_amount": "2000",
+            "idempotency_key": a_key(),
+        } | changes
+        with self.database.transaction() as transaction:
+            products.create(transaction, product, livemode=False)
+            return prices.create(transaction, parse(PriceRequest, fields), livemode=False)[0]
+
+    def buy(self, price_id: str, quantity: int, **changes: Any) -> Row:
+        """So many units of a price."""
+        fields = {"price_id": price_id, "quantity": quantity, "idempotency_key": a_key()} | changes
+        return self._cashier.create(parse(ChargeRequest, fields))
+
+    def adjust(self, price_id: str, action: str, quantity: int) -> Row:
+        """Count stock by hand."""
+        fields = {"action": action, "quantity": quantity, "idempotency_key": a_key()}
+        with self.database.transaction() as transaction:
+            return inventory.adjust(transaction, price_id, parse(InventoryRequest, fields))[0]
 
     def refund(self, charge_id: str, **changes: Any) -> Row:
         """All that is left unless told otherwise."""

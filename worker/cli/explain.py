@@ -8,7 +8,7 @@ import typer
 from worker.cli import books, options, output
 
 if TYPE_CHECKING:
-    from payments.timeline import Entry
+    from payments.entries import Entry
 
 
 def register(root: typer.Typer) -> None:
@@ -16,7 +16,9 @@ def register(root: typer.Typer) -> None:
 
 
 def explain(
-    id_or_key: str = typer.Argument(help="ch_…, re_…, evt_…, rej_…, or an idempotency key."),
+    id_or_key: str = typer.Argument(
+        help="ch_…, re_…, price_…, evt_…, rej_…, or an idempotency key."
+    ),
     producer: options.Producer = "default",
     as_json: options.Json = False,
 ) -> None:

@@ -13,7 +13,7 @@ from models.ids import PREFIXES
 from models.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.declines import DECLINES, FAILURES
-from payments.timeline import ORDER
+from payments.entries import ORDER
 from payments.webhooks.events import ONLY_BY_NAME, TYPES
 from worker.contract.catalogue import A_PRICE, QuoteLine
 from worker.contract.fields import ID, METADATA, Amount, CurrencyCode, Moment, PublicObject
