@@ -74,8 +74,9 @@ def _allowed(request: Request) -> list[str]:
 def _invalid(error: RequestValidationError) -> InvalidRequest:
     """The first thing that is wrong with the query or the path, as the rules would say it."""
     first = error.errors()[0]
-    param = field_name(str(first["loc"][-1])) if len(first["loc"]) > 1 else None
-    if first["type"] == "extra_forbidden":
+    param = str(first["loc"][-1]) if len(first["loc"]) > 1 else None
+    if first["type"] == "extra_forbidden":  # any other name is one of ours
+        param = field_name(param)
         what = repr(param) if param else "one of the names sent"
         return InvalidRequest(f"{what} is not a parameter here; see /openapi.json", param=param)
     message = str(first["msg"]).removeprefix("Value error, ")
