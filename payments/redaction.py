@@ -84,6 +84,10 @@ def _id_of(*prefixes: str) -> Callable[[Any], bool]:
 
 SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "amount": _is_amount,
+    "quantity": _is_amount,
+    "restock_quantity": _is_amount,
+    "restock": lambda value: isinstance(value, bool),
+    "price_id": _id_of("price_"),
     "expected_refunded_amount": _is_amount,
     "currency": _is_currency,
     "id": _id_of("ch_", "re_"),

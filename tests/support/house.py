@@ -93,7 +93,7 @@ class House:
         key = a_key(self.witness.engine, producer)
         return Caller(f"http://127.0.0.1:{self.port}", producer, key)
 
-    def charge(self, *, key: str | None = None, amount: int = 1999, **fields: object) -> str:
+    def charge(self, *, key: str | None = None, amount: int | None = 1999, **fields: object) -> str:
         """Send a request for a charge over the broker; returns the charge's id."""
         key = key or uuid.uuid4().hex
         request = {"amount": amount, "currency": "USD", "idempotency_key": key, **fields}

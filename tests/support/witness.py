@@ -109,6 +109,7 @@ class Witness:
         )
         self._money_moved_once(objects)
         self._refunds_stay_within_charges()
+        self._stock_adds_up()
         self._history_is_whole(objects)
         self._everybody_was_told(objects)
 
@@ -134,6 +135,19 @@ class Witness:
             "  coalesce(sum(amount) FILTER (WHERE state <> 'failed' AND reserved), 0) AS reserved"
             "  FROM refunds WHERE charge_id = c.id) r"
             " WHERE c.refunded_amount <> r.refunded OR c.refund_reserved <> r.reserved"
+        )
+        assert wrong == []
+
+    def _stock_adds_up(self) -> None:
+        wrong = self.rows(
+            "SELECT p.id, p.quantity_available, p.initial_quantity, r.*, c.* FROM prices p"
+            " CROSS JOIN LATERAL (SELECT coalesce(sum(quantity), 0) AS out FROM charges"
+            "  WHERE price_id = p.id AND state <> 'failed') r"
+            " CROSS JOIN LATERAL (SELECT coalesce(sum(f.restocked), 0) AS back FROM refunds f"
+            "  JOIN charges c ON c.id = f.charge_id WHERE c.price_id = p.id) b"
+            " CROSS JOIN LATERAL (SELECT coalesce(sum(change), 0) AS counted"
+            "  FROM inventory_changes WHERE price_id = p.id) c"
+            " WHERE p.quantity_available + out - back <> p.initial_quantity + counted"
         )
         assert wrong == []
 

@@ -1,0 +1,146 @@
+"""Two hundred want what there are fifty of, while processes die."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from payments.verify import is_sound, verify
+from tests.support.house import House
+from tests.support.waiting import wait_for
+from tests.support.web import Caller
+
+IN_STOCK, CALLERS, DECLINED = 50, 200, 20
+
+
+@pytest.fixture
+def caller(town: House) -> Iterator[Caller]:
+    """Somebody who asks over HTTP."""
+    if "web" not in town.running:
+        town.start("web")
+    with town.caller() as client:
+        yield client
+
+
+def left(caller: Caller, price_id: str) -> int:
+    return int(caller.get(f"/prices/{price_id}").json()["quantity_available"])
+
+
+def reservations(town: House, price_id: str) -> Counter[str]:
+    rows = town.witness.rows(
+        "SELECT state, sum(quantity) AS units FROM reservations"
+        " WHERE price_id = :id GROUP BY state",
+        id=price_id,
+    )
+    return Counter({row["state"]: int(row["units"]) for row in rows})
+
+
+def test_fifty_are_sold_and_what_is_declined_is_back(town: House, caller: Caller) -> None:
+    price = caller.price(quantity_available=IN_STOCK)
+    town.running["worker"].stop()
+
+    with ThreadPoolExecutor(50) as threads:
+        answers = list(threads.map(lambda _: caller.buy(price["id"], 1), range(CALLERS)))
+
+    accepted = [a.json() for a in answers if a.status_code == 202]
+    refused = [a.json() for a in answers if a.status_code == 409]
+    assert (len(accepted), len(refused)) == (IN_STOCK, CALLERS - IN_STOCK)
+    assert {one["code"] for one in refused} == {"insufficient_inventory"}
+    assert {(one["available"], one["requested"]) for one in refused} == {(0, 1)}
+    assert left(caller, price["id"]) == 0
+    assert reservations(town, price["id"]) == {"held": IN_STOCK}
+
+    # Twenty of the cards turn out to be no good.
+    unlucky = [one["charge_id"] for one in accepted[:DECLINED]]
+    town.witness.rows(
+        "UPDATE charges SET payment_method_id = 'pm_card_chargeDeclined'"
+        " WHERE id = ANY(:ids) RETURNING 1",
+        ids=unlucky,
+    )
+    town.start("worker")
+    wait_for(
+        lambda: town.witness.rows(
+            "SELECT 1 FROM charges WHERE price_id = :id AND state <> 'pending'", id=price["id"]
+        ),
+        what="the first to be final",
+        every_s=0.01,
+    )
+    town.running["worker"].kill()
+    town.start("worker")
+    town.witness.wait_until_final([one["charge_id"] for one in accepted])
+
+    assert left(caller, price["id"]) == DECLINED
+    assert reservations(town, price["id"]) == {
+        "sold": IN_STOCK - DECLINED, "released": DECLINED,
+    }  # fmt: skip
+    for charge_id in unlucky:
+        assert town.witness.state(charge_id) == "failed"
+    town.witness.testify()
+    assert is_sound(list(verify(town.witness.engine)))
+
+    # What is back is for sale: that much of it, and no more.
+    with ThreadPoolExecutor(25) as threads:
+        again = list(threads.map(lambda _: caller.buy(price["id"], 1), range(25)))
+    assert Counter(a.status_code for a in again) == {202: DECLINED, 409: 5}
+    town.witness.wait_until_final([a.json()["charge_id"] for a in again if a.status_code == 202])
+    assert left(caller, price["id"]) == 0
+    town.witness.testify()
+
+
+def test_an_archived_price_takes_no_new_charges_while_pending_ones_finish(
+    town: House, caller: Caller
+) -> None:
+    price = caller.price(quantity_available=5)
+    town.running["worker"].stop()
+    pending = caller.buy(price["id"], 2).json()
+    assert caller.put(f"/prices/{price['id']}/archive").json()["active"] is False
+    refused = caller.buy(price["id"], 1)
+    assert (refused.status_code, refused.json()["code"]) == (409, "price_inactive")
+    town.start("worker")
+    town.witness.wait_until_final([pending["charge_id"]])
+    assert caller.get(f"/charges/{pending['charge_id']}").json()["state"] == "succeeded"
+    refund = caller.refund(pending["charge_id"], restock=True).json()
+    town.witness.wait_until_final([refund["refund_id"]])
+    assert left(caller, price["id"]) == 5
+    assert caller.delete(f"/prices/{price['id']}").json()["code"] == "price_in_use"
+    town.witness.testify()
+
+
+def test_what_is_asked_for_by_message_is_sold_and_refused_alike(
+    town: House, caller: Caller
+) -> None:
+    price = caller.price(quantity_available=3, lookup_key=f"{caller.producer}-tea")
+    none = {"amount": None, "currency": None}
+    bought = town.charge(price_id=price["lookup_key"], quantity=3, **none)
+    town.witness.wait_until_final([bought])
+    row = town.witness.object(bought)
+    assert row
+    assert (row["amount"], row["currency"], row["price_id"]) == (6000, "USD", price["id"])
+    too_late = town.charge(price_id=price["id"], quantity=1, **none)
+    (refusal,) = wait_for(
+        lambda: town.witness.rows(
+            "SELECT * FROM rejected_requests WHERE object_id = :id", id=too_late
+        ),
+        what="the refusal",
+    )
+    assert (refusal["code"], refusal["param"]) == ("insufficient_inventory", "quantity")
+    assert refusal["request"]["quantity"] == 1
+    town.witness.wait_until_quiet()
+    town.witness.testify()
+
+
+def test_receivers_are_told_how_much_is_left(town: House, caller: Caller) -> None:
+    price = caller.price(quantity_available=3)
+    charge = caller.buy(price["id"], 2).json()
+    town.witness.wait_until_final([charge["charge_id"]])
+    told = [
+        request.json()
+        for request in list(town.witness.sink.requests)
+        if request.json()["data"].get("id") == price["id"]
+    ]
+    assert [(one["type"], one["sequence"]) for one in told] == [
+        ("price.created", 1), ("price.inventory_changed", 2),
+    ]  # fmt: skip
+    assert told[1]["data"] == caller.get(f"/prices/{price['id']}").json()
+    assert told[1]["data"]["quantity_available"] == 1
