@@ -49,7 +49,18 @@ from infra.billing.errors import (
     Unavailable,
 )
 from infra.billing.money import minor
-from infra.billing.results import Charge, Endpoint, Event, Page, Refund, Resource
+from infra.billing.objects import Listing, Page, Resource
+from infra.billing.results import (
+    Charge,
+    Currency,
+    Endpoint,
+    Event,
+    Line,
+    Price,
+    Product,
+    Quote,
+    Refund,
+)
 from infra.billing.version import __version__
 
 __all__ = [
@@ -57,6 +68,7 @@ __all__ = [
     "Charge",
     "ChargeNotRefundable",
     "Conflict",
+    "Currency",
     "Endpoint",
     "EndpointDisabled",
     "Event",
@@ -66,17 +78,22 @@ __all__ = [
     "InvalidSignature",
     "InventoryUnlimited",
     "KeyReused",
+    "Line",
+    "Listing",
     "LookupKeyInUse",
     "MoveNotAllowed",
     "NotConfigured",
     "NotFound",
     "NothingToRestock",
     "Page",
+    "Price",
     "PriceInUse",
     "PriceInactive",
     "PriceLocked",
+    "Product",
     "ProductInUse",
     "ProductInactive",
+    "Quote",
     "RateLimited",
     "ReadingNeedsHttp",
     "ReferenceInUse",

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from infra.billing import client
 from infra.billing.errors import Unavailable
-from infra.billing.results import Page
+from infra.billing.objects import Page
 
 T = TypeVar("T")
 

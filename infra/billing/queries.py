@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.billing.errors import InvalidRequest
-from infra.billing.requests import LONG_TEXT_MAX, text
+from infra.billing.fields import LONG_TEXT_MAX, text
 
 LIMIT_MAX = 100
 _TIMES = ("created_after", "created_before", "since", "until")
