@@ -13,11 +13,22 @@
     )
     charge.charge_id, charge["state"]  # its id comes from the key: the same for every repeat
 
+What is sold, and for how much: `billing.product`, `billing.price`, `billing.currency`.
 A receiver of webhooks: `billing.webhook.verify(body, headers, secret)`. What can go wrong is in
 `infra.billing.errors`. Everything here may be used from any thread, and after a fork.
 """
 
-from infra.billing import charge, endpoint, errors, event, refund, webhook
+from infra.billing import (
+    charge,
+    currency,
+    endpoint,
+    errors,
+    event,
+    price,
+    product,
+    refund,
+    webhook,
+)
 from infra.billing.client import configure
 from infra.billing.errors import (
     BillingError,
@@ -106,10 +117,13 @@ __all__ = [
     "__version__",
     "charge",
     "configure",
+    "currency",
     "endpoint",
     "errors",
     "event",
     "minor",
+    "price",
+    "product",
     "refund",
     "webhook",
 ]
