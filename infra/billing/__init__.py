@@ -13,11 +13,22 @@
     )
     charge.charge_id, charge["state"]  # its id comes from the key: the same for every repeat
 
+What is sold, and for how much: `billing.product`, `billing.price`, `billing.currency`.
 A receiver of webhooks: `billing.webhook.verify(body, headers, secret)`. What can go wrong is in
 `infra.billing.errors`. Everything here may be used from any thread, and after a fork.
 """
 
-from infra.billing import charge, endpoint, errors, event, refund, webhook
+from infra.billing import (
+    charge,
+    currency,
+    endpoint,
+    errors,
+    event,
+    price,
+    product,
+    refund,
+    webhook,
+)
 from infra.billing.client import configure
 from infra.billing.errors import (
     BillingError,
@@ -30,11 +41,16 @@ from infra.billing.errors import (
     InvalidSignature,
     InventoryUnlimited,
     KeyReused,
+    LookupKeyInUse,
     MoveNotAllowed,
     NotConfigured,
     NotFound,
+    NothingToRestock,
+    PriceInactive,
     PriceInUse,
     PriceLocked,
+    ProductInactive,
+    ProductInUse,
     RateLimited,
     ReadingNeedsHttp,
     ReferenceInUse,
@@ -44,7 +60,18 @@ from infra.billing.errors import (
     Unavailable,
 )
 from infra.billing.money import minor
-from infra.billing.results import Charge, Endpoint, Event, Page, Refund, Resource
+from infra.billing.objects import Listing, Page, Resource
+from infra.billing.results import (
+    Charge,
+    Currency,
+    Endpoint,
+    Event,
+    Line,
+    Price,
+    Product,
+    Quote,
+    Refund,
+)
 from infra.billing.version import __version__
 
 __all__ = [
@@ -52,6 +79,7 @@ __all__ = [
     "Charge",
     "ChargeNotRefundable",
     "Conflict",
+    "Currency",
     "Endpoint",
     "EndpointDisabled",
     "Event",
@@ -61,12 +89,22 @@ __all__ = [
     "InvalidSignature",
     "InventoryUnlimited",
     "KeyReused",
+    "Line",
+    "Listing",
+    "LookupKeyInUse",
     "MoveNotAllowed",
     "NotConfigured",
     "NotFound",
+    "NothingToRestock",
     "Page",
+    "Price",
     "PriceInUse",
+    "PriceInactive",
     "PriceLocked",
+    "Product",
+    "ProductInUse",
+    "ProductInactive",
+    "Quote",
     "RateLimited",
     "ReadingNeedsHttp",
     "ReferenceInUse",
@@ -79,10 +117,13 @@ __all__ = [
     "__version__",
     "charge",
     "configure",
+    "currency",
     "endpoint",
     "errors",
     "event",
     "minor",
+    "price",
+    "product",
     "refund",
     "webhook",
 ]

@@ -7,13 +7,16 @@ from uuid import uuid4
 
 from infra.billing import client, many, pages, queries, requests
 from infra.billing.errors import BillingError
-from infra.billing.results import Charge, Page, Resource
+from infra.billing.objects import Page, Resource
+from infra.billing.results import Charge
 
 
 def create(
     *,
-    amount: int,
-    currency: str,
+    amount: int | None = None,
+    currency: str | None = None,
+    price_id: str | None = None,
+    quantity: int | None = None,
     customer_id: str | None = None,
     payment_method_id: str | None = None,
     idempotency_key: str | None = None,
@@ -24,16 +27,21 @@ def create(
 ) -> Charge:
     """Take `amount` minor units of `currency` (ISO 4217), once per `idempotency_key`.
 
+    Or send a `price_id`, which may be the price's lookup key, and a `quantity`: what so many units
+    cost is what is taken, and they are held for the charge, sold when it succeeds, and for sale
+    again when it fails. `lines` of the charge say how its amount came about.
     The answer comes at once: the pending charge, with the id that every repeat under this key has.
     Over HTTP a repeat answers with the charge as it stands, and `wait_s` waits so many seconds for
     it to be final. Without a key one is made, which protects a call but not a retry of yours.
     `reference` is your own order id: at most one charge per reference is pending or succeeded.
     Raises InvalidRequest before anything is sent, Unavailable, NotConfigured; over HTTP also what
-    the service refuses, such as KeyReused and ReferenceInUse.
+    the service refuses, such as KeyReused, ReferenceInUse, PriceInactive and InsufficientInventory.
     """
     fields = requests.charge_fields(
         amount=amount,
         currency=currency,
+        price_id=price_id,
+        quantity=quantity,
         customer_id=customer_id,
         payment_method_id=payment_method_id,
         idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from infra.billing import client, pages, queries
-from infra.billing.results import Endpoint, Page, Resource
+from infra.billing.objects import Page, Resource
+from infra.billing.results import Endpoint
 
 ROUTE = "webhook-endpoints"
 

@@ -12,8 +12,13 @@
     │   ├── ReferenceInUse          reference_in_use                 the order is paid, or will be
     │   ├── RefundExceedsCharge     refund_exceeds_charge            refund less
     │   ├── ChargeNotRefundable     charge_not_refundable            nothing was taken
+    │   ├── NothingToRestock        nothing_to_restock               fewer units are out
+    │   ├── PriceInactive           price_inactive                   use another, or activate it
     │   ├── PriceInUse              price_in_use                     archive it instead
     │   ├── PriceLocked             price_locked                     make a new price
+    │   ├── ProductInactive         product_inactive                 use another, or activate it
+    │   ├── ProductInUse            product_in_use                   archive it instead
+    │   ├── LookupKeyInUse          lookup_key_in_use                transfer it
     │   ├── InsufficientInventory   insufficient_inventory           ask for less
     │   ├── InventoryUnlimited      inventory_unlimited              leave it be
     │   ├── EndpointDisabled        endpoint_disabled                enable it first
@@ -120,6 +125,18 @@ class ChargeNotRefundable(Conflict):
     code = "charge_not_refundable"
 
 
+class NothingToRestock(Conflict):
+    """The charge has fewer units out than are to come back."""
+
+    code = "nothing_to_restock"
+
+
+class PriceInactive(Conflict):
+    """This price is archived: it takes no new charges."""
+
+    code = "price_inactive"
+
+
 class PriceInUse(Conflict):
     """This price was used and can't be deleted; archive it instead."""
 
@@ -130,6 +147,24 @@ class PriceLocked(Conflict):
     """What a price costs never changes; make a new price."""
 
     code = "price_locked"
+
+
+class ProductInactive(Conflict):
+    """This product is archived: its prices take no new charges, and it gets no new prices."""
+
+    code = "product_inactive"
+
+
+class ProductInUse(Conflict):
+    """This product has prices and can't be deleted; archive it instead."""
+
+    code = "product_in_use"
+
+
+class LookupKeyInUse(Conflict):
+    """Another price has this lookup key; transfer_lookup_key=True moves it here."""
+
+    code = "lookup_key_in_use"
 
 
 class InsufficientInventory(Conflict):

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.billing import pages, queries
-from infra.billing.results import Event, Page, resource
+from infra.billing.objects import Page
+from infra.billing.results import Event, resource
 
 
 def list(*, after: int | str | None = None, limit: int | None = None) -> Page[Event]:

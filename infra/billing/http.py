@@ -146,7 +146,11 @@ class Http:
     ) -> dict[str, Any]:
         """Any other route. `path`: its segments; `repeatable`: whether it may be done twice."""
         route = "".join(f"/{_segment(part)}" for part in path)
-        return self._call(method, route, query=query or {}, body=body, repeatable=repeatable)
+        try:
+            return self._call(method, route, query=query or {}, body=body, repeatable=repeatable)
+        except BillingError as error:
+            error.idempotency_key = (body or {}).get("idempotency_key")
+            raise
 
     def close(self) -> None:
         self._wire.close()

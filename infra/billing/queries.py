@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.billing.errors import InvalidRequest
-from infra.billing.requests import LONG_TEXT_MAX, text
+from infra.billing.fields import LONG_TEXT_MAX, flag, text
 
 LIMIT_MAX = 100
+# By when it was made. The longer ones are those of the API that this one replaces.
+ORDERS = ("desc", "asc", "created_at:DESC", "created_at:ASC")
 _TIMES = ("created_after", "created_before", "since", "until")
 
 
@@ -51,12 +53,34 @@ def filters(*, limit: object = None, **given: object) -> Mapping[str, Any]:
         if value is not None
     }
     if limit is not None:
-        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= LIMIT_MAX:
-            raise InvalidRequest(
-                f"limit must be a whole number from 1 to {LIMIT_MAX}", param="limit"
-            )
-        query["limit"] = limit
+        query["limit"] = _part_size("limit", limit)
     return query
+
+
+def listing(
+    *,
+    page: object,
+    page_size: object,
+    order: object,
+    cursor: object,
+    active: object = None,
+    **given: object,
+) -> Mapping[str, Any]:
+    """The query of a counted list, in the names of the service."""
+    if page is not None and cursor is not None:
+        raise InvalidRequest("send page or cursor, not both", param="page")
+    if order is not None and order not in ORDERS:
+        raise InvalidRequest("order must be 'desc' (newest first) or 'asc'", param="order")
+    query = dict(filters(**given, cursor=cursor))
+    if flag("active", active) is not None:
+        query["active"] = "true" if active else "false"
+    if page is not None:
+        if whole("page", page) < 1:
+            raise InvalidRequest("page must be 1 or more", param="page")
+        query["page"] = page
+    if page_size is not None:
+        query["pageSize"] = _part_size("page_size", page_size)
+    return query if order is None else {**query, "order": order}
 
 
 def endpoint_fields(
@@ -96,6 +120,12 @@ def replay_fields(
         "after": None if after is None else whole("after", after),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _part_size(param: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LIMIT_MAX:
+        raise InvalidRequest(f"{param} must be a whole number from 1 to {LIMIT_MAX}", param=param)
+    return value
 
 
 def _texts(param: str, value: object) -> list[str]:

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 from infra.billing import client, many, pages, queries, requests
 from infra.billing.errors import BillingError
-from infra.billing.results import Page, Refund, Resource
+from infra.billing.objects import Page, Resource
+from infra.billing.results import Refund
 
 
 def create(
@@ -18,6 +19,8 @@ def create(
     reason: str | None = None,
     if_pending: str | None = None,
     expected_refunded_amount: int | None = None,
+    restock: bool | None = None,
+    restock_quantity: int | None = None,
     metadata: Mapping[str, str] | None = None,
     wait_s: float | None = None,
 ) -> Refund:
@@ -25,10 +28,11 @@ def create(
 
     `if_pending` says what happens while the charge is pending: "wait" for it (the default), or
     "reject". With `expected_refunded_amount`, the refund is refused unless just so much of the
-    charge is refunded or being refunded already. Over HTTP, `wait_s` waits so many seconds for it
-    to be final.
+    charge is refunded or being refunded already. With `restock`, units of a charge by price are
+    for sale again when the refund succeeds: `restock_quantity` of them, which must be said with an
+    amount, or all that are still out. Over HTTP, `wait_s` waits so many seconds for it to be final.
     Raises InvalidRequest before anything is sent, Unavailable, NotConfigured; over HTTP also what
-    the service refuses, such as RefundExceedsCharge.
+    the service refuses, such as RefundExceedsCharge and NothingToRestock.
     """
     fields = requests.refund_fields(
         charge_id=charge_id,
@@ -37,6 +41,8 @@ def create(
         reason=reason,
         if_pending=if_pending,
         expected_refunded_amount=expected_refunded_amount,
+        restock=restock,
+        restock_quantity=restock_quantity,
         metadata=metadata,
     )
     wait_s = None if wait_s is None else queries.seconds("wait_s", wait_s)

@@ -1,32 +1,37 @@
-"""What may be asked: the checks that run before anything is sent.
+"""What may be asked: the checks of charges and refunds that run before anything is sent.
 
 The service checks the same and says the same, in the same order; a contract test holds the two
-equal. Values never appear in a refusal unless they are short numbers or codes.
+equal.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, TypeGuard, TypeVar
+from typing import Any
 
 from infra.billing.errors import InvalidRequest
+from infra.billing.fields import (
+    choice,
+    flag,
+    given,
+    integer,
+    long_text,
+    optional_text,
+    refuse,
+    required,
+    text,
+)
+from infra.billing.fields import metadata as checked_metadata
 from infra.billing.money import AMOUNT_MAX, currency_code, minor_amount
-
-KEY_MAX = TEXT_MAX = 255
-LONG_TEXT_MAX = 1000
-METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500
 
 _PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _CARD_NUMBER = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
-
-T = TypeVar("T")
 
 
 def charge_fields(
     *,
     amount: object,
     currency: object,
+    price_id: object,
+    quantity: object,
     customer_id: object,
     payment_method_id: object,
     idempotency_key: object,
@@ -37,17 +42,22 @@ def charge_fields(
     """The fields of a charge, checked; absent ones left out. Raises InvalidRequest."""
     # In the order in which the service looks at them, so that both name the same field first.
     key = text("idempotency_key", idempotency_key)
-    checked_metadata = _metadata(metadata)
-    code = currency_code(_required("currency", currency))
-    return _given(
+    metadata = checked_metadata(metadata)
+    price = optional_text("price_id", price_id)
+    units = _quantity(quantity, price)
+    code = None if _goes_without("currency", currency, price) else currency_code(currency)
+    minor = None if _goes_without("amount", amount, price) else minor_amount(amount, currency=code)
+    return given(
         idempotency_key=key,
-        amount=minor_amount(_required("amount", amount), currency=code),
+        amount=minor,
         currency=code,
-        customer_id=_optional_text("customer_id", customer_id),
+        price_id=price,
+        quantity=units,
+        customer_id=optional_text("customer_id", customer_id),
         payment_method_id=_payment_method(payment_method_id),
-        reference=_optional_text("reference", reference),
-        description=_long_text("description", description),
-        metadata=checked_metadata,
+        reference=optional_text("reference", reference),
+        description=long_text("description", description),
+        metadata=metadata,
     )
 
 
@@ -59,17 +69,28 @@ def refund_fields(
     reason: object,
     if_pending: object,
     expected_refunded_amount: object,
+    restock: object,
+    restock_quantity: object,
     metadata: object,
 ) -> dict[str, Any]:
     """The fields of a refund, checked; absent ones left out. Raises InvalidRequest."""
-    return _given(
+    return given(
         idempotency_key=text("idempotency_key", idempotency_key),
-        metadata=_metadata(metadata),
+        metadata=checked_metadata(metadata),
         charge_id=_charge_id(charge_id),
         amount=None if amount is None else minor_amount(amount),
-        reason=_long_text("reason", reason),
-        if_pending=_if_pending(if_pending),
-        expected_refunded_amount=_expected(expected_refunded_amount),
+        reason=long_text("reason", reason),
+        if_pending=None
+        if if_pending is None
+        else choice("if_pending", if_pending, ("wait", "reject")),
+        expected_refunded_amount=None
+        if expected_refunded_amount is None
+        else integer(
+            "expected_refunded_amount", expected_refunded_amount, least=0, most=AMOUNT_MAX
+        ),
+        # Not to restock is what every refund is that says nothing of it.
+        restock=flag("restock", restock) or None,
+        restock_quantity=_restock_quantity(restock_quantity, restock, amount),
     )
 
 
@@ -85,60 +106,37 @@ def producer_name(value: object) -> str:
     return value
 
 
-def text(param: str, value: object, *, length_min: int = 1, length_max: int = TEXT_MAX) -> str:
-    """`value` as a text that the service can keep. Raises InvalidRequest."""
-    value = _required(param, value)
-    if not _is_text(value):
-        raise InvalidRequest(f"{param} must be text", param=param)
-    return _storable(param, value, length_min, length_max)
-
-
-def _is_text(value: object) -> TypeGuard[str]:
-    # A lone surrogate is no character in any encoding.
-    return isinstance(value, str) and not _SURROGATE.search(value)
-
-
-def _storable(param: str, value: str, length_min: int, length_max: int) -> str:
-    if len(value) < length_min:
-        _refuse(param, f"string should have at least {_characters(length_min)}")
-    if len(value) > length_max:
-        _refuse(param, f"string should have at most {_characters(length_max)}")
-    if _CONTROL.search(value):
-        _refuse(param, "must not contain control characters")
-    return value
-
-
-def _optional_text(param: str, value: object) -> str | None:
-    return None if value is None else text(param, value)
-
-
-def _long_text(param: str, value: object) -> str | None:
-    return None if value is None else text(param, value, length_min=0, length_max=LONG_TEXT_MAX)
-
-
-def _metadata(value: object) -> dict[str, str] | None:
+def _quantity(value: object, price: str | None) -> int | None:
     if value is None:
-        return None
-    wrong = "metadata must be an object of text values"
-    if not isinstance(value, Mapping):
-        raise InvalidRequest(wrong, param="metadata")
-    for name, one in value.items():
-        if not _is_text(name) or not _is_text(one):
-            raise InvalidRequest(wrong, param="metadata")
-        _storable("metadata", name, 1, METADATA_KEY_MAX)
-        _storable("metadata", one, 0, METADATA_VALUE_MAX)
-    if len(value) > METADATA_KEYS_MAX:
-        _refuse(
-            "metadata",
-            f"dictionary should have at most {METADATA_KEYS_MAX} items after validation, not more",
+        if price is None:
+            return None
+        raise InvalidRequest(
+            "quantity is required with price_id: how many units of it", param="quantity"
         )
-    return dict(value)
+    if price is None:
+        raise InvalidRequest(
+            "quantity counts the units of a price; send price_id, too", param="quantity"
+        )
+    return integer("quantity", value, least=1)
+
+
+def _goes_without(param: str, value: object, price: str | None) -> bool:
+    """Whether the field is absent, and rightly so: the price says what it costs."""
+    if price is None:
+        required(param, value)
+        return False
+    if value is not None:
+        raise InvalidRequest(
+            f"{param} is what the price says; send price_id and quantity, or amount and currency",
+            param=param,
+        )
+    return True
 
 
 def _payment_method(value: object) -> str | None:
-    checked = _optional_text("payment_method_id", value)
+    checked = optional_text("payment_method_id", value)
     if checked is not None and _is_card_number(checked):
-        _refuse(
+        refuse(
             "payment_method_id",
             "must be the processor's id of a payment method (pm_…), never a card number",
         )
@@ -148,46 +146,22 @@ def _payment_method(value: object) -> str | None:
 def _charge_id(value: object) -> str:
     checked = text("charge_id", value)
     if not checked.startswith("ch_"):
-        _refuse("charge_id", "must be the id of a charge (ch_…)")
+        refuse("charge_id", "must be the id of a charge (ch_…)")
     return checked
 
 
-def _if_pending(value: object) -> str | None:
-    if value is not None and value not in ("wait", "reject"):
-        _refuse("if_pending", "input should be 'wait' or 'reject'")
-    return None if value is None else str(value)
-
-
-def _expected(value: object) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
+def _restock_quantity(value: object, restock: object, amount: object) -> int | None:
+    if value is not None and not restock:
         raise InvalidRequest(
-            "expected_refunded_amount must be an integer", param="expected_refunded_amount"
+            "restock_quantity is how many units come back; send restock=true, too",
+            param="restock_quantity",
         )
-    if value < 0:
-        _refuse("expected_refunded_amount", "input should be greater than or equal to 0")
-    if value > AMOUNT_MAX:
-        _refuse("expected_refunded_amount", f"input should be less than or equal to {AMOUNT_MAX}")
-    return value
-
-
-def _required(param: str, value: T | None) -> T:
-    if value is None:
-        raise InvalidRequest(f"{param} is required", param=param)
-    return value
-
-
-def _given(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _refuse(param: str, what: str) -> None:
-    raise InvalidRequest(f"{param}: {what}", param=param)
-
-
-def _characters(count: int) -> str:
-    return "1 character" if count == 1 else f"{count} characters"
+    if value is None and restock and amount is not None:
+        raise InvalidRequest(
+            "restock_quantity is required for a refund of an amount: how many units come back",
+            param="restock_quantity",
+        )
+    return None if value is None else integer("restock_quantity", value, least=1)
 
 
 def _is_card_number(value: str) -> bool:

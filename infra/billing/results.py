@@ -1,76 +1,48 @@
-"""What comes back: objects that are read by attribute and as mappings alike.
+"""What comes back: charges, refunds, what is sold and for how much, events, endpoints."""
 
-`charge.charge_id`, `charge["state"]`, `charge.get("reference")`, `dict(charge)`. They don't change,
-compare by content, and can be pickled. Fields that a newer service adds are there, too.
-"""
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
-
-T = TypeVar("T")
+from infra.billing.objects import Resource
 
 
-class Resource(Mapping[str, Any]):
-    """A read-only object of the service."""
+class Line(Resource):
+    """A part of what a quantity costs: `amount` = `quantity` × `unit_amount`, and the `reason` in
+    words. `type` is unit, package or flat."""
 
-    __slots__ = ("_fields",)
-    _fields: Mapping[str, Any]
-    # What `repr` shows: enough to recognise it in a log, nothing about a person.
-    _shown: ClassVar[tuple[str, ...]] = ()
+    __slots__ = ()
+    _shown = ("type", "quantity", "unit_amount", "amount")
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        object.__setattr__(self, "_fields", dict(fields))
-
-    def __getitem__(self, name: str) -> Any:
-        return self._fields[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-    def __getattr__(self, name: str) -> Any:
-        # Asked for only when there is no such attribute. "_fields" itself is missing while a
-        # copy is being made.
-        if name != "_fields" and name in self._fields:
-            return self._fields[name]
-        raise AttributeError(f"{type(self).__name__} has no field {name!r}")
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} is read-only")
-
-    def __delattr__(self, name: str) -> None:
-        raise AttributeError(f"{type(self).__name__} is read-only")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (dict(self._fields),)
-
-    def __repr__(self) -> str:
-        shown = ", ".join(f"{n}={self._fields[n]!r}" for n in self._shown if n in self._fields)
-        return f"{type(self).__name__}({shown})"
+    type: str
+    quantity: int
+    unit_amount: str
+    amount: int
+    reason: str
 
 
 class Charge(Resource):
     """Money taken from a customer, once. `amount` in minor units of `currency`.
 
     `state` is pending, succeeded or failed. Times are RFC 3339 in UTC; `created_at` is None while
-    only the broker knows of it.
+    only the broker knows of it, and so are `amount` and `currency` of a charge by price. `lines`
+    say how the amount of such a charge came about.
     """
 
     __slots__ = ()
     _shown = ("charge_id", "state", "amount", "currency")
+    _parts: ClassVar[Mapping[str, type[Resource]]] = {"lines": Line}
 
     charge_id: str
     object: str
-    amount: int
-    currency: str
+    amount: int | None
+    currency: str | None
     state: str
     phase: str | None
     customer_id: str | None
     payment_method_id: str | None
     price_id: str | None
     quantity: int | None
+    lines: list[Line] | None
     reference: str | None
     description: str | None
     metadata: dict[str, str]
@@ -99,6 +71,8 @@ class Refund(Resource):
     state: str
     phase: str | None
     reason: str | None
+    restock: bool
+    restock_quantity: int | None
     failure_code: str | None
     failure_message: str | None
     processor_reference: str | None
@@ -110,8 +84,8 @@ class Refund(Resource):
 
 class Event(Resource):
     """Something that happened: a webhook that was verified, or one of the feed. `id` is the same on
-    every retry; `sequence` counts the events of one object from 1; `data` is a Charge, a Refund, or
-    another Resource. Those of the feed have a `position`, too."""
+    every retry; `sequence` counts the events of one object from 1; `data` is a Charge, a Refund, a
+    Price, or another Resource. Those of the feed have a `position`, too."""
 
     __slots__ = ()
     _shown = ("id", "type", "sequence")
@@ -139,35 +113,92 @@ class Endpoint(Resource):
     created_at: str
 
 
-class Page(Resource, Generic[T]):
-    """A part of a list. `next_cursor` asks for the next part; None at the end."""
+class Product(Resource):
+    """Something that is sold. Its prices say what it costs."""
 
-    __slots__ = ("_following",)
-    _shown = ("has_more", "next_cursor")
-    _following: Callable[[str], "Page[T]"] | None
+    __slots__ = ()
+    _shown = ("id", "name", "active")
 
-    data: list[T]
-    has_more: bool
-    next_cursor: str | None
+    id: str
+    object: str
+    name: str
+    description: str | None
+    active: bool
+    livemode: bool
+    metadata: dict[str, str]
+    created_at: str
+    updated_at: str
 
-    def __init__(
-        self, fields: Mapping[str, Any], following: Callable[[str], "Page[T]"] | None = None
-    ) -> None:
-        super().__init__(fields)
-        object.__setattr__(self, "_following", following)
 
-    def auto_paging_iter(self) -> Iterator[T]:
-        """Everything from this page on to the end of the list; the next page is asked for when it
-        is needed. A page that was copied has only what is on it."""
-        page: Page[T] = self
-        while True:
-            yield from page.data
-            cursor = page.next_cursor
-            if page._following is None or not page.has_more or cursor is None:
-                return
-            page = page._following(cursor)
+class Currency(Resource):
+    """A currency of ISO 4217: its `code` in upper case, and how many decimals it has."""
+
+    __slots__ = ()
+    _shown = ("id", "name", "decimal")
+
+    id: str
+    object: str
+    code: str
+    name: str
+    decimal: int
+
+
+class Price(Resource):
+    """What a product costs, in one currency and by one model. `unit_amount` in minor units, as
+    digits; None for a price with tiers. `quantity_available` is what is left; None = unlimited."""
+
+    __slots__ = ()
+    _shown = ("id", "nickname", "active")
+    _parts: ClassVar[Mapping[str, type[Resource]]] = {
+        "recurring": Resource,
+        "tiers": Resource,
+        "transform_quantity": Resource,
+        "product": Product,
+        "currency": Currency,
+    }
+
+    id: str
+    object: str
+    product_id: str
+    nickname: str | None
+    active: bool
+    livemode: bool
+    type: str
+    billing_scheme: str
+    unit_amount: str | None
+    recurring: Resource | None
+    tiers: list[Resource] | None
+    tiers_mode: str | None
+    transform_quantity: Resource | None
+    currency_id: str
+    currency_code: str
+    lookup_key: str | None
+    quantity_available: int | None
+    metadata: dict[str, str]
+    created_at: str
+    updated_at: str
+    product: Product
+    currency: Currency
+
+
+class Quote(Resource):
+    """What a quantity costs by a price, in minor units of `currency`, and why: its `lines`."""
+
+    __slots__ = ()
+    _shown = ("price_id", "quantity", "amount", "currency")
+    _parts: ClassVar[Mapping[str, type[Resource]]] = {"lines": Line}
+
+    object: str
+    price_id: str
+    quantity: int
+    amount: int
+    currency: str
+    lines: list[Line]
+
+
+_KINDS = {"charge": Charge, "refund": Refund, "price": Price, "product": Product}
 
 
 def resource(fields: Mapping[str, Any]) -> Resource:
     """The object that `fields` are, by their `object`."""
-    return {"charge": Charge, "refund": Refund}.get(fields.get("object", ""), Resource)(fields)
+    return _KINDS.get(fields.get("object", ""), Resource)(fields)

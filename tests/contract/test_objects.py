@@ -22,7 +22,7 @@ from payments.prices.quotes import Line
 from payments.requests import ChargeRequest, RefundRequest
 from payments.views import charge_view, refund_view
 from payments.webhooks.events import TYPES, Fact, body_of
-from tests.contract.test_sdk_contract import CHARGE, CHARGES, REFUND, REFUNDS
+from tests.contract.test_sdk_contract import BY_PRICE, CHARGE, CHARGES, REFUND, REFUNDS
 from worker.contract import schemas
 from worker.contract.events import DATA, MEANING, event
 from worker.contract.objects import Charge, Refund, TimelineEntry, WebhookEndpoint
@@ -200,6 +200,12 @@ BEYOND_SCHEMAS: list[dict[str, Any]] = [
     {"payment_method_id": "4242 4242 4242 4242"},
     {"payment_method_id": "4242-4242-4242-4242"},
     {"expected_refunded_amount": 1.0},
+    {**BY_PRICE, "quantity": 2.0},
+    {"restock": True, "restock_quantity": 2.0},
+    # Nor does ours say what a field asks of the value of another.
+    {"restock": True, "amount": 500},
+    {"restock_quantity": 2},
+    {"restock": False, "restock_quantity": 2},
 ]
 
 

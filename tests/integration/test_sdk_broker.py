@@ -91,6 +91,32 @@ def test_the_answer_is_the_pending_object(broker, broker_url):
     assert "amount" not in kwargs[1]
 
 
+def test_a_charge_by_price_is_pending_with_its_amount_to_come(broker, broker_url):
+    billing.configure(url=broker_url, producer="shop")
+    charge = billing.charge.create(price_id="standard", quantity=2, idempotency_key="order-1042")
+    assert (charge.price_id, charge.quantity, charge.lines) == ("standard", 2, None)
+    assert (charge.amount, charge.currency) == (None, None)
+    refund = billing.refund.create(
+        charge_id=charge.charge_id,
+        amount=500,
+        restock=True,
+        restock_quantity=1,
+        idempotency_key="r-1",
+    )
+    assert (refund.restock, refund.restock_quantity) == (True, 1)
+    plain = billing.refund.create(charge_id=charge.charge_id, idempotency_key="r-2")
+    assert (plain.restock, plain.restock_quantity) == (False, None)
+    by_price, with_goods, without = (payload(message)[1] for message in waiting(broker))
+    assert by_price == {
+        "price_id": "standard",
+        "quantity": 2,
+        "idempotency_key": "order-1042",
+        "producer": "shop",
+    }
+    assert (with_goods["restock"], with_goods["restock_quantity"]) == (True, 1)
+    assert not {"restock", "restock_quantity"} & set(without)
+
+
 def test_repeats_are_two_messages_and_one_charge(broker, broker_url):
     billing.configure(url=broker_url)
     first, second = (

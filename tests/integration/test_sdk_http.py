@@ -80,8 +80,13 @@ def test_the_url_may_name_as_much_of_the_path_as_it_likes(service, prefix, path)
         (409, "reference_in_use", billing.ReferenceInUse),
         (409, "refund_exceeds_charge", billing.RefundExceedsCharge),
         (409, "charge_not_refundable", billing.ChargeNotRefundable),
+        (409, "nothing_to_restock", billing.NothingToRestock),
+        (409, "price_inactive", billing.PriceInactive),
         (409, "price_in_use", billing.PriceInUse),
         (409, "price_locked", billing.PriceLocked),
+        (409, "product_inactive", billing.ProductInactive),
+        (409, "product_in_use", billing.ProductInUse),
+        (409, "lookup_key_in_use", billing.LookupKeyInUse),
         (409, "insufficient_inventory", billing.InsufficientInventory),
         (409, "inventory_unlimited", billing.InventoryUnlimited),
         (409, "endpoint_disabled", billing.EndpointDisabled),
@@ -132,6 +137,26 @@ def test_a_refund_is_a_post_too(service):
         {"charge_id": "ch_1", "amount": 500},
     )
     assert (refund.refund_id, type(refund)) == ("re_1", billing.Refund)
+
+
+def test_a_charge_by_price_says_what_and_how_many_and_no_amount(service):
+    line = {"type": "unit", "quantity": 5, "unit_amount": "700", "amount": 3500, "reason": "five"}
+    service.will(Says(202, {**PENDING, "price_id": "price_1", "quantity": 5, "lines": [line]}))
+    charge = billing.charge.create(price_id="standard", quantity=5, idempotency_key="order-7")
+    assert service.asked[0].body == {"price_id": "standard", "quantity": 5}
+    assert (charge.price_id, charge.quantity, charge["lines"]) == ("price_1", 5, [line])
+    assert [(type(one), one.reason) for one in charge.lines] == [(billing.Line, "five")]
+
+
+def test_a_refund_says_that_goods_come_back_only_if_they_do(service):
+    refund = {"refund_id": "re_1", "object": "refund", "restock": True, "restock_quantity": 2}
+    service.will(Says(202, refund))
+    billing.refund.create(charge_id="ch_1", restock=False)
+    assert service.asked[0].body == {"charge_id": "ch_1"}
+    told = billing.refund.create(charge_id="ch_1", amount=500, restock=True, restock_quantity=2)
+    body = {"charge_id": "ch_1", "amount": 500, "restock": True, "restock_quantity": 2}
+    assert service.asked[1].body == body
+    assert (told.restock, told.restock_quantity) == (True, 2)
 
 
 def test_waiting_asks_the_service_to_wait(service):

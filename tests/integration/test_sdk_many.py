@@ -90,6 +90,16 @@ def test_refunds_likewise(service):
     assert {type(refund) for refund in refunds} == {billing.Refund}
 
 
+def test_charges_by_price_and_by_amount_go_together(service):
+    by_price = {"price_id": "standard", "quantity": 2, "idempotency_key": "k2"}
+    wrong = {"price_id": "standard", "quantity": 2.0}
+    charge, sold, refused = billing.charge.create_many([*rows(1), by_price, wrong])
+    assert (charge.charge_id, sold.charge_id) == ("ch_k1", "ch_k2")
+    assert refused.param == "quantity"
+    bodies = {one.headers["idempotency-key"]: one.body for one in service.asked}
+    assert bodies["k2"] == {"price_id": "standard", "quantity": 2}
+
+
 WRONG = [
     ({"amount": 19.99, "currency": "USD", "idempotency_key": "float"}, "amount"),
     ({"amount": 5, "idempotency_key": "no currency"}, "currency"),

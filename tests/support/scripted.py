@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
         line = self.server.service.line_for(asked)
         (line(asked) if callable(line) else line).give(self)
 
-    do_GET = do_PATCH = do_DELETE = do_POST  # noqa: N815  # http.server's names
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815  # http.server's names
 
     def finish(self) -> None:
         super().finish()

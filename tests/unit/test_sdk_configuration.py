@@ -68,6 +68,13 @@ def test_a_producer_is_a_short_name():
         billing.endpoint.list,
         lambda: billing.endpoint.create(url="https://shop.example/hook"),
         lambda: billing.endpoint.delete("we_1"),
+        lambda: billing.product.create(name="Widget"),
+        lambda: billing.product.list(active=True),
+        lambda: billing.price.retrieve("standard"),
+        lambda: billing.price.inventory("standard", quantity=1, action="decrement"),
+        lambda: billing.price.delete("standard"),
+        lambda: billing.price.quote("standard", quantity=1),
+        billing.currency.list,
         lambda: billing.charge.create(amount=1, currency="USD", wait_s=5),
     ],
 )
@@ -159,13 +166,38 @@ def test_wrong_questions_fail_before_anything_is_sent():
     assert wrong(lambda: billing.endpoint.replay("we_1", since="x", only="some")) == "only"
 
 
+def test_wrong_questions_about_prices_fail_before_anything_is_sent():
+    billing.configure(url="http://127.0.0.1:1", api_key="bk_1")  # nobody listens there
+    ids = {"product_id": "prod_" + "a" * 32, "currency_id": "cur_usd"}
+    assert wrong(lambda: billing.price.create(**ids)) == "unit_amount"
+    assert wrong(lambda: billing.price.create(**ids, unit_amount=20.0)) == "unit_amount"
+    assert wrong(lambda: billing.price.update("p", metadata=None)) == "metadata"
+    assert wrong(lambda: billing.price.update("", nickname="x")) == "id"
+    assert wrong(lambda: billing.price.retrieve("..")) == "id"
+    assert (
+        wrong(lambda: billing.price.inventory("p", quantity=-1, action="increment")) == "quantity"
+    )
+    assert wrong(lambda: billing.price.inventory("p", quantity=1, action="sell")) == "action"
+    assert wrong(lambda: billing.price.quote("p", quantity=1.0)) == "quantity"
+    assert wrong(lambda: billing.price.list(page_size=101)) == "page_size"
+    assert wrong(lambda: billing.price.list(page_size=True)) == "page_size"
+    assert wrong(lambda: billing.price.list(page=0)) == "page"
+    assert wrong(lambda: billing.price.list(page=2, cursor="c")) == "page"
+    assert wrong(lambda: billing.price.list(order="newest")) == "order"
+    assert wrong(lambda: billing.price.list(active="yes")) == "active"
+    assert wrong(lambda: billing.price.list(lookup_key=5)) == "lookup_key"
+    assert wrong(lambda: billing.product.create(name="")) == "name"
+    assert wrong(lambda: billing.product.update("prod_1", active=None)) == "active"
+    assert wrong(lambda: billing.currency.retrieve(None)) == "id"
+
+
 def _below(kind):
     return [one for child in kind.__subclasses__() for one in (child, *_below(child))]
 
 
 def test_every_error_is_a_billing_error_with_a_code_of_its_own_and_stands_in_the_tree():
     errors = _below(billing.BillingError)
-    assert len(errors) == 21
+    assert len(errors) == 26
     assert len({error.code for error in errors}) == len(errors)
     for error in errors:
         assert getattr(billing, error.__name__) is error

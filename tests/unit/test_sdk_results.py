@@ -1,11 +1,23 @@
 """Results of the SDK are read by attribute and as mappings alike."""
 
 import copy
+import json
 import pickle
 
 import pytest
 
-from infra.billing import Charge, Endpoint, Page, Refund
+from infra.billing import (
+    Charge,
+    Currency,
+    Endpoint,
+    Line,
+    Listing,
+    Page,
+    Price,
+    Product,
+    Quote,
+    Refund,
+)
 
 CHARGE = Charge({"charge_id": "ch_1", "state": "pending", "amount": 1999, "currency": "USD"})
 
@@ -70,3 +82,57 @@ def test_an_endpoint_shows_neither_its_secret_nor_its_url():
     endpoint = Endpoint({"id": "we_1", "url": "https://u:p@h", "secret": "whsec_x"})
     assert repr(endpoint) == "Endpoint(id='we_1')"
     assert endpoint.secret == "whsec_x"
+
+
+PRICE = Price(
+    {
+        "id": "price_1",
+        "nickname": "Standard",
+        "active": True,
+        "recurring": {"interval": "month"},
+        "tiers": [{"up_to": "inf", "unit_amount": "700"}],
+        "transform_quantity": None,
+        "product": {"id": "prod_1", "name": "Widget", "metadata": {"a": "b"}},
+        "currency": {"id": "cur_usd", "name": "US Dollar", "decimal": 2},
+        "metadata": {"owner": "ada@example.com"},
+    }
+)
+
+
+def test_what_is_inside_a_price_is_read_by_attribute_too():
+    assert (type(PRICE.product), PRICE.product.name) == (Product, "Widget")
+    assert (type(PRICE.currency), PRICE.currency.decimal) == (Currency, 2)
+    assert PRICE.recurring.interval == "month"
+    assert [tier.up_to for tier in PRICE.tiers] == ["inf"]
+    assert PRICE.transform_quantity is None
+    assert PRICE.product.metadata == {"a": "b"}
+
+
+def test_as_items_they_are_what_json_had():
+    assert json.loads(json.dumps(dict(PRICE))) == PRICE
+    assert PRICE["product"]["name"] == PRICE.get("product")["name"] == "Widget"
+    assert PRICE.product == PRICE["product"]
+    assert through_pickle(PRICE).product == PRICE.product
+
+
+def test_of_what_is_sold_repr_shows_its_name_and_nothing_about_a_person():
+    assert repr(PRICE) == "Price(id='price_1', nickname='Standard', active=True)"
+    product = Product({"id": "prod_1", "name": "Widget", "active": False, "description": "ada's"})
+    assert repr(product) == "Product(id='prod_1', name='Widget', active=False)"
+    assert repr(PRICE.currency) == "Currency(id='cur_usd', name='US Dollar', decimal=2)"
+
+
+def test_a_quote_has_lines_with_reasons():
+    line = {"type": "unit", "quantity": 5, "unit_amount": "700", "amount": 3500, "reason": "five"}
+    quote = Quote({"price_id": "p", "quantity": 5, "amount": 3500, "lines": [line]})
+    assert [(type(one), one.reason) for one in quote.lines] == [(Line, "five")]
+    shown = "Line(type='unit', quantity=5, unit_amount='700', amount=3500)"
+    assert repr(quote.lines) == f"[{shown}]"
+
+
+def test_a_listing_goes_on_by_its_cursor_and_a_copy_of_it_does_not():
+    last = Listing({"count": 3, "list": ["c"], "next_cursor": None})
+    first = Listing({"count": 3, "list": ["a", "b"], "next_cursor": "2"}, {"2": last}.get)
+    assert (first.count, first.list) == (3, ["a", "b"])
+    assert [*first.auto_paging_iter()] == ["a", "b", "c"]
+    assert [*copy.copy(first).auto_paging_iter()] == ["a", "b"]

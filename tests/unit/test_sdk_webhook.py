@@ -166,11 +166,15 @@ def test_a_signed_body_that_is_no_event_is_refused(body):
         verified(a_webhook(body), body)
 
 
-def test_an_unknown_object_is_readable_all_the_same():
-    body = (
-        b'{"type":"price.created","timestamp":"x","sequence":1,"data":{"object":"price","id":"p"}}'
-    )
-    assert verified(a_webhook(body), body).data.id == "p"
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("price", billing.Price), ("product", billing.Product), ("payout", billing.Resource)],
+)
+def test_an_object_is_of_its_kind_and_an_unknown_one_readable_all_the_same(name, kind):
+    event = {"type": f"{name}.created", "sequence": 1, "data": {"object": name, "id": "p"}}
+    body = json.dumps(event).encode()
+    data = verified(a_webhook(body), body).data
+    assert (type(data), data.id) == (kind, "p")
 
 
 def test_an_id_with_a_dot_is_not_signed():

@@ -1,0 +1,223 @@
+"""What may be asked of products, prices and stock: the checks that run before anything is sent.
+
+Types, money and what belongs together are checked here, in the service's words and order. It has
+more rules, such as that tiers rise, and says those itself.
+"""
+
+import re
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from typing import Any, Final
+
+from infra.billing import tariffs
+from infra.billing.errors import InvalidRequest
+from infra.billing.fields import (
+    choice,
+    flag,
+    given,
+    integer,
+    long_text,
+    optional_text,
+    required,
+    text,
+)
+from infra.billing.fields import metadata as checked_metadata
+from infra.billing.money import currency_code
+
+LOOKUP_KEY_MAX = 200
+_PRICE_ID = re.compile(r"price_[a-z2-7]{32}")
+_PRODUCT_ID = re.compile(r"prod_[a-z2-7]{32}")
+
+
+class Unset(Enum):
+    """The type of the default in `update`: what is not passed stays as it is."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+UNSET: Final = Unset.UNSET
+
+
+def is_price_id(value: str) -> bool:
+    """Whether it is the id of a price, which is another's never, and so no lookup key."""
+    return _PRICE_ID.fullmatch(value) is not None
+
+
+def product_fields(
+    *, name: object, description: object, active: object, metadata: object, idempotency_key: object
+) -> dict[str, Any]:
+    """The fields of a product; absent ones left out. Raises InvalidRequest, as all of these do."""
+    return given(
+        idempotency_key=text("idempotency_key", idempotency_key),
+        metadata=checked_metadata(metadata),
+        name=text("name", name),
+        description=long_text("description", description),
+        active=flag("active", active),
+    )
+
+
+def product_changes(
+    *, name: object, description: object, active: object, metadata: object
+) -> dict[str, Any]:
+    """What is to change of a product: all but UNSET."""
+    return _passed(
+        active=_checked(active, _active),
+        metadata=_checked(metadata, _merged),
+        name=_checked(name, _name),
+        description=_checked(description, partial(long_text, "description")),
+    )
+
+
+def price_fields(
+    *,
+    product_id: object,
+    currency_id: object,
+    unit_amount: object,
+    type: object,
+    recurring: object,
+    tiers: object,
+    tiers_mode: object,
+    billing_scheme: object,
+    transform_quantity: object,
+    nickname: object,
+    active: object,
+    lookup_key: object,
+    transfer_lookup_key: object,
+    quantity_available: object,
+    metadata: object,
+    idempotency_key: object,
+) -> dict[str, Any]:
+    """The fields of a price; absent ones left out, amounts as digits."""
+    return given(
+        idempotency_key=text("idempotency_key", idempotency_key),
+        metadata=checked_metadata(metadata),
+        product_id=_product_id(product_id),
+        currency_id=_currency_id(currency_id),
+        recurring=tariffs.recurring(recurring),
+        type=tariffs.type_of(type, recurring),
+        tiers=tariffs.tiers(tiers),
+        tiers_mode=tariffs.tiers_mode(tiers_mode, tiers),
+        billing_scheme=tariffs.billing_scheme(billing_scheme, tiers),
+        unit_amount=tariffs.unit_amount(unit_amount, tiers),
+        transform_quantity=tariffs.transform_quantity(transform_quantity, tiers),
+        nickname=long_text("nickname", nickname),
+        active=flag("active", active),
+        lookup_key=_lookup_key(lookup_key),
+        transfer_lookup_key=_transfer(transfer_lookup_key, lookup_key),
+        quantity_available=None
+        if quantity_available is None
+        else integer("quantity_available", quantity_available, least=0),
+    )
+
+
+def price_changes(
+    *,
+    nickname: object,
+    active: object,
+    lookup_key: object,
+    transfer_lookup_key: object,
+    metadata: object,
+) -> dict[str, Any]:
+    """What is to change of a price: all but UNSET."""
+    changes = _passed(
+        active=_checked(active, _active),
+        metadata=_checked(metadata, _merged),
+        nickname=_checked(nickname, partial(long_text, "nickname")),
+        lookup_key=_checked(lookup_key, _lookup_key),
+    )
+    transfer = _transfer(transfer_lookup_key, changes.get("lookup_key"))
+    return changes | given(transfer_lookup_key=transfer)
+
+
+def inventory_fields(
+    *, quantity: object, action: object, idempotency_key: object
+) -> dict[str, Any]:
+    """A change of what is left of a price."""
+    return {
+        "idempotency_key": text("idempotency_key", idempotency_key),
+        "quantity": integer("quantity", required("quantity", quantity), least=1),
+        "action": choice("action", required("action", action), ("increment", "decrement")),
+    }
+
+
+def quote_fields(*, quantity: object) -> dict[str, Any]:
+    """How many units one would buy; none, too."""
+    return {"quantity": integer("quantity", required("quantity", quantity), least=0)}
+
+
+def _product_id(value: object) -> str:
+    checked = text("product_id", value)
+    if not _PRODUCT_ID.fullmatch(checked):
+        raise InvalidRequest("product_id must be the id of a product (prod_…)", param="product_id")
+    return checked
+
+
+def _currency_id(value: object) -> str:
+    checked = required("currency_id", value)
+    if not isinstance(checked, str):
+        raise InvalidRequest("currency_id must be text", param="currency_id")
+    try:
+        is_one = checked == f"cur_{currency_code(checked.removeprefix('cur_')).lower()}"
+    except InvalidRequest:
+        is_one = False
+    if not is_one:
+        raise InvalidRequest(
+            "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd",
+            param="currency_id",
+        )
+    return checked
+
+
+def _lookup_key(value: object) -> str | None:
+    checked = optional_text("lookup_key", value, length_max=LOOKUP_KEY_MAX)
+    if checked is None:
+        return None
+    if is_price_id(checked):
+        raise InvalidRequest(
+            "lookup_key must not be written as the id of a price", param="lookup_key"
+        )
+    if "/" in checked or checked in (".", ".."):
+        raise InvalidRequest(
+            "lookup_key must hold no slash, and be more than dots", param="lookup_key"
+        )
+    return checked
+
+
+def _transfer(value: object, lookup_key: object) -> bool | None:
+    checked = flag("transfer_lookup_key", value)
+    if checked and lookup_key is None:
+        raise InvalidRequest(
+            "transfer_lookup_key needs the lookup_key that is to move",
+            param="transfer_lookup_key",
+        )
+    return checked or None
+
+
+def _active(value: object) -> bool | None:
+    if value is None:
+        raise InvalidRequest("active must be true or false", param="active")
+    return flag("active", value)
+
+
+def _merged(value: object) -> dict[str, Any] | None:
+    if value is None:
+        raise InvalidRequest("metadata must be an object of text values", param="metadata")
+    return checked_metadata(value, may_unset=True)
+
+
+def _name(value: object) -> str:
+    if value is None:  # what is changed is not required, and can't be nothing either
+        raise InvalidRequest("name must be text", param="name")
+    return text("name", value)
+
+
+def _checked(value: object, check: Callable[[object], object]) -> object:
+    return value if value is UNSET else check(value)
+
+
+def _passed(**fields: object) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not UNSET}

@@ -1,0 +1,20 @@
+"""Currencies: `billing.currency.list()`, `retrieve`. Both need an http(s) url."""
+
+from infra.billing import client, pages, queries
+from infra.billing.objects import Listing
+from infra.billing.results import Currency
+
+ROUTE = "currencies"
+
+
+def list() -> Listing[Currency]:
+    """All currencies that one can pay with."""
+    return pages.listing((ROUTE,), {}, Currency)
+
+
+def retrieve(id: str) -> Currency:
+    """The currency with this id, such as "cur_usd". Raises NotFound."""
+    return Currency(client.transport().ask("GET", ROUTE, queries.id_of(id)))
+
+
+get = retrieve  # as it is called for charges

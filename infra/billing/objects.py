@@ -1,0 +1,114 @@
+"""What every result is: an object that is read by attribute and as a mapping alike.
+
+`charge.charge_id`, `charge["state"]`, `charge.get("reference")`, `dict(charge)`. They don't change,
+compare by content, and can be pickled. Fields that a newer service adds are there, too.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Resource(Mapping[str, Any]):
+    """A read-only object of the service."""
+
+    __slots__ = ("_fields",)
+    _fields: Mapping[str, Any]
+    # What `repr` shows: enough to recognise it in a log, nothing about a person.
+    _shown: ClassVar[tuple[str, ...]] = ()
+    # What is an object, or a list of them, of its own: read by attribute it is a result, too. As an
+    # item it stays what JSON had, so that `json.dumps(dict(price))` works.
+    _parts: ClassVar[Mapping[str, "type[Resource]"]] = {}
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        object.__setattr__(self, "_fields", dict(fields))
+
+    def __getitem__(self, name: str) -> Any:
+        return self._fields[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __getattr__(self, name: str) -> Any:
+        # Asked for only when there is no such attribute. "_fields" itself is missing while a
+        # copy is being made.
+        if name != "_fields" and name in self._fields:
+            value, part = self._fields[name], self._parts.get(name)
+            if part is None or value is None:
+                return value
+            return [part(one) for one in value] if isinstance(value, list) else part(value)
+        raise AttributeError(f"{type(self).__name__} has no field {name!r}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is read-only")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is read-only")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self._fields),)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{n}={self._fields[n]!r}" for n in self._shown if n in self._fields)
+        return f"{type(self).__name__}({shown})"
+
+
+class Page(Resource, Generic[T]):
+    """A part of a list. `next_cursor` asks for the next part; None at the end."""
+
+    __slots__ = ("_following",)
+    _shown = ("has_more", "next_cursor")
+    _following: Callable[[str], "Page[T]"] | None
+
+    data: list[T]
+    has_more: bool
+    next_cursor: str | None
+
+    def __init__(
+        self, fields: Mapping[str, Any], following: Callable[[str], "Page[T]"] | None = None
+    ) -> None:
+        super().__init__(fields)
+        object.__setattr__(self, "_following", following)
+
+    def auto_paging_iter(self) -> Iterator[T]:
+        """Everything from this page on to the end of the list; the next page is asked for when it
+        is needed. A page that was copied has only what is on it."""
+        page: Page[T] = self
+        while True:
+            yield from page.data
+            cursor = page.next_cursor
+            if page._following is None or not page.has_more or cursor is None:
+                return
+            page = page._following(cursor)
+
+
+class Listing(Resource, Generic[T]):
+    """A part of a list that is counted. `count` says how many match in all; `next_cursor` asks for
+    the next part; None at the end."""
+
+    __slots__ = ("_following",)
+    _shown = ("count", "next_cursor")
+    _following: Callable[[str], "Listing[T]"] | None
+
+    count: int
+    list: Sequence[T]
+    next_cursor: str | None
+
+    def __init__(
+        self, fields: Mapping[str, Any], following: Callable[[str], "Listing[T]"] | None = None
+    ) -> None:
+        super().__init__(fields)
+        object.__setattr__(self, "_following", following)
+
+    def auto_paging_iter(self) -> Iterator[T]:
+        """Everything from here on to the end of the list, as `Page.auto_paging_iter`."""
+        listing: Listing[T] = self
+        while True:
+            yield from listing.list
+            if listing._following is None or listing.next_cursor is None:
+                return
+            listing = listing._following(listing.next_cursor)

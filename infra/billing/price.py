@@ -1,0 +1,176 @@
+"""Prices: what products cost. `billing.price.create(…)`, `retrieve`, `update`, `list`, `inventory`,
+`archive`, `delete`, `quote`. All of it needs an http(s) url.
+
+The `id` of a price may be its lookup key everywhere: your own name for it, which can be moved.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import uuid4
+
+from infra.billing import catalogue, client, pages, queries
+from infra.billing.catalogue import UNSET, Unset
+from infra.billing.objects import Listing, Resource
+from infra.billing.results import Price, Quote
+
+ROUTE = "prices"
+
+
+def create(
+    *,
+    product_id: str,
+    currency_id: str,
+    unit_amount: str | int | None = None,
+    type: str | None = None,
+    recurring: Mapping[str, Any] | None = None,
+    tiers: Sequence[Mapping[str, Any]] | None = None,
+    tiers_mode: str | None = None,
+    billing_scheme: str | None = None,
+    transform_quantity: Mapping[str, Any] | None = None,
+    nickname: str | None = None,
+    active: bool = True,
+    lookup_key: str | None = None,
+    transfer_lookup_key: bool = False,
+    quantity_available: int | None = None,
+    metadata: Mapping[str, str] | None = None,
+    idempotency_key: str | None = None,
+) -> Price:
+    """Say what a product costs, once per `idempotency_key`. What it costs never changes.
+
+    `unit_amount` in minor units of the currency, as digits or a whole number: "2000" is 20.00 USD,
+    and a float is refused. `currency_id` is "cur_usd" and the like; `recurring` is
+    `{"interval": "month"}`, with `interval_count` and `usage_type` if they are not 1 and licensed.
+    Instead of `unit_amount`, `tiers` with a `tiers_mode`: each has an `up_to`, of which the last is
+    "inf", and a `unit_amount`, a `flat_amount`, or both. `transform_quantity` sells in packages:
+    `{"divide_by": 10, "round": "up"}`. `quantity_available` is the stock to begin with; None is
+    without limit, for ever. `transfer_lookup_key` takes the lookup key from the price that has it.
+
+    Without a key one is made before the first try, so that this call makes one price however often
+    it is tried; a retry of yours needs a key of yours. Raises InvalidRequest before anything is
+    sent; KeyReused, LookupKeyInUse, ProductInactive, Unavailable.
+    """
+    body = catalogue.price_fields(
+        product_id=product_id,
+        currency_id=currency_id,
+        unit_amount=unit_amount,
+        type=type,
+        recurring=recurring,
+        tiers=tiers,
+        tiers_mode=tiers_mode,
+        billing_scheme=billing_scheme,
+        transform_quantity=transform_quantity,
+        nickname=nickname,
+        active=active,
+        lookup_key=lookup_key,
+        transfer_lookup_key=transfer_lookup_key,
+        quantity_available=quantity_available,
+        metadata=metadata,
+        idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
+    )
+    return Price(client.transport().ask("POST", ROUTE, body=body))
+
+
+def retrieve(id: str) -> Price:
+    """The price with this id or lookup key. Raises NotFound."""
+    return Price(client.transport().ask("GET", ROUTE, queries.id_of(id)))
+
+
+get = retrieve  # as it is called for charges
+
+
+def update(
+    id: str,
+    *,
+    nickname: str | Unset | None = UNSET,
+    active: bool | Unset = UNSET,
+    lookup_key: str | Unset | None = UNSET,
+    transfer_lookup_key: bool = False,
+    metadata: Mapping[str, str | None] | Unset = UNSET,
+) -> Price:
+    """Change what is passed, and leave the rest. None unsets `nickname` and `lookup_key`.
+
+    `metadata` is merged into what is there: `{"plan": None}` removes a name. What a price costs
+    never changes: make another, with `transfer_lookup_key=True`, and archive this one.
+    Raises NotFound, LookupKeyInUse.
+    """
+    body = catalogue.price_changes(
+        nickname=nickname,
+        active=active,
+        lookup_key=lookup_key,
+        transfer_lookup_key=transfer_lookup_key,
+        metadata=metadata,
+    )
+    # By a lookup key that this moves, a second try finds another price, or none.
+    repeatable = catalogue.is_price_id(queries.id_of(id)) or "lookup_key" not in body
+    return Price(client.transport().ask("PUT", ROUTE, id, body=body, repeatable=repeatable))
+
+
+def list(
+    *,
+    active: bool | None = None,
+    type: str | None = None,
+    currency_id: str | None = None,
+    product_id: str | None = None,
+    lookup_key: str | None = None,
+    page: int | None = None,
+    page_size: int | None = None,
+    order: str | None = None,
+    cursor: str | None = None,
+) -> Listing[Price]:
+    """A part of the prices, newest first; `.auto_paging_iter()` goes through all of them.
+
+    `page` counts from 1, `page_size` is at most 100 (20 unless given), `order` is "desc" or "asc".
+    `.count` is how many there are in all, `.list` is what is on this page.
+    """
+    query = queries.listing(
+        active=active,
+        type=type,
+        currency_id=currency_id,
+        product_id=product_id,
+        lookup_key=lookup_key,
+        page=page,
+        page_size=page_size,
+        order=order,
+        cursor=cursor,
+    )
+    return pages.listing((ROUTE,), query, Price)
+
+
+def inventory(id: str, *, quantity: int, action: str, idempotency_key: str | None = None) -> Price:
+    """Count what came in ("increment") or went out otherwise than by a charge ("decrement").
+
+    The answer has the new `quantity_available`. Without a key one is made before the first try, so
+    that this call counts once however often it is tried; a retry of yours needs a key of yours.
+    Raises InsufficientInventory, whose `facts` are `available` and `requested`, InventoryUnlimited,
+    KeyReused, NotFound.
+    """
+    body = catalogue.inventory_fields(
+        quantity=quantity,
+        action=action,
+        idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
+    )
+    asked = client.transport().ask("PUT", ROUTE, queries.id_of(id), "inventory", body=body)
+    return Price(asked)
+
+
+def archive(id: str) -> Price:
+    """Take it off sale: it takes no new charges, and what was charged by it stays.
+
+    `update(id, active=True)` puts it back. Raises NotFound.
+    """
+    return Price(client.transport().ask("PUT", ROUTE, queries.id_of(id), "archive"))
+
+
+def delete(id: str) -> Resource:
+    """Forget a price that nothing was charged by, for good. Raises PriceInUse, NotFound."""
+    # By a lookup key that has moved meanwhile, a second try would delete another price.
+    repeatable = catalogue.is_price_id(queries.id_of(id))
+    told = client.transport().ask("DELETE", ROUTE, id, repeatable=repeatable)
+    # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
+    return Resource({"id": id, "object": "price", "deleted": True, **told})
+
+
+def quote(id: str, *, quantity: int) -> Quote:
+    """What so many units cost, and why, line by line; nothing is held. Raises NotFound."""
+    body = catalogue.quote_fields(quantity=quantity)
+    return Quote(client.transport().ask("POST", ROUTE, queries.id_of(id), "quote", body=body))

@@ -1,0 +1,95 @@
+"""Products: what is sold. `billing.product.create(…)`, `retrieve`, `update`, `list`, `archive`,
+`delete`. All of it needs an http(s) url."""
+
+from collections.abc import Mapping
+from uuid import uuid4
+
+from infra.billing import catalogue, client, pages, queries
+from infra.billing.catalogue import UNSET, Unset
+from infra.billing.objects import Listing, Resource
+from infra.billing.results import Product
+
+ROUTE = "products"
+
+
+def create(
+    *,
+    name: str,
+    description: str | None = None,
+    active: bool = True,
+    metadata: Mapping[str, str] | None = None,
+    idempotency_key: str | None = None,
+) -> Product:
+    """Make a product, once per `idempotency_key`; then give it prices.
+
+    Without a key one is made before the first try, so that this call makes one product however
+    often it is tried; a retry of yours needs a key of yours. Raises InvalidRequest before anything
+    is sent, KeyReused, Unavailable.
+    """
+    body = catalogue.product_fields(
+        name=name,
+        description=description,
+        active=active,
+        metadata=metadata,
+        idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
+    )
+    return Product(client.transport().ask("POST", ROUTE, body=body))
+
+
+def retrieve(id: str) -> Product:
+    """The product with this id. Raises NotFound."""
+    return Product(client.transport().ask("GET", ROUTE, queries.id_of(id)))
+
+
+get = retrieve  # as it is called for charges
+
+
+def update(
+    id: str,
+    *,
+    name: str | Unset = UNSET,
+    description: str | Unset | None = UNSET,
+    active: bool | Unset = UNSET,
+    metadata: Mapping[str, str | None] | Unset = UNSET,
+) -> Product:
+    """Change what is passed, and leave the rest. `description=None` unsets it.
+
+    `metadata` is merged into what is there: `{"colour": None}` removes a name. Raises NotFound.
+    """
+    body = catalogue.product_changes(
+        name=name, description=description, active=active, metadata=metadata
+    )
+    return Product(client.transport().ask("PUT", ROUTE, queries.id_of(id), body=body))
+
+
+def list(
+    *,
+    active: bool | None = None,
+    page: int | None = None,
+    page_size: int | None = None,
+    order: str | None = None,
+    cursor: str | None = None,
+) -> Listing[Product]:
+    """A part of the products, newest first; `.auto_paging_iter()` goes through all of them.
+
+    `page` counts from 1, `page_size` is at most 100 (20 unless given), `order` is "desc" or "asc".
+    """
+    query = queries.listing(
+        active=active, page=page, page_size=page_size, order=order, cursor=cursor
+    )
+    return pages.listing((ROUTE,), query, Product)
+
+
+def archive(id: str) -> Product:
+    """Take it off sale: no new prices, and no new charges by those it has. What was charged stays.
+
+    `update(id, active=True)` puts it back. Raises NotFound.
+    """
+    return Product(client.transport().ask("PUT", ROUTE, queries.id_of(id), "archive"))
+
+
+def delete(id: str) -> Resource:
+    """Forget a product that has no prices, for good. Raises ProductInUse, NotFound."""
+    told = client.transport().ask("DELETE", ROUTE, queries.id_of(id))
+    # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
+    return Resource({"id": id, "object": "product", "deleted": True, **told})

@@ -1,0 +1,45 @@
+"""What the service and the SDK say of the same fields, so that tests can hold them equal."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel
+
+from infra import billing
+from payments.errors import Refused
+from payments.parsing import parse
+
+# The field, the code, and the words; None if there is nothing to say.
+Said = tuple[str | None, str, str] | None
+
+
+def short(changes: object) -> str:
+    """The name of a case."""
+    return repr(changes)[:60]
+
+
+def service_says(
+    model: type[BaseModel],
+    fields: dict[str, Any],
+    read: Callable[[type[BaseModel], dict[str, Any]], Any] = parse,
+) -> Said:
+    """What the service says of fields that are there."""
+    try:
+        read(model, fields)
+    except Refused as refused:
+        return refused.param, refused.code, str(refused)
+    return None
+
+
+def sdk_says(check: Callable[..., Any], fields: dict[str, Any]) -> Said:
+    """What the SDK says of arguments."""
+    try:
+        check(**fields)
+    except billing.InvalidRequest as refused:
+        return refused.param, refused.code, str(refused)
+    return None
+
+
+def present(fields: dict[str, Any]) -> dict[str, Any]:
+    """Those that are not None: to the SDK, that is absent."""
+    return {name: value for name, value in fields.items() if value is not None}
