@@ -139,7 +139,8 @@ def _amount(name: str, value: object, param: str, *, least: int, place: str | No
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidRequest(
-            f'{name} must be a whole number of minor units, written as digits: "2000" is 20.00 USD',
+            f"{place or name} must be a whole number of minor units, written as digits:"
+            ' "2000" is 20.00 USD',
             param=param,
         )
     return str(integer(place or name, value, least=least, most=AMOUNT_MAX, param=param))

@@ -9,7 +9,7 @@ available + held + sold − restocked = initial + what was changed by hand (`bil
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import String, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import String, bindparam, case, func, insert, select, union, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models import Refund, Reservation
@@ -190,7 +190,9 @@ _of_refunds = select(_refunds.c.charge_id).where(
 )
 # Neither which price a charge holds, nor which charge a refund is of, ever changes.
 _of_these = select(_reservations.c.price_id).where(
-    or_(id_among(_reservations.c.charge_id), _reservations.c.charge_id.in_(_of_refunds))
+    _reservations.c.charge_id.in_(
+        union(select(func.unnest(bindparam("ids", type_=ARRAY(String)))), _of_refunds)
+    )
 )
 _HOLD = (
     select(PRICES.c.id)

@@ -52,6 +52,21 @@ _FILL = f"""
     INSERT INTO events (id, type, object_id, sequence, body)
     SELECT 'evt_' || n, 'charge.succeeded', 'ch_' || md5(n::text), 1, '{{}}'
     FROM generate_series(1, {ROWS}) n;
+    INSERT INTO products (id, producer, idempotency_key, fingerprint, name)
+    SELECT 'prod_' || md5(n::text), 'past', n, 'f', 'Tea' FROM generate_series(1, {ROWS}) n;
+    INSERT INTO prices (id, producer, idempotency_key, fingerprint, product_id, type,
+                        billing_scheme, currency, unit_amount, lookup_key, quantity_available,
+                        initial_quantity, created_at)
+    SELECT 'price_' || md5(n::text), 'past', n, 'f', 'prod_' || md5(n::text), 'one_time',
+           'per_unit', 'USD', 100, 'key-' || n, 1, 1, now() - n / 10 * interval '1 s'
+    FROM generate_series(1, {ROWS}) n;
+    INSERT INTO reservations (charge_id, price_id, quantity, state, settled_at)
+    SELECT 'ch_' || md5(n::text), 'price_' || md5(n::text), 1, 'sold', now()
+    FROM generate_series(1, {ROWS}) n;
+    INSERT INTO inventory_changes (id, price_id, producer, idempotency_key, fingerprint, change,
+                                   available_after)
+    SELECT 'inv_' || n, 'price_' || md5(n::text), 'past', n, 'f', 1, 1
+    FROM generate_series(1, {ROWS}) n;
     ANALYZE;
 """
 
