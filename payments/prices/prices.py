@@ -48,7 +48,7 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
         )
     if holder is not None:
         _write(transaction, holder, {"lookup_key": None})
-    made = transaction.rows(_INSERT, {"new": as_rows([_columns(request, livemode=livemode)])})
+    made = transaction.rows(_INSERT, {"new": as_rows([columns(request, livemode=livemode)])})
     if not made:
         # Since a moment ago: the same request, or another price with this key.
         if (known := _known(transaction, request)) is not None:
@@ -151,7 +151,8 @@ def _tell(transaction: Transaction, type_: str, price: Row, product: Row | None 
     publish(transaction, [Fact(type_, price["id"], price["sequence"], view, price["now"])])
 
 
-def _columns(request: PriceRequest, *, livemode: bool) -> dict[str, Any]:
+def columns(request: PriceRequest, *, livemode: bool) -> dict[str, Any]:
+    """The price that is asked for as a row of `prices`."""
     parts = request.recurring, request.transform_quantity
     recurring, transform = (one and one.model_dump() for one in parts)
     return {

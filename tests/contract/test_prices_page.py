@@ -1,0 +1,77 @@
+"""The numbers of docs/prices.md are what the rules compute, and its limits the code's."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from models.catalogue import QUANTITY_MAX
+from payments.parsing import (
+    METADATA_KEY_MAX,
+    METADATA_KEYS_MAX,
+    METADATA_VALUE_MAX,
+    parse,
+)
+from payments.prices.listing import PAGE_SIZE, PAGE_SIZE_MAX
+from payments.prices.parts import LOOKUP_KEY_MAX, TIERS_MAX
+from payments.prices.prices import columns
+from payments.prices.quotes import lines, model_of, total
+from payments.prices.requests import LOCKED, PriceRequest
+from worker.documents.files import CHECKOUT
+
+PAGE = (CHECKOUT / "docs/prices.md").read_text()
+_EXAMPLE = re.compile(
+    r"^<!-- price: (?P<name>[^\n]+) -->\n```json\n(?P<price>(?:(?!```)[^\n]*\n)+)```\n\n"
+    r"\| quantity \| amount \| because \|\n\|[-|]+\n(?P<rows>(?:\|[^\n]*\n)+)",
+    re.MULTILINE,
+)
+METADATA = (
+    f"{METADATA_KEYS_MAX} names of {METADATA_KEY_MAX} characters, values of {METADATA_VALUE_MAX}"
+)
+EXAMPLES = {one["name"]: one for one in _EXAMPLE.finditer(PAGE)}
+ROWS = [
+    (name, *(cell.strip() for cell in row[1:-1].split("|")))
+    for name, one in EXAMPLES.items()
+    for row in one["rows"].splitlines()
+]
+
+
+def price_of(name: str) -> dict[str, Any]:
+    asked = {"product_id": "prod_" + "a" * 32, "idempotency_key": "k"}
+    request = parse(PriceRequest, {**asked, **json.loads(EXAMPLES[name]["price"])})
+    return columns(request, livemode=False)
+
+
+def test_every_example_is_found() -> None:
+    assert len(EXAMPLES) == PAGE.count("<!-- price: ") == 7
+    assert len(ROWS) >= 20
+
+
+@pytest.mark.parametrize(("name", "quantity", "amount", "because"), ROWS)
+def test_an_example_is_what_the_rules_compute(
+    name: str, quantity: str, amount: str, because: str
+) -> None:
+    price = price_of(name)
+    made = lines(model_of(price), int(quantity), price["currency"])
+    assert total(made) == int(amount)
+    assert "; ".join(line.reason for line in made) == because
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [
+        f"{QUANTITY_MAX:,}",
+        f"| tiers of a price | {TIERS_MAX} |",
+        f"{LOOKUP_KEY_MAX} characters, without `/`",
+        f"`pageSize` ({PAGE_SIZE}; at most {PAGE_SIZE_MAX})",
+        METADATA,
+    ],
+)
+def test_a_limit_is_the_one_of_the_code(limit: str) -> None:
+    assert limit in PAGE
+
+
+def test_what_never_changes_is_named() -> None:
+    (sentence,) = re.findall(r"What a price costs \((.*?)\) never changes", PAGE)
+    assert set(re.findall(r"`(\w+)`", sentence)) == LOCKED
