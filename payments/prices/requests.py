@@ -150,7 +150,9 @@ class PriceRequest(Request):
             raise refused('recurring is required for this type: {"interval": "month"}')
         if value == "one_time" and recurs:
             raise refused("type one_time recurs never; leave recurring out, or send recurring")
-        return value or ("recurring" if recurs else "one_time")
+        if value is None:
+            return "recurring" if recurs else "one_time"
+        return value
 
     @field_validator("tiers")
     @classmethod
@@ -183,7 +185,9 @@ class PriceRequest(Request):
             raise refused("tiers are required for billing_scheme tiered")
         if value == "per_unit" and has_tiers:
             raise refused("tiers go with billing_scheme tiered; leave one of them out")
-        return value or ("tiered" if has_tiers else "per_unit")
+        if value is None:
+            return "tiered" if has_tiers else "per_unit"
+        return value
 
     @field_validator("unit_amount", mode="before")
     @classmethod
@@ -193,7 +197,7 @@ class PriceRequest(Request):
             raise refused("unit_amount is required, unless there are tiers")
         if value is not None and scheme == "tiered":
             raise refused("unit_amount is what the tiers say; leave it out")
-        return None if value is None else digits(value, info)
+        return None if value is None else digits(value)
 
     @field_validator("transform_quantity")
     @classmethod
