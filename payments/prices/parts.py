@@ -8,7 +8,16 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from models.catalogue import QUANTITY_MAX
 from models.ids import MADE_PREFIXES, is_id
@@ -34,16 +43,23 @@ def _lookup_key(value: str) -> str:
     return value
 
 
-def digits(value: Any, info: ValidationInfo) -> Any:
+def digits(value: Any) -> Any:
     """Minor units, as digits in text or as a whole number."""
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        name = info.field_name
-        raise refused(
-            f'{name} must be a whole number of minor units, written as digits: "2000" is 20.00 USD'
+        raise PydanticCustomError(
+            "digits",
+            'must be a whole number of minor units, written as digits: "2000" is 20.00 USD',
         )
     return value
+
+
+def _up_to(value: Any) -> Any:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if value is None or value == "inf" or is_number:
+        return value
+    raise PydanticCustomError("up_to", 'must be a whole number of units, or "inf" for the last')
 
 
 LookupKey = Annotated[
@@ -72,16 +88,17 @@ class Part(BaseModel):
 class Tier(Part):
     """What units cost from where the tier before ends, up to and including `up_to`."""
 
-    up_to: Annotated[int, Field(ge=1, le=QUANTITY_MAX)] | Literal["inf"] | None = Field(
-        default=None, description="The last unit of the tier; `inf` for the last tier."
-    )
+    up_to: Annotated[
+        Annotated[int, Field(ge=1, le=QUANTITY_MAX)] | Literal["inf"] | None,
+        BeforeValidator(_up_to),
+    ] = Field(default=None, description="The last unit of the tier; `inf` for the last tier.")
     unit_amount: TierAmount | None = Field(default=None, description="For each unit.")
     flat_amount: TierAmount | None = Field(
         default=None, description="For the tier as a whole, however many units of it."
     )
 
     _check = field_validator("unit_amount", "flat_amount", mode="before")(
-        lambda cls, value, info: None if value is None else digits(value, info)
+        lambda cls, value: None if value is None else digits(value)
     )
 
     def stored(self) -> dict[str, Any]:

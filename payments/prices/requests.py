@@ -197,7 +197,7 @@ class PriceRequest(Request):
             raise refused("unit_amount is required, unless there are tiers")
         if value is not None and scheme == "tiered":
             raise refused("unit_amount is what the tiers say; leave it out")
-        return None if value is None else digits(value, info)
+        return None if value is None else digits(value)
 
     @field_validator("transform_quantity")
     @classmethod

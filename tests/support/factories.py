@@ -17,6 +17,8 @@ from payments.claims import Claimed, Lease, NotDue, Row
 from payments.kinds import KINDS, Kind, kind_of
 from payments.outcomes import Found, Succeeded, Unknown
 from payments.parsing import parse
+from payments.prices import inventory, prices, products
+from payments.prices.requests import InventoryRequest, PriceRequest, ProductRequest
 from payments.processors.port import ProcessorEvent
 from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import Policy
@@ -45,6 +47,37 @@ def a_refund(charge: ChargeRequest | str, **changes: Any) -> RefundRequest:
     charge_id = charge if isinstance(charge, str) else charge.id
     fields = {"charge_id": charge_id, "idempotency_key": a_key(), "producer": "tests"}
     return parse(RefundRequest, fields | changes)
+
+
+def a_sale(price_id: str, quantity: int = 1, **changes: Any) -> ChargeRequest:
+    """A request for a charge by a price, which is named by its id or its lookup key."""
+    fields = {"price_id": price_id, "quantity": quantity, "idempotency_key": a_key()}
+    return parse(ChargeRequest, {"producer": "tests", **fields, **changes})
+
+
+def a_product(**changes: Any) -> ProductRequest:
+    """A request for a product."""
+    fields = {"name": "Tea", "idempotency_key": a_key(), "producer": "tests"}
+    return parse(ProductRequest, fields | changes)
+
+
+def a_price(product_id: str, **changes: Any) -> PriceRequest:
+    """A request for a price of USD 10.00 each, unless there are tiers."""
+    fields = {
+        "product_id": product_id,
+        "currency_id": "cur_usd",
+        "idempotency_key": a_key(),
+        "producer": "tests",
+    }
+    if "tiers" not in changes:
+        fields["unit_amount"] = "1000"
+    return parse(PriceRequest, fields | changes)
+
+
+def a_count(quantity: int, action: str = "increment", **changes: Any) -> InventoryRequest:
+    """A request to count stock up or down by hand."""
+    fields = {"quantity": quantity, "action": action, "idempotency_key": a_key()}
+    return parse(InventoryRequest, {"producer": "tests", **fields, **changes})
 
 
 def no_dice() -> float:
@@ -115,6 +148,37 @@ class Till:
         claimed = self.claim(a_charge(**changes))
         self.settle(claimed, Succeeded(f"sbx_{claimed.id}"))
         return claimed.id
+
+    def product(self, **changes: Any) -> str:
+        """The id of a product that is made."""
+        with self.database.transaction() as transaction:
+            return str(products.create(transaction, a_product(**changes), livemode=False)[0]["id"])
+
+    def price(self, stock: int | None = None, **changes: Any) -> str:
+        """The id of a price that is made, with so much in stock (None = unlimited), and of a
+        product of its own unless said otherwise."""
+        product_id = changes.pop("product_id", None) or self.product()
+        return self.make(a_price(product_id, quantity_available=stock, **changes))["id"]
+
+    def make(self, request: PriceRequest) -> Row:
+        with self.database.transaction() as transaction:
+            return prices.create(transaction, request, livemode=False)[0]
+
+    def count(self, price: str, request: InventoryRequest) -> Row:
+        """The price after stock was counted by hand."""
+        with self.database.transaction() as transaction:
+            return inventory.adjust(transaction, price, request)[0]
+
+    def stock(self, price_id: str) -> int | None:
+        """How much is left of a price; None = it is unlimited."""
+        (row,) = self.query("SELECT quantity_available FROM prices WHERE id = :id", id=price_id)
+        available: int | None = row["quantity_available"]
+        return available
+
+    def reservation(self, charge_id: str) -> tuple[str, int, int] | None:
+        """What a charge holds: the state, how many units, and how many of them came back."""
+        found = self.query("SELECT * FROM reservations WHERE charge_id = :id", id=charge_id)
+        return (found[0]["state"], found[0]["quantity"], found[0]["restocked"]) if found else None
 
     def report(self, object_id: str, outcome: Any) -> int:
         name = kind(object_id).name

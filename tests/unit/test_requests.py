@@ -12,6 +12,7 @@ from payments.parsing import parse
 from payments.requests import ChargeRequest, RefundRequest
 
 CHARGE = {"amount": 1000, "currency": "USD", "idempotency_key": "k"}
+SALE = {"price_id": "tea", "quantity": 2, "idempotency_key": "k"}
 REFUND = {"charge_id": "ch_1", "idempotency_key": "k"}
 CARD = "4242 4242 4242 4242"
 
@@ -32,7 +33,7 @@ def refused(model: Any, fields: dict[str, Any]) -> InvalidRequest:
         (True, "an integer"),
         ("12", "an integer"),
         (10**18, "at most"),
-        (None, "an integer"),
+        (None, "amount is required"),
         (1e400, "an integer"),
     ],
 )
@@ -64,7 +65,7 @@ def test_the_fix_for_a_float_knows_the_currency(currency: str, fix: int) -> None
     assert f"send amount={fix}" in str(refusal)
 
 
-@pytest.mark.parametrize("currency", ["XYZ", "US", "dollars", "", 840, None, "XAU"])
+@pytest.mark.parametrize("currency", ["XYZ", "US", "dollars", "", 840, "XAU"])
 def test_an_unknown_currency_is_refused_with_an_example(currency: object) -> None:
     refusal = refused(ChargeRequest, {**CHARGE, "currency": currency})
     assert refusal.param == "currency"
@@ -77,14 +78,96 @@ def test_what_is_missing_is_named(field: str) -> None:
     assert (refusal.param, str(refusal)) == (field, f"{field} is required")
 
 
-@pytest.mark.parametrize("also", [{}, {"amount": 5}, {"amount": 5, "currency": "USD"}])
-@pytest.mark.parametrize("field", ["price_id", "quantity"])
-def test_who_asks_by_price_hears_what_to_send_until_then(field: str, also: dict[str, Any]) -> None:
-    refusal = refused(ChargeRequest, {field: 2, "idempotency_key": "k", **also})
-    assert refusal.param == field
-    assert str(refusal) == (
-        f"{field}: charges by price are not there yet; send amount and currency"
-    )
+def test_no_currency_is_none_at_all() -> None:
+    refusal = refused(ChargeRequest, {**CHARGE, "currency": None})
+    assert (refusal.param, str(refusal)) == ("currency", "currency is required")
+
+
+def test_a_charge_by_price_names_a_price_and_a_quantity() -> None:
+    request = parse(ChargeRequest, SALE)
+    assert (request.price_id, request.quantity) == ("tea", 2)
+    assert (request.amount, request.currency) == (None, None)
+    assert request.asked() == {"metadata": {}, "price_id": "tea", "quantity": 2}
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "says"),
+    [
+        ({"price_id": "tea"}, "quantity", "quantity is required with price_id"),
+        ({"price_id": "tea", "quantity": None}, "quantity", "how many units of it"),
+        ({"quantity": 2}, "quantity", "send price_id, too"),
+        ({"quantity": 2, "amount": 5, "currency": "USD"}, "quantity", "send price_id, too"),
+        ({**SALE, "amount": 5}, "amount", "send price_id and quantity, or amount and currency"),
+        ({**SALE, "currency": "USD"}, "currency", "or amount and currency"),
+        ({**SALE, "amount": 5, "currency": "USD"}, "currency", "what the price says"),
+        ({**SALE, "amount": 0}, "amount", "what the price says"),
+        ({**SALE, "quantity": 0}, "quantity", "greater than or equal to 1"),
+        ({**SALE, "quantity": -1}, "quantity", "greater than or equal to 1"),
+        ({**SALE, "quantity": 10**15}, "quantity", "less than or equal to 999999999999999"),
+        ({**SALE, "quantity": True}, "quantity", "must be an integer"),
+        ({**SALE, "quantity": 2.0}, "quantity", "must be an integer"),
+        ({**SALE, "quantity": "2"}, "quantity", "must be an integer"),
+        ({**SALE, "price_id": ""}, "price_id", "at least 1 character"),
+        ({**SALE, "price_id": 5}, "price_id", "must be text"),
+        ({**SALE, "price_id": "a\x00"}, "price_id", "control characters"),
+        ({}, "currency", "currency is required"),
+    ],
+)
+def test_half_a_price_and_half_an_amount_are_refused_with_the_fix(
+    fields: dict[str, Any], param: str, says: str
+) -> None:
+    refusal = refused(ChargeRequest, {"idempotency_key": "k", **fields})
+    assert refusal.param == param
+    assert says in str(refusal)
+
+
+@pytest.mark.parametrize("quantity", [1, 10**9 + 1, 999_999_999_999_999])
+def test_any_quantity_is_taken(quantity: int) -> None:
+    assert parse(ChargeRequest, {**SALE, "quantity": quantity}).quantity == quantity
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"restock": True},
+        {"restock": True, "restock_quantity": 2},
+        {"restock": True, "restock_quantity": 2, "amount": 5},
+        {"restock": False, "amount": 5},
+    ],
+)
+def test_a_refund_may_bring_goods_back(fields: dict[str, Any]) -> None:
+    request = parse(RefundRequest, {**REFUND, **fields})
+    assert (request.restock, request.restock_quantity) == (
+        fields["restock"], fields.get("restock_quantity"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "says"),
+    [
+        ({"restock": True, "amount": 5}, "restock_quantity", "is required for a refund of an"),
+        ({"restock_quantity": 2}, "restock_quantity", "send restock=true, too"),
+        ({"restock": False, "restock_quantity": 2}, "restock_quantity", "send restock=true, too"),
+        ({"restock": True, "restock_quantity": 0}, "restock_quantity", "equal to 1"),
+        ({"restock": True, "restock_quantity": True}, "restock_quantity", "must be an integer"),
+        ({"restock": True, "restock_quantity": 1.0}, "restock_quantity", "must be an integer"),
+        ({"restock": None}, "restock", "must be true or false"),
+        ({"restock": 1}, "restock", "must be true or false"),
+        ({"restock": "yes"}, "restock", "must be true or false"),
+    ],
+)
+def test_goods_come_back_by_number(fields: dict[str, Any], param: str, says: str) -> None:
+    refusal = refused(RefundRequest, {**REFUND, **fields})
+    assert refusal.param == param
+    assert says in str(refusal)
+
+
+def test_requests_of_before_there_were_prices_have_the_fingerprints_they_had() -> None:
+    """As the release before wrote them into the tables: their repeats must stay repeats."""
+    assert parse(ChargeRequest, CHARGE).fingerprint == "6mfduaxdewfmxdcamuv6oloej2te5ega"
+    whole = {**REFUND, "if_pending": "wait", "restock": False}
+    assert parse(RefundRequest, REFUND).fingerprint == "snboeucq3k3c3furtlhekqjcgf2pqw2v"
+    assert parse(RefundRequest, whole).fingerprint == "snboeucq3k3c3furtlhekqjcgf2pqw2v"
 
 
 def test_a_refund_knows_no_prices() -> None:
@@ -200,11 +283,21 @@ def test_every_field_of_a_charge_is_part_of_what_was_asked(change: dict[str, Any
 @pytest.mark.parametrize(
     "change",
     [{"amount": 1}, {"charge_id": "ch_2"}, {"reason": "r"}, {"if_pending": "reject"},
-     {"expected_refunded_amount": 0}, {"metadata": {"a": "b"}}],
+     {"expected_refunded_amount": 0}, {"metadata": {"a": "b"}}, {"restock": True},
+     {"restock": True, "restock_quantity": 1}],
 )  # fmt: skip
 def test_every_field_of_a_refund_is_part_of_what_was_asked(change: dict[str, Any]) -> None:
     one, other = parse(RefundRequest, REFUND), parse(RefundRequest, {**REFUND, **change})
     assert one.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize(
+    "change", [{"price_id": "coffee"}, {"quantity": 3}, {"customer_id": "c"}, {"reference": "r"}]
+)
+def test_every_field_of_a_sale_is_part_of_what_was_asked(change: dict[str, Any]) -> None:
+    one, other = parse(ChargeRequest, SALE), parse(ChargeRequest, {**SALE, **change})
+    assert one.fingerprint != other.fingerprint
+    assert one.fingerprint != parse(ChargeRequest, CHARGE).fingerprint
 
 
 def test_the_same_asked_in_other_words_is_the_same() -> None:
@@ -221,7 +314,7 @@ json_values = st.recursive(
 names = st.sampled_from([*ChargeRequest.model_fields, *RefundRequest.model_fields]) | st.text()
 
 
-@given(st.dictionaries(names, json_values, max_size=8), st.sampled_from([{}, CHARGE, REFUND]))
+@given(st.dictionaries(names, json_values, max_size=8), st.sampled_from([{}, CHARGE, SALE, REFUND]))
 def test_whatever_json_is_sent_is_taken_or_refused_and_nothing_else(
     fields: dict[str, Any], base: dict[str, Any]
 ) -> None:
