@@ -24,7 +24,7 @@ from payments.prices.stock import hold_prices_of
 from payments.processors.port import Processor
 from payments.refund_claims import claim_refunds
 from payments.requests import ChargeRequest, RefundRequest
-from payments.reservations import Held
+from payments.refund_reserve import Held
 from payments.settlement import Policy, decide
 from payments.transaction import Row, Transaction
 

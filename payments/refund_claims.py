@@ -15,7 +15,7 @@ from payments.kinds import REFUND
 from payments.lifecycle import Move, move
 from payments.locks import hold_charges, locked
 from payments.prices.stock import to_restock, units_out
-from payments.reservations import Held, reserve
+from payments.refund_reserve import Held, reserve
 from payments.transaction import Row, Transaction
 
 # Messages overtake each other by seconds; ten minutes cover a producer that retries.

@@ -19,7 +19,7 @@ from payments.kinds import REFUND
 from payments.locks import hold_charges
 from payments.prices.stock import to_restock, units_out
 from payments.requests import RefundRequest
-from payments.reservations import Held, reserve
+from payments.refund_reserve import Held, reserve
 from payments.transaction import Row, Transaction
 from payments.views import refund_view
 from payments.webhooks.events import Fact, publish
