@@ -39,6 +39,7 @@ format: $(VENV)/.dev  ## put every file into shape
 
 bench: $(VENV)/.dev  ## the benchmarks, as ratios against a baseline in the same run
 	@$(BIN)/python -m benchmarks $(ARGS)
+	@$(BIN)/python -m benchmarks.prices
 
 lock:  ## choose versions anew (needs uv); ARGS="--upgrade" for the latest
 	@$(UV_COMPILE) $(ARGS) --group service --output-file requirements.lock

@@ -23,8 +23,8 @@ from payments.outcomes import Found, NotFound, Outcome, Succeeded, Unknown
 from payments.prices.stock import hold_prices_of
 from payments.processors.port import Processor
 from payments.refund_claims import claim_refunds
-from payments.requests import ChargeRequest, RefundRequest
 from payments.refund_reserve import Held
+from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import Policy, decide
 from payments.transaction import Row, Transaction
 

@@ -18,8 +18,8 @@ from payments.errors import ChargeNotRefundable, KeyReused, RefundExceedsCharge,
 from payments.kinds import REFUND
 from payments.locks import hold_charges
 from payments.prices.stock import to_restock, units_out
-from payments.requests import RefundRequest
 from payments.refund_reserve import Held, reserve
+from payments.requests import RefundRequest
 from payments.transaction import Row, Transaction
 from payments.views import refund_view
 from payments.webhooks.events import Fact, publish

@@ -1,13 +1,18 @@
 """Two hundred want what there are fifty of, while processes die."""
 
+import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from payments.verify import is_sound, verify
+from tests.support.examples import examples, run
 from tests.support.house import House
+from tests.support.programs import ROOT
 from tests.support.waiting import wait_for
 from tests.support.web import Caller
 
@@ -126,6 +131,25 @@ def test_what_is_asked_for_by_message_is_sold_and_refused_alike(
     )
     assert (refusal["code"], refusal["param"]) == ("insufficient_inventory", "quantity")
     assert refusal["request"]["quantity"] == 1
+    town.witness.wait_until_quiet()
+    town.witness.testify()
+
+
+def test_the_shell_of_the_prices_page_sells_what_it_says(
+    town: House, caller: Caller, tmp_path: Path
+) -> None:
+    steps = examples((ROOT / "docs" / "prices.md").read_text(), "prices")
+    environ = {**os.environ, "BILLING_URL": caller.url, "BILLING_API_KEY": caller.key}
+    # Pasted again, it is the same product, price and charge.
+    for _ in range(2):
+        told = run(steps, scratch=tmp_path, folder=tmp_path, environ=environ)
+        said = [json.loads(line) for one in told for line in one.text.splitlines()]
+        price, quote, charge, left_over = said
+        assert (quote["amount"], quote["price_id"]) == (6000, price["id"])
+        assert (charge["state"], charge["amount"], charge["lines"]) == (
+            "succeeded", 6000, quote["lines"],
+        )  # fmt: skip
+        assert left_over["quantity_available"] == 47
     town.witness.wait_until_quiet()
     town.witness.testify()
 
