@@ -181,11 +181,7 @@ def _sentence(place: str, kind: str, message: str) -> str:
         case "missing":
             return f"{place} is required"
         case "told":
-            # A part of a field speaks of itself: of which, we know.
-            _, dot, part = place.rpartition(".")
-            return (
-                place + message.removeprefix(part) if dot and message.startswith(part) else message
-            )
+            return message
         case "string_type" | "string_unicode" if place != "metadata":
             return f"{place} must be text"
         case "string_type" | "string_unicode" | "dict_type" if place == "metadata":

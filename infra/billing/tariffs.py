@@ -123,6 +123,11 @@ def _tier(place: str, value: object) -> dict[str, Any]:
     part = _object(place, value, "tiers")
     up_to = part.get("up_to")
     if up_to not in (None, "inf"):
+        if isinstance(up_to, bool) or not isinstance(up_to, int):
+            raise InvalidRequest(
+                f'{place}.up_to: must be a whole number of units, or "inf" for the last',
+                param="tiers",
+            )
         up_to = integer(f"{place}.up_to", up_to, least=1, param="tiers")
     amounts = {
         name: _amount(name, part[name], "tiers", place=f"{place}.{name}", least=0)
@@ -139,7 +144,7 @@ def _amount(name: str, value: object, param: str, *, least: int, place: str | No
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidRequest(
-            f"{place or name} must be a whole number of minor units, written as digits:"
+            f"{place or name}: must be a whole number of minor units, written as digits:"
             ' "2000" is 20.00 USD',
             param=param,
         )

@@ -41,7 +41,7 @@ class Counter:
         counted = [row for row in charges if row["price_id"] in self._left]
         for row in counted:
             self._left[row["price_id"]] -= row["quantity"]
-        reserve(self._transaction, counted)
+        reserve(self._transaction, counted, self._products)
 
     def _sold(self, request: ChargeRequest, left: dict[str, int]) -> Terms:
         if request.price_id is None or request.quantity is None:

@@ -22,14 +22,17 @@ from payments.transaction import Row, Transaction
 from payments.webhooks.events import Fact, publish
 
 
-def reserve(transaction: Transaction, charges: Sequence[Row]) -> None:
-    """Count down what these charges hold. Their prices have stock, are held, and have enough.
+def reserve(transaction: Transaction, charges: Sequence[Row], products: Mapping[str, Row]) -> None:
+    """Count down what these charges hold. Their prices have stock, are held, and have enough;
+    `products` are those of the prices, by id.
 
     Raises InsufficientInventory when they don't: whoever calls this has checked that they do.
     """
     if not charges:
         return
-    if len(_count(transaction, charges, sign=-1)) != len({row["price_id"] for row in charges}):
+    if len(_count(transaction, charges, sign=-1, of=products)) != len(
+        {row["price_id"] for row in charges}
+    ):
         raise InsufficientInventory
     rows = [
         {"charge_id": row["id"], "price_id": row["price_id"], "quantity": row["quantity"]}
@@ -112,7 +115,13 @@ def too_few(available: int, requested: int) -> InsufficientInventory:
     )
 
 
-def _count(transaction: Transaction, parts: Sequence[Row], *, sign: int) -> list[Row]:
+def _count(
+    transaction: Transaction,
+    parts: Sequence[Row],
+    *,
+    sign: int,
+    of: Mapping[str, Row] | None = None,
+) -> list[Row]:
     """Count the prices of these parts (rows with price_id and quantity) up or down, and tell it."""
     if not parts:
         return []
@@ -121,7 +130,7 @@ def _count(transaction: Transaction, parts: Sequence[Row], *, sign: int) -> list
         sums[part["price_id"]] = sums.get(part["price_id"], 0) + sign * part["quantity"]
     changes = [{"id": id_, "quantity_available": n} for id_, n in sorted(sums.items())]
     changed = transaction.rows(_COUNT, {"changes": as_rows(changes)})
-    tell(transaction, changed)
+    tell(transaction, changed, of)
     return changed
 
 
