@@ -153,3 +153,44 @@ def test_a_ping_has_a_story_too(till: Counter) -> None:
     told = story(till, event_id)
     assert whats(told) == ["event", "delivery"]
     assert endpoint["id"] in told[1].text
+
+
+def test_a_charge_by_price_tells_what_became_of_its_stock(till: Counter) -> None:
+    price = till.price(quantity_available=10)
+    sold = till.buy(price["id"], 3, idempotency_key="sold")
+    told = story(till, sold["id"])
+    assert told[0].text == (
+        f"charge of 60.00 USD, 3 × {price['id']}, asked for by default under the key 'sold'"
+    )
+    assert told[0].facts["lines"][0]["amount"] == 6000
+    stock = [(entry.text, entry.facts["stock"]) for entry in told if entry.what == "stock"]
+    assert stock == [
+        (f"3 units of {price['id']} held", "held"), (f"3 units of {price['id']} sold", "sold"),
+    ]  # fmt: skip
+    declined = till.buy(price["id"], 1, payment_method_id="pm_card_chargeDeclined")
+    texts = [entry.text for entry in story(till, declined["id"]) if entry.what == "stock"]
+    assert texts == [f"1 unit of {price['id']} held", f"1 unit of {price['id']} given back"]
+    till.refund(sold["id"], restock=True)
+    (refund,) = [entry for entry in story(till, sold["id"]) if entry.what == "refund"]
+    assert refund.text.endswith("; 3 units came back")
+
+
+def test_a_price_tells_how_it_was_made_counted_and_sold(till: Counter) -> None:
+    price = till.price(quantity_available=10, idempotency_key="tea", lookup_key="tea-usd")
+    till.adjust(price["id"], "increment", 5)
+    till.adjust(price["id"], "decrement", 2)
+    bought = till.buy(price["id"], 4)
+    till.refund(bought["id"], amount=2000, restock=True, restock_quantity=1)
+    told = story(till, price["id"])
+    assert told[0].text == (
+        f"price of {price['product_id']}, 20.00 USD, made by default under the key 'tea',"
+        " with 10 in stock"
+    )
+    assert [entry.text for entry in told if entry.what == "stock"] == [
+        "+5 by default, 15 left", "-2 by default, 13 left",
+    ]  # fmt: skip
+    assert told[-1].text == ("now active, 10 left, 0 held by charges, 4 sold and 1 of these back")
+    assert [entry.facts["type"] for entry in told if entry.what == "event"] == [
+        "price.created", *["price.inventory_changed"] * 4,
+    ]  # fmt: skip
+    assert story(till, "tea")[:-1] == told[:-1]

@@ -25,6 +25,17 @@ def test_a_charge_shows_amount_currency_and_ids_and_counts_the_rest():
     assert text == "{'amount': 1999, 'currency': 'USD', 'hidden': 5}"
 
 
+def test_a_charge_by_price_shows_what_is_bought_unless_it_is_a_name():
+    price_id = f"price_{'abcd2345' * 4}"
+    by_id = {"price_id": price_id, "quantity": 3}
+    assert kwargs_text(by_id) == f"{{'price_id': '{price_id}', 'quantity': 3}}"
+    by_key = {"price_id": PERSON, "quantity": int(CARD)}
+    assert kwargs_text(by_key) == "{'price_id': '…', 'quantity': '…'}"
+    assert redacted({"restock": True, "restock_quantity": 2}) == {
+        "restock": True, "restock_quantity": 2,
+    }  # fmt: skip
+
+
 def test_ids_of_ours_are_shown():
     id_ = "abcd2345" * 4
     assert kwargs_text({"id": f"ch_{id_}"}) == f"{{'id': 'ch_{id_}'}}"
