@@ -32,15 +32,15 @@ def timeline(connection: Connection, id_or_key: str, *, producer: str = "default
     """The story of what has this id (`ch_…`, `re_…`, `price_…`, `evt_…`, `rej_…`), or of what
     `producer` asked for under this idempotency key. Raises NotFound.
 
-    A key may name a charge, a refund and a price: all are told. Refusals under the same key belong
-    to it.
+    A key may name a charge, a refund and a price, which its lookup key names, too: all are told.
+    Refusals under the same key belong to it.
     """
     ids = _ids(connection, id_or_key, producer)
     entries: list[Entry] = []
     for kind in KINDS.values():
         for row in _read(connection, _OBJECTS[kind.name], ids):
             entries += _object(connection, kind, row)
-    entries += story.of_prices(connection, ids)
+    entries += story.of_prices(connection, [*ids, *story.with_key(connection, id_or_key)])
     entries += (_rejection(row) for row in _read(connection, _REJECTIONS, [*ids, id_or_key]))
     if not entries and (event := _read(connection, _EVENT, [id_or_key])):
         return list(_told(connection, event))  # of an endpoint, such as a ping

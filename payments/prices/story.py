@@ -30,6 +30,12 @@ def of_charge(connection: Connection, charge_id: str) -> Iterator[Entry]:
             yield Entry(row["settled_at"], "stock", charge_id, text, facts)
 
 
+def with_key(connection: Connection, lookup_key: str) -> list[str]:
+    """The id of the price that has this lookup key, if there is one."""
+    found = select(PRICES.c.id).where(PRICES.c.lookup_key == lookup_key)
+    return list(connection.execute(found).scalars())
+
+
 def of_prices(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
     """How prices were made, how their stock was counted by hand, and how they stand."""
     for row in _rows(connection, _PRICES, ids):

@@ -193,4 +193,5 @@ def test_a_price_tells_how_it_was_made_counted_and_sold(till: Counter) -> None:
     assert [entry.facts["type"] for entry in told if entry.what == "event"] == [
         "price.created", *["price.inventory_changed"] * 4,
     ]  # fmt: skip
-    assert story(till, "tea")[:-1] == told[:-1]
+    for name in ("tea", "tea-usd"):
+        assert story(till, name)[:-1] == told[:-1]

@@ -49,7 +49,7 @@ class Samples:
     def _ask(
         self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None
     ) -> Any:
-        params = {"livemode": "false", **(query or {})}
+        params = {"livemode": "true", **(query or {})}  # as it says unless it is told otherwise
         answer = self._caller.request(method, path, json=body, params=params)
         assert answer.status_code in (200, 201), answer.text
         return answer.json()
