@@ -13,6 +13,7 @@ from models.states import Phase, State
 from payments.cursors import after, behind, ordered
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
+from payments.prices.holding import id_named
 
 # (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
 Row = Mapping[Any, Any]
@@ -20,7 +21,7 @@ Row = Mapping[Any, Any]
 PAGE_MAX = 100
 # What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
 FILTERS: Mapping[str, tuple[str, ...]] = {
-    CHARGE.name: ("state", "phase", "customer_id", "reference"),
+    CHARGE.name: ("state", "phase", "customer_id", "reference", "price_id"),
     REFUND.name: ("state", "phase", "charge_id"),
 }
 BOUNDS = ("created_after", "created_before")
@@ -65,8 +66,9 @@ def page(
 ) -> Page:
     """Up to `limit` (1 to 100) rows, newest first, from where `cursor` says.
 
-    `filters`: those of FILTERS, and `created_after` / `created_before` (datetimes with a zone; the
-    first one included, the second one not). Absent or None = any. Raises InvalidRequest.
+    `filters`: those of FILTERS (`price_id` is the id or the lookup key of a price), and
+    `created_after` / `created_before` (datetimes with a zone; the first one included, the second
+    one not). Absent or None = any. Raises InvalidRequest.
     """
     if not 1 <= limit <= PAGE_MAX:
         raise InvalidRequest(f"limit must be from 1 to {PAGE_MAX}, not {limit}", param="limit")
@@ -111,6 +113,8 @@ def _conditions(kind: Kind, filters: Mapping[str, Any]) -> Iterator[ColumnElemen
         elif name in ("state", "phase"):
             # Written out, not a parameter: a plan made for any state can't use a partial index.
             yield kind.table.c[name] == literal(_text(name, value), literal_execute=True)
+        elif name == "price_id":
+            yield kind.table.c.price_id == id_named(_text(name, value))
         else:
             yield kind.table.c[name] == _text(name, value)
     if filters.get("phase") is not None and filters.get("state") is None:

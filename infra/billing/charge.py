@@ -103,6 +103,7 @@ def list(
     phase: str | None = None,
     customer_id: str | None = None,
     reference: str | None = None,
+    price_id: str | None = None,
     created_after: datetime | str | None = None,
     created_before: datetime | str | None = None,
     limit: int | None = None,
@@ -110,14 +111,16 @@ def list(
 ) -> Page[Charge]:
     """A page of charges, newest first; `.auto_paging_iter()` goes through all of them.
 
-    `created_after` and `created_before` are datetimes with a zone, or RFC 3339; `limit` is at most
-    100. Raises ReadingNeedsHttp over a broker.
+    `price_id` is the id or the lookup key of a price; `created_after` and `created_before` are
+    datetimes with a zone, or RFC 3339; `limit` is at most 100. Raises ReadingNeedsHttp over a
+    broker.
     """
     query = queries.filters(
         state=state,
         phase=phase,
         customer_id=customer_id,
         reference=reference,
+        price_id=price_id,
         created_after=created_after,
         created_before=created_before,
         limit=limit,

@@ -7,7 +7,7 @@ and products after prices.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, String, bindparam, func, select, union_all
+from sqlalchemy import Connection, String, bindparam, func, literal, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models import Price, Product
@@ -42,6 +42,13 @@ def apart(row: Mapping[Any, Any]) -> tuple[Row, Row]:
     """The price and the product of a row of WITH_PRODUCT."""
     price = {c.name: row[c.name] for c in PRICES.c}
     return price, {c.name: row[f"product.{c.name}"] for c in PRODUCTS.c}
+
+
+def id_named(name: str) -> Any:
+    """The id of the price of this name, as an expression: null if there is none."""
+    if _is_price_id(name):
+        return literal(name)
+    return select(PRICES.c.id).where(PRICES.c.lookup_key == name).scalar_subquery()
 
 
 def hold(transaction: Transaction, name: str, *, to_delete: bool = False) -> Row:

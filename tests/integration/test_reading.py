@@ -113,6 +113,23 @@ def test_refunds_are_listed_by_charge(shop: Counter, connection: Connection) -> 
     assert [row["amount"] for row in page.rows] == [100]
 
 
+def test_charges_are_listed_by_price_under_each_of_its_names(
+    shop: Counter, connection: Connection
+) -> None:
+    tea = shop.price(lookup_key="tea")
+    with shop.engine.begin() as ours:
+        # Only their price: what stands in this list is not what the others count.
+        ours.execute(
+            text("UPDATE charges SET price_id = :id, quantity = 1 WHERE idempotency_key < '02'"),
+            {"id": tea["id"]},
+        )
+    for name in (tea["id"], "tea"):
+        page = reading.page(connection, CHARGE, filters={"price_id": name})
+        assert [row["idempotency_key"] for row in page.rows] == ["01", "00"]
+    for name in ("cocoa", "price_" + "a" * 32):
+        assert reading.page(connection, CHARGE, filters={"price_id": name}).rows == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "param"),
     [

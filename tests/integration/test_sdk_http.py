@@ -178,6 +178,7 @@ def test_a_list_asks_for_what_is_given_and_goes_through_all_pages(service):
     page = billing.charge.list(
         state="succeeded",
         customer_id="cus_1",
+        price_id="tea",
         created_after=datetime(2026, 11, 26, 12, tzinfo=timezone(timedelta(hours=1))),
         created_before="2026-11-27T00:00:00Z",
         limit=2,
@@ -188,6 +189,7 @@ def test_a_list_asks_for_what_is_given_and_goes_through_all_pages(service):
     query = {
         "state": ["succeeded"],
         "customer_id": ["cus_1"],
+        "price_id": ["tea"],
         "created_after": ["2026-11-26T11:00:00Z"],
         "created_before": ["2026-11-27T00:00:00Z"],
         "limit": ["2"],

@@ -48,6 +48,12 @@ def test_filters_narrow_it_down(caller: Caller, till: Till) -> None:
     assert found(state="succeeded") == set()
     assert found(reference=reference) == {one["charge_id"]}
     assert found(phase="in_flight") == {other["charge_id"]}
+    price = caller.price(lookup_key=caller.producer)
+    bought = caller.buy(price["id"], 1, customer_id=customer).json()
+    assert found(price_id=price["id"]) == {bought["charge_id"]}
+    assert found(price_id=caller.producer) == {bought["charge_id"]}
+    assert found(price_id="coffee") == set()
+    both.add(bought["charge_id"])
     assert found(created_after=one["created_at"]) == both
     assert found(created_before=other["created_at"]) == {one["charge_id"]}
     # In a URL an unescaped plus is a space.

@@ -72,6 +72,9 @@ class Filters(BaseModel):
 class ChargeFilters(Filters):
     customer_id: str | None = Field(None, description="Only those of this customer.")
     reference: str | None = Field(None, description="Only those for this order id.")
+    price_id: str | None = Field(
+        None, description="Only those by this price: its id, or its lookup key as it is now."
+    )
 
 
 class RefundFilters(Filters):
