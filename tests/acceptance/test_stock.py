@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -150,6 +151,25 @@ def test_the_shell_of_the_prices_page_sells_what_it_says(
             "succeeded", 6000, quote["lines"],
         )  # fmt: skip
         assert left_over["quantity_available"] == 47
+    town.witness.wait_until_quiet()
+    town.witness.testify()
+
+
+def test_the_commands_of_the_prices_page_sell_what_it_says(town: House, tmp_path: Path) -> None:
+    steps = examples((ROOT / "docs" / "prices.md").read_text(), "prices on the command line")
+    # `billing` as it is on a reader's path; the last word is ours.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for _ in range(2):
+        told = run(steps, scratch=tmp_path, folder=tmp_path, environ={**town.environ, "PATH": path})
+        said = "".join(one.text for one in told)
+        for words in (
+            "graduated: up to 5 at 7.00 USD each; more at 6.00 USD each, every month",
+            "units 1 to 5 at 7.00 USD each: 35.00 USD",
+            "units 6 to 8 at 6.00 USD each: 18.00 USD",
+            "53.00 USD",
+            "succeeded",
+        ):
+            assert words in said
     town.witness.wait_until_quiet()
     town.witness.testify()
 

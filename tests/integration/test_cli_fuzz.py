@@ -33,7 +33,9 @@ NASTY = [
     "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-12:00", "2026-W01-1", "20260101",
     "http://", "https://[", "https://[::1]:0/", "https://x:99999999999/", "https://a@b/", "ftp://x",
     "https://127.0.0.1/#x", "https://xn--/", "https://" + "a" * 300 + ".com/", "USD", "usd", "XXX",
+    "price_" + "a" * 32, "prod_", "cur_usd", "cur_", "5:7", "5:7:1", "inf:1", "::", "1:2:3:4",
     "pending", "needs_review", "charge.succeeded", "ping", "undelivered", "all", "read", "failed",
+    "month",
 ]  # fmt: skip
 GOOD = ["5", "USD", "x"]
 # A command that waits does so only for a moment here.
@@ -63,6 +65,8 @@ def ids(engine: Engine) -> list[str]:
         charge = till.charge(idempotency_key=KEY)
         review = till.charge(payment_method_id="pm_sandbox_requires_action")
         refund = till.refund(charge["id"], amount=1)
+        price = till.price(lookup_key="tea", quantity_available=1_000)
+        till.buy("tea", 1)
     rows(
         engine,
         "UPDATE charges SET phase = 'needs_review', next_attempt_at = NULL WHERE id = :id",
@@ -77,7 +81,7 @@ def ids(engine: Engine) -> list[str]:
     events_happen(engine, 2)
     made = [charge["id"], review["id"], refund["id"], endpoint_id, event_id(charge["id"], 1), "1"]
     assert made[0] == id_from_key("charge", producer="default", key=KEY)
-    return [*made, KEY]
+    return [*made, price["id"], price["product_id"], "tea", KEY]
 
 
 def arguments_of(command: click.Command, ids: list[str]) -> st.SearchStrategy[list[str]]:

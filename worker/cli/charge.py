@@ -24,8 +24,12 @@ def register(root: typer.Typer) -> None:
 
 
 def create(
-    amount: str = typer.Option(..., help="In minor units: 1999 for USD 19.99."),
-    currency: str = typer.Option(..., help="Three letters, as in ISO 4217."),
+    amount: str | None = typer.Option(None, help="In minor units: 1999 for USD 19.99."),
+    currency: str | None = typer.Option(None, help="Three letters, as in ISO 4217."),
+    price: str | None = typer.Option(
+        None, help="In place of both: the id or the lookup key of a price."
+    ),
+    quantity: str | None = typer.Option(None, help="How many units of the price."),
     customer: str | None = typer.Option(None, help="The customer's id."),
     payment_method: str | None = typer.Option(None, help="Such as pm_card_visa."),
     reference: str | None = typer.Option(
@@ -38,10 +42,19 @@ def create(
     wait: options.Wait = None,
     as_json: options.Json = False,
 ) -> None:
-    """Take money, once per key. The row is committed before the answer."""
+    """Take money, once per key: an amount, or what so many units of a price cost.
+
+    The row is committed before the answer, and what is sold is held in stock.
+    """
+    if None in (amount, currency) and None in (price, quantity):
+        raise typer.BadParameter(
+            "give --amount and --currency, or --price and --quantity", param_hint="what to take"
+        )
     fields = options.fields(
         amount=options.number(amount),
         currency=currency,
+        price_id=price,
+        quantity=options.number(quantity),
         customer_id=customer,
         payment_method_id=payment_method,
         reference=reference,
@@ -68,6 +81,7 @@ def list_(
     phase: options.Phase = None,
     customer: str | None = typer.Option(None, help="Those of this customer."),
     reference: str | None = typer.Option(None, help="Those for this order id."),
+    price: str | None = typer.Option(None, help="Those by this price (its id or lookup key)."),
     created_after: options.Moment = None,
     created_before: options.Moment = None,
     limit: options.Limit = 20,
@@ -82,6 +96,7 @@ def list_(
         "phase": phase,
         "customer_id": customer,
         "reference": reference,
+        "price_id": price,
         "created_after": created_after,
         "created_before": created_before,
     }

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,12 +21,16 @@ Producer = Annotated[
 Metadata = Annotated[
     list[str] | None, typer.Option("--metadata", metavar="NAME=VALUE", help="May be repeated.")
 ]
+Unset = Annotated[
+    list[str] | None,
+    typer.Option("--unset", metavar="NAME", help="Take a name out of the metadata. Repeatable."),
+]
+Active = Annotated[bool | None, typer.Option("--active/--inactive", help="Take new charges?")]
+Order = Annotated[Literal["desc", "asc"], typer.Option(help="desc is newest first.")]
 Phase = Annotated[
     str | None, typer.Option(help="Where a pending one stands, such as needs_review or queued.")
 ]
-Limit = Annotated[
-    int, typer.Option(min=1, max=1_000_000_000, help="How many at most, newest first.")
-]
+Limit = Annotated[int, typer.Option(min=1, max=1_000_000_000, help="How many at most.")]
 
 
 def moment(typed: str) -> datetime:
@@ -69,9 +73,17 @@ Moment = Annotated[
 
 def fields(**typed: Any) -> dict[str, Any]:
     """The fields of a request: what was not typed is absent, and a missing key is made."""
-    given = {name: value for name, value in typed.items() if value is not None}
-    given.setdefault("idempotency_key", _fresh_key())
-    return given
+    return {"idempotency_key": _fresh_key(), **sent(**typed)}
+
+
+def sent(**typed: Any) -> dict[str, Any]:
+    """What was typed."""
+    return {name: value for name, value in typed.items() if value is not None}
+
+
+def emptied(**typed: str | None) -> dict[str, str | None]:
+    """What was typed; what was typed empty is to be taken away."""
+    return {name: value or None for name, value in typed.items() if value is not None}
 
 
 def number(typed: str | None) -> Any:
@@ -92,6 +104,17 @@ def pairs(typed: Sequence[str] | None) -> dict[str, str] | None:
             raise typer.BadParameter(f"{name!r} is given twice", param_hint="--metadata")
         given[name] = value
     return given
+
+
+def metadata_changes(
+    typed: Sequence[str] | None, unset: Sequence[str] | None
+) -> dict[str, str | None] | None:
+    """`--metadata name=value` sets, `--unset name` takes away; None if neither was typed."""
+    new = pairs(typed) or {}
+    for name in unset or ():
+        if name in new:
+            raise typer.BadParameter(f"{name!r} is set, too", param_hint="--unset")
+    return {**new, **dict.fromkeys(unset or ())} or None
 
 
 def _fresh_key() -> str:

@@ -33,6 +33,12 @@ def create(
     expected_refunded_amount: str | None = typer.Option(
         None, help="Refuse unless so much, in minor units, is refunded already."
     ),
+    restock: bool = typer.Option(
+        False, "--restock", help="The goods come back, too: for sale again once it has succeeded."
+    ),
+    restock_quantity: str | None = typer.Option(
+        None, help="With --restock: how many units; all that are out without it."
+    ),
     metadata: options.Metadata = None,
     key: options.Key = None,
     producer: options.Producer = "default",
@@ -46,6 +52,8 @@ def create(
         reason=reason,
         if_pending=if_pending,
         expected_refunded_amount=options.number(expected_refunded_amount),
+        restock=restock or None,
+        restock_quantity=options.number(restock_quantity),
         metadata=options.pairs(metadata),
         idempotency_key=key,
         producer=producer,

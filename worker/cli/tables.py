@@ -1,4 +1,4 @@
-"""Charges, refunds and endpoints as tables for people; programs get the objects as they are."""
+"""Objects as tables for people (`words`); programs get them as they are."""
 
 import json
 import sys
@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from worker.cli import output
+from worker.cli.words import in_words
 
 # Rows that are laid out together: a long list is printed while it is read.
 TABLE_ROWS = 100
@@ -32,28 +33,6 @@ def show_many(
     output.show_list(some, columns, as_json=False, nothing=nothing)
     while some := list(islice(rows, TABLE_ROWS)):
         output.show_list(some, columns, as_json=False, nothing=nothing)
-
-
-def in_words(view: Mapping[str, Any]) -> dict[str, Any]:
-    """The object as people say it: `19.99 USD`, `pending (queued)`."""
-    from payments import amounts
-
-    if "currency" not in view:
-        return {name: _listed(name, value) for name, value in view.items()}
-    words = {name: value for name, value in view.items() if name not in ("currency", "phase")}
-    for name in ("amount", "refunded_amount"):
-        if name in words:
-            words[name] = amounts.in_words(words[name], view["currency"])
-    if why := view["phase"] or view["failure_code"]:
-        words["state"] = f"{view['state']} ({why})"
-    return words
-
-
-def _listed(name: str, value: Any) -> Any:
-    """Short words one after the other; no event types are those that one gets without asking."""
-    if name == "event_types" and value == []:
-        return "all but .pending"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def _briefly(words: dict[str, Any]) -> dict[str, Any]:
