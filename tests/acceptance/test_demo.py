@@ -76,6 +76,9 @@ def test_one_shop_and_a_killed_worker_add_up(tmp_path: Path, demos: list[Demo]) 
     assert figures["kill"]["taken_over"] > 0
     assert [one["currency"] for one in figures["money"]] == ["CHF"]
     assert figures["money"][0]["charged"]["tables"] > 0
+    assert [(one["sold"], one["back"], one["left"]) for one in figures["stock"]] == [
+        (10, 0, 2), (4, 1, 0),
+    ]  # fmt: skip
     assert figures["webhooks"]["forged"] == 0
     assert "killed the worker" in run.screen.read_text()
     assert list(run.temporary.iterdir()) == []

@@ -11,10 +11,10 @@ from payments.declines import DECLINES, FAILURES
 from payments.processors.sandbox.script import CARDS, FAULTS
 from payments.webhooks.signature import new_secret
 from worker.demo import scenario
-from worker.demo.figures import Check, Figures, Kill, Money, decimal
+from worker.demo.figures import Check, Figures, Kill, Money, Stock, decimal
 from worker.demo.lookout import Sight, Standing
 from worker.demo.receiver import FAIL_EVERY, Inbox
-from worker.demo.scenario import Line, Scenario
+from worker.demo.scenario import Line, Price, Scenario
 from worker.demo.sums import asked
 
 REASONS = {
@@ -24,6 +24,7 @@ REASONS = {
         "reference_in_use",
         "refund_exceeds_charge",
         "charge_not_refundable",
+        "insufficient_inventory",
     },
     "failed": {*DECLINES, *FAILURES},
 }
@@ -46,7 +47,7 @@ def test_there_are_two_hundred_charges_and_refunds_and_more(file: Scenario) -> N
 
 
 def test_currencies_have_none_two_and_three_decimals(file: Scenario) -> None:
-    currencies = {line.currency for line in file.lines if line.currency}
+    currencies = {file.currency_of(line) for line in file.makers.values()}
     assert len(currencies) >= 7
     assert {exponent(currency) for currency in currencies} == {0, 2, 3}
 
@@ -114,8 +115,8 @@ def test_every_refund_that_is_to_succeed_fits_its_charge(file: Scenario) -> None
         if not refunds:
             continue
         assert charge.expect == "succeeded"
-        amount = billing.minor(charge.amount or "", charge.currency or "")
-        parts = [billing.minor(r.amount, charge.currency or "") for r in refunds if r.amount]
+        amount, currency = file.amount_of(charge), file.currency_of(charge)
+        parts = [billing.minor(r.amount, currency) for r in refunds if r.amount]
         rest = sum(r.amount is None for r in refunds)
         assert sum(parts) < amount if rest else sum(parts) <= amount, charge.key
         assert rest <= 1
@@ -139,6 +140,44 @@ def test_the_sums_of_the_file_are_net_of_what_is_given_back() -> None:
         ]
     )
     assert asked(file) == {"USD": (1000, 1000), "KWD": (1500, 0)}
+
+
+def test_charges_by_price_cost_what_the_price_says_and_are_taken_from_stock() -> None:
+    seat = {"key": "seat", "shop": "a shop", "item": "Seat", "currency": "USD"}
+    file = scenario.make(
+        [
+            _line(do="charge", key="a", price="seat", quantity=3),
+            _line(do="charge", key="b", price="seat", quantity=1, expect="failed lost_card"),
+            _line(do="charge", key="c", amount="5.00", currency="USD"),
+            _line(do="refund", key="a-one", of="a", amount="2.00", restock=1),
+            _line(do="refund", key="a-none", of="a", amount="2.00"),
+            _line(do="refund", key="a-not", of="a", restock=2, expect="failed refund_declined"),
+        ],
+        [Price(**seat, amount="2.00", stock=9)],
+    )
+    assert asked(file) == {"USD": (1100, 400)}
+    assert file.left_of(file.prices["seat"]) == 7
+    assert scenario.make([], [*file.prices.values()]).pick(["another shop"]).prices == {}
+
+
+def test_what_is_sold_by_price_runs_out_comes_back_and_is_for_sale_in_the_file(
+    file: Scenario,
+) -> None:
+    by_price = [line for line in file.lines if line.price]
+    assert {line.price for line in by_price} == set(file.prices)
+    assert all(line.quantity and not line.amount and not line.currency for line in by_price)
+    # What fails and what is refused, and goods that come back.
+    assert {line.ending for line in by_price} == {"succeeded", "failed", "rejected"}
+    assert any(line.restock for line in file.makers.values())
+    assert sorted(map(file.left_of, file.prices.values())) == [0, 2]
+    for line in file.lines:
+        assert line.price is None or file.prices[line.price].shop == line.shop
+
+
+def test_stock_agrees_when_tables_and_file_do() -> None:
+    assert Stock("Seat", initial=9, sold=3, back=1, left=7, expected=7).agrees
+    assert not Stock("Seat", initial=9, sold=3, back=1, left=6, expected=7).agrees
+    assert not Stock("Seat", initial=9, sold=3, back=0, left=7, expected=7).agrees
 
 
 def test_a_line_that_is_none_is_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
@@ -210,6 +249,7 @@ def test_one_check_that_fails_is_enough() -> None:
         requests={"charges": 1},
         endings={"succeeded": 1},
         money=[Money("USD", 100, 100, 0, 0), Money("EUR", 100, 200, 0, 0)],
+        stock=[Stock("Seat", initial=9, sold=3, back=1, left=7, expected=7)],
         webhooks={},
         kill=Kill(3, 3, 1.0, None),
         asked_again=0,
@@ -218,6 +258,12 @@ def test_one_check_that_fails_is_enough() -> None:
     )
     assert not figures.add_up
     assert [one["agrees"] for one in figures.as_json()["money"]] == [True, False]
+    assert figures.as_json()["stock"] == [
+        {
+            "item": "Seat", "initial": 9, "sold": 3, "back": 1, "left": 7, "expected": 7,
+            "agrees": True,
+        }
+    ]  # fmt: skip
 
 
 def post(inbox: Inbox, sequence: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from models.money import exponent
@@ -37,6 +37,23 @@ class Money:
 
 
 @dataclass(frozen=True, slots=True)
+class Stock:
+    """Units of one price: what was there, was sold, came back, and is left by our tables."""
+
+    item: str
+    initial: int
+    sold: int
+    back: int
+    left: int
+    # What is left by the file.
+    expected: int
+
+    @property
+    def agrees(self) -> bool:
+        return self.left == self.expected == self.initial - self.sold + self.back
+
+
+@dataclass(frozen=True, slots=True)
 class Kill:
     """The worker that was killed. Seconds count from the kill; None = it didn't happen."""
 
@@ -54,6 +71,7 @@ class Figures:
     requests: Mapping[str, int]
     endings: Mapping[str, int]
     money: Sequence[Money]
+    stock: Sequence[Stock]
     webhooks: Mapping[str, int]
     kill: Kill | None
     asked_again: int
@@ -79,6 +97,7 @@ class Figures:
                 }
                 for one in self.money
             ],
+            "stock": [{**asdict(one), "agrees": one.agrees} for one in self.stock],
             "webhooks": dict(self.webhooks),
             "kill": self.kill
             and {

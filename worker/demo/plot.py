@@ -9,6 +9,9 @@ from typing import TextIO
 from sqlalchemy import Engine
 
 from models.states import Phase
+from payments.parsing import parse
+from payments.prices import currencies, prices, products
+from payments.prices.requests import PriceRequest, ProductRequest
 from payments.processors import sandbox
 from payments.transaction import Database
 from payments.webhooks import endpoints
@@ -18,7 +21,7 @@ from worker.demo import lookout, stage, sums
 from worker.demo.figures import Figures, Kill, counted
 from worker.demo.lookout import IN_DOUBT, Sight
 from worker.demo.receiver import Inbox, receiver
-from worker.demo.scenario import Scenario
+from worker.demo.scenario import PRODUCER, Scenario
 from worker.demo.screen import Screen
 from worker.demo.shops import Shops
 from worker.wiring import open_database
@@ -44,6 +47,7 @@ def play(scenario: Scenario, screen: Screen, log_file: TextIO | None = None) -> 
         engine = open_database(set_up.database_url)
         try:
             inbox.secret = _subscribe(engine, url)
+            _put_up_for_sale(engine, scenario)
             screen.say("tables are made; starting worker, webhooks and beat")
             set_up.start()
             play = Play(scenario, screen, set_up, engine, inbox)
@@ -124,6 +128,7 @@ class Play:
         lines, sight = self._scenario.lines, self._sight
         with self._engine.connect() as connection:
             money = sums.money(connection)
+            stock = sums.stock(connection, self._scenario)
             kill = self._kill(sums.taken_over(connection))
         return Figures(
             requests={
@@ -138,6 +143,7 @@ class Play:
                 [self.shops.ending_of(line) or "open" for line in lines if line.do != "repeat"]
             ),
             money=money,
+            stock=stock,
             webhooks={
                 "events": len(self._inbox.came),
                 "verified": self._inbox.verified,
@@ -237,6 +243,24 @@ class Play:
                 )
         self._screen.progress(done, self._scenario.requests, ", ".join(notes))
         return done
+
+
+def _put_up_for_sale(engine: Engine, scenario: Scenario) -> None:
+    """Make a product and a price for everything that shops have only so many of."""
+    for price in scenario.prices.values():
+        named = {"idempotency_key": price.key, "producer": PRODUCER}
+        product = parse(ProductRequest, {"name": price.item, **named})
+        request = {
+            "product_id": product.id,
+            "currency_id": currencies.id_of(price.currency),
+            "unit_amount": price.unit_amount,
+            "lookup_key": price.key,
+            "quantity_available": price.stock,
+            **named,
+        }
+        with Database(engine).transaction() as transaction:
+            products.create(transaction, product, livemode=False)
+            prices.create(transaction, parse(PriceRequest, request), livemode=False)
 
 
 def _shops(scenario: Scenario) -> str:

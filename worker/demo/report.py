@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from worker.demo.figures import Figures, Money, decimal
+from worker.demo.figures import Figures, Money, Stock, decimal
 
 PLAIN_WIDTH = 80  # in a file or a pipe, which have none of their own
 WRONG_MAX = 8  # a person reads no more of one kind; `--json` has them all
@@ -41,6 +41,9 @@ def show(figures: Figures) -> None:
     console.print()
     console.print(_money(figures.money))
     console.print()
+    if figures.stock:
+        console.print(_stock(figures.stock))
+        console.print()
     for line in _sentences(figures):
         console.print(line)
     console.print()
@@ -107,6 +110,20 @@ def _money(money: Iterable[Money]) -> Table:
             *(decimal(amount, one.currency) for amount in amounts),
             "[green]✓[/]" if one.agrees else "[red]✗[/]",
         )
+    return table
+
+
+def _stock(stock: Iterable[Stock]) -> Table:
+    """What was there, and what became of it."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("stock", min_width=29)
+    for title in ("there were", "sold", "came back", "left"):
+        table.add_column(title, justify="right")
+    table.add_column("")
+    for one in stock:
+        counts = (one.initial, one.sold, one.back, one.left)
+        sign = "[green]✓[/]" if one.agrees else "[red]✗[/]"
+        table.add_row(one.item, *(str(count) for count in counts), sign)
     return table
 
 

@@ -3,8 +3,9 @@
 A line is one request. `do` is `charge`, `refund`, `repeat` (the request of the line `of`, once
 more, or `times`) or `message` (sent past the SDK, as a stranger's program would). Amounts are
 decimals as a shop writes them. `once_accepted` and `once_final` name the request that comes first;
-`at_once` means without a pause; `then` is what the customer does when asked. `expect` says how it
-ends:
+`at_once` means without a pause; `then` is what the customer does when asked. A charge names an
+amount and a currency, or a `price` of `prices.jsonl` and a `quantity`; a refund that has `restock`
+brings so many units back. `expect` says how it ends:
 
     succeeded · failed CODE · needs_review     the charge or refund
     rejected CODE · quarantined                at the worker's door
@@ -16,11 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from infra import billing
 from models.ids import Kind, id_from_key
 
 FILE = Path(__file__).with_name("requests.jsonl")
+PRICES = Path(__file__).with_name("prices.jsonl")
 # Part of every id. The shops share one SDK, so they are one producer to the service.
 PRODUCER = "demo"
 
@@ -40,6 +43,8 @@ class Line:
     item: str | None = None
     amount: str | None = None
     currency: str | None = None
+    price: str | None = None
+    quantity: int | None = None
     customer: str | None = None
     card: str | None = None
     reference: str | None = None
@@ -49,6 +54,7 @@ class Line:
     reason: str | None = None
     if_pending: str | None = None
     expected_refunded_amount: int | None = None
+    restock: int | None = None
     # A message's: a task with its fields, or bytes that are no message at all
     task: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -86,13 +92,31 @@ class Line:
         return id_from_key(kind, producer=PRODUCER, key=self.key)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """One line of `prices.jsonl`: something that a shop has so many of. `key` is the lookup key."""
+
+    key: str
+    shop: str
+    item: str
+    amount: str
+    currency: str
+    stock: int
+
+    @property
+    def unit_amount(self) -> int:
+        """What one of it costs, in minor units."""
+        return billing.minor(self.amount, self.currency)
+
+
 @dataclass(frozen=True)
 class Scenario:
-    """All lines, and those that others name."""
+    """All lines, and those that others name; prices by their keys."""
 
     lines: Sequence[Line]
     # The line that made the charge or refund of a key: not its repeats and conflicts.
     makers: Mapping[str, Line]
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
     @property
     def requests(self) -> int:
@@ -109,25 +133,49 @@ class Scenario:
 
     def currency_of(self, line: Line) -> str:
         """The currency of a charge or, for a refund, of what it refunds."""
-        return line.currency or self.makers[line.of or ""].currency or ""
+        charge = self.makers[line.of] if line.of else line
+        return self.prices[charge.price].currency if charge.price else charge.currency or ""
+
+    def amount_of(self, charge: Line) -> int:
+        """What a charge is about, in minor units."""
+        if charge.price:
+            return self.prices[charge.price].unit_amount * (charge.quantity or 0)
+        return billing.minor(charge.amount or "", charge.currency or "")
+
+    def left_of(self, price: Price) -> int:
+        """How many units are left at the end: what was there, less what was sold, plus what came
+        back."""
+        good = [one for one in self.makers.values() if one.ending == "succeeded"]
+        sold = {one.key: one.quantity or 0 for one in good if one.price == price.key}
+        back = sum(one.restock or 0 for one in good if one.of in sold)
+        return price.stock - sum(sold.values()) + back
 
     def pick(self, shops: Iterable[str]) -> "Scenario":
         """Only what these shops send."""
         chosen = set(shops)
-        return make([line for line in self.lines if line.shop in chosen])
+        lines = [line for line in self.lines if line.shop in chosen]
+        return make(lines, [one for one in self.prices.values() if one.shop in chosen])
 
 
-def read(file: Path = FILE) -> Scenario:
-    """The scenario in a file. Raises ValueError, with the line's number, for what is none."""
+def read(file: Path = FILE, prices: Path = PRICES) -> Scenario:
+    """The scenario in two files. Raises ValueError, with the line's number, for what is none."""
+    return make(_lines(file, Line), _lines(prices, Price))
+
+
+def make(lines: Sequence[Line], prices: Sequence[Price] = ()) -> Scenario:
+    """The scenario of these lines and prices."""
+    makers = {line.key: line for line in lines if line.makes_object}
+    return Scenario(lines, makers, {price.key: price for price in prices})
+
+
+T = TypeVar("T", Line, Price)
+
+
+def _lines(file: Path, what: type[T]) -> list[T]:
     lines = []
     for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         try:
-            lines.append(Line(**json.loads(text)))
+            lines.append(what(**json.loads(text)))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{file.name}, line {number}: {error}") from None
-    return make(lines)
-
-
-def make(lines: Sequence[Line]) -> Scenario:
-    """The scenario of these lines."""
-    return Scenario(lines, {line.key: line for line in lines if line.makes_object})
+    return lines

@@ -123,9 +123,12 @@ class Shops:
             self.surprised.append(line)
 
     def _charge(self, line: Line) -> str:
+        by_price = line.price is not None
         charge = billing.charge.create(
-            amount=billing.minor(line.amount or "", line.currency or ""),
-            currency=line.currency or "",
+            amount=None if by_price else self._scenario.amount_of(line),
+            currency=line.currency,
+            price_id=line.price,
+            quantity=line.quantity,
             customer_id=line.customer,
             payment_method_id=line.card,
             idempotency_key=line.key,
@@ -136,14 +139,16 @@ class Shops:
         return charge.charge_id
 
     def _refund(self, line: Line) -> str:
-        charge = self._scenario.makers[line.of or ""]
+        charge, currency = self._scenario.makers[line.of or ""], self._scenario.currency_of(line)
         refund = billing.refund.create(
             charge_id=charge.object_id,
-            amount=billing.minor(line.amount, charge.currency or "") if line.amount else None,
+            amount=billing.minor(line.amount, currency) if line.amount else None,
             idempotency_key=line.key,
             reason=line.reason,
             if_pending=line.if_pending,
             expected_refunded_amount=line.expected_refunded_amount,
+            restock=line.restock is not None or None,
+            restock_quantity=line.restock,
             metadata={"shop": line.shop},
         )
         return refund.refund_id

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, Engine, func, select
 
 from infra import billing
-from models import Attempt, Charge, Delivery, Event, Refund
+from models import Attempt, Charge, Delivery, Event, Price, Refund, Reservation
 from models.base import table_of
 from models.states import State
 from payments.processors import sandbox
 from payments.verify import is_sound, verify
-from worker.demo.figures import Check, Kill, Money
+from worker.demo.figures import Check, Kill, Money, Stock
 from worker.demo.lookout import Sight
 from worker.demo.receiver import Inbox
 from worker.demo.scenario import Scenario
@@ -38,6 +38,22 @@ def money(connection: Connection) -> list[Money]:
     return sums
 
 
+def stock(connection: Connection, scenario: Scenario) -> list[Stock]:
+    """Per price, what became of its units by our tables, and what is left of them by the file."""
+    rows = {row.lookup_key: row for row in connection.execute(_STOCK)}
+    return [
+        Stock(
+            price.item,
+            initial=rows[key].initial_quantity,
+            sold=int(rows[key].sold),
+            back=int(rows[key].back),
+            left=rows[key].quantity_available,
+            expected=scenario.left_of(price),
+        )
+        for key, price in scenario.prices.items()
+    ]
+
+
 def taken_over(connection: Connection) -> int:
     """How many charges and refunds a dead worker has left behind."""
     return connection.scalar(_TAKEN_OVER) or 0
@@ -49,12 +65,9 @@ def asked(scenario: Scenario) -> dict[str, tuple[int, int]]:
     given_back: dict[str, int] = defaultdict(int)
     makers = scenario.makers.values()
     charges = {m.key: m for m in makers if m.do == "charge" and m.ending == "succeeded"}
-    amounts = {
-        key: billing.minor(charge.amount or "", charge.currency or "")
-        for key, charge in charges.items()
-    }
+    amounts = {key: scenario.amount_of(charge) for key, charge in charges.items()}
     for key, charge in charges.items():
-        sums[charge.currency or ""][0] += amounts[key]
+        sums[scenario.currency_of(charge)][0] += amounts[key]
     refunds = [m for m in makers if m.do == "refund" and m.ending == "succeeded"]
     # Those without an amount give back what the others have left.
     for refund in sorted(refunds, key=lambda one: one.amount is None):
@@ -88,6 +101,10 @@ def checks(
             ),
             Check(
                 "and both with what the shops have asked for", _not_as_asked(asked(scenario), moved)
+            ),
+            Check(
+                "no seat was sold twice, and what came back was for sale again",
+                [one.item for one in stock(connection, scenario) if not one.agrees],
             ),
             Check("no money moved twice", sandbox.moved_twice(connection)),
             Check(
@@ -169,6 +186,7 @@ def _broken(engine: Engine) -> list[str]:
 _charges, _refunds, _events, _deliveries, _attempts = (
     table_of(model) for model in (Charge, Refund, Event, Delivery, Attempt)
 )
+_prices, _reservations = table_of(Price), table_of(Reservation)
 _TAKEN_OVER = select(func.count(_attempts.c.object_id.distinct())).where(
     _attempts.c.outcome == "lease_expired"
 )
@@ -177,6 +195,19 @@ _SUMS = tuple(
     .where(table.c.state == State.SUCCEEDED.value)
     .group_by(table.c.currency)
     for table in (_charges, _refunds)
+)
+_STOCK = (
+    select(
+        _prices.c.lookup_key,
+        _prices.c.initial_quantity,
+        _prices.c.quantity_available,
+        func.coalesce(
+            func.sum(_reservations.c.quantity).filter(_reservations.c.state == "sold"), 0
+        ).label("sold"),
+        func.coalesce(func.sum(_reservations.c.restocked), 0).label("back"),
+    )
+    .outerjoin(_reservations, _reservations.c.price_id == _prices.c.id)
+    .group_by(_prices.c.id)
 )
 _UNDELIVERED = (
     select(func.count()).select_from(_deliveries).where(_deliveries.c.state != "delivered")
