@@ -16,6 +16,7 @@ from tests.support import databases, rabbitmq
 from tests.support.nursery import Nursery
 from tests.support.nursery import nursery as forks
 from tests.support.programs import Program, Programs
+from tests.support.sdk import unconfigured
 from tests.support.sink import Sink, webhook_sink
 from worker.embedded import throwaway
 from worker.embedded.throwaway import Servers
@@ -43,6 +44,13 @@ def _no_settings_from_outside() -> Iterator[None]:
         for name in list(os.environ):
             if name.startswith("BILLING_") and not name.startswith("BILLING_TEST_"):
                 patch.delenv(name)
+        yield
+
+
+@pytest.fixture(name="unconfigured")
+def _unconfigured() -> Iterator[None]:
+    """The SDK, as this test configures it, and no other."""
+    with unconfigured():
         yield
 
 

@@ -10,6 +10,7 @@ from tests.support import databases, rabbitmq
 from tests.support.broker import Broker, RabbitBroker, RedisBroker
 from tests.support.house import House, house
 from tests.support.nursery import Nursery
+from tests.support.web import Caller
 from worker.embedded import throwaway
 from worker.embedded.throwaway import Servers
 
@@ -95,3 +96,10 @@ def town(kind: str, request: pytest.FixtureRequest) -> Iterator[House]:
     yield found
     if request.node.stash.get(FAILED, False):
         tell_the_last_of(found.started)
+
+
+@pytest.fixture
+def caller(town: House) -> Iterator[Caller]:
+    """Somebody who asks over HTTP."""
+    with town.caller() as client:
+        yield client

@@ -4,11 +4,8 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-
-import pytest
 
 from payments.verify import is_sound, verify
 from tests.support.examples import examples, run
@@ -18,15 +15,6 @@ from tests.support.waiting import wait_for
 from tests.support.web import Caller
 
 IN_STOCK, CALLERS, DECLINED = 50, 200, 20
-
-
-@pytest.fixture
-def caller(town: House) -> Iterator[Caller]:
-    """Somebody who asks over HTTP."""
-    if "web" not in town.running:
-        town.start("web")
-    with town.caller() as client:
-        yield client
 
 
 def left(caller: Caller, price_id: str) -> int:

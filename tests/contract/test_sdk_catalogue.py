@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.billing import catalogue, client
+from infra.billing import catalogue
 from infra.billing.catalogue import UNSET
 from payments.parsing import parse
 from payments.prices import requests as service
@@ -361,7 +361,9 @@ def test_no_float_and_no_decimal_leaves_the_process(**changes):
         assert service_says(service.PriceRequest, present(fields)) is not None
 
 
-def test_the_example_of_the_document_asks_only_for_what_the_service_takes(monkeypatch):
+def test_the_example_of_the_document_asks_only_for_what_the_service_takes(
+    unconfigured, monkeypatch
+):
     (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     told = {
         "id": PRICE["product_id"],
@@ -371,13 +373,11 @@ def test_the_example_of_the_document_asks_only_for_what_the_service_takes(monkey
         "lines": [],
         "quantity_available": 94,
     }
-    monkeypatch.setattr(client, "_current", client.Client(None))
     with scripted_service() as running:
         running.will(Says(200, told))
         monkeypatch.setenv("BILLING_URL", running.url)
         monkeypatch.setenv("BILLING_API_KEY", "bk_1")
         run("from infra import billing\n" + example)
-        client._current.close()
     prices = "/v1/billing/prices"
     asked = {(one.method, one.path): one for one in running.asked}
     for route, model in {

@@ -3,7 +3,6 @@
 import pytest
 
 from infra import billing
-from infra.billing import client
 from tests.support.scripted import PENDING, Says, scripted_service
 from tests.support.seeds import (
     ARCHIVE_PRICE,
@@ -38,13 +37,11 @@ PRICE = {
 
 
 @pytest.fixture
-def service(monkeypatch):
-    monkeypatch.setattr(client, "_current", client.Client(None))
+def service(unconfigured, monkeypatch):
     with scripted_service() as running:
         monkeypatch.setenv("BILLING_URL", running.url)
         monkeypatch.setenv("BILLING_API_KEY", "bk_1")
         yield running
-    client._current.close()
 
 
 def test_a_charge_is_created_and_read_as_the_sample_does(service, capsys):

@@ -8,6 +8,7 @@ from tests.conftest import FAILED, tell_the_last_of
 from tests.support import databases
 from tests.support.house import CRASHING, House, house
 from tests.support.nursery import Nursery
+from tests.support.web import Caller
 from worker.embedded.throwaway import Servers
 
 # Other tests of this pytest process use the first database of the same Redis.
@@ -47,3 +48,10 @@ def town(crashing: House, request: pytest.FixtureRequest) -> Iterator[House]:
         tell_the_last_of(crashing.started)
     for point in crashing.points.glob("*/*"):
         point.unlink()
+
+
+@pytest.fixture
+def caller(town: House) -> Iterator[Caller]:
+    """Somebody who asks over HTTP."""
+    with town.caller() as client:
+        yield client

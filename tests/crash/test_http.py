@@ -1,7 +1,7 @@
 """kill -9 of the web process between reading a request and answering it."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -19,15 +19,6 @@ POINTS = {"accepting": False, "accepted": True, "woken": True}
 ACCEPTED = [point for point, is_accepted in POINTS.items() if is_accepted]
 
 Ask = Callable[[str], httpx.Response]
-
-
-@pytest.fixture
-def caller(town: House) -> Iterator[Caller]:
-    """Somebody who asks over HTTP."""
-    if "web" not in town.running:
-        town.start("web")
-    with town.caller() as client:
-        yield client
 
 
 @pytest.fixture(params=["charge", "refund"])

@@ -1,7 +1,6 @@
 """kill -9 while something is sold: stock is taken once, and given back once."""
 
 import uuid
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -11,15 +10,6 @@ from tests.support.house import House
 from tests.support.web import Caller
 
 IN_STOCK = 10
-
-
-@pytest.fixture
-def caller(town: House) -> Iterator[Caller]:
-    """Somebody who asks over HTTP."""
-    if "web" not in town.running:
-        town.start("web")
-    with town.caller() as client:
-        yield client
 
 
 def left(caller: Caller, price_id: str) -> int:

@@ -18,12 +18,7 @@ from infra.billing.post import LINKS_MAX
 from tests.support.waiting import wait_for
 from worker.celery_config import queues
 
-
-@pytest.fixture(autouse=True)
-def _configured_by_the_test(monkeypatch):
-    monkeypatch.setattr(client, "_current", client.Client(None))
-    yield
-    client._current.close()
+pytestmark = pytest.mark.usefixtures("unconfigured")
 
 
 @pytest.fixture

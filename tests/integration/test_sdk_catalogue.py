@@ -3,8 +3,9 @@
 import pytest
 
 from infra import billing
-from infra.billing import client
 from tests.support.scripted import HangsUp, Says, problem, scripted_service
+
+pytestmark = pytest.mark.usefixtures("unconfigured")
 
 PRODUCT_ID, PRICE_ID = "prod_" + "a" * 32, "price_" + "a" * 32
 PRODUCT = {"id": PRODUCT_ID, "object": "product", "name": "Widget", "active": True}
@@ -19,13 +20,6 @@ PRICE = {
     "currency": {"id": "cur_usd", "object": "currency", "code": "USD", "name": "US Dollar"},
 }
 TIERS = [{"up_to": 5, "unit_amount": "700"}, {"up_to": "inf", "unit_amount": "600"}]
-
-
-@pytest.fixture(autouse=True)
-def _configured_by_the_test(monkeypatch):
-    monkeypatch.setattr(client, "_current", client.Client(None))
-    yield
-    client._current.close()
 
 
 @pytest.fixture

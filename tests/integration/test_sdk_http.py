@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from infra import billing
-from infra.billing import client
 from tests.support.scripted import (
     PENDING,
     Says,
@@ -13,15 +12,10 @@ from tests.support.scripted import (
     scripted_service,
 )
 
+pytestmark = pytest.mark.usefixtures("unconfigured")
+
 KEY = "bk_live_telltale"
 ASKED = {"amount": 1999, "currency": "USD", "idempotency_key": "order-1042"}
-
-
-@pytest.fixture(autouse=True)
-def _configured_by_the_test(monkeypatch):
-    monkeypatch.setattr(client, "_current", client.Client(None))
-    yield
-    client._current.close()
 
 
 @pytest.fixture

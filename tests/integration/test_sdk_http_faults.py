@@ -24,16 +24,11 @@ from tests.support.scripted import (
 )
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.usefixtures("unconfigured")
+
 KEY = "bk_live_telltale"
 LONG = b"HTTP/1.1 200 OK\r\ncontent-length: 999999\r\n\r\n"
 ASKED = {"amount": 1999, "currency": "USD", "idempotency_key": "order-1042"}
-
-
-@pytest.fixture(autouse=True)
-def _configured_by_the_test(monkeypatch):
-    monkeypatch.setattr(client, "_current", client.Client(None))
-    yield
-    client._current.close()
 
 
 @pytest.fixture

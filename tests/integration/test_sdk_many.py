@@ -13,12 +13,7 @@ from infra.billing.many import SILENT_MAX
 from tests.support.scripted import PENDING, Hangs, Says, problem, scripted_service
 from worker.celery_config import queues
 
-
-@pytest.fixture(autouse=True)
-def _configured_by_the_test(monkeypatch):
-    monkeypatch.setattr(client, "_current", client.Client(None))
-    yield
-    client._current.close()
+pytestmark = pytest.mark.usefixtures("unconfigured")
 
 
 @pytest.fixture

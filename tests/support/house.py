@@ -88,7 +88,10 @@ class House:
         assert not (self.points / name / point).exists()
 
     def caller(self) -> Caller:
-        """Somebody with an API key, in the name of a producer that nobody else is."""
+        """Somebody with an API key, in the name of a producer that nobody else is; the web server
+        is started for it unless it runs."""
+        if "web" not in self.running:
+            self.start("web")
         producer = f"p-{uuid.uuid4().hex[:8]}"
         key = a_key(self.witness.engine, producer)
         return Caller(f"http://127.0.0.1:{self.port}", producer, key)

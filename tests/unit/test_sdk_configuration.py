@@ -12,10 +12,7 @@ from infra import billing
 from infra.billing import client
 from infra.billing.root import root
 
-
-@pytest.fixture(autouse=True)
-def _unconfigured(monkeypatch):
-    monkeypatch.setattr(client, "_current", client.Client(None))
+pytestmark = pytest.mark.usefixtures("unconfigured")
 
 
 def test_unconfigured_it_says_what_to_set():
