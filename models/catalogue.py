@@ -11,6 +11,7 @@ from models.base import timestamp
 
 # JSON numbers stay exact in every language up to 2^53, and so do the sums of a few quantities.
 QUANTITY_MAX = 999_999_999_999_999
+LOOKUP_KEY_INDEX = "prices_lookup_key_idx"
 
 
 class Made(SQLModel):
@@ -75,6 +76,14 @@ class Price(Made, table=True):
         CheckConstraint(
             "(quantity_available IS NULL) = (initial_quantity IS NULL)", name="counted_from"
         ),
+        # Partial, so that it is no key to PostgreSQL: who moves one needs no more than
+        # FOR NO KEY UPDATE, and waits for nobody who sells.
+        Index(
+            LOOKUP_KEY_INDEX,
+            "lookup_key",
+            unique=True,
+            postgresql_where=text("lookup_key IS NOT NULL"),
+        ),
         Index(
             "prices_created_idx",
             "created_at",
@@ -104,7 +113,7 @@ class Price(Made, table=True):
     tiers_mode: str | None
     # A number to divide_by, and which way to round.
     transform_quantity: dict[str, Any] | None = Field(default=None, sa_column=_json())
-    lookup_key: str | None = Field(default=None, unique=True)
+    lookup_key: str | None
     # NULL = unlimited, for ever.
     quantity_available: int | None = Field(default=None, sa_type=BigInteger)
     initial_quantity: int | None = Field(default=None, sa_type=BigInteger)

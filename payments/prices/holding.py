@@ -1,7 +1,7 @@
 """Prices by their names, read or held until the end of the transaction.
 
 A name is an id or a lookup key. Prices are held before all charges and refunds (`payments.locks`),
-and products after prices.
+in the order of their ids, and products after prices.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,12 +13,13 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from models import Price, Product
 from models.base import id_among, table_of
 from models.ids import MADE_PREFIXES, is_id
+from models.texts import is_storable
 from payments.errors import NotFound
 from payments.transaction import Row, Transaction
 
 # A lookup key that moves while we wait for the price that had it is looked up again. One that
 # moves all the time is nobody's.
-TRIES = 3
+TRIES = 5
 
 PRICES, PRODUCTS = table_of(Price), table_of(Product)
 
@@ -31,10 +32,12 @@ WITH_PRODUCT = select(PRICES, *(c.label(f"product.{c.name}") for c in PRODUCTS.c
 
 def find(connection: Connection, name: str) -> tuple[Row, Row]:
     """A price by its name, as it stands, and its product. Raises NotFound."""
-    by = PRICES.c.id if is_id(name, MADE_PREFIXES["price"]) else PRICES.c.lookup_key
-    row = connection.execute(WITH_PRODUCT.where(by == name)).mappings().first()
+    by = PRICES.c.id if is_price_id(name) else PRICES.c.lookup_key
+    row = None
+    if is_storable(name):
+        row = connection.execute(WITH_PRODUCT.where(by == name)).mappings().first()
     if row is None:
-        raise _no_price()
+        raise no_price()
     return apart(row)
 
 
@@ -46,7 +49,7 @@ def apart(row: Mapping[Any, Any]) -> tuple[Row, Row]:
 
 def id_named(name: str) -> Any:
     """The id of the price of this name, as an expression: null if there is none."""
-    if _is_price_id(name):
+    if is_price_id(name):
         return literal(name)
     return select(PRICES.c.id).where(PRICES.c.lookup_key == name).scalar_subquery()
 
@@ -58,7 +61,7 @@ def hold(transaction: Transaction, name: str, *, to_delete: bool = False) -> Row
     """
     row = _held(transaction, {name}, _DELETE if to_delete else _HOLD).get(name)
     if row is None:
-        raise _no_price()
+        raise no_price()
     return row
 
 
@@ -70,14 +73,16 @@ def hold_all(transaction: Transaction, names: Iterable[str]) -> dict[str, Row]:
 def hold_to_sell(transaction: Transaction, names: Iterable[str]) -> dict[str, Row]:
     """Prices that something is about to be charged by; by name, and those that there are.
 
-    Those with stock are ours alone, since we count it down. The others may be sold by several at
-    once, but neither archived nor deleted meanwhile.
+    Those with stock are ours alone, since we count it down. The others can't be deleted until we
+    are done, and that is all: any number may sell them at once, and hold up nobody who archives
+    them or moves their lookup key, which happens after what is being sold.
     """
     return _held(transaction, set(names), _SELL)
 
 
 def products(transaction: Transaction, ids: Iterable[str], *, held: bool = False) -> dict[str, Row]:
-    """Products by their ids; `held`: neither archived nor deleted until we are done."""
+    """Products by their ids; `held`: not deleted until we are done. One that has a price that is
+    held can't be."""
     wanted = sorted(set(ids))
     if not wanted:
         return {}
@@ -86,36 +91,49 @@ def products(transaction: Transaction, ids: Iterable[str], *, held: bool = False
 
 
 def _held(transaction: Transaction, names: set[str], statement: Any) -> dict[str, Row]:
+    if all(map(is_price_id, names)):  # ids don't move
+        return _try(transaction, names, statement)[0]
+    for left in reversed(range(TRIES)):
+        attempt = transaction.connection.begin_nested()
+        found, moved = _try(transaction, names, statement)
+        if left == 0 or not moved:
+            attempt.commit()
+            return found
+        # What is held already is let go: the next try may need it after something else.
+        attempt.rollback()
+    raise AssertionError("the last try returns")
+
+
+def _try(transaction: Transaction, names: set[str], statement: Any) -> tuple[dict[str, Row], bool]:
+    """What was found and is held, and whether a key has moved since it was looked up."""
+    ids = _ids(transaction, names)
+    if not ids:
+        return {}, False
+    by_id = {r["id"]: r for r in transaction.rows(statement, {"ids": sorted(set(ids.values()))})}
     found: dict[str, Row] = {}
-    for _ in range(TRIES):
-        ids = _ids(transaction, names - found.keys())
-        if not ids:
-            break
-        rows = transaction.rows(statement, {"ids": sorted(set(ids.values()))})
-        by_id = {row["id"]: row for row in rows}
-        for name, id_ in ids.items():
-            row = by_id.get(id_)
-            if row is not None and name in (row["id"], row["lookup_key"]):
-                found[name] = row
-        # An id that isn't there now never will be; a key may have gone to another price.
-        names = {name for name in names if name in found or not _is_price_id(name)}
-    return found
+    for name, id_ in ids.items():
+        row = by_id.get(id_)
+        if row is not None and name in (row["id"], row["lookup_key"]):
+            found[name] = row
+    return found, any(name not in found and not is_price_id(name) for name in ids)
 
 
 def _ids(transaction: Transaction, names: set[str]) -> dict[str, str]:
-    ids = {name: name for name in names if _is_price_id(name)}
-    keys = sorted(names - ids.keys())
+    ids = {name: name for name in names if is_price_id(name)}
+    keys = sorted(name for name in names - ids.keys() if is_storable(name))
     if keys:
         rows = transaction.rows(_BY_KEY, {"keys": keys})
         ids |= {row["lookup_key"]: row["id"] for row in rows}
     return ids
 
 
-def _is_price_id(name: str) -> bool:
+def is_price_id(name: str) -> bool:
+    """Whether it names a price by its id, which no lookup key is written like."""
     return is_id(name, MADE_PREFIXES["price"])
 
 
-def _no_price() -> NotFound:
+def no_price() -> NotFound:
+    """The refusal of a name that no price has."""
     return NotFound("there is no price with this id or lookup key", param="id")
 
 
@@ -132,12 +150,12 @@ _DELETE = _wanted.with_for_update()
 
 def _sell_statement() -> Any:
     unlimited = PRICES.c.quantity_available.is_(None)
-    # Which of the two a price is never changes. Those that are shared come first, for everybody.
-    shared = _wanted.where(unlimited).with_for_update(read=True).cte("shared")
+    # Which of the two a price is never changes.
+    shared = _wanted.where(unlimited).with_for_update(read=True, key_share=True).cte("shared")
     counted = _wanted.where(~unlimited).with_for_update(key_share=True).cte("counted")
     return union_all(select(shared), select(counted))
 
 
 _SELL = _sell_statement()
 _READ_PRODUCTS = select(PRODUCTS).where(id_among(PRODUCTS.c.id))
-_HOLD_PRODUCTS = _READ_PRODUCTS.order_by(PRODUCTS.c.id).with_for_update(read=True)
+_HOLD_PRODUCTS = _READ_PRODUCTS.order_by(PRODUCTS.c.id).with_for_update(read=True, key_share=True)

@@ -5,7 +5,7 @@ step, so whoever charges by the key charges by one of the two at every moment.
 """
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from sqlalchemy import String, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from models import Charge, Event, Reservation
 from models.base import as_rows, given, table_of
+from models.catalogue import LOOKUP_KEY_INDEX
 from models.ids import event_id
 from payments.errors import (
     InvalidRequest,
@@ -22,7 +23,7 @@ from payments.errors import (
     ProductInactive,
 )
 from payments.parsing import merged
-from payments.prices.holding import PRICES, hold, hold_all, products
+from payments.prices.holding import PRICES, TRIES, hold, hold_all, no_price, products
 from payments.prices.requests import PriceChanges, PriceRequest
 from payments.prices.views import price_view
 from payments.transaction import Row, Transaction
@@ -36,9 +37,28 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
     """
     if (known := _known(transaction, request)) is not None:
         return known, False
+    for _ in range(TRIES):
+        attempt = transaction.connection.begin_nested()
+        made = _create(transaction, request, livemode=livemode)
+        if made is not None:
+            attempt.commit()
+            return made
+        # Nobody loses a lookup key to a price that was not made.
+        attempt.rollback()
+    raise _moves_all_the_time()
+
+
+def _create(
+    transaction: Transaction, request: PriceRequest, *, livemode: bool
+) -> tuple[Row, bool] | None:
+    """As `create`; None when, since a moment ago, somebody made the same, or took the key."""
     holder = _holder(transaction, request.lookup_key)
+    # Only now: a repeat that waited for the holder until the first one was through must find it,
+    # which may be the holder itself by now.
+    if (known := _known(transaction, request)) is not None:
+        return known, False
     if holder is not None and not request.transfer_lookup_key:
-        _in_use(holder)
+        raise _in_use(holder)
     product = products(transaction, [request.product_id], held=True).get(request.product_id)
     if product is None:
         raise InvalidRequest("there is no product with this id", param="product_id")
@@ -50,10 +70,7 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
         _write(transaction, holder, {"lookup_key": None})
     made = transaction.rows(_INSERT, {"new": as_rows([columns(request, livemode=livemode)])})
     if not made:
-        # Since a moment ago: the same request, or another price with this key.
-        if (known := _known(transaction, request)) is not None:
-            return known, False
-        _in_use(_holder(transaction, request.lookup_key))
+        return None
     price = made[0]
     if transaction.execute(_TOLD, {"id": event_id(price["id"], 1)}).scalar():
         raise KeyReused(
@@ -76,13 +93,27 @@ def change(transaction: Transaction, name: str, changes: PriceChanges) -> Row:
     """
     new = changes.given()
     transfers = new.pop("transfer_lookup_key", False)
+    for _ in range(TRIES):
+        try:
+            with transaction.connection.begin_nested():
+                return _change(transaction, name, dict(new), transfers=transfers)
+        except IntegrityError as error:
+            if not _is_taken(error):
+                raise
+            # The key was free a moment ago. Now it has a holder, whom the next try sees.
+    raise _moves_all_the_time()
+
+
+def _change(transaction: Transaction, name: str, new: dict[str, Any], *, transfers: bool) -> Row:
     key = new.get("lookup_key")
     held = hold_all(transaction, {name} | ({key} if key is not None else set()))
-    price = held.get(name) or hold(transaction, name)
+    price = held.get(name)
+    if price is None:
+        raise no_price()
     holder = held.get(key) if key is not None else None
     if holder is not None and holder["id"] != price["id"]:
         if not transfers:
-            _in_use(holder)
+            raise _in_use(holder)
         _write(transaction, holder, {"lookup_key": None})
     if "metadata" in new:
         new["metadata"] = merged(price["metadata"], new["metadata"])
@@ -119,10 +150,20 @@ def _holder(transaction: Transaction, lookup_key: str | None) -> Row | None:
     return hold_all(transaction, [lookup_key]).get(lookup_key)
 
 
-def _in_use(holder: Row | None) -> NoReturn:
-    raise LookupKeyInUse(
-        param="lookup_key", **({"price_id": holder["id"]} if holder is not None else {})
+def _in_use(holder: Row) -> LookupKeyInUse:
+    return LookupKeyInUse(param="lookup_key", price_id=holder["id"])
+
+
+def _moves_all_the_time() -> LookupKeyInUse:
+    return LookupKeyInUse(
+        "others are giving this lookup key to prices at this moment; ask again", param="lookup_key"
     )
+
+
+def _is_taken(error: IntegrityError) -> bool:
+    """Whether a lookup key was given to two prices."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return getattr(diagnosis, "constraint_name", None) == LOOKUP_KEY_INDEX
 
 
 def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:
@@ -135,11 +176,7 @@ def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:
         .values(**new, sequence=PRICES.c.sequence + 1, updated_at=func.now())
         .returning(PRICES, func.now().label("now"))
     )
-    try:
-        with transaction.connection.begin_nested():
-            changed = transaction.rows(statement)[0]
-    except IntegrityError:  # Somebody has taken the key since a moment ago.
-        raise LookupKeyInUse(param="lookup_key") from None
+    changed = transaction.rows(statement)[0]
     is_archived = price["active"] and not changed["active"]
     _tell(transaction, "price.archived" if is_archived else "price.updated", changed)
     return changed

@@ -135,7 +135,13 @@ def upgrade() -> None:
             ["product_id"], ["products.id"], name=op.f("prices_product_id_fkey")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("prices_pkey")),
-        sa.UniqueConstraint("lookup_key", name=op.f("prices_lookup_key_key")),
+    )
+    op.create_index(
+        "prices_lookup_key_idx",
+        "prices",
+        ["lookup_key"],
+        unique=True,
+        postgresql_where=sa.text("lookup_key IS NOT NULL"),
     )
     op.create_index(
         "prices_created_idx",
