@@ -54,23 +54,27 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
     rows = _read(transaction, {request.id for request in by_price})
     fresh: dict[str, Row] = {}
     refusals: dict[str, Refused] = {}
+    offered: set[str] = set()
     # Twice: who held a reference may have failed since, and who asked for stock in vain may have
-    # stood behind one that was not taken.
+    # stood behind one that was not taken, and which comes last now.
     for _ in range(2):
         missing: dict[str, NewCharge] = {}
-        for one in new:
+        for one in sorted(new, key=lambda one: one.request.id in offered):
             if one.request.id not in rows:
                 missing.setdefault(one.request.id, one)
         terms = counter.terms([one.request for one in missing.values()])
-        refusals = {id_: what for id_, what in terms.items() if isinstance(what, Refused)}
+        # Who could have been sold something, and was not taken, stood behind a reference.
+        refusals = {i: w for i, w in terms.items() if isinstance(w, Refused) and i not in offered}
         offers = [_Offer(missing[i], what) for i, what in terms.items() if isinstance(what, Terms)]
         if not offers:
             break
+        offered |= {one.new.request.id for one in offers}
         inserted = _insert(transaction, offers)
-        counter.close(list(inserted.values()))
+        counter.take(inserted.values())
         rows |= inserted
         fresh |= inserted
         rows |= _read(transaction, {o.new.request.id for o in offers} - rows.keys())
+    counter.close()
     _tell_pending(transaction, fresh)
     return _answers(transaction, new, rows, fresh, refusals)
 

@@ -1,6 +1,6 @@
 """What charges by price come to, and whether there is enough of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from payments.errors import InvalidRequest, PriceInactive, ProductInactive, Refused
 from payments.prices.holding import hold_to_sell, products
@@ -18,12 +18,13 @@ class Counter:
         names = {one.price_id for one in requests if one.price_id is not None}
         self._prices = hold_to_sell(transaction, names) if names else {}
         of = [price["product_id"] for price in self._prices.values()]
-        self._products = products(transaction, of, held=True)
+        self._products = products(transaction, of)
         self._left = {
             price["id"]: price["quantity_available"]
             for price in self._prices.values()
             if price["quantity_available"] is not None
         }
+        self._taken: list[Row] = []
 
     def terms(self, requests: Iterable[ChargeRequest]) -> dict[str, Terms | Refused]:
         """What each of these would be charged, by its id, or why it can't be sold. Those who ask
@@ -36,12 +37,16 @@ class Counter:
                 terms[one.id] = refused
         return terms
 
-    def close(self, charges: Sequence[Row]) -> None:
-        """Take out of stock what these charges, which are new, hold."""
-        counted = [row for row in charges if row["price_id"] in self._left]
-        for row in counted:
-            self._left[row["price_id"]] -= row["quantity"]
-        reserve(self._transaction, counted, self._products)
+    def take(self, charges: Iterable[Row]) -> None:
+        """Put aside what these charges, which are new, hold."""
+        for row in charges:
+            if row["price_id"] in self._left:
+                self._left[row["price_id"]] -= row["quantity"]
+                self._taken.append(row)
+
+    def close(self) -> None:
+        """Take out of stock what was put aside."""
+        reserve(self._transaction, self._taken, self._products)
 
     def _sold(self, request: ChargeRequest, left: dict[str, int]) -> Terms:
         if request.price_id is None or request.quantity is None:
