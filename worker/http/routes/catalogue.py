@@ -10,11 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from payments.errors import InvalidRequest
+from payments.parsing import Text
 from payments.prices.listing import PAGE_MAX, PAGE_SIZE, PAGE_SIZE_MAX, Kind, page
 from worker.http import answers
 from worker.http.routes.needs import building
 from worker.http.routes.objects import PREFIX
 
+CURRENCIES_MAX = 300
 # `created_at:ASC` is how the JavaScript client of the field writes it.
 _ORDERS = {"asc": "asc", "desc": "desc", "created_at:asc": "asc", "created_at:desc": "desc"}
 
@@ -59,8 +61,25 @@ class PriceFilters(Place):
     currency_id: Annotated[str, Query(pattern="^cur_[a-z]{3}$")] | None = Field(
         None, description="Only those in this currency."
     )
-    product_id: str | None = Field(None, description="Only those of this product.")
-    lookup_key: str | None = Field(None, description="Only the one with this key.")
+    product_id: Text | None = Field(None, description="Only those of this product.")
+    lookup_key: Text | None = Field(None, description="Only the one with this key.")
+
+
+class CurrencyPlace(BaseModel):
+    """Which currencies. There are few, and they are no rows: no cursor, and room for all."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    page: int = Field(1, ge=1, le=PAGE_MAX, description="Which page, from 1.")
+    page_size: int = Field(
+        CURRENCIES_MAX, alias="pageSize", ge=1, le=CURRENCIES_MAX, description="How many at most."
+    )
+    order: Annotated[Literal["asc", "desc"], BeforeValidator(_order)] = Field(
+        "asc", description="By their codes."
+    )
+    livemode: bool | None = Field(
+        None, description="Taken and not looked at: a currency is always itself."
+    )
 
 
 async def listed(request: Request, kind: Kind, place: Place) -> Response:
