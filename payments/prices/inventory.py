@@ -3,7 +3,7 @@
 Once per key, since to count up twice is not to count up once.
 """
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import BigInteger, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from models import InventoryChange
@@ -11,7 +11,7 @@ from models.base import id_among, table_of
 from models.catalogue import QUANTITY_MAX
 from models.ids import fingerprint
 from payments.errors import InvalidRequest, InventoryUnlimited, KeyReused
-from payments.prices.holding import PRICES, hold, products
+from payments.prices.holding import PRICES, find, hold, products
 from payments.prices.requests import InventoryRequest
 from payments.prices.stock import CHANGED, tell, too_few
 from payments.transaction import Row, Transaction
@@ -20,18 +20,17 @@ from payments.transaction import Row, Transaction
 def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tuple[Row, Row, bool]:
     """Count the stock of a price (its id or lookup key) up or down, once per key.
 
-    Returns the price, its product, and whether anything changed: not for a repeat. Raises NotFound,
-    KeyReused, InventoryUnlimited, InsufficientInventory, InvalidRequest.
+    Returns the price, its product, and whether anything changed: not for a repeat, which is one
+    whatever has become of the name since. Raises NotFound, KeyReused, InventoryUnlimited,
+    InsufficientInventory, InvalidRequest.
     """
+    asked = fingerprint({"price": name, "change": request.change})
+    if (known := _known(transaction, request, asked)) is not None:
+        return *_of(transaction, known), False
     price = hold(transaction, name)
-    asked = fingerprint({"price": price["id"], "change": request.change})
-    product = products(transaction, [price["product_id"]])[price["product_id"]]
-    # Only now: a repeat that waited for the first one must find it.
-    known = transaction.execute(_KNOWN, {"ids": [request.id]}).mappings().first()
-    if known is not None:
-        if known["fingerprint"] != asked:
-            raise KeyReused(param="idempotency_key")
-        return price, product, False
+    # Once more: a repeat that waited for the first one must find it.
+    if (known := _known(transaction, request, asked)) is not None:
+        return *_of(transaction, known), False
     changed = _change(transaction, price, request)
     change = {
         "id": request.id,
@@ -45,8 +44,23 @@ def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tu
     if transaction.execute(_REMEMBER, change).first() is None:
         # Under this key somebody has changed another price since a moment ago.
         raise KeyReused(param="idempotency_key")
+    product = products(transaction, [price["product_id"]])[price["product_id"]]
     tell(transaction, [changed], {product["id"]: product})
     return changed, product, True
+
+
+def _known(transaction: Transaction, request: InventoryRequest, asked: str) -> Row | None:
+    """The change that was made under this key already. Raises KeyReused."""
+    known = transaction.execute(_KNOWN, {"ids": [request.id]}).mappings().first()
+    if known is not None and known["fingerprint"] != asked:
+        raise KeyReused(param="idempotency_key")
+    return None if known is None else dict(known)
+
+
+def _of(transaction: Transaction, change: Row) -> tuple[Row, Row]:
+    """The price that was counted, as it stands now, and its product: whatever is called by the
+    name that was sent."""
+    return find(transaction.connection, change["price_id"])
 
 
 def _change(transaction: Transaction, price: Row, request: InventoryRequest) -> Row:
@@ -67,10 +81,15 @@ def _change(transaction: Transaction, price: Row, request: InventoryRequest) -> 
 # --- The statements, built once ---
 
 _changes = table_of(InventoryChange)
-_after = PRICES.c.quantity_available + bindparam("change")
+_after = PRICES.c.quantity_available + bindparam("change", type_=BigInteger)
 _ADJUST = (
     update(PRICES)
-    .where(PRICES.c.id == bindparam("price_id"), _after >= 0, _after <= QUANTITY_MAX)
+    .where(
+        PRICES.c.id == bindparam("price_id"),
+        _after >= 0,
+        # What charges give back may go beyond it; that can be counted down all the same.
+        or_(bindparam("change", type_=BigInteger) < 0, _after <= QUANTITY_MAX),
+    )
     .values(quantity_available=_after, **CHANGED)
     .returning(PRICES, func.now().label("now"))
 )
