@@ -100,8 +100,8 @@ def update(
         transfer_lookup_key=transfer_lookup_key,
         metadata=metadata,
     )
-    # By a lookup key that this moves, a second try finds another price, or none.
-    repeatable = catalogue.is_price_id(queries.id_of(id)) or "lookup_key" not in body
+    # By a lookup key that moves, a second try finds another price, or none.
+    repeatable = catalogue.is_price_id(queries.id_of(id))
     return Price(client.transport().ask("PUT", ROUTE, id, body=body, repeatable=repeatable))
 
 
@@ -158,7 +158,9 @@ def archive(id: str) -> Price:
 
     `update(id, active=True)` puts it back. Raises NotFound.
     """
-    return Price(client.transport().ask("PUT", ROUTE, queries.id_of(id), "archive"))
+    # By a lookup key that has moved meanwhile, a second try would archive another price.
+    repeatable = catalogue.is_price_id(queries.id_of(id))
+    return Price(client.transport().ask("PUT", ROUTE, id, "archive", repeatable=repeatable))
 
 
 def delete(id: str) -> Resource:

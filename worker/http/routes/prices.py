@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from payments.parsing import parse
 from payments.prices import inventory, prices
-from payments.prices.holding import find
+from payments.prices.holding import find, is_price_id
 from payments.prices.quotes import quote
 from payments.prices.requests import (
     InventoryRequest,
@@ -73,13 +73,13 @@ async def update_price(request: Request, _: Writer, id: str) -> Response:  # noq
     """Change what a price is called, its lookup key, its metadata, or whether it takes new charges.
     What is not sent stays, null unsets; metadata is merged. What it costs never changes."""
     wanted = changes(PriceChanges, await asked.fields(request, nulls=True))
-    return await _changed(request, partial(prices.change, name=id, changes=wanted))
+    return await _changed(request, id, partial(prices.change, changes=wanted))
 
 
 @router.put("/{id}/archive", **described({200: ref(Price)}, refuses=(404,)))
 async def archive_price(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Take no new charges by this price. Those that are pending go on."""
-    return await _changed(request, partial(prices.archive, name=id))
+    return await _changed(request, id, prices.archive)
 
 
 @router.delete("/{id}", **described({200: ref(Deleted)}, refuses=(404, 409)))
@@ -116,9 +116,11 @@ async def quote_price(request: Request, _: Reader, id: str) -> Response:  # noqa
     return answers.one(quote_view(quote(price, wanted.quantity)))
 
 
-async def _changed(request: Request, change: Any) -> Response:
+async def _changed(request: Request, name: str, change: Any) -> Response:
     def run(transaction: Transaction) -> dict[str, Any]:
-        row: Row = change(transaction)
+        row: Row = change(transaction, name=name)
         return prices.shown(transaction, row)
 
-    return answers.one(await building(request).database.transaction(run))
+    # A lookup key may be another price's, or nobody's, when the same is done a second time.
+    idempotent = is_price_id(name)
+    return answers.one(await building(request).database.transaction(run, idempotent=idempotent))
