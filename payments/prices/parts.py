@@ -56,8 +56,9 @@ def digits(value: Any) -> Any:
 
 
 def _up_to(value: Any) -> Any:
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    if value is None or value == "inf" or is_number:
+    if value is None:  # as Stripe's answers have it; the same request all the same
+        return "inf"
+    if value == "inf" or (isinstance(value, int) and not isinstance(value, bool)):
         return value
     raise PydanticCustomError("up_to", 'must be a whole number of units, or "inf" for the last')
 
@@ -72,7 +73,7 @@ LookupKey = Annotated[
     AfterValidator(storable),
     AfterValidator(_lookup_key),
 ]
-_AMOUNT: dict[str, Any] = {"type": ["string", "integer"], "pattern": "^[0-9]{1,15}$"}
+_AMOUNT: dict[str, Any] = {"type": ["string", "integer"], "pattern": "^0*[0-9]{1,15}$"}
 UnitAmount = Annotated[
     int, Field(ge=1, le=AMOUNT_MAX, json_schema_extra={**_AMOUNT, "examples": ["2000"]})
 ]
@@ -89,9 +90,9 @@ class Tier(Part):
     """What units cost from where the tier before ends, up to and including `up_to`."""
 
     up_to: Annotated[
-        Annotated[int, Field(ge=1, le=QUANTITY_MAX)] | Literal["inf"] | None,
+        Annotated[int, Field(ge=1, le=QUANTITY_MAX)] | Literal["inf"],
         BeforeValidator(_up_to),
-    ] = Field(default=None, description="The last unit of the tier; `inf` for the last tier.")
+    ] = Field(default="inf", description="The last unit of the tier; `inf` for the last tier.")
     unit_amount: TierAmount | None = Field(default=None, description="For each unit.")
     flat_amount: TierAmount | None = Field(
         default=None, description="For the tier as a whole, however many units of it."
@@ -103,7 +104,7 @@ class Tier(Part):
 
     def stored(self) -> dict[str, Any]:
         return {
-            "up_to": None if self.up_to in ("inf", None) else self.up_to,
+            "up_to": None if self.up_to == "inf" else self.up_to,
             "unit_amount": self.unit_amount or 0,
             "flat_amount": self.flat_amount or 0,
         }
