@@ -16,7 +16,7 @@ from worker.importing.csv_file import NUMBERS, TRUTHS
 from worker.importing.lines import LINE_BYTES_MAX, FileRefused
 from worker.importing.refused import RefusedLines
 from worker.importing.source import Checked, Source
-from worker.importing.tally import Tally
+from worker.importing.tally import PRICES_MAX, Sold, Tally
 
 HEADER = "amount,currency,idempotency_key,customer_id,metadata.cart\n"
 BOTH_WAYS = "amount,currency,price_id,quantity\n"
@@ -266,6 +266,29 @@ def test_charges_by_price_are_read_from_json_lines_likewise(folder: Path) -> Non
         "amount",
     ]
     assert five.request is not None
+
+
+def test_what_is_by_price_is_counted_per_price(folder: Path) -> None:
+    rows = "5,USD,,\n,,tea,3\n,,price_x,1\n,,tea,4\n,,tea,0\n6,USD,,\n"
+    tally, _ = checked(a_file(folder, BOTH_WAYS + rows))
+    assert tally.sums == {"USD": {"valid": 11}}
+    assert tally.sold == {
+        "tea": {"valid": Sold(charges=2, quantity=7)},
+        "price_x": {"valid": Sold(charges=1, quantity=1)},
+    }
+
+
+def test_of_too_many_prices_the_rest_are_counted_together(folder: Path) -> None:
+    rows = "".join(f"price-{n},2\n" for n in range(PRICES_MAX + 3)) + "price-0,2\n"
+    tally, _ = checked(a_file(folder, "price_id,quantity\n" + rows))
+    assert len(tally.sold) == PRICES_MAX + 1
+    assert tally.sold["price-0"] == {"valid": Sold(charges=2, quantity=4)}
+    assert tally.sold[None] == {"valid": Sold(charges=3, quantity=6)}
+
+
+def test_a_card_number_in_place_of_a_price_is_not_told(folder: Path) -> None:
+    tally, _ = checked(a_file(folder, "price_id,quantity\n4242424242424242,2\n"))
+    assert tally.sold == {None: {"valid": Sold(charges=1, quantity=2)}}
 
 
 # --- JSON lines ---
