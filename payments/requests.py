@@ -1,5 +1,6 @@
 """What may be asked: the requests for a charge and a refund, checked before anything is written."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -12,6 +13,13 @@ from payments.parsing import MONEY, LongText, Request, Text, money, refused
 from payments.redaction import is_card_number
 
 Quantity = Annotated[int, Field(ge=1, le=QUANTITY_MAX)]
+
+# What is charged: an amount, or what a price says. A charge has all of one, and of the other
+# nothing; each field with its type in JSON.
+WAYS: tuple[Mapping[str, str], Mapping[str, str]] = (
+    {"amount": "integer", "currency": "string"},
+    {"price_id": "string", "quantity": "integer"},
+)
 
 
 class ChargeRequest(Request):
@@ -156,6 +164,16 @@ class RefundRequest(Request):
     @classmethod
     def _amount(cls, value: Any) -> int | None:
         return None if value is None else money(minor_amount, value)
+
+    @field_validator("restock", mode="before")
+    @classmethod
+    def _restock(cls, value: Any) -> Any:
+        # As spreadsheets and many a program write it.
+        if isinstance(value, str) and (fix := value.lower()) in ("true", "false"):
+            raise refused(
+                f"restock must be true or false, not the text {value!r}; send restock={fix}"
+            )
+        return value
 
     @field_validator("restock_quantity", mode="before")
     @classmethod

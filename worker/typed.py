@@ -1,4 +1,4 @@
-"""What people type as a number, on a command line or in a file."""
+"""What people type as a number, or as yes or no, on a command line or in a file."""
 
 import re
 from decimal import Decimal
@@ -13,3 +13,8 @@ def number(typed: str) -> Any:
     if re.fullmatch(r"[+-]?[0-9]+\.[0-9]+", typed, re.ASCII):
         return Decimal(typed)
     return typed
+
+
+def truth(typed: str) -> bool | str:
+    """What was typed, for the rules to judge unless it is `true` or `false`, exactly."""
+    return {"true": True, "false": False}.get(typed, typed)

@@ -10,9 +10,12 @@ import redis
 from sqlalchemy import Engine
 
 from models.ids import id_from_key
+from payments.errors import PriceInactive
 from payments.transaction import Database
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
+from tests.support.programs import Programs
+from tests.support.waiting import wait_for
 from tests.support.webhooks import rows
 from worker.cli import importing
 
@@ -229,6 +232,156 @@ def test_refunds_are_imported_likewise(
     assert (told.json["new"], told.json["refused"]) == (1, 1)
     assert told.json["amounts"] == {"EUR": {"new": 300}}
     assert "is left to refund" in told.json["reasons"][0]["because"]
+
+
+# --- By price ---
+
+
+def left(till: Counter, price_id: str) -> int:
+    (row,) = till.query("SELECT quantity_available FROM prices WHERE id = :id", id=price_id)
+    return int(row["quantity_available"])
+
+
+def test_charges_by_price_are_imported_and_their_stock_is_held(
+    billing: Billing, till: Counter, engine: Engine, tmp_path: Path
+) -> None:
+    tea = till.price(quantity_available=10, lookup_key="tea")
+    coffee = till.price(unit_amount="300")
+    lines = [",,tea,3", "500,USD,,", f",,{coffee['id']},2", ",,tea,4"]
+    file = a_file(tmp_path, "\n".join(["amount,currency,price_id,quantity", *lines]))
+
+    checked = billing("charge", "import", file, "--dry-run")
+    assert checked.code == 0, checked
+    said = " ".join(checked.out.split())
+    assert "valid 4, 5.00 USD" in said
+    assert f"valid by price 3: 7 of tea, 2 of {coffee['id']}; what they come to is" in said
+    assert left(till, tea["id"]) == 10
+
+    told = billing("charge", "import", file)
+    assert told.code == 0, told
+    said = " ".join(told.out.split())
+    assert "new 4, 151.00 USD" in said
+    assert f"new by price 3: 7 of tea, 2 of {coffee['id']} " in said
+    found = rows(engine, "SELECT price_id, quantity, amount FROM charges ORDER BY amount")
+    assert [(row["price_id"], row["quantity"], row["amount"]) for row in found] == [
+        (None, None, 500),
+        (coffee["id"], 2, 600),
+        (tea["id"], 3, 6000),
+        (tea["id"], 4, 8000),
+    ]
+    assert left(till, tea["id"]) == 3
+
+
+def test_an_import_by_price_that_is_started_again_takes_nothing_twice(
+    billing: Billing, till: Counter, tmp_path: Path
+) -> None:
+    tea = till.price(quantity_available=7, lookup_key="tea")
+    file = a_file(tmp_path, "price_id,quantity\ntea,3\ntea,4\n")
+    first = billing("charge", "import", file, "--json").json
+    assert first["prices"] == {"tea": {"new": {"charges": 2, "quantity": 7}}}
+    assert first["amounts"] == {"USD": {"new": 14_000}}
+    assert "other_prices" not in first
+    # All of it is gone: a repeat asks for none.
+    again = billing("charge", "import", file, "--json")
+    assert again.code == 0, again
+    assert again.json["prices"] == {"tea": {"repeated": {"charges": 2, "quantity": 7}}}
+    assert again.json["amounts"] == {"USD": {"repeated": 14_000}}
+    assert left(till, tea["id"]) == 0
+    # Another quantity in the place of a line is another request.
+    told = billing("charge", "import", a_file(tmp_path, "price_id,quantity\ntea,3\ntea,5\n"))
+    assert "line 3 is not what it was" in told.err
+
+
+def test_a_dry_run_counts_prices_without_a_database(
+    billing: Billing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILLING_DATABASE_URL", "postgresql://u:p@127.0.0.1:1/none")
+    lines = "".join(f"price-{n},2\n" for n in range(12))
+    file = a_file(tmp_path, "price_id,quantity\n" + lines + "4242424242424242,5\n")
+    told = billing("charge", "import", file, "--dry-run", "--json").json
+    assert (told["valid"], told["amounts"], len(told["prices"])) == (13, {}, 12)
+    assert told["prices"]["price-11"] == {"valid": {"charges": 1, "quantity": 2}}
+    assert told["other_prices"] == {"valid": {"charges": 1, "quantity": 5}}
+    said = " ".join(billing("charge", "import", file, "--dry-run").out.split())
+    assert "valid by price 13: 2 of price-0," in said
+    assert "2 of price-9, 9 of other prices;" in said
+
+
+def test_what_can_not_be_sold_is_refused_as_at_every_door_and_the_others_are_sold(
+    billing: Billing, till: Counter, tmp_path: Path
+) -> None:
+    tea = till.price(quantity_available=5, lookup_key="tea")
+    old = till.price()
+    till.query("UPDATE prices SET active = false WHERE id = :id", id=old["id"])
+    lines = ["tea,4", "cofee,1", "tea,2", f"{old['id']},1", "tea,1", "tea,1.5"]
+    file = a_file(tmp_path, "\n".join(["price_id,quantity", *lines]))
+    # What the books need not be asked for holds everything back.
+    assert billing("charge", "import", file, "--json").json["sent"] is False
+    assert left(till, tea["id"]) == 5
+
+    told = billing("charge", "import", file, "--skip-invalid", "--json")
+    assert told.code == 1
+    assert (told.json["new"], told.json["refused"]) == (2, 4)
+    assert [(of["line"], of["param"], of["because"]) for of in told.json["reasons"]] == [
+        (3, "price_id", "there is no price with this id or lookup key"),
+        # What is left when all of its batch were served.
+        (4, "quantity", "0 are left, and 2 were asked for; ask for no more than there are"),
+        (5, "price_id", str(PriceInactive())),
+        (7, "quantity", "quantity must be an integer"),
+    ]
+    assert told.json["prices"] == {"tea": {"new": {"charges": 2, "quantity": 5}}}
+    assert left(till, tea["id"]) == 0
+
+    # There is more of it, and the rest is mended.
+    till.adjust(tea["id"], "increment", 2)
+    refused = tmp_path / "charges.refused.csv"
+    kept = [line for line in refused.read_text().splitlines(keepends=True) if old["id"] not in line]
+    refused.write_text("".join(kept).replace("cofee,1", "tea,1").replace("tea,1.5", "tea,1"))
+    told = billing("charge", "import", str(refused), "--json")
+    assert (told.json["new"], told.json["refused"]) == (2, 1)
+    assert left(till, tea["id"]) == 0
+
+
+def test_goods_that_come_back_with_imported_refunds_are_for_sale_again(
+    billing: Billing, programs: Programs, till: Counter, tmp_path: Path
+) -> None:
+    tea = till.price(quantity_available=10, lookup_key="tea")
+    sales = a_file(tmp_path, "price_id,quantity,idempotency_key\ntea,6,a\ntea,4,b\n")
+    assert billing("charge", "import", sales).code == 0
+    programs.start("worker")
+    wait_for(lambda: till.query("SELECT 1 FROM charges WHERE state = 'succeeded'")[1:])
+    assert left(till, tea["id"]) == 0
+
+    a, b = (id_from_key("charge", producer="default", key=key) for key in "ab")
+    lines = [f"{a},2000,true,2", f"{b},,true,", f"{a},2000,false,", f"{b},2000,true,1"]
+    refunds = "\n".join(["charge_id,amount,restock,restock_quantity", *lines])
+    told = billing("refund", "import", a_file(tmp_path, refunds, "refunds.csv"), "--json")
+    assert told.code == 1
+    assert (told.json["new"], told.json["refused"], told.json["prices"]) == (3, 1, {})
+    assert told.json["reasons"][0]["line"] == 5
+    wait_for(lambda: till.query("SELECT 1 FROM refunds WHERE state = 'succeeded'")[2:])
+    assert left(till, tea["id"]) == 2 + 4
+    assert billing("verify").code == 0
+
+
+def test_more_goods_than_are_out_do_not_come_back(
+    billing: Billing, till: Counter, tmp_path: Path
+) -> None:
+    tea = till.price(quantity_available=10)
+    sold = till.buy(tea["id"], 3)
+    file = a_file(
+        tmp_path,
+        f"charge_id,restock,restock_quantity\n{sold['id']},true,4\n{sold['id']},true,\n",
+        "refunds.csv",
+    )
+    told = billing("refund", "import", file, "--json")
+    assert (told.json["new"], told.json["refused"]) == (1, 1)
+    (reason,) = told.json["reasons"]
+    assert (reason["line"], reason["param"]) == (2, "restock_quantity")
+    assert "3 units of this charge can come back" in reason["because"]
+    (row,) = till.query("SELECT id FROM refunds")
+    till.go_on(row["id"])
+    assert left(till, tea["id"]) == 10
 
 
 @pytest.mark.parametrize(

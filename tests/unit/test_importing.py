@@ -4,19 +4,25 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from payments.requests import ChargeRequest, RefundRequest
 from worker.importing.checks import check
+from worker.importing.csv_file import NUMBERS, TRUTHS
 from worker.importing.lines import LINE_BYTES_MAX, FileRefused
 from worker.importing.refused import RefusedLines
 from worker.importing.source import Checked, Source
-from worker.importing.tally import Tally
+from worker.importing.tally import PRICES_MAX, Sold, Tally
 
 HEADER = "amount,currency,idempotency_key,customer_id,metadata.cart\n"
+BOTH_WAYS = "amount,currency,price_id,quantity\n"
+# Ids and fingerprints of a charge and a refund of a file, as they were before there were prices.
+CHARGED = ("ch_tejsq5ac52lcizrywxoxakax5l3a5zck", "mcbg4qzetweiadmz7gn2rh7a3t5blj7g")
+REFUNDED = ("re_mrv5who5vswcx7lacwnwb5ws4cz6w643", "vfpqsnntvlkqvxjjcoxtsmvozxurhf53")
 
 
 @pytest.fixture
@@ -149,6 +155,14 @@ def test_what_is_not_utf_8_is_told_and_written_as_it_was(folder: Path) -> None:
         ("amount,currency,amount\n", "the column 'amount' is there twice"),
         ("amount,currency,\n", "the column number 3 is not known"),
         ("amount\n", "there is no column 'currency'"),
+        ("currency\n", "there is no column 'amount'"),
+        ("price_id\n", "there is no column 'quantity'"),
+        ("quantity,reference\n", "there is no column 'price_id'"),
+        ("price_id\n", "must be amount and currency, or price_id and quantity"),
+        ("price_id,amount\n", "there is no column 'currency' or 'quantity'"),
+        ("metadata.x\n", "must be amount and currency, or price_id and quantity"),
+        ("price_id,quantity,restock\n", "the column 'restock' is not known"),
+        ("Quantity,price_id\n", "did you mean 'quantity'?"),
         ("amount,currency,metadata\n", "metadata.NAME"),
         ("amount,currency,4000 0000 0000 0002,jane@example.com\n", "is not known"),
         (b"PK\x03\x04\x14\x00", "the first line is no header"),
@@ -166,6 +180,12 @@ def test_a_file_that_can_not_be_told_apart_is_refused_as_a_whole(
     assert "jane" not in str(refused.value)
 
 
+def test_refunds_without_their_charges_are_refused_as_a_whole(folder: Path) -> None:
+    for header in ("amount\n", "restock,restock_quantity\n", "metadata.x\n"):
+        with pytest.raises(FileRefused, match=r"^there is no column 'charge_id'$"):
+            lines_of(a_file(folder, header), "refund")
+
+
 def test_a_line_without_end_is_cut_and_the_next_one_is_read(folder: Path) -> None:
     long = "x" * (3 * LINE_BYTES_MAX)
     for name, text, rest in (
@@ -176,6 +196,99 @@ def test_a_line_without_end_is_cut_and_the_next_one_is_read(folder: Path) -> Non
         assert one.refusal is not None
         assert len(one.line.source[0]) <= LINE_BYTES_MAX + 10
         assert other.request is not None
+
+
+# --- By price ---
+
+
+def test_a_charge_may_name_a_price_and_a_quantity(folder: Path) -> None:
+    (line,) = lines_of(a_file(folder, "price_id,quantity,reference\ntea,007,R1\n"))
+    assert line.request is not None
+    assert line.request.asked() == {
+        "price_id": "tea",
+        "quantity": 7,
+        "reference": "R1",
+        "metadata": {},
+    }
+
+
+def test_a_file_may_have_both_ways_and_each_row_goes_one(folder: Path) -> None:
+    rows = "5,USD,,\n,,tea,3\n5,USD,tea,3\n5,,,\n,,tea,\n,,,3\n5,USD,,3\n"
+    tally, _ = checked(a_file(folder, BOTH_WAYS + rows))
+    assert tally.valid == 2
+    assert [(number, refusal.param, refusal.because) for number, refusal in tally.shown] == [
+        (
+            4,
+            "currency",
+            "currency is what the price says; send price_id and quantity, or amount and currency",
+        ),
+        (5, "currency", "currency is required"),
+        (6, "quantity", "quantity is required with price_id: how many units of it"),
+        (7, "quantity", "quantity counts the units of a price; send price_id, too"),
+        (8, "quantity", "quantity counts the units of a price; send price_id, too"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "because"),
+    [
+        ("two", "quantity must be an integer"),
+        ("2.0", "quantity must be an integer"),
+        ("1e3", "quantity must be an integer"),
+        ("٥", "quantity must be an integer"),
+        (" 5", "quantity must be an integer"),
+        ("0", "greater than or equal to 1"),
+        ("-1", "greater than or equal to 1"),
+        ("9" * 5000, "less than or equal to 999999999999999"),
+    ],
+)
+def test_a_quantity_is_a_whole_number(folder: Path, quantity: str, because: str) -> None:
+    ((_, said),) = reasons(a_file(folder, f"price_id,quantity\ntea,{quantity}\n"))
+    assert because in said
+    ((_, of_json),) = reasons(
+        a_file(folder, f'{{"price_id":"tea","quantity":"{quantity}"}}', "c.jsonl")
+    )
+    assert of_json == "quantity must be an integer"
+
+
+def test_charges_by_price_are_read_from_json_lines_likewise(folder: Path) -> None:
+    text = (
+        '{"price_id":"tea","quantity":3}\n{"price_id":"tea","quantity":3.0}\n'
+        '{"price_id":"tea","quantity":true}\n{"price_id":"tea","quantity":3,"amount":5}\n'
+        '{"amount":5,"currency":"USD","price_id":null,"quantity":null}'
+    )
+    one, two, three, four, five = lines_of(a_file(folder, text, "c.jsonl"))
+    assert one.request is not None
+    assert one.request.asked() == {"price_id": "tea", "quantity": 3, "metadata": {}}
+    assert [line.refusal and line.refusal.param for line in (two, three, four)] == [
+        "quantity",
+        "quantity",
+        "amount",
+    ]
+    assert five.request is not None
+
+
+def test_what_is_by_price_is_counted_per_price(folder: Path) -> None:
+    rows = "5,USD,,\n,,tea,3\n,,price_x,1\n,,tea,4\n,,tea,0\n6,USD,,\n"
+    tally, _ = checked(a_file(folder, BOTH_WAYS + rows))
+    assert tally.sums == {"USD": {"valid": 11}}
+    assert tally.sold == {
+        "tea": {"valid": Sold(charges=2, quantity=7)},
+        "price_x": {"valid": Sold(charges=1, quantity=1)},
+    }
+
+
+def test_of_too_many_prices_the_rest_are_counted_together(folder: Path) -> None:
+    rows = "".join(f"price-{n},2\n" for n in range(PRICES_MAX + 3)) + "price-0,2\n"
+    tally, _ = checked(a_file(folder, "price_id,quantity\n" + rows))
+    assert len(tally.sold) == PRICES_MAX + 1
+    assert tally.sold["price-0"] == {"valid": Sold(charges=2, quantity=4)}
+    assert tally.sold[None] == {"valid": Sold(charges=3, quantity=6)}
+
+
+def test_a_card_number_in_place_of_a_price_is_not_told(folder: Path) -> None:
+    tally, _ = checked(a_file(folder, "price_id,quantity\n4242424242424242,2\n"))
+    assert tally.sold == {None: {"valid": Sold(charges=1, quantity=2)}}
 
 
 # --- JSON lines ---
@@ -273,6 +386,49 @@ def test_a_name_that_can_be_no_key_is_refused_unless_lines_have_keys(folder: Pat
         assert lines_of(a_file(folder, HEADER + "5,USD,k,,\n", name))[0].request
 
 
+def test_the_key_and_the_fingerprint_of_a_row_are_what_they_were_before_there_were_prices(
+    folder: Path,
+) -> None:
+    texts = ("amount,currency\n1999,USD\n", BOTH_WAYS + "1999,USD,,\n")
+    for text in texts:
+        (line,) = lines_of(a_file(folder, text))
+        assert line.request is not None
+        assert (line.request.id, line.request.fingerprint) == CHARGED
+    texts = ("charge_id,amount\nch_1,5\n", "charge_id,amount,restock\nch_1,5,false\n")
+    for text in texts:
+        (line,) = lines_of(a_file(folder, text, "refunds.csv"), "refund")
+        assert line.request is not None
+        assert (line.request.id, line.request.fingerprint) == REFUNDED
+
+
+@pytest.mark.parametrize(
+    ("kind", "header", "was", "now"),
+    [
+        ("charge", "price_id,quantity", "tea,3", "tea,4"),
+        ("charge", "price_id,quantity", "tea,3", "coffee,3"),
+        ("charge", BOTH_WAYS.strip(), "5,USD,,", ",,tea,3"),
+        ("refund", "charge_id,restock,restock_quantity", "ch_1,,", "ch_1,true,"),
+        ("refund", "charge_id,restock,restock_quantity", "ch_1,true,", "ch_1,true,1"),
+    ],
+)
+def test_a_row_that_asks_for_other_goods_under_its_old_number_refuses_the_file(
+    folder: Path, kind: str, header: str, was: str, now: str
+) -> None:
+    (before,) = lines_of(a_file(folder, f"{header}\n{was}\n"), kind)
+    assert before.request is not None
+    known = {before.request.id: before.request.fingerprint}
+    assert checked(folder / "charges.csv", kind, known=lambda _: known)[0].valid == 1
+    with pytest.raises(FileRefused, match="is not what it was"):
+        checked(a_file(folder, f"{header}\n{now}\n"), kind, known=lambda _: known)
+
+
+def test_a_key_with_two_quantities_is_told(folder: Path) -> None:
+    text = "price_id,quantity,idempotency_key\ntea,3,k\ntea,3,k\ntea,4,k\n"
+    tally, _ = checked(a_file(folder, text))
+    assert (tally.valid, tally.refused) == (2, 1)
+    assert "stands in line 2, with another request" in tally.shown[0][1].because
+
+
 # --- Refused lines ---
 
 
@@ -337,11 +493,94 @@ def test_refunds_are_read_likewise(folder: Path) -> None:
     assert three.refusal.param == "charge_id"
 
 
+def test_refunds_may_bring_goods_back(folder: Path) -> None:
+    text = (
+        "charge_id,amount,restock,restock_quantity\n"
+        "ch_1,,true,\nch_1,500,true,02\nch_1,,false,\nch_1,5,,\n"
+    )
+    asked = [
+        line.request and line.request.asked() for line in lines_of(a_file(folder, text), "refund")
+    ]
+    same = {"charge_id": "ch_1", "if_pending": "wait", "metadata": {}}
+    assert asked == [
+        {**same, "restock": True},
+        {**same, "amount": 500, "restock": True, "restock_quantity": 2},
+        same,
+        {**same, "amount": 5},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cells", "param", "because"),
+    [
+        ("yes,", "restock", "restock must be true or false"),
+        ("1,", "restock", "restock must be true or false"),
+        ("TRUE,", "restock", "not the text 'TRUE'; send restock=true"),
+        ("False,", "restock", "not the text 'False'; send restock=false"),
+        (" true,", "restock", "restock must be true or false"),
+        (",1", "restock_quantity", "send restock=true, too"),
+        ("false,1", "restock_quantity", "send restock=true, too"),
+        ("true,1.5", "restock_quantity", "restock_quantity must be an integer"),
+        ("true,one", "restock_quantity", "restock_quantity must be an integer"),
+        ("true,0", "restock_quantity", "greater than or equal to 1"),
+    ],
+)
+def test_a_refund_that_brings_back_nobody_knows_what_is_told(
+    folder: Path, cells: str, param: str, because: str
+) -> None:
+    path = a_file(folder, f"charge_id,restock,restock_quantity\nch_1,{cells}\n")
+    ((_, refusal),) = checked(path, "refund")[0].shown
+    assert refusal.param == param
+    assert because in refusal.because
+
+
+def test_json_says_true_without_quotes(folder: Path) -> None:
+    text = '{"charge_id":"ch_1","restock":true}\n{"charge_id":"ch_1","restock":"true"}\n'
+    one, other = lines_of(a_file(folder, text, "r.jsonl"), "refund")
+    assert one.request is not None
+    assert one.request.asked()["restock"] is True
+    assert other.refusal is not None
+    assert other.refusal.because == (
+        "restock must be true or false, not the text 'true'; send restock=true"
+    )
+
+
+@pytest.mark.parametrize("model", [ChargeRequest, RefundRequest])
+def test_cells_are_read_as_what_their_fields_hold(model: Any) -> None:
+    kinds: dict[Any, set[str]] = {int: set(), bool: set(), str: set()}
+    for name, field in model.model_fields.items():
+        for kind, names in kinds.items():
+            if holds(field.annotation, kind):
+                names.add(name)
+    assert kinds[int] == NUMBERS & model.model_fields.keys()
+    assert kinds[bool] == TRUTHS & model.model_fields.keys()
+    assert {"idempotency_key", "metadata"} <= kinds[str]
+
+
+def holds(annotation: Any, kind: type) -> bool:
+    return annotation is kind or any(holds(part, kind) for part in get_args(annotation))
+
+
 # --- Whatever the bytes ---
 
 csv_bytes = st.lists(
     st.one_of(
-        st.sampled_from([b'"', b",", b"\n", b"\r\n", b"\r", b"5", b"USD", b"\xff", b"\x00", b" "]),
+        st.sampled_from(
+            [
+                b'"',
+                b",",
+                b"\n",
+                b"\r\n",
+                b"\r",
+                b"5",
+                b"USD",
+                b"tea",
+                b"true",
+                b"\xff",
+                b"\x00",
+                b" ",
+            ]
+        ),
         st.binary(max_size=8),
     ),
     max_size=40,
@@ -354,7 +593,15 @@ json_bytes = st.one_of(
             st.lists(inner, max_size=3)
             | st.dictionaries(
                 st.sampled_from(
-                    ["amount", "currency", "metadata", "refused.line", "idempotency_key"]
+                    [
+                        "amount",
+                        "currency",
+                        "price_id",
+                        "quantity",
+                        "metadata",
+                        "refused.line",
+                        "idempotency_key",
+                    ]
                 )
                 | st.text(max_size=3),
                 inner,
@@ -369,7 +616,15 @@ json_bytes = st.one_of(
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
-    header=st.sampled_from([b"", b"amount,currency\n", HEADER.encode()]),
+    header=st.sampled_from(
+        [
+            b"",
+            b"amount,currency\n",
+            HEADER.encode(),
+            BOTH_WAYS.encode(),
+            b"charge_id,restock,restock_quantity\n",
+        ]
+    ),
     rows=csv_bytes,
     kind=st.sampled_from(["charge", "refund"]),
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from worker.cli import books, options, output
+from worker.cli import books, by_price, options, output
 
 if TYPE_CHECKING:
     from models.ids import Kind
@@ -23,7 +23,8 @@ File = Annotated[
     Path,
     typer.Argument(
         help="A .csv with a header, or a .jsonl with an object per line; the columns or names are"
-        " the fields of a request. Amounts are in minor units, metadata is metadata.NAME."
+        " the fields of a request. A charge has amount and currency, or price_id and quantity."
+        " Amounts are in minor units, metadata is metadata.NAME."
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check every line, and send nothing.")]
@@ -167,6 +168,7 @@ def _tell(file: Path, tally: "Tally", kept: Path | None, *, is_sent: bool, as_js
                 **{name: getattr(tally, name) for name in counts},
                 "refused": tally.refused,
                 "amounts": tally.sums,
+                **by_price.for_programs(tally),
                 "refused_lines": kept and str(kept),
                 "reasons": [
                     {"line": number, "param": refusal.param, "because": refusal.because}
@@ -185,7 +187,8 @@ def _tell(file: Path, tally: "Tally", kept: Path | None, *, is_sent: bool, as_js
             " Keys that are not in it are made of its name, so give it another one\n"
         )
     told: dict[str, Any] = {"lines": tally.lines}
-    told |= {name: _with_amounts(tally, name) for name in counts}
+    for name in counts:
+        told |= {name: _with_amounts(tally, name)} | by_price.for_people(tally, name)
     told |= {"refused": tally.refused} | ({"refused lines": str(kept)} if kept else {})
     output.show(told, as_json=False)
 

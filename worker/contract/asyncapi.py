@@ -3,6 +3,7 @@
 from typing import Any
 
 from models.ids import PREFIXES, Kind
+from payments.requests import WAYS
 from worker.celery_config import PAYMENTS
 from worker.contract import schemas
 from worker.contract.events import DATA, MEANING, event, only_by_name
@@ -137,7 +138,7 @@ def _told() -> dict[str, Any]:
 def _request(kind: Kind) -> dict[str, Any]:
     model = MODELS[kind].__name__
     fields = schemas.everything()[model]["properties"]
-    _, other_way = schemas.WAYS
+    _, other_way = WAYS
     example = {
         name: of["examples"][0]
         for name, of in fields.items()

@@ -14,7 +14,7 @@ from payments.prices.requests import (
     ProductRequest,
     QuoteRequest,
 )
-from payments.requests import ChargeRequest
+from payments.requests import WAYS, ChargeRequest
 from worker.contract.catalogue import Currency, Deleted, Price, Product, Quote
 from worker.contract.events import DATA, event
 from worker.contract.objects import (
@@ -101,13 +101,6 @@ def _complete(name: str, schema: dict[str, Any]) -> None:
     if name in (ProductChanges.__name__, PriceChanges.__name__):
         for field in schema["properties"].values():
             field.pop("default", None)  # what is not sent stays
-
-
-# What is charged: an amount, or what a price says.
-WAYS: tuple[Mapping[str, str], Mapping[str, str]] = (
-    {"amount": "integer", "currency": "string"},
-    {"price_id": "string", "quantity": "integer"},
-)
 
 
 def _either(these: Mapping[str, str], not_those: Mapping[str, str]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def check(
                 refused.add(one, refusal)
                 tally.refuse(one.line.number, refusal)
             elif one.request is not None:
-                tally.expect(getattr(one.request, "currency", None), one.request.amount)
+                tally.expect(one.request)
         advance(len(some))
     return tally
 

@@ -1,12 +1,13 @@
 """CSV: a header that names the fields of a request, then a request per row."""
 
 import csv
-import difflib
 import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, BinaryIO, TextIO
 
 from worker import typed
+from worker.importing import columns
+from worker.importing.columns import METADATA
 from worker.importing.lines import (
     REFUSED_BECAUSE,
     REFUSED_LINE,
@@ -17,13 +18,12 @@ from worker.importing.lines import (
 )
 
 KEY = "idempotency_key"
-METADATA = "metadata."
 # Whole numbers. What people write there is judged by the rules, which know the fix for 19.99.
-NUMBERS = frozenset({"amount", "quantity", "expected_refunded_amount"})
+NUMBERS = frozenset({"amount", "quantity", "expected_refunded_amount", "restock_quantity"})
+# Yes or no: `true` or `false`.
+TRUTHS = frozenset({"restock"})
 # Of one record with all its line breaks in quotes: the end of a quote that nobody closed.
 RECORD_CHARACTERS_MAX = 2_000_000
-# A first row that is no header may hold anybody's data: only what reads as a name is repeated.
-_NAME = re.compile(r"[\w .;\t-]{1,40}")
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]")
 
 
@@ -32,11 +32,11 @@ class CsvFile:
 
     suffix = ".csv"
 
-    def __init__(self, file: BinaryIO, *, fields: Collection[str], required: Collection[str]):
+    def __init__(self, file: BinaryIO, *, fields: Collection[str], ways: columns.Ways):
         self._records = _Records(file)
         self._header = self._read_header()
         self._columns = [name.strip() for name in self._header]
-        self._check_columns(fields, required)
+        columns.check(self._columns, fields=fields, ways=ways)
 
     def __iter__(self) -> Iterator[Line]:
         while (record := self._records.read()) is not None:
@@ -58,7 +58,7 @@ class CsvFile:
             if name.startswith(METADATA):
                 fields.setdefault("metadata", {})[name.removeprefix(METADATA)] = cell
             else:
-                fields[name] = typed.number(cell) if name in NUMBERS else cell
+                fields[name] = _read(name, cell)
         return fields
 
     def write_header(self, out: TextIO) -> None:
@@ -95,25 +95,11 @@ class CsvFile:
             raise FileRefused("the first line is empty; it must name the columns")
         return header
 
-    def _check_columns(self, fields: Collection[str], required: Collection[str]) -> None:
-        known = {*fields, REFUSED_LINE, REFUSED_BECAUSE} - {"metadata"}
-        for number, name in enumerate(self._columns, start=1):
-            shown = repr(name) if name and _NAME.fullmatch(name) else f"number {number}"
-            if self._columns.count(name) > 1:
-                raise FileRefused(f"the column {shown} is there twice")
-            if name not in known and not (name.startswith(METADATA) and name != METADATA):
-                raise FileRefused(f"the column {shown} is not known; {_advice(name, fields)}")
-        if missing := [name for name in required if name not in self._columns]:
-            raise FileRefused(f"there is no column {missing[0]!r}")
 
-
-def _advice(name: str, fields: Collection[str]) -> str:
-    if any(mark in name for mark in ";\t"):
-        return "columns must be separated by commas"
-    names = [field for field in fields if field != "metadata"]
-    if close := difflib.get_close_matches(name.lower().replace(" ", "_"), names, n=1, cutoff=0.8):
-        return f"did you mean {close[0]!r}?"
-    return f"columns may be {', '.join(names)}, metadata.NAME"
+def _read(name: str, cell: str) -> Any:
+    if name in NUMBERS:
+        return typed.number(cell)
+    return typed.truth(cell) if name in TRUTHS else cell
 
 
 class _Records:

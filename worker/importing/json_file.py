@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, BinaryIO, TextIO
 
 from worker import typed
+from worker.importing.columns import Ways
 from worker.importing.lines import (
     REFUSED_BECAUSE,
     REFUSED_LINE,
@@ -28,7 +29,7 @@ class JsonFile:
 
     suffix = ".jsonl"
 
-    def __init__(self, file: BinaryIO, *, fields: Collection[str], required: Collection[str]):
+    def __init__(self, file: BinaryIO, *, fields: Collection[str], ways: Ways):
         # Unlike columns, names may differ from line to line: the rules look at each line's.
         self._file = file
 

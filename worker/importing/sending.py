@@ -42,9 +42,10 @@ def send(
         for one, known in zip(some, refusals, strict=True):
             refusal = known
             if refusal is None:
+                assert one.request is not None  # a line makes a request, or is refused
                 answer = next(answers)
                 if not isinstance(answer, Refused):
-                    tally.accept(answer.row, fresh=answer.fresh)
+                    tally.accept(one.request, answer.row, fresh=answer.fresh)
                     continue
                 refusal = Refusal(str(answer), answer.param)
             refused.add(one, refusal)

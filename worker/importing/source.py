@@ -9,7 +9,9 @@ from typing import Self
 
 from models.ids import Kind
 from payments.errors import InvalidRequest
+from payments.requests import WAYS
 from worker import intake
+from worker.importing.columns import Ways
 from worker.importing.csv_file import CsvFile
 from worker.importing.json_file import JsonFile
 from worker.importing.lines import FileRefused, Line
@@ -84,9 +86,7 @@ class Source:
     def _opened(self) -> CsvFile | JsonFile:
         self._file.seek(0)
         fields = intake.MODELS[self.kind].model_fields
-        required = [n for n, field in fields.items() if field.is_required()]
-        required.remove("idempotency_key")
-        return self._format(self._file, fields=fields, required=required)
+        return self._format(self._file, fields=fields, ways=ways(self.kind))
 
     def _checked(self, line: Line) -> Checked:
         key = None if line.fields.get("idempotency_key") is not None else self._key(line.number)
@@ -112,3 +112,11 @@ class Source:
     def _stamp(self) -> tuple[int, int, int]:
         seen = os.fstat(self._file.fileno())
         return seen.st_ino, seen.st_size, seen.st_mtime_ns
+
+
+def ways(kind: Kind) -> Ways:
+    """The fields that a line of this kind can't go without: all of one of these."""
+    fields = intake.MODELS[kind].model_fields
+    required = [name for name, field in fields.items() if field.is_required()]
+    required.remove("idempotency_key")  # it is made
+    return [[*required, *way] for way in (WAYS if kind == "charge" else ((),))]
