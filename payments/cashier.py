@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.states import Phase
-from payments import charges, refunds
+from payments import charges, refunds, rejections
 from payments.backoff import Dice
 from payments.claims import Claimed, Lease, NotDue, claim_charges
 from payments.errors import NotFound as NoSuchObject
@@ -37,6 +37,8 @@ class Begin:
 
     lease: Lease
     new: charges.NewCharge | refunds.NewRefund | None = None
+    # The message that asks for what is new, if one does.
+    task_id: str | None = None
     kind: Kind | None = None
     id: str | None = None
 
@@ -65,18 +67,40 @@ Begun = Claimed | NotDue | Refused
 
 def begin(transaction: Transaction, items: Sequence[Begin]) -> list[Begun]:
     """Accept what is new and claim what is due, for a list of items in one transaction."""
-    answers = _accept_charges(transaction, items)
-    held = _hold_charges(transaction, items)
-    answers |= _accept_refunds(transaction, items, held)
-    answers |= _claim(
-        transaction, {i: item for i, item in enumerate(items) if i not in answers}, held
-    )
+    answers = _refused_before(transaction, items)
+
+    def left() -> dict[int, Begin]:
+        return {i: item for i, item in enumerate(items) if i not in answers}
+
+    answers |= _accept_charges(transaction, left())
+    held = _hold_charges(transaction, left())
+    answers |= _accept_refunds(transaction, left(), held)
+    answers |= _claim(transaction, left(), held)
     return [answers[index] for index in range(len(items))]
 
 
-def _accept_charges(transaction: Transaction, items: Sequence[Begin]) -> dict[int, Begun]:
+def _refused_before(transaction: Transaction, items: Sequence[Begin]) -> dict[int, Begun]:
+    """Those whose message was refused already, and came once more: what stood against it then
+    (too little in stock, say) may be gone, but the receivers have been told."""
+    asked = {
+        index: (item.new.request.id, item.task_id)
+        for index, item in enumerate(items)
+        if item.new is not None and item.task_id is not None and _may_fit_later(item.new.request)
+    }
+    known = rejections.of_messages(transaction.connection, asked.values())
+    return {index: known[message] for index, message in asked.items() if message in known}
+
+
+def _may_fit_later(request: ChargeRequest | RefundRequest) -> bool:
+    """Whether it may be refused for what others have done, and not only for what it says."""
+    if isinstance(request, RefundRequest):
+        return True
+    return request.price_id is not None or request.reference is not None
+
+
+def _accept_charges(transaction: Transaction, items: Mapping[int, Begin]) -> dict[int, Begun]:
     """Those that are refused, or new and claimed with it; the others are there to be claimed."""
-    new = [(i, b.new) for i, b in enumerate(items) if isinstance(b.new, charges.NewCharge)]
+    new = [(i, b.new) for i, b in items.items() if isinstance(b.new, charges.NewCharge)]
     if not new:
         return {}
     accepted = charges.accept(transaction, [one for _, one in new])
@@ -89,20 +113,20 @@ def _accept_charges(transaction: Transaction, items: Sequence[Begin]) -> dict[in
     return answers
 
 
-def _hold_charges(transaction: Transaction, items: Sequence[Begin]) -> Held:
+def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
     """The charges of all refunds, those to accept and those to claim."""
-    new = [b.new for b in items if isinstance(b.new, refunds.NewRefund)]
-    due = [b.id for b in items if b.kind is REFUND and b.id is not None]
+    new = [b.new for b in items.values() if isinstance(b.new, refunds.NewRefund)]
+    due = [b.id for b in items.values() if b.kind is REFUND and b.id is not None]
     if not new and not due:
         return {}
     return hold_charges(transaction, ids=refunds.charges_of(new), of_refunds=due)
 
 
 def _accept_refunds(
-    transaction: Transaction, items: Sequence[Begin], held: Held
+    transaction: Transaction, items: Mapping[int, Begin], held: Held
 ) -> dict[int, Begun]:
     """Those that are refused; the others are there to be claimed."""
-    new = [(i, b.new) for i, b in enumerate(items) if isinstance(b.new, refunds.NewRefund)]
+    new = [(i, b.new) for i, b in items.items() if isinstance(b.new, refunds.NewRefund)]
     if not new:
         return {}
     accepted = refunds.accept(transaction, [one for _, one in new], held)
@@ -205,10 +229,11 @@ class Cashier:
         self._deadline_s = call_deadline_s
         self._clock = clock
 
-    def create(self, request: ChargeRequest | RefundRequest) -> Row:
+    def create(self, request: ChargeRequest | RefundRequest, *, task_id: str | None = None) -> Row:
         """Accept a ChargeRequest or RefundRequest and carry it as far as it goes now.
 
-        Returns the row as it stands then. Raises Refused.
+        `task_id` is the message that asks for it: once refused, it is refused for ever. Returns
+        the row as it stands then. Raises Refused.
         """
         lease, processor = self._new_lease(), self._processor.name
         new: charges.NewCharge | refunds.NewRefund
@@ -216,7 +241,7 @@ class Cashier:
             new = refunds.NewRefund(request, processor)
         else:
             new = charges.NewCharge(request, processor, lease)
-        return self._go(Begin(lease, new=new))
+        return self._go(Begin(lease, new=new, task_id=task_id))
 
     def submit(self, kind: Kind, id_: str) -> Row:
         """Go on with a row that is due; one that isn't is left alone. Raises NotFound."""

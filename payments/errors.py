@@ -171,3 +171,16 @@ class MoveNotAllowed(Conflict):
     """The state does not allow this."""
 
     code = "move_not_allowed"
+
+
+def refusal(code: str, message: str, *, param: str | None) -> Refused:
+    """The refusal of this code, as it was told before."""
+    found: type[Refused] = Refused
+    below = [Refused]
+    while below:
+        one = below.pop()
+        found = one if one.code == code else found
+        below += one.__subclasses__()
+    told = found(message, param=param)
+    told.code = code  # also one that no class has any more
+    return told

@@ -6,17 +6,17 @@ Over HTTP a refusal is the answer; a message has no answer, so the refusal becom
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, cast, func, insert, select
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Connection, String, bindparam, cast, func, insert, select
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_unless_there
 
 from models import QuarantinedMessage, RejectedRequest
 from models.base import table_of
 from models.ids import Kind, id_from_key, random_id, rejection_id
-from payments.errors import Refused
+from payments.errors import Refused, refusal
 from payments.redaction import producer_name, redacted
 from payments.transaction import Transaction
 from payments.views import moment
@@ -26,8 +26,15 @@ SEEN = ("id", "created_at", "task", "task_id", "producer", "object_id", "code", 
 HEADERS_DEPTH_MAX = 16
 RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
 
-_INSERT = (
-    insert_unless_there(table_of(RejectedRequest)).on_conflict_do_nothing().returning(func.now())
+_rejected = table_of(RejectedRequest)
+_INSERT = insert_unless_there(_rejected).on_conflict_do_nothing().returning(func.now())
+_OF_MESSAGES = (
+    select(*(_rejected.c[name] for name in ("object_id", "task_id", "code", "param", "detail")))
+    .where(
+        _rejected.c.object_id == func.any(bindparam("ids", type_=ARRAY(String))),
+        _rejected.c.task_id == func.any(bindparam("task_ids", type_=ARRAY(String))),
+    )
+    .order_by(_rejected.c.created_at.desc(), _rejected.c.id)
 )
 
 
@@ -65,6 +72,21 @@ def record(
     data = {"object": "rejected_request", **row, "facts": refused.facts}
     publish(transaction, [Fact("request.rejected", str(row["id"]), 1, data, at)])
     return str(row["id"])
+
+
+def of_messages(
+    connection: Connection, messages: Iterable[tuple[str, str]]
+) -> dict[tuple[str, str], Refused]:
+    """The refusals of these messages, each by the id of what it asked for and its own (its
+    `task_id`); those that were not refused are left out. The first refusal of each counts."""
+    wanted = sorted(set(messages))
+    if not wanted:
+        return {}
+    given = {"ids": [id_ for id_, _ in wanted], "task_ids": [task_id for _, task_id in wanted]}
+    return {
+        (row.object_id, row.task_id): refusal(row.code, row.detail, param=row.param)
+        for row in connection.execute(_OF_MESSAGES, given)
+    }
 
 
 def newest(connection: Connection, *, limit: int) -> Iterator[dict[str, Any]]:

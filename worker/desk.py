@@ -79,7 +79,7 @@ class Desk:
         given.setdefault("idempotency_key", task_id)
         try:
             try:
-                return self._cashier.create(intake.request(kind, given))
+                return self._cashier.create(intake.request(kind, given), task_id=task_id)
             except Refused as refused:
                 self._record_rejection(kind, refused, given, task_id)
                 raise
