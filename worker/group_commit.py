@@ -9,8 +9,11 @@ there is no thread of its own.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from itertools import chain
 from typing import Generic, TypeVar
+
+from worker.patience import is_held_up
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
@@ -30,6 +33,10 @@ class GroupCommitter(Generic[Item, Answer]):
     `run` takes a list of items and returns the list of their answers; it opens and commits the
     transaction. When it raises for a batch, the items are run again one by one, so that an item
     that can't be written fails alone.
+
+    `shared` says which row an item has in common with others, such as a price; None for none. When
+    somebody holds up a batch, those that share a row are run together, and fail together: one by
+    one each would wait for it as long, and all others behind them.
     """
 
     def __init__(
@@ -37,8 +44,10 @@ class GroupCommitter(Generic[Item, Answer]):
         run: Callable[[Sequence[Item]], Sequence[Answer]],
         *,
         batch_max: int = BATCH_MAX,
+        shared: Callable[[Item], Hashable] = lambda _: None,
     ) -> None:
         self._run = run
+        self._shared = shared
         self._batch_max = batch_max
         self._lock = threading.Lock()
         self._waiting: deque[_Ticket[Item, Answer]] = deque()
@@ -83,6 +92,8 @@ class GroupCommitter(Generic[Item, Answer]):
         except Exception as failure:  # noqa: BLE001  # whatever it is, its thread gets it
             if len(batch) == 1:
                 batch[0].fail(failure)
+            elif is_held_up(failure):
+                self._commit_groups(batch, failure)
             else:
                 self._commit_singly(batch)
         except BaseException as end:  # The process is ending; nobody may wait for ever.
@@ -93,13 +104,30 @@ class GroupCommitter(Generic[Item, Answer]):
             for ticket, answer in zip(batch, answers, strict=True):
                 ticket.succeed(answer)
 
+    def _commit_groups(self, batch: Sequence["_Ticket[Item, Answer]"], failure: Exception) -> None:
+        """Those that share no row first, then those of each row, together."""
+        groups: dict[Hashable, list[_Ticket[Item, Answer]]] = {None: []}
+        for ticket in batch:
+            groups.setdefault(self._shared(ticket.item), []).append(ticket)
+        parts = [group for group in groups.values() if group]
+        if len(parts) > 1:
+            self._commit_parts(parts)
+        elif groups[None]:
+            self._commit_singly(batch)
+        else:
+            for ticket in batch:
+                ticket.fail(failure)
+
     def _commit_singly(self, batch: Sequence["_Ticket[Item, Answer]"]) -> None:
-        for place, ticket in enumerate(batch):
+        self._commit_parts([[ticket] for ticket in batch])
+
+    def _commit_parts(self, parts: Sequence[Sequence["_Ticket[Item, Answer]"]]) -> None:
+        for place, part in enumerate(parts):
             try:
-                self._commit([ticket])
+                self._commit(part)
             except BaseException as end:
-                for other in batch[place + 1 :]:
-                    other.fail(end)
+                for ticket in chain.from_iterable(parts[place + 1 :]):
+                    ticket.fail(end)
                 raise
 
 

@@ -17,8 +17,10 @@ from sqlalchemy import Engine, create_engine
 from payments import cashier
 from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.claims import lease
+from payments.kinds import CHARGE
 from payments.processors.port import Processor
 from payments.processors.sandbox import Sandbox, open_engine
+from payments.requests import ChargeRequest
 from payments.settlement import Policy
 from payments.transaction import Database, Row, Transaction, Wakes
 from payments.webhooks.drains import Drained
@@ -148,14 +150,26 @@ def make_cashier(services: Services, parts: Parts = REAL) -> Cashier:
             return parts.settle(transaction, items, policy=policy, dice=random.random)
 
     return Cashier(
-        begin=GroupCommitter(patient(begin)).submit,
-        settle=GroupCommitter(patient(settle)).submit,
+        begin=GroupCommitter(patient(begin), shared=_price_asked_for).submit,
+        settle=GroupCommitter(patient(settle), shared=_price_charged).submit,
         processor=services.processor,
         policy=policy,
         new_lease=partial(lease, worker_name(), settings.lease_s),
         call_deadline_s=settings.call_deadline_s,
         clock=since_boot_s,
     )
+
+
+def _price_asked_for(item: Begin) -> str | None:
+    """The price that many may want at once, by the name they have for it."""
+    request = item.new.request if item.new is not None else None
+    return request.price_id if isinstance(request, ChargeRequest) else None
+
+
+def _price_charged(item: Settlement) -> str | None:
+    """The price whose stock may come back."""
+    row = item.claimed.row
+    return row["price_id"] if item.claimed.kind is CHARGE else None
 
 
 def since_boot_s() -> float:

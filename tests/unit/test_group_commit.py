@@ -113,6 +113,46 @@ def test_an_item_that_breaks_its_batch_fails_alone(threads: ThreadPoolExecutor) 
     assert ledger.batches == [[0], [1, 2, 3], [1], [2], [3]]
 
 
+class HeldUp(Exception):
+    """As the database says it when somebody holds a row."""
+
+    class orig:  # noqa: N801  # its name in SQLAlchemy's errors
+        sqlstate = "55P03"
+
+
+def test_who_shares_a_row_that_is_held_up_fails_together_and_last(
+    threads: ThreadPoolExecutor,
+) -> None:
+    """Even numbers share one row, and multiples of five another; 4 is held up."""
+    ledger = Ledger(refuses={4: HeldUp()})
+    committer = GroupCommitter(
+        ledger.run, shared=lambda item: "five" if item % 5 == 0 else item % 2 == 0 or None
+    )
+    futures = submit_behind_one(threads, ledger, committer, 6)
+    assert [futures[n].result(10) for n in (0, 1, 3, 5)] == [0, 10, 30, 50]
+    for n in (2, 4, 6):
+        assert isinstance(futures[n].exception(10), HeldUp)
+    # Once as a whole, then by what they share: nobody waits for the same row twice.
+    assert ledger.batches == [[0], [1, 2, 3, 4, 5, 6], [1, 3], [2, 4, 6], [5]]
+
+
+def test_who_shares_nothing_and_is_held_up_fails_alone(threads: ThreadPoolExecutor) -> None:
+    ledger = Ledger(refuses={2: HeldUp()})
+    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run), 3)
+    assert [futures[n].result(10) for n in (0, 1, 3)] == [0, 10, 30]
+    assert isinstance(futures[2].exception(10), HeldUp)
+
+
+def test_when_the_process_ends_among_those_who_share_nobody_waits_for_ever(
+    threads: ThreadPoolExecutor,
+) -> None:
+    ledger = Ledger(refuses={1: HeldUp(), 2: SystemExit()})
+    committer = GroupCommitter(ledger.run, shared=lambda item: item)
+    futures = submit_behind_one(threads, ledger, committer, 4)
+    # The first of them leads, and its thread is where the end comes.
+    assert all(isinstance(futures[n].exception(10), SystemExit) for n in (1, 2, 3, 4))
+
+
 def test_after_a_failure_it_goes_on() -> None:
     ledger = Ledger(refuses={1: ValueError("one")})
     committer = GroupCommitter(ledger.run)
