@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, text
 from sqlmodel import Field, SQLModel
 
 from models.base import timestamp
@@ -23,7 +23,8 @@ class Reservation(SQLModel, table=True):
             "0 <= restocked AND restocked <= quantity AND (restocked = 0 OR state = 'sold')",
             name="restocked_within",
         ),
-        Index("reservations_price_idx", "price_id"),
+        Index("reservations_price_idx", "price_id", "created_at"),
+        Index("reservations_held_idx", "charge_id", postgresql_where=text("state = 'held'")),
     )
 
     charge_id: str = Field(sa_column=Column(ForeignKey("charges.id"), primary_key=True))

@@ -10,10 +10,13 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, literal, or_, select, update
 
-from models.base import id_among
+from models import Reservation
+from models.base import id_among, table_of
 from models.states import Phase, State
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.lifecycle import Move, move
+from payments.locks import locked
+from payments.prices.stock import follow, hold_prices_of
 from payments.transaction import Transaction
 
 # A wake-up that led to nothing within this time is taken for lost.
@@ -52,6 +55,21 @@ def wake_due(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -> int
     ids = transaction.execute(_DUE[kind.name], {"limit": limit}).scalars().all()
     _note_woken(transaction, kind, ids)
     return len(ids)
+
+
+def settle_stock(transaction: Transaction, *, limit: int = BATCH) -> int:
+    """Let stock follow charges that are final and hold it still; returns how many.
+
+    Whoever settles a charge takes its stock along, but a worker older than prices knows of none:
+    while workers are being replaced, one of these may settle a charge by price.
+    """
+    left = transaction.execute(_LEFT_BEHIND, {"limit": limit}).scalars().all()
+    if not left:
+        return 0
+    hold_prices_of(transaction, charges=left)
+    charges = locked(transaction, CHARGE, left)
+    follow(transaction, {id_: State(row["state"]) for id_, row in charges.items()})
+    return len(left)
 
 
 def _note_woken(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> None:
@@ -97,6 +115,19 @@ def _due_statement(kind: Kind) -> Any:
 def _mark_woken_statement(kind: Kind) -> Any:
     return update(kind.table).where(id_among(kind.table.c.id)).values(woken_at=func.now())
 
+
+_reservations = table_of(Reservation)
+_LEFT_BEHIND = (
+    select(_reservations.c.charge_id)
+    .join(CHARGE.table, CHARGE.table.c.id == _reservations.c.charge_id)
+    .where(
+        # Written out, for the partial index.
+        _reservations.c.state == literal("held", literal_execute=True),
+        CHARGE.table.c.state != State.PENDING.value,
+    )
+    .order_by(_reservations.c.charge_id)
+    .limit(bindparam("limit"))
+)
 
 _EXPIRED = {kind.name: _expired_statement(kind) for kind in (CHARGE, REFUND)}
 _DUE = {kind.name: _due_statement(kind) for kind in (CHARGE, REFUND)}

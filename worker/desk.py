@@ -122,6 +122,10 @@ class Desk:
             transaction.wakes.endpoints.update(due)
         return len(due)
 
+    def sweep_stock(self) -> int:
+        with self.services.database.transaction() as transaction:
+            return sweeps.settle_stock(transaction)
+
     def sweep_processor(self) -> int:
         processor = self.services.processor
         pulled = processor.pull_events(EVENTS_MAX)

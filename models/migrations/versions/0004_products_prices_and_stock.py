@@ -218,7 +218,16 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("charge_id", name=op.f("reservations_pkey")),
     )
-    op.create_index("reservations_price_idx", "reservations", ["price_id"], unique=False)
+    op.create_index(
+        "reservations_price_idx", "reservations", ["price_id", "created_at"], unique=False
+    )
+    op.create_index(
+        "reservations_held_idx",
+        "reservations",
+        ["charge_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'held'"),
+    )
 
 
 # There is no way down: it would drop what was paid.
