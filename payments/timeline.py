@@ -18,6 +18,7 @@ from payments.entries import ORDER, Entry
 from payments.errors import NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
 from payments.prices import story
+from payments.prices.holding import is_price_id
 from payments.processors.sandbox import Movement, movements_of
 from payments.views import moment
 
@@ -29,28 +30,33 @@ REFUNDS_MAX = 100
 
 
 def timeline(connection: Connection, id_or_key: str, *, producer: str = "default") -> list[Entry]:
-    """The story of what has this id (`ch_…`, `re_…`, `price_…`, `evt_…`, `rej_…`), or of what
-    `producer` asked for under this idempotency key. Raises NotFound.
+    """The story of what has this id (`ch_…`, `re_…`, `prod_…`, `price_…`, `evt_…`, `rej_…`), or of
+    what `producer` asked for under this idempotency key. Raises NotFound.
 
-    A key may name a charge, a refund and a price, which its lookup key names, too: all are told.
-    Refusals under the same key belong to it.
+    A key may name a charge, a refund, a product and a price, which its lookup key names, too: all
+    are told. Refusals under the same key belong to it.
     """
     ids = _ids(connection, id_or_key, producer)
     entries: list[Entry] = []
     for kind in KINDS.values():
         for row in _read(connection, _OBJECTS[kind.name], ids):
             entries += _object(connection, kind, row)
-    entries += story.of_prices(connection, [*ids, *story.with_key(connection, id_or_key)])
+    priced = [*ids, *story.with_key(connection, id_or_key)]
+    entries += story.of_products(connection, ids)
+    entries += story.of_prices(connection, priced)
     entries += (_rejection(row) for row in _read(connection, _REJECTIONS, [*ids, id_or_key]))
-    if not entries and (event := _read(connection, _EVENT, [id_or_key])):
+    # Of a price that has been deleted they are all that is left.
+    of_prices = story.latest_events(connection, [id_ for id_ in priced if is_price_id(id_)])
+    if not entries and not of_prices and (event := _read(connection, _EVENT, [id_or_key])):
         return list(_told(connection, event))  # of an endpoint, such as a ping
-    if not entries:
+    if not entries and not of_prices:
         raise NotFound(
             f"nothing is known under this id, nor under this key of the producer {producer!r}",
             param="id_or_key",
         )
-    events = _read(connection, _EVENTS, [*{entry.object_id for entry in entries}])
-    entries += _told(connection, events)
+    others = {entry.object_id for entry in entries if not is_price_id(entry.object_id)}
+    entries += story.left_out(of_prices)
+    entries += _told(connection, [*_read(connection, _EVENTS, others), *of_prices])
     return sorted(entries, key=lambda entry: (entry.at, ORDER.index(entry.what)))
 
 
@@ -58,9 +64,9 @@ def _ids(connection: Connection, id_or_key: str, producer: str) -> list[str]:
     if id_or_key.startswith("evt_"):
         found = select(_events.c.object_id).where(_events.c.id == id_or_key)
         return list(connection.execute(found).scalars())
-    if id_or_key.startswith(("ch_", "re_", "price_", "rej_")):
+    if id_or_key.startswith(("ch_", "re_", "prod_", "price_", "rej_")):
         return [id_or_key]
-    names: tuple[KindName | Made, ...] = (*KINDS, "price")
+    names: tuple[KindName | Made, ...] = (*KINDS, "product", "price")
     return [id_from_key(name, producer=producer, key=id_or_key) for name in names]
 
 
@@ -135,7 +141,7 @@ def _refund(charge: Row, refund: Row) -> Entry:
     words = in_words(refund["amount"], refund["currency"] or charge["currency"])
     text = f"refund {refund['id']} of {words}, now {stand_of(refund['state'], refund['phase'])}"
     if refund["restocked"]:
-        text += f"; {refund['restocked']} units came back"
+        text += f"; {story.units(refund['restocked'])} came back"
     facts = {"refund_id": refund["id"], "amount": refund["amount"], "state": refund["state"]}
     return Entry(refund["created_at"], "refund", charge["id"], text, facts)
 
@@ -160,8 +166,11 @@ def _rejection(row: Row) -> Entry:
 
 def _told(connection: Connection, events: Sequence[Row]) -> Iterator[Entry]:
     of = {row["id"]: row for row in events}
+    numbered = {(row["object_id"], row["sequence"]): row for row in events}
     for row in events:
         text = f"event {row['type']}, number {row['sequence']} ({row['id']})"
+        if row["type"].startswith("price."):
+            text += story.told(row, numbered.get((row["object_id"], row["sequence"] - 1)))
         facts = {"event_id": row["id"], "type": row["type"], "sequence": row["sequence"]}
         yield Entry(row["created_at"], "event", row["object_id"], text, facts)
     deliveries = {row["id"]: row for row in _read(connection, _DELIVERIES, list(of))}

@@ -6,9 +6,12 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from models.ids import id_from_key
+from models.ids import event_id, id_from_key
 from payments.entries import Entry
 from payments.errors import NotFound, Refused
+from payments.prices import prices, products
+from payments.prices.requests import PriceChanges, changes
+from payments.prices.story import LATEST
 from payments.timeline import timeline
 from payments.transaction import Database
 from payments.webhooks import endpoints
@@ -169,7 +172,7 @@ def test_a_charge_by_price_tells_what_became_of_its_stock(till: Counter) -> None
     ]  # fmt: skip
     declined = till.buy(price["id"], 1, payment_method_id="pm_card_chargeDeclined")
     texts = [entry.text for entry in story(till, declined["id"]) if entry.what == "stock"]
-    assert texts == [f"1 unit of {price['id']} held", f"1 unit of {price['id']} given back"]
+    assert texts == [f"1 unit of {price['id']} held", f"1 unit of {price['id']} released"]
     till.refund(sold["id"], restock=True)
     (refund,) = [entry for entry in story(till, sold["id"]) if entry.what == "refund"]
     assert refund.text.endswith("; 3 units came back")
@@ -180,18 +183,79 @@ def test_a_price_tells_how_it_was_made_counted_and_sold(till: Counter) -> None:
     till.adjust(price["id"], "increment", 5)
     till.adjust(price["id"], "decrement", 2)
     bought = till.buy(price["id"], 4)
-    till.refund(bought["id"], amount=2000, restock=True, restock_quantity=1)
+    refund = till.refund(bought["id"], amount=2000, restock=True, restock_quantity=1)
+    declined = till.buy(price["id"], 1, payment_method_id="pm_card_chargeDeclined")
     told = story(till, price["id"])
     assert told[0].text == (
-        f"price of {price['product_id']}, 20.00 USD, made by default under the key 'tea',"
-        " with 10 in stock"
+        f"price of 'Tea' ({price['product_id']}), 20.00 USD, made by the producer 'default' under"
+        " the key 'tea', with 10 in stock"
     )
     assert [entry.text for entry in told if entry.what == "stock"] == [
-        "+5 by default, 15 left", "-2 by default, 13 left",
-    ]  # fmt: skip
+        "+5 by hand, by the producer 'default', 15 left",
+        "-2 by hand, by the producer 'default', 13 left",
+        f"4 units held for {bought['id']}",
+        f"4 units sold with {bought['id']}",
+        f"1 unit of {bought['id']} back with {refund['id']}",
+        f"1 unit held for {declined['id']}",
+        f"1 unit released by {declined['id']}",
+    ]
     assert told[-1].text == ("now active, 10 left, 0 held by charges, 4 sold and 1 of these back")
-    assert [entry.facts["type"] for entry in told if entry.what == "event"] == [
-        "price.created", *["price.inventory_changed"] * 4,
-    ]  # fmt: skip
+    left = [entry.text.partition(": ")[2] for entry in told if entry.what == "event"]
+    assert left == ["", "15 left", "13 left", "9 left", "10 left", "9 left", "10 left"]
     for name in ("tea", "tea-usd"):
         assert story(till, name)[:-1] == told[:-1]
+
+
+def test_a_price_tells_what_was_changed(till: Counter) -> None:
+    price = till.price(lookup_key="tea", nickname="Tea")
+    for asked in (
+        {"nickname": None, "metadata": {"a": "1"}}, {"lookup_key": "chai"}, {"active": False},
+    ):  # fmt: skip
+        with till.database.transaction() as transaction:
+            prices.change(transaction, price["id"], changes(PriceChanges, asked))
+    with till.database.transaction() as transaction:
+        products.archive(transaction, price["product_id"])
+    told = story(till, price["id"])
+    assert [entry.text.partition(": ")[2] for entry in told if entry.what == "event"] == [
+        "", "nickname is unset, metadata changed", "lookup_key is 'chai'", "active is false",
+    ]  # fmt: skip
+    assert told[-1].text == "now archived"
+    with till.database.transaction() as transaction:
+        prices.change(transaction, price["id"], changes(PriceChanges, {"active": True}))
+    assert story(till, price["id"])[-1].text == "now active, but its product is archived"
+
+
+def test_of_a_busy_price_the_latest_is_told_and_how_much_is_left_out(till: Counter) -> None:
+    price = till.price(quantity_available=1_000)
+    for _ in range(LATEST + 1):
+        till.buy(price["id"], 1)
+    told = story(till, price["id"])
+    events = [entry for entry in told if entry.what == "event"]
+    assert events[0].text == "2 earlier events are not told here"
+    assert [entry.facts["sequence"] for entry in events[1:]] == [*range(3, LATEST + 3)]
+    stock = [entry.text for entry in told if entry.what == "stock"]
+    assert stock[0] == "what was sold before is not told here"
+    assert len(stock) == 1 + 2 * LATEST
+    assert told[0].what == "request"
+    assert told[-1].text.startswith(f"now active, {1_000 - LATEST - 1} left")
+
+
+def test_a_price_that_was_deleted_has_a_story_still(till: Counter) -> None:
+    price = till.price(quantity_available=3, idempotency_key="tea")
+    till.adjust(price["id"], "increment", 1)
+    with till.database.transaction() as transaction:
+        prices.delete(transaction, price["id"])
+    for name in (price["id"], event_id(price["id"], 2)):
+        told = story(till, name)
+        assert [entry.facts["type"] for entry in told] == [
+            "price.created", "price.inventory_changed", "price.deleted",
+        ]  # fmt: skip
+
+
+def test_a_product_tells_how_it_was_made_and_how_it_stands(till: Counter) -> None:
+    price = till.price()
+    told = story(till, price["product_id"])
+    assert [(entry.what, entry.text.partition(",")[0]) for entry in told] == [
+        ("request", "product 'Tea'"), ("now", "now active"),
+    ]  # fmt: skip
+    assert told[-1].text == "now active, with 1 price"

@@ -17,7 +17,7 @@ def register(root: typer.Typer) -> None:
 
 def explain(
     id_or_key: str = typer.Argument(
-        help="ch_…, re_…, price_…, evt_…, rej_…, an idempotency key, or a lookup key."
+        help="ch_…, re_…, prod_…, price_…, evt_…, rej_…, an idempotency key, or a lookup key."
     ),
     producer: options.Producer = "default",
     as_json: options.Json = False,
