@@ -54,21 +54,20 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
     rows = _read(transaction, {request.id for request in by_price})
     fresh: dict[str, Row] = {}
     refusals: dict[str, Refused] = {}
-    offered: set[str] = set()
-    # Twice: who held a reference may have failed since, and who asked for stock in vain may have
-    # stood behind one that was not taken, and which comes last now.
-    for _ in range(2):
+    # Each twice, since who held its reference may have failed meanwhile; and once more those who
+    # asked for stock in vain, as they may have stood behind one that was not taken.
+    offered: dict[str, int] = {}
+    while True:
         missing: dict[str, NewCharge] = {}
-        for one in sorted(new, key=lambda one: one.request.id in offered):
-            if one.request.id not in rows:
+        for one in new:
+            if one.request.id not in rows and offered.get(one.request.id, 0) < 2:
                 missing.setdefault(one.request.id, one)
         terms = counter.terms([one.request for one in missing.values()])
-        # Who could have been sold something, and was not taken, stood behind a reference.
-        refusals = {i: w for i, w in terms.items() if isinstance(w, Refused) and i not in offered}
+        refusals = {id_: what for id_, what in terms.items() if isinstance(what, Refused)}
         offers = [_Offer(missing[i], what) for i, what in terms.items() if isinstance(what, Terms)]
         if not offers:
             break
-        offered |= {one.new.request.id for one in offers}
+        offered |= {o.new.request.id: offered.get(o.new.request.id, 0) + 1 for o in offers}
         inserted = _insert(transaction, offers)
         counter.take(inserted.values())
         rows |= inserted
