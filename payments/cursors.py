@@ -1,11 +1,13 @@
 """Where a page of a list ended, and what comes behind: by the moment of creation, then by the id.
 
 The next page is found by the index from there: the thousandth costs what the first one does, and
-nothing is shown twice while new rows arrive.
+nothing is shown twice while new rows arrive. A cursor belongs to its list: with other filters, or
+in the other order, it would show a part of another one and say nothing.
 """
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,9 +27,17 @@ def ordered(table: Table, order: Order = "desc") -> tuple[ColumnElement[Any], ..
     return tuple(c.desc() if order == "desc" else c.asc() for c in columns)
 
 
-def behind(table: Table, cursor: str, *, prefix: str, order: Order = "desc") -> ColumnElement[bool]:
-    """What comes behind the cursor of a page of ids with this prefix. Raises InvalidRequest."""
-    at, id_ = _read(cursor, prefix)
+def behind(
+    table: Table,
+    cursor: str,
+    *,
+    prefix: str,
+    filters: Mapping[str, Any],
+    order: Order = "desc",
+) -> ColumnElement[bool]:
+    """What comes behind the cursor of a page of ids with this prefix, in the list of these filters
+    and this order. Raises InvalidRequest."""
+    at, id_ = _read(cursor, prefix, _digest(filters, order))
     created_at, ids = table.c.created_at, table.c.id
     # The first condition alone is what the index is entered by.
     if order == "desc":
@@ -35,15 +45,22 @@ def behind(table: Table, cursor: str, *, prefix: str, order: Order = "desc") -> 
     return and_(created_at >= at, or_(created_at > at, ids > id_))
 
 
-def after(row: Mapping[Any, Any]) -> str:
+def after(row: Mapping[Any, Any], *, filters: Mapping[str, Any], order: Order = "desc") -> str:
     """The cursor of the page that follows this row, the last of its own."""
-    place = json.dumps([row["created_at"].astimezone(UTC).isoformat(), row["id"]])
+    at = row["created_at"].astimezone(UTC).isoformat()
+    place = json.dumps([at, row["id"], _digest(filters, order)])
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-def _read(cursor: str, prefix: str) -> tuple[datetime, str]:
+def _digest(filters: Mapping[str, Any], order: Order) -> str:
+    """What tells one list from another; those who ask for any value of something don't ask."""
+    asked = {name: str(value) for name, value in filters.items() if value is not None}
+    return hashlib.sha256(json.dumps([asked, order], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _read(cursor: str, prefix: str, digest: str) -> tuple[datetime, str]:
     try:
-        at, id_ = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        at, id_, of = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         moment = datetime.fromisoformat(at)
         if moment.tzinfo is None or not is_id(id_, prefix):
             raise ValueError
@@ -51,4 +68,10 @@ def _read(cursor: str, prefix: str) -> tuple[datetime, str]:
         raise InvalidRequest(
             "cursor must be the next_cursor of the page before", param="cursor"
         ) from None
+    if of != digest:
+        raise InvalidRequest(
+            "cursor belongs to a list with other filters or another order; send it with those that"
+            " it came with, or begin without it",
+            param="cursor",
+        )
     return moment, id_

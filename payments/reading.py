@@ -80,10 +80,11 @@ def page(
         .limit(limit + 1)  # One more than asked for tells whether there is a next page.
     )
     if cursor is not None:
-        statement = statement.where(behind(table, cursor, prefix=PREFIXES[kind.name]))
+        prefix = PREFIXES[kind.name]
+        statement = statement.where(behind(table, cursor, prefix=prefix, filters=filters or {}))
     rows: list[Row] = list(connection.execute(statement).mappings())
     more = len(rows) > limit
-    return Page(rows[:limit], after(rows[limit - 1]) if more else None)
+    return Page(rows[:limit], after(rows[limit - 1], filters=filters or {}) if more else None)
 
 
 def every(

@@ -56,12 +56,13 @@ def page(
         raise InvalidRequest(f"pageSize must be from 1 to {PAGE_SIZE_MAX}", param="pageSize")
     if not 1 <= page <= PAGE_MAX:
         raise InvalidRequest(f"page must be from 1 to {PAGE_MAX}", param="page")
-    table = _TABLES[kind]
-    where = list(_conditions(table, filters or {}))
+    table, filters = _TABLES[kind], filters or {}
+    where = list(_conditions(table, filters))
     count = connection.scalar(select(func.count()).select_from(table).where(*where)) or 0
     # One more than asked for tells whether there is a next page.
     if cursor is not None:
-        where.append(behind(table, cursor, prefix=MADE_PREFIXES[kind], order=order))
+        prefix = MADE_PREFIXES[kind]
+        where.append(behind(table, cursor, prefix=prefix, filters=filters, order=order))
         statement = _WHOLE[kind].where(*where).limit(page_size + 1)
     else:
         skipped = (page - 1) * page_size
@@ -70,7 +71,9 @@ def page(
         )
     rows = [*connection.execute(statement.order_by(*ordered(table, order))).mappings()]
     views = _views(kind, rows[:page_size])
-    return Listing(count, views, after(rows[page_size - 1]) if len(rows) > page_size else None)
+    more = len(rows) > page_size
+    cursor = after(rows[page_size - 1], filters=filters, order=order) if more else None
+    return Listing(count, views, cursor)
 
 
 def every(
