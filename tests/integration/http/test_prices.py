@@ -1,5 +1,7 @@
 """Prices over HTTP: the samples that were asked for, and what stands around them."""
 
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -301,6 +303,91 @@ def test_a_list_is_paged_by_number_and_by_cursor(caller: Caller) -> None:
     third = page(pageSize=3, cursor=second["next_cursor"])
     found = [one["id"] for p in (first, second, third) for one in p["list"]]
     assert (found, third["next_cursor"], third["count"]) == (made[::-1], None, 7)
+
+
+def test_a_cursor_goes_with_its_filters_and_its_order(caller: Caller) -> None:
+    product_id = caller.product()
+    for _ in range(3):
+        caller.price(product_id=product_id)
+    asked = {"product_id": product_id, "order": "asc", "pageSize": 1}
+    cursor = caller.get("/prices", params=asked).json()["next_cursor"]
+    assert caller.get("/prices", params={**asked, "cursor": cursor}).status_code == 200
+    assert (
+        caller.get("/prices", params={**asked, "cursor": cursor, "pageSize": 2}).status_code == 200
+    )
+    for other in ({"order": "desc"}, {"active": "true"}, {"product_id": caller.product()}):
+        refused = caller.get("/prices", params={**asked, **other, "cursor": cursor})
+        assert (refused.status_code, refused.json()["param"]) == (400, "cursor")
+        assert "belongs to a list with other filters" in refused.json()["detail"]
+
+
+def test_a_name_that_is_no_text_is_nobody_s(caller: Caller) -> None:
+    for path in ("", "/archive", "/inventory", "/quote"):
+        method = {"": "GET", "/quote": "POST"}.get(path, "PUT")
+        body = {"": None, "/archive": None, "/quote": {"quantity": 1}}.get(
+            path, {"quantity": 1, "action": "increment"}
+        )
+        answer = caller.request(method, f"/prices/%00{path}", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert caller.request("DELETE", "/prices/a%01b").status_code == 404
+    assert caller.buy("a\x00b", 1).status_code == 400
+    for name in ("lookup_key", "product_id"):
+        refused = caller.get(f"/prices?{name}=%00")
+        assert (refused.status_code, refused.json()["param"]) == (400, name)
+
+
+def test_an_open_tier_is_one_request_however_it_is_written(caller: Caller) -> None:
+    product_id, key = caller.product(), uuid.uuid4().hex
+    ids = set()
+    for end in ({"up_to": "inf"}, {"up_to": None}, {}):
+        tiers = [{"up_to": 5, "unit_amount": "700"}, {**end, "unit_amount": "600"}]
+        made = caller.post(
+            "/prices",
+            json={
+                "product_id": product_id, "currency_id": "cur_usd", "tiers": tiers,
+                "tiers_mode": "volume",
+            },
+            headers={"idempotency-key": key},
+        )  # fmt: skip
+        assert made.status_code in (200, 201), made.text
+        ids.add(made.json()["id"])
+    assert len(ids) == 1
+
+
+def test_the_same_transfer_asked_for_at_once_gives_the_key_once(caller: Caller) -> None:
+    product_id = caller.product()
+    for _ in range(5):
+        name, key = uuid.uuid4().hex, uuid.uuid4().hex
+        old = caller.price(product_id=product_id, lookup_key=name)
+        asked = {
+            "product_id": product_id, "currency_id": "cur_usd", "unit_amount": "3000",
+            "lookup_key": name, "transfer_lookup_key": True,
+        }  # fmt: skip
+        with ThreadPoolExecutor(4) as threads:
+            answers = [
+                *threads.map(
+                    lambda _, asked=asked, key=key: caller.post(
+                        "/prices", json=asked, headers={"idempotency-key": key}
+                    ),
+                    range(4),
+                )
+            ]
+        assert sorted(a.status_code for a in answers) == [200, 200, 200, 201]
+        assert {a.json()["lookup_key"] for a in answers} == {name}
+        assert caller.get(f"/prices/{name}").json()["id"] == answers[0].json()["id"] != old["id"]
+
+
+def test_an_inventory_change_is_repeated_whatever_has_become_of_the_name(caller: Caller) -> None:
+    name, key = uuid.uuid4().hex, {"idempotency-key": uuid.uuid4().hex}
+    price = caller.price(lookup_key=name, quantity_available=10)
+    asked = {"quantity": 5, "action": "increment"}
+    assert caller.put(f"/prices/{name}/inventory", json=asked, headers=key).status_code == 200
+    caller.price(lookup_key=name, transfer_lookup_key=True, quantity_available=1)
+    again = caller.put(f"/prices/{name}/inventory", json=asked, headers=key)
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+    assert (again.json()["id"], again.json()["quantity_available"]) == (price["id"], 15)
+    other = caller.put(f"/prices/{name}/inventory", json={**asked, "quantity": 6}, headers=key)
+    assert other.json()["code"] == "idempotency_key_reused"
 
 
 @pytest.mark.parametrize(

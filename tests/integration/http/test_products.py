@@ -98,3 +98,14 @@ def test_a_key_that_may_only_read_makes_nothing(door, caller: Caller) -> None:
             assert refused.json()["code"] == "insufficient_scope"
         quoted = reader.post(f"/prices/{price['id']}/quote", json={"quantity": 2})
         assert quoted.json()["amount"] == 4000
+
+
+def test_currencies_have_pages_for_those_who_want_them(caller: Caller) -> None:
+    every = caller.get("/currencies").json()
+    second = caller.get("/currencies", params={"page": 2, "pageSize": 2}).json()
+    assert second == {"count": every["count"], "list": every["list"][2:4], "next_cursor": None}
+    last = caller.get("/currencies", params={"order": "desc", "pageSize": 1, "livemode": "true"})
+    assert last.json()["list"] == every["list"][-1:]
+    for query, param in (({"foo": 2}, "foo"), ({"page": 0}, "page"), ({"pageSize": 0}, "pageSize")):
+        refused = caller.get("/currencies", params=query)
+        assert (refused.status_code, refused.json()["param"]) == (400, param)

@@ -1,6 +1,7 @@
 """Bad input never vanishes, whatever is in it, and gives nothing away."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema_rs
@@ -8,15 +9,34 @@ import pytest
 
 from models.ids import Kind
 from payments import rejections
-from payments.errors import InvalidRequest, KeyReused, Refused
+from payments.cashier import Begun
+from payments.claims import Claimed
+from payments.errors import (
+    ChargeNotRefundable,
+    InsufficientInventory,
+    InvalidRequest,
+    KeyReused,
+    ReferenceInUse,
+    Refused,
+)
+from payments.outcomes import Declined
 from payments.parsing import parse
 from payments.requests import ChargeRequest, RefundRequest
-from tests.support.factories import Till, a_key
+from tests.support.factories import (
+    SUCCEEDED,
+    Till,
+    a_charge,
+    a_count,
+    a_key,
+    a_refund,
+    a_sale,
+)
 from worker.contract.events import event
 from worker.contract.objects import RejectedRequest
 from worker.contract.schemas import standing_alone
 
 REQUESTS = {"charge": ChargeRequest, "refund": RefundRequest}
+DECLINED = Declined("card_declined", "The card was declined.", "declined")
 GOOD = {"amount": 100, "currency": "USD"}
 
 
@@ -175,3 +195,65 @@ def test_what_is_told_is_what_is_documented(till: Till, kind: Kind, fields: dict
     schema = dict(standing_alone(event("request.rejected")))
     jsonschema_rs.Draft202012Validator(schema, validate_formats=True).validate(body)
     assert list(body["data"]) == list(RejectedRequest.model_fields)
+
+
+# --- The same message again ---
+
+
+def by_message(till: Till, request: ChargeRequest | RefundRequest, task_id: str) -> Begun:
+    """What the broker's door does with a message: a refusal is kept and told."""
+    item = replace(till.begin_of(request), task_id=task_id)
+    (begun,) = till.begin(item)
+    if isinstance(begun, Refused):
+        kind: Kind = "charge" if isinstance(request, ChargeRequest) else "refund"
+        with till.database.transaction() as transaction:
+            fields = request.model_dump(exclude_none=True)
+            rejections.record(transaction, kind, refused=begun, fields=fields, task_id=task_id)
+    return begun
+
+
+def test_a_message_that_was_refused_for_want_of_stock_stays_refused(till: Till) -> None:
+    price_id = till.price(stock=0)
+    sale, task_id = a_sale(price_id), a_key()
+    first = by_message(till, sale, task_id)
+    assert isinstance(first, InsufficientInventory)
+    till.count(price_id, a_count(5))
+    again = by_message(till, sale, task_id)
+    assert isinstance(again, InsufficientInventory)
+    assert (str(again), again.param) == (str(first), first.param)
+    assert till.stock(price_id) == 5
+    # Kept and told once, however often it comes.
+    (row,) = till.query("SELECT id FROM rejected_requests WHERE task_id = :id", id=task_id)
+    assert till.events(row["id"]) == ["request.rejected"]
+    # Whoever asks again, and is not just heard again, is served, under the same key, too.
+    assert isinstance(by_message(till, sale, a_key()), Claimed)
+    assert till.stock(price_id) == 4
+
+
+def test_a_message_that_was_refused_for_a_reference_or_a_refund_stays_refused(till: Till) -> None:
+    reference, task_id = a_key(), a_key()
+    holder = till.claim(a_charge(reference=reference))
+    late = a_charge(reference=reference)
+    assert isinstance(by_message(till, late, task_id), ReferenceInUse)
+    till.settle(holder, DECLINED)
+    assert isinstance(by_message(till, late, task_id), ReferenceInUse)
+
+    pending, refund_task = till.claim(a_charge()), a_key()
+    hasty = a_refund(pending.id, if_pending="reject")
+    assert isinstance(by_message(till, hasty, refund_task), ChargeNotRefundable)
+    till.settle(pending, SUCCEEDED)
+    assert isinstance(by_message(till, hasty, refund_task), ChargeNotRefundable)
+    assert isinstance(by_message(till, hasty, a_key()), Claimed)
+
+
+def test_in_a_batch_only_the_message_that_was_refused_is_refused_again(till: Till) -> None:
+    price_id, task_id = till.price(stock=0), a_key()
+    sale = a_sale(price_id)
+    by_message(till, sale, task_id)
+    till.count(price_id, a_count(5))
+    items = [
+        replace(till.begin_of(request), task_id=id_)
+        for request, id_ in ((a_sale(price_id), a_key()), (sale, task_id), (a_charge(), a_key()))
+    ]
+    kinds = [type(one) for one in till.begin(*items)]
+    assert kinds == [Claimed, InsufficientInventory, Claimed]
