@@ -4,7 +4,8 @@ A name is an id or a lookup key. Prices are held before all charges and refunds 
 and products after prices.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, String, bindparam, func, select, union_all
@@ -16,9 +17,9 @@ from models.ids import MADE_PREFIXES, is_id
 from payments.errors import NotFound
 from payments.transaction import Row, Transaction
 
-# A lookup key that moves while we wait for the price that had it is looked up again. One that
-# moves all the time is nobody's.
-TRIES = 3
+# A lookup key that moves while we wait for the price that had it is looked up again, with nothing
+# held. One that somebody moves so many times meanwhile is nobody's.
+TRIES = 10
 
 PRICES, PRODUCTS = table_of(Price), table_of(Product)
 
@@ -34,7 +35,7 @@ def find(connection: Connection, name: str) -> tuple[Row, Row]:
     by = PRICES.c.id if is_id(name, MADE_PREFIXES["price"]) else PRICES.c.lookup_key
     row = connection.execute(WITH_PRODUCT.where(by == name)).mappings().first()
     if row is None:
-        raise _no_price()
+        raise no_price()
     return apart(row)
 
 
@@ -51,7 +52,7 @@ def hold(transaction: Transaction, name: str, *, to_delete: bool = False) -> Row
     """
     row = _held(transaction, {name}, _DELETE if to_delete else _HOLD).get(name)
     if row is None:
-        raise _no_price()
+        raise no_price()
     return row
 
 
@@ -79,20 +80,36 @@ def products(transaction: Transaction, ids: Iterable[str], *, held: bool = False
 
 
 def _held(transaction: Transaction, names: set[str], statement: Any) -> dict[str, Row]:
-    found: dict[str, Row] = {}
-    for _ in range(TRIES):
-        ids = _ids(transaction, names - found.keys())
-        if not ids:
-            break
-        rows = transaction.rows(statement, {"ids": sorted(set(ids.values()))})
-        by_id = {row["id"]: row for row in rows}
-        for name, id_ in ids.items():
-            row = by_id.get(id_)
-            if row is not None and name in (row["id"], row["lookup_key"]):
-                found[name] = row
-        # An id that isn't there now never will be; a key may have gone to another price.
-        names = {name for name in names if name in found or not _is_price_id(name)}
-    return found
+    tries = 0
+    while True:
+        tries += 1
+        with _to_be_let_go(transaction, names) as let_go:
+            ids = _ids(transaction, names)
+            if not ids:
+                return {}
+            rows = transaction.rows(statement, {"ids": sorted(set(ids.values()))})
+            by_id = {row["id"]: row for row in rows}
+            found = {
+                name: by_id[id_]
+                for name, id_ in ids.items()
+                if id_ in by_id and name in (id_, by_id[id_]["lookup_key"])
+            }
+            # An id that isn't there now never will be; a key may have gone to another price.
+            if tries == TRIES or all(name in found or _is_price_id(name) for name in ids):
+                return found
+            let_go()
+
+
+@contextmanager
+def _to_be_let_go(transaction: Transaction, names: set[str]) -> Iterator[Callable[[], None]]:
+    """Holds until the end of the transaction what is held in it, unless that is let go: whoever
+    kept one price and took another later could meet somebody who does it the other way round."""
+    if all(_is_price_id(name) for name in names):
+        yield lambda: None
+        return
+    savepoint = transaction.connection.begin_nested()
+    with savepoint:
+        yield savepoint.rollback
 
 
 def _ids(transaction: Transaction, names: set[str]) -> dict[str, str]:
@@ -108,7 +125,7 @@ def _is_price_id(name: str) -> bool:
     return is_id(name, MADE_PREFIXES["price"])
 
 
-def _no_price() -> NotFound:
+def no_price() -> NotFound:
     return NotFound("there is no price with this id or lookup key", param="id")
 
 
@@ -118,16 +135,17 @@ _now = func.now().label("now")
 _BY_KEY = select(PRICES.c.id, PRICES.c.lookup_key).where(
     PRICES.c.lookup_key == func.any(bindparam("keys", type_=ARRAY(String)))
 )
-_wanted = select(PRICES, _now).where(id_among(PRICES.c.id)).order_by(PRICES.c.id)
+# Which of the two a price is never changes. The unlimited come first, for everybody: who sells
+# shares them, and takes those with stock in a step of its own.
+_unlimited = PRICES.c.quantity_available.is_(None)
+_wanted = select(PRICES, _now).where(id_among(PRICES.c.id)).order_by(_unlimited.desc(), PRICES.c.id)
 _HOLD = _wanted.with_for_update(key_share=True)
 _DELETE = _wanted.with_for_update()
 
 
 def _sell_statement() -> Any:
-    unlimited = PRICES.c.quantity_available.is_(None)
-    # Which of the two a price is never changes. Those that are shared come first, for everybody.
-    shared = _wanted.where(unlimited).with_for_update(read=True).cte("shared")
-    counted = _wanted.where(~unlimited).with_for_update(key_share=True).cte("counted")
+    shared = _wanted.where(_unlimited).with_for_update(read=True).cte("shared")
+    counted = _wanted.where(~_unlimited).with_for_update(key_share=True).cte("counted")
     return union_all(select(shared), select(counted))
 
 

@@ -286,13 +286,16 @@ class Till:
         with self.engine.connect() as connection:
             return list(connection.execute(text(statement), parameters).mappings())
 
-    def wait_until_stuck(self, sessions: int) -> None:
-        """Until so many transactions wait for what others hold."""
+    def stuck(self) -> int:
+        """How many transactions wait for what others hold."""
         waiting = (
             "SELECT 1 FROM pg_stat_activity"
             " WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
-        wait_for(lambda: len(self.query(waiting)) == sessions, what="others to wait", every_s=0.005)
+        return len(self.query(waiting))
+
+    def wait_until_stuck(self, transactions: int) -> None:
+        wait_for(lambda: self.stuck() == transactions, what="others to wait", every_s=0.005)
 
     def _wake(self, wakes: Wakes) -> None:
         self.wakes.endpoints |= wakes.endpoints
