@@ -5,7 +5,7 @@ step, so whoever charges by the key charges by one of the two at every moment.
 """
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from sqlalchemy import String, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -22,7 +22,7 @@ from payments.errors import (
     ProductInactive,
 )
 from payments.parsing import merged
-from payments.prices.holding import PRICES, hold, hold_all, products
+from payments.prices.holding import PRICES, TRIES, hold, hold_all, no_price, products
 from payments.prices.requests import PriceChanges, PriceRequest
 from payments.prices.views import price_view
 from payments.transaction import Row, Transaction
@@ -36,32 +36,18 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
     """
     if (known := _known(transaction, request)) is not None:
         return known, False
-    holder = _holder(transaction, request.lookup_key)
-    if holder is not None and not request.transfer_lookup_key:
-        _in_use(holder)
-    product = products(transaction, [request.product_id], held=True).get(request.product_id)
-    if product is None:
-        raise InvalidRequest("there is no product with this id", param="product_id")
-    if not product["active"]:
-        raise ProductInactive(
-            "the product is archived; make it active before it gets new prices", param="product_id"
-        )
-    if holder is not None:
-        _write(transaction, holder, {"lookup_key": None})
-    made = transaction.rows(_INSERT, {"new": as_rows([columns(request, livemode=livemode)])})
-    if not made:
-        # Since a moment ago: the same request, or another price with this key.
+    for _ in range(TRIES):
+        holder = _holder(transaction, request.lookup_key)
+        # Once more: a repeat that waited here for the first one must find it, and not take the key
+        # from it.
         if (known := _known(transaction, request)) is not None:
             return known, False
-        _in_use(_holder(transaction, request.lookup_key))
-    price = made[0]
-    if transaction.execute(_TOLD, {"id": event_id(price["id"], 1)}).scalar():
-        raise KeyReused(
-            "the price that was made under this key has been deleted; send a new key",
-            param="idempotency_key",
-        )
-    _tell(transaction, "price.created", price, product)
-    return price, True
+        if holder is not None and not request.transfer_lookup_key:
+            raise _in_use(holder)
+        if (price := _made(transaction, request, holder, livemode=livemode)) is not None:
+            return price, True
+        # Since a moment ago: the same request, or another price with this key.
+    raise _in_use()
 
 
 def shown(transaction: Transaction, price: Row) -> dict[str, Any]:
@@ -76,17 +62,15 @@ def change(transaction: Transaction, name: str, changes: PriceChanges) -> Row:
     """
     new = changes.given()
     transfers = new.pop("transfer_lookup_key", False)
-    key = new.get("lookup_key")
-    held = hold_all(transaction, {name} | ({key} if key is not None else set()))
-    price = held.get(name) or hold(transaction, name)
-    holder = held.get(key) if key is not None else None
-    if holder is not None and holder["id"] != price["id"]:
-        if not transfers:
-            _in_use(holder)
-        _write(transaction, holder, {"lookup_key": None})
-    if "metadata" in new:
-        new["metadata"] = merged(price["metadata"], new["metadata"])
-    return _write(transaction, price, new)
+    for _ in range(TRIES):
+        try:
+            # Who has taken the key since a moment ago is held with the others, in their order.
+            with transaction.connection.begin_nested():
+                return _changed(transaction, name, new, transfers=transfers)
+        except LookupKeyInUse:
+            if not transfers:
+                raise
+    raise _in_use()
 
 
 def archive(transaction: Transaction, name: str) -> Row:
@@ -104,6 +88,48 @@ def delete(transaction: Transaction, name: str) -> Row:
     return price
 
 
+def _made(
+    transaction: Transaction, request: PriceRequest, holder: Row | None, *, livemode: bool
+) -> Row | None:
+    """The new price, with the key of the one that held it; None if somebody else was first."""
+    product = products(transaction, [request.product_id], held=True).get(request.product_id)
+    if product is None:
+        raise InvalidRequest("there is no product with this id", param="product_id")
+    if not product["active"]:
+        raise ProductInactive(
+            "the product is archived; make it active before it gets new prices", param="product_id"
+        )
+    if holder is not None:
+        _write(transaction, holder, {"lookup_key": None})
+    made = transaction.rows(_INSERT, {"new": as_rows([columns(request, livemode=livemode)])})
+    if not made:
+        return None
+    price = made[0]
+    if transaction.execute(_TOLD, {"id": event_id(price["id"], 1)}).scalar():
+        raise KeyReused(
+            "the price that was made under this key has been deleted; send a new key",
+            param="idempotency_key",
+        )
+    _tell(transaction, "price.created", price, product)
+    return price
+
+
+def _changed(transaction: Transaction, name: str, new: dict[str, Any], *, transfers: bool) -> Row:
+    key = new.get("lookup_key")
+    held = hold_all(transaction, {name} | ({key} if key is not None else set()))
+    price = held.get(name)
+    if price is None:
+        raise no_price()
+    holder = held.get(key) if key is not None else None
+    if holder is not None and holder["id"] != price["id"]:
+        if not transfers:
+            raise _in_use(holder)
+        _write(transaction, holder, {"lookup_key": None})
+    if "metadata" in new:
+        new = {**new, "metadata": merged(price["metadata"], new["metadata"])}
+    return _write(transaction, price, new)
+
+
 def _known(transaction: Transaction, request: PriceRequest) -> Row | None:
     """The price that was made under this key already. Raises KeyReused."""
     rows = transaction.rows(select(PRICES).where(PRICES.c.id == request.id))
@@ -119,8 +145,8 @@ def _holder(transaction: Transaction, lookup_key: str | None) -> Row | None:
     return hold_all(transaction, [lookup_key]).get(lookup_key)
 
 
-def _in_use(holder: Row | None) -> NoReturn:
-    raise LookupKeyInUse(
+def _in_use(holder: Row | None = None) -> LookupKeyInUse:
+    return LookupKeyInUse(
         param="lookup_key", **({"price_id": holder["id"]} if holder is not None else {})
     )
 
@@ -136,10 +162,9 @@ def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:
         .returning(PRICES, func.now().label("now"))
     )
     try:
-        with transaction.connection.begin_nested():
-            changed = transaction.rows(statement)[0]
+        changed = transaction.rows(statement)[0]
     except IntegrityError:  # Somebody has taken the key since a moment ago.
-        raise LookupKeyInUse(param="lookup_key") from None
+        raise _in_use() from None
     is_archived = price["active"] and not changed["active"]
     _tell(transaction, "price.archived" if is_archived else "price.updated", changed)
     return changed

@@ -302,6 +302,21 @@ def test_of_many_who_take_a_key_at_once_exactly_one_has_it_in_the_end(till: Till
     assert keys_of(till, lost) == []
 
 
+def test_of_many_who_take_a_key_that_nobody_has_exactly_one_has_it_in_the_end(till: Till) -> None:
+    for _ in range(5):
+        key = a_key()
+        ids = [till.price() for _ in range(4)]
+        moving = moved(key)
+        answers = at_once(
+            8,
+            lambda n, ids=ids, moving=moving: answer_of(
+                lambda: till.change(ids[n], **moving) if n < 4 else till.price(**moving)
+            ),
+        )
+        assert [a for a in answers if isinstance(a, Refused)] == []
+        assert len(holders(till, key)) == 1
+
+
 def test_of_many_who_ask_for_a_key_without_taking_it_one_gets_it(till: Till) -> None:
     for _ in range(5):
         key = a_key()
@@ -319,6 +334,31 @@ def test_of_many_who_ask_for_a_key_without_taking_it_one_gets_it(till: Till) -> 
         refused = [a for a in answers if isinstance(a, Refused)]
         assert {told(a) for a in refused} == {("lookup_key_in_use", "lookup_key", IN_USE)}
         assert [a for a in answers if isinstance(a, str)] == holders(till, key)
+
+
+def test_a_transfer_that_is_repeated_by_many_at_once_moves_the_key_once(till: Till) -> None:
+    for _ in range(5):
+        key = a_key()
+        old = till.price(lookup_key=key)
+        request = a_price(till.product(), lookup_key=key, transfer_lookup_key=True)
+        assert {row["id"] for row in at_once(8, lambda _, r=request: till.make(r))} == {request.id}
+        assert holders(till, key) == [request.id]
+        assert till.events(old) == ["price.created", "price.updated"]
+        assert till.events(request.id) == ["price.created"]
+
+
+def test_a_repeat_that_waited_for_the_first_one_s_transfer_is_a_repeat(till: Till) -> None:
+    key = a_key()
+    till.price(lookup_key=key)
+    request = a_price(till.product(), lookup_key=key, transfer_lookup_key=True)
+    with ThreadPoolExecutor(1) as thread:
+        with till.database.transaction() as first:
+            prices.create(first, request, livemode=False)
+            again = thread.submit(till.make, request)
+            till.wait_until_stuck(1)
+        assert again.result()["lookup_key"] == key
+    assert holders(till, key) == [request.id]
+    assert till.events(request.id) == ["price.created"]
 
 
 def test_who_charges_by_a_key_that_moves_is_charged_by_the_old_or_the_new_price(
