@@ -286,6 +286,11 @@ class Till:
         with self.engine.connect() as connection:
             return list(connection.execute(text(statement), parameters).mappings())
 
+    def put(self, statement: str, **parameters: Any) -> None:
+        """Write what no rule writes."""
+        with self.engine.begin() as connection:
+            connection.execute(text(statement), parameters)
+
     def stuck(self) -> int:
         """How many transactions wait for what others hold."""
         waiting = (
