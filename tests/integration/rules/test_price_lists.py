@@ -82,6 +82,7 @@ class Shelf:
             if cursor is None:
                 return found
             assert len(one.views) == size
+            assert len(found) < COUNT  # or it would go on for ever
 
 
 def ids(page: Listing) -> list[str]:
