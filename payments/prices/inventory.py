@@ -3,7 +3,7 @@
 Once per key, since to count up twice is not to count up once.
 """
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from models import InventoryChange
@@ -70,7 +70,12 @@ _changes = table_of(InventoryChange)
 _after = PRICES.c.quantity_available + bindparam("change")
 _ADJUST = (
     update(PRICES)
-    .where(PRICES.c.id == bindparam("price_id"), _after >= 0, _after <= QUANTITY_MAX)
+    .where(
+        PRICES.c.id == bindparam("price_id"),
+        _after >= 0,
+        # What charges gave back may have led past the bound; from there, too, the way down is open.
+        or_(bindparam("change") < 0, _after <= QUANTITY_MAX),
+    )
     .values(quantity_available=_after, **CHANGED)
     .returning(PRICES, func.now().label("now"))
 )

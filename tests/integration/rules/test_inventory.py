@@ -236,3 +236,18 @@ def test_there_may_be_as_many_as_can_be_counted_and_no_more(till: Till) -> None:
     assert till.stock(price_id) == QUANTITY_MAX
     assert till.count(price_id, a_count(QUANTITY_MAX, "decrement"))["quantity_available"] == 0
     assert till.count(price_id, a_count(QUANTITY_MAX))["quantity_available"] == QUANTITY_MAX
+
+
+def test_what_comes_back_of_a_charge_comes_back_though_the_shelf_was_filled_up_meanwhile(
+    till: Till,
+) -> None:
+    price_id = till.price(stock=QUANTITY_MAX)
+    charge = till.claim(a_sale(price_id, 5))
+    till.count(price_id, a_count(5))
+    till.settle(charge, DECLINED)
+    assert till.stock(price_id) == QUANTITY_MAX + 5
+    # Past the bound there is a way back down, and none up.
+    assert refusal(lambda: till.count(price_id, a_count(1))).code == "invalid_request"
+    assert till.count(price_id, a_count(2, "decrement"))["quantity_available"] == QUANTITY_MAX + 3
+    assert till.count(price_id, a_count(3, "decrement"))["quantity_available"] == QUANTITY_MAX
+    assert_the_books_are_right(till)
