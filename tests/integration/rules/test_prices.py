@@ -407,6 +407,12 @@ def test_an_archived_price_takes_no_new_charges_and_what_is_pending_ends(till: T
     assert isinstance(till.accept(a_sale(price_id, 3))[0], Accepted)
 
 
+def test_a_price_that_many_archive_at_once_is_archived_and_told_once(till: Till) -> None:
+    price_id = till.price()
+    assert {row["active"] for row in at_once(6, lambda _: till.archive(price_id))} == {False}
+    assert till.events(price_id) == ["price.created", "price.archived"]
+
+
 def test_a_charge_that_was_accepted_is_repeated_though_its_price_is_archived(till: Till) -> None:
     price_id = till.price(stock=1)
     request = a_sale(price_id)
