@@ -555,6 +555,60 @@ def test_a_charge_that_fails_gives_back_what_its_refund_would_have_brought_back(
     assert (till.stock(price_id), till.reservation(charge.id)) == (5, ("released", 3, 0))
 
 
+@pytest.mark.parametrize(
+    ("changes", "units"),
+    [
+        ({"restock": True}, 3),
+        ({"restock": True, "restock_quantity": 3}, 3),
+        ({**PART, "restock_quantity": 2}, 2),
+        ({**PART, "restock_quantity": 3}, 3),
+    ],
+)
+def test_a_refund_that_overtakes_its_charge_brings_back_what_it_says(
+    till: Till, changes: dict[str, Any], units: int
+) -> None:
+    price_id = till.price(stock=5)
+    sale = a_sale(price_id, 3)
+    refund = a_refund(sale, **changes)
+    till.accept(refund)
+    till.settle(till.claim(sale), SUCCEEDED)
+    till.time_passes(timedelta(seconds=3), refund.id)
+    till.settle(till.claim(refund.id), SUCCEEDED)
+    assert till.row(refund.id)["restocked"] == units
+    assert (till.stock(price_id), till.reservation(sale.id)) == (2 + units, ("sold", 3, units))
+
+
+def test_of_refunds_that_overtook_their_charge_only_those_are_made_whose_units_are_there(
+    till: Till,
+) -> None:
+    price_id = till.price(stock=5)
+    sale = a_sale(price_id, 5)
+    early = [a_refund(sale, **PART, restock_quantity=2) for _ in range(3)]
+    till.accept(*early)
+    till.settle(till.claim(sale), SUCCEEDED)
+    till.time_passes(timedelta(seconds=3), *(one.id for one in early))
+    claimed = [one for one in till.submit(*(one.id for one in early)) if isinstance(one, Claimed)]
+    assert len(claimed) == 2
+    (failed,) = [row for one in early if (row := till.row(one.id))["state"] == "failed"]
+    assert failed["failure_code"] == "nothing_to_restock"
+    till.settle_all(*((one, "refund", SUCCEEDED) for one in claimed))
+    assert (till.stock(price_id), till.reservation(sale.id)) == (4, ("sold", 5, 4))
+
+
+def test_a_refund_that_overtakes_its_charge_takes_no_units_before_it_is_due(till: Till) -> None:
+    price_id = till.price(stock=5)
+    sale = a_sale(price_id, 3)
+    early = a_refund(sale, **PART, restock_quantity=3)
+    till.accept(early)
+    till.settle(till.claim(sale), SUCCEEDED)
+    # Somebody else was quicker; the early one learns it when it is its turn.
+    refunded(till, sale.id, **PART, restock_quantity=3)
+    till.time_passes(timedelta(seconds=3), early.id)
+    till.submit(early.id)
+    assert till.row(early.id)["failure_code"] == "nothing_to_restock"
+    assert (till.stock(price_id), till.reservation(sale.id)) == (5, ("sold", 3, 3))
+
+
 # --- Two hundred want fifty ---
 
 
