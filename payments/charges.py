@@ -54,18 +54,20 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
     rows = _read(transaction, {request.id for request in by_price})
     fresh: dict[str, Row] = {}
     refusals: dict[str, Refused] = {}
-    # Twice: who held a reference may have failed since, and who asked for stock in vain may have
-    # stood behind one that was not taken.
-    for _ in range(2):
+    # Each twice, since who held its reference may have failed meanwhile; and once more those who
+    # asked for stock in vain, as they may have stood behind one that was not taken.
+    offered: dict[str, int] = {}
+    while True:
         missing: dict[str, NewCharge] = {}
         for one in new:
-            if one.request.id not in rows:
+            if one.request.id not in rows and offered.get(one.request.id, 0) < 2:
                 missing.setdefault(one.request.id, one)
         terms = counter.terms([one.request for one in missing.values()])
         refusals = {id_: what for id_, what in terms.items() if isinstance(what, Refused)}
         offers = [_Offer(missing[i], what) for i, what in terms.items() if isinstance(what, Terms)]
         if not offers:
             break
+        offered |= {o.new.request.id: offered.get(o.new.request.id, 0) + 1 for o in offers}
         inserted = _insert(transaction, offers)
         counter.close(list(inserted.values()))
         rows |= inserted

@@ -175,6 +175,19 @@ def test_of_one_batch_those_who_ask_first_are_served_first(till: Till) -> None:
     assert till.events(price_id) == ["price.created", "price.inventory_changed"]
 
 
+def test_who_is_refused_for_another_reason_takes_nothing(till: Till) -> None:
+    price_id, reference = till.price(stock=5), a_key()
+    twins = [a_sale(price_id, 2, reference=reference) for _ in range(2)]
+    # Behind the two there is too little left; but only one of them is taken.
+    *both, third = till.accept(*twins, a_sale(price_id, 3))
+    (refused,) = [one for one in both if isinstance(one, Refused)]
+    assert told(refused)[0] == "reference_in_use"
+    assert isinstance(third, Accepted), third
+    assert till.stock(price_id) == 0
+    (fourth,) = till.accept(a_sale(price_id, 1))
+    assert isinstance(fourth, InsufficientInventory)
+
+
 def test_a_transaction_that_is_rolled_back_has_taken_nothing(till: Till) -> None:
     price_id = till.price(stock=5)
     request = a_sale(price_id, 5)
