@@ -9,7 +9,6 @@ from typing import Any
 
 from sqlalchemy import String, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
 
 from models import Charge, Event, Reservation
 from models.base import as_rows, given, table_of
@@ -22,7 +21,7 @@ from payments.errors import (
     ProductInactive,
 )
 from payments.parsing import merged
-from payments.prices.holding import PRICES, TRIES, hold, hold_all, no_price, products
+from payments.prices.holding import PRICES, hold, hold_all, no_price, products
 from payments.prices.requests import PriceChanges, PriceRequest
 from payments.prices.views import price_view
 from payments.transaction import Row, Transaction
@@ -36,18 +35,36 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
     """
     if (known := _known(transaction, request)) is not None:
         return known, False
-    for _ in range(TRIES):
-        holder = _holder(transaction, request.lookup_key)
-        # Once more: a repeat that waited here for the first one must find it, and not take the key
-        # from it.
+    _take_turns(transaction, request.lookup_key)
+    holder = _holder(transaction, request.lookup_key)
+    # Once more: a repeat that waited here for the first one must find it, and not take the key
+    # from it.
+    if (known := _known(transaction, request)) is not None:
+        return known, False
+    if holder is not None and not request.transfer_lookup_key:
+        raise _in_use(holder)
+    product = products(transaction, [request.product_id], held=True).get(request.product_id)
+    if product is None:
+        raise InvalidRequest("there is no product with this id", param="product_id")
+    if not product["active"]:
+        raise ProductInactive(
+            "the product is archived; make it active before it gets new prices", param="product_id"
+        )
+    if holder is not None:
+        _write(transaction, holder, {"lookup_key": None})
+    made = transaction.rows(_INSERT, {"new": as_rows([columns(request, livemode=livemode)])})
+    if not made:  # The same request, since a moment ago.
         if (known := _known(transaction, request)) is not None:
             return known, False
-        if holder is not None and not request.transfer_lookup_key:
-            raise _in_use(holder)
-        if (price := _made(transaction, request, holder, livemode=livemode)) is not None:
-            return price, True
-        # Since a moment ago: the same request, or another price with this key.
-    raise _in_use()
+        raise LookupKeyInUse(param="lookup_key")
+    price = made[0]
+    if transaction.execute(_TOLD, {"id": event_id(price["id"], 1)}).scalar():
+        raise KeyReused(
+            "the price that was made under this key has been deleted; send a new key",
+            param="idempotency_key",
+        )
+    _tell(transaction, "price.created", price, product)
+    return price, True
 
 
 def shown(transaction: Transaction, price: Row) -> dict[str, Any]:
@@ -62,15 +79,20 @@ def change(transaction: Transaction, name: str, changes: PriceChanges) -> Row:
     """
     new = changes.given()
     transfers = new.pop("transfer_lookup_key", False)
-    for _ in range(TRIES):
-        try:
-            # Who has taken the key since a moment ago is held with the others, in their order.
-            with transaction.connection.begin_nested():
-                return _changed(transaction, name, new, transfers=transfers)
-        except LookupKeyInUse:
-            if not transfers:
-                raise
-    raise _in_use()
+    key = new.get("lookup_key")
+    _take_turns(transaction, key)
+    held = hold_all(transaction, {name} | ({key} if key is not None else set()))
+    price = held.get(name)
+    if price is None:
+        raise no_price()
+    holder = held.get(key) if key is not None else None
+    if holder is not None and holder["id"] != price["id"]:
+        if not transfers:
+            raise _in_use(holder)
+        _write(transaction, holder, {"lookup_key": None})
+    if "metadata" in new:
+        new["metadata"] = merged(price["metadata"], new["metadata"])
+    return _write(transaction, price, new)
 
 
 def archive(transaction: Transaction, name: str) -> Row:
@@ -88,46 +110,11 @@ def delete(transaction: Transaction, name: str) -> Row:
     return price
 
 
-def _made(
-    transaction: Transaction, request: PriceRequest, holder: Row | None, *, livemode: bool
-) -> Row | None:
-    """The new price, with the key of the one that held it; None if somebody else was first."""
-    product = products(transaction, [request.product_id], held=True).get(request.product_id)
-    if product is None:
-        raise InvalidRequest("there is no product with this id", param="product_id")
-    if not product["active"]:
-        raise ProductInactive(
-            "the product is archived; make it active before it gets new prices", param="product_id"
-        )
-    if holder is not None:
-        _write(transaction, holder, {"lookup_key": None})
-    made = transaction.rows(_INSERT, {"new": as_rows([columns(request, livemode=livemode)])})
-    if not made:
-        return None
-    price = made[0]
-    if transaction.execute(_TOLD, {"id": event_id(price["id"], 1)}).scalar():
-        raise KeyReused(
-            "the price that was made under this key has been deleted; send a new key",
-            param="idempotency_key",
-        )
-    _tell(transaction, "price.created", price, product)
-    return price
-
-
-def _changed(transaction: Transaction, name: str, new: dict[str, Any], *, transfers: bool) -> Row:
-    key = new.get("lookup_key")
-    held = hold_all(transaction, {name} | ({key} if key is not None else set()))
-    price = held.get(name)
-    if price is None:
-        raise no_price()
-    holder = held.get(key) if key is not None else None
-    if holder is not None and holder["id"] != price["id"]:
-        if not transfers:
-            raise _in_use(holder)
-        _write(transaction, holder, {"lookup_key": None})
-    if "metadata" in new:
-        new = {**new, "metadata": merged(price["metadata"], new["metadata"])}
-    return _write(transaction, price, new)
+def _take_turns(transaction: Transaction, lookup_key: str | None) -> None:
+    """Wait for whoever gives this key to a price, before any price is held: nobody else can have
+    taken the key when it is written. Who only loses a key, or is sold by it, waits for nobody."""
+    if lookup_key is not None:
+        transaction.execute(_TURN, {"lookup_key": lookup_key})
 
 
 def _known(transaction: Transaction, request: PriceRequest) -> Row | None:
@@ -145,10 +132,8 @@ def _holder(transaction: Transaction, lookup_key: str | None) -> Row | None:
     return hold_all(transaction, [lookup_key]).get(lookup_key)
 
 
-def _in_use(holder: Row | None = None) -> LookupKeyInUse:
-    return LookupKeyInUse(
-        param="lookup_key", **({"price_id": holder["id"]} if holder is not None else {})
-    )
+def _in_use(holder: Row) -> LookupKeyInUse:
+    return LookupKeyInUse(param="lookup_key", price_id=holder["id"])
 
 
 def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:
@@ -161,10 +146,7 @@ def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:
         .values(**new, sequence=PRICES.c.sequence + 1, updated_at=func.now())
         .returning(PRICES, func.now().label("now"))
     )
-    try:
-        changed = transaction.rows(statement)[0]
-    except IntegrityError:  # Somebody has taken the key since a moment ago.
-        raise _in_use() from None
+    changed = transaction.rows(statement)[0]
     is_archived = price["active"] and not changed["active"]
     _tell(transaction, "price.archived" if is_archived else "price.updated", changed)
     return changed
@@ -214,6 +196,9 @@ _INSERT = (
     .from_select(list(_names), select(*(_new.c[n] for n in _names)), include_defaults=False)
     .on_conflict_do_nothing()
     .returning(PRICES, func.now().label("now"))
+)
+_TURN = select(
+    func.pg_advisory_xact_lock(func.hashtextextended(bindparam("lookup_key", type_=String), 0))
 )
 _id = bindparam("id", type_=String)
 _TOLD = select(exists().where(_events.c.id == _id))
