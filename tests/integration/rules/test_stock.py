@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from models.catalogue import QUANTITY_MAX
+from models.states import State
 from payments import charges
 from payments.charges import Accepted
 from payments.claims import Claimed
 from payments.errors import InsufficientInventory, NothingToRestock, Refused
 from payments.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable, Unknown
 from payments.prices.holding import hold
+from payments.prices.stock import follow
 from payments.processors.port import ProcessorEvent
 from payments.stocktaking import STOCK
 from payments.verify import verify
@@ -344,6 +346,20 @@ def test_a_report_and_a_person_who_decide_at_once_settle_it_once(till: Till) -> 
         at_once(2, go)
         ends = {"succeeded": (2, ("sold", 3, 0)), "failed": (5, ("released", 3, 0))}
         assert (till.stock(price_id), till.reservation(charge_id)) == ends[till.stand(charge_id)]
+
+
+def test_what_is_settled_is_left_alone_whoever_asks(till: Till) -> None:
+    """The table of moves forbids it already; the stock itself does, too."""
+    price_id = till.price(stock=9)
+    given_back = till.claim(a_sale(price_id, 3))
+    till.settle(given_back, DECLINED)
+    sold_id = sold(till, price_id, 2)
+    with till.database.transaction() as transaction:
+        follow(transaction, {given_back.id: State.FAILED, sold_id: State.FAILED})
+        follow(transaction, {given_back.id: State.SUCCEEDED})
+    assert till.stock(price_id) == 7
+    assert till.reservation(given_back.id) == ("released", 3, 0)
+    assert till.reservation(sold_id) == ("sold", 2, 0)
 
 
 def test_what_is_queued_again_after_a_review_is_held_on(till: Till) -> None:
