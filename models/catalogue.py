@@ -11,7 +11,6 @@ from models.base import timestamp
 
 # JSON numbers stay exact in every language up to 2^53, and so do the sums of a few quantities.
 QUANTITY_MAX = 999_999_999_999_999
-LOOKUP_KEY_INDEX = "prices_lookup_key_idx"
 
 
 class Made(SQLModel):
@@ -79,7 +78,7 @@ class Price(Made, table=True):
         # Partial, so that it is no key to PostgreSQL: who moves one needs no more than
         # FOR NO KEY UPDATE, and waits for nobody who sells.
         Index(
-            LOOKUP_KEY_INDEX,
+            "prices_lookup_key_idx",
             "lookup_key",
             unique=True,
             postgresql_where=text("lookup_key IS NOT NULL"),

@@ -1,7 +1,8 @@
 """Which rows a transaction holds, and in which order it takes them.
 
 Prices (`payments.prices.holding`) before charges, charges before refunds, in the order of ids, and
-all of a kind in one go: so transactions can wait for each other, but never in a circle.
+all of a kind in one go: so transactions can wait for each other, but never in a circle. A lookup
+key that a price is about to get comes before all of them (`payments.prices.prices`).
 """
 
 from collections.abc import Iterable

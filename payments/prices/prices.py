@@ -9,11 +9,9 @@ from typing import Any
 
 from sqlalchemy import String, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import IntegrityError
 
 from models import Charge, Event, Reservation
 from models.base import as_rows, given, table_of
-from models.catalogue import LOOKUP_KEY_INDEX
 from models.ids import event_id
 from payments.errors import (
     InvalidRequest,
@@ -23,7 +21,7 @@ from payments.errors import (
     ProductInactive,
 )
 from payments.parsing import merged
-from payments.prices.holding import PRICES, TRIES, hold, hold_all, no_price, products
+from payments.prices.holding import PRICES, hold, hold_all, no_price, products
 from payments.prices.requests import PriceChanges, PriceRequest
 from payments.prices.views import price_view
 from payments.transaction import Row, Transaction
@@ -37,24 +35,10 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
     """
     if (known := _known(transaction, request)) is not None:
         return known, False
-    for _ in range(TRIES):
-        attempt = transaction.connection.begin_nested()
-        made = _create(transaction, request, livemode=livemode)
-        if made is not None:
-            attempt.commit()
-            return made
-        # Nobody loses a lookup key to a price that was not made.
-        attempt.rollback()
-    raise _moves_all_the_time()
-
-
-def _create(
-    transaction: Transaction, request: PriceRequest, *, livemode: bool
-) -> tuple[Row, bool] | None:
-    """As `create`; None when, since a moment ago, somebody made the same, or took the key."""
+    _take_turns(transaction, request.lookup_key)
     holder = _holder(transaction, request.lookup_key)
-    # Only now: a repeat that waited for the holder until the first one was through must find it,
-    # which may be the holder itself by now.
+    # Once more: a repeat that waited here for the first one must find it, and not take the key from
+    # it.
     if (known := _known(transaction, request)) is not None:
         return known, False
     if holder is not None and not request.transfer_lookup_key:
@@ -69,8 +53,10 @@ def _create(
     if holder is not None:
         _write(transaction, holder, {"lookup_key": None})
     made = transaction.rows(_INSERT, {"new": as_rows([columns(request, livemode=livemode)])})
-    if not made:
-        return None
+    if not made:  # The same request, since a moment ago; or another with this key.
+        if (known := _known(transaction, request)) is not None:
+            return known, False
+        raise LookupKeyInUse(param="lookup_key")
     price = made[0]
     if transaction.execute(_TOLD, {"id": event_id(price["id"], 1)}).scalar():
         raise KeyReused(
@@ -93,19 +79,8 @@ def change(transaction: Transaction, name: str, changes: PriceChanges) -> Row:
     """
     new = changes.given()
     transfers = new.pop("transfer_lookup_key", False)
-    for _ in range(TRIES):
-        try:
-            with transaction.connection.begin_nested():
-                return _change(transaction, name, dict(new), transfers=transfers)
-        except IntegrityError as error:
-            if not _is_taken(error):
-                raise
-            # The key was free a moment ago. Now it has a holder, whom the next try sees.
-    raise _moves_all_the_time()
-
-
-def _change(transaction: Transaction, name: str, new: dict[str, Any], *, transfers: bool) -> Row:
     key = new.get("lookup_key")
+    _take_turns(transaction, key)
     held = hold_all(transaction, {name} | ({key} if key is not None else set()))
     price = held.get(name)
     if price is None:
@@ -135,6 +110,13 @@ def delete(transaction: Transaction, name: str) -> Row:
     return price
 
 
+def _take_turns(transaction: Transaction, lookup_key: str | None) -> None:
+    """Wait for whoever gives this key to a price, before any price is held: nobody else can have
+    taken the key when it is written. Who only loses a key, or is sold by it, waits for nobody."""
+    if lookup_key is not None:
+        transaction.execute(_TURN, {"lookup_key": lookup_key})
+
+
 def _known(transaction: Transaction, request: PriceRequest) -> Row | None:
     """The price that was made under this key already. Raises KeyReused."""
     rows = transaction.rows(select(PRICES).where(PRICES.c.id == request.id))
@@ -152,18 +134,6 @@ def _holder(transaction: Transaction, lookup_key: str | None) -> Row | None:
 
 def _in_use(holder: Row) -> LookupKeyInUse:
     return LookupKeyInUse(param="lookup_key", price_id=holder["id"])
-
-
-def _moves_all_the_time() -> LookupKeyInUse:
-    return LookupKeyInUse(
-        "others are giving this lookup key to prices at this moment; ask again", param="lookup_key"
-    )
-
-
-def _is_taken(error: IntegrityError) -> bool:
-    """Whether a lookup key was given to two prices."""
-    diagnosis = getattr(error.orig, "diag", None)
-    return getattr(diagnosis, "constraint_name", None) == LOOKUP_KEY_INDEX
 
 
 def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:
@@ -226,6 +196,9 @@ _INSERT = (
     .from_select(list(_names), select(*(_new.c[n] for n in _names)), include_defaults=False)
     .on_conflict_do_nothing()
     .returning(PRICES, func.now().label("now"))
+)
+_TURN = select(
+    func.pg_advisory_xact_lock(func.hashtextextended(bindparam("lookup_key", type_=String), 0))
 )
 _id = bindparam("id", type_=String)
 _TOLD = select(exists().where(_events.c.id == _id))

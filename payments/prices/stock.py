@@ -85,7 +85,7 @@ def hold_prices_of(
 
 def units_out(transaction: Transaction, charge_ids: Collection[str]) -> dict[str, int]:
     """How many units of these charges may still come back: those that no refund, succeeded or
-    pending, brings back already. The charges are held."""
+    pending and counted on its charge, brings back already. The charges are held."""
     if not charge_ids:
         return {}
     rows = transaction.rows(_UNITS_OUT, {"ids": list(charge_ids)})
@@ -211,9 +211,11 @@ _HOLD = (
     .order_by(PRICES.c.id)
     .with_for_update(key_share=True)
 )
+# A refund that came before its charge takes no units until it reserves its amount, as it is told
+# then how many there are.
+_takes_units = (_refunds.c.state == State.PENDING.value) & _refunds.c.reserved
 _comes_back = case(
-    (_refunds.c.state == State.PENDING.value, func.coalesce(_refunds.c.restock_quantity, 0)),
-    else_=_refunds.c.restocked,
+    (_takes_units, func.coalesce(_refunds.c.restock_quantity, 0)), else_=_refunds.c.restocked
 )
 _UNITS_OUT = (
     select(

@@ -17,12 +17,20 @@ from payments.claims import Claimed, Lease, NotDue, Row
 from payments.kinds import KINDS, Kind, kind_of
 from payments.outcomes import Found, Succeeded, Unknown
 from payments.parsing import parse
-from payments.prices import inventory, prices, products
-from payments.prices.requests import InventoryRequest, PriceRequest, ProductRequest
+from payments.prices import holding, inventory, prices, products
+from payments.prices.requests import (
+    InventoryRequest,
+    PriceChanges,
+    PriceRequest,
+    ProductChanges,
+    ProductRequest,
+)
+from payments.prices.requests import changes as changes_of
 from payments.processors.port import ProcessorEvent
 from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import Policy
 from payments.transaction import Database, Wakes
+from tests.support.waiting import wait_for
 
 _RUN = uuid.uuid4().hex[:8]
 _numbers = count(1)
@@ -164,6 +172,36 @@ class Till:
         with self.database.transaction() as transaction:
             return prices.create(transaction, request, livemode=False)[0]
 
+    def change(self, price: str, **fields: Any) -> Row:
+        """The price after what `PUT` does with these fields."""
+        with self.database.transaction() as transaction:
+            return prices.change(transaction, price, changes_of(PriceChanges, fields))
+
+    def archive(self, price: str) -> Row:
+        with self.database.transaction() as transaction:
+            return prices.archive(transaction, price)
+
+    def delete(self, price: str) -> Row:
+        with self.database.transaction() as transaction:
+            return prices.delete(transaction, price)
+
+    def find(self, price: str) -> Row:
+        """The price as it stands, by its id or its lookup key."""
+        with self.engine.connect() as connection:
+            return holding.find(connection, price)[0]
+
+    def change_product(self, product_id: str, **fields: Any) -> Row:
+        with self.database.transaction() as transaction:
+            return products.change(transaction, product_id, changes_of(ProductChanges, fields))
+
+    def archive_product(self, product_id: str) -> Row:
+        with self.database.transaction() as transaction:
+            return products.archive(transaction, product_id)
+
+    def delete_product(self, product_id: str) -> Row:
+        with self.database.transaction() as transaction:
+            return products.delete(transaction, product_id)
+
     def count(self, price: str, request: InventoryRequest) -> Row:
         """The price after stock was counted by hand."""
         with self.database.transaction() as transaction:
@@ -247,6 +285,22 @@ class Till:
         parameters = {n: list(v) if not isinstance(v, str) else v for n, v in parameters.items()}
         with self.engine.connect() as connection:
             return list(connection.execute(text(statement), parameters).mappings())
+
+    def put(self, statement: str, **parameters: Any) -> None:
+        """Write what no rule writes."""
+        with self.engine.begin() as connection:
+            connection.execute(text(statement), parameters)
+
+    def stuck(self) -> int:
+        """How many transactions wait for what others hold."""
+        waiting = (
+            "SELECT 1 FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return len(self.query(waiting))
+
+    def wait_until_stuck(self, transactions: int) -> None:
+        wait_for(lambda: self.stuck() == transactions, what="others to wait", every_s=0.005)
 
     def _wake(self, wakes: Wakes) -> None:
         self.wakes.endpoints |= wakes.endpoints

@@ -1,13 +1,16 @@
 """What the service and the SDK say of the same fields, so that tests can hold them equal."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
 from pydantic import BaseModel
 
 from infra import billing
 from payments.errors import Refused
 from payments.parsing import parse
+
+T = TypeVar("T")
 
 # The field, the code, and the words; None if there is nothing to say.
 Said = tuple[str | None, str, str] | None
@@ -16,6 +19,27 @@ Said = tuple[str | None, str, str] | None
 def short(changes: object) -> str:
     """The name of a case."""
     return repr(changes)[:60]
+
+
+def refusal(run: Callable[[], object]) -> Refused:
+    """The refusal that this must end in."""
+    with pytest.raises(Refused) as told:
+        run()
+    return told.value
+
+
+def answer_of(run: Callable[[], T]) -> T | Refused:
+    """What it returns, or the refusal that it ends in."""
+    try:
+        return run()
+    except Refused as refused:
+        return refused
+
+
+def told(refused: object) -> tuple[str, str | None, str]:
+    """The code, the field, and the words of a refusal."""
+    assert isinstance(refused, Refused), refused
+    return refused.code, refused.param, str(refused)
 
 
 def service_says(

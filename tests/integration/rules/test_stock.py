@@ -1,0 +1,684 @@
+"""What charges hold of stock: held while nobody knows, sold once, given back once, and refunds."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from models.catalogue import QUANTITY_MAX
+from models.states import State
+from payments import charges
+from payments.charges import Accepted
+from payments.claims import Claimed
+from payments.errors import InsufficientInventory, NothingToRestock, Refused
+from payments.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable, Unknown
+from payments.prices.holding import hold
+from payments.prices.stock import follow
+from payments.processors.port import ProcessorEvent
+from payments.stocktaking import STOCK
+from payments.verify import verify
+from tests.support import invariants
+from tests.support.factories import (
+    SUCCEEDED,
+    TIMEOUT,
+    Till,
+    a_charge,
+    a_count,
+    a_key,
+    a_refund,
+    a_sale,
+)
+from tests.support.refusals import answer_of, told
+from tests.support.threads import at_once
+
+DECLINED = Declined("card_declined", "generic_decline", "The card was declined.")
+RETURNED = Declined("refund_failed", "returned_by_bank", "The bank returned the refund.")
+BUSY = Unavailable("service_unavailable")
+WAITING = Pending("sbx_1", "requires_action")
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+# A refund of 100 and so many units.
+PART = {"amount": 100, "restock": True}
+
+
+@pytest.fixture(autouse=True)
+def _the_books_are_right(till: Till) -> Iterator[None]:
+    """Whatever a test did: nothing of what is counted is missing."""
+    yield
+    findings = verify(till.engine, invariants=STOCK)
+    assert [one.view() for one in findings if not one.is_kept] == []
+
+
+def sold(till: Till, price_id: str, quantity: int) -> str:
+    """The id of a charge that has succeeded."""
+    claimed = till.claim(a_sale(price_id, quantity))
+    till.settle(claimed, SUCCEEDED)
+    return claimed.id
+
+
+def refunded(till: Till, charge_id: str, found: Found = SUCCEEDED, **changes: Any) -> Claimed:
+    claimed = till.claim(a_refund(charge_id, **changes))
+    till.settle(claimed, found)
+    return claimed
+
+
+def in_review(till: Till, price_id: str, quantity: int) -> str:
+    """The id of a charge that a person has to decide about."""
+    charge = till.claim(a_sale(price_id, quantity))
+    till.settle(charge, TIMEOUT)
+    till.time_passes(2 * DAY, charge.id)
+    till.settle(till.claim(charge.id), NotFound())
+    assert till.stand(charge.id) == "needs_review"
+    return charge.id
+
+
+def refused_units(answer: object) -> dict[str, Any]:
+    assert isinstance(answer, NothingToRestock), answer
+    return answer.facts
+
+
+# --- Held ---
+
+
+@pytest.mark.parametrize(
+    ("steps", "stand"),
+    [
+        ([], "in_flight"),
+        ([BUSY], "queued"),
+        ([TIMEOUT], "unknown"),
+        ([WAITING], "awaiting_customer"),
+        ([BUSY, TIMEOUT, Unknown("timeout"), WAITING, BUSY], "awaiting_customer"),
+    ],
+    ids=lambda steps: steps if isinstance(steps, str) else "",
+)
+def test_what_a_charge_asked_for_is_held_while_it_is_pending(
+    till: Till, steps: list[Found], stand: str
+) -> None:
+    price_id = till.price(stock=5)
+    charge = till.claim(a_sale(price_id, 3))
+    for found in steps:
+        till.settle(charge, found)
+        till.time_passes(MINUTE, charge.id)
+        if found is not steps[-1]:
+            charge = till.claim(charge.id)
+    assert till.stand(charge.id) == stand
+    assert (till.stock(price_id), till.reservation(charge.id)) == (2, ("held", 3, 0))
+    assert till.events(price_id) == ["price.created", "price.inventory_changed"]
+
+
+def test_it_is_held_while_a_person_has_to_decide(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge_id = in_review(till, price_id, 3)
+    assert (till.stock(price_id), till.reservation(charge_id)) == (2, ("held", 3, 0))
+
+
+def test_it_is_held_when_its_worker_has_died(till: Till) -> None:
+    price_id = till.price(stock=5)
+    dead = till.claim(a_sale(price_id, 3))
+    till.time_passes(MINUTE, dead.id)
+    till.sweep()
+    assert till.stand(dead.id) == "unknown"
+    assert (till.stock(price_id), till.reservation(dead.id)) == (2, ("held", 3, 0))
+    # The dead one's answer, late: its lease is gone, and nothing is given back.
+    till.settle(dead, DECLINED)
+    assert (till.stock(price_id), till.reservation(dead.id)) == (2, ("held", 3, 0))
+
+
+def test_a_repeat_holds_nothing_more_on_either_door(till: Till) -> None:
+    key = a_key()
+    price_id = till.price(stock=5, lookup_key=key)
+    request = a_sale(key, 3)
+    till.accept(request, request)
+    till.create(request)
+    at_once(6, lambda _: till.accept(request))
+    assert (till.stock(price_id), till.reservation(request.id)) == (2, ("held", 3, 0))
+
+
+def test_one_request_by_many_at_once_that_takes_all_is_accepted_by_all(till: Till) -> None:
+    price_id = till.price(stock=3)
+    request = a_sale(price_id, 3)
+    answers = at_once(8, lambda _: till.accept(request)[0])
+    assert all(isinstance(one, Accepted) for one in answers), answers
+    assert [one.fresh for one in answers if isinstance(one, Accepted)].count(True) == 1
+    assert (till.stock(price_id), till.reservation(request.id)) == (0, ("held", 3, 0))
+
+
+def test_more_than_there_are_is_refused_with_what_is_there_and_what_was_asked_for(
+    till: Till,
+) -> None:
+    price_id = till.price(stock=5)
+    for door in (till.accept, till.create):
+        request = a_sale(price_id, 6)
+        (refused,) = door(request)
+        assert isinstance(refused, InsufficientInventory)
+        assert told(refused) == (
+            "insufficient_inventory", "quantity",
+            "5 are left, and 6 were asked for; ask for no more than there are",
+        )  # fmt: skip
+        assert refused.facts == {"available": 5, "requested": 6}
+        assert till.rows([request.id]) == {}
+    assert till.events(price_id) == ["price.created"]
+    # What was refused was not done under its key: it may be asked for again.
+    till.count(price_id, a_count(1))
+    assert isinstance(till.accept(request)[0], Accepted)
+    assert till.stock(price_id) == 0
+
+
+def test_of_one_batch_those_who_ask_first_are_served_first(till: Till) -> None:
+    price_id, other = till.price(stock=5), till.price(stock=1)
+    sales = [a_sale(price_id, n) for n in (2, 4, 3, 1)] + [a_sale(other, 1), a_sale(other, 1)]
+    answers = till.accept(*sales)
+    assert [isinstance(one, Accepted) for one in answers] == [True, False, True, False, True, False]
+    # They are told what is left of it now.
+    assert [one.facts["available"] for one in answers if isinstance(one, Refused)] == [0, 0, 0]
+    assert (till.stock(price_id), till.stock(other)) == (0, 0)
+    # One event for all that changed in one transaction.
+    assert till.events(price_id) == ["price.created", "price.inventory_changed"]
+
+
+def test_who_is_refused_for_another_reason_takes_nothing(till: Till) -> None:
+    price_id, reference = till.price(stock=5), a_key()
+    twins = [a_sale(price_id, 2, reference=reference) for _ in range(2)]
+    # Behind the two there is too little left; but only one of them is taken.
+    *both, third = till.accept(*twins, a_sale(price_id, 3))
+    (refused,) = [one for one in both if isinstance(one, Refused)]
+    assert told(refused)[0] == "reference_in_use"
+    assert isinstance(third, Accepted), third
+    assert till.stock(price_id) == 0
+    (fourth,) = till.accept(a_sale(price_id, 1))
+    assert isinstance(fourth, InsufficientInventory)
+
+
+def test_a_transaction_that_is_rolled_back_has_taken_nothing(till: Till) -> None:
+    price_id = till.price(stock=5)
+    request = a_sale(price_id, 5)
+
+    def accept_and_fail() -> None:
+        with till.database.transaction() as transaction:
+            charges.accept(transaction, [charges.NewCharge(request, "sandbox")])
+            raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        accept_and_fail()
+    assert (till.stock(price_id), till.rows([request.id])) == (5, {})
+
+
+def test_as_many_can_be_sold_as_can_be_counted(till: Till) -> None:
+    price_id = till.price(
+        stock=QUANTITY_MAX, tiers=[{"up_to": "inf", "flat_amount": "5"}], tiers_mode="volume"
+    )
+    charge = till.claim(a_sale(price_id, QUANTITY_MAX))
+    assert (till.stock(price_id), till.reservation(charge.id)) == (0, ("held", QUANTITY_MAX, 0))
+    till.settle(charge, DECLINED)
+    assert till.stock(price_id) == QUANTITY_MAX
+
+
+def test_what_costs_nothing_is_refused_and_holds_nothing(till: Till) -> None:
+    packages = {"divide_by": 10, "round": "down"}
+    price_id = till.price(stock=50, transform_quantity=packages)
+    (refused,) = till.accept(a_sale(price_id, 9))
+    assert told(refused) == (
+        "invalid_request", "quantity",
+        "quantity: 9 of this price cost nothing, and nothing can't be charged; ask for more",
+    )  # fmt: skip
+    # Stock counts units, not packages.
+    till.accept(a_sale(price_id, 19))
+    assert till.stock(price_id) == 31
+
+
+# --- Sold ---
+
+
+@pytest.mark.parametrize("how", ["answer", "report", "look_up", "review"])
+def test_what_is_paid_is_sold_however_it_is_known(till: Till, how: str) -> None:
+    price_id = till.price(stock=5)
+    charge_id = ended(till, price_id, 3, how, succeeds=True)
+    assert (till.stock(price_id), till.reservation(charge_id)) == (2, ("sold", 3, 0))
+    # The price is told that it was held, and not again.
+    assert till.events(price_id) == ["price.created", "price.inventory_changed"]
+
+
+@pytest.mark.parametrize("how", ["answer", "report", "look_up", "review"])
+def test_what_is_not_paid_is_given_back_however_it_is_known(till: Till, how: str) -> None:
+    price_id = till.price(stock=5)
+    charge_id = ended(till, price_id, 3, how, succeeds=False)
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("released", 3, 0))
+    assert till.events(price_id) == ["price.created"] + ["price.inventory_changed"] * 2
+    (row,) = till.query("SELECT settled_at FROM reservations WHERE charge_id = :id", id=charge_id)
+    assert row["settled_at"] == till.row(charge_id)["settled_at"]
+
+
+def ended(till: Till, price_id: str, quantity: int, how: str, *, succeeds: bool) -> str:
+    found = SUCCEEDED if succeeds else DECLINED
+    if how == "review":
+        charge_id = in_review(till, price_id, quantity)
+        till.resolve(charge_id, "succeeded" if succeeds else "failed")
+        return charge_id
+    charge = till.claim(a_sale(price_id, quantity))
+    if how == "report":
+        till.report(charge.id, found)
+        return charge.id
+    if how == "look_up":
+        till.settle(charge, TIMEOUT)
+        till.time_passes(MINUTE, charge.id)
+        charge = till.claim(charge.id)
+    till.settle(charge, found)
+    return charge.id
+
+
+def test_a_processor_that_is_given_up_gives_stock_back(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge = till.claim(a_sale(price_id, 3))
+    till.settle(charge, BUSY)
+    till.time_passes(2 * DAY, charge.id)
+    till.settle(till.claim(charge.id), BUSY)
+    assert till.row(charge.id)["failure_code"] == "processor_unavailable"
+    assert (till.stock(price_id), till.reservation(charge.id)) == (5, ("released", 3, 0))
+
+
+# --- Given back once ---
+
+
+@pytest.mark.parametrize("how", ["answer", "report", "look_up", "review"])
+@pytest.mark.parametrize("late", [DECLINED, SUCCEEDED], ids=["declined", "succeeded"])
+def test_what_was_given_back_is_not_given_back_again(till: Till, how: str, late: Any) -> None:
+    price_id = till.price(stock=5)
+    charge_id = ended(till, price_id, 3, how, succeeds=False)
+    for _ in range(2):
+        assert till.report(charge_id, late) == 0
+    event = ProcessorEvent(charge_id, "charge", late)
+    assert till.report_all(event, event) == 0
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("released", 3, 0))
+
+
+@pytest.mark.parametrize("how", ["answer", "report", "look_up", "review"])
+def test_what_was_sold_is_not_given_back_by_a_late_report(till: Till, how: str) -> None:
+    price_id = till.price(stock=5)
+    charge_id = ended(till, price_id, 3, how, succeeds=True)
+    for late in (DECLINED, SUCCEEDED):
+        assert till.report(charge_id, late) == 0
+    assert (till.stock(price_id), till.reservation(charge_id)) == (2, ("sold", 3, 0))
+
+
+def test_a_report_that_comes_twice_in_one_batch_gives_back_once(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge = till.claim(a_sale(price_id, 3))
+    event = ProcessorEvent(charge.id, "charge", DECLINED)
+    assert till.report_all(event, event) == 1
+    assert till.stock(price_id) == 5
+    # The worker's own answer finds that its lease is gone.
+    till.settle(charge, DECLINED)
+    till.settle(charge, SUCCEEDED)
+    assert (till.stock(price_id), till.reservation(charge.id)) == (5, ("released", 3, 0))
+
+
+def test_an_answer_a_report_and_a_repeat_at_once_give_back_once(till: Till) -> None:
+    for _ in range(5):
+        price_id = till.price(stock=5)
+        request = a_sale(price_id, 3)
+        charge = till.claim(request)
+
+        def go(n: int, charge: Claimed = charge, request: Any = request) -> object:
+            match n % 3:
+                case 0:
+                    return till.settle(charge, DECLINED)
+                case 1:
+                    return till.report(charge.id, DECLINED)
+                case _:
+                    return till.accept(request)
+
+        at_once(6, go)
+        assert (till.stock(price_id), till.reservation(charge.id)) == (5, ("released", 3, 0))
+        assert till.events(price_id) == ["price.created"] + ["price.inventory_changed"] * 2
+
+
+def test_a_report_and_a_person_who_decide_at_once_settle_it_once(till: Till) -> None:
+    for _ in range(3):
+        price_id = till.price(stock=5)
+        charge_id = in_review(till, price_id, 3)
+
+        def go(n: int, charge_id: str = charge_id) -> object:
+            if n == 0:
+                return till.report(charge_id, SUCCEEDED)
+            return answer_of(lambda: till.resolve(charge_id, "failed"))
+
+        at_once(2, go)
+        ends = {"succeeded": (2, ("sold", 3, 0)), "failed": (5, ("released", 3, 0))}
+        assert (till.stock(price_id), till.reservation(charge_id)) == ends[till.stand(charge_id)]
+
+
+def test_what_is_settled_is_left_alone_whoever_asks(till: Till) -> None:
+    """The table of moves forbids it already; the stock itself does, too."""
+    price_id = till.price(stock=9)
+    given_back = till.claim(a_sale(price_id, 3))
+    till.settle(given_back, DECLINED)
+    sold_id = sold(till, price_id, 2)
+    with till.database.transaction() as transaction:
+        follow(transaction, {given_back.id: State.FAILED, sold_id: State.FAILED})
+        follow(transaction, {given_back.id: State.SUCCEEDED})
+    assert till.stock(price_id) == 7
+    assert till.reservation(given_back.id) == ("released", 3, 0)
+    assert till.reservation(sold_id) == ("sold", 2, 0)
+
+
+def test_what_is_queued_again_after_a_review_is_held_on(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge_id = in_review(till, price_id, 3)
+    till.resolve(charge_id, "retry")
+    assert (till.stock(price_id), till.reservation(charge_id)) == (2, ("held", 3, 0))
+    till.settle(till.claim(charge_id), DECLINED)
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("released", 3, 0))
+
+
+def test_charges_of_one_batch_that_end_in_both_ways_are_counted_together(till: Till) -> None:
+    first, second = till.price(stock=10), till.price(stock=10)
+    sales = [a_sale(price_id, n) for price_id in (first, second) for n in (1, 2, 3)]
+    claimed = [till.claim(sale) for sale in sales]
+    other = till.claim(a_charge())
+    found = [SUCCEEDED, DECLINED, DECLINED, DECLINED, SUCCEEDED, TIMEOUT]
+    till.settle_all(
+        *((one, "charge", what) for one, what in zip(claimed, found, strict=True)),
+        (other, "charge", DECLINED),
+    )
+    assert (till.stock(first), till.stock(second)) == (9, 5)
+    assert till.events(first)[-1:] == ["price.inventory_changed"]
+    assert (
+        len(till.events(first)) == 1 + 3 + 1
+    )  # three were taken one by one; two came back at once
+
+
+# --- Back with refunds ---
+
+
+def test_a_refund_brings_goods_back_only_if_it_says_so_and_only_when_it_has_succeeded(
+    till: Till,
+) -> None:
+    price_id = till.price(stock=5)
+    charge_id = sold(till, price_id, 3)
+    refunded(till, charge_id, amount=100)
+    assert (till.stock(price_id), till.reservation(charge_id)) == (2, ("sold", 3, 0))
+    refund = till.claim(a_refund(charge_id, restock=True))
+    assert till.row(refund.id)["restock_quantity"] == 3
+    assert (till.stock(price_id), till.reservation(charge_id)) == (2, ("sold", 3, 0))
+    till.settle(refund, SUCCEEDED)
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("sold", 3, 3))
+    assert till.row(refund.id)["restocked"] == 3
+    assert till.events(price_id) == ["price.created"] + ["price.inventory_changed"] * 2
+
+
+def test_goods_come_back_part_by_part_and_never_more_than_are_out(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge_id = sold(till, price_id, 5)
+    refunded(till, charge_id, **PART, restock_quantity=2)
+    assert (till.stock(price_id), till.reservation(charge_id)) == (2, ("sold", 5, 2))
+    (refused,) = till.accept(a_refund(charge_id, **PART, restock_quantity=4))
+    assert told(refused) == (
+        "nothing_to_restock", "restock_quantity",
+        "3 units of this charge can come back: ask for no more, or don't restock",
+    )  # fmt: skip
+    assert refused_units(refused) == {"available": 3, "requested": 4}
+    assert till.row(charge_id)["refund_reserved"] == 100
+    refunded(till, charge_id, restock=True)  # all that is left of the money, and of the goods
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("sold", 5, 5))
+    (refused,) = till.accept(a_refund(charge_id, restock=True))
+    assert told(refused)[0] == "refund_exceeds_charge"
+
+
+def test_when_all_are_back_there_is_nothing_to_bring_back(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge_id = sold(till, price_id, 2)
+    refunded(till, charge_id, **PART, restock_quantity=2)
+    (refused,) = till.accept(a_refund(charge_id, restock=True))
+    assert told(refused) == (
+        "nothing_to_restock", "restock",
+        "0 units of this charge can come back: ask for no more, or don't restock",
+    )  # fmt: skip
+    refunded(till, charge_id)  # the money alone
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("sold", 2, 2))
+
+
+@pytest.mark.parametrize("by", ["amount", "unlimited"])
+def test_a_charge_that_held_nothing_brings_nothing_back(till: Till, by: str) -> None:
+    charge_id = till.charged() if by == "amount" else sold(till, till.price(), 3)
+    for more in ({}, {"restock_quantity": 1}):
+        (refused,) = till.accept(a_refund(charge_id, restock=True, **more))
+        assert refused_units(refused)["available"] == 0
+
+
+def test_a_refund_that_fails_brings_nothing_back_and_its_units_can_be_asked_for_again(
+    till: Till,
+) -> None:
+    price_id = till.price(stock=5)
+    charge_id = sold(till, price_id, 3)
+    for _ in range(2):
+        failed = refunded(till, charge_id, DECLINED, restock=True)
+        assert till.row(failed.id)["restocked"] == 0
+        assert (till.stock(price_id), till.reservation(charge_id)) == (2, ("sold", 3, 0))
+    refunded(till, charge_id, restock=True)
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("sold", 3, 3))
+
+
+@pytest.mark.parametrize("found", [TIMEOUT, WAITING, BUSY], ids=repr)
+def test_units_of_a_refund_that_nobody_knows_the_outcome_of_are_spoken_for(
+    till: Till, found: Found
+) -> None:
+    price_id = till.price(stock=5)
+    charge_id = sold(till, price_id, 3)
+    pending = refunded(till, charge_id, found, **PART, restock_quantity=2)
+    (refused,) = till.accept(a_refund(charge_id, **PART, restock_quantity=2))
+    assert refused_units(refused) == {"available": 1, "requested": 2}
+    assert till.stock(price_id) == 2
+    till.report(pending.id, SUCCEEDED)
+    assert till.stock(price_id) == 4
+
+
+def test_goods_stay_when_the_bank_returns_the_refund_later(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge_id = sold(till, price_id, 3)
+    refund = refunded(till, charge_id, **PART, restock_quantity=2)
+    for _ in range(2):
+        till.report(refund.id, RETURNED)
+        assert till.row(refund.id)["state"] == "failed"
+        assert (till.stock(price_id), till.reservation(charge_id)) == (4, ("sold", 3, 2))
+        assert till.row(refund.id)["restocked"] == 2
+    # The money can be given back again, the goods only that are still out.
+    (refused,) = till.accept(a_refund(charge_id, **PART, restock_quantity=2))
+    assert refused_units(refused) == {"available": 1, "requested": 2}
+    again = refunded(till, charge_id, restock=True)
+    assert till.row(again.id)["restock_quantity"] == 1
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("sold", 3, 3))
+
+
+def test_a_report_that_comes_twice_or_late_brings_back_once(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge_id = sold(till, price_id, 3)
+    refund = till.claim(a_refund(charge_id, restock=True))
+    event = ProcessorEvent(refund.id, "refund", SUCCEEDED)
+    assert till.report_all(event, event) == 1
+    till.settle(refund, SUCCEEDED)
+    till.report_all(event)
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("sold", 3, 3))
+    assert till.row(refund.id)["restocked"] == 3
+
+
+def test_a_person_who_says_that_the_refund_went_through_brings_goods_back(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge_id = sold(till, price_id, 3)
+    refund = refunded(till, charge_id, TIMEOUT, restock=True)
+    till.time_passes(2 * DAY, refund.id)
+    till.settle(till.claim(refund.id), NotFound())
+    assert till.stand(refund.id) == "needs_review"
+    assert till.stock(price_id) == 2
+    till.resolve(refund.id, "succeeded")
+    assert till.stock(price_id) == 5
+    till.report(refund.id, SUCCEEDED)
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("sold", 3, 3))
+
+
+def test_of_refunds_that_race_for_the_same_units_as_many_are_made_as_there_are_units(
+    till: Till,
+) -> None:
+    price_id = till.price(stock=9)
+    charge_id = sold(till, price_id, 7)
+    answers = at_once(
+        6, lambda _: till.accept(a_refund(charge_id, amount=1, restock=True, restock_quantity=2))[0]
+    )
+    refused = [one for one in answers if isinstance(one, Refused)]
+    assert [refused_units(one) for one in refused] == [{"available": 1, "requested": 2}] * 3
+    made = [one.row["id"] for one in answers if not isinstance(one, (Refused, Exception))]
+    at_once(3, lambda n: till.settle(till.claim(made[n]), SUCCEEDED))
+    assert (till.stock(price_id), till.reservation(charge_id)) == (8, ("sold", 7, 6))
+    invariants.check(till, [charge_id, *made])
+
+
+def test_refunds_of_one_batch_count_each_other_s_units(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge_id = sold(till, price_id, 5)
+    requests = [a_refund(charge_id, **PART, restock_quantity=2) for _ in range(4)]
+    answers = till.create(*requests)
+    assert [isinstance(one, Claimed) for one in answers] == [True, True, False, False]
+    assert refused_units(answers[2]) == {"available": 1, "requested": 2}
+    till.settle_all(*((one, "refund", SUCCEEDED) for one in answers if isinstance(one, Claimed)))
+    assert (till.stock(price_id), till.reservation(charge_id)) == (4, ("sold", 5, 4))
+    # Two that succeed at once are told as one change.
+    assert till.events(price_id) == ["price.created"] + ["price.inventory_changed"] * 2
+
+
+def test_a_refund_repeated_by_many_at_once_brings_back_once(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge_id = sold(till, price_id, 3)
+    request = a_refund(charge_id, restock=True)
+    answers = at_once(6, lambda _: till.accept(request)[0])
+    assert not any(isinstance(one, Refused) for one in answers), answers
+    claimed = till.claim(request.id)
+    at_once(4, lambda _: till.settle(claimed, SUCCEEDED))
+    assert (till.stock(price_id), till.reservation(charge_id)) == (5, ("sold", 3, 3))
+
+
+# --- Refunds that do not wait for their charge ---
+
+
+def test_a_refund_of_a_pending_charge_brings_back_what_was_sold_in_the_end(till: Till) -> None:
+    price_id = till.price(stock=5)
+    charge = till.claim(a_sale(price_id, 3))
+    refund = a_refund(charge.id, restock=True)
+    till.accept(refund)
+    assert (till.stock(price_id), till.reservation(charge.id)) == (2, ("held", 3, 0))
+    till.settle(charge, SUCCEEDED)
+    till.settle(till.claim(refund.id), SUCCEEDED)
+    assert (till.stock(price_id), till.reservation(charge.id)) == (5, ("sold", 3, 3))
+
+
+def test_a_charge_that_fails_gives_back_what_its_refund_would_have_brought_back(
+    till: Till,
+) -> None:
+    price_id = till.price(stock=5)
+    charge = till.claim(a_sale(price_id, 3))
+    refund = a_refund(charge.id, restock=True)
+    till.accept(refund)
+    till.settle(charge, DECLINED)
+    assert till.stock(price_id) == 5
+    till.submit(refund.id)
+    assert till.row(refund.id)["failure_code"] == "charge_failed"
+    assert (till.stock(price_id), till.reservation(charge.id)) == (5, ("released", 3, 0))
+
+
+@pytest.mark.parametrize(
+    ("changes", "units"),
+    [
+        ({"restock": True}, 3),
+        ({"restock": True, "restock_quantity": 3}, 3),
+        ({**PART, "restock_quantity": 2}, 2),
+        ({**PART, "restock_quantity": 3}, 3),
+    ],
+)
+def test_a_refund_that_overtakes_its_charge_brings_back_what_it_says(
+    till: Till, changes: dict[str, Any], units: int
+) -> None:
+    price_id = till.price(stock=5)
+    sale = a_sale(price_id, 3)
+    refund = a_refund(sale, **changes)
+    till.accept(refund)
+    till.settle(till.claim(sale), SUCCEEDED)
+    till.time_passes(timedelta(seconds=3), refund.id)
+    till.settle(till.claim(refund.id), SUCCEEDED)
+    assert till.row(refund.id)["restocked"] == units
+    assert (till.stock(price_id), till.reservation(sale.id)) == (2 + units, ("sold", 3, units))
+
+
+def test_of_refunds_that_overtook_their_charge_only_those_are_made_whose_units_are_there(
+    till: Till,
+) -> None:
+    price_id = till.price(stock=5)
+    sale = a_sale(price_id, 5)
+    early = [a_refund(sale, **PART, restock_quantity=2) for _ in range(3)]
+    till.accept(*early)
+    till.settle(till.claim(sale), SUCCEEDED)
+    till.time_passes(timedelta(seconds=3), *(one.id for one in early))
+    claimed = [one for one in till.submit(*(one.id for one in early)) if isinstance(one, Claimed)]
+    assert len(claimed) == 2
+    (failed,) = [row for one in early if (row := till.row(one.id))["state"] == "failed"]
+    assert failed["failure_code"] == "nothing_to_restock"
+    till.settle_all(*((one, "refund", SUCCEEDED) for one in claimed))
+    assert (till.stock(price_id), till.reservation(sale.id)) == (4, ("sold", 5, 4))
+
+
+def test_a_refund_that_overtakes_its_charge_takes_no_units_before_it_is_due(till: Till) -> None:
+    price_id = till.price(stock=5)
+    sale = a_sale(price_id, 3)
+    early = a_refund(sale, **PART, restock_quantity=3)
+    till.accept(early)
+    till.settle(till.claim(sale), SUCCEEDED)
+    # Somebody else was quicker; the early one learns it when it is its turn.
+    refunded(till, sale.id, **PART, restock_quantity=3)
+    till.time_passes(timedelta(seconds=3), early.id)
+    till.submit(early.id)
+    assert till.row(early.id)["failure_code"] == "nothing_to_restock"
+    assert (till.stock(price_id), till.reservation(sale.id)) == (5, ("sold", 3, 3))
+
+
+# --- Two hundred want fifty ---
+
+
+def test_of_two_hundred_exactly_fifty_are_served_and_the_twenty_declined_are_back(
+    till: Till,
+) -> None:
+    price_id = till.price(stock=50)
+
+    def buy(_: int) -> list[object]:
+        return [till.accept(a_sale(price_id))[0] for _ in range(10)]
+
+    answers = [one for each in at_once(20, buy) for one in each]
+    accepted = [one.row["id"] for one in answers if isinstance(one, Accepted)]
+    refused = [one for one in answers if isinstance(one, InsufficientInventory)]
+    assert (len(accepted), len(refused)) == (50, 150)
+    assert {tuple(one.facts.items()) for one in refused} == {(("available", 0), ("requested", 1))}
+    assert till.stock(price_id) == 0
+
+    def settle(n: int) -> None:
+        for index in range(n, 50, 10):
+            found = DECLINED if index < 20 else Succeeded(f"sbx_{index}")
+            till.settle(till.claim(accepted[index]), found)
+
+    at_once(10, settle)
+    assert till.stock(price_id) == 20
+    held = [till.reservation(id_) for id_ in accepted]
+    assert held == [("released", 1, 0)] * 20 + [("sold", 1, 0)] * 30
+    # What is back is for sale: that much of it, and no more.
+    again = at_once(25, lambda _: till.accept(a_sale(price_id))[0])
+    assert sum(isinstance(one, Accepted) for one in again) == 20
+    assert till.stock(price_id) == 0
+
+
+def test_who_waits_for_the_last_one_is_served_when_it_comes_back(till: Till) -> None:
+    price_id = till.price(stock=1)
+    last = till.claim(a_sale(price_id))
+    with ThreadPoolExecutor(1) as thread:
+        with till.database.transaction() as counting:
+            hold(counting, price_id)
+            giving_back = thread.submit(till.settle, last, DECLINED)
+            till.wait_until_stuck(1)
+        assert giving_back.result()["state"] == "failed"
+    assert isinstance(till.accept(a_sale(price_id))[0], Accepted)
+    assert till.stock(price_id) == 0
