@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +117,79 @@ def test_people_read_what_a_price_costs_and_what_is_left(billing: Billing) -> No
     assert "{" not in tea
     quote = billing("price", "quote", "tea", "--quantity", "3").out
     assert "units 1 to 3 at 20.00 USD each: 60.00 USD" in quote
+
+
+def fields(shown: str) -> dict[str, str]:
+    """What a person reads of one object, by the names on the left."""
+    return dict(line.strip().split(maxsplit=1) for line in shown.splitlines())
+
+
+def read(billing: Billing, *arguments: str) -> str:
+    """What a person reads."""
+    answer = billing(*arguments)
+    assert (answer.code, answer.err) == (0, ""), answer
+    return answer.out
+
+
+def test_every_command_answers_people_too(billing: Billing, till: Counter) -> None:
+    made = fields(read(billing, "product", "create", "Tea", "--key", "tea"))
+    product_id = made["id"]
+    assert (made["object"], made["name"], made["active"]) == ("product", "Tea", "yes")
+    assert fields(read(billing, "product", "get", product_id)) == made
+    assert product_id in read(billing, "product", "list")
+    renamed = fields(read(billing, "product", "update", product_id, "--name", "Green tea"))
+    assert renamed["name"] == "Green tea"
+
+    create = ("price", "create", "--product", product_id, "--currency", "USD", "--unit-amount")
+    price = fields(read(billing, *create, "2000", "--quantity", "9", "--lookup-key", "tea"))
+    assert (price["object"], price["costs"]) == ("price", "20.00 USD each")
+    assert (price["product"], price["product_id"]) == ("Green tea", product_id)
+    assert fields(read(billing, "price", "get", "tea")) == price
+    assert price["id"] in read(billing, "price", "list")
+    assert (
+        fields(read(billing, "price", "quote", "tea", "--quantity", "2"))["amount"] == "40.00 USD"
+    )
+    counted = fields(read(billing, "price", "inventory", "tea", "--increment", "1"))
+    assert counted["quantity_available"] == "10"
+    named = fields(read(billing, "price", "update", "tea", "--nickname", "x"))
+    assert named["nickname"] == "x"
+    assert fields(read(billing, "price", "archive", "tea"))["active"] == "no"
+    assert fields(read(billing, "price", "update", "tea", "--active"))["active"] == "yes"
+
+    by_price = ("charge", "create", "--price", "tea", "--quantity", "1")
+    charge = fields(read(billing, *by_price))
+    assert (charge["object"], charge["amount"]) == ("charge", "20.00 USD")
+    till.go_on(charge["charge_id"])
+    assert fields(read(billing, "charge", "get", charge["charge_id"]))["state"] == "succeeded"
+    assert charge["charge_id"] in read(billing, "charge", "list")
+    refund = fields(read(billing, "refund", "create", charge["charge_id"], "--restock"))
+    assert (refund["object"], refund["state"]) == ("refund", "pending (queued)")
+    till.go_on(refund["refund_id"])
+    assert fields(read(billing, "refund", "get", refund["refund_id"]))["state"] == "succeeded"
+    assert refund["refund_id"] in read(billing, "refund", "list")
+
+    other = fields(read(billing, *create, "1"))["id"]
+    gone = fields(read(billing, "price", "delete", other))
+    assert gone == {"id": other, "object": "price", "deleted": "yes"}
+    assert fields(read(billing, "product", "archive", product_id))["active"] == "no"
+    unsold = fields(read(billing, "product", "create", "Coffee"))["id"]
+    gone = fields(read(billing, "product", "delete", unsold))
+    assert gone == {"id": unsold, "object": "product", "deleted": "yes"}
+    assert "US Dollar" in read(billing, "currency", "list")
+
+
+def test_files_of_charges_and_refunds_answer_people_too(
+    billing: Billing, till: Counter, tmp_path: Path
+) -> None:
+    charge_id = till.charge()["id"]
+    for kind, header, line in (
+        ("charge", "amount,currency", "1999,USD"),
+        ("refund", "charge_id,amount", f"{charge_id},5"),
+    ):
+        file = tmp_path / f"{kind}.csv"
+        file.write_text(f"{header}\n{line}\n")
+        assert fields(read(billing, kind, "import", str(file), "--dry-run"))["lines"] == "1"
+        assert fields(read(billing, kind, "import", str(file)))["new"].startswith("1")
 
 
 def test_lists_of_prices_are_narrowed_down(billing: Billing) -> None:

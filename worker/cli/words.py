@@ -7,8 +7,11 @@ View = Mapping[str, Any]
 
 
 def in_words(view: View) -> dict[str, Any]:
-    """The object with what belongs together in one place; people leave out what programs need."""
-    say = _SAID.get(str(view.get("object")), _plainly)
+    """The object with what belongs together in one place; people leave out what programs need.
+
+    Of what was deleted, hardly more than its id is left to say.
+    """
+    say = _plainly if view.get("deleted") else _SAID.get(str(view.get("object")), _plainly)
     return say(view)
 
 
