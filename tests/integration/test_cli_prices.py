@@ -324,10 +324,12 @@ WHAT_TO_TAKE = "give --amount and --currency, or --price and --quantity"
             ("price", "inventory", "tea", "--increment", "1", "--decrement", "1"),
             "Error: give one of --increment and --decrement\n",
         ),
+        (("price", "get"), "Usage: billing price get [OPTIONS] PRICE\n"),
+        (("price", "get"), "Missing argument 'PRICE'"),
         (("price", "update", "tea", "--metadata", "a=1", "--unset", "a"), "'a' is set, too"),
         (("price", "list", "--type", "weekly"), "one_time"),
         (("price", "list", "--order", "up"), "desc"),
-        (("product", "create"), "Missing argument 'name'"),
+        (("product", "create"), "[OPTIONS] NAME\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
