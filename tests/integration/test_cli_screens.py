@@ -116,6 +116,20 @@ def test_tiers_are_summed_up_in_lists_and_told_whole_for_one(look: Look) -> None
     assert f"{' ' * 20}each and 1.00 USD flat; more at 6.00 USD each, every 3" in one.lines
 
 
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.usefixtures("some_of_all")
+def test_a_story_is_wrapped_at_spaces_below_its_text(
+    billing: Billing, look: Look, columns: int
+) -> None:
+    (one,) = billing("charge", "list", "--reference", "order-1001", "--json").json
+    screen = look(columns, "explain", one["charge_id"])
+    whole = billing("explain", one["charge_id"]).out
+    is_whole(screen, columns, whole)
+    first, *lines = screen.lines
+    assert first == one["charge_id"]
+    assert all(re.match(r"  20[\d-]{8} [\d:.]{12}  \S| {27}\S", line) for line in lines)
+
+
 def test_a_pipe_gets_a_line_per_object_however_long(billing: Billing, till: Counter) -> None:
     till.refuse({"amount": 5, "idempotency_key": "b", "x" * 100: 1}, task_id="task-1")
     many = [{"up_to": n, "unit_amount": 700 - n} for n in range(1, 60)]
