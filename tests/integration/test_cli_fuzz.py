@@ -159,6 +159,16 @@ def test_whatever_is_typed_ends_with_a_code_and_without_a_traceback(
     type_it()
 
 
+def test_arguments_are_in_capitals_in_every_usage(billing: Billing) -> None:
+    for words, command in COMMANDS.items():
+        told = billing(*words, "--help").out
+        usage = " ".join(told.partition("\n\n")[0].split())
+        arguments = (one for one in command.params if one.param_type_name == "argument")
+        names = [one.name.strip("_").upper() for one in arguments if one.name]
+        assert usage == " ".join(["Usage: billing", *words, "[OPTIONS]", *names])
+        assert all(f"\n  {name} <" in told for name in names), told
+
+
 @pytest.mark.parametrize("words", [(), ("charge",), ("nonsense",), ("charge", "nonsense")])
 @settings(
     max_examples=20,

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -155,6 +157,37 @@ def test_a_stop_while_it_starts_is_heeded(here: Programs) -> None:
     up.wait_until("starting PostgreSQL")
     assert up.stop(deadline_s=25) == 0
     assert up.output.rstrip().endswith("stopped")
+
+
+def test_a_port_that_somebody_has_is_refused_before_anything_starts(
+    here: Programs, folder: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as somebody:
+        port = somebody.getsockname()[1]
+        here.environ["BILLING_HTTP_PORT"] = str(port)
+        refused = here.run("up")
+    assert refused.returncode == 1
+    assert f"port {port} of 127.0.0.1 is taken by another service" in refused.stderr
+    assert re.search(r"such as BILLING_HTTP_PORT=80\d\d\n$", refused.stderr)
+    assert refused.stdout == ""
+    assert not list((folder / "data").glob("*/"))
+
+
+def test_web_at_any_port_is_found(
+    here: Programs, database_url: str, redis_url: str, folder: Path
+) -> None:
+    procfile = folder / "Procfile"
+    procfile.write_text("web: python -m worker.http\n")
+    up = here.launch(
+        "up",
+        command=[sys.executable, "-m", "worker.cli", "up", "--procfile", str(procfile)],
+        BILLING_HTTP_PORT="0",
+        BILLING_DATABASE_URL=database_url,
+        BILLING_BROKER_URL=redis_url,
+    )
+    up.wait_until("all ready")
+    (port,) = re.findall(r"export BILLING_URL=http://127.0.0.1:(\d+)", up.output)
+    assert re.search(rf"listening .*url=http://127.0.0.1:{port}\n", up.output)
 
 
 def test_a_missing_procfile_is_named(here: Programs) -> None:

@@ -12,7 +12,7 @@ import sys
 import typer
 
 from worker import log
-from worker.cli import output
+from worker.cli import output, usage
 from worker.embedded.data_dir import DataDirError
 from worker.embedded.server import EmbeddedError
 from worker.settings import SettingsError
@@ -41,6 +41,7 @@ def make() -> typer.Typer:
         register = getattr(importlib.import_module(f"{__name__}.{module.name}"), "register", None)
         if register:
             register(root)
+    usage.in_capitals(root)
     return root
 
 

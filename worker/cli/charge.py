@@ -47,9 +47,7 @@ def create(
     The row is committed before the answer, and what is sold is held in stock.
     """
     if None in (amount, currency) and None in (price, quantity):
-        raise typer.BadParameter(
-            "give --amount and --currency, or --price and --quantity", param_hint="what to take"
-        )
+        raise options.Misused("give --amount and --currency, or --price and --quantity")
     fields = options.fields(
         amount=options.number(amount),
         currency=currency,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
+from rich.text import Text
 
 from worker.cli import options, output
 
@@ -49,10 +50,10 @@ def _show(findings: "Sequence[Finding]", *, healthy: bool) -> None:
     console = output.console()
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
-        console.print(f"{finding.level:<5}", style=STYLES[finding.level], end="")
-        console.print(f"{finding.subject:<{width}}  {finding.seen}")
+        level = (f"{finding.level:<5}", STYLES[finding.level])
+        output.say(finding.seen, head=Text.assemble(level, f"{finding.subject:<{width}}  "))
         if finding.advice:
-            console.print(f"     {'':<{width}}  → {finding.advice}")
+            output.say(finding.advice, head=f"     {'':<{width}}  → ")
     warned = any(finding.level == "warn" for finding in findings)
     verdict = "all is well, but for the warnings" if warned else "all is well"
     console.print(f"\n{verdict if healthy else 'SOMETHING FAILS'}")

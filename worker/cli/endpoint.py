@@ -83,7 +83,7 @@ def update(
     from worker.settings import load
 
     if event and every_event:
-        raise typer.BadParameter("one or the other", param_hint="--event, --every-event")
+        raise options.Misused("give one of --event and --every-event")
     changes: dict[str, object] = {}
     if url is not None:
         changes["url"] = url

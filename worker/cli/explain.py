@@ -48,4 +48,4 @@ def _tell(story: "Sequence[Entry]") -> None:
         for entry in story:
             if entry.object_id == object_id:
                 at = entry.at.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
-                output.console().print(f"  {at}  {entry.text}", markup=False)
+                output.say(entry.text, head=f"  {at}  ")

@@ -33,6 +33,13 @@ Phase = Annotated[
 Limit = Annotated[int, typer.Option(min=1, max=1_000_000_000, help="How many at most.")]
 
 
+class Misused(typer.BadParameter):
+    """Options that don't go together, in a whole sentence that says which do."""
+
+    def format_message(self) -> str:
+        return self.message
+
+
 def moment(typed: str) -> datetime:
     """A moment as people type it, or as our own answers write it; UTC unless it names a zone."""
     try:

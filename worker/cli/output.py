@@ -2,18 +2,22 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.text import Text
 
 JSON_FLAG = "--json"
-PIPE_WIDTH = 1000
+PIPE_WIDTH = 1_000_000  # more than anything we say
+GAP = "  "  # between two columns
+# Makes a row of a record.
+Form = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 # In a command's signature: `as_json: Json = False`.
 Json = Annotated[bool, typer.Option(JSON_FLAG, help="Answer in JSON.")]
 
@@ -40,20 +44,26 @@ def show(record: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print_json(record)
         return
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in record.items():
-        table.add_row(name, _cell(value))
-    console().print(table)
+    _show_fields(record, width=max(map(cell_len, record), default=0))
 
 
 def show_list(
-    records: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, nothing: str
+    records: Sequence[Mapping[str, Any]],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    nothing: str,
+    forms: Sequence[Form] = (dict,),
+    block: Form = dict,
+    continued: bool = False,
 ) -> None:
     """Many things: a table of these columns, or a JSON array with all fields.
 
-    `nothing` is said, on stderr, when there are none: "no charges yet".
+    `nothing` is said, on stderr, when there are none: "no charges yet". `forms` make rows of the
+    records, the fullest first: the first table that fits the terminal is printed. When none does,
+    a column would have to break words, or an id that somebody wants to copy: then each is shown by
+    itself, in the form `block`, without what it lacks. A pipe has room for the fullest. `continued`
+    are more of the same list.
     """
     if as_json:
         print_json(records)
@@ -61,18 +71,32 @@ def show_list(
     if not records:
         sys.stderr.write(f"{nothing}\n")
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        numeric = all(isinstance(record.get(name), int | None) for record in records)
-        table.add_column(
-            name,
-            justify="right" if numeric else "left",
-            overflow="fold",
-            no_wrap=name == columns[0],  # what one copies: an id in one piece
-        )
-    for record in records:
-        table.add_row(*(_cell(record.get(name)) for name in columns))
-    console().print(table)
+    screen = console()
+    for form in forms:
+        lines = _table([form(record) for record in records], columns)
+        if max(line.cell_len for line in lines) <= screen.width:
+            for line in lines:
+                screen.print(line)
+            return
+    width = max(map(cell_len, columns))
+    for number, record in enumerate(map(block, records)):
+        if number or continued:
+            screen.print()
+        there = {name: record.get(name) for name in columns if record.get(name) is not None}
+        _show_fields(there, width=width)
+
+
+def say(text: str, *, head: str | Text = "") -> None:
+    """A text behind its head, wrapped at spaces, and further lines indented to stand below it.
+
+    No word is broken, so that ids can be copied, even where one is longer than the line.
+    """
+    screen = console()
+    begin = Text(head) if isinstance(head, str) else head
+    room = screen.width - begin.cell_len
+    for part in (part for line in shown(text).split("\n") for part in _wrapped(line, room)):
+        screen.print(_stripped(begin + Text(part)))
+        begin = Text(" " * begin.cell_len)
 
 
 def print_json(answer: object) -> None:
@@ -145,6 +169,56 @@ def in_words(error: Exception) -> Failed | None:
     return None
 
 
+def _show_fields(record: Mapping[str, Any], *, width: int) -> None:
+    """A line per field; names are given so much room."""
+    for name, value in record.items():
+        say(_cell(value), head=Text(set_cell_size(name, width) + GAP, "bold"))
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[Text]:
+    """The lines of a table in which nothing is wrapped; its heading first."""
+    cells = [[_cell(row.get(name)).replace("\n", " ") for name in columns] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+    on_the_right = [_is_numeric([row.get(name) for row in rows]) for name in columns]
+
+    def line(texts: Sequence[str], style: str = "") -> Text:
+        parts = [
+            " " * (width - cell_len(text)) + text if right else set_cell_size(text, width)
+            for text, width, right in zip(texts, widths, on_the_right, strict=True)
+        ]
+        return _stripped(Text(GAP.join(parts), style))
+
+    return [line(columns, "bold"), *map(line, cells)]
+
+
+def _is_numeric(values: Iterable[object]) -> bool:
+    """Whether there are numbers, and nothing else but what is missing."""
+    there = [value for value in values if value is not None]
+    numbers = [isinstance(value, int) and not isinstance(value, bool) for value in there]
+    return bool(there) and all(numbers)
+
+
+def _wrapped(line: str, width: int) -> list[str]:
+    """The line in parts that fit, as far as its words do."""
+    first, *words = line.rstrip().split(" ")
+    parts, room = [first], width - cell_len(first)
+    for word in words:
+        needed = cell_len(word) + 1
+        if needed <= room:
+            parts[-1] += f" {word}"
+            room -= needed
+        else:
+            parts.append(word)
+            room = width + 1 - needed
+    return parts
+
+
+def _stripped(line: Text) -> Text:
+    """Without blanks at its end, which only get in the way of who copies or compares."""
+    line.rstrip()
+    return line
+
+
 def _cell(value: object) -> str:
     if value is None:
         return "–"
@@ -154,10 +228,10 @@ def _cell(value: object) -> str:
         return value.isoformat(sep=" ", timespec="seconds")
     if isinstance(value, Mapping | list | tuple):
         return json.dumps(value, ensure_ascii=False, default=_plain)
-    return _shown(str(value))
+    return shown(str(value))
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """The text without what terminals obey: some of it was said by strangers."""
     if text.isprintable():
         return text

@@ -168,7 +168,7 @@ def inventory(
     from payments.prices.views import price_view
 
     if (increment is None) == (decrement is None):
-        raise typer.BadParameter("one of them", param_hint="--increment, --decrement")
+        raise options.Misused("give one of --increment and --decrement")
     fields = options.fields(
         quantity=options.number(decrement if increment is None else increment),
         action="decrement" if increment is None else "increment",

@@ -46,7 +46,7 @@ def show(
     from payments import quarantine
 
     if raw and as_json:
-        raise typer.BadParameter("bytes are no JSON: one or the other", param_hint="--raw")
+        raise options.Misused("give one of --raw and --json: bytes are no JSON")
     with books.reading() as connection:
         row = quarantine.get(connection, id_)
     if not raw:

@@ -7,13 +7,15 @@ from itertools import islice
 from typing import Any
 
 from worker.cli import output
-from worker.cli.words import in_words
+from worker.cli.words import in_brief, in_words
 
 # Rows that are laid out together: a long list is printed while it is read.
 TABLE_ROWS = 100
 
+View = Mapping[str, Any]
 
-def show(view: Mapping[str, Any], *, as_json: bool) -> None:
+
+def show(view: View, *, as_json: bool) -> None:
     """One object; people see what is there, with amounts as they write them."""
     if as_json:
         output.print_json(view)
@@ -22,33 +24,65 @@ def show(view: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def show_many(
-    views: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, nothing: str
+    views: Iterable[View], columns: Sequence[str], *, as_json: bool, nothing: str
 ) -> None:
-    """Many objects, printed as they come: however many, they are never all in memory."""
+    """Many objects, printed as they come: however many, they are never all in memory.
+
+    Where a terminal is too narrow, costs are summed up, and moments lose seconds, then hours.
+    """
     if as_json:
         _print_array(views)
         return
-    rows = (_briefly(in_words(view)) for view in views)
-    some = list(islice(rows, TABLE_ROWS))
-    output.show_list(some, columns, as_json=False, nothing=nothing)
-    while some := list(islice(rows, TABLE_ROWS)):
-        output.show_list(some, columns, as_json=False, nothing=nothing)
+    rest, forms = iter(views), (_whole, _brief, _to_the_minute, _to_the_day)
+    some, continued = list(islice(rest, TABLE_ROWS)), False
+    while some or not continued:
+        output.show_list(
+            some,
+            columns,
+            as_json=False,
+            nothing=nothing,
+            forms=forms,
+            block=_brief,
+            continued=continued,
+        )
+        some, continued = list(islice(rest, TABLE_ROWS)), True
 
 
-def _briefly(words: dict[str, Any]) -> dict[str, Any]:
-    """For a line of a table: to the second, and in UTC like everything here."""
+def _whole(view: View) -> View:
+    return _moments(in_words(view), "seconds")
+
+
+def _brief(view: View) -> View:
+    return _moments(in_brief(view), "seconds")
+
+
+def _to_the_minute(view: View) -> View:
+    return _moments(in_brief(view), "minutes")
+
+
+def _to_the_day(view: View) -> View:
+    return _moments(in_brief(view), "days")
+
+
+# How much of `2026-11-22T10:00:00.000000Z` tells a moment so precisely.
+PRECISION = {"seconds": 19, "minutes": 16, "days": 10}
+
+
+def _moments(words: View, precision: str) -> View:
+    """In UTC, like everything here."""
+    end = PRECISION[precision]
     return {
-        name: f"{value[:10]} {value[11:19]}" if name.endswith("_at") and value else value
+        name: value[:end].replace("T", " ") if name.endswith("_at") and value else value
         for name, value in words.items()
     }
 
 
-def _print_array(views: Iterable[Mapping[str, Any]]) -> None:
+def _print_array(views: Iterable[View]) -> None:
     for line in _array(views):
         sys.stdout.write(line)
 
 
-def _array(views: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+def _array(views: Iterable[View]) -> Iterator[str]:
     separator = "[\n"
     for view in views:
         yield separator + json.dumps(view, ensure_ascii=False)

@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from worker import settings as settings_module
+from worker.cli import ports
 from worker.cli import welcome as welcoming
 from worker.cli.narrator import Narrator
 from worker.cli.output import Failed
@@ -92,21 +92,25 @@ def run(
 ) -> None:
     """Start servers, bring the database up to date, run the commands until asked to stop.
 
-    Servers are stopped by `stack`, after everything that uses them.
+    Raises Failed, with nothing started, when the HTTP port that is asked for is taken. Servers are
+    stopped by `stack`, after everything that uses them.
     """
     from worker.embedded import data_dir
     from worker.supervisor import Supervisor
 
+    given_port = settings.http_port if "http_port" in settings.model_fields_set else 0
+    if "web" in commands:
+        ports.require_free(settings.http_host, given_port)
     settings, servers = start_servers(settings, narrator, stack)
     key = bring_up_to_date(settings, narrator, makes_key="database_url" in servers)
-    if "web" in commands and "http_port" not in settings.model_fields_set:
-        settings = settings.model_copy(update={"http_port": free_port(settings.http_port)})
+    if "web" in commands and not given_port:
+        settings = at_a_free_port(settings, narrator)
     web = welcoming.Door(url_of(settings), key) if "web" in commands else None
     facts = {"database_url": settings.database_url, "broker_url": settings.broker_url}
     ours = {name: facts[name] for name, server in servers.items() if server.alive}
     ours["webhook_allow_private"] = ",".join(map(str, settings.webhook_allow_private))
     data_dir.announce(settings.data_dir, ours)
-    flower_port = free_port(FLOWER_PORT)
+    flower_port = ports.free(FLOWER_PORT)
     revive = reviver(list(servers.values()), narrator)
 
     def welcome(late: list[str]) -> None:
@@ -146,6 +150,14 @@ def run(
     )
     stopping.supervisor = supervisor
     supervisor.run()
+
+
+def at_a_free_port(settings: Settings, narrator: Narrator) -> Settings:
+    """With the usual port, or where somebody has it, and nobody asked for it, with another."""
+    port = ports.free(settings.http_port, host=settings.http_host)
+    if settings.http_port not in (0, port):
+        narrator.report("billing", f"port {settings.http_port} is taken, web takes {port}")
+    return settings.model_copy(update={"http_port": port})
 
 
 def environ_here(flower_port: int) -> dict[str, str]:
@@ -242,16 +254,3 @@ def url_of(settings: Settings) -> str:
     host = settings.http_host
     host = everywhere.get(host, f"[{host}]" if ":" in host else host)
     return f"http://{host}:{settings.http_port}"
-
-
-def free_port(wished: int) -> int:
-    """The wished port of 127.0.0.1 if it is free, else one that is."""
-    for port in (wished, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise OSError("no free port on 127.0.0.1")

@@ -52,9 +52,10 @@ def _show(findings: "Sequence[Finding]", *, is_sound: bool) -> None:
     console = output.console()
     for one in findings:
         if not one.is_kept:
-            console.print(f"\n{_mark(one)}: {one.invariant.promise}", markup=False)
+            console.print()
+            output.say(one.invariant.promise, head=f"{_mark(one)}: ")
             for offender in one.offenders:
-                console.print(f"  {offender.id}  {offender.detail}", markup=False)
+                output.say(offender.detail, head=f"  {offender.id}  ")
             if one.broken > len(one.offenders):
                 console.print(f"  … and {one.broken - len(one.offenders)} more", markup=False)
     console.print("\nall promises are kept" if is_sound else "\nTHE BOOKS ARE NOT RIGHT")

@@ -7,9 +7,20 @@ View = Mapping[str, Any]
 
 
 def in_words(view: View) -> dict[str, Any]:
-    """The object with what belongs together in one place; people leave out what programs need."""
-    say = _SAID.get(str(view.get("object")), _plainly)
+    """The object with what belongs together in one place; people leave out what programs need.
+
+    Of what was deleted, hardly more than its id is left to say.
+    """
+    say = _plainly if view.get("deleted") else _SAID.get(str(view.get("object")), _plainly)
     return say(view)
+
+
+def in_brief(view: View) -> dict[str, Any]:
+    """As `in_words`, where there is little room: tiers are told by their number and the first."""
+    words = in_words(view)
+    if view.get("tiers"):
+        words["costs"] = costs(view, brief=True)
+    return words
 
 
 def _plainly(view: View) -> dict[str, Any]:
@@ -60,10 +71,14 @@ def _quote(view: View) -> dict[str, Any]:
     }
 
 
-def costs(price: View) -> str:
-    """What a price costs, and how often: `20.00 USD each, every 3 months`."""
+def costs(price: View, *, brief: bool = False) -> str:
+    """What a price costs, and how often: `20.00 USD each, every 3 months`.
+
+    In brief: `graduated, 3 tiers from 7.00 USD, every 3 months`.
+    """
     if price["tiers"]:
-        said = _tiers(price["tiers"], price["tiers_mode"], price["currency_code"])
+        tell = _sum_of_tiers if brief else _tiers
+        said = tell(price["tiers"], price["tiers_mode"], price["currency_code"])
     else:
         said = _money(price["unit_amount"], price["currency_code"])
         package = price["transform_quantity"]
@@ -79,6 +94,12 @@ def costs(price: View) -> str:
 
 def _tiers(tiers: Sequence[View], mode: str, currency: str) -> str:
     return f"{mode}: " + "; ".join(_tier(tier, currency) for tier in tiers)
+
+
+def _sum_of_tiers(tiers: Sequence[View], mode: str, currency: str) -> str:
+    first, count = tiers[0], len(tiers)
+    amount = int(first["unit_amount"]) or first["flat_amount"]
+    return f"{mode}, {count} {'tier' if count == 1 else 'tiers'} from {_money(amount, currency)}"
 
 
 def _tier(tier: View, currency: str) -> str:

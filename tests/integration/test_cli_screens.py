@@ -1,0 +1,145 @@
+"""What people see on terminals of 80 and 120 columns: whole ids, whole words."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from rich.cells import cell_len
+from sqlalchemy import Engine
+
+from tests.support.command import Billing
+from tests.support.counter import Counter, counter
+from tests.support.terminal import Screen, seen
+from tests.support.webhooks import an_endpoint
+from worker.cli import charge
+
+WIDTHS = (80, 120)
+ID = re.compile(r"\b(?:ch|re|price|prod|rej|we)_[a-z2-7]{32}\b")
+LISTS = ("price", "charge", "refund", "rejected", "product", "currency", "endpoint", "quarantine")
+# What costs and moments are shortened to, and a moment that is told as it is asked for.
+IN_BRIEF = re.compile(
+    r"graduated,|[23]|tiers|from|7\.00|USD,|\d{4}-\d\d-\d\d|\d\d:\d\d(:\d\d(\.\d+)?)?"
+)
+TIERS = [
+    {"up_to": 5, "unit_amount": 700},
+    {"up_to": 10, "unit_amount": 650, "flat_amount": 100},
+    {"up_to": "inf", "unit_amount": 600},
+]
+
+Look = Callable[..., Screen]
+
+
+@pytest.fixture
+def till(engine: Engine) -> Iterator[Counter]:
+    """The service that works on what the commands wrote."""
+    with counter(engine) as till:
+        yield till
+
+
+@pytest.fixture
+def look(environ: dict[str, str]) -> Look:
+    """`look(80, "charge", "list")`: what stands in a terminal of that width then."""
+
+    def look(columns: int, *arguments: str) -> Screen:
+        return seen(environ, columns, *arguments)
+
+    return look
+
+
+@pytest.fixture
+def some_of_all(till: Counter, engine: Engine) -> None:
+    """Something to see in every list."""
+    recurring = {"interval": "month", "interval_count": 3, "usage_type": "metered"}
+    till.price(
+        lookup_key="seats-2026",
+        unit_amount=None,
+        tiers=TIERS,
+        tiers_mode="graduated",
+        recurring=recurring,
+    )
+    till.price(lookup_key="tea", quantity_available=50)
+    paid = till.buy("tea", 2, reference="order-1001")
+    till.charge(payment_method_id="pm_sandbox_requires_action", reference="order-1002")
+    till.charge(payment_method_id="pm_card_chargeDeclinedInsufficientFunds")
+    till.refund(paid["id"], amount=500)
+    till.refund(paid["id"])
+    fields = {"amount": 19.99, "currency": "USD", "idempotency_key": "a", "producer": "shop"}
+    till.refuse(fields, task_id="task-1")
+    till.refuse({"amount": 5, "idempotency_key": "b"}, task_id="task-2")
+    an_endpoint(engine, "https://hooks.shop.example/billing/webhooks/of/all/kinds")
+    till.query(
+        "INSERT INTO quarantined_messages (queue, reason, sha256, size, raw)"
+        " VALUES ('payments', 'unknown task', repeat('a', 64), 1, 'x')"
+    )
+
+
+def is_whole(screen: Screen, columns: int, whole: str) -> None:
+    """No line is wider than the terminal, which would break it, and no word is broken by us."""
+    assert screen.code == 0, screen
+    assert max(map(cell_len, screen.lines)) <= columns, screen.text
+    assert set(ID.findall(screen.text)) == set(ID.findall(whole))
+    new = set(screen.text.split()) - set(whole.split())
+    assert not [word for word in new if not IN_BRIEF.fullmatch(word)], screen.text
+    assert not [line for line in screen.lines if line != line.rstrip()]
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.usefixtures("some_of_all")
+def test_no_list_breaks_an_id_or_a_word(billing: Billing, look: Look, columns: int) -> None:
+    for noun in LISTS:
+        is_whole(look(columns, noun, "list"), columns, billing(noun, "list").out)
+
+
+@pytest.mark.usefixtures("some_of_all")
+def test_a_list_is_a_table_where_it_fits_and_a_block_for_each_where_it_does_not(look: Look) -> None:
+    wide, narrow = look(120, "charge", "list").lines, look(80, "charge", "list").lines
+    assert wide[0].split() == list(charge.COLUMNS)
+    assert [line[:3] for line in wide[1:]] == ["ch_"] * 3
+    assert [line[-11:-8] for line in wide[1:]] == [" 20"] * 3  # the day: there is no room for more
+    blocks = "\n".join(narrow).split("\n\n")
+    assert len(blocks) == 3
+    for block in blocks:
+        first, *rest = block.split("\n")
+        assert re.fullmatch(r"charge_id        ch_\w{32}", first)
+        assert all(re.match(r"[a-z_]+ +\S", line) for line in rest)
+        assert re.fullmatch(r"created_at       20\d\d-\d\d-\d\d \d\d:\d\d:\d\d", rest[-1])
+    assert "state            pending (awaiting_customer)" in narrow
+    assert "reference        –" not in narrow
+
+
+@pytest.mark.usefixtures("some_of_all")
+def test_tiers_are_summed_up_in_lists_and_told_whole_for_one(look: Look) -> None:
+    costs = "costs               graduated"
+    listed, one = look(80, "price", "list"), look(80, "price", "get", "seats-2026")
+    assert f"{costs}, 3 tiers from 7.00 USD, every 3 months, metered" in listed.lines
+    assert f"{costs}: up to 5 at 7.00 USD each; up to 10 at 6.50 USD" in one.lines
+    assert f"{' ' * 20}each and 1.00 USD flat; more at 6.00 USD each, every 3" in one.lines
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+@pytest.mark.usefixtures("some_of_all")
+def test_a_story_is_wrapped_at_spaces_below_its_text(
+    billing: Billing, look: Look, columns: int
+) -> None:
+    (one,) = billing("charge", "list", "--reference", "order-1001", "--json").json
+    screen = look(columns, "explain", one["charge_id"])
+    whole = billing("explain", one["charge_id"]).out
+    is_whole(screen, columns, whole)
+    first, *lines = screen.lines
+    assert first == one["charge_id"]
+    assert all(re.match(r"  20[\d-]{8} [\d:.]{12}  \S| {27}\S", line) for line in lines)
+
+
+def test_a_pipe_gets_a_line_per_object_however_long(billing: Billing, till: Counter) -> None:
+    till.refuse({"amount": 5, "idempotency_key": "b", "x" * 100: 1}, task_id="task-1")
+    many = [{"up_to": n, "unit_amount": 700 - n} for n in range(1, 60)]
+    till.price(
+        unit_amount=None,
+        tiers=[*many, {"up_to": "inf", "unit_amount": 1}],
+        tiers_mode="volume",
+    )
+    for noun in ("price", "rejected"):
+        lines = billing(noun, "list").out.splitlines()
+        assert len(lines) == 2
+        assert not [line for line in lines if line != line.rstrip()]
+    assert "up to 59 at 6.41 USD each; more at 0.01 USD each" in billing("price", "list").out
