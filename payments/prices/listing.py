@@ -53,9 +53,11 @@ def page(
     `currency_id`, `product_id` and `lookup_key`. None = any. Raises InvalidRequest.
     """
     if not 1 <= page_size <= PAGE_SIZE_MAX:
-        raise InvalidRequest(f"pageSize must be from 1 to {PAGE_SIZE_MAX}", param="pageSize")
+        raise InvalidRequest(
+            f"pageSize must be a whole number from 1 to {PAGE_SIZE_MAX}", param="pageSize"
+        )
     if not 1 <= page <= PAGE_MAX:
-        raise InvalidRequest(f"page must be from 1 to {PAGE_MAX}", param="page")
+        raise InvalidRequest(f"page must be a whole number from 1 to {PAGE_MAX}", param="page")
     table = _TABLES[kind]
     where = list(_conditions(table, filters or {}))
     count = connection.scalar(select(func.count()).select_from(table).where(*where)) or 0

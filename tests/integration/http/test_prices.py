@@ -184,7 +184,7 @@ def test_one_key_makes_one_price_even_after_it_was_deleted(caller: Caller) -> No
         ({"unit_amount": "19.99"}, "unit_amount", '"2000" is 20.00 USD'),
         ({"unit_amount": 19.99}, "unit_amount", "digits"),
         ({"unit_amount": 5.0}, "unit_amount", "digits"),
-        ({"unit_amount": "0"}, "unit_amount", "greater than or equal to 1"),
+        ({"unit_amount": "0"}, "unit_amount", "must be 1 or more"),
         ({"unit_amount": None}, "unit_amount", "required"),
         ({"product_id": None}, "product_id", "required"),
         ({"product_id": "prod_" + "a" * 32}, "product_id", "no product with this id"),

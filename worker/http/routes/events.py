@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from payments.parsing import whole_number
 from payments.webhooks import feed
 from worker.http import answers
 from worker.http.database import Database
@@ -34,10 +35,12 @@ class Place(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    after: int = Field(
-        0, ge=0, le=feed.POSITION_MAX, description="The position behind which to begin."
+    after: Annotated[int, Field(ge=0, le=feed.POSITION_MAX), whole_number(0, feed.POSITION_MAX)] = (
+        Field(0, description="The position behind which to begin.")
     )
-    limit: int = Field(feed.PAGE_MAX, ge=1, le=feed.PAGE_MAX, description="How many at most.")
+    limit: Annotated[int, Field(ge=1, le=feed.PAGE_MAX), whole_number(1, feed.PAGE_MAX)] = Field(
+        feed.PAGE_MAX, description="How many at most."
+    )
 
 
 @router.get("", **described({200: _PAGE}))
