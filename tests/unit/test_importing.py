@@ -213,6 +213,7 @@ def test_a_charge_may_name_a_price_and_a_quantity(folder: Path) -> None:
 
 
 def test_a_file_may_have_both_ways_and_each_row_goes_one(folder: Path) -> None:
+    other_way = "unless you send price_id and quantity in place of amount and currency"
     rows = "5,USD,,\n,,tea,3\n5,USD,tea,3\n5,,,\n,,tea,\n,,,3\n5,USD,,3\n"
     tally, _ = checked(a_file(folder, BOTH_WAYS + rows))
     assert tally.valid == 2
@@ -222,7 +223,7 @@ def test_a_file_may_have_both_ways_and_each_row_goes_one(folder: Path) -> None:
             "currency",
             "currency is what the price says; send price_id and quantity, or amount and currency",
         ),
-        (5, "currency", "currency is required"),
+        (5, "currency", f"currency is required, {other_way}"),
         (6, "quantity", "quantity is required with price_id: how many units of it"),
         (7, "quantity", "quantity counts the units of a price; send price_id, too"),
         (8, "quantity", "quantity counts the units of a price; send price_id, too"),

@@ -72,15 +72,18 @@ def test_an_unknown_currency_is_refused_with_an_example(currency: object) -> Non
     assert "USD" in str(refusal)
 
 
-@pytest.mark.parametrize("field", ["amount", "currency", "idempotency_key"])
+@pytest.mark.parametrize("field", ["amount", "idempotency_key"])
 def test_what_is_missing_is_named(field: str) -> None:
     refusal = refused(ChargeRequest, {n: v for n, v in CHARGE.items() if n != field})
     assert (refusal.param, str(refusal)) == (field, f"{field} is required")
 
 
-def test_no_currency_is_none_at_all() -> None:
-    refusal = refused(ChargeRequest, {**CHARGE, "currency": None})
-    assert (refusal.param, str(refusal)) == ("currency", "currency is required")
+@pytest.mark.parametrize("fields", [{}, {"amount": 5}, {"amount": 5, "currency": None}])
+def test_without_a_currency_or_a_price_both_ways_are_told(fields: dict[str, Any]) -> None:
+    refusal = refused(ChargeRequest, {"idempotency_key": "k", **fields})
+    assert refusal.param == "currency"
+    other_way = "unless you send price_id and quantity in place of amount and currency"
+    assert str(refusal) == f"currency is required, {other_way}"
 
 
 def test_a_charge_by_price_names_a_price_and_a_quantity() -> None:
@@ -110,7 +113,6 @@ def test_a_charge_by_price_names_a_price_and_a_quantity() -> None:
         ({**SALE, "price_id": ""}, "price_id", "must not be empty"),
         ({**SALE, "price_id": 5}, "price_id", "must be text"),
         ({**SALE, "price_id": "a\x00"}, "price_id", "control characters"),
-        ({}, "currency", "currency is required"),
     ],
 )
 def test_half_a_price_and_half_an_amount_are_refused_with_the_fix(
