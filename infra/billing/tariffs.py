@@ -24,7 +24,7 @@ def type_of(value: object, recurring: object) -> str | None:
         )
     if value == "one_time" and recurring is not None:
         raise InvalidRequest(
-            "type one_time recurs never; leave recurring out, or send recurring", param="type"
+            "type one_time recurs never; leave recurring out, or send type recurring", param="type"
         )
     return None if value is None else choice("type", value, ("one_time", "recurring"))
 

@@ -124,16 +124,9 @@ def _conditions(table: Table, filters: Mapping[str, Any]) -> Iterator[ColumnElem
         if value is None:
             continue
         if name == "currency_id":
-            yield table.c.currency == _currency(value)
+            yield table.c.currency == currencies.code_of(value)
         else:
             yield table.c[name] == value
-
-
-def _currency(currency_id: str) -> str:
-    code = currency_id.removeprefix(currencies.PREFIX).upper()
-    if currency_id != currencies.id_of(code):
-        raise InvalidRequest("currency_id must be like cur_usd", param="currency_id")
-    return code
 
 
 def _turned(order: Order) -> Order:

@@ -136,6 +136,7 @@ def test_lists_of_prices_are_narrowed_down(billing: Billing) -> None:
     ):
         assert done(billing, "price", "list", *arguments) == found
     assert billing("price", "list", "--currency", "EUR").err == "no prices\n"
+    assert "`billing currency list`" in billing("price", "list", "--currency", "XYZ").err
 
 
 def test_a_lookup_key_is_moved_and_taken_away(billing: Billing) -> None:

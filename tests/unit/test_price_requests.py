@@ -157,8 +157,8 @@ def test_what_a_price_lacks_is_named(field: str) -> None:
         ("currency_id", "usd", "like cur_usd"),
         ("currency_id", "USD", "like cur_usd"),
         ("currency_id", "cur_USD", "like cur_usd"),
-        ("currency_id", "cur_zzz", "like cur_usd"),
-        ("currency_id", "cur_xau", "like cur_usd"),
+        ("currency_id", "cur_zzz", "there is no currency with this currency_id; GET "),
+        ("currency_id", "cur_xau", "or `billing currency list`, lists them"),
         ("currency_id", "cur_cur_usd", "like cur_usd"),
         ("currency_id", "cur_", "like cur_usd"),
         ("currency_id", 840, "must be text"),
@@ -215,6 +215,14 @@ def test_what_does_not_fit_a_price_is_refused_with_the_fix(
     refusal = refused(PriceRequest, {**PRICE, field: value})
     assert refusal.param == field
     assert says in str(refusal)
+
+
+def test_what_recurs_is_not_asked_for_once() -> None:
+    fields = {**PRICE, "type": "one_time", "recurring": {"interval": "month"}}
+    refusal = refused(PriceRequest, fields)
+    assert (refusal.param, str(refusal)) == (
+        "type", "type one_time recurs never; leave recurring out, or send type recurring",
+    )  # fmt: skip
 
 
 LAST = {"up_to": "inf", "unit_amount": 600}

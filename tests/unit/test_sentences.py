@@ -31,6 +31,10 @@ FOREIGN = re.compile(
 CARD = "4242424242424242"
 PRICE = {"product_id": "prod_" + "a" * 32, "currency_id": "cur_usd", "idempotency_key": "k"}
 LAST = {"up_to": "inf", "unit_amount": 1}
+NO_CURRENCY = (
+    "there is no currency with this currency_id; GET /currencies, or `billing currency list`,"
+    " lists them"
+)
 QUERIES = (ChargeFilters, RefundFilters, PriceFilters, ProductFilters, CurrencyPlace, Place)
 
 
@@ -138,6 +142,12 @@ def test_of_metadata_names_and_values_are_told_apart(metadata: object, says: str
             for moment in ("yesterday", "2026-11-22T10:00:00", "2026-11-22T10", "2026-13-22T10:00Z")
         ),
         (PriceFilters, {"product_id": ""}, "product_id must not be empty"),
+        (
+            PriceFilters,
+            {"currency_id": "USD"},
+            "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd",
+        ),
+        (PriceFilters, {"currency_id": "cur_xyz"}, NO_CURRENCY),
     ],
 )
 def test_of_a_query_the_same_words_are_said(

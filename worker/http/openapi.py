@@ -87,6 +87,7 @@ def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
     for path, operations in made["paths"].items():
         for operation in operations.values():
             _finish(path, operation)
+    _of_currencies(made["paths"])
     made["webhooks"] = {name: _webhook(name) for name in DATA}
     _show_examples(made)
     return copy.deepcopy(made)  # what readers change is theirs alone
@@ -154,14 +155,34 @@ def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
                 schema["type"] = [schema["type"], "null"]
                 if "enum" in schema:
                     schema["enum"] = [*schema["enum"], None]
-    codes = sorted(c.code for c in iso4217.Currency if c.exponent is not None)
     currency = schemas["ChargeRequest"]["properties"]["currency"]
     currency.pop("anyOf")
-    currency |= {"enum": [*codes, None], "description": "ISO 4217. Lower case is taken, too."}
+    currency |= {
+        "enum": [*_currency_codes(), None],
+        "description": "ISO 4217. Lower case is taken, too.",
+    }
     currency_id = schemas["PriceRequest"]["properties"]["currency_id"]
     currency_id.pop("pattern")
-    currency_id["enum"] = [id_of(code) for code in codes]
+    currency_id["enum"] = _currency_ids()
     return schemas
+
+
+def _of_currencies(paths: Mapping[str, Any]) -> None:
+    """Which currencies a list may be narrowed down to: the same that a price may have."""
+    for operations in paths.values():
+        for parameter in operations.get("get", {}).get("parameters", ()):
+            if parameter["name"] == "currency_id":
+                one, _null = parameter["schema"]["anyOf"]
+                one.pop("pattern")
+                one["enum"] = _currency_ids()
+
+
+def _currency_ids() -> list[str]:
+    return [id_of(code) for code in _currency_codes()]
+
+
+def _currency_codes() -> list[str]:
+    return sorted(c.code for c in iso4217.Currency if c.exponent is not None)
 
 
 def _webhook(name: str) -> dict[str, Any]:

@@ -190,7 +190,7 @@ def test_one_key_makes_one_price_even_after_it_was_deleted(caller: Caller) -> No
         ({"product_id": "prod_" + "a" * 32}, "product_id", "no product with this id"),
         ({"product_id": "tea"}, "product_id", "prod_…"),
         ({"currency_id": "usd"}, "currency_id", "cur_usd"),
-        ({"currency_id": "cur_qqq"}, "currency_id", "cur_usd"),
+        ({"currency_id": "cur_qqq"}, "currency_id", "GET /currencies"),
         ({"type": "recurring"}, "type", "recurring is required"),
         ({"recurring": {"interval": "decade"}}, "recurring", "'month'"),
         ({"recurring": {"interval": "year", "interval_count": 4}}, "recurring", "at most 3"),
@@ -315,6 +315,7 @@ def test_a_list_is_paged_by_number_and_by_cursor(caller: Caller) -> None:
         ({"active": "perhaps"}, "active"),
         ({"type": "weekly"}, "type"),
         ({"currency_id": "USD"}, "currency_id"),
+        ({"currency_id": "cur_xyz"}, "currency_id"),
         ({"product": "prod_1"}, "product"),
     ],
 )

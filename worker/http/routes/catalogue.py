@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +11,7 @@ from starlette.responses import Response
 from payments.errors import InvalidRequest
 from payments.parsing import Text, whole_number
 from payments.prices.listing import PAGE_MAX, PAGE_SIZE, PAGE_SIZE_MAX, Kind, page
+from payments.prices.parts import CurrencyId
 from worker.http import answers
 from worker.http.routes.needs import building
 from worker.http.routes.objects import PREFIX
@@ -57,9 +57,7 @@ class ProductFilters(Place):
 class PriceFilters(Place):
     active: bool | None = Field(None, description="Only those that are, or are not.")
     type: Literal["one_time", "recurring"] | None = Field(None, description="Only those.")
-    currency_id: Annotated[str, Query(pattern="^cur_[a-z]{3}$")] | None = Field(
-        None, description="Only those in this currency."
-    )
+    currency_id: CurrencyId | None = Field(None, description="Only those in this currency.")
     product_id: Text | None = Field(None, description="Only those of this product.")
     lookup_key: Text | None = Field(None, description="Only the one with this key.")
 
