@@ -269,6 +269,7 @@ def test_a_lookup_key_is_one_price_s_until_it_is_moved(caller: Caller) -> None:
     refused = caller.post("/prices", json={**fields, "lookup_key": key})
     assert (refused.status_code, refused.json()["code"]) == (409, "lookup_key_in_use")
     assert refused.json()["price_id"] == old["id"]
+    assert f"the price {old['id']} has this lookup key" in refused.json()["detail"]
     moving = {**fields, "lookup_key": key, "transfer_lookup_key": True}
     new = caller.post("/prices", json=moving).json()
     assert caller.get(f"/prices/{key}").json() == new
