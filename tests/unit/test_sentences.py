@@ -21,8 +21,8 @@ from payments.requests import ChargeRequest, RefundRequest
 from payments.sentences import sentence
 from worker.contract.schemas import REQUESTS
 from worker.http.errors import problem_of
+from worker.http.routes import endpoints, events
 from worker.http.routes.catalogue import CurrencyPlace, PriceFilters, ProductFilters
-from worker.http.routes.events import Place
 from worker.http.routes.filters import ChargeFilters, RefundFilters
 
 FOREIGN = re.compile(
@@ -35,7 +35,15 @@ NO_CURRENCY = (
     "there is no currency with this currency_id; GET /currencies, or `billing currency list`,"
     " lists them"
 )
-QUERIES = (ChargeFilters, RefundFilters, PriceFilters, ProductFilters, CurrencyPlace, Place)
+QUERIES = (
+    ChargeFilters,
+    RefundFilters,
+    PriceFilters,
+    ProductFilters,
+    CurrencyPlace,
+    events.Place,
+    endpoints.Place,
+)
 
 
 def told(model: type[BaseModel], fields: dict[str, Any]) -> str:
@@ -130,6 +138,7 @@ def test_of_metadata_names_and_values_are_told_apart(metadata: object, says: str
         (ProductFilters, {"page": "0"}, "page must be a whole number from 1 to 10000000"),
         (CurrencyPlace, {"pageSize": "301"}, "pageSize must be a whole number from 1 to 300"),
         (ChargeFilters, {"limit": "x"}, "limit must be a whole number from 1 to 100"),
+        (endpoints.Place, {"limit": "0"}, "limit must be a whole number from 1 to 100"),
         (ChargeFilters, {"state": "done"}, "state must be 'pending', 'succeeded' or 'failed'"),
         (ProductFilters, {"active": "maybe"}, "active must be true or false"),
         (ProductFilters, {"order": "up"}, "order must be 'desc' or 'asc'"),

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from payments.errors import InvalidRequest
+from payments.parsing import whole_number
 from payments.transaction import Transaction
 from payments.webhooks import endpoints, pings, replays
 from worker.contract.objects import WebhookEndpoint
@@ -29,7 +30,9 @@ class Place(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    limit: int = Field(LIMIT, ge=1, le=endpoints.PAGE_MAX, description="How many at most.")
+    limit: Annotated[
+        int, Field(ge=1, le=endpoints.PAGE_MAX), whole_number(1, endpoints.PAGE_MAX)
+    ] = Field(LIMIT, description="How many at most.")
     cursor: str = Field("", description="The `next_cursor` of the page before.")
 
 
