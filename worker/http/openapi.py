@@ -18,8 +18,11 @@ from payments.errors import (
 )
 from payments.parsing import Keyed
 from payments.prices.currencies import id_of
+from worker.contract.catalogue import A_PRODUCT
 from worker.contract.events import DATA, MEANING, event
 from worker.contract.examples import example, standing
+from worker.contract.objects import Charge
+from worker.contract.samples import SAMPLES
 from worker.contract.schemas import REQUESTS, everything
 from worker.http import problems
 from worker.http.bodies import BODIES
@@ -94,23 +97,38 @@ def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
 
 
 def _show_examples(made: dict[str, Any]) -> None:
-    """An example of every body."""
+    """Examples of every body: requests that are taken as they stand, and what is answered."""
     schemas = made["components"]["schemas"]
     for operations in made["paths"].values():
         for operation in operations.values():
             for body in _bodies(operation.get("requestBody", {})):
-                body["example"] = example(body["schema"], schemas)
-                body["example"].pop("idempotency_key", None)  # it stands in the header's example
+                samples = SAMPLES[body["schema"]["$ref"].rsplit("/", 1)[1]]
+                body["examples"] = {name: one._asdict() for name, one in samples.items()}
             for status, told in operation["responses"].items():
-                stand = "pending" if status == "202" else "succeeded"
                 for body in _bodies(told):
-                    shown = standing(example(body["schema"], schemas), stand)
-                    is_refusal = body["schema"] == ref("Problem")
-                    body["example"] = shown | (_refused(int(status)) if is_refusal else {})
+                    body["example"] = _answered(operation["operationId"], status, body, schemas)
     for name, operations in made["webhooks"].items():
         for body in _bodies(operations["post"]["requestBody"]):
             shown = example(body["schema"], schemas)
             body["example"] = {**shown, "data": standing(shown["data"], name.split(".")[-1])}
+
+
+def _answered(
+    operation: str, status: str, body: Mapping[str, Any], schemas: Mapping[str, Any]
+) -> dict[str, Any]:
+    """An example of an answer, as it is when it answers this."""
+    shown: dict[str, Any] = example(body["schema"], schemas)
+    if body["schema"] == ref("Problem"):
+        return shown | _refused(int(status))
+    if operation == "list_events":
+        charge = standing(example(ref(Charge), schemas), "succeeded")
+        shown["data"] = [{**one, "data": charge} for one in shown["data"]]
+        return shown
+    if operation == "delete_product":
+        return {**shown, "id": A_PRODUCT, "object": "product"}
+    if operation.startswith("archive_"):
+        return standing(shown, "archived")
+    return standing(shown, "pending" if status == "202" else "succeeded")
 
 
 def _bodies(holder: Mapping[str, Any]) -> Iterable[dict[str, Any]]:

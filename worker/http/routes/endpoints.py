@@ -14,6 +14,7 @@ from payments.transaction import Transaction
 from payments.webhooks import endpoints, pings, replays
 from worker.contract.objects import WebhookEndpoint
 from worker.http import answers, asked
+from worker.http.bodies import AN_EVENT
 from worker.http.described import described, object_of, page_of, ref
 from worker.http.routes.filters import LIMIT, moment
 from worker.http.routes.needs import Reader, Writer, building, router_of
@@ -115,7 +116,9 @@ async def rotate_webhook_secret(request: Request, _: Writer, id: str) -> Respons
 
 @router.post(
     "/{id}/ping",
-    **described({202: object_of(event_id={"type": "string"})}, refuses=(404, 409)),
+    **described(
+        {202: object_of(event_id={"type": "string", "examples": [AN_EVENT]})}, refuses=(404, 409)
+    ),
 )
 async def ping_webhook_endpoint(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Send the endpoint an event of type `ping`, whatever its event types."""

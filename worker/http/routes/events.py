@@ -23,7 +23,11 @@ router = router_of("Events", f"{PREFIX}/events")
 _PAGE = object_of(
     data={"type": "array", "items": ref("FeedItem")},
     has_more={"type": "boolean"},
-    next_cursor={"type": "string", "description": "The next `after`; also at the end."},
+    next_cursor={
+        "type": "string",
+        "description": "The next `after`; also at the end.",
+        "examples": ["1042"],
+    },
 )
 # Transactions last milliseconds. A gap that one leaves open for longer ends the page.
 GAP_PATIENCE_S = 0.5
