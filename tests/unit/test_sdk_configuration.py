@@ -188,6 +188,34 @@ def test_wrong_questions_about_prices_fail_before_anything_is_sent():
     assert wrong(lambda: billing.currency.retrieve(None)) == "id"
 
 
+@pytest.mark.parametrize("name", ["a/b", "/", "..", "."])
+@pytest.mark.parametrize(
+    ("ask", "whose"),
+    [
+        (billing.price.retrieve, "of a price, or its lookup key"),
+        (lambda name: billing.price.update(name, nickname="x"), "of a price, or its lookup key"),
+        (
+            lambda name: billing.price.inventory(name, quantity=1, action="increment"),
+            "of a price, or its lookup key",
+        ),
+        (billing.price.archive, "of a price, or its lookup key"),
+        (billing.price.delete, "of a price, or its lookup key"),
+        (lambda name: billing.price.quote(name, quantity=1), "of a price, or its lookup key"),
+        (billing.product.retrieve, "of a product"),
+        (lambda name: billing.product.update(name, name="x"), "of a product"),
+        (billing.product.archive, "of a product"),
+        (billing.product.delete, "of a product"),
+        (billing.currency.retrieve, "of a currency, like cur_usd"),
+    ],
+)
+def test_what_can_not_be_the_name_of_one_is_not_asked_for(ask, whose, name):
+    billing.configure(url="http://127.0.0.1:1", api_key="bk_1")  # nobody listens there
+    with pytest.raises(billing.InvalidRequest) as refused:
+        ask(name)
+    said = f"id must be that {whose}: it must hold no slash, and be more than dots"
+    assert (refused.value.param, str(refused.value)) == ("id", said)
+
+
 def _below(kind):
     return [one for child in kind.__subclasses__() for one in (child, *_below(child))]
 
