@@ -81,6 +81,32 @@ def test_reading_over_a_broker_says_that_it_needs_http(read):
         read()
 
 
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (lambda: billing.product.create(name="Widget"), "Products"),
+        (lambda: billing.product.retrieve("prod_1"), "Products"),
+        (
+            lambda: billing.price.create(
+                product_id="prod_" + "a" * 32, currency_id="cur_usd", unit_amount=5
+            ),
+            "Prices",
+        ),
+        (lambda: billing.price.retrieve("standard"), "Prices"),
+        (lambda: billing.price.quote("standard", quantity=1), "Prices"),
+        (billing.currency.list, "Currencies"),
+    ],
+)
+def test_over_a_broker_prices_say_that_they_need_the_service_itself(ask, what):
+    billing.configure(url="redis://127.0.0.1:1")
+    with pytest.raises(billing.ReadingNeedsHttp) as refused:
+        ask()
+    assert str(refused.value) == (
+        f"{what} need the service itself, and a broker takes charges and refunds only;"
+        " configure an http:// or https:// url (BILLING_URL), and an API key."
+    )
+
+
 def test_wrong_arguments_fail_before_anything_is_sent():
     billing.configure(url="redis://127.0.0.1:1")  # nobody listens there
     with pytest.raises(billing.InvalidRequest) as refused:
