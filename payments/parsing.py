@@ -15,6 +15,8 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
 )
 from pydantic.config import JsonDict
@@ -25,6 +27,7 @@ from models.money import AMOUNT_MAX, MoneyError
 from models.texts import PATTERN, is_storable
 from payments.errors import InvalidRequest
 from payments.redaction import field_name
+from payments.sentences import sentence, sentence_of_metadata
 
 KEY_MAX = 255  # Stripe's limit for an idempotency key.
 METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500  # Stripe's limits.
@@ -139,13 +142,31 @@ def parse(model: type[R], fields: Mapping[str, Any]) -> R:
         return model.model_validate(dict(fields))
     except ValidationError as wrong:
         first = wrong.errors(include_url=False, include_input=False)[0]
-    param = field_name(first["loc"][0]) if first["loc"] else None
-    raise InvalidRequest(_sentence(_place(first["loc"]), first["type"], first["msg"]), param=param)
+    loc, wrong_is = first["loc"], (first["type"], first["msg"], first.get("ctx", {}))
+    param = field_name(loc[0]) if loc else None
+    if param == "metadata":
+        raise InvalidRequest(sentence_of_metadata(len(loc), *wrong_is), param=param)
+    raise InvalidRequest(sentence(_place(loc), *wrong_is), param=param)
 
 
 def refused(message: str) -> PydanticCustomError:
     """What a validator raises to refuse a field in its own words: a whole sentence."""
     return PydanticCustomError("told", "{said}", {"said": message})
+
+
+def whole_number(least: int, most: int) -> WrapValidator:
+    """What makes a whole number say both of its bounds, whatever is wrong with it: those of
+    queries, which come as text."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> int:
+        try:
+            return int(handler(value))
+        except ValidationError:
+            raise PydanticCustomError(
+                "whole_number", "not a whole number within bounds", {"least": least, "most": most}
+            ) from None
+
+    return WrapValidator(check)
 
 
 def merged(there: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
@@ -166,38 +187,14 @@ def merged(there: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[
 def _place(loc: tuple[int | str, ...]) -> str:
     """Where in the request, such as `tiers[1].unit_amount`; names from outside are not repeated."""
     place = field_name(loc[0]) if loc else None
-    if place is None or place == "metadata":
-        return place or "the request"
+    if place is None:
+        return "the request"
     for part in loc[1:]:
         if isinstance(part, int):
             place += f"[{part}]"
         elif (name := field_name(part)) is not None:
             place += f".{name}"
     return place
-
-
-def _sentence(place: str, kind: str, message: str) -> str:
-    match kind:
-        case "missing":
-            return f"{place} is required"
-        case "told":
-            return message
-        case "string_type" | "string_unicode" if place != "metadata":
-            return f"{place} must be text"
-        case "string_type" | "string_unicode" | "dict_type" if place == "metadata":
-            return f"{place} must be an object of text values"
-        case "int_type":
-            return f"{place} must be an integer"
-        case "bool_type":
-            return f"{place} must be true or false"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return f"{place} must be an object"
-        case "list_type":
-            return f"{place} must be a list"
-        case "extra_forbidden":
-            return f"{place} is not a field"
-        case _:
-            return f"{place}: {message[:1].lower()}{message[1:]}"
 
 
 def _unknown(model: type[BaseModel], name: str | None) -> InvalidRequest:

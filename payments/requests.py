@@ -20,6 +20,8 @@ WAYS: tuple[Mapping[str, str], Mapping[str, str]] = (
     {"amount": "integer", "currency": "string"},
     {"price_id": "string", "quantity": "integer"},
 )
+# Whoever sends a currency has chosen; the first thing that is missing names the choice.
+_OTHER_WAY = ", unless you send price_id and quantity in place of amount and currency"
 
 
 class ChargeRequest(Request):
@@ -114,7 +116,7 @@ def _goes_without(name: str, value: Any, info: ValidationInfo) -> bool:
             f"{name} is what the price says; send price_id and quantity, or amount and currency"
         )
     if not by_price and value is None:
-        raise refused(f"{name} is required")
+        raise refused(f"{name} is required{_OTHER_WAY if name == 'currency' else ''}")
     return by_price
 
 

@@ -14,6 +14,9 @@ from infra.billing.message import message
 from infra.billing.pending import pending
 from infra.billing.post import Post
 
+# What no message can ask for, be it made or read.
+_OVER_HTTP_ONLY = ("products", "prices", "currencies")
+
 
 class Broker:
     """A `Transport` over redis://, rediss://, amqp:// or amqps://."""
@@ -60,11 +63,15 @@ class Broker:
         body: Mapping[str, Any] | None = None,
         repeatable: bool = True,
     ) -> NoReturn:
-        if method == "GET":
+        if path and path[0] in _OVER_HTTP_ONLY:
+            what = path[0].capitalize()
+        elif method == "GET":
             raise ReadingNeedsHttp(param="url")
+        else:
+            what = "This and the like"
         raise ReadingNeedsHttp(
-            "A broker takes charges and refunds and nothing else; for this,"
-            " configure an http:// or https:// url.",
+            f"{what} need the service itself, and a broker takes charges and refunds only;"
+            " configure an http:// or https:// url (BILLING_URL), and an API key.",
             param="url",
         )
 

@@ -27,6 +27,7 @@ from infra.billing.money import currency_code
 
 LOOKUP_KEY_MAX = 200
 _PRICE_ID = re.compile(r"price_[a-z2-7]{32}")
+_CURRENCY_ID = re.compile(r"cur_[a-z]{3}")
 _PRODUCT_ID = re.compile(r"prod_[a-z2-7]{32}")
 
 
@@ -160,15 +161,19 @@ def _currency_id(value: object) -> str:
     checked = required("currency_id", value)
     if not isinstance(checked, str):
         raise InvalidRequest("currency_id must be text", param="currency_id")
-    try:
-        is_one = checked == f"cur_{currency_code(checked.removeprefix('cur_')).lower()}"
-    except InvalidRequest:
-        is_one = False
-    if not is_one:
+    if not _CURRENCY_ID.fullmatch(checked):
         raise InvalidRequest(
             "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd",
             param="currency_id",
         )
+    try:
+        currency_code(checked.removeprefix("cur_"))
+    except InvalidRequest:
+        raise InvalidRequest(
+            "there is no currency with this currency_id; GET /currencies, or"
+            " `billing currency list`, lists them",
+            param="currency_id",
+        ) from None
     return checked
 
 

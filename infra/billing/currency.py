@@ -14,7 +14,7 @@ def list() -> Listing[Currency]:
 
 def retrieve(id: str) -> Currency:
     """The currency with this id, such as "cur_usd". Raises NotFound."""
-    return Currency(client.transport().ask("GET", ROUTE, queries.id_of(id)))
+    return Currency(client.transport().ask("GET", ROUTE, queries.currency_id(id)))
 
 
 get = retrieve  # as it is called for charges

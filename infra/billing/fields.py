@@ -49,9 +49,9 @@ def integer(
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidRequest(f"{place} must be an integer", param=param or place)
     if value < least:
-        refuse(place, f"input should be greater than or equal to {least}", param=param)
+        raise InvalidRequest(f"{place} must be {least} or more", param=param or place)
     if most is not None and value > most:
-        refuse(place, f"input should be less than or equal to {most}", param=param)
+        raise InvalidRequest(f"{place} must be at most {most}", param=param or place)
     return int(value)
 
 
@@ -66,7 +66,7 @@ def choice(place: str, value: object, choices: Sequence[str], *, param: str | No
     found = next((one for one in choices if one == value), None)
     if found is None:
         *others, last = map(repr, choices)
-        refuse(place, f"input should be {', '.join(others)} or {last}", param=param)
+        raise InvalidRequest(f"{place} must be {', '.join(others)} or {last}", param=param or place)
     return found
 
 
@@ -81,13 +81,12 @@ def metadata(value: object, *, may_unset: bool = False) -> dict[str, Any] | None
         unsets = one is None and may_unset
         if not _is_text(name) or not (unsets or _is_text(one)):
             raise InvalidRequest(wrong, param="metadata")
-        _storable("metadata", name, 1, METADATA_KEY_MAX)
+        _metadata_text("the names in metadata", name, 1, METADATA_KEY_MAX)
         if not unsets:
-            _storable("metadata", one, 0, METADATA_VALUE_MAX)
+            _metadata_text("the values in metadata", one, 0, METADATA_VALUE_MAX)
     if len(value) > METADATA_KEYS_MAX:
-        refuse(
-            "metadata",
-            f"dictionary should have at most {METADATA_KEYS_MAX} items after validation, not more",
+        raise InvalidRequest(
+            f"metadata must have at most {METADATA_KEYS_MAX} names", param="metadata"
         )
     return dict(value)
 
@@ -113,14 +112,20 @@ def _is_text(value: object) -> TypeGuard[str]:
 
 
 def _storable(param: str, value: str, length_min: int, length_max: int) -> str:
-    if len(value) < length_min:
-        refuse(param, f"string should have at least {_characters(length_min)}")
-    if len(value) > length_max:
-        refuse(param, f"string should have at most {_characters(length_max)}")
+    _of_length(param, value, length_min, length_max, param=param)
     if _CONTROL.search(value):
         refuse(param, "must not contain control characters")
     return value
 
 
-def _characters(count: int) -> str:
-    return "1 character" if count == 1 else f"{count} characters"
+def _metadata_text(place: str, value: str, length_min: int, length_max: int) -> None:
+    _of_length(place, value, length_min, length_max, param="metadata")
+    if _CONTROL.search(value):
+        raise InvalidRequest(f"{place} must not contain control characters", param="metadata")
+
+
+def _of_length(place: str, value: str, length_min: int, length_max: int, *, param: str) -> None:
+    if len(value) < length_min:
+        raise InvalidRequest(f"{place} must not be empty", param=param)
+    if len(value) > length_max:
+        raise InvalidRequest(f"{place} must have at most {length_max} characters", param=param)

@@ -9,6 +9,19 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 T = TypeVar("T")
 
+# What `repr` shows of an object that has none of the fields that its kind shows. Numbers and flags
+# say nothing about a person; of texts only those say nothing that are ids, codes or moments.
+_FIELDS_SHOWN = 4
+_HARMLESS = frozenset({
+    "id", "object", "event_id", "charge_id", "refund_id", "price_id", "product_id", "object_id",
+    "currency_id", "at", "what", "type", "state", "phase", "code", "currency", "interval",
+    "usage_type", "up_to", "unit_amount", "flat_amount", "round",
+})  # fmt: skip
+
+
+def _is_harmless(name: str, value: object) -> bool:
+    return isinstance(value, int | bool) or (isinstance(value, str) and name in _HARMLESS)
+
 
 class Resource(Mapping[str, Any]):
     """A read-only object of the service."""
@@ -53,7 +66,11 @@ class Resource(Mapping[str, Any]):
         return type(self), (dict(self._fields),)
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{n}={self._fields[n]!r}" for n in self._shown if n in self._fields)
+        names = [name for name in self._shown if name in self._fields]
+        if not names:
+            names = [n for n, value in self._fields.items() if _is_harmless(n, value)]
+            names = names[:_FIELDS_SHOWN]
+        shown = ", ".join(f"{name}={self._fields[name]!r}" for name in names)
         return f"{type(self).__name__}({shown})"
 
 

@@ -72,7 +72,7 @@ def create(
 
 def retrieve(id: str) -> Price:
     """The price with this id or lookup key. Raises NotFound."""
-    return Price(client.transport().ask("GET", ROUTE, queries.id_of(id)))
+    return Price(client.transport().ask("GET", ROUTE, queries.price_name(id)))
 
 
 get = retrieve  # as it is called for charges
@@ -101,7 +101,7 @@ def update(
         metadata=metadata,
     )
     # By a lookup key that moves, a second try finds another price, or none.
-    repeatable = catalogue.is_price_id(queries.id_of(id))
+    repeatable = catalogue.is_price_id(queries.price_name(id))
     return Price(client.transport().ask("PUT", ROUTE, id, body=body, repeatable=repeatable))
 
 
@@ -149,7 +149,7 @@ def inventory(id: str, *, quantity: int, action: str, idempotency_key: str | Non
         action=action,
         idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
     )
-    asked = client.transport().ask("PUT", ROUTE, queries.id_of(id), "inventory", body=body)
+    asked = client.transport().ask("PUT", ROUTE, queries.price_name(id), "inventory", body=body)
     return Price(asked)
 
 
@@ -159,14 +159,14 @@ def archive(id: str) -> Price:
     `update(id, active=True)` puts it back. Raises NotFound.
     """
     # By a lookup key that has moved meanwhile, a second try would archive another price.
-    repeatable = catalogue.is_price_id(queries.id_of(id))
+    repeatable = catalogue.is_price_id(queries.price_name(id))
     return Price(client.transport().ask("PUT", ROUTE, id, "archive", repeatable=repeatable))
 
 
 def delete(id: str) -> Resource:
     """Forget a price that nothing was charged by, for good. Raises PriceInUse, NotFound."""
     # By a lookup key that has moved meanwhile, a second try would delete another price.
-    repeatable = catalogue.is_price_id(queries.id_of(id))
+    repeatable = catalogue.is_price_id(queries.price_name(id))
     told = client.transport().ask("DELETE", ROUTE, id, repeatable=repeatable)
     # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
     return Resource({"id": id, "object": "price", "deleted": True, **told})
@@ -175,4 +175,4 @@ def delete(id: str) -> Resource:
 def quote(id: str, *, quantity: int) -> Quote:
     """What so many units cost, and why, line by line; nothing is held. Raises NotFound."""
     body = catalogue.quote_fields(quantity=quantity)
-    return Quote(client.transport().ask("POST", ROUTE, queries.id_of(id), "quote", body=body))
+    return Quote(client.transport().ask("POST", ROUTE, queries.price_name(id), "quote", body=body))

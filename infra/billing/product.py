@@ -38,7 +38,7 @@ def create(
 
 def retrieve(id: str) -> Product:
     """The product with this id. Raises NotFound."""
-    return Product(client.transport().ask("GET", ROUTE, queries.id_of(id)))
+    return Product(client.transport().ask("GET", ROUTE, queries.product_id(id)))
 
 
 get = retrieve  # as it is called for charges
@@ -59,7 +59,7 @@ def update(
     body = catalogue.product_changes(
         name=name, description=description, active=active, metadata=metadata
     )
-    return Product(client.transport().ask("PUT", ROUTE, queries.id_of(id), body=body))
+    return Product(client.transport().ask("PUT", ROUTE, queries.product_id(id), body=body))
 
 
 def list(
@@ -85,11 +85,11 @@ def archive(id: str) -> Product:
 
     `update(id, active=True)` puts it back. Raises NotFound.
     """
-    return Product(client.transport().ask("PUT", ROUTE, queries.id_of(id), "archive"))
+    return Product(client.transport().ask("PUT", ROUTE, queries.product_id(id), "archive"))
 
 
 def delete(id: str) -> Resource:
     """Forget a product that has no prices, for good. Raises ProductInUse, NotFound."""
-    told = client.transport().ask("DELETE", ROUTE, queries.id_of(id))
+    told = client.transport().ask("DELETE", ROUTE, queries.product_id(id))
     # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
     return Resource({"id": id, "object": "product", "deleted": True, **told})

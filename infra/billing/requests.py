@@ -123,6 +123,12 @@ def _quantity(value: object, price: str | None) -> int | None:
 def _goes_without(param: str, value: object, price: str | None) -> bool:
     """Whether the field is absent, and rightly so: the price says what it costs."""
     if price is None:
+        if value is None and param == "currency":
+            raise InvalidRequest(
+                "currency is required,"
+                " unless you send price_id and quantity in place of amount and currency",
+                param=param,
+            )
         required(param, value)
         return False
     if value is not None:

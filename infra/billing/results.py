@@ -148,7 +148,7 @@ class Price(Resource):
     digits; None for a price with tiers. `quantity_available` is what is left; None = unlimited."""
 
     __slots__ = ()
-    _shown = ("id", "nickname", "active")
+    _shown = ("id", "lookup_key", "unit_amount", "currency_code", "quantity_available")
     _parts: ClassVar[Mapping[str, type[Resource]]] = {
         "recurring": Resource,
         "tiers": Resource,

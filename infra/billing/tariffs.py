@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infra.billing.errors import InvalidRequest
-from infra.billing.fields import choice, given, integer, refuse
+from infra.billing.fields import choice, given, integer
 from infra.billing.money import AMOUNT_MAX
 
 # The most of each interval: three years (Stripe's bound).
@@ -24,7 +24,7 @@ def type_of(value: object, recurring: object) -> str | None:
         )
     if value == "one_time" and recurring is not None:
         raise InvalidRequest(
-            "type one_time recurs never; leave recurring out, or send recurring", param="type"
+            "type one_time recurs never; leave recurring out, or send type recurring", param="type"
         )
     return None if value is None else choice("type", value, ("one_time", "recurring"))
 
@@ -57,7 +57,7 @@ def tiers(value: object) -> list[dict[str, Any]] | None:
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         raise InvalidRequest("tiers must be a list", param="tiers")
     if not value:
-        refuse("tiers", "list should have at least 1 item after validation, not 0")
+        raise InvalidRequest("tiers must not be empty", param="tiers")
     return [_tier(f"tiers[{place}]", one) for place, one in enumerate(value)]
 
 

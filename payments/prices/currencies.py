@@ -1,5 +1,6 @@
 """Currencies, as ISO 4217 has them. No table of ours: a second list could only drift from it."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 import iso4217
 
 from models.money import MoneyError, exponent
-from payments.errors import NotFound
+from payments.errors import InvalidRequest, NotFound
 
 PREFIX = "cur_"
+_ID = re.compile(f"{PREFIX}[a-z]{{3}}")
 
 
 def every() -> list[dict[str, Any]]:
@@ -23,6 +25,23 @@ def get(currency_id: str) -> dict[str, Any]:
     if currency_id != id_of(code) or code not in _codes():
         raise NotFound("there is no currency with this id; they are like cur_usd", param="id")
     return view(code)
+
+
+def code_of(currency_id: str) -> str:
+    """The ISO code of what somebody sent as a `currency_id`. Raises InvalidRequest."""
+    code = currency_id.removeprefix(PREFIX).upper()
+    if not _ID.fullmatch(currency_id):
+        raise InvalidRequest(
+            "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd",
+            param="currency_id",
+        )
+    if code not in _codes():
+        raise InvalidRequest(
+            "there is no currency with this currency_id; GET /currencies, or"
+            " `billing currency list`, lists them",
+            param="currency_id",
+        )
+    return code
 
 
 def id_of(code: str) -> str:

@@ -53,9 +53,11 @@ def page(
     `currency_id`, `product_id` and `lookup_key`. None = any. Raises InvalidRequest.
     """
     if not 1 <= page_size <= PAGE_SIZE_MAX:
-        raise InvalidRequest(f"pageSize must be from 1 to {PAGE_SIZE_MAX}", param="pageSize")
+        raise InvalidRequest(
+            f"pageSize must be a whole number from 1 to {PAGE_SIZE_MAX}", param="pageSize"
+        )
     if not 1 <= page <= PAGE_MAX:
-        raise InvalidRequest(f"page must be from 1 to {PAGE_MAX}", param="page")
+        raise InvalidRequest(f"page must be a whole number from 1 to {PAGE_MAX}", param="page")
     table, filters = _TABLES[kind], filters or {}
     where = list(_conditions(table, filters))
     count = connection.scalar(select(func.count()).select_from(table).where(*where)) or 0
@@ -125,16 +127,9 @@ def _conditions(table: Table, filters: Mapping[str, Any]) -> Iterator[ColumnElem
         if value is None:
             continue
         if name == "currency_id":
-            yield table.c.currency == _currency(value)
+            yield table.c.currency == currencies.code_of(value)
         else:
             yield table.c[name] == value
-
-
-def _currency(currency_id: str) -> str:
-    code = currency_id.removeprefix(currencies.PREFIX).upper()
-    if currency_id != currencies.id_of(code):
-        raise InvalidRequest("currency_id must be like cur_usd", param="currency_id")
-    return code
 
 
 def _turned(order: Order) -> Order:

@@ -22,7 +22,9 @@ from pydantic_core import PydanticCustomError
 from models.catalogue import QUANTITY_MAX
 from models.ids import MADE_PREFIXES, is_id
 from models.money import AMOUNT_MAX
+from payments.errors import InvalidRequest
 from payments.parsing import refused, storable
+from payments.prices import currencies
 from payments.requests import Quantity
 
 LOOKUP_KEY_MAX = 200
@@ -40,6 +42,14 @@ def _lookup_key(value: str) -> str:
     # It stands in the path of a URL, where proxies and clients read these in their own ways.
     if "/" in value or value in (".", ".."):
         raise refused("lookup_key must hold no slash, and be more than dots")
+    return value
+
+
+def _currency_id(value: str) -> str:
+    try:
+        currencies.code_of(value)
+    except InvalidRequest as wrong:
+        raise refused(str(wrong)) from None
     return value
 
 
@@ -72,6 +82,9 @@ LookupKey = Annotated[
     ),
     AfterValidator(storable),
     AfterValidator(_lookup_key),
+]
+CurrencyId = Annotated[
+    str, Field(json_schema_extra={"pattern": "^cur_[a-z]{3}$"}), AfterValidator(_currency_id)
 ]
 _AMOUNT: dict[str, Any] = {"type": ["string", "integer"], "pattern": "^0*[0-9]{1,15}$"}
 UnitAmount = Annotated[

@@ -133,7 +133,11 @@ def _holder(transaction: Transaction, lookup_key: str | None) -> Row | None:
 
 
 def _in_use(holder: Row) -> LookupKeyInUse:
-    return LookupKeyInUse(param="lookup_key", price_id=holder["id"])
+    return LookupKeyInUse(
+        f"the price {holder['id']} has this lookup key; send transfer_lookup_key=true to move it",
+        param="lookup_key",
+        price_id=holder["id"],
+    )
 
 
 def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:

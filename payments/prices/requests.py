@@ -12,7 +12,6 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from models.catalogue import QUANTITY_MAX
 from models.ids import MADE_PREFIXES, id_from_key, is_id
-from models.money import MoneyError, currency_code
 from payments.errors import InvalidRequest, PriceLocked
 from payments.parsing import (
     Keyed,
@@ -26,6 +25,7 @@ from payments.parsing import (
 from payments.prices.currencies import PREFIX
 from payments.prices.parts import (
     TIERS_MAX,
+    CurrencyId,
     LookupKey,
     Part,
     Recurring,
@@ -59,10 +59,8 @@ class PriceRequest(Request):
         json_schema_extra={"pattern": r"^prod_[a-z2-7]{32}$"},
         examples=["prod_57ikdvzo4mb4d7q5l3fdlyhxgmkgxwup"],
     )
-    currency_id: str = Field(
-        description="`cur_` and the ISO 4217 code in lower case.",
-        json_schema_extra={"pattern": "^cur_[a-z]{3}$"},
-        examples=["cur_usd"],
+    currency_id: CurrencyId = Field(
+        description="`cur_` and the ISO 4217 code in lower case.", examples=["cur_usd"]
     )
     recurring: Recurring | None = Field(
         default=None, description="How often, for a price of type `recurring`."
@@ -129,19 +127,6 @@ class PriceRequest(Request):
             raise refused("product_id must be the id of a product (prod_…)")
         return value
 
-    @field_validator("currency_id")
-    @classmethod
-    def _currency_id(cls, value: str) -> str:
-        code = value.removeprefix(PREFIX)
-        try:
-            if value != PREFIX + currency_code(code).lower():
-                raise MoneyError("currency", "")
-        except MoneyError:
-            raise refused(
-                "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd"
-            ) from None
-        return value
-
     @field_validator("type", mode="before")
     @classmethod
     def _type(cls, value: Any, info: ValidationInfo) -> Any:
@@ -149,7 +134,7 @@ class PriceRequest(Request):
         if value == "recurring" and not recurs:
             raise refused('recurring is required for this type: {"interval": "month"}')
         if value == "one_time" and recurs:
-            raise refused("type one_time recurs never; leave recurring out, or send recurring")
+            raise refused("type one_time recurs never; leave recurring out, or send type recurring")
         if value is None:
             return "recurring" if recurs else "one_time"
         return value

@@ -210,6 +210,7 @@ def test_lists_of_prices_are_narrowed_down(billing: Billing) -> None:
     ):
         assert done(billing, "price", "list", *arguments) == found
     assert billing("price", "list", "--currency", "EUR").err == "no prices\n"
+    assert "`billing currency list`" in billing("price", "list", "--currency", "XYZ").err
 
 
 def test_a_lookup_key_is_moved_and_taken_away(billing: Billing) -> None:
@@ -218,6 +219,7 @@ def test_a_lookup_key_is_moved_and_taken_away(billing: Billing) -> None:
     assert done(billing, "price", "get", "tea")["id"] == new["id"]
     refused = billing("price", "update", old["id"], "--lookup-key", "tea")
     assert "[lookup_key_in_use: lookup_key]" in refused.err
+    assert f"the price {new['id']} has this lookup key" in refused.err
     back = done(
         billing, "price", "update", old["id"], "--lookup-key", "tea", "--transfer-lookup-key",
         "--nickname", "old", "--metadata", "a=1",

@@ -146,10 +146,10 @@ def test_what_a_price_lacks_is_named(field: str) -> None:
         ("unit_amount", "７", '"2000" is 20.00 USD'),
         ("unit_amount", "9" * 31, '"2000" is 20.00 USD'),
         ("unit_amount", [700], '"2000" is 20.00 USD'),
-        ("unit_amount", 0, "greater than or equal to 1"),
-        ("unit_amount", "0", "greater than or equal to 1"),
-        ("unit_amount", -1, "greater than or equal to 1"),
-        ("unit_amount", AMOUNT_MAX + 1, f"less than or equal to {AMOUNT_MAX}"),
+        ("unit_amount", 0, "must be 1 or more"),
+        ("unit_amount", "0", "must be 1 or more"),
+        ("unit_amount", -1, "must be 1 or more"),
+        ("unit_amount", AMOUNT_MAX + 1, f"must be at most {AMOUNT_MAX}"),
         ("unit_amount", None, "is required, unless there are tiers"),
         ("product_id", "prod_1", "must be the id of a product (prod_…)"),
         ("product_id", "price_" + "a" * 32, "must be the id of a product (prod_…)"),
@@ -157,8 +157,8 @@ def test_what_a_price_lacks_is_named(field: str) -> None:
         ("currency_id", "usd", "like cur_usd"),
         ("currency_id", "USD", "like cur_usd"),
         ("currency_id", "cur_USD", "like cur_usd"),
-        ("currency_id", "cur_zzz", "like cur_usd"),
-        ("currency_id", "cur_xau", "like cur_usd"),
+        ("currency_id", "cur_zzz", "there is no currency with this currency_id; GET "),
+        ("currency_id", "cur_xau", "or `billing currency list`, lists them"),
         ("currency_id", "cur_cur_usd", "like cur_usd"),
         ("currency_id", "cur_", "like cur_usd"),
         ("currency_id", 840, "must be text"),
@@ -173,18 +173,18 @@ def test_what_a_price_lacks_is_named(field: str) -> None:
         ("tiers_mode", "volume", "tiers_mode goes with tiers"),
         ("recurring", {}, "recurring.interval is required"),
         ("recurring", "month", "recurring must be an object"),
-        ("recurring", {"interval": "fortnight"}, "recurring.interval: input should be 'hour', "),
-        ("recurring", {"interval": "day", "interval_count": 0}, "recurring.interval_count: "),
+        ("recurring", {"interval": "fortnight"}, "recurring.interval must be 'hour', "),
+        ("recurring", {"interval": "day", "interval_count": 0}, "interval_count must be 1 or more"),
         ("recurring", {"interval": "day", "interval_count": True}, "must be an integer"),
         ("recurring", {"interval": "day", "usage_type": "paid"}, "'licensed' or 'metered'"),
         ("recurring", {"interval": "day", "every": 2}, "recurring.every is not a field"),
         ("transform_quantity", 5, "transform_quantity must be an object"),
         ("transform_quantity", {"round": "up"}, "transform_quantity.divide_by is required"),
         ("transform_quantity", {"divide_by": 5}, "transform_quantity.round is required"),
-        ("transform_quantity", {"divide_by": 0, "round": "up"}, "greater than or equal to 1"),
+        ("transform_quantity", {"divide_by": 0, "round": "up"}, "must be 1 or more"),
         ("transform_quantity", {"divide_by": 2.5, "round": "up"}, "must be an integer"),
         ("transform_quantity", {"divide_by": 5, "round": "half"}, "'up' or 'down'"),
-        ("lookup_key", "", "at least 1 character"),
+        ("lookup_key", "", "must not be empty"),
         ("lookup_key", "x" * 201, "at most 200 characters"),
         ("lookup_key", "a\nb", "control characters"),
         ("lookup_key", "a\ud800b", "must be text"),
@@ -194,18 +194,18 @@ def test_what_a_price_lacks_is_named(field: str) -> None:
         ("lookup_key", 5, "must be text"),
         ("transfer_lookup_key", True, "needs the lookup_key that is to move"),
         ("transfer_lookup_key", "yes", "must be true or false"),
-        ("quantity_available", -1, "greater than or equal to 0"),
+        ("quantity_available", -1, "must be 0 or more"),
         ("quantity_available", True, "must be an integer"),
         ("quantity_available", 5.0, "must be an integer"),
         ("quantity_available", "5", "must be an integer"),
-        ("quantity_available", QUANTITY_MAX + 1, f"less than or equal to {QUANTITY_MAX}"),
+        ("quantity_available", QUANTITY_MAX + 1, f"must be at most {QUANTITY_MAX}"),
         ("active", None, "must be true or false"),
         ("active", 1, "must be true or false"),
         ("nickname", "x" * 1001, "at most 1000 characters"),
         ("nickname", "a\x00", "control characters"),
         ("metadata", {"a": 1}, "must be an object of text values"),
         ("metadata", {"a": None}, "must be an object of text values"),
-        ("metadata", {str(n): "x" for n in range(51)}, "at most 50"),
+        ("metadata", {str(n): "x" for n in range(51)}, "metadata must have at most 50 names"),
         ("producer", "a b", "letters, digits, dots, dashes or underscores"),
     ],
 )  # fmt: skip
@@ -217,13 +217,21 @@ def test_what_does_not_fit_a_price_is_refused_with_the_fix(
     assert says in str(refusal)
 
 
+def test_what_recurs_is_not_asked_for_once() -> None:
+    fields = {**PRICE, "type": "one_time", "recurring": {"interval": "month"}}
+    refusal = refused(PriceRequest, fields)
+    assert (refusal.param, str(refusal)) == (
+        "type", "type one_time recurs never; leave recurring out, or send type recurring",
+    )  # fmt: skip
+
+
 LAST = {"up_to": "inf", "unit_amount": 600}
 
 
 @pytest.mark.parametrize(
     ("tiers", "says"),
     [
-        ([], "at least 1 item"),
+        ([], "tiers must not be empty"),
         ("x", "tiers must be a list"),
         (["x"], "tiers[0] must be an object"),
         ([LAST] * 101, "at most 100 items"),
@@ -232,8 +240,8 @@ LAST = {"up_to": "inf", "unit_amount": 600}
         ([{"unit_amount": 1}, LAST], "only the last of the tiers may be open"),
         ([{"up_to": 5, "unit_amount": 1}] * 2 + [LAST], "tiers must rise"),
         ([{"up_to": 5, "unit_amount": 1}, {"up_to": 4, "unit_amount": 1}, LAST], "tiers must rise"),
-        ([{"up_to": 0, "unit_amount": 1}, LAST], "tiers[0].up_to: "),
-        ([{"up_to": QUANTITY_MAX + 1, "unit_amount": 1}, LAST], "tiers[0].up_to: "),
+        ([{"up_to": 0, "unit_amount": 1}, LAST], "tiers[0].up_to must be 1 or more"),
+        ([{"up_to": QUANTITY_MAX + 1, "unit_amount": 1}, LAST], "tiers[0].up_to must be at most "),
         ([{"up_to": True, "unit_amount": 1}, LAST], '"inf" for the last'),
         ([{"up_to": 5.5, "unit_amount": 1}, LAST], '"inf" for the last'),
         ([{"up_to": "5", "unit_amount": 1}, LAST], "tiers[0].up_to: must be a whole number"),
@@ -241,8 +249,8 @@ LAST = {"up_to": "inf", "unit_amount": 600}
         ([{"up_to": 5, "unit_amount": 0}, {"up_to": "inf", "flat_amount": "0"}], "not all be free"),
         ([{"up_to": 5, "unit_amount": 1}, {"unit_amount": 1.5}], "tiers[1].unit_amount: must be"),
         ([{**LAST, "flat_amount": "x"}], "tiers[0].flat_amount: must be a whole number of minor"),
-        ([{**LAST, "unit_amount": -1}], "tiers[0].unit_amount: "),
-        ([{**LAST, "flat_amount": AMOUNT_MAX + 1}], "tiers[0].flat_amount: "),
+        ([{**LAST, "unit_amount": -1}], "tiers[0].unit_amount must be 0 or more"),
+        ([{**LAST, "flat_amount": AMOUNT_MAX + 1}], "tiers[0].flat_amount must be at most "),
         ([{**LAST, "colour": 1}], "tiers[0].colour is not a field"),
         ([{**LAST, "Colour of it": 1}], "tiers[0] is not a field"),
     ],
@@ -288,11 +296,11 @@ def test_what_does_not_fit_a_product_is_refused_by_name(field: str, value: objec
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("quantity", 0, "greater than or equal to 1"),
-        ("quantity", -5, "greater than or equal to 1"),
+        ("quantity", 0, "must be 1 or more"),
+        ("quantity", -5, "must be 1 or more"),
         ("quantity", True, "must be an integer"),
         ("quantity", 1.0, "must be an integer"),
-        ("quantity", QUANTITY_MAX + 1, f"less than or equal to {QUANTITY_MAX}"),
+        ("quantity", QUANTITY_MAX + 1, f"must be at most {QUANTITY_MAX}"),
         ("action", "set", "'increment' or 'decrement'"),
         ("action", None, "'increment' or 'decrement'"),
     ],

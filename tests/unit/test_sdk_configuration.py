@@ -81,6 +81,32 @@ def test_reading_over_a_broker_says_that_it_needs_http(read):
         read()
 
 
+@pytest.mark.parametrize(
+    ("ask", "what"),
+    [
+        (lambda: billing.product.create(name="Widget"), "Products"),
+        (lambda: billing.product.retrieve("prod_1"), "Products"),
+        (
+            lambda: billing.price.create(
+                product_id="prod_" + "a" * 32, currency_id="cur_usd", unit_amount=5
+            ),
+            "Prices",
+        ),
+        (lambda: billing.price.retrieve("standard"), "Prices"),
+        (lambda: billing.price.quote("standard", quantity=1), "Prices"),
+        (billing.currency.list, "Currencies"),
+    ],
+)
+def test_over_a_broker_prices_say_that_they_need_the_service_itself(ask, what):
+    billing.configure(url="redis://127.0.0.1:1")
+    with pytest.raises(billing.ReadingNeedsHttp) as refused:
+        ask()
+    assert str(refused.value) == (
+        f"{what} need the service itself, and a broker takes charges and refunds only;"
+        " configure an http:// or https:// url (BILLING_URL), and an API key."
+    )
+
+
 def test_wrong_arguments_fail_before_anything_is_sent():
     billing.configure(url="redis://127.0.0.1:1")  # nobody listens there
     with pytest.raises(billing.InvalidRequest) as refused:
@@ -186,6 +212,34 @@ def test_wrong_questions_about_prices_fail_before_anything_is_sent():
     assert wrong(lambda: billing.product.create(name="")) == "name"
     assert wrong(lambda: billing.product.update("prod_1", active=None)) == "active"
     assert wrong(lambda: billing.currency.retrieve(None)) == "id"
+
+
+@pytest.mark.parametrize("name", ["a/b", "/", "..", "."])
+@pytest.mark.parametrize(
+    ("ask", "whose"),
+    [
+        (billing.price.retrieve, "of a price, or its lookup key"),
+        (lambda name: billing.price.update(name, nickname="x"), "of a price, or its lookup key"),
+        (
+            lambda name: billing.price.inventory(name, quantity=1, action="increment"),
+            "of a price, or its lookup key",
+        ),
+        (billing.price.archive, "of a price, or its lookup key"),
+        (billing.price.delete, "of a price, or its lookup key"),
+        (lambda name: billing.price.quote(name, quantity=1), "of a price, or its lookup key"),
+        (billing.product.retrieve, "of a product"),
+        (lambda name: billing.product.update(name, name="x"), "of a product"),
+        (billing.product.archive, "of a product"),
+        (billing.product.delete, "of a product"),
+        (billing.currency.retrieve, "of a currency, like cur_usd"),
+    ],
+)
+def test_what_can_not_be_the_name_of_one_is_not_asked_for(ask, whose, name):
+    billing.configure(url="http://127.0.0.1:1", api_key="bk_1")  # nobody listens there
+    with pytest.raises(billing.InvalidRequest) as refused:
+        ask(name)
+    said = f"id must be that {whose}: it must hold no slash, and be more than dots"
+    assert (refused.value.param, str(refused.value)) == ("id", said)
 
 
 def _below(kind):

@@ -17,6 +17,7 @@ from infra.billing import (
     Product,
     Quote,
     Refund,
+    Resource,
 )
 
 CHARGE = Charge({"charge_id": "ch_1", "state": "pending", "amount": 1999, "currency": "USD"})
@@ -116,10 +117,38 @@ def test_as_items_they_are_what_json_had():
 
 
 def test_of_what_is_sold_repr_shows_its_name_and_nothing_about_a_person():
-    assert repr(PRICE) == "Price(id='price_1', nickname='Standard', active=True)"
+    price = Price({**PRICE, "lookup_key": "standard", "unit_amount": "2000", "nickname": "ada's"})
+    assert repr(price) == "Price(id='price_1', lookup_key='standard', unit_amount='2000')"
+    price = Price({"id": "price_1", "currency_code": "USD", "quantity_available": 5})
+    assert repr(price) == "Price(id='price_1', currency_code='USD', quantity_available=5)"
     product = Product({"id": "prod_1", "name": "Widget", "active": False, "description": "ada's"})
     assert repr(product) == "Product(id='prod_1', name='Widget', active=False)"
     assert repr(PRICE.currency) == "Currency(id='cur_usd', name='US Dollar', decimal=2)"
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        (PRICE["recurring"], "interval='month'"),
+        (PRICE["tiers"][0], "up_to='inf', unit_amount='700'"),
+        ({"divide_by": 10, "round": "up"}, "divide_by=10, round='up'"),
+        ({"id": "price_1", "object": "price", "deleted": True},
+         "id='price_1', object='price', deleted=True"),
+        ({"at": "2026-11-22T10:23:20Z", "what": "attempt", "object_id": "ch_1", "text": "by ada"},
+         "at='2026-11-22T10:23:20Z', what='attempt', object_id='ch_1'"),
+        ({"a": 1, "b": 2, "c": False, "d": 4, "e": 5}, "a=1, b=2, c=False, d=4"),
+        ({"name": "ada", "description": "ada", "customer_id": "ada", "metadata": {"a": "ada"},
+          "secret": "whsec_x", "email": "ada@example.com", "url": "https://u:p@h", "tags": ["ada"]},
+         ""),
+        ({}, ""),
+    ],
+)  # fmt: skip
+def test_what_has_no_kind_shows_what_is_simple_and_nothing_about_a_person(fields, shown):
+    assert repr(Resource(fields)) == f"Resource({shown})"
+
+
+def test_what_lacks_what_its_kind_shows_shows_something_all_the_same():
+    assert repr(Charge({"fee": 3, "reference": "ada"})) == "Charge(fee=3)"
 
 
 def test_a_quote_has_lines_with_reasons():

@@ -51,9 +51,15 @@ def _by_type(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Any:
 
 
 def standing(told: Mapping[str, Any], stand: str) -> dict[str, Any]:
-    """The example of a charge or refund as it is when it stands there."""
-    stands = {name: value for name, value in _STANDS.get(stand, {}).items() if name in told}
-    return {**told, **stands}
+    """The example of an object as it is when it stands there, or of a page of such objects."""
+    for part in ("data", "list"):
+        if isinstance(told.get(part), list):
+            return {**told, part: [standing(one, stand) for one in told[part]]}
+    stands = _STANDS.get(stand, {})
+    # Others have a state, too, which is none of these.
+    if "phase" in stands and "phase" not in told:
+        return dict(told)
+    return {**told, **{name: value for name, value in stands.items() if name in told}}
 
 
 _PENDING: Mapping[str, Any] = {
@@ -85,4 +91,6 @@ _STANDS: Mapping[str, Mapping[str, Any]] = {
         "failure_message": "The card was declined.",
         "settled_at": "2026-11-22T10:23:20.342000Z",
     },
+    "archived": {"active": False},
+    "disabled": {"state": "disabled"},
 }

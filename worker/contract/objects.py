@@ -19,11 +19,11 @@ from worker.contract.catalogue import A_PRICE, QuoteLine
 from worker.contract.fields import ID, METADATA, Amount, CurrencyCode, Moment, PublicObject
 
 _CHARGE_ID, _REFUND_ID = (f"^{PREFIXES[kind]}{ID}" for kind in ("charge", "refund"))
-_A_CHARGE = "ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"
+A_CHARGE = "ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"
 _A_REFUND = "re_odmrym533wgskk5fmtdepkx22texqics"
 _AN_ENDPOINT = "we_mfrggzdfmztwq2lknnwg23tpobyxe43u"
 
-ChargeId = Annotated[str, Field(pattern=_CHARGE_ID, examples=[_A_CHARGE])]
+ChargeId = Annotated[str, Field(pattern=_CHARGE_ID, examples=[A_CHARGE])]
 RefundId = Annotated[str, Field(pattern=_REFUND_ID, examples=[_A_REFUND])]
 
 _PHASE = (
@@ -95,7 +95,7 @@ class Refund(PublicObject):
     object: Literal["refund"]
     # Not ChargeId: a refund may wait for a charge that never comes, under any id.
     charge_id: str = Field(
-        description="The charge that is refunded.", pattern="^ch_", examples=[_A_CHARGE]
+        description="The charge that is refunded.", pattern="^ch_", examples=[A_CHARGE]
     )
     amount: Amount | None = Field(
         description="In minor units of `currency`. Null while it means `all that is left` and"
@@ -117,7 +117,7 @@ class Refund(PublicObject):
     restock_quantity: int | None = Field(
         description="How many come back. Null while it means `all that are still out` and the"
         " charge has not been seen, or when none do.",
-        examples=[1],
+        examples=[None],
     )
     failure_code: str | None = Field(description=_FAILURE, examples=[*DECLINES, *FAILURES])
     failure_message: str | None = Field(
@@ -160,7 +160,7 @@ class RejectedRequest(PublicObject):
     object_id: str | None = Field(
         description="The id that the charge or refund would have had. One may be there: from"
         " another request under the same key.",
-        examples=[_A_CHARGE, _A_REFUND],
+        examples=[A_CHARGE, _A_REFUND],
     )
     code: str = Field(
         description="Why, for programs: docs/errors.md.", examples=["invalid_request"]
@@ -218,7 +218,7 @@ class TimelineEntry(PublicObject):
         json_schema_extra={"enum": [*ORDER]},
         examples=["attempt"],
     )
-    object_id: str = Field(description="What it happened to.", examples=[_A_CHARGE, _A_REFUND])
+    object_id: str = Field(description="What it happened to.", examples=[A_CHARGE, _A_REFUND])
     text: str = Field(
         description="It, in words for people.",
         examples=["attempt 1: charge → succeeded after 212 ms, by payments@till-1"],

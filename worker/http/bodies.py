@@ -25,6 +25,8 @@ _DESCRIPTION = {
     "pattern": PATTERN,
     "description": "What people call it.",
 }
+AN_EVENT = "evt_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"
+_EVENT_ID = "^evt_[a-z2-7]{32}$"
 _MOMENT = {"type": "string", "format": "date-time"}
 
 
@@ -43,9 +45,9 @@ BODIES: dict[str, Any] = {
         "type": "object",
         "required": ["id", "position", "type", "timestamp", "sequence", "data"],
         "properties": {
-            "id": {"type": "string", "pattern": "^evt_[a-z2-7]{32}$"},
-            "position": {"type": "integer", "minimum": 1},
-            "type": {"type": "string", "enum": [*TYPES]},
+            "id": {"type": "string", "pattern": _EVENT_ID, "examples": [AN_EVENT]},
+            "position": {"type": "integer", "minimum": 1, "examples": [1042]},
+            "type": {"type": "string", "enum": [*TYPES], "examples": ["charge.succeeded"]},
             "timestamp": {"type": "string", "format": "date-time"},
             "sequence": {"type": "integer", "minimum": 1},
             "data": {"type": "object"},
@@ -67,7 +69,13 @@ BODIES: dict[str, Any] = {
             {
                 "type": "object",
                 "required": ["secret"],
-                "properties": {"secret": {"type": "string", "pattern": "^whsec_"}},
+                "properties": {
+                    "secret": {
+                        "type": "string",
+                        "pattern": "^whsec_",
+                        "examples": ["whsec_ZXhhbXBsZSBleGFtcGxlIGV4YW1wbGUgZXhhbXBsZSE="],
+                    }
+                },
             },
         ],
     },
@@ -86,7 +94,7 @@ BODIES: dict[str, Any] = {
                 ["event_ids"],
                 event_ids={
                     "type": "array",
-                    "items": {"type": "string", "pattern": "^evt_[a-z2-7]{32}$"},
+                    "items": {"type": "string", "pattern": _EVENT_ID},
                     "minItems": 1,
                     "maxItems": IDS_MAX,
                     "description": "Exactly these, whatever became of them.",

@@ -108,6 +108,7 @@ def page_of(model: type[BaseModel]) -> Schema:
         next_cursor={
             "type": ["string", "null"],
             "description": "Send it as `cursor` to get the next page; null at the end.",
+            "examples": [None],
         },
     )
 
@@ -115,11 +116,17 @@ def page_of(model: type[BaseModel]) -> Schema:
 def listing_of(model: type[BaseModel]) -> Schema:
     """A part of a list of them that is counted."""
     return object_of(
-        count={"type": "integer", "minimum": 0, "description": "How many there are of all."},
+        count={
+            "type": "integer",
+            "minimum": 0,
+            "description": "How many there are of all.",
+            "examples": [1],
+        },
         list={"type": "array", "items": ref(model)},
         next_cursor={
             "type": ["string", "null"],
             "description": "Send it as `cursor` to get the next page; null at the end.",
+            "examples": [None],
         },
     )
 

@@ -9,6 +9,7 @@ from starlette.routing import Match
 
 from payments.errors import BillingError, InvalidRequest
 from payments.redaction import field_name
+from payments.sentences import sentence
 from worker import faults, log
 from worker.http import problems
 from worker.http.edge import route_of
@@ -79,5 +80,5 @@ def _invalid(error: RequestValidationError) -> InvalidRequest:
         param = field_name(param)
         what = repr(param) if param else "one of the names sent"
         return InvalidRequest(f"{what} is not a parameter here; see /openapi.json", param=param)
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return InvalidRequest(f"{param}: {message[:1].lower()}{message[1:]}", param=param)
+    said = sentence(param or "the request", first["type"], first["msg"], first.get("ctx", {}))
+    return InvalidRequest(said, param=param)

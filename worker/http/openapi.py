@@ -18,8 +18,11 @@ from payments.errors import (
 )
 from payments.parsing import Keyed
 from payments.prices.currencies import id_of
+from worker.contract.catalogue import A_PRODUCT
 from worker.contract.events import DATA, MEANING, event
 from worker.contract.examples import example, standing
+from worker.contract.objects import Charge
+from worker.contract.samples import SAMPLES
 from worker.contract.schemas import REQUESTS, everything
 from worker.http import problems
 from worker.http.bodies import BODIES
@@ -87,29 +90,45 @@ def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
     for path, operations in made["paths"].items():
         for operation in operations.values():
             _finish(path, operation)
+    _of_currencies(made["paths"])
     made["webhooks"] = {name: _webhook(name) for name in DATA}
     _show_examples(made)
     return copy.deepcopy(made)  # what readers change is theirs alone
 
 
 def _show_examples(made: dict[str, Any]) -> None:
-    """An example of every body."""
+    """Examples of every body: requests that are taken as they stand, and what is answered."""
     schemas = made["components"]["schemas"]
     for operations in made["paths"].values():
         for operation in operations.values():
             for body in _bodies(operation.get("requestBody", {})):
-                body["example"] = example(body["schema"], schemas)
-                body["example"].pop("idempotency_key", None)  # it stands in the header's example
+                samples = SAMPLES[body["schema"]["$ref"].rsplit("/", 1)[1]]
+                body["examples"] = {name: one._asdict() for name, one in samples.items()}
             for status, told in operation["responses"].items():
-                stand = "pending" if status == "202" else "succeeded"
                 for body in _bodies(told):
-                    shown = standing(example(body["schema"], schemas), stand)
-                    is_refusal = body["schema"] == ref("Problem")
-                    body["example"] = shown | (_refused(int(status)) if is_refusal else {})
+                    body["example"] = _answered(operation["operationId"], status, body, schemas)
     for name, operations in made["webhooks"].items():
         for body in _bodies(operations["post"]["requestBody"]):
             shown = example(body["schema"], schemas)
             body["example"] = {**shown, "data": standing(shown["data"], name.split(".")[-1])}
+
+
+def _answered(
+    operation: str, status: str, body: Mapping[str, Any], schemas: Mapping[str, Any]
+) -> dict[str, Any]:
+    """An example of an answer, as it is when it answers this."""
+    shown: dict[str, Any] = example(body["schema"], schemas)
+    if body["schema"] == ref("Problem"):
+        return shown | _refused(int(status))
+    if operation == "list_events":
+        charge = standing(example(ref(Charge), schemas), "succeeded")
+        shown["data"] = [{**one, "data": charge} for one in shown["data"]]
+        return shown
+    if operation == "delete_product":
+        return {**shown, "id": A_PRODUCT, "object": "product"}
+    if operation.startswith("archive_"):
+        return standing(shown, "archived")
+    return standing(shown, "pending" if status == "202" else "succeeded")
 
 
 def _bodies(holder: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
@@ -154,14 +173,34 @@ def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
                 schema["type"] = [schema["type"], "null"]
                 if "enum" in schema:
                     schema["enum"] = [*schema["enum"], None]
-    codes = sorted(c.code for c in iso4217.Currency if c.exponent is not None)
     currency = schemas["ChargeRequest"]["properties"]["currency"]
     currency.pop("anyOf")
-    currency |= {"enum": [*codes, None], "description": "ISO 4217. Lower case is taken, too."}
+    currency |= {
+        "enum": [*_currency_codes(), None],
+        "description": "ISO 4217. Lower case is taken, too.",
+    }
     currency_id = schemas["PriceRequest"]["properties"]["currency_id"]
     currency_id.pop("pattern")
-    currency_id["enum"] = [id_of(code) for code in codes]
+    currency_id["enum"] = _currency_ids()
     return schemas
+
+
+def _of_currencies(paths: Mapping[str, Any]) -> None:
+    """Which currencies a list may be narrowed down to: the same that a price may have."""
+    for operations in paths.values():
+        for parameter in operations.get("get", {}).get("parameters", ()):
+            if parameter["name"] == "currency_id":
+                one, _null = parameter["schema"]["anyOf"]
+                one.pop("pattern")
+                one["enum"] = _currency_ids()
+
+
+def _currency_ids() -> list[str]:
+    return [id_of(code) for code in _currency_codes()]
+
+
+def _currency_codes() -> list[str]:
+    return sorted(c.code for c in iso4217.Currency if c.exponent is not None)
 
 
 def _webhook(name: str) -> dict[str, Any]:

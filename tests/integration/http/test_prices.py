@@ -186,13 +186,13 @@ def test_one_key_makes_one_price_even_after_it_was_deleted(caller: Caller) -> No
         ({"unit_amount": "19.99"}, "unit_amount", '"2000" is 20.00 USD'),
         ({"unit_amount": 19.99}, "unit_amount", "digits"),
         ({"unit_amount": 5.0}, "unit_amount", "digits"),
-        ({"unit_amount": "0"}, "unit_amount", "greater than or equal to 1"),
+        ({"unit_amount": "0"}, "unit_amount", "must be 1 or more"),
         ({"unit_amount": None}, "unit_amount", "required"),
         ({"product_id": None}, "product_id", "required"),
         ({"product_id": "prod_" + "a" * 32}, "product_id", "no product with this id"),
         ({"product_id": "tea"}, "product_id", "prod_…"),
         ({"currency_id": "usd"}, "currency_id", "cur_usd"),
-        ({"currency_id": "cur_qqq"}, "currency_id", "cur_usd"),
+        ({"currency_id": "cur_qqq"}, "currency_id", "GET /currencies"),
         ({"type": "recurring"}, "type", "recurring is required"),
         ({"recurring": {"interval": "decade"}}, "recurring", "'month'"),
         ({"recurring": {"interval": "year", "interval_count": 4}}, "recurring", "at most 3"),
@@ -271,6 +271,7 @@ def test_a_lookup_key_is_one_price_s_until_it_is_moved(caller: Caller) -> None:
     refused = caller.post("/prices", json={**fields, "lookup_key": key})
     assert (refused.status_code, refused.json()["code"]) == (409, "lookup_key_in_use")
     assert refused.json()["price_id"] == old["id"]
+    assert f"the price {old['id']} has this lookup key" in refused.json()["detail"]
     moving = {**fields, "lookup_key": key, "transfer_lookup_key": True}
     new = caller.post("/prices", json=moving).json()
     assert caller.get(f"/prices/{key}").json() == new
@@ -402,6 +403,7 @@ def test_an_inventory_change_is_repeated_whatever_has_become_of_the_name(caller:
         ({"active": "perhaps"}, "active"),
         ({"type": "weekly"}, "type"),
         ({"currency_id": "USD"}, "currency_id"),
+        ({"currency_id": "cur_xyz"}, "currency_id"),
         ({"product": "prod_1"}, "product"),
     ],
 )

@@ -4,19 +4,22 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from payments.errors import InvalidRequest
-from payments.parsing import Text
+from payments.parsing import Text, whole_number
 from payments.prices.listing import PAGE_MAX, PAGE_SIZE, PAGE_SIZE_MAX, Kind, page
+from payments.prices.parts import CurrencyId
 from worker.http import answers
 from worker.http.routes.needs import building
 from worker.http.routes.objects import PREFIX
 
 CURRENCIES_MAX = 300
+_PageNumber = Annotated[int, Field(ge=1, le=PAGE_MAX), whole_number(1, PAGE_MAX)]
+_PageSize = Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), whole_number(1, PAGE_SIZE_MAX)]
+_CurrencyCount = Annotated[int, Field(ge=1, le=CURRENCIES_MAX), whole_number(1, CURRENCIES_MAX)]
 # `created_at:ASC` is how the JavaScript client of the field writes it.
 _ORDERS = {"asc": "asc", "desc": "desc", "created_at:asc": "asc", "created_at:desc": "desc"}
 
@@ -30,12 +33,8 @@ class Place(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    page: int | None = Field(
-        None, ge=1, le=PAGE_MAX, description="Which page, from 1; not beside `cursor`."
-    )
-    page_size: int = Field(
-        PAGE_SIZE, alias="pageSize", ge=1, le=PAGE_SIZE_MAX, description="How many at most."
-    )
+    page: _PageNumber | None = Field(None, description="Which page, from 1; not beside `cursor`.")
+    page_size: _PageSize = Field(PAGE_SIZE, alias="pageSize", description="How many at most.")
     order: Annotated[Literal["desc", "asc"], BeforeValidator(_order)] = Field(
         "desc", description="By the moment of creation; `desc` is newest first."
     )
@@ -58,9 +57,7 @@ class ProductFilters(Place):
 class PriceFilters(Place):
     active: bool | None = Field(None, description="Only those that are, or are not.")
     type: Literal["one_time", "recurring"] | None = Field(None, description="Only those.")
-    currency_id: Annotated[str, Query(pattern="^cur_[a-z]{3}$")] | None = Field(
-        None, description="Only those in this currency."
-    )
+    currency_id: CurrencyId | None = Field(None, description="Only those in this currency.")
     product_id: Text | None = Field(None, description="Only those of this product.")
     lookup_key: Text | None = Field(None, description="Only the one with this key.")
 
@@ -70,9 +67,9 @@ class CurrencyPlace(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    page: int = Field(1, ge=1, le=PAGE_MAX, description="Which page, from 1.")
-    page_size: int = Field(
-        CURRENCIES_MAX, alias="pageSize", ge=1, le=CURRENCIES_MAX, description="How many at most."
+    page: _PageNumber = Field(1, description="Which page, from 1.")
+    page_size: _CurrencyCount = Field(
+        CURRENCIES_MAX, alias="pageSize", description="How many at most."
     )
     order: Annotated[Literal["asc", "desc"], BeforeValidator(_order)] = Field(
         "asc", description="By their codes."

@@ -9,10 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from payments.errors import InvalidRequest
+from payments.parsing import whole_number
 from payments.transaction import Transaction
 from payments.webhooks import endpoints, pings, replays
 from worker.contract.objects import WebhookEndpoint
 from worker.http import answers, asked
+from worker.http.bodies import AN_EVENT
 from worker.http.described import described, object_of, page_of, ref
 from worker.http.routes.filters import LIMIT, moment
 from worker.http.routes.needs import Reader, Writer, building, router_of
@@ -29,7 +31,9 @@ class Place(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    limit: int = Field(LIMIT, ge=1, le=endpoints.PAGE_MAX, description="How many at most.")
+    limit: Annotated[
+        int, Field(ge=1, le=endpoints.PAGE_MAX), whole_number(1, endpoints.PAGE_MAX)
+    ] = Field(LIMIT, description="How many at most.")
     cursor: str = Field("", description="The `next_cursor` of the page before.")
 
 
@@ -112,7 +116,9 @@ async def rotate_webhook_secret(request: Request, _: Writer, id: str) -> Respons
 
 @router.post(
     "/{id}/ping",
-    **described({202: object_of(event_id={"type": "string"})}, refuses=(404, 409)),
+    **described(
+        {202: object_of(event_id={"type": "string", "examples": [AN_EVENT]})}, refuses=(404, 409)
+    ),
 )
 async def ping_webhook_endpoint(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Send the endpoint an event of type `ping`, whatever its event types."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from payments.parsing import whole_number
 from payments.webhooks import feed
 from worker.http import answers
 from worker.http.database import Database
@@ -22,7 +23,11 @@ router = router_of("Events", f"{PREFIX}/events")
 _PAGE = object_of(
     data={"type": "array", "items": ref("FeedItem")},
     has_more={"type": "boolean"},
-    next_cursor={"type": "string", "description": "The next `after`; also at the end."},
+    next_cursor={
+        "type": "string",
+        "description": "The next `after`; also at the end.",
+        "examples": ["1042"],
+    },
 )
 # Transactions last milliseconds. A gap that one leaves open for longer ends the page.
 GAP_PATIENCE_S = 0.5
@@ -34,10 +39,12 @@ class Place(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    after: int = Field(
-        0, ge=0, le=feed.POSITION_MAX, description="The position behind which to begin."
+    after: Annotated[int, Field(ge=0, le=feed.POSITION_MAX), whole_number(0, feed.POSITION_MAX)] = (
+        Field(0, description="The position behind which to begin.")
     )
-    limit: int = Field(feed.PAGE_MAX, ge=1, le=feed.PAGE_MAX, description="How many at most.")
+    limit: Annotated[int, Field(ge=1, le=feed.PAGE_MAX), whole_number(1, feed.PAGE_MAX)] = Field(
+        feed.PAGE_MAX, description="How many at most."
+    )
 
 
 @router.get("", **described({200: _PAGE}))

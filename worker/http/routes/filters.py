@@ -13,10 +13,13 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic_core import PydanticCustomError
 
 from models.states import Phase, State
 from payments.errors import InvalidRequest
+from payments.parsing import whole_number
 from payments.reading import PAGE_MAX
+from payments.sentences import MOMENT
 
 LIMIT = 20
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
@@ -29,15 +32,13 @@ def moment(name: str, value: object) -> datetime:
     try:
         return _MOMENT.validate_python(value)
     except ValidationError:
-        raise InvalidRequest(
-            f"{name} must be a moment with its zone, like 2026-11-22T10:00:00Z", param=name
-        ) from None
+        raise InvalidRequest(f"{name} {MOMENT}", param=name) from None
 
 
 def _as_written(value: object) -> object:
     # pydantic would take numbers, too, and guess whether they are seconds or milliseconds.
     if not isinstance(value, str) or not _DATE.match(value):
-        raise ValueError("must be a moment with its zone, like 2026-11-22T10:00:00Z")
+        raise PydanticCustomError("moment", MOMENT)
     return _LOST_PLUS.sub("+", value)
 
 
@@ -60,7 +61,9 @@ class Filters(BaseModel):
     created_before: Moment | None = Field(
         None, description="Only those created before this moment (RFC 3339)."
     )
-    limit: int = Field(LIMIT, ge=1, le=PAGE_MAX, description="How many at most.")
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX), whole_number(1, PAGE_MAX)] = Field(
+        LIMIT, description="How many at most."
+    )
     cursor: str = Field("", description="The `next_cursor` of the page before; empty: the first.")
 
     def conditions(self) -> dict[str, str | datetime]:
