@@ -85,13 +85,14 @@ def _taking_turns(
 
 
 def _ways_to_sell(database: Database) -> dict[str, Callable[[], None]]:
-    unlimited = _price(database, unit_amount=700)
+    unlimited = _price(database, unit_amount=700, lookup_key="seats")
     tiers = _price(database, tiers=TIERS, tiers_mode="graduated")
     stock = _price(database, unit_amount=700, quantity_available=QUANTITY_MAX)
     sell = partial(_sell, database)
     return {
         "by amount": partial(sell, {"amount": 700, "currency": "USD"}),
         "by price": partial(sell, {"price_id": unlimited, "quantity": 3}),
+        "by lookup key": partial(sell, {"price_id": "seats", "quantity": 3}),
         "by tiers": partial(sell, {"price_id": tiers, "quantity": 25}),
         "with stock": partial(sell, {"price_id": stock, "quantity": 3}),
         "by amount, declined": partial(sell, {"amount": 700, "currency": "USD"}, found=DECLINED),
