@@ -16,6 +16,7 @@ from payments.prices.listing import PAGE_MAX, PAGE_SIZE, Listing
 from tests.support.factories import Till, a_key, a_price
 from tests.support.refusals import refusal, told
 
+CURRENCY = "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 COUNT = 24
 TYPES, ACTIVE, CURRENCIES = ("one_time", "recurring"), (True, False), ("cur_usd", "cur_eur")
@@ -299,16 +300,16 @@ def test_products_of_one_moment_are_paged_each_once(engine: Engine, order: Any) 
 @pytest.mark.parametrize(
     ("query", "param", "message"),
     [
-        ({"page_size": 0}, "pageSize", "pageSize must be from 1 to 100"),
-        ({"page_size": 101}, "pageSize", "pageSize must be from 1 to 100"),
-        ({"page": 0}, "page", "page must be from 1 to 10000000"),
-        ({"page": PAGE_MAX + 1}, "page", "page must be from 1 to 10000000"),
+        ({"page_size": 0}, "pageSize", "pageSize must be a whole number from 1 to 100"),
+        ({"page_size": 101}, "pageSize", "pageSize must be a whole number from 1 to 100"),
+        ({"page": 0}, "page", "page must be a whole number from 1 to 10000000"),
+        ({"page": PAGE_MAX + 1}, "page", "page must be a whole number from 1 to 10000000"),
         ({"cursor": "x"}, "cursor", "cursor must be the next_cursor of the page before"),
         ({"cursor": ""}, "cursor", "cursor must be the next_cursor of the page before"),
         ({"cursor": "WzEsMl0"}, "cursor", "cursor must be the next_cursor of the page before"),
-        ({"filters": {"currency_id": "USD"}}, "currency_id", "currency_id must be like cur_usd"),
+        ({"filters": {"currency_id": "USD"}}, "currency_id", CURRENCY),
         ({"filters": {"currency_id": "cur_USD"}}, "currency_id",
-         "currency_id must be like cur_usd"),
+         CURRENCY),
     ],
 )  # fmt: skip
 def test_a_page_that_there_can_not_be_is_refused(

@@ -31,7 +31,7 @@ from tests.support.waiting import wait_for
 DECLINED = Declined("card_declined", "generic_decline", "The card was declined.")
 NOBODY = "price_" + "a" * 32
 NO_PRICE = "there is no price with this id or lookup key"
-IN_USE = "Another price has this lookup key; send transfer_lookup_key=true to move it."
+IN_USE = "the price {} has this lookup key; send transfer_lookup_key=true to move it"
 MOVE = "make a new price, move the lookup key to it (transfer_lookup_key=true), and archive this"
 # What each would be changed to; none of it is what the price is.
 OTHER: dict[str, Any] = {
@@ -233,7 +233,7 @@ def test_a_lookup_key_that_is_another_price_s_is_refused_and_says_whose(till: Ti
         lambda: till.change(other, lookup_key=key, transfer_lookup_key=False),
     ):
         refused = refusal(run)
-        assert told(refused) == ("lookup_key_in_use", "lookup_key", IN_USE)
+        assert told(refused) == ("lookup_key_in_use", "lookup_key", IN_USE.format(old))
         assert refused.facts == {"price_id": old}
     assert holders(till, key) == [old]
 
@@ -333,8 +333,10 @@ def test_of_many_who_ask_for_a_key_without_taking_it_one_gets_it(till: Till) -> 
             ),
         )
         refused = [a for a in answers if isinstance(a, Refused)]
-        assert {told(a) for a in refused} == {("lookup_key_in_use", "lookup_key", IN_USE)}
-        assert [a for a in answers if isinstance(a, str)] == holders(till, key)
+        (holder,) = holders(till, key)
+        in_use = ("lookup_key_in_use", "lookup_key", IN_USE.format(holder))
+        assert {told(a) for a in refused} == {in_use}
+        assert [a for a in answers if isinstance(a, str)] == [holder]
 
 
 def test_a_transfer_that_is_repeated_by_many_at_once_moves_the_key_once(till: Till) -> None:
