@@ -29,6 +29,20 @@ def test_only_numbers_stand_on_the_right(capsys: pytest.CaptureFixture[str]) -> 
     )
 
 
+def test_names_are_bold_and_values_are_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        output,
+        "console",
+        lambda: Console(
+            file=sys.stdout, width=24, soft_wrap=True, force_terminal=True, color_system="standard"
+        ),
+    )
+    output.show({"id": "a"}, as_json=False)
+    assert capsys.readouterr().out == "\x1b[1mid  \x1b[0ma\n"
+
+
 def test_a_table_is_as_wide_as_what_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
     records = [{"id": "a", "name": "茶", "n": 1}, {"id": "b", "name": "Kaffee\n", "n": 22}]
     output.show_list(records, list(records[0]), as_json=False, nothing="nothing")

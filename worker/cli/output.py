@@ -95,7 +95,8 @@ def say(text: str, *, head: str | Text = "") -> None:
     begin = Text(head) if isinstance(head, str) else head
     room = screen.width - begin.cell_len
     for part in (part for line in shown(text).split("\n") for part in _wrapped(line, room)):
-        screen.print(_stripped(begin + Text(part)))
+        # Assembled, and not added: a sum has the style of its first part all over.
+        screen.print(_stripped(Text.assemble(begin, part)))
         begin = Text(" " * begin.cell_len)
 
 
