@@ -657,3 +657,17 @@ def test_whatever_json_lines_hold_is_told_and_what_is_written_down_can_be_read(
         assert "refused.because" in json.loads(line)
     again, _ = checked(a_file(folder, written, "again.jsonl"))
     assert again.refused == tally.refused
+
+
+def test_null_is_the_same_as_absent(folder: Path) -> None:
+    text = (
+        '{"charge_id": "ch_1", "amount": null, "restock": null, "restock_quantity": null,'
+        ' "if_pending": null, "metadata": null, "producer": null, "idempotency_key": null}\n'
+        '{"charge_id": "ch_1"}\n'
+    )
+    nulls, nothing = lines_of(a_file(folder, text, "c.jsonl"), "refund")
+    assert nulls.request.asked() == nothing.request.asked() == {
+        "charge_id": "ch_1", "if_pending": "wait", "metadata": {},
+    }  # fmt: skip
+    assert nulls.request.producer == "shop"
+    assert nulls.request.idempotency_key == "import:c.jsonl:1"

@@ -92,7 +92,9 @@ class Source:
         key = None if line.fields.get("idempotency_key") is not None else self._key(line.number)
         if line.trouble is not None:
             return Checked(line, key, refusal=Refusal(line.trouble))
-        fields = {"producer": self._producer, **line.fields}
+        # Null is the same as absent, as at every other door.
+        given = {name: value for name, value in line.fields.items() if value is not None}
+        fields = {"producer": self._producer, **given}
         if key is not None:
             fields["idempotency_key"] = key
         try:
