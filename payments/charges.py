@@ -19,6 +19,10 @@ from payments.transaction import Row, Transaction
 from payments.views import charge_view
 from payments.webhooks.events import Fact, publish
 
+# Who held a reference may have failed since it was in the way: each is offered twice. And somebody
+# may have been in the way of others who asked for stock: they are offered what was not taken.
+TRIES, ROUNDS = 2, 4
+
 
 @dataclass(frozen=True, slots=True)
 class NewCharge:
@@ -51,31 +55,124 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
     counter = Counter(transaction, by_price)
     # Only now: a repeat that waited for the price until the first one was through must find it, and
     # not be told that the first one has taken all that was left.
-    rows = _read(transaction, {request.id for request in by_price})
-    fresh: dict[str, Row] = {}
-    refusals: dict[str, Refused] = {}
-    # Each twice, since who held its reference may have failed meanwhile; and once more those who
-    # asked for stock in vain, as they may have stood behind one that was not taken.
-    offered: dict[str, int] = {}
-    while True:
-        missing: dict[str, NewCharge] = {}
-        for one in new:
-            if one.request.id not in rows and offered.get(one.request.id, 0) < 2:
-                missing.setdefault(one.request.id, one)
-        terms = counter.terms([one.request for one in missing.values()])
-        refusals = {id_: what for id_, what in terms.items() if isinstance(what, Refused)}
-        offers = [_Offer(missing[i], what) for i, what in terms.items() if isinstance(what, Terms)]
-        if not offers:
+    batch = _Batch(transaction, counter, new, _read(transaction, {one.id for one in by_price}))
+    batch.refuse_taken_references()
+    for _ in range(ROUNDS):
+        if not batch.offer():
             break
-        offered |= {o.new.request.id: offered.get(o.new.request.id, 0) + 1 for o in offers}
-        inserted = _insert(transaction, offers)
-        counter.take(inserted.values())
-        rows |= inserted
-        fresh |= inserted
-        rows |= _read(transaction, {o.new.request.id for o in offers} - rows.keys())
     counter.close()
-    _tell_pending(transaction, fresh)
-    return _answers(transaction, new, rows, fresh, refusals)
+    _tell_pending(transaction, batch.fresh)
+    return batch.answers()
+
+
+class _Batch:
+    """The requests of one call: what is written of them, and what is refused, by their places."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        counter: Counter,
+        new: Sequence[NewCharge],
+        rows: dict[str, Row],
+    ) -> None:
+        self.fresh: dict[str, Row] = {}
+        self._transaction = transaction
+        self._counter = counter
+        self._new = new
+        self._rows = rows
+        self._refusals: dict[int, Refused] = {}
+        self._closed: set[int] = set()
+        self._tries: dict[str, int] = {}
+        # The references of those that were taken.
+        self._references: set[tuple[str, str]] = set()
+
+    def refuse_taken_references(self) -> None:
+        """Refuse who asks by price for a reference that is taken, before stock is divided up: they
+        would hold up others whom it is enough for."""
+        asked = {
+            place: one
+            for place, one in enumerate(self._new)
+            if one.request.price_id is not None
+            and one.request.reference is not None
+            and one.request.id not in self._rows
+        }
+        holders = _holders(self._transaction, list(asked.values()))
+        for place, one in asked.items():
+            if (one.request.producer, one.request.reference) in holders:
+                self._refusals[place] = _reference_in_use(one, holders)
+                self._closed.add(place)
+
+    def offer(self) -> bool:
+        """Write what can be written now; whether there was anything."""
+        offers = self._offers()
+        if not offers:
+            return False
+        for id_ in offers:
+            self._tries[id_] = self._tries.get(id_, 0) + 1
+        inserted = _insert(self._transaction, list(offers.values()))
+        self._counter.take(inserted.values())
+        self._references |= {(r["producer"], r["reference"]) for r in inserted.values()}
+        self.fresh |= inserted
+        self._rows |= inserted
+        self._rows |= _read(self._transaction, offers.keys() - self._rows.keys())
+        return True
+
+    def _offers(self) -> dict[str, "_Offer"]:
+        """Those that nothing speaks against, one for each id and each reference."""
+        self._counter.divide()
+        offers: dict[str, _Offer] = {}
+        references = set(self._references)
+        for place, one in enumerate(self._new):
+            request = one.request
+            if request.id in self._rows or request.id in offers or place in self._closed:
+                continue
+            if self._tries.get(request.id, 0) == TRIES:
+                continue
+            reference = request.reference and (request.producer, request.reference)
+            if reference in references:
+                continue
+            try:
+                terms = self._counter.terms(request)
+            except Refused as refused:
+                self._refusals[place] = refused
+                continue
+            self._refusals.pop(place, None)
+            offers[request.id] = _Offer(one, terms)
+            if reference:
+                references.add(reference)
+        return offers
+
+    def answers(self) -> list[Accepted | Refused]:
+        """What is to be told, each in its place."""
+        left = [
+            one
+            for place, one in enumerate(self._new)
+            if one.request.id not in self._rows and place not in self._refusals
+        ]
+        holders = _holders(self._transaction, left)
+        first = set(self.fresh)
+        return [self._answer(place, one, holders, first) for place, one in enumerate(self._new)]
+
+    def _answer(
+        self,
+        place: int,
+        one: NewCharge,
+        holders: Mapping[tuple[str, str | None], str],
+        first: set[str],
+    ) -> Accepted | Refused:
+        id_ = one.request.id
+        row = self._rows.get(id_)
+        if row is None:
+            return self._refusals.get(place) or _reference_in_use(one, holders)
+        if row["fingerprint"] != one.request.fingerprint:
+            # Of two that contradict each other under one key, one may have been refused by itself.
+            return self._refusals.get(place) or KeyReused(param="idempotency_key", charge_id=id_)
+        if one.lease is not None and row["lease_token"] == one.lease.token:
+            claimed = Claimed(CHARGE, row, one.lease.token, charge_order(row))
+            return Accepted(row, fresh=True, claimed=claimed)
+        fresh = one.lease is None and id_ in first
+        first.discard(id_)
+        return Accepted(row, fresh=fresh)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,33 +181,6 @@ class _Offer:
 
     new: NewCharge
     terms: Terms
-
-
-def _answers(
-    transaction: Transaction,
-    new: Sequence[NewCharge],
-    rows: Mapping[str, Row],
-    fresh: Mapping[str, Row],
-    refusals: Mapping[str, Refused],
-) -> list[Accepted | Refused]:
-    left = [n for n in new if n.request.id not in rows and n.request.id not in refusals]
-    holders = _holders(transaction, left)
-    answers: list[Accepted | Refused] = []
-    first = set(fresh)
-    for one in new:
-        id_ = one.request.id
-        row = rows.get(id_)
-        if row is None:
-            answers.append(refusals.get(id_) or _reference_in_use(one, holders))
-        elif row["fingerprint"] != one.request.fingerprint:
-            answers.append(KeyReused(param="idempotency_key", charge_id=id_))
-        elif one.lease is not None and row["lease_token"] == one.lease.token:
-            claimed = Claimed(CHARGE, row, one.lease.token, charge_order(row))
-            answers.append(Accepted(row, fresh=True, claimed=claimed))
-        else:
-            answers.append(Accepted(row, fresh=one.lease is None and id_ in first))
-            first.discard(id_)
-    return answers
 
 
 def _insert(transaction: Transaction, offers: Sequence[_Offer]) -> dict[str, Row]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from payments.errors import InvalidRequest, PriceInactive, ProductInactive, Refused
+from payments.errors import InvalidRequest, PriceInactive, ProductInactive
 from payments.prices.holding import hold_to_sell, products
 from payments.prices.quotes import Terms, quote
 from payments.prices.stock import reserve, too_few
@@ -25,16 +25,33 @@ class Counter:
             if price["quantity_available"] is not None
         }
         self._taken: list[Row] = []
+        self._divided = dict(self._left)
+        self._quotes: dict[tuple[str, int], Terms] = {}
 
-    def terms(self, requests: Iterable[ChargeRequest]) -> dict[str, Terms | Refused]:
-        """What each of these would be charged, by its id, or why it can't be sold. Those who ask
-        first are served first, while there is enough."""
-        left, terms = dict(self._left), dict[str, Terms | Refused]()
-        for one in requests:
-            try:
-                terms[one.id] = self._sold(one, left)
-            except Refused as refused:
-                terms[one.id] = refused
+    def divide(self) -> None:
+        """Begin anew with what is left: what was offered and not taken is there again."""
+        self._divided = dict(self._left)
+
+    def terms(self, request: ChargeRequest) -> Terms:
+        """What it would be charged. Those who ask first are served first, while there is enough.
+
+        Raises InvalidRequest, PriceInactive, ProductInactive, InsufficientInventory.
+        """
+        if request.price_id is None or request.quantity is None:
+            return _as_asked(request)
+        price = self._prices.get(request.price_id)
+        if price is None:
+            raise InvalidRequest("there is no price with this id or lookup key", param="price_id")
+        if not price["active"]:
+            raise PriceInactive(param="price_id")
+        if not self._products[price["product_id"]]["active"]:
+            raise ProductInactive(param="price_id")
+        terms = self._quote(price, request.quantity)
+        available = self._divided.get(price["id"])
+        if available is not None:
+            if request.quantity > available:
+                raise too_few(available, request.quantity)
+            self._divided[price["id"]] = available - request.quantity
         return terms
 
     def take(self, charges: Iterable[Row]) -> None:
@@ -48,28 +65,18 @@ class Counter:
         """Take out of stock what was put aside."""
         reserve(self._transaction, self._taken, self._products)
 
-    def _sold(self, request: ChargeRequest, left: dict[str, int]) -> Terms:
-        if request.price_id is None or request.quantity is None:
-            return _as_asked(request)
-        price = self._prices.get(request.price_id)
-        if price is None:
-            raise InvalidRequest("there is no price with this id or lookup key", param="price_id")
-        if not price["active"]:
-            raise PriceInactive(param="price_id")
-        if not self._products[price["product_id"]]["active"]:
-            raise ProductInactive(param="price_id")
-        terms = quote(price, request.quantity)
+    def _quote(self, price: Row, quantity: int) -> Terms:
+        known = self._quotes.get((price["id"], quantity))
+        if known is not None:
+            return known
+        terms = quote(price, quantity)
         if terms.amount == 0:
             raise InvalidRequest(
-                f"quantity: {request.quantity} of this price cost nothing, and nothing can't be"
+                f"quantity: {quantity} of this price cost nothing, and nothing can't be"
                 " charged; ask for more",
                 param="quantity",
             )
-        available = left.get(price["id"])
-        if available is not None:
-            if request.quantity > available:
-                raise too_few(available, request.quantity)
-            left[price["id"]] = available - request.quantity
+        self._quotes[price["id"], quantity] = terms
         return terms
 
 

@@ -190,6 +190,31 @@ def test_who_is_refused_for_another_reason_takes_nothing(till: Till) -> None:
     assert isinstance(fourth, InsufficientInventory)
 
 
+def test_who_asks_for_references_that_are_taken_holds_up_nobody(till: Till) -> None:
+    price_id = till.price(stock=1)
+    references = [a_key() for _ in range(63)]
+    till.accept(*(a_charge(reference=one) for one in references))
+    *refused, last = till.accept(
+        *(a_sale(price_id, 1, reference=one) for one in references), a_sale(price_id, 1)
+    )
+    assert {told(one)[0] for one in refused} == {"reference_in_use"}
+    assert isinstance(last, Accepted)
+    assert till.stock(price_id) == 0
+
+
+def test_of_two_requests_under_one_key_the_one_that_can_be_is_taken(till: Till) -> None:
+    price_id, key = till.price(stock=5), a_key()
+    too_much, fits = (a_sale(price_id, n, idempotency_key=key) for n in (100, 1))
+    nowhere = a_sale("nowhere", idempotency_key=key)
+    again, first, taken = till.accept(too_much, nowhere, fits)
+    assert [told(again)[0], told(first)[0]] == ["insufficient_inventory", "invalid_request"]
+    assert isinstance(taken, Accepted)
+    # Now there is a charge under this key, and it is another one.
+    (late,) = till.accept(too_much)
+    assert told(late)[0] == "idempotency_key_reused"
+    assert till.stock(price_id) == 4
+
+
 def test_a_transaction_that_is_rolled_back_has_taken_nothing(till: Till) -> None:
     price_id = till.price(stock=5)
     request = a_sale(price_id, 5)
