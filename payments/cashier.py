@@ -177,7 +177,7 @@ def settle(
     }
     hold_prices_of(
         transaction,
-        charges=[i.claimed.id for i in settled["charge"] if _may_release(i)],
+        charges=[i.claimed.id for i in settled["charge"] if may_release(i)],
         refunds=[i.claimed.id for i in settled["refund"] if _may_restock(i)],
     )
     held = hold_charges(
@@ -198,9 +198,11 @@ def settle(
     return [held[item.claimed.id] for item in items]
 
 
-def _may_release(item: Settlement) -> bool:
-    """Whether the price of this charge may get stock back. What is sold changes no price."""
-    return item.claimed.row["price_id"] is not None and not isinstance(item.found, Succeeded)
+def may_release(item: Settlement) -> bool:
+    """Whether this is a charge whose price may get stock back. What is sold changes no price."""
+    if item.claimed.kind is not CHARGE or isinstance(item.found, Succeeded):
+        return False
+    return item.claimed.row["price_id"] is not None
 
 
 def _may_restock(item: Settlement) -> bool:

@@ -9,8 +9,7 @@ there is no thread of its own.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
-from itertools import chain
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from worker.patience import is_held_up
@@ -35,8 +34,9 @@ class GroupCommitter(Generic[Item, Answer]):
     that can't be written fails alone.
 
     `shared` says which row an item has in common with others, such as a price; None for none. When
-    somebody holds up a batch, those that share a row are run together, and fail together: one by
-    one each would wait for it as long, and all others behind them.
+    somebody holds up a batch, those that share a row are run together, behind those that share
+    none. When they are held up again, one of them is run alone: if it is held up, too, it is by
+    what they share, and all of them fail, as one by one each would wait for it as long.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class GroupCommitter(Generic[Item, Answer]):
 
         Blocks the calling thread. Raises what `run` raised for this item.
         """
-        ticket = _Ticket[Item, Answer](item)
+        ticket = _Ticket[Item, Answer](item, self._shared(item))
         with self._lock:
             self._waiting.append(ticket)
             leads, self._led = not self._led, True
@@ -92,10 +92,8 @@ class GroupCommitter(Generic[Item, Answer]):
         except Exception as failure:  # noqa: BLE001  # whatever it is, its thread gets it
             if len(batch) == 1:
                 batch[0].fail(failure)
-            elif is_held_up(failure):
-                self._commit_groups(batch, failure)
             else:
-                self._commit_singly(batch)
+                self._commit_parts(batch, _apart(batch, failure))
         except BaseException as end:  # The process is ending; nobody may wait for ever.
             for ticket in batch:
                 ticket.fail(end)
@@ -104,40 +102,50 @@ class GroupCommitter(Generic[Item, Answer]):
             for ticket, answer in zip(batch, answers, strict=True):
                 ticket.succeed(answer)
 
-    def _commit_groups(self, batch: Sequence["_Ticket[Item, Answer]"], failure: Exception) -> None:
-        """Those that share no row first, then those of each row, together."""
-        groups: dict[Hashable, list[_Ticket[Item, Answer]]] = {None: []}
-        for ticket in batch:
-            groups.setdefault(self._shared(ticket.item), []).append(ticket)
-        parts = [group for group in groups.values() if group]
-        if len(parts) > 1:
-            self._commit_parts(parts)
-        elif groups[None]:
-            self._commit_singly(batch)
-        else:
-            for ticket in batch:
-                ticket.fail(failure)
-
-    def _commit_singly(self, batch: Sequence["_Ticket[Item, Answer]"]) -> None:
-        self._commit_parts([[ticket] for ticket in batch])
-
-    def _commit_parts(self, parts: Sequence[Sequence["_Ticket[Item, Answer]"]]) -> None:
-        for place, part in enumerate(parts):
-            try:
+    def _commit_parts(
+        self,
+        batch: Sequence["_Ticket[Item, Answer]"],
+        parts: Iterable[Sequence["_Ticket[Item, Answer]"]],
+    ) -> None:
+        try:
+            for part in parts:
                 self._commit(part)
-            except BaseException as end:
-                for ticket in chain.from_iterable(parts[place + 1 :]):
+        except BaseException as end:
+            for ticket in batch:
+                if not ticket.done:
                     ticket.fail(end)
-                raise
+            raise
+
+
+def _apart(
+    batch: Sequence["_Ticket[Item, Answer]"], failure: Exception
+) -> Iterator[Sequence["_Ticket[Item, Answer]"]]:
+    """How a batch is run again that failed as a whole: one part after the other."""
+    groups: dict[Hashable, list[_Ticket[Item, Answer]]] = {None: []}
+    for ticket in batch:
+        groups.setdefault(ticket.shared, []).append(ticket)
+    if not is_held_up(failure) or len(groups[None]) == len(batch):
+        yield from ([ticket] for ticket in batch)
+    elif len(groups) > 2 or groups[None]:
+        yield from (group for group in groups.values() if group)
+    else:
+        *others, probe = batch
+        yield [probe]
+        if probe.is_held_up:
+            for ticket in others:
+                ticket.fail(failure)
+        else:
+            yield from ([ticket] for ticket in others)
 
 
 class _Ticket(Generic[Item, Answer]):
     """One item, and the thread that waits for its answer (or for its turn to lead)."""
 
-    __slots__ = ("_answer", "_failure", "_turn", "done", "item")
+    __slots__ = ("_answer", "_failure", "_turn", "done", "item", "shared")
 
-    def __init__(self, item: Item) -> None:
+    def __init__(self, item: Item, shared: Hashable) -> None:
         self.item = item
+        self.shared = shared
         self.done = False
         self._answer: Answer | None = None
         self._failure: BaseException | None = None
@@ -150,6 +158,10 @@ class _Ticket(Generic[Item, Answer]):
 
     def wake(self) -> None:
         self._turn.release()
+
+    @property
+    def is_held_up(self) -> bool:
+        return isinstance(self._failure, Exception) and is_held_up(self._failure)
 
     def succeed(self, answer: Answer) -> None:
         self._answer, self.done = answer, True

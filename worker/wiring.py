@@ -17,7 +17,6 @@ from sqlalchemy import Engine, create_engine
 from payments import cashier
 from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.claims import lease
-from payments.kinds import CHARGE
 from payments.processors.port import Processor
 from payments.processors.sandbox import Sandbox, open_engine
 from payments.requests import ChargeRequest
@@ -168,8 +167,7 @@ def _price_asked_for(item: Begin) -> str | None:
 
 def _price_charged(item: Settlement) -> str | None:
     """The price whose stock may come back."""
-    row = item.claimed.row
-    return row["price_id"] if item.claimed.kind is CHARGE else None
+    return item.claimed.row["price_id"] if cashier.may_release(item) else None
 
 
 def since_boot_s() -> float:

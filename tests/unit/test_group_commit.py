@@ -123,8 +123,8 @@ class HeldUp(Exception):
 def test_who_shares_a_row_that_is_held_up_fails_together_and_last(
     threads: ThreadPoolExecutor,
 ) -> None:
-    """Even numbers share one row, and multiples of five another; 4 is held up."""
-    ledger = Ledger(refuses={4: HeldUp()})
+    """Even numbers share one row, which somebody holds, and multiples of five another."""
+    ledger = Ledger(refuses={2: HeldUp(), 4: HeldUp(), 6: HeldUp()})
     committer = GroupCommitter(
         ledger.run, shared=lambda item: "five" if item % 5 == 0 else item % 2 == 0 or None
     )
@@ -132,8 +132,28 @@ def test_who_shares_a_row_that_is_held_up_fails_together_and_last(
     assert [futures[n].result(10) for n in (0, 1, 3, 5)] == [0, 10, 30, 50]
     for n in (2, 4, 6):
         assert isinstance(futures[n].exception(10), HeldUp)
-    # Once as a whole, then by what they share: nobody waits for the same row twice.
-    assert ledger.batches == [[0], [1, 2, 3, 4, 5, 6], [1, 3], [2, 4, 6], [5]]
+    # As a whole, by what they share, and one of those who share it: no others wait for that row.
+    assert ledger.batches == [[0], [1, 2, 3, 4, 5, 6], [1, 3], [2, 4, 6], [6], [5]]
+
+
+def test_who_is_held_up_by_a_row_of_its_own_fails_alone_whatever_it_shares(
+    threads: ThreadPoolExecutor,
+) -> None:
+    ledger = Ledger(refuses={2: HeldUp()})
+    committer = GroupCommitter(ledger.run, shared=lambda item: "one")
+    futures = submit_behind_one(threads, ledger, committer, 3)
+    assert [futures[n].result(10) for n in (0, 1, 3)] == [0, 10, 30]
+    assert isinstance(futures[2].exception(10), HeldUp)
+    assert ledger.batches == [[0], [1, 2, 3], [3], [1], [2]]
+
+
+def test_what_can_t_be_told_of_an_item_is_its_own_failure(threads: ThreadPoolExecutor) -> None:
+    ledger = Ledger()
+    committer = GroupCommitter(ledger.run, shared=lambda item: 1 / (item - 2))
+    futures = submit_behind_one(threads, ledger, committer, 1)
+    with pytest.raises(ZeroDivisionError):
+        committer.submit(2)
+    assert [one.result(10) for one in futures] == [0, 10]
 
 
 def test_who_shares_nothing_and_is_held_up_fails_alone(threads: ThreadPoolExecutor) -> None:
