@@ -2,7 +2,7 @@
 
 Prices (`payments.prices.holding`) before charges, charges before refunds, in the order of ids, and
 all of a kind in one go: so transactions can wait for each other, but never in a circle. A lookup
-key that a price is about to get comes before all of them (`payments.prices.prices`).
+key that a price is about to get comes before all of them (`take_turns`).
 """
 
 from collections.abc import Iterable

@@ -1,7 +1,8 @@
 """Prices by their names, read or held until the end of the transaction.
 
 A name is an id or a lookup key. Prices are held before all charges and refunds (`payments.locks`),
-in the order of their ids, and products after prices.
+and products after prices: those without stock first, then by their ids, and in one step. Before
+prices come the turns of lookup keys (`take_turns`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,9 +18,9 @@ from models.texts import is_storable
 from payments.errors import NotFound
 from payments.transaction import Row, Transaction
 
-# A lookup key that moves while we wait for the price that had it is looked up again. One that
-# moves all the time is nobody's.
-TRIES = 10
+# A lookup key that moves while we wait for the price that had it is looked up again; the last time
+# in turn with those who move it.
+TRIES = 4
 
 PRICES, PRODUCTS = table_of(Price), table_of(Product)
 
@@ -93,15 +94,24 @@ def products(transaction: Transaction, ids: Iterable[str], *, held: bool = False
 def _held(transaction: Transaction, names: set[str], statement: Any) -> dict[str, Row]:
     if all(map(is_price_id, names)):  # ids don't move
         return _try(transaction, names, statement)[0]
-    for left in reversed(range(TRIES)):
+    for _ in range(TRIES - 1):
         attempt = transaction.connection.begin_nested()
         found, moved = _try(transaction, names, statement)
-        if left == 0 or not moved:
+        if not moved:
             attempt.commit()
             return found
         # What is held already is let go: the next try may need it after something else.
         attempt.rollback()
-    raise AssertionError("the last try returns")
+    take_turns(transaction, names)
+    return _try(transaction, names, statement)[0]
+
+
+def take_turns(transaction: Transaction, names: Iterable[str]) -> None:
+    """Wait for whoever gives these lookup keys to prices, before any price is held: nobody moves
+    them until we are done. Who only sells by a key, or takes it away, waits for nobody."""
+    for name in sorted(names):
+        if not is_price_id(name):
+            transaction.execute(_TURN, {"lookup_key": name})
 
 
 def _try(transaction: Transaction, names: set[str], statement: Any) -> tuple[dict[str, Row], bool]:
@@ -143,16 +153,19 @@ _now = func.now().label("now")
 _BY_KEY = select(PRICES.c.id, PRICES.c.lookup_key).where(
     PRICES.c.lookup_key == func.any(bindparam("keys", type_=ARRAY(String)))
 )
-_wanted = select(PRICES, _now).where(id_among(PRICES.c.id)).order_by(PRICES.c.id)
+# Which of the two a price is never changes.
+_unlimited = PRICES.c.quantity_available.is_(None)
+_wanted = select(PRICES, _now).where(id_among(PRICES.c.id)).order_by(_unlimited.desc(), PRICES.c.id)
+_TURN = select(
+    func.pg_advisory_xact_lock(func.hashtextextended(bindparam("lookup_key", type_=String), 0))
+)
 _HOLD = _wanted.with_for_update(key_share=True)
 _DELETE = _wanted.with_for_update()
 
 
 def _sell_statement() -> Any:
-    unlimited = PRICES.c.quantity_available.is_(None)
-    # Which of the two a price is never changes.
-    shared = _wanted.where(unlimited).with_for_update(read=True, key_share=True).cte("shared")
-    counted = _wanted.where(~unlimited).with_for_update(key_share=True).cte("counted")
+    shared = _wanted.where(_unlimited).with_for_update(read=True, key_share=True).cte("shared")
+    counted = _wanted.where(~_unlimited).with_for_update(key_share=True).cte("counted")
     return union_all(select(shared), select(counted))
 
 

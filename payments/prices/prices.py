@@ -21,7 +21,7 @@ from payments.errors import (
     ProductInactive,
 )
 from payments.parsing import merged
-from payments.prices.holding import PRICES, hold, hold_all, no_price, products
+from payments.prices.holding import PRICES, hold, hold_all, no_price, products, take_turns
 from payments.prices.requests import PriceChanges, PriceRequest
 from payments.prices.views import price_view
 from payments.transaction import Row, Transaction
@@ -35,7 +35,7 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
     """
     if (known := _known(transaction, request)) is not None:
         return known, False
-    _take_turns(transaction, request.lookup_key)
+    take_turns(transaction, _given(request.lookup_key))
     holder = _holder(transaction, request.lookup_key)
     # Once more: a repeat that waited here for the first one must find it, and not take the key from
     # it.
@@ -80,8 +80,9 @@ def change(transaction: Transaction, name: str, changes: PriceChanges) -> Row:
     new = changes.given()
     transfers = new.pop("transfer_lookup_key", False)
     key = new.get("lookup_key")
-    _take_turns(transaction, key)
-    held = hold_all(transaction, {name} | ({key} if key is not None else set()))
+    names = {name, *_given(key)}
+    take_turns(transaction, names)
+    held = hold_all(transaction, names)
     price = held.get(name)
     if price is None:
         raise no_price()
@@ -110,13 +111,6 @@ def delete(transaction: Transaction, name: str) -> Row:
     return price
 
 
-def _take_turns(transaction: Transaction, lookup_key: str | None) -> None:
-    """Wait for whoever gives this key to a price, before any price is held: nobody else can have
-    taken the key when it is written. Who only loses a key, or is sold by it, waits for nobody."""
-    if lookup_key is not None:
-        transaction.execute(_TURN, {"lookup_key": lookup_key})
-
-
 def _known(transaction: Transaction, request: PriceRequest) -> Row | None:
     """The price that was made under this key already. Raises KeyReused."""
     rows = transaction.rows(select(PRICES).where(PRICES.c.id == request.id))
@@ -130,6 +124,10 @@ def _holder(transaction: Transaction, lookup_key: str | None) -> Row | None:
     if lookup_key is None:
         return None
     return hold_all(transaction, [lookup_key]).get(lookup_key)
+
+
+def _given(lookup_key: str | None) -> tuple[str, ...]:
+    return () if lookup_key is None else (lookup_key,)
 
 
 def _in_use(holder: Row) -> LookupKeyInUse:
@@ -200,9 +198,6 @@ _INSERT = (
     .from_select(list(_names), select(*(_new.c[n] for n in _names)), include_defaults=False)
     .on_conflict_do_nothing()
     .returning(PRICES, func.now().label("now"))
-)
-_TURN = select(
-    func.pg_advisory_xact_lock(func.hashtextextended(bindparam("lookup_key", type_=String), 0))
 )
 _id = bindparam("id", type_=String)
 _TOLD = select(exists().where(_events.c.id == _id))
