@@ -54,8 +54,13 @@ def after(row: Mapping[Any, Any], *, filters: Mapping[str, Any], order: Order = 
 
 def _digest(filters: Mapping[str, Any], order: Order) -> str:
     """What tells one list from another; those who ask for any value of something don't ask."""
-    asked = {name: str(value) for name, value in filters.items() if value is not None}
+    asked = {name: _plain(value) for name, value in filters.items() if value is not None}
     return hashlib.sha256(json.dumps([asked, order], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _plain(value: object) -> str:
+    # The same moment in another zone is the same moment.
+    return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
 
 
 def _read(cursor: str, prefix: str, digest: str) -> tuple[datetime, str]:

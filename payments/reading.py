@@ -13,7 +13,7 @@ from models.states import Phase, State
 from payments.cursors import after, behind, ordered
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
-from payments.prices.holding import id_named
+from payments.prices.holding import find, is_price_id
 
 # (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
 Row = Mapping[Any, Any]
@@ -72,19 +72,19 @@ def page(
     """
     if not 1 <= limit <= PAGE_MAX:
         raise InvalidRequest(f"limit must be from 1 to {PAGE_MAX}, not {limit}", param="limit")
-    table = kind.table
+    table, filters = kind.table, _resolved(connection, kind, filters or {})
     statement = (
         select(table)
-        .where(*_conditions(kind, filters or {}))
+        .where(*_conditions(kind, filters))
         .order_by(*ordered(table))
         .limit(limit + 1)  # One more than asked for tells whether there is a next page.
     )
     if cursor is not None:
         prefix = PREFIXES[kind.name]
-        statement = statement.where(behind(table, cursor, prefix=prefix, filters=filters or {}))
+        statement = statement.where(behind(table, cursor, prefix=prefix, filters=filters))
     rows: list[Row] = list(connection.execute(statement).mappings())
     more = len(rows) > limit
-    return Page(rows[:limit], after(rows[limit - 1], filters=filters or {}) if more else None)
+    return Page(rows[:limit], after(rows[limit - 1], filters=filters) if more else None)
 
 
 def every(
@@ -98,6 +98,21 @@ def every(
         cursor = found.next_cursor
         if cursor is None:
             return
+
+
+def _resolved(connection: Connection, kind: Kind, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters with a price by its id: its lookup key may move between two pages."""
+    name = filters.get("price_id") if kind is CHARGE else None
+    if name is None or is_price_id(_text("price_id", name)):
+        return dict(filters)
+    try:
+        price, _ = find(connection, name)
+    except NotFound:
+        raise InvalidRequest(
+            "there is no price with this lookup key; send its id, or the key of another",
+            param="price_id",
+        ) from None
+    return {**filters, "price_id": price["id"]}
 
 
 def _conditions(kind: Kind, filters: Mapping[str, Any]) -> Iterator[ColumnElement[bool]]:
@@ -114,8 +129,6 @@ def _conditions(kind: Kind, filters: Mapping[str, Any]) -> Iterator[ColumnElemen
         elif name in ("state", "phase"):
             # Written out, not a parameter: a plan made for any state can't use a partial index.
             yield kind.table.c[name] == literal(_text(name, value), literal_execute=True)
-        elif name == "price_id":
-            yield kind.table.c.price_id == id_named(_text(name, value))
         else:
             yield kind.table.c[name] == _text(name, value)
     if filters.get("phase") is not None and filters.get("state") is None:

@@ -16,7 +16,8 @@ from models.states import Phase, State
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.lifecycle import Move, move
 from payments.locks import locked
-from payments.prices.stock import follow, hold_prices_of
+from payments.prices.holding import hold_free
+from payments.prices.stock import follow
 from payments.transaction import Transaction
 
 # A wake-up that led to nothing within this time is taken for lost.
@@ -63,13 +64,18 @@ def settle_stock(transaction: Transaction, *, limit: int = BATCH) -> int:
     Whoever settles a charge takes its stock along, but a worker older than prices knows of none:
     while workers are being replaced, one of these may settle a charge by price.
     """
-    left = transaction.execute(_LEFT_BEHIND, {"limit": limit}).scalars().all()
+    left = transaction.execute(_LEFT_BEHIND, {"limit": limit}).all()
     if not left:
         return 0
-    hold_prices_of(transaction, charges=left)
-    charges = locked(transaction, CHARGE, left)
+    prices = hold_free(transaction, {row.price_id for row in left})
+    charges = locked(
+        transaction,
+        CHARGE,
+        (row.charge_id for row in left if row.price_id in prices),
+        skip_locked=True,
+    )
     follow(transaction, {id_: State(row["state"]) for id_, row in charges.items()})
-    return len(left)
+    return len(charges)
 
 
 def _note_woken(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> None:
@@ -118,7 +124,7 @@ def _mark_woken_statement(kind: Kind) -> Any:
 
 _reservations = table_of(Reservation)
 _LEFT_BEHIND = (
-    select(_reservations.c.charge_id)
+    select(_reservations.c.charge_id, _reservations.c.price_id)
     .join(CHARGE.table, CHARGE.table.c.id == _reservations.c.charge_id)
     .where(
         # Written out, for the partial index.

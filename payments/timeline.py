@@ -1,4 +1,4 @@
-"""Everything that happened to a charge or a refund, in order: the answer to "what happened?"."""
+"""Everything that happened to a payment or a price, in order: the answer to "what happened?"."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta

@@ -33,6 +33,8 @@ WAKE_MAX = 1000
 # A quarter of a second's work, once a second.
 GIVE_UP_MAX = 5_000
 REQUEUE_PAUSE_S = 1.0
+# A second's work: beat has other sweeps to run.
+STOCK_BATCHES = 20
 # Events fetched from the processor per sweep.
 EVENTS_MAX = 100
 
@@ -123,8 +125,14 @@ class Desk:
         return len(due)
 
     def sweep_stock(self) -> int:
-        with self.services.database.transaction() as transaction:
-            return sweeps.settle_stock(transaction)
+        found = 0
+        for _ in range(STOCK_BATCHES):
+            with self.services.database.transaction() as transaction:
+                settled = sweeps.settle_stock(transaction)
+            found += settled
+            if settled < sweeps.BATCH:
+                break
+        return found
 
     def sweep_processor(self) -> int:
         processor = self.services.processor

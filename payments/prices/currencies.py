@@ -16,13 +16,13 @@ _ID = re.compile(f"{PREFIX}[a-z]{{3}}")
 
 def every() -> list[dict[str, Any]]:
     """All currencies that one can pay with, by their codes."""
-    return [view(code) for code in _codes()]
+    return [view(code) for code in codes()]
 
 
 def get(currency_id: str) -> dict[str, Any]:
     """A currency by its id (`cur_usd`). Raises NotFound."""
     code = currency_id.removeprefix(PREFIX).upper()
-    if currency_id != id_of(code) or code not in _codes():
+    if currency_id != id_of(code) or code not in codes():
         raise NotFound("there is no currency with this id; they are like cur_usd", param="id")
     return view(code)
 
@@ -35,7 +35,7 @@ def code_of(currency_id: str) -> str:
             "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd",
             param="currency_id",
         )
-    if code not in _codes():
+    if code not in codes():
         raise InvalidRequest(
             "there is no currency with this currency_id; GET /currencies, or"
             " `billing currency list`, lists them",
@@ -65,7 +65,8 @@ def view(code: str) -> dict[str, Any]:
 
 
 @cache
-def _codes() -> tuple[str, ...]:
+def codes() -> tuple[str, ...]:
+    """The ISO codes of all currencies that one can pay with, in their order."""
     return tuple(sorted(_names()))
 
 

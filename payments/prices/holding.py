@@ -8,7 +8,7 @@ prices come the turns of lookup keys (`take_turns`).
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, String, bindparam, func, literal, select, union_all
+from sqlalchemy import Connection, String, bindparam, func, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models import Price, Product
@@ -48,13 +48,6 @@ def apart(row: Mapping[Any, Any]) -> tuple[Row, Row]:
     return price, {c.name: row[f"product.{c.name}"] for c in PRODUCTS.c}
 
 
-def id_named(name: str) -> Any:
-    """The id of the price of this name, as an expression: null if there is none."""
-    if is_price_id(name):
-        return literal(name)
-    return select(PRICES.c.id).where(PRICES.c.lookup_key == name).scalar_subquery()
-
-
 def hold(transaction: Transaction, name: str, *, to_delete: bool = False) -> Row:
     """The row of a price, which nobody else changes or sells from now on. Raises NotFound.
 
@@ -79,6 +72,12 @@ def hold_to_sell(transaction: Transaction, names: Iterable[str]) -> dict[str, Ro
     them or moves their lookup key, which happens after what is being sold.
     """
     return _held(transaction, set(names), _SELL)
+
+
+def hold_free(transaction: Transaction, ids: Iterable[str]) -> set[str]:
+    """Hold those of these prices that nobody else holds, and wait for none; which these are."""
+    wanted = sorted(set(ids))
+    return {row["id"] for row in transaction.rows(_HOLD_FREE, {"ids": wanted})}
 
 
 def products(transaction: Transaction, ids: Iterable[str], *, held: bool = False) -> dict[str, Row]:
@@ -160,6 +159,12 @@ _TURN = select(
     func.pg_advisory_xact_lock(func.hashtextextended(bindparam("lookup_key", type_=String), 0))
 )
 _HOLD = _wanted.with_for_update(key_share=True)
+_HOLD_FREE = (
+    select(PRICES.c.id)
+    .where(id_among(PRICES.c.id))
+    .order_by(PRICES.c.id)
+    .with_for_update(key_share=True, skip_locked=True)
+)
 _DELETE = _wanted.with_for_update()
 
 

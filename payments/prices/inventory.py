@@ -31,6 +31,7 @@ def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tu
     # Once more: a repeat that waited for the first one must find it.
     if (known := _known(transaction, request, asked)) is not None:
         return *_of(transaction, known), False
+    attempt = transaction.connection.begin_nested()
     changed = _change(transaction, price, request)
     change = {
         "id": request.id,
@@ -42,8 +43,13 @@ def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tu
         "available_after": changed["quantity_available"],
     }
     if transaction.execute(_REMEMBER, change).first() is None:
-        # Under this key somebody has changed another price since a moment ago.
+        # Under this key another price has been counted since a moment ago: by another request, or
+        # by this one, by a lookup key that has moved.
+        attempt.rollback()
+        if (known := _known(transaction, request, asked)) is not None:
+            return *_of(transaction, known), False
         raise KeyReused(param="idempotency_key")
+    attempt.commit()
     product = products(transaction, [price["product_id"]])[price["product_id"]]
     tell(transaction, [changed], {product["id"]: product})
     return changed, product, True

@@ -8,9 +8,10 @@ from sqlalchemy import Connection, Select, func, select
 
 from models import Event, InventoryChange, Refund, Reservation
 from models.base import id_among, table_of
-from payments.amounts import in_words
 from payments.entries import Entry
+from payments.prices.costs import costs
 from payments.prices.holding import PRICES, PRODUCTS, WITH_PRODUCT, apart
+from payments.prices.views import price_view
 from payments.transaction import Row
 
 # A price may have been changed and sold millions of times; a story tells the latest.
@@ -94,8 +95,7 @@ def told(event: Row, before: Row | None) -> str:
 
 
 def _made(row: Row, product: Row) -> Entry:
-    tiered = row["unit_amount"] is None
-    what = f"{row['tiers_mode']} tiers" if tiered else in_words(row["unit_amount"], row["currency"])
+    what = costs(price_view(row, product), brief=True)
     text = f"price of {product['name']!r} ({row['product_id']}), {what}, {_made_by(row)}"
     if row["initial_quantity"] is not None:
         text += f", with {row['initial_quantity']} in stock"

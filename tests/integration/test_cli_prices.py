@@ -98,7 +98,7 @@ def test_a_price_of_every_model_can_be_typed(billing: Billing) -> None:
 def test_people_read_what_a_price_costs_and_what_is_left(billing: Billing) -> None:
     a_price(billing, "--lookup-key", "tea", "--quantity", "50")
     a_price(billing, "--currency", "JPY", "--divide-by", "10", "--round", "up")
-    a_price(
+    many = a_price(
         billing, *TIERED, "--tiers-mode", "graduated", "--interval", "month",
         "--interval-count", "3", "--usage-type", "metered",
     )  # fmt: skip
@@ -107,8 +107,10 @@ def test_people_read_what_a_price_costs_and_what_is_left(billing: Billing) -> No
     assert "2000 JPY for every 10, rounded up" in shown
     assert (
         "graduated: up to 5 at 7.00 USD each; up to 10 at 6.50 USD each and 1.00 USD flat;"
-        " more at 600.00 USD flat, every 3 months, metered" in shown
+        " more at 600.00 USD flat, every 3 months, metered"
+        in billing("price", "get", many["id"]).out
     )
+    assert "graduated, 3 tiers, the first at 7.00 USD, every 3 months, metered" in shown
     assert "without limit" in shown
     tea = billing("price", "get", "tea").out
     assert re.search(r"^quantity_available +50$", tea, re.MULTILINE)
@@ -289,7 +291,9 @@ def test_charges_are_listed_by_price(billing: Billing, till: Counter) -> None:
     for name in ("tea", tea["id"]):
         (found,) = done(billing, "charge", "list", "--price", name)
         assert found["charge_id"] == by_tea
-    assert done(billing, "charge", "list", "--price", "cocoa") == []
+    refused = billing("charge", "list", "--price", "cocoa")
+    assert (refused.code, refused.out) == (1, "")
+    assert "there is no price with this lookup key" in refused.err
 
 
 def test_who_takes_no_goods_back_reads_nothing_of_them(billing: Billing, till: Counter) -> None:

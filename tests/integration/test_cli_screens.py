@@ -111,7 +111,7 @@ def test_a_list_is_a_table_where_it_fits_and_a_block_for_each_where_it_does_not(
 def test_tiers_are_summed_up_in_lists_and_told_whole_for_one(look: Look) -> None:
     costs = "costs               graduated"
     listed, one = look(80, "price", "list"), look(80, "price", "get", "seats-2026")
-    assert f"{costs}, 3 tiers from 7.00 USD, every 3 months, metered" in listed.lines
+    assert f"{costs}, 3 tiers, the first at 7.00 USD, every 3 months," in listed.lines
     assert f"{costs}: up to 5 at 7.00 USD each; up to 10 at 6.50 USD" in one.lines
     assert f"{' ' * 20}each and 1.00 USD flat; more at 6.00 USD each, every 3" in one.lines
 
@@ -142,4 +142,4 @@ def test_a_pipe_gets_a_line_per_object_however_long(billing: Billing, till: Coun
         lines = billing(noun, "list").out.splitlines()
         assert len(lines) == 2
         assert not [line for line in lines if line != line.rstrip()]
-    assert "up to 59 at 6.41 USD each; more at 0.01 USD each" in billing("price", "list").out
+    assert "volume, 60 tiers, the first at 6.99 USD" in billing("price", "list").out

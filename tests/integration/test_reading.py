@@ -1,7 +1,7 @@
 """Lists page by page, newest first, each row once."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from sqlalchemy import Connection, text
@@ -126,8 +126,38 @@ def test_charges_are_listed_by_price_under_each_of_its_names(
     for name in (tea["id"], "tea"):
         page = reading.page(connection, CHARGE, filters={"price_id": name})
         assert [row["idempotency_key"] for row in page.rows] == ["01", "00"]
-    for name in ("cocoa", "price_" + "a" * 32):
-        assert reading.page(connection, CHARGE, filters={"price_id": name}).rows == []
+    unknown = {"price_id": "price_" + "a" * 32}
+    assert reading.page(connection, CHARGE, filters=unknown).rows == []
+    with pytest.raises(InvalidRequest, match="no price with this lookup key") as refused:
+        reading.page(connection, CHARGE, filters={"price_id": "cocoa"})
+    assert refused.value.param == "price_id"
+
+
+def test_a_cursor_stays_with_the_price_whose_lookup_key_moves(
+    shop: Counter, connection: Connection
+) -> None:
+    old, new = shop.price(lookup_key="chai"), shop.price()
+    for key, price in (("02", old), ("03", old), ("04", new)):
+        shop.query(
+            "UPDATE charges SET price_id = :id, quantity = 1 WHERE idempotency_key = :key",
+            id=price["id"],
+            key=key,
+        )
+    first = reading.page(connection, CHARGE, filters={"price_id": "chai"}, limit=1)
+    shop.query("UPDATE prices SET lookup_key = NULL WHERE id = :id", id=old["id"])
+    shop.query("UPDATE prices SET lookup_key = 'chai' WHERE id = :id", id=new["id"])
+    with pytest.raises(InvalidRequest, match="another order"):
+        reading.page(connection, CHARGE, filters={"price_id": "chai"}, cursor=first.next_cursor)
+    by_id = {"price_id": old["id"]}
+    second = reading.page(connection, CHARGE, filters=by_id, cursor=first.next_cursor)
+    assert [row["idempotency_key"] for row in second.rows] == ["02"]
+
+
+def test_a_moment_is_the_same_in_every_zone(connection: Connection) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    first = reading.page(connection, CHARGE, filters={"created_after": at}, limit=1)
+    there = {"created_after": at.astimezone(timezone(timedelta(hours=2)))}
+    assert reading.page(connection, CHARGE, filters=there, cursor=first.next_cursor).rows
 
 
 @pytest.mark.parametrize(

@@ -187,8 +187,8 @@ def test_a_price_tells_how_it_was_made_counted_and_sold(till: Counter) -> None:
     declined = till.buy(price["id"], 1, payment_method_id="pm_card_chargeDeclined")
     told = story(till, price["id"])
     assert told[0].text == (
-        f"price of 'Tea' ({price['product_id']}), 20.00 USD, made by the producer 'default' under"
-        " the key 'tea', with 10 in stock"
+        f"price of 'Tea' ({price['product_id']}), 20.00 USD each, made by the producer 'default'"
+        " under the key 'tea', with 10 in stock"
     )
     assert [entry.text for entry in told if entry.what == "stock"] == [
         "+5 by hand, by the producer 'default', 15 left",

@@ -28,12 +28,12 @@ def show_many(
 ) -> None:
     """Many objects, printed as they come: however many, they are never all in memory.
 
-    Where a terminal is too narrow, costs are summed up, and moments lose seconds, then hours.
+    Costs are summed up. Where a terminal is too narrow, moments lose seconds, then hours.
     """
     if as_json:
         _print_array(views)
         return
-    rest, forms = iter(views), (_whole, _brief, _to_the_minute, _to_the_day)
+    rest, forms = iter(views), (_brief, _to_the_minute, _to_the_day)
     some, continued = list(islice(rest, TABLE_ROWS)), False
     while some or not continued:
         output.show_list(
@@ -46,10 +46,6 @@ def show_many(
             continued=continued,
         )
         some, continued = list(islice(rest, TABLE_ROWS)), True
-
-
-def _whole(view: View) -> View:
-    return _moments(in_words(view), "seconds")
 
 
 def _brief(view: View) -> View:

@@ -19,7 +19,7 @@ def in_brief(view: View) -> dict[str, Any]:
     """As `in_words`, where there is little room: tiers are told by their number and the first."""
     words = in_words(view)
     if view.get("tiers"):
-        words["costs"] = costs(view, brief=True)
+        words["costs"] = _costs(view, brief=True)
     return words
 
 
@@ -52,7 +52,7 @@ def _price(view: View) -> dict[str, Any]:
         "nickname": view["nickname"],
         "product": view["product"]["name"],
         "product_id": view["product_id"],
-        "costs": costs(view),
+        "costs": _costs(view),
         "quantity_available": "without limit" if left is None else left,
         "active": view["active"],
         "livemode": view["livemode"],
@@ -71,49 +71,14 @@ def _quote(view: View) -> dict[str, Any]:
     }
 
 
-def costs(price: View, *, brief: bool = False) -> str:
-    """What a price costs, and how often: `20.00 USD each, every 3 months`.
-
-    In brief: `graduated, 3 tiers from 7.00 USD, every 3 months`.
-    """
-    if price["tiers"]:
-        tell = _sum_of_tiers if brief else _tiers
-        said = tell(price["tiers"], price["tiers_mode"], price["currency_code"])
-    else:
-        said = _money(price["unit_amount"], price["currency_code"])
-        package = price["transform_quantity"]
-        said += (
-            f" for every {package['divide_by']}, rounded {package['round']}" if package else " each"
-        )
-    if recurring := price["recurring"]:
-        count, interval = recurring["interval_count"], recurring["interval"]
-        said += f", every {interval}" if count == 1 else f", every {count} {interval}s"
-        said += ", metered" if recurring["usage_type"] == "metered" else ""
-    return said
-
-
-def _tiers(tiers: Sequence[View], mode: str, currency: str) -> str:
-    return f"{mode}: " + "; ".join(_tier(tier, currency) for tier in tiers)
-
-
-def _sum_of_tiers(tiers: Sequence[View], mode: str, currency: str) -> str:
-    first, count = tiers[0], len(tiers)
-    amount = int(first["unit_amount"]) or first["flat_amount"]
-    return f"{mode}, {count} {'tier' if count == 1 else 'tiers'} from {_money(amount, currency)}"
-
-
-def _tier(tier: View, currency: str) -> str:
-    units = "more at" if tier["up_to"] == "inf" else f"up to {tier['up_to']} at"
-    parts = []
-    if int(tier["unit_amount"]) or not int(tier["flat_amount"]):
-        parts.append(f"{_money(tier['unit_amount'], currency)} each")
-    if int(tier["flat_amount"]):
-        parts.append(f"{_money(tier['flat_amount'], currency)} flat")
-    return f"{units} {' and '.join(parts)}"
-
-
 def _lines(lines: Sequence[View], currency: str) -> str:
     return "\n".join(f"{line['reason']}: {_money(line['amount'], currency)}" for line in lines)
+
+
+def _costs(price: View, *, brief: bool = False) -> str:
+    from payments.prices.costs import costs
+
+    return costs(price, brief=brief)
 
 
 def _money(amount: int | str | None, currency: str) -> str:

@@ -4,7 +4,6 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import iso4217
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
@@ -17,7 +16,7 @@ from payments.errors import (
     Unauthenticated,
 )
 from payments.parsing import Keyed
-from payments.prices.currencies import id_of
+from payments.prices.currencies import codes, id_of
 from worker.contract.catalogue import A_PRODUCT
 from worker.contract.events import DATA, MEANING, event
 from worker.contract.examples import example, standing
@@ -176,7 +175,7 @@ def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
     currency = schemas["ChargeRequest"]["properties"]["currency"]
     currency.pop("anyOf")
     currency |= {
-        "enum": [*_currency_codes(), None],
+        "enum": [*codes(), None],
         "description": "ISO 4217. Lower case is taken, too.",
     }
     currency_id = schemas["PriceRequest"]["properties"]["currency_id"]
@@ -196,11 +195,7 @@ def _of_currencies(paths: Mapping[str, Any]) -> None:
 
 
 def _currency_ids() -> list[str]:
-    return [id_of(code) for code in _currency_codes()]
-
-
-def _currency_codes() -> list[str]:
-    return sorted(c.code for c in iso4217.Currency if c.exponent is not None)
+    return [id_of(code) for code in codes()]
 
 
 def _webhook(name: str) -> dict[str, Any]:
