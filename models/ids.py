@@ -37,9 +37,11 @@ def event_id(object_id: str, sequence: int) -> str:
     return "evt_" + _digest(f"{object_id}\n{sequence}".encode())
 
 
-def rejection_id(task_id: str, code: str, detail: str) -> str:
-    """The id of a refusal: the same message refused for the same reason is the same refusal."""
-    return "rej_" + _digest(f"{task_id}\n{code}\n{detail}".encode())
+def rejection_id(task_id: str, code: str, detail: str, fingerprint: str | None = None) -> str:
+    """The id of a refusal: the same message refused for the same reason is the same refusal. The
+    fingerprint is that of its request, when it was one."""
+    parts = [task_id, code, detail] + ([] if fingerprint is None else [fingerprint])
+    return "rej_" + _digest("\n".join(parts).encode())
 
 
 def random_id(prefix: str) -> str:

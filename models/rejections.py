@@ -23,6 +23,8 @@ class RejectedRequest(SQLModel, table=True):
     idempotency_key: str | None
     # The id that the request would have had, when its key was readable.
     object_id: str | None = Field(default=None, index=True)
+    # Of a request that could be read; not of one that was refused for what it says.
+    fingerprint: str | None
     code: str
     param: str | None
     detail: str

@@ -83,7 +83,7 @@ def _refused_before(transaction: Transaction, items: Sequence[Begin]) -> dict[in
     """Those whose message was refused already, and came once more: what stood against it then
     (too little in stock, say) may be gone, but the receivers have been told."""
     asked = {
-        index: (item.new.request.id, item.task_id)
+        index: (item.new.request.id, item.new.request.fingerprint, item.task_id)
         for index, item in enumerate(items)
         if item.new is not None and item.task_id is not None and _may_fit_later(item.new.request)
     }

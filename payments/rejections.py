@@ -26,11 +26,19 @@ SEEN = ("id", "created_at", "task", "task_id", "producer", "object_id", "code", 
 HEADERS_DEPTH_MAX = 16
 RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
 
+# A message that asks for something: the id of that, the request's fingerprint, and its own id.
+Message = tuple[str, str, str]
 _rejected = table_of(RejectedRequest)
 _INSERT = insert_unless_there(_rejected).on_conflict_do_nothing().returning(func.now())
 _OF_MESSAGES = (
-    select(*(_rejected.c[name] for name in ("object_id", "task_id", "code", "param", "detail")))
+    select(
+        *(
+            _rejected.c[name]
+            for name in ("object_id", "fingerprint", "task_id", "code", "param", "detail")
+        )
+    )
     .where(
+        _rejected.c.fingerprint == func.any(bindparam("fingerprints", type_=ARRAY(String))),
         _rejected.c.object_id == func.any(bindparam("ids", type_=ARRAY(String))),
         _rejected.c.task_id == func.any(bindparam("task_ids", type_=ARRAY(String))),
     )
@@ -45,17 +53,22 @@ def record(
     refused: Refused,
     fields: Mapping[str, Any],
     task_id: str | None,
+    fingerprint: str | None = None,
 ) -> str:
     """Keep a refused request and tell it to the receivers; returns its id (`rej_…`).
 
     A message that is delivered twice is refused twice, but kept and told once: the id comes from
-    the message's own.
+    the message's own. `fingerprint` is that of the request, if the fields make one.
     """
     producer, key = fields.get("producer", "default"), fields.get("idempotency_key")
     if not (isinstance(producer, str) and isinstance(key, str) and _storable(producer + key)):
         producer = key = None
     row = {
-        "id": rejection_id(task_id, refused.code, str(refused)) if task_id else random_id("rej_"),
+        "id": (
+            rejection_id(task_id, refused.code, str(refused), fingerprint)
+            if task_id
+            else random_id("rej_")
+        ),
         "task": f"billing.{kind}.create",
         "task_id": task_id,
         "producer": producer_name(producer),
@@ -66,7 +79,7 @@ def record(
         "detail": _stored(str(refused)),
         "request": redacted(fields),
     }
-    at = transaction.execute(_INSERT, row).scalar()
+    at = transaction.execute(_INSERT, {**row, "fingerprint": fingerprint}).scalar()
     if at is None:
         return str(row["id"])
     data = {"object": "rejected_request", **row, "facts": refused.facts}
@@ -74,17 +87,18 @@ def record(
     return str(row["id"])
 
 
-def of_messages(
-    connection: Connection, messages: Iterable[tuple[str, str]]
-) -> dict[tuple[str, str], Refused]:
-    """The refusals of these messages, each by the id of what it asked for and its own (its
-    `task_id`); those that were not refused are left out. The first refusal of each counts."""
+def of_messages(connection: Connection, messages: Iterable[Message]) -> dict[Message, Refused]:
+    """The refusals of these messages; those that were not refused are left out. The first refusal
+    of each counts."""
     wanted = sorted(set(messages))
     if not wanted:
         return {}
-    given = {"ids": [id_ for id_, _ in wanted], "task_ids": [task_id for _, task_id in wanted]}
+    ids, fingerprints, task_ids = zip(*wanted, strict=True)
+    given = {"ids": [*ids], "task_ids": [*task_ids], "fingerprints": [*fingerprints]}
     return {
-        (row.object_id, row.task_id): refusal(row.code, row.detail, param=row.param)
+        (row.object_id, row.fingerprint, row.task_id): refusal(
+            row.code, row.detail, param=row.param
+        )
         for row in connection.execute(_OF_MESSAGES, given)
     }
 

@@ -80,10 +80,13 @@ class Desk:
         # Celery's own task id survives redelivery, so it is a key as good as any.
         given.setdefault("idempotency_key", task_id)
         try:
+            request: intake.Request | None = None
             try:
-                return self._cashier.create(intake.request(kind, given), task_id=task_id)
+                request = intake.request(kind, given)
+                return self._cashier.create(request, task_id=task_id)
             except Refused as refused:
-                self._record_rejection(kind, refused, given, task_id)
+                fingerprint = None if request is None else request.fingerprint
+                self._record_rejection(kind, refused, given, task_id, fingerprint)
                 raise
         except (Refused, DatabaseUnavailable):
             raise
@@ -171,13 +174,23 @@ class Desk:
         self._publisher.close()
 
     def _record_rejection(
-        self, kind: KindName, refused: Refused, fields: Mapping[str, Any], task_id: str
+        self,
+        kind: KindName,
+        refused: Refused,
+        fields: Mapping[str, Any],
+        task_id: str,
+        fingerprint: str | None,
     ) -> None:
         def record(_: Sequence[None]) -> list[str]:
             with self.services.database.transaction() as transaction:
                 return [
                     rejections.record(
-                        transaction, kind, refused=refused, fields=fields, task_id=task_id
+                        transaction,
+                        kind,
+                        refused=refused,
+                        fields=fields,
+                        task_id=task_id,
+                        fingerprint=fingerprint,
                     )
                 ]
 

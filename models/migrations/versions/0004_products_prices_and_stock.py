@@ -11,6 +11,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("rejected_requests", sa.Column("fingerprint", sa.String(), nullable=True))
     # Charges before refunds, as everybody locks them, and both before the tables that refer to
     # them. Columns without a default, or with a constant one: no table is rewritten.
     op.add_column(

@@ -208,7 +208,14 @@ def by_message(till: Till, request: ChargeRequest | RefundRequest, task_id: str)
         kind: Kind = "charge" if isinstance(request, ChargeRequest) else "refund"
         with till.database.transaction() as transaction:
             fields = request.model_dump(exclude_none=True)
-            rejections.record(transaction, kind, refused=begun, fields=fields, task_id=task_id)
+            rejections.record(
+                transaction,
+                kind,
+                refused=begun,
+                fields=fields,
+                task_id=task_id,
+                fingerprint=request.fingerprint,
+            )
     return begun
 
 
@@ -228,6 +235,18 @@ def test_a_message_that_was_refused_for_want_of_stock_stays_refused(till: Till) 
     # Whoever asks again, and is not just heard again, is served, under the same key, too.
     assert isinstance(by_message(till, sale, a_key()), Claimed)
     assert till.stock(price_id) == 4
+
+
+def test_another_request_in_a_message_of_the_same_id_is_judged_and_kept_by_itself(
+    till: Till,
+) -> None:
+    price_id, key, task_id = till.price(stock=3), a_key(), a_key()
+    too_many, fewer, fits = (a_sale(price_id, n, idempotency_key=key) for n in (9, 8, 2))
+    assert isinstance(by_message(till, too_many, task_id), InsufficientInventory)
+    assert "8 were asked for" in str(by_message(till, fewer, task_id))
+    kept = till.query("SELECT id FROM rejected_requests WHERE task_id = :id", id=task_id)
+    assert len(kept) == 2
+    assert isinstance(by_message(till, fits, task_id), Claimed)
 
 
 def test_a_message_that_was_refused_for_a_reference_or_a_refund_stays_refused(till: Till) -> None:
