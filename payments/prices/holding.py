@@ -42,6 +42,16 @@ def find(connection: Connection, name: str) -> tuple[Row, Row]:
     return apart(row)
 
 
+def find_all(connection: Connection, names: Iterable[str]) -> dict[str, tuple[Row, Row]]:
+    """Prices and their products as they stand; by name, and those that there are."""
+    wanted = {name for name in names if is_storable(name)}
+    found: dict[str, tuple[Row, Row]] = {}
+    for row in connection.execute(_ALL, {"names": sorted(wanted)}).mappings():
+        both = apart(row)
+        found |= {name: both for name in (row["id"], row["lookup_key"]) if name in wanted}
+    return found
+
+
 def apart(row: Mapping[Any, Any]) -> tuple[Row, Row]:
     """The price and the product of a row of WITH_PRODUCT."""
     price = {c.name: row[c.name] for c in PRICES.c}
@@ -159,6 +169,8 @@ _TURN = select(
     func.pg_advisory_xact_lock(func.hashtextextended(bindparam("lookup_key", type_=String), 0))
 )
 _HOLD = _wanted.with_for_update(key_share=True)
+_names = func.any(bindparam("names", type_=ARRAY(String)))
+_ALL = WITH_PRODUCT.where((PRICES.c.id == _names) | (PRICES.c.lookup_key == _names))
 _HOLD_FREE = (
     select(PRICES.c.id)
     .where(id_among(PRICES.c.id))

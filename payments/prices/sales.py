@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 
-from payments.errors import InvalidRequest, PriceInactive, ProductInactive
-from payments.prices.holding import hold_to_sell, products
+from sqlalchemy import Connection
+
+from payments.errors import InvalidRequest, PriceInactive, ProductInactive, Refused
+from payments.prices.holding import find_all, hold_to_sell, products
 from payments.prices.quotes import Terms, quote
 from payments.prices.stock import reserve, too_few
 from payments.requests import ChargeRequest
@@ -41,11 +43,9 @@ class Counter:
             return _as_asked(request)
         price = self._prices.get(request.price_id)
         if price is None:
-            raise InvalidRequest("there is no price with this id or lookup key", param="price_id")
-        if not price["active"]:
-            raise PriceInactive(param="price_id")
-        if not self._products[price["product_id"]]["active"]:
-            raise ProductInactive(param="price_id")
+            raise _no_price()
+        if (refused := _not_for_sale(price, self._products[price["product_id"]])) is not None:
+            raise refused
         terms = self._quote(price, request.quantity)
         available = self._divided.get(price["id"])
         if available is not None:
@@ -78,6 +78,29 @@ class Counter:
             )
         self._quotes[price["id"], quantity] = terms
         return terms
+
+
+def not_for_sale(connection: Connection, names: Iterable[str]) -> dict[str, Refused]:
+    """Which of these prices, by their names, take no charges now, and why; stock aside."""
+    refused: dict[str, Refused] = {}
+    wanted = set(names)
+    there = find_all(connection, wanted)
+    for name in wanted:
+        both = there.get(name)
+        why = _no_price() if both is None else _not_for_sale(*both)
+        if why is not None:
+            refused[name] = why
+    return refused
+
+
+def _no_price() -> Refused:
+    return InvalidRequest("there is no price with this id or lookup key", param="price_id")
+
+
+def _not_for_sale(price: Row, product: Row) -> Refused | None:
+    if not price["active"]:
+        return PriceInactive(param="price_id")
+    return None if product["active"] else ProductInactive(param="price_id")
 
 
 def _as_asked(request: ChargeRequest) -> Terms:

@@ -342,6 +342,25 @@ def test_what_can_not_be_sold_is_refused_as_at_every_door_and_the_others_are_sol
     assert left(till, tea["id"]) == 0
 
 
+@pytest.mark.parametrize("wrong", ["cofee", "old"])
+def test_a_price_that_takes_no_charges_holds_everything_back(
+    billing: Billing, till: Counter, tmp_path: Path, wrong: str
+) -> None:
+    tea, old = till.price(quantity_available=5, lookup_key="tea"), till.price(lookup_key="old")
+    file = a_file(tmp_path, "price_id,quantity\nold,1\ntea,4\n")
+    assert billing("charge", "import", file).code == 0
+    till.query("UPDATE prices SET active = false WHERE id = :id", id=old["id"])
+    # What was sent before is still itself, whatever has become of its price.
+    assert billing("charge", "import", file, "--json").json["repeated"] == 2
+
+    file = a_file(tmp_path, f"price_id,quantity\nold,1\ntea,4\n{wrong},1\ntea,1\n")
+    told = billing("charge", "import", file, "--json")
+    assert (told.code, told.json["sent"], told.json["refused"]) == (1, False, 1)
+    (of,) = told.json["reasons"]
+    assert (of["line"], of["param"]) == (4, "price_id")
+    assert left(till, tea["id"]) == 1
+
+
 def test_goods_that_come_back_with_imported_refunds_are_for_sale_again(
     billing: Billing, programs: Programs, till: Counter, tmp_path: Path
 ) -> None:

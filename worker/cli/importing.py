@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -88,7 +89,7 @@ def run(
             RefusedLines(source, refused_path) as refused,
         ):
             if dry_run:
-                tally = _check(source, refused, None)
+                tally = _check(source, refused)
                 is_sent = False
             else:
                 tally, is_sent = _import(source, refused, skip_invalid=skip_invalid)
@@ -109,6 +110,7 @@ def _import(
     from sqlalchemy.exc import DBAPIError
 
     from payments.kinds import KINDS
+    from payments.prices.sales import not_for_sale
     from payments.reading import fingerprints
     from worker.importing.sending import send
     from worker.importing.tally import Tally
@@ -117,7 +119,12 @@ def _import(
     processor, kind = load().processor, KINDS[source.kind]
     with books.database(waiting_max=WAITING_MAX) as database:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as reading:
-            checked = _check(source, refused, lambda ids: fingerprints(reading, kind, ids))
+            checked = _check(
+                source,
+                refused,
+                known=lambda ids: fingerprints(reading, kind, ids),
+                not_for_sale=partial(not_for_sale, reading),
+            )
         if checked.refused and not skip_invalid:
             return checked, False
         refused.begin_again()
@@ -139,13 +146,11 @@ def _import(
     return sent, True
 
 
-def _check(source: "Source", refused: "RefusedLines", known: Any) -> "Tally":
+def _check(source: "Source", refused: "RefusedLines", **database: Any) -> "Tally":
     from worker.importing.checks import check
 
     with output.progress("checking", None) as bar:
-        return check(
-            source, refused, known=known, advance=lambda n: bar.advance(bar.task_ids[0], n)
-        )
+        return check(source, refused, **database, advance=lambda n: bar.advance(bar.task_ids[0], n))
 
 
 def _broken_off(sent: "Tally", error: BaseException) -> output.Failed:

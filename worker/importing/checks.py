@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TypeVar
 
+from payments.errors import Refused
+from payments.requests import ChargeRequest
 from worker.importing.lines import FileRefused
 from worker.importing.refused import RefusedLines
 from worker.importing.source import Checked, Refusal, Source
@@ -19,6 +21,8 @@ KEYS_MAX = 100_000
 
 # Ids → the fingerprints of those that are in the database.
 Known = Callable[[Sequence[str]], Mapping[str, str]]
+# Names of prices → why those that take no charges don't.
+NotForSale = Callable[[Sequence[str]], Mapping[str, Refused]]
 
 
 def check(
@@ -26,17 +30,25 @@ def check(
     refused: RefusedLines,
     *,
     known: Known | None = None,
+    not_for_sale: NotForSale | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Tally:
-    """Check every line and write down what is refused; with `known`, against the database, too.
+    """Check every line and write down what is refused; with `known` and `not_for_sale`, against
+    the database, too: all but whether there is enough in stock.
 
     Raises FileRefused for a file of which nothing may be sent.
     """
     tally, keys = Tally(), Keys()
     for some in in_batches(source.read(), BATCH):
         before = known([one.request.id for one in some if one.request]) if known else {}
+        unsold = not_for_sale(_prices_of(some, before)) if not_for_sale else {}
         for one in some:
-            refusal = one.refusal or keys.refusal(one) or _used_before(one, before)
+            refusal = (
+                one.refusal
+                or keys.refusal(one)
+                or _used_before(one, before)
+                or _unsold(one, before, unsold)
+            )
             if refusal is not None:
                 refused.add(one, refusal)
                 tally.refuse(one.line.number, refusal)
@@ -103,6 +115,21 @@ def _used_before(one: Checked, before: Mapping[str, str]) -> Refusal | None:
         " can't be told by their numbers. Put back what was imported and add new lines at the end,"
         " give each line an idempotency_key, or rename the file if all of it is new"
     )
+
+
+def _prices_of(some: Sequence[Checked], before: Mapping[str, str]) -> list[str]:
+    """The prices that lines name which have not been sent yet."""
+    new = (one.request for one in some if one.request and one.request.id not in before)
+    return [one.price_id for one in new if isinstance(one, ChargeRequest) and one.price_id]
+
+
+def _unsold(
+    one: Checked, before: Mapping[str, str], unsold: Mapping[str, Refused]
+) -> Refusal | None:
+    if not isinstance(one.request, ChargeRequest) or one.request.id in before:
+        return None
+    refused = unsold.get(one.request.price_id or "")
+    return None if refused is None else Refusal(str(refused), refused.param)
 
 
 def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
