@@ -16,6 +16,7 @@ from payments.locks import hold_charges, locked
 from payments.outcomes import Declined, Pending, Succeeded
 from payments.prices.stock import hold_prices_of
 from payments.processors.port import ProcessorEvent
+from payments.reading import fingerprints
 from payments.settlement import Policy, decide
 from payments.transaction import Transaction
 
@@ -32,7 +33,14 @@ def apply(
     of moves does not allow changes nothing: what is final stays so.
     """
     moved = 0
-    ids = {name: [e.object_id for e in events if e.kind == name] for name in KINDS}
+    # What is not there yet was never sent. Should it come while we wait here, nobody would hold its
+    # price before it.
+    known = {
+        name: fingerprints(transaction.connection, kind, [e.object_id for e in events])
+        for name, kind in KINDS.items()
+    }
+    events = [event for event in events if event.object_id in known[event.kind]]
+    ids = {name: list(known[name]) for name in KINDS}
     hold_prices_of(transaction, charges=ids["charge"], refunds=ids["refund"])
     rows = hold_charges(transaction, ids=ids["charge"], of_refunds=ids["refund"])
     rows |= locked(transaction, REFUND, ids["refund"])

@@ -9,7 +9,7 @@ import pytest
 
 from models.catalogue import QUANTITY_MAX
 from models.states import State
-from payments import charges
+from payments import charges, reports
 from payments.charges import Accepted
 from payments.claims import Claimed
 from payments.errors import InsufficientInventory, NothingToRestock, Refused
@@ -213,6 +213,27 @@ def test_of_two_requests_under_one_key_the_one_that_can_be_is_taken(till: Till) 
     (late,) = till.accept(too_much)
     assert told(late)[0] == "idempotency_key_reused"
     assert till.stock(price_id) == 4
+
+
+def test_a_report_of_a_charge_that_comes_meanwhile_is_no_answer_to_it(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would give stock back to a price that it does not hold, and wait for it in a circle."""
+    price_id = till.price(stock=5)
+    sale = a_sale(price_id, 3)
+    as_ever = reports.hold_prices_of
+
+    def and_then_it_comes(*args: Any, **ids: Any) -> None:
+        as_ever(*args, **ids)
+        till.claim(sale)
+
+    monkeypatch.setattr(reports, "hold_prices_of", and_then_it_comes)
+    assert till.report_all(ProcessorEvent(sale.id, "charge", DECLINED)) == 0
+    assert till.row(sale.id)["state"] == "pending"
+    assert (till.stock(price_id), till.reservation(sale.id)[0]) == (2, "held")
+    monkeypatch.undo()
+    till.report_all(ProcessorEvent(sale.id, "charge", DECLINED))
+    assert till.stock(price_id) == 5
 
 
 def test_a_transaction_that_is_rolled_back_has_taken_nothing(till: Till) -> None:
