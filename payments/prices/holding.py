@@ -118,9 +118,8 @@ def _held(transaction: Transaction, names: set[str], statement: Any) -> dict[str
 def take_turns(transaction: Transaction, names: Iterable[str]) -> None:
     """Wait for whoever gives these lookup keys to prices, before any price is held: nobody moves
     them until we are done. Who only sells by a key, or takes it away, waits for nobody."""
-    for name in sorted(names):
-        if not is_price_id(name):
-            transaction.execute(_TURN, {"lookup_key": name})
+    for name in sorted(filter(_may_be_key, names)):
+        transaction.execute(_TURN, {"lookup_key": name})
 
 
 def _try(transaction: Transaction, names: set[str], statement: Any) -> tuple[dict[str, Row], bool]:
@@ -139,7 +138,7 @@ def _try(transaction: Transaction, names: set[str], statement: Any) -> tuple[dic
 
 def _ids(transaction: Transaction, names: set[str]) -> dict[str, str]:
     ids = {name: name for name in names if is_price_id(name)}
-    keys = sorted(name for name in names - ids.keys() if is_storable(name))
+    keys = sorted(filter(_may_be_key, names))
     if keys:
         rows = transaction.rows(_BY_KEY, {"keys": keys})
         ids |= {row["lookup_key"]: row["id"] for row in rows}
@@ -149,6 +148,11 @@ def _ids(transaction: Transaction, names: set[str]) -> dict[str, str]:
 def is_price_id(name: str) -> bool:
     """Whether it names a price by its id, which no lookup key is written like."""
     return is_id(name, MADE_PREFIXES["price"])
+
+
+def _may_be_key(name: str) -> bool:
+    # What can't be stored is nobody's, and the database would not even look for it.
+    return not is_price_id(name) and is_storable(name)
 
 
 def no_price() -> NotFound:

@@ -331,6 +331,7 @@ def test_a_name_that_is_no_text_is_nobody_s(caller: Caller) -> None:
         answer = caller.request(method, f"/prices/%00{path}", json=body)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert caller.request("DELETE", "/prices/a%01b").status_code == 404
+    assert caller.put("/prices/%00", json={"nickname": "x"}).status_code == 404
     assert caller.buy("a\x00b", 1).status_code == 400
     for name in ("lookup_key", "product_id"):
         refused = caller.get(f"/prices?{name}=%00")
