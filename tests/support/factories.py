@@ -157,6 +157,12 @@ class Till:
         self.settle(claimed, Succeeded(f"sbx_{claimed.id}"))
         return claimed.id
 
+    def sold(self, price: str, quantity: int) -> str:
+        """The id of a charge of so many units that has succeeded."""
+        claimed = self.claim(a_sale(price, quantity))
+        self.settle(claimed, SUCCEEDED)
+        return claimed.id
+
     def product(self, **changes: Any) -> str:
         """The id of a product that is made."""
         with self.database.transaction() as transaction:

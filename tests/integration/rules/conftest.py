@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
+from payments.stocktaking import STOCK
+from payments.verify import verify
 from tests.support import databases
 from tests.support.factories import Till
 from worker.embedded.throwaway import Servers
@@ -23,3 +25,11 @@ def shared_engine(servers: Servers) -> Iterator[Engine]:
 @pytest.fixture
 def till(shared_engine: Engine) -> Till:
     return Till(shared_engine)
+
+
+@pytest.fixture
+def stock_adds_up(till: Till) -> Iterator[None]:
+    """Whatever a test did: nothing of what is counted is missing."""
+    yield
+    findings = verify(till.engine, invariants=STOCK)
+    assert [one.view() for one in findings if not one.is_kept] == []
