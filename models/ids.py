@@ -16,6 +16,9 @@ from typing import Any, Literal
 ID_BYTES = 20  # 160 bits: 32 base32 characters with no padding, beyond any chance of collision.
 _ID_TEXT = re.compile(r"[a-z2-7]{32}")
 
+# Card numbers have no letters, and e-mail addresses have an @.
+_REQUEST_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}")
+
 Kind = Literal["charge", "refund"]
 PREFIXES: Mapping[Kind, str] = {"charge": "ch_", "refund": "re_"}
 # What else is made under a key: a product, a price, a change of a price's stock.
@@ -56,6 +59,12 @@ def is_id(value: object, prefix: str) -> bool:
         and value.startswith(prefix)
         and _ID_TEXT.fullmatch(value, len(prefix)) is not None
     )
+
+
+def is_request_id(value: object) -> bool:
+    """Whether it can be kept and shown as the id of a request: letters, digits, dots, dashes and
+    underscores, up to 64, a letter among them. So it is no card number and no address."""
+    return isinstance(value, str) and _REQUEST_ID.fullmatch(value) is not None
 
 
 def fingerprint(request: Mapping[str, Any]) -> str:

@@ -18,6 +18,9 @@ class Lifecycle(SQLModel):
     producer: str
     idempotency_key: str
     fingerprint: str
+    # Of the request that made it: what HTTP answers as X-Request-Id, or the id of the message.
+    # NULL: made by a command, or before this was kept.
+    request_id: str | None
     currency: str | None
     metadata_: dict[str, str] = Field(
         default_factory=dict,
@@ -90,6 +93,20 @@ def lifecycle_constraints(table: str) -> tuple[Any, ...]:
             postgresql_where=text("phase IN ('unknown', 'needs_review')"),
         ),
         Index(f"{table}_created_idx", "created_at", "id"),
+        # For those who ask what became of a request, or what the processor speaks of. Hashes: ids
+        # of strangers may be long, and nobody sorts by them.
+        Index(
+            f"{table}_request_idx",
+            "request_id",
+            postgresql_using="hash",
+            postgresql_where=text("request_id IS NOT NULL"),
+        ),
+        Index(
+            f"{table}_processor_reference_idx",
+            "processor_reference",
+            postgresql_using="hash",
+            postgresql_where=text("processor_reference IS NOT NULL"),
+        ),
         # Lists of pending and of failed ones: few among ten million that succeeded.
         Index(
             f"{table}_open_created_idx",

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from models.ids import is_request_id
 from models.states import Phase
 from payments import charges, refunds, rejections
 from payments.backoff import Dice
@@ -238,11 +239,12 @@ class Cashier:
         the row as it stands then. Raises Refused.
         """
         lease, processor = self._new_lease(), self._processor.name
+        request_id = task_id if is_request_id(task_id) else None
         new: charges.NewCharge | refunds.NewRefund
         if isinstance(request, RefundRequest):
-            new = refunds.NewRefund(request, processor)
+            new = refunds.NewRefund(request, processor, request_id)
         else:
-            new = charges.NewCharge(request, processor, lease)
+            new = charges.NewCharge(request, processor, lease, request_id)
         return self._go(Begin(lease, new=new, task_id=task_id))
 
     def submit(self, kind: Kind, id_: str) -> Row:

@@ -26,11 +26,15 @@ TRIES, ROUNDS = 2, 4
 
 @dataclass(frozen=True, slots=True)
 class NewCharge:
-    """A request to accept. With a lease, a charge that is new is claimed in the same statement."""
+    """A request to accept. With a lease, a charge that is new is claimed in the same statement.
+
+    `request_id` is the id of the HTTP request or of the message that asks for it.
+    """
 
     request: ChargeRequest
     processor: str
     lease: Lease | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +241,7 @@ def _columns(one: _Offer) -> dict[str, Any]:
         "producer": request.producer,
         "idempotency_key": request.idempotency_key,
         "fingerprint": request.fingerprint,
+        "request_id": one.new.request_id,
         "amount": terms.amount,
         "currency": terms.currency,
         "price_id": terms.price_id,
@@ -262,6 +267,7 @@ _given_names = (
     "producer",
     "idempotency_key",
     "fingerprint",
+    "request_id",
     "amount",
     "currency",
     "price_id",

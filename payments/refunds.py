@@ -27,10 +27,11 @@ from payments.webhooks.events import Fact, publish
 
 @dataclass(frozen=True, slots=True)
 class NewRefund:
-    """A request to accept."""
+    """A request to accept. `request_id` as in `NewCharge`."""
 
     request: RefundRequest
     processor: str
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ def _columns(
         "producer": request.producer,
         "idempotency_key": request.idempotency_key,
         "fingerprint": request.fingerprint,
+        "request_id": one.request_id,
         "charge_id": request.charge_id,
         "currency": charge and charge["currency"],
         "amount": request.amount if amount is None else amount,
@@ -191,6 +193,7 @@ _given_names = (
     "producer",
     "idempotency_key",
     "fingerprint",
+    "request_id",
     "charge_id",
     "currency",
     "amount",

@@ -97,6 +97,7 @@ def _request(kind: Kind, row: Row) -> Entry:
         for name in (
             "producer",
             "idempotency_key",
+            "request_id",
             "amount",
             "currency",
             "reference",
@@ -108,6 +109,8 @@ def _request(kind: Kind, row: Row) -> Entry:
         if row.get(name) is not None
     }
     text = f"{what} asked for by {row['producer']} under the key {row['idempotency_key']!r}"
+    if row["request_id"]:
+        text += f", request {row['request_id']}"
     return Entry(row["created_at"], "request", row["id"], text, facts)
 
 

@@ -25,10 +25,28 @@ def request(kind: Kind, fields: Mapping[str, Any]) -> Request:
     return parse(MODELS[kind], fields)
 
 
-def accept(transaction: Transaction, asked: Sequence[Request], processor: str) -> list[Answer]:
-    """Write requests that are all of one kind; answers each in its place."""
-    new = [charges.NewCharge(r, processor) for r in asked if isinstance(r, ChargeRequest)]
+def accept(
+    transaction: Transaction,
+    asked: Sequence[Request],
+    processor: str,
+    *,
+    request_ids: Sequence[str | None] | None = None,
+) -> list[Answer]:
+    """Write requests that are all of one kind; answers each in its place.
+
+    `request_ids` are the ids of the HTTP requests that ask for them, in the same order.
+    """
+    named = list(zip(asked, request_ids or [None] * len(asked), strict=True))
+    new = [
+        charges.NewCharge(r, processor, request_id=id_)
+        for r, id_ in named
+        if isinstance(r, ChargeRequest)
+    ]
     if new:
         return [*charges.accept(transaction, new)]
-    back = [refunds.NewRefund(r, processor) for r in asked if isinstance(r, RefundRequest)]
+    back = [
+        refunds.NewRefund(r, processor, request_id=id_)
+        for r, id_ in named
+        if isinstance(r, RefundRequest)
+    ]
     return [*refunds.accept(transaction, back)]

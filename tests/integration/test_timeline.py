@@ -259,3 +259,12 @@ def test_a_product_tells_how_it_was_made_and_how_it_stands(till: Counter) -> Non
         ("request", "product 'Tea'"), ("now", "now active"),
     ]  # fmt: skip
     assert told[-1].text == "now active, with 1 price"
+
+
+def test_the_id_of_the_message_is_told_unless_it_may_be_anything(till: Counter) -> None:
+    till.charge(idempotency_key="order-1", task_id="7c1a-message")
+    till.charge(idempotency_key="order-2", task_id="someone@example.com")
+    first, second = (story(till, f"order-{n}")[0] for n in (1, 2))
+    assert first.text.endswith(", request 7c1a-message")
+    assert "request_id" not in second.facts
+    assert "example.com" not in second.text

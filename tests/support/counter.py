@@ -39,10 +39,10 @@ class Counter:
             call_deadline_s=5.0,
         )
 
-    def charge(self, **changes: Any) -> Row:
+    def charge(self, *, task_id: str | None = None, **changes: Any) -> Row:
         """USD 10.00 unless told otherwise; returns the row as it stands then. Raises Refused."""
         fields = {"amount": 1000, "currency": "USD", "idempotency_key": a_key()} | changes
-        return self._cashier.create(parse(ChargeRequest, fields))
+        return self._cashier.create(parse(ChargeRequest, fields), task_id=task_id)
 
     def price(self, **changes: Any) -> Row:
         """20.00 USD of a product of its own, unless told otherwise, without limit."""

@@ -20,10 +20,12 @@ from worker.intake import Answer, Request
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it came: the key it shows, and the fields of its body or what is wrong there."""
+    """A request as it came: the key it shows, the fields of its body or what is wrong there, and
+    its id."""
 
     shown: Presented
     fields: Mapping[str, Any] | Refused
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,15 @@ def take(
     """
     rows = keys.read(transaction.connection, {call.shown.id for call in calls})
     readings = [_read(kind, call, rows.get(call.shown.id)) for call in calls]
-    asked = [what for _, what in readings if not isinstance(what, Refused)]
-    answers = iter(intake.accept(transaction, asked, processor) if asked else ())
+    asked, request_ids = [], []
+    for call, (_, what) in zip(calls, readings, strict=True):
+        if not isinstance(what, Refused):
+            asked.append(what)
+            request_ids.append(call.request_id)
+    accepted = (
+        intake.accept(transaction, asked, processor, request_ids=request_ids) if asked else ()
+    )
+    answers = iter(accepted)
     return [
         Taken(producer, what if isinstance(what, Refused) else next(answers))
         for producer, what in readings

@@ -224,3 +224,18 @@ def test_a_timeline_tells_everything_in_order(caller: Caller, till: Till) -> Non
     refund_id = caller.refund(charge_id).json()["refund_id"]
     told = caller.get(f"/refunds/{refund_id}/timeline").json()["data"]
     assert told[0]["what"] == "request"
+
+
+@pytest.mark.parametrize("noun", ["charges", "refunds"])
+def test_the_id_of_an_accepted_request_is_kept_with_what_it_made(caller: Caller, noun: str) -> None:
+    charge = caller.charge("order-1")
+    refund = {"charge_id": charge.json()["charge_id"]}
+    body = {"idempotency_key": "k-1", **(CHARGE if noun == "charges" else refund)}
+    made = caller.post(f"/{noun}", json=body, headers={"x-request-id": "checkout-77"})
+    repeat = caller.post(f"/{noun}", json=body, headers={"x-request-id": "checkout-78"})
+    assert (made.status_code, repeat.status_code) == (202, 200)
+    path = made.headers["location"].removeprefix("/v1/billing")
+    asked = caller.get(f"{path}/timeline").json()["data"][0]
+    # The one that made it, and not the repeat's.
+    assert (asked["what"], asked["request_id"]) == ("request", "checkout-77")
+    assert asked["text"].endswith(", request checkout-77")

@@ -27,7 +27,7 @@ async def create(request: Request, kind: KindName) -> Response:
     """202 with the pending object; 200 for a repeat, and for one that was waited for and is
     final."""
     shown, intake = presented(request), building(request).intake
-    taken = await intake.take(kind, Call(shown, await _fields(request)))
+    taken = await intake.take(kind, Call(shown, await _fields(request), request.state.request_id))
     request.state.producer = taken.producer  # for the log line
     if isinstance(taken.answer, Refused):
         raise taken.answer
