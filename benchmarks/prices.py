@@ -108,7 +108,7 @@ def _sell(database: Database, fields: Mapping[str, Any], found: Any = None) -> N
         request = parse(ChargeRequest, {**fields, "idempotency_key": _key()})
         items.append(Begin(mine, new=NewCharge(request, "sandbox", mine)))
     with database.transaction() as transaction:
-        begun = cashier.begin(transaction, items)
+        begun = cashier.begin(transaction, items, processors=("sandbox",))
     claimed = [one for one in begun if isinstance(one, Claimed)]
     if len(claimed) != BATCH:
         raise RuntimeError(f"{len(claimed)} of {BATCH} were sold")
@@ -117,7 +117,7 @@ def _sell(database: Database, fields: Mapping[str, Any], found: Any = None) -> N
         cashier.settle(
             transaction,
             [Settlement(one, "charge", outcome) for one in claimed],
-            policy=Policy(key_window=timedelta(days=1)),
+            policies={"sandbox": Policy(key_window=timedelta(days=1))},
             dice=lambda: 0.0,
         )
 

@@ -7,11 +7,11 @@ transaction open.
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.ids import is_request_id
-from models.states import Phase
+from models.states import Phase, State
 from payments import charges, refunds, rejections
 from payments.backoff import Dice
 from payments.claims import Claimed, Lease, NotDue, claim_charges
@@ -22,7 +22,7 @@ from payments.lifecycle import Move, move
 from payments.locks import hold_charges, locked
 from payments.outcomes import Found, NotFound, Outcome, Succeeded, Unknown
 from payments.prices.stock import hold_prices_of
-from payments.processors.port import Processor
+from payments.processors.registry import Processors
 from payments.refund_claims import claim_refunds
 from payments.refund_reserve import Held
 from payments.requests import ChargeRequest, RefundRequest
@@ -66,8 +66,11 @@ class Settlement:
 Begun = Claimed | NotDue | Refused
 
 
-def begin(transaction: Transaction, items: Sequence[Begin]) -> list[Begun]:
-    """Accept what is new and claim what is due, for a list of items in one transaction."""
+def begin(
+    transaction: Transaction, items: Sequence[Begin], *, processors: Collection[str]
+) -> list[Begun]:
+    """Accept what is new and claim what is due at one of `processors` (by their names), for a list
+    of items in one transaction."""
     answers = _refused_before(transaction, items)
 
     def left() -> dict[int, Begin]:
@@ -76,7 +79,7 @@ def begin(transaction: Transaction, items: Sequence[Begin]) -> list[Begun]:
     answers |= _accept_charges(transaction, left())
     held = _hold_charges(transaction, left())
     answers |= _accept_refunds(transaction, left(), held)
-    answers |= _claim(transaction, left(), held)
+    answers |= _claim(transaction, left(), held, processors)
     return [answers[index] for index in range(len(items))]
 
 
@@ -138,7 +141,12 @@ def _accept_refunds(
     }
 
 
-def _claim(transaction: Transaction, items: Mapping[int, Begin], held: Held) -> dict[int, Begun]:
+def _claim(
+    transaction: Transaction,
+    items: Mapping[int, Begin],
+    held: Held,
+    processors: Collection[str],
+) -> dict[int, Begun]:
     leases: dict[str, dict[str, Lease]] = {"charge": {}, "refund": {}}
     for item in items.values():
         kind, id_ = item.target
@@ -146,10 +154,10 @@ def _claim(transaction: Transaction, items: Mapping[int, Begin], held: Held) -> 
         leases[kind.name].setdefault(id_, item.lease)
     claims: dict[str, Claimed | NotDue] = {}
     if leases["refund"]:
-        claims |= claim_refunds(transaction, leases["refund"], held)
+        claims |= claim_refunds(transaction, leases["refund"], held, processors=processors)
     # Last, since this one waits for nobody: it skips what others hold.
     if leases["charge"]:
-        claims |= claim_charges(transaction, leases["charge"])
+        claims |= claim_charges(transaction, leases["charge"], processors=processors)
     # Whoever is claimed here needs no waking.
     transaction.wakes.charges.difference_update(leases["charge"])
     transaction.wakes.refunds.difference_update(leases["refund"])
@@ -168,10 +176,14 @@ def _claim(transaction: Transaction, items: Mapping[int, Begin], held: Held) -> 
 
 
 def settle(
-    transaction: Transaction, items: Sequence[Settlement], *, policy: Policy, dice: Dice
+    transaction: Transaction,
+    items: Sequence[Settlement],
+    *,
+    policies: Mapping[str, Policy],
+    dice: Dice,
 ) -> list[Row]:
-    """Write what came of claims. A claim whose lease was taken over in the meantime changes
-    nothing: its answer is the row as it stands (fencing)."""
+    """Write what came of claims, by the policies of their processors. A claim whose lease was
+    taken over in the meantime changes nothing: its answer is the row as it stands (fencing)."""
     settled = {
         kind.name: [item for item in items if item.claimed.kind is kind]
         for kind in (CHARGE, REFUND)
@@ -191,7 +203,13 @@ def settle(
     held |= locked(transaction, REFUND, (item.claimed.id for item in settled["refund"]))
     for kind in (CHARGE, REFUND):
         moves: list[Move] = [
-            decide(held[i.claimed.id], i.found, verb=i.verb, policy=policy, dice=dice)
+            decide(
+                held[i.claimed.id],
+                i.found,
+                verb=i.verb,
+                policy=policies[i.claimed.processor],
+                dice=dice,
+            )
             for i in settled[kind.name]
             if held[i.claimed.id]["lease_token"] == i.claimed.token
         ]
@@ -218,19 +236,20 @@ class Cashier:
         *,
         begin: Callable[[Begin], Begun],
         settle: Callable[[Settlement], Row],
-        processor: Processor,
-        policy: Policy,
+        processors: Processors,
+        policies: Mapping[str, Policy],
         new_lease: Callable[[], Lease],
         call_deadline_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._begin = begin
         self._settle = settle
-        self._processor = processor
-        self._policy = policy
+        self._processors = processors
+        self._policies = policies
         self._new_lease = new_lease
         self._deadline_s = call_deadline_s
         self._clock = clock
+        self._missed: set[str] = set()
 
     def create(self, request: ChargeRequest | RefundRequest, *, task_id: str | None = None) -> Row:
         """Accept a ChargeRequest or RefundRequest and carry it as far as it goes now.
@@ -238,7 +257,7 @@ class Cashier:
         `task_id` is the message that asks for it: once refused, it is refused for ever. Returns
         the row as it stands then. Raises Refused.
         """
-        lease, processor = self._new_lease(), self._processor.name
+        lease, processor = self._new_lease(), self._processors.default
         request_id = task_id if is_request_id(task_id) else None
         new: charges.NewCharge | refunds.NewRefund
         if isinstance(request, RefundRequest):
@@ -256,9 +275,17 @@ class Cashier:
         if isinstance(begun, Refused):
             raise begun
         if isinstance(begun, NotDue):
+            self._note_missing(begun.row)
             return begun.row
         verb, found = self._call(begun, leased_until)
         return self._settle(Settlement(begun, verb, found))
+
+    def _note_missing(self, row: Row) -> None:
+        """Log once of each processor that rows wait for and that this worker doesn't have."""
+        name = row["processor"]
+        if row["state"] == State.PENDING and name not in self._processors.keys() | self._missed:
+            self._missed.add(name)
+            log.warning("this worker has no processor %r; what names it is left alone", name)
 
     def _claim(self, item: Begin) -> tuple[Begun, float]:
         """Begin, and until when (by our own clock) the lease is surely ours.
@@ -275,15 +302,17 @@ class Cashier:
             item = Begin(item.lease, kind=begun.kind, id=begun.id)
 
     def _call(self, claimed: Claimed, leased_until: float) -> tuple[str, Found]:
-        """Ask the processor; no transaction is open here, and every call has a deadline."""
-        order = claimed.order
+        """Ask the processor that the row names; no transaction is open here, and every call has a
+        deadline."""
+        order, policy = claimed.order, self._policies[claimed.processor]
+        processor = self._processors[claimed.processor]
         send: str = claimed.kind.name
         verb = "look_up" if claimed.in_doubt else send
         try:
             if not claimed.in_doubt:
                 return verb, self._send(claimed, leased_until)
-            found = self._processor.look_up(order, deadline_s=self._deadline_s)
-            may_resend = self._policy.may_resend(claimed.row, claimed.now)
+            found = processor.look_up(order, deadline_s=self._deadline_s)
+            may_resend = policy.may_resend(claimed.row, claimed.now)
             in_the_dark = claimed.row["phase"] == Phase.UNKNOWN and isinstance(found, NotFound)
             if in_the_dark and may_resend:
                 # The processor has never heard of it, and its memory of keys reaches back to our
@@ -296,7 +325,7 @@ class Cashier:
             # before it did. Its text stays out of the log: it may hold what was sent.
             log.error(
                 "processor %s raised %s for %s; treated as unknown",
-                self._processor.name,
+                claimed.processor,
                 type(broken).__name__,
                 claimed.id,
             )
@@ -307,5 +336,6 @@ class Cashier:
         # settled, so long ago that the processor has forgotten the key.
         if self._clock() >= leased_until:
             return Unknown("lease_expired")
-        call = self._processor.charge if claimed.kind is CHARGE else self._processor.refund
+        processor = self._processors[claimed.processor]
+        call = processor.charge if claimed.kind is CHARGE else processor.refund
         return call(claimed.order, deadline_s=self._deadline_s)

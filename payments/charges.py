@@ -172,7 +172,7 @@ class _Batch:
             # Of two that contradict each other under one key, one may have been refused by itself.
             return self._refusals.get(place) or KeyReused(param="idempotency_key", charge_id=id_)
         if one.lease is not None and row["lease_token"] == one.lease.token:
-            claimed = Claimed(CHARGE, row, one.lease.token, charge_order(row))
+            claimed = Claimed(CHARGE, row, one.lease.token, charge_order(row), row["processor"])
             return Accepted(row, fresh=True, claimed=claimed)
         fresh = one.lease is None and id_ in first
         first.discard(id_)

@@ -5,13 +5,14 @@ kept while the network is waited for, and carried by the write that settles it. 
 leaves behind when its holder dies is found by the sweep.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Column, Float, and_, case, func, or_, select, update
+from sqlalchemy import Column, Float, String, and_, bindparam, case, func, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.base import as_rows, given, id_among, seconds
 from models.states import Phase, State
@@ -41,6 +42,8 @@ class Claimed:
     row: Row
     token: UUID
     order: Order
+    # The name of the processor that it is sent to: the row's own, or that of a refund's charge.
+    processor: str
 
     @property
     def id(self) -> str:
@@ -59,13 +62,21 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class NotDue:
-    """Somebody else works on it, or it isn't due, or it is final: here is how it stands."""
+    """Somebody else works on it, or it isn't due, or it is final, or its processor is none of ours:
+    here is how it stands."""
 
     row: Row
 
 
-def take(transaction: Transaction, kind: Kind, leases: Mapping[str, Lease]) -> dict[str, Row]:
-    """Lease the rows that are due; returns those that are ours now.
+def take(
+    transaction: Transaction,
+    kind: Kind,
+    leases: Mapping[str, Lease],
+    *,
+    processors: Collection[str],
+) -> dict[str, Row]:
+    """Lease the rows that are due and that name one of `processors`; returns those that are ours
+    now. The others are left as they are, for a worker that has their processor.
 
     A row that another transaction has locked is skipped: whoever holds it is claiming or settling
     it. A token that already holds the lease gets it again, so a claim whose COMMIT got lost on
@@ -77,7 +88,8 @@ def take(transaction: Transaction, kind: Kind, leases: Mapping[str, Lease]) -> d
         {"id": id_, "lease_token": one.token, "lease_s": one.seconds, "worker": one.worker}
         for id_, one in sorted(leases.items())
     ]
-    taken = transaction.rows(_TAKE[kind.name], {"wanted": as_rows(wanted), "ids": list(leases)})
+    parameters = {"wanted": as_rows(wanted), "ids": list(leases), "processors": list(processors)}
+    taken = transaction.rows(_TAKE[kind.name], parameters)
     return {row["id"]: row for row in taken}
 
 
@@ -113,12 +125,13 @@ def refund_order(row: Row, charge: Row) -> Order:
 
 
 def claim_charges(
-    transaction: Transaction, leases: Mapping[str, Lease]
+    transaction: Transaction, leases: Mapping[str, Lease], *, processors: Collection[str]
 ) -> dict[str, Claimed | NotDue]:
-    """Claim the charges that are due; ids that no charge has are absent from the answer."""
-    taken = take(transaction, CHARGE, leases)
+    """Claim the charges that are due at one of `processors`; ids that no charge has are absent
+    from the answer."""
+    taken = take(transaction, CHARGE, leases, processors=processors)
     claims: dict[str, Claimed | NotDue] = {
-        id_: Claimed(CHARGE, row, leases[id_].token, charge_order(row))
+        id_: Claimed(CHARGE, row, leases[id_].token, charge_order(row), row["processor"])
         for id_, row in taken.items()
     }
     return claims | not_due(transaction, CHARGE, [id_ for id_ in leases if id_ not in taken])
@@ -145,6 +158,7 @@ def _take_statement(kind: Kind) -> Any:
         .where(
             id_among(table.c.id),
             table.c.state == State.PENDING.value,
+            table.c.processor == func.any(bindparam("processors", type_=ARRAY(String))),
         )
         .order_by(table.c.id)
         .with_for_update(key_share=True, skip_locked=True)

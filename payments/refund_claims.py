@@ -1,6 +1,6 @@
 """Claiming refunds: those whose charge has succeeded; the others wait for it, or fail with it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -29,9 +29,13 @@ CHARGE_PENDING_S = 30.0
 
 
 def claim_refunds(
-    transaction: Transaction, leases: Mapping[str, Lease], held: Held | None = None
+    transaction: Transaction,
+    leases: Mapping[str, Lease],
+    held: Held | None = None,
+    *,
+    processors: Collection[str],
 ) -> dict[str, Claimed | NotDue]:
-    """Claim the refunds that are due and whose charge has succeeded.
+    """Claim the refunds that are due and whose charge has succeeded at one of `processors`.
 
     The others are moved on here: they wait for their charge, or fail with it. Ids that no refund
     has are absent from the answer. `held` are their charges, when the caller holds them already;
@@ -46,6 +50,7 @@ def claim_refunds(
     failures: list[Move] = []
     waits: list[dict[str, Any]] = []
     late: list[dict[str, Any]] = []
+    misnamed: list[dict[str, Any]] = []
     for id_, row in rows.items():
         if not _is_due(row, leases[id_]):
             continue
@@ -57,6 +62,9 @@ def claim_refunds(
                 verdict = reserved
             else:
                 late.append(reserved)
+        if charge is not None and row["processor"] != charge["processor"]:
+            # It was accepted before its charge, in the name of whoever took new charges then.
+            misnamed.append({"id": id_, "processor": charge["processor"]})
         if verdict is None:
             ready[id_] = leases[id_]
         elif isinstance(verdict, float):
@@ -66,15 +74,18 @@ def claim_refunds(
     if late:
         transaction.execute(_RESERVE_LATE, {"late": as_rows(late)})
         reserve(transaction, late, charges)
+    if misnamed:
+        transaction.execute(_NAME_PROCESSOR, {"misnamed": as_rows(misnamed)})
     if waits:
         transaction.execute(_WAIT, {"waits": as_rows(waits)})
     move(transaction, REFUND, failures)
 
-    taken = take(transaction, REFUND, ready)
-    claims: dict[str, Claimed | NotDue] = {
-        id_: Claimed(REFUND, row, leases[id_].token, refund_order(row, charges[row["charge_id"]]))
-        for id_, row in taken.items()
-    }
+    taken = take(transaction, REFUND, ready, processors=processors)
+    claims: dict[str, Claimed | NotDue] = {}
+    for id_, row in taken.items():
+        charge = charges[row["charge_id"]]
+        order = refund_order(row, charge)
+        claims[id_] = Claimed(REFUND, row, leases[id_].token, order, charge["processor"])
     return claims | not_due(transaction, REFUND, [i for i in leases if i not in taken])
 
 
@@ -151,6 +162,10 @@ _RESERVE_LATE = (
         restock_quantity=_late.c.restock_quantity,
         reserved=True,
     )
+)
+_misnamed = given("misnamed", [_t.c.id, _t.c.processor])
+_NAME_PROCESSOR = (
+    update(_t).where(_t.c.id == _misnamed.c.id).values(processor=_misnamed.c.processor)
 )
 _waits = given("waits", [_t.c.id, Column("wait_s", Float)])
 _WAIT = (

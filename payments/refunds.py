@@ -27,7 +27,8 @@ from payments.webhooks.events import Fact, publish
 
 @dataclass(frozen=True, slots=True)
 class NewRefund:
-    """A request to accept. `request_id` as in `NewCharge`."""
+    """A request to accept. It goes to the processor of its charge; `processor` is what the row
+    names until the charge is there. `request_id` as in `NewCharge`."""
 
     request: RefundRequest
     processor: str
@@ -167,7 +168,7 @@ def _columns(
         "if_pending": request.if_pending,
         "expected_refunded_amount": request.expected_refunded_amount,
         "metadata": request.metadata,
-        "processor": one.processor,
+        "processor": charge["processor"] if charge else one.processor,
     }
 
 

@@ -24,9 +24,16 @@ log = logging.getLogger(__name__)
 
 
 def apply(
-    transaction: Transaction, events: Sequence[ProcessorEvent], *, policy: Policy, dice: Dice
+    transaction: Transaction,
+    events: Sequence[ProcessorEvent],
+    *,
+    processor: str,
+    policy: Policy,
+    dice: Dice,
 ) -> int:
-    """Apply the processor's reports; returns how many moved something.
+    """Apply the reports of the processor of this name; returns how many moved something.
+
+    A processor is believed about its own charges and refunds only.
 
     A report may come while a worker still waits for its answer (webhooks overtake responses): it
     moves the row, and the worker's own answer then finds its lease gone. A report that the table
@@ -51,6 +58,14 @@ def apply(
             continue
         if row["first_called_at"] is None:
             continue  # It was never sent, so whatever this is, it is no answer to it.
+        if row["processor"] != processor:
+            log.warning(
+                "%s is at %s; a report of %s changes nothing",
+                row["id"],
+                row["processor"],
+                processor,
+            )
+            continue
         one = decide(row, event.outcome, verb="report", policy=policy, dice=dice)
         if one.to not in kind.moves[stand_of(row["state"], row["phase"])]:
             if isinstance(one.to, State) and row["state"] not in (State.PENDING, one.to):
@@ -62,7 +77,7 @@ def apply(
             continue
         if isinstance(one.to, Phase) and row["phase"] == one.to:
             continue
-        report = replace(one, extra_attempt=True, actor=row["processor"])
+        report = replace(one, extra_attempt=True, actor=processor)
         rows |= move(transaction, kind, [report])
         moved += 1
     return moved

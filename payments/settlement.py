@@ -3,6 +3,7 @@
 `decide` is pure: a row, an outcome, a clock reading and dice in; a Move out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ from payments.outcomes import (
     Unavailable,
     Unknown,
 )
+from payments.processors.port import Processor
 from payments.transaction import Row
 
 # A processor that refuses to work for this long, counted from the first call, is given up. Nobody
@@ -44,6 +46,11 @@ class Policy:
         return first is None or now < first + self.key_window - min(
             self.margin, self.key_window / 2
         )
+
+
+def policies_of(processors: Mapping[str, Processor]) -> dict[str, Policy]:
+    """A policy for each processor: for how long it remembers a key is its own."""
+    return {name: Policy(key_window=one.key_window) for name, one in processors.items()}
 
 
 def decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:

@@ -4,11 +4,12 @@ Every sweep is idempotent and takes locks that skip what others hold, so any num
 may run at once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, literal, or_, select, update
+from sqlalchemy import String, bindparam, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from models import Reservation
 from models.base import id_among, table_of
@@ -22,6 +23,10 @@ from payments.transaction import Transaction
 
 # A wake-up that led to nothing within this time is taken for lost.
 WAKE_AGAIN_S = 10.0
+# What waits for a processor that we don't have is woken now and then, in case that workers have it:
+# so seldom, and so few at a time, that it holds up nobody else.
+WAKE_ELSEWHERE_S = 60.0
+ELSEWHERE_MAX = 100
 BATCH = 500
 
 
@@ -49,11 +54,17 @@ def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -
     return len(rows)
 
 
-def wake_due(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -> int:
-    """Note the rows that are due and that nobody was told of lately, to be woken at commit."""
+def wake_due(
+    transaction: Transaction, kind: Kind, *, processors: Collection[str], limit: int = BATCH
+) -> int:
+    """Note the rows that are due and that nobody was told of lately, to be woken at commit: first
+    those that name one of `processors`."""
     if limit <= 0:
         return 0
-    ids = transaction.execute(_DUE[kind.name], {"limit": limit}).scalars().all()
+    asked = {"processors": list(processors), "limit": limit}
+    ids = list(transaction.execute(_DUE[kind.name], asked).scalars())
+    asked["limit"] = min(limit - len(ids), ELSEWHERE_MAX)
+    ids += transaction.execute(_DUE_ELSEWHERE[kind.name], asked).scalars()
     _note_woken(transaction, kind, ids)
     return len(ids)
 
@@ -98,8 +109,10 @@ def _expired_statement(kind: Kind) -> Any:
     )
 
 
-def _due_statement(kind: Kind) -> Any:
+def _due_statement(kind: Kind, *, elsewhere: bool) -> Any:
     table = kind.table
+    is_ours = table.c.processor == func.any(bindparam("processors", type_=ARRAY(String)))
+    again_s = WAKE_ELSEWHERE_S if elsewhere else WAKE_AGAIN_S
     return (
         select(table.c.id)
         .where(
@@ -107,9 +120,10 @@ def _due_statement(kind: Kind) -> Any:
             table.c.state == literal(State.PENDING.value, literal_execute=True),
             table.c.lease_token.is_(None),
             table.c.next_attempt_at <= func.now(),
+            ~is_ours if elsewhere else is_ours,
             or_(
                 table.c.woken_at.is_(None),
-                table.c.woken_at < func.now() - timedelta(seconds=WAKE_AGAIN_S),
+                table.c.woken_at < func.now() - timedelta(seconds=again_s),
             ),
         )
         .order_by(table.c.next_attempt_at)
@@ -136,5 +150,6 @@ _LEFT_BEHIND = (
 )
 
 _EXPIRED = {kind.name: _expired_statement(kind) for kind in (CHARGE, REFUND)}
-_DUE = {kind.name: _due_statement(kind) for kind in (CHARGE, REFUND)}
+_DUE = {kind.name: _due_statement(kind, elsewhere=False) for kind in (CHARGE, REFUND)}
+_DUE_ELSEWHERE = {kind.name: _due_statement(kind, elsewhere=True) for kind in (CHARGE, REFUND)}
 _MARK_WOKEN = {kind.name: _mark_woken_statement(kind) for kind in (CHARGE, REFUND)}

@@ -15,7 +15,7 @@ from models.ids import Kind as KindName
 from payments import rejections, reports, sweeps
 from payments.errors import Refused
 from payments.kinds import KINDS
-from payments.processors.port import EventRefused
+from payments.processors.port import EventRefused, Processor
 from payments.transaction import Wakes
 from payments.webhooks import endpoints
 from payments.webhooks.drains import due_endpoints
@@ -113,7 +113,9 @@ class Desk:
             with self.services.database.transaction() as transaction:
                 found += sweeps.expire_leases(transaction, kind)
             with self.services.database.transaction() as transaction:
-                found += sweeps.wake_due(transaction, kind, limit=room)
+                found += sweeps.wake_due(
+                    transaction, kind, processors=self.services.processors, limit=room
+                )
         return found
 
     def sweep_webhooks(self) -> int:
@@ -138,7 +140,18 @@ class Desk:
         return found
 
     def sweep_processor(self) -> int:
-        processor = self.services.processor
+        """Events of all processors; one that can't be asked holds up none of the others."""
+        found, failures = 0, []
+        for processor in self.services.processors.values():
+            try:
+                found += self._hear(processor)
+            except Exception as failure:  # noqa: BLE001  # told as soon as all were asked
+                failures.append(failure)
+        if failures:
+            raise failures[0]
+        return found
+
+    def _hear(self, processor: Processor) -> int:
         pulled = processor.pull_events(EVENTS_MAX)
         if not pulled:
             return 0
@@ -147,10 +160,16 @@ class Desk:
             try:
                 events.append(processor.read_event(headers, body))
             except EventRefused as refused:  # The others are none the worse for it.
-                logger.warning("processor's event refused", reason=str(refused))
+                logger.warning(
+                    "processor's event refused", processor=processor.name, reason=str(refused)
+                )
         with self.services.database.transaction() as transaction:
             return reports.apply(
-                transaction, events, policy=self.services.policy, dice=random.random
+                transaction,
+                events,
+                processor=processor.name,
+                policy=self.services.policies[processor.name],
+                dice=random.random,
             )
 
     def quarantine(

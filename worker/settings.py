@@ -2,13 +2,15 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
+from importlib.metadata import entry_points
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from worker.embedded import data_dir as embedded_data_dir
@@ -20,6 +22,11 @@ FOREIGN_VARIABLES = frozenset({"URL", "API_KEY"})
 
 DATABASE_SCHEMES = frozenset({"postgresql+psycopg", "postgresql", "postgres"})
 BROKER_SCHEMES = frozenset({"redis", "rediss", "amqp", "amqps"})
+
+# Processors of our own; packages bring others as entry points of this group, by their names.
+BUILT_IN_PROCESSORS = frozenset({"sandbox"})
+PROCESSOR_ENTRY_POINTS = "billing.processors"
+_PROCESSOR_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 Network = IPv4Network | IPv6Network
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
@@ -59,8 +66,18 @@ class Settings(BaseSettings):
         default=Path(__file__).parents[1] / ".billing",
         description="a folder that may be created and written to",
     )
-    # The sandbox moves no real money: the only safe processor to start with unasked.
-    processor: Literal["sandbox"] = Field(default="sandbox", description="sandbox")
+    # The sandbox moves no real money: the only safe processor to start with unasked. When new
+    # charges go to another one, the old name stays in the list until its last refund: a row goes to
+    # the processor that it names, and is left alone where there is none of this name.
+    processors: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("sandbox",),
+        description="names of processors separated by commas: sandbox, or what a package brings"
+        f" as an entry point of {PROCESSOR_ENTRY_POINTS}",
+    )
+    # Unset = the first in the list.
+    processor: str = Field(
+        default="", description="the name of one of BILLING_PROCESSORS: where new charges go"
+    )
     # No artificial wait unless someone wants to see one.
     sandbox_latency_ms: int = Field(
         default=0, ge=0, le=60_000, description="a whole number of milliseconds from 0 to 60000"
@@ -130,6 +147,28 @@ class Settings(BaseSettings):
         if parts.scheme not in BROKER_SCHEMES or not parts.hostname:
             raise ValueError
         return value
+
+    @field_validator("processors", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("processors")
+    @classmethod
+    def _processors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value) or not all(map(_is_processor, value)):
+            raise ValueError
+        return value
+
+    @field_validator("processor")
+    @classmethod
+    def _processor(cls, value: str, info: ValidationInfo) -> str:
+        names = info.data.get("processors", ())  # absent when they are wrong, which is told
+        if names and value and value not in names:
+            raise ValueError
+        return value or next(iter(names), "")
 
     @field_validator("webhook_allow_private", mode="before")
     @classmethod
@@ -255,6 +294,14 @@ def refuse_misspelled(environ: Mapping[str, str]) -> None:
 def variable(name: str) -> str:
     """The environment variable of a field: `http_port` → `BILLING_HTTP_PORT`."""
     return PREFIX + name.upper()
+
+
+def _is_processor(name: str) -> bool:
+    """Whether there is a processor of this name. What a package brings is found, not loaded."""
+    if name in BUILT_IN_PROCESSORS:
+        return True
+    brought = entry_points(group=PROCESSOR_ENTRY_POINTS, name=name)
+    return _PROCESSOR_NAME.fullmatch(name) is not None and bool(brought)
 
 
 def _as_text(value: object) -> str:

@@ -1,14 +1,15 @@
-"""The one place that decides what is real: engines, processor, committers, and who wakes whom."""
+"""The one place that decides what is real: engines, processors, committers, and who wakes whom."""
 
 import os
 import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import entry_points
 from typing import Any, Protocol, Self
 
 from celery import Celery
@@ -18,17 +19,18 @@ from payments import cashier
 from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.claims import lease
 from payments.processors.port import Processor
+from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox, open_engine
 from payments.requests import ChargeRequest
-from payments.settlement import Policy
-from payments.transaction import Database, Row, Transaction, Wakes
+from payments.settlement import Policy, policies_of
+from payments.transaction import Database, Row, Wakes
 from payments.webhooks.drains import Drained
 from worker import log
 from worker.diagnosis import note_where
 from worker.group_commit import GroupCommitter
 from worker.patience import Patient
 from worker.publisher import Publisher
-from worker.settings import Settings
+from worker.settings import PROCESSOR_ENTRY_POINTS, Settings
 
 logger = log.get(__name__)
 
@@ -71,8 +73,8 @@ class Services:
     settings: Settings
     engine: Engine
     database: Database
-    processor: Processor
-    policy: Policy
+    processors: Processors
+    policies: Mapping[str, Policy]
     stopping: threading.Event
 
 
@@ -89,6 +91,27 @@ def sandbox(settings: Settings) -> Sandbox:
         timeout_ms=settings.sandbox_timeout_ms,
         key_window=timedelta(seconds=settings.sandbox_key_window_s),
     )
+
+
+# How a processor of ours is made, by its name; a package's entry point is called in the same way.
+ProcessorFactory = Callable[[Settings], Processor]
+BUILT_IN: Mapping[str, ProcessorFactory] = {"sandbox": sandbox}
+
+
+def processors(
+    settings: Settings, built_in: Mapping[str, ProcessorFactory] = BUILT_IN
+) -> Processors:
+    """The processors that the settings name. Raises ValueError for one that has another name."""
+    made = []
+    for name in settings.processors:
+        make = built_in.get(name)
+        if make is None:
+            (brought,) = entry_points(group=PROCESSOR_ENTRY_POINTS, name=name)
+            make = brought.load()
+        made.append(make(settings))
+        if made[-1].name != name:
+            raise ValueError(f"the processor {name!r} calls itself {made[-1].name!r}")
+    return Processors(*made, default=settings.processor)
 
 
 class Delivers(Protocol):
@@ -110,8 +133,8 @@ def deliverer(engine: Engine, **options: Any) -> Delivers:
 class Parts:
     """What a desk is put together from. Crash tests pass parts that die at a chosen line."""
 
-    processor: Callable[[Settings], Processor] = sandbox
-    begin: Callable[[Transaction, Sequence[Begin]], list[Begun]] = cashier.begin
+    processors: Mapping[str, ProcessorFactory] = field(default_factory=lambda: BUILT_IN)
+    begin: Callable[..., list[Begun]] = cashier.begin
     settle: Callable[..., list[Row]] = cashier.settle
     publisher: Callable[[Celery], Publisher] = Publisher
     deliverer: Callable[..., Delivers] = deliverer
@@ -124,13 +147,13 @@ def services(settings: Settings, wake: Callable[[Wakes], None], parts: Parts = R
     """Open what every kind of process shares. Nothing connects before it is used."""
     stopping = threading.Event()
     engine = open_database(settings.database_url)
-    processor = parts.processor(settings)
+    named = processors(settings, parts.processors)
     return Services(
         settings=settings,
         engine=engine,
         database=Database(engine, wake),
-        processor=processor,
-        policy=Policy(key_window=processor.key_window),
+        processors=named,
+        policies=policies_of(named),
         stopping=stopping,
     )
 
@@ -138,21 +161,22 @@ def services(settings: Settings, wake: Callable[[Wakes], None], parts: Parts = R
 def make_cashier(services: Services, parts: Parts = REAL) -> Cashier:
     """The cashier of a worker process: all its threads share two group committers."""
     patient = Patient(services.stopping)
-    settings, database, policy = services.settings, services.database, services.policy
+    settings, database = services.settings, services.database
+    names, policies = frozenset(services.processors), services.policies
 
     def begin(items: Sequence[Begin]) -> list[Begun]:
         with database.transaction() as transaction:
-            return parts.begin(transaction, items)
+            return parts.begin(transaction, items, processors=names)
 
     def settle(items: Sequence[Settlement]) -> list[Row]:
         with database.transaction() as transaction:
-            return parts.settle(transaction, items, policy=policy, dice=random.random)
+            return parts.settle(transaction, items, policies=policies, dice=random.random)
 
     return Cashier(
         begin=GroupCommitter(patient(begin), shared=_price_asked_for).submit,
         settle=GroupCommitter(patient(settle), shared=_price_charged).submit,
-        processor=services.processor,
-        policy=policy,
+        processors=services.processors,
+        policies=policies,
         new_lease=partial(lease, worker_name(), settings.lease_s),
         call_deadline_s=settings.call_deadline_s,
         clock=since_boot_s,

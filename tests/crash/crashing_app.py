@@ -38,8 +38,10 @@ def _done(**_: Any) -> None:
     die_at("done")  # Everything is committed, the message not yet acknowledged.
 
 
-def begin(transaction: Transaction, items: Sequence[cashier.Begin]) -> list[cashier.Begun]:
-    begun = cashier.begin(transaction, items)
+def begin(
+    transaction: Transaction, items: Sequence[cashier.Begin], **rules: Any
+) -> list[cashier.Begun]:
+    begun = cashier.begin(transaction, items, **rules)
     die_at("claiming")  # All is written, nothing committed.
     return begun
 
@@ -116,7 +118,7 @@ def deliverer(engine: Engine, **options: Any) -> Deliverer:
 
 
 app.parts = Parts(
-    processor=MortalSandbox,
+    processors={"sandbox": MortalSandbox},
     begin=begin,
     settle=settle,
     publisher=MortalPublisher,

@@ -31,7 +31,7 @@ def make_services(make_settings: Callable[..., Settings]) -> Iterator[Callable[.
     for each in made:
         each.stopping.set()
         each.engine.dispose()
-        each.processor._engine.dispose()  # type: ignore[attr-defined]
+        each.processors["sandbox"]._engine.dispose()  # type: ignore[attr-defined]
 
 
 def test_sixty_four_charges_wait_for_the_processor_at_once(

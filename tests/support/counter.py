@@ -15,9 +15,10 @@ from payments.kinds import kind_of
 from payments.parsing import parse
 from payments.prices import inventory, prices, products
 from payments.prices.requests import InventoryRequest, PriceRequest, ProductRequest
+from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox, open_engine
 from payments.requests import ChargeRequest, RefundRequest
-from payments.settlement import Policy
+from payments.settlement import policies_of
 from payments.transaction import Database
 from tests.support.factories import a_key
 
@@ -29,12 +30,13 @@ class Counter:
         self.engine = engine
         self.database = Database(engine)
         self.sandbox = sandbox
-        self._policy = Policy(key_window=sandbox.key_window)
+        self._processors = Processors(sandbox)
+        self._policies = policies_of(self._processors)
         self._cashier = Cashier(
             begin=self._begin,
             settle=self._settle,
-            processor=sandbox,
-            policy=self._policy,
+            processors=self._processors,
+            policies=self._policies,
             new_lease=lambda: lease("tests", 20.0),
             call_deadline_s=5.0,
         )
@@ -96,7 +98,13 @@ class Counter:
         pulled = self.sandbox.pull_events(100)
         events = [self.sandbox.read_event(headers, body) for headers, body in pulled]
         with self.database.transaction() as transaction:
-            return reports.apply(transaction, events, policy=self._policy, dice=random.random)
+            return reports.apply(
+                transaction,
+                events,
+                processor="sandbox",
+                policy=self._policies["sandbox"],
+                dice=random.random,
+            )
 
     def query(self, statement: str, **parameters: Any) -> list[dict[str, Any]]:
         """What a statement returns, or nothing; committed."""
@@ -106,11 +114,14 @@ class Counter:
 
     def _begin(self, item: Begin) -> Begun:
         with self.database.transaction() as transaction:
-            return cashier.begin(transaction, [item])[0]
+            return cashier.begin(transaction, [item], processors=self._processors)[0]
 
     def _settle(self, item: Settlement) -> Row:
         with self.database.transaction() as transaction:
-            return cashier.settle(transaction, [item], policy=self._policy, dice=random.random)[0]
+            (row,) = cashier.settle(
+                transaction, [item], policies=self._policies, dice=random.random
+            )
+            return row
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Every request has a key of its own, so tests may share a database without meetin
 """
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import timedelta
 from itertools import count
 from typing import Any
@@ -95,18 +95,28 @@ def no_dice() -> float:
 class Till:
     """The rules on a real database: one call is one transaction."""
 
-    def __init__(self, engine: Engine, *, key_window: timedelta = DAY) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        key_window: timedelta = DAY,
+        processors: Collection[str] = ("sandbox",),
+    ) -> None:
+        """`processors` are those that this worker has; new charges go to the first."""
         self.engine = engine
+        self.processors = tuple(processors)
         self.wakes = Wakes()
         self.database = Database(engine, self._wake)
         self.policy = Policy(key_window=key_window)
+        self.policies = dict.fromkeys(self.processors, self.policy)
 
     def accept(
         self, *requests: ChargeRequest | RefundRequest
     ) -> list[charges.Accepted | refunds.Accepted | Exception]:
         """What the HTTP door does: write the requests, claim nothing. Charges come first."""
-        news = [charges.NewCharge(r, "sandbox") for r in requests if isinstance(r, ChargeRequest)]
-        backs = [refunds.NewRefund(r, "sandbox") for r in requests if isinstance(r, RefundRequest)]
+        to = self.processors[0]
+        news = [charges.NewCharge(r, to) for r in requests if isinstance(r, ChargeRequest)]
+        backs = [refunds.NewRefund(r, to) for r in requests if isinstance(r, RefundRequest)]
         with self.database.transaction() as transaction:
             answers = [*charges.accept(transaction, news)] if news else []
             return [*answers, *(refunds.accept(transaction, backs) if backs else [])]
@@ -120,12 +130,12 @@ class Till:
     def begin_of(self, request: ChargeRequest | RefundRequest, *, lease_s: float = 20.0) -> Begin:
         lease = a_lease(lease_s)
         if isinstance(request, ChargeRequest):
-            return Begin(lease, new=charges.NewCharge(request, "sandbox", lease))
-        return Begin(lease, new=refunds.NewRefund(request, "sandbox"))
+            return Begin(lease, new=charges.NewCharge(request, self.processors[0], lease))
+        return Begin(lease, new=refunds.NewRefund(request, self.processors[0]))
 
     def begin(self, *items: Begin) -> list[Begun]:
         with self.database.transaction() as transaction:
-            return cashier.begin(transaction, items)
+            return cashier.begin(transaction, items, processors=self.processors)
 
     def submit(self, *ids: str, lease_s: float = 20.0) -> list[Begun]:
         """What a wake-up call does: claim rows by their ids, as one batch."""
@@ -147,7 +157,7 @@ class Till:
             return cashier.settle(
                 transaction,
                 [Settlement(*item) for item in items],
-                policy=self.policy,
+                policies=self.policies,
                 dice=no_dice,
             )
 
@@ -224,13 +234,15 @@ class Till:
         found = self.query("SELECT * FROM reservations WHERE charge_id = :id", id=charge_id)
         return (found[0]["state"], found[0]["quantity"], found[0]["restocked"]) if found else None
 
-    def report(self, object_id: str, outcome: Any) -> int:
+    def report(self, object_id: str, outcome: Any, *, by: str = "sandbox") -> int:
         name = kind(object_id).name
-        return self.report_all(ProcessorEvent(object_id, name, outcome))
+        return self.report_all(ProcessorEvent(object_id, name, outcome), by=by)
 
-    def report_all(self, *events: ProcessorEvent) -> int:
+    def report_all(self, *events: ProcessorEvent, by: str = "sandbox") -> int:
         with self.database.transaction() as transaction:
-            return reports.apply(transaction, events, policy=self.policy, dice=no_dice)
+            return reports.apply(
+                transaction, events, processor=by, policy=self.policy, dice=no_dice
+            )
 
     def resolve(self, object_id: str, decision: Any) -> Row:
         with self.database.transaction() as transaction:
@@ -243,8 +255,15 @@ class Till:
             with self.database.transaction() as transaction:
                 sweeps.expire_leases(transaction, each, limit=100_000)
             with self.database.transaction() as transaction:
-                sweeps.wake_due(transaction, each, limit=100_000)
+                sweeps.wake_due(transaction, each, processors=self.processors, limit=100_000)
         return self.wakes
+
+    def wake(self, *, limit: int) -> set[str]:
+        """The charges that one look for what is due wakes."""
+        self.wakes = Wakes()
+        with self.database.transaction() as transaction:
+            sweeps.wake_due(transaction, KINDS["charge"], processors=self.processors, limit=limit)
+        return self.wakes.charges
 
     def time_passes(self, duration: timedelta, *ids: str) -> None:
         """For these rows everything happened this much earlier; what is due falls due."""

@@ -37,7 +37,9 @@ class Found:
         yield ok("settings", "; ".join(self._told(self.settings)))
 
     def _told(self, settings: Settings) -> Iterator[str]:
-        yield f"processor {settings.processor}"
+        others = [name for name in settings.processors if name != settings.processor]
+        beside = f", besides it {', '.join(others)}" if others else ""
+        yield f"processor {settings.processor}{beside}"
         if networks := settings.webhook_allow_private:
             yield f"webhooks may go to {', '.join(map(str, networks))} besides public addresses"
         else:

@@ -86,12 +86,11 @@ class Sandbox:
     never comes.
     """
 
-    name = "sandbox"
-
     def __init__(
         self,
         engine: Engine,
         *,
+        name: str = "sandbox",
         batch: Batch = one_at_a_time,
         latency_ms: float = 0,
         timeout_ms: float = 1000,
@@ -100,6 +99,7 @@ class Sandbox:
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Any] = time.sleep,
     ) -> None:
+        self.name = name
         self.key_window = key_window
         self._engine = engine
         self._submit = batch(self._run)

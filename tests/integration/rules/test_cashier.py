@@ -12,6 +12,7 @@ from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.errors import KeyReused
 from payments.outcomes import Found, Outcome
 from payments.processors.port import Order
+from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox, moved_twice, movements_of
 from payments.requests import ChargeRequest, RefundRequest
 from tests.support import sandbox as other_side
@@ -35,8 +36,8 @@ class Shop:
         return Cashier(
             **parts,
             settle=lambda item: self.till.settle_all(_parts(item))[0],
-            processor=processor,
-            policy=self.till.policy,
+            processors=Processors(processor),
+            policies={processor.name: self.till.policy},
             new_lease=a_lease,
             call_deadline_s=5.0,
         )
