@@ -15,16 +15,16 @@ UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generat
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(VENV)/.service  ## .venv with the locked packages and `billing`, to run the service
+install: $(VENV)/.service  ## .venv with the locked packages and `billing`, to run the service for real
 
-demo: $(VENV)/.service  ## charges, refunds and webhooks through the real thing, then the sums
+demo: $(VENV)/.embedded  ## charges, refunds and webhooks through the real thing, then the sums
 	@$(BIN)/billing demo
 
 # Four at once, also on two cores: they mostly wait for processes to start and leases to end.
 test: $(VENV)/.dev  ## the whole test suite on throwaway real PostgreSQL and Redis
 	@$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
 
-up: $(VENV)/.service  ## everything running for local use, until Ctrl-C
+up: $(VENV)/.embedded  ## everything running for local use, until Ctrl-C
 	@$(BIN)/billing up
 
 lint: $(VENV)/.dev  ## formatting, lint, types, import layers
@@ -43,7 +43,9 @@ bench: $(VENV)/.dev  ## the benchmarks, as ratios against a baseline in the same
 
 lock:  ## choose versions anew (needs uv); ARGS="--upgrade" for the latest
 	@$(UV_COMPILE) $(ARGS) --group service --output-file requirements.lock
-	@$(UV_COMPILE) $(ARGS) --group dev --constraints requirements.lock \
+	@$(UV_COMPILE) $(ARGS) --group embedded --constraints requirements.lock \
+		--output-file requirements-embedded.lock
+	@$(UV_COMPILE) $(ARGS) --group dev --constraints requirements-embedded.lock \
 		--output-file requirements-dev.lock
 
 clean:  ## remove what was made here, except .billing with its data
@@ -76,7 +78,12 @@ $(VENV)/.service: requirements.lock $(VENV)/.python
 	@$(PIP) install --quiet --require-hashes --only-binary :all: -r $<
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock $(VENV)/.python
+$(VENV)/.embedded: requirements-embedded.lock $(VENV)/.python
 	@echo "installing from $<"
 	@$(PIP) install --quiet --require-hashes --only-binary :all: -r $<
 	@touch $@ $(VENV)/.service
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.python
+	@echo "installing from $<"
+	@$(PIP) install --quiet --require-hashes --only-binary :all: -r $<
+	@touch $@ $(VENV)/.embedded $(VENV)/.service

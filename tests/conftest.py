@@ -105,10 +105,16 @@ def session(engine: Engine) -> Iterator[Session]:
 @pytest.fixture
 def redis_url(servers: Servers) -> str:
     """The first database of the Redis, emptied."""
-    client = redis.Redis.from_url(servers.redis.url)
+    client = redis.Redis.from_url(servers.redis.admin_url)
     client.flushdb()
     client.close()
     return servers.redis.url
+
+
+@pytest.fixture
+def redis_admin_url(redis_url: str, servers: Servers) -> str:
+    """The same for who may do everything: set limits, cut connections, empty it."""
+    return servers.redis.admin_url
 
 
 @pytest.fixture(scope="session")

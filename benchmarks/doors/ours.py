@@ -46,6 +46,6 @@ class Ours(Door):
 
     def start(self) -> None:
         # Nobody works on its charges, so the wake-up calls of the run before are there still.
-        with redis.Redis.from_url(self.broker_url) as broker:
+        with redis.Redis.from_url(self.place.servers.redis.admin_url) as broker:
             broker.flushdb()
         super().start()

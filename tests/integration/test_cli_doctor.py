@@ -62,6 +62,7 @@ def levels(found: list[dict[str, Any]]) -> list[str]:
 
 def test_a_house_in_order_is_healthy(
     broker_url: str,
+    redis_admin_url: str,
     database_url: str,
     tmp_path: Path,
     start_programs: Callable[..., Programs],
@@ -72,7 +73,7 @@ def test_a_house_in_order_is_healthy(
     programs.start_all("worker", "webhooks", "beat", deadline_s=90.0)
     monkeypatch.setenv("BILLING_BROKER_URL", broker_url)
     if broker_url.startswith("redis"):  # the tests' server is one that may forget
-        redis.Redis.from_url(broker_url).config_set("appendonly", "yes")
+        redis.Redis.from_url(redis_admin_url).config_set("appendonly", "yes")
 
     # The first sweeps are counted a moment after the programs are up.
     def found_well() -> Answer:
@@ -197,8 +198,10 @@ def test_webhooks_that_nobody_sends_are_told(doctor: Callable[[], Any], engine: 
     assert late["seen"] == f"{endpoint['id']}: 1 webhook, due for 2 min at most"
 
 
-def test_a_redis_that_may_lose_messages_is_told(doctor: Callable[[], Any], redis_url: str) -> None:
-    client = redis.Redis.from_url(redis_url)
+def test_a_redis_that_may_lose_messages_is_told(
+    doctor: Callable[[], Any], redis_admin_url: str
+) -> None:
+    client = redis.Redis.from_url(redis_admin_url)
     try:
         client.config_set("maxmemory-policy", "allkeys-lru")
         client.config_set("maxmemory", "1500kb")

@@ -32,7 +32,11 @@ def silent_broker() -> Iterator[int]:
 
 
 def test_workers_tell_which_queues_they_read(
-    broker_url: str, database_url: str, tmp_path: Path, start_programs: Callable[..., Programs]
+    broker_url: str,
+    redis_admin_url: str,
+    database_url: str,
+    tmp_path: Path,
+    start_programs: Callable[..., Programs],
 ) -> None:
     app = an_app(broker_url)
     assert queues_read(app, timeout_s=0.3) == Readers({})
@@ -54,7 +58,7 @@ def test_workers_tell_which_queues_they_read(
 
     if broker_url.startswith("redis"):
         # The answer that nobody waited for may come when the queue is gone, and make it anew.
-        client = redis.Redis.from_url(broker_url)
+        client = redis.Redis.from_url(redis_admin_url)
         wait_for(lambda: all(client.ttl(key) != -1 for key in client.keys("*reply*")))
 
     started["webhooks"].kill()
@@ -69,9 +73,9 @@ def test_an_answer_that_comes_too_late_is_not_kept_for_ever(redis_url: str) -> N
     assert 0 < redis.Redis.from_url(redis_url).ttl(name) <= 60
 
 
-def test_asking_leaves_nothing_behind(redis_url: str) -> None:
+def test_asking_leaves_nothing_behind(redis_url: str, redis_admin_url: str) -> None:
     queues_read(an_app(redis_url), timeout_s=0.1)
-    assert redis.Redis.from_url(redis_url).keys("*reply*") == []
+    assert redis.Redis.from_url(redis_admin_url).keys("*reply*") == []
 
 
 @pytest.mark.parametrize("scheme", ["redis", "amqp"])

@@ -116,8 +116,60 @@ def test_nobody_gets_in_without_the_password(postgres: Postgres, redis_server: R
     redis_server.start()
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(f"postgresql://billing:wrong@127.0.0.1:{postgres.port}/billing")
-    with pytest.raises(redis.AuthenticationError):
-        redis.Redis(port=redis_server.port).ping()
+    for user, password in ((None, None), (None, "wrong"), ("admin", redis_server.password)):
+        with pytest.raises(redis.AuthenticationError):
+            redis.Redis(port=redis_server.port, username=user, password=password).ping()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["CONFIG", "SET", "dir", "/"],
+        ["CONFIG", "REWRITE"],
+        ["SHUTDOWN", "NOSAVE"],
+        ["FLUSHALL"],
+        ["FLUSHDB"],
+        ["KEYS", "*"],
+        ["MODULE", "LIST"],
+        ["ACL", "LIST"],
+        ["CLIENT", "KILL", "TYPE", "normal"],
+        ["MONITOR"],
+        ["REPLICAOF", "127.0.0.1", "1"],
+        ["SCRIPT", "FLUSH"],
+        ["FUNCTION", "FLUSH"],
+        ["SAVE"],
+    ],
+    ids=" ".join,
+)
+def test_the_url_of_the_embedded_redis_administers_nothing(
+    running_redis: Redis, command: list[str]
+) -> None:
+    with (
+        redis.Redis.from_url(running_redis.url) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*command)
+
+
+def test_the_url_of_the_embedded_redis_does_all_that_a_worker_does(running_redis: Redis) -> None:
+    with redis.Redis.from_url(running_redis.url, client_name="billing") as client:
+        assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+        assert client.info()["role"] == "master"
+        assert client.register_script("return redis.call('LLEN', KEYS[1])")(keys=["payments"]) == 0
+        with client.pubsub() as heard:
+            heard.psubscribe("/0.celery.pidbox/*")
+            client.publish("/0.celery.pidbox/x", "hello")
+
+
+def test_the_owner_of_the_folder_may_do_everything(running_redis: Redis) -> None:
+    with redis.Redis.from_url(running_redis.admin_url) as client:
+        assert client.flushall()
+
+
+@pytest.fixture(scope="module")
+def running_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with Redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
 
 
 def test_files_with_secrets_are_for_their_owner_only(
@@ -125,13 +177,14 @@ def test_files_with_secrets_are_for_their_owner_only(
 ) -> None:
     postgres.start()
     redis_server.start()
-    secret = [*folder.glob("*/password"), *folder.glob("*/redis.conf")]
-    assert len(secret) == 3
+    secret = [*folder.glob("*/*password"), *folder.glob("*/redis.conf")]
+    assert len(secret) == 4
     assert {path.stat().st_mode & 0o777 for path in secret} == {0o600}
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o700}
     for server in (postgres, redis_server):
         for arguments in psutil.Process(server.pid).cmdline():
             assert server.password not in arguments
+            assert redis_server.admin_password not in arguments
 
 
 def test_a_taken_port_is_given_up_for_a_free_one(postgres: Postgres) -> None:
@@ -228,6 +281,54 @@ def test_root_runs_postgres_as_somebody_else_and_opens_no_folder(folder: Path) -
 
 
 @as_root
+def test_root_runs_redis_as_somebody_else_and_opens_no_folder(folder: Path) -> None:
+    inner = folder / "home" / ".billing"
+    inner.mkdir(parents=True, mode=0o700)
+    (folder / "home").chmod(0o700)
+    with Redis(inner / "redis") as server:
+        uids = psutil.Process(server.pid).uids()
+        assert 0 not in (uids.real, uids.effective, uids.saved)
+        with redis.Redis.from_url(server.url) as client:
+            client.rpush("payments", "message")
+        server.crash()
+        server.start()
+        with redis.Redis.from_url(server.url) as client:
+            assert client.lrange("payments", 0, -1) == [b"message"]
+    for path in (folder, folder / "home", inner):
+        assert (path.stat().st_mode & 0o777, path.stat().st_uid) == (0o700, 0)
+
+
+@as_root
+def test_data_that_an_older_version_left_as_root_is_taken_over(folder: Path) -> None:
+    server = Redis(folder / "redis")
+    with server, redis.Redis.from_url(server.url) as client:
+        client.rpush("payments", "message")
+    for path in [server.folder, *server.folder.rglob("*")]:
+        os.chown(path, 0, 0, follow_symlinks=False)
+    with server, redis.Redis.from_url(server.url) as client:
+        assert psutil.Process(server.pid).uids().effective != 0
+        assert client.lrange("payments", 0, -1) == [b"message"]
+
+
+def test_a_server_that_is_not_installed_is_told_with_the_way_to_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("worker.embedded.redis.find_spec", lambda _: None)
+    monkeypatch.setattr("worker.embedded.postgres.find_spec", lambda _: None)
+    old = tmp_path / "redis-server"
+    old.write_text("#!/bin/sh\necho Redis server v=6.2.14 sha=0 bits=64\n")
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = rf"make up.*BILLING_BROKER_URL; {old} is of version 6, and 7 is needed"
+    with pytest.raises(EmbeddedError, match=told):
+        Redis(tmp_path / "redis")
+    old.write_text("#!/bin/sh\necho Redis server v=7.0.15 sha=0 bits=64\n")
+    assert Redis(tmp_path / "redis").program == str(old)
+    with pytest.raises(EmbeddedError, match=r"make up.*BILLING_DATABASE_URL"):
+        Postgres(tmp_path / "postgresql")
+
+
+@as_root
 def test_programs_below_a_closed_home_are_found(folder: Path) -> None:
     server = Postgres(folder / "postgresql", durable=False)
     server.programs = copy_of_programs(server.programs, folder / "venv")
@@ -260,7 +361,13 @@ def test_when_no_way_is_left_the_error_says_what_to_do(
     monkeypatch.setattr(identity, "_candidates", lambda: iter([]))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(EmbeddedError, match="set BILLING_DATABASE_URL"):
-        identity.choose(folder, probe="/bin/true", initialised=False)
+        identity.choose(
+            folder,
+            what="PostgreSQL",
+            probe=["/bin/true"],
+            otherwise="set BILLING_DATABASE_URL",
+            initialised=False,
+        )
 
 
 @as_root
@@ -305,7 +412,7 @@ def test_a_program_that_does_not_start_shows_its_log(redis_server: Redis) -> Non
     (redis_server.folder / "data" / "appendonly.aof").write_text("not an append-only file\n" * 9)
     (redis_server.folder / "data" / "appendonlydir").mkdir()
     (redis_server.folder / "data" / "appendonlydir" / "appendonly.aof.manifest").write_text("no\n")
-    with pytest.raises(EmbeddedError, match=r"Redis did not start in .*\n(.*\n)*.*append"):
+    with pytest.raises(EmbeddedError, match=r"Redis did not start in .*\n(.*\n)*.*AOF"):
         redis_server.start()
 
 

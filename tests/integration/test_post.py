@@ -183,13 +183,13 @@ def test_only_what_is_not_known_to_have_arrived_is_sent_again(monkeypatch):
     assert (half.published, whole.published) == (4, 2)
 
 
-def test_a_link_is_one_connection_and_the_broker_shows_whose_it_is(redis_url):
+def test_a_link_is_one_connection_and_the_broker_shows_whose_it_is(redis_url, redis_admin_url):
     post = Post(redis_url, timeout_s=5.0, name="a-test")
     post.send(calls(1))
     password = urlsplit(redis_url).password
     assert password
     assert password not in post.where()
-    with redis.Redis.from_url(redis_url) as server:
+    with redis.Redis.from_url(redis_admin_url) as server:
 
         def ours():
             return [one["name"] for one in server.client_list() if one["name"] == "a-test"]

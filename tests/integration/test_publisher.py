@@ -19,15 +19,17 @@ from worker.request import BillingTask
 from worker.settings import Settings
 
 
-def _break_every_connection(broker_url: str) -> None:
+def _break_every_connection(broker_url: str, redis_admin_url: str) -> None:
     if broker_url.startswith("amqp"):
         RabbitBroker(broker_url).crash()
         return
-    with redis.Redis.from_url(broker_url) as client:
+    with redis.Redis.from_url(redis_admin_url) as client:
         client.client_kill_filter(_type="normal", skipme=True)
 
 
-def test_the_length_of_a_queue_is_known_again_after_the_connection_broke(broker_url: str) -> None:
+def test_the_length_of_a_queue_is_known_again_after_the_connection_broke(
+    broker_url: str, redis_admin_url: str
+) -> None:
     transport.register()
     app = Celery("billing", set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=broker_url)))
@@ -37,7 +39,7 @@ def test_the_length_of_a_queue_is_known_again_after_the_connection_broke(broker_
     publisher = Publisher(app)
     try:
         wait_for(lambda: publisher.room("payments", 10) == 9, what="the message to be counted")
-        _break_every_connection(broker_url)
+        _break_every_connection(broker_url, redis_admin_url)
         wait_for(lambda: publisher.room("payments", 10) == 9, what="it to be counted again")
     finally:
         app.close()
@@ -56,13 +58,15 @@ def test_an_empty_queue_has_all_the_room_there_is(broker_url: str, queue: str) -
         app.close()
 
 
-def test_a_redis_that_refuses_writes_is_asked_again_until_it_takes_them(redis_url: str) -> None:
+def test_a_redis_that_refuses_writes_is_asked_again_until_it_takes_them(
+    redis_url: str, redis_admin_url: str
+) -> None:
     """Out of memory, or a replica since a failover: it answers, and it answers no."""
     transport.register()
     app = Celery("billing", task_cls=BillingTask, set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=redis_url)))
 
-    publisher, client = Publisher(app), redis.Redis.from_url(redis_url)
+    publisher, client = Publisher(app), redis.Redis.from_url(redis_admin_url)
     try:
         client.config_set("maxmemory", 1)
         publisher(Wakes(charges={"ch_1"}))  # raises nothing

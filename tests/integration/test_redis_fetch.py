@@ -11,8 +11,8 @@ from worker import transport
 
 
 @pytest.fixture
-def redis(redis_url):
-    with Redis.from_url(redis_url) as client:
+def redis(redis_admin_url):
+    with Redis.from_url(redis_admin_url) as client:
         client.flushdb()
         yield client
         client.flushdb()

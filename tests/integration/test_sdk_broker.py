@@ -163,10 +163,10 @@ def test_a_forked_child_sends_on_links_of_its_own(broker, broker_url):
     assert keys == {"parent-1", "child", "parent-2"}
 
 
-def test_a_link_that_was_cut_is_replaced_unnoticed(redis_url):
+def test_a_link_that_was_cut_is_replaced_unnoticed(redis_url, redis_admin_url):
     billing.configure(url=redis_url)
     billing.charge.create(amount=1, currency="USD", idempotency_key="before")
-    server = redis.Redis.from_url(redis_url)
+    server = redis.Redis.from_url(redis_admin_url)
     for one in server.client_list():
         if one["name"] == "infra.billing":
             server.client_kill_filter(_id=one["id"])
@@ -176,10 +176,10 @@ def test_a_link_that_was_cut_is_replaced_unnoticed(redis_url):
     assert keys == ["after", "before"]
 
 
-def test_an_emptied_redis_takes_messages_as_before(redis_url):
+def test_an_emptied_redis_takes_messages_as_before(redis_url, redis_admin_url):
     billing.configure(url=redis_url)
     billing.charge.create(amount=1, currency="USD")
-    server = redis.Redis.from_url(redis_url)
+    server = redis.Redis.from_url(redis_admin_url)
     server.flushall()
     billing.charge.create(amount=1, currency="USD")
     assert server.llen("payments") == 1

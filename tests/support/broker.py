@@ -39,7 +39,7 @@ class RedisBroker(Broker):
         self.url = server.url
 
     def empty(self) -> None:
-        with redis_client.Redis.from_url(self.url) as client:
+        with redis_client.Redis.from_url(self._server.admin_url) as client:
             client.flushall()
 
     def crash(self) -> None:

