@@ -16,6 +16,9 @@ BACKOFF_MAX_S = 5.0
 # shorter than this is not worth halving.
 HALF_MIN_S = 1.0
 
+# The longest form of an HTTP-date has 33 characters (RFC 9110, 5.6.7).
+MOMENT_LENGTH_MAX = 64
+
 PASSING = frozenset({429, 500, 502, 503, 504})
 # With this the service says that it did nothing, so that even what may not be done twice may be
 # sent again. Not 503: the database may have committed, and only its answer got lost.
@@ -63,14 +66,20 @@ def try_s(left_s: float, *, wait_s: float = 0.0) -> float:
 
 
 def retry_after_s(headers: Mapping[str, str], *, now: Callable[[], datetime]) -> float | None:
-    """Retry-After in seconds, given as seconds or as a date (RFC 9110, section 10.2.3)."""
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit() and len(value) < 10:
-        return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
+    """Retry-After in seconds, given as seconds or as a date (RFC 9110, section 10.2.3).
+
+    None when it asks for nothing readable.
+    """
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])  # More digits than fit a century say no more than nine do.
+    if not text or len(text) > MOMENT_LENGTH_MAX:
         return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - now()).total_seconds())
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - now()).total_seconds())
+    # The parser of mail's dates is not made for strangers: years of twenty digits, zones of days.
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None

@@ -151,20 +151,50 @@ class Drainer:
         records = [self._record(one) for one in answered]
         self._stir.clear()
         self._in_turn = True
-        turn: Turn | None = await self._database(
-            drains.take_turn,
-            self._token,
-            records=records,
-            held=sorted(self._held) if wanted else (),
-            wanted=wanted,
-            releasing=releasing,
-        )
+        given = {
+            "held": sorted(self._held) if wanted else (),
+            "wanted": wanted,
+            "releasing": releasing,
+        }
+        turn: Turn | None
+        try:
+            turn = await self._database(drains.take_turn, self._token, records=records, **given)
+        except (SQLAlchemyError, ValueError) as error:
+            if not records or _is_away(error):
+                raise
+            records = [
+                await self._recorded_alone(one, record)
+                for one, record in zip(answered, records, strict=True)
+            ]
+            turn = await self._database(drains.take_turn, self._token, **given)
         self._in_turn = False
         if turn is None:
             raise LeaseLost
         for record in records:
             self._counts[record.state] += 1
         return turn
+
+    async def _recorded_alone(self, answered: Answered, record: Record) -> Record:
+        """Write one record of a turn that could not be written, so that what is wrong with another
+        costs that one alone: of it, only that there was an attempt is kept."""
+        is_ok = answered.answer.is_ok
+        bare = Answer(
+            0, status_code=200 if is_ok else None, error=None if is_ok else "internal_error"
+        )
+        for one in (record, self._record_of(answered.due, bare, record.started_ago_s)):
+            try:
+                turn: Turn | None = await self._database(
+                    drains.take_turn, self._token, records=[one]
+                )
+            except (SQLAlchemyError, ValueError) as error:
+                if _is_away(error) or one is not record:
+                    raise
+                log.error("an answer could not be recorded", exc_info=error, number=record.number)
+                continue
+            if turn is None:
+                raise LeaseLost
+            return one
+        raise AssertionError("the second try returns or raises")
 
     async def _database(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Run a statement, and while the database is away try again for some time."""
@@ -210,7 +240,7 @@ class Drainer:
             due = self._ready.popleft()
             started_at = self._loop.time()
             # Awaited first: a turn may swap the list meanwhile.
-            answer = await self._post(due)
+            answer = await self._answer_to(due)
             self._answered.append(Answered(due, answer, started_at))
             if len(self._answered) == 1:
                 self._loop.call_later(FLUSH_S, self._stir.set)
@@ -219,6 +249,14 @@ class Drainer:
         self._lanes -= 1
         if not self._lanes:
             self._stir.set()  # Nothing else is under way: nobody waits for a batch.
+
+    async def _answer_to(self, due: Due) -> Answer:
+        """What came of posting it. A bug of ours in doing so costs this attempt, and no other."""
+        try:
+            return await self._post(due)
+        except Exception as error:  # whatever it is, it is this attempt's answer
+            log.error("a webhook could not be posted", exc_info=error, event_id=due.event_id)
+            return Answer(0, error="internal_error")
 
     async def _post(self, due: Due) -> Answer:
         headers = signed_headers(
@@ -230,27 +268,40 @@ class Drainer:
         return await self._tools.client.post(self._url, headers=headers, body=due.body)
 
     def _record(self, one: Answered) -> Record:
-        answer, number = one.answer, one.due.number
+        """What is to be written of an answer, whatever a stranger put into it."""
+        started_ago_s = self._loop.time() - one.started_at
+        try:
+            retry_after_s = schedule.retry_after_s(
+                one.answer.retry_after, now_s=self._tools.clock()
+            )
+        except Exception as error:  # costs this answer its wish, and nothing else
+            log.error("what an answer asks for could not be read", exc_info=error)
+            retry_after_s = None
+        return self._record_of(one.due, one.answer, started_ago_s, retry_after_s)
+
+    def _record_of(
+        self, due: Due, answer: Answer, started_ago_s: float, retry_after_s: float | None = None
+    ) -> Record:
         retry_in_s = None
         if not answer.is_ok:
             retry_in_s = schedule.retry_in_s(
-                number - one.due.attempts_before,
+                due.number - due.attempts_before,
                 dice=self._tools.dice,
-                retry_after_s=schedule.retry_after_s(answer.retry_after, now_s=self._tools.clock()),
+                retry_after_s=retry_after_s,
             )
         state = "delivered" if answer.is_ok else "exhausted" if retry_in_s is None else "pending"
         return Record(
-            delivery_id=one.due.delivery_id,
-            number=number,
+            delivery_id=due.delivery_id,
+            number=due.number,
             state=state,
             retry_in_s=retry_in_s,
-            started_ago_s=self._loop.time() - one.started_at,
+            started_ago_s=started_ago_s,
             duration_ms=answer.duration_ms,
             status_code=answer.status_code,
             error=answer.error,
             remote_ip=answer.remote_ip,
             response_body=answer.body,
-            attempts_before=one.due.attempts_before,
+            attempts_before=due.attempts_before,
         )
 
     # --- When to take the next turn ---
@@ -283,3 +334,8 @@ class Drainer:
             exhausted=self._counts["exhausted"],
             more=more,
         )
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether the database could not be asked at all, whatever it was asked."""
+    return isinstance(error, (OperationalError, InterfaceError))

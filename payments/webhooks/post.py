@@ -5,7 +5,8 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -13,11 +14,19 @@ import structlog
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from payments.webhooks.bodies import in_words
+from payments.webhooks.connection import (
+    BODY_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    HEADERS_MAX,
+    Connection,
+    Connector,
+    answer_in,
+)
 from payments.webhooks.target import TargetCheck, TargetRefused
 
 log = structlog.get_logger(__name__)
 
-BODY_BYTES_MAX = 16 * 1024
 # Node's servers close idle connections after 5 s; a POST on a connection that just closed fails.
 KEEP_ALIVE_S = 4.0
 
@@ -73,10 +82,14 @@ class Client:
     ) -> None:
         self._limits = limits
         self._tls = tls or ssl.create_default_context()
-        # One session for each rule: without TLS only allow-listed addresses may be dialled.
+        # One session for each rule: without TLS only allow-listed addresses may be dialled. And one
+        # whose connections are all new, for what met the end of one that was kept.
         self._sessions = {
-            "https": self._session(target_check, encrypted=True),
-            "http": self._session(target_check, encrypted=False),
+            (scheme, is_fresh): self._session(
+                target_check, encrypted=scheme == "https", is_fresh=is_fresh
+            )
+            for scheme in ("https", "http")
+            for is_fresh in (False, True)
         }
 
     async def close(self) -> None:
@@ -89,31 +102,55 @@ class Client:
         started = time.monotonic()
         try:
             target = URL(url, encoded=True)
-            session = self._sessions[target.scheme]
-        except (ValueError, KeyError):
+        except ValueError:
+            return Answer(0, error="invalid_url")
+        if (target.scheme, False) not in self._sessions:
             return Answer(0, error="invalid_url")
         deadline = asyncio.get_running_loop().time() + self._limits.total_s
+        for is_fresh in (False, True):
+            session = self._sessions[target.scheme, is_fresh]
+            try:
+                said = await self._exchange(session, target, headers, body, deadline)
+            except _Stale:
+                continue
+            return replace(said, duration_ms=_ms_since(started))
+        raise AssertionError("a new connection is not stale")
+
+    async def _exchange(
+        self,
+        session: aiohttp.ClientSession,
+        target: URL,
+        headers: Mapping[str, str],
+        body: bytes,
+        deadline: float,
+    ) -> Answer:
+        """One try on one connection. Raises _Stale when that was closed while it was kept, and no
+        byte of an answer came: nobody knows whether the post arrived, and it may arrive twice."""
+        wire = _Wire()
+        token = _WIRE.set(wire)
         try:
             async with asyncio.timeout_at(deadline):
                 response = await session.post(
                     target, data=body, headers=headers, allow_redirects=False
                 )
         except Exception as error:  # noqa: BLE001  # Whatever it was, it is this attempt's answer
-            return Answer(_ms_since(started), error=_word_for(error))
+            return _answer_of(error, wire.connection)
+        finally:
+            _WIRE.reset(token)
         try:
-            text = await self._body_of(response, deadline)
+            read = await self._body_of(response, deadline)
         finally:
             # Back into the pool when it was read to its end; closed when it was cut.
             response.release() if response.content.at_eof() else response.close()
         return Answer(
-            _ms_since(started),
+            0,
             status_code=response.status,
-            remote_ip=getattr(response, "remote_ip", None),
-            body=text,
+            remote_ip=None if wire.connection is None else wire.connection.remote_ip,
+            body=in_words(read, encoding=response.headers.get("Content-Encoding")),
             retry_after=response.headers.get("Retry-After"),
         )
 
-    async def _body_of(self, response: aiohttp.ClientResponse, deadline: float) -> str | None:
+    async def _body_of(self, response: aiohttp.ClientResponse, deadline: float) -> bytes:
         """What can be had of the body within `body_s` and 16 KiB."""
         read = bytearray()
         ends_at = min(deadline, asyncio.get_running_loop().time() + self._limits.body_s)
@@ -121,23 +158,29 @@ class Client:
             async with asyncio.timeout_at(ends_at):
                 while len(read) < BODY_BYTES_MAX and (chunk := await response.content.readany()):
                     read += chunk
-        except (TimeoutError, aiohttp.ClientError, OSError):
-            pass  # The status has been said; whatever came of the body is kept.
-        return readable(bytes(read[:BODY_BYTES_MAX])) or None
+        except Exception as error:  # The status has been said; whatever came is kept
+            if not isinstance(error, (TimeoutError, aiohttp.ClientError, OSError)):
+                log.warning("the body of an answer could not be read", exc_info=error)
+        return bytes(read[:BODY_BYTES_MAX])
 
-    def _session(self, target_check: TargetCheck, *, encrypted: bool) -> aiohttp.ClientSession:
+    def _session(
+        self, target_check: TargetCheck, *, encrypted: bool, is_fresh: bool
+    ) -> aiohttp.ClientSession:
         def checked_socket(info: Any) -> socket.socket:
             """The last gate: the concrete address of every connection, literal or resolved."""
             family, kind, protocol, _, address = info
             target_check.refuse(str(address[0]), encrypted=encrypted)
             return socket.socket(family, kind, protocol)
 
-        connector = aiohttp.TCPConnector(
+        keeping: dict[str, Any] = (
+            {"force_close": True} if is_fresh else {"keepalive_timeout": KEEP_ALIVE_S}
+        )
+        connector = Connector(
             resolver=_CheckedResolver(target_check, encrypted=encrypted),
             socket_factory=checked_socket,
             ssl=self._tls,
             limit=0,  # Each drain keeps to its endpoint's max_in_flight.
-            keepalive_timeout=KEEP_ALIVE_S,
+            **keeping,
         )
         return aiohttp.ClientSession(
             connector=connector,
@@ -146,6 +189,9 @@ class Client:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._limits.connect_s),
             trust_env=False,
             auto_decompress=False,
+            max_line_size=HEAD_BYTES_MAX,
+            max_field_size=HEAD_BYTES_MAX,
+            max_headers=HEADERS_MAX,
             headers={
                 "content-type": "application/json",
                 "user-agent": USER_AGENT,
@@ -178,20 +224,48 @@ class _CheckedResolver(AbstractResolver):
         await self._resolver.close()
 
 
-class _Response(aiohttp.ClientResponse):
-    """A response that remembers who sent it: the connection is gone once the body is read."""
+class _Stale(Exception):
+    """The connection was closed by the receiver while it was kept, before it answered."""
 
-    remote_ip: str | None = None
+
+class _Wire:
+    """What the present post goes over, once there is a connection."""
+
+    connection: Connection | None = None
+
+
+_WIRE: ContextVar[_Wire] = ContextVar("wire")
+
+
+class _Response(aiohttp.ClientResponse):
+    """A response that tells what it comes over: the connection is gone once the body is read."""
 
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
-        peer = connection.transport and connection.transport.get_extra_info("peername")
-        self.remote_ip = peer[0] if peer else None
+        _WIRE.get().connection = connection.protocol
         return await super().start(connection)
 
 
-def readable(body: bytes) -> str:
-    """A stranger's bytes as text that PostgreSQL takes: it has no place for NUL."""
-    return body.decode("utf-8", "replace").replace("\x00", "")
+def _answer_of(error: Exception, connection: Connection | None) -> Answer:
+    """What a failed exchange comes to: the status that was said all the same, or why there is none.
+
+    Raises _Stale."""
+    if connection is None:
+        return Answer(0, error=_word_for(error))
+    # The peer's own end, and not our deadline: a silent receiver may be at work on it.
+    is_cut = isinstance(error, aiohttp.ClientConnectionError) and not isinstance(
+        error, TimeoutError
+    )
+    if is_cut and connection.was_kept and not connection.received:
+        raise _Stale
+    if (said := answer_in(connection.received)) is not None:
+        status, body = said
+        return Answer(
+            0,
+            status_code=status,
+            remote_ip=connection.remote_ip,
+            body=in_words(body, encoding=None),
+        )
+    return Answer(0, error=_word_for(error), remote_ip=connection.remote_ip)
 
 
 def _ms_since(started: float) -> int:

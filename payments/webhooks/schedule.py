@@ -25,6 +25,8 @@ ATTEMPTS_MAX = len(DELAYS_S)
 JITTER = 0.2
 # A receiver may ask for patience, but not so much that one wrong header loses it for days.
 RETRY_AFTER_MAX_S = 10 * 3600.0
+# The longest form of an HTTP-date has 33 characters (RFC 9110, 5.6.7).
+MOMENT_LENGTH_MAX = 64
 
 
 def retry_in_s(
@@ -45,17 +47,18 @@ def retry_after_s(header: str | None, *, now_s: float) -> float | None:
     """What a Retry-After header asks for, in seconds; None when it asks for nothing readable.
 
     Both forms of RFC 9110, 10.2.3: a number of seconds, or a moment. `now_s` is in seconds since
-    the epoch.
+    the epoch. `infra.billing.retries` reads the same: `tests/contract/test_retry_after.py`.
     """
-    if not header:
-        return None
-    text = header.strip()
+    text = (header or "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])  # More digits than fit a century say no more than nine do.
+    if not text or len(text) > MOMENT_LENGTH_MAX:
+        return None
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0.0, (moment - datetime.fromtimestamp(now_s, UTC)).total_seconds())
+    # The parser of mail's dates is not made for strangers: years of twenty digits, zones of days.
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.fromtimestamp(now_s, UTC)).total_seconds())

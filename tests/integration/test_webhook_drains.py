@@ -17,9 +17,10 @@ from sqlalchemy.exc import OperationalError
 
 from payments.transaction import Database
 from payments.webhooks import drains, endpoints
+from payments.webhooks.bodies import readable
 from payments.webhooks.drainer import Drainer, Tools
 from payments.webhooks.drains import Drained, Record, due_endpoints, take, take_turn
-from payments.webhooks.post import Client, Limits, readable
+from payments.webhooks.post import Client, Limits
 from payments.webhooks.target import TargetCheck
 from tests.support.sink import Answer, Received, Sink
 from tests.support.webhooks import (

@@ -23,8 +23,8 @@ def rude_receiver(manners: Manners, *, tls: ssl.SSLContext | None = None) -> Ite
                     tls.wrap_socket(self.request, server_side=True) if tls else self.request
                 )
                 with connection:
-                    _read_request(connection)
-                    manners(connection, ending)
+                    if read_request(connection):
+                        manners(connection, ending)
 
     class Server(socketserver.ThreadingTCPServer):
         daemon_threads = True
@@ -67,12 +67,13 @@ def stays_silent(connection: socket.socket, ending: threading.Event) -> None:
     ending.wait(60)
 
 
-def _read_request(connection: socket.socket) -> None:
+def read_request(connection: socket.socket) -> bool:
+    """Read one request to its end; False when the other side hangs up instead."""
     head = b""
     while b"\r\n\r\n" not in head:
         piece = connection.recv(65536)
         if not piece:
-            raise ConnectionError
+            return False
         head += piece
     head, _, body = head.partition(b"\r\n\r\n")
     (length,) = (
@@ -82,3 +83,4 @@ def _read_request(connection: socket.socket) -> None:
     )
     while len(body) < length:
         body += connection.recv(65536)
+    return True

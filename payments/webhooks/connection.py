@@ -1,0 +1,91 @@
+"""A connection to a receiver that remembers what it said, so that the status decides.
+
+aiohttp refuses an answer when anything about it is wrong: a body behind 204, the same length told
+twice. What a webhook needs of an answer is its status, which was said by then. So the bytes of each
+answer are kept until it is understood, and an answer whose head is complete is one.
+"""
+
+import asyncio
+import re
+from functools import partial
+from typing import Any
+
+from aiohttp import ServerDisconnectedError, TCPConnector
+from aiohttp.client_proto import ResponseHandler
+
+# The head of an answer: proxies and frameworks put dozens of cookies and policies there. Nginx's
+# own limit for what it passes on is 32 KiB.
+HEAD_BYTES_MAX = 64 * 1024
+HEADERS_MAX = 1_000
+# Of the body, that much is kept for people to read.
+BODY_BYTES_MAX = 16 * 1024
+
+_HEAD = re.compile(rb"HTTP/1\.[01] +([0-9]{3})(?:[ \t][^\r\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n")
+
+
+class Connection(ResponseHandler):
+    """aiohttp's protocol of one connection; `received` is what came of the present answer."""
+
+    posts = 0  # that were sent over it, the present one included
+    received = b""
+    remote_ip: str | None = None
+    _is_asked = True  # the peer may speak
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self.remote_ip = str(peer[0]) if peer else None
+
+    def set_response_params(self, **params: Any) -> None:
+        """A post begins."""
+        self.posts += 1
+        self.received, self._is_asked = b"", True
+        super().set_response_params(**params)
+        if self.was_kept and self._buffer:
+            # It came behind the answer before, and must not be taken for the answer to this post.
+            self._buffer.clear()
+            self._hang_up()
+            self.set_exception(ServerDisconnectedError("it answered what was not asked"))
+
+    def data_received(self, data: bytes) -> None:
+        """What the peer says; an answer that nobody waits for ends the connection."""
+        if data and not self._is_asked:
+            self._hang_up()
+            return
+        self.received += data[: HEAD_BYTES_MAX + BODY_BYTES_MAX - len(self.received)]
+        super().data_received(data)
+        if self._payload is not None and self._payload.is_eof() and answer_in(self.received):
+            self._is_asked = False
+
+    @property
+    def was_kept(self) -> bool:
+        """Whether it was open before the present post, so that the peer may just have closed it."""
+        return self.posts > 1
+
+    def _hang_up(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Connector(TCPConnector):
+    """aiohttp's connector, whose connections are ours."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        loop = asyncio.get_running_loop()
+        self._factory: Any = partial(Connection, loop=loop)
+
+
+def answer_in(received: bytes) -> tuple[int, bytes] | None:
+    """The status and the beginning of the body, if a whole head was received; None if not.
+
+    Interim answers (1xx) are passed over. What is wrong within the head, or behind it, is not
+    looked at.
+    """
+    at = 0
+    while (head := _HEAD.match(received, at)) is not None:
+        status = int(head[1])
+        if status >= 200:
+            return status, received[head.end() : head.end() + BODY_BYTES_MAX]
+        at = head.end()
+    return None
