@@ -54,16 +54,6 @@ objects AS NOT MATERIALIZED (
 ),
 numbered AS NOT MATERIALIZED (
     SELECT id, sequence FROM objects UNION ALL SELECT id, sequence FROM prices
-),
-moved AS NOT MATERIALIZED (
-    -- What the sandbox's ledger says of each object; `back` are refunds that the bank returned.
-    SELECT object_id, min(direction) AS direction,
-           count(*) FILTER (WHERE direction <> 'reversal') AS times,
-           count(*) FILTER (WHERE direction = 'reversal') AS back,
-           max(moved_at) FILTER (WHERE direction = 'reversal') AS back_at,
-           min(amount) AS amount, count(DISTINCT amount) AS amounts,
-           min(currency) AS currency, count(DISTINCT currency) AS currencies
-    FROM sandbox_ledger GROUP BY object_id
 )
 """
 

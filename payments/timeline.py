@@ -19,7 +19,8 @@ from payments.errors import NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
 from payments.prices import story
 from payments.prices.holding import is_price_id
-from payments.processors.sandbox import Movement, movements_of
+from payments.processors.port import Movement
+from payments.statements import Statements, movements_of
 from payments.views import moment
 
 # (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
@@ -29,7 +30,13 @@ Row = Mapping[Any, Any]
 REFUNDS_MAX = 100
 
 
-def timeline(connection: Connection, id_or_key: str, *, producer: str = "default") -> list[Entry]:
+def timeline(
+    connection: Connection,
+    id_or_key: str,
+    *,
+    statements: Statements,
+    producer: str = "default",
+) -> list[Entry]:
     """The story of what has this id (`ch_…`, `re_…`, `prod_…`, `price_…`, `evt_…`, `rej_…`), or of
     what `producer` asked for under this idempotency key. Raises NotFound.
 
@@ -40,7 +47,7 @@ def timeline(connection: Connection, id_or_key: str, *, producer: str = "default
     entries: list[Entry] = []
     for kind in KINDS.values():
         for row in _read(connection, _OBJECTS[kind.name], ids):
-            entries += _object(connection, kind, row)
+            entries += _object(connection, kind, row, statements)
     priced = [*ids, *story.with_key(connection, id_or_key)]
     entries += story.of_products(connection, ids)
     entries += story.of_prices(connection, priced)
@@ -70,14 +77,16 @@ def _ids(connection: Connection, id_or_key: str, producer: str) -> list[str]:
     return [id_from_key(name, producer=producer, key=id_or_key) for name in names]
 
 
-def _object(connection: Connection, kind: Kind, row: Row) -> Iterator[Entry]:
+def _object(
+    connection: Connection, kind: Kind, row: Row, statements: Statements
+) -> Iterator[Entry]:
     yield _request(kind, row)
     for attempt in _read(connection, _ATTEMPTS, [row["id"]]):
         yield _attempt(row, attempt)
-    if row["processor"] == "sandbox":
-        for one in movements_of(connection, row["id"]):
-            if one.object_id == row["id"]:
-                yield _movement(one)
+    charge_id = row["id"] if kind is CHARGE else row["charge_id"]
+    for name, statement in statements.items():
+        for one in movements_of(connection, statement, row["id"], charge_id=charge_id):
+            yield _movement(name, one)
     if kind is CHARGE:
         yield from story.of_charge(connection, row["id"])
         for refund in _read(connection, _REFUNDS, [row["id"]]):
@@ -128,7 +137,7 @@ def _attempt(row: Row, attempt: Row) -> Entry:
     return Entry(attempt["ended_at"], "attempt", row["id"], text, facts)
 
 
-def _movement(one: Movement) -> Entry:
+def _movement(processor: str, one: Movement) -> Entry:
     words = in_words(one.amount, one.currency)
     way = {
         "charge": f"{words} moved from the customer to us",
@@ -136,7 +145,7 @@ def _movement(one: Movement) -> Entry:
         "reversal": f"{words} came back to us: the bank returned the refund",
     }
     facts = {"direction": one.direction, "amount": one.amount, "currency": one.currency}
-    text = f"sandbox: {way[one.direction]} ({one.reference})"
+    text = f"{processor}: {way[one.direction]} ({one.reference})"
     return Entry(one.moved_at, "movement", one.object_id, text, facts)
 
 

@@ -2,7 +2,7 @@
 
 All checks read one snapshot of the database and change nothing, so they may run beside any
 traffic. The promises stand in `payments.invariants` (ours alone) and `payments.witness` (against
-the ledger).
+the statements of processors).
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, TextClause, text
 
 from payments.invariants import SETS, Invariant, Patience
-from payments.witness import INVARIANTS
+from payments.statements import Statements
+from payments.witness import INVARIANTS, sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +55,20 @@ class Finding:
 def verify(
     engine: Engine,
     *,
+    statements: Statements,
     patience: Patience | None = None,
     invariants: Sequence[Invariant] = INVARIANTS,
 ) -> Iterator[Finding]:
-    """Check everything, one finding after the other. Reads only, and one snapshot only."""
+    """Check everything, one finding after the other. Reads only, and one snapshot only.
+
+    `statements` are those of the processors that keep one; what others moved is not looked at.
+    """
     snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with snapshot.begin() as connection:
         # Sums over all rows take their time; this is no request that somebody waits for.
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         for invariant in invariants:
-            yield check(connection, invariant, patience or Patience())
+            yield check(connection, invariant, patience or Patience(), statements)
 
 
 def is_sound(findings: Sequence[Finding]) -> bool:
@@ -71,17 +76,19 @@ def is_sound(findings: Sequence[Finding]) -> bool:
     return all(one.is_kept or one.invariant.level == "warning" for one in findings)
 
 
-def check(connection: Connection, invariant: Invariant, patience: Patience) -> Finding:
+def check(
+    connection: Connection, invariant: Invariant, patience: Patience, statements: Statements
+) -> Finding:
     """Look at one promise."""
-    row = connection.execute(_statement(invariant), _used(invariant, patience)).one()
+    row = connection.execute(_statement(invariant, statements), _used(invariant, patience)).one()
     offenders = [Offender(one["id"], one["detail"]) for one in row.offenders]
     return Finding(invariant, row.looked_at, row.broken, offenders)
 
 
-def _statement(invariant: Invariant) -> TextClause:
+def _statement(invariant: Invariant, statements: Statements) -> TextClause:
     # Put together from constants of ours only.
     return text(
-        f"WITH {SETS}, broken AS ({invariant.broken_by})"  # noqa: S608
+        f"WITH {SETS}, {sets(statements)}, broken AS ({invariant.broken_by})"  # noqa: S608
         f" SELECT (SELECT count(*) FROM {invariant.among}) AS looked_at,"
         " (SELECT count(*) FROM broken) AS broken,"
         " (SELECT coalesce(json_agg(first), '[]') FROM"

@@ -1,7 +1,31 @@
-"""The promises that only an outside witness can prove: our side against the sandbox's ledger."""
+"""The promises that only an outside witness can prove: our side against processors' statements.
+
+Held against them are the charges and refunds of the processors that keep one.
+"""
 
 from payments.invariants import OURS, Invariant
+from payments.statements import Statements, as_sql
 from payments.stocktaking import STOCK
+
+
+def sets(statements: Statements) -> str:
+    """What the queries below read, by the name under which they read it."""
+    names = ", ".join(f"('{name}')" for name in statements) or "(NULL::text)"
+    return f"""
+statement AS NOT MATERIALIZED ({as_sql(statements)}),
+witnessed (processor) AS (VALUES {names}),
+moved AS NOT MATERIALIZED (
+    -- What the processors say of each object; `back` are refunds that the bank returned.
+    SELECT processor, object_id, min(direction) AS direction,
+           count(*) FILTER (WHERE direction <> 'reversal') AS times,
+           count(*) FILTER (WHERE direction = 'reversal') AS back,
+           max(moved_at) FILTER (WHERE direction = 'reversal') AS back_at,
+           min(amount) AS amount, count(DISTINCT amount) AS amounts,
+           min(currency) AS currency, count(DISTINCT currency) AS currencies
+    FROM statement GROUP BY processor, object_id
+)
+"""  # noqa: S608  # names of processors are letters, digits, dashes and underscores (settings)
+
 
 _CHARGES = Invariant(
     "charges moved money once",
@@ -10,10 +34,13 @@ _CHARGES = Invariant(
     "charges",
     """
     SELECT coalesce(c.id, m.object_id) AS id,
-           format('%s of %s %s here; moved %s times, %s %s', coalesce(c.state, 'nothing'), c.amount,
-                  c.currency, coalesce(m.times, 0), m.amount, m.currency) AS detail
-    FROM (SELECT * FROM charges WHERE processor = 'sandbox') c
-    FULL JOIN (SELECT * FROM moved WHERE direction = 'charge') m ON m.object_id = c.id
+           format('%s of %s %s at %s here; moved there %s times, %s %s',
+                  coalesce(c.state, 'nothing'), c.amount, c.currency,
+                  coalesce(c.processor, m.processor), coalesce(m.times, 0), m.amount, m.currency)
+           AS detail
+    FROM (SELECT * FROM charges WHERE processor IN (SELECT processor FROM witnessed)) c
+    FULL JOIN (SELECT * FROM moved WHERE direction = 'charge') m
+         ON m.object_id = c.id AND m.processor = c.processor
     WHERE CASE
         WHEN c.id IS NULL THEN TRUE
         WHEN c.state = 'failed' THEN m.object_id IS NOT NULL
@@ -31,11 +58,13 @@ _REFUNDS = Invariant(
     "refunds",
     """
     SELECT coalesce(r.id, m.object_id) AS id,
-           format('%s of %s %s here; moved %s times and back %s times, %s %s',
-                  coalesce(r.state, 'nothing'), r.amount, r.currency, coalesce(m.times, 0),
-                  coalesce(m.back, 0), m.amount, m.currency) AS detail
-    FROM (SELECT * FROM refunds WHERE processor = 'sandbox') r
-    FULL JOIN (SELECT * FROM moved WHERE direction <> 'charge') m ON m.object_id = r.id
+           format('%s of %s %s at %s here; moved there %s times and back %s times, %s %s',
+                  coalesce(r.state, 'nothing'), r.amount, r.currency,
+                  coalesce(r.processor, m.processor), coalesce(m.times, 0), coalesce(m.back, 0),
+                  m.amount, m.currency) AS detail
+    FROM (SELECT * FROM refunds WHERE processor IN (SELECT processor FROM witnessed)) r
+    FULL JOIN (SELECT * FROM moved WHERE direction <> 'charge') m
+         ON m.object_id = r.id AND m.processor = r.processor
     WHERE CASE
         WHEN r.id IS NULL THEN TRUE
         WHEN m.object_id IS NULL THEN r.state = 'succeeded'
@@ -51,35 +80,37 @@ _REFUNDS = Invariant(
 # What is pending here may have moved already; what the bank returned just now isn't reported yet.
 _MONEY = Invariant(
     "money adds up",
-    "Per currency, what we say was taken and given back is what the ledger says.",
-    "sandbox_ledger",
+    "Per processor and currency, what we say was taken and given back is what its statement says.",
+    "statement",
     """
     SELECT coalesce(ours.currency, theirs.currency) AS id,
-           format('taken %s here, %s in the ledger; given back %s here, %s in the ledger',
+           format('%s: taken %s here, %s there; given back %s here, %s there',
+                  coalesce(ours.processor, theirs.processor),
                   coalesce(ours.taken, 0), coalesce(theirs.taken, 0),
                   coalesce(ours.given, 0), coalesce(theirs.given, 0)) AS detail
     FROM (
-        SELECT currency, sum(taken) AS taken, sum(given) AS given FROM (
-            SELECT currency, amount AS taken, 0 AS given FROM charges
-            WHERE state = 'succeeded' AND processor = 'sandbox'
+        SELECT processor, currency, sum(taken) AS taken, sum(given) AS given FROM (
+            SELECT processor, currency, amount AS taken, 0 AS given FROM charges
+            WHERE state = 'succeeded'
             UNION ALL
-            SELECT currency, 0, amount FROM refunds
-            WHERE state = 'succeeded' AND processor = 'sandbox'
-        ) both_kinds GROUP BY currency
+            SELECT processor, currency, 0, amount FROM refunds
+            WHERE state = 'succeeded'
+        ) both_kinds WHERE processor IN (SELECT processor FROM witnessed)
+        GROUP BY processor, currency
     ) ours
     FULL JOIN (
-        SELECT l.currency,
+        SELECT l.processor, l.currency,
                sum(l.amount) FILTER (WHERE l.direction = 'charge') AS taken,
                sum(CASE l.direction WHEN 'refund' THEN l.amount WHEN 'reversal' THEN -l.amount END)
                    AS given
-        FROM sandbox_ledger l
+        FROM statement l
         LEFT JOIN charges c ON c.id = l.object_id
         LEFT JOIN refunds r ON r.id = l.object_id
         WHERE coalesce(c.state, r.state, '') <> 'pending' AND NOT (
             l.direction = 'reversal' AND r.state = 'succeeded' AND l.moved_at >= now() - :report
         )
-        GROUP BY l.currency
-    ) theirs ON theirs.currency = ours.currency
+        GROUP BY l.processor, l.currency
+    ) theirs ON theirs.currency = ours.currency AND theirs.processor = ours.processor
     WHERE coalesce(ours.taken, 0) <> coalesce(theirs.taken, 0)
        OR coalesce(ours.given, 0) <> coalesce(theirs.given, 0)
     """,

@@ -23,6 +23,7 @@ from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox, open_engine
 from payments.requests import ChargeRequest
 from payments.settlement import Policy, policies_of
+from payments.statements import Statements, statements_of
 from payments.transaction import Database, Row, Wakes
 from payments.webhooks.drains import Drained
 from worker import log
@@ -112,6 +113,11 @@ def processors(
         if made[-1].name != name:
             raise ValueError(f"the processor {name!r} calls itself {made[-1].name!r}")
     return Processors(*made, default=settings.processor)
+
+
+def statements(settings: Settings) -> Statements:
+    """What the processors that keep a statement say that they moved."""
+    return statements_of(processors(settings))
 
 
 class Delivers(Protocol):

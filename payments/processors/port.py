@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Literal, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from sqlalchemy import Select
 
 from payments.outcomes import Found, Outcome
 
@@ -45,6 +47,20 @@ class ProcessorEvent:
     outcome: Outcome
 
 
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """Money that moved once, by the processor's own books; minor units."""
+
+    object_id: str  # ch_… or re_…
+    charge_id: str  # the charge itself, or the refund's
+    reference: str  # the processor's id of it
+    # `charge`: from the customer to us; `refund`: back; `reversal`: a refund that came back to us.
+    direction: Literal["charge", "refund", "reversal"]
+    amount: int
+    currency: str
+    moved_at: datetime
+
+
 class EventRefused(Exception):
     """The processor's event has no valid signature, or can't be read."""
 
@@ -67,4 +83,17 @@ class Processor(Protocol):
 
     def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:
         """Events that wait to be fetched, for processors that can be asked; else an empty list."""
+        ...
+
+
+@runtime_checkable
+class KeepsStatement(Protocol):
+    """An optional verb: a processor whose books, or a copy of them, lie in our database.
+
+    They are an outside witness: `billing verify` holds our tables against them, and the timeline
+    shows what they say. A processor without one is believed.
+    """
+
+    def statement(self) -> Select[Any]:
+        """Everything that it moved, as a query with the columns of Movement, by their names."""
         ...

@@ -49,7 +49,7 @@ def hit_a_bug(task_id: str, fields: dict[str, Any]) -> None:
     """What a worker does with a request on which our own code breaks."""
     from worker.app import app
 
-    def broken(*_: object) -> NoReturn:
+    def broken(*_: object, **__: object) -> NoReturn:
         raise ZeroDivisionError
 
     desk = Desk(app, load(), replace(REAL, begin=broken))
@@ -59,7 +59,11 @@ def hit_a_bug(task_id: str, fields: dict[str, Any]) -> None:
 
 
 def in_quarantine(till: Counter) -> int:
-    return next(f.broken for f in verify(till.engine) if f.invariant.name == "messages can be read")
+    return next(
+        f.broken
+        for f in verify(till.engine, statements={})
+        if f.invariant.name == "messages can be read"
+    )
 
 
 def test_the_list_says_why_and_nothing_of_what_is_in_them(billing: Billing, till: Counter) -> None:

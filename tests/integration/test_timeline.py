@@ -18,6 +18,7 @@ from payments.webhooks import endpoints
 from payments.webhooks.pings import ping
 from payments.webhooks.target import TargetCheck
 from tests.support.counter import Counter, counter
+from tests.support.sandbox import STATEMENTS
 from tests.support.webhooks import LOOPBACK
 
 
@@ -29,7 +30,7 @@ def till(engine: Engine) -> Iterator[Counter]:
 
 def story(till: Counter, id_or_key: str, **producer: str) -> list[Entry]:
     with till.engine.connect() as connection:
-        return timeline(connection, id_or_key, **producer)
+        return timeline(connection, id_or_key, statements=STATEMENTS, **producer)
 
 
 def whats(entries: list[Entry]) -> list[str]:

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 from payments.timeline import timeline
 from tests.support.counter import Counter, counter
 from tests.support.factories import a_key
+from tests.support.sandbox import STATEMENTS
 from worker.contract.events import event
 from worker.contract.objects import TimelineEntry
 from worker.contract.schemas import standing_alone
@@ -47,7 +48,7 @@ def test_every_event_and_every_entry_is_what_is_documented(till: Counter) -> Non
     till.refuse({"amount": 1.5, "currency": "USD", "idempotency_key": a_key()})
     with till.engine.connect() as connection:
         told = connection.execute(text("SELECT type, body, object_id FROM events")).all()
-        stories = [timeline(connection, row.object_id) for row in told]
+        stories = [timeline(connection, row.object_id, statements=STATEMENTS) for row in told]
     assert {row.type for row in told} >= {
         "charge.pending", "charge.succeeded", "charge.failed",
         "refund.pending", "refund.succeeded", "refund.failed", "request.rejected",

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+from models.base import table_of
+from models.sandbox import SandboxMovement
 from payments.invariants import Patience
 from payments.verify import Finding, check, is_sound, verify
 from payments.webhooks import endpoints
@@ -12,6 +14,7 @@ from payments.webhooks.target import TargetCheck
 from payments.witness import INVARIANTS
 from tests.support import databases
 from tests.support.counter import Counter, counter
+from tests.support.sandbox import STATEMENTS
 from worker.embedded.throwaway import Servers
 from worker.wiring import open_database
 
@@ -69,18 +72,18 @@ def tampered(day: Counter) -> Iterator[Connection]:
 
 
 def finding(connection: Connection, name: str) -> Finding:
-    return check(connection, BY_NAME[name], Patience())
+    return check(connection, BY_NAME[name], Patience(), STATEMENTS)
 
 
 def test_an_empty_house_keeps_every_promise(engine: Engine) -> None:
-    found = list(verify(engine))
+    found = list(verify(engine, statements=STATEMENTS))
     assert len(found) == len(INVARIANTS)
     assert is_sound(found)
     assert all(one.is_kept and one.looked_at == 0 for one in found)
 
 
 def test_a_day_of_everything_keeps_every_promise(day: Counter) -> None:
-    found = {one.invariant.name: one for one in verify(day.engine)}
+    found = {one.invariant.name: one for one in verify(day.engine, statements=STATEMENTS)}
     assert [one.view() for one in found.values() if not one.is_kept] == []
     assert found["charges moved money once"].looked_at == 11
     assert found["refunds moved money once"].looked_at == 5
@@ -342,12 +345,12 @@ def test_every_promise_can_be_broken() -> None:
 
 def test_a_charge_that_is_settled_while_we_look_is_no_finding(engine: Engine) -> None:
     with counter(engine) as till:
-        checks = verify(engine)
+        checks = verify(engine, statements=STATEMENTS)
         seen = [next(checks)]  # the snapshot is taken
         till.charge(idempotency_key="meanwhile")
         till.query("DELETE FROM sandbox_ledger")
         assert is_sound([*seen, *checks])
-    assert not is_sound(list(verify(engine)))
+    assert not is_sound(list(verify(engine, statements=STATEMENTS)))
 
 
 def test_a_refund_that_just_came_back_is_given_time_to_be_reported(tampered: Connection) -> None:
@@ -381,9 +384,27 @@ def test_twenty_offenders_are_shown_and_all_are_counted(tampered: Connection) ->
 
 
 def test_verifying_cannot_write(day: Counter) -> None:
-    for _ in verify(day.engine):
+    for _ in verify(day.engine, statements=STATEMENTS):
         (locks,) = day.query(
             "SELECT count(*) AS strong FROM pg_locks JOIN pg_class c ON c.oid = relation"
             " WHERE c.relname = 'charges' AND mode <> 'AccessShareLock'"
         )
         assert locks["strong"] == 0
+
+
+def test_money_that_moved_at_a_processor_that_a_charge_does_not_name_is_found(
+    day: Counter,
+) -> None:
+    """Each by itself says that it moved once; only both together say that it moved twice."""
+    there = STATEMENTS["sandbox"].where(table_of(SandboxMovement).c.direction == "charge").limit(1)
+    both = {**STATEMENTS, "elsewhere": there}
+    found = {one.invariant.name: one for one in verify(day.engine, statements=both)}
+    broken = [name for name, one in found.items() if one.broken and one.invariant.level == "error"]
+    assert broken == ["charges moved money once", "money adds up"]
+    (offender,) = found["charges moved money once"].offenders
+    assert "nothing of" in offender.detail
+    assert "at elsewhere here; moved there 1 times" in offender.detail
+
+
+def test_a_processor_without_a_statement_is_believed(day: Counter) -> None:
+    assert is_sound(list(verify(day.engine, statements={})))

@@ -4,11 +4,12 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 
 from models.ids import id_from_key
-from payments.processors.port import Order
-from payments.processors.sandbox import movements_of
+from payments import statements
+from payments.processors.port import Movement, Order
+from payments.processors.sandbox import ledger
 
 _numbers = count(1)
 
@@ -55,6 +56,24 @@ def moved(connection: Connection, order: Order) -> list[tuple[str, int]]:
     """Direction and amount of each movement of this very charge or refund."""
     return [
         (movement.direction, movement.amount)
-        for movement in movements_of(connection, order.id)
+        for movement in movements_of(connection, order.charge_id or order.id)
         if movement.object_id == order.id
     ]
+
+
+# What the sandbox says that it moved.
+STATEMENTS = {"sandbox": ledger.statement()}
+
+
+def movements_of(connection: Connection, charge_id: str) -> list[Movement]:
+    """What moved for a charge and its refunds, in the order it happened."""
+    moved = STATEMENTS["sandbox"].subquery()
+    found = connection.execute(
+        select(moved).where(moved.c.charge_id == charge_id).order_by(moved.c.moved_at)
+    )
+    return [Movement(*row) for row in found]
+
+
+def moved_twice(connection: Connection) -> list[str]:
+    """Ids of charges and refunds for which it moved money more than once."""
+    return statements.moved_twice(connection, STATEMENTS)

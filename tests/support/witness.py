@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 from standardwebhooks import Webhook
 
-from payments.processors.sandbox import moved_twice
+from tests.support.sandbox import moved_twice
 from tests.support.sink import Sink
 from tests.support.waiting import wait_for
 

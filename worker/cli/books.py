@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from payments.kinds import Kind
+    from payments.statements import Statements
     from payments.transaction import Database, Transaction
     from worker.settings import Settings
 
@@ -43,6 +44,13 @@ def opened(settings: "Settings | None" = None) -> "Iterator[Engine]":
         raise
     finally:
         engine.dispose()
+
+
+def statements() -> "Statements":
+    """What processors say that they moved, for commands that tell of it."""
+    from worker import settings, wiring
+
+    return wiring.statements(settings.load(broker_url="redis://unused"))
 
 
 @contextmanager

@@ -26,9 +26,10 @@ def explain(
     from payments.errors import NotFound
     from payments.timeline import timeline
 
+    statements = books.statements()
     with books.reading(snapshot=True) as connection:
         try:
-            story = timeline(connection, id_or_key, producer=producer)
+            story = timeline(connection, id_or_key, producer=producer, statements=statements)
         except NotFound as missing:
             raise output.Failed(
                 f"{missing}; name another one with --producer",

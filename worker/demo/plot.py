@@ -13,6 +13,8 @@ from payments.parsing import parse
 from payments.prices import currencies, prices, products
 from payments.prices.requests import PriceRequest, ProductRequest
 from payments.processors import sandbox
+from payments.processors.registry import Processors
+from payments.statements import statements_of
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.events import TYPES
@@ -95,6 +97,7 @@ class Play:
         self._screen = screen
         self._stage = set_up
         self._engine = engine
+        self._statements = statements_of(Processors(sandbox.Sandbox(engine)))
         self._inbox = inbox
         self._sight = Sight()
         self._killing: _Killing | None = None
@@ -127,7 +130,7 @@ class Play:
         """What came of it."""
         lines, sight = self._scenario.lines, self._sight
         with self._engine.connect() as connection:
-            money = sums.money(connection)
+            money = sums.money(connection, self._statements)
             stock = sums.stock(connection, self._scenario)
             kill = self._kill(sums.taken_over(connection))
         return Figures(
@@ -155,6 +158,7 @@ class Play:
             asked_again=len(self.shops.asked_again),
             checks=sums.checks(
                 self._engine,
+                statements=self._statements,
                 scenario=self._scenario,
                 shops=self.shops,
                 sight=sight,

@@ -9,7 +9,7 @@ from infra import billing
 from models import Attempt, Charge, Delivery, Event, Price, Refund, Reservation
 from models.base import table_of
 from models.states import State
-from payments.processors import sandbox
+from payments.statements import Statements, Total, moved_twice, totals
 from payments.verify import is_sound, verify
 from worker.demo.figures import Check, Kill, Money, Stock
 from worker.demo.lookout import Sight
@@ -18,11 +18,11 @@ from worker.demo.scenario import Scenario
 from worker.demo.shops import Shops
 
 
-def money(connection: Connection) -> list[Money]:
-    """Per currency, what moved by our tables and by the ledger."""
+def money(connection: Connection, statements: Statements) -> list[Money]:
+    """Per currency, what moved by our tables and by processors' statements."""
     charged, refunded = (dict(connection.execute(query).tuples().all()) for query in _SUMS)
-    ledger = sandbox.totals(connection)
-    nothing = sandbox.Total(0, 0, 0)
+    ledger = totals(connection, statements)
+    nothing = Total(0, 0, 0)
     sums = []
     for currency in sorted({*charged, *refunded, *ledger}):
         total = ledger.get(currency, nothing)
@@ -82,6 +82,7 @@ def asked(scenario: Scenario) -> dict[str, tuple[int, int]]:
 def checks(
     engine: Engine,
     *,
+    statements: Statements,
     scenario: Scenario,
     shops: Shops,
     sight: Sight,
@@ -90,7 +91,7 @@ def checks(
 ) -> list[Check]:
     """Everything that must be so at the end."""
     with engine.connect() as connection:
-        moved = money(connection)
+        moved = money(connection, statements)
         return [
             Check("every request ended as the file says", _unexpected(scenario, shops)),
             Check("no request was lost or invented", _uninvited(scenario, sight)),
@@ -106,13 +107,13 @@ def checks(
                 "no seat was sold twice, and what came back was for sale again",
                 [one.item for one in stock(connection, scenario) if not one.agrees],
             ),
-            Check("no money moved twice", sandbox.moved_twice(connection)),
+            Check("no money moved twice", moved_twice(connection, statements)),
             Check(
                 "every webhook arrived, and every signature is right", _unheard(connection, inbox)
             ),
             Check("the receiver knows the last word on everything", _outdated(sight, inbox)),
             Check("what the killed worker had under way was settled by another", _orphaned(kill)),
-            Check("billing verify finds every promise kept", _broken(engine)),
+            Check("billing verify finds every promise kept", _broken(engine, statements)),
         ]
 
 
@@ -175,10 +176,10 @@ def _orphaned(kill: Kill | None) -> Sequence[str]:
     return [] if kill.settled_after_s is not None else ["some are still open"]
 
 
-def _broken(engine: Engine) -> list[str]:
+def _broken(engine: Engine, statements: Statements) -> list[str]:
     return [
         f"{finding.invariant.name}: {finding.broken} broken, such as {finding.offenders[:1]}"
-        for finding in verify(engine)
+        for finding in verify(engine, statements=statements)
         if not is_sound([finding])
     ]
 

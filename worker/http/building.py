@@ -11,6 +11,7 @@ from worker.http.keyring import Keyring
 from worker.http.readiness import Readiness
 from worker.publisher import Waker
 from worker.settings import Settings
+from worker.wiring import statements
 
 
 class Building:
@@ -32,6 +33,7 @@ class Building:
         self.keyring = Keyring(self.database)
         self.readiness = Readiness(self.database, ask_workers)
         self.livemode = settings.livemode
+        self.statements = statements(settings)
         self.target_check = TargetCheck(settings.webhook_allow_private)
 
     def stop_waiting(self) -> None:

@@ -11,29 +11,19 @@
 
 from payments.processors.sandbox.ledger import (
     Moved,
-    Movement,
-    Total,
     everything_moved,
     moved_for,
-    moved_twice,
-    movements_of,
-    totals,
 )
 from payments.processors.sandbox.processor import Sandbox, one_at_a_time, open_engine
 from payments.processors.sandbox.turns import complete, decline
 
 __all__ = [
     "Moved",
-    "Movement",
     "Sandbox",
-    "Total",
     "complete",
     "decline",
     "everything_moved",
     "moved_for",
-    "moved_twice",
-    "movements_of",
     "one_at_a_time",
     "open_engine",
-    "totals",
 ]

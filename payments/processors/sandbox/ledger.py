@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -15,13 +14,13 @@ from sqlalchemy import (
     cast,
     func,
     insert,
-    or_,
     select,
 )
 from sqlalchemy.orm import Session
 
 from models.base import as_rows, given, id_among, table_of
 from models.sandbox import SandboxMovement
+from payments.processors.port import Movement
 from payments.processors.sandbox.answers import Standing
 
 _LEDGER = table_of(SandboxMovement)
@@ -54,25 +53,6 @@ _REFUNDED = (
     .where(id_among(_LEDGER.c.charge_id), _LEDGER.c.direction != "charge")
     .group_by(_LEDGER.c.charge_id)
 )
-_TOTALS = (
-    select(
-        _LEDGER.c.currency,
-        _sum("charge").label("charged"),
-        _sum("refund").label("refunded"),
-        _sum("reversal").label("reversed"),
-    )
-    .group_by(_LEDGER.c.currency)
-    .order_by(_LEDGER.c.currency)
-)
-_DOUBLE = (
-    select(_LEDGER.c.object_id)
-    .group_by(_LEDGER.c.object_id, _LEDGER.c.direction)
-    .having(func.count() > 1)
-    .order_by(_LEDGER.c.object_id)
-    .distinct()
-)
-
-
 _MOVED_FOR = (
     select(
         _LEDGER.c.object_id,
@@ -91,33 +71,6 @@ _MOVED_FOR_THESE = _MOVED_FOR.where(
 
 
 @dataclass(frozen=True, slots=True)
-class Movement:
-    """Money that moved once: `direction` is charge, refund or reversal; minor units."""
-
-    object_id: str
-    charge_id: str
-    reference: str
-    direction: str
-    amount: int
-    currency: str
-    moved_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """What moved in one currency, in minor units."""
-
-    charged: int
-    refunded: int
-    reversed: int
-
-    @property
-    def net(self) -> int:
-        """What is left with us."""
-        return self.charged - self.refunded + self.reversed
-
-
-@dataclass(frozen=True, slots=True)
 class Moved:
     """What moved for one charge or refund, reversals taken off; 0 = it moved and came back."""
 
@@ -128,26 +81,9 @@ class Moved:
     movements: int
 
 
-def totals(connection: Connection | Session) -> dict[str, Total]:
-    """The totals per currency."""
-    rows = connection.execute(_TOTALS)
-    return {row.currency: Total(row.charged, row.refunded, row.reversed) for row in rows}
-
-
-def movements_of(connection: Connection | Session, object_id: str) -> list[Movement]:
-    """What moved for a charge (its refunds included) or for a refund, in the order it happened."""
-    columns = [_LEDGER.c[name] for name in Movement.__slots__]
-    rows = connection.execute(
-        select(*columns)
-        .where(
-            or_(
-                _LEDGER.c.charge_id == object_id,
-                (_LEDGER.c.object_id == object_id) & (_LEDGER.c.direction != "charge"),
-            )
-        )
-        .order_by(_LEDGER.c.id)
-    )
-    return [Movement(*row) for row in rows]
+def statement() -> Select[Any]:
+    """Everything that moved, as the port has it."""
+    return select(*(_LEDGER.c[name] for name in Movement.__slots__))
 
 
 def moved_for(connection: Connection | Session, object_ids: Sequence[str]) -> dict[str, Moved]:
@@ -160,11 +96,6 @@ def everything_moved(connection: Connection | Session) -> Iterator[Moved]:
     """What moved for every charge and refund, in the order of ids, a thousand rows at a time."""
     for row in connection.execute(_MOVED_FOR, execution_options={"yield_per": 1000}):
         yield Moved(*row)
-
-
-def moved_twice(connection: Connection | Session) -> list[str]:
-    """Ids of charges and refunds for which money moved more than once. There should be none."""
-    return list(connection.execute(_DOUBLE).scalars())
 
 
 def refunded(connection: Connection, charge_ids: Sequence[str]) -> dict[str, int]:

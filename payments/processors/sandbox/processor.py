@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, Select, create_engine
 from sqlalchemy.pool import QueuePool
 
 from payments.outcomes import Found, NotFound, Outcome, Unknown
 from payments.processors.port import Order, ProcessorEvent
-from payments.processors.sandbox import events, turns
+from payments.processors.sandbox import events, ledger, turns
 from payments.processors.sandbox.answers import Answer
 from payments.processors.sandbox.books import carry_out
 from payments.processors.sandbox.requests import Instruction
@@ -132,6 +132,10 @@ class Sandbox:
             bodies = events.offer(connection, limit=limit)
         now = self._clock()
         return [(events.sign(body, secret=self._event_secret, now=now), body) for body in bodies]
+
+    def statement(self) -> Select[Any]:
+        """The money that it moved, by its ledger."""
+        return ledger.statement()
 
     def _run(self, instructions: Sequence[Instruction]) -> list[Answer]:
         return carry_out(self._engine, instructions, memory=self.key_window)

@@ -13,7 +13,7 @@ from payments.errors import KeyReused
 from payments.outcomes import Found, Outcome
 from payments.processors.port import Order
 from payments.processors.registry import Processors
-from payments.processors.sandbox import Sandbox, moved_twice, movements_of
+from payments.processors.sandbox import Sandbox
 from payments.requests import ChargeRequest, RefundRequest
 from tests.support import sandbox as other_side
 from tests.support.factories import Till, a_charge, a_lease, a_refund, kind
@@ -62,8 +62,8 @@ class Shop:
 
     def moved(self, id_: str) -> list[tuple[str, int]]:
         with self.engine.connect() as connection:
-            assert id_ not in moved_twice(connection)
-            return [(m.direction, m.amount) for m in movements_of(connection, id_)]
+            assert id_ not in other_side.moved_twice(connection)
+            return [(m.direction, m.amount) for m in other_side.movements_of(connection, id_)]
 
 
 class Clock:

@@ -76,8 +76,9 @@ async def story(request: Request, kind: KindName, id_: str) -> Response:
     """Everything that happened to it, in order."""
     _check(kind, id_)
     try:
-        tell = partial(timeline.timeline, id_or_key=id_)
-        entries = await building(request).database.snapshot(tell)
+        here = building(request)
+        tell = partial(timeline.timeline, id_or_key=id_, statements=here.statements)
+        entries = await here.database.snapshot(tell)
     except NotFound:
         raise _not_found(kind) from None
     return answers.one({"data": [entry.view() for entry in entries]})
