@@ -1,8 +1,10 @@
 """Money: whole numbers of minor units with an ISO 4217 currency beside them."""
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
+from typing import TypeGuard
 
 import iso4217
 
@@ -11,7 +13,17 @@ AMOUNT_MAX = 999_999_999_999_999
 # Longer values stay out of error texts: somebody will send a card number as an amount.
 SHOWN_MAX = 14
 CARD_DIGITS_MIN = 12
+_CODE = re.compile(r"[A-Za-z]{3}")
 _DECIMAL = re.compile(r"([+-]?)([0-9]{1,30})(?:\.([0-9]+))?")
+
+# Currencies that ISO 4217 has withdrawn since 2008, with the decimals they had (list three of the
+# standard names them; six-group.com/en/products-services/financial-information/data-standards).
+# Nothing new is asked for in them, but what was can still be read, listed, repeated and refunded.
+WITHDRAWN: Mapping[str, int] = {
+    "ANG": 2, "BGN": 2, "BYR": 0, "CUC": 2, "CYP": 2, "EEK": 2, "GHC": 2, "HRK": 2, "LTL": 2,
+    "LVL": 2, "MRO": 2, "MTL": 2, "SKK": 2, "SLL": 2, "STD": 2, "TMM": 2, "VEB": 2, "VEF": 2,
+    "ZMK": 2, "ZWD": 2, "ZWL": 2, "ZWR": 2,
+}  # fmt: skip
 
 
 class MoneyError(ValueError):
@@ -24,15 +36,14 @@ class MoneyError(ValueError):
 
 @cache
 def exponent(currency: str) -> int:
-    """How many decimals an ISO 4217 currency has: JPY 0, USD 2, KWD 3. Upper case.
+    """How many decimals an ISO 4217 currency has or had: JPY 0, USD 2, KWD 3. Upper case.
 
-    Raises MoneyError for codes that aren't a currency one can pay with (unknown, or like XAU
-    without a minor unit).
+    Withdrawn currencies are read, too: `is_payable` tells them apart. Raises MoneyError for codes
+    that aren't a currency (unknown, or like XAU without a minor unit).
     """
-    try:
-        decimals: int | None = iso4217.Currency(currency).exponent
-    except ValueError:
-        decimals = None
+    decimals = current_exponent(currency)
+    if decimals is None:
+        decimals = WITHDRAWN.get(currency)
     if decimals is None:
         raise MoneyError(
             "currency",
@@ -41,9 +52,32 @@ def exponent(currency: str) -> int:
     return decimals
 
 
+def current_exponent(currency: str) -> int | None:
+    """How many decimals a currency of today's ISO 4217 has; None if it is none."""
+    try:
+        decimals: int | None = iso4217.Currency(currency).exponent
+    except ValueError:
+        return None
+    return decimals
+
+
+@cache
+def is_payable(currency: str) -> bool:
+    """Whether something new can be asked for in this currency (upper case) today."""
+    return current_exponent(currency) is not None
+
+
+def not_payable(currency: str) -> str:
+    """What a refusal says of a currency that is not `is_payable`."""
+    return (
+        f"{currency} is no longer a currency of ISO 4217: nothing new can be asked for in it;"
+        " send the code of the currency that took its place"
+    )
+
+
 def currency_code(value: object) -> str:
-    """The currency in upper case (`usd` → `USD`), or MoneyError."""
-    if not isinstance(value, str) or len(value) != 3 or not value.isascii():
+    """The currency in upper case (`usd` → `USD`), or MoneyError. Withdrawn ones are read, too."""
+    if not is_currency_code(value):
         raise MoneyError(
             "currency",
             f"currency must be a three-letter ISO 4217 code like USD, not {_shown(value)}",
@@ -51,6 +85,11 @@ def currency_code(value: object) -> str:
     code = value.upper()
     exponent(code)
     return code
+
+
+def is_currency_code(value: object) -> TypeGuard[str]:
+    """Whether it is written as a currency of ISO 4217, in any case."""
+    return isinstance(value, str) and _CODE.fullmatch(value) is not None
 
 
 def minor_amount(value: object, *, currency: str | None = None, param: str = "amount") -> int:

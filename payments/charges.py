@@ -11,6 +11,7 @@ from models.base import as_rows, given, id_among, seconds
 from models.states import Phase, State
 from payments.claims import Claimed, Lease, charge_order
 from payments.errors import KeyReused, ReferenceInUse, Refused
+from payments.judging import judge
 from payments.kinds import CHARGE
 from payments.prices.quotes import Terms
 from payments.prices.sales import Counter
@@ -52,14 +53,18 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
     The same key with the same request is the same charge; the same key with another request is
     refused (KeyReused), and so is a second open charge for one reference (ReferenceInUse). Who asks
     by price is charged what the price says, and holds its stock from now on; refused are
-    PriceInactive, ProductInactive, InsufficientInventory and InvalidRequest.
+    PriceInactive, ProductInactive, InsufficientInventory and InvalidRequest. What is new is judged
+    by today's rules (`payments.judging`), and a repeat is not.
     Requests of one call may repeat each other.
     """
     by_price = [n.request for n in new if n.request.price_id is not None]
     counter = Counter(transaction, by_price)
+    against = _judged(new, counter)
     # Only now: a repeat that waited for the price until the first one was through must find it, and
     # not be told that the first one has taken all that was left.
-    batch = _Batch(transaction, counter, new, _read(transaction, {one.id for one in by_price}))
+    ids = {one.id for one in by_price} | {new[place].request.id for place in against}
+    batch = _Batch(transaction, counter, new, _read(transaction, ids))
+    batch.refuse_if_new(against)
     batch.refuse_taken_references()
     for _ in range(ROUNDS):
         if not batch.offer():
@@ -67,6 +72,17 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
     counter.close()
     _tell_pending(transaction, batch.fresh)
     return batch.answers()
+
+
+def _judged(new: Sequence[NewCharge], counter: Counter) -> dict[int, Refused]:
+    """What today's rules say against them, should they be new: by their places."""
+    against: dict[int, Refused] = {}
+    for place, one in enumerate(new):
+        try:
+            judge(one.request, processor=one.processor, **counter.comes_to(one.request))
+        except Refused as refused:
+            against[place] = refused
+    return against
 
 
 class _Batch:
@@ -90,6 +106,13 @@ class _Batch:
         # The references of those that were taken.
         self._references: set[tuple[str, str]] = set()
 
+    def refuse_if_new(self, against: Mapping[int, Refused]) -> None:
+        """Refuse those that something speaks against, unless they were accepted before."""
+        for place, refused in against.items():
+            if self._new[place].request.id not in self._rows:
+                self._refusals[place] = refused
+                self._closed.add(place)
+
     def refuse_taken_references(self) -> None:
         """Refuse who asks by price for a reference that is taken, before stock is divided up: they
         would hold up others whom it is enough for."""
@@ -99,6 +122,7 @@ class _Batch:
             if one.request.price_id is not None
             and one.request.reference is not None
             and one.request.id not in self._rows
+            and place not in self._closed
         }
         holders = _holders(self._transaction, list(asked.values()))
         for place, one in asked.items():

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -24,56 +24,42 @@ from pydantic_core import PydanticCustomError
 
 from models.ids import fingerprint
 from models.money import AMOUNT_MAX, MoneyError
-from models.texts import PATTERN, is_storable
 from payments.errors import InvalidRequest
 from payments.redaction import field_name
+from payments.rules import ANY_DAY, at_most, bounds, characters, lengths
 from payments.sentences import sentence, sentence_of_metadata
 
-KEY_MAX = 255  # Stripe's limit for an idempotency key.
+# What every text may have; Stripe's limit for an idempotency key is the same.
+TEXT_MAX, LONG_TEXT_MAX = 255, 1000
 METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500  # Stripe's limits.
 _PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def storable(text: str) -> str:
-    if not is_storable(text):
-        raise PydanticCustomError("text", "must not contain control characters")
-    return text
+# What the rules say, for those who read schemas. Not for pydantic: its own patterns and bounds
+# would refuse in other words, cost time, and judge what was accepted before them.
+MONEY: JsonDict = bounds(1, AMOUNT_MAX)
 
-
-# What `storable` and other checks of ours say, for those who read schemas. Not for pydantic: its
-# own patterns and bounds would refuse in other words, and cost time.
-NO_CONTROLS: JsonDict = {"pattern": PATTERN}
-MONEY: JsonDict = {"minimum": 1, "maximum": AMOUNT_MAX}
-
-Text = Annotated[
-    str,
-    Field(min_length=1, max_length=255, json_schema_extra=NO_CONTROLS),
-    AfterValidator(storable),
-]
+Text = Annotated[str, Field(json_schema_extra=lengths(1, TEXT_MAX)), characters(1, TEXT_MAX)]
 LongText = Annotated[
-    str, Field(max_length=1000, json_schema_extra=NO_CONTROLS), AfterValidator(storable)
+    str, Field(json_schema_extra=lengths(0, LONG_TEXT_MAX)), characters(0, LONG_TEXT_MAX)
 ]
-MetadataKey = Annotated[
-    str, Field(min_length=1, max_length=METADATA_KEY_MAX), AfterValidator(storable)
-]
+MetadataKey = Annotated[str, characters(1, METADATA_KEY_MAX)]
 MetadataValue = Annotated[
-    str,
-    Field(max_length=METADATA_VALUE_MAX, json_schema_extra=NO_CONTROLS),
-    AfterValidator(storable),
+    str, Field(json_schema_extra=lengths(0, METADATA_VALUE_MAX)), characters(0, METADATA_VALUE_MAX)
 ]
+_METADATA: JsonDict = {
+    "maxProperties": METADATA_KEYS_MAX,
+    "propertyNames": lengths(1, METADATA_KEY_MAX),
+}
 Metadata = Annotated[
     dict[MetadataKey, MetadataValue],
-    Field(
-        max_length=METADATA_KEYS_MAX,
-        json_schema_extra=lambda schema: schema["propertyNames"].update(NO_CONTROLS),
-    ),
+    Field(json_schema_extra=_METADATA),
+    at_most(METADATA_KEYS_MAX),
 ]
 MetadataChanges = Annotated[
     dict[MetadataKey, MetadataValue | None],
-    Field(
-        max_length=METADATA_KEYS_MAX,
-        json_schema_extra=lambda schema: schema["propertyNames"].update(NO_CONTROLS),
-    ),
+    Field(json_schema_extra=_METADATA),
+    at_most(METADATA_KEYS_MAX),
 ]
 
 
@@ -81,6 +67,8 @@ class Keyed(BaseModel):
     """Who asks, and under which key."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    _against: InvalidRequest | None = PrivateAttr(default=None)
 
     idempotency_key: Text = Field(
         description="The caller's name for this request. Under the same key the same request is"
@@ -102,6 +90,11 @@ class Keyed(BaseModel):
                 "producer", "must be 1 to 64 letters, digits, dots, dashes or underscores"
             )
         return value
+
+    @property
+    def against(self) -> InvalidRequest | None:
+        """What today's rules say against it, unless it was accepted before."""
+        return self._against
 
     def asked(self) -> dict[str, Any]:
         """The request without who asked and under which key: what the fingerprint covers.
@@ -127,11 +120,30 @@ class Request(Keyed):
 
 
 R = TypeVar("R", bound=BaseModel)
+K = TypeVar("K", bound=Keyed)
 T = TypeVar("T")
 
 
-def parse(model: type[R], fields: Mapping[str, Any]) -> R:
-    """The request that `fields` make, or InvalidRequest naming the field and the fix."""
+def read(model: type[K], fields: Mapping[str, Any]) -> K:
+    """The request that `fields` make, with what today's rules say against it beside it (`against`):
+    whoever accepts it looks its key up first, and judges what is new.
+
+    Raises InvalidRequest for what makes no request on any day.
+    """
+    try:
+        return parse(model, fields)
+    except InvalidRequest as against:
+        try:
+            request = parse(model, fields, day=ANY_DAY)
+        except InvalidRequest:
+            raise against from None
+        request._against = against.with_traceback(None)  # noqa: SLF001  # set here, and nowhere else
+        return request
+
+
+def parse(model: type[R], fields: Mapping[str, Any], *, day: str | None = None) -> R:
+    """The request that `fields` make by the rules of today, or InvalidRequest naming the field and
+    the fix. With `day` ANY_DAY, no rule of today judges it."""
     if "args" in fields:  # they came by position, in a message (tasks/requests.py)
         raise InvalidRequest("send the fields by name, not by position", param="args")
     # Before what is missing: a name that is misspelled is both, and only this tells which.
@@ -139,7 +151,7 @@ def parse(model: type[R], fields: Mapping[str, Any]) -> R:
         if name not in model.model_fields:
             raise _unknown(model, field_name(name))
     try:
-        return model.model_validate(dict(fields))
+        return model.model_validate(dict(fields), context=day)
     except ValidationError as wrong:
         first = wrong.errors(include_url=False, include_input=False)[0]
     loc, wrong_is = first["loc"], (first["type"], first["msg"], first.get("ctx", {}))

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from models.base import as_rows, given, id_among
 from models.states import Phase, State
 from payments.errors import ChargeNotRefundable, KeyReused, RefundExceedsCharge, Refused
+from payments.judging import judge
 from payments.kinds import REFUND
 from payments.locks import hold_charges
 from payments.prices.stock import to_restock, units_out
@@ -48,7 +49,8 @@ def accept(
 ) -> list[Accepted | Refused]:
     """Write the refunds that are new and reserve their amounts; answer each in its place.
 
-    Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable, NothingToRestock. A refund whose
+    Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable, NothingToRestock, and what today's
+    rules say against what is new (`payments.judging`). A refund whose
     charge is pending or missing is accepted and waits (unless it says `if_pending: reject`). `held`
     are their charges, when the caller holds them already.
     """
@@ -67,7 +69,15 @@ def accept(
             continue  # A repeat within this very call.
         charge = charges.get(one.request.charge_id)
         try:
+            if one.request.against is not None:
+                raise one.request.against
             amount = _amount_to_reserve(one.request, charge, left)
+            judge(
+                one.request,
+                processor=one.processor,
+                amount=amount,
+                currency=None if charge is None else charge["currency"],
+            )
             units = one.request.restock_quantity
             if one.request.restock and charge is not None:
                 units = to_restock(units, one.request.charge_id, out)

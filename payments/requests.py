@@ -8,11 +8,21 @@ from pydantic_core import PydanticCustomError
 
 from models.catalogue import QUANTITY_MAX
 from models.ids import id_from_key
-from models.money import AMOUNT_MAX, currency_code, minor_amount
+from models.money import (
+    AMOUNT_MAX,
+    currency_code,
+    is_currency_code,
+    is_payable,
+    minor_amount,
+    not_payable,
+)
 from payments.parsing import MONEY, LongText, Request, Text, money, refused
 from payments.redaction import is_card_number
+from payments.rules import between, bounds, is_judged
 
-Quantity = Annotated[int, Field(ge=1, le=QUANTITY_MAX)]
+Quantity = Annotated[
+    int, Field(json_schema_extra=bounds(1, QUANTITY_MAX)), between(1, QUANTITY_MAX)
+]
 
 # What is charged: an amount, or what a price says. A charge has all of one, and of the other
 # nothing; each field with its type in JSON.
@@ -84,19 +94,24 @@ class ChargeRequest(Request):
     def _currency(cls, value: Any, info: ValidationInfo) -> str | None:
         if _goes_without("currency", value, info):
             return None
-        return money(currency_code, value)
+        if not is_judged(info) and is_currency_code(value):
+            return str(value).upper()
+        code = money(currency_code, value)
+        if not is_payable(code):
+            raise refused(not_payable(code))
+        return code
 
     @field_validator("amount", mode="before")
     @classmethod
     def _amount(cls, value: Any, info: ValidationInfo) -> int | None:
         if _goes_without("amount", value, info):
             return None
-        return money(minor_amount, value, currency=info.data.get("currency"))
+        return _minor_amount(value, info)
 
     @field_validator("payment_method_id")
     @classmethod
-    def _no_card_number(cls, value: str | None) -> str | None:
-        if value is not None and is_card_number(value):
+    def _no_card_number(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and is_judged(info) and is_card_number(value):
             raise PydanticCustomError(
                 "card_number",
                 "must be the processor's id of a payment method (pm_…), never a card number",
@@ -120,6 +135,12 @@ def _goes_without(name: str, value: Any, info: ValidationInfo) -> bool:
     return by_price
 
 
+def _minor_amount(value: Any, info: ValidationInfo) -> int:
+    if not is_judged(info) and type(value) is int:
+        return value
+    return money(minor_amount, value, currency=info.data.get("currency"))
+
+
 class RefundRequest(Request):
     """Give back `amount` minor units of a charge, or all that is left of it."""
 
@@ -140,10 +161,11 @@ class RefundRequest(Request):
         default="wait",
         description="What to do while the charge is pending: wait for it, or refuse the refund.",
     )
-    expected_refunded_amount: int | None = Field(
+    expected_refunded_amount: (
+        Annotated[int, Field(json_schema_extra=bounds(0, AMOUNT_MAX)), between(0, AMOUNT_MAX)]
+        | None
+    ) = Field(
         default=None,
-        ge=0,
-        le=AMOUNT_MAX,
         description="Refuse the refund unless exactly so much went back or is on its way: for two"
         " people at two tills.",
         examples=[0],
@@ -164,8 +186,8 @@ class RefundRequest(Request):
 
     @field_validator("amount", mode="before")
     @classmethod
-    def _amount(cls, value: Any) -> int | None:
-        return None if value is None else money(minor_amount, value)
+    def _amount(cls, value: Any, info: ValidationInfo) -> int | None:
+        return None if value is None else _minor_amount(value, info)
 
     @field_validator("restock", mode="before")
     @classmethod
@@ -198,8 +220,8 @@ class RefundRequest(Request):
 
     @field_validator("charge_id")
     @classmethod
-    def _charge_id(cls, value: str) -> str:
-        if not value.startswith("ch_"):
+    def _charge_id(cls, value: str, info: ValidationInfo) -> str:
+        if is_judged(info) and not value.startswith("ch_"):
             raise PydanticCustomError("charge_id", "must be the id of a charge (ch_…)")
         return value
 

@@ -85,7 +85,9 @@ class Desk:
                 request = intake.request(kind, given)
                 return self._cashier.create(request, task_id=task_id)
             except Refused as refused:
-                fingerprint = None if request is None else request.fingerprint
+                # Of what its own words speak against no hash is kept: those may be a card number.
+                is_sound = request is not None and request.against is None
+                fingerprint = request.fingerprint if request and is_sound else None
                 self._record_rejection(kind, refused, given, task_id, fingerprint)
                 raise
         except (Refused, DatabaseUnavailable):

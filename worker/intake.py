@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 from models.ids import Kind
 from payments import charges, refunds
 from payments.errors import Refused
-from payments.parsing import parse
+from payments.parsing import read
 from payments.requests import ChargeRequest, RefundRequest
 from payments.transaction import Transaction
 
@@ -21,8 +21,9 @@ MODELS: Mapping[Kind, type[ChargeRequest] | type[RefundRequest]] = {
 
 
 def request(kind: Kind, fields: Mapping[str, Any]) -> Request:
-    """The request that the fields make. Raises InvalidRequest."""
-    return parse(MODELS[kind], fields)
+    """The request that the fields make, to be judged when it turns out to be new. Raises
+    InvalidRequest for what is no request on any day."""
+    return read(MODELS[kind], fields)
 
 
 def accept(

@@ -7,7 +7,7 @@ from typing import Any
 
 import iso4217
 
-from models.money import MoneyError, exponent
+from models.money import WITHDRAWN, MoneyError, exponent
 from payments.errors import InvalidRequest, NotFound
 
 PREFIX = "cur_"
@@ -20,22 +20,23 @@ def every() -> list[dict[str, Any]]:
 
 
 def get(currency_id: str) -> dict[str, Any]:
-    """A currency by its id (`cur_usd`). Raises NotFound."""
+    """A currency by its id (`cur_usd`), a withdrawn one, too. Raises NotFound."""
     code = currency_id.removeprefix(PREFIX).upper()
-    if currency_id != id_of(code) or code not in codes():
+    if currency_id != id_of(code) or (code not in codes() and code not in WITHDRAWN):
         raise NotFound("there is no currency with this id; they are like cur_usd", param="id")
     return view(code)
 
 
 def code_of(currency_id: str) -> str:
-    """The ISO code of what somebody sent as a `currency_id`. Raises InvalidRequest."""
+    """The ISO code of what somebody sent as a `currency_id`, that of a withdrawn currency, too.
+    Raises InvalidRequest."""
     code = currency_id.removeprefix(PREFIX).upper()
     if not _ID.fullmatch(currency_id):
         raise InvalidRequest(
             "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd",
             param="currency_id",
         )
-    if code not in codes():
+    if code not in codes() and code not in WITHDRAWN:
         raise InvalidRequest(
             "there is no currency with this currency_id; GET /currencies, or"
             " `billing currency list`, lists them",
@@ -52,14 +53,13 @@ def view(code: str) -> dict[str, Any]:
     """The public `Currency` of an ISO code. One that ISO has withdrawn since is still itself."""
     try:
         decimals: int | None = exponent(code)
-        name = _names()[code]
-    except (MoneyError, KeyError):
-        decimals, name = None, code
+    except MoneyError:
+        decimals = None
     return {
         "id": id_of(code),
         "object": "currency",
         "code": code,
-        "name": name,
+        "name": _names().get(code, code),
         "decimal": decimals,
     }
 

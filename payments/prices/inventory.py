@@ -27,6 +27,8 @@ def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tu
     asked = fingerprint({"price": name, "change": request.change})
     if (known := _known(transaction, request, asked)) is not None:
         return *_of(transaction, known), False
+    if request.against is not None:
+        raise request.against
     price = hold(transaction, name)
     # Once more: a repeat that waited for the first one must find it.
     if (known := _known(transaction, request, asked)) is not None:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,13 +18,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from models.catalogue import QUANTITY_MAX
 from models.ids import MADE_PREFIXES, is_id
-from models.money import AMOUNT_MAX
+from models.money import AMOUNT_MAX, is_payable, not_payable
 from payments.errors import InvalidRequest
-from payments.parsing import refused, storable
+from payments.parsing import refused
 from payments.prices import currencies
 from payments.requests import Quantity
+from payments.rules import between, bounds, characters, is_judged, lengths, rule
 
 LOOKUP_KEY_MAX = 200
 TIERS_MAX = 100
@@ -36,21 +35,24 @@ INTERVALS_MAX: Mapping[str, int] = {
 _DIGITS = re.compile(r"[0-9]{1,30}")
 
 
-def _lookup_key(value: str) -> str:
+def _lookup_key(value: str) -> None:
     if is_id(value, MADE_PREFIXES["price"]):
         raise refused("lookup_key must not be written as the id of a price")
     # It stands in the path of a URL, where proxies and clients read these in their own ways.
     if "/" in value or value in (".", ".."):
         raise refused("lookup_key must hold no slash, and be more than dots")
-    return value
 
 
-def _currency_id(value: str) -> str:
+def _currency_id(value: str) -> None:
     try:
         currencies.code_of(value)
     except InvalidRequest as wrong:
         raise refused(str(wrong)) from None
-    return value
+
+
+def _payable(value: str) -> None:
+    if not is_payable(code := value.removeprefix(currencies.PREFIX).upper()):
+        raise refused(not_payable(code))
 
 
 def digits(value: Any) -> Any:
@@ -76,22 +78,27 @@ def _up_to(value: Any) -> Any:
 LookupKey = Annotated[
     str,
     Field(
-        min_length=1,
-        max_length=LOOKUP_KEY_MAX,
-        json_schema_extra={"pattern": r"^[^\u0000-\u001F\u007F/]*$"},
+        json_schema_extra=lengths(1, LOOKUP_KEY_MAX, pattern=r"^[^\u0000-\u001F\u007F/]*$"),
     ),
-    AfterValidator(storable),
-    AfterValidator(_lookup_key),
+    characters(1, LOOKUP_KEY_MAX),
+    rule(_lookup_key),
 ]
+# Any currency that there is or was: what lists are narrowed down by.
 CurrencyId = Annotated[
-    str, Field(json_schema_extra={"pattern": "^cur_[a-z]{3}$"}), AfterValidator(_currency_id)
+    str, Field(json_schema_extra={"pattern": "^cur_[a-z]{3}$"}), rule(_currency_id)
 ]
+# One in which new prices can be.
+PayableId = Annotated[CurrencyId, rule(_payable)]
 _AMOUNT: dict[str, Any] = {"type": ["string", "integer"], "pattern": "^0*[0-9]{1,15}$"}
 UnitAmount = Annotated[
-    int, Field(ge=1, le=AMOUNT_MAX, json_schema_extra={**_AMOUNT, "examples": ["2000"]})
+    int,
+    Field(json_schema_extra={**_AMOUNT, **bounds(1, AMOUNT_MAX), "examples": ["2000"]}),
+    between(1, AMOUNT_MAX),
 ]
 TierAmount = Annotated[
-    int, Field(ge=0, le=AMOUNT_MAX, json_schema_extra={**_AMOUNT, "examples": ["700"]})
+    int,
+    Field(json_schema_extra={**_AMOUNT, **bounds(0, AMOUNT_MAX), "examples": ["700"]}),
+    between(0, AMOUNT_MAX),
 ]
 
 
@@ -103,7 +110,7 @@ class Tier(Part):
     """What units cost from where the tier before ends, up to and including `up_to`."""
 
     up_to: Annotated[
-        Annotated[int, Field(ge=1, le=QUANTITY_MAX)] | Literal["inf"],
+        Quantity | Literal["inf"],
         BeforeValidator(_up_to),
     ] = Field(default="inf", description="The last unit of the tier; `inf` for the last tier.")
     unit_amount: TierAmount | None = Field(default=None, description="For each unit.")
@@ -127,7 +134,7 @@ class Recurring(Part):
     """How often a price recurs."""
 
     interval: Literal["hour", "day", "week", "month", "year"] = Field(description="The interval.")
-    interval_count: Annotated[int, Field(ge=1)] = Field(
+    interval_count: Annotated[int, Field(json_schema_extra={"minimum": 1}), between(1)] = Field(
         default=1, description="Every so many intervals; at most three years."
     )
     usage_type: Literal["licensed", "metered"] = Field(
@@ -138,7 +145,7 @@ class Recurring(Part):
     @classmethod
     def _three_years(cls, value: int, info: ValidationInfo) -> int:
         interval = info.data.get("interval")
-        if interval is not None and value > INTERVALS_MAX[interval]:
+        if is_judged(info) and interval is not None and value > INTERVALS_MAX[interval]:
             most = INTERVALS_MAX[interval]
             raise refused(f"recurring.interval_count must be at most {most} for a {interval}")
         return value

@@ -35,6 +35,8 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
     """
     if (known := _known(transaction, request)) is not None:
         return known, False
+    if request.against is not None:
+        raise request.against
     take_turns(transaction, _given(request.lookup_key))
     holder = _holder(transaction, request.lookup_key)
     # Once more: a repeat that waited here for the first one must find it, and not take the key from

@@ -17,7 +17,12 @@ from payments.transaction import Row, Transaction
 def create(
     transaction: Transaction, request: ProductRequest, *, livemode: bool
 ) -> tuple[Row, bool]:
-    """The product, and whether it is new: not for a repeat. Raises KeyReused."""
+    """The product, and whether it is new: not for a repeat. Raises KeyReused, and what speaks
+    against a new one."""
+    if request.against is not None:
+        if (known := _known(transaction, request)) is None:
+            raise request.against
+        return known, False
     values = {
         "id": request.id,
         "producer": request.producer,
@@ -32,10 +37,16 @@ def create(
     statement = insert(PRODUCTS).values(values).on_conflict_do_nothing().returning(PRODUCTS)
     if made := transaction.rows(statement):
         return made[0], True
-    row = get(transaction.connection, request.id)
-    if row["fingerprint"] != request.fingerprint:
+    # Deleted since a moment ago, it is told as what is not there.
+    return _known(transaction, request) or get(transaction.connection, request.id), False
+
+
+def _known(transaction: Transaction, request: ProductRequest) -> Row | None:
+    """The product that was made under this key already. Raises KeyReused."""
+    rows = transaction.rows(select(PRODUCTS).where(PRODUCTS.c.id == request.id))
+    if rows and rows[0]["fingerprint"] != request.fingerprint:
         raise KeyReused(param="idempotency_key", product_id=request.id)
-    return row, False
+    return rows[0] if rows else None
 
 
 def get(connection: Connection, id_: str) -> Row:

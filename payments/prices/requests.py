@@ -25,9 +25,9 @@ from payments.parsing import (
 from payments.prices.currencies import PREFIX
 from payments.prices.parts import (
     TIERS_MAX,
-    CurrencyId,
     LookupKey,
     Part,
+    PayableId,
     Recurring,
     Tier,
     TransformQuantity,
@@ -35,6 +35,10 @@ from payments.prices.parts import (
     digits,
 )
 from payments.requests import Quantity
+from payments.rules import at_most, between, bounds, is_judged
+
+# None, too.
+Stock = Annotated[int, Field(json_schema_extra=bounds(0, QUANTITY_MAX)), between(0, QUANTITY_MAX)]
 
 
 class ProductRequest(Request):
@@ -59,7 +63,7 @@ class PriceRequest(Request):
         json_schema_extra={"pattern": r"^prod_[a-z2-7]{32}$"},
         examples=["prod_57ikdvzo4mb4d7q5l3fdlyhxgmkgxwup"],
     )
-    currency_id: CurrencyId = Field(
+    currency_id: PayableId = Field(
         description="`cur_` and the ISO 4217 code in lower case.", examples=["cur_usd"]
     )
     recurring: Recurring | None = Field(
@@ -70,7 +74,14 @@ class PriceRequest(Request):
         validate_default=True,
         description="`recurring` if it says how often, else `one_time`.",
     )
-    tiers: Annotated[list[Tier], Field(min_length=1, max_length=TIERS_MAX)] | None = Field(
+    tiers: (
+        Annotated[
+            list[Tier],
+            Field(min_length=1, json_schema_extra={"maxItems": TIERS_MAX}),
+            at_most(TIERS_MAX),
+        ]
+        | None
+    ) = Field(
         default=None, description="What units cost when there are many, for a `tiered` price."
     )
     tiers_mode: Literal["graduated", "volume"] | None = Field(
@@ -107,7 +118,7 @@ class PriceRequest(Request):
     transfer_lookup_key: bool = Field(
         default=False, description="Take the lookup key from the price that has it."
     )
-    quantity_available: Annotated[int, Field(ge=0, le=QUANTITY_MAX)] | None = Field(
+    quantity_available: Stock | None = Field(
         default=None, description="How many there are to begin with. Absent: without limit."
     )
 
@@ -122,8 +133,8 @@ class PriceRequest(Request):
 
     @field_validator("product_id")
     @classmethod
-    def _product_id(cls, value: str) -> str:
-        if not is_id(value, MADE_PREFIXES["product"]):
+    def _product_id(cls, value: str, info: ValidationInfo) -> str:
+        if is_judged(info) and not is_id(value, MADE_PREFIXES["product"]):
             raise refused("product_id must be the id of a product (prod_…)")
         return value
 
@@ -141,9 +152,9 @@ class PriceRequest(Request):
 
     @field_validator("tiers")
     @classmethod
-    def _tiers(cls, value: list[Tier] | None) -> list[Tier] | None:
-        if value is None:
-            return None
+    def _tiers(cls, value: list[Tier] | None, info: ValidationInfo) -> list[Tier] | None:
+        if value is None or not is_judged(info):
+            return value
         ends = [one.stored()["up_to"] for one in value]
         if ends[-1] is not None:
             raise refused('the last of the tiers must be open: up_to must be "inf"')
@@ -255,9 +266,7 @@ class InventoryRequest(Keyed):
 class QuoteRequest(Part):
     """How many units one would buy; none, too."""
 
-    quantity: Annotated[int, Field(ge=0, le=QUANTITY_MAX)] = Field(
-        description="How many units; none cost nothing.", examples=[20]
-    )
+    quantity: Stock = Field(description="How many units; none cost nothing.", examples=[20])
 
 
 _C = TypeVar("_C", bound=_Changes)

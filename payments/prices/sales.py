@@ -1,6 +1,7 @@
 """What charges by price come to, and whether there is enough of it."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -33,6 +34,18 @@ class Counter:
     def divide(self) -> None:
         """Begin anew with what is left: what was offered and not taken is there again."""
         self._divided = dict(self._left)
+
+    def comes_to(self, request: ChargeRequest) -> dict[str, Any]:
+        """The `amount` and `currency` of a request; None of each when its price can't say."""
+        terms = None
+        try:
+            if request.price_id is None or request.quantity is None:
+                terms = _as_asked(request)
+            elif (price := self._prices.get(request.price_id)) is not None:
+                terms = self._quote(price, request.quantity)
+        except Refused:
+            pass  # What is wrong with the price is said when its terms are asked for.
+        return {"amount": terms and terms.amount, "currency": terms and terms.currency}
 
     def terms(self, request: ChargeRequest) -> Terms:
         """What it would be charged. Those who ask first are served first, while there is enough.

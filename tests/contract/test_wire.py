@@ -145,7 +145,7 @@ SIZES = (
     "sentence",
     [
         f"At most {AMOUNT_MAX:,}.",
-        f"`idempotency_key` up to {parsing.KEY_MAX} characters",
+        f"`idempotency_key` up to {parsing.TEXT_MAX} characters",
         f"text of 1 to {envelope.TASK_ID_MAX} characters",
         METADATA,
         SIZES,

@@ -64,7 +64,7 @@ def create(
     as_json: options.Json = False,
 ) -> None:
     """Say what a product costs, once per key. What it costs never changes."""
-    from payments.parsing import parse
+    from payments.parsing import read
     from payments.prices import prices
     from payments.prices.requests import PriceRequest
     from worker.settings import load
@@ -90,7 +90,7 @@ def create(
         idempotency_key=key,
         producer=producer,
     )
-    request, livemode = parse(PriceRequest, fields), load().livemode
+    request, livemode = read(PriceRequest, fields), load().livemode
     with books.writing() as transaction:
         row, _ = prices.create(transaction, request, livemode=livemode)
         view = prices.shown(transaction, row)
@@ -162,7 +162,7 @@ def inventory(
     as_json: options.Json = False,
 ) -> None:
     """Count the stock of a price up or down, once per key; a repeat changes nothing."""
-    from payments.parsing import parse
+    from payments.parsing import read
     from payments.prices import inventory as stock
     from payments.prices.requests import InventoryRequest
     from payments.prices.views import price_view
@@ -175,7 +175,7 @@ def inventory(
         idempotency_key=key,
         producer=producer,
     )
-    request = parse(InventoryRequest, fields)
+    request = read(InventoryRequest, fields)
     with books.writing() as transaction:
         row, product, _ = stock.adjust(transaction, price, request)
     tables.show(price_view(row, product), as_json=as_json)

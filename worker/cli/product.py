@@ -30,7 +30,7 @@ def create(
     as_json: options.Json = False,
 ) -> None:
     """Make something that prices can be for, once per key."""
-    from payments.parsing import parse
+    from payments.parsing import read
     from payments.prices import products
     from payments.prices.requests import ProductRequest
     from payments.prices.views import product_view
@@ -44,7 +44,7 @@ def create(
         idempotency_key=key,
         producer=producer,
     )
-    request, livemode = parse(ProductRequest, fields), load().livemode
+    request, livemode = read(ProductRequest, fields), load().livemode
     with books.writing() as transaction:
         row, _ = products.create(transaction, request, livemode=livemode)
     tables.show(product_view(row), as_json=as_json)

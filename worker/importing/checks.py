@@ -45,6 +45,7 @@ def check(
         for one in some:
             refusal = (
                 one.refusal
+                or _against(one, before)
                 or keys.refusal(one)
                 or _used_before(one, before)
                 or _unsold(one, before, unsold)
@@ -68,7 +69,8 @@ class Keys:
     def refusal(self, one: Checked) -> Refusal | None:
         """Why this line is refused if an earlier one asks for something else under its key, or for
         another charge of its order."""
-        if one.request is None:
+        # One that today's rules speak against can only be a repeat; it is in no other's way.
+        if one.request is None or one.request.against is not None:
             return None
         return self._of_key(one, one.request) or self._of_reference(one, one.request)
 
@@ -115,6 +117,13 @@ def _used_before(one: Checked, before: Mapping[str, str]) -> Refusal | None:
         " can't be told by their numbers. Put back what was imported and add new lines at the end,"
         " give each line an idempotency_key, or rename the file if all of it is new"
     )
+
+
+def _against(one: Checked, before: Mapping[str, str]) -> Refusal | None:
+    """Why this line is refused if it is new, and today's rules speak against it."""
+    if one.request is None or one.request.against is None or one.request.id in before:
+        return None
+    return Refusal(str(one.request.against), one.request.against.param)
 
 
 def _prices_of(some: Sequence[Checked], before: Mapping[str, str]) -> list[str]:

@@ -7,7 +7,7 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from payments.parsing import parse
+from payments.parsing import parse, read
 from payments.prices import inventory, prices
 from payments.prices.holding import find, is_price_id
 from payments.prices.quotes import quote
@@ -43,7 +43,7 @@ router = router_of("Prices", f"{PREFIX}/prices")
 async def create_price(request: Request, producer: Writer) -> Response:
     """Say what a product costs, once per key. 200: a repeat, answered as it stands now
     (`Idempotent-Replayed: true`)."""
-    wanted = parse(PriceRequest, {**await asked.under_key(request), "producer": producer})
+    wanted = read(PriceRequest, {**await asked.under_key(request), "producer": producer})
     here = building(request)
 
     def make(transaction: Transaction) -> tuple[dict[str, Any], bool]:
@@ -99,7 +99,7 @@ async def delete_price(request: Request, _: Writer, id: str) -> Response:  # noq
 async def change_price_inventory(request: Request, producer: Writer, id: str) -> Response:  # noqa: A002  # likewise
     """Count the stock of a price up or down, once per key; a repeat changes nothing
     (`Idempotent-Replayed: true`)."""
-    wanted = parse(InventoryRequest, {**await asked.under_key(request), "producer": producer})
+    wanted = read(InventoryRequest, {**await asked.under_key(request), "producer": producer})
     adjust = partial(inventory.adjust, name=id, request=wanted)
     price, product, is_new = await building(request).database.transaction(adjust)
     headers = {} if is_new else {"idempotent-replayed": "true"}

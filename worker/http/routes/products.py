@@ -7,7 +7,7 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from payments.parsing import parse
+from payments.parsing import read
 from payments.prices import products
 from payments.prices.requests import ProductChanges, ProductRequest, changes
 from payments.prices.views import deleted_view, product_view
@@ -36,7 +36,7 @@ async def create_product(request: Request, producer: Writer) -> Response:
     (`Idempotent-Replayed: true`)."""
     fields = {**await asked.under_key(request), "producer": producer}
     here = building(request)
-    make = partial(products.create, request=parse(ProductRequest, fields), livemode=here.livemode)
+    make = partial(products.create, request=read(ProductRequest, fields), livemode=here.livemode)
     row, is_new = await here.database.transaction(make)
     return catalogue.made(product_view(row), is_new=is_new)
 

@@ -1,0 +1,30 @@
+"""Judging what is new: the one place where today's rules can refuse a charge or a refund.
+
+`payments.charges.accept` and `payments.refunds.accept` come here with what they have looked up and
+not found. A repeat never does: what was accepted once is answered as it stands, for ever.
+"""
+
+from models.money import is_payable, not_payable
+from payments.errors import InvalidRequest
+from payments.requests import ChargeRequest, RefundRequest
+
+
+def judge(
+    request: ChargeRequest | RefundRequest,
+    *,
+    processor: str,
+    amount: int | None,
+    currency: str | None,
+) -> None:
+    """Refuse a request that is new, if a rule of today speaks against it.
+
+    `processor` is the name of the one that would get it. `amount` is what would be moved, in minor
+    units of `currency`: what a price says, or for a refund what it would give back; both are None
+    while that isn't known (a refund whose charge has not been seen). Raises Refused.
+    """
+    if request.against is not None:
+        raise request.against
+    # By a price that is older than the currency's end; an amount's own currency is judged when it
+    # is read.
+    if isinstance(request, ChargeRequest) and currency is not None and not is_payable(currency):
+        raise InvalidRequest(not_payable(currency), param="price_id")
