@@ -24,7 +24,8 @@ def judge(
     """
     if request.against is not None:
         raise request.against
-    # By a price that is older than the currency's end; an amount's own currency is judged when it
-    # is read.
-    if isinstance(request, ChargeRequest) and currency is not None and not is_payable(currency):
+    # The currency of an amount is judged when it is read. A price may be older than the end of its
+    # currency.
+    by_price = isinstance(request, ChargeRequest) and request.price_id is not None
+    if by_price and currency is not None and not is_payable(currency):
         raise InvalidRequest(not_payable(currency), param="price_id")

@@ -71,6 +71,7 @@ CHARGES: list[dict[str, Any]] = [
     {"currency": "QQQ"},
     {"currency": "XAU"},
     {"currency": "EUR "},
+    {"currency": "U$D"},
     {"currency": "€€€"},
     {"currency": 840},
     {"currency": "a@b.example"},
@@ -251,6 +252,22 @@ def test_both_know_the_same_currencies(currency):
 
     ours = decimals(money.exponent, billing.InvalidRequest)
     assert ours == decimals(models.money.exponent, models.money.MoneyError) == currency.exponent
+
+
+def test_both_read_the_same_currencies_of_the_past():
+    assert money.WITHDRAWN == models.money.WITHDRAWN
+    for code, decimals in money.WITHDRAWN.items():
+        assert money.exponent(code) == models.money.exponent(code) == decimals
+        assert not models.money.is_payable(code)
+    assert billing.minor("19.99", "BGN") == models.money.minor("19.99", "bgn") == 1999
+
+
+def test_a_currency_that_was_ever_taken_can_be_read_for_ever():
+    """One that leaves ISO 4217, and so the library, must be put under those of the past."""
+    known = set((Path(__file__).parent / "vectors" / "currencies.txt").read_text().split())
+    today = {one.code for one in iso4217.Currency if one.exponent is not None}
+    assert today <= known, "new in ISO 4217: add it to vectors/currencies.txt"
+    assert known == today | set(money.WITHDRAWN)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.money import AMOUNT_MAX, MoneyError, currency_code, exponent, minor, minor_amount
+from models.money import (
+    AMOUNT_MAX,
+    MoneyError,
+    currency_code,
+    exponent,
+    is_payable,
+    minor,
+    minor_amount,
+)
 
 currencies = st.sampled_from(["JPY", "USD", "KWD", "EUR", "CLP", "BHD"])
 amounts = st.integers(1, AMOUNT_MAX)
@@ -17,6 +25,13 @@ amounts = st.integers(1, AMOUNT_MAX)
 )
 def test_decimals_are_those_of_iso_4217(currency: str, decimals: int) -> None:
     assert exponent(currency) == decimals
+
+
+@pytest.mark.parametrize(("code", "decimals"), [("BGN", 2), ("BYR", 0), ("HRK", 2)])
+def test_a_withdrawn_currency_is_read_and_takes_nothing_new(code: str, decimals: int) -> None:
+    assert (currency_code(code.lower()), exponent(code)) == (code, decimals)
+    assert not is_payable(code)
+    assert minor("5", code) == 5 * 10**decimals
 
 
 @pytest.mark.parametrize("code", ["usd", "Usd", "USD"])
