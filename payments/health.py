@@ -4,7 +4,7 @@ For people and monitors that look now and then. Every query reads what is pendin
 index, or the newest rows; none reads what is finished.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,16 @@ class Late:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What is pending and names a processor that is not among ours: no worker takes it up."""
+
+    processor: str
+    kind: str
+    count: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Receiver:
     """An enabled endpoint: what waits for it, and how its newest deliveries went."""
 
@@ -64,10 +74,21 @@ def piles(connection: Connection) -> list[Pile]:
     return [Pile(**row) for row in _rows(connection, _PILES)]
 
 
-def late(connection: Connection) -> list[Late]:
-    """What is late, by kind; up to COUNT_MAX of each."""
-    parameters = {"late": LATE_S, "unswept": UNSWEPT_S, "most": COUNT_MAX}
+def late(connection: Connection, processors: Collection[str]) -> list[Late]:
+    """What is late of what names one of `processors`, by kind; up to COUNT_MAX of each."""
+    parameters = {
+        "late": LATE_S,
+        "unswept": UNSWEPT_S,
+        "most": COUNT_MAX,
+        "processors": list(processors),
+    }
     return [Late(**row) for row in _rows(connection, _LATE, **parameters)]
+
+
+def elsewhere(connection: Connection, processors: Collection[str]) -> list[Elsewhere]:
+    """What waits for a processor that is none of `processors`, by its name and by kind."""
+    rows = _rows(connection, _ELSEWHERE, processors=list(processors))
+    return [Elsewhere(**row) for row in rows]
 
 
 def receivers(connection: Connection) -> list[Receiver]:
@@ -125,7 +146,13 @@ _LATE = _of_each_kind("""
     FROM (SELECT next_attempt_at, woken_at FROM TABLE
           WHERE state = 'pending' AND lease_token IS NULL
             AND next_attempt_at < now() - :late * interval '1 second'
+            AND processor = ANY(:processors)
           ORDER BY next_attempt_at LIMIT :most) AS due
+""")
+_ELSEWHERE = _of_each_kind("""
+    SELECT processor, KIND AS kind, count(*) AS count,
+           extract(epoch FROM now() - min(created_at))::float AS oldest_s
+    FROM TABLE WHERE state = 'pending' AND processor <> ALL(:processors) GROUP BY processor
 """)
 _RECEIVERS = text("""
     WITH recent AS MATERIALIZED (

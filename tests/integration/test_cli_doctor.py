@@ -303,3 +303,33 @@ def test_wrong_settings_are_told_and_what_can_be_read_is_looked_at(
     told = without(billing, monkeypatch, BILLING_DATA_DIR=str(tmp_path / "nothing"))
     assert "nothing is running in" in found_by(told, "settings")["seen"]
     assert found_by(told, "broker")["level"] == "ok"
+
+
+def test_what_waits_for_a_processor_that_is_not_there_is_told(
+    till: Counter, doctor: Callable[[], dict[str, list[dict[str, Any]]]]
+) -> None:
+    paid = till.charge()
+    assert doctor()["processors"][0]["seen"] == "all that is pending is at sandbox"
+    for _ in range(2):
+        till.charge(payment_method_id="pm_sandbox_timeout_after")
+    till.refund(paid["id"], amount=1)
+    an_hour_ago = "next_attempt_at = now() - interval '1 hour'"
+    till.query("UPDATE charges SET processor = 'gone', created_at = now() - interval '1 day'")
+    till.query(f"UPDATE charges SET {an_hour_ago} WHERE state = 'pending'")
+    till.query(
+        "INSERT INTO refunds (id, producer, idempotency_key, fingerprint, charge_id, amount, state,"
+        " phase, processor, next_attempt_at) SELECT 're_1', 'tests', 'k', 'f', :charge, 5,"
+        " 'pending', 'queued', 'gone', now() - interval '1 hour'",
+        charge=paid["id"],
+    )
+    found = doctor()
+    (told,) = found["processors"]
+    assert told["level"] == "fail"
+    assert told["seen"] == (
+        "2 charges and 1 refund left alone, the oldest for 24 h: no processor is named gone"
+    )
+    assert told["advice"] == (
+        "add gone to BILLING_PROCESSORS of workers and beat, and restart them"
+    )
+    # They are no reason to start more workers.
+    assert levels(found["payments"]) == ["ok"]

@@ -30,9 +30,10 @@ def doctor(as_json: options.Json = False) -> None:
 
     found, parts = Found(), []
     parts.append(("settings", found.look))
-    if (database_url := found.database_url) is not None:
-        parts.append(("database", lambda: books.look(database_url)))
-    if (broker_url := found.broker_url) is not None and (settings := found.settings) is not None:
+    settings = found.settings
+    if (database_url := found.database_url) is not None and settings is not None:
+        parts.append(("database", lambda: books.look(database_url, settings.processors)))
+    if (broker_url := found.broker_url) is not None and settings is not None:
         parts.append(("broker", lambda: broker.look(settings, broker_url)))
     with output.progress("looking", len(parts)):
         findings = list(rounds.make(parts))

@@ -1,7 +1,7 @@
 """The part of the doctor's rounds that needs the database, in one go on one connection."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -14,17 +14,17 @@ from worker.doctor.findings import Finding, fail
 from worker.doctor.rounds import broken
 
 
-def look(url: str) -> Iterable[Finding]:
-    """Everything that the database can tell."""
+def look(url: str, processors: Collection[str]) -> Iterable[Finding]:
+    """Everything that the database can tell. `processors` are the names of those there are."""
     try:
         with database.connected(url) as connection:
-            yield from _all_of_it(connection, url)
+            yield from _all_of_it(connection, url, processors)
     except OperationalError as error:
         advice = "start it, or mend BILLING_DATABASE_URL; nothing else could be asked of it"
         yield fail("database", f"{place(url)}: {diagnosis.reason(error)}", advice)
 
 
-def _all_of_it(connection: Connection, url: str) -> Iterable[Finding]:
+def _all_of_it(connection: Connection, url: str, processors: Collection[str]) -> Iterable[Finding]:
     yield from database.server(connection, url)
     state = list(database.migrations(connection))
     yield from state
@@ -41,10 +41,14 @@ def _all_of_it(connection: Connection, url: str) -> Iterable[Finding]:
         return  # without its tables there is nothing to look at
 
     def sweeper(connection: Connection) -> Iterable[Finding]:
-        return work.sweeper(connection, before, began)
+        return work.sweeper(connection, processors, before, began)
+
+    def at_processors(connection: Connection) -> Iterable[Finding]:
+        return work.at_processors(connection, processors)
 
     for subject, check in (
         ("sweeper", sweeper),
+        ("processors", at_processors),
         ("pending", work.pending),
         ("webhooks", work.webhooks),
         ("quarantine", work.quarantine),

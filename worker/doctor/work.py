@@ -1,12 +1,12 @@
 """The work: whether somebody sweeps, what is late, and what waits for a person."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection
 
 from payments import health
-from payments.health import Late, Receiver
+from payments.health import Elsewhere, Late, Receiver
 from worker.doctor.findings import Finding, ago, fail, ok, some, warn
 
 # A sweep comes every second, and PostgreSQL tells of it up to a second later; the rest is for a
@@ -21,14 +21,16 @@ BEAT = "see that `celery -A worker beat` runs, and what it logs"
 WORKERS = "start more workers, or see what those that run log"
 
 
-def sweeper(connection: Connection, before: int | None, since: float) -> Iterable[Finding]:
+def sweeper(
+    connection: Connection, processors: Collection[str], before: int | None, since: float
+) -> Iterable[Finding]:
     """Whether somebody looks for what is due. `before` is `health.sweeps_seen` at `since`, by
     time.monotonic; nothing that reads refunds may be asked in between."""
     after = before
     while before is not None and after == before and time.monotonic() < since + SWEEP_WATCH_S:
         time.sleep(SWEEP_LOOK_S)
         after = health.sweeps_seen(connection)
-    late = health.late(connection)
+    late = health.late(connection, processors)
     if stale := sum(one.stale_leases for one in late):
         seen = f"{some(stale, 'lease')} ended {ago(health.UNSWEPT_S)} ago and more"
         yield fail("sweeper", f"{seen}, and nobody took them back", BEAT)
@@ -56,6 +58,21 @@ def _late(late: Iterable[Late]) -> Iterable[Finding]:
 def _overdue(late: Iterable[Late]) -> str:
     told = [f"{_most(one.overdue, one.kind)}, {ago(one.overdue_s)} at most" for one in late]
     return f"overdue: {'; '.join(told)}"
+
+
+def at_processors(connection: Connection, processors: Collection[str]) -> Iterable[Finding]:
+    """Whether everything that is pending names a processor that there is."""
+    missing: dict[str, list[Elsewhere]] = {}
+    for one in health.elsewhere(connection, processors):
+        missing.setdefault(one.processor, []).append(one)
+    for name, waiting in missing.items():
+        counts = " and ".join(some(one.count, one.kind) for one in waiting)
+        oldest = ago(max(one.oldest_s for one in waiting))
+        seen = f"{counts} left alone, the oldest for {oldest}: no processor is named {name}"
+        advice = f"add {name} to BILLING_PROCESSORS of workers and beat, and restart them"
+        yield fail("processors", seen, advice)
+    if not missing:
+        yield ok("processors", f"all that is pending is at {', '.join(sorted(processors))}")
 
 
 def pending(connection: Connection) -> Iterable[Finding]:

@@ -188,7 +188,8 @@ def test_looking_at_how_things_stand_and_replaying_scan_nothing(old_till: Till) 
     with explained(till.engine) as plans:
         with till.engine.begin() as connection:
             assert health.piles(connection) is not None
-            assert len(health.late(connection)) == 2
+            assert len(health.late(connection, ["sandbox"])) == 2
+            assert health.elsewhere(connection, ["sandbox"]) == []
             assert len(health.receivers(connection)) == 1
         with till.database.transaction() as transaction:
             until = since + timedelta(hours=1)
