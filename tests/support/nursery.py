@@ -117,6 +117,8 @@ def nursery() -> Iterator[Nursery]:
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        # Packages that tests bring: what a process has of them is on its path when it is born.
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests/support/plugins")},
     )
     try:
         yield Nursery(mother)
