@@ -36,15 +36,14 @@ def reason(error: Exception) -> str:
     return scrub(re.sub(r"FATAL: +", "", line)) + where
 
 
-def note_where(engine: Engine) -> None:
-    """Let errors of the engine know host, port and database: a timeout of the driver names none."""
-    url = engine.url
-    where = f" ({url.host}:{url.port or 5432}/{url.database})"
+def note_where(engine: Engine, address: str) -> None:
+    """Let errors of the engine know hosts, ports and database (`worker.database_url.address`): a
+    timeout of the driver names none."""
 
     @event.listens_for(engine, "handle_error")
     def note(context: ExceptionContext) -> None:
-        if url.host and isinstance(context.sqlalchemy_exception, OperationalError):
-            context.sqlalchemy_exception.add_note(where)
+        if isinstance(context.sqlalchemy_exception, OperationalError):
+            context.sqlalchemy_exception.add_note(f" ({address})")
 
 
 def is_hopeless(error: DBAPIError) -> bool:

@@ -13,13 +13,21 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
 from worker import revisions, settings
+from worker.diagnosis import Hopeless
+from worker.engine import open_engine
+from worker.limits import MIGRATION
 
-# Any number does, as long as nothing else locks it: "billing!" in ASCII.
+# Any number does, as long as nothing else locks it: "billing!" in ASCII. Each schema has its own,
+# so that two installations in one database don't wait for each other.
 LOCK_KEY = 0x62696C6C696E6721
+_LOCK = (
+    f"{LOCK_KEY} # CASE current_schema() WHEN 'public' THEN 0"
+    " ELSE hashtextextended(current_schema(), 0) END"
+)
 # Behind a statement that waits for a table, every other statement on it waits too: give up soon,
 # let them pass, try again. Below PostgreSQL's deadlock_timeout (a second): where a worker and we
 # wait for each other, it is us who give up, and no worker is a victim.
@@ -70,16 +78,19 @@ def _alone(engine: Engine, patience_s: float) -> Iterator[None]:
     """Hold the migration lock, on a connection that is idle and outside any transaction."""
     deadline = time.monotonic() + patience_s
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if connection.scalar(text("SELECT current_schema()")) is None:
+            path = connection.scalar(text("SHOW search_path"))
+            raise Hopeless(f"there is no schema to migrate in: CREATE SCHEMA {path}, then again")
         # Asking again and again, since one that waits inside pg_advisory_lock() holds a snapshot,
         # and CREATE INDEX CONCURRENTLY of the one it waits for would wait for that.
-        while not connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": LOCK_KEY}):
+        while not connection.scalar(text(f"SELECT pg_try_advisory_lock({_LOCK})")):
             if time.monotonic() > deadline:
                 raise TimeoutError("another migration has been running for too long")
             time.sleep(0.2)
         try:
             yield
         finally:
-            connection.scalar(text("SELECT pg_advisory_unlock(:key)"), {"key": LOCK_KEY})
+            connection.scalar(text(f"SELECT pg_advisory_unlock({_LOCK})"))
 
 
 def _config(connection: Connection) -> Config:
@@ -94,7 +105,7 @@ def _config(connection: Connection) -> Config:
 def _main(arguments: list[str]) -> None:
     if len(arguments) != 2 or arguments[0] != "new":
         sys.exit('usage: python -m worker.migrate new "what it brings"')
-    engine = create_engine(settings.load().database_url)
+    engine = open_engine(settings.load().migrated_at, MIGRATION)
     upgrade(engine)
     sys.stdout.write(f"{new(engine, arguments[1])}\n")
 

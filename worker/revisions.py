@@ -27,9 +27,13 @@ def missing(engine: Engine) -> list[str]:
 
 def missing_on(connection: Connection) -> list[str]:
     """As `missing`, on an open connection."""
-    there = connection.scalar(text("SELECT to_regclass('alembic_version')"))
+    there = connection.scalar(text(_THERE))
     has = connection.scalar(text("SELECT version_num FROM alembic_version")) if there else None
     return [revision for revision in known() if has is None or revision > has]
+
+
+# In our own schema: further along the search path another installation may have its own.
+_THERE = "SELECT to_regclass(format('%I.alembic_version', current_schema()))"
 
 
 def require_current(engine: Engine) -> None:

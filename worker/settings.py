@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.database_url import normalised
 from worker.embedded import data_dir as embedded_data_dir
 
 PREFIX = "BILLING_"
@@ -20,7 +21,6 @@ PREFIX = "BILLING_"
 # Read by the SDK (infra.billing) or by people's scripts, not by the worker: known, so not refused.
 FOREIGN_VARIABLES = frozenset({"URL", "API_KEY"})
 
-DATABASE_SCHEMES = frozenset({"postgresql+psycopg", "postgresql", "postgres"})
 BROKER_SCHEMES = frozenset({"redis", "rediss", "amqp", "amqps"})
 
 # Processors of our own; packages bring others as entry points of this group, by their names.
@@ -52,7 +52,15 @@ class Settings(BaseSettings):
     database_url: str = Field(
         default="",
         repr=False,
-        description="a PostgreSQL URL such as postgresql+psycopg://user:password@host:5432/name",
+        description="a PostgreSQL URL such as postgresql+psycopg://user:password@host:5432/name,"
+        " perhaps with several hosts: …@host1:5432,host2:5432/name",
+    )
+    # Unset = the same one. Migrations need a session of their own, which a connection pooler by
+    # transaction doesn't give.
+    database_direct_url: str = Field(
+        default="",
+        repr=False,
+        description="a PostgreSQL URL of the same database that no connection pooler stands before",
     )
     # Unset = the embedded Redis, for the same reason.
     broker_url: str = Field(
@@ -125,17 +133,10 @@ class Settings(BaseSettings):
     # After SIGQUIT this long for what is under way: two calls at their deadline, and settling.
     shutdown_s: float = Field(default=25.0, ge=0, le=600, description="seconds from 0 to 600")
 
-    @field_validator("database_url")
+    @field_validator("database_url", "database_direct_url")
     @classmethod
     def _database_url(cls, value: str) -> str:
-        if not value:
-            return value
-        parts = urlsplit(value)
-        _ = parts.port  # raises ValueError on a port that is none
-        if parts.scheme not in DATABASE_SCHEMES or not parts.path.strip("/"):
-            raise ValueError
-        # One driver, whatever spelling a hosting provider hands out.
-        return "postgresql+psycopg" + value[len(parts.scheme) :]
+        return normalised(value) if value else value
 
     @field_validator("broker_url")
     @classmethod
@@ -176,6 +177,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
         return value
+
+    @property
+    def migrated_at(self) -> str:
+        """The URL that migrations go to."""
+        return self.database_direct_url or self.database_url
 
     @property
     def livemode(self) -> bool:

@@ -13,22 +13,23 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol, Self
 
 from celery import Celery
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine
 
 from payments import cashier
 from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.claims import lease
 from payments.processors.port import Processor
 from payments.processors.registry import Processors
-from payments.processors.sandbox import Sandbox, open_engine
+from payments.processors.sandbox import Sandbox
 from payments.requests import ChargeRequest
 from payments.settlement import Policy, policies_of
 from payments.statements import Statements, statements_of
 from payments.transaction import Database, Row, Wakes
 from payments.webhooks.drains import Drained
 from worker import log
-from worker.diagnosis import note_where
+from worker.engine import open_engine
 from worker.group_commit import GroupCommitter
+from worker.limits import SANDBOX, WORK, Limits
 from worker.patience import Patient
 from worker.publisher import Publisher
 from worker.settings import PROCESSOR_ENTRY_POINTS, Settings
@@ -36,35 +37,14 @@ from worker.settings import PROCESSOR_ENTRY_POINTS, Settings
 logger = log.get(__name__)
 
 
-def open_database(url: str, *, pool_size: int = 8) -> Engine:
-    """Our engine. Every connection has limits, so that no statement can hold up a worker for ever;
-    parameters never appear in an error's text."""
-    engine = create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=4,
-        pool_timeout=10,
-        # Not asked before each use: after a restart of the database the first use finds out, the
-        # pool drops all its connections, and whoever was unlucky runs again (worker/patience.py).
-        pool_pre_ping=False,
-        hide_parameters=True,
-        connect_args={
-            "application_name": "billing",
-            "connect_timeout": 5,
-            # A server that vanishes without a word is given up within ten seconds; by default
-            # the kernel would wait for hours.
-            "keepalives_idle": 5,
-            "keepalives_interval": 1,
-            "keepalives_count": 5,
-            "tcp_user_timeout": 10_000,
-            # Our transactions take milliseconds. One that idles belongs to a process that was
-            # stopped in the middle of it, and others wait for its locks.
-            "options": "-c timezone=UTC -c statement_timeout=30000 -c lock_timeout=2000"
-            " -c idle_in_transaction_session_timeout=10000",
-        },
-    )
-    note_where(engine)
-    return engine
+def open_database(url: str, *, pool_size: int = 8, limits: Limits = WORK) -> Engine:
+    """Our engine. Every connection has limits, so that nothing can hold up a worker for ever."""
+    return open_engine(url, limits, pool_size=pool_size)
+
+
+def open_sandbox(url: str, *, pool_size: int = 4, limits: Limits = SANDBOX) -> Engine:
+    """An engine for the sandbox's own connections."""
+    return open_engine(url, limits, pool_size=pool_size, max_overflow=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +66,7 @@ def sandbox(settings: Settings) -> Sandbox:
         return GroupCommitter(run).submit
 
     return Sandbox(
-        open_engine(settings.database_url),
+        open_sandbox(settings.database_url),
         batch=grouped,
         latency_ms=settings.sandbox_latency_ms,
         timeout_ms=settings.sandbox_timeout_ms,

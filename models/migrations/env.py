@@ -13,8 +13,12 @@ def in_plain_sqlalchemy(kind: str, item: Any, _context: Any) -> str | Literal[Fa
     return "sa.String()" if kind == "type" and isinstance(item, AutoString) else False
 
 
+connection = context.config.attributes["connection"]
+schema = connection.dialect.default_schema_name
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
+    # Ours, though another installation's be further along the search path.
+    version_table_schema=None if schema == "public" else schema,
     target_metadata=SQLModel.metadata,
     # One that fails leaves those before it done, and `autocommit_block` may build an index
     # without holding up writers.

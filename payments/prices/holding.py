@@ -8,8 +8,8 @@ prices come the turns of lookup keys (`take_turns`).
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, String, bindparam, func, select, union_all
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import BigInteger, Connection, String, bindparam, cast, func, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY, REGCLASS
 
 from models import Price, Product
 from models.base import id_among, table_of
@@ -169,8 +169,14 @@ _BY_KEY = select(PRICES.c.id, PRICES.c.lookup_key).where(
 # Which of the two a price is never changes.
 _unlimited = PRICES.c.quantity_available.is_(None)
 _wanted = select(PRICES, _now).where(id_among(PRICES.c.id)).order_by(_unlimited.desc(), PRICES.c.id)
+# By the table, too: advisory locks are the whole database's, and another of its schemas may hold
+# another installation with the same lookup keys.
 _TURN = select(
-    func.pg_advisory_xact_lock(func.hashtextextended(bindparam("lookup_key", type_=String), 0))
+    func.pg_advisory_xact_lock(
+        func.hashtextextended(
+            bindparam("lookup_key", type_=String), cast(cast(PRICES.name, REGCLASS), BigInteger)
+        )
+    )
 )
 _HOLD = _wanted.with_for_update(key_share=True)
 _names = func.any(bindparam("names", type_=ARRAY(String)))

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from payments import cashier
 from payments.outcomes import Outcome
 from payments.processors.port import Order
-from payments.processors.sandbox import Sandbox, open_engine
+from payments.processors.sandbox import Sandbox
 from payments.transaction import Transaction, Wakes
 from payments.webhooks import drains
 from payments.webhooks.delivery import Deliverer
@@ -22,7 +22,7 @@ from worker.app import app
 from worker.group_commit import GroupCommitter
 from worker.publisher import Publisher
 from worker.settings import Settings
-from worker.wiring import Parts
+from worker.wiring import Parts, open_sandbox
 
 # What a drainer that died leaves behind, for as long as a test can wait.
 drains.LEASE_S = 2.0
@@ -57,7 +57,7 @@ class MortalSandbox(Sandbox):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(
-            open_engine(settings.database_url),
+            open_sandbox(settings.database_url),
             batch=lambda run: GroupCommitter(_on_the_road(run)).submit,
             latency_ms=settings.sandbox_latency_ms,
             timeout_ms=settings.sandbox_timeout_ms,

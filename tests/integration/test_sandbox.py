@@ -21,7 +21,6 @@ from payments.processors.sandbox import (
     decline,
     everything_moved,
     moved_for,
-    open_engine,
 )
 from payments.processors.sandbox.books import apply
 from payments.processors.sandbox.events import OFFERED_AGAIN_AFTER, TOLERANCE_S
@@ -36,6 +35,8 @@ from tests.support.sandbox import (
     movements_of,
     time_passes,
 )
+from worker.limits import SANDBOX
+from worker.wiring import open_sandbox
 
 DAY = timedelta(days=1)
 DEADLINE_S = 5.0
@@ -43,7 +44,7 @@ DEADLINE_S = 5.0
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    engine = open_engine(database_url)
+    engine = open_sandbox(database_url)
     yield engine
     engine.dispose()
 
@@ -192,7 +193,7 @@ def test_a_timeout_takes_as_long_as_was_set(engine: Engine, naps: list[float]) -
 
 
 def test_a_database_that_is_gone_leaves_the_outcome_unknown(database_url: str) -> None:
-    engine = open_engine(database_url + "_that_is_not_there")
+    engine = open_sandbox(database_url + "_that_is_not_there")
     try:
         assert charged(Sandbox(engine), a_charge()) == Unknown("server_error")
     finally:
@@ -201,7 +202,7 @@ def test_a_database_that_is_gone_leaves_the_outcome_unknown(database_url: str) -
 
 def test_a_stopped_worker_holds_up_its_key_for_a_moment_only(database_url: str) -> None:
     charge = a_charge()
-    engine = open_engine(database_url, lock_timeout_s=0.1, idle_timeout_s=0.5)
+    engine = open_sandbox(database_url, limits=replace(SANDBOX, lock_s=0.1, idle_s=0.5))
     sandbox = Sandbox(engine)
     try:
         with engine.connect() as stopped:  # It has moved the money, but never gets to commit.

@@ -16,11 +16,12 @@ from payments.parsing import parse
 from payments.prices import inventory, prices, products
 from payments.prices.requests import InventoryRequest, PriceRequest, ProductRequest
 from payments.processors.registry import Processors
-from payments.processors.sandbox import Sandbox, open_engine
+from payments.processors.sandbox import Sandbox
 from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import policies_of
 from payments.transaction import Database
 from tests.support.factories import a_key
+from worker.wiring import open_sandbox
 
 
 class Counter:
@@ -127,7 +128,7 @@ class Counter:
 @contextmanager
 def counter(engine: Engine) -> Iterator[Counter]:
     """A counter on a migrated database."""
-    sandbox_engine = open_engine(engine.url.render_as_string(hide_password=False))
+    sandbox_engine = open_sandbox(engine.url.render_as_string(hide_password=False))
     try:
         yield Counter(engine, Sandbox(sandbox_engine, timeout_ms=0))
     finally:

@@ -10,9 +10,10 @@ from datetime import timedelta
 from typing import Any
 
 from payments.processors.port import Order, Processor
-from payments.processors.sandbox import Sandbox, open_engine
+from payments.processors.sandbox import Sandbox
 from tests.support.sandbox import moved, time_passes
 from worker.group_commit import GroupCommitter
+from worker.wiring import open_sandbox
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Rig:
 @contextmanager
 def sandbox(database_url: str) -> Iterator[Rig]:
     """The sandbox, on a database of its own, with waits that take no time."""
-    engine = open_engine(database_url, pool_size=16)
+    engine = open_sandbox(database_url, pool_size=16)
     naps: list[float] = []
     settings: dict[str, Any] = {"timeout_ms": 1000, "sleep": naps.append}
 

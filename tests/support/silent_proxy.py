@@ -10,6 +10,7 @@ Start it with `with silent_proxy(host, port) as proxy`; a URL leads through it w
 import asyncio
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -158,7 +159,10 @@ class _Link:
 
     def abort(self) -> None:
         for writer in (self._client, self._server):
-            if writer is not None:
+            if writer is not None and not writer.transport.is_closing():
+                # Without lingering the end is an RST, as when a machine is gone.
+                link = writer.get_extra_info("socket")
+                link.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 writer.transport.abort()
 
     async def carry(self, reader: asyncio.StreamReader, host: str, port: int) -> None:

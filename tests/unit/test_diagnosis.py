@@ -41,7 +41,7 @@ def test_where_a_timeout_was_is_told() -> None:
             f"postgresql+psycopg://u:hunter2@127.0.0.1:{port}/name",
             connect_args={"connect_timeout": 2},
         )
-        note_where(engine)
+        note_where(engine, f"127.0.0.1:{port}/name")
         with pytest.raises(exc.OperationalError) as failed:
             engine.connect()
     assert reason(failed.value) == f"connection timeout expired (127.0.0.1:{port}/name)"

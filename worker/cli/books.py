@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from payments.kinds import Kind
     from payments.statements import Statements
     from payments.transaction import Database, Transaction
+    from worker.limits import Limits
     from worker.settings import Settings
 
 T = TypeVar("T")
@@ -22,7 +23,9 @@ FULL_S = 2.0
 
 
 @contextmanager
-def opened(settings: "Settings | None" = None) -> "Iterator[Engine]":
+def opened(
+    settings: "Settings | None" = None, *, limits: "Limits | None" = None
+) -> "Iterator[Engine]":
     """An engine for one command; read-only commands need no broker.
 
     Raises revisions.Behind when a statement fails for want of a migration.
@@ -32,10 +35,11 @@ def opened(settings: "Settings | None" = None) -> "Iterator[Engine]":
     from worker import revisions
     from worker import settings as worker_settings
     from worker.diagnosis import is_lacking
+    from worker.limits import COMMAND
     from worker.wiring import open_database
 
     settings = settings or worker_settings.load(broker_url="redis://unused")
-    engine = open_database(settings.database_url, pool_size=1)
+    engine = open_database(settings.database_url, pool_size=1, limits=limits or COMMAND)
     try:
         yield engine
     except DBAPIError as error:

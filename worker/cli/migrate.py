@@ -14,12 +14,17 @@ def migrate(
     as_json: output.Json = False,
 ) -> None:
     """Bring the database up to date. Safe while workers run, and when run twice at once."""
-    from sqlalchemy import create_engine
-
     from worker import migrate as migration
     from worker import revisions, settings
+    from worker.engine import open_engine
+    from worker.limits import COMMAND, MIGRATION
 
-    engine = create_engine(settings.load(broker_url="redis://unused").database_url)
+    given = settings.load(broker_url="redis://unused")
+    engine = (
+        open_engine(given.database_url, COMMAND)
+        if check
+        else open_engine(given.migrated_at, MIGRATION)
+    )
     try:
         todo = revisions.missing(engine) if check else migration.upgrade(engine)
     finally:

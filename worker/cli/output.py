@@ -148,7 +148,7 @@ def in_words(error: Exception) -> Failed | None:
     from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
     from payments.errors import Refused
-    from worker.diagnosis import reason
+    from worker.diagnosis import Hopeless, reason
     from worker.log import scrub
     from worker.revisions import Behind
 
@@ -156,6 +156,8 @@ def in_words(error: Exception) -> Failed | None:
         return Failed(str(error), code=error.code, param=error.param)
     if isinstance(error, Behind):
         return Failed(str(error), code="database_behind")
+    if isinstance(error, Hopeless):
+        return Failed(str(error), code="database_unavailable")
     if isinstance(error, OperationalError | InterfaceError):
         said = f"the database does not answer: {reason(error)}"
         return Failed(said, code="database_unavailable")

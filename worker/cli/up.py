@@ -196,11 +196,11 @@ def start_servers(
 
 def bring_up_to_date(settings: Settings, narrator: Narrator, *, makes_key: bool) -> str | None:
     """Migrate, whatever the database's state; returns the key for development, if one is made."""
-    from sqlalchemy import create_engine
-
     from worker import development_key, migrate
+    from worker.engine import open_engine
+    from worker.limits import MIGRATION
 
-    engine = create_engine(settings.database_url, hide_parameters=True)
+    engine = open_engine(settings.migrated_at, MIGRATION)
     try:
         if applied := migrate.upgrade(engine):
             narrator.report("billing", f"database brought up to date: {', '.join(applied)}")

@@ -23,8 +23,12 @@ def verify(as_json: options.Json = False) -> None:
     """
     from payments import verify as checks
     from payments.witness import INVARIANTS
+    from worker.limits import BOOKS
 
-    with books.opened() as engine, output.progress("verifying", len(INVARIANTS)) as bar:
+    with (
+        books.opened(limits=BOOKS) as engine,
+        output.progress("verifying", len(INVARIANTS)) as bar,
+    ):
         findings = []
         for finding in checks.verify(engine, statements=books.statements()):
             findings.append(finding)

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from sqlalchemy import create_engine
-
 from worker import log, migrate, supervisor
 from worker.embedded import throwaway
 from worker.embedded.throwaway import Servers
+from worker.engine import open_engine
+from worker.limits import MIGRATION
 from worker.settings import PREFIX, outside_environ
 
 ROOT = Path(__file__).parents[2]
@@ -139,7 +139,7 @@ def prepared(log_file: TextIO | None = None) -> Iterator[Stage]:
         interrupt = signal.getsignal(signal.SIGINT)
         stack.callback(signal.signal, signal.SIGINT, interrupt)
         servers = stack.enter_context(throwaway.servers())
-        engine = create_engine(servers.postgres.url)
+        engine = open_engine(servers.postgres.url, MIGRATION)
         stack.callback(engine.dispose)
         migrate.upgrade(engine)
         stage = Stage(servers, log_file)

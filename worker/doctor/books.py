@@ -8,8 +8,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from payments import health
 from worker import diagnosis
+from worker.database_url import place
 from worker.doctor import database, work
-from worker.doctor.configuration import place
 from worker.doctor.findings import Finding, fail
 from worker.doctor.rounds import broken
 

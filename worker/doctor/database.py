@@ -4,11 +4,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, NullPool, create_engine, text
+from sqlalchemy import Connection, text
 
-from worker import diagnosis, revisions
-from worker.doctor.configuration import place
+from worker import revisions
+from worker.database_url import place
 from worker.doctor.findings import Finding, fail, ok, warn
+from worker.engine import open_engine
+from worker.limits import DOCTOR
 
 VERSION_MIN = 14
 # Receivers of webhooks refuse what is signed five minutes off (Standard Webhooks), and workers sign
@@ -27,18 +29,7 @@ DURABILITY = {
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
     """A connection that can only read, and waits for nothing for long."""
-    engine = create_engine(
-        url,
-        poolclass=NullPool,
-        hide_parameters=True,
-        connect_args={
-            "application_name": "billing doctor",
-            "connect_timeout": 3,
-            "tcp_user_timeout": 3_000,
-            "options": "-c timezone=UTC -c statement_timeout=2000 -c lock_timeout=500",
-        },
-    )
-    diagnosis.note_where(engine)
+    engine = open_engine(url, DOCTOR, pooled=False)
     options = {"isolation_level": "AUTOCOMMIT", "postgresql_readonly": True}
     with engine.connect().execution_options(**options) as connection:
         yield connection

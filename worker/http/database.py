@@ -16,13 +16,15 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import greenlet_spawn
 
 from payments.transaction import Transaction, Wakes
 from worker import log
-from worker.diagnosis import is_lacking, note_where, reason
+from worker.diagnosis import Hopeless, is_lacking, reason
+from worker.engine import open_async_engine
 from worker.http.problems import DatabaseUnavailable, Held
+from worker.limits import WEB
 from worker.patience import is_held_up, is_transient
 
 logger = log.get(__name__)
@@ -46,7 +48,7 @@ class Database:
         *,
         deadline_s: float = DEADLINE_S,
     ) -> None:
-        self._engine = open_engine(url)
+        self._engine = open_async_engine(url, WEB, pool_size=4, max_overflow=CONNECTIONS_MAX - 4)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._wake = wake
@@ -100,6 +102,9 @@ class Database:
         while True:
             try:
                 return await _once(engine, run, ends_at)
+            except Hopeless as hopeless:
+                logger.critical("database can't be used", reason=str(hopeless))
+                raise DatabaseUnavailable from None
             except (DBAPIError, PoolExhausted, TimeoutError) as error:
                 if is_held_up(error):
                     logger.warning("somebody holds a row", reason=reason(error))
@@ -115,30 +120,6 @@ class Database:
                     raise DatabaseUnavailable from None
             await asyncio.sleep(pause_s)
             pause_s = min(PAUSE_MAX_S, pause_s * 2)
-
-
-def open_engine(url: str) -> AsyncEngine:
-    """An engine of our limits; parameters never appear in an error's text."""
-    engine = create_async_engine(
-        url,
-        pool_size=4,
-        max_overflow=CONNECTIONS_MAX - 4,
-        pool_timeout=2,
-        # Not asked before each use: see `worker.wiring.open_database`.
-        pool_pre_ping=False,
-        hide_parameters=True,
-        connect_args={
-            "application_name": "billing web",
-            "connect_timeout": 2,
-            "keepalives_idle": 5,
-            "keepalives_interval": 1,
-            "keepalives_count": 5,
-            "options": "-c timezone=UTC -c statement_timeout=2500 -c lock_timeout=500"
-            " -c idle_in_transaction_session_timeout=10000",
-        },
-    )
-    note_where(engine.sync_engine)
-    return engine
 
 
 async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: float) -> T:

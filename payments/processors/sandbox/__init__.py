@@ -14,7 +14,7 @@ from payments.processors.sandbox.ledger import (
     everything_moved,
     moved_for,
 )
-from payments.processors.sandbox.processor import Sandbox, one_at_a_time, open_engine
+from payments.processors.sandbox.processor import Sandbox, one_at_a_time
 from payments.processors.sandbox.turns import complete, decline
 
 __all__ = [
@@ -25,5 +25,4 @@ __all__ = [
     "everything_moved",
     "moved_for",
     "one_at_a_time",
-    "open_engine",
 ]

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Engine, Select, create_engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Engine, Select
 
 from payments.outcomes import Found, NotFound, Outcome, Unknown
 from payments.processors.port import Order, ProcessorEvent
@@ -29,13 +28,6 @@ TIMEOUT = Unknown("timeout")
 # signing and checking are the same code path as with a real processor.
 EVENT_SECRET = b"the sandbox has no secrets"
 
-# A key is locked for the few milliseconds of one transaction; who waits longer waits for somebody
-# that was stopped. A batch that fails for it is tried again one by one: twice this is well inside
-# a call's deadline.
-LOCK_TIMEOUT_S = 2.0
-IDLE_TIMEOUT_S = 5.0
-STATEMENT_TIMEOUT_S = 10  # Against what nobody thought of; every statement takes milliseconds.
-
 # What turned by itself and wasn't fetched yet, per fetch; a sweep comes every second.
 TURNS_MAX = 256
 
@@ -43,38 +35,6 @@ TURNS_MAX = 256
 def one_at_a_time(run: Run) -> Submit:
     """Each instruction in a transaction of its own."""
     return lambda instruction: run([instruction])[0]
-
-
-def open_engine(
-    database_url: str,
-    *,
-    pool_size: int = 4,
-    lock_timeout_s: float = LOCK_TIMEOUT_S,
-    idle_timeout_s: float = IDLE_TIMEOUT_S,
-) -> Engine:
-    """An engine for the sandbox's own connections.
-
-    A worker that is stopped in the middle of a transaction (SIGSTOP, a debugger) holds the keys
-    of that transaction; the timeouts see to it that it holds up nobody else for long.
-    """
-    options = {
-        "lock_timeout": lock_timeout_s,
-        "idle_in_transaction_session_timeout": idle_timeout_s,
-        "statement_timeout": STATEMENT_TIMEOUT_S,
-    }
-    return create_engine(
-        database_url,
-        poolclass=QueuePool,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=STATEMENT_TIMEOUT_S,
-        hide_parameters=True,
-        connect_args={
-            "application_name": "billing sandbox",
-            "connect_timeout": STATEMENT_TIMEOUT_S,
-            "options": " ".join(f"-c {name}={int(s * 1000)}" for name, s in options.items()),
-        },
-    )
 
 
 class Sandbox:

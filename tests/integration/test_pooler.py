@@ -1,0 +1,139 @@
+"""Behind a PgBouncer in transaction mode: nothing prepared, limits that hold, or a refusal."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from payments.transaction import nobody
+from tests.support.factories import Till, a_charge
+from tests.support.pgbouncer import pgbouncer
+from worker import migrate
+from worker.diagnosis import Hopeless
+from worker.engine import open_engine
+from worker.limits import MIGRATION, WORK
+from worker.patience import is_held_up
+from worker.settings import Settings
+from worker.wiring import make_cashier, open_database, services
+
+
+@pytest.fixture
+def pooled_url(database_url: str) -> Iterator[str]:
+    with pgbouncer(database_url) as url:
+        yield url
+
+
+@pytest.fixture
+def pooled(pooled_url: str) -> Iterator[Engine]:
+    engine = open_database(pooled_url)
+    yield engine
+    engine.dispose()
+
+
+def test_limits_hold_and_leave_nothing_behind_in_a_session_of_others(
+    pooled: Engine, engine: Engine
+) -> None:
+    shown = "SELECT current_setting('statement_timeout'), current_setting('lock_timeout')"
+    with pooled.begin() as connection:
+        assert connection.execute(text(shown)).one() == ("5s", "2s")
+        assert connection.execute(text("SHOW TimeZone")).scalar_one() == "UTC"
+    with pooled.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # The same session as somebody else finds it.
+        assert connection.execute(text(shown)).one() == ("0", "0")
+    with engine.begin() as holder:
+        holder.execute(text("CREATE TABLE held AS SELECT 1 AS n"))
+        holder.execute(text("LOCK TABLE charges"))
+        with pytest.raises(DBAPIError) as refused, pooled.begin() as connection:
+            connection.execute(text("SELECT 1 FROM charges"))
+        assert is_held_up(refused.value)
+        holder.rollback()
+
+
+def test_a_statement_that_gets_no_answer_is_ended_at_the_server_too(
+    pooled: Engine, engine: Engine
+) -> None:
+    """Outside a transaction only our own clock watches; PgBouncer is asked to cancel."""
+    with pooled.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        driver = connection.connection.driver_connection
+        driver.answer_s = 0.5  # type: ignore[union-attr]
+        with pytest.raises(DBAPIError, match="no answer within") as lost:
+            connection.execute(text("SELECT pg_sleep(60)"))
+        assert lost.value.connection_invalidated
+    asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%'"
+    with engine.connect() as connection:
+        assert connection.execute(text(asleep + " AND state = 'active'")).scalar_one() == 0
+
+
+def test_two_hundred_charges_of_two_workers_none_of_which_is_unknown(
+    pooled_url: str, engine: Engine, make_settings: Callable[..., Settings]
+) -> None:
+    """With prepared statements, one worker's would run with the other's parameters."""
+    ours = [services(make_settings(database_url=pooled_url), nobody) for _ in range(2)]
+    cashiers = [make_cashier(one) for one in ours]
+    requests = [a_charge(amount=100 + n) for n in range(200)]
+    try:
+        with ThreadPoolExecutor(16) as threads:
+            rows = list(threads.map(lambda n: cashiers[n % 2].create(requests[n]), range(200)))
+    finally:
+        for one in ours:
+            one.stopping.set()
+            one.engine.dispose()
+            one.processors["sandbox"]._engine.dispose()  # type: ignore[attr-defined]
+    assert [(row["state"], row["amount"]) for row in rows] == [
+        ("succeeded", request.amount) for request in requests
+    ]
+    tried = "SELECT outcome, count(*) AS n FROM attempts GROUP BY outcome"
+    assert Till(engine).query(tried) == [{"outcome": "succeeded", "n": 200}]
+    moved = "SELECT count(*) AS n, sum(amount) AS total FROM sandbox_ledger"
+    assert Till(engine).query(moved) == [
+        {"n": 200, "total": sum(request.amount or 0 for request in requests)}
+    ]
+
+
+def test_migrations_are_refused_with_the_setting_that_mends_it(
+    empty_database_url: str,
+) -> None:
+    with pgbouncer(empty_database_url) as url:
+        engine = open_engine(url, MIGRATION)
+        with pytest.raises(Hopeless, match="BILLING_DATABASE_DIRECT_URL"):
+            migrate.upgrade(engine)
+        engine.dispose()
+    settings = Settings(database_url=url, database_direct_url=empty_database_url)
+    engine = open_engine(settings.migrated_at, MIGRATION)
+    assert migrate.upgrade(engine)
+    engine.dispose()
+
+
+def test_a_schema_that_the_pooler_drops_is_refused_and_one_of_the_role_is_not(
+    database_url: str,
+) -> None:
+    schema = "options=-csearch_path%3Dshop"
+    strict, lax = "", "ignore_startup_parameters = options"
+    for more in (strict, lax):
+        with pgbouncer(database_url, more=more) as url:
+            engine = open_engine(f"{url}?{schema}", WORK)
+            with pytest.raises(Hopeless, match="search_path"):
+                engine.connect()
+            engine.dispose()
+    admin = create_engine(database_url)
+    name = admin.url.database
+    with admin.begin() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} SET search_path = 'shop'"))
+    admin.dispose()
+    with pgbouncer(database_url, more=lax) as url:
+        engine = open_engine(f"{url}?{schema}", WORK)
+        with engine.connect() as connection:
+            assert connection.execute(text("SHOW search_path")).scalar_one() == "shop"
+        engine.dispose()
+
+
+def test_without_a_pooler_statements_are_prepared_and_limits_are_the_session_s(
+    engine: Engine,
+) -> None:
+    with engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert not driver.is_pooled  # type: ignore[union-attr]
+        assert driver.prepare_threshold == 5  # type: ignore[union-attr]
+        assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "2s"
