@@ -4,7 +4,8 @@ import json
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery
@@ -37,6 +38,19 @@ REQUEUE_PAUSE_S = 1.0
 STOCK_BATCHES = 20
 # Events fetched from the processor per sweep.
 EVENTS_MAX = 100
+
+
+@contextmanager
+def _given_back_while_held() -> Iterator[None]:
+    """Give the message back to the broker when somebody holds a row that it needs: that is no
+    failure of the task, and it comes again after a pause."""
+    try:
+        yield
+    except Exception as error:
+        if not is_held_up(error):
+            raise
+        time.sleep(REQUEUE_PAUSE_S)
+        raise Reject("somebody holds the row", requeue=True) from None
 
 
 class Desk:
@@ -83,27 +97,28 @@ class Desk:
             request: intake.Request | None = None
             try:
                 request = intake.request(kind, given)
-                return self._cashier.create(request, task_id=task_id)
+                with _given_back_while_held():
+                    return self._cashier.create(request, task_id=task_id)
             except Refused as refused:
                 # Of what its own words speak against no hash is kept: those may be a card number.
                 is_sound = request is not None and request.against is None
                 fingerprint = request.fingerprint if request and is_sound else None
-                self._record_rejection(kind, refused, given, task_id, fingerprint)
+                with _given_back_while_held():
+                    self._record_rejection(kind, refused, given, task_id, fingerprint)
                 raise
-        except (Refused, DatabaseUnavailable):
+        except (Refused, DatabaseUnavailable, Reject):
             raise
         except Exception as bug:
-            if is_held_up(bug):
-                time.sleep(REQUEUE_PAUSE_S)
-                raise Reject("somebody holds the row", requeue=True) from None
             self._keep(kind, given, task_id, bug)
             raise
 
     def submit(self, kind: KindName, id_: str) -> Mapping[str, Any]:
-        return self._cashier.submit(KINDS[kind], id_)
+        with _given_back_while_held():
+            return self._cashier.submit(KINDS[kind], id_)
 
     def drain(self, endpoint_id: str) -> int:
-        drained = self._delivery().drain(endpoint_id)
+        with _given_back_while_held():
+            drained = self._delivery().drain(endpoint_id)
         if drained.more:
             self._waker(Wakes(endpoints={endpoint_id}))
         return drained.delivered + drained.retried + drained.exhausted

@@ -1,0 +1,159 @@
+"""The desk: what its tasks do when a processor or a row can't be had."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import NoReturn
+
+import pytest
+from celery import Celery
+from celery.exceptions import Reject
+from sqlalchemy import Engine, text
+
+from payments.processors.sandbox import Sandbox
+from tests.support.counter import Counter, counter
+from tests.support.factories import Till, a_refund
+from tests.support.paper import Paper
+from tests.support.second import PLUGINS, open_books
+from tests.support.webhooks import an_endpoint
+from worker import desk as desk_module
+from worker.desk import Desk
+from worker.settings import BUILT_IN_PROCESSORS, Settings
+from worker.wiring import BUILT_IN, REAL, processors
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture
+def till(engine: Engine) -> Iterator[Counter]:
+    with counter(engine) as till:
+        yield till
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_module, "REQUEUE_PAUSE_S", 0.0)
+
+
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that brings a second processor is installed."""
+    monkeypatch.syspath_prepend(str(PLUGINS))
+
+
+@contextmanager
+def a_desk(settings: Settings, parts: object = REAL) -> Iterator[Desk]:
+    desk = Desk(Celery(broker=settings.broker_url), settings, parts)  # type: ignore[arg-type]
+    try:
+        yield desk
+    finally:
+        desk.close()
+        desk.services.engine.dispose()
+        for one in desk.services.processors.values():
+            if isinstance(one, Sandbox):
+                one._engine.dispose()
+
+
+@contextmanager
+def held(engine: Engine, table: str, id_: str) -> Iterator[None]:
+    """Somebody in psql, who locked a row and went to lunch."""
+    with engine.connect() as connection, connection.begin():
+        connection.execute(text(f"SELECT 1 FROM {table} WHERE id = :id FOR UPDATE"), {"id": id_})
+        yield
+
+
+# --- processors -------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("plugins")
+def test_processors_are_made_by_their_names(make_settings: MakeSettings) -> None:
+    named = processors(make_settings(processors="second,sandbox"))
+    assert [(name, one.name) for name, one in named.items()] == [
+        ("second", "second"),
+        ("sandbox", "sandbox"),
+    ]
+    assert named.default == "second"
+    settings = make_settings(processors="second,sandbox", processor="sandbox")
+    assert processors(settings).default == "sandbox"
+
+
+def test_the_settings_know_the_built_in_processors_by_their_names() -> None:
+    assert set(BUILT_IN) == BUILT_IN_PROCESSORS
+
+
+def test_a_processor_under_another_name_is_refused(make_settings: MakeSettings) -> None:
+    with pytest.raises(ValueError, match="the processor 'sandbox' calls itself 'liar'"):
+        processors(make_settings(), {"sandbox": lambda _: Paper("liar")})
+
+
+@pytest.mark.usefixtures("plugins")
+def test_events_are_pulled_from_all_and_one_that_is_away_holds_up_no_other(
+    make_settings: MakeSettings, redis_url: str, till: Counter
+) -> None:
+    class Away(Paper):
+        def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:
+            raise ConnectionError("the processor is away")
+
+    open_books(till.engine)
+    settings = make_settings(processors="second,sandbox", broker_url=redis_url)
+    with a_desk(settings, replace(REAL, processors={"sandbox": lambda _: Away("sandbox")})) as desk:
+        fields = {"amount": 5, "currency": "USD", "payment_method_id": "pm_sandbox_late_success"}
+        row = desk.create("charge", fields, task_id="order-1")
+        assert (row["processor"], row["phase"]) == ("second", "awaiting_customer")
+        till.query("UPDATE second.sandbox_requests SET turns_at = now()")
+        with pytest.raises(ConnectionError):  # for the log: beat tries again in a second
+            desk.sweep_processor()
+        (settled,) = till.query("SELECT state FROM charges WHERE id = :id", id=row["id"])
+        assert settled["state"] == "succeeded"
+
+
+# --- rows that somebody holds -----------------------------------------------------------------
+
+
+def test_what_somebody_holds_is_given_back_and_goes_on_when_it_is_free(
+    make_settings: MakeSettings, redis_url: str, till: Counter
+) -> None:
+    """Neither a failure in Flower nor an error in the log: the message comes again."""
+    paid = till.charge()
+    with a_desk(make_settings(broker_url=redis_url)) as desk:
+        fields = {"charge_id": paid["id"]}
+        waiting = a_refund(paid["id"], amount=1)
+        Till(till.engine).accept(waiting)
+        with held(till.engine, "charges", paid["id"]):
+            with pytest.raises(Reject) as new:
+                desk.create("refund", fields, task_id="return-1")
+            with pytest.raises(Reject) as known:
+                desk.submit("refund", waiting.id)
+        assert new.value.requeue
+        assert known.value.requeue
+        assert desk.create("refund", fields, task_id="return-1")["state"] == "succeeded"
+
+
+def test_an_endpoint_that_somebody_holds_is_drained_later(
+    make_settings: MakeSettings, redis_url: str, engine: Engine
+) -> None:
+    endpoint = an_endpoint(engine, "http://127.0.0.1:1/hook")
+
+    class Drains:
+        """Waits for the endpoint's row, as the real one does, without its patience."""
+
+        def start(self) -> "Drains":
+            return self
+
+        def drain(self, endpoint_id: str) -> NoReturn:
+            with engine.begin() as connection:
+                lock = text("SELECT 1 FROM webhook_endpoints WHERE id = :id FOR UPDATE")
+                connection.execute(lock, {"id": endpoint_id})
+            raise AssertionError("nobody holds it")
+
+        def close(self) -> None:
+            pass
+
+    parts = replace(REAL, deliverer=lambda *_, **__: Drains())
+    with (
+        a_desk(make_settings(broker_url=redis_url), parts) as desk,
+        held(engine, "webhook_endpoints", endpoint["id"]),
+        pytest.raises(Reject) as given_back,
+    ):
+        desk.drain(endpoint["id"])
+    assert given_back.value.requeue
