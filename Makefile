@@ -1,7 +1,7 @@
 # What one types here; `make` alone lists it. Needs Python 3.11 or later, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test up lint format bench lock clean
+.PHONY: help install demo test storm up lint format bench lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,6 +23,11 @@ demo: $(VENV)/.embedded  ## charges, refunds and webhooks through the real thing
 # Four at once, also on two cores: they mostly wait for processes to start and leases to end.
 test: $(VENV)/.dev  ## the whole test suite on throwaway real PostgreSQL and Redis
 	@$(BIN)/python -m pytest -n 4 --dist loadfile $(ARGS)
+
+# SEED and MINUTES repeat a storm; BROKER is redis, rabbitmq or both; ARGS="--keep FOLDER".
+storm: $(VENV)/.dev  ## minutes of kills, cuts and silence, and a witness (SEED, MINUTES, BROKER)
+	@$(BIN)/python -m tests.storm blow $(if $(SEED),--seed $(SEED)) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(BROKER),--broker $(BROKER)) $(ARGS)
 
 up: $(VENV)/.embedded  ## everything running for local use, until Ctrl-C
 	@$(BIN)/billing up

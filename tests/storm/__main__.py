@@ -1,8 +1,8 @@
 """`make storm`: a storm of minutes, and what the witness says of it.
 
-    make storm                                  # two minutes, both brokers, a seed of its own
-    make storm SEED=42 MINUTES=10 BROKER=redis  # the same wishes and faults as any other 42
-    python -m tests.storm judge FOLDER          # the witness once more, over what a run left
+make storm                                  # two minutes, both brokers, a seed of its own
+make storm SEED=42 MINUTES=10 BROKER=redis  # the same wishes and faults as any other 42
+python -m tests.storm judge FOLDER          # the witness once more, over what a run left
 """
 
 import argparse
@@ -69,7 +69,7 @@ def _judge(folder: Path) -> int:
     found = evidence.load(folder)
     for name in (
         "rows", "faults", "processes", "ended by themselves", "database wire", "broker wire",
-        "errors",
+        "took", "errors",
     ):  # fmt: skip
         _say(f"  {name}: {_counted(found.run[name])}")
     asked = [one for one in found.exchanges if one.did != "setup"]

@@ -41,6 +41,7 @@ class Broker(ABC):
 
     def drain(self) -> None:
         """There is room again."""
+        return
 
 
 class RedisServer(Broker):

@@ -1,4 +1,4 @@
-"""A whole run: servers, wires, processes, shops and staff; the storm, the calm, and the evidence."""
+"""A whole run: servers, wires, processes, shops and staff; the storm, the calm, the evidence."""
 
 import json
 import random
@@ -46,11 +46,16 @@ SETTINGS = {
     "BILLING_SANDBOX_TIMEOUT_MS": "200",
     "BILLING_SANDBOX_LATENCY_MS": "40",
     # Half of it is for sending again; then a person decides. Longer than any stop or silence.
-    "BILLING_SANDBOX_KEY_WINDOW_S": "40",
+    "BILLING_SANDBOX_KEY_WINDOW_S": "30",
     "BILLING_SLOTS": "16",
     "BILLING_LOG_FORMAT": "json",
 }
-SHOPS = {"shop-http": "http", "shop-sdk": "sdk", "shop-mail": "message", "shop-sdk-mail": "sdk-broker"}
+SHOPS = {
+    "shop-http": "http",
+    "shop-sdk": "sdk",
+    "shop-mail": "message",
+    "shop-sdk-mail": "sdk-broker",
+}
 STOCK = 40
 CALM_S = 150.0
 Say = Callable[[str], None]
@@ -105,6 +110,7 @@ class Run:
         self.seconds = seconds
         self.broker_kind = broker
         self.say = say
+        self.took: dict[str, float] = {}
         self.notes: dict[str, Any] = {"seed": seed, "seconds": seconds, "broker": broker}
 
     def carry_out(self) -> evidence.Evidence:
@@ -126,11 +132,11 @@ class Run:
             self.sql = Sql(database_url)
             self._settle_in(enter, database_url)
             stack.callback(self.crew.dismiss)
-            self.crew.start()
-            self._furnish()
-            self._open_shops()
-            self._storm()
-            self._calm()
+            for step in (self.crew.start, self._furnish, self._open_shops, self._storm, self._calm):
+                began = time.monotonic()
+                step()
+                name = step.__name__.strip("_").replace("_", " ")
+                self.took[name] = round(time.monotonic() - began, 1)
             evidence.gather(folder, self.sql.rows)
             self._count()
             evidence.note(folder, self.notes)
@@ -166,7 +172,9 @@ class Run:
         self.keys = {name: self._key(name) for name in SHOPS}
         office_key = self._key("office", "--all-producers", "--scope", "operator")
         description = urllib3.request("GET", f"{self.url}/openapi.json").json()
-        self.can_cancel = any(path.endswith("/charges/{id}/cancel") for path in description["paths"])
+        self.can_cancel = any(
+            path.endswith("/charges/{id}/cancel") for path in description["paths"]
+        )
         types = sorted(set(description["webhooks"]) - {"ping"})
         self.notes["event_types"] = types
         by_name = [part for one in types for part in ("--event", one)]
@@ -292,8 +300,10 @@ class Run:
             self._wait_for_shops("done", CALM_S)
         except AssertionError as error:
             self.notes["never answered"] = str(error)  # the witness tells it
+        self.took["until all were answered"] = round(time.monotonic() - self.notes["calm_at"], 1)
         self.storekeeper.finish(20)
         self._wait_for_the_end()
+        self.took["until all had ended"] = round(time.monotonic() - self.notes["calm_at"], 1)
         for colleague in self.staff:
             colleague.stop()
         self.follower.finish(self._last_position)
@@ -324,7 +334,11 @@ class Run:
             "deliveries": "SELECT count(*) AS n FROM deliveries WHERE state <> 'delivered'",
         }
         found = {name: self.sql.rows(statement) for name, statement in counts.items()}
-        return {name: rows[0]["n"] if rows else 1 for name, rows in found.items() if not rows or rows[0]["n"]}
+        return {
+            name: rows[0]["n"] if rows else 1
+            for name, rows in found.items()
+            if not rows or rows[0]["n"]
+        }
 
     def _let_time_pass(self) -> None:
         """What is due later is due now; nothing else is touched."""
@@ -338,7 +352,10 @@ class Run:
             for name, endpoint in self.notes["endpoints"].items():
                 path = f"/webhook-endpoints/{endpoint['id']}"
                 Postmaster(
-                    f"{self.seed} {name}", self.office, path.rsplit("/", 1)[1], self.postmaster.since
+                    f"{self.seed} {name}",
+                    self.office,
+                    path.rsplit("/", 1)[1],
+                    self.postmaster.since,
                 ).replay()
 
     def _last_position(self) -> int:
@@ -358,10 +375,10 @@ class Run:
         self.notes["rows"] = {
             name: self.sql.rows(f"SELECT count(*) AS n FROM {name}")[0]["n"] for name in tables
         }
+        self.notes["took"] = self.took
         self.notes["faults"] = dict(self.storm.counts)
         self.notes["processes"] = dict(self.crew.counts)
         self.notes["ended by themselves"] = dict(self.crew.endings)
         self.notes["database wire"] = dict(self.database_wire.counts)
         self.notes["broker wire"] = dict(self.broker_wire.counts)
         self.notes["errors"] = self.storm.errors + [e for one in self.staff for e in one.errors]
-

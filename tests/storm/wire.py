@@ -58,6 +58,9 @@ class Asked:
         if len(self._buffer) < head:
             return None
         (length,) = struct.unpack_from("!I", self._buffer, 1 if self._started else 0)
+        if length < (4 if self._started else 8):
+            self._buffer = b""  # not PostgreSQL's protocol: carried, and not understood
+            return None
         length += 1 if self._started else 0
         return length if len(self._buffer) >= length else None
 
@@ -88,7 +91,7 @@ class Answered:
             self._buffer, self._position = self._buffer[1:], self._position + 1
         while len(self._buffer) >= 5:
             length = 1 + struct.unpack_from("!I", self._buffer, 1)[0]
-            if len(self._buffer) < length:
+            if not 5 <= length <= len(self._buffer):
                 break
             frame, self._buffer = self._buffer[:length], self._buffer[length:]
             begin, self._position = self._position, self._position + length

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from tests.storm.evidence import Evidence, Row, Webhook
@@ -166,7 +167,9 @@ def _differs(w: Witness, kind: str, fields: dict[str, Any], row: Row) -> dict[st
         expected["amount"] = price["unit_amount"] * fields["quantity"]
         expected["currency"] = price["currency"]
     absent = dict.fromkeys(
-        {"charge": ("reference", "description", "price_id", "quantity"), "refund": ("reason",)}[kind]
+        {"charge": ("reference", "description", "price_id", "quantity"), "refund": ("reason",)}[
+            kind
+        ]
     )
     expected = {**absent, "metadata": {}, **expected}
     return {name: row[name] for name, value in expected.items() if row[name] != value}
@@ -214,13 +217,18 @@ def _reasons(kind: str, one: Exchange, *, several: bool) -> set[str]:
     fields = one.asked["fields"]
     if fields.get("amount") in (19.99, -5):
         return {"invalid_request"}
-    by = kind if kind == "refund" else "charge by price" if "price_id" in fields else "charge by amount"
+    by = (
+        kind
+        if kind == "refund"
+        else "charge by price"
+        if "price_id" in fields
+        else "charge by amount"
+    )
     return REFUSED_FOR[by] | ({"idempotency_key_reused"} if several else set())
 
 
 def doors_keep_their_temper(w: Witness) -> Iterator[str]:
-    """Whatever happened behind it, a door said yes, no, or later; never 500, never "who are you".
-    """
+    """Whatever happens behind it, a door says yes, no, or later; never 500 or "who are you"."""
     for one in w.exchanges:
         if one.status in NEVER:
             yield f"{one.actor} {one.did} {one.asked}: {one.status} {one.body}"
@@ -358,7 +366,7 @@ def everything_ends(w: Witness) -> Iterator[str]:
 
 
 def stock_adds_up(w: Witness) -> Iterator[str]:
-    """What there was, what was counted by hand, what is out and what came back make what is left."""
+    """What there was, was counted by hand, is out, and came back, make what is left."""
     for price in w.evidence.run["prices"]:
         (row,) = (p for p in w.tables["prices"] if p["id"] == price["id"])
         charges = {
@@ -376,7 +384,7 @@ def stock_adds_up(w: Witness) -> Iterator[str]:
 
 
 def stock_is_counted_once(w: Witness) -> Iterator[str]:
-    """A change by hand counts once per key, if it was ever answered; and none without being asked."""
+    """A change by hand that was answered counts once, and none that nobody asked for."""
     kept = defaultdict(list)
     for row in w.tables["inventory_changes"]:
         kept[row["idempotency_key"]].append(row["change"])
@@ -415,11 +423,10 @@ def _story(kind: str, row: Row, events: list[Row]) -> Iterator[str]:
     id_ = row["id"]
     if len(events) != row["sequence"]:
         yield f"{id_} has {len(events)} events, and counts {row['sequence']}"
-    bodies = [json.loads(event["body"]) for event in events]
-    states = [body["data"]["state"] for body in bodies]
+    states = [json.loads(event["body"])["data"]["state"] for event in events]
     if not events or events[0]["type"] != f"{kind}.pending":
         yield f"{id_} begins with {events[0]['type'] if events else 'nothing'}"
-    for before, after in zip(states, states[1:], strict=False):
+    for before, after in pairwise(states):
         if not _may_become(kind, before, after):
             yield f"{id_} is told as {before}, and then as {after}"
     if states and states[-1] != row["state"]:
@@ -428,14 +435,19 @@ def _story(kind: str, row: Row, events: list[Row]) -> Iterator[str]:
         told = [event for event in events if event["type"] == f"{kind}.{end}"]
         if len(told) > 1:
             yield f"{id_} is told {len(told)} times to have {end}"
-    for event, body in zip(events, bodies, strict=True):
+    yield from _tells_what_it_is(kind, row, events)
+
+
+def _tells_what_it_is(kind: str, row: Row, events: list[Row]) -> Iterator[str]:
+    for event in events:
+        body = json.loads(event["body"])
         if (body["type"], body["sequence"]) != (event["type"], event["sequence"]):
             yield f"{event['id']} says it is {body['type']} {body['sequence']}"
         for name in FIXED[kind]:
             if name in body["data"]:
                 told, kept = body["data"][name], row[_column(kind, name)]
                 if not _same(name, told, kept):
-                    yield f"{event['id']} tells {name} {told!r} of {id_}, which has {kept!r}"
+                    yield f"{event['id']} tells {name} {told!r} of {row['id']}, which has {kept!r}"
 
 
 def webhooks_are_signed(w: Witness) -> Iterator[str]:
@@ -453,9 +465,9 @@ def _secrets(w: Witness) -> dict[str, set[str]]:
         known[name] = set(endpoint["secrets"])
         ids[endpoint["id"]] = name
     for one in w.exchanges:
-        if one.did == "endpoint" and _ok(one.status) and isinstance(one.body, dict):
-            if "secret" in one.body:
-                known[ids[one.body["id"]]].add(one.body["secret"])
+        told = one.did == "endpoint" and _ok(one.status) and isinstance(one.body, dict)
+        if told and "secret" in one.body:
+            known[ids[one.body["id"]]].add(one.body["secret"])
     return known
 
 
@@ -499,7 +511,8 @@ def webhooks_arrive(w: Witness) -> Iterator[str]:
                 else event["type"] not in ("charge.pending", "refund.pending")
             )
             if wanted and event["id"] not in taken[name]:
-                yield f"{event['id']} ({event['type']} of {event['object_id']}) never came to {name}"
+                what = f"{event['type']} of {event['object_id']}"
+                yield f"{event['id']} ({what}) never came to {name}"
 
 
 def delivered_was_answered(w: Witness) -> Iterator[str]:
@@ -529,9 +542,7 @@ def feed_is_whole(w: Witness) -> Iterator[str]:
             continue
         after, end = one.asked["after"], int(one.body["next_cursor"])
         told = [(item["position"], item["id"]) for item in one.body["data"]]
-        there = [
-            (row["position"], row["id"]) for row in order if after < row["position"] <= end
-        ]
+        there = [(row["position"], row["id"]) for row in order if after < row["position"] <= end]
         if told != there:
             missing, extra = set(there) - set(told), set(told) - set(there)
             yield f"the page behind {after} lacks {sorted(missing)[:3]}, has {sorted(extra)[:3]}"
