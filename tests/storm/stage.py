@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -140,6 +141,8 @@ class Run:
             evidence.gather(folder, self.sql.rows)
             self._count()
             evidence.note(folder, self.notes)
+        for server in ("postgres", "redis"):
+            shutil.rmtree(folder / server, ignore_errors=True)
         return evidence.load(folder)
 
     # --- Before ---
