@@ -7,6 +7,7 @@ from models.charges import Charge
 from models.events import Event
 from models.refunds import Refund
 from models.rejections import QuarantinedMessage, RejectedRequest
+from models.requests_made import RequestMade
 from models.sandbox import SandboxEvent, SandboxMovement, SandboxRequest
 from models.stock import InventoryChange, Reservation
 from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
@@ -24,6 +25,7 @@ __all__ = [
     "QuarantinedMessage",
     "Refund",
     "RejectedRequest",
+    "RequestMade",
     "Reservation",
     "SandboxEvent",
     "SandboxMovement",

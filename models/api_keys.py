@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, String
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, String, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlmodel import Field, SQLModel
 
@@ -16,7 +16,19 @@ class ApiKey(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("octet_length(secret_sha256) = 32", name="secret_sha256_size"),
         CheckConstraint("cardinality(scopes) > 0", name="has_a_scope"),
-        CheckConstraint("scopes <@ ARRAY['read', 'write']::varchar[]", name="scopes"),
+        CheckConstraint(
+            "scopes <@ ARRAY['read', 'write', 'charges:read', 'charges:write', 'refunds:write',"
+            " 'prices:read', 'prices:write', 'webhooks:write', 'operator',"
+            " 'messages:sign']::varchar[]",
+            name="scopes",
+        ),
+        CheckConstraint(
+            "(signing_secret IS NOT NULL) = (scopes = ARRAY['messages:sign']::varchar[])",
+            name="signing_secret",
+        ),
+        Index(
+            "api_keys_signing_idx", "producer", postgresql_where=text("signing_secret IS NOT NULL")
+        ),
         Index("api_keys_created_idx", "created_at", "id"),
     )
 
@@ -27,5 +39,10 @@ class ApiKey(SQLModel, table=True):
     # 256 random bits need no slow hash: nobody can guess them.
     secret_sha256: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     scopes: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
+    # Whether it may see and refund what other producers have asked for.
+    all_producers: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
+    # Of a key that signs messages, and does nothing else: workers must be able to compute the same
+    # signature, so this one is kept as it is.
+    signing_secret: str | None
     created_at: datetime = timestamp(default_now=True, nullable=False)
     revoked_at: datetime | None = timestamp()

@@ -36,6 +36,8 @@ class Charge(Lifecycle, table=True):
             "created_at",
             postgresql_where=text("reference IS NOT NULL"),
         ),
+        # Lists of a producer's own, when it is a small one among large ones.
+        Index("charges_producer_created_idx", "producer", "created_at", "id"),
         Index(
             "charges_customer_idx",
             "customer_id",

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Identity, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Identity, Index, Text, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from models.base import timestamp
@@ -12,7 +12,16 @@ class Event(SQLModel, table=True):
     """Append-only, written in the transaction that makes it true."""
 
     __tablename__ = "events"
-    __table_args__ = (UniqueConstraint("object_id", "sequence"),)
+    __table_args__ = (
+        UniqueConstraint("object_id", "sequence"),
+        # A producer's own part of the feed.
+        Index(
+            "events_producer_position_idx",
+            "producer",
+            "position",
+            postgresql_where=text("producer IS NOT NULL"),
+        ),
+    )
 
     id: str = Field(primary_key=True)
     # Position in the feed. Commits may become visible out of this order.
@@ -24,6 +33,9 @@ class Event(SQLModel, table=True):
     )
     type: str
     object_id: str
+    # Whose it is: a producer's name; `*` = everybody's, as what concerns the catalogue is;
+    # NULL = of those alone who may see all producers'.
+    producer: str | None
     # Counts the events of one object from 1, so that a receiver can order them and find gaps.
     sequence: int
     body: str = Field(sa_type=Text)

@@ -49,6 +49,8 @@ class Lifecycle(SQLModel):
     first_called_at: datetime | None = timestamp()
 
     processor: str
+    # Whether that processor moves real money; it may come to do so under the same name.
+    livemode: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     processor_reference: str | None
     processor_code: str | None
     failure_code: str | None

@@ -1,6 +1,6 @@
 """A refund: money that goes back, in full or in part, and never more than was taken."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Index
+from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlmodel import Field
 
 from models.lifecycle import Lifecycle, lifecycle_constraints
@@ -14,10 +14,20 @@ class Refund(Lifecycle, table=True):
         CheckConstraint("NOT reserved OR amount IS NOT NULL", name="reserved_has_amount"),
         CheckConstraint("state <> 'succeeded' OR reserved", name="success_was_reserved"),
         Index("refunds_charge_idx", "charge_id"),
+        Index(
+            "refunds_owner_created_idx",
+            text("COALESCE(charge_producer, producer)"),
+            "created_at",
+            "id",
+        ),
     )
 
     # No foreign key: messages overtake each other, so a refund may arrive before its charge.
     charge_id: str
+    # Whose charge it is, when that is not the producer's own: then the refund belongs to them.
+    charge_producer: str | None
+    # Whether it was asked for by someone who may refund any producer's charge.
+    any_charge: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     # NULL = all that is left, fixed as soon as the charge is there.
     amount: int | None = Field(default=None, sa_type=BigInteger)
     # Whether `amount` is counted in the charge's refund_reserved.

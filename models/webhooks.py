@@ -32,6 +32,8 @@ class WebhookEndpoint(SQLModel, table=True):
     )
 
     id: str = Field(primary_key=True)
+    # Whose events it is told; NULL = those of all producers.
+    producer: str | None
     url: str
     description: str | None
     # Empty = every type but the `.pending` ones, which must be asked for by name.

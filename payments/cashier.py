@@ -123,7 +123,7 @@ def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
     due = [b.id for b in items.values() if b.kind is REFUND and b.id is not None]
     if not new and not due:
         return {}
-    return hold_charges(transaction, ids=refunds.charges_of(new), of_refunds=due)
+    return hold_charges(transaction, to_refund=refunds.charges_of(new), of_refunds=due)
 
 
 def _accept_refunds(
@@ -263,7 +263,9 @@ class Cashier:
         if isinstance(request, RefundRequest):
             new = refunds.NewRefund(request, processor, request_id)
         else:
-            new = charges.NewCharge(request, processor, lease, request_id)
+            new = charges.NewCharge(
+                request, processor, lease, request_id, livemode=self._processors[processor].livemode
+            )
         return self._go(Begin(lease, new=new, task_id=task_id))
 
     def submit(self, kind: Kind, id_: str) -> Row:

@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from models.base import as_rows, given, id_among, seconds
 from models.states import Phase, State
+from payments.access import owner
 from payments.claims import Claimed, Lease, charge_order
 from payments.errors import KeyReused, ReferenceInUse, Refused
 from payments.judging import judge
@@ -36,6 +37,8 @@ class NewCharge:
     processor: str
     lease: Lease | None = None
     request_id: str | None = None
+    # Whether the processor moves real money.
+    livemode: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +230,7 @@ def _tell_pending(transaction: Transaction, inserted: dict[str, Row]) -> None:
     publish(
         transaction,
         [
-            Fact("charge.pending", id_, row["sequence"], charge_view(row), row["now"])
+            Fact("charge.pending", id_, row["sequence"], charge_view(row), row["now"], owner(row))
             for id_, row in inserted.items()
         ],
     )
@@ -277,6 +280,7 @@ def _columns(one: _Offer) -> dict[str, Any]:
         "description": request.description,
         "metadata": request.metadata,
         "processor": one.new.processor,
+        "livemode": one.new.livemode,
         "lease_token": lease and lease.token,
         "lease_s": lease and lease.seconds,
         "worker": lease and lease.worker,
@@ -303,6 +307,7 @@ _given_names = (
     "description",
     "metadata",
     "processor",
+    "livemode",
     "lease_token",
     "worker",
 )

@@ -210,7 +210,8 @@ _DELIVERIES = Invariant(
         e.type = ANY (w.event_types)
         OR cardinality(w.event_types) = 0 AND e.type NOT IN ('charge.pending', 'refund.pending')
     )
-    WHERE w.state = 'enabled' AND (e.type <> 'ping' OR e.object_id = w.id) AND NOT EXISTS (
+    WHERE w.state = 'enabled' AND (e.type <> 'ping' OR e.object_id = w.id)
+      AND (w.producer IS NULL OR e.producer IN (w.producer, '*')) AND NOT EXISTS (
         SELECT FROM deliveries d WHERE d.event_id = e.id AND d.endpoint_id = w.id
     )
     """,

@@ -3,7 +3,10 @@
 A key is `key_` and 16 characters, which are its id, then `_` and 52 characters, which are the
 secret: 256 random bits. Only their SHA-256 is kept. So a key is found by its id and its secret is
 compared in constant time; nothing is remembered between requests, so a key that is revoked is
-refused from the next request on.
+refused from the next request on. What a key may do is said in `payments.access`.
+
+A *signing key* signs messages and does nothing else. Workers must be able to compute the same
+signature, so it is kept as it is (`payments.signatures`).
 """
 
 import hashlib
@@ -19,13 +22,16 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from models import ApiKey
 from models.base import id_among, table_of
-from payments.errors import InsufficientScope, InvalidRequest, NotFound, Unauthenticated
+from payments.access import READ, SCOPES, WRITE, Access
+from payments.errors import InvalidRequest, NotFound, Unauthenticated
 from payments.redaction import producer_name
 from payments.transaction import Row, Transaction
 from payments.views import moment
 
-READ, WRITE = "read", "write"
-SCOPES = (READ, WRITE)
+# All that there is to read and to write.
+DEFAULT_SCOPES = (READ, WRITE)
+# The scope of a signing key. None of HTTP.
+SIGN = "messages:sign"
 ID_BYTES = 10  # 16 characters: enough to tell keys apart; the secret is what can't be guessed.
 SECRET_BYTES = 32
 _KEY = re.compile(r"(key_[a-z2-7]{16})_([a-z2-7]{52})")
@@ -42,27 +48,46 @@ class Presented:
 
 
 def create(
-    transaction: Transaction, *, producer: object, scopes: Sequence[str] = SCOPES
+    transaction: Transaction,
+    *,
+    producer: object,
+    scopes: Sequence[str] = DEFAULT_SCOPES,
+    all_producers: bool = False,
 ) -> tuple[Row, str]:
     """A new key of a producer: its row, and the key itself, which is shown now and never again.
 
-    Raises InvalidRequest.
+    `all_producers`: it sees and refunds what other producers have asked for, too. Raises
+    InvalidRequest.
     """
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise InvalidRequest(f"scopes must be some of {', '.join(SCOPES)}", param="scopes")
+    ordered = [scope for scope in SCOPES if scope in scopes]
+    return _made(transaction, producer, scopes=ordered, all_producers=all_producers)
+
+
+def create_signing(transaction: Transaction, *, producer: object) -> tuple[Row, str]:
+    """A new signing key of a producer, likewise. Raises InvalidRequest."""
+    return _made(transaction, producer, scopes=[SIGN])
+
+
+def _made(
+    transaction: Transaction, producer: object, *, scopes: list[str], all_producers: bool = False
+) -> tuple[Row, str]:
     name = producer_name(producer)
     if name is None:
         raise InvalidRequest(
             "producer: must be 1 to 64 letters, digits, dots, dashes or underscores",
             param="producer",
         )
-    if not scopes or not set(scopes) <= set(SCOPES):
-        raise InvalidRequest(f"scopes must be some of {', '.join(SCOPES)}", param="scopes")
     id_ = "key_" + _text(secrets.token_bytes(ID_BYTES))
     secret = _text(secrets.token_bytes(SECRET_BYTES))
     row = {
         "id": id_,
         "producer": name,
         "secret_sha256": hashlib.sha256(secret.encode()).digest(),
-        "scopes": [scope for scope in SCOPES if scope in scopes],
+        "scopes": scopes,
+        "all_producers": all_producers,
+        "signing_secret": f"{id_}_{secret}" if scopes == [SIGN] else None,
     }
     (kept,) = transaction.rows(_INSERT, row)
     return kept, f"{id_}_{secret}"
@@ -92,6 +117,7 @@ def view(row: Mapping[Any, Any]) -> dict[str, Any]:
         "object": "api_key",
         "producer": row["producer"],
         "scopes": row["scopes"],
+        "all_producers": row["all_producers"],
         "created_at": moment(row["created_at"]),
         "revoked_at": moment(row["revoked_at"]),
     }
@@ -104,23 +130,22 @@ def presented(key: str) -> Presented | None:
 
 
 def read(connection: Connection, ids: Iterable[str]) -> dict[str, Row]:
-    """The rows of these keys, for `check`."""
+    """The rows of these keys, for `admit`."""
     rows: Any = connection.execute(_READ, {"ids": list(ids)}).mappings()
     return {row["id"]: row for row in rows}
 
 
-def check(row: Row | None, shown: Presented, *, scope: str) -> str:
-    """The producer in whose name the key's holder asks; `row` is the key's, if there is one.
+def admit(row: Row | None, shown: Presented) -> Access:
+    """What the key's holder may do; `row` is the key's, if there is one.
 
-    Raises Unauthenticated for a wrong or revoked key, InsufficientScope for one that may not.
+    Raises Unauthenticated for a wrong or revoked key.
     """
     kept = _NOBODY if row is None else bytes(row["secret_sha256"])
     is_right = hmac.compare_digest(kept, shown.sha256)
     if row is None or not is_right or row["revoked_at"] is not None:
         raise Unauthenticated
-    if scope not in row["scopes"]:
-        raise InsufficientScope(f"this API key lacks the scope {scope!r}; ask for one that has it")
-    return str(row["producer"])
+    scopes = frozenset(row["scopes"])
+    return Access(row["producer"], scopes, row["all_producers"], key_id=row["id"])
 
 
 def _text(raw: bytes) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy import Column, Float, case, func, insert, or_, select, update
 from models import Attempt
 from models.base import as_rows, given, id_among, seconds, table_of
 from models.states import Phase, Stand, State, phase_of, stand_of, state_of
+from payments.access import owner
 from payments.errors import BillingError
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.prices import stock
@@ -82,6 +83,7 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
                 sequence=rows[m.row["id"]]["sequence"],
                 data=kind.view(rows[m.row["id"]]),
                 at=rows[m.row["id"]]["now"],
+                producer=owner(rows[m.row["id"]]),
             )
             for m in moves
             if m.to in TOLD

@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import String, bindparam, func, select, union
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from models.base import id_among
+from models.base import as_rows, given, id_among
+from payments.access import may_refund_where
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.transaction import Row, Transaction
 
@@ -31,16 +32,27 @@ def locked(
 
 
 def hold_charges(
-    transaction: Transaction, *, ids: Iterable[str] = (), of_refunds: Iterable[str] = ()
+    transaction: Transaction,
+    *,
+    ids: Iterable[str] = (),
+    of_refunds: Iterable[str] = (),
+    to_refund: Iterable[tuple[str, str | None]] = (),
 ) -> dict[str, Row]:
-    """The charges of `ids` and those that the refunds belong to, locked like in `locked`.
+    """The charges of `ids`, those of the refunds `of_refunds`, and those that somebody asks
+    `to_refund` (their ids, each with the producer that asks; None: it may refund anybody's), locked
+    like in `locked`.
+
+    A charge that may not be refunded by who asks is not there, and not even waited for, which would
+    tell that it is (`payments.access`).
 
     All of them in one go: a transaction that took some first and others later could meet one
     that does it the other way round.
     """
-    wanted = {"ids": sorted(set(ids)), "refund_ids": sorted(set(of_refunds))}
-    if not wanted["refund_ids"]:
-        return locked(transaction, CHARGE, wanted["ids"])
+    asked = [{"id": id_, "producer": producer} for id_, producer in set(to_refund)]
+    refund_ids = sorted(set(of_refunds))
+    if not refund_ids and not asked:
+        return locked(transaction, CHARGE, ids)
+    wanted = {"ids": sorted(set(ids)), "refund_ids": refund_ids, "asked": as_rows(asked)}
     rows = transaction.rows(_HOLD_CHARGES, wanted)
     return {row["id"]: row for row in rows}
 
@@ -48,6 +60,8 @@ def hold_charges(
 # --- The statements, built once ---
 
 _charges, _refunds = CHARGE.table, REFUND.table
+_theirs = _charges.alias("theirs")
+_asked = given("asked", [_charges.c.id, _charges.c.producer])
 
 
 def _lock_statement(kind: Kind, skip_locked: bool) -> Any:
@@ -68,8 +82,22 @@ _HOLD_CHARGES = (
         _charges.c.id.in_(
             union(
                 select(func.unnest(bindparam("ids", type_=ARRAY(String)))),
-                select(_refunds.c.charge_id).where(
-                    _refunds.c.id == func.any(bindparam("refund_ids", type_=ARRAY(String)))
+                select(_theirs.c.id).where(
+                    _theirs.c.id == _asked.c.id,
+                    may_refund_where(
+                        _theirs.c.producer,
+                        asker=_asked.c.producer,
+                        any_charge=_asked.c.producer.is_(None),
+                    ),
+                ),
+                select(_theirs.c.id).where(
+                    _theirs.c.id == _refunds.c.charge_id,
+                    _refunds.c.id == func.any(bindparam("refund_ids", type_=ARRAY(String))),
+                    may_refund_where(
+                        _theirs.c.producer,
+                        asker=_refunds.c.producer,
+                        any_charge=_refunds.c.any_charge,
+                    ),
                 ),
             )
         )

@@ -25,14 +25,14 @@ from pydantic_core import PydanticCustomError
 from models.ids import fingerprint
 from models.money import AMOUNT_MAX, MoneyError
 from payments.errors import InvalidRequest
-from payments.redaction import field_name
+from payments.redaction import PRODUCER, field_name
 from payments.rules import ANY_DAY, at_most, bounds, characters, lengths
 from payments.sentences import sentence, sentence_of_metadata
 
 # What every text may have; Stripe's limit for an idempotency key is the same.
 TEXT_MAX, LONG_TEXT_MAX = 255, 1000
 METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500  # Stripe's limits.
-_PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_PRODUCER = re.compile(PRODUCER)
 
 
 # What the rules say, for those who read schemas. Not for pydantic: its own patterns and bounds

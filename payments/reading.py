@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, literal, select
 from models.base import id_among
 from models.ids import PREFIXES
 from models.states import Phase, State
+from payments.access import OPERATOR, Access, owner, owner_in
 from payments.cursors import after, behind, ordered
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
@@ -35,10 +36,10 @@ class Page:
     next_cursor: str | None
 
 
-def get(connection: Connection, kind: Kind, id_: str) -> Row:
-    """The row of a charge or a refund. Raises NotFound."""
+def get(connection: Connection, kind: Kind, id_: str, *, access: Access = OPERATOR) -> Row:
+    """The row of a charge or a refund. Raises NotFound, also for what `access` doesn't see."""
     row = connection.execute(select(kind.table).where(kind.table.c.id == id_)).mappings().first()
-    if row is None:
+    if row is None or not access.sees(owner(row)):
         raise NotFound(f"there is no {kind.name} with this id", param="id")
     return row
 
@@ -63,8 +64,9 @@ def page(
     filters: Mapping[str, Any] | None = None,
     limit: int = 20,
     cursor: str | None = None,
+    access: Access = OPERATOR,
 ) -> Page:
-    """Up to `limit` (1 to 100) rows, newest first, from where `cursor` says.
+    """Of what `access` sees, up to `limit` (1 to 100) rows, newest first, from where `cursor` says.
 
     `filters`: those of FILTERS (`price_id` is the id or the lookup key of a price), and
     `created_after` / `created_before` (datetimes with a zone; the first one included, the second
@@ -75,7 +77,7 @@ def page(
     table, filters = kind.table, _resolved(connection, kind, filters or {})
     statement = (
         select(table)
-        .where(*_conditions(kind, filters))
+        .where(access.sees_where(owner_in(table)), *_conditions(kind, filters))
         .order_by(*ordered(table))
         .limit(limit + 1)  # One more than asked for tells whether there is a next page.
     )

@@ -17,7 +17,8 @@ REST = "…"  # No field can have this name.
 
 _NAME = re.compile(r"[a-z_]{1,40}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
-_PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
+PRODUCER = "[A-Za-z0-9._-]{1,64}"
+_PRODUCER = re.compile(PRODUCER)
 _CARD_NUMBER = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import Column, Float, func, update
 
 from models.base import as_rows, given, seconds
 from models.states import State
+from payments.access import may_refund, other_producer
 from payments.claims import Claimed, Lease, NotDue, not_due, refund_order, take
 from payments.declines import message_for
 from payments.errors import NothingToRestock
@@ -54,7 +55,7 @@ def claim_refunds(
     for id_, row in rows.items():
         if not _is_due(row, leases[id_]):
             continue
-        charge = charges.get(row["charge_id"])
+        charge = _charge_of(row, charges)
         verdict = _verdict(row, charge)
         if charge is not None and not row["reserved"] and verdict != "charge_failed":
             reserved = _reserved_late(row, charge, left, out)
@@ -87,6 +88,15 @@ def claim_refunds(
         order = refund_order(row, charge)
         claims[id_] = Claimed(REFUND, row, leases[id_].token, order, charge["processor"])
     return claims | not_due(transaction, REFUND, [i for i in leases if i not in taken])
+
+
+def _charge_of(row: Row, charges: Held) -> Row | None:
+    """Its charge, if it is there for whoever asked: others of the batch may see more."""
+    charge = charges.get(row["charge_id"])
+    if charge is None:
+        return None
+    asker, any_charge = row["producer"], row["any_charge"]
+    return charge if may_refund(charge["producer"], asker=asker, any_charge=any_charge) else None
 
 
 def _verdict(row: Row, charge: Row | None) -> float | str | None:
@@ -124,6 +134,8 @@ def _reserved_late(
         "charge_id": charge["id"],
         "amount": amount,
         "currency": charge["currency"],
+        "livemode": charge["livemode"],
+        "charge_producer": other_producer(charge, row["producer"]),
         "restock_quantity": units,
     }
 
@@ -152,13 +164,16 @@ def _is_due(row: Row, lease: Lease) -> bool:
 # --- The statements, built once ---
 
 _t = REFUND.table
-_late = given("late", [_t.c[n] for n in ("id", "amount", "currency", "restock_quantity")])
+_LATE = ("id", "amount", "currency", "livemode", "charge_producer", "restock_quantity")
+_late = given("late", [_t.c[n] for n in _LATE])
 _RESERVE_LATE = (
     update(_t)
     .where(_t.c.id == _late.c.id)
     .values(
         amount=_late.c.amount,
         currency=_late.c.currency,
+        livemode=_late.c.livemode,
+        charge_producer=_late.c.charge_producer,
         restock_quantity=_late.c.restock_quantity,
         reserved=True,
     )

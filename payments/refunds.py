@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from models.base import as_rows, given, id_among
 from models.states import Phase, State
+from payments.access import may_refund, other_producer, owner
 from payments.errors import ChargeNotRefundable, KeyReused, RefundExceedsCharge, Refused
 from payments.judging import judge
 from payments.kinds import REFUND
@@ -29,11 +30,13 @@ from payments.webhooks.events import Fact, publish
 @dataclass(frozen=True, slots=True)
 class NewRefund:
     """A request to accept. It goes to the processor of its charge; `processor` is what the row
-    names until the charge is there. `request_id` as in `NewCharge`."""
+    names until the charge is there. `request_id` as in `NewCharge`; `any_charge`:
+    whoever asks may refund any producer's charge."""
 
     request: RefundRequest
     processor: str
     request_id: str | None = None
+    any_charge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def accept(
     charge is pending or missing is accepted and waits (unless it says `if_pending: reject`). `held`
     are their charges, when the caller holds them already.
     """
-    charges = hold_charges(transaction, ids=charges_of(new)) if held is None else held
+    charges = hold_charges(transaction, to_refund=charges_of(new)) if held is None else held
     # Only now: a repeat that waited here for the first one must find it, and not be told that
     # the first one has taken all that was left.
     known = _read(transaction, {n.request.id for n in new})
@@ -67,7 +70,7 @@ def accept(
     for one in fresh_requests:
         if one.request.id in rows:
             continue  # A repeat within this very call.
-        charge = charges.get(one.request.charge_id)
+        charge = _charge_of(one, charges)
         try:
             if one.request.against is not None:
                 raise one.request.against
@@ -94,7 +97,7 @@ def accept(
     publish(
         transaction,
         [
-            Fact("refund.pending", id_, row["sequence"], refund_view(row), row["now"])
+            Fact("refund.pending", id_, row["sequence"], refund_view(row), row["now"], owner(row))
             for id_, row in inserted.items()
         ],
     )
@@ -115,9 +118,21 @@ def accept(
     return answers
 
 
-def charges_of(new: Sequence[NewRefund]) -> set[str]:
-    """The ids of the charges that they are to refund."""
-    return {one.request.charge_id for one in new}
+def charges_of(new: Sequence[NewRefund]) -> set[tuple[str, str | None]]:
+    """The ids of the charges that they are to refund, each with the producer that asks; None: it
+    may refund anybody's."""
+    return {
+        (one.request.charge_id, None if one.any_charge else one.request.producer) for one in new
+    }
+
+
+def _charge_of(one: NewRefund, charges: Held) -> Row | None:
+    """Its charge, if it is there for whoever asks: others of the batch may see more."""
+    charge = charges.get(one.request.charge_id)
+    if charge is None:
+        return None
+    asker, any_charge = one.request.producer, one.any_charge
+    return charge if may_refund(charge["producer"], asker=asker, any_charge=any_charge) else None
 
 
 def _amount_to_reserve(
@@ -169,6 +184,8 @@ def _columns(
         "fingerprint": request.fingerprint,
         "request_id": one.request_id,
         "charge_id": request.charge_id,
+        "charge_producer": charge and other_producer(charge, request.producer),
+        "any_charge": one.any_charge,
         "currency": charge and charge["currency"],
         "amount": request.amount if amount is None else amount,
         "reserved": amount is not None,
@@ -179,6 +196,8 @@ def _columns(
         "expected_refunded_amount": request.expected_refunded_amount,
         "metadata": request.metadata,
         "processor": charge["processor"] if charge else one.processor,
+        # A refund is as real as its charge.
+        "livemode": charge["livemode"] if charge else False,
     }
 
 
@@ -206,6 +225,8 @@ _given_names = (
     "fingerprint",
     "request_id",
     "charge_id",
+    "charge_producer",
+    "any_charge",
     "currency",
     "amount",
     "reserved",
@@ -216,6 +237,7 @@ _given_names = (
     "expected_refunded_amount",
     "metadata",
     "processor",
+    "livemode",
 )
 _new = given("new", [_t.c[name] for name in _given_names])
 _values: dict[str, Any] = {

@@ -63,6 +63,7 @@ def record(
     producer, key = fields.get("producer", "default"), fields.get("idempotency_key")
     if not (isinstance(producer, str) and isinstance(key, str) and _storable(producer + key)):
         producer = key = None
+    name = producer_name(producer)
     row = {
         "id": (
             rejection_id(task_id, refused.code, str(refused), fingerprint)
@@ -71,7 +72,7 @@ def record(
         ),
         "task": f"billing.{kind}.create",
         "task_id": task_id,
-        "producer": producer_name(producer),
+        "producer": name,
         "idempotency_key": key and key[:255],
         "object_id": id_from_key(kind, producer=producer, key=key) if producer and key else None,
         "code": refused.code,
@@ -83,7 +84,7 @@ def record(
     if at is None:
         return str(row["id"])
     data = {"object": "rejected_request", **row, "facts": refused.facts}
-    publish(transaction, [Fact("request.rejected", str(row["id"]), 1, data, at)])
+    publish(transaction, [Fact("request.rejected", str(row["id"]), 1, data, at, name)])
     return str(row["id"])
 
 

@@ -13,6 +13,7 @@ from models.base import id_among, table_of
 from models.ids import Kind as KindName
 from models.ids import Made, id_from_key
 from models.states import stand_of
+from payments.access import OPERATOR, Access
 from payments.amounts import in_words
 from payments.entries import ORDER, Entry
 from payments.errors import NotFound
@@ -20,6 +21,7 @@ from payments.kinds import CHARGE, KINDS, REFUND, Kind
 from payments.prices import story
 from payments.prices.holding import is_price_id
 from payments.processors.port import Movement
+from payments.reading import get
 from payments.statements import Statements, movements_of
 from payments.views import moment
 
@@ -30,18 +32,28 @@ Row = Mapping[Any, Any]
 REFUNDS_MAX = 100
 
 
+def of(
+    connection: Connection, kind: Kind, id_: str, *, statements: Statements, access: Access
+) -> list[Entry]:
+    """The story of a charge or a refund, as far as `access` sees it. Raises NotFound."""
+    get(connection, kind, id_, access=access)
+    return timeline(connection, id_, statements=statements, access=access)
+
+
 def timeline(
     connection: Connection,
     id_or_key: str,
     *,
     statements: Statements,
     producer: str = "default",
+    access: Access = OPERATOR,
 ) -> list[Entry]:
     """The story of what has this id (`ch_…`, `re_…`, `prod_…`, `price_…`, `evt_…`, `rej_…`), or of
     what `producer` asked for under this idempotency key. Raises NotFound.
 
     A key may name a charge, a refund, a product and a price, which its lookup key names, too: all
-    are told. Refusals under the same key belong to it.
+    are told. Refusals under the same key belong to it. Deliveries to endpoints that `access`
+    doesn't see are left out.
     """
     ids = _ids(connection, id_or_key, producer)
     entries: list[Entry] = []
@@ -55,7 +67,7 @@ def timeline(
     # Of a price that has been deleted they are all that is left.
     of_prices = story.latest_events(connection, [id_ for id_ in priced if is_price_id(id_)])
     if not entries and not of_prices and (event := _read(connection, _EVENT, [id_or_key])):
-        return list(_told(connection, event))  # of an endpoint, such as a ping
+        return list(_told(connection, event, access))  # of an endpoint, such as a ping
     if not entries and not of_prices:
         raise NotFound(
             f"nothing is known under this id, nor under this key of the producer {producer!r}",
@@ -63,7 +75,8 @@ def timeline(
         )
     others = {entry.object_id for entry in entries if not is_price_id(entry.object_id)}
     entries += story.left_out(of_prices)
-    entries += _told(connection, [*_read(connection, _EVENTS, others), *of_prices])
+    events = [*_read(connection, _EVENTS, others), *of_prices]
+    entries += _told(connection, events, access)
     return sorted(entries, key=lambda entry: (entry.at, ORDER.index(entry.what)))
 
 
@@ -176,7 +189,7 @@ def _rejection(row: Row) -> Entry:
     return Entry(row["created_at"], "rejection", row["id"], text, facts)
 
 
-def _told(connection: Connection, events: Sequence[Row]) -> Iterator[Entry]:
+def _told(connection: Connection, events: Sequence[Row], access: Access) -> Iterator[Entry]:
     of = {row["id"]: row for row in events}
     numbered = {(row["object_id"], row["sequence"]): row for row in events}
     for row in events:
@@ -185,7 +198,11 @@ def _told(connection: Connection, events: Sequence[Row]) -> Iterator[Entry]:
             text += story.told(row, numbered.get((row["object_id"], row["sequence"] - 1)))
         facts = {"event_id": row["id"], "type": row["type"], "sequence": row["sequence"]}
         yield Entry(row["created_at"], "event", row["object_id"], text, facts)
-    deliveries = {row["id"]: row for row in _read(connection, _DELIVERIES, list(of))}
+    deliveries = {
+        row["id"]: row
+        for row in _read(connection, _DELIVERIES, list(of))
+        if access.sees(row["endpoint_producer"])
+    }
     for row in deliveries.values():
         yield _delivery(of[row["event_id"]], row)
     for row in _read(connection, _POSTS, list(deliveries), parameter="delivery_ids"):
@@ -256,7 +273,12 @@ _REJECTIONS = (
 _EVENT = select(_events).where(id_among(_events.c.id))
 _EVENTS = select(_events).where(id_among(_events.c.object_id)).order_by(_events.c.sequence)
 _DELIVERIES = (
-    select(_deliveries, _endpoints.c.url, _endpoints.c.state.label("endpoint_state"))
+    select(
+        _deliveries,
+        _endpoints.c.url,
+        _endpoints.c.state.label("endpoint_state"),
+        _endpoints.c.producer.label("endpoint_producer"),
+    )
     .join(_endpoints, _endpoints.c.id == _deliveries.c.endpoint_id)
     .where(id_among(_deliveries.c.event_id))
     .order_by(_deliveries.c.id)

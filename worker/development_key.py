@@ -30,7 +30,8 @@ def ensure(engine: Engine, folder: Path) -> str:
     if key is not None and _is_good(engine, key):
         return key
     with Database(engine).transaction() as transaction:
-        _, key = keys.create(transaction, producer=PRODUCER)
+        # On this machine one person is all producers.
+        _, key = keys.create(transaction, producer=PRODUCER, all_producers=True)
     write_private(folder / FILE, f"{key}\n")
     return key
 
@@ -42,7 +43,7 @@ def _is_good(engine: Engine, key: str) -> bool:
     with engine.connect() as connection:
         row = keys.read(connection, [shown.id]).get(shown.id)
     try:
-        keys.check(row, shown, scope=keys.WRITE)
+        keys.admit(row, shown)
     except Refused:
         return False
     return True

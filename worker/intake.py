@@ -1,6 +1,7 @@
 """Requests of either kind, taken from fields to rows: what doors without a message do."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from models.ids import Kind
@@ -26,28 +27,31 @@ def request(kind: Kind, fields: Mapping[str, Any]) -> Request:
     return read(MODELS[kind], fields)
 
 
-def accept(
-    transaction: Transaction,
-    asked: Sequence[Request],
-    processor: str,
-    *,
-    request_ids: Sequence[str | None] | None = None,
-) -> list[Answer]:
-    """Write requests that are all of one kind; answers each in its place.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, the id of the HTTP request that asks for it, and whether who asks may refund any
+    producer's charge."""
 
-    `request_ids` are the ids of the HTTP requests that ask for them, in the same order.
-    """
-    named = list(zip(asked, request_ids or [None] * len(asked), strict=True))
+    request: Request
+    request_id: str | None = None
+    any_charge: bool = False
+
+
+def accept(
+    transaction: Transaction, asked: Sequence[Asked], processor: str, *, livemode: bool
+) -> list[Answer]:
+    """Write requests that are all of one kind; answers each in its place. `livemode` is the
+    processor's."""
     new = [
-        charges.NewCharge(r, processor, request_id=id_)
-        for r, id_ in named
-        if isinstance(r, ChargeRequest)
+        charges.NewCharge(one.request, processor, request_id=one.request_id, livemode=livemode)
+        for one in asked
+        if isinstance(one.request, ChargeRequest)
     ]
     if new:
         return [*charges.accept(transaction, new)]
     back = [
-        refunds.NewRefund(r, processor, request_id=id_)
-        for r, id_ in named
-        if isinstance(r, RefundRequest)
+        refunds.NewRefund(one.request, processor, one.request_id, any_charge=one.any_charge)
+        for one in asked
+        if isinstance(one.request, RefundRequest)
     ]
     return [*refunds.accept(transaction, back)]

@@ -183,11 +183,6 @@ class Settings(BaseSettings):
         """The URL that migrations go to."""
         return self.database_direct_url or self.database_url
 
-    @property
-    def livemode(self) -> bool:
-        """Whether money is real: the sandbox's is not."""
-        return self.processor != "sandbox"
-
     @model_validator(mode="after")
     def _call_fits_its_lease(self) -> Self:
         # What is in doubt takes two calls under one lease: the look-up, and perhaps the repeat.

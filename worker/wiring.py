@@ -100,6 +100,11 @@ def statements(settings: Settings) -> Statements:
     return statements_of(processors(settings))
 
 
+def livemode(settings: Settings) -> bool:
+    """Whether the processor that takes new charges moves real money."""
+    return processors(settings)[settings.processor].livemode
+
+
 class Delivers(Protocol):
     """What the desk needs of `payments.webhooks.delivery.Deliverer`."""
 

@@ -80,7 +80,7 @@ class Broker:
 
     def _pending(self, kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
         id_ = id_from_key(kind, producer=self._producer, key=fields["idempotency_key"])
-        return pending(kind, id_, fields)
+        return pending(kind, id_, {**fields, "producer": self._producer})
 
     def _unavailable(self, fields: Mapping[str, Any], why: str) -> Unavailable:
         return Unavailable(

@@ -11,15 +11,24 @@ ROUTE = "webhook-endpoints"
 
 
 def create(
-    *, url: str, event_types: Sequence[str] | None = None, description: str | None = None
+    *,
+    url: str,
+    event_types: Sequence[str] | None = None,
+    description: str | None = None,
+    producer: str | None = None,
 ) -> Endpoint:
     """Have events sent to `url`; all but the `.pending` ones, or those of `event_types`.
+
+    They are those of your own producer. With a key for all producers, those of `producer`, or of
+    all without it.
 
     The answer has the `secret` for `billing.webhook.verify`, and is the only one that does. When it
     raises Unavailable, `list` tells whether the endpoint was made: this is never tried twice, for
     it would make two.
     """
-    body = queries.endpoint_fields(url=url, event_types=event_types, description=description)
+    body = queries.endpoint_fields(
+        url=url, event_types=event_types, description=description, producer=producer
+    )
     return Endpoint(client.transport().ask("POST", ROUTE, body=body, repeatable=False))
 
 

@@ -104,6 +104,7 @@ def endpoint_fields(
     event_types: object = None,
     description: object = None,
     state: object = None,
+    producer: object = None,
 ) -> Mapping[str, Any]:
     """The fields of a webhook endpoint; absent ones left out."""
     if state not in (None, "enabled", "disabled"):
@@ -115,6 +116,7 @@ def endpoint_fields(
         if description is None
         else text("description", description, length_min=0, length_max=LONG_TEXT_MAX),
         "state": state,
+        "producer": None if producer is None else text("producer", producer, length_max=64),
     }
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -25,7 +25,8 @@ class Charge(Resource):
 
     `state` is pending, succeeded or failed. Times are RFC 3339 in UTC; `created_at` is None while
     only the broker knows of it, and so are `amount` and `currency` of a charge by price. `lines`
-    say how the amount of such a charge came about.
+    say how the amount of such a charge came about. `producer` is who asked; `livemode` whether real
+    money moves, None while only the broker knows of it.
     """
 
     __slots__ = ()
@@ -50,7 +51,9 @@ class Charge(Resource):
     failure_code: str | None
     failure_message: str | None
     processor: str | None
+    livemode: bool | None
     processor_reference: str | None
+    producer: str
     idempotency_key: str
     created_at: str | None
     settled_at: str | None
@@ -75,7 +78,9 @@ class Refund(Resource):
     restock_quantity: int | None
     failure_code: str | None
     failure_message: str | None
+    livemode: bool | None
     processor_reference: str | None
+    producer: str
     idempotency_key: str
     metadata: dict[str, str]
     created_at: str | None
@@ -106,6 +111,7 @@ class Endpoint(Resource):
 
     id: str
     object: str
+    producer: str | None
     url: str
     description: str | None
     event_types: list[str]

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from models import Charge, Event, Reservation
 from models.base import as_rows, given, table_of
 from models.ids import event_id
+from payments.access import EVERYBODY
 from payments.errors import (
     InvalidRequest,
     KeyReused,
@@ -159,7 +160,8 @@ def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:
 def _tell(transaction: Transaction, type_: str, price: Row, product: Row | None = None) -> None:
     of = product or products(transaction, [price["product_id"]])[price["product_id"]]
     view = price_view(price, of)
-    publish(transaction, [Fact(type_, price["id"], price["sequence"], view, price["now"])])
+    fact = Fact(type_, price["id"], price["sequence"], view, price["now"], EVERYBODY)
+    publish(transaction, [fact])
 
 
 def columns(request: PriceRequest, *, livemode: bool) -> dict[str, Any]:

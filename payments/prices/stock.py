@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from models import Refund, Reservation
 from models.base import as_rows, given, id_among, table_of
 from models.states import State
+from payments.access import EVERYBODY
 from payments.errors import InsufficientInventory, NothingToRestock
 from payments.prices.holding import PRICES, products
 from payments.prices.views import price_view
@@ -150,6 +151,7 @@ def tell(
                 row["sequence"],
                 price_view(row, of[row["product_id"]]),
                 row["now"],
+                EVERYBODY,
             )
             for row in prices
         ],

@@ -70,6 +70,8 @@ class Processor(Protocol):
     value: an adapter that meets an error it does not understand says Unknown."""
 
     name: str
+    # Whether it moves real money: kept with every charge that it takes.
+    livemode: bool
     # For how long the processor surely remembers an idempotency key. Past it, nothing is resent.
     key_window: timedelta
 

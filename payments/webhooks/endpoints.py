@@ -11,6 +11,7 @@ from models import Delivery, WebhookEndpoint
 from models.base import table_of
 from models.ids import is_id, random_id
 from models.texts import is_storable
+from payments.access import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound
 from payments.redaction import field_name
 from payments.transaction import Transaction
@@ -34,14 +35,19 @@ def add(
     target_check: TargetCheck,
     event_types: object = (),
     description: object = None,
+    producer: object = None,
+    access: Access = OPERATOR,
 ) -> RowMapping:
     """A new, enabled endpoint with a secret of its own, which is the row's `secrets[0]`.
+
+    It is told of this producer's events; without one, of those of who makes it, or of all.
 
     The caller shows the secret now and never again. No event types = every type but the
     `.pending` ones. Raises InvalidRequest.
     """
     row = {
         "id": random_id("we_"),
+        "producer": access.producer_of_endpoint(producer),
         "url": target_check.checked_url(url),
         "event_types": _event_types(event_types),
         "description": _description(description),
@@ -55,6 +61,7 @@ def view(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {
         "id": row["id"],
         "object": "webhook_endpoint",
+        "producer": row["producer"],
         "url": row["url"],
         "description": row["description"],
         "event_types": row["event_types"],
@@ -63,22 +70,28 @@ def view(row: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def get(transaction: Transaction, endpoint_id: str) -> RowMapping:
-    """The endpoint with this id. Raises NotFound, also for a deleted one."""
-    return _found(transaction, endpoint_id, select(_endpoints))
+def get(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
+    """The endpoint with this id. Raises NotFound, also for a deleted one, and for one that
+    `access` doesn't see."""
+    return _found(transaction, endpoint_id, select(_endpoints), access)
 
 
-def locked(transaction: Transaction, endpoint_id: str) -> RowMapping:
+def locked(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
     """As `get`, and until the transaction ends nobody else changes it or takes a turn there.
 
     Whoever changes its deliveries asks for this first, as a drainer's turn does: so the two never
     wait for each other in a circle.
     """
-    return _found(transaction, endpoint_id, select(_endpoints).with_for_update(key_share=True))
+    statement = select(_endpoints).with_for_update(key_share=True)
+    return _found(transaction, endpoint_id, statement, access)
 
 
 def listed(
-    transaction: Transaction, *, limit: int = PAGE_MAX, after: str = ""
+    transaction: Transaction,
+    *,
+    limit: int = PAGE_MAX,
+    after: str = "",
+    access: Access = OPERATOR,
 ) -> Sequence[RowMapping]:
     """Up to `limit` endpoints in the order of their ids, from the one behind `after` on.
 
@@ -89,7 +102,7 @@ def listed(
         raise InvalidRequest("the cursor is none of ours", param="cursor")
     statement = (
         select(_endpoints)
-        .where(_endpoints.c.id > after, _is_there)
+        .where(_endpoints.c.id > after, _is_there, access.sees_where(_endpoints.c.producer))
         .order_by(_endpoints.c.id)
         .limit(limit)
     )
@@ -102,6 +115,7 @@ def update(
     *,
     changes: Mapping[str, object],
     target_check: TargetCheck,
+    access: Access = OPERATOR,
 ) -> RowMapping:
     """Change some of CHANGEABLE; what is not among the changes stays as it is.
 
@@ -123,24 +137,25 @@ def update(
         values |= {"event_types": _event_types(changes["event_types"]), "subscribed_at": func.now()}
     switch = _switch(changes["state"]) if "state" in changes else get
     if values:
-        _changed(transaction, endpoint_id, values)
-    return switch(transaction, endpoint_id)
+        _changed(transaction, endpoint_id, values, access)
+    return switch(transaction, endpoint_id, access=access)
 
 
-def enable(transaction: Transaction, endpoint_id: str) -> RowMapping:
+def enable(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
     """Send to it again, beginning with what waited meanwhile. Raises NotFound."""
     since = case((_endpoints.c.state == "enabled", _endpoints.c.subscribed_at), else_=func.now())
-    endpoint = _changed(transaction, endpoint_id, {"state": "enabled", "subscribed_at": since})
+    values = {"state": "enabled", "subscribed_at": since}
+    endpoint = _changed(transaction, endpoint_id, values, access)
     transaction.wakes.endpoints.add(endpoint_id)
     return endpoint
 
 
-def disable(transaction: Transaction, endpoint_id: str) -> RowMapping:
+def disable(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
     """Send nothing to it. What waits for it stays; new events pass it by. Raises NotFound."""
-    return _changed(transaction, endpoint_id, {"state": "disabled"})
+    return _changed(transaction, endpoint_id, {"state": "disabled"}, access)
 
 
-def delete(transaction: Transaction, endpoint_id: str) -> RowMapping:
+def delete(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
     """Be done with it: its secrets are wiped, nothing more is sent, and a sweep gives up what
     waits for it (`give_up`).
 
@@ -152,7 +167,7 @@ def delete(transaction: Transaction, endpoint_id: str) -> RowMapping:
         "secrets": [],
         "older_secrets_until": None,
     }
-    return _changed(transaction, endpoint_id, wiped)
+    return _changed(transaction, endpoint_id, wiped, access)
 
 
 def give_up(transaction: Transaction, *, limit: int) -> int:
@@ -165,7 +180,11 @@ def give_up(transaction: Transaction, *, limit: int) -> int:
 
 
 def rotate_secret(
-    transaction: Transaction, endpoint_id: str, *, overlap_s: object = OVERLAP_S
+    transaction: Transaction,
+    endpoint_id: str,
+    *,
+    overlap_s: object = OVERLAP_S,
+    access: Access = OPERATOR,
 ) -> RowMapping:
     """A new secret, which is the row's `secrets[0]`; it is shown now and never again.
 
@@ -179,28 +198,36 @@ def rotate_secret(
         raise InvalidRequest(
             f"overlap_s must be from 0 to {OVERLAP_MAX_S} seconds", param="overlap_s"
         )
-    older = locked(transaction, endpoint_id)["secrets"][:1] if overlap_s else []
+    older = locked(transaction, endpoint_id, access=access)["secrets"][:1] if overlap_s else []
     until = func.now() + timedelta(seconds=overlap_s) if overlap_s else None
     values = {"secrets": [new_secret(), *older], "older_secrets_until": until}
-    return _changed(transaction, endpoint_id, values)
+    return _changed(transaction, endpoint_id, values, access)
 
 
-def _changed(transaction: Transaction, endpoint_id: str, values: Mapping[str, Any]) -> RowMapping:
+def _changed(
+    transaction: Transaction, endpoint_id: str, values: Mapping[str, Any], access: Access
+) -> RowMapping:
     statement = sql_update(_endpoints).values(**values).returning(_endpoints)
-    return _found(transaction, endpoint_id, statement)
+    return _found(transaction, endpoint_id, statement, access)
 
 
-def _found(transaction: Transaction, endpoint_id: str, statement: Any) -> RowMapping:
+def _found(
+    transaction: Transaction, endpoint_id: str, statement: Any, access: Access
+) -> RowMapping:
     # What isn't written as an id is none, and perhaps nothing that a database could be asked for.
     if is_id(endpoint_id, "we_"):
-        statement = statement.where(_endpoints.c.id == endpoint_id, _is_there)
+        statement = statement.where(
+            _endpoints.c.id == endpoint_id,
+            _is_there,
+            access.sees_where(_endpoints.c.producer),
+        )
         row = transaction.execute(statement).mappings().first()
         if row is not None:
             return row
     raise NotFound("There is no webhook endpoint with this id.", param="endpoint_id")
 
 
-def _switch(state: object) -> Callable[[Transaction, str], RowMapping]:
+def _switch(state: object) -> Callable[..., RowMapping]:
     if state == "enabled":
         return enable
     if state == "disabled":

@@ -17,6 +17,7 @@ from sqlalchemy.types import String
 from models import Delivery, Event, WebhookEndpoint
 from models.base import as_rows, given, table_of
 from models.ids import event_id
+from payments.access import may_be_told_where
 from payments.transaction import Transaction
 from payments.views import moment
 
@@ -44,13 +45,18 @@ ONLY_BY_NAME = ("charge.pending", "refund.pending")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """Something that just became true. `sequence` counts the facts of one object from 1."""
+    """Something that just became true. `sequence` counts the facts of one object from 1.
+
+    `producer` is whose it is: EVERYBODY for what concerns the catalogue, None for what only those
+    may see who see everything.
+    """
 
     type: str
     object_id: str
     sequence: int
     data: Mapping[str, Any]
     at: datetime
+    producer: str | None
 
 
 def body_of(fact: Fact) -> str:
@@ -77,6 +83,7 @@ def publish(transaction: Transaction, facts: Sequence[Fact]) -> None:
             "type": fact.type,
             "object_id": fact.object_id,
             "sequence": fact.sequence,
+            "producer": fact.producer,
             "body": body_of(fact),
         }
         for fact in facts
@@ -97,16 +104,18 @@ def is_asked_for(event_type: ColumnElement[Any], event_types: ColumnElement[Any]
 
 
 _events, _deliveries, _endpoints = (table_of(t) for t in (Event, Delivery, WebhookEndpoint))
-_columns = [_events.c[name] for name in ("id", "type", "object_id", "sequence", "body")]
+_columns = [_events.c[name] for name in ("id", "type", "object_id", "sequence", "producer", "body")]
 _facts = given("facts", _columns)
 _told = (
     insert(_events)
     .from_select([c.name for c in _columns], select(*(_facts.c[c.name] for c in _columns)))
-    .returning(_events.c.id, _events.c.type)
+    .returning(_events.c.id, _events.c.type, _events.c.producer)
     .cte("told")
 )
 _wanted = and_(
-    _endpoints.c.state == "enabled", is_asked_for(_told.c.type, _endpoints.c.event_types)
+    _endpoints.c.state == "enabled",
+    is_asked_for(_told.c.type, _endpoints.c.event_types),
+    may_be_told_where(_told.c.producer, _endpoints.c.producer),
 )
 _PUBLISH = (
     insert(_deliveries)

@@ -5,18 +5,25 @@ Whoever read past a position whose transaction was still open would never see th
 ends before the first position that is missing, unless it is missing for good: a transaction that
 took a position has written something before, so it has a number below any `mark` that is made
 after the gap was seen, and once all below the mark have ended, the gap is what a rollback left.
+
+Who sees one producer's events only reads a part of it (`read_part`), with the same positions. The
+positions of others' events are passed over by the cursor, which so never lags behind.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, func, literal, select, text, union_all
 
 from models import Event
 from models.base import table_of
+from payments.access import EVERYBODY
 
 PAGE_MAX = 100
 POSITION_MAX = 2**63 - 1
+# So many positions of the index are counted in well under a millisecond.
+COUNTED_MAX = 1_000
 
 Row = Mapping[Any, Any]
 
@@ -27,6 +34,49 @@ def read(
     """Up to `limit` events in the order of their positions, behind `after`, up to `until`."""
     bounds = {"after": after, "until": until, "limit": limit}
     return connection.execute(_READ, bounds).mappings().all()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Events of one producer, and those that are everybody's, behind some position.
+
+    Between them lie the events of others. `through`: the last position that the part covers;
+    `is_whole`: no position up to there is missing.
+    """
+
+    rows: Sequence[Row]
+    has_more: bool
+    through: int
+    is_whole: bool
+
+
+def read_part(
+    connection: Connection, *, producer: str, after: int, limit: int, until: int = POSITION_MAX
+) -> Part:
+    """Up to `limit` events that a producer may see, behind `after`, up to `until`.
+
+    Asks several times: the connection must show one moment.
+    """
+    last = min(connection.execute(_LAST).scalar_one(), until)
+    bounds = {"producer": producer, "after": after, "until": last, "limit": limit + 1}
+    found = connection.execute(_READ_PART, bounds).mappings().all()
+    rows = found[:limit]
+    through = rows[-1]["position"] if len(found) > limit else max(last, after)
+    # Whether others' events are all there is counted only where that is cheap; `is_settled` tells,
+    # too.
+    is_whole = through - after <= COUNTED_MAX and (
+        connection.execute(_COUNT, {"after": after, "until": through}).scalar_one()
+        == through - after
+    )
+    return Part(rows, len(found) > limit, through, is_whole)
+
+
+def last_before_gap(connection: Connection, *, after: int) -> int:
+    """The last position behind `after` before which none is missing, of those that are near."""
+    near = connection.execute(_NEAR, {"after": after, "limit": COUNTED_MAX}).mappings().all()
+    whole = before_gap(near, after=after)
+    last: int = whole[-1]["position"] if whole else after
+    return last
 
 
 def before_gap(rows: Sequence[Row], *, after: int) -> Sequence[Row]:
@@ -54,6 +104,36 @@ _events = table_of(Event)
 _READ = (
     select(_events.c.id, _events.c.position, _events.c.body)
     .where(_events.c.position > bindparam("after"), _events.c.position <= bindparam("until"))
+    .order_by(_events.c.position)
+    .limit(bindparam("limit"))
+)
+_LAST = select(func.coalesce(func.max(_events.c.position), 0))
+
+
+def _of(producer: Any) -> Any:
+    """The producer's next events, read from the index in their order."""
+    return (
+        select(_events.c.id, _events.c.position, _events.c.body)
+        .where(
+            _events.c.producer == producer,
+            _events.c.position > bindparam("after"),
+            _events.c.position <= bindparam("until"),
+        )
+        .order_by(_events.c.position)
+        .limit(bindparam("limit"))
+    )
+
+
+# Two reads in order, merged: one of both names would read all of them before it could sort.
+_part = union_all(
+    _of(bindparam("producer")).subquery().select(), _of(literal(EVERYBODY)).subquery().select()
+).subquery()
+_READ_PART = select(_part).order_by(_part.c.position).limit(bindparam("limit"))
+_between = (_events.c.position > bindparam("after"), _events.c.position <= bindparam("until"))
+_COUNT = select(func.count()).select_from(_events).where(*_between)
+_NEAR = (
+    select(_events.c.position)
+    .where(_events.c.position > bindparam("after"))
     .order_by(_events.c.position)
     .limit(bindparam("limit"))
 )

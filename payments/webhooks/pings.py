@@ -8,27 +8,31 @@ from sqlalchemy import Connection, and_, bindparam, func, insert, select
 from models import Delivery, DeliveryAttempt, Event
 from models.base import table_of
 from models.ids import event_id
+from payments.access import OPERATOR, Access
 from payments.errors import EndpointDisabled
 from payments.transaction import Transaction
 from payments.webhooks.endpoints import locked, view
 from payments.webhooks.events import Fact, body_of
 
 
-def ping(transaction: Transaction, endpoint_id: str) -> str:
+def ping(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> str:
     """Send the endpoint a `ping`, whatever its event types; returns the event's id.
 
     Signed, retried and kept like any other. Raises NotFound, EndpointDisabled.
     """
-    endpoint = locked(transaction, endpoint_id)  # or two pings would have one number
+    endpoint = locked(transaction, endpoint_id, access=access)  # or two pings would have one number
     if endpoint["state"] != "enabled":
         raise EndpointDisabled(param="endpoint_id")
     (now,) = transaction.rows(_NUMBERED, {"endpoint_id": endpoint_id})
-    fact = Fact("ping", endpoint_id, now["sequence"], view(endpoint), now["at"])
+    fact = Fact(
+        "ping", endpoint_id, now["sequence"], view(endpoint), now["at"], endpoint["producer"]
+    )
     event = {
         "id": event_id(fact.object_id, fact.sequence),
         "type": fact.type,
         "object_id": fact.object_id,
         "sequence": fact.sequence,
+        "producer": fact.producer,
         "body": body_of(fact),
     }
     transaction.execute(insert(_events), event)

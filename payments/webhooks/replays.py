@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
 from models.ids import is_id
+from payments.access import OPERATOR, Access, may_be_told_where
 from payments.errors import EndpointDisabled, InvalidRequest
 from payments.transaction import Transaction
 from payments.webhooks.endpoints import locked
@@ -44,19 +45,21 @@ def replay(
     only: object = UNDELIVERED,
     after: int = 0,
     limit: int = EVENTS_MAX,
+    access: Access = OPERATOR,
 ) -> Replayed:
     """Send events to the endpoint at once, with the retries of new ones.
 
     Either exactly those with the given ids (up to IDS_MAX), whatever became of them; or those
     created from `since` on and before `until` that it asks for by its present event types, also
     from before it was there: `only` "undelivered" ones (never sent, given up, or still waiting) or
-    "all". In the order in which they happened, up to `limit` (at most EVENTS_MAX) in one call.
+    "all". What an endpoint may not be told (`payments.access`) counts as not there, whoever asks.
+    In the order in which they happened, up to `limit` (at most EVENTS_MAX) in one call.
 
     Raises InvalidRequest, NotFound, EndpointDisabled.
     """
     if (event_ids is None) == (since is None):
         raise InvalidRequest("send event_ids, or since and perhaps until", param="event_ids")
-    endpoint = locked(transaction, endpoint_id)
+    endpoint = locked(transaction, endpoint_id, access=access)
     if endpoint["state"] != "enabled":
         raise EndpointDisabled(param="endpoint_id")
     if since is None:
@@ -160,7 +163,9 @@ _AT_OR_BEFORE = (
 )
 _SEND_THESE = _sending(
     select(_events.c.id, _events.c.position)
+    .join_from(_events, _endpoints, _endpoints.c.id == _endpoint_given)
     .where(
+        may_be_told_where(_events.c.producer, _endpoints.c.producer),
         _events.c.id == func.any(bindparam("event_ids", type_=ARRAY(String))),
         # A ping holds the endpoint it was for, and is nobody else's to see.
         or_(_events.c.type != "ping", _events.c.object_id == _endpoint_given),
@@ -180,6 +185,7 @@ _found = (
         and_(_deliveries.c.event_id == _events.c.id, _deliveries.c.endpoint_id == _endpoint_given),
     )
     .where(
+        may_be_told_where(_events.c.producer, _endpoints.c.producer),
         _events.c.position > bindparam("after"),
         or_(_last.is_(None), _events.c.position <= _last),
         _events.c.created_at >= bindparam("since"),

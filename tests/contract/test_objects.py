@@ -59,6 +59,8 @@ def _lifecycle(kind: str, **columns: Any) -> Any:
             "failure_code": _perhaps(st.sampled_from([*DECLINES, *FAILURES])),
             "failure_message": _perhaps(texts),
             "processor": texts,
+            "livemode": st.booleans(),
+            "producer": texts,
             "processor_reference": _perhaps(texts),
             "idempotency_key": texts,
             "created_at": moments,
@@ -139,7 +141,7 @@ def test_an_entry_of_a_timeline_is_what_is_documented(at, what, object_id, facts
 
 @given(CHARGE_ROWS, st.sampled_from([name for name in DATA if name.startswith("charge.")]), moments)
 def test_a_webhook_is_what_is_documented(row, type_, at):
-    fact = Fact(type_, row["id"], 2, charge_view(row), at)
+    fact = Fact(type_, row["id"], 2, charge_view(row), at, "tests")
     body = body_of(fact)
     assert list(json.loads(body)) == list(event(type_).model_fields)
     _validator(event(type_)).validate(json.loads(body))

@@ -7,7 +7,7 @@ import typer
 
 from worker.cli import books, options, output, tables
 
-COLUMNS = ("id", "state", "url", "event_types", "description", "created_at")
+COLUMNS = ("id", "state", "producer", "url", "event_types", "description", "created_at")
 
 
 def register(root: typer.Typer) -> None:
@@ -29,6 +29,9 @@ def add(
         [], metavar="TYPE", help="Only these, such as charge.succeeded. May be repeated."
     ),
     description: str | None = typer.Option(None),
+    producer: str | None = typer.Option(
+        None, help="Only events of what this producer asked for; of all producers without it."
+    ),
     as_json: options.Json = False,
 ) -> None:
     """Send webhooks to a URL. Its secret is shown now, and never again."""
@@ -39,7 +42,12 @@ def add(
     check = TargetCheck(load().webhook_allow_private)
     with books.writing() as transaction:
         row = endpoints.add(
-            transaction, url=url, target_check=check, event_types=event, description=description
+            transaction,
+            url=url,
+            target_check=check,
+            event_types=event,
+            description=description,
+            producer=producer,
         )
     tables.show({**endpoints.view(row), "secret": row["secrets"][0]}, as_json=as_json)
 

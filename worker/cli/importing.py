@@ -115,8 +115,9 @@ def _import(
     from worker.importing.sending import send
     from worker.importing.tally import Tally
     from worker.settings import load
+    from worker.wiring import livemode
 
-    processor, kind = load().processor, KINDS[source.kind]
+    settings, kind = load(), KINDS[source.kind]
     with books.database(waiting_max=WAITING_MAX) as database:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as reading:
             checked = _check(
@@ -137,7 +138,8 @@ def _import(
                     refused,
                     sent,
                     database=database,
-                    processor=processor,
+                    processor=settings.processor,
+                    livemode=livemode(settings),
                     advance=lambda n: bar.advance(bar.task_ids[0], n),
                 )
             except (DBAPIError, KeyboardInterrupt) as error:

@@ -1,4 +1,4 @@
-"""`billing keys`: who may ask over HTTP, and in whose name."""
+"""`billing keys`: who may ask, in whose name, and for what."""
 
 import sys
 
@@ -6,11 +6,13 @@ import typer
 
 from worker.cli import books, options, output, tables
 
-COLUMNS = ("id", "producer", "scopes", "created_at", "revoked_at")
+COLUMNS = ("id", "producer", "scopes", "all_producers", "created_at", "revoked_at")
 
 
 def register(root: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Keys for the HTTP API.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Keys for the HTTP API, and keys that sign messages."
+    )
     group.command("create")(create)
     group.command("list")(list_)
     group.command("revoke")(revoke)
@@ -20,21 +22,48 @@ def register(root: typer.Typer) -> None:
 
 def create(
     producer: str = typer.Argument(help="The service that asks, such as shop."),
-    scope: list[str] = typer.Option([], help="read or write; both without it. May be repeated."),
+    scope: list[str] = typer.Option(
+        [],
+        help="What it may do, such as charges:write or refunds:write; read and write (everything"
+        " but operator) without it. May be repeated. docs/security.md has them all.",
+    ),
+    all_producers: bool = typer.Option(
+        False,
+        "--all-producers",
+        help="It sees and refunds what other producers have asked for, too.",
+    ),
+    signing: bool = typer.Option(
+        False, "--signing", help="A key that signs messages to the broker, and does nothing else."
+    ),
     as_json: options.Json = False,
 ) -> None:
     """Make a key. It is shown now, and never again."""
     from payments import keys
 
+    if signing and (scope or all_producers):
+        raise options.Misused("--signing goes alone: such a key does nothing else")
     with books.writing() as transaction:
-        row, key = keys.create(transaction, producer=producer, scopes=scope or keys.SCOPES)
+        if signing:
+            row, key = keys.create_signing(transaction, producer=producer)
+        else:
+            row, key = keys.create(
+                transaction,
+                producer=producer,
+                scopes=scope or keys.DEFAULT_SCOPES,
+                all_producers=all_producers,
+            )
     if as_json:
         output.print_json({**keys.view(row), "key": key})
         return
     sys.stdout.write(f"{key}\n")  # alone, so that a script can take it
+    whose = f"{row['producer']}, for all producers" if row["all_producers"] else row["producer"]
+    use = (
+        "give it to the SDK as BILLING_SIGNING_KEY, or sign as docs/wire.md says"
+        if signing
+        else "give it as BILLING_API_KEY, or Authorization: Bearer …"
+    )
     sys.stderr.write(
-        f"the key of {row['producer']} ({', '.join(row['scopes'])}), shown now and never again:"
-        " give it as BILLING_API_KEY, or Authorization: Bearer …\n"
+        f"the key of {whose} ({', '.join(row['scopes'])}), shown now and never again: {use}\n"
     )
 
 

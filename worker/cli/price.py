@@ -67,6 +67,7 @@ def create(
     from payments.parsing import read
     from payments.prices import prices
     from payments.prices.requests import PriceRequest
+    from worker import wiring
     from worker.settings import load
 
     fields = options.fields(
@@ -90,7 +91,7 @@ def create(
         idempotency_key=key,
         producer=producer,
     )
-    request, livemode = read(PriceRequest, fields), load().livemode
+    request, livemode = read(PriceRequest, fields), wiring.livemode(load())
     with books.writing() as transaction:
         row, _ = prices.create(transaction, request, livemode=livemode)
         view = prices.shown(transaction, row)

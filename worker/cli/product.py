@@ -34,6 +34,7 @@ def create(
     from payments.prices import products
     from payments.prices.requests import ProductRequest
     from payments.prices.views import product_view
+    from worker import wiring
     from worker.settings import load
 
     fields = options.fields(
@@ -44,7 +45,7 @@ def create(
         idempotency_key=key,
         producer=producer,
     )
-    request, livemode = read(ProductRequest, fields), load().livemode
+    request, livemode = read(ProductRequest, fields), wiring.livemode(load())
     with books.writing() as transaction:
         row, _ = products.create(transaction, request, livemode=livemode)
     tables.show(product_view(row), as_json=as_json)

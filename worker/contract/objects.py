@@ -35,6 +35,11 @@ _PHASE = (
 _STATE = "`pending`, until it is `succeeded` or `failed` for good."
 _FAILURE = "Why it failed, or null: one of the codes of docs/errors.md. New ones may come."
 _SETTLED = "When it became final, or null."
+_PRODUCER = (
+    "Who asked for it: the name of the API key, or the `producer` of the message. Its id is made of"
+    " this and the key."
+)
+_LIVEMODE = "Whether the processor moves real money; the sandbox doesn't."
 _KEY = "The key it was asked for under, or, over the broker without one, the message's task id."
 _DETAIL = "One sentence for people. Read `code` in programs."
 _FAILURE_MESSAGE = "One sentence for people, or null. Read `failure_code` in programs."
@@ -80,9 +85,11 @@ class Charge(PublicObject):
         description=_FAILURE_MESSAGE, examples=["The card was declined."]
     )
     processor: str = Field(description="Who moves the money.", examples=["sandbox"])
+    livemode: bool = Field(description=_LIVEMODE, examples=[False])
     processor_reference: str | None = Field(
         description="The processor's own id of it, once it gave one.", examples=["sbx_1f0c9a"]
     )
+    producer: str = Field(description=_PRODUCER, examples=["shop"])
     idempotency_key: str = Field(description=_KEY, examples=["order-1001-charge"])
     created_at: Moment = Field(description="When it was accepted. RFC 3339, in UTC.")
     settled_at: Moment | None = Field(description=_SETTLED)
@@ -124,9 +131,11 @@ class Refund(PublicObject):
         description=_FAILURE_MESSAGE,
         examples=["The bank returned the refund."],
     )
+    livemode: bool = Field(description=_LIVEMODE, examples=[False])
     processor_reference: str | None = Field(
         description="The processor's own id of it, once it gave one.", examples=["sbx_2e51bb"]
     )
+    producer: str = Field(description=_PRODUCER, examples=["shop"])
     idempotency_key: str = Field(description=_KEY, examples=["order-1001-refund-1"])
     metadata: dict[str, str] = Field(description=METADATA, examples=[{"ticket": "881"}])
     created_at: Moment = Field(description="When it was accepted. RFC 3339, in UTC.")
@@ -188,6 +197,11 @@ class WebhookEndpoint(PublicObject):
 
     id: str = Field(pattern=f"^we_{ID}", examples=[_AN_ENDPOINT])
     object: Literal["webhook_endpoint"]
+    producer: str | None = Field(
+        description="Whose events it is told of, beside those of products and prices, which are"
+        " everybody's. Null: those of all producers.",
+        examples=["shop"],
+    )
     url: str = Field(
         description="Where webhooks are sent.",
         json_schema_extra={"format": "uri"},

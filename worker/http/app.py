@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
+from payments.access import OPERATIONS
 from worker.http import answers, errors, openapi
 from worker.http.building import Building
 from worker.http.edge import Application, Edge
@@ -20,6 +21,7 @@ from worker.http.routes import (
     products,
     refunds,
 )
+from worker.http.routes.objects import PREFIX
 
 ROUTERS = (
     charges.router,
@@ -33,6 +35,9 @@ ROUTERS = (
     description.router,
 )
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+# Nobody may do what nobody has said who may do.
+if unruled := [r.name for r in ROUTES if r.path.startswith(PREFIX) and r.name not in OPERATIONS]:
+    raise LookupError(f"payments.access.OPERATIONS lacks {', '.join(unruled)}")
 
 
 def make(building: Building) -> Application:

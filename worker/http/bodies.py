@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.texts import PATTERN
+from payments.redaction import PRODUCER
 from payments.webhooks.endpoints import DESCRIPTION_LENGTH_MAX, OVERLAP_MAX_S, OVERLAP_S
 from payments.webhooks.events import TYPES
 from payments.webhooks.replays import IDS_MAX
@@ -54,7 +55,16 @@ BODIES: dict[str, Any] = {
         },
     },
     "WebhookEndpointRequest": _object(
-        ["url"], url=_URL, event_types=_EVENT_TYPES, description=_DESCRIPTION
+        ["url"],
+        url=_URL,
+        event_types=_EVENT_TYPES,
+        description=_DESCRIPTION,
+        producer={
+            "type": ["string", "null"],
+            "pattern": f"^{PRODUCER}$",
+            "description": "Whose events it is told of. With a key for one producer only that one,"
+            " which it is anyway; with a key for all producers any, or all without it.",
+        },
     ),
     "WebhookEndpointChanges": _object(
         url=_URL,

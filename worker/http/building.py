@@ -11,7 +11,7 @@ from worker.http.keyring import Keyring
 from worker.http.readiness import Readiness
 from worker.publisher import Waker
 from worker.settings import Settings
-from worker.wiring import statements
+from worker.wiring import livemode, statements
 
 
 class Building:
@@ -29,10 +29,10 @@ class Building:
     ) -> None:
         self.database = Database(settings.database_url, waker)
         self._waker = waker
-        self.intake = Intake(self.database, processor=settings.processor)
+        self.livemode = livemode(settings)
+        self.intake = Intake(self.database, processor=settings.processor, livemode=self.livemode)
         self.keyring = Keyring(self.database)
         self.readiness = Readiness(self.database, ask_workers)
-        self.livemode = settings.livemode
         self.statements = statements(settings)
         self.target_check = TargetCheck(settings.webhook_allow_private)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from models.ids import Kind as KindName
 from payments import keys, reading
+from payments.access import Access, owner
 from payments.errors import NotFound, Refused
 from payments.keys import Presented
 from payments.kinds import KINDS
@@ -15,15 +16,16 @@ from worker import intake
 from worker.http.batches import Batches
 from worker.http.database import Database
 from worker.http.waiting import Waiters, finals
-from worker.intake import Answer, Request
+from worker.intake import Answer, Asked, Request
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it came: the key it shows, the fields of its body or what is wrong there, and
-    its id."""
+    """A request as it came: the key it shows, what that key must allow, the fields of its body
+    or what is wrong there, and its id."""
 
     shown: Presented
+    permission: str
     fields: Mapping[str, Any] | Refused
     request_id: str | None = None
 
@@ -32,16 +34,16 @@ class Call:
 class Taken:
     """Who asked, as far as that is known, and what came of it."""
 
-    producer: str | None
+    access: Access | None
     answer: Answer
 
 
 class Intake:
     """Accepts and reads, in batches; waits for what is final."""
 
-    def __init__(self, database: Database, *, processor: str) -> None:
+    def __init__(self, database: Database, *, processor: str, livemode: bool) -> None:
         async def take_all(kind: KindName, calls: Sequence[Call]) -> Sequence[Taken]:
-            write = partial(take, kind=kind, calls=calls, processor=processor)
+            write = partial(take, kind=kind, calls=calls, processor=processor, livemode=livemode)
             return await database.transaction(write)
 
         async def read(kind: KindName, ids: Sequence[str]) -> list[Row | None]:
@@ -63,23 +65,29 @@ class Intake:
         """
         return await self._taking[kind].submit(call)
 
-    async def get(self, kind: KindName, id_: str, *, wait_s: float = 0) -> Row:
-        """The row as it stands, or as soon as it is final. Raises NotFound."""
-        row = await self._row(kind, id_)
+    async def get(self, kind: KindName, id_: str, *, access: Access, wait_s: float = 0) -> Row:
+        """The row as it stands, or as soon as it is final. Raises NotFound, also for what `access`
+        doesn't see."""
+        row = await self._row(kind, id_, access)
         if wait_s and row["state"] == "pending":
             await self.waiters.until_final(kind, id_, wait_s=wait_s)
-            row = await self._row(kind, id_)
+            row = await self._row(kind, id_, access)
         return row
 
-    async def _row(self, kind: KindName, id_: str) -> Row:
+    async def _row(self, kind: KindName, id_: str, access: Access) -> Row:
         row = await self._reading[kind].submit(id_)
-        if row is None:
+        if row is None or not access.sees(owner(row)):
             raise NotFound(f"there is no {kind} with this id", param="id")
         return row
 
 
 def take(
-    transaction: Transaction, kind: KindName, calls: Sequence[Call], *, processor: str
+    transaction: Transaction,
+    kind: KindName,
+    calls: Sequence[Call],
+    *,
+    processor: str,
+    livemode: bool,
 ) -> list[Taken]:
     """Look up who asks, read what they ask for, and write it: one trip for all of them.
 
@@ -87,30 +95,27 @@ def take(
     """
     rows = keys.read(transaction.connection, {call.shown.id for call in calls})
     readings = [_read(kind, call, rows.get(call.shown.id)) for call in calls]
-    asked, request_ids = [], []
-    for call, (_, what) in zip(calls, readings, strict=True):
-        if not isinstance(what, Refused):
-            asked.append(what)
-            request_ids.append(call.request_id)
-    accepted = (
-        intake.accept(transaction, asked, processor, request_ids=request_ids) if asked else ()
-    )
+    asked = [
+        Asked(what, call.request_id, any_charge=access.sees_all)
+        for call, (access, what) in zip(calls, readings, strict=True)
+        if access is not None and not isinstance(what, Refused)
+    ]
+    accepted = intake.accept(transaction, asked, processor, livemode=livemode) if asked else ()
     answers = iter(accepted)
     return [
-        Taken(producer, what if isinstance(what, Refused) else next(answers))
-        for producer, what in readings
+        Taken(access, what if isinstance(what, Refused) else next(answers))
+        for access, what in readings
     ]
 
 
-def _read(kind: KindName, call: Call, row: Row | None) -> tuple[str | None, Request | Refused]:
+def _read(kind: KindName, call: Call, row: Row | None) -> tuple[Access | None, Request | Refused]:
     """Who asks, and for what."""
+    access = None
     try:
-        producer = keys.check(row, call.shown, scope=keys.WRITE)
+        access = keys.admit(row, call.shown)
+        access.require(call.permission)
+        if isinstance(call.fields, Refused):
+            return access, call.fields
+        return access, intake.request(kind, {**call.fields, "producer": access.producer})
     except Refused as refused:
-        return None, refused
-    if isinstance(call.fields, Refused):
-        return producer, call.fields
-    try:
-        return producer, intake.request(kind, {**call.fields, "producer": producer})
-    except Refused as refused:
-        return producer, refused
+        return access, refused

@@ -6,6 +6,7 @@ from functools import partial
 from starlette.requests import Request
 
 from payments import keys
+from payments.access import Access
 from payments.errors import Unauthenticated
 from payments.keys import Presented
 from payments.transaction import Row
@@ -25,13 +26,10 @@ class Keyring:
 
         self._rows = Batches(read)
 
-    async def producer(self, request: Request, scope: str) -> str:
-        """The producer in whose name the request asks.
-
-        Raises Unauthenticated, InsufficientScope, DatabaseUnavailable.
-        """
+    async def access(self, request: Request) -> Access:
+        """What the request's key may do. Raises Unauthenticated, DatabaseUnavailable."""
         shown = presented(request)
-        return keys.check(await self._rows.submit(shown.id), shown, scope=scope)
+        return keys.admit(await self._rows.submit(shown.id), shown)
 
 
 def presented(request: Request) -> Presented:

@@ -21,6 +21,7 @@ def send(
     *,
     database: Database,
     processor: str,
+    livemode: bool,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Accept every line that is valid; write down the others, and those that are refused now.
@@ -33,12 +34,14 @@ def send(
         # What the check has refused is not sent: of two lines for one order the first counts.
         refusals = [one.refusal or keys.refusal(one) for one in some]
         asked = [
-            one.request
+            intake.Asked(one.request, any_charge=True)  # the operator asks
             for one, refusal in zip(some, refusals, strict=True)
             if one.request is not None and refusal is None
         ]
         with database.transaction() as transaction:
-            answers = iter(intake.accept(transaction, asked, processor) if asked else ())
+            answers = iter(
+                intake.accept(transaction, asked, processor, livemode=livemode) if asked else ()
+            )
         for one, known in zip(some, refusals, strict=True):
             refusal = known
             if refusal is None:

@@ -46,6 +46,8 @@ class Sandbox:
     never comes.
     """
 
+    livemode = False
+
     def __init__(
         self,
         engine: Engine,

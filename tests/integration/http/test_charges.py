@@ -13,8 +13,8 @@ from tests.support.web import CHARGE, Caller, Web
 FIELDS = [
     "charge_id", "object", "amount", "currency", "state", "phase", "customer_id",
     "payment_method_id", "price_id", "quantity", "lines", "reference", "description", "metadata",
-    "refunded_amount", "failure_code", "failure_message", "processor", "processor_reference",
-    "idempotency_key", "created_at", "settled_at",
+    "refunded_amount", "failure_code", "failure_message", "processor", "livemode",
+    "processor_reference", "producer", "idempotency_key", "created_at", "settled_at",
 ]  # fmt: skip
 
 

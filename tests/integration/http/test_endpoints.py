@@ -12,7 +12,7 @@ from tests.support.web import Caller, Web
 from tests.support.webhooks import LOOPBACK
 
 PATH = "/webhook-endpoints"
-FIELDS = ["id", "object", "url", "description", "event_types", "state", "created_at"]
+FIELDS = ["id", "object", "producer", "url", "description", "event_types", "state", "created_at"]
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def test_the_door_does_what_its_description_says(case: schemathesis.Case, door: 
             case.headers.pop("Idempotency-Key", None)
     if (case.method, case.path) in BETWEEN_FIELDS:
         excluded.append(positive_data_acceptance)
-    with door.caller() as caller:
+    with door.caller(all_producers=True) as caller:
         if case.meta and case.meta.generation.mode.is_positive:
             name_what_is_there(case.body, caller)
         case.call_and_validate(

@@ -253,7 +253,7 @@ def test_what_is_too_large_is_told_and_what_just_fits_is_taken() -> None:
 
 def test_a_wrong_a_revoked_and_a_narrow_key_are_told_apart(door: Web, caller: Caller) -> None:
     charge = billing.charge.create(**CHARGE)
-    with door.caller(scopes=["read"]) as reader, sdk_of(reader):
+    with door.caller(caller.producer, scopes=["read"]) as reader, sdk_of(reader):
         assert billing.charge.get(charge.charge_id) == charge
         with pytest.raises(billing.InsufficientScope):
             billing.charge.create(**CHARGE)

@@ -10,7 +10,7 @@ from worker.contract.objects import Charge, TimelineEntry
 from worker.http.described import KEY, PREFER, described, object_of, page_of, ref
 from worker.http.routes import objects
 from worker.http.routes.filters import ChargeFilters
-from worker.http.routes.needs import Reader, router_of
+from worker.http.routes.needs import Asker, router_of
 
 router = router_of("Charges", f"{objects.PREFIX}/charges")
 
@@ -33,18 +33,18 @@ async def create_charge(request: Request) -> Response:
 
 @router.get("", **described({200: page_of(Charge)}))
 async def list_charges(
-    request: Request, _: Reader, filters: Annotated[ChargeFilters, Query()]
+    request: Request, access: Asker, filters: Annotated[ChargeFilters, Query()]
 ) -> Response:
     """List charges, newest first."""
     return await objects.page(
-        request, "charge", filters.conditions(), limit=filters.limit, cursor=filters.cursor
+        request, access, "charge", filters.conditions(), limit=filters.limit, cursor=filters.cursor
     )
 
 
 @router.get("/{id}", **described({200: ref(Charge)}, refuses=(404,), parameters=(PREFER,)))
-async def get_charge(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # its name in the URL
+async def get_charge(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get a charge as it stands."""
-    return await objects.get(request, "charge", id)
+    return await objects.get(request, access, "charge", id)
 
 
 @router.get(
@@ -53,6 +53,6 @@ async def get_charge(request: Request, _: Reader, id: str) -> Response:  # noqa:
         {200: object_of(data={"type": "array", "items": ref(TimelineEntry)})}, refuses=(404,)
     ),
 )
-async def get_charge_timeline(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # likewise
+async def get_charge_timeline(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Get everything that happened to a charge, in order."""
-    return await objects.story(request, "charge", id)
+    return await objects.story(request, access, "charge", id)

@@ -10,14 +10,14 @@ from worker.contract.catalogue import Currency
 from worker.http import answers
 from worker.http.described import described, listing_of, ref
 from worker.http.routes.catalogue import CurrencyPlace
-from worker.http.routes.needs import Reader, router_of
+from worker.http.routes.needs import Asker, router_of
 from worker.http.routes.objects import PREFIX
 
 router = router_of("Currencies", f"{PREFIX}/currencies")
 
 
 @router.get("", **described({200: listing_of(Currency)}))
-async def list_currencies(_: Reader, place: Annotated[CurrencyPlace, Query()]) -> Response:
+async def list_currencies(_: Asker, place: Annotated[CurrencyPlace, Query()]) -> Response:
     """List currencies, by their codes; all of them are on one page unless it is told otherwise."""
     every = currencies.every()
     if place.order == "desc":
@@ -27,6 +27,6 @@ async def list_currencies(_: Reader, place: Annotated[CurrencyPlace, Query()]) -
 
 
 @router.get("/{id}", **described({200: ref(Currency)}, refuses=(404,)))
-async def get_currency(_: Reader, id: str) -> Response:  # noqa: A002  # its name in the URL
+async def get_currency(_: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get a currency by its id."""
     return answers.one(currencies.get(id))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from payments.webhooks import feed
 from worker.http import answers
 from worker.http.database import Database
 from worker.http.described import described, object_of, ref
-from worker.http.routes.needs import Reader, building, router_of
+from worker.http.routes.needs import Asker, building, router_of
 from worker.http.routes.objects import PREFIX
 
 router = router_of("Events", f"{PREFIX}/events")
@@ -48,17 +49,25 @@ class Place(BaseModel):
 
 
 @router.get("", **described({200: _PAGE}))
-async def list_events(request: Request, _: Reader, place: Annotated[Place, Query()]) -> Response:
-    """List events in one order for everybody. `next_cursor` is the next `after`, also at the end:
-    ask again there later, and no event is missed."""
-    found = await _settled(building(request).database, place.after, place.limit + 1)
-    rows = found[: place.limit]
+async def list_events(
+    request: Request, access: Asker, place: Annotated[Place, Query()]
+) -> Response:
+    """List events in one order: those of your own producer and of the catalogue, or of all
+    producers with a key for all. `next_cursor` is the next `after`, also at the end: ask again
+    there later, and no event is missed."""
+    database, after = building(request).database, place.after
+    if access.sees_all:
+        found = await _settled(database, after, place.limit + 1)
+        rows = found[: place.limit]
+        has_more, through = len(found) > len(rows), rows[-1]["position"] if rows else after
+    else:
+        part = await _settled_part(database, str(access.producer), after, place.limit)
+        rows, has_more, through = part.rows, part.has_more, part.through
     body = "".join(
         (
             '{"data":[',
             ",".join(map(feed.item, rows)),
-            f'],"has_more":{"true" if len(found) > len(rows) else "false"}',
-            f',"next_cursor":"{rows[-1]["position"] if rows else place.after}"}}',
+            f'],"has_more":{"true" if has_more else "false"},"next_cursor":"{through}"}}',
         )
     )
     return Response(body, media_type=answers.MEDIA_TYPE)
@@ -70,12 +79,33 @@ async def _settled(database: Database, after: int, limit: int) -> Sequence[feed.
     whole = feed.before_gap(rows, after=after)
     if len(whole) == len(rows):
         return rows
-    last, mark = rows[-1]["position"], await database.read(feed.mark)
+    last = rows[-1]["position"]
+    if not await _gaps_are_for_good(database):
+        return whole
+    # What filled a gap meanwhile is there now; what is missing still stays missing.
+    return await database.read(partial(feed.read, after=after, limit=limit, until=last))
+
+
+async def _settled_part(database: Database, producer: str, after: int, limit: int) -> feed.Part:
+    """Likewise, the events that a producer may see."""
+    read = partial(feed.read_part, producer=producer, after=after, limit=limit)
+    part = await database.snapshot(read)
+    if part.is_whole:
+        return part
+    if await _gaps_are_for_good(database):
+        again = await database.snapshot(partial(read, until=part.through))
+        return replace(again, has_more=again.has_more or part.has_more)
+    until = await database.read(partial(feed.last_before_gap, after=after))
+    return await database.snapshot(partial(read, until=until))
+
+
+async def _gaps_are_for_good(database: Database) -> bool:
+    """Whether every transaction that may fill a gap that was seen has ended, or does soon."""
+    mark = await database.read(feed.mark)
     loop = asyncio.get_running_loop()
     gives_up_at = loop.time() + GAP_PATIENCE_S
     while not await database.read(partial(feed.is_settled, below=mark)):
         if loop.time() >= gives_up_at:
-            return whole
+            return False
         await asyncio.sleep(GAP_LOOK_S)
-    # What filled a gap meanwhile is there now; what is missing still stays missing.
-    return await database.read(partial(feed.read, after=after, limit=limit, until=last))
+    return True

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
-from payments.keys import READ, WRITE
+from payments.access import OPERATIONS, Access
 from worker.http import asked
 from worker.http.building import Building
 
@@ -23,22 +23,19 @@ def building(request: Request) -> Building:
     return here
 
 
-async def _reader(request: Request) -> str:
-    return await _asker(request, READ)
+def permission_for(request: Request) -> str:
+    """What the route of the request needs of whoever asks."""
+    return OPERATIONS[request.scope["route"].name]
 
 
-async def _writer(request: Request) -> str:
-    return await _asker(request, WRITE)
-
-
-async def _asker(request: Request, scope: str) -> str:
-    producer = await building(request).keyring.producer(request, scope)
+async def _asker(request: Request) -> Access:
+    access = await building(request).keyring.access(request)
+    request.state.producer = access.producer  # for the log line
+    access.require(permission_for(request))
     asked.once(request.query_params)
-    request.state.producer = producer  # for the log line
-    return producer
+    return access
 
 
-# The producer in whose name it asks. As a dependency, so that a stranger is told 401 before
-# anything else that is wrong.
-Reader = Annotated[str, Depends(_reader)]
-Writer = Annotated[str, Depends(_writer)]
+# Who asks, if they may. As a dependency, so that a stranger is told 401 before anything else that
+# is wrong.
+Asker = Annotated[Access, Depends(_asker)]

@@ -12,13 +12,14 @@ from models.ids import PREFIXES, is_id
 from models.ids import Kind as KindName
 from models.states import State
 from payments import reading, timeline
+from payments.access import OPERATOR, Access
 from payments.errors import NotFound, Refused
 from payments.kinds import KINDS
 from worker.http import answers, asked
 from worker.http.intake import Call
 from worker.http.keyring import presented
 from worker.http.problems import DatabaseUnavailable, TooManyRequests
-from worker.http.routes.needs import building
+from worker.http.routes.needs import building, permission_for
 
 PREFIX = "/v1/billing"
 
@@ -27,16 +28,19 @@ async def create(request: Request, kind: KindName) -> Response:
     """202 with the pending object; 200 for a repeat, and for one that was waited for and is
     final."""
     shown, intake = presented(request), building(request).intake
-    taken = await intake.take(kind, Call(shown, await _fields(request), request.state.request_id))
-    request.state.producer = taken.producer  # for the log line
+    fields, request_id = await _fields(request), request.state.request_id
+    taken = await intake.take(kind, Call(shown, permission_for(request), fields, request_id))
+    if taken.access is not None:
+        request.state.producer = taken.access.producer  # for the log line
     if isinstance(taken.answer, Refused):
         raise taken.answer
     row, is_new = taken.answer.row, taken.answer.fresh
     wait_s = asked.wait_s(request.headers)
     if wait_s and row["state"] == State.PENDING:
-        # It is accepted: what goes wrong from now on must not make it sound as if it weren't.
+        # It is accepted, and the caller's to see: what goes wrong from now on must not make it
+        # sound as if it weren't.
         with suppress(DatabaseUnavailable, TooManyRequests):
-            row = await intake.get(kind, row["id"], wait_s=wait_s)
+            row = await intake.get(kind, row["id"], access=OPERATOR, wait_s=wait_s)
     headers = {"location": f"{PREFIX}/{kind}s/{row['id']}"}
     if not is_new:
         headers["idempotent-replayed"] = "true"
@@ -52,35 +56,45 @@ async def _fields(request: Request) -> Mapping[str, Any] | Refused:
         return refused
 
 
-async def get(request: Request, kind: KindName, id_: str) -> Response:
+async def get(request: Request, access: Access, kind: KindName, id_: str) -> Response:
     """The object as it stands; with `Prefer: wait`, as soon as it is final."""
     _check(kind, id_)
     wait_s = asked.wait_s(request.headers)
-    row = await building(request).intake.get(kind, id_, wait_s=wait_s)
+    row = await building(request).intake.get(kind, id_, access=access, wait_s=wait_s)
     return answers.one(KINDS[kind].view(row))
 
 
 async def page(
-    request: Request, kind: KindName, filters: Mapping[str, Any], *, limit: int, cursor: str
+    request: Request,
+    access: Access,
+    kind: KindName,
+    filters: Mapping[str, Any],
+    *,
+    limit: int,
+    cursor: str,
 ) -> Response:
     """A page, newest first."""
     read = partial(
-        reading.page, kind=KINDS[kind], filters=filters, limit=limit, cursor=cursor or None
+        reading.page,
+        kind=KINDS[kind],
+        filters=filters,
+        limit=limit,
+        cursor=cursor or None,
+        access=access,
     )
     found = await building(request).database.read(read)
     views = [KINDS[kind].view(row) for row in found.rows]
     return answers.page(views, next_cursor=found.next_cursor)
 
 
-async def story(request: Request, kind: KindName, id_: str) -> Response:
+async def story(request: Request, access: Access, kind: KindName, id_: str) -> Response:
     """Everything that happened to it, in order."""
     _check(kind, id_)
-    try:
-        here = building(request)
-        tell = partial(timeline.timeline, id_or_key=id_, statements=here.statements)
-        entries = await here.database.snapshot(tell)
-    except NotFound:
-        raise _not_found(kind) from None
+    here = building(request)
+    tell = partial(
+        timeline.of, kind=KINDS[kind], id_=id_, statements=here.statements, access=access
+    )
+    entries = await here.database.snapshot(tell)
     return answers.one({"data": [entry.view() for entry in entries]})
 
 

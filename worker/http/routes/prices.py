@@ -25,7 +25,7 @@ from worker.http import answers, asked
 from worker.http.described import KEY, described, listing_of, ref
 from worker.http.routes import catalogue
 from worker.http.routes.catalogue import PriceFilters
-from worker.http.routes.needs import Reader, Writer, building, router_of
+from worker.http.routes.needs import Asker, building, router_of
 from worker.http.routes.objects import PREFIX
 
 router = router_of("Prices", f"{PREFIX}/prices")
@@ -40,10 +40,10 @@ router = router_of("Prices", f"{PREFIX}/prices")
         parameters=(KEY,),
     ),
 )
-async def create_price(request: Request, producer: Writer) -> Response:
+async def create_price(request: Request, access: Asker) -> Response:
     """Say what a product costs, once per key. 200: a repeat, answered as it stands now
     (`Idempotent-Replayed: true`)."""
-    wanted = read(PriceRequest, {**await asked.under_key(request), "producer": producer})
+    wanted = read(PriceRequest, {**await asked.under_key(request), "producer": access.producer})
     here = building(request)
 
     def make(transaction: Transaction) -> tuple[dict[str, Any], bool]:
@@ -56,20 +56,20 @@ async def create_price(request: Request, producer: Writer) -> Response:
 
 @router.get("", **described({200: listing_of(Price)}))
 async def list_prices(
-    request: Request, _: Reader, filters: Annotated[PriceFilters, Query()]
+    request: Request, _: Asker, filters: Annotated[PriceFilters, Query()]
 ) -> Response:
     """List prices, newest first, by page or by cursor."""
     return await catalogue.listed(request, "price", filters)
 
 
 @router.get("/{id}", **described({200: ref(Price)}, refuses=(404,)))
-async def get_price(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # its name in the URL
+async def get_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get a price as it stands, by its id or its lookup key."""
     return answers.one(price_view(*await building(request).database.read(partial(find, name=id))))
 
 
 @router.put("/{id}", **described({200: ref(Price)}, body=ref("PriceChanges"), refuses=(404, 409)))
-async def update_price(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
+async def update_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Change what a price is called, its lookup key, its metadata, or whether it takes new charges.
     What is not sent stays, null unsets; metadata is merged. What it costs never changes."""
     wanted = changes(PriceChanges, await asked.fields(request, nulls=True))
@@ -77,13 +77,13 @@ async def update_price(request: Request, _: Writer, id: str) -> Response:  # noq
 
 
 @router.put("/{id}/archive", **described({200: ref(Price)}, refuses=(404,)))
-async def archive_price(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
+async def archive_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Take no new charges by this price. Those that are pending go on."""
     return await _changed(request, id, prices.archive)
 
 
 @router.delete("/{id}", **described({200: ref(Deleted)}, refuses=(404, 409)))
-async def delete_price(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
+async def delete_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Delete a price for good, while nothing was charged by it."""
     delete = partial(prices.delete, name=id)
     row = await building(request).database.transaction(delete, idempotent=False)
@@ -96,10 +96,10 @@ async def delete_price(request: Request, _: Writer, id: str) -> Response:  # noq
         {200: ref(Price)}, body=ref("InventoryRequest"), refuses=(404, 409), parameters=(KEY,)
     ),
 )
-async def change_price_inventory(request: Request, producer: Writer, id: str) -> Response:  # noqa: A002  # likewise
+async def change_price_inventory(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Count the stock of a price up or down, once per key; a repeat changes nothing
     (`Idempotent-Replayed: true`)."""
-    wanted = read(InventoryRequest, {**await asked.under_key(request), "producer": producer})
+    wanted = read(InventoryRequest, {**await asked.under_key(request), "producer": access.producer})
     adjust = partial(inventory.adjust, name=id, request=wanted)
     price, product, is_new = await building(request).database.transaction(adjust)
     headers = {} if is_new else {"idempotent-replayed": "true"}
@@ -109,7 +109,7 @@ async def change_price_inventory(request: Request, producer: Writer, id: str) ->
 @router.post(
     "/{id}/quote", **described({200: ref(Quote)}, body=ref("QuoteRequest"), refuses=(404,))
 )
-async def quote_price(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # likewise
+async def quote_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Tell what a quantity would cost, line by line and why. Nothing is held for it."""
     wanted = parse(QuoteRequest, await asked.fields(request))
     price, _product = await building(request).database.read(partial(find, name=id))

@@ -16,7 +16,7 @@ from worker.http import answers, asked
 from worker.http.described import KEY, described, listing_of, ref
 from worker.http.routes import catalogue
 from worker.http.routes.catalogue import ProductFilters
-from worker.http.routes.needs import Reader, Writer, building, router_of
+from worker.http.routes.needs import Asker, building, router_of
 from worker.http.routes.objects import PREFIX
 
 router = router_of("Products", f"{PREFIX}/products")
@@ -31,10 +31,10 @@ router = router_of("Products", f"{PREFIX}/products")
         parameters=(KEY,),
     ),
 )
-async def create_product(request: Request, producer: Writer) -> Response:
+async def create_product(request: Request, access: Asker) -> Response:
     """Make something that prices can be for, once per key. 200: a repeat, answered as it stands now
     (`Idempotent-Replayed: true`)."""
-    fields = {**await asked.under_key(request), "producer": producer}
+    fields = {**await asked.under_key(request), "producer": access.producer}
     here = building(request)
     make = partial(products.create, request=read(ProductRequest, fields), livemode=here.livemode)
     row, is_new = await here.database.transaction(make)
@@ -43,21 +43,21 @@ async def create_product(request: Request, producer: Writer) -> Response:
 
 @router.get("", **described({200: listing_of(Product)}))
 async def list_products(
-    request: Request, _: Reader, filters: Annotated[ProductFilters, Query()]
+    request: Request, _: Asker, filters: Annotated[ProductFilters, Query()]
 ) -> Response:
     """List products, newest first, by page or by cursor."""
     return await catalogue.listed(request, "product", filters)
 
 
 @router.get("/{id}", **described({200: ref(Product)}, refuses=(404,)))
-async def get_product(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # its name in the URL
+async def get_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get a product as it stands."""
     row = await building(request).database.read(partial(products.get, id_=id))
     return answers.one(product_view(row))
 
 
 @router.put("/{id}", **described({200: ref(Product)}, body=ref("ProductChanges"), refuses=(404,)))
-async def update_product(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
+async def update_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Change a product: what is not sent stays, null unsets; metadata is merged."""
     wanted = changes(ProductChanges, await asked.fields(request, nulls=True))
     change = partial(products.change, id_=id, changes=wanted)
@@ -65,14 +65,14 @@ async def update_product(request: Request, _: Writer, id: str) -> Response:  # n
 
 
 @router.put("/{id}/archive", **described({200: ref(Product)}, refuses=(404,)))
-async def archive_product(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
+async def archive_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Take no new charges by its prices, and no new prices. What is pending goes on."""
     archive = partial(products.archive, id_=id)
     return answers.one(product_view(await building(request).database.transaction(archive)))
 
 
 @router.delete("/{id}", **described({200: ref(Deleted)}, refuses=(404, 409)))
-async def delete_product(request: Request, _: Writer, id: str) -> Response:  # noqa: A002  # likewise
+async def delete_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Delete a product for good, while it has no prices."""
     delete = partial(products.delete, id_=id)
     row = await building(request).database.transaction(delete, idempotent=False)

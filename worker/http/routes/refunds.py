@@ -10,7 +10,7 @@ from worker.contract.objects import Refund, TimelineEntry
 from worker.http.described import KEY, PREFER, described, object_of, page_of, ref
 from worker.http.routes import objects
 from worker.http.routes.filters import RefundFilters
-from worker.http.routes.needs import Reader, router_of
+from worker.http.routes.needs import Asker, router_of
 
 router = router_of("Refunds", f"{objects.PREFIX}/refunds")
 
@@ -33,18 +33,18 @@ async def create_refund(request: Request) -> Response:
 
 @router.get("", **described({200: page_of(Refund)}))
 async def list_refunds(
-    request: Request, _: Reader, filters: Annotated[RefundFilters, Query()]
+    request: Request, access: Asker, filters: Annotated[RefundFilters, Query()]
 ) -> Response:
     """List refunds, newest first."""
     return await objects.page(
-        request, "refund", filters.conditions(), limit=filters.limit, cursor=filters.cursor
+        request, access, "refund", filters.conditions(), limit=filters.limit, cursor=filters.cursor
     )
 
 
 @router.get("/{id}", **described({200: ref(Refund)}, refuses=(404,), parameters=(PREFER,)))
-async def get_refund(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # its name in the URL
+async def get_refund(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get a refund as it stands."""
-    return await objects.get(request, "refund", id)
+    return await objects.get(request, access, "refund", id)
 
 
 @router.get(
@@ -53,6 +53,6 @@ async def get_refund(request: Request, _: Reader, id: str) -> Response:  # noqa:
         {200: object_of(data={"type": "array", "items": ref(TimelineEntry)})}, refuses=(404,)
     ),
 )
-async def get_refund_timeline(request: Request, _: Reader, id: str) -> Response:  # noqa: A002  # likewise
+async def get_refund_timeline(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Get everything that happened to a refund, in order."""
-    return await objects.story(request, "refund", id)
+    return await objects.story(request, access, "refund", id)
