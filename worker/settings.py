@@ -111,6 +111,26 @@ class Settings(BaseSettings):
     http_port: int = Field(
         default=8000, ge=0, le=65_535, description="a whole number from 0 (any free one) to 65535"
     )
+    # In front of it stands whoever is named here, and nobody unasked: the header is easily written.
+    http_trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(),
+        description="networks of proxies whose X-Forwarded-For is believed, separated by commas",
+    )
+    # Above what one process answers in all: lower it where producers share one, so that the
+    # busiest leaves room for the others.
+    http_key_rate: float = Field(
+        default=1_000.0, ge=0, description="requests per second of one API key; 0 for no limit"
+    )
+    # Off: behind a proxy that is not among the trusted ones all callers have one address.
+    http_address_rate: float = Field(
+        default=0.0, ge=0, description="requests per second of one address; 0 for no limit"
+    )
+    # Keys can't be guessed; this is for the log and the database. It limits no good key.
+    http_refused_rate: float = Field(
+        default=10.0,
+        ge=0,
+        description="requests per second of one address with a wrong key or scope; 0 for no limit",
+    )
     # A person starts it first; machines set json.
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")
     # Info tells what is refused, set aside, lost or found again; what went well is in the rows.
@@ -171,7 +191,7 @@ class Settings(BaseSettings):
             raise ValueError
         return value or next(iter(names), "")
 
-    @field_validator("webhook_allow_private", mode="before")
+    @field_validator("webhook_allow_private", "http_trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         if isinstance(value, str):

@@ -338,7 +338,9 @@ def test_what_waits_for_a_deleted_endpoint_is_given_up_in_turns(engine: Engine) 
     events_happen(engine, 3)
     with engine.connect() as slow:
         # It began before the endpoint was deleted and ends after: who deletes can't see it.
-        fact = Fact("charge.succeeded", "ch_slow", 1, {"charge_id": "ch_slow"}, datetime.now(UTC))
+        fact = Fact(
+            "charge.succeeded", "ch_slow", 1, {"charge_id": "ch_slow"}, datetime.now(UTC), "tests"
+        )
         publish(Transaction(slow), [fact])
         change(engine, endpoints.delete, endpoint["id"])
         slow.commit()

@@ -44,6 +44,7 @@ def events_happen(engine: Engine, number: int = 1) -> list[str]:
             sequence=1,
             data={"charge_id": id_, "description": "für „zwei“ 🎉"},
             at=datetime.now(UTC),
+            producer="tests",
         )
         for id_ in ids
     ]

@@ -21,6 +21,8 @@ WHAT_TO_DO: Mapping[str, str] = {
     "unreadable_request": "Look at what is between: no HTTP client sends such requests.",
     "temporarily_held": "Send it again after `Retry-After` seconds, with the same key.",
     "too_many_requests": "Send it again after `Retry-After` seconds, with the same key.",
+    "rate_limited": "Send it again after `Retry-After` seconds, with the same key; ask less often."
+    " After many requests with a wrong key: send the right one, which is not limited by that.",
     "method_not_allowed": "Use one of the methods of the header `Allow`.",
     "no_such_path": "Look at the URL: this says nothing about a charge or refund.",
     "request_timeout": "Send it again with the same key, faster.",

@@ -8,6 +8,7 @@ from worker.consumers import Readers
 from worker.http.database import Database
 from worker.http.intake import Intake
 from worker.http.keyring import Keyring
+from worker.http.limits import Limits
 from worker.http.readiness import Readiness
 from worker.publisher import Waker
 from worker.settings import Settings
@@ -34,6 +35,7 @@ class Building:
         self.keyring = Keyring(self.database)
         self.readiness = Readiness(self.database, ask_workers)
         self.statements = statements(settings)
+        self.limits = Limits(settings)
         self.target_check = TargetCheck(settings.webhook_allow_private)
 
     def stop_waiting(self) -> None:

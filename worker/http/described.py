@@ -27,12 +27,14 @@ REFUSALS: Mapping[int, str] = {
     408: "The body did not arrive in time.",
     409: "It contradicts what is there; `code` says how.",
     413: "The body is larger than 64 KiB.",
-    429: "Too many requests wait already. Send it again later, with the same key.",
+    429: "Too many requests wait already, or you ask too often. Send it again after `Retry-After`,"
+    " with the same key.",
     500: "A bug of ours. Sending it again with the same key is safe.",
     503: "The database does not answer. Sending it again with the same key is safe.",
 }
 _HEADERS: Mapping[int, Sequence[str]] = {
     401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }

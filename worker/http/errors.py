@@ -25,10 +25,12 @@ def install(app: FastAPI) -> None:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    problem = problem_of(error)
+    problem, has_key = problem_of(error), "authorization" in request.headers
     if isinstance(problem, InternalError):
         fault = faults.describe(error)
         logger.error("request failed", error=fault.kind, where=fault.where, frames=fault.frames)
+    elif problem.status in (401, 403):
+        problem = request.app.state.building.limits.refused(request, problem)
     else:
         tell = logger.warning if problem.status >= 500 else logger.info
         tell(
@@ -39,7 +41,7 @@ async def _answer(request: Request, error: Exception) -> Response:
             route=route_of(request.scope),
             producer=getattr(request.state, "producer", None),
         )
-    response = problems.response(problem, request_id=request.state.request_id)
+    response = problems.response(problem, request_id=request.state.request_id, has_key=has_key)
     if problem.status == MethodNotAllowed.status:
         response.headers["allow"] = ", ".join(_allowed(request))
     return response

@@ -12,6 +12,7 @@ from payments.keys import Presented
 from payments.transaction import Row
 from worker.http.batches import Batches
 from worker.http.database import Database
+from worker.http.limits import Limits
 
 _SCHEME = "bearer"
 
@@ -33,9 +34,12 @@ class Keyring:
 
 
 def presented(request: Request) -> Presented:
-    """What the request shows as its key. Raises Unauthenticated."""
+    """What the request shows as its key. Raises RateLimited, Unauthenticated."""
+    limits: Limits = request.app.state.building.limits
+    limits.admit_address(request)
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     shown = keys.presented(key.strip()) if scheme.lower() == _SCHEME else None
     if shown is None:
         raise Unauthenticated
+    limits.admit_key(shown)
     return shown

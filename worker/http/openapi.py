@@ -248,5 +248,8 @@ _HEADERS = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
-    "WWW-Authenticate": {"description": "RFC 9110, 11.6.1.", "schema": _TEXT},
+    "WWW-Authenticate": {
+        "description": "What is lacking: RFC 9110, 11.6.1, and RFC 6750, 3.",
+        "schema": _TEXT,
+    },
 }

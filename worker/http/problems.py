@@ -39,6 +39,13 @@ class TooManyRequests(Refused):
     status = 429
 
 
+class RateLimited(Refused):
+    """You ask too often; wait as long as Retry-After says, and send it again with the same key."""
+
+    code = "rate_limited"
+    status = 429
+
+
 class NoSuchPath(Refused):
     """There is nothing at this path; see /openapi.json. Is the URL of the service right?"""
 
@@ -84,6 +91,7 @@ class InternalError(BillingError):
     status = 500
 
 
+REALM = "billing"
 # What a client should wait before it tries again, in whole seconds.
 RETRY_AFTER_S = {429: 1, 503: 1}
 # The rest of the body would still come, and be read for nothing (RFC 9110, 15.5.9 and 15.5.14).
@@ -104,14 +112,26 @@ def document(error: BillingError, *, request_id: str) -> dict[str, Any]:
     }
 
 
-def response(error: BillingError, *, request_id: str) -> Response:
-    """The answer that tells it."""
+def response(error: BillingError, *, request_id: str, has_key: bool = False) -> Response:
+    """The answer that tells it. `has_key`: the request showed something as its key."""
     headers = {}
-    if error.status == HTTPStatus.UNAUTHORIZED:
-        headers["www-authenticate"] = "Bearer"  # RFC 9110, 11.6.1: a 401 must say how
+    if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        headers["www-authenticate"] = _challenge(error, has_key=has_key)
     if error.status in HANGS_UP:
         headers["connection"] = "close"
     if error.status in RETRY_AFTER_S:
-        headers["retry-after"] = str(RETRY_AFTER_S[error.status])
+        after_s = error.facts.get("retry_after_s", RETRY_AFTER_S[error.status])
+        headers["retry-after"] = str(after_s)
     body = answers.encode(document(error, request_id=request_id))
     return Response(body, error.status, headers, MEDIA_TYPE)
+
+
+def _challenge(error: BillingError, *, has_key: bool) -> str:
+    """How to be let in (RFC 9110, 11.6.1; RFC 6750, 3): no error is named to those who have shown
+    no key, and the scope that is lacking to those whose key may not."""
+    told = [f'realm="{REALM}"']
+    if error.status == HTTPStatus.FORBIDDEN:
+        told += ['error="insufficient_scope"', f'scope="{error.facts.get("scope", "")}"']
+    elif has_key:
+        told.append('error="invalid_token"')
+    return f"Bearer {', '.join(told)}"

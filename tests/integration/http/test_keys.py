@@ -13,7 +13,8 @@ def status_with(caller: Caller, authorization: str | None) -> int:
     answer = caller.get("/charges", headers=headers)
     if answer.status_code == 401:
         assert answer.json()["code"] == "unauthenticated"
-        assert answer.headers["www-authenticate"] == "Bearer"
+        named = ', error="invalid_token"' if authorization is not None else ""
+        assert answer.headers["www-authenticate"] == f'Bearer realm="billing"{named}'
     return answer.status_code
 
 
