@@ -29,6 +29,8 @@ PROCESSOR_ENTRY_POINTS = "billing.processors"
 _PROCESSOR_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 Network = IPv4Network | IPv6Network
+# A name, an address, or all names below one.
+_HOST_NAME = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\*")
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
@@ -106,6 +108,13 @@ class Settings(BaseSettings):
     # Only this machine, until someone puts a proxy with TLS in front.
     http_host: str = Field(
         default="127.0.0.1", min_length=1, description="an address or host name to listen on"
+    )
+    # Names of this machine only: a page in somebody's browser may give a name of its own to any
+    # address, but not ours. Addresses are always taken.
+    http_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="names under which clients ask, separated by commas, such as"
+        " billing.example.com,.internal, or * for any",
     )
     # What every Python HTTP server uses; nothing to look up. 0: any that is free, as the log says.
     http_port: int = Field(
@@ -196,6 +205,16 @@ class Settings(BaseSettings):
     def _networks(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("http_hosts", mode="before")
+    @classmethod
+    def _http_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            names = tuple(part.strip() for part in value.split(",") if part.strip())
+            if not all(_HOST_NAME.fullmatch(name) for name in names):
+                raise ValueError
+            return names
         return value
 
     @property

@@ -1,4 +1,4 @@
-"""A webhook receiver that answers in bytes of the test's choosing, however rude."""
+"""Those who speak HTTP in bytes of the test's choosing, however rude: receivers, and clients."""
 
 import socket
 import socketserver
@@ -6,6 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 # Gets the connection after one request was read; the connection is closed when it returns.
 Manners = Callable[[socket.socket, threading.Event], None]
@@ -84,3 +85,22 @@ def read_request(connection: socket.socket) -> bool:
     while len(body) < length:
         body += connection.recv(65536)
     return True
+
+
+@contextmanager
+def link(url: str) -> Iterator[socket.socket]:
+    """A connection to a server, for a client that says just anything."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), 30) as connection:
+        yield connection
+
+
+def rest_of(connection: socket.socket) -> bytes:
+    """What is said until the other side hangs up."""
+    said = b""
+    try:
+        while chunk := connection.recv(65_536):
+            said += chunk
+    except ConnectionResetError:
+        pass  # it hung up with bytes of ours unread
+    return said

@@ -43,6 +43,9 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environ: str) -> str:
         ("BROKER_URL", "kafka://h", "must be a broker URL with host"),
         ("BROKER_URL", "redis://", "must be a broker URL with host"),
         ("LEASE_S", "soon", "must be seconds"),
+        ("HTTP_HOSTS", "https://billing.example.com", "must be names under which clients ask"),
+        ("HTTP_HOSTS", "billing.example.com:443", "must be names under which clients ask"),
+        ("HTTP_HOSTS", "*.example.com", "must be names under which clients ask"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_variable_and_what_it_expects(
@@ -104,10 +107,16 @@ def test_networks_are_read_from_a_list_with_commas() -> None:
     assert given.webhook_allow_private == (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
+def test_host_names_are_read_from_a_list_with_commas() -> None:
+    given = Settings(http_hosts="billing.example.com, .internal, ::1,")  # type: ignore[arg-type]
+    assert given.http_hosts == ("billing.example.com", ".internal", "::1")
+
+
 def test_settings_survive_the_way_into_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     given = Settings(
         database_url="postgresql://u:p@h/d",
         webhook_allow_private=settings.LOOPBACK,
+        http_hosts=("billing.example.com", ".internal"),
         slots=7,
         lease_s=2.5,
         call_deadline_s=1,

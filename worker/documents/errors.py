@@ -18,6 +18,10 @@ NEVER_RAISED: Sequence[type[Exception]] = (errors.Conflict,)
 WHAT_TO_DO: Mapping[str, str] = {
     "body_too_large": "Send less: of the fields only metadata can be so large.",
     "headers_too_large": "Send fewer or shorter headers.",
+    "bad_host": "Look at what is between: HTTP clients send one Host by themselves.",
+    "host_not_allowed": "Ask under a name of the service, or tell it this one:"
+    " `BILLING_HTTP_HOSTS`.",
+    "content_encoding_not_supported": "Send the body without gzip.",
     "unreadable_request": "Look at what is between: no HTTP client sends such requests.",
     "temporarily_held": "Send it again after `Retry-After` seconds, with the same key.",
     "too_many_requests": "Send it again after `Retry-After` seconds, with the same key.",

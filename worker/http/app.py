@@ -62,4 +62,4 @@ def make(building: Building) -> Application:
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    return Edge(app)
+    return Edge(app, building.hosts)

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from payments.errors import InvalidRequest
 from payments.redaction import field_name
-from worker.http.problems import BodyTooLarge, RequestTimeout
+from worker.http.problems import BodyTooLarge, EncodingNotSupported, RequestTimeout
 from worker.http.waiting import WAIT_MAX_S
 
 # The largest honest request is 50 metadata entries of 500 characters: less than half of it, as
@@ -21,6 +21,9 @@ from worker.http.waiting import WAIT_MAX_S
 BODY_MAX_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 10.0
 KEY_HEADER = "idempotency-key"
+# All that we take are below 10^15; what is longer is no number of anything, and costs time to read.
+NUMBER_LENGTH_MAX = 100
+_TOO_LONG = "the body holds a number that nobody can mean; numbers here are whole, and below 10^15"
 _QUOTED = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]*)"')
 _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
 
@@ -33,7 +36,11 @@ async def fields(request: Request, *, nulls: bool = False) -> dict[str, Any]:
     body = await _body(request)
     try:
         given = json.loads(
-            body, object_pairs_hook=_object, parse_float=Decimal, parse_constant=_not_json
+            body,
+            object_pairs_hook=_object,
+            parse_float=_decimal,
+            parse_int=_whole,
+            parse_constant=_not_json,
         )
     except (ValueError, RecursionError):
         raise InvalidRequest(
@@ -119,6 +126,8 @@ def wait_s(headers: Headers) -> int:
 
 async def _body(request: Request) -> bytes:
     body = bytearray()
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise EncodingNotSupported
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared[:12]) > BODY_MAX_BYTES:
         raise BodyTooLarge
@@ -138,6 +147,21 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(given) != len(pairs):  # two amounts: readers differ in which one counts
         raise InvalidRequest("a name is given twice in the body; send each field once")
     return given
+
+
+def _decimal(literal: str) -> Decimal:
+    if len(literal) > NUMBER_LENGTH_MAX:
+        raise InvalidRequest(_TOO_LONG)
+    try:
+        return Decimal(literal)
+    except ArithmeticError:  # an exponent of twenty digits
+        raise InvalidRequest(_TOO_LONG) from None
+
+
+def _whole(literal: str) -> int:
+    if len(literal) > NUMBER_LENGTH_MAX:
+        raise InvalidRequest(_TOO_LONG)
+    return int(literal)
 
 
 def _not_json(constant: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from payments.webhooks.target import TargetCheck
 from worker.consumers import Readers
 from worker.http.database import Database
+from worker.http.hosts import Hosts
 from worker.http.intake import Intake
 from worker.http.keyring import Keyring
 from worker.http.limits import Limits
@@ -36,6 +37,7 @@ class Building:
         self.readiness = Readiness(self.database, ask_workers)
         self.statements = statements(settings)
         self.limits = Limits(settings)
+        self.hosts = Hosts(settings.http_hosts, listening=settings.http_host)
         self.target_check = TargetCheck(settings.webhook_allow_private)
 
     def stop_waiting(self) -> None:

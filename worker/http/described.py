@@ -17,8 +17,8 @@ from worker.http import answers, problems
 Schema = Mapping[str, Any]
 
 # What every route with a key may answer beside what it is there for.
-ALWAYS = (400, 401, 403, 429, 500, 503)
-WITH_BODY = (408, 413)
+ALWAYS = (400, 401, 403, 421, 429, 500, 503)
+WITH_BODY = (408, 413, 415)
 REFUSALS: Mapping[int, str] = {
     400: "The request is not valid; `detail` says what to send instead.",
     401: "No API key, or one that is wrong or revoked.",
@@ -27,6 +27,8 @@ REFUSALS: Mapping[int, str] = {
     408: "The body did not arrive in time.",
     409: "It contradicts what is there; `code` says how.",
     413: "The body is larger than 64 KiB.",
+    415: "The body is encoded, with gzip for example.",
+    421: "The service does not answer under the name in the header Host.",
     429: "Too many requests wait already, or you ask too often. Send it again after `Retry-After`,"
     " with the same key.",
     500: "A bug of ours. Sending it again with the same key is safe.",
@@ -35,6 +37,7 @@ REFUSALS: Mapping[int, str] = {
 _HEADERS: Mapping[int, Sequence[str]] = {
     401: ("WWW-Authenticate",),
     403: ("WWW-Authenticate",),
+    415: ("Accept-Encoding",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }

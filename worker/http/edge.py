@@ -13,7 +13,10 @@ from typing import Any
 import structlog
 
 from models.ids import is_request_id
+from payments.errors import Refused
 from worker import log
+from worker.http import problems
+from worker.http.hosts import Hosts
 
 logger = log.get("billing.http")
 _stdlib = logging.getLogger("billing.http")
@@ -30,10 +33,11 @@ NO_STORE = (b"cache-control", b"no-store")
 
 
 class Edge:
-    """Wraps an ASGI application."""
+    """Wraps an ASGI application that answers under these names."""
 
-    def __init__(self, app: Application) -> None:
+    def __init__(self, app: Application, hosts: Hosts) -> None:
         self._app = app
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -53,6 +57,16 @@ class Edge:
             await send(message)
 
         try:
+            self._check_host(scope)
+        except Refused as refused:
+            logger.info("request refused", code=refused.code, status=refused.status)
+            await problems.response(refused, request_id=request_id)(scope, receive, answer)
+            return
+        if scope["method"] == "HEAD":
+            # As GET, without the body (RFC 9110, 9.3.2), which the server leaves away: it knows
+            # the request as it came.
+            scope = {**scope, "method": "GET"}
+        try:
             await self._app(scope, receive, answer)
         except Exception:
             # Starlette raises again what it has answered and we have told of (worker/http/errors),
@@ -71,6 +85,10 @@ class Edge:
             duration_ms=round((time.perf_counter() - started_at) * 1000, 1),
             producer=scope["state"].get("producer"),
         )
+
+    def _check_host(self, scope: Scope) -> None:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        self._hosts.check(hosts, scope["target"], http_version=scope["http_version"])
 
 
 def route_of(scope: Scope) -> str | None:

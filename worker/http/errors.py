@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
 
-from payments.errors import BillingError, InvalidRequest
+from payments.errors import BillingError, InvalidRequest, NotFound
 from payments.redaction import field_name
 from payments.sentences import sentence
 from worker import faults, log
@@ -26,6 +26,10 @@ def install(app: FastAPI) -> None:
 
 async def _answer(request: Request, error: Exception) -> Response:
     problem, has_key = problem_of(error), "authorization" in request.headers
+    if isinstance(problem, NoSuchPath):
+        problem = _no_such_path(request)
+    elif isinstance(problem, NotFound) and request.path_params.get("id") == "search":
+        problem = _no_search(request)
     if isinstance(problem, InternalError):
         fault = faults.describe(error)
         logger.error("request failed", error=fault.kind, where=fault.where, frames=fault.frames)
@@ -64,6 +68,30 @@ def problem_of(error: Exception) -> BillingError:
             return InternalError()
 
 
+def _no_such_path(request: Request) -> NoSuchPath:
+    """There is nothing; and which path there is, if only a slash at its end is too much."""
+    path = request.scope["path"]
+    if path != "/" and path.endswith("/"):
+        scope = {**request.scope, "path": path.rstrip("/")}
+        for route in request.app.state.routes:
+            if route.matches(scope)[0] is not Match.NONE:
+                # The route's template, not the path: strangers put anything into one.
+                return NoSuchPath(
+                    f"there is nothing at this path; leave out the slash at its end: {route.path}"
+                )
+    return NoSuchPath()
+
+
+def _no_search(request: Request) -> NotFound:
+    """What clients of other APIs ask for at a path where we look for an id (or a lookup key)."""
+    nouns = (route_of(request.scope) or "").partition("/{id}")[0]
+    return NotFound(
+        "there is nothing with the id 'search', and there is no search; use the filters of the"
+        f" list, GET {nouns}",
+        param="id",
+    )
+
+
 def _allowed(request: Request) -> list[str]:
     """The methods that the path takes; Starlette names those of the first route that fits."""
     taken: set[str] = set()
@@ -71,7 +99,7 @@ def _allowed(request: Request) -> list[str]:
         fit, _ = route.matches(request.scope)
         if fit is not Match.NONE:
             taken |= route.methods or set()
-    return sorted(taken)
+    return sorted(taken | ({"HEAD"} if "GET" in taken else set()))
 
 
 def _invalid(error: RequestValidationError) -> InvalidRequest:

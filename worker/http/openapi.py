@@ -227,6 +227,8 @@ _ERRORS: Mapping[int, type[BillingError]] = {
     408: problems.RequestTimeout,
     409: KeyReused,
     413: problems.BodyTooLarge,
+    415: problems.EncodingNotSupported,
+    421: problems.HostNotAllowed,
     429: problems.TooManyRequests,
     500: problems.InternalError,
     503: problems.DatabaseUnavailable,
@@ -248,6 +250,10 @@ _HEADERS = {
         "schema": {"type": "string", "enum": ["true"]},
     },
     "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+    "Accept-Encoding": {
+        "description": "Which encodings a body may have: none (RFC 7694, 3).",
+        "schema": {"type": "string", "enum": ["identity"]},
+    },
     "WWW-Authenticate": {
         "description": "What is lacking: RFC 9110, 11.6.1, and RFC 6750, 3.",
         "schema": _TEXT,

@@ -32,6 +32,30 @@ class Unreadable(Refused):
     status = 400
 
 
+class BadHost(Refused):
+    """A request must have exactly one header Host, with a name or address of this service."""
+
+    # RFC 9112, 3.2.
+    code = "bad_host"
+    status = 400
+
+
+class HostNotAllowed(Refused):
+    """This Host is no name of this service; add it to BILLING_HTTP_HOSTS, or ask by address."""
+
+    # RFC 9110, 15.5.20: we are not the one who can answer for that name.
+    code = "host_not_allowed"
+    status = 421
+
+
+class EncodingNotSupported(Refused):
+    """The body must come as it is: send it without a Content-Encoding."""
+
+    # A few bytes of gzip may be gigabytes, and our largest body is 64 KiB.
+    code = "content_encoding_not_supported"
+    status = 415
+
+
 class TooManyRequests(Refused):
     """Too many requests wait here already; send it again, with the same key, in a second."""
 
@@ -95,7 +119,7 @@ REALM = "billing"
 # What a client should wait before it tries again, in whole seconds.
 RETRY_AFTER_S = {429: 1, 503: 1}
 # The rest of the body would still come, and be read for nothing (RFC 9110, 15.5.9 and 15.5.14).
-HANGS_UP = (408, 413)
+HANGS_UP = (408, 413, 415)
 
 
 def document(error: BillingError, *, request_id: str) -> dict[str, Any]:
@@ -117,6 +141,8 @@ def response(error: BillingError, *, request_id: str, has_key: bool = False) -> 
     headers = {}
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         headers["www-authenticate"] = _challenge(error, has_key=has_key)
+    if isinstance(error, EncodingNotSupported):
+        headers["accept-encoding"] = "identity"  # RFC 7694, 3
     if error.status in HANGS_UP:
         headers["connection"] = "close"
     if error.status in RETRY_AFTER_S:

@@ -160,7 +160,10 @@ def in_what_is_not_even_http(port: int) -> None:
         f"{NAME} {CARD}\r\n\r\n",
         f"GET /{NAME} {CARD} HTTP/1.1\r\n\r\n",
         f"GET /v1/billing/charges HTTP/1.1\r\n{NAME}\r\n\r\n",
-        f"GET /{NAME} HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n",
+        (
+            f"GET /{NAME} HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n"
+            "connection: upgrade\r\n\r\n"
+        ),
         f"POST /v1/billing/charges HTTP/1.1\r\ncontent-length: {NAME}\r\n\r\n{CARD}",
         f"POST /{NAME} HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n{CARD}\r\n",
         f"GET /{'telltale' * 20_000} HTTP/1.1\r\n\r\n",

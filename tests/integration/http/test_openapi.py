@@ -44,8 +44,10 @@ def whole(value: Any) -> Any:
 
 @schema.hook
 def map_query(_: Any, query: Any) -> Any:
-    """A cursor is what the page before said, and nothing that one could guess from a schema."""
-    return query and {name: value for name, value in query.items() if name != "cursor"}
+    """Without what nobody could guess from a schema: a cursor is what the page before said, and a
+    price must be there."""
+    unknown = ("cursor", "price_id")
+    return query and {name: value for name, value in query.items() if name not in unknown}
 
 
 @schema.parametrize()

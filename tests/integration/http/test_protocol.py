@@ -2,34 +2,15 @@
 
 import json
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import httpx
 import pytest
 
+from tests.support.rude import link, rest_of
 from tests.support.waiting import wait_for
 from tests.support.web import Caller, Web
 from worker.http.asked import BODY_MAX_BYTES
 from worker.http.protocol import HEAD_MAX_BYTES
-
-
-@contextmanager
-def link(door: Web) -> Iterator[socket.socket]:
-    url = httpx.URL(door.url)
-    with socket.create_connection((url.host, url.port or 0), 30) as connection:
-        yield connection
-
-
-def rest_of(connection: socket.socket) -> bytes:
-    """What is said until the other side hangs up."""
-    said = b""
-    try:
-        while chunk := connection.recv(65_536):
-            said += chunk
-    except ConnectionResetError:
-        pass  # it hung up with bytes of ours unread
-    return said
 
 
 def problem_in(answer: bytes) -> dict:
@@ -42,8 +23,8 @@ def problem_in(answer: bytes) -> dict:
 
 
 def test_a_head_without_an_end_is_cut_off(door: Web) -> None:
-    with link(door) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
+    with link(door.url) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n")
         try:
             for _ in range(300):
                 connection.sendall(b"x-more: " + b"y" * 10_000 + b"\r\n")
@@ -55,8 +36,8 @@ def test_a_head_without_an_end_is_cut_off(door: Web) -> None:
 
 @pytest.mark.parametrize("head", [b"x: " + b"y" * HEAD_MAX_BYTES, b"x: y\r\n" * 10_000])
 def test_a_head_that_is_too_large_is_told(door: Web, head: bytes) -> None:
-    with link(door) as connection:
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n" + head)
+    with link(door.url) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + head)
         problem = problem_in(rest_of(connection))
     assert (problem["status"], problem["code"]) == (431, "headers_too_large")
 
@@ -75,7 +56,7 @@ def test_a_large_body_behind_a_small_head_is_no_large_head(caller: Caller) -> No
      b"POST / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n"],
 )  # fmt: skip
 def test_what_is_no_request_is_answered_with_a_problem_too(door: Web, noise: bytes) -> None:
-    with link(door) as connection:
+    with link(door.url) as connection:
         connection.sendall(noise)
         problem = problem_in(rest_of(connection))
     assert problem["code"] == "unreadable_request"
@@ -86,10 +67,10 @@ def test_what_is_no_request_is_answered_with_a_problem_too(door: Web, noise: byt
 
 def test_after_a_body_that_is_too_large_the_connection_ends(door: Web, caller: Caller) -> None:
     head = (
-        "POST /v1/billing/charges HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000000\r\n"
+        "POST /v1/billing/charges HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10000000000\r\n"
         f"authorization: Bearer {caller.key}\r\n\r\n"
     )
-    with link(door) as connection:
+    with link(door.url) as connection:
         connection.sendall(head.encode() + b" " * 1000)
         assert problem_in(rest_of(connection))["code"] == "body_too_large"
 
@@ -107,12 +88,12 @@ def test_a_head_of_health_is_answered(door: Web) -> None:
 
 def test_a_head_that_begins_behind_a_large_body_is_no_large_head(door: Web, caller: Caller) -> None:
     head = (
-        "POST /v1/billing/charges HTTP/1.1\r\nhost: x\r\n"
+        "POST /v1/billing/charges HTTP/1.1\r\nhost: localhost\r\n"
         f"authorization: Bearer {caller.key}\r\ncontent-length: {BODY_MAX_BYTES}\r\n"
     ).encode()
     body = b'{"amount": 1999, "currency": "USD"}'.ljust(BODY_MAX_BYTES)
     one, other = (head + last + b"\r\n" + body for last in (b"", b"connection: close\r\n"))
-    with link(door) as connection:
+    with link(door.url) as connection:
         connection.sendall(one + other[:40])
         wait_for(lambda: connection.recv(1, socket.MSG_PEEK), what="the first answer")
         connection.sendall(other[40:])
@@ -120,9 +101,9 @@ def test_a_head_that_begins_behind_a_large_body_is_no_large_head(door: Web, call
 
 
 def test_pipelined_requests_are_answered_in_their_order(door: Web) -> None:
-    one = b"GET /healthz HTTP/1.1\r\nhost: x\r\nx-request-id: "
+    one = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-request-id: "
     last = b"connection: close\r\n"
-    with link(door) as connection:
+    with link(door.url) as connection:
         connection.sendall(
             one + b"a1\r\n\r\n" + one + b"b2\r\n\r\n" + one + b"c3\r\n" + last + b"\r\n"
         )

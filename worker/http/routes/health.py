@@ -10,14 +10,12 @@ from worker.http.routes.needs import building, router_of
 router = router_of("Health")
 
 
-@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz", responses={200: answer(200, ref("Health"))}, response_class=Response)
 async def get_health() -> Response:
     """Whether the process answers: 200. A supervisor restarts it when it doesn't."""
     return answers.one({"status": "ok"})
 
 
-@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     responses={status: answer(status, ref("Readiness")) for status in (200, 503)},
