@@ -40,6 +40,11 @@ def event_id(object_id: str, sequence: int) -> str:
     return "evt_" + _digest(f"{object_id}\n{sequence}".encode())
 
 
+def request_made_id(operation: str, *, producer: str, key: str) -> str:
+    """The id of a request that makes no object with an id of its key, such as `endpoint.ping`."""
+    return "made_" + _digest(f"{producer}\n{operation}\n{key}".encode())
+
+
 def rejection_id(task_id: str, code: str, detail: str, fingerprint: str | None = None) -> str:
     """The id of a refusal: the same message refused for the same reason is the same refusal. The
     fingerprint is that of its request, when it was one."""

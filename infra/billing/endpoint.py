@@ -1,9 +1,12 @@
 """Webhook endpoints: who is told, where, and of what. All of it needs an http(s) url."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
+from uuid import uuid4
 
 from infra.billing import client, pages, queries
+from infra.billing.fields import text
 from infra.billing.objects import Page, Resource
 from infra.billing.results import Endpoint
 
@@ -16,20 +19,20 @@ def create(
     event_types: Sequence[str] | None = None,
     description: str | None = None,
     producer: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Endpoint:
     """Have events sent to `url`; all but the `.pending` ones, or those of `event_types`.
 
     They are those of your own producer. With a key for all producers, those of `producer`, or of
     all without it.
 
-    The answer has the `secret` for `billing.webhook.verify`, and is the only one that does. When it
-    raises Unavailable, `list` tells whether the endpoint was made: this is never tried twice, for
-    it would make two.
+    The answer has the `secret` for `billing.webhook.verify`; so have, for a day, those to repeats
+    under the same `idempotency_key`, which is made for you unless given.
     """
     body = queries.endpoint_fields(
         url=url, event_types=event_types, description=description, producer=producer
     )
-    return Endpoint(client.transport().ask("POST", ROUTE, body=body, repeatable=False))
+    return Endpoint(client.transport().ask("POST", ROUTE, body=_keyed(body, idempotency_key)))
 
 
 def get(id: str) -> Endpoint:
@@ -62,23 +65,19 @@ def delete(id: str) -> None:
     client.transport().ask("DELETE", ROUTE, queries.id_of(id))
 
 
-def rotate_secret(id: str, *, overlap_s: int | None = None) -> Endpoint:
-    """The endpoint with a new `secret`, shown only here. The former signs, too, for `overlap_s`
-    whole seconds, a day unless given.
-
-    Never tried twice: the second would be a third secret.
-    """
+def rotate_secret(
+    id: str, *, overlap_s: int | None = None, idempotency_key: str | None = None
+) -> Endpoint:
+    """The endpoint with a new `secret`, shown here and, for a day, to repeats under the same
+    `idempotency_key`. The former signs, too, for `overlap_s` whole seconds, a day unless given."""
     body = {} if overlap_s is None else {"overlap_s": queries.whole("overlap_s", overlap_s)}
-    return Endpoint(
-        client.transport().ask(
-            "POST", ROUTE, queries.id_of(id), "rotate-secret", body=body, repeatable=False
-        )
-    )
+    return Endpoint(_post(id, "rotate-secret", _keyed(body, idempotency_key)))
 
 
-def ping(id: str) -> Resource:
-    """Send a `ping` there; its `event_id` is the `webhook-id` to look out for."""
-    return Resource(client.transport().ask("POST", ROUTE, queries.id_of(id), "ping", body={}))
+def ping(id: str, *, idempotency_key: str | None = None) -> Resource:
+    """Send a `ping` there, once per `idempotency_key`; its `event_id` is the `webhook-id` to look
+    out for."""
+    return Resource(_post(id, "ping", _keyed({}, idempotency_key)))
 
 
 def replay(
@@ -89,6 +88,7 @@ def replay(
     until: datetime | str | None = None,
     only: str | None = None,
     after: int | None = None,
+    idempotency_key: str | None = None,
 ) -> Resource:
     """Send events there again: those of `event_ids`, or of a time; `replayed` says how many.
 
@@ -98,8 +98,16 @@ def replay(
     body = queries.replay_fields(
         event_ids=event_ids, since=since, until=until, only=only, after=after
     )
-    return Resource(
-        client.transport().ask(
-            "POST", ROUTE, queries.id_of(id), "replay", body=body, repeatable=False
-        )
-    )
+    return Resource(_post(id, "replay", _keyed(body, idempotency_key)))
+
+
+def _post(id: str, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    return client.transport().ask("POST", ROUTE, queries.id_of(id), verb, body=body)
+
+
+def _keyed(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
+    """With a key: what is sent again because its answer got lost is not done again."""
+    return {
+        **body,
+        "idempotency_key": str(uuid4()) if key is None else text("idempotency_key", key),
+    }

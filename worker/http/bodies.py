@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from models.texts import PATTERN
+from payments.parsing import TEXT_MAX
 from payments.redaction import PRODUCER
 from payments.webhooks.endpoints import DESCRIPTION_LENGTH_MAX, OVERLAP_MAX_S, OVERLAP_S
 from payments.webhooks.events import TYPES
@@ -25,6 +26,13 @@ _DESCRIPTION = {
     "maxLength": DESCRIPTION_LENGTH_MAX,
     "pattern": PATTERN,
     "description": "What people call it.",
+}
+_KEY = {
+    "type": ["string", "null"],
+    "minLength": 1,
+    "maxLength": TEXT_MAX,
+    "pattern": PATTERN,
+    "description": "As the header `Idempotency-Key`; send one of them.",
 }
 AN_EVENT = "evt_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"
 _EVENT_ID = "^evt_[a-z2-7]{32}$"
@@ -56,6 +64,7 @@ BODIES: dict[str, Any] = {
     },
     "WebhookEndpointRequest": _object(
         ["url"],
+        idempotency_key=_KEY,
         url=_URL,
         event_types=_EVENT_TYPES,
         description=_DESCRIPTION,
@@ -73,7 +82,8 @@ BODIES: dict[str, Any] = {
         state={"type": "string", "enum": ["enabled", "disabled"]},
     ),
     "NewWebhookEndpoint": {
-        "description": "An endpoint with its secret, which is shown now and never again.",
+        "description": "An endpoint with its secret, which is shown now, and for a day to repeats"
+        " under the same key; then it is null.",
         "allOf": [
             ref("WebhookEndpoint"),
             {
@@ -81,7 +91,7 @@ BODIES: dict[str, Any] = {
                 "required": ["secret"],
                 "properties": {
                     "secret": {
-                        "type": "string",
+                        "type": ["string", "null"],
                         "pattern": "^whsec_",
                         "examples": ["whsec_ZXhhbXBsZSBleGFtcGxlIGV4YW1wbGUgZXhhbXBsZSE="],
                     }
@@ -89,19 +99,22 @@ BODIES: dict[str, Any] = {
             },
         ],
     },
+    "Ping": _object(idempotency_key=_KEY),
     "SecretRotation": _object(
+        idempotency_key=_KEY,
         overlap_s={
             "type": ["integer", "null"],
             "minimum": 0,
             "maximum": OVERLAP_MAX_S,
             "default": OVERLAP_S,
             "description": "For so many seconds the secret before signs, too.",
-        }
+        },
     ),
     "Replay": {
         "oneOf": [
             _object(
                 ["event_ids"],
+                idempotency_key=_KEY,
                 event_ids={
                     "type": "array",
                     "items": {"type": "string", "pattern": _EVENT_ID},
@@ -112,6 +125,7 @@ BODIES: dict[str, Any] = {
             ),
             _object(
                 ["since"],
+                idempotency_key=_KEY,
                 since={**_MOMENT, "description": "Those created at this moment or later,"},
                 until={
                     **_MOMENT,

@@ -47,6 +47,10 @@ REPLAYED = (
     "create_product",
     "create_price",
     "change_price_inventory",
+    "create_webhook_endpoint",
+    "rotate_webhook_secret",
+    "ping_webhook_endpoint",
+    "replay_to_webhook_endpoint",
 )
 TAGS = [
     {"name": "Charges", "description": "Money taken from customers."},
