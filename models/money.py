@@ -26,6 +26,12 @@ WITHDRAWN: Mapping[str, int] = {
 }  # fmt: skip
 
 
+# Units of account without a flag in ISO's table. (Those with one are funds codes: CHE, MXV, …)
+# UYW, Uruguay's Unidad Previsional, is an index that pensions are counted in; XAD, the Arab
+# Accounting Dinar, is what the Arab Monetary Fund keeps its books in.
+UNITS_OF_ACCOUNT = frozenset({"UYW", "XAD"})
+
+
 class MoneyError(ValueError):
     """An amount or a currency that can't be taken; the message says what to send instead."""
 
@@ -63,12 +69,42 @@ def current_exponent(currency: str) -> int | None:
 
 @cache
 def is_payable(currency: str) -> bool:
-    """Whether something new can be asked for in this currency (upper case) today."""
-    return current_exponent(currency) is not None
+    """Whether something new can be asked for in this currency (upper case) today: whether it is
+    money that one pays with. Metals, bonds and test codes have no minor unit in ISO 4217; funds
+    codes and units of account are no money."""
+    return current_exponent(currency) is not None and not is_unit_of_account(currency)
+
+
+def is_unit_of_account(currency: str) -> bool:
+    """Whether it is a code that amounts are counted in, and that nobody pays with."""
+    return currency in UNITS_OF_ACCOUNT or currency in _funds()
+
+
+@cache
+def _funds() -> frozenset[str]:
+    """What ISO 4217 flags as funds codes."""
+    flagged = iso4217.raw_xml.iterfind("CcyTbl/CcyNtry/CcyNm[@IsFund='true']/..")
+    return frozenset(entry.findtext("Ccy", "") for entry in flagged)
+
+
+@cache
+def _paid_with_beside(currency: str) -> str | None:
+    """The money of the country that a unit of account belongs to: CHF for CHE."""
+    countries = iso4217.Currency(currency).country_names
+    beside = [
+        one.code
+        for one in iso4217.Currency
+        if is_payable(one.code) and one.country_names & countries
+    ]
+    return beside[0] if len(beside) == 1 else None
 
 
 def not_payable(currency: str) -> str:
     """What a refusal says of a currency that is not `is_payable`."""
+    if is_unit_of_account(currency):
+        name = iso4217.Currency(currency).currency_name
+        fix = _paid_with_beside(currency) or "the code of the currency that is to be moved"
+        return f"{currency} ({name}) is a unit of account, and nobody pays with it; send {fix}"
     return (
         f"{currency} is no longer a currency of ISO 4217: nothing new can be asked for in it;"
         " send the code of the currency that took its place"

@@ -22,6 +22,7 @@ from payments.lifecycle import Move, move
 from payments.locks import hold_charges, locked
 from payments.outcomes import Found, NotFound, Outcome, Succeeded, Unknown
 from payments.prices.stock import hold_prices_of
+from payments.processors.limits import NO_LIMITS, MoneyLimits
 from payments.processors.registry import Processors
 from payments.refund_claims import claim_refunds
 from payments.refund_reserve import Held
@@ -67,18 +68,22 @@ Begun = Claimed | NotDue | Refused
 
 
 def begin(
-    transaction: Transaction, items: Sequence[Begin], *, processors: Collection[str]
+    transaction: Transaction,
+    items: Sequence[Begin],
+    *,
+    processors: Collection[str],
+    limits: Mapping[str, MoneyLimits] = NO_LIMITS,
 ) -> list[Begun]:
     """Accept what is new and claim what is due at one of `processors` (by their names), for a list
-    of items in one transaction."""
+    of items in one transaction. `limits` are what they take."""
     answers = _refused_before(transaction, items)
 
     def left() -> dict[int, Begin]:
         return {i: item for i, item in enumerate(items) if i not in answers}
 
-    answers |= _accept_charges(transaction, left())
+    answers |= _accept_charges(transaction, left(), limits)
     held = _hold_charges(transaction, left())
-    answers |= _accept_refunds(transaction, left(), held)
+    answers |= _accept_refunds(transaction, left(), held, limits)
     answers |= _claim(transaction, left(), held, processors)
     return [answers[index] for index in range(len(items))]
 
@@ -102,12 +107,14 @@ def _may_fit_later(request: ChargeRequest | RefundRequest) -> bool:
     return request.price_id is not None or request.reference is not None
 
 
-def _accept_charges(transaction: Transaction, items: Mapping[int, Begin]) -> dict[int, Begun]:
+def _accept_charges(
+    transaction: Transaction, items: Mapping[int, Begin], limits: Mapping[str, MoneyLimits]
+) -> dict[int, Begun]:
     """Those that are refused, or new and claimed with it; the others are there to be claimed."""
     new = [(i, b.new) for i, b in items.items() if isinstance(b.new, charges.NewCharge)]
     if not new:
         return {}
-    accepted = charges.accept(transaction, [one for _, one in new])
+    accepted = charges.accept(transaction, [one for _, one in new], limits=limits)
     answers: dict[int, Begun] = {}
     for (index, _), answer in zip(new, accepted, strict=True):
         if isinstance(answer, Refused):
@@ -127,13 +134,16 @@ def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
 
 
 def _accept_refunds(
-    transaction: Transaction, items: Mapping[int, Begin], held: Held
+    transaction: Transaction,
+    items: Mapping[int, Begin],
+    held: Held,
+    limits: Mapping[str, MoneyLimits],
 ) -> dict[int, Begun]:
     """Those that are refused; the others are there to be claimed."""
     new = [(i, b.new) for i, b in items.items() if isinstance(b.new, refunds.NewRefund)]
     if not new:
         return {}
-    accepted = refunds.accept(transaction, [one for _, one in new], held)
+    accepted = refunds.accept(transaction, [one for _, one in new], held, limits=limits)
     return {
         index: answer
         for (index, _), answer in zip(new, accepted, strict=True)

@@ -16,6 +16,7 @@ from payments.judging import judge
 from payments.kinds import CHARGE
 from payments.prices.quotes import Terms
 from payments.prices.sales import Counter
+from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.requests import ChargeRequest
 from payments.transaction import Row, Transaction
 from payments.views import charge_view
@@ -50,19 +51,25 @@ class Accepted:
     claimed: Claimed | None = None
 
 
-def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted | Refused]:
+def accept(
+    transaction: Transaction,
+    new: Sequence[NewCharge],
+    *,
+    limits: Mapping[str, MoneyLimits] = NO_LIMITS,
+) -> list[Accepted | Refused]:
     """Write the charges that are new, and answer each request in its place.
 
     The same key with the same request is the same charge; the same key with another request is
     refused (KeyReused), and so is a second open charge for one reference (ReferenceInUse). Who asks
     by price is charged what the price says, and holds its stock from now on; refused are
     PriceInactive, ProductInactive, InsufficientInventory and InvalidRequest. What is new is judged
-    by today's rules (`payments.judging`), and a repeat is not.
+    by today's rules (`payments.judging`) and by what its processor takes (`limits`, by name), and a
+    repeat is not.
     Requests of one call may repeat each other.
     """
     by_price = [n.request for n in new if n.request.price_id is not None]
     counter = Counter(transaction, by_price)
-    against = _judged(new, counter)
+    against = _judged(new, counter, limits)
     # Only now: a repeat that waited for the price until the first one was through must find it, and
     # not be told that the first one has taken all that was left.
     ids = {one.id for one in by_price} | {new[place].request.id for place in against}
@@ -77,12 +84,19 @@ def accept(transaction: Transaction, new: Sequence[NewCharge]) -> list[Accepted 
     return batch.answers()
 
 
-def _judged(new: Sequence[NewCharge], counter: Counter) -> dict[int, Refused]:
+def _judged(
+    new: Sequence[NewCharge], counter: Counter, limits: Mapping[str, MoneyLimits]
+) -> dict[int, Refused]:
     """What today's rules say against them, should they be new: by their places."""
     against: dict[int, Refused] = {}
     for place, one in enumerate(new):
         try:
-            judge(one.request, processor=one.processor, **counter.comes_to(one.request))
+            judge(
+                one.request,
+                processor=one.processor,
+                limits=limits.get(one.processor, ANYTHING),
+                **counter.comes_to(one.request),
+            )
         except Refused as refused:
             against[place] = refused
     return against

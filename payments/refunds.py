@@ -20,6 +20,7 @@ from payments.judging import judge
 from payments.kinds import REFUND
 from payments.locks import hold_charges
 from payments.prices.stock import to_restock, units_out
+from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.refund_reserve import Held, reserve
 from payments.requests import RefundRequest
 from payments.transaction import Row, Transaction
@@ -48,14 +49,19 @@ class Accepted:
 
 
 def accept(
-    transaction: Transaction, new: Sequence[NewRefund], held: Held | None = None
+    transaction: Transaction,
+    new: Sequence[NewRefund],
+    held: Held | None = None,
+    *,
+    limits: Mapping[str, MoneyLimits] = NO_LIMITS,
 ) -> list[Accepted | Refused]:
     """Write the refunds that are new and reserve their amounts; answer each in its place.
 
     Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable, NothingToRestock, and what today's
     rules say against what is new (`payments.judging`). A refund whose
     charge is pending or missing is accepted and waits (unless it says `if_pending: reject`). `held`
-    are their charges, when the caller holds them already.
+    are their charges, when the caller holds them already; `limits` are what processors take, by
+    name.
     """
     charges = hold_charges(transaction, to_refund=charges_of(new)) if held is None else held
     # Only now: a repeat that waited here for the first one must find it, and not be told that
@@ -75,9 +81,11 @@ def accept(
             if one.request.against is not None:
                 raise one.request.against
             amount = _amount_to_reserve(one.request, charge, left)
+            processor = one.processor if charge is None else charge["processor"]
             judge(
                 one.request,
-                processor=one.processor,
+                processor=processor,
+                limits=limits.get(processor, ANYTHING),
                 amount=amount,
                 currency=None if charge is None else charge["currency"],
             )

@@ -8,6 +8,7 @@ from models.ids import Kind
 from payments import charges, refunds
 from payments.errors import Refused
 from payments.parsing import read
+from payments.processors.registry import Processors
 from payments.requests import ChargeRequest, RefundRequest
 from payments.transaction import Transaction
 
@@ -38,20 +39,21 @@ class Asked:
 
 
 def accept(
-    transaction: Transaction, asked: Sequence[Asked], processor: str, *, livemode: bool
+    transaction: Transaction, asked: Sequence[Asked], processors: Processors
 ) -> list[Answer]:
-    """Write requests that are all of one kind; answers each in its place. `livemode` is the
-    processor's."""
+    """Write requests that are all of one kind; answers each in its place. New charges go to the
+    default of `processors`."""
+    name, livemode = processors.default, processors[processors.default].livemode
     new = [
-        charges.NewCharge(one.request, processor, request_id=one.request_id, livemode=livemode)
+        charges.NewCharge(one.request, name, request_id=one.request_id, livemode=livemode)
         for one in asked
         if isinstance(one.request, ChargeRequest)
     ]
     if new:
-        return [*charges.accept(transaction, new)]
+        return [*charges.accept(transaction, new, limits=processors.limits)]
     back = [
-        refunds.NewRefund(one.request, processor, one.request_id, any_charge=one.any_charge)
+        refunds.NewRefund(one.request, name, one.request_id, any_charge=one.any_charge)
         for one in asked
         if isinstance(one.request, RefundRequest)
     ]
-    return [*refunds.accept(transaction, back)]
+    return [*refunds.accept(transaction, back, limits=processors.limits)]

@@ -26,6 +26,7 @@ BROKER_SCHEMES = frozenset({"redis", "rediss", "amqp", "amqps"})
 # Processors of our own; packages bring others as entry points of this group, by their names.
 BUILT_IN_PROCESSORS = frozenset({"sandbox"})
 PROCESSOR_ENTRY_POINTS = "billing.processors"
+SANDBOX_LIMIT = re.compile(r"([A-Z]{3}):([0-9]{1,15})-([0-9]{1,15})(?:/([0-9]{1,9}))?")
 _PROCESSOR_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 Network = IPv4Network | IPv6Network
@@ -99,6 +100,14 @@ class Settings(BaseSettings):
     # Stripe keeps idempotency keys for at least 24 h; the sandbox forgets no sooner and no later.
     sandbox_key_window_s: int = Field(
         default=86_400, ge=1, le=31_536_000, description="a whole number of seconds from 1"
+    )
+    # A processor has limits, and whoever integrates one should meet them early. Unset = any amount
+    # of any currency.
+    sandbox_limits: str = Field(
+        default="",
+        pattern=f"^({SANDBOX_LIMIT.pattern}(,{SANDBOX_LIMIT.pattern})*)?$",
+        description="what the sandbox takes, such as USD:50-99999999,KWD:50-99999990/10: currencies"
+        " with the least and the most minor units of a charge, and what they are a multiple of",
     )
     # Nobody's private network is a webhook receiver unless its owner says so.
     webhook_allow_private: Annotated[tuple[Network, ...], NoDecode] = Field(
@@ -199,6 +208,15 @@ class Settings(BaseSettings):
         if names and value and value not in names:
             raise ValueError
         return value or next(iter(names), "")
+
+    @field_validator("sandbox_limits")
+    @classmethod
+    def _sandbox_limits(cls, value: str) -> str:
+        for _, least, most, multiple in SANDBOX_LIMIT.findall(value):
+            from payments.processors.limits import MoneyLimit
+
+            MoneyLimit(int(least), int(most), int(multiple or 1))  # raises ValueError
+        return value
 
     @field_validator("webhook_allow_private", "http_trusted_proxies", mode="before")
     @classmethod

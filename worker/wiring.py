@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from payments import cashier
 from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.claims import lease
+from payments.processors.limits import ANYTHING, MoneyLimit, MoneyLimits
 from payments.processors.port import Processor
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
@@ -32,7 +33,7 @@ from worker.group_commit import GroupCommitter
 from worker.limits import SANDBOX, WORK, Limits
 from worker.patience import Patient
 from worker.publisher import Publisher
-from worker.settings import PROCESSOR_ENTRY_POINTS, Settings
+from worker.settings import PROCESSOR_ENTRY_POINTS, SANDBOX_LIMIT, Settings
 
 logger = log.get(__name__)
 
@@ -71,7 +72,18 @@ def sandbox(settings: Settings) -> Sandbox:
         latency_ms=settings.sandbox_latency_ms,
         timeout_ms=settings.sandbox_timeout_ms,
         key_window=timedelta(seconds=settings.sandbox_key_window_s),
+        limits=_limits(settings.sandbox_limits),
     )
+
+
+def _limits(text: str) -> MoneyLimits:
+    """What the sandbox takes, as the setting writes it: those currencies alone, or anything."""
+    if not text:
+        return ANYTHING
+    named = {}
+    for code, least, most, multiple in SANDBOX_LIMIT.findall(text):
+        named[code] = MoneyLimit(int(least), int(most), int(multiple or 1))
+    return MoneyLimits(named, others=None)
 
 
 # How a processor of ours is made, by its name; a package's entry point is called in the same way.
@@ -154,10 +166,11 @@ def make_cashier(services: Services, parts: Parts = REAL) -> Cashier:
     patient = Patient(services.stopping)
     settings, database = services.settings, services.database
     names, policies = frozenset(services.processors), services.policies
+    limits = services.processors.limits
 
     def begin(items: Sequence[Begin]) -> list[Begun]:
         with database.transaction() as transaction:
-            return parts.begin(transaction, items, processors=names)
+            return parts.begin(transaction, items, processors=names, limits=limits)
 
     def settle(items: Sequence[Settlement]) -> list[Row]:
         with database.transaction() as transaction:

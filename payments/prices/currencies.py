@@ -7,7 +7,7 @@ from typing import Any
 
 import iso4217
 
-from models.money import WITHDRAWN, MoneyError, exponent
+from models.money import WITHDRAWN, MoneyError, exponent, is_payable
 from payments.errors import InvalidRequest, NotFound
 
 PREFIX = "cur_"
@@ -20,23 +20,23 @@ def every() -> list[dict[str, Any]]:
 
 
 def get(currency_id: str) -> dict[str, Any]:
-    """A currency by its id (`cur_usd`), a withdrawn one, too. Raises NotFound."""
+    """A currency by its id (`cur_usd`); one that takes nothing new, too. Raises NotFound."""
     code = currency_id.removeprefix(PREFIX).upper()
-    if currency_id != id_of(code) or (code not in codes() and code not in WITHDRAWN):
+    if currency_id != id_of(code) or not _is_known(code):
         raise NotFound("there is no currency with this id; they are like cur_usd", param="id")
     return view(code)
 
 
 def code_of(currency_id: str) -> str:
-    """The ISO code of what somebody sent as a `currency_id`, that of a withdrawn currency, too.
-    Raises InvalidRequest."""
+    """The ISO code of what somebody sent as a `currency_id`, that of a currency that takes nothing
+    new, too. Raises InvalidRequest."""
     code = currency_id.removeprefix(PREFIX).upper()
     if not _ID.fullmatch(currency_id):
         raise InvalidRequest(
             "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd",
             param="currency_id",
         )
-    if code not in codes() and code not in WITHDRAWN:
+    if not _is_known(code):
         raise InvalidRequest(
             "there is no currency with this currency_id; GET /currencies, or"
             " `billing currency list`, lists them",
@@ -67,7 +67,12 @@ def view(code: str) -> dict[str, Any]:
 @cache
 def codes() -> tuple[str, ...]:
     """The ISO codes of all currencies that one can pay with, in their order."""
-    return tuple(sorted(_names()))
+    return tuple(sorted(filter(is_payable, _names())))
+
+
+def _is_known(code: str) -> bool:
+    """Whether prices may be in it: today's, or older ones."""
+    return code in _names() or code in WITHDRAWN
 
 
 @cache

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from sqlalchemy import Select
 
 from payments.outcomes import Found, Outcome
+from payments.processors.limits import MoneyLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +100,11 @@ class KeepsStatement(Protocol):
     def statement(self) -> Select[Any]:
         """Everything that it moved, as a query with the columns of Movement, by their names."""
         ...
+
+
+@runtime_checkable
+class DeclaresLimits(Protocol):
+    """An optional attribute: what the processor takes. What it would refuse for its amount or its
+    currency is refused when it is accepted, with the number that would do."""
+
+    limits: MoneyLimits

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from payments.processors.port import Processor
+from payments.processors.limits import ANYTHING, MoneyLimits
+from payments.processors.port import DeclaresLimits, Processor
 
 
 class Processors(Mapping[str, Processor]):
@@ -18,6 +19,14 @@ class Processors(Mapping[str, Processor]):
         self.default = default or next(iter(self._by_name), "")
         if self.default not in self._by_name:
             raise ValueError(f"no processor is named {self.default!r}")
+
+    @property
+    def limits(self) -> Mapping[str, MoneyLimits]:
+        """What each of them takes, by name."""
+        return {
+            name: one.limits if isinstance(one, DeclaresLimits) else ANYTHING
+            for name, one in self._by_name.items()
+        }
 
     def __getitem__(self, name: str) -> Processor:
         return self._by_name[name]

@@ -117,7 +117,7 @@ def test_what_somebody_holds_is_given_back_and_goes_on_when_it_is_free(
     paid = till.charge()
     with a_desk(make_settings(broker_url=redis_url)) as desk:
         fields = {"charge_id": paid["id"]}
-        waiting = a_refund(paid["id"], amount=1)
+        waiting = a_refund(paid["id"], amount=1, producer="default")
         Till(till.engine).accept(waiting)
         with held(till.engine, "charges", paid["id"]):
             with pytest.raises(Reject) as new:

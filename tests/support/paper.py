@@ -16,6 +16,7 @@ class Paper:
     def __init__(self, name: str, *, key_window: timedelta = timedelta(days=1)) -> None:
         self.name = name
         self.key_window = key_window
+        self.livemode = False
         self.is_silent = self.is_deaf = False
         self.asked: list[tuple[str, str]] = []
         self.moved: dict[str, Order] = {}

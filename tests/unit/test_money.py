@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import iso4217
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from models.money import (
     is_payable,
     minor,
     minor_amount,
+    not_payable,
 )
 
 currencies = st.sampled_from(["JPY", "USD", "KWD", "EUR", "CLP", "BHD"])
@@ -130,3 +132,38 @@ def test_a_decimal_that_is_no_amount_is_refused(text: str) -> None:
 def test_a_number_is_not_text() -> None:
     with pytest.raises(MoneyError, match=r'minor\("19.99", "USD"\)'):
         minor(19.99, "USD")  # type: ignore[arg-type]
+
+
+# Of today's ISO 4217, with a minor unit, and no money; with what is paid with in its place.
+UNITS_OF_ACCOUNT = {
+    "BOV": "BOB", "CHE": "CHF", "CHW": "CHF", "CLF": "CLP", "COU": "COP", "MXV": "MXN",
+    "USN": "USD", "UYI": "UYU", "UYW": "UYU", "XAD": "the code of the currency",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "instead"), UNITS_OF_ACCOUNT.items())
+def test_nobody_pays_with_a_unit_of_account(code: str, instead: str) -> None:
+    assert not is_payable(code)
+    assert f"is a unit of account, and nobody pays with it; send {instead}" in not_payable(code)
+    assert currency_code(code) == code  # older charges are still read
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["XAU", "XAG", "XPT", "XPD", "XDR", "XSU", "XUA", "XBA", "XBB", "XBC", "XBD", "XTS", "XXX"],
+)
+def test_metals_bonds_and_test_codes_are_no_money(code: str) -> None:
+    assert not is_payable(code)
+    with pytest.raises(MoneyError):
+        currency_code(code)
+
+
+def test_every_code_of_no_country_is_either_paid_with_or_known_not_to_be() -> None:
+    """Codes that begin with X belong to no single country; one that is new needs a decision."""
+    ours = {one.code for one in iso4217.Currency if one.code.startswith("X")}
+    assert {code for code in ours if is_payable(code)} == {"XAF", "XCD", "XCG", "XOF", "XPF"}
+
+
+def test_all_others_of_iso_4217_are_money() -> None:
+    with_minor_unit = {one.code for one in iso4217.Currency if one.exponent is not None}
+    assert {c for c in with_minor_unit if not is_payable(c)} == {*UNITS_OF_ACCOUNT}

@@ -12,6 +12,7 @@ from worker.cli import books, by_price, options, output
 
 if TYPE_CHECKING:
     from models.ids import Kind
+    from payments.processors.registry import Processors
     from worker.importing.refused import RefusedLines
     from worker.importing.source import Source
     from worker.importing.tally import Tally
@@ -82,6 +83,8 @@ def run(
     from worker.importing.lines import FileRefused
     from worker.importing.refused import RefusedLines
     from worker.importing.source import Source
+    from worker.settings import read
+    from worker.wiring import processors
 
     try:
         with (
@@ -89,7 +92,9 @@ def run(
             RefusedLines(source, refused_path) as refused,
         ):
             if dry_run:
-                tally = _check(source, refused)
+                # What the processor takes is known without asking it, or any database.
+                named = processors(read(database_url="postgresql://unused/unused"))
+                tally = _check(source, refused, judge=_judge(named))
                 is_sent = False
             else:
                 tally, is_sent = _import(source, refused, skip_invalid=skip_invalid)
@@ -115,9 +120,9 @@ def _import(
     from worker.importing.sending import send
     from worker.importing.tally import Tally
     from worker.settings import load
-    from worker.wiring import livemode
+    from worker.wiring import processors
 
-    settings, kind = load(), KINDS[source.kind]
+    named, kind = processors(load()), KINDS[source.kind]
     with books.database(waiting_max=WAITING_MAX) as database:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as reading:
             checked = _check(
@@ -125,6 +130,7 @@ def _import(
                 refused,
                 known=lambda ids: fingerprints(reading, kind, ids),
                 not_for_sale=partial(not_for_sale, reading),
+                judge=_judge(named),
             )
         if checked.refused and not skip_invalid:
             return checked, False
@@ -138,14 +144,20 @@ def _import(
                     refused,
                     sent,
                     database=database,
-                    processor=settings.processor,
-                    livemode=livemode(settings),
+                    processors=named,
                     advance=lambda n: bar.advance(bar.task_ids[0], n),
                 )
             except (DBAPIError, KeyboardInterrupt) as error:
                 raise _broken_off(sent, error) from None
         source.require_unchanged()
     return sent, True
+
+
+def _judge(named: "Processors") -> Callable[..., None]:
+    """What speaks against a new line: today's rules, or the limits of who takes new charges."""
+    from payments.judging import judge
+
+    return partial(judge, processor=named.default, limits=named.limits[named.default])
 
 
 def _check(source: "Source", refused: "RefusedLines", **database: Any) -> "Tally":

@@ -36,15 +36,12 @@ def _accept(kind: "KindName", fields: Mapping[str, Any]) -> Mapping[Any, Any]:
     from payments.errors import Refused
     from worker import intake
     from worker.settings import load
-    from worker.wiring import livemode
+    from worker.wiring import processors
 
-    settings = load()
     # The operator asks, in the name of any producer, and may refund anybody's charge.
     asked = intake.Asked(intake.request(kind, fields), any_charge=True)
     with books.writing() as transaction:
-        (answer,) = intake.accept(
-            transaction, [asked], settings.processor, livemode=livemode(settings)
-        )
+        (answer,) = intake.accept(transaction, [asked], processors(load()))
     if isinstance(answer, Refused):
         raise answer
     return answer.row

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
+from payments.statements import statements_of
 from payments.webhooks.target import TargetCheck
 from worker.consumers import Readers
 from worker.http.database import Database
@@ -13,7 +14,7 @@ from worker.http.limits import Limits
 from worker.http.readiness import Readiness
 from worker.publisher import Waker
 from worker.settings import Settings
-from worker.wiring import livemode, statements
+from worker.wiring import processors
 
 
 class Building:
@@ -31,11 +32,12 @@ class Building:
     ) -> None:
         self.database = Database(settings.database_url, waker)
         self._waker = waker
-        self.livemode = livemode(settings)
-        self.intake = Intake(self.database, processor=settings.processor, livemode=self.livemode)
+        named = processors(settings)
+        self.livemode = named[named.default].livemode
+        self.intake = Intake(self.database, processors=named)
         self.keyring = Keyring(self.database)
         self.readiness = Readiness(self.database, ask_workers)
-        self.statements = statements(settings)
+        self.statements = statements_of(named)
         self.limits = Limits(settings)
         self.hosts = Hosts(settings.http_hosts, listening=settings.http_host)
         self.target_check = TargetCheck(settings.webhook_allow_private)

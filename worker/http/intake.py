@@ -11,6 +11,7 @@ from payments.access import Access, owner
 from payments.errors import NotFound, Refused
 from payments.keys import Presented
 from payments.kinds import KINDS
+from payments.processors.registry import Processors
 from payments.transaction import Row, Transaction
 from worker import intake
 from worker.http.batches import Batches
@@ -41,9 +42,9 @@ class Taken:
 class Intake:
     """Accepts and reads, in batches; waits for what is final."""
 
-    def __init__(self, database: Database, *, processor: str, livemode: bool) -> None:
+    def __init__(self, database: Database, *, processors: Processors) -> None:
         async def take_all(kind: KindName, calls: Sequence[Call]) -> Sequence[Taken]:
-            write = partial(take, kind=kind, calls=calls, processor=processor, livemode=livemode)
+            write = partial(take, kind=kind, calls=calls, processors=processors)
             return await database.transaction(write)
 
         async def read(kind: KindName, ids: Sequence[str]) -> list[Row | None]:
@@ -86,8 +87,7 @@ def take(
     kind: KindName,
     calls: Sequence[Call],
     *,
-    processor: str,
-    livemode: bool,
+    processors: Processors,
 ) -> list[Taken]:
     """Look up who asks, read what they ask for, and write it: one trip for all of them.
 
@@ -100,7 +100,7 @@ def take(
         for call, (access, what) in zip(calls, readings, strict=True)
         if access is not None and not isinstance(what, Refused)
     ]
-    accepted = intake.accept(transaction, asked, processor, livemode=livemode) if asked else ()
+    accepted = intake.accept(transaction, asked, processors) if asked else ()
     answers = iter(accepted)
     return [
         Taken(access, what if isinstance(what, Refused) else next(answers))

@@ -1,10 +1,13 @@
 """The first way through a file: every line is checked before any is sent."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+from payments import judging
 from payments.errors import Refused
+from payments.processors.limits import ANYTHING
 from payments.requests import ChargeRequest
 from worker.importing.lines import FileRefused
 from worker.importing.refused import RefusedLines
@@ -21,6 +24,9 @@ KEYS_MAX = 100_000
 
 # Ids → the fingerprints of those that are in the database.
 Known = Callable[[Sequence[str]], Mapping[str, str]]
+# Raises Refused for a new request that today's rules, or its processor, speak against.
+Judge = Callable[..., None]
+BY_THE_RULES: Judge = partial(judging.judge, processor="", limits=ANYTHING)
 # Names of prices → why those that take no charges don't.
 NotForSale = Callable[[Sequence[str]], Mapping[str, Refused]]
 
@@ -31,10 +37,12 @@ def check(
     *,
     known: Known | None = None,
     not_for_sale: NotForSale | None = None,
+    judge: Judge = BY_THE_RULES,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Tally:
     """Check every line and write down what is refused; with `known` and `not_for_sale`, against
-    the database, too: all but whether there is enough in stock.
+    the database, too: all but whether there is enough in stock. `judge` knows what the processor
+    takes.
 
     Raises FileRefused for a file of which nothing may be sent.
     """
@@ -45,7 +53,7 @@ def check(
         for one in some:
             refusal = (
                 one.refusal
-                or _against(one, before)
+                or _against(one, before, judge)
                 or keys.refusal(one)
                 or _used_before(one, before)
                 or _unsold(one, before, unsold)
@@ -119,11 +127,19 @@ def _used_before(one: Checked, before: Mapping[str, str]) -> Refusal | None:
     )
 
 
-def _against(one: Checked, before: Mapping[str, str]) -> Refusal | None:
-    """Why this line is refused if it is new, and today's rules speak against it."""
-    if one.request is None or one.request.against is None or one.request.id in before:
+def _against(one: Checked, before: Mapping[str, str], judge: Judge) -> Refusal | None:
+    """Why this line is refused if it is new, and today's rules or the processor speak against it.
+    What a price or a refund comes to is known when it is sent."""
+    if one.request is None or one.request.id in before:
         return None
-    return Refusal(str(one.request.against), one.request.against.param)
+    amount, currency = None, None
+    if isinstance(one.request, ChargeRequest):
+        amount, currency = one.request.amount, one.request.currency
+    try:
+        judge(one.request, amount=amount, currency=currency)
+    except Refused as against:
+        return Refusal(str(against), against.param)
+    return None
 
 
 def _prices_of(some: Sequence[Checked], before: Mapping[str, str]) -> list[str]:

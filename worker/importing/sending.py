@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from payments.errors import Refused
+from payments.processors.registry import Processors
 from payments.transaction import Database
 from worker import intake
 from worker.importing.checks import Keys, in_batches
@@ -20,8 +21,7 @@ def send(
     tally: Tally,
     *,
     database: Database,
-    processor: str,
-    livemode: bool,
+    processors: Processors,
     advance: Callable[[int], None] = lambda _: None,
 ) -> None:
     """Accept every line that is valid; write down the others, and those that are refused now.
@@ -39,9 +39,7 @@ def send(
             if one.request is not None and refusal is None
         ]
         with database.transaction() as transaction:
-            answers = iter(
-                intake.accept(transaction, asked, processor, livemode=livemode) if asked else ()
-            )
+            answers = iter(intake.accept(transaction, asked, processors) if asked else ())
         for one, known in zip(some, refusals, strict=True):
             refusal = known
             if refusal is None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Engine, Select
 
 from payments.outcomes import Found, NotFound, Outcome, Unknown
+from payments.processors.limits import ANYTHING, MoneyLimits
 from payments.processors.port import Order, ProcessorEvent
 from payments.processors.sandbox import events, ledger, turns
 from payments.processors.sandbox.answers import Answer
@@ -57,12 +58,14 @@ class Sandbox:
         latency_ms: float = 0,
         timeout_ms: float = 1000,
         key_window: timedelta = timedelta(hours=24),
+        limits: MoneyLimits = ANYTHING,
         event_secret: bytes = EVENT_SECRET,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Any] = time.sleep,
     ) -> None:
         self.name = name
         self.key_window = key_window
+        self.limits = limits
         self._engine = engine
         self._submit = batch(self._run)
         self._road_s = latency_ms / 2000

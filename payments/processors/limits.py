@@ -1,0 +1,42 @@
+"""What a processor takes: which currencies, and which amounts of them; known before it is asked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from models.money import AMOUNT_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyLimit:
+    """Of one currency, in its minor units."""
+
+    # Of a charge. A refund may be as small as it likes.
+    least: int = 1
+    most: int = AMOUNT_MAX
+    # Of charges and refunds. Card networks settle in two decimals at most, so that the last digit
+    # of a three-decimal currency must be 0 (docs.stripe.com/currencies#three-decimal).
+    multiple_of: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.least <= self.most <= AMOUNT_MAX or self.multiple_of < 1:
+            raise ValueError("a limit must be 1 <= least <= most, and a multiple of 1 or more")
+        if self.most // self.multiple_of * self.multiple_of < self.least:
+            raise ValueError("no amount is within the limit")
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyLimits:
+    """Of all currencies: those that are named have a limit of their own; `others` is that of the
+    rest, or None when the processor takes no other currency."""
+
+    named: Mapping[str, MoneyLimit] = field(default_factory=dict)
+    others: MoneyLimit | None = MoneyLimit()
+
+    def of(self, currency: str) -> MoneyLimit | None:
+        """The limit of a currency (upper case); None when the processor doesn't take it."""
+        return self.named.get(currency, self.others)
+
+
+# What a processor takes that declares nothing.
+ANYTHING = MoneyLimits()
+NO_LIMITS: Mapping[str, MoneyLimits] = {}
