@@ -55,6 +55,7 @@ class Wish:
     fields: dict[str, Any]
     bad: bool = False  # is refused by every right service
     settled: bool = False
+    there: bool = False  # somebody has said so
 
 
 class Shop:
@@ -125,12 +126,14 @@ class Shop:
     def act(self) -> None:
         """One thing that customers and their software do."""
         known, roll = self._known("charge"), self.dice.random()
+        # A refund of what was never there waits ten minutes for it: longer than a storm's calm.
+        refundable = [w for w in known if w.there or not self._may_be_refused(w)]
         if roll < 0.38 or not known:
             self._ask(self._charge())
         elif roll < 0.50 and self.prices:
             self._ask(self._charge(by_price=True))
-        elif roll < 0.66:
-            charge = self.dice.choice(known)
+        elif roll < 0.66 and refundable:
+            charge = self.dice.choice(refundable)
             self._ask(self._refund(charge, share=self.dice.choice((0.3, 0.5, 1.0, 1.0, None))))
         elif roll < 0.78:
             self._repeat(self.dice.choice([*self.wishes.values()]))
@@ -171,11 +174,13 @@ class Shop:
             time.sleep(0.0 if self.door.answers else 0.7)
 
     def _is_there(self, wish: Wish) -> bool:
-        wish.settled = wish.settled or self._read(wish).accepted
-        return wish.settled
+        wish.there = wish.there or self._read(wish).accepted
+        wish.settled = wish.settled or wish.there
+        return wish.there
 
     def _learn(self, wish: Wish, answer: Answer) -> None:
         if self.door.answers:
+            wish.there = wish.there or answer.accepted
             wish.settled = wish.settled or answer.accepted or answer.refused
         elif self._may_be_refused(wish):
             # A refusal by message is told by webhook only, so there is nothing to look for.

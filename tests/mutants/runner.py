@@ -1,0 +1,166 @@
+"""Runs mutants: each in a fork of a process that has everything warm but `payments` itself.
+
+What costs time is done once: servers run, the template of the databases is there, Celery,
+SQLAlchemy and pytest are imported. A fork imports `payments` with the one wrong in it, by a loader
+of its own, and runs the tests that can see it until one fails. Nothing is written to disk, so a run
+that dies leaves no wrong behind.
+"""
+
+import ast
+import importlib
+import importlib.abc
+import importlib.machinery
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from itertools import count
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tests.mutants.mutations import Mutant, tree_of
+
+WARM = (
+    "aiohttp", "alembic", "celery.app.task", "celery.worker", "fastapi", "httpx",
+    "hypothesis.stateful",
+    "kombu.transport.pyamqp", "models", "psycopg", "pytest_timeout", "redis", "rich.progress",
+    "sqlalchemy.dialects.postgresql.psycopg", "sqlmodel", "standardwebhooks", "structlog", "typer",
+    "uvicorn", "worker.settings", "xdist.plugin", "_hypothesis_pytestplugin", "fakeredis",
+)  # fmt: skip
+# So many times what the tests took in the honest run, and something for the start: a mutant that
+# makes a loop endless is killed by this, and on a busy machine no other is.
+PATIENCE, START_S = 8.0, 45.0
+KILLED, SURVIVED, TIMEOUT, UNSEEN = "killed", "survived", "timeout", "unseen"
+
+
+class _Loader(importlib.abc.Loader):
+    """Executes a module from a tree instead of from its file."""
+
+    def __init__(self, path: str, tree: ast.Module) -> None:
+        self._path = path
+        self._tree = tree
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._tree, self._path, "exec"), module.__dict__)  # noqa: S102  # ours
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds the one mutated module before anybody else does."""
+
+    def __init__(self, root: Path, mutant: Mutant, tree: ast.Module) -> None:
+        self._name = mutant.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        self._path = str(root / mutant.path)
+        self._loader = _Loader(self._path, tree)
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        if fullname != self._name:
+            return None
+        package = self._path.endswith("__init__.py")
+        spec = importlib.machinery.ModuleSpec(
+            fullname, self._loader, origin=self._path, is_package=package
+        )
+        spec.has_location = True
+        if package:
+            spec.submodule_search_locations = [str(Path(self._path).parent)]
+        return spec
+
+
+class Runner:
+    """Servers, warm imports, and forks. Use as `with runner(root) as …`."""
+
+    def __init__(self, root: Path, servers: Any) -> None:
+        self._root = root
+        self._servers = servers
+        self._numbers = count(1)
+
+    def run(self, mutant: Mutant | None, tests: Sequence[str], expected_s: float) -> str:
+        """What became of a mutant, or (without one) of the honest code."""
+        if not tests:
+            return UNSEEN
+        number = next(self._numbers)
+        pid = os.fork()
+        if pid == 0:
+            self._be(mutant, tests, number)
+        deadline = time.monotonic() + START_S + PATIENCE * expected_s
+        while time.monotonic() < deadline:
+            gone, status = os.waitpid(pid, os.WNOHANG)
+            if gone:
+                return SURVIVED if status == 0 else KILLED
+            time.sleep(0.02)
+        os.killpg(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        return TIMEOUT
+
+    def collect(self, suites: Sequence[str]) -> set[str]:
+        """The node ids that there are: what a test is called by chance can't be asked for again."""
+        command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *suites]
+        said = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=True)
+        return {line for line in said.stdout.splitlines() if "::" in line}
+
+    def _be(self, mutant: Mutant | None, tests: Sequence[str], number: int) -> None:
+        """Run the tests in this fork; does not return."""
+        status = 1
+        try:
+            os.setpgid(0, 0)
+            silence = os.open(os.devnull, os.O_RDWR)
+            for descriptor in (0, 1, 2):
+                os.dup2(silence, descriptor)
+            if mutant is not None:
+                sys.meta_path.insert(0, _Finder(self._root, mutant, tree_of(self._root, mutant)))
+            self._lend_servers(number)
+            import pytest
+
+            options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
+            options += ["--no-header", "--no-summary", "-o", "timeout=60"]
+            status = int(pytest.main([*options, *tests]))
+        except BaseException:  # noqa: BLE001  # a module that can't even be imported is noticed, too
+            status = 1
+        finally:
+            os._exit(status)
+
+    def _lend_servers(self, number: int) -> None:
+        """The fixtures find the servers of the mother, and databases with names of their own."""
+        from tests.support import databases
+        from worker.embedded import throwaway
+
+        @contextmanager
+        def lent(*, durable: bool = True) -> Iterator[Any]:
+            yield self._servers
+
+        throwaway.servers = lent  # type: ignore[assignment]
+        databases.make_template = lambda _: None
+        databases._numbers = count(number * 10_000)
+
+
+@contextmanager
+def runner(root: Path) -> Iterator[Runner]:
+    """A runner with its own PostgreSQL and Redis."""
+    from tests.support import databases
+    from worker.embedded import throwaway
+
+    with throwaway.servers(durable=False) as servers:
+        databases.make_template(servers.postgres)
+        for module in WARM:
+            importlib.import_module(module)
+        for plugin in entry_points(group="pytest11"):
+            plugin.load()
+        early = [name for name in sys.modules if name.split(".")[0] == "payments"]
+        assert not early, f"imported before any mutant could be: {early}"
+        yield Runner(root, servers)
+
+
+def results_in(path: Path) -> dict[str, dict[str, Any]]:
+    """What is known of mutants from earlier runs, by their id."""
+    if not path.exists():
+        return {}
+    lines = (json.loads(line) for line in path.read_text().splitlines() if line)
+    return {line["id"]: line for line in lines}
