@@ -1,7 +1,7 @@
 # What one types here; `make` alone lists it. Needs Python 3.11 or later, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test storm up lint format bench lock clean
+.PHONY: help install demo test storm mutants up lint format bench lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,6 +28,11 @@ test: $(VENV)/.dev  ## the whole test suite on throwaway real PostgreSQL and Red
 storm: $(VENV)/.dev  ## minutes of kills, cuts and silence, and a witness (SEED, MINUTES, BROKER)
 	@$(BIN)/python -m tests.storm blow $(if $(SEED),--seed $(SEED)) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(BROKER),--broker $(BROKER)) $(ARGS)
+
+# ONLY is a module or a folder; SHARD=1/8 an eighth; ARGS=--report tells what is known so far.
+mutants: $(VENV)/.dev  ## which small wrongs in payments/ no test notices (SAMPLE, SEED, SHARD, ONLY)
+	@$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 up: $(VENV)/.embedded  ## everything running for local use, until Ctrl-C
 	@$(BIN)/billing up

@@ -77,9 +77,10 @@ class _Finder(importlib.abc.MetaPathFinder):
 class Runner:
     """Servers, warm imports, and forks. Use as `with runner(root) as …`."""
 
-    def __init__(self, root: Path, servers: Any) -> None:
+    def __init__(self, root: Path, servers: Any, *, options: Sequence[str] = ()) -> None:
         self._root = root
         self._servers = servers
+        self._options = options
         self._numbers = count(1)
 
     def run(self, mutant: Mutant | None, tests: Sequence[str], expected_s: float) -> str:
@@ -116,12 +117,13 @@ class Runner:
                 os.dup2(silence, descriptor)
             if mutant is not None:
                 sys.meta_path.insert(0, _Finder(self._root, mutant, tree_of(self._root, mutant)))
-            self._lend_servers(number)
+            if self._servers is not None:
+                self._lend_servers(number)
             import pytest
 
             options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
             options += ["--no-header", "--no-summary", "-o", "timeout=60"]
-            status = int(pytest.main([*options, *tests]))
+            status = int(pytest.main([*options, *self._options, *tests]))
         except BaseException:  # noqa: BLE001  # a module that can't even be imported is noticed, too
             status = 1
         finally:

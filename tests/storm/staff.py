@@ -196,6 +196,7 @@ class Postmaster(Colleague):
         self.http = http
         self.path = f"/webhook-endpoints/{endpoint_id}"
         self.since = since
+        self.rotation: str | None = None
 
     def act(self) -> None:
         what = self.dice.choice(("off", "on", "on", "rotate", "ping", "replay", "replay all"))
@@ -204,14 +205,21 @@ class Postmaster(Colleague):
                 state = {"off": "disabled", "on": "enabled"}[what]
                 self._ask("PATCH", "", {"state": state})
             case "rotate":
-                # The one before goes on signing for a day: an answer that is lost loses nothing.
-                self._ask("POST", "/rotate-secret", {})
+                self.rotate()
             case "ping":
                 self._ask("POST", "/ping", None)
             case "replay":
                 self.replay()
             case "replay all":
                 self.replay(only="all")
+
+    def rotate(self) -> None:
+        """A new secret. The one before signs for a day, and what gets no answer is asked again
+        under its key: so no answer that is lost leaves a receiver without a secret."""
+        self.rotation = self.rotation or f"rotation-{self.dice.randrange(10**9)}"
+        headers = {"idempotency-key": self.rotation}
+        if self._ask("POST", "/rotate-secret", {}, headers).accepted:
+            self.rotation = None
 
     def replay(self, *, only: str = "undelivered") -> bool:
         """Send everything since the beginning again; whether that was taken to the end."""
@@ -228,8 +236,8 @@ class Postmaster(Colleague):
     def enable(self) -> bool:
         return bool(self._ask("PATCH", "", {"state": "enabled"}).accepted)
 
-    def _ask(self, method: str, path: str, body: Any) -> Any:
-        return self.http.ask(method, self.path + path, did="endpoint", body=body)
+    def _ask(self, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+        return self.http.ask(method, self.path + path, did="endpoint", body=body, headers=headers)
 
 
 class Follower(Colleague):
