@@ -57,3 +57,28 @@ def test_what_the_processor_asks_for_is_honoured_up_to_an_hour(
 def test_look_ups_come_soon_and_then_every_hour(n: int, least: float) -> None:
     assert look_up_delay_s(n, dice=lambda: 0.0) == least
     assert least < look_up_delay_s(n, dice=lambda: 0.99) < least * 1.1
+
+
+# In numbers of their own, as docs/states.md and docs/architecture.md promise them: tests that
+# compare the constants with themselves would let any of them change.
+@pytest.mark.parametrize(
+    ("n", "least", "most"),
+    [(1, 1, 2), (2, 2, 4), (3, 4, 8), (8, 128, 256), (9, 150, 300), (10_000, 150, 300)],
+)
+def test_a_busy_processor_is_tried_again_after_a_second_up_to_five_minutes(
+    n: int, least: float, most: float
+) -> None:
+    assert unavailable_delay_s(n, retry_after_s=None, dice=lambda: 0.0) == least
+    assert unavailable_delay_s(n, retry_after_s=None, dice=lambda: 1.0) == most
+
+
+def test_a_processor_that_asks_for_a_day_is_asked_again_after_an_hour() -> None:
+    assert unavailable_delay_s(1, retry_after_s=86_400.0, dice=lambda: 0.0) == 3_600
+    assert unavailable_delay_s(1, retry_after_s=7.0, dice=lambda: 1.0) == 7
+    assert unavailable_delay_s(3, retry_after_s=0.5, dice=lambda: 1.0) == 8
+
+
+def test_what_is_unknown_is_looked_up_after_5_s_30_s_2_min_10_min_and_each_hour() -> None:
+    waits = [look_up_delay_s(n, dice=lambda: 0.0) for n in range(1, 8)]
+    assert waits == [5, 30, 120, 600, 3_600, 3_600, 3_600]
+    assert look_up_delay_s(1, dice=lambda: 1.0) == 5.5

@@ -1,5 +1,6 @@
 """Every answer of a processor at every stand: what it means, as a table."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from payments.outcomes import (
     Unavailable,
     Unknown,
 )
-from payments.settlement import Policy, decide
+from payments.settlement import Policy, decide, policies_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 POLICY = Policy(key_window=timedelta(hours=24))
@@ -30,6 +31,16 @@ LATER = Pending("sbx_1", "requires_action")
 BUSY = Unavailable("service_unavailable")
 SILENCE = Unknown("timeout")
 NOTHING = NotFound()
+
+
+DAY = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Remembers:
+    """Of a processor, what a policy is made of."""
+
+    key_window: timedelta
 
 
 def a_row(phase: Phase, *, called_ago: timedelta = timedelta(minutes=1), **changes: Any) -> Any:
@@ -189,3 +200,37 @@ def test_a_short_window_keeps_half_of_itself() -> None:
 
 def test_what_was_never_sent_may_be_sent() -> None:
     assert POLICY.may_resend(a_row(QUEUED, first_called_at=None), NOW)
+
+
+def test_each_processor_has_a_policy_of_its_own_memory() -> None:
+    hours = {"a": Remembers(timedelta(hours=24)), "b": Remembers(timedelta(hours=1))}
+    policies = policies_of(hours)  # type: ignore[arg-type]
+    assert {name: one.key_window for name, one in policies.items()} == {
+        "a": timedelta(hours=24),
+        "b": timedelta(hours=1),
+    }
+
+
+@pytest.mark.parametrize(
+    ("window", "ago", "resends"),
+    [
+        # Five minutes are left for clocks that differ; of a short memory, half.
+        (timedelta(hours=24), timedelta(hours=23, minutes=54, seconds=59), True),
+        (timedelta(hours=24), timedelta(hours=23, minutes=55), False),
+        (timedelta(seconds=60), timedelta(seconds=29), True),
+        (timedelta(seconds=60), timedelta(seconds=30), False),
+    ],
+)
+def test_nothing_is_sent_again_in_the_last_minutes_of_a_keys_life(
+    window: timedelta, ago: timedelta, resends: bool
+) -> None:
+    policy = Policy(key_window=window)
+    assert policy.may_resend(a_row(UNKNOWN, called_ago=ago), NOW) is resends
+    assert policy.may_resend(a_row(UNKNOWN, first_called_at=None), NOW)
+
+
+@pytest.mark.parametrize(("ago", "to"), [(timedelta(hours=23), QUEUED), (DAY, State.FAILED)])
+def test_a_processor_that_is_busy_for_a_day_is_given_up(ago: timedelta, to: Stand) -> None:
+    move = decided(a_row(IN_FLIGHT, called_ago=ago), BUSY)
+    assert move.to is to
+    assert move.failure_code == ("processor_unavailable" if to is State.FAILED else None)

@@ -53,6 +53,17 @@ def test_a_receiver_may_ask_for_patience_up_to_ten_hours_and_never_for_haste(
     assert delay_s == max(usual_s, min(asked_s, RETRY_AFTER_MAX_S))
 
 
+def test_a_receiver_that_asks_for_days_is_tried_again_after_ten_hours() -> None:
+    assert retry_in_s(1, dice=middle, retry_after_s=7 * 86_400.0) == 36_000
+    assert retry_in_s(1, dice=middle, retry_after_s=9.0) == 9
+    assert retry_in_s(2, dice=middle, retry_after_s=9.0) == 300
+
+
+@pytest.mark.parametrize(("throw", "factor"), [(0.0, 0.8), (0.5, 1.0), (1.0, 1.2)])
+def test_jitter_reaches_both_ends_of_a_fifth(throw: float, factor: float) -> None:
+    assert retry_in_s(2, dice=lambda: throw) == pytest.approx(300 * factor)
+
+
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [
