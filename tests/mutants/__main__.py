@@ -132,7 +132,7 @@ def work(chosen: list[Mutant]) -> None:
 
 
 def _prove_that_honest_code_passes(
-    run: object, picks: Selection, tests: selection.Tests, chosen: list[Mutant]
+    run: object, picks: Selection, tests: selection.Honest, chosen: list[Mutant]
 ) -> None:
     """Else everything would be called killed."""
     for mutant in chosen[:3]:

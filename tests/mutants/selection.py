@@ -29,7 +29,7 @@ Place = tuple[str, str]  # module path, name at its top level
 
 
 @dataclass
-class Tests:
+class Honest:
     """What the honest run showed."""
 
     lines: dict[str, dict[int, list[str]]]  # path → line → tests
@@ -55,7 +55,7 @@ def learn(root: Path, folder: Path, suites: tuple[str, ...], *, jobs: int) -> No
         raise SystemExit(f"the honest run ended with {status}")
 
 
-def load(root: Path, folder: Path, there: set[str]) -> Tests:
+def load(root: Path, folder: Path, there: set[str]) -> Honest:
     """What `learn` has kept of tests that passed and are still `there`."""
     tests: dict[str, dict[str, float]] = {}
     for path in folder.glob("*.tests.json"):
@@ -74,13 +74,13 @@ def load(root: Path, folder: Path, there: set[str]) -> Tests:
                     if context in good:
                         lines[name][line].append(context)
                         breadth[context] += 1
-    return Tests(lines, {name: tests[name]["seconds"] for name in good}, breadth)
+    return Honest(lines, {name: tests[name]["seconds"] for name in good}, breadth)
 
 
 class Selection:
     """Tests for mutants of the modules under `root`."""
 
-    def __init__(self, root: Path, paths: list[str], tests: Tests) -> None:
+    def __init__(self, root: Path, paths: list[str], tests: Honest) -> None:
         self.tests = tests
         self._trees = {path: ast.parse((root / path).read_text()) for path in paths}
         self._modules = {_module_name(path): path for path in paths}

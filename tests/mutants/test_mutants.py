@@ -12,7 +12,7 @@ from tests.mutants.excused import EXCUSES
 from tests.mutants.mutations import mutants_of, tree_of
 from tests.mutants.pure import PURE
 from tests.mutants.runner import _Finder
-from tests.mutants.selection import Selection, Tests
+from tests.mutants.selection import Honest, Selection
 
 ROOT = Path(__file__).parents[2]
 
@@ -98,7 +98,7 @@ def test_tests_are_chosen_by_line_and_through_names(tmp_path: Path) -> None:
         "    return x + 1\n"
     )
     lines = {"payments/b.py": {4: ["slow", "quick"], 7: ["other"]}}
-    tests = Tests(lines, {"slow": 9.0, "quick": 0.1, "other": 0.1}, {"slow": 1, "quick": 1})
+    tests = Honest(lines, {"slow": 9.0, "quick": 0.1, "other": 0.1}, {"slow": 1, "quick": 1})
     tests.breadth["other"] = 1
     paths = ["payments/a.py", "payments/b.py"]
     picks = Selection(tmp_path, paths, tests)
