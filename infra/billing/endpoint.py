@@ -18,11 +18,13 @@ def create(
     url: str,
     event_types: Sequence[str] | None = None,
     description: str | None = None,
+    max_in_flight: int | None = None,
     producer: str | None = None,
     idempotency_key: str | None = None,
 ) -> Endpoint:
     """Have events sent to `url`; all but the `.pending` ones, or those of `event_types`.
 
+    `max_in_flight` is how many webhooks may be under way there at once: 1 to 100, 16 unless given.
     They are those of your own producer. With a key for all producers, those of `producer`, or of
     all without it.
 
@@ -30,7 +32,11 @@ def create(
     under the same `idempotency_key`, which is made for you unless given.
     """
     body = queries.endpoint_fields(
-        url=url, event_types=event_types, description=description, producer=producer
+        url=url,
+        event_types=event_types,
+        description=description,
+        max_in_flight=max_in_flight,
+        producer=producer,
     )
     return Endpoint(client.transport().ask("POST", ROUTE, body=_keyed(body, idempotency_key)))
 
@@ -51,11 +57,16 @@ def update(
     url: str | None = None,
     event_types: Sequence[str] | None = None,
     description: str | None = None,
+    max_in_flight: int | None = None,
     state: str | None = None,
 ) -> Endpoint:
     """Change what is given, and leave the rest. `state` is "enabled" or "disabled"."""
     body = queries.endpoint_fields(
-        url=url, event_types=event_types, description=description, state=state
+        url=url,
+        event_types=event_types,
+        description=description,
+        max_in_flight=max_in_flight,
+        state=state,
     )
     return Endpoint(client.transport().ask("PATCH", ROUTE, queries.id_of(id), body=body))
 

@@ -13,6 +13,8 @@ LIMIT_MAX = 100
 ORDERS = ("desc", "asc", "created_at:DESC", "created_at:ASC")
 _TIMES = ("created_after", "created_before", "since", "until")
 
+IN_FLIGHT_MAX = 100  # As the service has it.
+
 
 def id_of(value: object) -> str:
     """An id as a segment of a path. Raises InvalidRequest, as all of these do."""
@@ -46,11 +48,13 @@ def seconds(param: str, value: object) -> float:
     return value
 
 
-def whole(param: str, value: object) -> int:
-    """A whole number, 0 or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InvalidRequest(f"{param} must be a whole number, 0 or more", param=param)
-    return value
+def whole(param: str, value: object, *, least: int = 0, most: int | None = None) -> int:
+    """A whole number, `least` or more, and at most `most`."""
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    if not is_whole or value < least or (most is not None and value > most):  # type: ignore[operator]
+        bounds = f", {least} or more" if most is None else f" from {least} to {most}"
+        raise InvalidRequest(f"{param} must be a whole number{bounds}", param=param)
+    return value  # type: ignore[return-value]
 
 
 def position(param: str, value: object) -> str:
@@ -103,6 +107,7 @@ def endpoint_fields(
     url: object = None,
     event_types: object = None,
     description: object = None,
+    max_in_flight: object = None,
     state: object = None,
     producer: object = None,
 ) -> Mapping[str, Any]:
@@ -115,6 +120,9 @@ def endpoint_fields(
         "description": None
         if description is None
         else text("description", description, length_min=0, length_max=LONG_TEXT_MAX),
+        "max_in_flight": None
+        if max_in_flight is None
+        else whole("max_in_flight", max_in_flight, least=1, most=IN_FLIGHT_MAX),
         "state": state,
         "producer": None if producer is None else text("producer", producer, length_max=64),
     }

@@ -115,6 +115,7 @@ class Endpoint(Resource):
     url: str
     description: str | None
     event_types: list[str]
+    max_in_flight: int
     state: str
     created_at: str
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import RowMapping, bindparam, case, func, insert, literal, select
 from sqlalchemy import update as sql_update
 
-from models import Delivery, WebhookEndpoint
+from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
 from models.ids import is_id, random_id
 from models.texts import is_storable
@@ -16,13 +16,16 @@ from payments.errors import InvalidRequest, NotFound
 from payments.redaction import field_name
 from payments.transaction import Transaction
 from payments.views import moment
-from payments.webhooks.events import TYPES
+from payments.webhooks.events import TYPES, Fact, publish
 from payments.webhooks.signature import new_secret
 from payments.webhooks.target import TargetCheck
 
 DESCRIPTION_LENGTH_MAX = 500
 PAGE_MAX = 100
-CHANGEABLE = ("url", "event_types", "description", "state")
+CHANGEABLE = ("url", "event_types", "description", "max_in_flight", "state")
+# Posts to one endpoint at a time. One process of a framework answers sixteen at once without
+# trouble; a hundred is what a drainer's window and a receiver's pool are made for.
+IN_FLIGHT, IN_FLIGHT_MAX = 16, 100
 # A day, as Stripe and Svix have it: time for a deployment. After a week it was forgotten.
 OVERLAP_S = 86_400
 OVERLAP_MAX_S = 7 * 86_400
@@ -35,6 +38,7 @@ def add(
     target_check: TargetCheck,
     event_types: object = (),
     description: object = None,
+    max_in_flight: object = None,
     producer: object = None,
     access: Access = OPERATOR,
 ) -> RowMapping:
@@ -43,7 +47,8 @@ def add(
     It is told of this producer's events; without one, of those of who makes it, or of all.
 
     The caller shows the secret now and never again. No event types = every type but the
-    `.pending` ones. Raises InvalidRequest.
+    `.pending` ones. `max_in_flight` is how many webhooks may be under way there at once, 1 to
+    IN_FLIGHT_MAX (1: one after the other). Raises InvalidRequest.
     """
     row = {
         "id": random_id("we_"),
@@ -51,6 +56,7 @@ def add(
         "url": target_check.checked_url(url),
         "event_types": _event_types(event_types),
         "description": _description(description),
+        "max_in_flight": _in_flight(max_in_flight),
         "secrets": [new_secret()],
     }
     return transaction.execute(_INSERT, row).mappings().one()
@@ -65,6 +71,7 @@ def view(row: Mapping[Any, Any]) -> dict[str, Any]:
         "url": row["url"],
         "description": row["description"],
         "event_types": row["event_types"],
+        "max_in_flight": row["max_in_flight"],
         "state": row["state"],
         "created_at": moment(row["created_at"]),
     }
@@ -132,6 +139,8 @@ def update(
         values["url"] = target_check.checked_url(changes["url"])
     if "description" in changes:
         values["description"] = _description(changes["description"])
+    if "max_in_flight" in changes:
+        values["max_in_flight"] = _in_flight(changes["max_in_flight"])
     if "event_types" in changes:
         # Nobody promised it the past: see `subscribed_at`.
         values |= {"event_types": _event_types(changes["event_types"]), "subscribed_at": func.now()}
@@ -151,8 +160,33 @@ def enable(transaction: Transaction, endpoint_id: str, *, access: Access = OPERA
 
 
 def disable(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
-    """Send nothing to it. What waits for it stays; new events pass it by. Raises NotFound."""
-    return _changed(transaction, endpoint_id, {"state": "disabled"}, access)
+    """Send nothing to it. What waits for it stays; new events pass it by. Raises NotFound.
+
+    The other endpoints are told of it (`endpoint.disabled`): whoever disabled it may not be the one
+    who waits for its webhooks.
+    """
+    was = locked(transaction, endpoint_id, access=access)
+    if was["state"] == "disabled":
+        return was
+    endpoint = _changed(transaction, endpoint_id, {"state": "disabled"}, access)
+    now = next_number(transaction, endpoint_id)
+    fact = Fact(
+        "endpoint.disabled",
+        endpoint_id,
+        now["sequence"],
+        view(endpoint),
+        now["at"],
+        endpoint["producer"],
+    )
+    publish(transaction, [fact])
+    return endpoint
+
+
+def next_number(transaction: Transaction, endpoint_id: str) -> RowMapping:
+    """The `sequence` of the next event about this endpoint, and the moment `at` which it is. For
+    who holds the endpoint (`locked`): two events would have one number."""
+    (now,) = transaction.execute(_NUMBERED, {"endpoint_id": endpoint_id}).mappings()
+    return now
 
 
 def delete(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
@@ -265,9 +299,22 @@ def _description(value: object) -> str | None:
     return value
 
 
-_endpoints, _deliveries = table_of(WebhookEndpoint), table_of(Delivery)
+def _in_flight(value: object) -> int:
+    if value is None:
+        return IN_FLIGHT
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= IN_FLIGHT_MAX:
+        raise InvalidRequest(
+            f"max_in_flight must be a whole number from 1 to {IN_FLIGHT_MAX}", param="max_in_flight"
+        )
+    return value
+
+
+_endpoints, _deliveries, _events = (table_of(t) for t in (WebhookEndpoint, Delivery, Event))
 _is_there = _endpoints.c.state != "deleted"
 _INSERT = insert(_endpoints).returning(_endpoints)
+_NUMBERED = select(
+    (func.coalesce(func.max(_events.c.sequence), 0) + 1).label("sequence"), func.now().label("at")
+).where(_events.c.object_id == bindparam("endpoint_id"))
 _waiting = (
     select(_deliveries.c.id)
     .join(_endpoints, _endpoints.c.id == _deliveries.c.endpoint_id)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, insert, select
+from sqlalchemy import Connection, and_, bindparam, insert, select
 
 from models import Delivery, DeliveryAttempt, Event
 from models.base import table_of
@@ -11,7 +11,7 @@ from models.ids import event_id
 from payments.access import OPERATOR, Access
 from payments.errors import EndpointDisabled
 from payments.transaction import Transaction
-from payments.webhooks.endpoints import locked, view
+from payments.webhooks.endpoints import locked, next_number, view
 from payments.webhooks.events import Fact, body_of
 
 
@@ -23,7 +23,7 @@ def ping(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATO
     endpoint = locked(transaction, endpoint_id, access=access)  # or two pings would have one number
     if endpoint["state"] != "enabled":
         raise EndpointDisabled(param="endpoint_id")
-    (now,) = transaction.rows(_NUMBERED, {"endpoint_id": endpoint_id})
+    now = next_number(transaction, endpoint_id)
     fact = Fact(
         "ping", endpoint_id, now["sequence"], view(endpoint), now["at"], endpoint["producer"]
     )
@@ -58,6 +58,3 @@ _CAME_OF_IT = (
     .join_from(_deliveries, _posts, _last, isouter=True)
     .where(_deliveries.c.event_id == bindparam("id"))
 )
-_NUMBERED = select(
-    (func.coalesce(func.max(_events.c.sequence), 0) + 1).label("sequence"), func.now().label("at")
-).where(_events.c.object_id == bindparam("endpoint_id"))

@@ -195,6 +195,8 @@ _found = (
             and_(_events.c.type == "ping", _events.c.object_id == _endpoint_given),
             and_(
                 _events.c.type != "ping",
+                # That it was disabled is told to the others.
+                or_(_events.c.type != "endpoint.disabled", _events.c.object_id != _endpoint_given),
                 is_asked_for(_events.c.type, _endpoints.c.event_types),
             ),
         ),

@@ -149,3 +149,12 @@ def test_a_ping_waits_for_its_answer(billing: Billing, programs: Programs, sink:
     assert refused.code == 1
     assert "not delivered: 410" in refused.err
     assert "\\x1b[31mgone" in refused.out  # no terminal obeys a stranger
+
+
+def test_how_many_webhooks_are_under_way_at_once_is_an_option(billing: Billing) -> None:
+    added = billing("endpoint", "add", HOOK, "--max-in-flight", "1", "--json").json
+    assert added["max_in_flight"] == 1
+    changed = billing("endpoint", "update", added["id"], "--max-in-flight", "5", "--json").json
+    assert changed["max_in_flight"] == 5
+    refused = billing("endpoint", "update", added["id"], "--max-in-flight", "101")
+    assert (refused.code, "from 1 to 100" in refused.err) == (1, True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from payments.errors import InvalidRequest, NotFound
 from payments.transaction import Database, Transaction
@@ -57,6 +57,10 @@ def test_event_types_and_a_description_are_kept(transaction: Transaction) -> Non
         ({"description": "\x00"}, "description", "text"),
         ({"description": "\ud800"}, "description", "text"),
         ({"description": 7}, "description", "text"),
+        *(
+            ({"max_in_flight": n}, "max_in_flight", "from 1 to 100")
+            for n in (0, 101, -1, True, "8", 1.5)
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_fix(
@@ -65,6 +69,59 @@ def test_what_is_wrong_is_named_with_its_fix(
     with pytest.raises(InvalidRequest, match=fix) as refused:
         added(transaction, **fields)
     assert refused.value.param == param
+
+
+def test_how_many_are_under_way_at_once_is_said_or_sixteen(transaction: Transaction) -> None:
+    assert added(transaction)["max_in_flight"] == 16
+    endpoint = added(transaction, max_in_flight=1)
+    assert endpoints.view(endpoint)["max_in_flight"] == 1
+    assert change(transaction, endpoint["id"], max_in_flight=100)["max_in_flight"] == 100
+    assert change(transaction, endpoint["id"], max_in_flight=None)["max_in_flight"] == 16
+
+
+def told_of(transaction: Transaction, endpoint_id: str) -> list[tuple[str, int, list[str]]]:
+    """The events about an endpoint: type, sequence, and which endpoints are told."""
+    rows = transaction.execute(
+        text(
+            "SELECT e.type, e.sequence, array_remove(array_agg(d.endpoint_id), NULL) AS told"
+            " FROM events e LEFT JOIN deliveries d ON d.event_id = e.id"
+            " WHERE e.object_id = :id GROUP BY e.id ORDER BY e.sequence"
+        ),
+        {"id": endpoint_id},
+    )
+    return [(row.type, row.sequence, sorted(row.told)) for row in rows]
+
+
+@pytest.mark.parametrize("verb", ["disable", "update"])
+def test_the_others_are_told_when_an_endpoint_is_disabled(
+    transaction: Transaction, verb: str
+) -> None:
+    one, everything, asks = (
+        added(transaction, event_types=types) for types in ([], [], ["endpoint.disabled"])
+    )
+    added(transaction, event_types=["charge.succeeded"])
+    shop = added(transaction, producer="shop")  # sees its own producer's only
+    for _ in range(2):  # the second changes nothing, and is no news
+        if verb == "disable":
+            endpoints.disable(transaction, one["id"])
+        else:
+            change(transaction, one["id"], state="disabled")
+    told = sorted([everything["id"], asks["id"]])
+    assert told_of(transaction, one["id"]) == [("endpoint.disabled", 1, told)]
+    assert set(told) <= transaction.wakes.endpoints
+    # It counts with its pings.
+    endpoints.enable(transaction, one["id"])
+    ping(transaction, one["id"])
+    endpoints.disable(transaction, one["id"])
+    assert [(kind, n) for kind, n, _ in told_of(transaction, one["id"])] == [
+        ("endpoint.disabled", 1),
+        ("ping", 2),
+        ("endpoint.disabled", 3),
+    ]
+    endpoints.disable(transaction, shop["id"])
+    assert told_of(transaction, shop["id"]) == [
+        ("endpoint.disabled", 1, sorted([everything["id"], asks["id"]]))
+    ]
 
 
 def test_the_list_comes_in_pages(transaction: Transaction) -> None:
@@ -107,9 +164,11 @@ def test_all_that_can_be_changed_is_changed_at_once(transaction: Transaction) ->
     assert endpoints.view(changed) == {
         "id": endpoint["id"],
         "object": "webhook_endpoint",
+        "producer": None,
         "url": "https://example.com/new",
         "description": None,
         "event_types": ["refund.failed"],
+        "max_in_flight": 16,
         "state": "disabled",
         "created_at": moment(endpoint["created_at"]),
     }
@@ -125,7 +184,7 @@ def test_all_that_can_be_changed_is_changed_at_once(transaction: Transaction) ->
         ({"description": 7}, "description", "text"),
         ({"state": "deleted"}, "state", "enabled or disabled"),
         ({"state": None}, "state", "enabled or disabled"),
-        ({"secrets": [], "max_in_flight": 7}, "secrets", "'secrets', 'max_in_flight' can't be"),
+        ({"secrets": [], "producer": "x"}, "secrets", "'secrets', 'producer' can't be"),
         ({"4000 0000 0000 0002": 1}, None, "one of the names sent can't be changed"),
     ],
 )

@@ -1,13 +1,18 @@
 """`billing endpoint`: who is told by webhook."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from worker.cli import books, options, output, tables
 
 COLUMNS = ("id", "state", "producer", "url", "event_types", "description", "created_at")
+
+InFlight = Annotated[
+    int | None,
+    typer.Option(help="How many webhooks may be under way there at once: 1 to 100 (16)."),
+]
 
 
 def register(root: typer.Typer) -> None:
@@ -29,6 +34,7 @@ def add(
         [], metavar="TYPE", help="Only these, such as charge.succeeded. May be repeated."
     ),
     description: str | None = typer.Option(None),
+    max_in_flight: InFlight = None,
     producer: str | None = typer.Option(
         None, help="Only events of what this producer asked for; of all producers without it."
     ),
@@ -47,6 +53,7 @@ def add(
             target_check=check,
             event_types=event,
             description=description,
+            max_in_flight=max_in_flight,
             producer=producer,
         )
     tables.show({**endpoints.view(row), "secret": row["secrets"][0]}, as_json=as_json)
@@ -83,6 +90,7 @@ def update(
     ),
     every_event: bool = typer.Option(False, help="All types but the .pending ones from now on."),
     description: str | None = typer.Option(None, help="An empty one takes it away."),
+    max_in_flight: InFlight = None,
     as_json: options.Json = False,
 ) -> None:
     """Change what is given; the rest stays."""
@@ -99,6 +107,8 @@ def update(
         changes["event_types"] = event
     if description is not None:
         changes["description"] = description or None
+    if max_in_flight is not None:
+        changes["max_in_flight"] = max_in_flight
     check = TargetCheck(load().webhook_allow_private)
     with books.writing() as transaction:
         row = endpoints.update(transaction, endpoint_id, changes=changes, target_check=check)

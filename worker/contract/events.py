@@ -36,7 +36,8 @@ MEANING: Mapping[str, str] = {
     "price.deleted": "A price is gone; this is how it was.",
     "price.inventory_changed": "There is more or less of a price: charges took from it or gave"
     " back, or somebody counted. One event tells all that changed at one moment.",
-    "endpoint.disabled": "An endpoint is sent nothing any more.",
+    "endpoint.disabled": "Somebody disabled an endpoint: it is sent nothing until it is enabled."
+    " The other endpoints are told.",
     "ping": "Somebody wants to see whether webhooks arrive.",
 }
 

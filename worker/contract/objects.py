@@ -14,6 +14,7 @@ from models.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.declines import DECLINES, FAILURES
 from payments.entries import ORDER
+from payments.webhooks.endpoints import IN_FLIGHT, IN_FLIGHT_MAX
 from payments.webhooks.events import ONLY_BY_NAME, TYPES
 from worker.contract.catalogue import A_PRICE, QuoteLine
 from worker.contract.fields import ID, METADATA, Amount, CurrencyCode, Moment, PublicObject
@@ -213,6 +214,9 @@ class WebhookEndpoint(PublicObject):
         f" {' and '.join(f'`{name}`' for name in ONLY_BY_NAME)}.",
         json_schema_extra={"items": {"type": "string", "enum": [*TYPES]}},
         examples=[["charge.succeeded", "charge.failed"]],
+    )
+    max_in_flight: Annotated[int, Field(ge=1, le=IN_FLIGHT_MAX)] = Field(
+        description="How many webhooks may be under way there at once.", examples=[IN_FLIGHT]
     )
     state: Literal["enabled", "disabled"] = Field(
         description="While `disabled`, nothing is sent and new events pass it by."

@@ -9,7 +9,13 @@ from typing import Any
 from models.texts import PATTERN
 from payments.parsing import TEXT_MAX
 from payments.redaction import PRODUCER
-from payments.webhooks.endpoints import DESCRIPTION_LENGTH_MAX, OVERLAP_MAX_S, OVERLAP_S
+from payments.webhooks.endpoints import (
+    DESCRIPTION_LENGTH_MAX,
+    IN_FLIGHT,
+    IN_FLIGHT_MAX,
+    OVERLAP_MAX_S,
+    OVERLAP_S,
+)
 from payments.webhooks.events import TYPES
 from payments.webhooks.replays import IDS_MAX
 from payments.webhooks.target import URL_LENGTH_MAX
@@ -33,6 +39,12 @@ _KEY = {
     "maxLength": TEXT_MAX,
     "pattern": PATTERN,
     "description": "As the header `Idempotency-Key`; send one of them.",
+}
+_IN_FLIGHT = {
+    "type": ["integer", "null"],
+    "minimum": 1,
+    "maximum": IN_FLIGHT_MAX,
+    "description": f"How many webhooks may be under way there at once; {IN_FLIGHT} unless said.",
 }
 AN_EVENT = "evt_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"
 _EVENT_ID = "^evt_[a-z2-7]{32}$"
@@ -68,6 +80,7 @@ BODIES: dict[str, Any] = {
         url=_URL,
         event_types=_EVENT_TYPES,
         description=_DESCRIPTION,
+        max_in_flight=_IN_FLIGHT,
         producer={
             "type": ["string", "null"],
             "pattern": f"^{PRODUCER}$",
@@ -79,6 +92,7 @@ BODIES: dict[str, Any] = {
         url=_URL,
         event_types=_EVENT_TYPES,
         description=_DESCRIPTION,
+        max_in_flight=_IN_FLIGHT,
         state={"type": "string", "enum": ["enabled", "disabled"]},
     ),
     "NewWebhookEndpoint": {

@@ -7,12 +7,16 @@ import pytest
 
 from infra import billing
 from payments.webhooks.delivery import Deliverer
+from tests.support.sdk import sdk_of
 from tests.support.sink import Sink
 from tests.support.web import Caller, Web
 from tests.support.webhooks import LOOPBACK
 
 PATH = "/webhook-endpoints"
-FIELDS = ["id", "object", "producer", "url", "description", "event_types", "state", "created_at"]
+FIELDS = [
+    "id", "object", "producer", "url", "description", "event_types",
+    "max_in_flight", "state", "created_at",
+]  # fmt: skip
 
 
 @pytest.fixture
@@ -130,3 +134,32 @@ def test_what_is_wrong_is_named(
     refused = caller.post(where, content=json.dumps(body))  # in ASCII: half a character, too
     assert refused.status_code == 400, refused.text
     assert refused.json()["param"] == param
+
+
+def test_how_many_are_under_way_at_once_can_be_set_and_is_bounded(
+    caller: Caller, endpoint: dict
+) -> None:
+    path = f"{PATH}/{endpoint['id']}"
+    assert endpoint["max_in_flight"] == 16
+    assert caller.patch(path, json={"max_in_flight": 3}).json()["max_in_flight"] == 3
+    refused = caller.patch(path, json={"max_in_flight": 101}).json()
+    assert (refused["param"], refused["status"]) == ("max_in_flight", 400)
+    with sdk_of(caller):
+        made = billing.endpoint.create(url=endpoint["url"], max_in_flight=1)
+        assert made.max_in_flight == 1
+        assert billing.endpoint.update(made.id, max_in_flight=2).max_in_flight == 2
+        with pytest.raises(billing.InvalidRequest, match="from 1 to 100"):
+            billing.endpoint.update(made.id, max_in_flight=0)
+        billing.endpoint.delete(made.id)
+
+
+def test_an_endpoint_that_is_disabled_over_http_is_told_to_the_others(
+    caller: Caller, sink: Sink, deliverer: Deliverer
+) -> None:
+    one, other = (caller.post(PATH, json={"url": sink.url}).json() for _ in range(2))
+    caller.patch(f"{PATH}/{one['id']}", json={"state": "disabled"})
+    deliverer.drain(other["id"])
+    (told,) = (r.json() for r in sink.requests if r.json()["data"].get("id") == one["id"])
+    assert (told["type"], told["data"]["state"]) == ("endpoint.disabled", "disabled")
+    for each in (one, other):
+        caller.delete(f"{PATH}/{each['id']}")

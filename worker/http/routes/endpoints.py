@@ -53,7 +53,9 @@ class Place(BaseModel):
 async def create_webhook_endpoint(request: Request, access: Asker) -> Response:
     """Send webhooks to a URL, once per key. The secret that signs them is in this answer, and for a
     day in those to repeats under the same key; then in none."""
-    fields, key = await _once(request, "url", "event_types", "description", "producer")
+    fields, key = await _once(
+        request, "url", "event_types", "description", "max_in_flight", "producer"
+    )
     here = building(request)
     add = partial(
         once.add_endpoint, key=key, access=access, fields=fields, target_check=here.target_check
@@ -97,7 +99,8 @@ async def get_webhook_endpoint(request: Request, access: Asker, id: str) -> Resp
     **described({200: ref(WebhookEndpoint)}, body=ref("WebhookEndpointChanges"), refuses=(404,)),
 )
 async def update_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
-    """Change an endpoint: its url, event types, description or state. What is not sent stays."""
+    """Change an endpoint: its url, event types, description, `max_in_flight` or state. What is not
+    sent stays."""
     changes = await asked.fields(request, nulls=True)
     here = building(request)
     change = partial(
