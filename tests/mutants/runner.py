@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from itertools import count
@@ -83,10 +83,25 @@ class Runner:
         self._options = options
         self._numbers = count(1)
 
-    def run(self, mutant: Mutant | None, tests: Sequence[str], expected_s: float) -> str:
-        """What became of a mutant, or (without one) of the honest code."""
+    def run(self, mutant: Mutant | None, tests: Sequence[str], seconds: Mapping[str, float]) -> str:
+        """What became of a mutant, or (without one) of the honest code. `seconds` are what the
+        tests took in the honest run.
+
+        Each file of tests is a session of its own, in the order of its first test: tests of one
+        file know how to share a database, those of two may not.
+        """
         if not tests:
             return UNSEEN
+        files: dict[str, list[str]] = {}
+        for test in tests:
+            files.setdefault(test.split("::")[0], []).append(test)
+        for group in files.values():
+            fate = self._run(mutant, group, sum(seconds.get(test, 0.0) for test in group))
+            if fate != SURVIVED:
+                return fate
+        return SURVIVED
+
+    def _run(self, mutant: Mutant | None, tests: Sequence[str], expected_s: float) -> str:
         number = next(self._numbers)
         pid = os.fork()
         if pid == 0:

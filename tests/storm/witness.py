@@ -302,7 +302,7 @@ def money_moved_once(w: Witness) -> Iterator[str]:
         moved[row["object_id"]].append(row)
     for kind, rows in w.rows.items():
         for id_, row in rows.items():
-            movements = moved.pop(id_, [])
+            movements = sorted(moved.pop(id_, []), key=lambda movement: movement["id"])
             there = [(m["direction"], m["amount"], m["currency"]) for m in movements]
             once = [(kind, row["amount"], row["currency"])]
             returned = [*once, ("reversal", row["amount"], row["currency"])]
