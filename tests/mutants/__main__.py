@@ -114,7 +114,7 @@ def work(chosen: list[Mutant]) -> None:
     known = results_in(RESULTS)
     todo = [mutant for mutant in chosen if mutant.id not in known]
     with runner(ROOT) as run, RESULTS.open("a", buffering=1) as results:
-        tests = selection.load(ROOT, FOLDER / "coverage", run.collect(SUITES))
+        tests = selection.load(ROOT, FOLDER / "coverage")
         picks = Selection(ROOT, paths(), tests)
         _prove_that_honest_code_passes(run, picks, tests, chosen)
         for done, mutant in enumerate(todo, 1):

@@ -13,7 +13,6 @@ import importlib.machinery
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -115,12 +114,6 @@ class Runner:
         os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         return TIMEOUT
-
-    def collect(self, suites: Sequence[str]) -> set[str]:
-        """The node ids that there are: what a test is called by chance can't be asked for again."""
-        command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *suites]
-        said = subprocess.run(command, cwd=self._root, capture_output=True, text=True, check=True)
-        return {line for line in said.stdout.splitlines() if "::" in line}
 
     def _be(self, mutant: Mutant | None, tests: Sequence[str], number: int) -> None:
         """Run the tests in this fork; does not return."""
