@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from payments.cashier import Begin, Begun, Cashier, Settlement
+from payments.claims import Claimed
 from payments.errors import KeyReused
 from payments.outcomes import Found, Outcome
 from payments.processors.port import Order
@@ -179,6 +180,7 @@ class Broken:
     def __init__(self, real: Sandbox, verb: str, after: bool, error: BaseException) -> None:
         self._real, self._verb, self._after, self._error = real, verb, after, error
         self.name, self.key_window = real.name, real.key_window
+        self.livemode = real.livemode
 
     def charge(self, order: Order, *, deadline_s: float) -> Outcome:
         return self._call("charge", order, deadline_s)
@@ -268,17 +270,52 @@ def test_a_process_that_is_stopped_right_before_it_sends_sends_nothing(shop: Sho
     assert shop.moved(request.id) == CHARGED
 
 
-def test_a_claim_that_waited_for_the_database_takes_its_lease_anew(shop: Shop) -> None:
+@pytest.mark.parametrize("took_s", [0, 9, 10, 15])
+def test_a_claim_that_waited_for_the_database_takes_its_lease_anew(
+    shop: Shop, took_s: float
+) -> None:
+    """From half a lease of 20 s on nobody knows whether it is still ours: it is asked once more,
+    under its own token, and the call begins with a whole lease."""
     request, clock = a_charge(), Clock()
+    begins: list[Begin] = []
+    claims: list[Claimed] = []
 
     def slowly(item: Begin) -> Begun:
+        begins.append(item)
         begun = shop.till.begin(item)[0]
-        clock.now += 15 if clock.now == 0 else 0
+        assert isinstance(begun, Claimed)
+        claims.append(begun)
+        if len(begins) == 1:
+            clock.now += took_s
+            shop.till.time_passes(timedelta(seconds=took_s), request.id)
         return begun
 
     patient = shop.cashier_with(shop.processor, begin=slowly, clock=clock)
     assert patient.create(request)["state"] == "succeeded"
     assert shop.moved(request.id) == CHARGED
+    assert len(begins) == (2 if took_s >= 10 else 1)
+    assert len({item.lease.token for item in begins}) == 1
+    if took_s >= 10:
+        first, second = (claim.row["lease_expires_at"] for claim in claims)
+        assert second > first
+        assert shop.till.attempts(request.id) == [("charge", "succeeded")]
+
+
+def test_what_others_have_claimed_while_the_database_was_away_is_left_to_them(shop: Shop) -> None:
+    request, clock = a_charge(), Clock()
+
+    def too_late(item: Begin) -> Begun:
+        begun = shop.till.begin(item)[0]
+        if clock.now == 0:
+            clock.now = 60
+            shop.time_passes(MINUTE, request.id)
+            shop.till.sweep()
+            shop.till.claim(request.id)
+        return begun
+
+    late = shop.cashier_with(shop.processor, begin=too_late, clock=clock)
+    assert late.create(request)["phase"] == "unknown"
+    assert shop.moved(request.id) == []
 
 
 def test_the_order_of_a_refund_never_changes_its_key(shop: Shop) -> None:

@@ -5,10 +5,21 @@ from threading import Barrier
 
 import pytest
 
+from payments.cashier import Begin
 from payments.claims import Claimed, NotDue
 from payments.errors import NotFound as NoSuchObject
 from payments.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable
-from tests.support.factories import SUCCEEDED, TIMEOUT, Till, a_charge, a_key, is_claimed
+from tests.support.factories import (
+    SUCCEEDED,
+    TIMEOUT,
+    Till,
+    a_charge,
+    a_key,
+    a_lease,
+    a_refund,
+    is_claimed,
+    kind,
+)
 from tests.support.threads import at_once
 
 MINUTE = timedelta(minutes=1)
@@ -147,6 +158,77 @@ def test_a_claim_can_be_repeated_with_its_own_token(till: Till) -> None:
     assert till.events(first.id) == ["charge.pending"]
 
 
+def test_a_claim_by_id_that_is_repeated_is_one_attempt_with_a_new_end(till: Till) -> None:
+    request = a_charge()
+    till.accept(request)
+    item = Begin(a_lease(), kind=kind(request.id), id=request.id)
+    (first,) = till.begin(item)
+    assert isinstance(first, Claimed)
+    till.time_passes(timedelta(seconds=10), request.id)
+    (again,) = till.begin(item)
+    assert isinstance(again, Claimed)
+    assert again.token == first.token
+    assert (first.row["attempts"], again.row["attempts"]) == (1, 1)
+    assert again.row["lease_expires_at"] > first.row["lease_expires_at"]
+    # The same of one that was claimed as it was accepted.
+    new = till.begin_of(a_charge())
+    (made,) = till.begin(new)
+    assert isinstance(made, Claimed)
+    (claimed,) = till.begin(Begin(new.lease, kind=made.kind, id=made.id))
+    assert isinstance(claimed, Claimed)
+    assert claimed.row["attempts"] == 1
+
+
+def test_a_refund_that_is_claimed_again_under_its_token_is_one_attempt(till: Till) -> None:
+    refund = a_refund(till.charged())
+    item = till.begin_of(refund)
+    (first,) = till.begin(item)
+    (again,) = till.begin(Begin(item.lease, kind=kind(refund.id), id=refund.id))
+    assert isinstance(first, Claimed)
+    assert isinstance(again, Claimed)
+    assert again.row["attempts"] == 1
+
+
+def test_the_processors_own_id_outlives_every_later_move(till: Till) -> None:
+    """Without it a refund could not name its charge, nor a look-up what it asks about."""
+    for found in (Unavailable("busy"), TIMEOUT, WAITING, DECLINED, NotFound()):
+        claimed = till.claim(a_charge())
+        till.settle(claimed, Pending("sbx_first", "processing"))
+        for _ in range(3):
+            if till.row(claimed.id)["state"] != "pending":
+                break
+            till.time_passes(timedelta(hours=2), claimed.id)
+            asking = till.claim(claimed.id)
+            assert asking.order.reference == "sbx_first"
+            later = Pending("sbx_first", "processing") if found is WAITING else found
+            till.settle(asking, later)
+        assert till.row(claimed.id)["processor_reference"] == "sbx_first"
+
+
+def test_a_refund_names_its_charge_by_the_processors_id_whatever_came_between(till: Till) -> None:
+    claimed = till.claim(a_charge())
+    till.settle(claimed, Pending("sbx_first", "processing"))
+    till.time_passes(MINUTE, claimed.id)
+    till.claim(claimed.id)  # and dies
+    till.time_passes(MINUTE, claimed.id)
+    till.sweep()
+    till.time_passes(timedelta(days=2), claimed.id)
+    till.settle(till.claim(claimed.id), TIMEOUT)
+    till.time_passes(timedelta(days=2), claimed.id)
+    till.settle(till.claim(claimed.id), Succeeded("sbx_first"))
+    refund = till.claim(a_refund(claimed.id, amount=1))
+    assert refund.order.charge_reference == "sbx_first"
+    till.settle(refund, Pending("sbx_refund", "processing"))
+    till.time_passes(MINUTE, refund.id)
+    till.settle(till.claim(refund.id), TIMEOUT)
+    assert till.row(refund.id)["processor_reference"] == "sbx_refund"
+    # The bank returns it: a move that brings no id of its own.
+    till.report(refund.id, Succeeded("sbx_refund"))
+    till.report(refund.id, Declined("refund_failed", "returned", "The bank returned it."))
+    assert till.row(refund.id)["processor_reference"] == "sbx_refund"
+    assert till.stand(refund.id) == "failed"
+
+
 def test_a_settlement_can_be_repeated(till: Till) -> None:
     for found in (SUCCEEDED, DECLINED, BUSY, TIMEOUT, WAITING):
         claimed = till.claim(a_charge())
@@ -183,6 +265,27 @@ def test_a_worker_that_dies_while_it_looks_up_changes_nothing(till: Till) -> Non
         assert claimed.id in till.sweep().charges
         assert till.stand(claimed.id) == phase
         assert till.claim(claimed.id).in_doubt
+
+
+def test_pauses_begin_anew_after_a_worker_that_died(till: Till) -> None:
+    """That a worker died says nothing about the processor, which had been slow before."""
+    for found, phase in ((TIMEOUT, "unknown"), (WAITING, "awaiting_customer")):
+        claimed = till.claim(a_charge())
+        till.settle(claimed, found)
+        for _ in range(3):
+            till.time_passes(timedelta(hours=2), claimed.id)
+            till.settle(till.claim(claimed.id), found)
+        assert till.row(claimed.id)["retries"] == 4
+        till.time_passes(timedelta(hours=2), claimed.id)
+        till.claim(claimed.id)  # and dies
+        till.time_passes(MINUTE, claimed.id)
+        till.sweep()
+        row = till.row(claimed.id)
+        assert (row["phase"], row["retries"]) == (phase, 0)
+        till.settle(till.claim(claimed.id), found)
+        row = till.row(claimed.id)
+        pause = row["next_attempt_at"] - till.query("SELECT now()")[0]["now"]
+        assert (row["retries"], pause < timedelta(seconds=10)) == (1, True)
 
 
 @pytest.mark.parametrize("late", [SUCCEEDED, DECLINED, BUSY, TIMEOUT, WAITING])

@@ -1,0 +1,196 @@
+"""Every field that can be asked for arrives wherever it is to be: none is accepted and lost.
+
+The fields are those of the requests themselves, so that one that is new is looked for by itself.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+from pydantic.fields import FieldInfo
+
+from infra import billing as sdk
+from infra.billing import client
+from infra.billing.pending import pending
+from payments.kinds import KINDS
+from payments.parsing import parse
+from payments.requests import ChargeRequest, RefundRequest
+from payments.rules import ANY_DAY
+from tests.support.factories import Till, a_key
+from worker.cli import charge as charge_commands
+from worker.cli import refund as refund_commands
+from worker.cli import requests as commands
+from worker.contract import objects
+from worker.importing import csv_file
+
+MODELS: Mapping[str, type[ChargeRequest] | type[RefundRequest]] = {
+    "charge": ChargeRequest,
+    "refund": RefundRequest,
+}
+OBJECTS: Mapping[str, Any] = {"charge": objects.Charge, "refund": objects.Refund}
+
+# What the processor need not know: names and terms between us and whoever asks.
+NOT_SENT = {
+    "charge": {
+        "idempotency_key",  # its own key is made of our id
+        "producer",
+        "reference",  # (`Order.reference` is the processor's id)
+        "price_id",
+        "quantity",
+    },
+    "refund": {
+        "idempotency_key",
+        "producer",
+        "reason",
+        "restock",
+        "restock_quantity",
+        "if_pending",
+        "expected_refunded_amount",
+    },
+}
+# What was a condition of accepting it, and is of no interest afterwards.
+NOT_SHOWN = {"charge": set(), "refund": {"if_pending", "expected_refunded_amount"}}
+# What is not a field of the body, but a part of how one asks.
+NOT_AN_ARGUMENT = {"producer"}
+
+
+def kept(kind: str) -> list[str]:
+    """The fields of a request that its table has a column for."""
+    return [name for name in MODELS[kind].model_fields if name in KINDS[kind].table.c]
+
+
+EACH = [(kind, name) for kind in MODELS for name in kept(kind)]
+each_field = pytest.mark.parametrize(("kind", "name"), EACH, ids=lambda it: it)
+SENT = [(kind, name) for kind, name in EACH if name not in NOT_SENT[kind]]
+SHOWN = [(kind, name) for kind, name in EACH if name not in NOT_SHOWN[kind]]
+
+
+def another_value(name: str, field: FieldInfo) -> Any:
+    """A value of the field that is not its default."""
+    if name == "reference":
+        return a_key()  # one open charge has it
+    for example in field.examples or ():
+        if example != field.default:
+            return example
+    kind = field.annotation
+    if get_origin(kind) is Literal:
+        return next(one for one in get_args(kind) if one != field.default)
+    if kind is bool:
+        return not field.default
+    raise AssertionError(f"give {name} an example in its Field(…), so that it can be tried")
+
+
+class Asked:
+    """A request that says something in the field `name`, and the row that was made of it."""
+
+    def __init__(self, till: Till, kind: str, name: str) -> None:
+        model = MODELS[kind]
+        fields: dict[str, Any] = {"idempotency_key": a_key(), "producer": "tests"}
+        fields |= self._companions(till, kind, name)
+        if name not in fields:
+            fields[name] = another_value(name, model.model_fields[name])
+        self.request = parse(model, fields, day=ANY_DAY)
+        (self.accepted,) = till.accept(self.request)
+        assert not isinstance(self.accepted, Exception), self.accepted
+        self.value = getattr(self.request, name)
+        default = model.model_fields[name].get_default(call_default_factory=True)
+        assert self.value != default, "it says nothing"
+
+    @staticmethod
+    def _companions(till: Till, kind: str, name: str) -> dict[str, Any]:
+        """What must be there beside the field."""
+        if kind == "charge":
+            by_price = name in ("price_id", "quantity")
+            if by_price:
+                return {"price_id": till.price(stock=9), "quantity": 3}
+            return {"amount": 1999, "currency": "EUR"}
+        if name in ("restock", "restock_quantity"):
+            sold = till.sold(till.price(stock=9), 3)
+            return {"charge_id": sold, "restock": True, "restock_quantity": 2, "amount": 1}
+        if name == "expected_refunded_amount":
+            return {"charge_id": till.charged(), name: 0}
+        return {"charge_id": till.charged()}
+
+
+@each_field
+def test_what_is_asked_for_is_kept(till: Till, kind: str, name: str) -> None:
+    asked = Asked(till, kind, name)
+    assert till.row(asked.request.id)[name] == asked.value, (
+        f"payments/{kind}s.py does not write it: see _columns and _given_names"
+    )
+
+
+@each_field
+def test_what_is_claimed_as_it_is_accepted_is_kept(till: Till, kind: str, name: str) -> None:
+    """A message is inserted and claimed in one statement."""
+    asked = Asked(till, kind, name)
+    (begun,) = till.create(asked.request)
+    assert begun.row[name] == asked.value  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("kind", "name"), SENT, ids=lambda it: it)
+def test_what_is_kept_reaches_the_processor(till: Till, kind: str, name: str) -> None:
+    asked = Asked(till, kind, name)
+    order = till.claim(asked.request.id).order
+    assert getattr(order, name, "absent") == asked.value, (
+        f"Order and payments/claims.py, {kind}_order, leave it out; if the processor need not know"
+        " it, say so in NOT_SENT"
+    )
+
+
+@pytest.mark.parametrize(("kind", "name"), SHOWN, ids=lambda it: it)
+def test_what_is_kept_is_shown(till: Till, kind: str, name: str) -> None:
+    asked = Asked(till, kind, name)
+    assert KINDS[kind].view(asked.accepted.row).get(name, "absent") == asked.value  # type: ignore[union-attr]
+    assert name in OBJECTS[kind].model_fields
+    assert pending(kind, asked.request.id, {name: asked.value})[name] == asked.value  # type: ignore[arg-type]
+
+
+@each_field
+def test_it_can_be_asked_for_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, kind: str, name: str
+) -> None:
+    asked: dict[str, Any] = {}
+    monkeypatch.setattr(commands, "create", lambda _, fields, **__: asked.update(fields))
+    command: Callable[..., None] = {
+        "charge": charge_commands.create,
+        "refund": refund_commands.create,
+    }[kind]
+    said = dict.fromkeys(inspect.signature(command).parameters, "7")
+    lists = {"metadata": ["a=b"]}
+    command(**{**said, **{key: value for key, value in lists.items() if key in said}})
+    assert asked.get(name) is not None, f"worker/cli/{kind}.py has no option for it"
+
+
+@each_field
+def test_it_can_be_asked_for_with_the_sdk(
+    monkeypatch: pytest.MonkeyPatch, till: Till, kind: str, name: str
+) -> None:
+    if name in NOT_AN_ARGUMENT:
+        return
+    sent: dict[str, Any] = {}
+
+    class Transport:
+        def create(self, _: str, fields: Mapping[str, Any], **__: Any) -> dict[str, Any]:
+            sent.update(fields)
+            return pending(kind, "id", fields)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(client, "transport", Transport)
+    asked = Asked(till, kind, name).request
+    given = asked.model_dump(exclude={"producer"}, exclude_none=True)
+    {"charge": sdk.charge.create, "refund": sdk.refund.create}[kind](**given)
+    assert sent.get(name) == getattr(asked, name)
+
+
+@each_field
+def test_it_can_be_asked_for_in_a_file(kind: str, name: str) -> None:
+    """A cell of a CSV file is text; what is a number or a truth must be known as such."""
+    annotation = str(MODELS[kind].model_fields[name].annotation)
+    assert (name in csv_file.NUMBERS) == ("int" in annotation)
+    assert (name in csv_file.TRUTHS) == ("bool" in annotation)
+
+
+def test_what_is_left_out_is_there_to_be_left_out() -> None:
+    for kind in MODELS:
+        assert NOT_SENT[kind] | NOT_SHOWN[kind] <= set(kept(kind))
