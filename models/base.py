@@ -34,11 +34,17 @@ SQLModel.metadata.naming_convention = {
 Timestamp = DateTime(timezone=True)
 
 
-def timestamp(*, default_now: bool = False, nullable: bool = True) -> Any:
-    """A `timestamptz` field; its clock is the database's, never a worker's."""
+def timestamp(
+    *, default_now: bool = False, when_written: bool = False, nullable: bool = True
+) -> Any:
+    """A `timestamptz` field; its clock is the database's, never a worker's.
+
+    `default_now` is the moment at which the transaction began, `when_written` the one at which the
+    row is written (`payments.settled` tells what for).
+    """
     kwargs: dict[str, Any] = {"nullable": nullable}
-    if default_now:
-        kwargs["server_default"] = func.now()
+    if default_now or when_written:
+        kwargs["server_default"] = func.clock_timestamp() if when_written else func.now()
     return Field(default=None, sa_type=Timestamp, sa_column_kwargs=kwargs)
 
 

@@ -56,7 +56,7 @@ class Lifecycle(SQLModel):
     failure_code: str | None
     failure_message: str | None
 
-    created_at: datetime = timestamp(default_now=True, nullable=False)
+    created_at: datetime = timestamp(when_written=True, nullable=False)
     settled_at: datetime | None = timestamp()
 
 

@@ -199,7 +199,10 @@ def _move_statement(kind: Kind) -> Any:
             processor_reference=func.coalesce(
                 new.c.processor_reference, table.c.processor_reference
             ),
-            settled_at=case((new.c.state != State.PENDING.value, func.now()), else_=None),
+            settled_at=case(
+                (new.c.state != State.PENDING.value, func.greatest(func.now(), table.c.created_at)),
+                else_=None,
+            ),
         )
         .returning(table, func.now().label("now"))
     )

@@ -65,12 +65,14 @@ def page(
     limit: int = 20,
     cursor: str | None = None,
     access: Access = OPERATOR,
+    until: datetime | None = None,
 ) -> Page:
     """Of what `access` sees, up to `limit` (1 to 100) rows, newest first, from where `cursor` says.
 
     `filters`: those of FILTERS (`price_id` is the id or the lookup key of a price), and
     `created_after` / `created_before` (datetimes with a zone; the first one included, the second
-    one not). Absent or None = any. Raises InvalidRequest.
+    one not). Absent or None = any. `until` is where the list ends, so that nothing older turns up
+    later (`payments.settled`). Raises InvalidRequest.
     """
     if not 1 <= limit <= PAGE_MAX:
         raise InvalidRequest(f"limit must be from 1 to {PAGE_MAX}, not {limit}", param="limit")
@@ -81,6 +83,8 @@ def page(
         .order_by(*ordered(table))
         .limit(limit + 1)  # One more than asked for tells whether there is a next page.
     )
+    if until is not None:
+        statement = statement.where(table.c.created_at < until)
     if cursor is not None:
         prefix = PREFIXES[kind.name]
         statement = statement.where(behind(table, cursor, prefix=prefix, filters=filters))
@@ -90,12 +94,16 @@ def page(
 
 
 def every(
-    connection: Connection, kind: Kind, *, filters: Mapping[str, Any] | None = None
+    connection: Connection,
+    kind: Kind,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    until: datetime | None = None,
 ) -> Iterator[Row]:
-    """All rows, newest first; never more than a page of them in memory."""
+    """All rows, newest first, as `page` reads them; never more than a page of them in memory."""
     cursor: str | None = None
     while True:
-        found = page(connection, kind, filters=filters, limit=PAGE_MAX, cursor=cursor)
+        found = page(connection, kind, filters=filters, limit=PAGE_MAX, cursor=cursor, until=until)
         yield from found.rows
         cursor = found.next_cursor
         if cursor is None:

@@ -1,6 +1,7 @@
 """Everything that happened to a payment or a price, in order: the answer to "what happened?"."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -77,7 +78,11 @@ def timeline(
     entries += story.left_out(of_prices)
     events = [*_read(connection, _EVENTS, others), *of_prices]
     entries += _told(connection, events, access)
-    return sorted(entries, key=lambda entry: (entry.at, ORDER.index(entry.what)))
+    # What came of a request in its own transaction has the moment at which that began, a little
+    # earlier than the request was written: it is told at the moment of the request, after it.
+    asked_at = {entry.object_id: entry.at for entry in entries if entry.what == "request"}
+    told = [replace(e, at=max(e.at, asked_at.get(e.object_id, e.at))) for e in entries]
+    return sorted(told, key=lambda entry: (entry.at, ORDER.index(entry.what)))
 
 
 def _ids(connection: Connection, id_or_key: str, producer: str) -> list[str]:

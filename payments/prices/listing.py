@@ -8,6 +8,7 @@ another of the same list does.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
@@ -46,11 +47,13 @@ def page(
     page_size: int = PAGE_SIZE,
     order: Order = "desc",
     cursor: str | None = None,
+    until: datetime | None = None,
 ) -> Listing:
     """A page by its number, from 1, or the one that `cursor` says; `desc` is newest first.
 
     `filters` are columns that must equal: `active` of products; of prices also `type`,
-    `currency_id`, `product_id` and `lookup_key`. None = any. Raises InvalidRequest.
+    `currency_id`, `product_id` and `lookup_key`. None = any. `until` is where the list ends, so
+    that nothing older turns up later (`payments.settled`). Raises InvalidRequest.
     """
     if not 1 <= page_size <= PAGE_SIZE_MAX:
         raise InvalidRequest(
@@ -60,6 +63,8 @@ def page(
         raise InvalidRequest(f"page must be a whole number from 1 to {PAGE_MAX}", param="page")
     table, filters = _TABLES[kind], filters or {}
     where = list(_conditions(table, filters))
+    if until is not None:
+        where.append(table.c.created_at < until)
     count = connection.scalar(select(func.count()).select_from(table).where(*where)) or 0
     # One more than asked for tells whether there is a next page.
     if cursor is not None:
@@ -84,12 +89,19 @@ def every(
     *,
     filters: Mapping[str, Any] | None = None,
     order: Order = "desc",
+    until: datetime | None = None,
 ) -> Iterator[dict[str, Any]]:
     """All of them; never more than a page of them in memory."""
     cursor: str | None = None
     while True:
         found = page(
-            connection, kind, filters=filters, order=order, cursor=cursor, page_size=PAGE_SIZE_MAX
+            connection,
+            kind,
+            filters=filters,
+            order=order,
+            cursor=cursor,
+            page_size=PAGE_SIZE_MAX,
+            until=until,
         )
         yield from found.views
         cursor = found.next_cursor

@@ -86,7 +86,7 @@ def list_(
     as_json: options.Json = False,
 ) -> None:
     """List charges, newest first."""
-    from payments import reading
+    from payments import reading, settled
     from payments.kinds import CHARGE
 
     filters = {
@@ -99,6 +99,7 @@ def list_(
         "created_before": created_before,
     }
     with books.reading() as connection:
-        rows = islice(reading.every(connection, CHARGE, filters=filters), limit)
+        until = settled.horizon(connection, CHARGE.table.name)
+        rows = islice(reading.every(connection, CHARGE, filters=filters, until=until), limit)
         views = (CHARGE.view(row) for row in rows)
         tables.show_many(views, COLUMNS, as_json=as_json, nothing="no charges")

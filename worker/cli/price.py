@@ -121,6 +121,7 @@ def list_(
     as_json: options.Json = False,
 ) -> None:
     """List prices, newest first."""
+    from payments import settled
     from payments.prices import listing
 
     filters = {
@@ -131,7 +132,8 @@ def list_(
         "active": active,
     }
     with books.reading() as connection:
-        every = listing.every(connection, "price", filters=filters, order=order)
+        until = settled.horizon(connection, "prices")
+        every = listing.every(connection, "price", filters=filters, order=order, until=until)
         tables.show_many(islice(every, limit), COLUMNS, as_json=as_json, nothing="no prices")
 
 

@@ -68,10 +68,14 @@ def list_(
     as_json: options.Json = False,
 ) -> None:
     """List products, newest first."""
+    from payments import settled
     from payments.prices import listing
 
     with books.reading() as connection:
-        every = listing.every(connection, "product", filters={"active": active}, order=order)
+        until = settled.horizon(connection, "products")
+        every = listing.every(
+            connection, "product", filters={"active": active}, order=order, until=until
+        )
         tables.show_many(islice(every, limit), COLUMNS, as_json=as_json, nothing="no products")
 
 

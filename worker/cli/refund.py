@@ -81,7 +81,7 @@ def list_(
     as_json: options.Json = False,
 ) -> None:
     """List refunds, newest first."""
-    from payments import reading
+    from payments import reading, settled
     from payments.kinds import REFUND
 
     filters = {
@@ -92,6 +92,7 @@ def list_(
         "created_before": created_before,
     }
     with books.reading() as connection:
-        rows = islice(reading.every(connection, REFUND, filters=filters), limit)
+        until = settled.horizon(connection, REFUND.table.name)
+        rows = islice(reading.every(connection, REFUND, filters=filters, until=until), limit)
         views = (REFUND.view(row) for row in rows)
         tables.show_many(views, COLUMNS, as_json=as_json, nothing="no refunds")

@@ -15,6 +15,7 @@ from payments.prices.parts import CurrencyId
 from worker.http import answers
 from worker.http.routes.needs import building
 from worker.http.routes.objects import PREFIX
+from worker.http.settled import horizon
 
 CURRENCIES_MAX = 300
 _PageNumber = Annotated[int, Field(ge=1, le=PAGE_MAX), whole_number(1, PAGE_MAX)]
@@ -83,6 +84,7 @@ async def listed(request: Request, kind: Kind, place: Place) -> Response:
     """A part of a list, and how many there are."""
     if place.cursor and place.page is not None:
         raise InvalidRequest("send page or cursor, not both", param="page")
+    database = building(request).database
     read = partial(
         page,
         kind=kind,
@@ -91,9 +93,10 @@ async def listed(request: Request, kind: Kind, place: Place) -> Response:
         page_size=place.page_size,
         order=place.order,
         cursor=place.cursor or None,
+        until=await horizon(database, f"{kind}s"),
     )
     # One moment for the count and the rows.
-    found = await building(request).database.snapshot(read)
+    found = await database.snapshot(read)
     return answers.listing(found.count, found.views, next_cursor=found.next_cursor)
 
 

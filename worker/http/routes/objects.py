@@ -20,6 +20,7 @@ from worker.http.intake import Call
 from worker.http.keyring import presented
 from worker.http.problems import DatabaseUnavailable, TooManyRequests
 from worker.http.routes.needs import building, permission_for
+from worker.http.settled import horizon
 
 PREFIX = "/v1/billing"
 
@@ -74,6 +75,7 @@ async def page(
     cursor: str,
 ) -> Response:
     """A page, newest first."""
+    database = building(request).database
     read = partial(
         reading.page,
         kind=KINDS[kind],
@@ -81,8 +83,9 @@ async def page(
         limit=limit,
         cursor=cursor or None,
         access=access,
+        until=await horizon(database, KINDS[kind].table.name),
     )
-    found = await building(request).database.read(read)
+    found = await database.read(read)
     views = [KINDS[kind].view(row) for row in found.rows]
     return answers.page(views, next_cursor=found.next_cursor)
 

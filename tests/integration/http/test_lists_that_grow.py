@@ -1,0 +1,135 @@
+"""Whoever reads on from the newest row seen misses none: lists end before what is being written."""
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import text
+
+from payments import charges, refunds, settled
+from payments.locks import hold_charges
+from payments.prices import prices, products
+from payments.transaction import Transaction
+from tests.support.factories import Till, a_charge, a_price, a_product, a_refund
+from tests.support.web import Caller, Web
+
+
+@contextmanager
+def being_written(door: Web, what: str, producer: str) -> Iterator[str]:
+    """A row that is written and not yet committed; its id."""
+    till = Till(door.engine)
+    if what == "refunds":
+        charge = a_charge(producer=producer)
+        till.create(charge)
+    with door.engine.connect() as connection:
+        transaction = Transaction(connection)
+        if what == "charges":
+            (made,) = charges.accept(
+                transaction, [charges.NewCharge(a_charge(producer=producer), "sandbox")]
+            )
+        elif what == "refunds":
+            request = a_refund(charge, producer=producer)
+            held = hold_charges(transaction, ids=[charge.id])
+            (made,) = refunds.accept(transaction, [refunds.NewRefund(request, "sandbox")], held)
+        else:
+            product, _ = products.create(transaction, a_product(), livemode=False)
+            if what == "products":
+                made = product
+            else:
+                made, _ = prices.create(transaction, a_price(product["id"]), livemode=False)
+        yield made["id"] if what in ("products", "prices") else made.row["id"]  # type: ignore[index,union-attr]
+        connection.commit()
+
+
+def seen(caller: Caller, what: str) -> list[str]:
+    page = caller.get(f"/{what}")
+    assert page.status_code == 200, page.text
+    found = page.json()
+    rows = found["data"] if "data" in found else found["list"]
+    return [row.get("id") or row.get(f"{what[:-1]}_id") for row in rows]
+
+
+def since(caller: Caller, moment: str) -> list[dict[str, str]]:
+    """All charges from this moment on, newest first."""
+    found: list[dict[str, str]] = []
+    cursor = None
+    while True:
+        query = {"created_after": moment, "limit": "100"} | ({"cursor": cursor} if cursor else {})
+        page = caller.get("/charges", params=query).json()
+        found += page["data"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found
+
+
+def newer(caller: Caller, what: str) -> str:
+    """One more, committed at once."""
+    if what == "charges":
+        return str(caller.charge().json()["charge_id"])
+    if what == "refunds":
+        return str(caller.refund(caller.charge().json()["charge_id"]).json()["refund_id"])
+    return caller.product() if what == "products" else str(caller.price()["id"])
+
+
+@pytest.mark.parametrize("what", ["charges", "refunds", "products", "prices"])
+def test_what_is_newer_than_a_row_being_written_is_shown_after_it(
+    door: Web, caller: Caller, what: str
+) -> None:
+    with being_written(door, what, caller.producer) as late:
+        overtaking = newer(caller, what)
+        before = seen(caller, what)
+        assert overtaking not in before
+        assert late not in before
+    after = seen(caller, what)
+    assert after[:2] == [overtaking, late]
+
+
+def test_a_list_waits_a_moment_for_those_who_write_and_so_shows_what_was_just_made(
+    door: Web, caller: Caller
+) -> None:
+    with ThreadPoolExecutor(1) as threads, being_written(door, "charges", caller.producer):
+        mine = newer(caller, "charges")
+        asked = threads.submit(seen, caller, "charges")
+        time.sleep(settled.PATIENCE_S / 5)  # a transaction of ours ends in the meantime
+    assert mine in asked.result(20)
+
+
+def test_a_poller_misses_nothing_while_many_write(door: Web, caller: Caller) -> None:
+    done, made = threading.Event(), []
+
+    def write(n: int) -> None:
+        while not done.is_set():
+            request = a_charge(producer=caller.producer)
+            with door.engine.begin() as connection:
+                charges.accept(Transaction(connection), [charges.NewCharge(request, "sandbox")])
+                connection.execute(text("SELECT pg_sleep(:s)"), {"s": 0.005 * (n + 1)})
+            made.append(request.id)
+
+    (start,) = Till(door.engine).query("SELECT clock_timestamp() AS at")
+    newest, met = start["at"].isoformat(), set[str]()
+    with ThreadPoolExecutor(4) as threads:
+        writers = [threads.submit(write, n) for n in range(4)]
+        for _ in range(25):
+            found = since(caller, newest)
+            met |= {one["charge_id"] for one in found}
+            newest = found[0]["created_at"] if found else newest
+        done.set()
+        for writer in writers:
+            writer.result(20)
+    met |= {one["charge_id"] for one in since(caller, newest)}
+    assert set(made) - met == set()
+
+
+def test_a_person_who_holds_rows_for_long_is_not_waited_for(door: Web) -> None:
+    with door.engine.connect() as person, door.engine.connect() as other:
+        person.execute(text("UPDATE charges SET woken_at = woken_at WHERE false"))
+        reader = other.execution_options(isolation_level="AUTOCOMMIT")
+        now = settled.writers(reader, "charges")
+        assert now.transactions
+        assert now.since is not None
+        long_ago = settled._WRITERS
+        row = reader.execute(long_ago, {"table": "charges", "most": settled._MOST * 0}).one()
+        assert (row.transactions, row.since) == ([], None)
