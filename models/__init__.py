@@ -5,6 +5,7 @@ from models.attempts import Attempt
 from models.catalogue import Price, Product
 from models.charges import Charge
 from models.events import Event
+from models.heartbeats import Heartbeat
 from models.refunds import Refund
 from models.rejections import QuarantinedMessage, RejectedRequest
 from models.requests_made import RequestMade
@@ -19,6 +20,7 @@ __all__ = [
     "Delivery",
     "DeliveryAttempt",
     "Event",
+    "Heartbeat",
     "InventoryChange",
     "Price",
     "Product",

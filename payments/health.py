@@ -11,11 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, TextClause, text
 
 from payments.kinds import KINDS
+from payments.transaction import Transaction
 
 # What is due is taken up within a second or two; after a minute workers are too few, or none.
 LATE_S = 60.0
 # The sweep wakes what is due every ten seconds (payments.sweeps), if there is one.
 UNSWEPT_S = 30.0
+# A sweep comes every second; the rest is for a machine that is out of breath.
+SWEEPS_STOPPED_S = 10.0
 # As many deliveries tell how a receiver does.
 RECENT = 5_000
 # Past this many, how many more makes no difference.
@@ -102,14 +105,15 @@ def quarantined(connection: Connection) -> int:
     return int(connection.execute(_QUARANTINED).scalar_one())
 
 
-def sweeps_seen(connection: Connection) -> int | None:
-    """A number that grows while somebody looks for refunds that are due; None if nobody counts.
+def note_sweep(transaction: Transaction, name: str) -> None:
+    """Say that this sweep has been made, to be seen by `swept_ago_s`."""
+    transaction.execute(_NOTE_SWEEP, {"name": name})
 
-    The sweep does so every second, also when there are none. PostgreSQL tells of it a second
-    later. Anybody else who reads refunds lets it grow as well, so only standing still says much.
-    """
-    row = connection.execute(_SWEEPS_SEEN).one()
-    return row.scans if row.is_counting else None
+
+def swept_ago_s(connection: Connection, name: str = "payments") -> float | None:
+    """Seconds since this sweep was last made by anybody; None when it never was."""
+    ago_s = connection.execute(_SWEPT, {"name": name}).scalar_one_or_none()
+    return None if ago_s is None else max(0.0, float(ago_s))
 
 
 def _rows(connection: Connection, statement: Any, **parameters: Any) -> Sequence[Any]:
@@ -188,8 +192,8 @@ _RECEIVERS = text("""
     WHERE e.state = 'enabled' ORDER BY e.id
 """)
 _QUARANTINED = text("SELECT count(*) FROM quarantined_messages WHERE released_at IS NULL")
-_SWEEPS_SEEN = text("""
-    SELECT current_setting('track_counts')::boolean AS is_counting,
-           coalesce(sum(coalesce(seq_scan, 0) + coalesce(idx_scan, 0)), 0)::bigint AS scans
-    FROM pg_stat_user_tables WHERE relid = to_regclass('refunds')
-""")
+_NOTE_SWEEP = text(
+    "INSERT INTO heartbeats (name, at) VALUES (:name, now())"
+    " ON CONFLICT (name) DO UPDATE SET at = excluded.at"
+)
+_SWEPT = text("SELECT extract(epoch FROM now() - at)::float FROM heartbeats WHERE name = :name")

@@ -13,7 +13,7 @@ import tasks.charges
 import tasks.refunds
 import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
-from worker import guard, log, revisions, transport, watchdog
+from worker import guard, limits, log, revisions, transport, watchdog
 from worker.celery_config import configuration
 from worker.desk import Desk
 from worker.diagnosis import Hopeless
@@ -55,6 +55,8 @@ def make_app() -> Billing:
         settings = load()
     except SettingsError as error:
         raise SystemExit(str(error)) from None  # whoever starts it needs the line, not the frames
+    if found := list(limits.problems(settings.database_url)):
+        raise SystemExit("\n".join(found))
     log.configure(settings.log_format, settings.log_level)
     if settings.log_level != "debug":
         # Two lines per task, of a machine's interest only: the history of a charge is in its
@@ -79,7 +81,12 @@ def make_app() -> Billing:
         },
     )
     guard.install(app)
-    watchdog.install(app)
+    watchdog.install(
+        app,
+        task_limit_s=limits.task_limit_s(
+            call_deadline_s=settings.call_deadline_s, drain_s=settings.drain_s
+        ),
+    )
     return app
 
 

@@ -5,19 +5,37 @@ worker would find an hour of ticks in its queue. Here no queue is between the cl
 database; two beats, or none for a while, are harmless.
 """
 
+import os
+import sys
+import threading
+from collections.abc import Callable
 from typing import Any
 
 from celery.beat import Scheduler
 
 from worker import faults, log
+from worker.limits import BEAT_LIMIT_S
 
 logger = log.get(__name__)
+
+EXIT_BEAT = 83
+LOOK_EVERY_S = 5.0
+# What a log may take to be written before the process ends all the same.
+LAST_WORDS_S = 5.0
 
 
 class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
     """Celery's scheduler, which calls a due task in place of sending it."""
 
     _ready = False
+    _watch: "Watch | None" = None
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:
+        if self._watch is None:
+            self._watch = Watch()
+            self._watch.start()
+        self._watch.is_alive_now()
+        return super().tick(*args, **kwargs)
 
     def apply_async(
         self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any
@@ -31,7 +49,63 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
         except Exception as error:  # noqa: BLE001  # the next second tries again, whatever it was
             fault = faults.describe(error)
             logger.warning("sweep failed", sweep=entry.task, error=fault.kind, where=fault.where)
+        finally:
+            if self._watch is not None:
+                self._watch.is_alive_now()
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
         super().close()
         self.app.close_desk()
+
+
+class Watch(threading.Thread):
+    """Ends a beat that hangs, so that its supervisor starts a new one.
+
+    Every wait of a sweep has an end of its own; this is for those that nobody thought of. It counts
+    its own looks, not a clock: a process that was stopped for an hour has not hung for one.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit_s: float = BEAT_LIMIT_S,
+        look_every_s: float = LOOK_EVERY_S,
+        end: Callable[[int], None] = os._exit,
+    ) -> None:
+        super().__init__(name="watch", daemon=True)
+        self._looks_max = round(limit_s / look_every_s)
+        self._look_every_s = look_every_s
+        self._end = end
+        self._sign = threading.Event()
+        self._stopped = threading.Event()
+
+    def is_alive_now(self) -> None:
+        """A sweep has begun or ended."""
+        self._sign.set()
+
+    def stop(self) -> None:
+        """Watch no longer: it is ending."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        looks = 0
+        while not self._stopped.wait(self._look_every_s):
+            looks = 0 if self._sign.is_set() else looks + 1
+            self._sign.clear()
+            if looks >= self._looks_max:
+                self._give_up()
+                return
+
+    def _give_up(self) -> None:
+        frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001
+        last = threading.Timer(LAST_WORDS_S, self._end, (EXIT_BEAT,))
+        last.daemon = True
+        last.start()
+        logger.critical(
+            "beat hangs and ends itself",
+            exit_code=EXIT_BEAT,
+            frames=faults.stack_of(frame) if frame is not None else [],
+        )
+        self._end(EXIT_BEAT)

@@ -16,9 +16,6 @@ DEAD = "billing.dead"
 # bad evening of rolling restarts; past fifty the message itself is the likely killer.
 DELIVERIES_MAX = 50
 
-# One task may run this long before the watchdog ends the process (worker/watchdog.py).
-TASK_LIMIT_S = 120.0
-
 # What a publisher waits for each answer of a broker. It is called from inside requests, and with
 # its one retry it waits three times before it gives up: 2 s in all.
 PUBLISH_TIMEOUT_S = 0.6

@@ -40,6 +40,8 @@ def normalised(url: str) -> str:
     if not slash or not name.strip("/"):
         raise ValueError("no database")
     if "," in hosts:
+        if not all(hosts.split(",")):
+            raise ValueError("a host is empty")
         named = "&".join(f"host={quote(host, safe=':[]')}" for host in hosts.split(","))
         query = f"{named}&{query}" if query else named
         url = f"postgresql+psycopg://{user}{at}/{name}?{query}"
@@ -85,10 +87,11 @@ def address(url: str) -> str:
 
 def options_of(url: "URL") -> dict[str, str]:
     """The server's settings that the URL's `options` give, by name: `{"search_path": "shop"}`."""
-    given = " ".join(_words(url.query.get("options", "")))
+    given = url.query.get("options", "")
+    text = given if isinstance(given, str) else " ".join(given)
     return {
         name.replace("-", "_"): re.sub(r"\\(.)", r"\1", value)
-        for name, value in _OPTION.findall(given)
+        for name, value in _OPTION.findall(text)
     }
 
 

@@ -4,7 +4,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from celery.exceptions import Reject
 from sqlalchemy.exc import DBAPIError
 
 from models.ids import Kind as KindName
-from payments import rejections, reports, sweeps
+from payments import health, rejections, reports, sweeps
 from payments.errors import Refused
 from payments.kinds import KINDS
 from payments.processors.port import EventRefused, Processor
@@ -124,6 +124,19 @@ class Desk:
         return drained.delivered + drained.retried + drained.exhausted
 
     def sweep_payments(self) -> int:
+        return self._swept("payments", self._sweep_payments)
+
+    def sweep_webhooks(self) -> int:
+        return self._swept("webhooks", self._sweep_webhooks)
+
+    def _swept(self, name: str, sweep: Callable[[], int]) -> int:
+        """Sweep, and let those who watch know."""
+        found = sweep()
+        with self.services.database.transaction() as transaction:
+            health.note_sweep(transaction, name)
+        return found
+
+    def _sweep_payments(self) -> int:
         found = 0
         room = self._publisher.room("payments", WAKE_MAX)
         for kind in KINDS.values():
@@ -135,7 +148,7 @@ class Desk:
                 )
         return found
 
-    def sweep_webhooks(self) -> int:
+    def _sweep_webhooks(self) -> int:
         with self.services.database.transaction() as transaction:
             endpoints.give_up(transaction, limit=GIVE_UP_MAX)
         room = self._publisher.room("webhooks", WAKE_MAX)

@@ -6,13 +6,28 @@ that hangs, acknowledges what it is sent, and will never answer. Ours comes a li
 a server that can speak is heard.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+
+from sqlalchemy import make_url
+
+from payments.settled import TRANSACTION_S
+from worker.database_url import hosts_of
+from worker.group_commit import GIVE_UP_S
 
 # For the way of an answer, and for a machine that is out of breath.
 ANSWER_MARGIN_S = 1.0
-# What no transaction of a worker, beat or the web process exceeds; whoever waits for all of them to
-# end waits no longer. PostgreSQL 17 and later see to it.
-TRANSACTION_S = 60.0
+# What the broker may keep a sweep waiting: a place in the pool, a connection, an answer.
+BROKER_S = 6.0
+# A beat that gives no sign for so long is ended (`worker.beat`).
+BEAT_LIMIT_S = 45.0
+# A task that runs for longer is taken for one that hangs (`worker.watchdog`), or for as much longer
+# as its waits may add up to.
+TASK_LIMIT_S = 120.0
+# What becomes of a drain's last answers (payments.webhooks.delivery, .drainer).
+DRAIN_END_S = 40.0
+# Between what waits may add up to and what is called hanging.
+SLACK_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,3 +140,35 @@ MIGRATION = Limits(
     pool_s=10.0,
     needs_session=True,
 )
+
+
+def batch_wait_s() -> float:
+    """What a thread may wait for its batch, in the worst of cases: behind two that are under way,
+    for its own, and until that is taken apart as far as it may be."""
+    return 3 * WORK.answer_s + GIVE_UP_S + WORK.answer_s
+
+
+def task_limit_s(*, call_deadline_s: float, drain_s: float) -> float:
+    """After how long a task hangs: more than its waits may add up to.
+
+    A task claims, calls (in doubt twice: the look-up and the repeat) and settles; or drains.
+    """
+    moves = 2 * batch_wait_s() + 2 * call_deadline_s + SLACK_S
+    drains = drain_s + DRAIN_END_S + SLACK_S
+    return max(TASK_LIMIT_S, moves, drains)
+
+
+def sweep_wait_s(hosts: int) -> float:
+    """What a sweep may wait: the first wait that ends without an answer ends the sweep."""
+    return BROKER_S + WORK.pool_s + WORK.connect_s * max(1, hosts) + WORK.answer_s
+
+
+def problems(database_url: str) -> Iterator[str]:
+    """Which limits don't add up with this URL."""
+    hosts = len(hosts_of(make_url(database_url)))
+    if sweep_wait_s(hosts) >= BEAT_LIMIT_S:
+        most = int((BEAT_LIMIT_S - sweep_wait_s(1)) / WORK.connect_s) + 1
+        yield (
+            f"BILLING_DATABASE_URL names {hosts} hosts, and each may take {WORK.connect_s} s to"
+            f" give up: name {most} at most"
+        )

@@ -25,6 +25,9 @@ CHATTY = ("alembic", "httpx", "aiohttp.access")
 # database that quote a row (psycopg), answers of the broker (redis). Nobody may turn that on.
 INDISCREET = ("celery.pool", "kombu.pidbox", "psycopg", "redis")
 
+# As kombu words it (kombu/message.py).
+_UNACKNOWLEDGED = ("Couldn't ack ", "Couldn't reject ")
+
 Format = Literal["console", "json"]
 
 
@@ -45,6 +48,7 @@ def configure(log_format: Format, level: str = "info", stream: TextIO | None = N
         structlog.processors.StackInfoRenderer(),
     ]
     handler = logging.StreamHandler(stream)
+    handler.addFilter(_no_alarm)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.PositionalArgumentsFormatter(), *before],
@@ -89,6 +93,20 @@ def scrub(line: str) -> str:
     """The line without passwords of URLs, webhook secrets and API keys."""
     line = _WEBHOOK_SECRET.sub("whsec_***", _URL_PASSWORD.sub(r"\g<head>***", line))
     return _API_KEY.sub(r"\g<id>_***", line)
+
+
+def _no_alarm(record: logging.LogRecord) -> bool:
+    """Call by its level what a library calls critical and is none.
+
+    kombu says so, with a traceback, for each message that could not be acknowledged because the
+    link to the broker broke. It is handed out again, and finds its row.
+    """
+    if str(record.msg).startswith(_UNACKNOWLEDGED):
+        reason = record.args[1] if isinstance(record.args, tuple) and len(record.args) > 1 else None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg = "link to the broker broke; a message comes again (%s)"
+        record.args, record.exc_info, record.exc_text = (type(reason).__name__,), None, None
+    return True
 
 
 def _renderers(log_format: Format, *, colors: bool) -> list[Processor]:

@@ -22,7 +22,7 @@ from celery.worker import state
 from kombu.exceptions import ChannelError
 
 from worker import faults, log
-from worker.celery_config import TASK_LIMIT_S
+from worker.limits import TASK_LIMIT_S
 from worker.running import Register, Running, register
 
 logger = log.get(__name__)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 from uuid import UUID, uuid4
 
 import structlog
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from payments.webhooks import drains, schedule
 from payments.webhooks.drains import Drained, Due, Record, Turn
@@ -205,7 +205,11 @@ class Drainer:
                     function, self.endpoint_id, *args, **kwargs
                 )
                 return result
-            except (OperationalError, InterfaceError):
+            except DBAPIError as error:
+                # Also a connection that was dropped for leading to a standby.
+                is_away = isinstance(error, (OperationalError, InterfaceError))
+                if not (is_away or error.connection_invalidated):
+                    raise
                 if self._loop.time() >= gives_up_at:
                     raise
                 await asyncio.sleep(DATABASE_RETRY_S)

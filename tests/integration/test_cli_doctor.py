@@ -10,6 +10,7 @@ import pytest
 import redis
 from sqlalchemy import Engine, make_url
 
+from payments import health
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from tests.conftest import environ_for
@@ -18,7 +19,6 @@ from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
 from tests.support.waiting import wait_for
 from tests.support.webhooks import an_endpoint, events_happen, rows
-from worker.doctor import work
 
 URL = "http://127.0.0.1:1/hook"
 
@@ -34,13 +34,6 @@ def silent_port() -> Iterator[int]:
     """One that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """Where nobody sweeps, waiting longer for a sweep shows nothing more."""
-    if "start_programs" not in request.fixturenames:
-        monkeypatch.setattr(work, "SWEEP_WATCH_S", 0.3)
 
 
 @pytest.fixture
@@ -110,7 +103,17 @@ def test_a_sweeper_that_is_missing_is_missed(
 ) -> None:
     (found,) = doctor()["sweeper"]
     assert found["level"] == "fail"
-    assert found["seen"].startswith("nobody looked for what is due")
+    assert found["seen"] == "nobody has ever looked for what is due"
+    with Database(engine).transaction() as transaction:
+        health.note_sweep(transaction, "payments")
+    (found,) = doctor()["sweeper"]
+    assert (found["level"], found["seen"]) == ("ok", "somebody looks for what is due")
+    rows(engine, "UPDATE heartbeats SET at = now() - interval '3 min'")
+    (found,) = doctor()["sweeper"]
+    assert (found["level"], found["seen"]) == (
+        "fail",
+        "nobody looked for what is due for 3 min",
+    )
     till.charge(payment_method_id="pm_sandbox_requires_action")
     rows(engine, "UPDATE charges SET next_attempt_at = now() - interval '5 min', woken_at = NULL")
     (found,) = doctor()["sweeper"]

@@ -12,6 +12,8 @@ from tests.support.factories import Till, a_charge
 from tests.support.pgbouncer import pgbouncer
 from worker import migrate
 from worker.diagnosis import Hopeless
+from worker.doctor import database
+from worker.doctor.database import connected
 from worker.engine import open_engine
 from worker.limits import MIGRATION, WORK
 from worker.patience import is_held_up
@@ -127,6 +129,14 @@ def test_a_schema_that_the_pooler_drops_is_refused_and_one_of_the_role_is_not(
         with engine.connect() as connection:
             assert connection.execute(text("SHOW search_path")).scalar_one() == "shop"
         engine.dispose()
+
+
+def test_the_doctor_tells_of_the_pooler_and_what_it_lacks(pooled_url: str, engine: Engine) -> None:
+    with connected(pooled_url) as connection:
+        (found,) = database.pooler(connection)
+    assert (found.level, found.subject) == ("warn", "pooler")
+    with connected(engine.url.render_as_string(hide_password=False)) as connection:
+        assert list(database.pooler(connection)) == []
 
 
 def test_without_a_pooler_statements_are_prepared_and_limits_are_the_session_s(

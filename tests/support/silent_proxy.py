@@ -123,7 +123,9 @@ class SilentProxy:
         link = _Link(writer, is_silent=self._is_silent)
         self._links.add(link)
         try:
-            await link.carry(reader, *self._server_at)
+            # Asked to end in the middle, it ends; asyncio would log that as a fault.
+            with contextlib.suppress(asyncio.CancelledError):
+                await link.carry(reader, *self._server_at)
         finally:
             link.abort()
             self._links.discard(link)

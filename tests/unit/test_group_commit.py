@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from tests.support.waiting import wait_for
-from worker.group_commit import BATCH_MAX, GroupCommitter
+from worker.group_commit import BATCH_MAX, LEADERS_MAX, GroupCommitter
 
 
 class Ledger:
@@ -58,13 +58,13 @@ def threads() -> Iterator[ThreadPoolExecutor]:
 
 def test_one_alone_goes_at_once() -> None:
     ledger = Ledger()
-    assert GroupCommitter(ledger.run).submit(7) == 70
+    assert GroupCommitter(ledger.run, stuck_s=60).submit(7) == 70
     assert ledger.batches == [[7]]
 
 
 def test_whoever_comes_while_one_is_written_is_the_next_batch(threads: ThreadPoolExecutor) -> None:
     ledger = Ledger()
-    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run), 20)
+    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run, stuck_s=60), 20)
     assert [future.result(10) for future in futures] == [n * 10 for n in range(21)]
     assert ledger.batches == [[0], list(range(1, 21))]
 
@@ -73,7 +73,7 @@ def test_no_batch_is_larger_than_it_may_be_and_nobody_is_overtaken(
     threads: ThreadPoolExecutor,
 ) -> None:
     ledger = Ledger()
-    committer = GroupCommitter(ledger.run, batch_max=4)
+    committer = GroupCommitter(ledger.run, stuck_s=60, batch_max=4)
     futures = submit_behind_one(threads, ledger, committer, 10)
     assert [future.result(10) for future in futures] == [n * 10 for n in range(11)]
     assert ledger.batches == [[0], [1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
@@ -90,7 +90,7 @@ def test_whoever_comes_while_the_lead_changes_hands_waits(threads: ThreadPoolExe
         assert gate is None or gate.wait(10)
         return [item * 10 for item in items]
 
-    committer = GroupCommitter(run)
+    committer = GroupCommitter(run, stuck_s=60)
     first = threads.submit(committer.submit, 0)
     wait_for(lambda: len(ledger.batches) == 1)
     second = threads.submit(committer.submit, 1)
@@ -106,7 +106,7 @@ def test_whoever_comes_while_the_lead_changes_hands_waits(threads: ThreadPoolExe
 
 def test_an_item_that_breaks_its_batch_fails_alone(threads: ThreadPoolExecutor) -> None:
     ledger = Ledger(refuses={2: ValueError("two")})
-    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run), 3)
+    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run, stuck_s=60), 3)
     assert [futures[n].result(10) for n in (0, 1, 3)] == [0, 10, 30]
     with pytest.raises(ValueError, match="two"):
         futures[2].result(10)
@@ -126,7 +126,9 @@ def test_who_shares_a_row_that_is_held_up_fails_together_and_last(
     """Even numbers share one row, which somebody holds, and multiples of five another."""
     ledger = Ledger(refuses={2: HeldUp(), 4: HeldUp(), 6: HeldUp()})
     committer = GroupCommitter(
-        ledger.run, shared=lambda item: "five" if item % 5 == 0 else item % 2 == 0 or None
+        ledger.run,
+        stuck_s=60,
+        shared=lambda item: "five" if item % 5 == 0 else item % 2 == 0 or None,
     )
     futures = submit_behind_one(threads, ledger, committer, 6)
     assert [futures[n].result(10) for n in (0, 1, 3, 5)] == [0, 10, 30, 50]
@@ -140,7 +142,7 @@ def test_who_is_held_up_by_a_row_of_its_own_fails_alone_whatever_it_shares(
     threads: ThreadPoolExecutor,
 ) -> None:
     ledger = Ledger(refuses={2: HeldUp()})
-    committer = GroupCommitter(ledger.run, shared=lambda item: "one")
+    committer = GroupCommitter(ledger.run, stuck_s=60, shared=lambda item: "one")
     futures = submit_behind_one(threads, ledger, committer, 3)
     assert [futures[n].result(10) for n in (0, 1, 3)] == [0, 10, 30]
     assert isinstance(futures[2].exception(10), HeldUp)
@@ -149,7 +151,7 @@ def test_who_is_held_up_by_a_row_of_its_own_fails_alone_whatever_it_shares(
 
 def test_what_can_t_be_told_of_an_item_is_its_own_failure(threads: ThreadPoolExecutor) -> None:
     ledger = Ledger()
-    committer = GroupCommitter(ledger.run, shared=lambda item: 1 / (item - 2))
+    committer = GroupCommitter(ledger.run, stuck_s=60, shared=lambda item: 1 / (item - 2))
     futures = submit_behind_one(threads, ledger, committer, 1)
     with pytest.raises(ZeroDivisionError):
         committer.submit(2)
@@ -158,7 +160,7 @@ def test_what_can_t_be_told_of_an_item_is_its_own_failure(threads: ThreadPoolExe
 
 def test_who_shares_nothing_and_is_held_up_fails_alone(threads: ThreadPoolExecutor) -> None:
     ledger = Ledger(refuses={2: HeldUp()})
-    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run), 3)
+    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run, stuck_s=60), 3)
     assert [futures[n].result(10) for n in (0, 1, 3)] == [0, 10, 30]
     assert isinstance(futures[2].exception(10), HeldUp)
 
@@ -167,7 +169,7 @@ def test_when_the_process_ends_among_those_who_share_nobody_waits_for_ever(
     threads: ThreadPoolExecutor,
 ) -> None:
     ledger = Ledger(refuses={1: HeldUp(), 2: SystemExit()})
-    committer = GroupCommitter(ledger.run, shared=lambda item: item)
+    committer = GroupCommitter(ledger.run, stuck_s=60, shared=lambda item: item)
     futures = submit_behind_one(threads, ledger, committer, 4)
     # The first of them leads, and its thread is where the end comes.
     assert all(isinstance(futures[n].exception(10), SystemExit) for n in (1, 2, 3, 4))
@@ -175,7 +177,7 @@ def test_when_the_process_ends_among_those_who_share_nobody_waits_for_ever(
 
 def test_after_a_failure_it_goes_on() -> None:
     ledger = Ledger(refuses={1: ValueError("one")})
-    committer = GroupCommitter(ledger.run)
+    committer = GroupCommitter(ledger.run, stuck_s=60)
     with pytest.raises(ValueError, match="one"):
         committer.submit(1)
     assert committer.submit(2) == 20
@@ -188,7 +190,7 @@ def test_when_the_process_ends_nobody_waits_for_ever(
     """Whether the end comes in the batch or while it is taken apart."""
     refuses: dict[int, BaseException] = {1: ValueError("one"), ends_at: SystemExit()}
     ledger = Ledger(refuses)
-    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run), 4)
+    futures = submit_behind_one(threads, ledger, GroupCommitter(ledger.run, stuck_s=60), 4)
     assert futures[0].result(10) == 0
     assert isinstance(futures[ends_at].exception(10), SystemExit)
     assert all(future.exception(10) is not None for future in futures[ends_at:])
@@ -202,7 +204,7 @@ def test_an_answer_too_few_is_an_error_for_all() -> None:
 
 def test_a_storm_of_threads_gets_every_answer_once(threads: ThreadPoolExecutor) -> None:
     ledger = Ledger(refuses={n: ValueError(str(n)) for n in range(0, 2000, 97)})
-    committer = GroupCommitter(ledger.run)
+    committer = GroupCommitter(ledger.run, stuck_s=60)
 
     def send(item: int) -> int | str:
         try:
@@ -214,3 +216,88 @@ def test_a_storm_of_threads_gets_every_answer_once(threads: ThreadPoolExecutor) 
     assert answers == [str(n) if n % 97 == 0 else n * 10 for n in range(2000)]
     assert ledger.most_inside == 1
     assert not committer._waiting
+
+
+def test_a_batch_that_is_stuck_is_not_waited_for_by_those_behind_it(
+    threads: ThreadPoolExecutor,
+) -> None:
+    ledger = Ledger()
+    free = threading.Event()
+    stuck = range(LEADERS_MAX - 1)
+
+    def run(items: Sequence[int]) -> list[int]:
+        if items[0] in stuck:
+            assert free.wait(20)
+        return ledger.run(items)
+
+    committer = GroupCommitter(run, stuck_s=0.01)
+    behind = []
+    for item in stuck:
+        behind.append(threads.submit(committer.submit, item))
+        wait_for(lambda n=item: committer._leaders == n + 1)
+    assert committer.submit(50) == 500  # beside them
+    free.set()
+    assert [one.result(10) for one in behind] == [item * 10 for item in stuck]
+    assert committer.submit(60) == 600
+    assert committer._leaders == 0
+
+
+def test_no_more_batches_are_under_way_at_once_than_may_be(threads: ThreadPoolExecutor) -> None:
+    ledger = Ledger()
+    ledger.open.clear()
+    committer = GroupCommitter(ledger.run, stuck_s=0.01)
+    futures = []
+    for item in range(LEADERS_MAX):
+        futures.append(threads.submit(committer.submit, item))
+        wait_for(lambda n=item: len(ledger.batches) == n + 1)
+    futures += [threads.submit(committer.submit, item) for item in range(10, 20)]
+    wait_for(lambda: len(committer._waiting) == 10)
+    ledger.open.set()
+    assert {one.result(10) for one in futures} == {0, 10, 20, *range(100, 200, 10)}
+    assert ledger.most_inside <= LEADERS_MAX
+
+
+def test_a_batch_is_given_up_before_its_waits_add_up_to_too_much(
+    threads: ThreadPoolExecutor,
+) -> None:
+    """Every row is held, and each try waits two seconds of a clock that only it moves."""
+    now = 0.0
+    ledger = Ledger(refuses={n: HeldUp() for n in range(1, 64)})
+
+    def run(items: Sequence[int]) -> list[int]:
+        nonlocal now
+        try:
+            return ledger.run(items)
+        finally:
+            now += 2.0
+
+    committer = GroupCommitter(run, stuck_s=60, give_up_s=10.0, clock=lambda: now)
+    futures = submit_behind_one(threads, ledger, committer, 63)
+    assert futures[0].result(10) == 0
+    assert all(isinstance(one.exception(10), HeldUp) for one in futures[1:])
+    assert ledger.batches[2:] == [[1], [2], [3], [4], [5]]
+
+
+def test_what_shares_a_row_that_was_found_held_goes_apart_from_others_for_a_while(
+    threads: ThreadPoolExecutor,
+) -> None:
+    now = 0.0
+    ledger = Ledger(refuses={n: HeldUp() for n in range(2, 100, 2)})
+    committer = GroupCommitter(
+        ledger.run,
+        stuck_s=60,
+        clock=lambda: now,
+        shared=lambda item: "even" if item % 2 == 0 and item else None,
+    )
+    submit_behind_one(threads, ledger, committer, 4)[4].exception(10)
+    wait_for(lambda: not committer._leaders)
+    ledger.batches.clear()
+    futures = submit_behind_one(threads, ledger, committer, 6)
+    assert [futures[n].result(10) for n in (0, 1, 3, 5)] == [0, 10, 30, 50]
+    assert all(isinstance(futures[n].exception(10), HeldUp) for n in (2, 4, 6))
+    assert ledger.batches == [[0], [1, 3, 5], [2, 4, 6], [6]]
+    now += 60
+    ledger.batches.clear()
+    futures = submit_behind_one(threads, ledger, committer, 2)
+    assert isinstance(futures[2].exception(10), HeldUp)
+    assert ledger.batches[1] == [1, 2]

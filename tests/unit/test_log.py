@@ -109,3 +109,28 @@ def test_json_lines_are_whole_objects(said: Said, log_format: log.Format) -> Non
         told = json.loads(line)
         assert told["message"] == 'two\nlines and a "quote"'
         assert (told["amount"], told["currency"], told["level"]) == (1999, "€UR", "info")
+
+
+@pytest.mark.parametrize("verb", ["ack", "reject"])
+def test_a_link_to_the_broker_that_broke_is_no_alarm(said: Said, verb: str) -> None:
+    from kombu.message import Message
+
+    class Broken:
+        """A channel on which nothing can be said any more."""
+
+        no_ack_consumers = None
+
+        def basic_ack(self, *_: object, **__: object) -> None:
+            raise ConnectionResetError("peer 10.0.0.1 with password hunter2")
+
+        basic_reject = basic_ack
+
+    message = Message(channel=Broken(), delivery_tag=7)
+    log_error = message.ack_log_error if verb == "ack" else message.reject_log_error
+    log_error(logging.getLogger("worker.consumer"), (ConnectionResetError,))
+    assert "a message comes again (ConnectionResetError)" in said()
+    assert "warning" in said()
+    for alarming in ("critical", "Traceback", "hunter2"):
+        assert alarming not in said()
+    logging.getLogger("worker.consumer").critical("a queue exists with other properties")
+    assert "critical" in said()

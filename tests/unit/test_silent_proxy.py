@@ -1,5 +1,6 @@
 """The proxy of the tests: it forwards, falls silent, and speaks again."""
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ def proxy() -> Iterator[SilentProxy]:
     listener = socket.create_server(("127.0.0.1", 0))
 
     def echo(link: socket.socket) -> None:
-        with link:
+        with link, contextlib.suppress(OSError):
             while piece := link.recv(1000):
                 link.sendall(piece)
 

@@ -1,12 +1,10 @@
 """The part of the doctor's rounds that needs the database, in one go on one connection."""
 
-import time
 from collections.abc import Callable, Collection, Iterable
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from payments import health
 from worker import diagnosis
 from worker.database_url import place
 from worker.doctor import database, work
@@ -29,9 +27,8 @@ def _all_of_it(connection: Connection, url: str, processors: Collection[str]) ->
     state = list(database.migrations(connection))
     yield from state
     is_current = all(finding.level != "fail" for finding in state)
-    began = time.monotonic()
-    before = health.sweeps_seen(connection) if is_current else None
     for subject, check in (
+        ("pooler", database.pooler),
         ("clock", database.clock),
         ("durability", database.durability),
         ("connections", database.connections),
@@ -41,7 +38,7 @@ def _all_of_it(connection: Connection, url: str, processors: Collection[str]) ->
         return  # without its tables there is nothing to look at
 
     def sweeper(connection: Connection) -> Iterable[Finding]:
-        return work.sweeper(connection, processors, before, began)
+        return work.sweeper(connection, processors)
 
     def at_processors(connection: Connection) -> Iterable[Finding]:
         return work.at_processors(connection, processors)

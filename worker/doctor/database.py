@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -89,6 +90,19 @@ def durability(connection: Connection) -> Iterable[Finding]:
         yield warn("durability", f"{name} is off", f"set it to on: {DURABILITY[name]}")
     if not off:
         yield ok("durability", "what is committed survives a crash")
+
+
+def pooler(connection: Connection) -> Iterable[Finding]:
+    """Whether a connection pooler is in between, and what it lacks."""
+    driver: Any = connection.connection.driver_connection
+    if not driver.is_pooled:
+        return
+    seen = "a connection pooler is in between: nothing is prepared, limits hold per transaction"
+    if connection.execute(text("SHOW statement_timeout")).scalar_one() == "0":
+        advice = "for statements outside of one: ALTER ROLE … SET statement_timeout = '5s'"
+        yield warn("pooler", seen, advice)
+    else:
+        yield ok("pooler", seen)
 
 
 def connections(connection: Connection) -> Iterable[Finding]:

@@ -1,6 +1,5 @@
 """The work: whether somebody sweeps, what is late, and what waits for a person."""
 
-import time
 from collections.abc import Collection, Iterable
 
 from sqlalchemy import Connection
@@ -9,9 +8,6 @@ from payments import health
 from payments.health import Elsewhere, Late, Receiver
 from worker.doctor.findings import Finding, ago, fail, ok, some, warn
 
-# A sweep comes every second, and PostgreSQL tells of it up to a second later; the rest is for a
-# machine that is busy.
-SWEEP_WATCH_S, SWEEP_LOOK_S = 5.0, 0.25
 # Most unknown outcomes are looked up within seconds.
 UNKNOWN_S = 3600.0
 # Half an hour's worth of workers that are down, or far too few.
@@ -21,25 +17,19 @@ BEAT = "see that `celery -A worker beat` runs, and what it logs"
 WORKERS = "start more workers, or see what those that run log"
 
 
-def sweeper(
-    connection: Connection, processors: Collection[str], before: int | None, since: float
-) -> Iterable[Finding]:
-    """Whether somebody looks for what is due. `before` is `health.sweeps_seen` at `since`, by
-    time.monotonic; nothing that reads refunds may be asked in between."""
-    after = before
-    while before is not None and after == before and time.monotonic() < since + SWEEP_WATCH_S:
-        time.sleep(SWEEP_LOOK_S)
-        after = health.sweeps_seen(connection)
+def sweeper(connection: Connection, processors: Collection[str]) -> Iterable[Finding]:
+    """Whether somebody looks for what is due."""
+    ago_s = health.swept_ago_s(connection)
     late = health.late(connection, processors)
     if stale := sum(one.stale_leases for one in late):
         seen = f"{some(stale, 'lease')} ended {ago(health.UNSWEPT_S)} ago and more"
         yield fail("sweeper", f"{seen}, and nobody took them back", BEAT)
     elif unswept := [one for one in late if one.unswept]:
         yield fail("sweeper", f"{_overdue(unswept)}, and nobody is woken for them", BEAT)
-    elif before is not None and after == before:
-        yield fail("sweeper", f"nobody looked for what is due for {SWEEP_WATCH_S:g} s", BEAT)
-    elif before is None:
-        yield ok("sweeper", "nothing waits for it (track_counts is off: more can't be seen)")
+    elif ago_s is None:
+        yield fail("sweeper", "nobody has ever looked for what is due", BEAT)
+    elif ago_s > health.SWEEPS_STOPPED_S:
+        yield fail("sweeper", f"nobody looked for what is due for {ago(ago_s)}", BEAT)
     else:
         yield ok("sweeper", "somebody looks for what is due")
     yield from _late(late)

@@ -168,8 +168,13 @@ BODIES: dict[str, Any] = {
     ),
     "Health": _object(["status"], status={"type": "string", "enum": ["ok"]}),
     "Readiness": _object(
-        ["status", "checks"],
-        status={"type": "string", "enum": ["ready", "not_ready"]},
+        ["status", "reasons", "checks"],
+        status={"type": "string", "enum": ["ready", "degraded", "not_ready"]},
+        reasons={
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What is not as it should be; empty when all is well.",
+        },
         checks={
             "type": "object",
             "additionalProperties": _object(

@@ -22,14 +22,10 @@ async def get_health() -> Response:
     response_class=Response,
 )
 async def get_readiness(request: Request) -> Response:
-    """Whether charges that are accepted here would be made now: 200, or 503 with what is missing.
+    """Whether requests can be accepted here: 200, or 503 when the database can't take them.
 
-    Requests are accepted without a broker and without a worker, too, and made when they are back.
+    `degraded`, with reasons, is 200, too: without a broker, a worker or sweeps what is accepted is
+    kept, and made when they are back.
     """
-    checks = await building(request).readiness.look()
-    is_ready = all(check.is_ok for check in checks)
-    body = {
-        "status": "ready" if is_ready else "not_ready",
-        "checks": {check.name: check.view() for check in checks},
-    }
-    return answers.one(body, status=200 if is_ready else 503)
+    state = await building(request).readiness.look()
+    return answers.one(state.view(), status=200 if state.can_accept else 503)
