@@ -11,7 +11,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import compression
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from worker import envelope
+from worker import envelope, signing
 from worker.celery_config import DEAD, dead_letters
 from worker.envelope import Broken
 from worker.quarantine import Quarantine, exhibit
@@ -151,6 +151,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             "id": call.id,
             "root_id": call.root_id,
             "parent_id": call.parent_id,
+            signing.PROOF: signing.proof_of(message, task=call.task, task_id=call.id),
         }
         message._decoded_cache = [call.args, call.kwargs, {}]  # noqa: SLF001  # its `payload`
 

@@ -13,7 +13,7 @@ from celery.exceptions import Reject
 from sqlalchemy.exc import DBAPIError
 
 from models.ids import Kind as KindName
-from payments import health, rejections, reports, sweeps
+from payments import health, rejections, reports, signatures, sweeps
 from payments.errors import Refused
 from payments.kinds import KINDS
 from payments.processors.port import EventRefused, Processor
@@ -24,6 +24,7 @@ from worker import diagnosis, intake, log, revisions
 from worker.patience import DatabaseUnavailable, Patient, is_held_up
 from worker.publisher import Waker
 from worker.settings import Settings
+from worker.signing import Signatures
 from worker.wiring import REAL, Delivers, Parts, make_cashier, services
 
 logger = log.get(__name__)
@@ -63,6 +64,7 @@ class Desk:
         self.services = services(settings, self._waker, parts)
         self._patient = Patient(self.services.stopping)
         self._cashier = make_cashier(self.services, parts)
+        self._signatures = Signatures(settings.broker_signatures, self._signing_keys)
         self._deliverer: Delivers | None = None
         self._lock = threading.Lock()
 
@@ -96,6 +98,9 @@ class Desk:
         try:
             request: intake.Request | None = None
             try:
+                # Before it is read: who isn't its producer is told nothing of it, and its refusal
+                # says nothing of the request that its real producer may send under the same id.
+                self._signatures.check(given)
                 request = intake.request(kind, given)
                 with _given_back_while_held():
                     return self._cashier.create(request, task_id=task_id)
@@ -271,6 +276,14 @@ class Desk:
             # Then it stays where it is safe, the broker; a pause keeps that from becoming a spin.
             time.sleep(REQUEUE_PAUSE_S)
             raise Reject("neither executed nor kept", requeue=True) from None
+
+    def _signing_keys(self, producer: str) -> list[str]:
+        def read(_: Sequence[None]) -> list[list[str]]:
+            with self.services.engine.connect() as connection:
+                return [signatures.keys_of(connection, producer)]
+
+        (keys,) = self._patient(read)([None])
+        return keys
 
     def _delivery(self) -> Delivers:
         with self._lock:  # Only processes that deliver webhooks start the loop.

@@ -7,7 +7,7 @@ from celery.exceptions import Ignore, InvalidTaskError, Reject, Retry
 from celery.worker.request import Request as CeleryRequest
 
 from payments.errors import BillingError
-from worker import faults, log, redaction
+from worker import faults, log, redaction, signing
 from worker.patience import DatabaseUnavailable
 from worker.running import register
 
@@ -56,6 +56,7 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
                 "root_id": _id(headers.get("root_id")) or task_id,
                 "parent_id": _id(headers.get("parent_id")),
                 "retries": 0,
+                signing.PROOF: headers.get(signing.PROOF),
                 "ignore_result": True,
                 # Celery copies these into its log lines and events, and falls back to the whole
                 # arguments where they are missing (celery/app/trace.py:271, :644).
@@ -94,7 +95,8 @@ class BillingTask(Task):  # type: ignore[misc]  # Celery has no types
             return super().__call__(*args, **kwargs)
         register.begin(self.name, request.id)
         try:
-            return self.run(*args, **kwargs)
+            with signing.presented(request.get(signing.PROOF)):
+                return self.run(*args, **kwargs)
         except BillingError as error:
             ending: Exception = error
         except (Reject, Ignore, Retry):

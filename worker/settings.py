@@ -19,7 +19,7 @@ from worker.embedded import data_dir as embedded_data_dir
 PREFIX = "BILLING_"
 
 # Read by the SDK (infra.billing) or by people's scripts, not by the worker: known, so not refused.
-FOREIGN_VARIABLES = frozenset({"URL", "API_KEY"})
+FOREIGN_VARIABLES = frozenset({"URL", "API_KEY", "SIGNING_KEY"})
 
 BROKER_SCHEMES = frozenset({"redis", "rediss", "amqp", "amqps"})
 
@@ -70,6 +70,10 @@ class Settings(BaseSettings):
         default="",
         repr=False,
         description="a broker URL with host: redis://…, rediss://…, amqp://… or amqps://…",
+    )
+    # Off: a producer that is there today signs nothing. `accept` is for going over to `require`.
+    broker_signatures: Literal["off", "accept", "require"] = Field(
+        default="off", description="off, accept or require"
     )
     # In the checkout, hidden, ignored by git: one folder, one installation, easy to delete, and
     # the same from wherever one types `billing`.

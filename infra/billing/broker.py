@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 
 from infra.billing.errors import BillingError, ReadingNeedsHttp, Unavailable
 from infra.billing.ids import Kind, id_from_key
-from infra.billing.message import message
+from infra.billing.message import Message, message
 from infra.billing.pending import pending
 from infra.billing.post import Post
+from infra.billing.signing import signed
 
 # What no message can ask for, be it made or read.
 _OVER_HTTP_ONLY = ("products", "prices", "currencies")
@@ -21,9 +22,12 @@ _OVER_HTTP_ONLY = ("products", "prices", "currencies")
 class Broker:
     """A `Transport` over redis://, rediss://, amqp:// or amqps://."""
 
-    def __init__(self, url: str, *, timeout_s: float, producer: str) -> None:
+    def __init__(
+        self, url: str, *, timeout_s: float, producer: str, signing_key: str | None = None
+    ) -> None:
         self._post = Post(url, timeout_s=timeout_s)
         self._producer = producer
+        self._signing_key = signing_key
 
     def create(
         self, kind: Kind, fields: Mapping[str, Any], *, wait_s: float | None = None
@@ -44,9 +48,7 @@ class Broker:
         self, kind: Kind, batch: Sequence[Mapping[str, Any]]
     ) -> "list[dict[str, Any] | BillingError]":
         """Send all in one round trip; for each the pending object, or Unavailable."""
-        reasons = self._post.send(
-            [message(kind, {**fields, "producer": self._producer}) for fields in batch]
-        )
+        reasons = self._post.send([self._message(kind, fields) for fields in batch])
         return [
             self._pending(kind, fields) if why is None else self._unavailable(fields, why)
             for fields, why in zip(batch, reasons, strict=True)
@@ -77,6 +79,10 @@ class Broker:
 
     def close(self) -> None:
         self._post.close()
+
+    def _message(self, kind: Kind, fields: Mapping[str, Any]) -> Message:
+        asked = message(kind, {**fields, "producer": self._producer})
+        return asked if self._signing_key is None else signed(asked, self._signing_key)
 
     def _pending(self, kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
         id_ = id_from_key(kind, producer=self._producer, key=fields["idempotency_key"])

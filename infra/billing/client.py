@@ -18,6 +18,7 @@ TIMEOUT_S = 10.0
 TIMEOUT_MAX_S = 3600  # Who waits longer than an hour for one answer does not wait for it.
 PRODUCER = "default"
 
+_SIGNING_KEY = re.compile(r"key_[a-z2-7]{16}_[a-z2-7]{52}")
 _API_KEY = re.compile(r"[!-~]+")  # what a header can hold
 
 
@@ -29,6 +30,7 @@ class Configuration:
     api_key: str | None = field(repr=False)
     timeout_s: float
     producer: str
+    signing_key: str | None = field(default=None, repr=False)
 
     @property
     def is_http(self) -> bool:
@@ -69,6 +71,7 @@ def configure(
     api_key: str | None = None,
     timeout_s: float = TIMEOUT_S,
     producer: str = PRODUCER,
+    signing_key: str | None = None,
 ) -> None:
     """Say where requests go; without it, BILLING_URL and BILLING_API_KEY say so at first use.
 
@@ -78,12 +81,20 @@ def configure(
     tried; only waiting for a final state has a time of its own.
     `producer`, over a broker, names your service: ids are made of it and the key, so one key of two
     producers is two charges. Over HTTP that is the name of the API key.
+    `signing_key`, over a broker, signs every message, so that workers know it is this producer's
+    (BILLING_SIGNING_KEY; `billing keys create --signing` makes one).
     Raises NotConfigured for what can't be used, InvalidRequest for a wrong producer.
     """
     global _current  # noqa: PLW0603  # The one thing that is configured per process.
     former = _current
     _current = Client(
-        configuration(url=url, api_key=api_key, timeout_s=timeout_s, producer=producer)
+        configuration(
+            url=url,
+            api_key=api_key,
+            timeout_s=timeout_s,
+            producer=producer,
+            signing_key=signing_key,
+        )
     )
     former.close()
 
@@ -94,6 +105,7 @@ def configuration(
     api_key: str | None = None,
     timeout_s: float = TIMEOUT_S,
     producer: str = PRODUCER,
+    signing_key: str | None = None,
 ) -> Configuration:
     """What is given, and from the environment what isn't. Raises NotConfigured, InvalidRequest."""
     url = url or os.environ.get("BILLING_URL") or ""
@@ -106,7 +118,13 @@ def configuration(
         )
     _check(url)
     api_key = api_key or os.environ.get("BILLING_API_KEY") or None
-    configured = Configuration(url, api_key, float(timeout_s), producer_name(producer))
+    signing_key = signing_key or os.environ.get("BILLING_SIGNING_KEY") or None
+    if signing_key is not None and not _SIGNING_KEY.fullmatch(signing_key):
+        raise NotConfigured(
+            "a signing key is what `billing keys create --signing` has shown: key_…",
+            param="signing_key",
+        )
+    configured = Configuration(url, api_key, float(timeout_s), producer_name(producer), signing_key)
     if configured.is_http:
         _check_http(configured)
     return configured
@@ -168,7 +186,12 @@ def _open(configured: Configuration) -> Transport:
         )
     from infra.billing.broker import Broker
 
-    return Broker(configured.url, timeout_s=configured.timeout_s, producer=configured.producer)
+    return Broker(
+        configured.url,
+        timeout_s=configured.timeout_s,
+        producer=configured.producer,
+        signing_key=configured.signing_key,
+    )
 
 
 def _after_fork() -> None:

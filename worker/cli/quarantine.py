@@ -2,11 +2,15 @@
 
 import sys
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli import books, options, tables
+
+if TYPE_CHECKING:
+    from payments.quarantine import KeptRequest
+    from payments.transaction import Transaction
 
 COLUMNS = ("id", "created_at", "state", "queue", "reason", "size", "sha256")
 SHA256_SHOWN = 12  # Enough to find it in the log, where it stands in full.
@@ -63,14 +67,33 @@ def show(
 def release(id_: MessageId, as_json: options.Json = False) -> None:
     """Put a request that a bug of ours kept back on its queue, under the id that it had."""
     from payments import quarantine
-    from worker.app import app
 
     with books.writing() as transaction:
         request = quarantine.release(transaction, id_)
         # Before the commit, against the rule: a message that is not sent must not count as
         # released. Sent twice it does no harm, as its id, or its key, is the same.
-        app.tasks[request.task].apply_async(kwargs=request.kwargs, task_id=request.id)
+        _send_again(transaction, request)
     _show(id_, as_json=as_json)
+
+
+def _send_again(transaction: "Transaction", request: "KeptRequest") -> None:
+    """Publish it under its id, signed with its producer's key if that has one: it was found right
+    before the bug kept it, and workers may want no others."""
+    from kombu.serialization import dumps
+
+    from payments import signatures
+    from worker.app import app
+
+    producer = request.kwargs.get("producer", "default")
+    keys = signatures.keys_of(transaction.connection, str(producer))
+    embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    # As Celery writes it: a list of three, by kombu's own JSON.
+    _, _, body = dumps(([], request.kwargs, embed), serializer="json")
+    signed = signatures.content(task=request.task, task_id=request.id, body=body.encode())
+    headers = {signatures.HEADER: signatures.sign(keys[0], signed)} if keys else {}
+    app.tasks[request.task].apply_async(
+        args=[], kwargs=request.kwargs, task_id=request.id, headers=headers
+    )
 
 
 def dismiss(

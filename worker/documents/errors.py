@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import infra.billing.errors as sdk
-from payments import errors
+from payments import errors, signatures
 from payments.declines import DECLINES, FAILURES
 from worker import envelope
 from worker.http import problems
@@ -38,6 +38,8 @@ WHAT_TO_DO: Mapping[str, str] = {
     "invalid_request": "`param` names the field, `detail` says what to send instead. Nothing was"
     " written: the key is still free.",
     "unauthenticated": "Make a key (`billing keys create`) and send it.",
+    "signature_invalid": "Only by message, where `BILLING_BROKER_SIGNATURES` is `require`, or the"
+    " signature is wrong: sign it with a signing key of its producer (docs/wire.md).",
     "insufficient_scope": "Use a key that has the scope.",
     "not_found": "Check the id. What was sent by message may not have been read yet.",
     "idempotency_key_reused": "The first request under this key stands, untouched. Was it meant to"
@@ -119,6 +121,7 @@ def codes(root: type[Exception]) -> Iterator[type[Any]]:
 def refusals() -> Iterator[type[Any]]:
     """What a request may be refused with: by every door, then over HTTP alone."""
     yield from codes(errors.Refused)
+    yield signatures.SignatureInvalid
     for one in vars(problems).values():
         if inspect.isclass(one) and one.__module__ == problems.__name__:
             yield one

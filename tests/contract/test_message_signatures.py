@@ -1,0 +1,87 @@
+"""Messages are signed as the vectors say: by the SDK, the worker, and stock Celery."""
+
+import json
+from typing import Any
+
+import pytest
+from celery import Celery, signals
+
+from infra.billing.message import Message
+from infra.billing.signing import signed
+from payments.signatures import HEADER, Proof, content, is_signed, sign
+from tests.support.programs import ROOT
+from tests.support.vectors import VECTORS
+from worker import envelope
+from worker.signing import proof_of
+
+ALL = json.loads((VECTORS / "message-signatures.json").read_text())
+GOOD = [pytest.param(one, id=one["name"]) for one in ALL if one["valid"]]
+KEY = ALL[0]["keys"][0]
+
+
+def of(vector: dict[str, Any]) -> bytes:
+    return content(task=vector["task"], task_id=vector["id"], body=vector["body"].encode())
+
+
+@pytest.mark.parametrize("vector", GOOD)
+def test_the_sdk_and_the_worker_sign_alike(vector: dict[str, Any]) -> None:
+    message = Message(vector["id"], "payments", vector["body"], {"task": vector["task"]})
+    ours = " ".join(sign(key, of(vector)) for key in vector["keys"])
+    sdks = " ".join(str(signed(message, key).headers[HEADER]) for key in vector["keys"])
+    assert ours == sdks == vector["signature"]
+
+
+@pytest.mark.parametrize("vector", [pytest.param(one, id=one["name"]) for one in ALL])
+def test_a_worker_is_sure_of_right_ones_alone(vector: dict[str, Any]) -> None:
+    assert is_signed(Proof(of(vector), vector["signature"]), vector["keys"]) is vector["valid"]
+    assert not is_signed(Proof(of(vector), vector["signature"]), [])
+
+
+@pytest.mark.parametrize("value", [None, 5, b"v1,x", ["v1,x"], "", "é", "v1,", "v1,é", " " * 9])
+def test_what_is_no_signature_is_none(value: Any) -> None:
+    assert not is_signed(Proof(of(ALL[0]), value), ALL[0]["keys"])
+
+
+@pytest.mark.parametrize("encoding", ["base64", "utf-8"])
+def test_the_body_is_signed_as_it_is_however_redis_has_it(encoding: str) -> None:
+    from base64 import b64encode
+
+    from kombu import Connection
+
+    vector = ALL[1]
+    body = vector["body"]
+    item = {
+        "body": b64encode(body.encode()).decode() if encoding == "base64" else body,
+        "content-type": "application/json",
+        "headers": {"task": vector["task"], "id": vector["id"], HEADER: vector["signature"]},
+        "properties": {"body_encoding": encoding},
+    }
+    letter = envelope.unwrap(json.dumps(item).encode(), "payments", tag="t")
+    message = Connection("memory://").channel().message_to_python(letter)
+    proof = proof_of(message, task=vector["task"], task_id=vector["id"])
+    assert is_signed(proof, vector["keys"])
+
+
+def test_stock_celery_signs_by_the_snippet_of_the_page() -> None:
+    page = (ROOT / "docs/wire.md").read_text()
+    snippet = page.partition("<!-- celery signs -->\n```python\n")[2].partition("\n```")[0]
+    assert snippet
+    space: dict[str, Any] = {}
+    exec(compile(snippet, "docs/wire.md", "exec"), space)  # noqa: S102  # the page's own program
+    try:
+        space["SIGNING_KEY"] = KEY
+        app = Celery(broker="memory://", set_as_current=False)
+        app.conf.task_default_queue = "payments"
+        with app.connection_for_write() as connection:
+            queue = connection.SimpleQueue("payments")
+            result = app.send_task(
+                "billing.charge.create",
+                kwargs={"amount": 1999, "currency": "USD", "description": "Größe 42"},
+                connection=connection,
+                ignore_result=True,
+            )
+            message = queue.get(timeout=5)
+        proof = proof_of(message, task="billing.charge.create", task_id=result.id)
+        assert is_signed(proof, [KEY])
+    finally:
+        signals.before_task_publish.disconnect(space["sign"])

@@ -1,0 +1,143 @@
+"""Signed messages meet a real worker, on both brokers."""
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from infra.billing.broker import Broker
+from infra.billing.message import message
+from infra.billing.post import Post
+from infra.billing.signing import signed
+from models.ids import id_from_key
+from payments import keys
+from payments.signatures import Proof, SignatureInvalid, content, sign
+from payments.transaction import Database
+from tests.conftest import environ_for
+from tests.support.producer import Producer
+from tests.support.programs import Programs
+from tests.support.waiting import wait_for
+from worker import signing
+from worker.signing import FRESH_S, Signatures
+
+CHARGE = {"amount": 1999, "currency": "USD"}
+
+
+def a_signing_key(engine: Engine, producer: str) -> str:
+    with Database(engine).transaction() as transaction:
+        return keys.create_signing(transaction, producer=producer)[1]
+
+
+def test_only_its_producer_can_ask_in_its_name(
+    start_programs: Callable[..., Programs],
+    database_url: str,
+    broker_url: str,
+    engine: Engine,
+    tmp_path: Path,
+) -> None:
+    with Producer(broker_url) as producer:
+        producer.declare()
+    environ = environ_for(database_url, broker_url, tmp_path)
+    start_programs(environ | {"BILLING_BROKER_SIGNATURES": "require"}).start("worker")
+    shops, anothers = a_signing_key(engine, "shop"), a_signing_key(engine, "another")
+
+    def asked(key: str) -> Any:
+        return message("charge", {**CHARGE, "idempotency_key": key, "producer": "shop"})
+
+    def row(statement: str) -> list[Any]:
+        with engine.connect() as connection:
+            return list(connection.execute(text(statement)).scalars())
+
+    by_sdk = Broker(broker_url, timeout_s=10, producer="shop", signing_key=shops)
+    post = Post(broker_url, timeout_s=10)
+    honest = asked("stolen")
+    forged = [asked("unsigned"), signed(asked("by another"), anothers), signed(honest, anothers)]
+    try:
+        assert post.send(forged) == [None] * 3
+        refused = "SELECT code FROM rejected_requests"
+        wait_for(lambda: len(row(refused)) == 3, deadline_s=40, what="three refusals")
+        # Its real producer sends the message whose id somebody else has used.
+        assert post.send([signed(honest, shops)]) == [None]
+        by_sdk.create("charge", {**CHARGE, "idempotency_key": "order-1"})
+        by_sdk.create_batch("charge", [{**CHARGE, "idempotency_key": "order-2"}])
+        done = "SELECT id FROM charges WHERE state = 'succeeded'"
+        wait_for(lambda: len(row(done)) == 3, deadline_s=40, what="three charges")
+    finally:
+        post.close()
+        by_sdk.close()
+    assert row(refused) == ["signature_invalid"] * 3
+    wanted = {
+        id_from_key("charge", producer="shop", key=key) for key in ("stolen", "order-1", "order-2")
+    }
+    assert set(row("SELECT id FROM charges")) == wanted
+    assert row("SELECT count(*) FROM events WHERE type = 'request.rejected'") == [3]
+    assert row("SELECT count(*) FROM quarantined_messages") == [0]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+KEY, OTHER = (f"key_{letter * 16}_{letter * 52}" for letter in "ab")
+
+
+def a_proof(key: str | None) -> Proof:
+    signed_bytes = content(task="billing.charge.create", task_id=uuid.uuid4().hex, body=b"[]")
+    return Proof(signed_bytes, None if key is None else sign(key, signed_bytes))
+
+
+def is_taken(signatures: Signatures, proof: Proof | None, **fields: Any) -> bool:
+    with signing.presented(proof):
+        try:
+            signatures.check(fields)
+        except SignatureInvalid as error:
+            refusal = error
+        else:
+            return True
+    assert refusal.param == "billing-signature"
+    assert "key_" not in str(refusal)
+    return False
+
+
+@pytest.mark.parametrize(
+    ("mode", "unsigned", "right", "wrong"),
+    [("off", True, True, True), ("accept", True, True, False), ("require", False, True, False)],
+)
+def test_the_setting_says_what_is_taken(
+    mode: Any, unsigned: bool, right: bool, wrong: bool
+) -> None:
+    signatures = Signatures(mode, {"shop": [KEY], "default": [OTHER]}.__getitem__)
+    assert is_taken(signatures, a_proof(None), producer="shop") is unsigned
+    assert is_taken(signatures, None, producer="shop") is unsigned
+    assert is_taken(signatures, a_proof(KEY), producer="shop") is right
+    assert is_taken(signatures, a_proof(OTHER), producer="shop") is wrong
+    # Who names no producer is `default`, and signs as that.
+    assert is_taken(signatures, a_proof(OTHER)) is right
+    assert is_taken(signatures, a_proof(KEY)) is wrong
+    for no_name in (5, None, ["shop"], "sh\x00op", "shöp"):
+        assert is_taken(signatures, a_proof(KEY), producer=no_name) is wrong
+
+
+def test_a_new_key_works_at_once_and_a_revoked_one_not_for_long() -> None:
+    known, clock, asked = {"shop": [KEY]}, Clock(), []
+
+    def read(producer: str) -> list[str]:
+        asked.append(producer)
+        return known[producer]
+
+    signatures = Signatures("require", read, clock=clock)
+    for _ in range(5):
+        assert is_taken(signatures, a_proof(KEY), producer="shop")
+    assert len(asked) == 1  # not for every message
+    known["shop"] = [OTHER]
+    assert is_taken(signatures, a_proof(OTHER), producer="shop")
+    assert not is_taken(signatures, a_proof(KEY), producer="shop")
+    known["shop"] = []
+    clock.now += FRESH_S
+    assert not is_taken(signatures, a_proof(OTHER), producer="shop")

@@ -1,0 +1,92 @@
+"""Signatures of messages on their way through a worker: kept with the message, checked by the desk.
+
+What a message shows is taken from it as it comes from the broker (`proof_of`), goes along with it
+to the thread that runs its task (`presented`), and is held against its producer's keys before
+anything else is done with the request (`Signatures.check`).
+"""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from payments import signatures
+from payments.signatures import Mode, Proof
+
+# How long the keys of a producer are remembered: so long after it was revoked a key still signs. A
+# new key works at once, for a signature that seems wrong is held against the keys of this moment.
+FRESH_S = 5.0
+PRODUCERS_MAX = 1_000
+
+# Where a message's proof is among the headers of the task's request.
+PROOF = "proof"
+_presented: ContextVar[Proof | None] = ContextVar("proof", default=None)
+
+
+def proof_of(message: Any, *, task: str, task_id: str) -> Proof:
+    """What a message of the broker shows. `task` and `task_id` as they were read from it."""
+    body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
+    signed = signatures.content(task=task, task_id=task_id, body=body)
+    return Proof(signed, (message.headers or {}).get(signatures.HEADER))
+
+
+@contextmanager
+def presented(proof: object) -> Iterator[None]:
+    """What the message of the task shows that runs inside of the `with`."""
+    token = _presented.set(proof if isinstance(proof, Proof) else None)
+    try:
+        yield
+    finally:
+        _presented.reset(token)
+
+
+class Signatures:
+    """Holds messages against the signing keys of their producers."""
+
+    def __init__(
+        self,
+        mode: Mode,
+        read: Callable[[str], list[str]],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`read` asks the database for a producer's keys."""
+        self._mode = mode
+        self._read = read
+        self._clock = clock
+        self._known: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
+
+    def check(self, fields: Mapping[str, Any]) -> None:
+        """Raises SignatureInvalid when the message of the running task, which asks for this, is not
+        signed as the setting wants it: `accept` takes unsigned ones, and refuses wrong ones."""
+        proof = _presented.get()
+        if self._mode == "off":
+            return
+        if self._mode == "accept" and (proof is None or proof.signatures is None):
+            return
+        producer = fields.get("producer", "default")
+        if proof is None or proof.signatures is None or not isinstance(producer, str):
+            raise signatures.refusal(proof)
+        if signatures.is_signed(proof, self._keys(producer)):
+            return
+        if not signatures.is_signed(proof, self._keys_now(producer)):
+            raise signatures.refusal(proof)
+
+    def _keys(self, producer: str) -> list[str]:
+        read_at, keys = self._known.get(producer, (-FRESH_S, []))
+        return keys if self._clock() - read_at < FRESH_S else self._keys_now(producer)
+
+    def _keys_now(self, producer: str) -> list[str]:
+        now = self._clock()
+        keys = self._read(producer) if "\x00" not in producer and producer.isascii() else []
+        self._known[producer] = (now, keys)
+        self._known.move_to_end(producer)
+        # Threads share this; one that finds it emptied by another has nothing to do.
+        while len(self._known) > PRODUCERS_MAX:
+            try:
+                self._known.popitem(last=False)
+            except KeyError:
+                break
+        return keys
