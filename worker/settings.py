@@ -1,9 +1,7 @@
 """The only place that reads the environment: every setting, its default, and the reason for it."""
 
-import difflib
 import os
 import re
-from collections.abc import Mapping
 from importlib.metadata import entry_points
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -13,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker import misspelled
 from worker.database_url import normalised
 from worker.embedded import data_dir as embedded_data_dir
 
@@ -273,7 +272,10 @@ def read(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         raise SettingsError(explain(error)) from None  # the cause would show the values
-    refuse_misspelled(os.environ)
+    if wrong := misspelled.find(
+        os.environ, [*Settings.model_fields, *FOREIGN_VARIABLES], prefix=PREFIX
+    ):
+        raise SettingsError(f"{wrong[0]} is not a setting; did you mean {wrong[1]}?")
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
 
 
@@ -336,21 +338,6 @@ def explain(error: ValidationError) -> str:
         expects = f"must be {field.description}" if field else "is not a setting"
         lines.append(f"{variable(name)} {expects}")
     return "\n".join(dict.fromkeys(lines))
-
-
-def refuse_misspelled(environ: Mapping[str, str]) -> None:
-    """Raise SettingsError for a BILLING_ variable that is nearly, but not quite, a setting.
-
-    A misspelled BILLING_DATABASE_URL would otherwise send payments into the embedded database.
-    Names unlike any setting are left alone: Kubernetes sets BILLING_PORT for a service `billing`.
-    """
-    known = {name.upper() for name in Settings.model_fields} | FOREIGN_VARIABLES
-    for name in sorted(environ):
-        given = name.upper().removeprefix(PREFIX)
-        if not name.upper().startswith(PREFIX) or given in known:
-            continue
-        if close := difflib.get_close_matches(given, known, n=1, cutoff=0.85):
-            raise SettingsError(f"{name} is not a setting; did you mean {variable(close[0])}?")
 
 
 def variable(name: str) -> str:
