@@ -10,6 +10,8 @@ treated the same.
 """
 
 import contextlib
+import os
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -205,6 +207,15 @@ class Road:
         lost = [name for name, there in zip(self._options, arrived[1:], strict=True) if not there]
         if lost:
             raise Hopeless(_lost(", ".join(lost)))
+
+
+def hang_up(driver: Any) -> None:
+    """Shut down the socket under psycopg's connection, from any thread; who waits on it finds it
+    broken."""
+    if driver.closed:
+        return
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as link:
+        link.shutdown(socket.SHUT_RDWR)
 
 
 # PgBouncer keeps this one per client, and so does every pooler that follows it.

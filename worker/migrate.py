@@ -5,18 +5,21 @@ between the models and the migrations so far.
 """
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from worker import revisions, settings
+from worker.connecting import hang_up
 from worker.diagnosis import Hopeless
 from worker.engine import open_engine
 from worker.limits import MIGRATION
@@ -34,6 +37,12 @@ _LOCK = (
 LOCK_TIMEOUT_MS = 800
 LOCK_TRIES = 60
 LOCKED = ("55P03", "40P01")  # lock_not_available, deadlock_detected: PostgreSQL, appendix A
+# A migration may take hours, so its statements have no limit worth the name. What is watched is
+# whether the server still works on it: asked on other connections, so often, and given up after so
+# many looks that saw nothing of it.
+LOOK_EVERY_S = 10.0
+LOOKS_MAX = 6
+LOOK_ANSWER_S = 3.0
 ALONE_S = 600.0  # another `billing migrate` may be building an index on a large table
 
 
@@ -51,7 +60,8 @@ def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
         connection.rollback()  # reading began a transaction, and Alembic wants to begin its own
         for tries_left in reversed(range(LOCK_TRIES)):
             try:
-                command.upgrade(_config(connection), "head")
+                with watched(engine, connection):
+                    command.upgrade(_config(connection), "head")
                 break
             except OperationalError as error:
                 connection.rollback()
@@ -74,10 +84,62 @@ def new(engine: Engine, what: str) -> Path:
 
 
 @contextmanager
+def watched(
+    engine: Engine,
+    connection: Connection,
+    *,
+    look_every_s: float = LOOK_EVERY_S,
+    looks_max: int = LOOKS_MAX,
+) -> Iterator[None]:
+    """Hang up on the connection when the server doesn't work for it any more, or can't be asked:
+    its answer will never come. What waits for it fails as by a lost connection."""
+    driver: Any = connection.connection.driver_connection
+    pid = connection.scalar(text("SELECT pg_backend_pid()"))
+    connection.rollback()
+    done = threading.Event()
+
+    def watch() -> None:
+        unseen = 0
+        while unseen < looks_max:
+            if done.wait(look_every_s):
+                return
+            unseen = 0 if _is_at_work(engine, pid, look_every_s * looks_max) else unseen + 1
+        hang_up(driver)
+
+    watcher = threading.Thread(target=watch, name="migration-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _is_at_work(engine: Engine, pid: int, patience_s: float) -> bool:
+    """Whether the server works for this process, or was at it a moment ago."""
+    try:
+        with engine.connect() as looking:
+            looking.connection.driver_connection.answer_s = LOOK_ANSWER_S  # type: ignore[union-attr]
+            at_work = looking.scalar(_AT_WORK, {"pid": pid, "patience_s": patience_s})
+            looking.rollback()
+            return bool(at_work)
+    except DBAPIError:
+        return False
+
+
+_AT_WORK = text(
+    "SELECT state = 'active' OR state_change > now() - :patience_s * interval '1 second'"
+    " FROM pg_stat_activity WHERE pid = :pid"
+)
+
+
+@contextmanager
 def _alone(engine: Engine, patience_s: float) -> Iterator[None]:
     """Hold the migration lock, on a connection that is idle and outside any transaction."""
     deadline = time.monotonic() + patience_s
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # These take no time; the long ones are made on another connection.
+        connection.connection.driver_connection.answer_s = LOOK_ANSWER_S  # type: ignore[union-attr]
         if connection.scalar(text("SELECT current_schema()")) is None:
             path = connection.scalar(text("SHOW search_path"))
             raise Hopeless(f"there is no schema to migrate in: CREATE SCHEMA {path}, then again")

@@ -2,16 +2,21 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 from tests.support.programs import ROOT
+from tests.support.silent_proxy import before
 from tests.support.waiting import wait_for
 from worker import migrate, revisions
+from worker.engine import open_engine
+from worker.limits import MIGRATION
 from worker.revisions import Behind
 
 
@@ -89,3 +94,22 @@ def test_the_pool_gets_no_connection_with_settings_of_a_migration(empty: Engine)
 
 def migrate_all() -> list[str]:
     return [path.name for path in (ROOT / "models/migrations/versions").glob("[0-9]*.py")]
+
+
+def test_a_migration_that_the_server_knows_nothing_of_any_more_is_given_up(
+    database_url: str,
+) -> None:
+    with before(database_url) as proxy:
+        engine = open_engine(proxy.url(database_url), replace(MIGRATION, connect_s=2))
+        with engine.connect() as connection:
+            # Long for the watch, and at work all the time.
+            with migrate.watched(engine, connection, look_every_s=0.05, looks_max=2):
+                connection.execute(text("SELECT pg_sleep(1)"))
+            silence = threading.Timer(0.2, proxy.fall_silent)
+            silence.start()
+            watch = migrate.watched(engine, connection, look_every_s=0.05, looks_max=2)
+            with pytest.raises(DBAPIError) as lost, watch:
+                connection.execute(text("SELECT pg_sleep(0.5)"))  # done, and nobody says so
+            assert lost.value.connection_invalidated
+            silence.join()
+        engine.dispose()

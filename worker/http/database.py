@@ -6,12 +6,9 @@ been committed all the same; whoever asked repeats it under the same key.
 """
 
 import asyncio
-import os
 import random
-import socket
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -21,6 +18,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from payments.transaction import Transaction, Wakes
 from worker import log
+from worker.connecting import hang_up
 from worker.diagnosis import Hopeless, is_lacking, reason
 from worker.engine import open_async_engine
 from worker.http.problems import DatabaseUnavailable, Held
@@ -133,23 +131,15 @@ async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: fl
     def trip() -> T:
         with engine.sync_engine.connect() as connection:
             patience.reschedule(None)
-            hang_up = loop.call_at(ends_at, _hang_up, connection.connection.driver_connection)
+            hanging_up = loop.call_at(ends_at, hang_up, connection.connection.driver_connection)
             try:
                 with connection.begin():
                     return run(connection)
             finally:
-                hang_up.cancel()
+                hanging_up.cancel()
 
     async with asyncio.timeout_at(ends_at) as patience:  # waits for a connection, or makes one
         return await greenlet_spawn(trip)
-
-
-def _hang_up(driver: Any) -> None:
-    """Shut down the socket under psycopg's connection, which then finds it broken."""
-    if driver.closed:
-        return
-    with suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as link:
-        link.shutdown(socket.SHUT_RDWR)
 
 
 def _unavailable(error: Exception) -> str | None:
