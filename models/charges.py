@@ -1,11 +1,13 @@
 """A charge: money that a producer asked to be taken from a customer, once."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
+from models.base import timestamp
 from models.lifecycle import Lifecycle, lifecycle_constraints
 
 
@@ -22,6 +24,13 @@ class Charge(Lifecycle, table=True):
             name="refunds_within_charge",
         ),
         CheckConstraint("state = 'succeeded' OR refunded_amount = 0", name="refunds_need_success"),
+        # A cancellation has a code (why, for programs), a name (who) and a moment, or none of them.
+        CheckConstraint(
+            "(cancel_requested_at IS NULL) = (cancel_code IS NULL)"
+            " AND (cancel_requested_at IS NULL) = (cancel_requested_by IS NULL)",
+            name="cancel_is_whole",
+        ),
+        CheckConstraint("cancel_code IN ('canceled', 'expired')", name="cancel_code"),
         # Two keys for one order are the double charge that idempotency keys alone never stop.
         Index(
             "charges_open_reference_key",
@@ -50,6 +59,14 @@ class Charge(Lifecycle, table=True):
             "created_at",
             postgresql_where=text("price_id IS NOT NULL"),
         ),
+        # What the sweep of expired charges reads: pending ones that nobody has canceled yet.
+        Index(
+            "charges_expiry_idx",
+            "expires_at",
+            postgresql_where=text(
+                "state = 'pending' AND cancel_requested_at IS NULL AND expires_at IS NOT NULL"
+            ),
+        ),
     )
 
     amount: int = Field(sa_type=BigInteger)
@@ -71,3 +88,17 @@ class Charge(Lifecycle, table=True):
     refund_reserved: int = Field(
         default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
     )
+    # When it is to be made; NULL = at once.
+    scheduled_at: datetime | None = timestamp()
+    # A pending charge is canceled then; NULL = never.
+    expires_at: datetime | None = timestamp()
+    # What the customer has to do, while the processor waits for that: type, url, expires_at.
+    next_action: dict[str, Any] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True))
+    )
+    # Somebody wants it ended: no call is made for it any more but to cancel it.
+    cancel_requested_at: datetime | None = timestamp()
+    cancel_requested_by: str | None
+    cancel_reason: str | None
+    # The failure code that it gets: `canceled`, or `expired` when its time was up.
+    cancel_code: str | None

@@ -16,12 +16,15 @@ class SandboxRequest(SQLModel, table=True):
     """What was asked under one idempotency key, and where it stands: the memory of keys.
 
     `open` means that nothing was executed: every call so far was refused or got lost on its way.
+    `canceled` means that nothing was executed and nothing will be, whatever still comes.
     """
 
     __tablename__ = "sandbox_requests"
     __table_args__ = (
         CheckConstraint("kind IN ('charge', 'refund')", name="kind"),
-        CheckConstraint("status IN ('open', 'pending', 'succeeded', 'declined')", name="status"),
+        CheckConstraint(
+            "status IN ('open', 'pending', 'succeeded', 'declined', 'canceled')", name="status"
+        ),
         CheckConstraint("(status = 'open') = (reference IS NULL)", name="executed_has_reference"),
         CheckConstraint("(status = 'declined') = (code IS NOT NULL)", name="declined_says_why"),
         CheckConstraint("(turns_at IS NULL) = (turns_to IS NULL)", name="turn_is_whole"),
@@ -52,6 +55,8 @@ class SandboxRequest(SQLModel, table=True):
     processor_code: str | None
     # How often the key was sent: more than one call with one movement is idempotency at work.
     calls: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    # How often it was asked to cancel it.
+    cancels: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     # What it turns into by itself, and when: a late success, a refund that the bank returns.
     turns_at: datetime | None = timestamp()
     turns_to: str | None

@@ -11,16 +11,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.ids import is_request_id
-from models.states import Phase, State
+from models.states import State
 from payments import charges, refunds, rejections
 from payments.backoff import Dice
+from payments.calls import Caller
+from payments.cancels import Cancellation
 from payments.claims import Claimed, Lease, NotDue, claim_charges
 from payments.errors import NotFound as NoSuchObject
 from payments.errors import Refused
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.lifecycle import Move, move
 from payments.locks import hold_charges, locked
-from payments.outcomes import Found, NotFound, Outcome, Succeeded, Unknown
+from payments.outcomes import Found, Succeeded
 from payments.prices.stock import hold_prices_of
 from payments.processors.limits import NO_LIMITS, MoneyLimits
 from payments.processors.registry import Processors
@@ -28,6 +30,7 @@ from payments.refund_claims import claim_refunds
 from payments.refund_reserve import Held
 from payments.requests import ChargeRequest, RefundRequest
 from payments.settlement import Policy, decide
+from payments.timing import ANY_TIME, Timing
 from payments.transaction import Row, Transaction
 
 log = logging.getLogger(__name__)
@@ -246,6 +249,7 @@ class Cashier:
         *,
         begin: Callable[[Begin], Begun],
         settle: Callable[[Settlement], Row],
+        cancel: Callable[[Cancellation], Row | Refused],
         processors: Processors,
         policies: Mapping[str, Policy],
         new_lease: Callable[[], Lease],
@@ -254,33 +258,53 @@ class Cashier:
     ) -> None:
         self._begin = begin
         self._settle = settle
+        self._cancel = cancel
         self._processors = processors
-        self._policies = policies
         self._new_lease = new_lease
-        self._deadline_s = call_deadline_s
         self._clock = clock
+        self._caller = Caller(processors, policies, deadline_s=call_deadline_s, clock=clock)
         self._missed: set[str] = set()
 
-    def create(self, request: ChargeRequest | RefundRequest, *, task_id: str | None = None) -> Row:
+    def create(
+        self,
+        request: ChargeRequest | RefundRequest,
+        *,
+        task_id: str | None = None,
+        timing: Timing = ANY_TIME,
+    ) -> Row:
         """Accept a ChargeRequest or RefundRequest and carry it as far as it goes now.
 
-        `task_id` is the message that asks for it: once refused, it is refused for ever. Returns
-        the row as it stands then. Raises Refused.
+        `task_id` is the message that asks for it: once refused, it is refused for ever; `timing`
+        is what it says of time. Returns the row as it stands then. Raises Refused.
         """
         lease, processor = self._new_lease(), self._processors.default
         request_id = task_id if is_request_id(task_id) else None
         new: charges.NewCharge | refunds.NewRefund
         if isinstance(request, RefundRequest):
-            new = refunds.NewRefund(request, processor, request_id)
+            new = refunds.NewRefund(request, processor, request_id, timing=timing)
         else:
             new = charges.NewCharge(
-                request, processor, lease, request_id, livemode=self._processors[processor].livemode
+                request,
+                processor,
+                lease,
+                request_id,
+                livemode=self._processors[processor].livemode,
+                timing=timing,
             )
         return self._go(Begin(lease, new=new, task_id=task_id))
 
     def submit(self, kind: Kind, id_: str) -> Row:
         """Go on with a row that is due; one that isn't is left alone. Raises NotFound."""
         return self._go(Begin(self._new_lease(), kind=kind, id=id_))
+
+    def cancel(self, one: Cancellation) -> Row:
+        """End a charge, now if that is possible; returns it as it stands then. Raises Refused."""
+        row = self._cancel(one)
+        if isinstance(row, Refused):
+            raise row
+        if row["state"] != State.PENDING or row["lease_token"] is not None:
+            return row
+        return self.submit(CHARGE, one.charge_id)
 
     def _go(self, item: Begin) -> Row:
         begun, leased_until = self._claim(item)
@@ -289,7 +313,7 @@ class Cashier:
         if isinstance(begun, NotDue):
             self._note_missing(begun.row)
             return begun.row
-        verb, found = self._call(begun, leased_until)
+        verb, found = self._caller.call(begun, leased_until)
         return self._settle(Settlement(begun, verb, found))
 
     def _note_missing(self, row: Row) -> None:
@@ -312,42 +336,3 @@ class Cashier:
             if not isinstance(begun, Claimed) or took_s < item.lease.seconds / 2:
                 return begun, asked_at + item.lease.seconds
             item = Begin(item.lease, kind=begun.kind, id=begun.id)
-
-    def _call(self, claimed: Claimed, leased_until: float) -> tuple[str, Found]:
-        """Ask the processor that the row names; no transaction is open here, and every call has a
-        deadline."""
-        order, policy = claimed.order, self._policies[claimed.processor]
-        processor = self._processors[claimed.processor]
-        send: str = claimed.kind.name
-        verb = "look_up" if claimed.in_doubt else send
-        try:
-            if not claimed.in_doubt:
-                return verb, self._send(claimed, leased_until)
-            found = processor.look_up(order, deadline_s=self._deadline_s)
-            may_resend = policy.may_resend(claimed.row, claimed.now)
-            in_the_dark = claimed.row["phase"] == Phase.UNKNOWN and isinstance(found, NotFound)
-            if in_the_dark and may_resend:
-                # The processor has never heard of it, and its memory of keys reaches back to our
-                # first call: sending again with the same key can't move money twice.
-                verb = send
-                return verb, self._send(claimed, leased_until)
-            return verb, found
-        except Exception as broken:  # noqa: BLE001  # whatever it is, money may have moved
-            # An adapter broke its promise of answering with a value; the money may have moved
-            # before it did. Its text stays out of the log: it may hold what was sent.
-            log.error(
-                "processor %s raised %s for %s; treated as unknown",
-                claimed.processor,
-                type(broken).__name__,
-                claimed.id,
-            )
-            return verb, Unknown("adapter_error")
-
-    def _send(self, claimed: Claimed, leased_until: float) -> Outcome:
-        # Stopped since the claim (SIGSTOP, a suspended machine), others may have taken over and
-        # settled, so long ago that the processor has forgotten the key.
-        if self._clock() >= leased_until:
-            return Unknown("lease_expired")
-        processor = self._processors[claimed.processor]
-        call = processor.charge if claimed.kind is CHARGE else processor.refund
-        return call(claimed.order, deadline_s=self._deadline_s)

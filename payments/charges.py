@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Float, case, func, literal, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import func, literal, select
 
-from models.base import as_rows, given, id_among, seconds
-from models.states import Phase, State
+from models.base import as_rows, given, id_among
+from models.states import State
 from payments.access import owner
+from payments.charge_rows import columns, insert
 from payments.claims import Claimed, Lease, charge_order
 from payments.errors import KeyReused, ReferenceInUse, Refused
 from payments.judging import judge
@@ -18,6 +18,7 @@ from payments.prices.quotes import Terms
 from payments.prices.sales import Counter
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.requests import ChargeRequest
+from payments.timing import ANY_TIME, Timing, objections
 from payments.transaction import Row, Transaction
 from payments.views import charge_view
 from payments.webhooks.events import Fact, publish
@@ -29,9 +30,11 @@ TRIES, ROUNDS = 2, 4
 
 @dataclass(frozen=True, slots=True)
 class NewCharge:
-    """A request to accept. With a lease, a charge that is new is claimed in the same statement.
+    """A request to accept. With a lease, a charge that is new and due is claimed in the same
+    statement.
 
-    `request_id` is the id of the HTTP request or of the message that asks for it.
+    `request_id` is the id of the HTTP request or of the message that asks for it; `timing` is what
+    the message says of time.
     """
 
     request: ChargeRequest
@@ -40,6 +43,7 @@ class NewCharge:
     request_id: str | None = None
     # Whether the processor moves real money.
     livemode: bool = False
+    timing: Timing = ANY_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +67,14 @@ def accept(
     refused (KeyReused), and so is a second open charge for one reference (ReferenceInUse). Who asks
     by price is charged what the price says, and holds its stock from now on; refused are
     PriceInactive, ProductInactive, InsufficientInventory and InvalidRequest. What is new is judged
-    by today's rules (`payments.judging`) and by what its processor takes (`limits`, by name), and a
-    repeat is not.
+    by today's rules (`payments.judging`), by what its processor takes (`limits`, by name) and by
+    its time (`payments.timing`); a repeat is not.
     Requests of one call may repeat each other.
     """
     by_price = [n.request for n in new if n.request.price_id is not None]
     counter = Counter(transaction, by_price)
-    against = _judged(new, counter, limits)
+    timings = {place: one.timing for place, one in enumerate(new)}
+    against = objections(transaction, timings, may_wait=True) | _judged(new, counter, limits)
     # Only now: a repeat that waited for the price until the first one was through must find it, and
     # not be told that the first one has taken all that was left.
     ids = {one.id for one in by_price} | {new[place].request.id for place in against}
@@ -154,7 +159,7 @@ class _Batch:
             return False
         for id_ in offers:
             self._tries[id_] = self._tries.get(id_, 0) + 1
-        inserted = _insert(self._transaction, list(offers.values()))
+        inserted = insert(self._transaction, [one.columns() for one in offers.values()])
         self._counter.take(inserted.values())
         self._references |= {(r["producer"], r["reference"]) for r in inserted.values()}
         self.fresh |= inserted
@@ -227,10 +232,17 @@ class _Offer:
     new: NewCharge
     terms: Terms
 
-
-def _insert(transaction: Transaction, offers: Sequence[_Offer]) -> dict[str, Row]:
-    rows = transaction.rows(_INSERT, {"new": as_rows([_columns(one) for one in offers])})
-    return {row["id"]: row for row in rows}
+    def columns(self) -> dict[str, Any]:
+        new = self.new
+        return columns(
+            new.request,
+            self.terms,
+            processor=new.processor,
+            lease=new.lease,
+            livemode=new.livemode,
+            request_id=new.request_id,
+            timing=new.timing,
+        )
 
 
 def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
@@ -248,7 +260,11 @@ def _tell_pending(transaction: Transaction, inserted: dict[str, Row]) -> None:
             for id_, row in inserted.items()
         ],
     )
-    transaction.wakes.charges.update(i for i, r in inserted.items() if r["lease_token"] is None)
+    transaction.wakes.charges.update(
+        id_
+        for id_, row in inserted.items()
+        if row["lease_token"] is None and row["next_attempt_at"] <= row["now"]
+    )
 
 
 def _holders(
@@ -275,77 +291,9 @@ def _reference_in_use(
     )
 
 
-def _columns(one: _Offer) -> dict[str, Any]:
-    request, lease, terms = one.new.request, one.new.lease, one.terms
-    return {
-        "id": request.id,
-        "producer": request.producer,
-        "idempotency_key": request.idempotency_key,
-        "fingerprint": request.fingerprint,
-        "request_id": one.new.request_id,
-        "amount": terms.amount,
-        "currency": terms.currency,
-        "price_id": terms.price_id,
-        "quantity": terms.quantity,
-        "lines": terms.lines,
-        "customer_id": request.customer_id,
-        "payment_method_id": request.payment_method_id,
-        "reference": request.reference,
-        "description": request.description,
-        "metadata": request.metadata,
-        "processor": one.new.processor,
-        "livemode": one.new.livemode,
-        "lease_token": lease and lease.token,
-        "lease_s": lease and lease.seconds,
-        "worker": lease and lease.worker,
-    }
-
-
 # --- The statements, built once ---
 
 _t = CHARGE.table
-_given_names = (
-    "id",
-    "producer",
-    "idempotency_key",
-    "fingerprint",
-    "request_id",
-    "amount",
-    "currency",
-    "price_id",
-    "quantity",
-    "lines",
-    "customer_id",
-    "payment_method_id",
-    "reference",
-    "description",
-    "metadata",
-    "processor",
-    "livemode",
-    "lease_token",
-    "worker",
-)
-_new = given("new", [*(_t.c[name] for name in _given_names), Column("lease_s", Float)])
-_leased = _new.c.lease_token.is_not(None)
-_values: dict[str, Any] = {
-    **{name: _new.c[name] for name in _given_names},
-    "state": literal(State.PENDING.value),
-    "phase": case((_leased, Phase.IN_FLIGHT.value), else_=Phase.QUEUED.value),
-    "sequence": literal(1),
-    "attempts": case((_leased, 1), else_=0),
-    "next_attempt_at": func.now(),
-    # The door that accepts it also wakes a worker; the sweep need not.
-    "woken_at": func.now(),
-    "lease_expires_at": func.now() + seconds(_new.c.lease_s),
-    "leased_at": case((_leased, func.now())),
-    "first_called_at": case((_leased, func.now())),
-}
-_INSERT = (
-    insert(_t)
-    .from_select(list(_values), select(*_values.values()).order_by(_new.c.id))
-    .on_conflict_do_nothing()
-    .returning(_t, func.now().label("now"))
-)
 _READ = select(_t, func.now().label("now")).where(id_among(_t.c.id))
 _wanted = given("wanted", [_t.c.producer, _t.c.reference])
 _HOLDERS = select(_t.c.id, _t.c.producer, _t.c.reference).where(

@@ -55,6 +55,11 @@ class Claimed:
         return bool(self.row["phase"] != Phase.IN_FLIGHT)
 
     @property
+    def is_to_end(self) -> bool:
+        """Whether the only call that may still be made for it is to cancel it."""
+        return self.kind is CHARGE and self.row["cancel_requested_at"] is not None
+
+    @property
     def now(self) -> datetime:
         at: datetime = self.row["now"]
         return at
@@ -190,9 +195,21 @@ def _take_statement(kind: Kind) -> Any:
             leased_at=func.now(),
             worker=wanted.c.worker,
             first_called_at=func.coalesce(table.c.first_called_at, func.now()),
+            **(_expired(table) if kind is CHARGE else {}),
         )
         .returning(table, func.now().label("now"))
     )
+
+
+def _expired(table: Any) -> dict[str, Any]:
+    """Whose time is up is claimed to be canceled, though no sweep has come by yet."""
+    is_over = and_(table.c.cancel_requested_at.is_(None), table.c.expires_at <= func.now())
+    ended = {
+        "cancel_requested_at": func.now(),
+        "cancel_requested_by": "billing",
+        "cancel_code": "expired",
+    }
+    return {name: case((is_over, value), else_=table.c[name]) for name, value in ended.items()}
 
 
 _TAKE = {kind.name: _take_statement(kind) for kind in (CHARGE, REFUND)}

@@ -26,8 +26,13 @@ FAILURES: Mapping[str, str] = {
     "charge_not_found": "No charge with this id arrived in time.",
     "refund_exceeds_charge": "The refund is more than what is left of the charge.",
     "nothing_to_restock": "The charge has fewer units out than were to come back.",
+    "canceled": "It was canceled before any money moved.",
+    "expired": "It was not completed in time, and was canceled before any money moved.",
     "resolved_failed": "A person found that no money had moved.",
 }
+
+# The failures of what somebody ended: told as `charge.canceled`, and not as `charge.failed`.
+ENDED = ("canceled", "expired")
 
 
 def message_for(code: str) -> str:

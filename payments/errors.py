@@ -13,6 +13,8 @@
             ├── ReferenceInUse         reference_in_use
             ├── RefundExceedsCharge    refund_exceeds_charge
             ├── ChargeNotRefundable    charge_not_refundable
+            ├── ChargeNotCancelable    charge_not_cancelable
+            ├── RequestExpired         request_expired
             ├── NothingToRestock       nothing_to_restock
             ├── PriceInactive          price_inactive
             ├── PriceInUse             price_in_use
@@ -105,6 +107,18 @@ class ChargeNotRefundable(Conflict):
     """This charge can't be refunded."""
 
     code = "charge_not_refundable"
+
+
+class ChargeNotCancelable(Conflict):
+    """This charge can't be canceled any more."""
+
+    code = "charge_not_cancelable"
+
+
+class RequestExpired(Conflict):
+    """It came later than it was wanted (`expires`); send it again if it still is."""
+
+    code = "request_expired"
 
 
 class NothingToRestock(Conflict):

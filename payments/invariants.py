@@ -47,10 +47,10 @@ class Invariant:
 SETS = """
 objects AS NOT MATERIALIZED (
     SELECT 'charge' AS kind, id, producer, idempotency_key, state, phase, sequence, lease_token,
-           lease_expires_at, next_attempt_at, first_called_at, created_at FROM charges
+           lease_expires_at, next_attempt_at, first_called_at, created_at, failure_code FROM charges
     UNION ALL
     SELECT 'refund', id, producer, idempotency_key, state, phase, sequence, lease_token,
-           lease_expires_at, next_attempt_at, first_called_at, created_at FROM refunds
+           lease_expires_at, next_attempt_at, first_called_at, created_at, failure_code FROM refunds
 ),
 numbered AS NOT MATERIALIZED (
     SELECT id, sequence FROM objects UNION ALL SELECT id, sequence FROM prices
@@ -132,8 +132,9 @@ _EVENTS_NUMBERED = Invariant(
     """,
 )
 
-# Pending first; then as often as needed "needs review"; then one end. Only a refund may still
-# fail after it has succeeded: the bank returned it.
+# Pending first; then as often as needed "needs review" and "requires action"; then one end. A
+# charge that somebody ended is told as canceled, and not as failed. Only a refund may still fail
+# after it has succeeded: the bank returned it.
 _EVENTS_TELL = Invariant(
     "events tell the truth",
     "Events tell each end once, after the beginning, and agree with the state.",
@@ -145,9 +146,11 @@ _EVENTS_TELL = Invariant(
         FROM events GROUP BY object_id
     ) e ON e.object_id = o.id
     WHERE coalesce(e.story, '') !~ ('^' || replace(
-        'KIND[.]pending( KIND[.]needs_review)*' || CASE o.state
-            WHEN 'succeeded' THEN ' KIND[.]succeeded'
-            WHEN 'failed' THEN
+        'KIND[.]pending( KIND[.]needs_review| charge[.]requires_action)*' || CASE
+            WHEN o.state = 'succeeded' THEN ' KIND[.]succeeded'
+            WHEN o.kind = 'charge' AND o.failure_code IN ('canceled', 'expired')
+                THEN ' charge[.]canceled'
+            WHEN o.state = 'failed' THEN
                 CASE o.kind WHEN 'refund' THEN '( KIND[.]succeeded)?' ELSE '' END
                 || ' KIND[.]failed'
             ELSE '' END, 'KIND', o.kind) || '$')
@@ -195,6 +198,21 @@ _UNKNOWN = Invariant(
     SELECT o.id, format('%s since %s', o.phase, coalesce(o.first_called_at, o.created_at)) AS detail
     FROM objects o WHERE o.phase IN ('unknown', 'needs_review')
       AND coalesce(o.first_called_at, o.created_at) < now() - :unknown
+    """,
+    level="warning",
+)
+
+_ENDED = Invariant(
+    "what is to end ends",
+    "A charge whose time is up, or that somebody canceled, is not pending for long.",
+    "charges",
+    """
+    SELECT id, CASE WHEN cancel_requested_at IS NULL THEN format('expired at %s', expires_at)
+                    ELSE format('to be canceled since %s', cancel_requested_at) END
+               || format(', still %s', phase) AS detail
+    FROM charges WHERE state = 'pending' AND phase <> 'needs_review'
+      AND (coalesce(cancel_requested_at, 'infinity') < now() - :unknown
+           OR cancel_requested_at IS NULL AND expires_at < now() - :due)
     """,
     level="warning",
 )
@@ -292,6 +310,7 @@ OURS = (
     _NOT_FORGOTTEN,
     _DUE,
     _UNKNOWN,
+    _ENDED,
     _DELIVERIES,
     _DELIVERED,
     _DELIVERIES_DUE,

@@ -16,6 +16,7 @@ from models import Attempt
 from models.base import as_rows, given, id_among, seconds, table_of
 from models.states import Phase, Stand, State, phase_of, stand_of, state_of
 from payments.access import owner
+from payments.declines import ENDED
 from payments.errors import BillingError
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.prices import stock
@@ -28,6 +29,27 @@ TOLD: Mapping[Stand, str] = {
     State.FAILED: "failed",
     Phase.NEEDS_REVIEW: "needs_review",
 }
+
+
+def told(kind: Kind, one: "Move") -> str | None:
+    """What the world is told of a move, once: the second part of the event's type, or None.
+
+    A charge that somebody ended is `canceled` and not `failed`, as receivers do other things then;
+    and a customer who has to act is told of once per thing to do.
+    """
+    if kind is CHARGE:
+        if one.to is State.FAILED and one.failure_code in ENDED:
+            return "canceled"
+        if one.to is Phase.AWAITING_CUSTOMER and _asks_anew(one):
+            return "requires_action"
+    return TOLD.get(one.to)
+
+
+def _asks_anew(one: "Move") -> bool:
+    before, now = one.row["next_action"], one.next_action
+    return now is not None and (
+        before is None or (before["type"], before["url"]) != (now["type"], now["url"])
+    )
 
 
 class ForbiddenMove(BillingError):
@@ -52,6 +74,10 @@ class Move:
     failure_message: str | None = None
     processor_code: str | None = None
     processor_reference: str | None = None
+    # Of a charge that waits for its customer: what is to be done, and for how long it may wait if
+    # nothing was said about that before.
+    next_action: Mapping[str, Any] | None = None
+    expires_in_s: float | None = None
     # Who did it, when it wasn't the worker that holds the lease.
     actor: str | None = None
     # True for what is not an attempt of the lease's holder (the sweep, a person): it gets a
@@ -70,7 +96,9 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
         stand = stand_of(one.row["state"], one.row["phase"])
         if one.to not in kind.moves[stand]:
             raise ForbiddenMove(f"{one.row['id']} can't go from {stand} to {one.to}")
-    written = transaction.rows(_MOVE[kind.name], {"moves": as_rows([_columns(m) for m in moves])})
+    written = transaction.rows(
+        _MOVE[kind.name], {"moves": as_rows([_columns(kind, m) for m in moves])}
+    )
     rows: dict[str, Row] = {row["id"]: row for row in written}
     attempts = [attempt for m in moves for attempt in (*_overtaken(kind, m), _attempt(m))]
     transaction.execute(_INSERT_ATTEMPTS, {"attempts": as_rows(attempts)})
@@ -78,7 +106,7 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
         transaction,
         [
             Fact(
-                type=f"{kind.name}.{TOLD[m.to]}",
+                type=f"{kind.name}.{word}",
                 object_id=m.row["id"],
                 sequence=rows[m.row["id"]]["sequence"],
                 data=kind.view(rows[m.row["id"]]),
@@ -86,7 +114,7 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
                 producer=owner(rows[m.row["id"]]),
             )
             for m in moves
-            if m.to in TOLD
+            if (word := told(kind, m)) is not None
         ],
     )
     if kind is REFUND:
@@ -101,12 +129,12 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
     return rows
 
 
-def _columns(one: Move) -> dict[str, Any]:
+def _columns(kind: Kind, one: Move) -> dict[str, Any]:
     return {
         "id": one.row["id"],
         "state": state_of(one.to),
         "phase": phase_of(one.to),
-        "sequence": one.row["sequence"] + (1 if one.to in TOLD else 0),
+        "sequence": one.row["sequence"] + (0 if told(kind, one) is None else 1),
         "attempts": one.row["attempts"] + (1 if one.extra_attempt else 0),
         "retries": one.retries,
         "next_in_s": one.next_in_s,
@@ -114,7 +142,26 @@ def _columns(one: Move) -> dict[str, Any]:
         "failure_message": one.failure_message,
         "processor_code": one.processor_code,
         "processor_reference": one.processor_reference,
+        **(_of_charges(one) if kind is CHARGE else {}),
     }
+
+
+def _of_charges(one: Move) -> dict[str, Any]:
+    """What its customer has to do is known while it waits, and no longer."""
+    waits = one.to is Phase.AWAITING_CUSTOMER
+    return {
+        "next_action": one.next_action or (one.row["next_action"] if waits else None),
+        "expires_in_s": one.expires_in_s,
+    }
+
+
+def verb_of(kind: Kind, row: Row) -> str:
+    """What the holder of a row's lease does: the word for its attempt."""
+    asked_at = row["cancel_requested_at"] if kind is CHARGE else None
+    # Who claimed it before the cancellation was asked for does something else.
+    if asked_at is not None and row["leased_at"] >= asked_at:
+        return "cancel"
+    return kind.name if row["phase"] == Phase.IN_FLIGHT else "look_up"
 
 
 def _overtaken(kind: Kind, one: Move) -> list[dict[str, Any]]:
@@ -122,7 +169,7 @@ def _overtaken(kind: Kind, one: Move) -> list[dict[str, Any]]:
     row = one.row
     if not one.extra_attempt or row["lease_token"] is None:
         return []
-    verb = kind.name if row["phase"] == Phase.IN_FLIGHT else "look_up"
+    verb = verb_of(kind, row)
     return [_attempt(Move(row, one.to, verb, "overtaken", detail=f"by a {one.verb}"))]
 
 
@@ -177,7 +224,13 @@ _charges, _refunds, _attempts = CHARGE.table, REFUND.table, table_of(Attempt)
 def _move_statement(kind: Kind) -> Any:
     table = kind.table
     names = [name for name in _columns_of_move if name != "next_in_s"]
-    new = given("moves", [*(table.c[n] for n in names), Column("next_in_s", Float)])
+    of_charges = [table.c.next_action, Column("expires_in_s", Float)] if kind is CHARGE else []
+    new = given("moves", [*(table.c[n] for n in names), Column("next_in_s", Float), *of_charges])
+    more: dict[str, Any] = {}
+    if kind is CHARGE:
+        expires_at = func.now() + seconds(new.c.expires_in_s)
+        more["next_action"] = new.c.next_action
+        more["expires_at"] = func.coalesce(table.c.expires_at, expires_at)
     return (
         update(table)
         .where(table.c.id == new.c.id)
@@ -203,6 +256,7 @@ def _move_statement(kind: Kind) -> Any:
                 (new.c.state != State.PENDING.value, func.greatest(func.now(), table.c.created_at)),
                 else_=None,
             ),
+            **more,
         )
         .returning(table, func.now().label("now"))
     )

@@ -5,6 +5,10 @@ promise that nothing was executed; an adapter that isn't sure says Unknown.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from payments.views import moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +29,37 @@ class Declined:
 
 
 @dataclass(frozen=True, slots=True)
+class Canceled:
+    """Ended without money having moved, and none will: whatever still arrives under this key is
+    refused. An adapter that can't promise that of a key it does not know says NotFound."""
+
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NextAction:
+    """What the customer has to do before the processor goes on."""
+
+    type: str  # the processor's word in the field's terms: `redirect_to_url`
+    url: str | None = None  # where to send the customer
+    expires_at: datetime | None = None  # until when that works, with a zone
+
+    def view(self) -> dict[str, Any]:
+        """As it is kept and shown; the time as RFC 3339."""
+        return {"type": self.type, "url": self.url, "expires_at": moment(self.expires_at)}
+
+
+# Why the processor waits, when it is for the customer.
+REQUIRES_ACTION = "requires_action"
+
+
+@dataclass(frozen=True, slots=True)
 class Pending:
     """Accepted, not decided: the processor waits for the customer or for itself."""
 
     reference: str
-    reason: str  # `requires_action`, `processing`
+    reason: str  # REQUIRES_ACTION, `processing`
+    next_action: NextAction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +79,9 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """Only from a lookup: the processor has never heard of this key."""
+    """Only from a look-up or a cancellation: the processor has never heard of this key. A call
+    that is still on its way may reach it later."""
 
 
-Outcome = Succeeded | Declined | Pending | Unavailable | Unknown
+Outcome = Succeeded | Declined | Canceled | Pending | Unavailable | Unknown
 Found = Outcome | NotFound

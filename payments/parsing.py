@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -17,7 +18,6 @@ from pydantic import (
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
-    field_validator,
 )
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
@@ -63,6 +63,19 @@ MetadataChanges = Annotated[
 ]
 
 
+def _producer(value: str) -> str:
+    if not _PRODUCER.fullmatch(value):
+        raise PydanticCustomError(
+            "producer", "must be 1 to 64 letters, digits, dots, dashes or underscores"
+        )
+    return value
+
+
+ProducerName = Annotated[
+    str, Field(json_schema_extra={"pattern": f"^{_PRODUCER.pattern}$"}), AfterValidator(_producer)
+]
+
+
 class Keyed(BaseModel):
     """Who asks, and under which key."""
 
@@ -75,21 +88,11 @@ class Keyed(BaseModel):
         " the same object, for ever.",
         examples=["order-1001-charge"],
     )
-    producer: str = Field(
+    producer: ProducerName = Field(
         default="default",
         description="The service that asks. Keys of different producers never meet.",
-        json_schema_extra={"pattern": f"^{_PRODUCER.pattern}$"},
         examples=["shop"],
     )
-
-    @field_validator("producer")
-    @classmethod
-    def _producer(cls, value: str) -> str:
-        if not _PRODUCER.fullmatch(value):
-            raise PydanticCustomError(
-                "producer", "must be 1 to 64 letters, digits, dots, dashes or underscores"
-            )
-        return value
 
     @property
     def against(self) -> InvalidRequest | None:

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Executable, func, select, update
@@ -19,7 +19,9 @@ from payments.views import moment
 PAGE = 100
 # Only a request that a bug of ours kept (worker/desk.py) is one that can be tried again.
 _OF_A_BUG = "internal error "
-_TASKS = frozenset(f"billing.{kind}.create" for kind in KINDS)
+_TASKS = frozenset({*(f"billing.{kind}.create" for kind in KINDS), "billing.charge.cancel"})
+# What its message said of time, which goes with it.
+_TIMES = ("eta", "expires")
 
 # Headers that say what a message is, not what it is about; any sender may write anything into
 # them, so a value is shown only if it looks like one.
@@ -38,6 +40,8 @@ class KeptRequest:
     task: str
     id: str
     kwargs: dict[str, Any]
+    # `eta` and `expires` as they are written in headers, if its message had them.
+    times: Mapping[str, str] = field(default_factory=dict)
 
 
 def every(connection: Connection) -> Iterator[Row]:
@@ -88,7 +92,9 @@ def request_in(row: Row) -> KeptRequest | None:
         return None
     match message:
         case {"task": str(task), "id": str(id_), "kwargs": dict(kwargs), **rest}:
-            return None if rest or task not in _TASKS else KeptRequest(task, id_, kwargs)
+            times = {str(name): str(at) for name, at in rest.items() if name in _TIMES}
+            if task in _TASKS and times == rest:
+                return KeptRequest(task, id_, kwargs, times)
     return None
 
 

@@ -87,6 +87,7 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "amount": _is_amount,
     "quantity": _is_amount,
     "restock_quantity": _is_amount,
+    "expires_in_s": _is_amount,
     "restock": lambda value: isinstance(value, bool),
     "price_id": _id_of("price_"),
     "expected_refunded_amount": _is_amount,

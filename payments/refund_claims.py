@@ -110,7 +110,11 @@ def _verdict(row: Row, charge: Row | None) -> float | str | None:
         return max(CHARGE_MISSING_MIN_S, min(CHARGE_MISSING_MAX_S, half_s, left_s))
     if charge["state"] == State.FAILED:
         return "charge_failed"
-    return CHARGE_PENDING_S if charge["state"] == State.PENDING else None
+    if charge["state"] != State.PENDING:
+        return None
+    # A charge that is scheduled is not looked at before its time; its end wakes the refund.
+    scheduled_at = charge["scheduled_at"] or row["now"]
+    return max(CHARGE_PENDING_S, float((scheduled_at - row["now"]).total_seconds()))
 
 
 def _reserved_late(

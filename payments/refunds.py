@@ -23,6 +23,7 @@ from payments.prices.stock import to_restock, units_out
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.refund_reserve import Held, reserve
 from payments.requests import RefundRequest
+from payments.timing import ANY_TIME, Timing, objections
 from payments.transaction import Row, Transaction
 from payments.views import refund_view
 from payments.webhooks.events import Fact, publish
@@ -38,6 +39,7 @@ class NewRefund:
     processor: str
     request_id: str | None = None
     any_charge: bool = False
+    timing: Timing = ANY_TIME
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +59,19 @@ def accept(
 ) -> list[Accepted | Refused]:
     """Write the refunds that are new and reserve their amounts; answer each in its place.
 
-    Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable, NothingToRestock, and what today's
-    rules say against what is new (`payments.judging`). A refund whose
-    charge is pending or missing is accepted and waits (unless it says `if_pending: reject`). `held`
-    are their charges, when the caller holds them already; `limits` are what processors take, by
-    name.
+    Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable, NothingToRestock; of what is new,
+    what came after its own end (`payments.timing`), and what today's rules speak against
+    (`payments.judging`). A refund whose charge is pending or missing is accepted and waits (unless
+    it says `if_pending: reject`). `held` are their charges, when the caller holds them already;
+    `limits` are what processors take, by name.
     """
     charges = hold_charges(transaction, to_refund=charges_of(new)) if held is None else held
     # Only now: a repeat that waited here for the first one must find it, and not be told that
     # the first one has taken all that was left.
     known = _read(transaction, {n.request.id for n in new})
     fresh_requests = [n for n in new if n.request.id not in known]
+    timings = {id(one): one.timing for one in fresh_requests}
+    against = objections(transaction, timings, may_wait=False)
     left = {id_: row["amount"] - row["refund_reserved"] for id_, row in charges.items()}
     out = units_out(transaction, {n.request.charge_id for n in fresh_requests if n.request.restock})
 
@@ -80,6 +84,8 @@ def accept(
         try:
             if one.request.against is not None:
                 raise one.request.against
+            if id(one) in against:
+                raise against[id(one)]
             amount = _amount_to_reserve(one.request, charge, left)
             processor = one.processor if charge is None else charge["processor"]
             judge(

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_unless_there
 
 from models import QuarantinedMessage, RejectedRequest
 from models.base import table_of
-from models.ids import Kind, id_from_key, random_id, rejection_id
+from models.ids import PREFIXES, Kind, id_from_key, is_id, random_id, rejection_id
 from payments.errors import Refused, refusal
 from payments.redaction import producer_name, redacted
 from payments.transaction import Transaction
@@ -25,6 +25,9 @@ from payments.webhooks.events import Fact, publish
 SEEN = ("id", "created_at", "task", "task_id", "producer", "object_id", "code", "param", "detail")
 HEADERS_DEPTH_MAX = 16
 RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
+
+# The tasks that make something under a key.
+CREATES: Mapping[str, Kind] = {f"billing.{kind}.create": kind for kind in PREFIXES}
 
 # A message that asks for something: the id of that, the request's fingerprint, and its own id.
 Message = tuple[str, str, str]
@@ -48,7 +51,7 @@ _OF_MESSAGES = (
 
 def record(
     transaction: Transaction,
-    kind: Kind,
+    task: str,
     *,
     refused: Refused,
     fields: Mapping[str, Any],
@@ -58,9 +61,13 @@ def record(
     """Keep a refused request and tell it to the receivers; returns its id (`rej_…`).
 
     A message that is delivered twice is refused twice, but kept and told once: the id comes from
-    the message's own. `fingerprint` is that of the request, if the fields make one.
+    the message's own. `task` is what was called; `fingerprint` is that of the request, if the
+    fields make one.
     """
     producer, key = fields.get("producer", "default"), fields.get("idempotency_key")
+    kind = CREATES.get(task)
+    if kind is None:  # it makes nothing, so nothing has a key
+        key = ""
     if not (isinstance(producer, str) and isinstance(key, str) and _storable(producer + key)):
         producer = key = None
     name = producer_name(producer)
@@ -70,11 +77,11 @@ def record(
             if task_id
             else random_id("rej_")
         ),
-        "task": f"billing.{kind}.create",
+        "task": task,
         "task_id": task_id,
         "producer": name,
-        "idempotency_key": key and key[:255],
-        "object_id": id_from_key(kind, producer=producer, key=key) if producer and key else None,
+        "idempotency_key": key[:255] if key else None,
+        "object_id": _object_id(kind, producer, key, fields),
         "code": refused.code,
         "param": refused.param,
         "detail": _stored(str(refused)),
@@ -86,6 +93,16 @@ def record(
     data = {"object": "rejected_request", **row, "facts": refused.facts}
     publish(transaction, [Fact("request.rejected", str(row["id"]), 1, data, at, name)])
     return str(row["id"])
+
+
+def _object_id(
+    kind: Kind | None, producer: str | None, key: str | None, fields: Mapping[str, Any]
+) -> str | None:
+    """What it is about: what it would have made, or the charge that it names."""
+    if kind is not None:
+        return id_from_key(kind, producer=producer, key=key) if producer and key else None
+    charge_id = fields.get("charge_id")
+    return charge_id if is_id(charge_id, PREFIXES["charge"]) else None
 
 
 def of_messages(connection: Connection, messages: Iterable[Message]) -> dict[Message, Refused]:

@@ -13,7 +13,7 @@ from payments.backoff import Dice
 from payments.kinds import KINDS, REFUND
 from payments.lifecycle import move
 from payments.locks import hold_charges, locked
-from payments.outcomes import Declined, Pending, Succeeded
+from payments.outcomes import Canceled, Declined, Pending, Succeeded
 from payments.prices.stock import hold_prices_of
 from payments.processors.port import ProcessorEvent
 from payments.reading import fingerprints
@@ -54,7 +54,7 @@ def apply(
     # One at a time: the second report of an object stands on what the first one wrote.
     for event in sorted(events, key=lambda event: event.kind):
         kind, row = KINDS[event.kind], rows.get(event.object_id)
-        if row is None or not isinstance(event.outcome, (Succeeded, Declined, Pending)):
+        if row is None or not isinstance(event.outcome, (Succeeded, Declined, Canceled, Pending)):
             continue
         if row["first_called_at"] is None:
             continue  # It was never sent, so whatever this is, it is no answer to it.

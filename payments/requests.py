@@ -1,9 +1,10 @@
 """What may be asked: the requests for a charge and a refund, checked before anything is written."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from models.catalogue import QUANTITY_MAX
@@ -16,9 +17,11 @@ from models.money import (
     minor_amount,
     not_payable,
 )
-from payments.parsing import MONEY, LongText, Request, Text, money, refused
+from payments.parsing import MONEY, LongText, ProducerName, Request, Text, money, refused
 from payments.redaction import is_card_number
 from payments.rules import between, bounds, is_judged
+from payments.timing import EXPIRES_MAX_S, ahead
+from payments.views import moment
 
 Quantity = Annotated[
     int, Field(json_schema_extra=bounds(1, QUANTITY_MAX)), between(1, QUANTITY_MAX)
@@ -80,6 +83,30 @@ class ChargeRequest(Request):
         default=None, description="For people.", examples=["Two tickets"]
     )
 
+    scheduled_at: datetime | None = Field(
+        default=None,
+        description="When to take the money, up to a year ahead: RFC 3339 with a zone. What has"
+        " passed is now. It can be canceled until then.",
+        examples=["2026-12-01T08:00:00Z"],
+    )
+    expires_in_s: (
+        Annotated[int, Field(json_schema_extra=bounds(1, EXPIRES_MAX_S)), between(1, EXPIRES_MAX_S)]
+        | None
+    ) = Field(
+        default=None,
+        description="Cancel the charge if it has not succeeded so many seconds after it was"
+        " accepted, or after `scheduled_at`. Absent: it waits for its customer for a day, unless"
+        " the service is set up otherwise.",
+        examples=[3600],
+    )
+
+    @field_validator("scheduled_at", mode="before")
+    @classmethod
+    def _scheduled_at(cls, value: Any, info: ValidationInfo) -> datetime | None:
+        if value is None:
+            return None
+        return ahead("scheduled_at", value, is_judged=is_judged(info))
+
     @field_validator("quantity", mode="before")
     @classmethod
     def _quantity(cls, value: Any, info: ValidationInfo) -> Any:
@@ -117,6 +144,13 @@ class ChargeRequest(Request):
                 "must be the processor's id of a payment method (pm_…), never a card number",
             )
         return value
+
+    def asked(self) -> dict[str, Any]:
+        """As ever. The same moment in another zone is the same moment."""
+        asked = super().asked()
+        if self.scheduled_at is not None:
+            asked["scheduled_at"] = moment(self.scheduled_at)
+        return asked
 
     @property
     def id(self) -> str:
@@ -228,3 +262,32 @@ class RefundRequest(Request):
     @property
     def id(self) -> str:
         return id_from_key("refund", producer=self.producer, key=self.idempotency_key)
+
+
+class CancelRequest(BaseModel):
+    """End a charge before any money has moved for it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    charge_id: Text = Field(
+        description="The charge to cancel.",
+        json_schema_extra={"pattern": r"^ch_[^\u0000-\u001F\u007F]*$"},
+        examples=["ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"],
+    )
+    reason: LongText | None = Field(
+        default=None,
+        description="For people; it stays in the charge's history.",
+        examples=["the customer left"],
+    )
+    producer: ProducerName = Field(
+        default="default",
+        description="Who asked for the charge; nobody else may cancel it.",
+        examples=["shop"],
+    )
+
+    @field_validator("charge_id")
+    @classmethod
+    def _charge_id(cls, value: str) -> str:
+        if not value.startswith("ch_"):
+            raise PydanticCustomError("charge_id", "must be the id of a charge (ch_…)")
+        return value

@@ -15,7 +15,7 @@ from models import Reservation
 from models.base import id_among, table_of
 from models.states import Phase, State
 from payments.kinds import CHARGE, REFUND, Kind
-from payments.lifecycle import Move, move
+from payments.lifecycle import Move, move, verb_of
 from payments.locks import locked
 from payments.prices.holding import hold_free
 from payments.prices.stock import follow
@@ -41,7 +41,7 @@ def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -
         Move(
             row,
             Phase.UNKNOWN if row["phase"] == Phase.IN_FLIGHT else Phase(row["phase"]),
-            verb=kind.name if row["phase"] == Phase.IN_FLIGHT else "look_up",
+            verb=verb_of(kind, row),
             outcome="lease_expired",
             detail="the worker did not come back before its lease ran out",
             retries=0,

@@ -99,6 +99,8 @@ def _object(
     connection: Connection, kind: Kind, row: Row, statements: Statements
 ) -> Iterator[Entry]:
     yield _request(kind, row)
+    if kind is CHARGE and row["cancel_requested_at"] is not None:
+        yield _cancellation(row)
     for attempt in _read(connection, _ATTEMPTS, [row["id"]]):
         yield _attempt(row, attempt)
     charge_id = row["id"] if kind is CHARGE else row["charge_id"]
@@ -138,7 +140,18 @@ def _request(kind: Kind, row: Row) -> Entry:
     text = f"{what} asked for by {row['producer']} under the key {row['idempotency_key']!r}"
     if row["request_id"]:
         text += f", request {row['request_id']}"
+    if row.get("scheduled_at") is not None:
+        facts["scheduled_at"] = moment(row["scheduled_at"])
+        text += f", to be made at {facts['scheduled_at']}"
     return Entry(row["created_at"], "request", row["id"], text, facts)
+
+
+def _cancellation(row: Row) -> Entry:
+    by, why = row["cancel_requested_by"], row["cancel_reason"]
+    text = "its time was up" if row["cancel_code"] == "expired" else f"its end asked for by {by}"
+    facts = {"cancel_code": row["cancel_code"], "by": by}
+    text += f": {why}" if why else ""
+    return Entry(row["cancel_requested_at"], "request", row["id"], text, facts)
 
 
 def _attempt(row: Row, attempt: Row) -> Entry:
@@ -185,6 +198,9 @@ def _now(row: Row) -> Entry:
     elif row["next_attempt_at"] is not None and row["state"] == "pending":
         text += f", due at {moment(row['next_attempt_at'])}"
     facts = {name: row[name] for name in ("state", "phase", "failure_code")}
+    if row["state"] == "pending" and row.get("expires_at") is not None:
+        facts["expires_at"] = moment(row["expires_at"])
+        text += f", canceled at {facts['expires_at']} unless it is final by then"
     return Entry(row["now"], "now", row["id"], text, facts)
 
 

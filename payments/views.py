@@ -25,12 +25,16 @@ def charge_view(row: Mapping[str, Any]) -> dict[str, Any]:
         "refunded_amount": row["refunded_amount"],
         "failure_code": row["failure_code"],
         "failure_message": row["failure_message"],
+        "next_action": row["next_action"],
         "processor": row["processor"],
         "livemode": row["livemode"],
         "processor_reference": row["processor_reference"],
         "producer": row["producer"],
         "idempotency_key": row["idempotency_key"],
         "created_at": moment(row["created_at"]),
+        "scheduled_at": moment(row["scheduled_at"]),
+        "expires_at": moment(row["expires_at"]),
+        "cancel_requested_at": moment(row["cancel_requested_at"]),
         "settled_at": moment(row["settled_at"]),
     }
 

@@ -4,20 +4,27 @@ from typing import Any
 
 from celery import shared_task
 
-from tasks.requests import by_name, id_field, only_keywords
+from tasks.requests import by_name, id_field, of_message, only_keywords
 
 
 @shared_task(name="billing.charge.create", bind=True)
 def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Take money once. Fields: `payments.requests.ChargeRequest`; without `idempotency_key`
     Celery's task id is the key."""
-    row = self.app.desk.create("charge", by_name(args, fields), task_id=self.request.id)
+    row = self.app.desk.create("charge", by_name(args, fields), **of_message(self.request))
     return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off
 
 
 @shared_task(name="billing.charge.submit", bind=True)
 def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Go on with the charge `id`."""
-    only_keywords(args)
+    only_keywords(args, self.request)
     row = self.app.desk.submit("charge", id_field(fields, "id", "ch_"))
+    return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off
+
+
+@shared_task(name="billing.charge.cancel", bind=True)
+def cancel(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
+    """End a charge, unless money has moved. Fields: `payments.requests.CancelRequest`."""
+    row = self.app.desk.cancel(by_name(args, fields), **of_message(self.request))
     return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off

@@ -4,13 +4,22 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from models.ids import Kind
+from tasks.requests import Wishes
 
 
 class Desk(Protocol):
     """One verb per task."""
 
-    def create(self, kind: Kind, fields: Mapping[str, Any], *, task_id: str) -> Mapping[str, Any]:
+    def create(
+        self, kind: Kind, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes
+    ) -> Mapping[str, Any]:
         """Accept a request and carry it as far as it goes now. Raises Refused."""
+        ...
+
+    def cancel(
+        self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes
+    ) -> Mapping[str, Any]:
+        """End a charge, as far as that goes now. Raises Refused."""
         ...
 
     def submit(self, kind: Kind, id_: str) -> Mapping[str, Any]:

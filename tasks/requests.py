@@ -1,15 +1,58 @@
 """Reading a task's arguments: bad input is refused by name, never guessed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from models.ids import is_id
 from payments.errors import InvalidRequest
 from payments.redaction import field_name
+from payments.timing import ANY_TIME, Timing
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def only_keywords(args: Sequence[Any]) -> None:
-    """Positions say nothing about money."""
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a message asks of Celery beside its request: time, and what to call when it is done
+    (the names that Celery's own users know: `link`, `link_error`, `chain`, `chord`)."""
+
+    timing: Timing = ANY_TIME
+    callbacks: tuple[str, ...] = ()
+
+    def over(self) -> "Wishes":
+        """The same, of a message whose time is up for sure."""
+        return replace(self, timing=replace(self.timing, good_until=LONG_AGO))
+
+    def refuse_callbacks(self) -> None:
+        """Raises InvalidRequest for callbacks: anybody who can write to the broker could have any
+        task called by them, and nobody would see it happen twice, or not at all."""
+        if self.callbacks:
+            raise InvalidRequest(
+                f"{self.callbacks[0]} is not carried out: a webhook tells what became of a charge"
+                " or refund (`billing endpoint add`); send the message without it",
+                param=self.callbacks[0],
+            )
+
+
+NOTHING_ELSE = Wishes()
+
+
+def wishes(request: Any) -> Wishes:
+    """What the message of a task asks for beside its arguments."""
+    told: Wishes | None = request.get("wishes")
+    return told or NOTHING_ELSE
+
+
+def of_message(request: Any) -> dict[str, Any]:
+    """What the desk has to know of the message that asks."""
+    return {"task_id": request.id, "wishes": wishes(request)}
+
+
+def only_keywords(args: Sequence[Any], request: Any) -> None:
+    """Positions say nothing about money; and callbacks are refused by every task."""
+    wishes(request).refuse_callbacks()
     if args:
         raise InvalidRequest("send keyword arguments, not positional ones", param="args")
 
@@ -20,8 +63,9 @@ def by_name(args: Sequence[Any], fields: Mapping[str, Any]) -> Mapping[str, Any]
     return {**fields, "args": list(args)} if args else fields
 
 
-def nothing(args: Sequence[Any], fields: Mapping[str, Any]) -> None:
+def nothing(args: Sequence[Any], fields: Mapping[str, Any], request: Any) -> None:
     """A sweep looks for itself; whoever sends it something means another task."""
+    wishes(request).refuse_callbacks()
     if args or fields:
         raise InvalidRequest("this task takes no arguments")
 

@@ -11,7 +11,7 @@ from tasks.requests import nothing
 @shared_task(name="billing.sweep.payments", bind=True)
 def payments(self: Any, /, *args: Any, **fields: Any) -> int:
     """Expired leases end as unknown; charges and refunds that are due are woken."""
-    nothing(args, fields)
+    nothing(args, fields, self.request)
     found: int = self.app.desk.sweep_payments()
     return found
 
@@ -19,7 +19,7 @@ def payments(self: Any, /, *args: Any, **fields: Any) -> int:
 @shared_task(name="billing.sweep.webhooks", bind=True)
 def webhooks(self: Any, /, *args: Any, **fields: Any) -> int:
     """Endpoints with deliveries that are due and no drainer are woken."""
-    nothing(args, fields)
+    nothing(args, fields, self.request)
     found: int = self.app.desk.sweep_webhooks()
     return found
 
@@ -27,7 +27,7 @@ def webhooks(self: Any, /, *args: Any, **fields: Any) -> int:
 @shared_task(name="billing.sweep.stock", bind=True)
 def stock(self: Any, /, *args: Any, **fields: Any) -> int:
     """The stock of charges that are final follows them, whoever settled them."""
-    nothing(args, fields)
+    nothing(args, fields, self.request)
     found: int = self.app.desk.sweep_stock()
     return found
 
@@ -35,6 +35,6 @@ def stock(self: Any, /, *args: Any, **fields: Any) -> int:
 @shared_task(name="billing.sweep.processor", bind=True)
 def processor(self: Any, /, *args: Any, **fields: Any) -> int:
     """What the processor tells by itself is read and applied."""
-    nothing(args, fields)
+    nothing(args, fields, self.request)
     found: int = self.app.desk.sweep_processor()
     return found

@@ -10,6 +10,6 @@ from tasks.requests import id_field, only_keywords
 @shared_task(name="billing.webhook.drain", bind=True)
 def drain(self: Any, /, *args: Any, **fields: Any) -> dict[str, Any]:
     """Deliver what is due at `endpoint_id`."""
-    only_keywords(args)
+    only_keywords(args, self.request)
     endpoint_id = id_field(fields, "endpoint_id", "we_")
     return {"endpoint_id": endpoint_id, "tried": self.app.desk.drain(endpoint_id)}

@@ -142,7 +142,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
     def _make_plain(self, message: Any) -> None:
         """Replace what the message says by what we understood of it; raises Broken."""
-        if message.delivery_info.get("routing_key") == DEAD:
+        is_dead = message.delivery_info.get("routing_key") == DEAD
+        if is_dead and not envelope.given_up_as_too_old(message):
             raise Broken("given up by the broker after too many deliveries")
         call = envelope.read(message, self._callable)
         message.headers = {
@@ -152,6 +153,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             "root_id": call.root_id,
             "parent_id": call.parent_id,
             signing.PROOF: signing.proof_of(message, task=call.task, task_id=call.id),
+            # What the broker gave up is over, whatever our clocks say.
+            "wishes": call.wishes.over() if is_dead else call.wishes,
         }
         message._decoded_cache = [call.args, call.kwargs, {}]  # noqa: SLF001  # its `payload`
 

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
@@ -13,13 +14,19 @@ from celery.exceptions import Reject
 from sqlalchemy.exc import DBAPIError
 
 from models.ids import Kind as KindName
-from payments import health, rejections, reports, signatures, sweeps
+from payments import cancels, health, rejections, reports, signatures, sweeps
+from payments.access import CHARGES_WRITE, Access
+from payments.cancels import Cancellation
 from payments.errors import Refused
 from payments.kinds import KINDS
+from payments.parsing import parse
 from payments.processors.port import EventRefused, Processor
+from payments.requests import CancelRequest
 from payments.transaction import Wakes
+from payments.views import moment
 from payments.webhooks import endpoints
 from payments.webhooks.drains import due_endpoints
+from tasks.requests import NOTHING_ELSE, Wishes
 from worker import diagnosis, intake, log, revisions
 from worker.patience import DatabaseUnavailable, Patient, is_held_up
 from worker.publisher import Waker
@@ -52,6 +59,22 @@ def _given_back_while_held() -> Iterator[None]:
             raise
         time.sleep(REQUEUE_PAUSE_S)
         raise Reject("somebody holds the row", requeue=True) from None
+
+
+@dataclass(slots=True)
+class Asked:
+    """A message that asks for something, and the fingerprint of its request, once that is read."""
+
+    task: str
+    task_id: str
+    fields: Mapping[str, Any]
+    wishes: Wishes
+    fingerprint: str | None = None
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are there. Null is how foreign clients say "absent"."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 class Desk:
@@ -89,32 +112,66 @@ class Desk:
         self._patient(check)([None])
 
     def create(
-        self, kind: KindName, fields: Mapping[str, Any], *, task_id: str
+        self,
+        kind: KindName,
+        fields: Mapping[str, Any],
+        *,
+        task_id: str,
+        wishes: Wishes = NOTHING_ELSE,
     ) -> Mapping[str, Any]:
-        # Null is how foreign clients say "absent".
-        given = {name: value for name, value in fields.items() if value is not None}
+        given = _given(fields)
         # Celery's own task id survives redelivery, so it is a key as good as any.
         given.setdefault("idempotency_key", task_id)
+        message = Asked(f"billing.{kind}.create", task_id, given, wishes)
+
+        def carry_out() -> Mapping[str, Any]:
+            wishes.refuse_callbacks()
+            request = intake.request(kind, given)
+            # Of what its own words speak against no hash is kept: those may be a card number.
+            message.fingerprint = request.fingerprint if request.against is None else None
+            return self._cashier.create(request, task_id=task_id, timing=wishes.timing)
+
+        return self._answered(message, carry_out)
+
+    def cancel(
+        self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes = NOTHING_ELSE
+    ) -> Mapping[str, Any]:
+        given = _given(fields)
+
+        def carry_out() -> Mapping[str, Any]:
+            wishes.refuse_callbacks()
+            request = parse(CancelRequest, given)
+            return self._cashier.cancel(
+                Cancellation(
+                    request.charge_id,
+                    by=request.producer,
+                    reason=request.reason,
+                    access=Access(request.producer, frozenset({CHARGES_WRITE})),
+                    timing=wishes.timing,
+                )
+            )
+
+        return self._answered(Asked("billing.charge.cancel", task_id, given, wishes), carry_out)
+
+    def _answered(
+        self, message: "Asked", carry_out: Callable[[], Mapping[str, Any]]
+    ) -> Mapping[str, Any]:
+        """What came of a message; a refusal is kept and told, and a bug of ours costs none."""
         try:
-            request: intake.Request | None = None
             try:
                 # Before it is read: who isn't its producer is told nothing of it, and its refusal
                 # says nothing of the request that its real producer may send under the same id.
-                self._signatures.check(given)
-                request = intake.request(kind, given)
+                self._signatures.check(message.fields)
                 with _given_back_while_held():
-                    return self._cashier.create(request, task_id=task_id)
+                    return carry_out()
             except Refused as refused:
-                # Of what its own words speak against no hash is kept: those may be a card number.
-                is_sound = request is not None and request.against is None
-                fingerprint = request.fingerprint if request and is_sound else None
                 with _given_back_while_held():
-                    self._record_rejection(kind, refused, given, task_id, fingerprint)
+                    self._record_rejection(message, refused)
                 raise
         except (Refused, DatabaseUnavailable, Reject):
             raise
         except Exception as bug:
-            self._keep(kind, given, task_id, bug)
+            self._keep(message, bug)
             raise
 
     def submit(self, kind: KindName, id_: str) -> Mapping[str, Any]:
@@ -142,7 +199,8 @@ class Desk:
         return found
 
     def _sweep_payments(self) -> int:
-        found = 0
+        with self.services.database.transaction() as transaction:
+            found = cancels.cancel_expired(transaction)
         room = self._publisher.room("payments", WAKE_MAX)
         for kind in KINDS.values():
             with self.services.database.transaction() as transaction:
@@ -227,45 +285,43 @@ class Desk:
         self._waker.close()
         self._publisher.close()
 
-    def _record_rejection(
-        self,
-        kind: KindName,
-        refused: Refused,
-        fields: Mapping[str, Any],
-        task_id: str,
-        fingerprint: str | None,
-    ) -> None:
+    def _record_rejection(self, message: "Asked", refused: Refused) -> None:
         def record(_: Sequence[None]) -> list[str]:
             with self.services.database.transaction() as transaction:
                 return [
                     rejections.record(
                         transaction,
-                        kind,
+                        message.task,
                         refused=refused,
-                        fields=fields,
-                        task_id=task_id,
-                        fingerprint=fingerprint,
+                        fields=message.fields,
+                        task_id=message.task_id,
+                        fingerprint=message.fingerprint,
                     )
                 ]
 
         (rejection_id,) = self._patient(record)([None])
         logger.info(
             "request refused",
-            kind=kind,
+            task=message.task,
             code=refused.code,
             param=refused.param,
-            task_id=task_id,
+            task_id=message.task_id,
             rejection_id=rejection_id,
         )
 
-    def _keep(
-        self, kind: KindName, fields: Mapping[str, Any], task_id: str, bug: Exception
-    ) -> None:
+    def _keep(self, message: "Asked", bug: Exception) -> None:
         """A bug of ours must not cost a request: it waits in quarantine for whoever mends it."""
-        message = {"task": f"billing.{kind}.create", "id": task_id, "kwargs": fields}
+        timing = message.wishes.timing
+        times = {"eta": moment(timing.not_before), "expires": moment(timing.good_until)}
+        kept = {
+            "task": message.task,
+            "id": message.task_id,
+            "kwargs": message.fields,
+            **{name: at for name, at in times.items() if at is not None},
+        }
         try:
             self.quarantine(
-                json.dumps(message).encode(),
+                json.dumps(kept).encode(),
                 queue="payments",
                 reason=f"internal error {type(bug).__name__}",
                 headers=None,

@@ -14,10 +14,14 @@ import json
 import re
 from collections.abc import Container
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from celery.utils.time import maybe_iso8601
 from kombu.utils.json import loads as kombu_loads
+
+from payments.timing import Timing
+from tasks.requests import NOTHING_ELSE, Wishes
 
 JSON = "application/json"
 # Who names no type can only mean the one that is read; the body must be JSON anyway.
@@ -42,6 +46,10 @@ _TASK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _UTF8 = frozenset({None, "", "utf-8", "utf8", "us-ascii", "ascii", "binary"})
 
 
+# What a message may embed for Celery to call when it is done, and how its users call that.
+_CALLBACKS = {"callbacks": "link", "errbacks": "link_error", "chain": "chain", "chord": "chord"}
+
+
 class Broken(Exception):
     """A message that is not a task. The text says why, and quotes nothing of it."""
 
@@ -56,6 +64,7 @@ class Call:
     kwargs: dict[str, Any]
     root_id: Any
     parent_id: Any
+    wishes: Wishes = NOTHING_ELSE
 
 
 class Letter(dict[str, Any]):
@@ -69,7 +78,7 @@ def read(message: Any, tasks: Container[str]) -> Call:
 
     Raises Broken. `tasks` are the names that may be called from outside.
     """
-    about, args, kwargs = _parts(message.headers, _body(message))
+    about, embedded, args, kwargs = _parts(message.headers, _body(message))
     task, task_id = about.get("task"), about.get("id")
     if not isinstance(task, str):
         raise Broken("no task name in the headers")
@@ -81,25 +90,38 @@ def read(message: Any, tasks: Container[str]) -> Call:
         raise Broken("args is not a list")
     if not isinstance(kwargs, dict):
         raise Broken("kwargs is not an object")
-    for name in ("eta", "expires"):
-        if about.get(name):  # obeyed by nobody, but a sign of a producer that is confused
-            _check_time(name, about[name])
-    return Call(task, task_id, args, kwargs, about.get("root_id"), about.get("parent_id"))
+    times = {name: _time(name, about[name]) for name in ("eta", "expires") if about.get(name)}
+    wishes = Wishes(
+        Timing(not_before=times.get("eta"), good_until=times.get("expires")),
+        callbacks=tuple(name for key, name in _CALLBACKS.items() if embedded.get(key)),
+    )
+    return Call(task, task_id, args, kwargs, about.get("root_id"), about.get("parent_id"), wishes)
 
 
-def _parts(headers: dict[str, Any], body: Any) -> tuple[dict[str, Any], Any, Any]:
-    """Where a message says what it is about, and its arguments."""
+def given_up_as_too_old(message: Any) -> bool:
+    """Whether RabbitMQ gave a dead letter up because of its age. (Its other reason is that it was
+    handed out too often.) https://www.rabbitmq.com/docs/dlx#effects
+    """
+    headers = message.headers or {}
+    deaths = headers.get("x-death")
+    if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict):
+        return bool(deaths[0].get("reason") == "expired")
+    return bool(headers.get("x-first-death-reason") == "expired")
+
+
+def _parts(headers: dict[str, Any], body: Any) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
+    """Where a message says what it is about, what it embeds, and its arguments."""
     if headers.get("protocol", 2) not in (1, 2, "1", "2"):
         raise Broken("a protocol that is not 1 or 2")
     if "task" not in headers and isinstance(body, dict) and "task" in body:
         # Protocol 1: everything is in the body.
-        return body, *_arguments(body.get("args"), body.get("kwargs"))
+        return body, body, *_arguments(body.get("args"), body.get("kwargs"))
     if not (isinstance(body, list) and len(body) == 3):
         raise Broken("the body is not [args, kwargs, {…}]")
     args, kwargs, embedded = body
     if not isinstance(embedded, dict) and not _is_nothing(embedded):
         raise Broken("the third item of the body is not an object")
-    return headers, *_arguments(args, kwargs)
+    return headers, embedded or {}, *_arguments(args, kwargs)
 
 
 def _arguments(args: Any, kwargs: Any) -> tuple[Any, Any]:
@@ -269,10 +291,13 @@ def _not_json(constant: str) -> Any:
 _decode = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json).decode
 
 
-def _check_time(name: str, value: Any) -> None:
+def _time(name: str, value: Any) -> datetime:
+    """A time as Celery writes it: ISO 8601. Without a zone it is UTC, as Celery reads it for an
+    app whose timezone is UTC."""
     try:
-        maybe_iso8601(value)
-    except (AttributeError, ValueError, TypeError):
+        at: datetime = maybe_iso8601(value)
+        return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (AttributeError, ValueError, TypeError, OverflowError):
         raise Broken(f"{name} is not a time") from None
 
 

@@ -7,6 +7,7 @@ from celery.exceptions import Ignore, InvalidTaskError, Reject, Retry
 from celery.worker.request import Request as CeleryRequest
 
 from payments.errors import BillingError
+from tasks.requests import Wishes
 from worker import faults, log, redaction, signing
 from worker.patience import DatabaseUnavailable
 from worker.running import register
@@ -24,9 +25,10 @@ class TaskFailed(Exception):
 class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
     """A message on its way to a thread. Celery obeys every header; here only ids count.
 
-    Whoever can write to the broker could otherwise drop a payment (`expires`), delay it (`eta`),
-    cut it off (`timelimit`), rename it (`shadow`) or have us publish tasks of their choice
-    (`callbacks`, `errbacks`, `chain`, `chord` in the body): headers and body are unsigned.
+    Whoever can write to the broker could otherwise drop a payment without a word (`expires`), keep
+    it in a worker's memory (`eta`), cut it off (`timelimit`), rename it (`shadow`) or have us
+    publish tasks of their choice (`callbacks`, `errbacks`, `chain`, `chord` in the body). What they
+    ask for comes to the task as `wishes`, to be done by our own rules, or refused.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
             raise InvalidTaskError("the body is not [args, kwargs, {…}]") from None
         if not isinstance(args, (list, tuple)) or not isinstance(kwargs, dict):
             raise InvalidTaskError("the arguments are not a list and an object")
-        task_id = headers["id"]
+        task_id, wishes = headers["id"], headers.get("wishes")
         super().__init__(
             message,
             headers={
@@ -57,6 +59,7 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
                 "parent_id": _id(headers.get("parent_id")),
                 "retries": 0,
                 signing.PROOF: headers.get(signing.PROOF),
+                "wishes": wishes if isinstance(wishes, Wishes) else None,
                 "ignore_result": True,
                 # Celery copies these into its log lines and events, and falls back to the whole
                 # arguments where they are missing (celery/app/trace.py:271, :644).

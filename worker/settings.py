@@ -31,6 +31,7 @@ _PROCESSOR_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 Network = IPv4Network | IPv6Network
 # A name, an address, or all names below one.
 _HOST_NAME = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\*")
+SECONDS = "a whole number of seconds from 1"
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
@@ -101,9 +102,7 @@ class Settings(BaseSettings):
         default=1_000, ge=1, le=60_000, description="a whole number of milliseconds from 1 to 60000"
     )
     # Stripe keeps idempotency keys for at least 24 h; the sandbox forgets no sooner and no later.
-    sandbox_key_window_s: int = Field(
-        default=86_400, ge=1, le=31_536_000, description="a whole number of seconds from 1"
-    )
+    sandbox_key_window_s: int = Field(default=86_400, ge=1, le=31_536_000, description=SECONDS)
     # A processor has limits, and whoever integrates one should meet them early. Unset = any amount
     # of any currency.
     sandbox_limits: str = Field(
@@ -161,6 +160,8 @@ class Settings(BaseSettings):
     # A worker that dies is missed when its lease ends, so this and a second for the sweep is the
     # time to recovery: below 30 s. It holds a look-up, a repeat and their settling.
     lease_s: float = Field(default=25.0, gt=0, le=600, description="seconds, above 0, at most 600")
+    # Who has to act and has not come back in a day has gone, unless `expires_in_s` says otherwise.
+    customer_wait_s: int = Field(default=86_400, ge=1, le=31_536_000, description=SECONDS)
     # All of a processor call (connect, send, read). Long for any good day; a bad one ends as
     # unknown and is looked up.
     call_deadline_s: float = Field(

@@ -15,9 +15,11 @@ from typing import Any, Protocol, Self
 from celery import Celery
 from sqlalchemy import Engine
 
-from payments import cashier
+from payments import cancels, cashier
+from payments.cancels import Cancellation
 from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.claims import lease
+from payments.errors import Refused
 from payments.processors.limits import ANYTHING, MoneyLimit, MoneyLimits
 from payments.processors.port import Processor
 from payments.processors.registry import Processors
@@ -139,6 +141,7 @@ class Parts:
     processors: Mapping[str, ProcessorFactory] = field(default_factory=lambda: BUILT_IN)
     begin: Callable[..., list[Begun]] = cashier.begin
     settle: Callable[..., list[Row]] = cashier.settle
+    cancel: Callable[..., list[Row | Refused]] = cancels.cancel
     publisher: Callable[[Celery], Publisher] = Publisher
     deliverer: Callable[..., Delivers] = deliverer
 
@@ -156,7 +159,7 @@ def services(settings: Settings, wake: Callable[[Wakes], None], parts: Parts = R
         engine=engine,
         database=Database(engine, wake),
         processors=named,
-        policies=policies_of(named),
+        policies=policies_of(named, customer_wait=timedelta(seconds=settings.customer_wait_s)),
         stopping=stopping,
     )
 
@@ -176,7 +179,12 @@ def make_cashier(services: Services, parts: Parts = REAL) -> Cashier:
         with database.transaction() as transaction:
             return parts.settle(transaction, items, policies=policies, dice=random.random)
 
+    def cancel(items: Sequence[Cancellation]) -> list[Row | Refused]:
+        with database.transaction() as transaction:
+            return parts.cancel(transaction, items)
+
     return Cashier(
+        cancel=GroupCommitter(patient(cancel)).submit,
         begin=GroupCommitter(patient(begin), shared=_price_asked_for).submit,
         settle=GroupCommitter(patient(settle), shared=_price_charged).submit,
         processors=services.processors,

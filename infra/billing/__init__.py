@@ -32,6 +32,7 @@ from infra.billing import (
 from infra.billing.client import configure
 from infra.billing.errors import (
     BillingError,
+    ChargeNotCancelable,
     ChargeNotRefundable,
     Conflict,
     EndpointDisabled,
@@ -55,6 +56,7 @@ from infra.billing.errors import (
     ReadingNeedsHttp,
     ReferenceInUse,
     RefundExceedsCharge,
+    RequestExpired,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -67,6 +69,7 @@ from infra.billing.results import (
     Endpoint,
     Event,
     Line,
+    NextAction,
     Price,
     Product,
     Quote,
@@ -77,6 +80,7 @@ from infra.billing.version import __version__
 __all__ = [
     "BillingError",
     "Charge",
+    "ChargeNotCancelable",
     "ChargeNotRefundable",
     "Conflict",
     "Currency",
@@ -93,6 +97,7 @@ __all__ = [
     "Listing",
     "LookupKeyInUse",
     "MoveNotAllowed",
+    "NextAction",
     "NotConfigured",
     "NotFound",
     "NothingToRestock",
@@ -110,6 +115,7 @@ __all__ = [
     "ReferenceInUse",
     "Refund",
     "RefundExceedsCharge",
+    "RequestExpired",
     "Resource",
     "TooLarge",
     "Unauthenticated",

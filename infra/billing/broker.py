@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from infra.billing.errors import BillingError, ReadingNeedsHttp, Unavailable
 from infra.billing.ids import Kind, id_from_key
-from infra.billing.message import Message, message
+from infra.billing.message import CANCEL, QUEUE, Message, call, message
 from infra.billing.pending import pending
 from infra.billing.post import Post
 from infra.billing.signing import signed
@@ -33,12 +33,7 @@ class Broker:
         self, kind: Kind, fields: Mapping[str, Any], *, wait_s: float | None = None
     ) -> dict[str, Any]:
         """Send the request; answers with the pending object. Raises Unavailable."""
-        if wait_s is not None:
-            raise ReadingNeedsHttp(
-                "A broker tells nothing of how it ends; leave wait_s out, or configure"
-                " an http:// or https:// url.",
-                param="wait_s",
-            )
+        _refuse_to_wait(wait_s)
         (answer,) = self.create_batch(kind, [fields])
         if isinstance(answer, BillingError):
             raise answer
@@ -53,6 +48,15 @@ class Broker:
             self._pending(kind, fields) if why is None else self._unavailable(fields, why)
             for fields, why in zip(batch, reasons, strict=True)
         ]
+
+    def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
+        """Send the request; answers with what is known of the charge. Raises Unavailable."""
+        _refuse_to_wait(wait_s)
+        asked = call(CANCEL, {**fields, "producer": self._producer}, queue=QUEUE)
+        (why,) = self._post.send([self._signed(asked)])
+        if why is not None:
+            raise Unavailable(f"{self._post.where()} did not take the request: {why}")
+        return pending("charge", fields["charge_id"], {}) | {"phase": None}
 
     def get(self, kind: Kind, id_: str, *, wait_s: float | None = None) -> NoReturn:
         raise ReadingNeedsHttp(param="url")
@@ -81,7 +85,9 @@ class Broker:
         self._post.close()
 
     def _message(self, kind: Kind, fields: Mapping[str, Any]) -> Message:
-        asked = message(kind, {**fields, "producer": self._producer})
+        return self._signed(message(kind, {**fields, "producer": self._producer}))
+
+    def _signed(self, asked: Message) -> Message:
         return asked if self._signing_key is None else signed(asked, self._signing_key)
 
     def _pending(self, kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,4 +98,13 @@ class Broker:
         return Unavailable(
             f"{self._post.where()} did not take the request: {why}",
             idempotency_key=fields["idempotency_key"],
+        )
+
+
+def _refuse_to_wait(wait_s: float | None) -> None:
+    if wait_s is not None:
+        raise ReadingNeedsHttp(
+            "A broker tells nothing of how it ends; leave wait_s out, or configure"
+            " an http:// or https:// url.",
+            param="wait_s",
         )

@@ -1,4 +1,4 @@
-"""Charges: `billing.charge.create(…)`, `create_many`, `get`, `list`, `wait`, `timeline`."""
+"""Charges: `billing.charge.create(…)`, `create_many`, `cancel`, `get`, `list`, `wait`, …"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -23,6 +23,8 @@ def create(
     reference: str | None = None,
     description: str | None = None,
     metadata: Mapping[str, str] | None = None,
+    scheduled_at: datetime | str | None = None,
+    expires_in_s: int | None = None,
     wait_s: float | None = None,
 ) -> Charge:
     """Take `amount` minor units of `currency` (ISO 4217), once per `idempotency_key`.
@@ -34,6 +36,8 @@ def create(
     Over HTTP a repeat answers with the charge as it stands, and `wait_s` waits so many seconds for
     it to be final. Without a key one is made, which protects a call but not a retry of yours.
     `reference` is your own order id: at most one charge per reference is pending or succeeded.
+    `scheduled_at` is when to take the money, up to a year ahead: a datetime with a zone, or RFC
+    3339. `expires_in_s`: it is canceled if it has not succeeded so many seconds later.
     Raises InvalidRequest before anything is sent, Unavailable, NotConfigured; over HTTP also what
     the service refuses, such as KeyReused, ReferenceInUse, PriceInactive and InsufficientInventory.
     """
@@ -48,6 +52,8 @@ def create(
         reference=reference,
         description=description,
         metadata=metadata,
+        scheduled_at=scheduled_at,
+        expires_in_s=expires_in_s,
     )
     wait_s = None if wait_s is None else queries.seconds("wait_s", wait_s)
     return Charge(client.transport().create("charge", fields, wait_s=wait_s))
@@ -81,6 +87,20 @@ def create_many(
         batch=batch,
         progress=progress,
     )
+
+
+def cancel(id: str, *, reason: str | None = None, wait_s: float | None = None) -> Charge:
+    """End a charge before any money moves: one that is scheduled, or that waits for its customer.
+
+    Answers with the charge as it stands. It has failed with the `failure_code` canceled if nothing
+    had been sent to the processor yet; else it is pending until the processor was asked, and money
+    that moved meanwhile wins: then it succeeds. `wait_s` waits so many seconds for that, over HTTP.
+    To cancel twice is to cancel once. `reason` stays in the charge's history.
+    Raises NotFound, ChargeNotCancelable (it has succeeded: refund it), Unavailable.
+    """
+    fields = requests.cancel_fields(charge_id=id, reason=reason)
+    wait_s = None if wait_s is None else queries.seconds("wait_s", wait_s)
+    return Charge(client.transport().cancel(fields, wait_s=wait_s))
 
 
 def get(id: str) -> Charge:

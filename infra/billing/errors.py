@@ -12,6 +12,8 @@
     │   ├── ReferenceInUse          reference_in_use                 the order is paid, or will be
     │   ├── RefundExceedsCharge     refund_exceeds_charge            refund less
     │   ├── ChargeNotRefundable     charge_not_refundable            nothing was taken
+    │   ├── ChargeNotCancelable     charge_not_cancelable            refund it instead
+    │   ├── RequestExpired          request_expired                  send it again
     │   ├── NothingToRestock        nothing_to_restock               fewer units are out
     │   ├── PriceInactive           price_inactive                   use another, or activate it
     │   ├── PriceInUse              price_in_use                     archive it instead
@@ -123,6 +125,18 @@ class ChargeNotRefundable(Conflict):
     """This charge can't be refunded."""
 
     code = "charge_not_refundable"
+
+
+class ChargeNotCancelable(Conflict):
+    """This charge can't be canceled any more."""
+
+    code = "charge_not_cancelable"
+
+
+class RequestExpired(Conflict):
+    """It came later than it was wanted (`expires`); send it again if it still is."""
+
+    code = "request_expired"
 
 
 class NothingToRestock(Conflict):

@@ -6,6 +6,7 @@ appear in a refusal unless they are short numbers or codes.
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
 from infra.billing.errors import InvalidRequest
@@ -14,7 +15,10 @@ TEXT_MAX = 255
 LONG_TEXT_MAX = 1000
 METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500
 QUANTITY_MAX = 999_999_999_999_999
+AHEAD_MAX = timedelta(days=366)
+EXPIRES_MAX_S = 366 * 24 * 3600
 
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
@@ -53,6 +57,27 @@ def integer(
     if most is not None and value > most:
         raise InvalidRequest(f"{place} must be at most {most}", param=param or place)
     return int(value)
+
+
+def ahead(param: str, value: object) -> str | None:
+    """A moment at most AHEAD_MAX from now, as RFC 3339 in UTC: a datetime with a zone, or text."""
+    if value is None:
+        return None
+    at = None
+    try:
+        if isinstance(value, str) and _DATE.match(value):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            at = value.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass  # refused below, as anything else that is no moment
+    if at is None:
+        raise InvalidRequest(
+            f"{param} must be a moment with its zone, like 2026-11-22T10:00:00Z", param=param
+        )
+    if at > datetime.now(UTC) + AHEAD_MAX:
+        raise InvalidRequest(f"{param} must be at most {AHEAD_MAX.days} days ahead", param=param)
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def flag(param: str, value: object) -> bool | None:

@@ -125,6 +125,18 @@ class Http:
         """Send each request, several at a time; one answer for each, in their order."""
         return side_by_side(batch, lambda fields: self.create(kind, fields))
 
+    def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
+        """Ask for the end of a charge; answers with it. Raises what the service refuses."""
+        id_ = fields["charge_id"]
+        body = {name: value for name, value in fields.items() if name != "charge_id"}
+        waits_until = self._clock() + (wait_s or 0.0)
+        path = f"/charges/{_segment(id_)}/cancel"
+        asked = self._call("POST", path, body=body, expects="charge_id", wait_s=wait_s or 0.0)
+        left_s = waits_until - self._clock()
+        if asked.get("state") != "pending" or left_s <= 0:
+            return asked
+        return self.get("charge", id_, wait_s=left_s)
+
     def get(self, kind: Kind, id_: str, *, wait_s: float | None = None) -> dict[str, Any]:
         """The object with this id, at once or when it is final."""
         path, ends_at = f"/{kind}s/{_segment(id_)}", self._clock() + (wait_s or 0.0)

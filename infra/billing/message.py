@@ -14,6 +14,7 @@ from uuid import uuid4
 from infra.billing.ids import Kind
 
 QUEUE = "payments"
+CANCEL = "billing.charge.cancel"
 # What a stock worker would obey, and ours ignores: callbacks and the like.
 _EMBED: Mapping[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 # Logs and monitors copy these headers; what was asked is nobody's business there.

@@ -23,12 +23,16 @@ _CHARGE: Mapping[str, Any] = {
     "refunded_amount": 0,
     "failure_code": None,
     "failure_message": None,
+    "next_action": None,
     "processor": None,
     "livemode": None,
     "processor_reference": None,
     "producer": None,
     "idempotency_key": None,
     "created_at": None,
+    "scheduled_at": None,
+    "expires_at": None,
+    "cancel_requested_at": None,
     "settled_at": None,
 }
 _REFUND: Mapping[str, Any] = {

@@ -9,6 +9,8 @@ from typing import Any
 
 from infra.billing.errors import InvalidRequest
 from infra.billing.fields import (
+    EXPIRES_MAX_S,
+    ahead,
     choice,
     flag,
     given,
@@ -38,6 +40,8 @@ def charge_fields(
     reference: object,
     description: object,
     metadata: object,
+    scheduled_at: object,
+    expires_in_s: object,
 ) -> dict[str, Any]:
     """The fields of a charge, checked; absent ones left out. Raises InvalidRequest."""
     # In the order in which the service looks at them, so that both name the same field first.
@@ -57,8 +61,17 @@ def charge_fields(
         payment_method_id=_payment_method(payment_method_id),
         reference=optional_text("reference", reference),
         description=long_text("description", description),
+        scheduled_at=ahead("scheduled_at", scheduled_at),
+        expires_in_s=None
+        if expires_in_s is None
+        else integer("expires_in_s", expires_in_s, least=1, most=EXPIRES_MAX_S),
         metadata=metadata,
     )
+
+
+def cancel_fields(*, charge_id: object, reason: object) -> dict[str, Any]:
+    """The fields of a cancellation, checked; absent ones left out. Raises InvalidRequest."""
+    return given(charge_id=_charge_id(charge_id), reason=long_text("reason", reason))
 
 
 def refund_fields(

@@ -20,10 +20,25 @@ class Line(Resource):
     reason: str
 
 
+class NextAction(Resource):
+    """What a customer has to do before a charge goes on. `redirect_to_url`: send them to `url`,
+    which works until `expires_at`, if that is known."""
+
+    __slots__ = ()
+    _shown = ("type",)
+
+    type: str
+    url: str | None
+    expires_at: str | None
+
+
 class Charge(Resource):
     """Money taken from a customer, once. `amount` in minor units of `currency`.
 
-    `state` is pending, succeeded or failed. Times are RFC 3339 in UTC; `created_at` is None while
+    `state` is pending, succeeded or failed; one that was canceled has failed, with the
+    `failure_code` canceled or expired. `next_action` says what its customer has to do.
+
+    Times are RFC 3339 in UTC; `created_at` is None while
     only the broker knows of it, and so are `amount` and `currency` of a charge by price. `lines`
     say how the amount of such a charge came about. `producer` is who asked; `livemode` whether real
     money moves, None while only the broker knows of it.
@@ -31,7 +46,7 @@ class Charge(Resource):
 
     __slots__ = ()
     _shown = ("charge_id", "state", "amount", "currency")
-    _parts: ClassVar[Mapping[str, type[Resource]]] = {"lines": Line}
+    _parts: ClassVar[Mapping[str, type[Resource]]] = {"lines": Line, "next_action": NextAction}
 
     charge_id: str
     object: str
@@ -50,12 +65,16 @@ class Charge(Resource):
     refunded_amount: int
     failure_code: str | None
     failure_message: str | None
+    next_action: NextAction | None
     processor: str | None
     livemode: bool | None
     processor_reference: str | None
     producer: str
     idempotency_key: str
     created_at: str | None
+    scheduled_at: str | None
+    expires_at: str | None
+    cancel_requested_at: str | None
     settled_at: str | None
 
 

@@ -29,6 +29,10 @@ class Transport(Protocol):
         """What `create` would return or raise for each of the batch, in its order."""
         ...
 
+    def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
+        """Ask for the end of a charge; returns it as it stands. `fields` are checked."""
+        ...
+
     def get(self, kind: Kind, id_: str, *, wait_s: float | None = None) -> dict[str, Any]:
         """The object with this id; with `wait_s`, waits so long for a final state."""
         ...

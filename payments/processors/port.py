@@ -82,6 +82,16 @@ class Processor(Protocol):
 
     def look_up(self, order: Order, *, deadline_s: float) -> Found: ...
 
+    def cancel(self, order: Order, *, deadline_s: float) -> Found:
+        """End a charge that has not succeeded yet, and say how it stands then.
+
+        Canceled: it is over, and a call for it that is still on its way moves nothing either.
+        Succeeded, Declined: it had ended before. Pending: it can't be canceled now, and ends by
+        itself. NotFound: never heard of, with no promise about a call on its way. To cancel
+        twice is to cancel once.
+        """
+        ...
+
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent: ...
 
     def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:

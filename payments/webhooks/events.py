@@ -25,6 +25,8 @@ TYPES = (
     "charge.pending",
     "charge.succeeded",
     "charge.failed",
+    "charge.canceled",
+    "charge.requires_action",
     "charge.needs_review",
     "refund.pending",
     "refund.succeeded",

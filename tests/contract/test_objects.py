@@ -17,12 +17,21 @@ from models.states import Phase, State
 from payments.declines import DECLINES, FAILURES
 from payments.entries import ORDER, Entry
 from payments.errors import InvalidRequest
+from payments.outcomes import NextAction
 from payments.parsing import parse
 from payments.prices.quotes import Line
-from payments.requests import ChargeRequest, RefundRequest
+from payments.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.views import charge_view, refund_view
 from payments.webhooks.events import TYPES, Fact, body_of
-from tests.contract.test_sdk_contract import BY_PRICE, CHARGE, CHARGES, REFUND, REFUNDS
+from tests.contract.test_sdk_contract import (
+    BY_PRICE,
+    CANCEL,
+    CANCELS,
+    CHARGE,
+    CHARGES,
+    REFUND,
+    REFUNDS,
+)
 from worker.contract import schemas
 from worker.contract.events import DATA, MEANING, event
 from worker.contract.objects import Charge, Refund, TimelineEntry, WebhookEndpoint
@@ -76,6 +85,10 @@ CHARGE_ROWS = _lifecycle(
     currency=currencies,
     refunded_amount=st.integers(0, AMOUNT_MAX),
     quantity=_perhaps(amounts),
+    next_action=_perhaps(
+        st.builds(NextAction, texts, _perhaps(texts), _perhaps(moments)).map(NextAction.view)
+    ),
+    **dict.fromkeys(("scheduled_at", "expires_at", "cancel_requested_at"), _perhaps(moments)),
     lines=_perhaps(
         st.lists(
             st.builds(
@@ -204,6 +217,10 @@ BEYOND_SCHEMAS: list[dict[str, Any]] = [
     {"expected_refunded_amount": 1.0},
     {**BY_PRICE, "quantity": 2.0},
     {"restock": True, "restock_quantity": 2.0},
+    {"expires_in_s": 60.0},
+    # Nor what day it is.
+    {"scheduled_at": "9999-12-31T23:59:59Z"},
+    {"scheduled_at": "0001-01-01T00:00:00+23:00"},
     # Nor does ours say what a field asks of the value of another.
     {"restock": True, "amount": 500},
     {"restock_quantity": 2},
@@ -237,6 +254,7 @@ def _cases(*, beyond: bool) -> list[Any]:
         for model, base, changed in (
             (ChargeRequest, CHARGE, CHARGES),
             (RefundRequest, REFUND, REFUNDS),
+            (CancelRequest, CANCEL, CANCELS),
         )
         for changes in changed
         if _beyond(changes) is beyond and (sent := _sent({**base, **changes}))

@@ -10,6 +10,8 @@ from pydantic import BaseModel
 
 from payments.parsing import Keyed, parse
 from payments.prices.requests import PriceChanges, ProductChanges, changes
+from payments.requests import CancelRequest
+from worker.contract.objects import A_CHARGE
 from worker.contract.schemas import REQUESTS
 from worker.documents.files import CHECKOUT
 
@@ -69,7 +71,8 @@ def test_a_request_that_is_shown_is_taken(case: str) -> None:
         assert changes(model, value).given()
     elif model is not None:
         key = {"idempotency_key": "k", "producer": "shop"} if issubclass(model, Keyed) else {}
-        parse(model, {**value, **key})
+        path = {"charge_id": A_CHARGE} if model is CancelRequest else {}
+        parse(model, {**value, **key, **path})
 
 
 @pytest.mark.parametrize("case", TOLD)
@@ -88,7 +91,7 @@ def test_every_way_to_ask_is_shown() -> None:
         for body in operation.get("requestBody", {}).get("content", {}).values()
     }
     at = "/v1/billing"
-    assert shown[f"post {at}/charges"] == {"amount", "price"}
+    assert shown[f"post {at}/charges"] == {"amount", "price", "scheduled"}
     assert shown[f"post {at}/refunds"] == {"plain", "restock", "restock_part"}
     assert shown[f"post {at}/prices"] == {"per_unit", "tiered", "recurring"}
     assert all(shown.values())
@@ -106,6 +109,8 @@ def test_what_is_shown_is_what_became_of_it() -> None:
     assert quote["amount"] == sum(line["amount"] for line in quote["lines"]) > 0
     for noun in ("prices", "products"):
         assert told(f"put {at}/{noun}/{{id}}/archive")["active"] is False
+    canceled = told(f"post {at}/charges/{{id}}/cancel")
+    assert (canceled["state"], canceled["failure_code"]) == ("failed", "canceled")
     for noun in ("charges", "refunds"):
         (one,) = told(f"get {at}/{noun}")["data"]
         assert (one["state"], one["failure_code"]) == ("succeeded", None)

@@ -14,7 +14,7 @@ import pytest
 
 from models.money import AMOUNT_MAX
 from payments.declines import DECLINES
-from payments.outcomes import Declined, NotFound, Pending, Succeeded, Unavailable, Unknown
+from payments.outcomes import Canceled, Declined, NotFound, Pending, Succeeded, Unavailable, Unknown
 from payments.processors.port import EventRefused, Order, Processor
 from tests.support.processors import RIGS, Rig
 from tests.support.sandbox import a_charge, a_refund
@@ -237,6 +237,111 @@ def test_a_refused_refund_leaves_the_money_where_it_is(rig: Rig) -> None:
     refund = a_refund(taken(rig, "refund fails"))
     assert isinstance(send(rig.processor, refund), Declined)
     assert rig.moved(refund) == []
+
+
+# --- cancellations ----------------------------------------------------------------------------
+
+
+def cancel(rig: Rig, order: Order) -> object:
+    return rig.elsewhere.cancel(order, deadline_s=DEADLINE_S)
+
+
+def waiting(rig: Rig, happening: str = "requires action") -> Order:
+    """A charge that waits for its customer."""
+    charge = charge_that(rig, happening)
+    outcome = send(rig.processor, charge)
+    assert isinstance(outcome, Pending)
+    assert outcome.reason == "requires_action"
+    assert outcome.next_action is not None
+    return replace(charge, reference=outcome.reference)
+
+
+def test_a_charge_that_waits_for_its_customer_is_canceled_once_for_ever(rig: Rig) -> None:
+    charge = waiting(rig)
+    canceled = cancel(rig, charge)
+    assert isinstance(canceled, Canceled)
+    assert cancel(rig, charge) == look_up(rig, charge) == send(rig.processor, charge) == canceled
+    assert rig.moved(charge) == []
+
+
+@pytest.mark.parametrize("happening", ["succeeds", "declined"])
+def test_what_has_ended_before_says_how(rig: Rig, happening: str) -> None:
+    charge = charge_that(rig, happening)
+    ended = send(rig.processor, charge)
+    assert cancel(rig, charge) == ended
+    assert look_up(rig, charge) == ended
+
+
+def test_money_that_moved_meanwhile_wins(rig: Rig) -> None:
+    charge = waiting(rig, "cancel too late")
+    assert isinstance(cancel(rig, charge), Succeeded)
+    assert rig.moved(charge) == [("charge", 1000)]
+
+
+def test_what_the_processor_works_on_by_itself_goes_on(rig: Rig) -> None:
+    charge = charge_that(rig, "late success")
+    pending = send(rig.processor, charge)
+    assert cancel(rig, charge) == pending
+    rig.time_passes(LONG_ENOUGH)
+    assert isinstance(cancel(rig, charge), Succeeded)
+    assert rig.moved(charge) == [("charge", 1000)]
+
+
+def test_a_canceled_key_that_was_never_heard_of_moves_nothing_any_more(rig: Rig) -> None:
+    charge = a_charge()
+    answer = cancel(rig, charge)
+    if answer == NotFound():
+        pytest.skip(f"{rig.processor.name} can't close a key that it does not know")
+    assert isinstance(answer, Canceled)
+    assert send(rig.processor, charge) == look_up(rig, charge) == answer
+    assert rig.moved(charge) == []
+
+
+@pytest.mark.parametrize("happening", ["timeout before", "unavailable twice"])
+def test_a_charge_that_never_arrived_is_closed(rig: Rig, happening: str) -> None:
+    charge = charge_that(rig, happening)
+    send(rig.processor, charge)
+    answer = cancel(rig, charge)
+    assert isinstance(answer, Canceled | NotFound)
+    if isinstance(answer, Canceled):
+        assert send(rig.processor, charge) == answer
+        assert rig.moved(charge) == []
+
+
+@pytest.mark.parametrize(
+    ("happening", "answer"),
+    [
+        ("cancel timeout after", Unknown),
+        ("cancel timeout before", Unknown),
+        ("cancel error after", Unknown),
+        ("cancel unavailable twice", Unavailable),
+    ],
+)
+def test_a_cancellation_that_goes_wrong_is_asked_for_again(
+    rig: Rig, happening: str, answer: type
+) -> None:
+    charge = waiting(rig, happening)
+    assert isinstance(cancel(rig, charge), answer)
+    answers = [cancel(rig, charge) for _ in range(2)]
+    assert isinstance(answers[-1], Canceled)
+    assert look_up(rig, charge) == answers[-1]
+    assert rig.moved(charge) == []
+
+
+def test_cancellations_raced_against_the_charge_agree_with_it(rig: Rig) -> None:
+    charge = charge_that(rig, "succeeds")
+    gate = Barrier(8)
+
+    def go(place: int) -> object:
+        gate.wait(timeout=10)
+        return cancel(rig, charge) if place % 2 else send(rig.processor, charge)
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(go, range(8)))
+    if NotFound() not in answers:
+        assert len(set(map(repr, answers))) == 1
+        moved = isinstance(answers[0], Succeeded)
+        assert rig.moved(charge) == ([("charge", 1000)] if moved else [])
 
 
 # --- what the processor tells by itself -------------------------------------------------------

@@ -1,6 +1,7 @@
 """The SDK and the service hold each other to their word: ids, refusals, money, objects."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from inspect import signature
 from pathlib import Path
@@ -19,7 +20,7 @@ from infra.billing import ids, money
 from infra.billing import requests as sdk
 from infra.billing.pending import pending
 from infra.billing.problems import error_of
-from payments.requests import ChargeRequest, RefundRequest
+from payments.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.views import charge_view, refund_view
 from tests.support.refusals import present, sdk_says, service_says, short
 
@@ -141,6 +142,25 @@ CHARGES: list[dict[str, Any]] = [
     {"quantity": 2.5},
     {"quantity": 2, "amount": None},
     {"amount": None, "currency": None},
+    {"scheduled_at": "2026-12-01T08:00:00Z"},
+    {"scheduled_at": "2020-12-01T08:00:00+02:00"},
+    {"scheduled_at": datetime(2020, 1, 1, tzinfo=UTC)},
+    {"scheduled_at": datetime(2020, 1, 1)},  # noqa: DTZ001  # refused
+    {"scheduled_at": "2026-12-01T08:00:00"},
+    {"scheduled_at": "2026-12-01"},
+    {"scheduled_at": "tomorrow"},
+    {"scheduled_at": "2026-13-01T08:00:00Z"},
+    {"scheduled_at": "0001-01-01T00:00:00+23:00"},
+    {"scheduled_at": "9999-12-31T23:59:59Z"},
+    {"scheduled_at": 1764547200},
+    {"scheduled_at": True},
+    {"expires_in_s": 1},
+    {"expires_in_s": 0},
+    {"expires_in_s": 366 * 86_400},
+    {"expires_in_s": 366 * 86_400 + 1},
+    {"expires_in_s": 60.0},
+    {"expires_in_s": "60"},
+    {"expires_in_s": True},
 ]
 
 REFUND = {"charge_id": "ch_" + "a" * 32, "idempotency_key": "refund-1"}
@@ -191,6 +211,22 @@ REFUNDS: list[dict[str, Any]] = [
 ]
 
 
+CANCEL = {"charge_id": "ch_" + "a" * 32}
+CANCELS: list[dict[str, Any]] = [
+    {},
+    {"charge_id": None},
+    {"charge_id": ""},
+    {"charge_id": 5},
+    {"charge_id": "re_abc"},
+    {"charge_id": "ch_" + "a" * 300},
+    {"reason": "the customer left"},
+    {"reason": ""},
+    {"reason": "r" * 1001},
+    {"reason": "a\nb"},
+    {"reason": 5},
+]
+
+
 def _names(check: Any) -> dict[str, None]:
     return dict.fromkeys(signature(check).parameters)
 
@@ -207,6 +243,13 @@ def test_both_say_the_same_of_a_refund(changes):
     fields = {**_names(sdk.refund_fields), **REFUND, **changes}
     said = service_says(RefundRequest, present(fields))
     assert sdk_says(sdk.refund_fields, fields) == said
+
+
+@pytest.mark.parametrize("changes", CANCELS, ids=short)
+def test_both_say_the_same_of_a_cancellation(changes):
+    fields = {**_names(sdk.cancel_fields), **CANCEL, **changes}
+    said = service_says(CancelRequest, present(fields))
+    assert sdk_says(sdk.cancel_fields, fields) == said
 
 
 _ODD = st.sampled_from([None, 0, 1, 2, 5.0, 1.5, True, "", "x", "2", "USD", 10**15, [1]])

@@ -15,7 +15,8 @@ from sqlalchemy import Engine, text
 from models.ids import id_from_key
 from models.money import AMOUNT_MAX
 from payments import parsing
-from payments.requests import ChargeRequest, RefundRequest
+from payments.requests import CancelRequest, ChargeRequest, RefundRequest
+from payments.timing import AHEAD_MAX
 from tests.conftest import environ_for
 from tests.support import node as node_support
 from tests.support.node import Node
@@ -120,7 +121,11 @@ def test_the_asyncapi_document_is_one_by_its_own_schema(node: Node) -> None:
 
 @pytest.mark.parametrize(
     ("task", "model"),
-    [("billing.charge.create", ChargeRequest), ("billing.refund.create", RefundRequest)],
+    [
+        ("billing.charge.create", ChargeRequest),
+        ("billing.refund.create", RefundRequest),
+        ("billing.charge.cancel", CancelRequest),
+    ],
 )
 def test_the_fields_are_those_of_the_request(task: str, model: type[BaseModel]) -> None:
     (row,) = re.findall(rf"^\| `{task}` \| (.*) \|$", WIRE, re.MULTILINE)
@@ -147,6 +152,7 @@ SIZES = (
         f"At most {AMOUNT_MAX:,}.",
         f"`idempotency_key` up to {parsing.TEXT_MAX} characters",
         f"text of 1 to {envelope.TASK_ID_MAX} characters",
+        f"up to {AHEAD_MAX.days} days ahead",
         METADATA,
         SIZES,
     ],

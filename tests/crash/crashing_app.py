@@ -10,8 +10,9 @@ from typing import Any
 from celery import signals
 from sqlalchemy import Engine, event
 
-from payments import cashier
-from payments.outcomes import Outcome
+from payments import cancels, cashier
+from payments.cancels import Cancellation
+from payments.outcomes import Found, Outcome
 from payments.processors.port import Order
 from payments.processors.sandbox import Sandbox
 from payments.transaction import Transaction, Wakes
@@ -52,6 +53,12 @@ def settle(transaction: Transaction, items: Sequence[cashier.Settlement], **rule
     return rows
 
 
+def cancel(transaction: Transaction, items: Sequence[Cancellation]) -> Any:
+    rows = cancels.cancel(transaction, items)
+    die_at("recording")  # The wish is written, not committed.
+    return rows
+
+
 class MortalSandbox(Sandbox):
     """Whoever calls it may die on the way there, on the way back, and before and after."""
 
@@ -69,6 +76,12 @@ class MortalSandbox(Sandbox):
         outcome = super().charge(order, deadline_s=deadline_s)
         die_at("answered")
         return outcome
+
+    def cancel(self, order: Order, *, deadline_s: float) -> Found:
+        die_at("canceling")
+        found = super().cancel(order, deadline_s=deadline_s)
+        die_at("canceled")
+        return found
 
     def refund(self, order: Order, *, deadline_s: float) -> Outcome:
         die_at("claimed")
@@ -121,6 +134,7 @@ app.parts = Parts(
     processors={"sandbox": MortalSandbox},
     begin=begin,
     settle=settle,
+    cancel=cancel,
     publisher=MortalPublisher,
     deliverer=deliverer,
 )

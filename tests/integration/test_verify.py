@@ -45,6 +45,10 @@ def _live_through(day: Counter) -> None:
     day.go_on(lost["id"])
     day.charge(idempotency_key="dark", payment_method_id="pm_sandbox_timeout_after")
     day.charge(idempotency_key="customer", payment_method_id="pm_sandbox_requires_action")
+    left = day.charge(idempotency_key="left", payment_method_id="pm_sandbox_requires_action")
+    day.cancel(left["id"])
+    paid_late = day.charge(payment_method_id="pm_sandbox_cancel_too_late")
+    day.cancel(paid_late["id"])
     bad = day.charge(idempotency_key="bad", payment_method_id="pm_sandbox_refund_fails_later")
     day.refund(bad["id"], idempotency_key="back")
     day.query("UPDATE sandbox_requests SET turns_at = now() WHERE turns_at IS NOT NULL")
@@ -85,7 +89,7 @@ def test_an_empty_house_keeps_every_promise(engine: Engine) -> None:
 def test_a_day_of_everything_keeps_every_promise(day: Counter) -> None:
     found = {one.invariant.name: one for one in verify(day.engine, statements=STATEMENTS)}
     assert [one.view() for one in found.values() if not one.is_kept] == []
-    assert found["charges moved money once"].looked_at == 11
+    assert found["charges moved money once"].looked_at == 13
     assert found["refunds moved money once"].looked_at == 5
     assert found["stock adds up"].looked_at == 1
     assert found["stock follows charges"].looked_at == 3
@@ -253,6 +257,28 @@ TAMPERINGS = [
            VALUES ('payments', 'not JSON', 'x', 1, 'x')""",
     ),
     (
+        "what is to end ends",
+        "UPDATE charges SET expires_at = now() - interval '2 min' WHERE id = {customer}",
+    ),
+    (
+        "what is to end ends",
+        """UPDATE charges SET cancel_code = 'canceled', cancel_requested_by = 'shop',
+           cancel_requested_at = now() - interval '2 hours' WHERE id = {customer}""",
+    ),
+    (
+        "events tell the truth",
+        "UPDATE events SET type = 'charge.failed' WHERE type = 'charge.canceled'",
+    ),
+    (
+        "events tell the truth",
+        "UPDATE events SET type = 'charge.requires_action' WHERE type = 'charge.succeeded'",
+    ),
+    (
+        "charges moved money once",
+        """INSERT INTO sandbox_ledger (object_id, charge_id, reference, direction, amount, currency)
+           VALUES ({left}, {left}, 'x', 'charge', 1000, 'USD')""",
+    ),
+    (
         "charges moved money once",
         "DELETE FROM sandbox_ledger WHERE object_id = {paid}",
     ),
@@ -317,7 +343,7 @@ TAMPERINGS = [
 def tamper(connection: Connection, statements: str) -> None:
     """Do what no rule of ours would."""
     kinds = {"part": "refunds", "back": "refunds", "returned": "refunds", "tea": "prices"}
-    keys = ("paid", "part", "back", "customer", "dark", "declined")
+    keys = ("paid", "part", "back", "customer", "left", "dark", "declined")
     for key in (*keys, "tea", "bought", "returned", "too dear", "in the dark"):
         id_ = f"(SELECT id FROM {kinds.get(key, 'charges')} WHERE idempotency_key = '{key}')"
         statements = statements.replace(f"{{{key}}}", id_)

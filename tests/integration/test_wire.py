@@ -19,6 +19,9 @@ KEPT = """
 """
 
 
+LATE = ("request_expired", "expires")
+
+
 def test_what_producers_really_send_is_taken_or_kept(
     start_programs: Callable[..., Programs],
     database_url: str,
@@ -46,7 +49,14 @@ def test_what_producers_really_send_is_taken_or_kept(
     expected = (
         sorted(v.expected["object_id"] for v in sent if "object_id" in v.expected),
         sorted(
-            ([v.expected["id"], *v.expected["rejected"].values()] for v in sent if _is_refused(v)),
+            [
+                *(
+                    [v.expected["id"], *v.expected["rejected"].values()]
+                    for v in sent
+                    if _is_refused(v)
+                ),
+                *([v.expected["late"]["id"], *LATE] for v in sent if "late" in v.expected),
+            ],
             key=str,
         ),
         sorted(v.expected["quarantined"] for v in sent if "quarantined" in v.expected),

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from payments import cashier, rejections, reports
+from payments import cancels, cashier, rejections, reports
+from payments.cancels import Cancellation
 from payments.cashier import Begin, Begun, Cashier, Settlement
 from payments.claims import Row, lease
 from payments.errors import Refused
@@ -36,6 +37,7 @@ class Counter:
         self._cashier = Cashier(
             begin=self._begin,
             settle=self._settle,
+            cancel=self._cancel,
             processors=self._processors,
             policies=self._policies,
             new_lease=lambda: lease("tests", 20.0),
@@ -90,7 +92,11 @@ class Counter:
         except Refused as refused:
             with self.database.transaction() as transaction:
                 return rejections.record(
-                    transaction, "charge", refused=refused, fields=fields, task_id=task_id
+                    transaction,
+                    "billing.charge.create",
+                    refused=refused,
+                    fields=fields,
+                    task_id=task_id,
                 )
         raise AssertionError("the request is a good one")
 
@@ -112,6 +118,14 @@ class Counter:
         with self.engine.begin() as connection:
             found = connection.execute(text(statement), parameters)
             return [dict(row) for row in found.mappings()] if found.returns_rows else []
+
+    def cancel(self, charge_id: str, **more: Any) -> Row:
+        """End a charge, as far as that goes now. Raises Refused."""
+        return self._cashier.cancel(Cancellation(charge_id, by="tests", **more))
+
+    def _cancel(self, one: Cancellation) -> Row | Refused:
+        with self.database.transaction() as transaction:
+            return cancels.cancel(transaction, [one])[0]
 
     def _begin(self, item: Begin) -> Begun:
         with self.database.transaction() as transaction:

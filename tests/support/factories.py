@@ -11,10 +11,12 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from payments import cashier, charges, refunds, reports, reviews, sweeps
+from payments import cancels, cashier, charges, refunds, reports, reviews, sweeps
+from payments.access import OPERATOR, Access
+from payments.cancels import Cancellation
 from payments.cashier import Begin, Begun, Settlement
 from payments.claims import Claimed, Lease, NotDue, Row
-from payments.kinds import KINDS, Kind, kind_of
+from payments.kinds import CHARGE, KINDS, Kind, kind_of
 from payments.outcomes import Found, Succeeded, Unknown
 from payments.parsing import parse
 from payments.prices import holding, inventory, prices, products
@@ -149,6 +151,8 @@ class Till:
 
     def settle(self, claimed: Claimed, found: Found, *, verb: str | None = None) -> Row:
         verb = verb or ("look_up" if claimed.in_doubt else claimed.kind.name)
+        if claimed.is_to_end:
+            verb = "cancel"
         (row,) = self.settle_all((claimed, verb, found))
         return row
 
@@ -248,9 +252,24 @@ class Till:
         with self.database.transaction() as transaction:
             return reviews.resolve(transaction, object_id, decision, who="ada", why="I looked")
 
+    def cancel(
+        self, charge_id: str, *, producer: str | None = None, reason: str | None = None
+    ) -> Row | Exception:
+        """What every door does with a cancellation: an operator's, or that of a producer."""
+        access = OPERATOR if producer is None else Access(producer, frozenset())
+        one = Cancellation(charge_id, by="tests", reason=reason, access=access)
+        return self.cancel_all(one)[0]
+
+    def cancel_all(self, *asked: Cancellation) -> list[Row | Exception]:
+        with self.database.transaction() as transaction:
+            return [*cancels.cancel(transaction, asked)]
+
     def sweep(self) -> Wakes:
-        """Expire leases and wake what is due, as beat does each second; who was woken."""
+        """Cancel what has expired, take back leases, and wake what is due, as beat does each
+        second; who was woken."""
         self.wakes = Wakes()
+        with self.database.transaction() as transaction:
+            cancels.cancel_expired(transaction, limit=100_000)
         for each in KINDS.values():
             with self.database.transaction() as transaction:
                 sweeps.expire_leases(transaction, each, limit=100_000)
@@ -271,8 +290,10 @@ class Till:
             "created_at", "next_attempt_at", "woken_at", "lease_expires_at", "leased_at",
             "first_called_at", "settled_at",
         )  # fmt: skip
-        earlier = ", ".join(f"{column} = {column} - :duration" for column in moments)
+        of_charges = ("scheduled_at", "expires_at", "cancel_requested_at")
         for id_ in ids:  # A transaction each, so that it never stands in a circle with others.
+            named = (*moments, *(of_charges if kind(id_) is CHARGE else ()))
+            earlier = ", ".join(f"{column} = {column} - :duration" for column in named)
             with self.engine.begin() as connection:
                 connection.execute(
                     text(f"UPDATE {kind(id_).table.name} SET {earlier} WHERE id = :id"),

@@ -20,6 +20,7 @@ from tests.support.ports import free_port
 from tests.support.producer import Producer
 from tests.support.programs import READY, Program
 from tests.support.sink import Sink, webhook_sink
+from tests.support.waiting import wait_for
 from tests.support.web import Caller, a_key
 from tests.support.webhooks import LOOPBACK
 from tests.support.witness import Witness
@@ -109,6 +110,19 @@ class House:
         request = {"charge_id": charge_id, "idempotency_key": key, **fields}
         self.producer.send("billing.refund.create", **request)
         return id_from_key("refund", producer=str(fields.get("producer", "default")), key=key)
+
+    def cancel(self, charge_id: str, **fields: object) -> str:
+        """Ask over the broker for the end of a charge; returns the message's id."""
+        return self.producer.send("billing.charge.cancel", charge_id=charge_id, **fields)
+
+    def wait_for_phase(self, charge_id: str, phase: str | None) -> None:
+        """Until the charge stands there; None = it is final."""
+
+        def stands() -> bool:
+            row = self.witness.object(charge_id)
+            return row is not None and row["phase"] == phase
+
+        wait_for(stands, what=f"{charge_id} to be {phase or 'final'}", every_s=0.05)
 
     def accept(self, *, wakes: bool = True, **fields: object) -> str:
         """Accept a charge as a door beside the broker does: the row, then a wake-up call."""

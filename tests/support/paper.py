@@ -31,6 +31,11 @@ class Paper:
         self.asked.append(("look_up", order.key))
         return Succeeded(self._reference(order)) if order.key in self.moved else NotFound()
 
+    def cancel(self, order: Order, *, deadline_s: float) -> Found:
+        """What has not moved by now is never heard of, and may still come."""
+        self.asked.append(("cancel", order.key))
+        return Succeeded(self._reference(order)) if order.key in self.moved else NotFound()
+
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
         raise NotImplementedError
 

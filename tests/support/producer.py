@@ -1,6 +1,7 @@
 """A producer in another service: it knows a broker, a queue's name, and nothing else of ours."""
 
 import uuid
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,14 +24,26 @@ class Producer:
             for queue in (*queues(rabbitmq=True), dead_letters()):
                 queue(self._connection.default_channel).declare()
 
-    def send(self, task: str, /, *, task_id: str | None = None, **fields: Any) -> str:
-        """Send one message; returns its task id."""
+    def send(
+        self,
+        task: str,
+        /,
+        *,
+        task_id: str | None = None,
+        headers: Mapping[str, Any] | None = None,
+        embed: Mapping[str, Any] | None = None,
+        expiration_s: float | None = None,
+        **fields: Any,
+    ) -> str:
+        """Send one message, perhaps with more headers, callbacks (`embed`), and an end of which
+        RabbitMQ knows; returns its task id."""
         task_id = task_id or str(uuid.uuid4())
         self._producer.publish(
-            [[], fields, {}],
+            [[], fields, dict(embed or {})],
+            expiration=expiration_s,
             exchange="",
             routing_key="payments",
-            headers={"lang": "go", "task": task, "id": task_id},
+            headers={"lang": "go", "task": task, "id": task_id, **(headers or {})},
             delivery_mode=2,
             retry=True,
             retry_policy={"max_retries": 40, "interval_start": 0.1, "interval_max": 0.5},

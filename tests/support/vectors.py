@@ -23,8 +23,9 @@ QUEUE = "payments"
 class Vector:
     """A message, byte for byte, and what must become of it.
 
-    `expected` has `task`, `id`, `kwargs` and `object_id`; or `rejected`, for a request that is
-    refused; or `quarantined`, for what is no request.
+    `expected` has `task`, `id`, `kwargs` and `object_id`; or `late` with the same, for one that was
+    wanted until a moment that has passed; or `rejected`, for a request that is refused; or
+    `quarantined`, for what is no request.
     """
 
     broker: str

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -553,13 +554,14 @@ def test_json_says_true_without_quotes(folder: Path) -> None:
 
 @pytest.mark.parametrize("model", [ChargeRequest, RefundRequest])
 def test_cells_are_read_as_what_their_fields_hold(model: Any) -> None:
-    kinds: dict[Any, set[str]] = {int: set(), bool: set(), str: set()}
+    kinds: dict[Any, set[str]] = {int: set(), bool: set(), str: set(), datetime: set()}
     for name, field in model.model_fields.items():
         for kind, names in kinds.items():
             if holds(field.annotation, kind):
                 names.add(name)
     assert kinds[int] == NUMBERS & model.model_fields.keys()
     assert kinds[bool] == TRUTHS & model.model_fields.keys()
+    assert kinds[datetime] <= {"scheduled_at"}  # which are written as text
     assert {"idempotency_key", "metadata"} <= kinds[str]
 
 

@@ -14,6 +14,7 @@ from models.ids import PREFIXES, Kind
 from payments.errors import InvalidRequest
 from payments.parsing import parse
 from payments.requests import ChargeRequest
+from tasks.requests import NOTHING_ELSE, Wishes
 from worker.request import BillingTask
 
 ID = "abcd2345" * 4
@@ -26,8 +27,16 @@ class Desk:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
 
-    def create(self, kind: str, fields: Mapping[str, Any], *, task_id: str) -> dict[str, Any]:
+    def create(
+        self, kind: str, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes
+    ) -> dict[str, Any]:
+        assert wishes == NOTHING_ELSE
         self.asked.append(("create", kind, dict(fields), task_id))
+        return {"id": "ch_1", "state": "pending", "customer_id": "cus_1"}
+
+    def cancel(self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes) -> dict[str, Any]:
+        assert wishes == NOTHING_ELSE
+        self.asked.append(("cancel", dict(fields), task_id))
         return {"id": "ch_1", "state": "pending", "customer_id": "cus_1"}
 
     def submit(self, kind: str, id_: str) -> dict[str, Any]:
@@ -63,6 +72,12 @@ def test_a_request_is_handed_on_as_it_came_and_answered_small(
     answer = run(app, f"billing.{kind}.create", amount=5.0, whatever=None)
     assert desk.asked == [("create", kind, {"amount": 5.0, "whatever": None}, "task-1")]
     assert answer == {name: "ch_1", "state": "pending"}
+
+
+def test_a_cancellation_is_handed_on_as_it_came_and_answered_small(app: Celery, desk: Desk) -> None:
+    answer = run(app, "billing.charge.cancel", charge_id=5, whatever=None)
+    assert desk.asked == [("cancel", {"charge_id": 5, "whatever": None}, "task-1")]
+    assert answer == {"charge_id": "ch_1", "state": "pending"}
 
 
 @pytest.mark.parametrize("kind", ["charge", "refund"])

@@ -1,4 +1,4 @@
-"""`billing charge`: create, get, list and import charges."""
+"""`billing charge`: create, cancel, get, list and import charges."""
 
 from itertools import islice
 
@@ -12,6 +12,7 @@ COLUMNS = ("charge_id", "state", "amount", "refunded_amount", "reference", "crea
 def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Money taken from customers.")
     group.command("create")(create)
+    group.command("cancel")(cancel)
     group.command("get")(get)
     group.command("list")(list_)
     group.command("import")(
@@ -36,6 +37,12 @@ def create(
         None, help="Your order id: one pending or succeeded charge each."
     ),
     description: str | None = typer.Option(None),
+    scheduled_at: str | None = typer.Option(
+        None, help="When to take the money: 2026-12-01T08:00:00Z. At once without it."
+    ),
+    expires_in: str | None = typer.Option(
+        None, metavar="SECONDS", help="Cancel it if it has not succeeded so long after that."
+    ),
     metadata: options.Metadata = None,
     key: options.Key = None,
     producer: options.Producer = "default",
@@ -57,11 +64,27 @@ def create(
         payment_method_id=payment_method,
         reference=reference,
         description=description,
+        scheduled_at=scheduled_at,
+        expires_in_s=options.number(expires_in),
         metadata=options.pairs(metadata),
         idempotency_key=key,
         producer=producer,
     )
     requests.create("charge", fields, wait_s=wait, as_json=as_json)
+
+
+def cancel(
+    charge_id: str,
+    why: str | None = typer.Option(None, help="Stays in the charge's history."),
+    who: str = typer.Option("", help="Who wants it; your user name without it."),
+    wait: options.Wait = None,
+    as_json: options.Json = False,
+) -> None:
+    """End a charge before any money moves, whoever asked for it.
+
+    What was sent to the processor already is canceled there; money that moved meanwhile wins.
+    """
+    requests.cancel(charge_id, who=who or options.user(), why=why, wait_s=wait, as_json=as_json)
 
 
 def get(charge_id: str, as_json: options.Json = False) -> None:

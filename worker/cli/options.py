@@ -1,5 +1,7 @@
 """Options that several commands share, and how what was typed becomes what is asked."""
 
+import getpass
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -128,3 +130,11 @@ def _fresh_key() -> str:
     from uuid import uuid4
 
     return str(uuid4())
+
+
+def user() -> str:
+    """Who types, for the history."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user that has a number, but no name
+        return f"uid {os.getuid()}"

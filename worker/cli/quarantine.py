@@ -90,7 +90,10 @@ def _send_again(transaction: "Transaction", request: "KeptRequest") -> None:
     # As Celery writes it: a list of three, by kombu's own JSON.
     _, _, body = dumps(([], request.kwargs, embed), serializer="json")
     signed = signatures.content(task=request.task, task_id=request.id, body=body.encode())
-    headers = {signatures.HEADER: signatures.sign(keys[0], signed)} if keys else {}
+    # What it said of time as headers, and not as Celery's own `eta`, which has queues of its own.
+    headers = dict(request.times)
+    if keys:
+        headers[signatures.HEADER] = signatures.sign(keys[0], signed)
     app.tasks[request.task].apply_async(
         args=[], kwargs=request.kwargs, task_id=request.id, headers=headers
     )

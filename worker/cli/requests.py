@@ -25,6 +25,42 @@ def create(
     tables.show(KINDS[kind].view(row), as_json=as_json)
     if wait_s is not None and row["state"] == "failed":
         raise output.Failed(row["failure_message"], code=row["failure_code"])
+    _require_final(row, wait_s)
+
+
+def cancel(
+    charge_id: str, *, who: str, why: str | None, wait_s: float | None, as_json: bool
+) -> None:
+    """Ask for the end of a charge and show it as it stands; with `wait_s`, once it is final.
+
+    Raises Refused. When it was waited for, one that took the money after all, and one that is still
+    pending, is shown and then raised as Failed.
+    """
+    from payments import cancels
+    from payments.cancels import Cancellation
+    from payments.errors import Refused
+    from payments.kinds import CHARGE
+    from payments.parsing import parse
+    from payments.requests import CancelRequest
+
+    wanted = parse(
+        CancelRequest, {"charge_id": charge_id, **({} if why is None else {"reason": why})}
+    )
+    with books.writing() as transaction:
+        one = Cancellation(wanted.charge_id, by=who, reason=wanted.reason)
+        (row,) = cancels.cancel(transaction, [one])
+    if isinstance(row, Refused):
+        raise row
+    if wait_s is not None:
+        row = books.wait_until_final(CHARGE, charge_id, wait_s=wait_s)
+    tables.show(CHARGE.view(row), as_json=as_json)
+    if wait_s is not None and row["state"] == "succeeded":
+        raise output.Failed("money had moved meanwhile; refund it instead", code="succeeded")
+    _require_final(row, wait_s)
+
+
+def _require_final(row: Mapping[Any, Any], wait_s: float | None) -> None:
+    """Raises Failed when it was waited for and is not final."""
     if wait_s is not None and row["phase"] == "needs_review":
         said = "it needs review: look at the processor, then `billing resolve`"
         raise output.Failed(said, code="needs_review")

@@ -1,7 +1,5 @@
 """`billing resolve`: a person decides what nobody else can."""
 
-import getpass
-import os
 from enum import StrEnum
 
 import typer
@@ -33,14 +31,7 @@ def resolve(
     from payments.kinds import kind_of
 
     with books.writing() as transaction:
-        row = reviews.resolve(transaction, id_, decision.value, who=who or _user(), why=why)
+        row = reviews.resolve(transaction, id_, decision.value, who=who or options.user(), why=why)
     kind = kind_of(id_)
     assert kind is not None, "resolve has refused other ids"
     tables.show(kind.view(row), as_json=as_json)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user that has a number, but no name
-        return f"uid {os.getuid()}"

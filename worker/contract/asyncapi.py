@@ -1,9 +1,11 @@
 """The AsyncAPI 3 document: what may be put into the queue, and what webhooks bring."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from models.ids import PREFIXES, Kind
-from payments.requests import WAYS
+from pydantic import BaseModel
+
+from payments.requests import WAYS, CancelRequest
 from worker.celery_config import PAYMENTS
 from worker.contract import schemas
 from worker.contract.events import DATA, MEANING, event, only_by_name
@@ -12,6 +14,13 @@ from worker.contract.objects import Charge
 from worker.envelope import BODY_MAX_BYTES, TASK_ID_MAX
 from worker.intake import MODELS
 
+# What may be asked for by message.
+TASKS: Mapping[str, type[BaseModel]] = {
+    **{f"billing.{kind}.create": model for kind, model in MODELS.items()},
+    "billing.charge.cancel": CancelRequest,
+}
+# Left out of examples: what seldom goes with the rest.
+_NOT_SHOWN = ("restock_quantity", "scheduled_at", "expires_in_s")
 # Of the promises, not of the program: it changes when what is promised does.
 VERSION = "1"
 _AMQP = "0.3.0"  # of AsyncAPI's AMQP bindings
@@ -35,12 +44,12 @@ def document() -> dict[str, Any]:
         "servers": _servers(),
         "channels": {"payments": _queue(), "webhooks": _receiver()},
         "operations": {
-            **{f"create{kind.title()}": _asked(kind) for kind in PREFIXES},
+            **{_operation(task): _asked(task) for task in TASKS},
             "sendWebhook": _told(),
         },
         "components": {
             "messages": {
-                **{_task(kind): _request(kind) for kind in PREFIXES},
+                **{task: _request(task) for task in TASKS},
                 **{name: _webhook(name) for name in DATA},
             },
             "schemas": {**schemas.everything(), "RedisItem": _redis_item()},
@@ -79,7 +88,7 @@ def _queue() -> dict[str, Any]:
             " confirmed. Workers declare the queue; others don't, or passively."
         ),
         "servers": [{"$ref": "#/servers/redis"}, {"$ref": "#/servers/rabbitmq"}],
-        "messages": {_task(kind): _message(_task(kind)) for kind in PREFIXES},
+        "messages": {task: _message(task) for task in TASKS},
         "bindings": {
             "redis": {},
             "amqp": {
@@ -112,12 +121,19 @@ def _receiver() -> dict[str, Any]:
     }
 
 
-def _asked(kind: Kind) -> dict[str, Any]:
+def _operation(task: str) -> str:
+    """`billing.charge.create` → `createCharge`."""
+    _, kind, verb = task.split(".")
+    return verb + kind.title()
+
+
+def _asked(task: str) -> dict[str, Any]:
+    _, kind, verb = task.split(".")
     return {
         "action": "receive",
         "channel": {"$ref": "#/channels/payments"},
-        "title": f"Ask for a {kind}",
-        "messages": [{"$ref": f"#/channels/payments/messages/{_task(kind)}"}],
+        "title": f"Ask for a {kind}" if verb == "create" else f"Ask to {verb} a {kind}",
+        "messages": [{"$ref": f"#/channels/payments/messages/{task}"}],
         "bindings": {
             "redis": {},
             "amqp": {"deliveryMode": 2, "mandatory": True, "bindingVersion": _AMQP},
@@ -135,29 +151,30 @@ def _told() -> dict[str, Any]:
     }
 
 
-def _request(kind: Kind) -> dict[str, Any]:
-    model = MODELS[kind].__name__
+def _request(task: str) -> dict[str, Any]:
+    model = TASKS[task].__name__
     fields = schemas.everything()[model]["properties"]
     _, other_way = WAYS
     example = {
         name: of["examples"][0]
         for name, of in fields.items()
-        if "examples" in of and name not in (*other_way, "restock_quantity")
+        if "examples" in of and name not in (*other_way, *_NOT_SHOWN)
     }
     task_id = "b0e7a1c2-8f63-4b1e-9d1a-5f7a0c3d2e11"
     return {
-        "name": _task(kind),
-        "title": f"Please make this {kind}",
-        "summary": MODELS[kind].__doc__,
+        "name": task,
+        "title": _asked(task)["title"],
+        "summary": TASKS[task].__doc__,
         "contentType": "application/json",
         "correlationId": {"location": "$message.header#/id"},
         "headers": {
             "type": "object",
-            "description": "Other headers of Celery's protocol 2 may be there, and are ignored.",
+            "description": "Other headers of Celery's protocol 2 may be there: docs/wire.md says"
+            " what becomes of each.",
             "required": ["task", "id"],
             "properties": {
                 "lang": {"type": "string", "description": "Of the sender.", "examples": ["js"]},
-                "task": {"const": _task(kind)},
+                "task": {"const": task},
                 "id": {
                     "type": "string",
                     "minLength": 1,
@@ -166,6 +183,13 @@ def _request(kind: Kind) -> dict[str, Any]:
                     " request has none.",
                     "examples": [task_id],
                 },
+                "eta": _time(
+                    "Celery's, also made of `countdown`: a charge is not made before then, up to a"
+                    " year ahead. What has passed is now. Anything else can't be put off."
+                ),
+                "expires": _time(
+                    "Celery's: what is accepted later than that is refused as `request_expired`."
+                ),
             },
         },
         # AsyncAPI's schemas are JSON Schema draft 07, where a list's places are `items`.
@@ -175,7 +199,11 @@ def _request(kind: Kind) -> dict[str, Any]:
             "items": [
                 {"type": "array", "maxItems": 0, "description": "No positional arguments."},
                 {"$ref": f"#/components/schemas/{model}"},
-                {"type": ["object", "null"], "description": "Callbacks and the like: ignored."},
+                {
+                    "type": ["object", "null"],
+                    "description": "Callbacks (`link`, `link_error`, `chain`, `chord`) are refused:"
+                    " a webhook tells what became of it.",
+                },
             ],
             "additionalItems": False,
             "minItems": 3,
@@ -183,8 +211,8 @@ def _request(kind: Kind) -> dict[str, Any]:
         "bindings": {"amqp": {"contentEncoding": "utf-8", "bindingVersion": _AMQP}},
         "examples": [
             {
-                "name": kind,
-                "headers": {"lang": "js", "task": _task(kind), "id": task_id},
+                "name": _operation(task),
+                "headers": {"lang": "js", "task": task, "id": task_id},
                 "payload": [[], example, {}],
             }
         ],
@@ -268,8 +296,12 @@ def _redis_item() -> dict[str, Any]:
     }
 
 
-def _task(kind: Kind) -> str:
-    return f"billing.{kind}.create"
+def _time(description: str) -> dict[str, Any]:
+    return {
+        "type": ["string", "null"],
+        "description": f"{description} ISO 8601; without a zone it is UTC.",
+        "examples": ["2026-12-01T08:00:00+00:00"],
+    }
 
 
 def _message(name: str) -> dict[str, str]:

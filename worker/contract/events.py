@@ -24,6 +24,9 @@ MEANING: Mapping[str, str] = {
     "charge.pending": "A charge was accepted.",
     "charge.succeeded": "The money was taken.",
     "charge.failed": "No money was taken, and none will be; `failure_code` says why.",
+    "charge.canceled": "Somebody ended it (`failure_code` is `canceled`), or its time was up"
+    " (`expired`): no money was taken, and none will be. `charge.failed` is not told beside it.",
+    "charge.requires_action": "The customer has to do something; `next_action` says what.",
     "charge.needs_review": "Nobody could find out whether money was taken; a person decides.",
     "refund.pending": "A refund was accepted.",
     "refund.succeeded": "The money went back.",

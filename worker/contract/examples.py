@@ -70,7 +70,11 @@ _PENDING: Mapping[str, Any] = {
     "lines": None,
     "failure_code": None,
     "failure_message": None,
+    "next_action": None,
     "processor_reference": None,
+    "scheduled_at": None,
+    "expires_at": None,
+    "cancel_requested_at": None,
     "settled_at": None,
 }
 _STANDS: Mapping[str, Mapping[str, Any]] = {
@@ -90,6 +94,26 @@ _STANDS: Mapping[str, Mapping[str, Any]] = {
         "failure_code": "card_declined",
         "failure_message": "The card was declined.",
         "settled_at": "2026-11-22T10:23:20.342000Z",
+    },
+    "canceled": {
+        **_PENDING,
+        "state": "failed",
+        "phase": None,
+        "failure_code": "canceled",
+        "failure_message": "It was canceled before any money moved.",
+        "cancel_requested_at": "2026-11-22T10:23:20.342000Z",
+        "settled_at": "2026-11-22T10:23:20.342000Z",
+    },
+    "requires_action": {
+        **_PENDING,
+        "phase": "awaiting_customer",
+        "next_action": {
+            "type": "redirect_to_url",
+            "url": "https://pay.example.com/authenticate/sbx_1f0c9a",
+            "expires_at": None,
+        },
+        "processor_reference": "sbx_1f0c9a",
+        "expires_at": "2026-11-23T10:23:20.342000Z",
     },
     "archived": {"active": False},
     "disabled": {"state": "disabled"},

@@ -46,6 +46,22 @@ _DETAIL = "One sentence for people. Read `code` in programs."
 _FAILURE_MESSAGE = "One sentence for people, or null. Read `failure_code` in programs."
 
 
+class NextAction(PublicObject):
+    """What the customer has to do before a charge goes on."""
+
+    type: str = Field(
+        description="What kind of thing it is. `redirect_to_url`: send the customer to `url`.",
+        examples=["redirect_to_url"],
+    )
+    url: str | None = Field(
+        description="Where to send the customer, if it is a page.",
+        examples=["https://pay.example.com/authenticate/sbx_1f0c9a"],
+    )
+    expires_at: Moment | None = Field(
+        description="Until when that works, if the processor says so."
+    )
+
+
 class Charge(PublicObject):
     """Money taken from a customer, once."""
 
@@ -85,6 +101,9 @@ class Charge(PublicObject):
     failure_message: str | None = Field(
         description=_FAILURE_MESSAGE, examples=["The card was declined."]
     )
+    next_action: NextAction | None = Field(
+        description="What the customer has to do, while the charge waits for that; else null."
+    )
     processor: str = Field(description="Who moves the money.", examples=["sandbox"])
     livemode: bool = Field(description=_LIVEMODE, examples=[False])
     processor_reference: str | None = Field(
@@ -93,6 +112,16 @@ class Charge(PublicObject):
     producer: str = Field(description=_PRODUCER, examples=["shop"])
     idempotency_key: str = Field(description=_KEY, examples=["order-1001-charge"])
     created_at: Moment = Field(description="When it was accepted. RFC 3339, in UTC.")
+    scheduled_at: Moment | None = Field(
+        description="When it is to be made, as it was asked for; null: at once."
+    )
+    expires_at: Moment | None = Field(
+        description="When it is canceled unless it is final by then; null: never."
+    )
+    cancel_requested_at: Moment | None = Field(
+        description="When somebody asked for its end, or its time was up. While it is pending, the"
+        " processor is being asked; money that moved meanwhile wins.",
+    )
     settled_at: Moment | None = Field(description=_SETTLED)
 
 

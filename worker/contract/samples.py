@@ -37,7 +37,18 @@ SAMPLES: Mapping[str, Mapping[str, Sample]] = {
             "What two units of a price cost; their stock is held",
             {"price_id": "standard_monthly", "quantity": 2, **_ORDER},
         ),
+        "scheduled": Sample(
+            "Later, and canceled if it has not succeeded an hour after that",
+            {
+                "amount": 1999,
+                "currency": "USD",
+                **_ORDER,
+                "scheduled_at": "2026-12-01T08:00:00Z",
+                "expires_in_s": 3600,
+            },
+        ),
     },
+    "CancelRequest": {"cancel": Sample("Why, for people", {"reason": "the customer left"})},
     "RefundRequest": {
         "plain": Sample(
             "A part of a charge",

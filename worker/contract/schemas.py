@@ -14,7 +14,7 @@ from payments.prices.requests import (
     ProductRequest,
     QuoteRequest,
 )
-from payments.requests import WAYS, ChargeRequest
+from payments.requests import WAYS, CancelRequest, ChargeRequest
 from worker.contract.catalogue import Currency, Deleted, Price, Product, Quote
 from worker.contract.events import DATA, event
 from worker.contract.objects import (
@@ -32,6 +32,7 @@ COMPONENT = "#/components/schemas/{model}"
 
 REQUESTS: tuple[type[BaseModel], ...] = (
     *MODELS.values(),
+    CancelRequest,
     ProductRequest,
     ProductChanges,
     PriceRequest,

@@ -10,6 +10,8 @@ from worker.doctor.findings import Finding, ago, fail, ok, some, warn
 
 # Most unknown outcomes are looked up within seconds.
 UNKNOWN_S = 3600.0
+# Customers come back within a day or not at all; a bank may take a few.
+WAITING_S = 3 * 86_400.0
 # Half an hour's worth of workers that are down, or far too few.
 LATE_FAIL_S = 600.0
 
@@ -80,6 +82,12 @@ def pending(connection: Connection) -> Iterable[Finding]:
             yield warn("needs review", seen, advice)
         elif pile.phase == "unknown" and pile.oldest_s > UNKNOWN_S:
             yield warn("unknown", seen, "see at the processor what became of them")
+        elif pile.phase == "awaiting_customer" and pile.oldest_s > WAITING_S:
+            advice = (
+                f"`billing {pile.kind} list --phase awaiting_customer`; `billing charge cancel`"
+                " ends what nobody will complete, and `expires_in_s` does so by itself"
+            )
+            yield warn("waiting", seen, advice)
 
 
 def quarantine(connection: Connection) -> Iterable[Finding]:

@@ -50,6 +50,9 @@ WHAT_TO_DO: Mapping[str, str] = {
     " the amount out.",
     "charge_not_refundable": "`detail` says why: it failed, is still pending"
     " (`if_pending=reject`), or more of it went back than `expected_refunded_amount`.",
+    "charge_not_cancelable": "`detail` says why. It has succeeded: refund it. It has failed: there"
+    " is nothing to cancel. It needs review: a person decides.",
+    "request_expired": "It was not carried out, and won't be. Send it again if it is still wanted.",
     "nothing_to_restock": "`available` says how many units are still out. Refund without `restock`,"
     " or bring back no more than that.",
     "price_inactive": "Charge by another price, or make this one active again.",
@@ -83,6 +86,8 @@ AFTER_A_FAILURE: Mapping[str, str] = {
     "charge_not_found": "Check the charge's id and its producer; then try again.",
     "refund_exceeds_charge": "Look at the charge's refunds, and ask for what is left.",
     "nothing_to_restock": "Refund again without `restock`, or with fewer units.",
+    "canceled": "Nothing: somebody asked for it.",
+    "expired": "Ask the customer to begin again, if it is still wanted.",
     "resolved_failed": "Try again, if it is still wanted.",
 }
 

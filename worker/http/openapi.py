@@ -17,6 +17,7 @@ from payments.errors import (
 )
 from payments.parsing import Keyed
 from payments.prices.currencies import codes, id_of
+from payments.requests import CancelRequest
 from worker.contract.catalogue import A_PRODUCT
 from worker.contract.events import DATA, MEANING, event
 from worker.contract.examples import example, standing
@@ -129,6 +130,8 @@ def _answered(
         return shown
     if operation == "delete_product":
         return {**shown, "id": A_PRODUCT, "object": "product"}
+    if operation == "cancel_charge" and status == "200":
+        return standing(shown, "canceled")
     if operation.startswith("archive_"):
         return standing(shown, "archived")
     return standing(shown, "pending" if status == "202" else "succeeded")
@@ -176,6 +179,10 @@ def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
                 schema["type"] = [schema["type"], "null"]
                 if "enum" in schema:
                     schema["enum"] = [*schema["enum"], None]
+    # The path says which charge, and the key whose it is.
+    cancel = schemas[CancelRequest.__name__]
+    cancel["properties"] = {"reason": cancel["properties"]["reason"]}
+    cancel.pop("required")
     currency = schemas["ChargeRequest"]["properties"]["currency"]
     currency.pop("anyOf")
     currency |= {

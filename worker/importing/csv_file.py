@@ -19,7 +19,9 @@ from worker.importing.lines import (
 
 KEY = "idempotency_key"
 # Whole numbers. What people write there is judged by the rules, which know the fix for 19.99.
-NUMBERS = frozenset({"amount", "quantity", "expected_refunded_amount", "restock_quantity"})
+NUMBERS = frozenset(
+    {"amount", "quantity", "expected_refunded_amount", "restock_quantity", "expires_in_s"}
+)
 # Yes or no: `true` or `false`.
 TRUTHS = frozenset({"restock"})
 # Of one record with all its line breaks in quotes: the end of a quote that nobody closed.

@@ -5,7 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from payments.declines import message_for
-from payments.outcomes import Declined, Found, NotFound, Outcome, Pending, Succeeded, Unknown
+from payments.outcomes import (
+    REQUIRES_ACTION,
+    Canceled,
+    Declined,
+    Found,
+    NextAction,
+    NotFound,
+    Outcome,
+    Pending,
+    Succeeded,
+    Unknown,
+)
 
 # Where a charge or refund stands: a row of `sandbox_requests`, or as much of it as is known.
 # (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
@@ -32,10 +43,20 @@ def outcome_of(standing: Standing) -> Outcome | NotFound:
         case "succeeded":
             return Succeeded(standing["reference"])
         case "pending":
-            return Pending(standing["reference"], reason=standing["processor_code"])
+            return _pending(standing["reference"], standing["processor_code"])
+        case "canceled":
+            return Canceled(standing["reference"])
         case "declined":
             code = standing["code"]
             return Declined(
                 code, standing["processor_code"], message_for(code), standing["reference"]
             )
     return NotFound()  # `open`: nothing was executed, so there is nothing to be found.
+
+
+def _pending(reference: str, reason: str) -> Pending:
+    if reason != REQUIRES_ACTION:
+        return Pending(reference, reason)
+    # Nobody answers under this name (RFC 6761, 6.4): `billing sandbox complete` is the customer.
+    url = f"https://sandbox.invalid/authenticate/{reference}"
+    return Pending(reference, reason, NextAction("redirect_to_url", url))

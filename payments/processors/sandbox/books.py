@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from models.base import as_rows, given, id_among, seconds
 from payments.outcomes import Found, NotFound
 from payments.processors.port import Order
-from payments.processors.sandbox import first_calls, ledger
+from payments.processors.sandbox import cancels, first_calls, ledger
 from payments.processors.sandbox.answers import KEY_REUSED, Answer, Standing, outcome_of
 from payments.processors.sandbox.events import tell
 from payments.processors.sandbox.refunds import refundables
@@ -61,8 +61,9 @@ def apply(
     for wave in _waves(instructions):
         executed = _execute(connection, _orders(wave, "execute"), memory)
         found = _look_up(connection, _orders(wave, "look_up"))
+        canceled = cancels.cancel(connection, _orders(wave, "cancel"))
         for place, instruction in wave.items():
-            source = executed if instruction.verb == "execute" else found
+            source = {"execute": executed, "look_up": found, "cancel": canceled}[instruction.verb]
             answers[place] = source[instruction.order.key]
     return [answers[place] for place in range(len(instructions))]
 

@@ -86,6 +86,10 @@ class Sandbox:
         """What came of a charge or refund, however long ago."""
         return self._call(Instruction("look_up", order), deadline_s)
 
+    def cancel(self, order: Order, *, deadline_s: float) -> Found:
+        """End a charge that waits for its customer, or that never arrived; see the port."""
+        return self._call(Instruction("cancel", order), deadline_s)
+
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
         """The event in `body`; raises EventRefused unless it is signed, fresh and well-formed."""
         return events.read(headers, body, secret=self._event_secret, now=self._clock())

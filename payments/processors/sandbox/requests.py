@@ -18,7 +18,7 @@ from payments.processors.sandbox.verdicts import OPEN, Verdict, verdict_on
 class Instruction:
     """One call as it arrives at the sandbox."""
 
-    verb: Literal["execute", "look_up"]
+    verb: Literal["execute", "look_up", "cancel"]
     order: Order
 
 

@@ -1,7 +1,8 @@
 """What each payment method makes the sandbox do, as data.
 
 `pm_card_…` are Stripe's test cards (docs.stripe.com/testing). `pm_sandbox_<fault>` makes the
-charge go wrong; `pm_sandbox_refund_<fault>` lets the charge succeed and its refunds go wrong.
+charge go wrong; `pm_sandbox_refund_<fault>` lets the charge succeed and its refunds go wrong;
+`pm_sandbox_cancel_<fault>` lets the charge wait for the customer and its cancellation go wrong.
 
 Faults of the road (no answer, 500, 503, 429) happen to the first calls under a key; after that the
 sandbox tells what is true. Otherwise no script would ever end, except `lost`, which is there
@@ -16,7 +17,7 @@ from typing import Literal
 
 from payments.outcomes import Unavailable
 
-Status = Literal["open", "pending", "succeeded", "declined"]
+Status = Literal["open", "pending", "succeeded", "declined", "canceled"]
 
 LATE_S = 2.0  # Long enough to be late for any worker, short enough for a test to wait for it.
 EVERY_CALL = 2**31
@@ -41,6 +42,8 @@ class Script:
     tells: bool = False
     # What becomes of refunds of this charge; None = they succeed.
     refunds: "Script | None" = None
+    # What becomes of its cancellation while it waits for the customer; None = it is canceled.
+    cancels: "Script | None" = None
 
 
 PLAIN = Script()
@@ -69,7 +72,7 @@ FAULTS: Mapping[str, Script] = {
     # The first call gets lost on its way; the next one arrives.
     "timeout_before": Script(refusals=1),
     # None ever arrives, and nobody can say so.
-    "lost": Script(refusals=EVERY_CALL),
+    "lost": Script(refusals=EVERY_CALL, cancels=Script(refusals=EVERY_CALL)),
     "rate_limited": Script(refusals=1, refusal=Unavailable("rate_limited", retry_after_s=1.0)),
     "requires_action": Script(status="pending", processor_code="requires_action"),
     "late_success": Script(
@@ -91,6 +94,10 @@ REFUND_FAULTS: Mapping[str, Script] = {
     "fails_later": Script(turns_to="declined", turns_after_s=LATE_S),
 }
 
+# Only a cancellation may come too late: the customer paid a moment before.
+CANCELED = Script(status="canceled")
+CANCEL_FAULTS: Mapping[str, Script] = {"too_late": Script(status="succeeded")}
+
 # What somebody's "no" means when it comes later: (our word, the sandbox's word).
 TURNED_DOWN: Mapping[str, tuple[str, str]] = {
     "charge": ("authentication_required", "authentication_failed"),
@@ -108,6 +115,10 @@ def script_for(payment_method_id: str | None) -> Script:
     if payment_method_id.startswith("pm_sandbox_refund_"):
         name = payment_method_id.removeprefix("pm_sandbox_refund_")
         return replace(PLAIN, refunds=REFUND_FAULTS.get(name) or _fault(name))
+    if payment_method_id.startswith("pm_sandbox_cancel_"):
+        name = payment_method_id.removeprefix("pm_sandbox_cancel_")
+        cancels = CANCEL_FAULTS.get(name) or replace(_fault(name), status="canceled")
+        return replace(FAULTS["requires_action"], cancels=cancels)
     if payment_method_id.startswith("pm_sandbox_"):
         return _fault(payment_method_id.removeprefix("pm_sandbox_"))
     return PLAIN

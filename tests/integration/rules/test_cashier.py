@@ -37,6 +37,7 @@ class Shop:
         return Cashier(
             **parts,
             settle=lambda item: self.till.settle_all(_parts(item))[0],
+            cancel=lambda one: self.till.cancel_all(one)[0],
             processors=Processors(processor),
             policies={processor.name: self.till.policy},
             new_lease=a_lease,
@@ -112,7 +113,7 @@ def test_every_payment_method_ends_as_it_should_and_moves_money_once(
     request = a_charge(**changes)
     assert shop.go(request) == stand
     assert shop.moved(request.id) == moved
-    told = {"awaiting_customer": []}.get(stand, [f"charge.{stand}"])
+    told = {"awaiting_customer": ["charge.requires_action"]}.get(stand, [f"charge.{stand}"])
     assert shop.till.events(request.id) == ["charge.pending", *told]
 
 
@@ -190,6 +191,9 @@ class Broken:
 
     def look_up(self, order: Order, *, deadline_s: float) -> Found:
         return self._call("look_up", order, deadline_s)
+
+    def cancel(self, order: Order, *, deadline_s: float) -> Found:
+        return self._call("cancel", order, deadline_s)
 
     def _call(self, verb: str, order: Order, deadline_s: float) -> Any:
         breaks = verb == self._verb

@@ -36,6 +36,7 @@ class Worker:
         self._cashier = Cashier(
             begin=lambda item: self.till.begin(item)[0],
             settle=lambda item: self.till.settle_all((item.claimed, item.verb, item.found))[0],
+            cancel=lambda one: self.till.cancel_all(one)[0],
             processors=named,
             policies=self.till.policies,
             new_lease=a_lease,
@@ -234,3 +235,15 @@ def test_names_of_processors_are_their_own() -> None:
     with pytest.raises(ValueError, match="no processor is named 'b'"):
         Processors(Paper("a"), default="b")
     assert Processors(Paper("a"), Paper("b")).default == "a"
+
+
+def test_what_is_to_end_is_canceled_at_the_processor_that_it_names(
+    worker: MakeWorker, old: Paper, new: Paper
+) -> None:
+    request, old.is_deaf = a_charge(), True
+    worker(old).create(request)
+    after = worker(new, old)
+    after.till.cancel(request.id)
+    after.go_on(request.id)
+    assert old.asked[-1] == ("cancel", f"{request.id}:charge")
+    assert new.asked == []

@@ -51,7 +51,13 @@ def kept(
     till: Till, kind: Kind, refused: Refused, fields: dict[str, Any], *, task_id: str | None
 ) -> dict[str, Any]:
     with till.database.transaction() as transaction:
-        id_ = rejections.record(transaction, kind, refused=refused, fields=fields, task_id=task_id)
+        id_ = rejections.record(
+            transaction,
+            f"billing.{kind}.create",
+            refused=refused,
+            fields=fields,
+            task_id=task_id,
+        )
     (row,) = till.query("SELECT * FROM rejected_requests WHERE id = :id", id=id_)
     assert till.events(id_) == ["request.rejected"]
     return dict(row)
@@ -210,7 +216,7 @@ def by_message(till: Till, request: ChargeRequest | RefundRequest, task_id: str)
             fields = request.model_dump(exclude_none=True)
             rejections.record(
                 transaction,
-                kind,
+                f"billing.{kind}.create",
                 refused=begun,
                 fields=fields,
                 task_id=task_id,

@@ -31,6 +31,23 @@ async def create_charge(request: Request) -> Response:
     return await objects.create(request, "charge")
 
 
+@router.post(
+    "/{id}/cancel",
+    **described(
+        {202: ref(Charge), 200: ref(Charge)},
+        body=ref("CancelRequest"),
+        body_is_required=False,
+        refuses=(404, 409),
+        parameters=(PREFER,),
+    ),
+)
+async def cancel_charge(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+    """End a charge before any money moves. 200: it is canceled, now or before. 202: the processor
+    is asked first, and money that moved meanwhile wins; `Prefer: wait` waits for that. To cancel
+    twice is to cancel once."""
+    return await objects.cancel(request, access, id)
+
+
 @router.get("", **described({200: page_of(Charge)}))
 async def list_charges(
     request: Request, access: Asker, filters: Annotated[ChargeFilters, Query()]

@@ -11,10 +11,14 @@ from starlette.responses import Response
 from models.ids import PREFIXES, is_id
 from models.ids import Kind as KindName
 from models.states import State
-from payments import reading, timeline
+from payments import cancels, reading, timeline
 from payments.access import OPERATOR, Access
+from payments.cancels import Cancellation
 from payments.errors import NotFound, Refused
 from payments.kinds import KINDS
+from payments.parsing import parse
+from payments.requests import CancelRequest
+from payments.views import charge_view
 from worker.http import answers, asked
 from worker.http.intake import Call
 from worker.http.keyring import presented
@@ -55,6 +59,27 @@ async def _fields(request: Request) -> Mapping[str, Any] | Refused:
         return await asked.under_key(request)
     except Refused as refused:
         return refused
+
+
+async def cancel(request: Request, access: Access, id_: str) -> Response:
+    """200 with the canceled charge, or with one that was waited for and is final; 202 while it is
+    pending."""
+    _check("charge", id_)
+    given = asked.only(await asked.fields_if_any(request), "reason")
+    wanted = parse(CancelRequest, {**given, "charge_id": id_})
+    by = access.producer or str(access.key_id)
+    one = Cancellation(id_, by=by, reason=wanted.reason, access=access)
+    (row,) = await building(request).database.transaction(partial(cancels.cancel, asked=[one]))
+    if isinstance(row, NotFound):
+        raise _not_found("charge")
+    if isinstance(row, Refused):
+        raise row
+    wait_s = asked.wait_s(request.headers)
+    if wait_s and row["state"] == State.PENDING:
+        # It is written down: what goes wrong from now on must not make it sound as if it weren't.
+        with suppress(DatabaseUnavailable, TooManyRequests):
+            row = await building(request).intake.get("charge", id_, access=access, wait_s=wait_s)
+    return answers.one(charge_view(row), status=202 if row["state"] == State.PENDING else 200)
 
 
 async def get(request: Request, access: Access, kind: KindName, id_: str) -> Response:

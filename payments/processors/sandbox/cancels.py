@@ -1,0 +1,121 @@
+"""Cancellations at the sandbox: what waits is ended, and what never arrived is refused for ever.
+
+A key that is not known yet, or of which every call was refused so far, is closed: its row stands
+at `canceled` from then on, so a call for it that is still on its way moves nothing.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, null, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from models.base import as_rows, given, id_among
+from models.ids import random_id
+from payments.outcomes import REQUIRES_ACTION
+from payments.processors.port import Order
+from payments.processors.sandbox import ledger
+from payments.processors.sandbox.answers import (
+    KEY_REUSED,
+    SERVER_ERROR,
+    Answer,
+    Standing,
+    outcome_of,
+)
+from payments.processors.sandbox.requests import ASKED, COLUMNS, REQUESTS, VALUES, asked_for
+from payments.processors.sandbox.script import CANCELED, Script, script_for
+from payments.processors.sandbox.turns import turn_these
+from payments.processors.sandbox.verdicts import OPEN
+
+
+def cancel(connection: Connection, orders: Sequence[Order]) -> dict[str, Answer]:
+    """Cancel these charges; the answers by their keys. To cancel twice is to cancel once."""
+    if not orders:
+        return {}
+    asked = {order.key: asked_for(order, OPEN) for order in orders}
+    connection.execute(_KNOW, {"asked": as_rows(list(asked.values()))})
+    turn_these(connection, asked)
+    # Locked from here on, in the order of keys: nobody else decides.
+    counted = connection.execute(_COUNT, {"ids": sorted(asked)}).mappings()
+    rows: dict[str, Standing] = {row["key"]: row for row in counted}
+    answers: dict[str, Answer] = {}
+    decided: list[Standing] = []
+    for order in orders:
+        row, script = rows[order.key], script_for(order.payment_method_id).cancels or CANCELED
+        to = _ends(row, script)
+        if row["fingerprint"] != asked[order.key]["fingerprint"]:
+            answers[order.key] = Answer(KEY_REUSED)
+        elif to is None:
+            answers[order.key] = Answer(outcome_of(row))
+        elif row["cancels"] <= script.refusals:
+            answers[order.key] = Answer(script.refusal)
+        else:
+            reference = row["reference"] or random_id("sbx_")
+            decided.append({**row, "status": to, "reference": reference})
+            answers[order.key] = _first_answer(decided[-1], script)
+    _decide(connection, decided)
+    return answers
+
+
+def _ends(row: Standing, script: Script) -> str | None:
+    """How it ends now; None when it has ended before, or can only end by itself."""
+    if row["status"] == "open":
+        return "canceled"
+    if row["status"] == "pending" and row["processor_code"] == REQUIRES_ACTION:
+        return script.status
+    return None
+
+
+def _first_answer(row: Standing, script: Script) -> Answer:
+    """The answer to the call that ended it, which may get lost; later ones tell what is true."""
+    match script.answer:
+        case "silence":
+            return Answer(None)
+        case "server_error":
+            return Answer(SERVER_ERROR)
+    return Answer(outcome_of(row), script.delay_s)
+
+
+def _decide(connection: Connection, decided: Sequence[Standing]) -> None:
+    if not decided:
+        return
+    written: list[dict[str, Any]] = [
+        {name: row[name] for name in ("key", "status", "reference")} for row in decided
+    ]
+    connection.execute(_DECIDE, {"decided": as_rows(written)})
+    paid = [row for row in decided if row["status"] == "succeeded"]
+    ledger.move(connection, [ledger.movement(row, "charge") for row in paid])
+
+
+# --- The statements, built once ---
+
+_KNOW = (
+    insert(REQUESTS)
+    .from_select(COLUMNS, select(*VALUES).order_by(ASKED.c.key), include_defaults=False)
+    .on_conflict_do_nothing(index_elements=[REQUESTS.c.key])
+)
+_locked = (
+    select(REQUESTS.c.key)
+    .where(id_among(REQUESTS.c.key))
+    .order_by(REQUESTS.c.key)
+    .with_for_update()
+    .cte("locked")
+)
+_COUNT = (
+    update(REQUESTS)
+    .where(REQUESTS.c.key == _locked.c.key)
+    .values(cancels=REQUESTS.c.cancels + 1)
+    .returning(*REQUESTS.c)
+)
+_decided = given("decided", [REQUESTS.c[name] for name in ("key", "status", "reference")])
+_DECIDE = (
+    update(REQUESTS)
+    .where(REQUESTS.c.key == _decided.c.key)
+    .values(
+        status=_decided.c.status,
+        reference=_decided.c.reference,
+        processor_code=null(),
+        turns_at=null(),
+        turns_to=null(),
+    )
+)
