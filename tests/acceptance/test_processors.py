@@ -109,10 +109,9 @@ def test_money_moves_where_it_was_begun_whatever_takes_new_charges(town: House) 
     assert told["level"] == "fail"
     assert told["seen"].startswith("1 charge and 1 refund left alone, ")
     assert told["seen"].endswith("no processor is named sandbox")
-    assert moved(town) == {
-        "sandbox": [(paid, "charge"), (lost, "charge")],
-        "second": [(fresh, "charge")],
-    }
+    books = moved(town)
+    assert sorted(books["sandbox"]) == sorted([(paid, "charge"), (lost, "charge")])
+    assert books["second"] == [(fresh, "charge")]
     end(town)
 
     # The old one is back, and still takes no new charges.
