@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from hypothesis.internal.conjecture import providers
@@ -27,14 +28,17 @@ LOOPBACK = "127.0.0.0/8,::1/128"
 
 
 def pytest_configure() -> None:
-    """Let Hypothesis draw the same examples each time where a test says so (`derandomize`).
+    """Hypothesis for a machine that may be busy: no example is late by the clock. And it draws the
+    same examples each time where a test says so (`derandomize`).
 
-    It mixes in the constants of all our modules that are imported, and which these are differs with
-    what else has run in the process.
+    By itself it mixes in the constants of all our modules that are imported, and which these are
+    differs with what else has run in the process.
     """
     none = providers._local_constants
     assert not len(none), "too late: some are gathered already"
     providers._get_local_constants = lambda: none
+    hypothesis.settings.register_profile("patient", deadline=None)
+    hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session", autouse=True)
