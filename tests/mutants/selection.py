@@ -92,10 +92,11 @@ class Selection:
 
     def for_mutant(self, mutant: Mutant) -> list[str]:
         """Node ids, in the order in which to run them, within the budget; [] when nobody looks."""
+        found: set[str] = set()
         if mutant.in_function:
             found = self.tests.for_lines(mutant.path, self._near(mutant))
-        else:
-            found = self._through_names(mutant)
+        # A function that only the import calls makes what stands at module level.
+        found = found or self._through_names(mutant)
         chosen, spent = [], 0.0
         for test in sorted(found, key=self._cost):
             spent += self.tests.seconds[test]

@@ -329,3 +329,9 @@ def test_whatever_json_is_sent_is_taken_or_refused_and_nothing_else(
             request = parse(model, {**base, **fields})
             assert len(request.id) == 35
             assert request.fingerprint
+
+
+@pytest.mark.parametrize("field", ["customer_id", "payment_method_id", "reference"])
+def test_a_text_has_255_characters_at_most(field: str) -> None:
+    assert getattr(parse(ChargeRequest, {**CHARGE, field: "x" * 255}), field) == "x" * 255
+    assert refused(ChargeRequest, {**CHARGE, field: "x" * 256}).param == field

@@ -29,7 +29,9 @@ def test_a_person_settles_it_and_the_history_says_who_and_why(
     id_ = in_review(till, a_charge())
     row = till.resolve(id_, decision)
     assert row["state"] == state
-    assert row["failure_code"] == ("resolved_failed" if state == "failed" else None)
+    why = ("resolved_failed", "A person found that no money had moved.")
+    told = (row["failure_code"], row["failure_message"])
+    assert told == (why if state == "failed" else (None, None))
     assert till.events(id_) == ["charge.pending", "charge.needs_review", f"charge.{state}"]
     last = till.query("SELECT * FROM attempts WHERE object_id = :id ORDER BY number", id=id_)[-1]
     assert (last["verb"], last["outcome"], last["worker"], last["detail"]) == (

@@ -1,0 +1,41 @@
+"""How long a refund waits for its charge: in seconds of their own, as the documents promise."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from payments.refund_claims import _verdict
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("missing_s", "wait_s"),
+    [
+        # Half as long as it has been missing: at least 2 s, at most a minute.
+        (0, 2), (3, 2), (10, 5), (100, 50), (120, 60), (500, 60),
+        # Never past the end of the ten minutes.
+        (570, 30), (599, 2), (599.5, 2),
+    ],
+)  # fmt: skip
+def test_a_charge_that_is_missing_is_looked_for_more_and_more_seldom(
+    missing_s: float, wait_s: float
+) -> None:
+    row = {"now": NOW, "created_at": NOW - timedelta(seconds=missing_s)}
+    assert _verdict(row, None) == wait_s
+
+
+@pytest.mark.parametrize("missing_s", [600, 601, 86_400])
+def test_after_ten_minutes_a_charge_that_is_missing_is_given_up(missing_s: float) -> None:
+    row = {"now": NOW, "created_at": NOW - timedelta(seconds=missing_s)}
+    assert _verdict(row, None) == "charge_not_found"
+
+
+@pytest.mark.parametrize(
+    ("state", "verdict"), [("failed", "charge_failed"), ("succeeded", None), ("pending", 30)]
+)
+def test_a_charge_that_is_there_is_waited_for_as_it_stands(
+    state: str, verdict: float | str | None
+) -> None:
+    row = {"now": NOW, "created_at": NOW}
+    assert _verdict(row, {"state": state, "scheduled_at": None}) == verdict
