@@ -18,6 +18,7 @@ ORDER = (
     "event",
     "delivery",
     "post",
+    "delivered",
     "now",
 )
 

@@ -5,19 +5,19 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
 from models import Attempt, Delivery, DeliveryAttempt, Event, RejectedRequest, WebhookEndpoint
 from models.base import id_among, table_of
-from models.ids import Kind as KindName
-from models.ids import Made, id_from_key
+from models.ids import is_id
 from models.states import stand_of
 from payments.access import OPERATOR, Access
 from payments.amounts import in_words
 from payments.entries import ORDER, Entry
 from payments.errors import NotFound
+from payments.finding import named
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
 from payments.prices import story
 from payments.prices.holding import is_price_id
@@ -46,17 +46,18 @@ def timeline(
     id_or_key: str,
     *,
     statements: Statements,
-    producer: str = "default",
+    producer: str | None = "default",
     access: Access = OPERATOR,
 ) -> list[Entry]:
-    """The story of what has this id (`ch_…`, `re_…`, `prod_…`, `price_…`, `evt_…`, `rej_…`), or of
-    what `producer` asked for under this idempotency key. Raises NotFound.
+    """The story of what has this id (`ch_…`, `re_…`, `prod_…`, `price_…`, `evt_…`, `rej_…`,
+    `we_…`), or of what `producer` (None: anybody) asked for under this idempotency key, reference,
+    customer, processor's reference or request id (`payments.finding`). Raises NotFound.
 
     A key may name a charge, a refund, a product and a price, which its lookup key names, too: all
     are told. Refusals under the same key belong to it. Deliveries to endpoints that `access`
     doesn't see are left out.
     """
-    ids = _ids(connection, id_or_key, producer)
+    ids = named(connection, id_or_key, producer=producer).ids
     entries: list[Entry] = []
     for kind in KINDS.values():
         for row in _read(connection, _OBJECTS[kind.name], ids):
@@ -65,16 +66,19 @@ def timeline(
     entries += story.of_products(connection, ids)
     entries += story.of_prices(connection, priced)
     entries += (_rejection(row) for row in _read(connection, _REJECTIONS, [*ids, id_or_key]))
+    entries += (_endpoint(row) for row in _read(connection, _ENDPOINTS, ids))
     # Of a price that has been deleted they are all that is left.
-    of_prices = story.latest_events(connection, [id_ for id_ in priced if is_price_id(id_)])
+    of_prices = story.latest_events(connection, [id_ for id_ in priced if _has_many_events(id_)])
     if not entries and not of_prices and (event := _read(connection, _EVENT, [id_or_key])):
         return list(_told(connection, event, access))  # of an endpoint, such as a ping
     if not entries and not of_prices:
+        of_whom = "" if producer is None else f" of the producer {producer!r}"
         raise NotFound(
-            f"nothing is known under this id, nor under this key of the producer {producer!r}",
+            "nothing is known under this id, idempotency key, reference, customer, reference of the"
+            f" processor, or request id{of_whom}",
             param="id_or_key",
         )
-    others = {entry.object_id for entry in entries if not is_price_id(entry.object_id)}
+    others = {entry.object_id for entry in entries if not _has_many_events(entry.object_id)}
     entries += story.left_out(of_prices)
     events = [*_read(connection, _EVENTS, others), *of_prices]
     entries += _told(connection, events, access)
@@ -85,14 +89,9 @@ def timeline(
     return sorted(told, key=lambda entry: (entry.at, ORDER.index(entry.what)))
 
 
-def _ids(connection: Connection, id_or_key: str, producer: str) -> list[str]:
-    if id_or_key.startswith("evt_"):
-        found = select(_events.c.object_id).where(_events.c.id == id_or_key)
-        return list(connection.execute(found).scalars())
-    if id_or_key.startswith(("ch_", "re_", "prod_", "price_", "rej_")):
-        return [id_or_key]
-    names: tuple[KindName | Made, ...] = (*KINDS, "product", "price")
-    return [id_from_key(name, producer=producer, key=id_or_key) for name in names]
+def _has_many_events(id_: str) -> bool:
+    """Whether the latest of its events have to do: it may have a million."""
+    return is_price_id(id_) or is_id(id_, "we_")
 
 
 def _object(
@@ -225,21 +224,36 @@ def _told(connection: Connection, events: Sequence[Row], access: Access) -> Iter
         if access.sees(row["endpoint_producer"])
     }
     for row in deliveries.values():
-        yield _delivery(of[row["event_id"]], row)
+        yield from _delivery(of[row["event_id"]], row)
     for row in _read(connection, _POSTS, list(deliveries), parameter="delivery_ids"):
         delivery = deliveries[row["delivery_id"]]
         yield _post(of[delivery["event_id"]], delivery, row)
 
 
-def _delivery(event: Row, row: Row) -> Entry:
-    text = f"{event['type']} for {row['endpoint_id']} at {row['url']}: {row['state']}"
+def _delivery(event: Row, row: Row) -> Iterator[Entry]:
+    """What is to be delivered, and how it ended: behind the posts that made it end."""
+    text = f"{event['type']} for {row['endpoint_id']} at {row['url']}"
+    facts = {name: row[name] for name in ("endpoint_id", "state", "attempts")}
+    facts["event_id"] = event["id"]
     if row["state"] == "pending":
         is_on = row["endpoint_state"] == "enabled"
         at = f"due at {moment(row['next_attempt_at'])}"
-        text += f", {at}" if is_on else f", endpoint {row['endpoint_state']}"
-    facts = {name: row[name] for name in ("endpoint_id", "state", "attempts")}
-    facts["event_id"] = event["id"]
-    return Entry(row["created_at"], "delivery", event["object_id"], text, facts)
+        text += f": pending, {at}" if is_on else f": pending, endpoint {row['endpoint_state']}"
+    yield Entry(row["created_at"], "delivery", event["object_id"], text, facts)
+    if row["state"] != "pending":
+        how = "delivered" if row["state"] == "delivered" else "given up"
+        tries = "1 attempt" if row["attempts"] == 1 else f"{row['attempts']} attempts"
+        ended = f"{event['type']} for {row['endpoint_id']}: {how} after {tries}"
+        yield Entry(row["finished_at"], "delivered", event["object_id"], ended, facts)
+
+
+def _endpoint(row: Row) -> Entry:
+    of = "everybody" if row["producer"] is None else row["producer"]
+    text = f"endpoint at {row['url']} for events of {of}: now {row['state']}"
+    if row["waiting"]:
+        text += f", {row['waiting']} waiting, the oldest due at {moment(row['oldest'])}"
+    facts = {"state": row["state"], "waiting": row["waiting"], "url": row["url"]}
+    return Entry(row["now"], "now", row["id"], text, facts)
 
 
 def _post(event: Row, delivery: Row, row: Row) -> Entry:
@@ -290,6 +304,19 @@ _REJECTIONS = (
         (_rejected.c.object_id == func.any(_ids_given)) | (_rejected.c.id == func.any(_ids_given))
     )
     .order_by(_rejected.c.created_at)
+)
+_waiting = (
+    select(func.count().label("waiting"), func.min(_deliveries.c.next_attempt_at).label("oldest"))
+    .where(
+        _deliveries.c.endpoint_id == _endpoints.c.id,
+        _deliveries.c.state == literal("pending", literal_execute=True),
+    )
+    .lateral("waiting")
+)
+_ENDPOINTS = (
+    select(_endpoints, _waiting.c.waiting, _waiting.c.oldest, func.now().label("now"))
+    .join_from(_endpoints, _waiting, true())
+    .where(id_among(_endpoints.c.id))
 )
 _EVENT = select(_events).where(id_among(_events.c.id))
 _EVENTS = select(_events).where(id_among(_events.c.object_id)).order_by(_events.c.sequence)

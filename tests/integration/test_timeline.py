@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, text
 
 from models.ids import event_id, id_from_key
 from payments.entries import Entry
 from payments.errors import NotFound, Refused
+from payments.finding import EACH_MAX, named, producers_of
 from payments.prices import prices, products
 from payments.prices.requests import PriceChanges, changes
 from payments.prices.story import LATEST
@@ -28,7 +29,7 @@ def till(engine: Engine) -> Iterator[Counter]:
         yield till
 
 
-def story(till: Counter, id_or_key: str, **producer: str) -> list[Entry]:
+def story(till: Counter, id_or_key: str, **producer: str | None) -> list[Entry]:
     with till.engine.connect() as connection:
         return timeline(connection, id_or_key, statements=STATEMENTS, **producer)
 
@@ -78,10 +79,12 @@ def test_a_key_finds_its_charge_its_refund_and_its_refusals(till: Counter) -> No
     ]
 
 
-def test_a_key_belongs_to_its_producer(till: Counter) -> None:
+def test_a_key_belongs_to_its_producer_and_is_found_without_knowing_which(till: Counter) -> None:
     till.charge(idempotency_key="k", producer="shop")
     with pytest.raises(NotFound, match="'default'"):
-        story(till, "k")
+        story(till, "k", producer="default")
+    for producer in (None, "shop"):
+        assert story(till, "k", producer=producer)[0].text.startswith("charge of 10.00 USD asked")
     assert story(till, "k", producer="shop")[0].object_id == id_from_key(
         "charge", producer="shop", key="k"
     )
@@ -93,9 +96,100 @@ def test_every_id_that_people_meet_finds_the_story(till: Counter) -> None:
     rejection = till.refuse({"amount": "12", "idempotency_key": "bad"})
     assert whats(story(till, event["id"])) == whats(story(till, charge["id"]))
     assert whats(story(till, rejection)) == ["rejection", "event"]
-    for nothing in ("ch_x", "re_x", "evt_x", "rej_x", "key", ""):
+    for nothing in ("ch_x", "re_x", "evt_x", "rej_x", "we_x", "key", ""):
         with pytest.raises(NotFound):
-            story(till, nothing)
+            story(till, nothing, producer=None)
+
+
+def test_whatever_people_have_in_hand_finds_the_story(till: Counter) -> None:
+    charge = till.charge(
+        idempotency_key="k1", producer="shop", reference="order-1", customer_id="cus_1",
+        task_id="message-1",
+    )  # fmt: skip
+    refund = till.refund(charge["id"], producer="shop", amount=250)
+    till.charge(idempotency_key="k2", producer="other", reference="order-2")
+    for hand, whose in (
+        ("k1", charge), ("order-1", charge), ("cus_1", charge), ("message-1", charge),
+        (charge["processor_reference"], charge), (refund["processor_reference"], refund),
+    ):  # fmt: skip
+        told = story(till, hand, producer=None)
+        assert {entry.object_id for entry in told} == {whose["id"]}, hand
+        assert story(till, hand, producer="shop")[0].object_id == whose["id"]
+        with pytest.raises(NotFound):
+            story(till, hand, producer="other")
+
+
+def test_of_a_customer_with_many_charges_the_newest_are_told(till: Counter) -> None:
+    for n in range(EACH_MAX + 2):
+        till.charge(idempotency_key=f"k{n}", customer_id="cus_1")
+    with till.engine.connect() as connection:
+        found = named(connection, "cus_1")
+        assert (len(found.ids) - 4, found.more) == (EACH_MAX, True)  # 4 by a key that is none
+        assert id_from_key("charge", producer="default", key=f"k{EACH_MAX + 1}") in found.ids
+        assert not named(connection, "k1").more
+
+
+def test_every_way_to_look_goes_by_an_index(till: Counter) -> None:
+    till.query(
+        "INSERT INTO charges (id, producer, idempotency_key, fingerprint, currency, amount, state,"
+        " phase, processor, reference, customer_id, processor_reference, request_id, settled_at,"
+        " next_attempt_at) SELECT 'ch_' || n, 'p' || n % 5, n, '', 'USD', 1, 'succeeded', NULL,"
+        " 'sandbox', 'r' || n, 'c' || n, 'pr' || n, 'rq' || n, now(), NULL"
+        " FROM generate_series(1, 20000) AS n"
+    )
+    till.query("ANALYZE charges")
+    till.query("ANALYZE refunds")
+    with till.engine.connect() as connection:
+        rows_before = _scanned(connection)
+        assert producers_of(connection) == ["default", "p0", "p1", "p2", "p3", "p4"]
+        for hand in ("r77", "c77", "pr77", "rq77", "k77"):
+            named(connection, hand)
+        assert _scanned(connection) - rows_before == 0
+
+
+def _scanned(connection: Connection) -> int:
+    """How often charges was read from end to end, in this transaction and before it."""
+    reads = text(
+        "SELECT pg_stat_get_xact_numscans('charges'::regclass)"
+        " + pg_stat_get_numscans('charges'::regclass)"
+    )
+    return int(connection.execute(reads).scalar_one())
+
+
+def test_an_endpoint_tells_how_it_stands_and_what_was_told_of_it(till: Counter) -> None:
+    with Database(till.engine).transaction() as transaction:
+        endpoint = endpoints.add(
+            transaction, url="http://127.0.0.1:9/", target_check=TargetCheck(LOOPBACK)
+        )
+        ping(transaction, endpoint["id"])
+        endpoints.disable(transaction, endpoint["id"])
+    told = story(till, endpoint["id"])
+    assert [e.facts["type"] for e in told if e.what == "event"] == ["ping", "endpoint.disabled"]
+    assert told[-1].text.startswith(
+        "endpoint at http://127.0.0.1:9/ for events of everybody: now disabled, 1 waiting"
+    )
+
+
+def test_delivered_stands_behind_the_post_that_delivered(till: Counter) -> None:
+    with Database(till.engine).transaction() as transaction:
+        url, check = "https://example.com/hook", TargetCheck()
+        endpoint = endpoints.add(transaction, url=url, target_check=check)
+    charge = till.charge()
+    till.query(
+        "INSERT INTO delivery_attempts (delivery_id, number, started_at, duration_ms, status_code)"
+        " SELECT id, 1, now(), 12, 200 FROM deliveries"
+    )
+    till.query(
+        "UPDATE deliveries SET state = 'delivered', attempts = 1, finished_at = now()"
+        ", next_attempt_at = NULL"
+    )
+    told = story(till, charge["id"])
+    words = [e.text for e in told if e.what in ("delivery", "post", "delivered")]
+    assert words == [
+        f"charge.succeeded for {endpoint['id']} at https://example.com/hook",
+        f"charge.succeeded posted to {endpoint['id']}, attempt 1: 200 after 12 ms",
+        f"charge.succeeded for {endpoint['id']}: delivered after 1 attempt",
+    ]
 
 
 def test_deliveries_and_each_post_are_told(till: Counter) -> None:
@@ -155,7 +249,7 @@ def test_a_ping_has_a_story_too(till: Counter) -> None:
         endpoint = endpoints.add(transaction, url="http://127.0.0.1:9/", target_check=check)
         event_id = ping(transaction, endpoint["id"])
     told = story(till, event_id)
-    assert whats(told) == ["event", "delivery"]
+    assert whats(told) == ["event", "delivery", "now"]
     assert endpoint["id"] in told[1].text
 
 

@@ -1,5 +1,6 @@
-"""`billing explain`: everything that happened to a charge or a refund, in order."""
+"""`billing explain`: everything that happened to what one has in hand, in order."""
 
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,15 @@ def register(root: typer.Typer) -> None:
 
 def explain(
     id_or_key: str = typer.Argument(
-        help="ch_…, re_…, prod_…, price_…, evt_…, rej_…, an idempotency key, or a lookup key."
+        help="ch_…, re_…, prod_…, price_…, evt_…, rej_…, we_…; an idempotency key, a lookup key, an"
+        " order's reference, a customer, the processor's reference, or the id of a request."
     ),
-    producer: options.Producer = "default",
+    producer: str | None = typer.Option(None, help="Only what this producer asked for."),
     as_json: options.Json = False,
 ) -> None:
     """Tell the whole story: request, attempts, money, events, webhooks, refusals."""
     from payments.errors import NotFound
+    from payments.finding import EACH_MAX, named
     from payments.timeline import timeline
 
     statements = books.statements()
@@ -31,15 +34,17 @@ def explain(
         try:
             story = timeline(connection, id_or_key, producer=producer, statements=statements)
         except NotFound as missing:
-            raise output.Failed(
-                f"{missing}; name another one with --producer",
-                code=missing.code,
-                param=missing.param,
-            ) from None
+            raise output.Failed(str(missing), code=missing.code) from None
+        more = named(connection, id_or_key, producer=producer).more
     if as_json:
         output.print_json([entry.view() for entry in story])
     else:
         _tell(story)
+    if more:
+        sys.stderr.write(
+            f"the newest {EACH_MAX} of each are told; `billing charge list --customer …` or"
+            " `--reference …` lists all\n"
+        )
 
 
 def _tell(story: "Sequence[Entry]") -> None:
@@ -48,5 +53,5 @@ def _tell(story: "Sequence[Entry]") -> None:
         output.console().print(object_id, style="bold", markup=False)
         for entry in story:
             if entry.object_id == object_id:
-                at = entry.at.isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+                at = entry.at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
                 output.say(entry.text, head=f"  {at}  ")

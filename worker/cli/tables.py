@@ -65,10 +65,10 @@ PRECISION = {"seconds": 19, "minutes": 16, "days": 10}
 
 
 def _moments(words: View, precision: str) -> View:
-    """In UTC, like everything here."""
-    end = PRECISION[precision]
+    """In UTC, and saying so, but for days."""
+    end, zone = PRECISION[precision], "" if precision == "days" else "Z"
     return {
-        name: value[:end].replace("T", " ") if name.endswith("_at") and value else value
+        name: f"{value[:end].replace('T', ' ')}{zone}" if name.endswith("_at") and value else value
         for name, value in words.items()
     }
 

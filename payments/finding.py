@@ -1,0 +1,107 @@
+"""What people have in hand (an id, a key, an order's reference, …), and what it names.
+
+Every way to look goes by an index, so that ten million rows are no matter.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Text, bindparam, cast, select, text
+
+from models.ids import Kind as KindName
+from models.ids import Made, id_from_key, is_id
+from payments.kinds import CHARGE, KINDS, REFUND
+
+# A customer may have thousands of charges; the newest are told.
+EACH_MAX = 20
+# Producers are services of one's own. A thousand of them are looked through in some milliseconds.
+PRODUCERS_MAX = 1_000
+ID_PREFIXES = ("ch_", "re_", "prod_", "price_", "rej_", "we_")
+_KEYED: tuple[KindName | Made, ...] = (*KINDS, "product", "price")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The ids of what was meant. `more`: there are older ones, which were left out."""
+
+    ids: Sequence[str]
+    more: bool = False
+
+
+def named(connection: Connection, wanted: str, *, producer: str | None = None) -> Named:
+    """What `wanted` names: an id of ours; or the idempotency key, the reference, the customer, the
+    processor's reference, or the id of the request of a charge or a refund.
+
+    Of this producer, or of any. The newest EACH_MAX of each way. Ids that nothing has may be among
+    them.
+    """
+    if is_id(wanted, "evt_"):
+        found = connection.execute(_OF_EVENT, {"wanted": wanted}).scalars()
+        return Named(list(found))
+    if any(is_id(wanted, prefix) for prefix in ID_PREFIXES):
+        return Named([wanted])
+    producers = producers_of(connection) if producer is None else [producer]
+    keyed = [id_from_key(name, producer=who, key=wanted) for who in producers for name in _KEYED]
+    given = {"wanted": wanted, "producer": producer, "limit": EACH_MAX + 1}
+    ways = [list(connection.execute(way, given).scalars()) for way in _WAYS]
+    others = [id_ for way in ways for id_ in way[:EACH_MAX]]
+    return Named(
+        list(dict.fromkeys([*keyed, *others])), more=any(len(way) > EACH_MAX for way in ways)
+    )
+
+
+def producers_of(connection: Connection) -> list[str]:
+    """The names of all producers that asked for something, or may."""
+    found = connection.execute(_PRODUCERS, {"limit": PRODUCERS_MAX}).scalars()
+    return sorted({"default", *found})
+
+
+def _way(kind: Any, column: str, *, newest: bool) -> Any:
+    table = kind.table
+    is_whose = cast(bindparam("producer"), Text)
+    found = select(table.c.id).where(
+        table.c[column].is_not(None),  # as the partial index has it
+        table.c[column] == bindparam("wanted"),
+        is_whose.is_(None) | (table.c.producer == is_whose),
+    )
+    if newest:  # hashes know no order, and hold one or two
+        found = found.order_by(table.c.created_at.desc())
+    return found.limit(bindparam("limit"))
+
+
+_OF_EVENT = text("SELECT object_id FROM events WHERE id = :wanted")
+_WAYS = (
+    _way(CHARGE, "reference", newest=True),
+    _way(CHARGE, "customer_id", newest=True),
+    *(_way(kind, "processor_reference", newest=False) for kind in (CHARGE, REFUND)),
+    *(_way(kind, "request_id", newest=False) for kind in (CHARGE, REFUND)),
+)
+# The next name behind the last one, again and again: as many steps in an index as there are names.
+_PRODUCERS = text("""
+    WITH RECURSIVE of_charges AS (
+        (SELECT producer AS name FROM charges ORDER BY producer LIMIT 1)
+        UNION ALL
+        SELECT (SELECT c.producer FROM charges c WHERE c.producer > p.name
+                ORDER BY c.producer LIMIT 1)
+        FROM of_charges p WHERE p.name IS NOT NULL
+    ), of_refunds AS (
+        (SELECT COALESCE(charge_producer, producer) AS name FROM refunds
+         ORDER BY COALESCE(charge_producer, producer) LIMIT 1)
+        UNION ALL
+        SELECT (SELECT COALESCE(r.charge_producer, r.producer) FROM refunds r
+                WHERE COALESCE(r.charge_producer, r.producer) > p.name
+                ORDER BY COALESCE(r.charge_producer, r.producer) LIMIT 1)
+        FROM of_refunds p WHERE p.name IS NOT NULL
+    ), of_rejections AS (
+        (SELECT producer AS name FROM rejected_requests ORDER BY producer LIMIT 1)
+        UNION ALL
+        SELECT (SELECT r.producer FROM rejected_requests r WHERE r.producer > p.name
+                ORDER BY r.producer LIMIT 1)
+        FROM of_rejections p WHERE p.name IS NOT NULL
+    )
+    SELECT name FROM (
+        SELECT name FROM of_charges UNION SELECT name FROM of_refunds
+        UNION SELECT name FROM of_rejections UNION SELECT producer FROM api_keys
+    ) AS every WHERE name IS NOT NULL ORDER BY name LIMIT :limit
+""")
