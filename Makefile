@@ -12,6 +12,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 UV_COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 
+# It takes half a minute: a line now and then says that it goes on.
+define INSTALL
+	@echo "installing $$(grep -c '^[a-z].*==' $(1)) packages from $(1): half a minute or so"
+	@{ $(PIP) install --progress-bar off --require-hashes --only-binary :all: -r $(1) 2>&1; \
+		echo $$? > $(VENV)/.pip; } | awk ' \
+		/^Collecting /            { if (++n % 10 == 0) { print "  " n " looked up"; fflush() } next } \
+		/^Installing collected/   { print "  unpacking them"; fflush(); next } \
+		/^(ERROR|WARNING|error)/  { print; fflush() }'; exit $$(cat $(VENV)/.pip)
+endef
+
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -84,16 +94,13 @@ $(VENV)/.python: Makefile
 	@touch $@
 
 $(VENV)/.service: requirements.lock $(VENV)/.python
-	@echo "installing from $<"
-	@$(PIP) install --quiet --require-hashes --only-binary :all: -r $<
+	$(call INSTALL,$<)
 	@touch $@
 
 $(VENV)/.embedded: requirements-embedded.lock $(VENV)/.python
-	@echo "installing from $<"
-	@$(PIP) install --quiet --require-hashes --only-binary :all: -r $<
+	$(call INSTALL,$<)
 	@touch $@ $(VENV)/.service
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.python
-	@echo "installing from $<"
-	@$(PIP) install --quiet --require-hashes --only-binary :all: -r $<
+	$(call INSTALL,$<)
 	@touch $@ $(VENV)/.embedded $(VENV)/.service

@@ -136,7 +136,8 @@ def _request(kind: Kind, row: Row) -> Entry:
         )
         if row.get(name) is not None
     }
-    text = f"{what} asked for by {row['producer']} under the key {row['idempotency_key']!r}"
+    whose = f"by the producer {row['producer']!r} under the key {row['idempotency_key']!r}"
+    text = f"{what} asked for {whose}"
     if row["request_id"]:
         text += f", request {row['request_id']}"
     if row.get("scheduled_at") is not None:

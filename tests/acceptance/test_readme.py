@@ -13,7 +13,9 @@ from tests.conftest import environ_for
 from tests.support.examples import Told, examples, run
 from tests.support.programs import ROOT, Program, Programs
 
-QUICK_START = examples((ROOT / "README.md").read_text(), "quick start")
+PAGE = (ROOT / "README.md").read_text()
+# The second is what one does in the same shell, with the path and the URL of the first.
+QUICK_START = [*examples(PAGE, "quick start"), *examples(PAGE, "command line")]
 OVER_HTTP = re.compile(r"over HTTP.*?\n((?:\s*export .*\n)+)")
 
 
@@ -53,6 +55,7 @@ def test_the_quick_start_does_what_it_says_and_the_same_when_it_is_pasted_again(
             folder=ROOT,
             environ=environ,
             first=pasted[1],
+            deadline_s=180.0,
         )
 
     first = paste("first")

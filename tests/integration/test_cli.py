@@ -68,8 +68,8 @@ def test_a_decimal_amount_is_refused_with_its_fix(billing: Billing) -> None:
     refused = billing("charge", "create", "--amount", "19.99", "--currency", "USD")
     assert refused.code == 1
     assert refused.err == (
-        "amount must be a whole number of minor units, not the decimal 19.99; "
-        "for USD 19.99 send amount=1999 [invalid_request: amount]\n"
+        "--amount must be a whole number of minor units, not the decimal 19.99; "
+        "for USD 19.99 send --amount 1999 [invalid_request: amount]\n"
     )
 
 
@@ -86,12 +86,19 @@ def test_leading_zeros_make_no_amount_larger(billing: Billing) -> None:
     assert made.json["amount"] == 5
 
 
-def test_who_looks_for_a_key_in_vain_hears_of_producers(billing: Billing, till: Counter) -> None:
+def test_a_key_is_found_whosever_it_is(billing: Billing, till: Counter) -> None:
     till.charge(idempotency_key="order-1", producer="shop")
-    told = billing("explain", "order-1")
-    assert told.code == 1
-    assert "producer 'default'; name another one with --producer [not_found" in told.err
-    assert billing("explain", "order-1", "--producer", "shop").code == 0
+    for whose in ((), ("--producer", "shop")):
+        assert "the producer 'shop'" in billing("explain", "order-1", *whose).out
+    told = billing("explain", "order-1", "--producer", "other")
+    assert (told.code, "of the producer 'other'" in told.err) == (1, True)
+
+
+def test_a_placeholder_that_was_pasted_writes_nothing(billing: Billing) -> None:
+    for pasted in ("ch_…", "ch_x", "order-1"):
+        told = billing("refund", "create", pasted, "--key", "order-1-refund")
+        assert (told.code, "not the id of a charge" in told.err) == (2, True)
+    assert billing("refund", "list", "--json").json == []
 
 
 def test_metadata_given_twice_is_not_guessed(billing: Billing) -> None:
@@ -129,8 +136,10 @@ def test_wrong_usage_ends_with_2(billing: Billing, arguments: tuple[str, ...]) -
         (("charge", "get", "ch_x"), "not_found"),
         (("refund", "get", "re_x"), "not_found"),
         (("charge", "list", "--state", "done"), "invalid_request"),
-        (("refund", "create", "re_x"), "invalid_request"),
-        (("refund", "create", "ch_x", "--if-pending", "reject"), "charge_not_refundable"),
+        (
+            ("refund", "create", f"ch_{'a' * 32}", "--if-pending", "reject"),
+            "charge_not_refundable",
+        ),
         (("explain", "nobody"), "not_found"),
         (("resolve", "ch_x", "failed", "--why", "x"), "not_found"),
         (("resolve", "order-1", "failed", "--why", "x"), "invalid_request"),

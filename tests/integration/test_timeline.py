@@ -43,7 +43,9 @@ def test_a_charge_that_just_worked(till: Counter) -> None:
     told = story(till, "order-1")
     assert whats(told) == ["request", "event", "movement", "attempt", "event", "now"]
     assert [entry.at for entry in told] == sorted(entry.at for entry in told)
-    assert told[0].text == "charge of 19.99 USD asked for by default under the key 'order-1'"
+    assert told[0].text == (
+        "charge of 19.99 USD asked for by the producer 'default' under the key 'order-1'"
+    )
     assert told[0].facts["reference"] == "R1"
     assert told[2].text.startswith("sandbox: 19.99 USD moved from the customer to us (sbx_")
     assert told[3].text.startswith("attempt 1: charge → succeeded after ")
@@ -258,7 +260,8 @@ def test_a_charge_by_price_tells_what_became_of_its_stock(till: Counter) -> None
     sold = till.buy(price["id"], 3, idempotency_key="sold")
     told = story(till, sold["id"])
     assert told[0].text == (
-        f"charge of 60.00 USD, 3 × {price['id']}, asked for by default under the key 'sold'"
+        f"charge of 60.00 USD, 3 × {price['id']}, asked for by the producer 'default' under the key"
+        " 'sold'"
     )
     assert told[0].facts["lines"][0]["amount"] == 6000
     stock = [(entry.text, entry.facts["stock"]) for entry in told if entry.what == "stock"]

@@ -1,12 +1,11 @@
 """`billing charge`: create, cancel, get, list and import charges."""
 
-from itertools import islice
-
 import typer
 
 from worker.cli import books, importing, options, requests, tables
 
 COLUMNS = ("charge_id", "state", "amount", "refunded_amount", "reference", "created_at")
+NARROW = ("charge_id", "state", "amount", "created_at")
 
 
 def register(root: typer.Typer) -> None:
@@ -123,6 +122,7 @@ def list_(
     }
     with books.reading() as connection:
         until = settled.horizon(connection, CHARGE.table.name)
-        rows = islice(reading.every(connection, CHARGE, filters=filters, until=until), limit)
-        views = (CHARGE.view(row) for row in rows)
-        tables.show_many(views, COLUMNS, as_json=as_json, nothing="no charges")
+        views = map(CHARGE.view, reading.every(connection, CHARGE, filters=filters, until=until))
+        tables.show_many(
+            views, COLUMNS, narrow=NARROW, limit=limit, as_json=as_json, nothing="no charges"
+        )

@@ -8,6 +8,7 @@ import typer
 from worker.cli import books, options, output, tables
 
 COLUMNS = ("id", "state", "producer", "url", "event_types", "description", "created_at")
+NARROW = ("id", "state", "url")
 
 InFlight = Annotated[
     int | None,
@@ -61,7 +62,7 @@ def add(
 
 def list_(as_json: options.Json = False) -> None:
     """List all endpoints, without their secrets."""
-    tables.show_many(_every(), COLUMNS, as_json=as_json, nothing="no endpoints")
+    tables.show_many(_every(), COLUMNS, narrow=NARROW, as_json=as_json, nothing="no endpoints")
 
 
 def enable(endpoint_id: str, as_json: options.Json = False) -> None:

@@ -7,6 +7,7 @@ import typer
 from worker.cli import books, options, output, tables
 
 COLUMNS = ("id", "producer", "scopes", "all_producers", "created_at", "revoked_at")
+NARROW = ("id", "producer", "scopes", "revoked_at")
 
 
 def register(root: typer.Typer) -> None:
@@ -72,7 +73,9 @@ def list_(as_json: options.Json = False) -> None:
     from payments import keys
 
     with books.reading() as connection:
-        tables.show_many(keys.every(connection), COLUMNS, as_json=as_json, nothing="no keys")
+        tables.show_many(
+            keys.every(connection), COLUMNS, narrow=NARROW, as_json=as_json, nothing="no keys"
+        )
 
 
 def revoke(

@@ -53,6 +53,18 @@ def moment(typed: str) -> datetime:
     return at.replace(tzinfo=at.tzinfo or UTC)
 
 
+def charge_id(typed: str) -> str:
+    """The id of a charge, looked at before anything is written: `ch_…` is pasted now and then."""
+    from models.ids import is_id
+
+    if not is_id(typed, "ch_"):
+        raise typer.BadParameter(
+            "this is not the id of a charge, which is ch_ and 32 letters and digits; see"
+            " `billing charge list`"
+        )
+    return typed
+
+
 def seconds(typed: str) -> float:
     """A time to wait, up to a day."""
     try:

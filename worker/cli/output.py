@@ -16,6 +16,7 @@ from rich.text import Text
 JSON_FLAG = "--json"
 PIPE_WIDTH = 1_000_000  # more than anything we say
 GAP = "  "  # between two columns
+CUT_MIN = 20  # A column that is cut still says what it is about; moments fit.
 # Makes a row of a record.
 Form = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 # In a command's signature: `as_json: Json = False`.
@@ -54,6 +55,8 @@ def show_list(
     as_json: bool,
     nothing: str,
     forms: Sequence[Form] = (dict,),
+    narrow: Sequence[str] = (),
+    narrow_forms: Sequence[Form] = (dict,),
     block: Form = dict,
     continued: bool = False,
 ) -> None:
@@ -61,9 +64,10 @@ def show_list(
 
     `nothing` is said, on stderr, when there are none: "no charges yet". `forms` make rows of the
     records, the fullest first: the first table that fits the terminal is printed. When none does,
-    a column would have to break words, or an id that somebody wants to copy: then each is shown by
-    itself, in the form `block`, without what it lacks. A pipe has room for the fullest. `continued`
-    are more of the same list.
+    a table of the columns `narrow` is, whose first is an id and stays whole, and whose texts are
+    cut where they must be. Where there is no room for that, either, each record is shown by itself,
+    in the form `block`, without what it lacks. A pipe has room for the fullest. `continued` are
+    more of the same list.
     """
     if as_json:
         print_json(records)
@@ -74,6 +78,12 @@ def show_list(
     screen = console()
     for form in forms:
         lines = _table([form(record) for record in records], columns)
+        if max(line.cell_len for line in lines) <= screen.width:
+            for line in lines:
+                screen.print(line)
+            return
+    for form in narrow_forms if narrow else ():
+        lines = _table([form(record) for record in records], narrow, fit=screen.width)
         if max(line.cell_len for line in lines) <= screen.width:
             for line in lines:
                 screen.print(line)
@@ -124,6 +134,13 @@ def progress(what: str, total: int | None) -> Iterator[Progress]:
     with bar:
         bar.add_task(what, total=total)
         yield bar
+
+
+def note(said: str) -> None:
+    """Something to know beside the answer, on stderr; as JSON when JSON was asked for."""
+    if JSON_FLAG in sys.argv:
+        said = json.dumps({"note": said}, ensure_ascii=False)
+    sys.stderr.write(f"{said}\n")
 
 
 def fail(failure: Exception) -> NoReturn:
@@ -178,11 +195,17 @@ def _show_fields(record: Mapping[str, Any], *, width: int) -> None:
         say(_cell(value), head=Text(set_cell_size(name, width) + GAP, "bold"))
 
 
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[Text]:
-    """The lines of a table in which nothing is wrapped; its heading first."""
+def _table(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, fit: int | None = None
+) -> list[Text]:
+    """The lines of a table in which nothing is wrapped; its heading first. With `fit`, columns
+    behind the first are cut, the widest first and none below CUT_MIN, for it to be so wide."""
     cells = [[_cell(row.get(name)).replace("\n", " ") for name in columns] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
     on_the_right = [_is_numeric([row.get(name) for row in rows]) for name in columns]
+    if fit is not None:
+        widths = _cut(widths, fit)
+        cells = [[_ellipsis(c, w) for c, w in zip(row, widths, strict=True)] for row in cells]
 
     def line(texts: Sequence[str], style: str = "") -> Text:
         parts = [
@@ -192,6 +215,23 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[Te
         return _stripped(Text(GAP.join(parts), style))
 
     return [line(columns, "bold"), *map(line, cells)]
+
+
+def _cut(widths: Sequence[int], fit: int) -> list[int]:
+    """Widths that fit if they can. What is told of time and money is short, and so stays whole."""
+    cut = list(widths)
+    while (over := sum(cut) + len(GAP) * (len(cut) - 1) - fit) > 0:
+        widest = max(range(1, len(cut)), key=lambda n: cut[n], default=0)
+        if widest == 0 or cut[widest] <= CUT_MIN:
+            break
+        cut[widest] = max(CUT_MIN, cut[widest] - over)
+    return cut
+
+
+def _ellipsis(text: str, width: int) -> str:
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…"
 
 
 def _is_numeric(values: Iterable[object]) -> bool:

@@ -1,6 +1,5 @@
 """`billing price`: what products cost, and how much is left of them."""
 
-from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from payments.transaction import Row, Transaction
 
 COLUMNS = ("id", "lookup_key", "product", "costs", "quantity_available", "active", "created_at")
+NARROW = ("id", "lookup_key", "costs")
 
 
 def register(root: typer.Typer) -> None:
@@ -134,7 +134,9 @@ def list_(
     with books.reading() as connection:
         until = settled.horizon(connection, "prices")
         every = listing.every(connection, "price", filters=filters, order=order, until=until)
-        tables.show_many(islice(every, limit), COLUMNS, as_json=as_json, nothing="no prices")
+        tables.show_many(
+            every, COLUMNS, narrow=NARROW, limit=limit, as_json=as_json, nothing="no prices"
+        )
 
 
 def quote(

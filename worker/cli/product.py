@@ -1,12 +1,11 @@
 """`billing product`: what is sold."""
 
-from itertools import islice
-
 import typer
 
 from worker.cli import books, options, tables
 
 COLUMNS = ("id", "name", "active", "created_at")
+NARROW = ("id", "name", "active")
 
 
 def register(root: typer.Typer) -> None:
@@ -76,7 +75,9 @@ def list_(
         every = listing.every(
             connection, "product", filters={"active": active}, order=order, until=until
         )
-        tables.show_many(islice(every, limit), COLUMNS, as_json=as_json, nothing="no products")
+        tables.show_many(
+            every, COLUMNS, narrow=NARROW, limit=limit, as_json=as_json, nothing="no products"
+        )
 
 
 def update(

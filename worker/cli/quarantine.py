@@ -1,7 +1,6 @@
 """`billing quarantine`: messages that could not be taken, and what becomes of them."""
 
 import sys
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from payments.transaction import Transaction
 
 COLUMNS = ("id", "created_at", "state", "queue", "reason", "size", "sha256")
+NARROW = ("id", "created_at", "state", "reason")
 SHA256_SHOWN = 12  # Enough to find it in the log, where it stands in full.
 
 MessageId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1)]
@@ -32,11 +32,17 @@ def list_(limit: options.Limit = 20, as_json: options.Json = False) -> None:
     from payments import quarantine
 
     with books.reading() as connection:
-        rows = islice(quarantine.every(connection), limit)
-        views = (quarantine.view(row) for row in rows)
+        views = (quarantine.view(row) for row in quarantine.every(connection))
         if not as_json:
             views = ({**view, "sha256": view["sha256"][:SHA256_SHOWN]} for view in views)
-        tables.show_many(views, COLUMNS, as_json=as_json, nothing="nothing lies in quarantine")
+        tables.show_many(
+            views,
+            COLUMNS,
+            narrow=NARROW,
+            limit=limit,
+            as_json=as_json,
+            nothing="nothing lies in quarantine",
+        )
 
 
 def show(

@@ -1,12 +1,15 @@
 """`billing refund`: create, get, list and import refunds."""
 
-from itertools import islice
+from typing import Annotated
 
 import typer
 
 from worker.cli import books, importing, options, requests, tables
 
 COLUMNS = ("refund_id", "state", "amount", "charge_id", "created_at")
+NARROW = ("refund_id", "state", "amount", "created_at")
+
+ChargeId = Annotated[str, typer.Argument(parser=options.charge_id, metavar="CHARGE_ID")]
 
 
 def register(root: typer.Typer) -> None:
@@ -24,7 +27,7 @@ def register(root: typer.Typer) -> None:
 
 
 def create(
-    charge_id: str,
+    charge_id: ChargeId,
     amount: str | None = typer.Option(None, help="In minor units; all that is left without it."),
     reason: str | None = typer.Option(None),
     if_pending: str | None = typer.Option(
@@ -93,6 +96,7 @@ def list_(
     }
     with books.reading() as connection:
         until = settled.horizon(connection, REFUND.table.name)
-        rows = islice(reading.every(connection, REFUND, filters=filters, until=until), limit)
-        views = (REFUND.view(row) for row in rows)
-        tables.show_many(views, COLUMNS, as_json=as_json, nothing="no refunds")
+        views = map(REFUND.view, reading.every(connection, REFUND, filters=filters, until=until))
+        tables.show_many(
+            views, COLUMNS, narrow=NARROW, limit=limit, as_json=as_json, nothing="no refunds"
+        )

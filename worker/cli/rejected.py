@@ -5,6 +5,7 @@ import typer
 from worker.cli import books, options, tables
 
 COLUMNS = ("id", "created_at", "task", "producer", "code", "param", "detail")
+NARROW = ("id", "created_at", "code")
 
 
 def register(root: typer.Typer) -> None:
@@ -19,5 +20,12 @@ def list_(limit: options.Limit = 20, as_json: options.Json = False) -> None:
     from payments import rejections
 
     with books.reading() as connection:
-        found = rejections.newest(connection, limit=limit)
-        tables.show_many(found, COLUMNS, as_json=as_json, nothing="no request was refused")
+        found = rejections.newest(connection, limit=limit + 1)
+        tables.show_many(
+            found,
+            COLUMNS,
+            narrow=NARROW,
+            limit=limit,
+            as_json=as_json,
+            nothing="no request was refused",
+        )

@@ -24,16 +24,33 @@ def show(view: View, *, as_json: bool) -> None:
 
 
 def show_many(
-    views: Iterable[View], columns: Sequence[str], *, as_json: bool, nothing: str
+    views: Iterable[View],
+    columns: Sequence[str],
+    *,
+    as_json: bool,
+    nothing: str,
+    narrow: Sequence[str] = (),
+    limit: int | None = None,
 ) -> None:
     """Many objects, printed as they come: however many, they are never all in memory.
 
-    Costs are summed up. Where a terminal is too narrow, moments lose seconds, then hours.
+    Costs are summed up. Where a terminal is too narrow, moments lose seconds, then hours; then only
+    the columns `narrow` are shown, of which the last ones may be cut. `limit`: so many at most, and
+    a word on stderr when there are more.
     """
+    rest = iter(views)
+    shown = rest if limit is None else islice(rest, limit)
     if as_json:
-        _print_array(views)
-        return
-    rest, forms = iter(views), (_brief, _to_the_minute, _to_the_day)
+        _print_array(shown)
+    else:
+        _print_tables(shown, columns, nothing=nothing, narrow=narrow)
+    if limit is not None and next(rest, None) is not None:
+        output.note(f"there are more than these {limit}: --limit {limit * 10} lists more of them")
+
+
+def _print_tables(
+    rest: Iterator[View], columns: Sequence[str], *, nothing: str, narrow: Sequence[str]
+) -> None:
     some, continued = list(islice(rest, TABLE_ROWS)), False
     while some or not continued:
         output.show_list(
@@ -41,7 +58,9 @@ def show_many(
             columns,
             as_json=False,
             nothing=nothing,
-            forms=forms,
+            forms=(_brief, _to_the_minute, _to_the_day),
+            narrow=narrow,
+            narrow_forms=(_short_to_the_minute, _short_to_the_day),
             block=_brief,
             continued=continued,
         )
@@ -58,6 +77,20 @@ def _to_the_minute(view: View) -> View:
 
 def _to_the_day(view: View) -> View:
     return _moments(in_brief(view), "days")
+
+
+def _short_to_the_minute(view: View) -> View:
+    return _moments(_short(view), "minutes")
+
+
+def _short_to_the_day(view: View) -> View:
+    return _moments(_short(view), "days")
+
+
+def _short(view: View) -> View:
+    """As in brief, with the state alone; why it is so is told of one."""
+    words = in_brief(view)
+    return {**words, "state": view["state"]} if "state" in view else words
 
 
 # How much of `2026-11-22T10:00:00.000000Z` tells a moment so precisely.

@@ -18,6 +18,20 @@ class Command(TyperCommand):
             if isinstance(one, TyperArgument) and one.metavar is None:
                 one.metavar = (one.name or "").strip("_").upper()
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run it; a refusal then names its options, and no fields of the API."""
+        from worker.cli import naming, output
+
+        try:
+            return super().invoke(ctx)
+        except output.Failed:
+            raise
+        except Exception as error:
+            if (known := output.in_words(error)) is None:
+                raise
+            said = naming.in_options(str(known), self)
+            raise output.Failed(said, code=known.code, param=known.param) from None
+
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """`[OPTIONS] PRICE`."""
         return [

@@ -25,6 +25,8 @@ def replay(
     as_json: options.Json = False,
 ) -> None:
     """Send events again, or for the first time, under the ids that they have."""
+    if bool(event) == (since is not None):
+        raise options.Misused("give --event, or --since and perhaps --until")
     from payments.webhooks.replays import Replayed
     from payments.webhooks.replays import replay as send
 
