@@ -4,7 +4,8 @@ A mutant is the module's syntax tree with one node changed. Whole modules are mu
 functions: here the statements, the tables of moves and the scripts stand at module level.
 
 What is not mutated, since no promise hangs on it: docstrings, annotations, `__slots__` and the
-like, sentences for people (texts with spaces that aren't SQL), and types of variables for mypy.
+like, sentences for people (texts with spaces that aren't SQL) and log lines, types for mypy, and names
+of parts of a statement.
 """
 
 import ast
@@ -42,6 +43,8 @@ IN_SQL = (
     (re.compile(r"\bDESC\b"), "ASC"), (re.compile(r"\bLEFT JOIN\b"), "JOIN"),
     (re.compile(r"\bcount\("), "1 + count("),
 )  # fmt: skip
+# Says how a statement is sent, and changes nothing that it means.
+NOT_MEANT = {"literal_execute"}
 NOT_DATA = {"__tablename__", "__slots__", "__all__", "TYPE_CHECKING", "TypeVar", "cast", "Literal"}
 
 
@@ -136,6 +139,8 @@ def _is_no_data(node: ast.AST) -> bool:
             return True
         case ast.If(test=ast.Name(id="TYPE_CHECKING")):
             return True
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log" | "logger")))):
+            return True  # for people
     return False
 
 
@@ -226,6 +231,8 @@ def _constants(node: ast.Constant, parent: ast.AST) -> Wrongs:
                 f"{node.value} becomes {node.value * 2 + 1}",
                 _field(node, "value", node.value * 2 + 1),
             )
+        case str() if _is_name_of_a_part(parent):
+            return
         case str() if SQL.search(node.value):
             yield from _sql(node, node.value)
         case str() if (
@@ -235,6 +242,11 @@ def _constants(node: ast.Constant, parent: ast.AST) -> Wrongs:
                 f"{node.value!r} becomes {'X' + node.value!r}",
                 _field(node, "value", "X" + node.value),
             )
+
+
+def _is_name_of_a_part(parent: ast.AST) -> bool:
+    """Whether it names a part of a statement, which any other name would do as well."""
+    return isinstance(parent, ast.Call) and _name(parent.func) in ("cte", "alias", "subquery")
 
 
 def _sql(node: ast.Constant, text: str) -> Wrongs:
@@ -265,7 +277,7 @@ def _calls(node: ast.Call, parent: ast.AST) -> Wrongs:
         for i, argument in enumerate(node.args):
             yield f"without `{_short(argument)}` in {name}()", _drop(node.args, i)
     for i, keyword in enumerate(node.keywords):
-        if keyword.arg is not None:
+        if keyword.arg is not None and keyword.arg not in NOT_MEANT:
             yield f"without {keyword.arg}= in {name}()", _drop(node.keywords, i)
 
 
