@@ -4,7 +4,7 @@ A mutant is the module's syntax tree with one node changed. Whole modules are mu
 functions: here the statements, the tables of moves and the scripts stand at module level.
 
 What is not mutated, since no promise hangs on it: docstrings, annotations, `__slots__` and the
-like, sentences for people (texts with spaces that aren't SQL) and log lines, types for mypy, and names
+like, sentences for people (texts with spaces that aren't SQL), log lines, types for mypy, and names
 of parts of a statement.
 """
 

@@ -23,8 +23,8 @@ from tests.mutants.mutations import Mutant
 # cost half a minute each, and a wrong that only they notice should be noticed by a nearer test.
 SUITES = ("tests/unit", "tests/contract", "tests/integration")
 # A mutant is held against so many seconds of tests at most, as they took in the honest run.
-BUDGET_S = 25.0
-TESTS_MAX = 120
+BUDGET_S = 30.0
+TESTS_MAX = 600
 Place = tuple[str, str]  # module path, name at its top level
 
 
