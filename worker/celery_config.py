@@ -85,7 +85,7 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
         "worker_deduplicate_successful_tasks": False,  # needs a result backend; rows do it
         # SIGQUIT: this long for the calls under way, then the end.
         "worker_soft_shutdown_timeout": settings.shutdown_s,
-        "worker_enable_remote_control": True,  # inspection only: worker/guard.py trims it
+        "worker_enable_remote_control": True,  # inspection only: worker/control.py trims it
         # Exclusive, the default, a worker can't start while RabbitMQ still believes in the
         # connection of another with its name: a host that vanished, a process that is stopped.
         "control_queue_exclusive": False,
@@ -164,8 +164,6 @@ def _redis(url: str, lease_s: float) -> dict[str, Any]:
             # How often to look for abandoned messages; the default throttle makes that 100 s.
             "unacked_restore_interval": lease_s - visibility_timeout_s,
             "unacked_restore_throttle": 1,
-            # Who dies while it looks holds up the others for as long; the default is 5 minutes.
-            "unacked_mutex_expire": 10,
             # None, the default, waits for ever on a connection that is dead but not closed.
             # Consumers are more patient: worker/consumer.py.
             "socket_timeout": PUBLISH_TIMEOUT_S,

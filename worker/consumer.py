@@ -2,11 +2,13 @@
 
 import functools
 import logging
+import time
 from typing import Any, ClassVar
 
 from amqp.exceptions import PreconditionFailed
 from celery.bootsteps import RUN
 from celery.exceptions import InvalidTaskError, WorkerShutdown
+from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import compression
 from kombu.exceptions import ContentDisallowed, DecodeError
@@ -25,6 +27,10 @@ SOCKET_TIMEOUT_S = 15.0
 # Flower reads along; a tenth of a second is at once for a person.
 EVENTS_EVERY_S = 0.1
 EVENTS_MAX = 500
+
+# A broker that answers no is asked again after a while, and then ever more rarely; after a minute
+# without a refusal it is as good as new.
+REFUSED_FIRST_S, REFUSED_MAX_S, REFUSALS_FORGOTTEN_S = 0.5, 5.0, 60.0
 
 # Errors that a message causes, and not the connection or a lack of threads or memory. KeyError is
 # both: kombu 5.7 calls it an error of the connection (kombu/transport/redis.py:259).
@@ -55,6 +61,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     ) -> None:
         # Counted for the watchdog: a worker that is alive receives.
         self.received = 0
+        self._refusals, self._refused_until = 0, 0.0
         _refuse_compression()
         super().__init__(
             *args,
@@ -119,6 +126,20 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             )
             raise WorkerShutdown(1)
         super().on_connection_error_after_connected(exc)
+        if isinstance(exc, tuple(self.channel_errors)):
+            self._pause()
+
+    def _pause(self) -> None:
+        """Before asking again a broker that answers, and answers no: a replica, a full disk."""
+        now = time.monotonic()
+        if now > self._refused_until + REFUSALS_FORGOTTEN_S:
+            self._refusals = 0
+        self._refusals += 1
+        wait_s = min(REFUSED_FIRST_S * 2 ** (self._refusals - 1), REFUSED_MAX_S)
+        self._refused_until = now + wait_s
+        logger.warning("the broker refuses to work; asked again in %g s", wait_s)
+        while time.monotonic() < self._refused_until and not state.should_stop:
+            time.sleep(0.1)
 
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
         """A callback that takes any message, and never raises because of one."""
@@ -126,10 +147,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
         def on_message(message: Any) -> None:
             self.received += 1
-            try:
-                self._make_plain(message)
-            except Broken as broken:
-                self._to_quarantine(message, str(broken))
+            if broken := self._make_plain(message):
+                self._to_quarantine(message, broken)
                 return
             try:
                 to_celery(message)
@@ -140,12 +159,17 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
         return on_message
 
-    def _make_plain(self, message: Any) -> None:
-        """Replace what the message says by what we understood of it; raises Broken."""
-        is_dead = message.delivery_info.get("routing_key") == DEAD
-        if is_dead and not envelope.given_up_as_too_old(message):
-            raise Broken("given up by the broker after too many deliveries")
-        call = envelope.read(message, self._callable)
+    def _make_plain(self, message: Any) -> str | None:
+        """Replace what the message says by what we understood of it; returns why it can't be."""
+        try:
+            is_dead = message.delivery_info.get("routing_key") == DEAD
+            if is_dead and not envelope.given_up_as_too_old(message):
+                return "given up by the broker after too many deliveries"
+            call = envelope.read(message, self._callable)
+        except Broken as broken:
+            return str(broken)
+        except Exception as error:  # noqa: BLE001  # reading asks nobody: it is the message
+            return f"internal error {type(error).__name__}"
         message.headers = {
             "lang": message.headers.get("lang"),
             "task": call.task,
@@ -157,6 +181,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             "wishes": call.wishes.over() if is_dead else call.wishes,
         }
         message._decoded_cache = [call.args, call.kwargs, {}]  # noqa: SLF001  # its `payload`
+        return None
 
     def _to_quarantine(self, message: Any, reason: str) -> None:
         if message.channel is not self.task_consumer.channel:
@@ -186,12 +211,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self._to_quarantine(message, "invalid task message")
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        try:
-            self._make_plain(message)
-        except Broken as broken:
-            self._to_quarantine(message, str(broken))
-        else:
-            self._to_quarantine(message, f"undecodable: {type(exc).__name__}")
+        broken = self._make_plain(message)
+        self._to_quarantine(message, broken or f"undecodable: {type(exc).__name__}")
 
 
 def _refuse_compression() -> None:

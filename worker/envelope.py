@@ -15,10 +15,9 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from celery.utils.time import maybe_iso8601
-from kombu.utils.json import loads as kombu_loads
 
 from payments.timing import Timing
 from tasks.requests import NOTHING_ELSE, Wishes
@@ -67,10 +66,8 @@ class Call:
     wishes: Wishes = NOTHING_ELSE
 
 
-class Letter(dict[str, Any]):
-    """An item of a Redis list as kombu wants it, with its text as it was."""
-
-    text: str
+# An item of a Redis list as kombu wants it.
+Letter: TypeAlias = dict[str, Any]
 
 
 def read(message: Any, tasks: Container[str]) -> Call:
@@ -138,26 +135,20 @@ def _is_id(text: str) -> bool:
 
 
 def unwrap(item: bytes, queue: str, *, tag: str) -> Letter:
-    """An item of a Redis list as a letter that kombu can always read.
+    """An item of a Redis list as a letter that kombu can always read. Raises nothing.
 
     What is no letter is put into one, as the body of a message of type UNREADABLE: it then takes
-    the same way as every other message, is stored as unacknowledged first, and is read once.
-    `tag` is what it is stored under.
+    the same way as every other message, and is read once. `tag` is what it is stored under.
     """
     try:
-        if len(item) > ITEM_MAX_BYTES and not item.startswith(_WRAPPED):
-            raise Broken(f"larger than {ITEM_MAX_BYTES} bytes")
-        try:
-            text = item.decode("utf-8")
-            # kombu's own reader, since kombu reads it again when it restores it.
-            letter = Letter(kombu_loads(text))
-        except (ValueError, TypeError, RecursionError, LookupError, AttributeError) as error:
-            raise Broken(f"the item is not a JSON object: {type(error).__name__}") from None
+        letter = _letter(item)
         properties = _checked(letter)
     except Broken as broken:
         letter = _wrapped(item, queue, str(broken))
-        text, properties = json.dumps(letter), letter["properties"]
-    letter.text = text
+        properties = letter["properties"]
+    except Exception as error:  # noqa: BLE001  # whatever lies in a list, the others must go on
+        letter = _wrapped(item, queue, f"the item is unreadable: {type(error).__name__}")
+        properties = letter["properties"]
     letter["properties"] = {
         **properties,
         # A new tag for each delivery. The producer's may be a constant, and kombu keeps it when it
@@ -165,29 +156,23 @@ def unwrap(item: bytes, queue: str, *, tag: str) -> Letter:
         # protection of the copy that another worker holds.
         "delivery_tag": tag,
         # Where it really was: kombu restores a message to where this says, which may be nowhere.
-        "delivery_info": {
-            "exchange": "",
-            "routing_key": queue,
-            "redelivered": (properties.get("delivery_info") or {}).get("redelivered") is True,
-        },
+        "delivery_info": {"exchange": "", "routing_key": queue},
     }
     return letter
 
 
-def restorable(payload: Any) -> Any:
-    """An item as it was stored, so that kombu can put it back on its list.
-
-    kombu marks `headers` and `delivery_info` in it, and drops an item where one of them is no
-    object. Nearly none is stored like that for longer than it takes to read it once.
-    """
-    if not isinstance(payload, dict):
-        return payload
-    for name in ("headers", "properties"):
-        if not isinstance(payload.get(name), dict):
-            payload[name] = {}
-    if not isinstance(payload["properties"].get("delivery_info"), dict):
-        payload["properties"].pop("delivery_info", None)
-    return payload
+def _letter(item: bytes) -> Letter:
+    if len(item) > ITEM_MAX_BYTES and not item.startswith(_WRAPPED):
+        raise Broken(f"larger than {ITEM_MAX_BYTES} bytes")
+    try:
+        # Not by kombu's reader, which turns {"__type__": …} into objects, and raises anything
+        # when it can't.
+        value = json.loads(item.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise Broken(f"the item is not a JSON object: {type(error).__name__}") from None
+    if not isinstance(value, dict):
+        raise Broken(f"the item is not a JSON object: {type(value).__name__}")
+    return value
 
 
 def _checked(letter: Letter) -> dict[str, Any]:
@@ -231,19 +216,17 @@ def _check_body(body: Any, encoding: Any) -> None:
 
 
 def _wrapped(item: bytes, queue: str, reason: str) -> Letter:
-    return Letter(
-        {
-            "content-type": UNREADABLE,  # first: see _WRAPPED
-            "body": base64.b64encode(item).decode("ascii"),
-            "content-encoding": "binary",
-            "headers": {"reason": reason},
-            "properties": {
-                "body_encoding": "base64",
-                "delivery_tag": "",
-                "delivery_info": {"exchange": "", "routing_key": queue},
-            },
-        }
-    )
+    return {
+        "content-type": UNREADABLE,  # first: see _WRAPPED
+        "body": base64.b64encode(item).decode("ascii"),
+        "content-encoding": "binary",
+        "headers": {"reason": reason},
+        "properties": {
+            "body_encoding": "base64",
+            "delivery_tag": "",
+            "delivery_info": {"exchange": "", "routing_key": queue},
+        },
+    }
 
 
 def _body(message: Any) -> Any:

@@ -4,7 +4,7 @@
 -- KEYS: the index and the hash of unacknowledged messages, then the lists.
 -- ARGV: how many; a prefix for the tags, unique to this call; the time as kombu scores it;
 --       the queue's name as JSON.
--- Returns the items as they were. The n-th has the tag prefix .. n.
+-- Returns the items as they were. The n-th has the tag prefix .. n, in three digits: so they sort.
 
 -- What kombu restores after a crash must be a JSON object; anything else is put into one. So is
 -- what is larger than any message may be: reading it here would hold up everybody.
@@ -34,13 +34,24 @@ local function restorable(item)
     .. ARGV[4] .. '}}}'
 end
 
+-- Before anything is taken: whether there is a place for it.
+redis.call('ZCARD', KEYS[1])
+redis.call('HLEN', KEYS[2])
+
 local items = {}
 for list = 3, #KEYS do
   while #items < tonumber(ARGV[1]) do
-    local item = redis.call('RPOP', KEYS[list])
-    if not item then break end
+    -- RPOP first: it frees memory, and after it a Redis that is full takes the rest.
+    local item = redis.pcall('RPOP', KEYS[list])
+    if type(item) ~= 'string' then
+      -- Empty. Or no list at all, which must not keep us from the others; or no write is taken.
+      if item and #items == 0 and not string.find(item.err, 'WRONGTYPE', 1, true) then
+        return item
+      end
+      break
+    end
     items[#items + 1] = item
-    local tag = ARGV[2] .. #items
+    local tag = ARGV[2] .. string.format('%03d', #items)
     redis.call('ZADD', KEYS[1], ARGV[3], tag)
     redis.call('HSET', KEYS[2], tag, '[' .. restorable(item) .. ',"",' .. ARGV[4] .. ']')
   end

@@ -5,37 +5,11 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from celery.exceptions import WorkerShutdown
-from celery.worker.control import Panel
 
-from worker import log, transport
+from worker import control, log, transport
 from worker.celery_config import PAYMENTS, WEBHOOKS
 
 logger = log.get(__name__)
-
-# Whoever can write to the broker can send these, without a password: they drop payments (a revoked
-# id is acknowledged and forgotten for hours; `hello` and `election` do it by the back door), stop
-# workers, or show arguments.
-FORBIDDEN = frozenset(
-    {
-        "revoke",
-        "revoke_by_stamped_headers",
-        "terminate",
-        "shutdown",
-        "pool_grow",
-        "pool_shrink",
-        "pool_restart",
-        "autoscale",
-        "rate_limit",
-        "time_limit",
-        "add_consumer",
-        "cancel_consumer",
-        "election",
-        "hello",
-        "memdump",
-        "memsample",
-        "objgraph",
-    }
-)
 
 
 class Unsafe(SystemExit):
@@ -141,17 +115,10 @@ def _settings_step(remote_control: bool) -> type:
             if found:
                 raise Unsafe("this worker is not safe to start:\n- " + "\n- ".join(found))
             if not remote_control:
-                trim()
+                control.trim()
             super().__init__(worker, **options)
 
     return SettingsStep
-
-
-def trim() -> None:
-    """Take the forbidden commands out of this process."""
-    for name in FORBIDDEN:
-        Panel.data.pop(name, None)
-        Panel.meta.pop(name, None)
 
 
 def _ours(task: Any) -> bool:

@@ -4,7 +4,7 @@ import logging
 import re
 import sys
 import threading
-from typing import Literal, TextIO
+from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -107,6 +107,18 @@ def _no_alarm(record: logging.LogRecord) -> bool:
         record.msg = "link to the broker broke; a message comes again (%s)"
         record.args, record.exc_info, record.exc_text = (type(reason).__name__,), None, None
     return True
+
+
+def scrubbed(value: Any) -> Any:
+    """A value of JSON with all its texts scrubbed."""
+    match value:
+        case str():
+            return scrub(value)
+        case dict():
+            return {scrubbed(name): scrubbed(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [scrubbed(inner) for inner in value]
+    return value
 
 
 def _renderers(log_format: Format, *, colors: bool) -> list[Processor]:

@@ -7,7 +7,10 @@ its connection along (kombu/transport/redis.py:1476, virtual/base.py:255; kombu#
 Here a worker first waits for a list to be non-empty, without taking anything. Then a script takes
 as many items as there are free slots and stores them, in one step (worker/fetch.lua): nothing is
 ever in neither place. Every item is made readable before kombu sees it (worker/envelope.py), and
-acknowledgements of one turn of the event loop are one round trip.
+acknowledgements of one turn of the event loop are one round trip (worker/unacked.py).
+
+A Redis that is full refuses what would need memory, BLMOVE included, and would never be emptied
+again. So what it refuses is done without: workers look now and then instead of waiting.
 `tests/unit/test_transport.py` says when kombu's originals have changed.
 """
 
@@ -20,11 +23,15 @@ from time import monotonic, time
 from typing import Any
 
 import kombu.transport
-from kombu.asynchronous import get_event_loop
 from kombu.transport import redis as kombu_redis
 from kombu.utils.uuid import uuid
+from redis import Redis
+from redis.exceptions import OutOfMemoryError, ResponseError
 
-from worker import envelope
+from worker import envelope, rabbitmq
+from worker.celery_config import PAYMENTS
+from worker.purging import refuse_purge
+from worker.unacked import QoS
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +41,14 @@ SCHEMES = ("redis", "rediss")
 FETCH_MAX = 64
 # How long a worker of several queues waits for one of them before it looks into the others.
 TURN_S = 0.1
+# Where it may not wait, it looks so often.
+PAUSE_S = 0.25
+# A key that nobody writes, to wait in vain for: Redis refuses that in no state.
+NOTHING = "billing.nothing"
+# What a broadcast may be broken by. KeyError is among kombu's errors of the connection, too.
+OF_A_BROADCAST = (
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError
+)  # fmt: skip
 FETCH = files("worker").joinpath("fetch.lua").read_text()
 
 
@@ -44,7 +59,7 @@ REPLIES_KEPT_S = 60
 
 
 def register() -> None:
-    """Make redis:// and rediss:// mean this transport, in this process.
+    """Make the URLs of all our brokers mean our transports, in this process.
 
     By the table of names and not by `broker_transport`, so that URLs keep their scheme: Flower
     reads it, and kombu decides by it whether to use TLS.
@@ -52,84 +67,28 @@ def register() -> None:
     for scheme in SCHEMES:
         kombu.transport.TRANSPORT_ALIASES[scheme] = "worker.transport:Transport"
         kombu.transport._transport_cache.pop(scheme, None)  # noqa: SLF001  # no other way
+    rabbitmq.register()
 
 
-class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
-    """The messages that are fetched and not yet acknowledged."""
+class Client(Redis):
+    """A client whose pipelines are no transactions unless asked to be: a Redis that is full refuses
+    every command between MULTI and EXEC, also those that would make room."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._acknowledged: list[str] = []
-
-    def append(self, message: Any, delivery_tag: str) -> None:
-        """As kombu's, without storing it: `Channel.fetch` has done that."""
-        super(kombu_redis.QoS, self).append(message, delivery_tag)
-
-    def ack(self, delivery_tag: str) -> None:
-        """As kombu's, but Redis is told once for all of one turn of the event loop.
-
-        What a crash leaves untold comes again, and finds its row as it is.
-        """
-        super(kombu_redis.QoS, self).ack(delivery_tag)
-        self._acknowledged.append(delivery_tag)
-        loop = get_event_loop()
-        if loop is None:
-            self.tell()
-        else:
-            # A tick comes after all callbacks of a turn and before the loop sleeps; `call_soon`
-            # would come after the sleep (kombu/asynchronous/hub.py:391).
-            loop.on_tick.add(self.tell)
-
-    def tell(self) -> None:
-        """Tell Redis what is acknowledged; what can't be told now is told with the next."""
-        loop = get_event_loop()
-        if loop is not None:
-            loop.on_tick.discard(self.tell)
-        tags, self._acknowledged = self._acknowledged, []
-        if not tags or self.channel.is_gone():
-            return
-        try:
-            with self.pipe_or_acquire() as pipe:
-                pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
-        except self.channel.connection_errors as error:
-            self._acknowledged = tags + self._acknowledged
-            logger.info("%d acknowledgements wait: %s", len(tags), type(error).__name__)
-
-    def restore_unacked_once(self, stderr: Any = None) -> None:
-        """As kombu's, which raises if the connection is lost, and so ends the worker."""
-        try:
-            self.tell()
-            super().restore_unacked_once(stderr)
-        except Exception as error:  # noqa: BLE001  # an AttributeError, of parts already gone
-            logger.info(
-                "%d messages were not given back (%s): they come again after their timeout",
-                len(self._delivered),
-                type(error).__name__,
-            )
-            self._delivered.clear()
-
-    def renew(self) -> None:
-        """Start the visibility timeout of everything we hold anew.
-
-        So a message comes again soon after its worker died, and not while the worker lives. Those
-        that were handed to somebody else meanwhile are left to them (XX).
-        """
-        held = [tag for tag in list(self._delivered) if tag not in self._dirty]
-        if held:
-            with self.channel.conn_or_acquire() as client:
-                client.zadd(self.unacked_index_key, dict.fromkeys(held, time()), xx=True)
-
-    def replace(self, letter: envelope.Letter, queue: str) -> None:
-        """Store a letter in place of the item it was made from."""
-        stored = f'[{letter.text},"",{json.dumps(queue)}]'
-        with self.channel.conn_or_acquire() as client:
-            client.hset(self.unacked_key, letter["properties"]["delivery_tag"], stored)
+    def pipeline(self, transaction: bool = False, shard_hint: str | None = None) -> Any:
+        return super().pipeline(transaction, shard_hint)
 
 
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types here
     QoS = QoS
     _commands: Any = None
     _fetch: Any = None
+    # Why Redis would not let us wait, the last time; and whether to pause before the next.
+    _refused: str | None = None
+    _pauses = False
+
+    def _get_client(self) -> type[Client]:
+        super()._get_client()  # it looks at the version
+        return Client
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         """As kombu's, but the client for commands is made once: kombu makes one per command."""
@@ -145,6 +104,10 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
         if queue.endswith(REPLIES):
             # Whoever asked may have gone meanwhile, and its queue with it: this made it anew.
             self.client.expire(queue, REPLIES_KEPT_S)
+
+    def _purge(self, queue: str) -> int:
+        refuse_purge(queue)
+        return int(super()._purge(queue))
 
     def _disconnect_pools(self) -> None:
         self._commands = self._fetch = None
@@ -163,17 +126,26 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
         key = self._q_for_pri(queue, 0)
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = monotonic()
-        wait_s = TURN_S if others else timeout or self.brpop_timeout or 0
-        connection.send_command("BLMOVE", key, key, "RIGHT", "RIGHT", wait_s)
+        if self._pauses:
+            connection.send_command("BRPOP", NOTHING, PAUSE_S)
+        else:
+            wait_s = TURN_S if others else timeout or self.brpop_timeout or 0
+            connection.send_command("BLMOVE", key, key, "RIGHT", "RIGHT", wait_s)
 
     def _brpop_read(self, **options: Any) -> bool:
         """Hand out what has come, as many messages as there are free slots."""
         try:
             try:
                 self.client.parse_response(self.client.connection, "BLMOVE", **options)
+            except ResponseError as error:
+                self._on_refused(error)
             except self.connection_errors:
                 self.client.connection.disconnect()  # the next tick connects again
                 raise
+            else:
+                if not self._pauses:
+                    self._refused = None
+                self._pauses = False
             if self._closing:
                 raise Empty
             # Also when the wait was in vain: messages with a priority are in lists of their own.
@@ -183,10 +155,23 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
                 self._queue_cycle.rotate(queues[0])  # the next in turn has the first pick
             if not any(found):
                 raise Empty
+            self._pauses = False
             return True
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
+
+    def _on_refused(self, error: ResponseError) -> None:
+        """Redis is full, or a key is no list: look into the queues all the same, and then pause.
+
+        Raises what else it may answer, such as being a replica: this connection is of no use.
+        """
+        if not is_full(error) and "WRONGTYPE" not in str(error):
+            raise error
+        self._pauses = True
+        if self._refused != (said := str(error)):
+            self._refused = said
+            logger.warning("Redis refuses waiting workers, which look by themselves now: %s", said)
 
     def _hand_out(self, queue: str) -> int:
         letters = list(self._fetched(queue))
@@ -210,14 +195,43 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             args=[count, prefix, time(), json.dumps(queue)],
         )
         for number, item in enumerate(items, start=1):
-            letter = envelope.unwrap(item, queue, tag=f"{prefix}{number}")
-            if letter.text != item.decode(errors="replace"):
-                qos.replace(letter, queue)
-            yield letter
+            yield envelope.unwrap(item, queue, tag=f"{prefix}{number:03}")
 
-    def _do_restore_message(self, payload: Any, *args: Any, **options: Any) -> None:
-        """As kombu's, which loses an item whose headers or delivery_info are no objects."""
-        super()._do_restore_message(envelope.restorable(payload), *args, **options)
+    def queue_of_strays(self) -> str:
+        """Where a message goes that doesn't say where it was: to a worker, which looks at it."""
+        return next(iter(self.active_queues), PAYMENTS)
+
+    def _restore(self, message: Any, leftmost: bool = False) -> None:
+        self.qos.restore_by_tag(message.delivery_tag, leftmost=leftmost)
+
+    def _receive_one(self, c: Any) -> bool:
+        """As kombu's, which a broadcast that is no message would end, and the worker with it."""
+        try:
+            return bool(super()._receive_one(c))
+        except OF_A_BROADCAST as error:
+            logger.warning("a broadcast was broken and is dropped: %s", type(error).__name__)
+            raise Empty from None
+
+    def _queue_bind(self, *args: Any, **options: Any) -> None:
+        """As kombu's, but a full Redis, which takes no entry in its table, stops no worker.
+
+        Tasks go to queues by their names, and broadcasts to who listens: neither needs it.
+        """
+        try:
+            super()._queue_bind(*args, **options)
+        except ResponseError as error:
+            if not is_full(error):
+                raise
+            logger.info("Redis is full: a queue is used without its entry in kombu's table")
+
+    def maybe_refresh_binding_expiry(self) -> None:
+        """As kombu's, which writes a traceback each second while Redis is full."""
+        try:
+            super().maybe_refresh_binding_expiry()
+        except ResponseError as error:
+            if not is_full(error):
+                raise
+            self._binding_expiry_refreshed_at = monotonic()
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
         if not self.is_gone():
@@ -235,6 +249,11 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
         it comes again, and is found done.
         """
         return getattr(self.connection, "client", None) is None
+
+
+def is_full(error: ResponseError) -> bool:
+    """Whether Redis says that it has no memory left; before version 7 a script says it its way."""
+    return isinstance(error, OutOfMemoryError) or "OOM " in str(error)
 
 
 class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no types here

@@ -1,6 +1,8 @@
 """What workers bear: broken messages, being stopped, and more of a kind than one needs."""
 
-from tests.support.broker import Broker
+import json
+
+from tests.support.broker import Broker, RedisBroker
 from tests.support.house import House
 from tests.support.waiting import wait_for
 
@@ -33,6 +35,35 @@ def test_broken_messages_among_good_ones_are_set_aside_and_the_worker_goes_on(to
     town.witness.wait_until_final(charge_ids)
     wait_for(lambda: _quarantined(town) - before == len(POISON), what="all to be in quarantine")
     assert town.pids() == pids
+    town.witness.testify()
+
+
+# kombu's reader makes objects of what is tagged, and raises anything when it can't: in the worker
+# that takes it, and in every worker that would give it back after a crash.
+TAGGED = {"__type__": "decimal", "__value__": "x"}
+
+
+def test_poison_among_good_ones_holds_up_nothing_when_its_worker_is_killed(
+    town: House, broker: Broker
+) -> None:
+    before, charge_ids = _quarantined(town), []
+    killed = town.running["worker"]
+    for number in range(30):
+        charge_ids.append(town.charge())
+        if number % 10 == 9:
+            town.producer.send_raw(
+                f'[[], {{"n": {number}}}, {{}}]'.encode(), headers={"task": TAGGED, "id": TAGGED}
+            )
+            if isinstance(broker, RedisBroker):
+                broker.push(json.dumps({**TAGGED, "n": number}).encode())
+                # As a worker leaves behind what it had taken.
+                broker.abandon(json.dumps({**TAGGED, "held": number}).encode())
+        if number == 15:
+            killed.kill()
+    town.start("worker")
+    town.witness.wait_until_final(charge_ids)
+    poison = 9 if isinstance(broker, RedisBroker) else 3
+    wait_for(lambda: _quarantined(town) - before == poison, what="all poison to be in quarantine")
     town.witness.testify()
 
 

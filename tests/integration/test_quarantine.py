@@ -16,6 +16,8 @@ KWARGS = {"amount": 1999, "currency": "USD", "customer_id": SECRET}
 TASK = "billing.charge.create"
 PICKLE = "application/x-python-serialize"
 _ids = itertools.count(1)
+# kombu's reader of JSON makes an object of this, or raises an error that is no ValueError.
+TAGGED = {"__type__": "decimal", "__value__": "x"}
 
 
 def _headers(**changes):
@@ -57,6 +59,11 @@ MESSAGES = {
     "deep JSON": (b"[" * 50_000 + b"]" * 50_000, _headers(), {}),
     "10 MB": (b'[[], {"a": "' + b"x" * 10_000_000 + b'"}, {}]', _headers(), {}),
     "future protocol": (_body(), _headers(protocol=3), {}),
+    "5,000 digits": (b"[[], {\"amount\": " + b"9" * 5000 + b"}, {}]", _headers(), {}),
+    "tagged body": (json.dumps(TAGGED).encode(), _headers(), {}),
+    "tagged task": (_body(), _headers(task=TAGGED), {}),
+    "tagged id": (_body(), _headers(id=TAGGED), {}),
+    "NUL and half a character": (b"[[], {}]", _headers(x="\x00", id="\x00"), {}),
     "protocol 1, unknown task": (json.dumps({"task": "x", "id": "y"}).encode(), {}, {}),
 }  # fmt: skip
 
@@ -89,10 +96,21 @@ ITEMS = {
     "no properties": json.dumps({"body": "", "headers": {}}).encode(),
     "delivery_info that is a list": _letter(properties={"delivery_info": []}),
     "bad base64": _letter(body="a"),
+    "tagged": json.dumps(TAGGED).encode(),
+    "tagged, unknown": b'{"__type__": [], "__value__": {}}',
+    "tagged delivery_info": _letter(properties={"delivery_info": TAGGED, "body_encoding": TAGGED}),
+    "tagged headers": _letter(headers=TAGGED),
+    "tagged content type": _letter(**{"content-type": TAGGED}),
+    "5,000 digits": _letter(headers={"x": 1}).replace(b'"x": 1', b'"x": ' + b"9" * 5000),
+    "deep headers": _letter(headers={"x": 1}).replace(b"1", b"[" * 900 + b"]" * 900),
+    "no number": _letter(properties={"priority": 1e999}),
     "headers that are a list": _letter(headers=[1]),
     "body that is an object": _letter(body={"a": SECRET}),
 }
 
+
+# Those that are letters all the same: what is kept is their body.
+LETTERS = ["tagged headers", "tagged content type"]
 
 BROKERS = ["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)]
 
@@ -183,7 +201,52 @@ def test_items_that_are_no_messages_go_to_quarantine_once(place):
         place.broker.send_raw(item)
     place.went_on(quarantined=len(ITEMS))
     kept = {base64.b64decode(line["raw"]) for line in place.quarantined()}
-    assert kept == {item[:2000] for item in ITEMS.values()}
+    sent = {name: item[:2000] for name, item in ITEMS.items()}
+    assert kept == {*({**sent, **dict.fromkeys(LETTERS, _body())}.values())}
+
+
+# Properties as AMQP has them: which are there, in two bytes, then each.
+UNREADABLE_PROPERTIES = {
+    "a time past the year 9999": b"\x00\x40" + b"\xff" * 8,
+    "a header that is such a time": b"\x20\x00" + b"\x00\x00\x00\x0b" + b"\x01xT" + b"\xff" * 8,
+    "a content type that is no UTF-8": b"\x80\x00" + b"\x02\xff\xfe",
+}
+
+
+def test_properties_that_no_client_can_read_go_to_quarantine_once(place):
+    if isinstance(place.broker, RedisBroker):
+        pytest.skip("Redis knows no properties")
+    for raw in UNREADABLE_PROPERTIES.values():
+        place.broker.send_properties(raw, _body())
+    place.went_on(quarantined=len(UNREADABLE_PROPERTIES))
+    reasons = sorted(line["reason"].partition(":")[0] for line in place.quarantined())
+    assert reasons == ["content type is not application/json", *["unreadable properties"] * 2]
+    assert {base64.b64decode(line["raw"]) for line in place.quarantined()} == {_body()}
+
+
+BROADCASTS = [b"no json", b"5", b"{}", b"\xff", json.dumps(TAGGED).encode(), b"[" * 5000, _letter()]
+
+
+def test_broken_broadcasts_to_the_workers_are_dropped(place):
+    if not isinstance(place.broker, RedisBroker):
+        pytest.skip("RabbitMQ takes messages only")
+    for broadcast in BROADCASTS:
+        place.broker.client.publish("/0.celery.pidbox", broadcast)
+    place.went_on(quarantined=0)
+
+
+def test_a_key_that_is_no_list_keeps_no_worker_from_its_queues(place):
+    if not isinstance(place.broker, RedisBroker):
+        pytest.skip("RabbitMQ has queues and nothing else")
+    place.broker.client.set("payments\x06\x163", "x")
+    try:
+        place.went_on(quarantined=0)
+    finally:
+        place.broker.client.delete("payments\x06\x163")
+    place.broker.client.set("payments", "x")
+    until(lambda: "refuses waiting workers" in place.worker.log, "it is told")
+    place.broker.client.delete("payments")
+    place.went_on(quarantined=0)
 
 
 def test_the_quarantine_says_why_and_what_the_headers_were(place):

@@ -4,8 +4,9 @@ import json
 from queue import Empty
 
 import pytest
-from kombu import Connection, Queue
+from kombu import Connection, Exchange, Queue
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from worker import transport
 
@@ -129,34 +130,94 @@ def test_what_is_no_message_is_stored_as_one_that_can_be_restored(redis, item):
     fetch = redis.register_script(transport.FETCH)
     items = fetch(keys=["index", "hash", "payments"], args=[9, "tag.", 1.0, '"payments"'])
     assert items == [item]
-    letter, exchange, queue = json.loads(redis.hget("hash", "tag.1"))
+    letter, exchange, queue = json.loads(redis.hget("hash", "tag.001"))
     assert bytes.fromhex(letter["body"]) == item
     assert (exchange, queue) == ("", "payments")
 
 
-@pytest.mark.parametrize(
-    "item",
-    [
-        {"headers": None, "properties": {"body_encoding": "base64"}},
-        {"headers": {"id": "1"}, "properties": {"delivery_info": None}},
-        {"headers": {}, "properties": None},
-        {"headers": [], "properties": 5},
-        {},
-    ],
-)
-def test_what_clients_leave_out_does_not_lose_what_is_put_back(connection, redis, item):
-    """kombu drops an item that it can't mark as redelivered."""
-    sent = {"body": "W10=", **item}
-    redis.lpush("payments", json.dumps(sent))
+# What kombu's reader can't read, or can't mark as redelivered, when it puts it back.
+HOSTILE = [
+    b'{"body": "W10=", "headers": null, "properties": {"body_encoding": "base64"}}',
+    b'{"body": "W10=", "headers": {"id": "1"}, "properties": {"delivery_info": null}}',
+    b'{"body": "W10=", "headers": [], "properties": 5}',
+    b"{}",
+    b'{"__type__": "decimal", "__value__": "x"}',
+    b'{"body": "W10=", "headers": {"x": {"__type__": "uuid", "__value__": {"hex": 1}}}}',
+    b'{"headers": {"x": {"__type__": "bytes", "__value__": 5}}}',
+    b'{"headers": {"x": {"__type__": "base64", "__value__": "a"}}}',
+    b'{"headers": {"x": {"__type__": "datetime", "__value__": []}}}',
+    b'{"headers": {"x": ' + b"9" * 5000 + b"}}",
+    b'{"headers": ' + b"[" * 900 + b"]" * 900 + b"}",
+    rb'{"x": "\u0041 \u0000 \",\"q\"]"}',
+    '{"body": "é"}'.encode(),
+]
+
+
+def fetched(channel, count):
+    """Take `count` items as a worker does that dies right after."""
+    keys = ["unacked_index", "unacked", "payments"]
+    return channel._fetch(keys=keys, args=[count, "tag-", 0, '"payments"'])
+
+
+def test_whatever_was_abandoned_comes_back_byte_for_byte_and_in_order(connection, redis):
+    """One that kombu can't read would keep all others from ever being restored."""
     channel, _ = consume(connection, "payments", room=4)
-    unread = channel._fetch(
-        keys=["unacked_index", "unacked", "payments"], args=[1, "tag-", 0, '"payments"']
-    )
-    assert len(unread) == 1
-    channel.qos.restore_by_tag("tag-1")
-    (restored,) = map(json.loads, redis.lrange("payments", 0, -1))
-    assert restored["body"] == sent["body"]
-    assert redis.hlen("unacked") == 0
+    for item in HOSTILE:
+        redis.lpush("payments", item)
+    assert fetched(channel, 99) == HOSTILE
+    channel.qos.restore_visible()
+    back = redis.lrange("payments", 0, -1)[::-1]
+    assert [item[:90] for item in back] == [item[:90] for item in HOSTILE]
+    assert back == HOSTILE
+    assert redis.hlen("unacked") == redis.zcard("unacked_index") == 0
+
+
+def test_what_no_worker_of_ours_stored_is_put_back_for_one_to_look_at(connection, redis):
+    channel, _ = consume(connection, "payments", room=4)
+    stored = {b"a": b"no json", b"b": b"[1]", b"\xff": b'{"x": 1}', b"d": b""}
+    redis.hset("unacked", mapping=stored)
+    redis.zadd("unacked_index", {**dict.fromkeys(stored, 0), b"gone": 0})
+    channel.qos.restore_visible()
+    assert set(redis.lrange("payments", 0, -1)) == set(stored.values())
+    assert redis.hlen("unacked") == redis.zcard("unacked_index") == 0
+
+
+def test_another_celery_applications_messages_go_where_its_exchange_says(connection, redis):
+    """kombu keeps the unacknowledged messages of all applications of one Redis together."""
+    letter = {"body": "W10=", "headers": {}, "properties": {"delivery_info": {}}}
+    channel, _ = consume(connection, "payments", room=4)
+    queue = Queue("theirs", Exchange("theirs", type="direct"), routing_key="key")
+    queue(channel).declare()
+    broken = b'[{"__type__": "decimal", "__value__": "x"}, "theirs", "key"]'
+    whole = json.dumps([letter, "theirs", "key"])
+    redis.hset("unacked", mapping={"broken": broken, "whole": whole})
+    redis.zadd("unacked_index", {"broken": 1, "whole": 0})
+    channel.qos.restore_visible()
+    assert [json.loads(item)["body"] for item in redis.lrange("theirs", 0, -1)] == ["W10="]
+    assert redis.hkeys("unacked") == [b"broken"]
+
+
+def test_a_message_whose_queue_became_something_else_is_not_lost(connection, redis):
+    channel, _ = consume(connection, "payments", room=4)
+    redis.hset("unacked", "t", b'[{"x": 1},"","webhooks"]')
+    redis.zadd("unacked_index", {"t": 0})
+    redis.set("webhooks", "x")
+    redis.set("payments", "x")
+    channel.qos.restore_visible()
+    assert redis.hkeys("unacked") == redis.zrange("unacked_index", 0, -1) == [b"t"]
+    redis.delete("payments")
+    channel.qos.restore_visible()
+    assert redis.lrange("payments", 0, -1) == [b'{"x": 1}']
+
+
+@pytest.mark.parametrize("key", ["unacked", "unacked_index"])
+def test_nothing_is_taken_where_it_can_not_be_kept(connection, redis, key):
+    channel, _ = consume(connection, "payments", room=4)
+    redis.lpush("payments", "{}")
+    redis.set(key, "x")
+    with pytest.raises(ResponseError, match="WRONGTYPE"):
+        fetched(channel, 1)
+    assert redis.llen("payments") == 1
 
 
 def test_two_workers_never_get_the_same_message(redis_url, connection, redis):

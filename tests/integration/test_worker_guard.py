@@ -8,8 +8,11 @@ import pytest
 from celery import Celery
 from kombu import Connection, Queue
 
+from tests.support.producer import Producer
 from tests.support.workers import ROOT, RedisBroker, Worker, until
-from worker import transport
+from worker import celery_config, transport
+from worker.purging import PurgeRefused
+from worker.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +83,58 @@ def test_strangers_can_look_but_not_touch(start, broker):
         (answer,) = until(
             lambda: app.control.ping(timeout=1, connection=connection), "it answers a ping"
         )
+        refused = {
+            command: app.control.broadcast(
+                command, {"task_id": "good"}, reply=True, limit=1, timeout=5, connection=connection
+            )
+            for command in ("revoke", "shutdown", "no_such_command")
+        }
+        (failed,) = app.control.broadcast(
+            "ping", {"nonsense": 1}, reply=True, limit=1, timeout=5, connection=connection
+        )
     assert answer.popitem()[1] == {"ok": "pong"}
+    told = {command: answers[0].popitem()[1]["error"] for command, answers in refused.items()}
+    questions = "is refused: these workers take questions, and no orders"
+    assert told == {
+        "revoke": f"revoke {questions}",
+        "shutdown": f"shutdown {questions}",
+        "no_such_command": f"this command {questions}",
+    }
+    assert failed.popitem()[1] in ({"error": "ping failed: TypeError"}, {"ok": "pong"})
+    assert "Traceback" not in worker.log
+    assert "KeyError" not in worker.log
     broker.send(b"[[], {}, {}]", {"lang": "go", "task": "billing.charge.create", "id": "good"})
     until(lambda: worker.called("good"), "it still works")
     assert worker.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    "url", ["redis_url", pytest.param("rabbitmq_url", marks=pytest.mark.rabbitmq)]
+)
+def test_requests_that_wait_are_not_purged(url, request, tmp_path):
+    """They would be gone without a trace, and their producers were told that they are taken."""
+    url = request.getfixturevalue(url)
+    with Producer(url) as producer:
+        producer.declare()
+        producer.send("billing.charge.create", amount=1, currency="USD")
+    ended = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "tests.support.workerapp", "purge", "-f", "-Q", "payments"],
+        cwd=ROOT,
+        env={**os.environ, "BROKER": url, "OUT": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("Error: the queue payments is not purged: it may hold requests")
+    transport.register()
+    app = Celery(broker=url, set_as_current=False)
+    app.conf.update(celery_config.configuration(Settings(broker_url=url)))
+    with app.connection_for_write() as connection, pytest.raises(PurgeRefused):
+        app.control.purge(connection=connection)
+    with Connection(url) as connection, connection.channel() as channel:
+        assert channel.queue_declare("payments", passive=True).message_count == 1
 
 
 def test_workers_do_not_talk_to_each_other(start):

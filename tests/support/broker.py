@@ -3,9 +3,11 @@
 import os
 import shutil
 import subprocess
+import uuid
 from abc import ABC, abstractmethod
 from urllib.parse import urlsplit
 
+import amqp
 import kombu
 import redis as redis_client
 
@@ -42,6 +44,18 @@ class RedisBroker(Broker):
         with redis_client.Redis.from_url(self._server.admin_url) as client:
             client.flushall()
 
+    def push(self, item: bytes) -> None:
+        """Put anything into the queue of payments."""
+        with redis_client.Redis.from_url(self.url) as client:
+            client.lpush("payments", item)
+
+    def abandon(self, item: bytes) -> None:
+        """Leave anything behind as a worker does that took it and died, long ago."""
+        with redis_client.Redis.from_url(self.url) as client:
+            tag = uuid.uuid4().hex
+            client.hset("unacked", tag, b"[" + item + b',"","payments"]')
+            client.zadd("unacked_index", {tag: 1})
+
     def crash(self) -> None:
         self._server.crash()
         self._server.start()
@@ -60,9 +74,14 @@ class RabbitBroker(Broker):
         self.url = url
 
     def empty(self) -> None:
-        with kombu.Connection(self.url) as connection:
+        parts = urlsplit(self.url)
+        address = f"{parts.hostname}:{parts.port}"
+        # Past kombu: with our transport it would be refused.
+        with amqp.Connection(
+            address, userid=parts.username, password=parts.password, virtual_host=parts.path[1:]
+        ) as connection:
             for queue in QUEUES:
-                connection.default_channel.queue_purge(queue)
+                connection.channel().queue_purge(queue)
 
     def crash(self) -> None:
         program = shutil.which("rabbitmqctl", path=f"{os.environ['PATH']}:/usr/sbin")

@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import kombu
 import pytest
+from amqp.serialization import GenericContent
 from kombu import Connection
 from kombu.transport import redis as kombu_redis
 
-from worker import transport
+from worker import transport, unacked
 
 
 @pytest.mark.parametrize(
@@ -41,8 +42,28 @@ from worker import transport
             "35c655f6ecc62fe6e9902f7498dde9b47ff27187973d7568e02529c400027416",
         ),
         (
-            kombu_redis.Channel._do_restore_message,
-            "8b430df94e45b5b0183c97f12a3eff8c1bc23bb227d1ebc0f3963f528546968a",
+            kombu_redis.QoS.restore_visible,
+            "d4a4a40a3eaf9f23ed3651a5c03602c80571bd30c49bf256f0b65fbd6dae3851",
+        ),
+        (
+            kombu_redis.QoS.restore_by_tag,
+            "58e161d81b6fe18d1fe73d53d13e6359271bcc249d0da58ee737c6775d51ceb8",
+        ),
+        (
+            kombu_redis.QoS.restore_unacked,
+            "8954efef014d546e047d213e437d5a27ad91b8288d6b90b4484addca86b3c6e2",
+        ),
+        (
+            kombu_redis.Channel._restore,
+            "92e63e38835b6592b4f685a05dcdc6b3c289fffa5e17fbd7343383fe272d2230",
+        ),
+        (
+            kombu_redis.Channel._receive_one,
+            "d59b8751d89757dcac8550fa1fd62162562a7f131bf346b725ec6de65a5201a3",
+        ),
+        (
+            GenericContent._load_properties,
+            "364e01f6bd530dd401af2c8d327a9d85ce3faff585552179a59bea8dd1a5d8e2",
         ),
     ],
 )
@@ -65,7 +86,7 @@ def test_redis_urls_mean_our_transport_and_keep_their_scheme(scheme):
 def test_acknowledgements_that_redis_did_not_hear_are_told_with_the_next(monkeypatch):
     """Otherwise one lost answer ends all acknowledging, and every message comes again."""
     loop = SimpleNamespace(on_tick=set())
-    monkeypatch.setattr(transport, "get_event_loop", lambda: loop)
+    monkeypatch.setattr(unacked, "get_event_loop", lambda: loop)
     told = []
     answers = iter([ConnectionError(), None])
 
@@ -85,7 +106,7 @@ def test_acknowledgements_that_redis_did_not_hear_are_told_with_the_next(monkeyp
     channel = SimpleNamespace(
         connection_errors=(ConnectionError,), do_restore=False, is_gone=lambda: False
     )
-    qos = transport.QoS(channel)
+    qos = unacked.QoS(channel)
     monkeypatch.setattr(qos, "pipe_or_acquire", lambda: nullcontext(Pipe()))
     for name in ("unacked_key", "unacked_index_key"):
         monkeypatch.setitem(qos.__dict__, name, name)
