@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from worker import diagnosis
 from worker.database_url import place
-from worker.doctor import database, work
+from worker.doctor import database, receivers, work
 from worker.doctor.findings import Finding, fail
 from worker.doctor.rounds import broken
 
@@ -37,8 +37,15 @@ def _all_of_it(connection: Connection, url: str, processors: Collection[str]) ->
     if not is_current:
         return  # without its tables there is nothing to look at
 
+    swept: list[bool] = []
+
     def sweeper(connection: Connection) -> Iterable[Finding]:
-        return work.sweeper(connection, processors)
+        findings = list(work.sweeper(connection, processors))
+        swept.append(findings[0].level == "ok")
+        return findings
+
+    def webhooks(connection: Connection) -> Iterable[Finding]:
+        return receivers.webhooks(connection, is_swept=swept == [True])
 
     def at_processors(connection: Connection) -> Iterable[Finding]:
         return work.at_processors(connection, processors)
@@ -47,7 +54,7 @@ def _all_of_it(connection: Connection, url: str, processors: Collection[str]) ->
         ("sweeper", sweeper),
         ("processors", at_processors),
         ("pending", work.pending),
-        ("webhooks", work.webhooks),
+        ("webhooks", webhooks),
         ("quarantine", work.quarantine),
     ):
         yield from _guarded(subject, check, connection)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import Connection
 
 from payments import health
-from payments.health import Elsewhere, Late, Receiver
+from payments.health import Elsewhere, Late
 from worker.doctor.findings import Finding, ago, fail, ok, some, warn
 
 # Most unknown outcomes are looked up within seconds.
@@ -48,7 +48,7 @@ def _late(late: Iterable[Late]) -> Iterable[Finding]:
 
 
 def _overdue(late: Iterable[Late]) -> str:
-    told = [f"{_most(one.overdue, one.kind)}, {ago(one.overdue_s)} at most" for one in late]
+    told = [f"{most(one.overdue, one.kind)}, {ago(one.overdue_s)} at most" for one in late]
     return f"overdue: {'; '.join(told)}"
 
 
@@ -99,46 +99,6 @@ def quarantine(connection: Connection) -> Iterable[Finding]:
         yield ok("quarantine", "empty")
 
 
-def webhooks(connection: Connection) -> Iterable[Finding]:
-    """Whether receivers get what they asked for."""
-    receivers = health.receivers(connection)
-    findings = [finding for one in receivers for finding in _receiver(one)]
-    yield from findings
-    if findings:
-        return
-    if not receivers:
-        yield ok("webhooks", "no endpoint is enabled")
-        return
-    waiting = sum(one.waiting for one in receivers)
-    oldest_s = max(one.waiting_s for one in receivers)
-    more = f"; {_most(waiting, 'webhook')} on the way, the oldest for {ago(oldest_s)}"
-    yield ok("webhooks", f"{some(len(receivers), 'endpoint')}{more if waiting else ''}")
-
-
-def _receiver(one: Receiver) -> Iterable[Finding]:
-    who, waiting = one.endpoint_id, _most(one.waiting, "webhook")
-    if one.is_unswept:
-        seen = f"{who}: {waiting} due for {ago(one.overdue_s)}, and nobody is woken for them"
-        yield fail("webhooks", seen, BEAT)
-    elif one.overdue_s > health.LATE_S:
-        level = fail if one.overdue_s > LATE_FAIL_S else warn
-        seen = f"{who}: {waiting}, due for {ago(one.overdue_s)} at most"
-        yield level("webhooks", seen, "start more workers of the queue webhooks")
-    if one.failing and not one.delivered:
-        seen = (
-            f"{who} accepts nothing: {waiting} for {ago(one.waiting_s)} at most, its last answer"
-            f" was {one.last_answer or 'none'}"
-        )
-        yield warn("webhooks", seen, f"ask its owner; then `billing endpoint ping {who}`")
-    elif one.failing:
-        seen = f"{who} refuses some: {one.failing} are tried again, last {one.last_answer}"
-        yield warn("webhooks", seen, "ask its owner")
-    if one.given_up:
-        seen = f"{who}: {some(one.given_up, 'webhook')} given up"
-        advice = f"when it works again: `billing webhook replay {who} --since …`"
-        yield warn("webhooks", seen, advice)
-
-
-def _most(count: int, noun: str) -> str:
+def most(count: int, noun: str) -> str:
     most = count >= health.COUNT_MAX
     return f"{count} {noun}s and more" if most else some(count, noun)
