@@ -51,3 +51,18 @@ def test_a_usual_port_that_is_taken_gives_way_and_says_so(
     assert settings.http_port not in (0, taken)
     said = f"billing  | port {taken} is taken, web takes {settings.http_port}\n"
     assert capsys.readouterr().out == said
+
+
+def test_the_port_that_flower_is_asked_for_is_its_own(
+    taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = ports.free()
+    monkeypatch.setenv("FLOWER_PORT", str(port))
+    assert up.port_of_flower() == port
+    assert up.environ_here(port)["FLOWER_PORT"] == str(port)
+    monkeypatch.setenv("FLOWER_PORT", str(taken))
+    with pytest.raises(Failed, match=rf"port {taken} .* FLOWER_PORT=\d+$"):
+        up.port_of_flower()
+    monkeypatch.setenv("FLOWER_PORT", "many")
+    with pytest.raises(Failed, match="FLOWER_PORT must be a whole number"):
+        up.port_of_flower()

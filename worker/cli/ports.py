@@ -11,8 +11,9 @@ LOOPBACK = "127.0.0.1"
 NEIGHBOURS = range(8001, 8100)
 
 
-def require_free(host: str, port: int) -> None:
-    """Raise Failed, with the way out, when a server could not listen there now.
+def require_free(host: str, port: int, *, asked_by: str | None = None) -> None:
+    """Raise Failed, with the way out, when a server could not listen there now. `asked_by` is the
+    variable that asks for the port.
 
     Port 0 is always free, so that it tells of the host alone.
     """
@@ -20,7 +21,7 @@ def require_free(host: str, port: int) -> None:
     if any(failure.errno == errno.EADDRINUSE for failure in failures):
         raise Failed(
             f"port {port} of {host} is taken by another service: stop that, or choose another"
-            f" port, such as {variable('http_port')}={free(*NEIGHBOURS, host=host)}"
+            f" port, such as {asked_by or variable('http_port')}={free(*NEIGHBOURS, host=host)}"
         )
     if failures:
         raise Failed(

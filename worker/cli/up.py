@@ -101,6 +101,7 @@ def run(
     given_port = settings.http_port if "http_port" in settings.model_fields_set else 0
     if "web" in commands:
         ports.require_free(settings.http_host, given_port)
+    flower_port = port_of_flower()
     settings, servers = start_servers(settings, narrator, stack)
     key = bring_up_to_date(settings, narrator, makes_key="database_url" in servers)
     if "web" in commands and not given_port:
@@ -110,7 +111,6 @@ def run(
     ours = {name: facts[name] for name, server in servers.items() if server.alive}
     ours["webhook_allow_private"] = ",".join(map(str, settings.webhook_allow_private))
     data_dir.announce(settings.data_dir, ours)
-    flower_port = ports.free(FLOWER_PORT)
     revive = reviver(list(servers.values()), narrator)
 
     def welcome(late: list[str]) -> None:
@@ -158,6 +158,17 @@ def at_a_free_port(settings: Settings, narrator: Narrator) -> Settings:
     if settings.http_port not in (0, port):
         narrator.report("billing", f"port {settings.http_port} is taken, web takes {port}")
     return settings.model_copy(update={"http_port": port})
+
+
+def port_of_flower() -> int:
+    """The one that FLOWER_PORT asks for, or else the usual or a free one. Raises Failed."""
+    given = settings_module.outside_environ().get("FLOWER_PORT", "")
+    if not given:
+        return ports.free(FLOWER_PORT)
+    if not (given.isdecimal() and 0 < int(given) < 65_536):
+        raise Failed("FLOWER_PORT must be a whole number from 1 to 65535")
+    ports.require_free("127.0.0.1", int(given), asked_by="FLOWER_PORT")
+    return int(given)
 
 
 def environ_here(flower_port: int) -> dict[str, str]:
