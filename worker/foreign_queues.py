@@ -1,0 +1,106 @@
+"""RabbitMQ queues of ours that a producer made its own way, before any worker ran.
+
+RabbitMQ changes no queue: one of another kind is deleted and made anew, and what waits in it is
+moved meanwhile. Nothing is lost: a message is acknowledged in one queue when the other has it.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from amqp import Channel, Message
+from amqp.exceptions import NotFound, PreconditionFailed
+from celery import Celery
+from kombu import Queue
+
+from worker import links
+from worker.celery_config import dead_letters, queues
+
+# What a queue is called while its messages wait for it to be made anew.
+ASIDE = ".moving"
+CONFIRM_S = 10.0
+
+
+def mend(app: Celery, *, move: bool) -> list[str]:
+    """Make queues of another kind anew: those that are empty, and with `move` all. Returns the
+    names of those that are left. Raises what amqp raises."""
+    left = []
+    with links.link(app) as link:
+        for queue in (*queues(rabbitmq=True), dead_letters()):
+            if _is_ours(link, queue) and not _count(link, f"{queue.name}{ASIDE}"):
+                continue
+            if not move and _count(link, queue.name):
+                left.append(queue.name)
+            else:
+                _make_anew(link, queue)
+    return left
+
+
+def _make_anew(link: Any, queue: Queue) -> None:
+    aside = Queue(f"{queue.name}{ASIDE}", durable=True, queue_arguments={"x-queue-type": "quorum"})
+    if not _is_ours(link, queue):
+        if _count(link, queue.name):
+            with link.channel() as channel:
+                aside(channel).queue_declare()
+            _move(link, queue.name, aside.name)
+        with _channel(link) as channel:
+            # Not one that has got a message, or a reader, meanwhile.
+            channel.queue_delete(queue.name, if_empty=True, if_unused=True)
+    with link.channel() as channel:
+        queue(channel).declare()
+    if _count(link, aside.name) is not None:
+        _move(link, aside.name, queue.name)
+        with _channel(link) as channel:
+            channel.queue_delete(aside.name, if_empty=True)
+
+
+def _move(link: Any, source: str, target: str) -> None:
+    with _channel(link) as channel:
+        channel.confirm_select()
+        while (message := channel.basic_get(source)) is not None:
+            channel.basic_publish_confirm(
+                Message(message.body, **message.properties),
+                exchange="",
+                routing_key=target,
+                mandatory=True,
+                confirm_timeout=CONFIRM_S,
+            )
+            channel.basic_ack(message.delivery_tag)
+
+
+def _is_ours(link: Any, queue: Queue) -> bool:
+    """Whether the queue is as we declare it, or not there."""
+    try:
+        with link.channel() as channel:
+            channel.queue_declare(queue.name, passive=True)
+        with link.channel() as channel:
+            queue(channel).queue_declare()
+    except NotFound:
+        return True
+    except PreconditionFailed:
+        return False
+    return True
+
+
+def _count(link: Any, name: str) -> int | None:
+    try:
+        with link.channel() as channel:
+            return int(channel.queue_declare(name, passive=True).message_count)
+    except NotFound:
+        return None
+
+
+@contextmanager
+def _channel(link: Any) -> Iterator[Channel]:
+    channel = link.connection.channel()
+    try:
+        yield channel
+    finally:
+        with contextlib.suppress(Exception):
+            channel.close()
+
+
+def names() -> Sequence[str]:
+    """Of all queues that are looked at."""
+    return [queue.name for queue in (*queues(rabbitmq=True), dead_letters())]
