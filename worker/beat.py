@@ -29,6 +29,9 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
 
     _ready = False
     _watch: "Watch | None" = None
+    # Celery's is a link to the broker, made before the first sweep and for ever waited for: with
+    # the broker away, or silent, nothing would be swept.
+    producer = None
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         if self._watch is None:

@@ -1,10 +1,12 @@
 """The Celery configuration: what differs from Celery's defaults, and why."""
 
-import ssl
+from collections.abc import Sequence
 from typing import Any, Protocol
-from urllib.parse import parse_qs, urlsplit
 
 from kombu import Exchange, Queue
+
+from infra.billing import brokers
+from infra.billing.brokers import Broker
 
 PAYMENTS = "payments"
 WEBHOOKS = "webhooks"
@@ -32,24 +34,30 @@ class Configured(Protocol):
     def shutdown_s(self) -> float: ...
     @property
     def lease_s(self) -> float: ...
+    @property
+    def extra_queues(self) -> Sequence[str]: ...
 
 
 def configuration(settings: Configured, broker_url: str | None = None) -> dict[str, Any]:
-    """Everything for `app.conf.update`, for redis://, rediss://, amqp:// and amqps:// brokers.
+    """Everything for `app.conf.update`, for any broker of infra.billing.brokers.
 
     `broker_url` stands in for an unset `settings.broker_url` (the embedded Redis).
+    Raises BrokerUrlError.
     """
-    url = broker_url or settings.broker_url
-    scheme = urlsplit(url).scheme
+    broker = brokers.parse(broker_url or settings.broker_url)
     return {
-        "broker_url": url,
+        "broker_url": broker.url,
+        **({"broker_use_ssl": dict(broker.ssl)} if broker.ssl else {}),
         # --- messages
         "accept_content": ["json"],  # pickle executes what it reads
         "task_serializer": "json",
         "task_protocol": 2,
         "enable_utc": True,
         "timezone": "UTC",
-        "task_queues": queues(rabbitmq=scheme.startswith("amqp")),
+        "task_queues": (
+            *queues(rabbitmq=not broker.is_redis),
+            *(ForeignQueue(name) for name in settings.extra_queues),
+        ),
         "task_default_queue": PAYMENTS,
         "task_default_exchange": "billing",
         # Direct: Celery then publishes to the queue by name, which needs none of kombu's binding
@@ -111,13 +119,36 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
             "interval_step": 0.1,
             "interval_max": 0.1,
         },
-        **(_rabbitmq(url) if scheme.startswith("amqp") else _redis(url, settings.lease_s)),
+        **(_redis(broker, settings.lease_s) if broker.is_redis else _rabbitmq(broker)),
     }
 
 
 def queues(*, rabbitmq: bool) -> tuple[Queue, ...]:
     """The queues that workers read unless told otherwise with -Q."""
     return tuple(_queue(name, rabbitmq=rabbitmq) for name in (PAYMENTS, WEBHOOKS))
+
+
+class ForeignQueue(Queue):  # type: ignore[misc]  # kombu has no types
+    """A queue of a producer's, read besides ours. It stays as it is; where it is not there yet, it
+    is made as Celery makes one by default, so that its producer may declare it, too."""
+
+    def __init__(self, name: str = "", exchange: Any = None, routing_key: str = "", **rest: Any):
+        super().__init__(
+            name, exchange or Exchange(name, type="direct"), routing_key or name, **rest
+        )
+
+    def declare(self, nowait: bool = False, channel: Any = None) -> Any:
+        connection = (channel or self.channel).connection.client
+        if connection.transport.driver_type == "amqp":
+            try:
+                # A channel of its own: RabbitMQ closes the one on which it was asked in vain.
+                with connection.channel() as probe:
+                    self.queue_declare(passive=True, channel=probe)
+            except connection.channel_errors:
+                pass  # it is made below
+            else:
+                return self.name
+        return super().declare(nowait=nowait, channel=channel)
 
 
 def dead_letters() -> Queue:
@@ -151,23 +182,22 @@ def _queue(name: str, *, rabbitmq: bool) -> Queue:
     )
 
 
-def _redis(url: str, lease_s: float) -> dict[str, Any]:
+def _redis(broker: Broker, lease_s: float) -> dict[str, Any]:
     # Counts from the fetch, and worker/transport.py renews it while the worker lives. It may be
     # short: handing out a message whose task still runs does no harm, as the row's lease, or the
     # endpoint's, sends the second one away. And it must be: what died before it wrote a row is
     # only here, and is back when a lease would have ended. The default, an hour, is how long a
     # crash would take.
     visibility_timeout_s = lease_s * 4 / 5
-    configuration: dict[str, Any] = {
+    return {
         "broker_transport_options": {
+            **broker.with_limits(timeout_s=PUBLISH_TIMEOUT_S),
             "visibility_timeout": visibility_timeout_s,
             # How often to look for abandoned messages; the default throttle makes that 100 s.
             "unacked_restore_interval": lease_s - visibility_timeout_s,
             "unacked_restore_throttle": 1,
-            # None, the default, waits for ever on a connection that is dead but not closed.
-            # Consumers are more patient: worker/consumer.py.
-            "socket_timeout": PUBLISH_TIMEOUT_S,
-            "socket_connect_timeout": PUBLISH_TIMEOUT_S,
+            # No limit, the default, waits for ever on a connection that is dead but not closed.
+            # Consumers are more patient than these: worker/consumer.py.
             "socket_keepalive": True,
             # Half-open connections are found after twice this and a second.
             "health_check_interval": 10,
@@ -179,24 +209,12 @@ def _redis(url: str, lease_s: float) -> dict[str, Any]:
         # With several apps on one Redis the shortest counts, also Celery's own copy of it.
         "visibility_timeout": visibility_timeout_s,
     }
-    parts = urlsplit(url)
-    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
-        # kombu's default for rediss:// accepts any certificate (kombu/connection.py:324).
-        configuration["broker_use_ssl"] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-    return configuration
 
 
-def _rabbitmq(url: str) -> dict[str, Any]:
-    configuration: dict[str, Any] = {
+def _rabbitmq(broker: Broker) -> dict[str, Any]:
+    return {
         # Without confirms a rejected publish looks like a good one (celery#5410). How long a
         # confirm may take is an argument of each publish: worker/request.py.
-        "broker_transport_options": {"confirm_publish": True},
-        "broker_heartbeat": 30,  # half-open connections are found within a minute
+        "broker_transport_options": {**broker.options, "confirm_publish": True},
+        "broker_heartbeat": 10,  # a link that is silent is given up after twice this
     }
-    if urlsplit(url).scheme == "amqps":
-        # py-amqp checks no certificate unless told to; None = the URL's host name.
-        configuration["broker_use_ssl"] = {
-            "cert_reqs": ssl.CERT_REQUIRED,
-            "server_hostname": None,
-        }
-    return configuration

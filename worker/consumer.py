@@ -3,6 +3,7 @@
 import functools
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from amqp.exceptions import PreconditionFailed
@@ -13,8 +14,8 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import compression
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from worker import envelope, signing
-from worker.celery_config import DEAD, dead_letters
+from worker import envelope, foreign_queues, links, signing
+from worker.celery_config import DEAD, PAYMENTS, ForeignQueue, dead_letters
 from worker.envelope import Broken
 from worker.quarantine import Quarantine, exhibit
 
@@ -22,7 +23,7 @@ from worker.quarantine import Quarantine, exhibit
 logger = logging.getLogger(__name__)
 
 # A consumer can wait out a Redis that is busy saving; a publisher can't (worker/celery_config.py).
-SOCKET_TIMEOUT_S = 15.0
+SOCKET_TIMEOUT_S = 10.0
 
 # Flower reads along; a tenth of a second is at once for a person.
 EVENTS_EVERY_S = 0.1
@@ -61,6 +62,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     ) -> None:
         # Counted for the watchdog: a worker that is alive receives.
         self.received = 0
+        # Of the message that is being handed to Celery.
+        self._queue: str | None = None
         self._refusals, self._refused_until = 0, 0.0
         _refuse_compression()
         super().__init__(
@@ -77,8 +80,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self.quarantine = Quarantine(self.app.desk.quarantine)
         # Only what is ours, or the sender could run Celery's own canvas tasks.
         self._callable = frozenset(t for t in self.app.tasks if not t.startswith("celery."))
+        queues = self.app.amqp.queues
+        if PAYMENTS in queues.consume_from:
+            # Also where -Q names only ours.
+            for queue in self.app.conf.task_queues:
+                if isinstance(queue, ForeignQueue):
+                    queues.select_add(queue)
         if self.conninfo.transport.driver_type == "amqp":
-            self.app.amqp.queues.select_add(dead_letters())
+            queues.select_add(dead_letters())
 
     def connection_for_read(self, heartbeat: float | None = None) -> Any:
         return self.ensure_connected(
@@ -92,9 +101,10 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             )
         )
 
-    def _patience(self) -> dict[str, float]:
-        redis = self.conninfo.transport.driver_type == "redis"
-        return {"socket_timeout": SOCKET_TIMEOUT_S} if redis else {}
+    def _patience(self) -> dict[str, Any]:
+        if self.conninfo.transport.driver_type == "redis":
+            return {"socket_timeout": SOCKET_TIMEOUT_S}
+        return links.limits(self.app, SOCKET_TIMEOUT_S)
 
     def ensure_connected(self, conn: Any) -> Any:
         """As Celery's; but kombu's pauses grow to 30 s, in which a broker is long back."""
@@ -119,12 +129,15 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """As Celery's, which would try for ever to declare a queue that exists as another kind."""
         if isinstance(exc, PreconditionFailed) and "inequivalent arg" in str(exc):
-            logger.critical(
-                "a queue exists with other properties, made by a producer before any worker ran: "
-                "move its messages, delete it, and start again (%s)",
-                exc.reply_text,
-            )
-            raise WorkerShutdown(1)
+            if left := foreign_queues.mend(self.app, move=False):
+                logger.critical(
+                    "a producer made the queue %s its own way before any worker ran, and messages"
+                    " wait in it: stop who sends, run `billing queues mend`, start again (%s)",
+                    ", ".join(left),
+                    exc.reply_text,
+                )
+                raise WorkerShutdown(1)
+            logger.warning("a queue that a producer had made its own way was empty: made anew")
         super().on_connection_error_after_connected(exc)
         if isinstance(exc, tuple(self.channel_errors)):
             self._pause()
@@ -141,12 +154,24 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         while time.monotonic() < self._refused_until and not state.should_stop:
             time.sleep(0.1)
 
+    def update_strategies(self) -> None:
+        """As Celery's, which tells in no event which queue a task came from."""
+        if self.event_dispatcher is not None:
+            self.event_dispatcher.send = functools.partial(self._send, self.event_dispatcher.send)
+        super().update_strategies()
+
+    def _send(self, send: Callable[..., Any], type: str, **fields: Any) -> Any:  # noqa: A002  # Celery's
+        if type == "task-received":
+            fields["queue"] = self._queue
+        return send(type, **fields)
+
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
         """A callback that takes any message, and never raises because of one."""
         to_celery = super().create_task_handler(*args, **options)
 
         def on_message(message: Any) -> None:
             self.received += 1
+            self._queue = message.delivery_info.get("routing_key")
             if broken := self._make_plain(message):
                 self._to_quarantine(message, broken)
                 return

@@ -7,7 +7,7 @@ from typing import Any
 
 from celery import Celery
 
-from worker import log
+from worker import links, log
 
 # One answer is as good as a hundred for whoever only wants to know that somebody reads.
 TIMEOUT_S = 1.0
@@ -49,14 +49,13 @@ def queues_read(
         for worker, queues in reply.items():
             # A worker of somebody else's on this broker may answer anything.
             for queue in queues if isinstance(queues, list) else ():
-                found.setdefault(str(queue["name"]), []).append(worker)
+                if isinstance(queue, dict):
+                    found.setdefault(str(queue.get("name")), []).append(worker)
         if (wanted and all(queue in found for queue in wanted)) or time.monotonic() > ends_at:
             raise _Enough
 
     try:
-        # A connection of its own: a pooled one may be broken, and would have to be waited for.
-        with app.connection_for_write() as link:
-            link.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+        with links.link(app) as link:
             app.control.broadcast(
                 "active_queues", reply=True, timeout=timeout_s, callback=hear, connection=link
             )

@@ -34,7 +34,7 @@ def problems(app: Celery, *, pool: str, prefetch_multiplier: int) -> Iterator[st
         yield f"the pool is {pool}: start with -P threads; leases and limits are made for threads"
     if not callable(getattr(getattr(app, "desk", None), "quarantine", None)):
         yield "app.desk.quarantine is missing: broken messages would be lost"
-    if str(app.conf.broker_url).startswith(tuple(f"{scheme}:" for scheme in transport.SCHEMES)):
+    if str(app.conf.broker_url).partition(":")[0] in transport.SCHEMES:
         yield from _redis_problems(app)
     elif not app.conf.broker_transport_options.get("confirm_publish"):
         yield "broker_transport_options lacks confirm_publish: rejected messages would vanish"

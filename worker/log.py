@@ -9,11 +9,10 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-# user:password@ of any URL, secrets that sign webhooks, and API keys: whatever library speaks of
-# them. The first part of a key is its id, which may be told.
-_URL_PASSWORD = re.compile(
-    r"(?P<head>[a-z][a-z0-9+.-]*://[^\s/:@\"']*:)[^\s@/\"']+(?=@)", re.IGNORECASE
-)
+from infra.billing import brokers
+
+# Secrets that sign webhooks, and API keys: whatever library speaks of them. The first part of a key
+# is its id, which may be told.
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 _API_KEY = re.compile(r"(?P<id>key_[a-z2-7]{16})_[A-Za-z0-9]+")
 
@@ -91,7 +90,7 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 def scrub(line: str) -> str:
     """The line without passwords of URLs, webhook secrets and API keys."""
-    line = _WEBHOOK_SECRET.sub("whsec_***", _URL_PASSWORD.sub(r"\g<head>***", line))
+    line = _WEBHOOK_SECRET.sub("whsec_***", brokers.scrub(line))
     return _API_KEY.sub(r"\g<id>_***", line)
 
 

@@ -12,8 +12,9 @@ from celery import Celery
 from infra.billing.message import Message, call
 from infra.billing.post import Post
 from payments.transaction import Wakes
-from worker import log
+from worker import links, log
 from worker.celery_config import PAYMENTS, WEBHOOKS
+from worker.links import Gauge
 from worker.redaction import kwargs_text
 
 logger = log.get(__name__)
@@ -32,10 +33,10 @@ class Publisher:
     """Publishes wake-up calls, one message each and all of them in one round trip."""
 
     def __init__(self, app: Celery) -> None:
-        self._app = app
+        self._gauge = Gauge(app)
         # The SDK's way, past Celery's: `apply_async` costs ten times the work, and for RabbitMQ a
         # round trip per message. What arrives is the same: tests/integration/test_post.py.
-        self._post = Post(app.conf.broker_url, timeout_s=PUBLISH_S, name="billing")
+        self._post = Post(links.broker(app), timeout_s=PUBLISH_S, name="billing")
         self._down_until = 0.0
 
     def __call__(self, wakes: Wakes) -> None:
@@ -62,6 +63,7 @@ class Publisher:
     def close(self) -> None:
         """Let go of the links to the broker."""
         self._post.close()
+        self._gauge.close()
 
     def room(self, queue: str, limit: int) -> int:
         """How many messages `queue` is short of `limit`; 0 when the broker can't be asked.
@@ -70,16 +72,7 @@ class Publisher:
         from a second message, and after a broker was emptied there is room for all.
         """
         try:
-            with self._app.pool.acquire(block=True, timeout=2) as link:
-                # The pool hands out links that broke, too, and a broken one stays so by itself.
-                link.ensure_connection(max_retries=1, interval_start=0, timeout=2)
-                # A channel of its own: RabbitMQ closes the one on which it was asked in vain.
-                with link.channel() as channel:
-                    try:
-                        declared = channel.queue_declare(queue=queue, passive=True)
-                        waiting = int(declared.message_count)
-                    except link.channel_errors:
-                        waiting = 0  # Redis has no list for an empty queue.
+            waiting = self._gauge.depth(queue)
         except Exception as e:  # noqa: BLE001  # as above: whatever it is, the next second asks again
             logger.warning("broker unavailable; nobody is woken", error=type(e).__name__)
             return 0

@@ -6,11 +6,12 @@ from importlib.metadata import entry_points
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from infra.billing import brokers
 from worker import misspelled
 from worker.database_url import normalised
 from worker.embedded import data_dir as embedded_data_dir
@@ -20,7 +21,6 @@ PREFIX = "BILLING_"
 # Read by the SDK (infra.billing) or by people's scripts, not by the worker: known, so not refused.
 FOREIGN_VARIABLES = frozenset({"URL", "API_KEY", "SIGNING_KEY"})
 
-BROKER_SCHEMES = frozenset({"redis", "rediss", "amqp", "amqps"})
 
 # Processors of our own; packages bring others as entry points of this group, by their names.
 BUILT_IN_PROCESSORS = frozenset({"sandbox"})
@@ -33,6 +33,12 @@ Network = IPv4Network | IPv6Network
 _HOST_NAME = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\*")
 SECONDS = "a whole number of seconds from 1"
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+
+
+OUR_QUEUES = frozenset({"payments", "webhooks", "billing.dead"})
+
+# The type of errors whose text may be shown: it quotes no value.
+TOLD = "told"
 
 
 class SettingsError(Exception):
@@ -69,7 +75,15 @@ class Settings(BaseSettings):
     broker_url: str = Field(
         default="",
         repr=False,
-        description="a broker URL with host: redis://…, rediss://…, amqp://… or amqps://…",
+        description="a broker URL with host: redis://…, rediss://…, sentinel://…, amqp://… or"
+        " amqps://…",
+    )
+    # Requests come to `payments`. Producers that can't be told so send them elsewhere; what else is
+    # sent there goes into quarantine, so a queue of other tasks is none for here.
+    extra_queues: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="names of queues separated by commas, such as celery,orders (letters, digits,"
+        " . _ - only), none of them payments, webhooks or billing.dead",
     )
     # Off: a producer that is there today signs nothing. `accept` is for going over to `require`.
     broker_signatures: Literal["off", "accept", "require"] = Field(
@@ -185,10 +199,11 @@ class Settings(BaseSettings):
     def _broker_url(cls, value: str) -> str:
         if not value:
             return value
-        parts = urlsplit(value)
-        _ = parts.port
-        if parts.scheme not in BROKER_SCHEMES or not parts.hostname:
-            raise ValueError
+        try:
+            brokers.parse(value)
+        except brokers.BrokerUrlError as wrong:
+            # Its text quotes nothing of the URL.
+            raise PydanticCustomError(TOLD, "{reason}", {"reason": str(wrong)}) from None
         return value
 
     @field_validator("processors", mode="before")
@@ -237,6 +252,16 @@ class Settings(BaseSettings):
             if not all(_HOST_NAME.fullmatch(name) for name in names):
                 raise ValueError
             return names
+        return value
+
+    @field_validator("extra_queues", mode="before")
+    @classmethod
+    def _queues(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = tuple(part.strip() for part in value.split(",") if part.strip())
+        for name in value if isinstance(value, tuple) else ():
+            if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name) or name in OUR_QUEUES:
+                raise ValueError
         return value
 
     @property
@@ -336,6 +361,10 @@ def explain(error: ValidationError) -> str:
             continue
         name = str(problem["loc"][0])
         field = Settings.model_fields.get(name)
+        if problem["type"] == TOLD:
+            assert field, "only fields have errors of ours"
+            lines.append(f"{variable(name)} must be {field.description}; it {problem['msg']}")
+            continue
         expects = f"must be {field.description}" if field else "is not a setting"
         lines.append(f"{variable(name)} {expects}")
     return "\n".join(dict.fromkeys(lines))

@@ -35,7 +35,11 @@ from worker.unacked import QoS
 
 logger = logging.getLogger(__name__)
 
-SCHEMES = ("redis", "rediss")
+SCHEMES = {
+    "redis": "worker.transport:Transport",
+    "rediss": "worker.transport:Transport",
+    "sentinel": "worker.transport:SentinelTransport",
+}
 
 # One script blocks Redis for so many items: some milliseconds.
 FETCH_MAX = 64
@@ -64,8 +68,8 @@ def register() -> None:
     By the table of names and not by `broker_transport`, so that URLs keep their scheme: Flower
     reads it, and kombu decides by it whether to use TLS.
     """
-    for scheme in SCHEMES:
-        kombu.transport.TRANSPORT_ALIASES[scheme] = "worker.transport:Transport"
+    for scheme, transport in SCHEMES.items():
+        kombu.transport.TRANSPORT_ALIASES[scheme] = transport
         kombu.transport._transport_cache.pop(scheme, None)  # noqa: SLF001  # no other way
     rabbitmq.register()
 
@@ -274,3 +278,14 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no ty
                     channel.qos.renew()
             except channel.connection_errors:
                 return  # the loop finds out by itself
+
+
+class SentinelChannel(Channel, kombu_redis.SentinelChannel):  # type: ignore[misc]  # as above
+    """A channel to the Redis that Sentinels name at each connect."""
+
+
+class SentinelTransport(Transport):
+    """sentinel://: every connection asks the Sentinels where the primary is."""
+
+    Channel = SentinelChannel
+    default_port = kombu_redis.SentinelTransport.default_port

@@ -8,7 +8,6 @@ the log that says why, and an exit code of their own. Leases and the sweep do th
 Exit codes: 81 = a task outlived its limit; 82 = messages wait, there is room, and none comes in.
 """
 
-import contextlib
 import os
 import sys
 import threading
@@ -19,10 +18,10 @@ from typing import Any
 
 from celery import Celery, bootsteps
 from celery.worker import state
-from kombu.exceptions import ChannelError
 
 from worker import faults, log
 from worker.limits import TASK_LIMIT_S
+from worker.links import Gauge
 from worker.running import Register, Running, register
 
 logger = log.get(__name__)
@@ -34,8 +33,6 @@ EXIT_DEAF = 82
 # not answer) is left alone. The rest is patience with a machine that is out of breath.
 STALL_LIMIT_S = 60.0
 LOOK_EVERY_S = 5.0
-# A broker answers a question about a queue at once, or something is wrong with it.
-BROKER_TIMEOUT_S = 2.0
 # What a log may take to be written before the process ends all the same: the thread that hangs
 # may hold the very lock that logging needs.
 LAST_WORDS_S = 5.0
@@ -155,7 +152,7 @@ class Watchdog(threading.Thread):
         self._look_every_s = look_every_s
         self._end = end
         self._looped_at = time.monotonic()
-        self._broker: Any = None
+        self._gauge = Gauge(worker.app)
 
     def looped(self) -> None:
         self._looped_at = time.monotonic()
@@ -189,16 +186,9 @@ class Watchdog(threading.Thread):
 
     def _waiting(self) -> int | None:
         """Messages in the queues we read, by a connection of our own; None = no answer."""
-        app = self._worker.app
         try:
-            if self._broker is None:
-                self._broker = app.connection_for_write(transport_options=_in_time(app))
-            channel = self._broker.default_channel
-            return sum(_depth(channel, name) for name in list(app.amqp.queues.consume_from))
+            return self._gauge.depth(*self._worker.app.amqp.queues.consume_from)
         except Exception:  # noqa: BLE001  # whatever it is: the broker did not tell
-            broker, self._broker = self._broker, None
-            with contextlib.suppress(Exception):
-                broker.collect(socket_timeout=1.0)
             return None
 
     def _execute(self, verdict: Verdict) -> None:
@@ -216,20 +206,6 @@ class Watchdog(threading.Thread):
             }
         logger.critical("this worker hangs and ends itself", **facts)
         self._end(verdict.exit_code)
-
-
-def _in_time(app: Celery) -> dict[str, float]:
-    """Options with which no question to the broker takes longer than a look may."""
-    if app.connection_for_write().transport.driver_type != "amqp":
-        return {}  # Redis' time limits are in the configuration
-    return {"read_timeout": BROKER_TIMEOUT_S, "write_timeout": BROKER_TIMEOUT_S}
-
-
-def _depth(channel: Any, queue: str) -> int:
-    try:
-        return int(channel.queue_declare(queue=queue, passive=True).message_count)
-    except ChannelError:  # on Redis an empty queue does not exist
-        return 0
 
 
 def _held(consumer: Any) -> int:

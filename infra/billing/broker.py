@@ -20,7 +20,7 @@ _OVER_HTTP_ONLY = ("products", "prices", "currencies")
 
 
 class Broker:
-    """A `Transport` over redis://, rediss://, amqp:// or amqps://."""
+    """A `Transport` over a broker (see infra.billing.brokers)."""
 
     def __init__(
         self, url: str, *, timeout_s: float, producer: str, signing_key: str | None = None

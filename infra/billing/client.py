@@ -6,12 +6,12 @@ import threading
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from infra.billing import brokers
 from infra.billing.errors import NotConfigured
 from infra.billing.requests import producer_name
 from infra.billing.root import PORTS, root
 from infra.billing.transport import Transport
 
-BROKER_SCHEMES = ("redis", "rediss", "amqp", "amqps")
 HTTP_SCHEMES = tuple(PORTS)
 # Long enough for a broker that fails over, short enough for a person who waits at a checkout.
 TIMEOUT_S = 10.0
@@ -76,7 +76,8 @@ def configure(
     """Say where requests go; without it, BILLING_URL and BILLING_API_KEY say so at first use.
 
     `url` is `https://…` or `http://…`, the service, which needs an `api_key` and answers questions;
-    or `redis://…`, `rediss://…`, `amqp://…` or `amqps://…`, the broker of its workers.
+    or `redis://…`, `rediss://…`, `sentinel://…`, `amqp://…` or `amqps://…`, the broker of its
+    workers (see `infra.billing.brokers`).
     `timeout_s`: within this many seconds every call has succeeded or raised, however often it was
     tried; only waiting for a final state has a time of its own.
     `producer`, over a broker, names your service: ids are made of it and the key, so one key of two
@@ -137,18 +138,25 @@ def transport() -> Transport:
 
 def _check(url: str) -> None:
     # The url itself stays out of the message: it holds a password.
+    why = ""
     try:
+        if url.partition("://")[0] in brokers.SCHEMES:
+            brokers.parse(url)
+            return
         parts = urlsplit(url)
-        is_usable = parts.scheme in BROKER_SCHEMES + HTTP_SCHEMES and bool(parts.hostname)
         _ = parts.port  # raises for a port that is none
+        if parts.scheme in HTTP_SCHEMES and parts.hostname:
+            return
+    except brokers.BrokerUrlError as wrong:
+        why = f"; it {wrong}"
     except ValueError:
-        is_usable = False
-    if not is_usable:
-        raise NotConfigured(
-            "the url must be that of the service or of the workers' broker: "
-            + ", ".join(f"{scheme}://…" for scheme in HTTP_SCHEMES + BROKER_SCHEMES),
-            param="url",
-        )
+        pass  # told below
+    raise NotConfigured(
+        "the url must be that of the service or of the workers' broker: "
+        + ", ".join(f"{scheme}://…" for scheme in (*HTTP_SCHEMES, *brokers.SCHEMES))
+        + why,
+        param="url",
+    )
 
 
 def _check_http(configured: Configuration) -> None:

@@ -3,12 +3,10 @@
 One thread uses a link at a time.
 """
 
-import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import parse_qs, urlsplit
 
 from amqp import Message as AmqpMessage
 from amqp.exceptions import AMQPError
@@ -16,6 +14,7 @@ from kombu import Connection
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
+from infra.billing.brokers import Broker, scrub
 from infra.billing.envelope import envelope
 from infra.billing.message import Message
 
@@ -43,12 +42,24 @@ class Link(Protocol):
         ...
 
 
-def connect(url: str, *, timeout_s: float, name: str) -> Link:
+def connect(broker: Broker, *, timeout_s: float, name: str) -> Link:
     """A new link, which the broker shows as `name`. Raises one of ERRORS within `timeout_s`."""
-    connection = Connection(url, **_options(url, timeout_s=timeout_s, name=name))
-    # One try: kombu would otherwise sleep for two seconds and try again.
-    connection.ensure_connection(max_retries=0)
-    return (RabbitLink if urlsplit(url).scheme.startswith("amqp") else RedisLink)(connection)
+    ends_at = monotonic() + timeout_s
+    for tried, way in enumerate(broker.ways, start=1):
+        left_s = _left(ends_at) / (len(broker.ways) - tried + 1)
+        try:
+            connection = Connection(way, **_options(broker, timeout_s=left_s, name=name))
+            # One try: kombu would otherwise sleep for two seconds and try again.
+            connection.ensure_connection(max_retries=0)
+            if not broker.is_redis:
+                # py-amqp's own limit does not hold in the middle of a frame.
+                connection.connection.transport.sock.settimeout(left_s)
+        except ERRORS:
+            if tried == len(broker.ways):
+                raise
+        else:
+            return (RedisLink if broker.is_redis else RabbitLink)(connection)
+    raise AssertionError("a broker has an address")
 
 
 class RedisLink:
@@ -169,36 +180,22 @@ class RabbitLink:
 
 
 def reason(error: BaseException) -> str:
-    """An error in words, without a full stop."""
-    return str(error).strip().rstrip(".") or type(error).__name__
+    """An error in words, without a full stop, and without passwords."""
+    return scrub(str(error)).strip().rstrip(".") or type(error).__name__
 
 
-def _options(url: str, *, timeout_s: float, name: str) -> dict[str, Any]:
+def _options(broker: Broker, *, timeout_s: float, name: str) -> dict[str, Any]:
     """Keyword arguments of kombu's Connection: every wait has an end, every certificate counts."""
-    parts = urlsplit(url)
-    if parts.scheme.startswith("amqp"):
-        options: dict[str, Any] = {
-            "connect_timeout": timeout_s,
-            "transport_options": {"read_timeout": timeout_s, "write_timeout": timeout_s},
-        }
-        if parts.scheme == "amqps":
-            # py-amqp checks no certificate unless told to; None = the url's host name.
-            options["ssl"] = {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}
-        return options
-    options = {
-        "transport_options": {
-            "socket_timeout": timeout_s,
-            "socket_connect_timeout": timeout_s,
+    limits = broker.with_limits(timeout_s=timeout_s)
+    if broker.is_redis:
+        limits |= {
             "socket_keepalive": True,
             # We try again ourselves, and know for how long.
             "retry_on_timeout": False,
             "client_name": name,
         }
-    }
-    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
-        # kombu's default for rediss:// accepts any certificate.
-        options["ssl"] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-    return options
+    tls = {"ssl": dict(broker.ssl)} if broker.ssl else {}
+    return {"connect_timeout": timeout_s, "transport_options": limits, **tls}
 
 
 def _left(ends_at: float) -> float:

@@ -6,9 +6,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
+from infra.billing.brokers import Broker, parse
 from infra.billing.links import ERRORS, TIMEOUT_MIN_S, Link, connect, reason
 from infra.billing.message import Message
 
@@ -18,13 +18,15 @@ LINKS_MAX = 8
 
 
 class Post:
-    """Sends batches to redis://, rediss://, amqp:// or amqps://, from any thread and after a fork.
+    """Sends batches to a broker (see infra.billing.brokers), from any thread and after a fork.
 
     `name` is what the broker shows of its links.
     """
 
-    def __init__(self, url: str, *, timeout_s: float, name: str = "infra.billing") -> None:
-        self._url = url
+    def __init__(
+        self, url: "str | Broker", *, timeout_s: float, name: str = "infra.billing"
+    ) -> None:
+        self._broker = parse(url) if isinstance(url, str) else url
         self._timeout_s = timeout_s
         self._name = name
         self._begin()
@@ -52,7 +54,7 @@ class Post:
             # of the first try: each message is one that may come twice.
             if places and time.monotonic() < ends_at:
                 try:
-                    link = connect(self._url, timeout_s=_left(ends_at) / 2, name=self._name)
+                    link = connect(self._broker, timeout_s=_left(ends_at) / 2, name=self._name)
                 except ERRORS as error:
                     for place in places:
                         reasons[place] = reason(error)
@@ -62,10 +64,7 @@ class Post:
 
     def where(self) -> str:
         """The broker, without its password."""
-        parts = urlsplit(self._url)
-        return f"the broker {parts.scheme}://{parts.hostname}" + (
-            f":{parts.port}" if parts.port else ""
-        )
+        return f"the broker {self._broker.place}"
 
     def close(self) -> None:
         """Let go of all links that nobody uses now."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from kombu import Connection, Exchange, Queue
 from sqlalchemy import Engine, make_url
 
 from payments import health
@@ -19,6 +20,7 @@ from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
 from tests.support.waiting import wait_for
 from tests.support.webhooks import an_endpoint, events_happen, rows
+from worker.doctor import receivers, work
 
 URL = "http://127.0.0.1:1/hook"
 
@@ -199,6 +201,47 @@ def test_webhooks_that_nobody_sends_are_told(doctor: Callable[[], Any], engine: 
     rows(engine, "UPDATE webhook_endpoints SET woken_at = now()")
     (late,) = doctor()["webhooks"]
     assert late["seen"] == f"{endpoint['id']}: 1 webhook, due for 2 min at most"
+
+
+def test_requests_in_celerys_default_queue_are_told(
+    doctor: Callable[[], Any], broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BILLING_BROKER_URL", broker_url)
+    with Connection(broker_url) as connection, connection.channel() as channel:
+        Queue("celery", Exchange("celery"), routing_key="celery")(channel).declare()
+        connection.Producer().publish({}, routing_key="celery")
+    try:
+        found = [one for one in doctor()["queues"] if "default queue" in one["seen"]]
+        assert [one["level"] for one in found] == ["warn"]
+        assert "BILLING_EXTRA_QUEUES=celery" in found[0]["advice"]
+        monkeypatch.setenv("BILLING_EXTRA_QUEUES", "celery")
+        assert not [one for one in doctor()["queues"] if "default queue" in one["seen"]]
+    finally:
+        with Connection(broker_url) as connection, connection.channel() as channel:
+            channel.queue_delete("celery")
+
+
+def test_many_receivers_are_told_in_sum_and_beat_is_not_blamed_for_a_full_queue(
+    doctor: Callable[[], Any], engine: Engine
+) -> None:
+    for number in range(12):
+        an_endpoint(engine, f"{URL}/{number}")
+    events_happen(engine, 2)
+    rows(
+        engine,
+        "UPDATE deliveries SET next_attempt_at = now() - interval '2 minutes',"
+        " created_at = now() - interval '2 minutes'",
+    )
+    rows(engine, "UPDATE webhook_endpoints SET woken_at = now() - interval '1 minute'")
+    with engine.connect() as connection:
+        (found,) = receivers.webhooks(connection, is_swept=True)
+    assert found.level == "warn"
+    told = r"12 endpoints with 24 webhooks due for 2 min at most, such as we_\w+, we_\w+, we_\w+"
+    assert re.fullmatch(told, found.seen)
+    assert "more workers of the queue webhooks" in found.advice
+    with engine.connect() as connection:
+        (found,) = receivers.webhooks(connection, is_swept=False)
+    assert (found.level, found.advice) == ("fail", work.BEAT)
 
 
 def test_a_redis_that_may_lose_messages_is_told(

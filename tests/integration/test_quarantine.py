@@ -220,7 +220,7 @@ def test_properties_that_no_client_can_read_go_to_quarantine_once(place):
         place.broker.send_properties(raw, _body())
     place.went_on(quarantined=len(UNREADABLE_PROPERTIES))
     reasons = sorted(line["reason"].partition(":")[0] for line in place.quarantined())
-    assert reasons == ["content type is not application/json", *["unreadable properties"] * 2]
+    assert reasons == ["no task name in the headers", *["unreadable properties"] * 2]
     assert {base64.b64decode(line["raw"]) for line in place.quarantined()} == {_body()}
 
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from celery import Celery
-from kombu import Connection, Queue
+from kombu import Connection, Exchange, Queue
 
 from tests.support.producer import Producer
 from tests.support.workers import ROOT, RedisBroker, Worker, until
@@ -118,7 +118,17 @@ def test_requests_that_wait_are_not_purged(url, request, tmp_path):
         producer.declare()
         producer.send("billing.charge.create", amount=1, currency="USD")
     ended = subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "tests.support.workerapp", "purge", "-f", "-Q", "payments"],
+        [
+            sys.executable,
+            "-m",
+            "celery",
+            "-A",
+            "tests.support.workerapp",
+            "purge",
+            "-f",
+            "-Q",
+            "payments",
+        ],
         cwd=ROOT,
         env={**os.environ, "BROKER": url, "OUT": str(tmp_path)},
         capture_output=True,
@@ -143,17 +153,58 @@ def test_workers_do_not_talk_to_each_other(start):
     assert "gossip" not in worker.log.lower()
 
 
-def test_a_queue_of_another_kind_ends_the_worker_and_says_what_to_do(rabbitmq_url, tmp_path):
-    """A producer that declares `payments` its own way before any worker ran."""
-    with Connection(rabbitmq_url) as connection, connection.channel() as channel:
+def _made_by_a_producer(url, *, messages):
+    """`payments`, as a plain client declares it before any worker ran."""
+    with Connection(url) as connection, connection.channel() as channel:
         Queue("payments", durable=True)(channel).declare()
+        for number in range(messages):
+            connection.Producer().publish(
+                [[], {"n": number}, {}],
+                exchange="",
+                routing_key="payments",
+                headers={"task": "billing.charge.create", "id": f"m{number}", "lang": "go"},
+            )
+
+
+def test_an_empty_queue_of_another_kind_is_made_anew(rabbitmq_url, tmp_path):
+    _made_by_a_producer(rabbitmq_url, messages=0)
+    worker = Worker(rabbitmq_url, tmp_path)
+    try:
+        worker.ready()
+        with Producer(rabbitmq_url) as producer:
+            producer.declare()  # as it should be, or this would fail
+            task_id = producer.send("billing.charge.create")
+        until(lambda: worker.called(task_id), "it works")
+    finally:
+        worker.stop()
+
+
+def test_a_queue_of_another_kind_ends_the_worker_and_one_command_mends_it(rabbitmq_url, tmp_path):
+    _made_by_a_producer(rabbitmq_url, messages=3)
     worker = Worker(rabbitmq_url, tmp_path)
     try:
         assert worker.process.wait(30) == 1
     finally:
         worker.stop()
-    assert "delete it, and start again" in worker.log
+    assert "messages wait in it: stop who sends, run `billing queues mend`" in worker.log
     assert "RestartFreqExceeded" not in worker.log
+    for _ in range(2):  # it may be run again
+        mended = subprocess.run(
+            [sys.executable, "-m", "worker.cli", "queues", "mend"],
+            cwd=ROOT,
+            env={**os.environ, "BILLING_BROKER_URL": rabbitmq_url},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (mended.returncode, mended.stderr) == (0, "")
+    worker = Worker(rabbitmq_url, tmp_path)
+    try:
+        worker.ready()
+        until(lambda: all(worker.called(f"m{n}") for n in range(3)), "all messages are done")
+    finally:
+        worker.stop()
 
 
 def test_no_queues_are_made_for_delays_that_nobody_has(rabbitmq_url, tmp_path):
@@ -168,3 +219,34 @@ def test_no_queues_are_made_for_delays_that_nobody_has(rabbitmq_url, tmp_path):
             channel.queue_declare("celery_delayed_0", passive=True)
     finally:
         worker.stop()
+
+
+@pytest.mark.parametrize(
+    "url", ["redis_url", pytest.param("rabbitmq_url", marks=pytest.mark.rabbitmq)]
+)
+def test_further_queues_are_read_as_their_producers_made_them_or_will(url, request, tmp_path):
+    url = request.getfixturevalue(url)
+    orders = Queue("orders", Exchange("theirs", type="direct"), routing_key="orders")
+    celery = Queue("celery", Exchange("celery", type="direct"), routing_key="celery")
+    with Connection(url) as connection, connection.channel() as channel:
+        for queue in (orders, celery):
+            channel.queue_delete(queue.name)
+        orders(channel).declare()
+    worker = Worker(url, tmp_path, "-Q", "payments", EXTRA_QUEUES="orders celery")
+    try:
+        worker.ready()
+        with Connection(url) as connection, connection.channel() as channel:
+            for queue in (orders, celery):
+                queue(channel).declare()  # as its producer does
+                connection.Producer().publish(
+                    [[], {}, {}],
+                    exchange="",
+                    routing_key=queue.name,
+                    headers={"task": "billing.charge.create", "id": queue.name, "lang": "py"},
+                )
+        until(lambda: worker.called("orders") and worker.called("celery"), "both are read")
+    finally:
+        worker.stop()
+        with Connection(url) as connection, connection.channel() as channel:
+            for queue in (orders, celery):
+                channel.queue_delete(queue.name)

@@ -138,6 +138,7 @@ def _publisher(url):
         slots = 4
         shutdown_s = 2.0
         lease_s = 20.0
+        extra_queues = ()
 
     app.conf.update(configuration(Settings()))
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import kombu
 
+from infra.billing import brokers
 from worker.celery_config import dead_letters, queues
 
 
@@ -14,8 +15,9 @@ class Producer:
     """Sends protocol 2 messages with the three headers that are needed, and a plain body."""
 
     def __init__(self, broker_url: str) -> None:
-        options = {"confirm_publish": True} if broker_url.startswith("amqp") else {}
-        self._connection = kombu.Connection(broker_url, transport_options=options)
+        broker = brokers.parse(broker_url)
+        options = {**broker.options, **({} if broker.is_redis else {"confirm_publish": True})}
+        self._connection = kombu.Connection(broker.url, transport_options=options)
         self._producer = self._connection.Producer(serializer="json")
 
     def declare(self) -> None:

@@ -40,6 +40,7 @@ settings = SimpleNamespace(
     slots=int(os.environ.get("SLOTS", "4")),
     shutdown_s=2.0,
     lease_s=float(os.environ.get("LEASE_S", "25")),
+    extra_queues=os.environ.get("EXTRA_QUEUES", "").split(),
 )
 transport.register()
 app = Celery("billing", task_cls=BillingTask)

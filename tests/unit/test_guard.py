@@ -14,7 +14,9 @@ from worker.request import BillingTask
 def _app(url="redis://:hunter2@127.0.0.1:1/0", **changes):
     transport.register()
     app = Celery("billing", task_cls=BillingTask, set_as_current=False)
-    settings = SimpleNamespace(broker_url=url, slots=64, shutdown_s=25.0, lease_s=25.0)
+    settings = SimpleNamespace(
+        broker_url=url, slots=64, shutdown_s=25.0, lease_s=25.0, extra_queues=()
+    )
     app.conf.update(configuration(settings))
     app.conf.update(changes)
     app.desk = SimpleNamespace(quarantine=lambda *_, **__: None)

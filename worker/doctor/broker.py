@@ -1,19 +1,21 @@
 """The broker, asked over the same kind of connection as workers have; and who reads its queues."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from celery import Celery
 
-from worker import consumers, transport
+from infra.billing import brokers
+from worker import consumers, links, transport
 from worker.celery_config import DEAD, PAYMENTS, WEBHOOKS, configuration
 from worker.consumers import queues_read
-from worker.doctor.configuration import place
 from worker.doctor.findings import Finding, fail, ok, some, warn
 from worker.guard import redis_problems
 from worker.settings import Settings
 
 QUEUES = (PAYMENTS, WEBHOOKS)
+# Where Celery sends what names no queue.
+DEFAULT = "celery"
 READERS_S = 1.5
 # BLMOVE, by which workers wait without taking (worker/transport.py).
 REDIS_MIN = (6, 2)
@@ -27,32 +29,47 @@ def look(settings: Settings, url: str) -> Iterable[Finding]:
     transport.register()
     app = Celery("billing", set_as_current=False)
     app.conf.update(configuration(settings, url))
+    where = brokers.parse(url).place
     try:
-        with app.connection_for_write() as link:
-            link.ensure_connection(max_retries=1, interval_start=0, timeout=2)
+        with links.link(app) as link:
             is_redis = link.transport.driver_type == "redis"
-            yield from (_redis if is_redis else _rabbitmq)(app, link, place(url))
+            yield from (_redis if is_redis else _rabbitmq)(app, link, where)
+            yield from _default_queue(link, settings)
     except Exception as error:  # noqa: BLE001  # a link that breaks breaks with any error
-        seen = f"{place(url)}: {consumers.reason(error)}"
+        seen = f"{where}: {consumers.reason(error)}"
         advice = "start it, or mend BILLING_BROKER_URL; what is accepted waits for it in the rows"
         yield fail("broker", seen, advice)
         return
-    yield from workers(app)
+    yield from workers(app, [*QUEUES, *settings.extra_queues])
 
 
-def workers(app: Celery) -> Iterable[Finding]:
+def workers(app: Celery, queues: Sequence[str] = QUEUES) -> Iterable[Finding]:
     """Whether each queue has a worker that answers."""
     readers = queues_read(app, timeout_s=READERS_S)
     if readers.trouble:
         advice = "see what the broker logs"
         yield fail("workers", f"could not be asked: {readers.trouble}", advice)
         return
-    for queue in QUEUES:
+    for queue in queues:
         if names := readers.queues.get(queue):
             yield ok("workers", f"{queue} is read by {', '.join(names)}")
         else:
-            advice = f"start one: `celery -A worker worker --queues {queue} --pool threads`"
+            read = queue if queue in QUEUES else PAYMENTS  # further ones come with that
+            advice = f"start one: `celery -A worker worker --queues {read} --pool threads`"
             yield fail("workers", f"nobody reads the queue {queue}", advice)
+
+
+def _default_queue(link: Any, settings: Settings) -> Iterable[Finding]:
+    """Whether somebody sends requests to nobody."""
+    if DEFAULT in settings.extra_queues:
+        return
+    if waiting := _count(link, DEFAULT):
+        seen = f"{some(waiting, 'message')} in {DEFAULT}, Celery's default queue, which is not read"
+        advice = (
+            'if they are requests, let their producer send them with queue="payments", or set'
+            f" BILLING_EXTRA_QUEUES={DEFAULT} and restart the workers"
+        )
+        yield warn("queues", seen, advice)
 
 
 # --- Redis ---

@@ -1,7 +1,6 @@
 """The settings: whether they can be read, and what they point to."""
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import urlsplit
 
 from worker import settings as settings_module
 from worker.doctor.findings import Finding, fail, ok
@@ -44,11 +43,3 @@ class Found:
             yield f"webhooks may go to {', '.join(map(str, networks))} besides public addresses"
         else:
             yield "webhooks go to public addresses only"
-
-
-def place(url: str) -> str:
-    """Where a URL points to, without who asks and with which password."""
-    parts = urlsplit(url)
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme.split('+')[0]}://{host or ''}{port}{parts.path}"

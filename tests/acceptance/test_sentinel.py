@@ -1,0 +1,97 @@
+"""A Redis behind Sentinels: its primary is killed, and what was accepted becomes final."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from infra.billing.message import message
+from infra.billing.post import Post
+from tests.conftest import FAILED, tell_the_last_of
+from tests.support import databases
+from tests.support.house import House, house
+from tests.support.nursery import Nursery
+from tests.support.programs import ROOT
+from tests.support.sentinel import PASSWORD, SENTINELS_PASSWORD, Sentinels, sentinels
+from tests.support.waiting import wait_for
+from worker.embedded.throwaway import Servers
+
+
+@pytest.fixture(scope="module")
+def redis_group(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sentinels]:
+    with sentinels(tmp_path_factory.mktemp("sentinels")) as running:
+        yield running
+
+
+@pytest.fixture
+def home(
+    request: pytest.FixtureRequest,
+    shaken: Servers,
+    redis_group: Sentinels,
+    nursery: Nursery,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("home")
+    with (
+        databases.fresh(shaken.postgres) as database_url,
+        house(
+            database_url,
+            redis_group.url,
+            folder,
+            nursery,
+            BILLING_SANDBOX_LATENCY_MS="200",
+            BILLING_SLOTS="16",
+        ) as running,
+    ):
+        running.start()
+        yield running
+        if request.node.stash.get(FAILED, False):
+            tell_the_last_of(running.started)
+
+
+def test_a_killed_primary_loses_nothing_that_was_accepted(
+    home: House, redis_group: Sentinels
+) -> None:
+    pids = home.pids()
+    sdk = Post(redis_group.url, timeout_s=10.0)
+
+    def send(key: str) -> list[str | None]:
+        fields = {"amount": 5, "currency": "JPY", "idempotency_key": key, "producer": "sdk"}
+        return sdk.send([message("charge", fields)])
+
+    with home.caller():
+        assert send("before") == [None]
+        sent = [home.charge() for _ in range(60)]
+        accepted = [home.accept() for _ in range(30)]
+        wait_for(
+            lambda: any(home.witness.state(id_) == "succeeded" for id_ in sent),
+            what="the first to be done",
+            every_s=0.002,
+        )
+
+        redis_group.kill_primary()
+
+        wait_for(lambda: send("after") == [None], what="the SDK to reach the new primary")
+        late = home.charge()
+        there = {row["id"] for row in home.witness.rows("SELECT id FROM charges")}
+        home.witness.wait_until_final([*accepted, *(there & set(sent)), late])
+        ready = f"http://127.0.0.1:{home.port}/readyz"
+        wait_for(lambda: httpx.get(ready).json()["checks"]["broker"]["ok"], what="/readyz to agree")
+    sdk.close()
+    doctor = subprocess.run(
+        [sys.executable, "-m", "worker.cli", "doctor"],
+        cwd=ROOT,
+        env=home.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    told = doctor.stdout + doctor.stderr
+    assert f"sentinel://127.0.0.1:{redis_group.ports[0]}" in told
+    said = [told, *(program.output for program in home.started)]
+    assert not [text for text in said if PASSWORD in text or SENTINELS_PASSWORD in text]
+    home.witness.testify()
+    assert home.pids() == {**pids, "web": home.pids()["web"]}

@@ -1,0 +1,63 @@
+"""What monitors of Celery read: the labels of celery-exporter come from just these."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from celery import Celery
+from celery.events.state import State
+from celery.utils import nodesplit
+
+from tests.conftest import environ_for
+from tests.support.producer import Producer
+from tests.support.programs import Programs
+from tests.support.waiting import wait_for
+
+
+def test_monitors_see_which_queue_a_task_came_from_and_both_workers(
+    broker_url: str,
+    database_url: str,
+    tmp_path: Path,
+    start_programs: Callable[..., Programs],
+) -> None:
+    programs = start_programs(environ_for(database_url, broker_url, tmp_path))
+    programs.start_all("worker", "webhooks")
+    app, state = Celery(broker=broker_url, set_as_current=False), State()
+    heard: list[tuple[str, str]] = []
+    workers: set[str] = set()
+    done = threading.Event()
+
+    def on_event(event: dict) -> None:
+        state.event(event)
+        # As celery-exporter does (src/exporter.py, get_hostname): what stands before the @ goes.
+        workers.add(nodesplit(event["hostname"])[1])
+        if "uuid" in event:
+            task = state.tasks[event["uuid"]]
+            heard.append((event["type"], getattr(task, "queue", "celery")))
+            if event["type"] == "task-succeeded":
+                done.set()
+
+    def listen() -> None:
+        with app.connection() as connection:
+            receiver = app.events.Receiver(connection, handlers={"*": on_event})
+            while not done.is_set():
+                for _ in receiver.itercapture(limit=1, timeout=5, wakeup=True):
+                    break
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    wait_for(lambda: len(workers) == 2, deadline_s=30, what="heartbeats of both workers")
+    with Producer(broker_url) as producer:
+        producer.send("billing.charge.create", amount=1, currency="USD")
+    assert done.wait(30)
+    thread.join(20)
+    kinds = ["task-received", "task-started", "task-succeeded"]
+    assert [kind for kind, _ in heard] == kinds
+    assert {queue for _, queue in heard} == {"payments"}
+    queues = app.control.inspect(timeout=3).active_queues()
+    assert {one["name"] for answers in queues.values() for one in answers} >= {
+        "payments",
+        "webhooks",
+    }
+    assert len({nodesplit(name)[1] for name in queues}) == 2
+    app.close()

@@ -1,0 +1,96 @@
+"""Links to the broker for those who ask it something: every wait on them has an end.
+
+A broker, or what stands before it, may take connections and acknowledge bytes, and say nothing
+more. Neither TCP nor kombu ever gives up on it.
+"""
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery import Celery
+
+from infra.billing.brokers import Broker
+
+# What a broker may take for one answer. It answers at once, or something is wrong with it.
+ANSWER_S = 2.0
+# What closing may take: the other side may not be there to say goodbye.
+CLOSE_S = 1.0
+
+
+def broker(app: Celery) -> Broker:
+    """The broker that the app is configured for."""
+    conf = app.conf
+    return Broker.of(conf.broker_url, conf.broker_transport_options, conf.broker_use_ssl or None)
+
+
+def limits(app: Celery, timeout_s: float = ANSWER_S) -> dict[str, Any]:
+    """Transport options with which no wait for an answer takes longer than `timeout_s`."""
+    return broker(app).with_limits(timeout_s=timeout_s)
+
+
+@contextmanager
+def link(app: Celery) -> Iterator[Any]:
+    """A connection of kombu's, made anew: a pooled one may be broken, and would be waited for."""
+    connection = app.connection_for_write(transport_options=limits(app))
+    try:
+        connect(app, connection)
+        yield connection
+    finally:
+        drop(connection)
+
+
+def connect(app: Celery, connection: Any) -> None:
+    """Try each address of the broker, the first of them twice. Raises what kombu raises."""
+    ways = len(broker(app).ways)
+    connection.ensure_connection(
+        max_retries=ways, interval_start=0, interval_step=0, timeout=ANSWER_S * ways
+    )
+
+
+def drop(connection: Any) -> None:
+    """Close without ceremony: the other end may be gone, and a goodbye would wait for it."""
+    with contextlib.suppress(Exception):
+        connection.collect(socket_timeout=CLOSE_S)
+
+
+class Gauge:
+    """How many messages wait in queues, asked over one link that is kept while it works."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._link: Any = None
+
+    def depth(self, *queues: str) -> int:
+        """Messages in these queues together; one that is not there has none. Raises anything when
+        the broker does not answer in time."""
+        with self._lock:
+            try:
+                if self._link is None:
+                    self._link = self._app.connection_for_write(transport_options=limits(self._app))
+                # A link that broke stays broken by itself.
+                connect(self._app, self._link)
+                return sum(self._depth(queue) for queue in queues)
+            except BaseException:
+                broken, self._link = self._link, None
+                drop(broken)
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            if self._link is not None:
+                drop(self._link)
+                self._link = None
+
+    def _depth(self, queue: str) -> int:
+        # A channel of its own: RabbitMQ closes the one on which it was asked in vain.
+        channel = self._link.channel()
+        try:
+            return int(channel.queue_declare(queue=queue, passive=True).message_count)
+        except self._link.channel_errors:
+            return 0  # Redis has no list for an empty queue
+        finally:
+            channel.close()
