@@ -129,7 +129,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """As Celery's, which would try for ever to declare a queue that exists as another kind."""
         if isinstance(exc, PreconditionFailed) and "inequivalent arg" in str(exc):
-            if left := foreign_queues.mend(self.app, move=False):
+            if left := self._foreign_queues():
                 logger.critical(
                     "a producer made the queue %s its own way before any worker ran, and messages"
                     " wait in it: stop who sends, run `billing queues mend`, start again (%s)",
@@ -141,6 +141,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         super().on_connection_error_after_connected(exc)
         if isinstance(exc, tuple(self.channel_errors)):
             self._pause()
+
+    def _foreign_queues(self) -> list[str]:
+        """Make those that are empty anew; returns which are left."""
+        try:
+            return foreign_queues.mend(self.app, move=False)
+        except Exception as error:  # noqa: BLE001  # amqp's, or of a link that broke: as it was
+            logger.warning("a queue could not be made anew: %s", error)
+            return ["of another kind"]
 
     def _pause(self) -> None:
         """Before asking again a broker that answers, and answers no: a replica, a full disk."""

@@ -10,14 +10,13 @@ from contextlib import contextmanager
 from typing import Any
 
 from amqp import Channel, Message
-from amqp.exceptions import NotFound, PreconditionFailed
+from amqp.exceptions import AMQPNotImplementedError, NotFound, PreconditionFailed
 from celery import Celery
 from kombu import Queue
 
 from worker import links
 from worker.celery_config import dead_letters, queues
 
-# What a queue is called while its messages wait for it to be made anew.
 ASIDE = ".moving"
 CONFIRM_S = 10.0
 
@@ -26,33 +25,47 @@ def mend(app: Celery, *, move: bool) -> list[str]:
     """Make queues of another kind anew: those that are empty, and with `move` all. Returns the
     names of those that are left. Raises what amqp raises."""
     left = []
-    with links.link(app) as link:
-        for queue in (*queues(rabbitmq=True), dead_letters()):
-            if _is_ours(link, queue) and not _count(link, f"{queue.name}{ASIDE}"):
+    for queue in (*queues(rabbitmq=True), dead_letters()):
+        with links.link(app) as link:
+            is_ours = _is_ours(link, queue)
+            if is_ours and _count(link, _aside(queue)) is None:
                 continue
             if not move and _count(link, queue.name):
                 left.append(queue.name)
-            else:
-                _make_anew(link, queue)
+                continue
+            if not is_ours and _count(link, queue.name):
+                with link.channel() as channel:
+                    Queue(_aside(queue), durable=True)(channel).queue_declare()
+                _move(link, queue.name, _aside(queue))
+        if not is_ours:
+            _delete(app, queue.name)
+        with links.link(app) as link:
+            with link.channel() as channel:
+                queue(channel).declare()
+            has_aside = _count(link, _aside(queue)) is not None
+            if has_aside:
+                _move(link, _aside(queue), queue.name)
+        if has_aside:
+            _delete(app, _aside(queue))
     return left
 
 
-def _make_anew(link: Any, queue: Queue) -> None:
-    aside = Queue(f"{queue.name}{ASIDE}", durable=True, queue_arguments={"x-queue-type": "quorum"})
-    if not _is_ours(link, queue):
-        if _count(link, queue.name):
-            with link.channel() as channel:
-                aside(channel).queue_declare()
-            _move(link, queue.name, aside.name)
-        with _channel(link) as channel:
-            # Not one that has got a message, or a reader, meanwhile.
-            channel.queue_delete(queue.name, if_empty=True, if_unused=True)
-    with link.channel() as channel:
-        queue(channel).declare()
-    if _count(link, aside.name) is not None:
-        _move(link, aside.name, queue.name)
-        with _channel(link) as channel:
-            channel.queue_delete(aside.name, if_empty=True)
+def _aside(queue: Queue) -> str:
+    """What the queue is called while its messages wait for it to be made anew."""
+    return f"{queue.name}{ASIDE}"
+
+
+def _delete(app: Celery, name: str) -> None:
+    """Delete a queue that is empty and that nobody reads. Raises PreconditionFailed for another."""
+    try:
+        with links.link(app) as link, _channel(link) as channel:
+            channel.queue_delete(name, if_empty=True, if_unused=True)
+    except AMQPNotImplementedError:  # a quorum queue is deleted as it is, or not at all
+        with links.link(app) as link, _channel(link) as channel:
+            found = channel.queue_declare(name, passive=True)
+            if found.message_count or found.consumer_count:
+                raise PreconditionFailed(f"{name} is in use") from None
+            channel.queue_delete(name)
 
 
 def _move(link: Any, source: str, target: str) -> None:

@@ -179,8 +179,9 @@ def test_receivers_that_fail_are_told_with_their_last_answer(
     )
     (failing,) = doctor()["webhooks"]
     assert failing["level"] == "warn"
+    # The fourth tells that the other endpoint was disabled.
     assert failing["seen"] == (
-        f"{endpoint['id']} accepts nothing: 3 webhooks for 3 h at most, its last answer was 503"
+        f"{endpoint['id']} accepts nothing: 4 webhooks for 3 h at most, its last answer was 503"
     )
     rows(
         engine,
