@@ -16,6 +16,7 @@ class Settings:
     slots: int = 64
     shutdown_s: float = 20.0
     lease_s: float = 25.0
+    extra_queues: tuple[str, ...] = ()
 
 
 def _app(url: str) -> Celery:
