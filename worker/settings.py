@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from infra.billing import brokers
 from worker import misspelled
+from worker.broker_settings import TOLD, BrokerUrl, QueueNames
 from worker.database_url import normalised
 from worker.embedded import data_dir as embedded_data_dir
 
@@ -33,12 +32,6 @@ Network = IPv4Network | IPv6Network
 _HOST_NAME = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\*")
 SECONDS = "a whole number of seconds from 1"
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
-
-
-OUR_QUEUES = frozenset({"payments", "webhooks", "billing.dead"})
-
-# The type of errors whose text may be shown: it quotes no value.
-TOLD = "told"
 
 
 class SettingsError(Exception):
@@ -72,7 +65,7 @@ class Settings(BaseSettings):
         description="a PostgreSQL URL of the same database that no connection pooler stands before",
     )
     # Unset = the embedded Redis, for the same reason.
-    broker_url: str = Field(
+    broker_url: BrokerUrl = Field(
         default="",
         repr=False,
         description="a broker URL with host: redis://…, rediss://…, sentinel://…, amqp://… or"
@@ -80,7 +73,7 @@ class Settings(BaseSettings):
     )
     # Requests come to `payments`. Producers that can't be told so send them elsewhere; what else is
     # sent there goes into quarantine, so a queue of other tasks is none for here.
-    extra_queues: Annotated[tuple[str, ...], NoDecode] = Field(
+    extra_queues: QueueNames = Field(
         default=(),
         description="names of queues separated by commas, such as celery,orders (letters, digits,"
         " . _ - only), none of them payments, webhooks or billing.dead",
@@ -194,18 +187,6 @@ class Settings(BaseSettings):
     def _database_url(cls, value: str) -> str:
         return normalised(value) if value else value
 
-    @field_validator("broker_url")
-    @classmethod
-    def _broker_url(cls, value: str) -> str:
-        if not value:
-            return value
-        try:
-            brokers.parse(value)
-        except brokers.BrokerUrlError as wrong:
-            # Its text quotes nothing of the URL.
-            raise PydanticCustomError(TOLD, "{reason}", {"reason": str(wrong)}) from None
-        return value
-
     @field_validator("processors", mode="before")
     @classmethod
     def _names(cls, value: object) -> object:
@@ -252,16 +233,6 @@ class Settings(BaseSettings):
             if not all(_HOST_NAME.fullmatch(name) for name in names):
                 raise ValueError
             return names
-        return value
-
-    @field_validator("extra_queues", mode="before")
-    @classmethod
-    def _queues(cls, value: object) -> object:
-        if isinstance(value, str):
-            value = tuple(part.strip() for part in value.split(",") if part.strip())
-        for name in value if isinstance(value, tuple) else ():
-            if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", name) or name in OUR_QUEUES:
-                raise ValueError
         return value
 
     @property
