@@ -37,16 +37,17 @@ def test_monitors_see_which_queue_a_task_came_from_and_both_workers(
             if event["type"] == "task-succeeded":
                 done.set()
 
-    def listen() -> None:
-        with app.connection() as connection:
-            app.events.Receiver(connection, handlers={"*": on_event}).capture(timeout=90)
-
-    thread = threading.Thread(target=listen, daemon=True)
+    connection = app.connection()
+    receiver = app.events.Receiver(connection, handlers={"*": on_event})
+    thread = threading.Thread(target=receiver.capture, kwargs={"timeout": 90}, daemon=True)
     thread.start()
     wait_for(lambda: len(workers) == 2, deadline_s=30, what="heartbeats of both workers")
     with Producer(broker_url) as producer:
-        producer.send("billing.charge.create", amount=1, currency="USD")
+        producer.send("billing.charge.create", amount=1999, currency="USD")
     assert done.wait(30)
+    receiver.should_stop = True
+    thread.join(20)
+    connection.release()
     kinds = ["task-received", "task-started", "task-succeeded"]
     assert [kind for kind, _ in heard] == kinds
     assert {queue for _, queue in heard} == {"payments"}
