@@ -4,6 +4,7 @@ import getpass
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -51,6 +52,18 @@ def test_a_repeat_is_the_same_charge_and_another_request_is_refused(billing: Bil
         "idempotency_key_reused",
         "idempotency_key",
     )
+
+
+def test_a_charge_is_canceled_in_the_name_of_who_typed_it(billing: Billing) -> None:
+    at = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="seconds")
+    charge = a_charge(billing, "--scheduled-at", at, "--expires-in", "60")
+    assert datetime.fromisoformat(charge["scheduled_at"]) == datetime.fromisoformat(at)
+    ended = billing("charge", "cancel", charge["charge_id"], "--why", "a mistake", "--json")
+    assert (ended.code, ended.json["failure_code"]) == (0, "canceled")
+    told = billing("explain", "order-1").out
+    assert "a mistake" in told
+    assert getpass.getuser() in told
+    assert billing("charge", "cancel", "ch_" + "a" * 32).code == 1
 
 
 def test_people_see_amounts_and_states_as_they_say_them(billing: Billing) -> None:

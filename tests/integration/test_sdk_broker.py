@@ -74,6 +74,18 @@ def test_a_request_is_a_message_of_celerys_protocol(broker, broker_url):
     assert message.properties["delivery_mode"] == 2
 
 
+def test_to_cancel_is_a_message_too(broker, broker_url):
+    billing.configure(url=broker_url, producer="shop")
+    id_ = "ch_" + "a" * 32
+    charge = billing.charge.cancel(id_, reason="left")
+    assert (charge.charge_id, charge.state) == (id_, "pending")
+    (message,) = waiting(broker)
+    assert message.headers["task"] == "billing.charge.cancel"
+    assert payload(message)[1] == {"charge_id": id_, "reason": "left", "producer": "shop"}
+    with pytest.raises(billing.ReadingNeedsHttp):
+        billing.charge.cancel(id_, wait_s=1)
+
+
 def test_the_answer_is_the_pending_object(broker, broker_url):
     billing.configure(url=broker_url)
     charge = billing.charge.create(amount=1999, currency="usd", idempotency_key="order-1042")

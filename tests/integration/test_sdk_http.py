@@ -42,6 +42,35 @@ def test_a_charge_is_a_post_with_its_fields_and_its_key_in_the_header(service):
     assert (charge.charge_id, charge["state"]) == ("ch_1", "pending")
 
 
+def test_to_cancel_is_a_post_below_the_charge_and_is_repeated_until_it_is_answered(service):
+    canceled = {**PENDING, "state": "failed", "failure_code": "canceled"}
+    service.will(problem(503, "database_unavailable"), Says(200, canceled))
+    id_ = "ch_" + "a" * 32
+    charge = billing.charge.cancel(id_, reason="the customer left")
+    assert (charge.state, charge.failure_code) == ("failed", "canceled")
+    assert [asked.path for asked in service.asked] == [f"/v1/billing/charges/{id_}/cancel"] * 2
+    assert service.asked[0].body == {"reason": "the customer left"}
+    service.will(problem(409, "charge_not_cancelable", detail="refund it instead"))
+    with pytest.raises(billing.ChargeNotCancelable, match="refund it instead"):
+        billing.charge.cancel(id_)
+    with pytest.raises(billing.InvalidRequest, match="must be the id of a charge"):
+        billing.charge.cancel("re_1")
+
+
+def test_what_a_customer_has_to_do_is_read_by_attribute(service):
+    action = {"type": "redirect_to_url", "url": "https://pay.example/1", "expires_at": None}
+    service.will(Says(200, {**PENDING, "next_action": action}))
+    charge = billing.charge.get("ch_1")
+    assert (charge.next_action.type, charge.next_action.url) == (action["type"], action["url"])
+
+
+def test_when_to_take_the_money_is_sent_in_utc(service):
+    at = datetime(2026, 12, 1, 10, tzinfo=timezone(timedelta(hours=2)))
+    billing.charge.create(**ASKED, scheduled_at=at, expires_in_s=60)
+    body = service.asked[0].body
+    assert (body["scheduled_at"], body["expires_in_s"]) == ("2026-12-01T08:00:00Z", 60)
+
+
 def test_letters_of_any_language_cost_no_more_than_their_bytes(service):
     billing.charge.create(**ASKED, description="größe" * 100)
     assert service.asked[0].body["description"] == "größe" * 100

@@ -103,8 +103,8 @@ class Witness:
         """Fail unless everything in the database adds up; to be called when all is quiet."""
         objects = self.rows(
             "SELECT id, id AS charge_id, 'charge' AS kind, state, amount, attempts, lease_token,"
-            " sequence FROM charges UNION ALL"
-            " SELECT id, charge_id, 'refund', state, amount, attempts, lease_token, sequence"
+            " sequence, failure_code IN ('canceled', 'expired') AS was_ended FROM charges UNION ALL"
+            " SELECT id, charge_id, 'refund', state, amount, attempts, lease_token, sequence, FALSE"
             " FROM refunds"
         )
         self._money_moved_once(objects)
@@ -166,7 +166,8 @@ class Witness:
         }
         told = Counter((row["object_id"], row["type"]) for row in events.values())
         for row in objects:
-            assert told[row["id"], f"{row['kind']}.{row['state']}"] == 1, self.look(row["id"])
+            end = "canceled" if row["was_ended"] else row["state"]
+            assert told[row["id"], f"{row['kind']}.{end}"] == 1, self.look(row["id"])
         received = set()
         for request in list(self.sink.requests):
             Webhook(self.secret).verify(request.body, dict(request.headers))
@@ -179,5 +180,5 @@ class Witness:
         for id_ in received & wanted:
             data = json.loads(events[id_]["body"])["data"]
             object_id = data.get("refund_id") or data.get("charge_id")
-            if events[id_]["type"].split(".")[1] in FINAL:
+            if events[id_]["type"].split(".")[1] in (*FINAL, "canceled"):
                 assert data["state"] == states[object_id]
