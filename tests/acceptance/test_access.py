@@ -52,18 +52,42 @@ def test_what_one_shop_has_is_not_there_for_the_other(
         deadline_s=40,
         what="the shop's own refund",
     )
-    for refund_id in filter(None, (by_http.json().get("refund_id"), by_message)):
+    theirs = [by_message, *filter(None, [by_http.json().get("refund_id")])]
+    for refund_id in theirs:
         refund = wait_for_it(rival, refund_id)
         assert (refund["state"], refund["amount"]) == ("pending", None)  # as of no charge at all
+        ten_minutes_pass(town, refund_id)
+    for refund_id in theirs:
+        wait_for(
+            lambda id_=refund_id: rival.get(f"/refunds/{id_}").json()["state"] != "pending",
+            deadline_s=40,
+            what="the refund's end",
+        )
+        ended = rival.get(f"/refunds/{refund_id}").json()
+        assert (ended["state"], ended["failure_code"]) == ("failed", "charge_not_found")
     assert caller.get(f"/charges/{charge_id}").json()["refunded_amount"] == 1
 
     told = [json.loads(one.body) for one in sink.wait_for(2)]
     assert {one["type"] for one in told} == {"charge.succeeded", "refund.succeeded"}
     # The rival's own comes after all that it might have been told before.
     rivals = rival.charge("order-1", headers={"prefer": "wait=20"}).json()
-    (only,) = rivals_sink.wait_for(1)
-    assert json.loads(only.body)["data"]["charge_id"] == rivals["charge_id"]
+    others = [json.loads(one.body)["data"] for one in rivals_sink.wait_for(len(theirs) + 1)]
+    assert {one.get("refund_id") or one["charge_id"] for one in others} == {
+        *theirs, rivals["charge_id"],
+    }  # fmt: skip
     assert len(sink.requests) == 2
+    for shop in (caller, rival):
+        for endpoint in shop.get("/webhook-endpoints").json()["data"]:
+            shop.delete(f"/webhook-endpoints/{endpoint['id']}")
+
+
+def ten_minutes_pass(town: House, refund_id: str) -> None:
+    """For the refund, which then is due."""
+    town.witness.rows(
+        "UPDATE refunds SET created_at = created_at - interval '11 minutes',"
+        " next_attempt_at = now(), woken_at = NULL WHERE id = :id RETURNING 1",
+        id=refund_id,
+    )
 
 
 def wait_for_it(shop: Caller, refund_id: str) -> dict:
