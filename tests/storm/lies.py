@@ -135,6 +135,15 @@ def an_answer_names_another_reference_of_the_processor(e: Evidence) -> None:
     _answer_with(e, known, last=True, processor_reference="sb_of_somebody_else")
 
 
+@lie("lists leave nothing out")
+def a_list_leaves_a_charge_out(e: Evidence) -> None:
+    charge = _accepted(e)
+    for i, one in enumerate(e.exchanges):
+        if one.did == "poll" and one.status == 200:
+            left = [c for c in one.body["data"] if c["charge_id"] != charge["id"]]
+            e.exchanges[i] = replace(one, body={**one.body, "data": left})
+
+
 # --- Money ---
 
 

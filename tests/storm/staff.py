@@ -270,6 +270,36 @@ class Follower(Colleague):
         return self.http.ask("GET", "/events", did="feed", query=query, note={"after": after})
 
 
+class Poller(Colleague):
+    """Copies a shop's charges by their lists: each time from the newest moment that it has seen."""
+
+    pause_s = 0.4
+
+    def __init__(self, seed: object, http: Http, since: str) -> None:
+        super().__init__(seed)
+        self.http = http
+        self.since = since
+
+    def act(self) -> None:
+        cursor: str | None = None
+        newest = self.since
+        while True:
+            query = {"created_after": self.since, "limit": 100} | (
+                {"cursor": cursor} if cursor else {}
+            )
+            answer = self.http.ask(
+                "GET", "/charges", did="poll", query=query, note={"since": self.since}
+            )
+            if not answer.accepted:
+                return  # from the same moment again
+            # RFC 3339 of one form: what is later is greater.
+            newest = max([newest, *(one["created_at"] for one in answer.body["data"])])
+            cursor = answer.body["next_cursor"]
+            if not answer.body["has_more"]:
+                self.since = newest
+                return
+
+
 class Forger(Colleague):
     """Sends messages that nobody asked for: wake-up calls, sweeps, drains, garbage."""
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.storm.staff import (
     Customer,
     Follower,
     Forger,
+    Poller,
     Postmaster,
     Reviewer,
     Sql,
@@ -260,7 +262,7 @@ class Run:
         self.doors = doors
         moving = self.notes["endpoints"]["moving"]["id"]
         (begin,) = self.sql.rows("SELECT (now() - interval '1 hour')::timestamptz AS at")
-        since = begin["at"].isoformat()
+        since = begin["at"].astimezone(UTC).isoformat().replace("+00:00", "Z")
         message = Message(self.broker_wire.url(self.broker.url), self.journal, "forger")
         self.reviewer = Reviewer(seed, self.sql, cli)
         self.customer = Customer(seed, self.sql, cli)
@@ -268,9 +270,10 @@ class Run:
         self.postmaster = Postmaster(seed, self.office, moving, since)
         self.follower = Follower(seed, self.office)
         self.forger = Forger(seed, message, self.sql)
+        self.pollers = [Poller(seed, door, since) for door in doors.values()]
         everybody = [
             self.reviewer, self.customer, self.storekeeper, self.postmaster, self.follower,
-            self.forger,
+            self.forger, *self.pollers,
         ]  # fmt: skip
         if self.can_cancel:
             everybody.append(Canceler(seed, doors, self.sql))
@@ -310,6 +313,8 @@ class Run:
         for colleague in self.staff:
             colleague.stop()
         self.follower.finish(self._last_position)
+        for poller in self.pollers:
+            poller.act()
         self._read_everything()
         self.notes["ended_at"] = time.monotonic()
 

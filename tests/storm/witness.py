@@ -255,6 +255,17 @@ def answers_hold(w: Witness) -> Iterator[str]:
             yield f"{seen.id} was shown with {seen.view['refunded_amount']} refunded"
 
 
+def lists_leave_nothing_out(w: Witness) -> Iterator[str]:
+    """Who reads a list from the newest moment that it has shown misses none of a shop's charges."""
+    shown: dict[str, set[str]] = defaultdict(set)
+    for one in w.exchanges:
+        if one.did == "poll" and _ok(one.status):
+            shown[one.actor.removesuffix("-desk")].update(c["charge_id"] for c in one.body["data"])
+    for id_, row in w.rows["charge"].items():
+        if row["producer"] in shown and id_ not in shown[row["producer"]]:
+            yield f"{id_} of {row['producer']}, of {row['created_at']}, came in no list"
+
+
 def states_only_go_forward(w: Witness) -> Iterator[str]:
     """Who was told of an end is never told otherwise; nor is anybody who asks later."""
     by_id = defaultdict(list)
@@ -566,6 +577,7 @@ CHECKS: dict[str, Check] = {
         refusals_hold,
         doors_keep_their_temper,
         answers_hold,
+        lists_leave_nothing_out,
         states_only_go_forward,
         money_moved_once,
         refunds_stay_within_charges,
