@@ -93,17 +93,22 @@ def price_fields(
     idempotency_key: object,
 ) -> dict[str, Any]:
     """The fields of a price; absent ones left out, amounts as digits."""
+    # In the order in which the service looks at them, so that both name the same field first.
+    key, metadata = text("idempotency_key", idempotency_key), checked_metadata(metadata)
+    product, currency = _product_id(product_id), _currency_id(currency_id)
     return given(
-        idempotency_key=text("idempotency_key", idempotency_key),
-        metadata=checked_metadata(metadata),
-        product_id=_product_id(product_id),
-        currency_id=_currency_id(currency_id),
+        idempotency_key=key,
+        metadata=metadata,
+        product_id=product,
+        currency_id=currency,
         recurring=tariffs.recurring(recurring),
         type=tariffs.type_of(type, recurring),
         tiers=tariffs.tiers(tiers),
         tiers_mode=tariffs.tiers_mode(tiers_mode, tiers),
         billing_scheme=tariffs.billing_scheme(billing_scheme, tiers),
-        unit_amount=tariffs.unit_amount(unit_amount, tiers),
+        unit_amount=tariffs.unit_amount(
+            unit_amount, tiers, currency=currency.removeprefix("cur_").upper()
+        ),
         transform_quantity=tariffs.transform_quantity(transform_quantity, tiers),
         nickname=long_text("nickname", nickname),
         active=flag("active", active),

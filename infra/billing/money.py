@@ -110,12 +110,33 @@ def shown(value: object) -> str:
 
 
 def _float_fix(value: float | Decimal, currency: str | None, param: str) -> str:
+    """What to send instead. Of a decimal with a fraction only one reading is left; `5.0` may mean
+    five of the currency or five of its smallest unit, so both are said, or neither."""
+    shown = str(value)
+    if len(shown) > SHOWN_MAX or sum(c.isdigit() for c in shown) >= CARD_DIGITS_MIN:
+        return f"{param} must be a whole number of minor units, not a decimal; send an integer"
     fix = "send an integer"
-    if len(str(value)) > SHOWN_MAX:
-        return f"{param} must be a whole number of minor units, not a decimal; {fix}"
     try:
-        code = currency_code(currency)
-        fix = f"for {code} {value} send {param}={minor(str(value), code)}"
+        fix = _fix(Decimal(shown), currency_code(currency), param)
     except InvalidRequest:
         pass  # No currency, or more decimals than it has: the general advice has to do.
-    return f"{param} must be a whole number of minor units, not the decimal {value}; {fix}"
+    return f"{param} must be a whole number of minor units, not the decimal {shown}; {fix}"
+
+
+def _fix(number: Decimal, code: str, param: str) -> str:
+    """Raises InvalidRequest for what is no amount of the currency, in one reading or another."""
+    if not number.is_finite():
+        raise InvalidRequest("not finite", param=param)
+    plain = f"{number:f}"
+    as_major = minor(plain, code)
+    if number != number.to_integral_value():
+        return f"for {code} {plain} send {param}={as_major}"
+    as_minor = minor_amount(int(number), currency=code)
+    if as_minor == as_major:
+        return f"send {param}={as_minor}"
+    places = exponent(code)
+    small = f"{Decimal(as_minor).scaleb(-places):.{places}f}"
+    return (
+        f"send {param}={as_minor} if you mean {code} {small},"
+        f" or {param}={as_major} if you mean {code} {int(number)}"
+    )

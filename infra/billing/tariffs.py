@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from infra.billing.errors import InvalidRequest
 from infra.billing.fields import choice, given, integer
-from infra.billing.money import AMOUNT_MAX
+from infra.billing.money import AMOUNT_MAX, minor_amount
 
 # The most of each interval: three years (Stripe's bound).
 INTERVALS_MAX: Mapping[str, int] = {
     "hour": 3 * 365 * 24, "day": 3 * 365, "week": 3 * 52, "month": 3 * 12, "year": 3,
 }  # fmt: skip
 _DIGITS = re.compile(r"[0-9]{1,30}")
+_DECIMAL = re.compile(r"[0-9]{1,30}\.[0-9]{1,30}")
 _NAME = re.compile(r"[a-z_]{1,40}")
 
 
@@ -83,12 +85,16 @@ def billing_scheme(value: object, tiers: object) -> str | None:
     return None if value is None else choice("billing_scheme", value, ("per_unit", "tiered"))
 
 
-def unit_amount(value: object, tiers: object) -> str | None:
-    """What a unit costs, in minor units, as digits."""
+def unit_amount(value: object, tiers: object, *, currency: str) -> str | None:
+    """What a unit costs, in minor units of the currency, as digits."""
     if value is None and tiers is None:
         raise InvalidRequest("unit_amount is required, unless there are tiers", param="unit_amount")
     if value is not None and tiers is not None:
         raise InvalidRequest("unit_amount is what the tiers say; leave it out", param="unit_amount")
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = Decimal(value)
+    if isinstance(value, float | Decimal):
+        minor_amount(value, currency=currency, param="unit_amount")
     return None if value is None else _amount("unit_amount", value, "unit_amount", least=1)
 
 

@@ -6,6 +6,7 @@ has at most 200 characters (docs.stripe.com/api/prices).
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -19,9 +20,9 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from models.ids import MADE_PREFIXES, is_id
-from models.money import AMOUNT_MAX, is_payable, not_payable
+from models.money import AMOUNT_MAX, is_payable, minor_amount, not_payable
 from payments.errors import InvalidRequest
-from payments.parsing import refused
+from payments.parsing import money, refused
 from payments.prices import currencies
 from payments.requests import Quantity
 from payments.rules import between, bounds, characters, is_judged, lengths, rule
@@ -33,6 +34,7 @@ INTERVALS_MAX: Mapping[str, int] = {
     "hour": 3 * 365 * 24, "day": 3 * 365, "week": 3 * 52, "month": 3 * 12, "year": 3,
 }  # fmt: skip
 _DIGITS = re.compile(r"[0-9]{1,30}")
+_DECIMAL = re.compile(r"[0-9]{1,30}\.[0-9]{1,30}")
 
 
 def _lookup_key(value: str) -> None:
@@ -55,10 +57,15 @@ def _payable(value: str) -> None:
         raise refused(not_payable(code))
 
 
-def digits(value: Any) -> Any:
-    """Minor units, as digits in text or as a whole number."""
+def digits(value: Any, *, currency: str | None = None) -> Any:
+    """Minor units, as digits in text or as a whole number. With the currency, what is refused is
+    told what to send instead."""
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = Decimal(value)
+    if currency is not None and isinstance(value, float | Decimal):
+        return money(minor_amount, value, currency=currency, param="unit_amount")
     if isinstance(value, bool) or not isinstance(value, int):
         raise PydanticCustomError(
             "digits",

@@ -193,7 +193,8 @@ class PriceRequest(Request):
             raise refused("unit_amount is required, unless there are tiers")
         if value is not None and scheme == "tiered":
             raise refused("unit_amount is what the tiers say; leave it out")
-        return None if value is None else digits(value)
+        currency = info.data.get("currency_id", "").removeprefix(PREFIX).upper() or None
+        return None if value is None else digits(value, currency=currency)
 
     @field_validator("transform_quantity")
     @classmethod

@@ -210,6 +210,8 @@ def test_the_examples_are_ones(model):
 BEYOND_SCHEMAS: list[dict[str, Any]] = [
     {"amount": 5.0},
     {"amount": 5.0, "currency": "JPY"},
+    {"amount": 1999.0},
+    {"amount": 1999.0, "currency": "KWD"},
     {"currency": "QQQ"},
     {"currency": "XAU"},
     {"payment_method_id": "4242 4242 4242 4242"},

@@ -131,7 +131,7 @@ def test_a_refusal_is_one_clear_line_in_flower_and_no_traceback(
 
     event = ended(producer.send("billing.charge.create", amount=5.0, currency="USD"))
 
-    says = "amount must be a whole number of minor units, not the decimal 5.0; for USD 5.0 send"
+    says = "amount must be a whole number of minor units, not the decimal 5.0; send amount=5 if"
     assert says in event["exception"]
     assert says in event["traceback"]
     assert "File " not in event["traceback"]

@@ -113,6 +113,7 @@ def test_line_breaks_in_quotes_are_part_of_a_cell_and_lines_are_counted_as_in_an
     ("row", "because"),
     [
         ("19.99,USD", "for USD 19.99 send amount=1999"),
+        ("1999.00,USD", "send amount=1999 if you mean USD 19.99, or amount=199900 if you mean"),
         ("0,USD", "at least 1"),
         ("ten,USD", "whole number of minor units"),
         ("1e3,USD", "whole number of minor units"),
@@ -316,7 +317,7 @@ def test_a_line_is_an_object_with_the_fields_of_a_charge(folder: Path) -> None:
     ("text", "because"),
     [
         ('{"amount":19.99,"currency":"USD"}', "for USD 19.99 send amount=1999"),
-        ('{"currency":"USD","amount":5.0}', "not the decimal 5.0"),
+        ('{"currency":"USD","amount":5.0}', "not the decimal 5.0; send amount=5 if you mean"),
         ('{"amount":NaN,"currency":"USD"}', "NaN is no number"),
         ('{"amount":-Infinity,"currency":"USD"}', "-Infinity is no number"),
         ('{"amount":1e999999999999999999999999,"currency":"USD"}', "out of all proportion"),

@@ -139,7 +139,7 @@ def test_what_a_price_lacks_is_named(field: str) -> None:
     [
         ("unit_amount", True, "whole number of minor units"),
         ("unit_amount", 7.0, "whole number of minor units"),
-        ("unit_amount", "7.00", '"2000" is 20.00 USD'),
+        ("unit_amount", "7.00", "send unit_amount=7 if you mean USD 0.07, or unit_amount=700 if"),
         ("unit_amount", "", '"2000" is 20.00 USD'),
         ("unit_amount", "-5", '"2000" is 20.00 USD'),
         ("unit_amount", " 7", '"2000" is 20.00 USD'),

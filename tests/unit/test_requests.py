@@ -28,7 +28,7 @@ def refused(model: Any, fields: dict[str, Any]) -> InvalidRequest:
     [
         (0, "at least 1"),
         (-1, "at least 1"),
-        (5.0, "for USD 5.0 send amount=500"),
+        (5.0, "send amount=5 if you mean USD 0.05, or amount=500 if you mean USD 5"),
         (19.99, "for USD 19.99 send amount=1999"),
         (True, "an integer"),
         ("12", "an integer"),
@@ -59,10 +59,23 @@ def test_minor_units_of_any_currency_are_taken(amount: int, sent: str, kept: str
     assert (request.amount, request.currency) == (amount, kept)
 
 
-@pytest.mark.parametrize(("currency", "fix"), [("JPY", 5), ("USD", 500), ("KWD", 5000)])
-def test_the_fix_for_a_float_knows_the_currency(currency: str, fix: int) -> None:
+@pytest.mark.parametrize(
+    ("currency", "fix"),
+    [
+        ("JPY", "; send amount=5"),
+        ("USD", "; send amount=5 if you mean USD 0.05, or amount=500 if you mean USD 5"),
+        ("KWD", "; send amount=5 if you mean KWD 0.005, or amount=5000 if you mean KWD 5"),
+    ],
+)
+def test_a_float_without_a_fraction_is_told_in_both_readings(currency: str, fix: str) -> None:
     refusal = refused(ChargeRequest, {**CHARGE, "amount": 5.0, "currency": currency})
-    assert f"send amount={fix}" in str(refusal)
+    assert str(refusal).endswith(fix)
+
+
+@pytest.mark.parametrize("amount", [5.0, 19.99])
+def test_without_a_currency_no_reading_of_a_float_is_told(amount: float) -> None:
+    refusal = refused(RefundRequest, {**REFUND, "amount": amount})
+    assert str(refusal).endswith(f"not the decimal {amount}; send an integer")
 
 
 @pytest.mark.parametrize("currency", ["XYZ", "US", "dollars", "", 840, "XAU"])

@@ -120,7 +120,7 @@ def test_without_a_key_one_is_made_and_told(caller: Caller) -> None:
     ("changes", "param", "says"),
     [
         ({"amount": 19.99}, "amount", "for USD 19.99 send amount=1999"),
-        ({"amount": 5.0}, "amount", "for USD 5.0 send amount=500"),
+        ({"amount": 5.0}, "amount", "send amount=5 if you mean USD 0.05, or amount=500 if"),
         ({"amount": "1999"}, "amount", "a whole number of minor units (an integer)"),
         ({"amount": 0}, "amount", "at least 1"),
         ({"amount": 10**400}, "amount", "at most 999999999999999"),

@@ -183,9 +183,10 @@ def test_one_key_makes_one_price_even_after_it_was_deleted(caller: Caller) -> No
 @pytest.mark.parametrize(
     ("fields", "param", "fix"),
     [
-        ({"unit_amount": "19.99"}, "unit_amount", '"2000" is 20.00 USD'),
-        ({"unit_amount": 19.99}, "unit_amount", "digits"),
-        ({"unit_amount": 5.0}, "unit_amount", "digits"),
+        ({"unit_amount": "19.99"}, "unit_amount", "for USD 19.99 send unit_amount=1999"),
+        ({"unit_amount": 19.99}, "unit_amount", "for USD 19.99 send unit_amount=1999"),
+        ({"unit_amount": 5.0}, "unit_amount", "send unit_amount=5 if you mean USD 0.05, or"),
+        ({"unit_amount": "ten"}, "unit_amount", '"2000" is 20.00 USD'),
         ({"unit_amount": "0"}, "unit_amount", "must be 1 or more"),
         ({"unit_amount": None}, "unit_amount", "required"),
         ({"product_id": None}, "product_id", "required"),
