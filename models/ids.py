@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 ID_BYTES = 20  # 160 bits: 32 base32 characters with no padding, beyond any chance of collision.
-_ID_TEXT = re.compile(r"[a-z2-7]{32}")
+ID_PATTERN = "[a-z2-7]{32}"  # behind the prefix
+_ID_TEXT = re.compile(ID_PATTERN)
 
 # Card numbers have no letters, and e-mail addresses have an @.
 _REQUEST_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}")

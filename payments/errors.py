@@ -9,13 +9,14 @@
         ├── InsufficientScope          403 insufficient_scope
         ├── NotFound                   404 not_found
         └── Conflict                   409
-            ├── KeyReused              idempotency_key_reused
+            ├── KeyReused              422 idempotency_key_reused
             ├── ReferenceInUse         reference_in_use
             ├── RefundExceedsCharge    refund_exceeds_charge
             ├── ChargeNotRefundable    charge_not_refundable
             ├── ChargeNotCancelable    charge_not_cancelable
             ├── RequestExpired         request_expired
             ├── NothingToRestock       nothing_to_restock
+            ├── UnexpectedAmount       unexpected_amount
             ├── PriceInactive          price_inactive
             ├── PriceInUse             price_in_use
             ├── PriceLocked            price_locked
@@ -89,6 +90,8 @@ class KeyReused(Conflict):
     """This idempotency key was used before with a different request; send a new key."""
 
     code = "idempotency_key_reused"
+    # draft-ietf-httpapi-idempotency-key-header, 2.7; 409 is for what others are in the way of.
+    status = 422
 
 
 class ReferenceInUse(Conflict):
@@ -125,6 +128,12 @@ class NothingToRestock(Conflict):
     """The charge has fewer units out than are to come back."""
 
     code = "nothing_to_restock"
+
+
+class UnexpectedAmount(Conflict):
+    """The price comes to another amount than was expected; nothing was charged."""
+
+    code = "unexpected_amount"
 
 
 class PriceInactive(Conflict):

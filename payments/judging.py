@@ -8,7 +8,7 @@ from typing import Literal, NoReturn
 
 from models.money import CARD_DIGITS_MIN, is_payable, not_payable
 from payments.amounts import in_words
-from payments.errors import InvalidRequest
+from payments.errors import InvalidRequest, UnexpectedAmount
 from payments.processors.limits import MoneyLimit, MoneyLimits
 from payments.requests import ChargeRequest, RefundRequest
 
@@ -44,6 +44,7 @@ def judge(
     # currency.
     if request.price_id is not None and not is_payable(currency):
         raise InvalidRequest(not_payable(currency), param="price_id")
+    _expected(request, amount)
     _within(request, amount, currency, limits, processor)
 
 
@@ -120,3 +121,17 @@ def _down(amount: int, limit: MoneyLimit) -> int:
 
 def _up(amount: int, limit: MoneyLimit) -> int:
     return -(-amount // limit.multiple_of) * limit.multiple_of
+
+
+def _expected(request: ChargeRequest, amount: int) -> None:
+    """A lookup key may have moved since the caller was told the amount."""
+    expected = request.expected_amount
+    if expected is None or expected == amount:
+        return
+    raise UnexpectedAmount(
+        f"{request.quantity} of this price come to {amount} now, not {expected}; nothing was"
+        " charged. Ask for a quote, and for consent, again",
+        param="expected_amount",
+        amount=amount,
+        expected_amount=expected,
+    )

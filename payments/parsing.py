@@ -24,9 +24,17 @@ from pydantic_core import PydanticCustomError
 
 from models.ids import fingerprint
 from models.money import AMOUNT_MAX, MoneyError
+from payments.card_data import holds_card_data
 from payments.errors import InvalidRequest
 from payments.redaction import PRODUCER, field_name
-from payments.rules import ANY_DAY, at_most, bounds, characters, lengths
+from payments.rules import (
+    ANY_DAY,
+    CARD_DATA,
+    at_most,
+    bounds,
+    characters,
+    lengths,
+)
 from payments.sentences import sentence, sentence_of_metadata
 
 # What every text may have; Stripe's limit for an idempotency key is the same.
@@ -162,6 +170,12 @@ def parse(model: type[R], fields: Mapping[str, Any], *, day: str | None = None) 
     if param == "metadata":
         raise InvalidRequest(sentence_of_metadata(len(loc), *wrong_is), param=param)
     raise InvalidRequest(sentence(_place(loc), *wrong_is), param=param)
+
+
+def refuse_card_data(param: str, text: str) -> None:
+    """Raises InvalidRequest for a text that holds card data."""
+    if holds_card_data(text):
+        raise InvalidRequest(f"{param} {CARD_DATA}", param=param)
 
 
 def refused(message: str) -> PydanticCustomError:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, literal, select
 
 from models.base import id_among
-from models.ids import PREFIXES
+from models.ids import PREFIXES, is_id
 from models.states import Phase, State
 from payments.access import OPERATOR, Access, owner, owner_in
 from payments.cursors import after, behind, ordered
@@ -38,7 +38,10 @@ class Page:
 
 def get(connection: Connection, kind: Kind, id_: str, *, access: Access = OPERATOR) -> Row:
     """The row of a charge or a refund. Raises NotFound, also for what `access` doesn't see."""
-    row = connection.execute(select(kind.table).where(kind.table.c.id == id_)).mappings().first()
+    row = None
+    if is_id(id_, PREFIXES[kind.name]):
+        one = select(kind.table).where(kind.table.c.id == id_)
+        row = connection.execute(one).mappings().first()
     if row is None or not access.sees(owner(row)):
         raise NotFound(f"there is no {kind.name} with this id", param="id")
     return row
@@ -150,6 +153,8 @@ def _text(name: str, value: object) -> str:
         raise InvalidRequest(f"{name} must be text", param=name)
     if name == "state" and value not in list(State):
         raise InvalidRequest(f"state must be one of {', '.join(State)}", param=name)
+    if name == "charge_id" and not is_id(value, PREFIXES["charge"]):
+        raise InvalidRequest("charge_id must be the id of a charge (ch_…)", param=name)
     if name == "phase" and value not in list(Phase):
         raise InvalidRequest(f"phase must be one of {', '.join(Phase)}", param=name)
     return value

@@ -11,6 +11,7 @@ from typing import Any
 
 from models.ids import is_id
 from models.money import AMOUNT_MAX, CARD_DIGITS_MIN
+from payments.card_data import holds_card_data, is_card_number
 
 FIELDS_MAX = 50  # A request has a dozen; a message of a million names is no row and no webhook.
 REST = "…"  # No field can have this name.
@@ -19,7 +20,6 @@ _NAME = re.compile(r"[a-z_]{1,40}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 PRODUCER = "[A-Za-z0-9._-]{1,64}"
 _PRODUCER = re.compile(PRODUCER)
-_CARD_NUMBER = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
 
 
 def redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,13 +53,9 @@ def producer_name(value: object) -> str | None:
     return value if sum(c.isdigit() for c in value) < CARD_DIGITS_MIN else None
 
 
-def is_card_number(text: str) -> bool:
-    """Whether it reads as a card number: 13 to 19 digits, right check digit (ISO/IEC 7812)."""
-    if not _CARD_NUMBER.fullmatch(text):
-        return False
-    digits = [int(c) for c in text if c.isdigit()][::-1]
-    doubled = [d if i % 2 == 0 else sum(divmod(2 * d, 10)) for i, d in enumerate(digits)]
-    return 13 <= len(digits) <= 19 and sum(doubled) % 10 == 0
+def told_key(value: object) -> str | None:
+    """An idempotency key as it may be kept of a refused request: not, if it holds card data."""
+    return value if isinstance(value, str) and not holds_card_data(value) else None
 
 
 def _is_amount(value: Any) -> bool:
@@ -91,11 +87,13 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "restock": lambda value: isinstance(value, bool),
     "price_id": _id_of("price_"),
     "expected_refunded_amount": _is_amount,
+    "expected_amount": _is_amount,
     "currency": _is_currency,
     "id": _id_of("ch_", "re_"),
     "charge_id": _id_of("ch_"),
     "refund_id": _id_of("re_"),
     "endpoint_id": _id_of("we_"),
     "if_pending": _is_choice,
+    "if_missing": _is_choice,
     "producer": lambda value: producer_name(value) is not None,
 }

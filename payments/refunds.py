@@ -7,7 +7,7 @@ looks again (`payments.refund_claims`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from models.base import as_rows, given, id_among
 from models.states import Phase, State
 from payments.access import may_refund, other_producer, owner
-from payments.errors import ChargeNotRefundable, KeyReused, RefundExceedsCharge, Refused
+from payments.errors import ChargeNotRefundable, KeyReused, NotFound, RefundExceedsCharge, Refused
 from payments.judging import judge
 from payments.kinds import REFUND
 from payments.locks import hold_charges
@@ -40,6 +40,8 @@ class NewRefund:
     request_id: str | None = None
     any_charge: bool = False
     timing: Timing = ANY_TIME
+    # What to do while its charge is not there, unless the request says it.
+    if_missing: Literal["wait", "reject"] = "wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,9 @@ def accept(
 
     Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable, NothingToRestock; of what is new,
     what came after its own end (`payments.timing`), and what today's rules speak against
-    (`payments.judging`). A refund whose charge is pending or missing is accepted and waits (unless
-    it says `if_pending: reject`). `held` are their charges, when the caller holds them already;
+    (`payments.judging`). A refund whose charge is pending is accepted and waits (unless it says
+    `if_pending: reject`), and so is one whose charge is missing (unless it, or else its door, says
+    `if_missing: reject`: NotFound). `held` are their charges, when the caller holds them already;
     `limits` are what processors take, by name.
     """
     charges = hold_charges(transaction, to_refund=charges_of(new)) if held is None else held
@@ -86,7 +89,7 @@ def accept(
                 raise one.request.against
             if id(one) in against:
                 raise against[id(one)]
-            amount = _amount_to_reserve(one.request, charge, left)
+            amount = _amount_to_reserve(one, charge, left)
             processor = one.processor if charge is None else charge["processor"]
             judge(
                 one.request,
@@ -149,12 +152,17 @@ def _charge_of(one: NewRefund, charges: Held) -> Row | None:
     return charge if may_refund(charge["producer"], asker=asker, any_charge=any_charge) else None
 
 
-def _amount_to_reserve(
-    request: RefundRequest, charge: Row | None, left: Mapping[str, int]
-) -> int | None:
+def _amount_to_reserve(new: NewRefund, charge: Row | None, left: Mapping[str, int]) -> int | None:
     """How much to reserve now; None while the charge is not there. Raises Refused."""
+    request = new.request
     if charge is None:
-        if request.if_pending == "reject":
+        if (request.if_missing or new.if_missing) == "reject":
+            raise NotFound(
+                "there is no charge with this id; if its message may still be on its way, send"
+                " if_missing=wait",
+                param="charge_id",
+            )
+        if request.if_pending == "reject" and request.if_missing is None:
             raise ChargeNotRefundable("there is no charge with this id (yet)", param="charge_id")
         return None
     if charge["state"] == State.FAILED:
@@ -170,11 +178,15 @@ def _amount_to_reserve(
     taken = charge["amount"] - available
     expected = request.expected_refunded_amount
     if expected is not None and expected != taken:
+        done = charge["refunded_amount"]
         raise ChargeNotRefundable(
-            f"{taken} of the charge is refunded or being refunded, not {expected}; "
+            f"{taken} of the charge is refunded or being refunded (refunded_amount {done},"
+            f" refund_pending_amount {taken - done}), not {expected}; "
             "read the charge again before you refund more of it",
             param="expected_refunded_amount",
             refunded=taken,
+            refunded_amount=done,
+            refund_pending_amount=taken - done,
         )
     amount = available if request.amount is None else request.amount
     if amount > available or amount == 0:

@@ -17,7 +17,7 @@ from models import QuarantinedMessage, RejectedRequest
 from models.base import table_of
 from models.ids import PREFIXES, Kind, id_from_key, is_id, random_id, rejection_id
 from payments.errors import Refused, refusal
-from payments.redaction import producer_name, redacted
+from payments.redaction import producer_name, redacted, told_key
 from payments.transaction import Transaction
 from payments.views import moment
 from payments.webhooks.events import Fact, publish
@@ -64,7 +64,7 @@ def record(
     the message's own. `task` is what was called; `fingerprint` is that of the request, if the
     fields make one.
     """
-    producer, key = fields.get("producer", "default"), fields.get("idempotency_key")
+    producer, key = fields.get("producer", "default"), told_key(fields.get("idempotency_key"))
     kind = CREATES.get(task)
     if kind is None:  # it makes nothing, so nothing has a key
         key = ""

@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
 from models.catalogue import QUANTITY_MAX
-from models.ids import id_from_key
+from models.ids import PREFIXES, id_from_key
 from models.money import (
     AMOUNT_MAX,
     currency_code,
@@ -17,9 +16,9 @@ from models.money import (
     minor_amount,
     not_payable,
 )
+from payments.card_data import is_card_number
 from payments.parsing import MONEY, LongText, ProducerName, Request, Text, money, refused
-from payments.redaction import is_card_number
-from payments.rules import between, bounds, is_judged
+from payments.rules import between, bounds, card_data, id_of, id_schema, is_judged
 from payments.timing import EXPIRES_MAX_S, ahead
 from payments.views import moment
 
@@ -33,6 +32,8 @@ WAYS: tuple[Mapping[str, str], Mapping[str, str]] = (
     {"amount": "integer", "currency": "string"},
     {"price_id": "string", "quantity": "integer"},
 )
+# What goes with a price only, and may be absent.
+BY_PRICE: Mapping[str, str] = {"expected_amount": "integer"}
 # Whoever sends a currency has chosen; the first thing that is missing names the choice.
 _OTHER_WAY = ", unless you send price_id and quantity in place of amount and currency"
 
@@ -65,6 +66,14 @@ class ChargeRequest(Request):
         description="In minor units of `currency`, written without a decimal point: 1999 is 19.99"
         " USD, 500 is 500 JPY. A float is refused, even 5.0.",
         examples=[1999],
+    )
+    expected_amount: (
+        Annotated[int, Field(json_schema_extra=MONEY), between(1, AMOUNT_MAX)] | None
+    ) = Field(
+        default=None,
+        description="With `price_id`: what the caller was told that it costs, in minor units of the"
+        " price's currency. Unless it is what it costs now, nothing is charged.",
+        examples=[4000],
     )
     customer_id: Text | None = Field(
         default=None, description="The caller's id of who pays.", examples=["cus_123"]
@@ -135,14 +144,20 @@ class ChargeRequest(Request):
             return None
         return _minor_amount(value, info)
 
+    @field_validator("expected_amount", mode="before")
+    @classmethod
+    def _expected_amount(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("price_id") is None:
+            raise refused(
+                "expected_amount is held against what a price comes to; send price_id, too"
+            )
+        return value
+
     @field_validator("payment_method_id")
     @classmethod
     def _no_card_number(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and is_judged(info) and is_card_number(value):
-            raise PydanticCustomError(
-                "card_number",
-                "must be the processor's id of a payment method (pm_…), never a card number",
-            )
+            raise card_data()
         return value
 
     def asked(self) -> dict[str, Any]:
@@ -178,9 +193,9 @@ def _minor_amount(value: Any, info: ValidationInfo) -> int:
 class RefundRequest(Request):
     """Give back `amount` minor units of a charge, or all that is left of it."""
 
-    charge_id: Text = Field(
-        description="The charge to refund. Its message may still be on its way: the refund waits.",
-        json_schema_extra={"pattern": r"^ch_[^\u0000-\u001F\u007F]*$"},
+    charge_id: Annotated[Text, id_of(PREFIXES["charge"], "a charge")] = Field(
+        description="The charge to refund.",
+        json_schema_extra=id_schema(PREFIXES["charge"]),
         examples=["ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"],
     )
     amount: Annotated[int, Field(json_schema_extra=MONEY)] | None = Field(
@@ -195,13 +210,20 @@ class RefundRequest(Request):
         default="wait",
         description="What to do while the charge is pending: wait for it, or refuse the refund.",
     )
+    if_missing: Literal["wait", "reject"] | None = Field(
+        default=None,
+        description="What to do while there is no such charge: wait for it, up to ten minutes, as"
+        " its message may still be on its way, or refuse the refund with `not_found`. By message"
+        " `wait` unless said otherwise, at every other door `reject`.",
+    )
     expected_refunded_amount: (
         Annotated[int, Field(json_schema_extra=bounds(0, AMOUNT_MAX)), between(0, AMOUNT_MAX)]
         | None
     ) = Field(
         default=None,
-        description="Refuse the refund unless exactly so much went back or is on its way: for two"
-        " people at two tills.",
+        description="Refuse the refund unless exactly so much went back or is on its way: unless"
+        " `refunded_amount` and `refund_pending_amount` of the charge add up to it. For two people"
+        " at two tills.",
         examples=[0],
     )
 
@@ -252,13 +274,6 @@ class RefundRequest(Request):
             del asked["restock"]
         return asked
 
-    @field_validator("charge_id")
-    @classmethod
-    def _charge_id(cls, value: str, info: ValidationInfo) -> str:
-        if is_judged(info) and not value.startswith("ch_"):
-            raise PydanticCustomError("charge_id", "must be the id of a charge (ch_…)")
-        return value
-
     @property
     def id(self) -> str:
         return id_from_key("refund", producer=self.producer, key=self.idempotency_key)
@@ -269,9 +284,9 @@ class CancelRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    charge_id: Text = Field(
+    charge_id: Annotated[Text, id_of(PREFIXES["charge"], "a charge")] = Field(
         description="The charge to cancel.",
-        json_schema_extra={"pattern": r"^ch_[^\u0000-\u001F\u007F]*$"},
+        json_schema_extra=id_schema(PREFIXES["charge"]),
         examples=["ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"],
     )
     reason: LongText | None = Field(
@@ -284,10 +299,3 @@ class CancelRequest(BaseModel):
         description="Who asked for the charge; nobody else may cancel it.",
         examples=["shop"],
     )
-
-    @field_validator("charge_id")
-    @classmethod
-    def _charge_id(cls, value: str) -> str:
-        if not value.startswith("ch_"):
-            raise PydanticCustomError("charge_id", "must be the id of a charge (ch_…)")
-        return value

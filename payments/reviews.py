@@ -10,6 +10,7 @@ from payments.errors import NotFound as NoSuchObject
 from payments.kinds import REFUND, kind_of
 from payments.lifecycle import Move, move
 from payments.locks import hold_charges, locked
+from payments.parsing import refuse_card_data
 from payments.prices.stock import hold_prices_of
 from payments.transaction import Row, Transaction
 
@@ -34,6 +35,8 @@ def resolve(
         raise InvalidRequest("send the id of a charge (ch_…) or a refund (re_…)", param="id")
     if not who.strip() or not why.strip():
         raise InvalidRequest("say who decides and why; both stay in the history", param="why")
+    for param, text in (("who", who), ("why", why)):
+        refuse_card_data(param, text)
     hold_prices_of(transaction, **{f"{kind.name}s": [object_id]})
     if kind is REFUND:
         hold_charges(transaction, of_refunds=[object_id])

@@ -15,9 +15,17 @@ from pydantic import AfterValidator, ValidationInfo
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from models.ids import ID_PATTERN, is_id
 from models.texts import PATTERN, is_storable
+from payments.card_data import holds_card_data
 
 T = TypeVar("T")
+
+# What a refusal says of it, behind the field.
+CARD_DATA: Final = (
+    "must hold no card data, like a card number: send the processor's id of a payment method (pm_…)"
+    " as payment_method_id, and keep the number out of all texts"
+)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # The context of a reading that no rule of today judges.
@@ -58,7 +66,8 @@ def bounds(least: int, most: int) -> JsonDict:
 
 
 def characters(least: int, most: int) -> AfterValidator:
-    """How long a text may be, as a rule of today; and, on any day, that it can be kept at all."""
+    """How long a text may be, and that it holds no card data, as rules of today; and, on any day,
+    that it can be kept at all."""
 
     def check(value: str, info: ValidationInfo) -> str:
         if _SURROGATE.search(value):  # no character in any encoding
@@ -68,7 +77,10 @@ def characters(least: int, most: int) -> AfterValidator:
                 raise PydanticKnownError("string_too_short", {"min_length": least})
             if len(value) > most:
                 raise PydanticKnownError("string_too_long", {"max_length": most})
-        return storable(value)
+        storable(value)
+        if info.context is not ANY_DAY:
+            without_card_data(value)
+        return value
 
     return AfterValidator(check)
 
@@ -77,6 +89,23 @@ def lengths(least: int, most: int, *, pattern: str = PATTERN) -> JsonDict:
     """`characters`, as JSON Schema says it."""
     told: JsonDict = {"minLength": least} if least else {}
     return {**told, "maxLength": most, "pattern": pattern}
+
+
+def id_of(prefix: str, what: str) -> AfterValidator:
+    """That it is written as the id of `what`, as a rule of today (`models.ids.is_id`)."""
+
+    def check(value: str) -> None:
+        if not is_id(value, prefix):
+            raise PydanticCustomError(
+                "id", "must be the id of {what} ({prefix}…)", {"what": what, "prefix": prefix}
+            )
+
+    return rule(check)
+
+
+def id_schema(prefix: str) -> JsonDict:
+    """`id_of`, as JSON Schema says it."""
+    return {"pattern": f"^{prefix}{ID_PATTERN}$"}
 
 
 def at_most(most: int) -> AfterValidator:
@@ -88,6 +117,18 @@ def at_most(most: int) -> AfterValidator:
             raise PydanticKnownError("too_long", facts)
 
     return rule(check)
+
+
+def without_card_data(text: str) -> str:
+    """The text, if no card number and no track of a card is in it (`payments.card_data`)."""
+    if holds_card_data(text):
+        raise card_data()
+    return text
+
+
+def card_data() -> PydanticCustomError:
+    """What a validator raises of card data."""
+    return PydanticCustomError("card_data", "{said}", {"said": CARD_DATA})
 
 
 def storable(text: str) -> str:

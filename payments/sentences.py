@@ -42,6 +42,9 @@ _SAID: Mapping[str, str] = {
     "datetime_type": MOMENT,
     "datetime_parsing": MOMENT,
     "datetime_from_date_parsing": MOMENT,
+    # Ours, whose message goes on where the place ends.
+    "card_data": "{said}",
+    "id": "must be the id of {what} ({prefix}…)",
     # Two of ours that go on where the place ends.
     "moment": MOMENT,
     "whole_number": "must be a whole number from {least} to {most}",

@@ -23,6 +23,7 @@ def charge_view(row: Mapping[str, Any]) -> dict[str, Any]:
         "description": row["description"],
         "metadata": row["metadata"],
         "refunded_amount": row["refunded_amount"],
+        "refund_pending_amount": row["refund_reserved"] - row["refunded_amount"],
         "failure_code": row["failure_code"],
         "failure_message": row["failure_message"],
         "next_action": row["next_action"],

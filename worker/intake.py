@@ -51,8 +51,16 @@ def accept(
     ]
     if new:
         return [*charges.accept(transaction, new, limits=processors.limits)]
+    # No message is on its way, as far as a door without messages knows: a charge that is not there
+    # is nobody's, unless the caller says that it may come.
     back = [
-        refunds.NewRefund(one.request, name, one.request_id, any_charge=one.any_charge)
+        refunds.NewRefund(
+            one.request,
+            name,
+            one.request_id,
+            any_charge=one.any_charge,
+            if_missing="reject",
+        )
         for one in asked
         if isinstance(one.request, RefundRequest)
     ]

@@ -101,6 +101,7 @@ async def create(asked: ChargeRequest, idempotency_key: Annotated[str, Header()]
         "description": asked.description,
         "metadata": asked.metadata,
         "refunded_amount": 0,
+        "refund_pending_amount": 0,
         "failure_code": None,
         "failure_message": None,
         "processor": "sandbox",

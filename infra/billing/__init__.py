@@ -60,6 +60,7 @@ from infra.billing.errors import (
     TooLarge,
     Unauthenticated,
     Unavailable,
+    UnexpectedAmount,
 )
 from infra.billing.money import minor
 from infra.billing.objects import Listing, Page, Resource
@@ -120,6 +121,7 @@ __all__ = [
     "TooLarge",
     "Unauthenticated",
     "Unavailable",
+    "UnexpectedAmount",
     "__version__",
     "charge",
     "configure",

@@ -16,6 +16,7 @@ from infra.billing.fields import (
     choice,
     flag,
     given,
+    id_of,
     integer,
     long_text,
     optional_text,
@@ -28,7 +29,6 @@ from infra.billing.money import currency_code
 LOOKUP_KEY_MAX = 200
 _PRICE_ID = re.compile(r"price_[a-z2-7]{32}")
 _CURRENCY_ID = re.compile(r"cur_[a-z]{3}")
-_PRODUCT_ID = re.compile(r"prod_[a-z2-7]{32}")
 
 
 class Unset(Enum):
@@ -95,7 +95,8 @@ def price_fields(
     """The fields of a price; absent ones left out, amounts as digits."""
     # In the order in which the service looks at them, so that both name the same field first.
     key, metadata = text("idempotency_key", idempotency_key), checked_metadata(metadata)
-    product, currency = _product_id(product_id), _currency_id(currency_id)
+    product = id_of("product_id", product_id, "prod_", "a product")
+    currency = _currency_id(currency_id)
     return given(
         idempotency_key=key,
         metadata=metadata,
@@ -153,13 +154,6 @@ def inventory_fields(
 def quote_fields(*, quantity: object) -> dict[str, Any]:
     """How many units one would buy; none, too."""
     return {"quantity": integer("quantity", required("quantity", quantity), least=0)}
-
-
-def _product_id(value: object) -> str:
-    checked = text("product_id", value)
-    if not _PRODUCT_ID.fullmatch(checked):
-        raise InvalidRequest("product_id must be the id of a product (prod_…)", param="product_id")
-    return checked
 
 
 def _currency_id(value: object) -> str:

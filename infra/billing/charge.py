@@ -17,6 +17,7 @@ def create(
     currency: str | None = None,
     price_id: str | None = None,
     quantity: int | None = None,
+    expected_amount: int | None = None,
     customer_id: str | None = None,
     payment_method_id: str | None = None,
     idempotency_key: str | None = None,
@@ -31,7 +32,8 @@ def create(
 
     Or send a `price_id`, which may be the price's lookup key, and a `quantity`: what so many units
     cost is what is taken, and they are held for the charge, sold when it succeeds, and for sale
-    again when it fails. `lines` of the charge say how its amount came about.
+    again when it fails. `lines` of the charge say how its amount came about. With `expected_amount`
+    nothing is charged unless they come to just so much: a lookup key may move after you quoted.
     The answer comes at once: the pending charge, with the id that every repeat under this key has.
     Over HTTP a repeat answers with the charge as it stands, and `wait_s` waits so many seconds for
     it to be final. Without a key one is made, which protects a call but not a retry of yours.
@@ -39,13 +41,15 @@ def create(
     `scheduled_at` is when to take the money, up to a year ahead: a datetime with a zone, or RFC
     3339. `expires_in_s`: it is canceled if it has not succeeded so many seconds later.
     Raises InvalidRequest before anything is sent, Unavailable, NotConfigured; over HTTP also what
-    the service refuses, such as KeyReused, ReferenceInUse, PriceInactive and InsufficientInventory.
+    the service refuses, such as KeyReused, ReferenceInUse, PriceInactive,
+    UnexpectedAmount and InsufficientInventory.
     """
     fields = requests.charge_fields(
         amount=amount,
         currency=currency,
         price_id=price_id,
         quantity=quantity,
+        expected_amount=expected_amount,
         customer_id=customer_id,
         payment_method_id=payment_method_id,
         idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,

@@ -8,13 +8,14 @@
     ├── InsufficientScope           insufficient_scope          403  ask for a key that may
     ├── NotFound                    not_found                   404  check the id
     ├── Conflict                    conflict                    409  look at what is there
-    │   ├── KeyReused               idempotency_key_reused           send a new key
+    │   ├── KeyReused               idempotency_key_reused      422  send a new key
     │   ├── ReferenceInUse          reference_in_use                 the order is paid, or will be
     │   ├── RefundExceedsCharge     refund_exceeds_charge            refund less
     │   ├── ChargeNotRefundable     charge_not_refundable            nothing was taken
     │   ├── ChargeNotCancelable     charge_not_cancelable            refund it instead
     │   ├── RequestExpired          request_expired                  send it again
     │   ├── NothingToRestock        nothing_to_restock               fewer units are out
+    │   ├── UnexpectedAmount        unexpected_amount                quote it again, and ask again
     │   ├── PriceInactive           price_inactive                   use another, or activate it
     │   ├── PriceInUse              price_in_use                     archive it instead
     │   ├── PriceLocked             price_locked                     make a new price
@@ -143,6 +144,12 @@ class NothingToRestock(Conflict):
     """The charge has fewer units out than are to come back."""
 
     code = "nothing_to_restock"
+
+
+class UnexpectedAmount(Conflict):
+    """The price comes to another amount than was expected; nothing was charged."""
+
+    code = "unexpected_amount"
 
 
 class PriceInactive(Conflict):

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, TypeGuard, TypeVar
 
+from infra.billing.card_data import holds_card_data
 from infra.billing.errors import InvalidRequest
 
 TEXT_MAX = 255
@@ -17,9 +18,14 @@ METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500
 QUANTITY_MAX = 999_999_999_999_999
 AHEAD_MAX = timedelta(days=366)
 EXPIRES_MAX_S = 366 * 24 * 3600
+CARD_DATA = (
+    "must hold no card data, like a card number: send the processor's id of a payment method (pm_…)"
+    " as payment_method_id, and keep the number out of all texts"
+)
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ID = re.compile("[a-z2-7]{32}")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 T = TypeVar("T")
@@ -39,6 +45,14 @@ def optional_text(param: str, value: object, *, length_max: int = TEXT_MAX) -> s
 
 def long_text(param: str, value: object) -> str | None:
     return None if value is None else text(param, value, length_min=0, length_max=LONG_TEXT_MAX)
+
+
+def id_of(param: str, value: object, prefix: str, what: str) -> str:
+    """The id of `what`, as the service writes them."""
+    checked = text(param, value)
+    if not checked.startswith(prefix) or not _ID.fullmatch(checked, len(prefix)):
+        raise InvalidRequest(f"{param} must be the id of {what} ({prefix}…)", param=param)
+    return checked
 
 
 def integer(
@@ -131,6 +145,12 @@ def refuse(place: str, what: str, *, param: str | None = None) -> NoReturn:
     raise InvalidRequest(f"{place}: {what}", param=param or place)
 
 
+def without_card_data(place: str, value: str, *, param: str | None = None) -> None:
+    """Refuse a text that holds a card number or a track of a card: it must not even be sent."""
+    if holds_card_data(value):
+        raise InvalidRequest(f"{place} {CARD_DATA}", param=param or place)
+
+
 def _is_text(value: object) -> TypeGuard[str]:
     # A lone surrogate is no character in any encoding.
     return isinstance(value, str) and not _SURROGATE.search(value)
@@ -140,6 +160,7 @@ def _storable(param: str, value: str, length_min: int, length_max: int) -> str:
     _of_length(param, value, length_min, length_max, param=param)
     if _CONTROL.search(value):
         refuse(param, "must not contain control characters")
+    without_card_data(param, value)
     return value
 
 
@@ -147,6 +168,7 @@ def _metadata_text(place: str, value: str, length_min: int, length_max: int) -> 
     _of_length(place, value, length_min, length_max, param="metadata")
     if _CONTROL.search(value):
         raise InvalidRequest(f"{place} must not contain control characters", param="metadata")
+    without_card_data(place, value, param="metadata")
 
 
 def _of_length(place: str, value: str, length_min: int, length_max: int, *, param: str) -> None:

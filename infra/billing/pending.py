@@ -21,6 +21,7 @@ _CHARGE: Mapping[str, Any] = {
     "description": None,
     "metadata": {},
     "refunded_amount": 0,
+    "refund_pending_amount": 0,
     "failure_code": None,
     "failure_message": None,
     "next_action": None,

@@ -19,6 +19,7 @@ _BY_STATUS: Mapping[int, type[BillingError]] = {
     408: errors.Unavailable,
     409: errors.Conflict,
     413: errors.TooLarge,
+    422: errors.InvalidRequest,
     429: errors.RateLimited,
 }
 

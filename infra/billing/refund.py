@@ -18,6 +18,7 @@ def create(
     idempotency_key: str | None = None,
     reason: str | None = None,
     if_pending: str | None = None,
+    if_missing: str | None = None,
     expected_refunded_amount: int | None = None,
     restock: bool | None = None,
     restock_quantity: int | None = None,
@@ -27,12 +28,15 @@ def create(
     """Give back `amount` minor units of a charge, or all that is left of it, once per key.
 
     `if_pending` says what happens while the charge is pending: "wait" for it (the default), or
-    "reject". With `expected_refunded_amount`, the refund is refused unless just so much of the
-    charge is refunded or being refunded already. With `restock`, units of a charge by price are
-    for sale again when the refund succeeds: `restock_quantity` of them, which must be said with an
-    amount, or all that are still out. Over HTTP, `wait_s` waits so many seconds for it to be final.
+    "reject"; `if_missing` what happens while there is no such charge: over HTTP "reject" unless you
+    say "wait", as its message may still be on its way, over a broker "wait". With
+    `expected_refunded_amount`, the refund is refused unless just so much of the charge is refunded
+    or being refunded already: `refunded_amount` and `refund_pending_amount` of it add up to that.
+    With `restock`, units of a charge by price are for sale again when the refund succeeds:
+    `restock_quantity` of them, which must be said with an amount, or all that are still out. Over
+    HTTP, `wait_s` waits so many seconds for it to be final.
     Raises InvalidRequest before anything is sent, Unavailable, NotConfigured; over HTTP also what
-    the service refuses, such as RefundExceedsCharge and NothingToRestock.
+    the service refuses, such as NotFound, RefundExceedsCharge and NothingToRestock.
     """
     fields = requests.refund_fields(
         charge_id=charge_id,
@@ -40,6 +44,7 @@ def create(
         idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
         reason=reason,
         if_pending=if_pending,
+        if_missing=if_missing,
         expected_refunded_amount=expected_refunded_amount,
         restock=restock,
         restock_quantity=restock_quantity,

@@ -7,17 +7,19 @@ equal.
 import re
 from typing import Any
 
+from infra.billing.card_data import holds_card_data, is_card_number
 from infra.billing.errors import InvalidRequest
 from infra.billing.fields import (
+    CARD_DATA,
     EXPIRES_MAX_S,
     ahead,
     choice,
     flag,
     given,
+    id_of,
     integer,
     long_text,
     optional_text,
-    refuse,
     required,
     text,
 )
@@ -25,7 +27,6 @@ from infra.billing.fields import metadata as checked_metadata
 from infra.billing.money import AMOUNT_MAX, currency_code, minor_amount
 
 _PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_CARD_NUMBER = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
 
 
 def charge_fields(
@@ -34,6 +35,7 @@ def charge_fields(
     currency: object,
     price_id: object,
     quantity: object,
+    expected_amount: object,
     customer_id: object,
     payment_method_id: object,
     idempotency_key: object,
@@ -57,6 +59,7 @@ def charge_fields(
         currency=code,
         price_id=price,
         quantity=units,
+        expected_amount=_expected_amount(expected_amount, price),
         customer_id=optional_text("customer_id", customer_id),
         payment_method_id=_payment_method(payment_method_id),
         reference=optional_text("reference", reference),
@@ -71,7 +74,10 @@ def charge_fields(
 
 def cancel_fields(*, charge_id: object, reason: object) -> dict[str, Any]:
     """The fields of a cancellation, checked; absent ones left out. Raises InvalidRequest."""
-    return given(charge_id=_charge_id(charge_id), reason=long_text("reason", reason))
+    return given(
+        charge_id=id_of("charge_id", charge_id, "ch_", "a charge"),
+        reason=long_text("reason", reason),
+    )
 
 
 def refund_fields(
@@ -81,6 +87,7 @@ def refund_fields(
     idempotency_key: object,
     reason: object,
     if_pending: object,
+    if_missing: object,
     expected_refunded_amount: object,
     restock: object,
     restock_quantity: object,
@@ -90,12 +97,15 @@ def refund_fields(
     return given(
         idempotency_key=text("idempotency_key", idempotency_key),
         metadata=checked_metadata(metadata),
-        charge_id=_charge_id(charge_id),
+        charge_id=id_of("charge_id", charge_id, "ch_", "a charge"),
         amount=None if amount is None else minor_amount(amount),
         reason=long_text("reason", reason),
         if_pending=None
         if if_pending is None
         else choice("if_pending", if_pending, ("wait", "reject")),
+        if_missing=None
+        if if_missing is None
+        else choice("if_missing", if_missing, ("wait", "reject")),
         expected_refunded_amount=None
         if expected_refunded_amount is None
         else integer(
@@ -116,6 +126,8 @@ def producer_name(value: object) -> str:
             "producer: must be 1 to 64 letters, digits, dots, dashes or underscores",
             param="producer",
         )
+    if holds_card_data(value):
+        raise InvalidRequest(f"producer {CARD_DATA}", param="producer")
     return value
 
 
@@ -152,20 +164,21 @@ def _goes_without(param: str, value: object, price: str | None) -> bool:
     return True
 
 
+def _expected_amount(value: object, price: str | None) -> int | None:
+    if value is None:
+        return None
+    if price is None:
+        raise InvalidRequest(
+            "expected_amount is held against what a price comes to; send price_id, too",
+            param="expected_amount",
+        )
+    return integer("expected_amount", value, least=1, most=AMOUNT_MAX)
+
+
 def _payment_method(value: object) -> str | None:
     checked = optional_text("payment_method_id", value)
-    if checked is not None and _is_card_number(checked):
-        refuse(
-            "payment_method_id",
-            "must be the processor's id of a payment method (pm_…), never a card number",
-        )
-    return checked
-
-
-def _charge_id(value: object) -> str:
-    checked = text("charge_id", value)
-    if not checked.startswith("ch_"):
-        refuse("charge_id", "must be the id of a charge (ch_…)")
+    if checked is not None and is_card_number(checked):
+        raise InvalidRequest(f"payment_method_id {CARD_DATA}", param="payment_method_id")
     return checked
 
 
@@ -181,12 +194,3 @@ def _restock_quantity(value: object, restock: object, amount: object) -> int | N
             param="restock_quantity",
         )
     return None if value is None else integer("restock_quantity", value, least=1)
-
-
-def _is_card_number(value: str) -> bool:
-    """Whether it reads as a card number: 13 to 19 digits, right check digit (ISO/IEC 7812)."""
-    if not _CARD_NUMBER.fullmatch(value):
-        return False
-    digits = [int(c) for c in value if c.isdigit()][::-1]
-    doubled = [d if i % 2 == 0 else sum(divmod(2 * d, 10)) for i, d in enumerate(digits)]
-    return 13 <= len(digits) <= 19 and sum(doubled) % 10 == 0

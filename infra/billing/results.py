@@ -63,6 +63,7 @@ class Charge(Resource):
     description: str | None
     metadata: dict[str, str]
     refunded_amount: int
+    refund_pending_amount: int
     failure_code: str | None
     failure_message: str | None
     next_action: NextAction | None

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationInfo, field_validator
 
 from models.catalogue import QUANTITY_MAX
-from models.ids import MADE_PREFIXES, id_from_key, is_id
+from models.ids import MADE_PREFIXES, id_from_key
 from payments.errors import InvalidRequest, PriceLocked
 from payments.parsing import (
     Keyed,
@@ -35,7 +35,7 @@ from payments.prices.parts import (
     digits,
 )
 from payments.requests import Quantity
-from payments.rules import at_most, between, bounds, is_judged
+from payments.rules import at_most, between, bounds, id_of, id_schema, is_judged
 
 # None, too.
 Stock = Annotated[int, Field(json_schema_extra=bounds(0, QUANTITY_MAX)), between(0, QUANTITY_MAX)]
@@ -58,9 +58,9 @@ class ProductRequest(Request):
 class PriceRequest(Request):
     """What a product costs, in one currency and by one model. None of it ever changes."""
 
-    product_id: Text = Field(
+    product_id: Annotated[Text, id_of(MADE_PREFIXES["product"], "a product")] = Field(
         description="What is sold.",
-        json_schema_extra={"pattern": r"^prod_[a-z2-7]{32}$"},
+        json_schema_extra=id_schema(MADE_PREFIXES["product"]),
         examples=["prod_57ikdvzo4mb4d7q5l3fdlyhxgmkgxwup"],
     )
     currency_id: PayableId = Field(
@@ -130,13 +130,6 @@ class PriceRequest(Request):
     def currency(self) -> str:
         """ISO 4217, upper case."""
         return self.currency_id.removeprefix(PREFIX).upper()
-
-    @field_validator("product_id")
-    @classmethod
-    def _product_id(cls, value: str, info: ValidationInfo) -> str:
-        if is_judged(info) and not is_id(value, MADE_PREFIXES["product"]):
-            raise refused("product_id must be the id of a product (prod_…)")
-        return value
 
     @field_validator("type", mode="before")
     @classmethod

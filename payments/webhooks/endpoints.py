@@ -13,6 +13,7 @@ from models.ids import is_id, random_id
 from models.texts import is_storable
 from payments.access import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound
+from payments.parsing import refuse_card_data
 from payments.redaction import field_name
 from payments.transaction import Transaction
 from payments.views import moment
@@ -296,6 +297,7 @@ def _description(value: object) -> str | None:
             " control characters",
             param="description",
         )
+    refuse_card_data("description", value)
     return value
 
 

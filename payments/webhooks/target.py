@@ -22,6 +22,7 @@ from yarl import URL
 
 from models.texts import is_storable
 from payments.errors import InvalidRequest
+from payments.parsing import refuse_card_data
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -97,6 +98,7 @@ class TargetCheck:
         A host name is not resolved here: what it resolves to counts when it is called.
         """
         url = _parsed(value)
+        refuse_card_data("url", str(value))
         encrypted = url.scheme == "https"
         if not encrypted and not self.allow_private:
             raise InvalidRequest(

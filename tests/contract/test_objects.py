@@ -14,6 +14,7 @@ from models.base import table_of
 from models.ids import PREFIXES
 from models.money import AMOUNT_MAX
 from models.states import Phase, State
+from payments.card_data import holds_card_data
 from payments.declines import DECLINES, FAILURES
 from payments.entries import ORDER, Entry
 from payments.errors import InvalidRequest
@@ -83,7 +84,8 @@ CHARGE_ROWS = _lifecycle(
     "charge",
     amount=amounts,
     currency=currencies,
-    refunded_amount=st.integers(0, AMOUNT_MAX),
+    refunded_amount=st.integers(0, AMOUNT_MAX // 2),
+    refund_reserved=st.integers(AMOUNT_MAX // 2, AMOUNT_MAX),
     quantity=_perhaps(amounts),
     next_action=_perhaps(
         st.builds(NextAction, texts, _perhaps(texts), _perhaps(moments)).map(NextAction.view)
@@ -214,10 +216,10 @@ BEYOND_SCHEMAS: list[dict[str, Any]] = [
     {"amount": 1999.0, "currency": "KWD"},
     {"currency": "QQQ"},
     {"currency": "XAU"},
-    {"payment_method_id": "4242 4242 4242 4242"},
-    {"payment_method_id": "4242-4242-4242-4242"},
+    {"payment_method_id": "4222222222222"},
     {"expected_refunded_amount": 1.0},
     {**BY_PRICE, "quantity": 2.0},
+    {**BY_PRICE, "expected_amount": 4000.0},
     {"restock": True, "restock_quantity": 2.0},
     {"expires_in_s": 60.0},
     # Nor what day it is.
@@ -246,7 +248,15 @@ def _sent(fields: dict[str, Any]) -> Any:
         return None
 
 
+def _texts(changes: dict[str, Any]) -> list[str]:
+    inside = changes.get("metadata")
+    values = [*changes.values(), *([*inside, *inside.values()] if isinstance(inside, dict) else [])]
+    return [one for one in values if isinstance(one, str)]
+
+
 def _beyond(changes: dict[str, Any]) -> bool:
+    if "amount" not in changes and any(map(holds_card_data, _texts(changes))):
+        return True
     return repr(changes) in map(repr, BEYOND_SCHEMAS)  # not by ==, for which 1.0 is True
 
 

@@ -371,7 +371,7 @@ def test_the_example_of_the_document_asks_only_for_what_the_service_takes(
     (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     told = {
         "id": PRICE["product_id"],
-        "charge_id": "ch_1",
+        "charge_id": "ch_" + "a" * 32,
         "refund_id": "re_1",
         "amount": 4150,
         "lines": [],

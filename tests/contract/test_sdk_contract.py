@@ -108,6 +108,15 @@ CHARGES: list[dict[str, Any]] = [
     {"payment_method_id": CARD},
     {"payment_method_id": CARD.replace(" ", "-")},
     {"payment_method_id": "4242424242424241"},
+    {"payment_method_id": "4222222222222"},
+    {"payment_method_id": "pm_4242424242424242"},
+    {"payment_method_id": "4242.4242\u00a04242.4242"},
+    {"customer_id": CARD},
+    {"reference": f"order {CARD} 12/28 123"},
+    {"description": f"%B{CARD.replace(' ', '')}^DOE/JANE^2812101"},
+    {"idempotency_key": f"key-{CARD}"},
+    {"metadata": {"note": CARD}},
+    {"metadata": {CARD: "note"}},
     {"payment_method_id": ""},
     {"metadata": "order=1"},
     {"metadata": ["order"]},
@@ -133,6 +142,13 @@ CHARGES: list[dict[str, Any]] = [
     {**BY_PRICE, "quantity": "2"},
     {**BY_PRICE, "quantity": 10**15},
     {**BY_PRICE, "quantity": 10**40},
+    {**BY_PRICE, "expected_amount": 4000},
+    {**BY_PRICE, "expected_amount": 0},
+    {**BY_PRICE, "expected_amount": 4000.0},
+    {**BY_PRICE, "expected_amount": True},
+    {**BY_PRICE, "expected_amount": 10**15},
+    {**BY_PRICE, "price_id": None, "quantity": None, "expected_amount": 5},
+    {"expected_amount": 1999},
     {**BY_PRICE, "price_id": None},
     {**BY_PRICE, "price_id": None, "quantity": None},
     {**BY_PRICE, "price_id": ""},
@@ -185,15 +201,23 @@ REFUNDS: list[dict[str, Any]] = [
     {"charge_id": ""},
     {"charge_id": 5},
     {"charge_id": "re_abc"},
+    {"charge_id": "ch_1"},
+    {"charge_id": "ch_" + "A" * 32},
+    {"charge_id": "ch_" + "a" * 32 + "\u00a0"},
+    {"charge_id": "ch_" + "a" * 33},
     {"charge_id": "ch_" + "a" * 300},
     {"reason": "asked for"},
     {"reason": ""},
     {"reason": "r" * 1001},
+    {"reason": f"back to {CARD}"},
     {"reason": 5},
     {"if_pending": "wait"},
     {"if_pending": "reject"},
     {"if_pending": "cancel"},
     {"if_pending": True},
+    {"if_missing": "wait"},
+    {"if_missing": "reject"},
+    {"if_missing": "maybe"},
     {"expected_refunded_amount": 0},
     {"expected_refunded_amount": -1},
     {"expected_refunded_amount": 1.0},
@@ -287,7 +311,9 @@ def test_what_a_price_says_is_what_is_sent_and_no_more():
     assert not_to_restock == REFUND
 
 
-@pytest.mark.parametrize("producer", ["shop", "shop.eu-1_b", "", "a b", "a\nb", "x" * 65, 5])
+@pytest.mark.parametrize(
+    "producer", ["shop", "shop.eu-1_b", "", "a b", "a\nb", "x" * 65, 5, "4242-4242-4242-4242"]
+)
 def test_both_take_the_same_producers(producer):
     def check() -> None:
         sdk.producer_name(producer)
@@ -370,8 +396,8 @@ def test_what_the_service_refuses_the_sdk_raises_under_the_same_name(kind):
 
 def test_the_pending_objects_have_the_fields_of_the_public_ones():
     class Row(dict[str, Any]):
-        def __missing__(self, name: str) -> None:
-            return None
+        def __missing__(self, name: str) -> Any:
+            return 0 if name.startswith("refund") else None
 
     charge = pending("charge", "ch_1", {**CHARGE, "producer": "shop"})
     refund = pending("refund", "re_1", {**REFUND, "if_pending": "wait"})

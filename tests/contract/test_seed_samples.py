@@ -18,6 +18,7 @@ from tests.support.seeds import (
     run,
 )
 
+CHARGE_ID = "ch_" + "a" * 32
 # What the sample of prices answers with.
 PRICE = {
     "id": "price_xxxxxxxxxxxxxx",
@@ -60,9 +61,15 @@ def test_a_charge_is_found_as_the_sample_does(service, capsys):
 
 def test_a_refund_is_created_and_read_as_the_sample_does(service, capsys):
     service.will(Says(202, {"refund_id": "re_1", "state": "pending"}))
-    run(REFUND.replace("5.0", "500"))
+    run(REFUND.replace("5.0", "500").replace("ch_...", CHARGE_ID))
     assert capsys.readouterr().out == "refund: re_1 | state: pending\n"
-    assert service.asked[0].body == {"charge_id": "ch_...", "amount": 500}
+    assert service.asked[0].body == {"charge_id": CHARGE_ID, "amount": 500}
+
+
+def test_the_id_that_the_sample_leaves_out_is_not_taken_for_one(service):
+    with pytest.raises(billing.InvalidRequest, match="must be the id of a charge"):
+        run(REFUND.replace("5.0", "500"))
+    assert service.asked == []
 
 
 @pytest.mark.parametrize(
@@ -75,13 +82,13 @@ def test_a_refund_is_created_and_read_as_the_sample_does(service, capsys):
 def test_the_decimals_of_the_samples_are_refused_with_what_to_send(service, sample, fix):
     # The samples contradict their own table, by which amounts are in the smallest unit.
     with pytest.raises(billing.InvalidRequest, match=fix) as refused:
-        run(sample)
+        run(sample.replace("ch_...", CHARGE_ID))
     assert refused.value.param == "amount"
     assert service.asked == []
 
 
 def test_the_signatures_of_the_seed_are_taken_as_they_are(service):
-    charge_id = "ch_1"
+    charge_id = CHARGE_ID
     billing.charge.create(
         amount=1, currency="USD", customer_id=None, payment_method_id=None, idempotency_key=None
     )

@@ -352,7 +352,7 @@ PRICE = ("price", "create", "--product", "prod_" + "a" * 32, "--currency", "USD"
     ("arguments", "because"),
     [
         ((*PRICE,), "unit_amount is required, unless there are tiers [invalid_request: unit"),
-        ((*PRICE, "--unit-amount", "19.99"), "written as digits"),
+        ((*PRICE, "--unit-amount", "19.99"), "for USD 19.99 send unit_amount=1999"),
         ((*PRICE, "--unit-amount", "5"), "there is no product with this id [invalid_request: pro"),
         (
             (*PRICE, "--unit-amount", "5", "--divide-by", "2"),
@@ -377,8 +377,14 @@ PRICE = ("price", "create", "--product", "prod_" + "a" * 32, "--currency", "USD"
             "amount is what the price says",
         ),
         (("charge", "create", "--price", "tea", "--quantity", "1.5"), "quantity must be an int"),
-        (("refund", "create", "ch_x", "--restock-quantity", "1"), "send restock=true, too"),
-        (("refund", "create", "ch_x", "--restock", "--amount", "1"), "restock_quantity is req"),
+        (
+            ("refund", "create", "ch_" + "a" * 32, "--restock-quantity", "1"),
+            "send restock=true, too",
+        ),
+        (
+            ("refund", "create", "ch_" + "a" * 32, "--restock", "--amount", "1"),
+            "restock_quantity is req",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

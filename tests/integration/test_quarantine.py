@@ -276,7 +276,11 @@ def test_protocol_1_of_a_known_task_is_done(place):
 
 
 def test_orders_in_headers_and_body_are_not_obeyed(place):
-    refund = {"task": "billing.refund.create", "args": [], "kwargs": {"charge_id": "ch_1"}}
+    refund = {
+        "task": "billing.refund.create",
+        "args": [],
+        "kwargs": {"charge_id": "ch_" + "a" * 32},
+    }
     place.broker.send(
         _body([], KWARGS, {name: [refund] for name in ("callbacks", "errbacks", "chain")}),
         _headers(

@@ -175,7 +175,7 @@ def test_without_a_key_one_is_made_before_the_first_try_and_each_try_has_it(serv
 
 @pytest.mark.parametrize("make", MAKES)
 def test_what_is_refused_names_the_key_that_it_was_sent_under(service, make):
-    service.will(problem(409, "idempotency_key_reused"))
+    service.will(problem(422, "idempotency_key_reused"))
     with pytest.raises(billing.KeyReused) as refused:
         make()
     assert refused.value.idempotency_key == service.asked[0].body["idempotency_key"]

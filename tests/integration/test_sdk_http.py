@@ -12,6 +12,7 @@ from tests.support.scripted import (
     scripted_service,
 )
 
+CHARGE_ID = "ch_" + "a" * 32
 pytestmark = pytest.mark.usefixtures("unconfigured")
 
 KEY = "bk_live_telltale"
@@ -99,7 +100,9 @@ def test_the_url_may_name_as_much_of_the_path_as_it_likes(service, prefix, path)
         (401, "unauthenticated", billing.Unauthenticated),
         (403, "insufficient_scope", billing.InsufficientScope),
         (404, "not_found", billing.NotFound),
-        (409, "idempotency_key_reused", billing.KeyReused),
+        (422, "idempotency_key_reused", billing.KeyReused),
+        (409, "idempotency_key_reused", billing.KeyReused),  # a service that is older
+        (409, "unexpected_amount", billing.UnexpectedAmount),
         (409, "reference_in_use", billing.ReferenceInUse),
         (409, "refund_exceeds_charge", billing.RefundExceedsCharge),
         (409, "charge_not_refundable", billing.ChargeNotRefundable),
@@ -153,11 +156,11 @@ def test_a_repeat_answers_with_the_charge_as_it_stands(service):
 
 def test_a_refund_is_a_post_too(service):
     service.will(Says(202, {"refund_id": "re_1", "object": "refund", "state": "pending"}))
-    refund = billing.refund.create(charge_id="ch_1", amount=500, idempotency_key="r-1")
+    refund = billing.refund.create(charge_id=CHARGE_ID, amount=500, idempotency_key="r-1")
     (asked,) = service.asked
     assert (asked.path, asked.body) == (
         "/v1/billing/refunds",
-        {"charge_id": "ch_1", "amount": 500},
+        {"charge_id": CHARGE_ID, "amount": 500},
     )
     assert (refund.refund_id, type(refund)) == ("re_1", billing.Refund)
 
@@ -174,10 +177,10 @@ def test_a_charge_by_price_says_what_and_how_many_and_no_amount(service):
 def test_a_refund_says_that_goods_come_back_only_if_they_do(service):
     refund = {"refund_id": "re_1", "object": "refund", "restock": True, "restock_quantity": 2}
     service.will(Says(202, refund))
-    billing.refund.create(charge_id="ch_1", restock=False)
-    assert service.asked[0].body == {"charge_id": "ch_1"}
-    told = billing.refund.create(charge_id="ch_1", amount=500, restock=True, restock_quantity=2)
-    body = {"charge_id": "ch_1", "amount": 500, "restock": True, "restock_quantity": 2}
+    billing.refund.create(charge_id=CHARGE_ID, restock=False)
+    assert service.asked[0].body == {"charge_id": CHARGE_ID}
+    told = billing.refund.create(charge_id=CHARGE_ID, amount=500, restock=True, restock_quantity=2)
+    body = {"charge_id": CHARGE_ID, "amount": 500, "restock": True, "restock_quantity": 2}
     assert service.asked[1].body == body
     assert (told.restock, told.restock_quantity) == (True, 2)
 

@@ -293,9 +293,12 @@ def test_of_too_many_prices_the_rest_are_counted_together(folder: Path) -> None:
     assert tally.sold[None] == {"valid": Sold(charges=3, quantity=6)}
 
 
-def test_a_card_number_in_place_of_a_price_is_not_told(folder: Path) -> None:
-    tally, _ = checked(a_file(folder, "price_id,quantity\n4242424242424242,2\n"))
-    assert tally.sold == {None: {"valid": Sold(charges=1, quantity=2)}}
+def test_a_card_number_in_place_of_a_price_is_refused_and_not_told(folder: Path) -> None:
+    path = a_file(folder, "price_id,quantity\n4242424242424242,2\n")
+    ((number, said),) = reasons(path)
+    assert number == 2
+    assert "price_id must hold no card data" in said
+    assert "4242" not in said
 
 
 # --- JSON lines ---
@@ -401,7 +404,10 @@ def test_the_key_and_the_fingerprint_of_a_row_are_what_they_were_before_there_we
         (line,) = lines_of(a_file(folder, text))
         assert line.request is not None
         assert (line.request.id, line.request.fingerprint) == CHARGED
-    texts = ("charge_id,amount\nch_1,5\n", "charge_id,amount,restock\nch_1,5,false\n")
+    texts = (
+        "charge_id,amount\nch_1,5\n",
+        "charge_id,amount,restock\nch_1,5,false\n",
+    )
     for text in texts:
         (line,) = lines_of(a_file(folder, text, "refunds.csv"), "refund")
         assert line.request is not None
@@ -414,8 +420,18 @@ def test_the_key_and_the_fingerprint_of_a_row_are_what_they_were_before_there_we
         ("charge", "price_id,quantity", "tea,3", "tea,4"),
         ("charge", "price_id,quantity", "tea,3", "coffee,3"),
         ("charge", BOTH_WAYS.strip(), "5,USD,,", ",,tea,3"),
-        ("refund", "charge_id,restock,restock_quantity", "ch_1,,", "ch_1,true,"),
-        ("refund", "charge_id,restock,restock_quantity", "ch_1,true,", "ch_1,true,1"),
+        (
+            "refund",
+            "charge_id,restock,restock_quantity",
+            "ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,,",
+            "ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,true,",
+        ),
+        (
+            "refund",
+            "charge_id,restock,restock_quantity",
+            "ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,true,",
+            "ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,true,1",
+        ),
     ],
 )
 def test_a_row_that_asks_for_other_goods_under_its_old_number_refuses_the_file(
@@ -490,7 +506,10 @@ def test_the_refused_lines_are_not_written_over_the_file(folder: Path) -> None:
 
 
 def test_refunds_are_read_likewise(folder: Path) -> None:
-    text = "charge_id,amount,expected_refunded_amount\nch_1,,0\nch_2,5,\nre_1,5,\n"
+    ids = (
+        "ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,,0\nch_bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb,5,\nre_1,5,\n"
+    )
+    text = "charge_id,amount,expected_refunded_amount\n" + ids
     path = a_file(folder, text)
     one, two, three = lines_of(path, "refund")
     assert one.request is not None
@@ -504,12 +523,16 @@ def test_refunds_are_read_likewise(folder: Path) -> None:
 def test_refunds_may_bring_goods_back(folder: Path) -> None:
     text = (
         "charge_id,amount,restock,restock_quantity\n"
-        "ch_1,,true,\nch_1,500,true,02\nch_1,,false,\nch_1,5,,\n"
+        "ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,,true,\nch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,500,true,02\nch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,,false,\nch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,5,,\n"
     )
     asked = [
         line.request and line.request.asked() for line in lines_of(a_file(folder, text), "refund")
     ]
-    same = {"charge_id": "ch_1", "if_pending": "wait", "metadata": {}}
+    same = {
+        "charge_id": "ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "if_pending": "wait",
+        "metadata": {},
+    }
     assert asked == [
         {**same, "restock": True},
         {**same, "amount": 500, "restock": True, "restock_quantity": 2},
@@ -536,14 +559,17 @@ def test_refunds_may_bring_goods_back(folder: Path) -> None:
 def test_a_refund_that_brings_back_nobody_knows_what_is_told(
     folder: Path, cells: str, param: str, because: str
 ) -> None:
-    path = a_file(folder, f"charge_id,restock,restock_quantity\nch_1,{cells}\n")
+    path = a_file(
+        folder, f"charge_id,restock,restock_quantity\nch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa,{cells}\n"
+    )
     ((_, refusal),) = checked(path, "refund")[0].shown
     assert refusal.param == param
     assert because in refusal.because
 
 
 def test_json_says_true_without_quotes(folder: Path) -> None:
-    text = '{"charge_id":"ch_1","restock":true}\n{"charge_id":"ch_1","restock":"true"}\n'
+    one = '{"charge_id":"ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","restock":'
+    text = one + "true}\n" + one + '"true"}\n'
     one, other = lines_of(a_file(folder, text, "r.jsonl"), "refund")
     assert one.request is not None
     assert one.request.asked()["restock"] is True
@@ -669,13 +695,14 @@ def test_whatever_json_lines_hold_is_told_and_what_is_written_down_can_be_read(
 
 def test_null_is_the_same_as_absent(folder: Path) -> None:
     text = (
-        '{"charge_id": "ch_1", "amount": null, "restock": null, "restock_quantity": null,'
-        ' "if_pending": null, "metadata": null, "producer": null, "idempotency_key": null}\n'
-        '{"charge_id": "ch_1"}\n'
+        '{"charge_id": "ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "amount": null, "restock": null,'
+        ' "restock_quantity": null, "if_pending": null, "metadata": null, "producer": null,'
+        ' "idempotency_key": null}\n'
+        '{"charge_id": "ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}\n'
     )
     nulls, nothing = lines_of(a_file(folder, text, "c.jsonl"), "refund")
     assert nulls.request.asked() == nothing.request.asked() == {
-        "charge_id": "ch_1", "if_pending": "wait", "metadata": {},
+        "charge_id": "ch_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "if_pending": "wait", "metadata": {},
     }  # fmt: skip
     assert nulls.request.producer == "shop"
     assert nulls.request.idempotency_key == "import:c.jsonl:1"

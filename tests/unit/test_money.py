@@ -68,7 +68,7 @@ def test_whole_numbers_pass_as_they_are(amount: int, currency: str) -> None:
         (5.0, "send amount=5 if you mean USD 0.05, or amount=500 if you mean USD 5"),
         (1999.0, "send amount=1999 if you mean USD 19.99, or amount=199900 if you mean USD 1999"),
         (Decimal("1.999E+3"), "send amount=1999 if you mean USD 19.99, or amount=199900 if"),
-        (Decimal("5"), "send amount=5 if you mean USD 0.05, or amount=500 if you mean USD 5"),
+        (Decimal(5), "send amount=5 if you mean USD 0.05, or amount=500 if you mean USD 5"),
         (Decimal("1.9990E+1"), "for USD 19.990 send amount=1999"),
         (676770000000.0, "not a decimal; send an integer"),
         (-5.0, "decimal -5.0; send an integer"),

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from payments.errors import InvalidRequest
 from payments.parsing import parse
 from payments.requests import ChargeRequest, RefundRequest
+from payments.rules import ANY_DAY
 
 CHARGE = {"amount": 1000, "currency": "USD", "idempotency_key": "k"}
 SALE = {"price_id": "tea", "quantity": 2, "idempotency_key": "k"}
-REFUND = {"charge_id": "ch_1", "idempotency_key": "k"}
+REFUND = {"charge_id": "ch_" + "a" * 32, "idempotency_key": "k"}
 CARD = "4242 4242 4242 4242"
 
 
@@ -123,6 +124,14 @@ def test_a_charge_by_price_names_a_price_and_a_quantity() -> None:
         ({**SALE, "quantity": True}, "quantity", "must be an integer"),
         ({**SALE, "quantity": 2.0}, "quantity", "must be an integer"),
         ({**SALE, "quantity": "2"}, "quantity", "must be an integer"),
+        ({**SALE, "expected_amount": 0}, "expected_amount", "must be 1 or more"),
+        ({**SALE, "expected_amount": 5.0}, "expected_amount", "must be an integer"),
+        ({**SALE, "expected_amount": "5"}, "expected_amount", "must be an integer"),
+        (
+            {"amount": 5, "currency": "USD", "expected_amount": 5},
+            "expected_amount",
+            "is held against what a price comes to",
+        ),
         ({**SALE, "price_id": ""}, "price_id", "must not be empty"),
         ({**SALE, "price_id": 5}, "price_id", "must be text"),
         ({**SALE, "price_id": "a\x00"}, "price_id", "control characters"),
@@ -184,9 +193,10 @@ def test_goods_come_back_by_number(fields: dict[str, Any], param: str, says: str
 def test_requests_of_before_there_were_prices_have_the_fingerprints_they_had() -> None:
     """As the release before wrote them into the tables: their repeats must stay repeats."""
     assert parse(ChargeRequest, CHARGE).fingerprint == "6mfduaxdewfmxdcamuv6oloej2te5ega"
-    whole = {**REFUND, "if_pending": "wait", "restock": False}
-    assert parse(RefundRequest, REFUND).fingerprint == "snboeucq3k3c3furtlhekqjcgf2pqw2v"
-    assert parse(RefundRequest, whole).fingerprint == "snboeucq3k3c3furtlhekqjcgf2pqw2v"
+    refund = {"charge_id": "ch_1", "idempotency_key": "k"}
+    for fields in (refund, {**refund, "if_pending": "wait", "restock": False}):
+        request = parse(RefundRequest, fields, day=ANY_DAY)
+        assert request.fingerprint == "snboeucq3k3c3furtlhekqjcgf2pqw2v"
 
 
 def test_a_refund_knows_no_prices() -> None:
@@ -238,6 +248,16 @@ def test_what_does_not_fit_is_refused_by_name(field: str, value: object) -> None
     [
         ("charge_id", "re_1"),
         ("charge_id", "pi_1"),
+        ("charge_id", "ch_1"),
+        ("charge_id", "ch_…"),
+        ("charge_id", "ch_" + "a" * 31),
+        ("charge_id", "ch_" + "a" * 32 + " "),
+        ("charge_id", "\u00a0ch_" + "a" * 32),
+        ("charge_id", "CH_" + "a" * 32),
+        ("charge_id", "ch_" + "A" * 32),
+        ("charge_id", "ch_" + "1" * 32),
+        ("charge_id", "ch_" + "a" * 32 + "\n"),
+        ("if_missing", "reject it"),
         ("if_pending", "maybe"),
         ("expected_refunded_amount", -1),
         ("expected_refunded_amount", 10**30),
@@ -301,9 +321,9 @@ def test_every_field_of_a_charge_is_part_of_what_was_asked(change: dict[str, Any
 
 @pytest.mark.parametrize(
     "change",
-    [{"amount": 1}, {"charge_id": "ch_2"}, {"reason": "r"}, {"if_pending": "reject"},
+    [{"amount": 1}, {"charge_id": "ch_" + "b" * 32}, {"reason": "r"}, {"if_pending": "reject"},
      {"expected_refunded_amount": 0}, {"metadata": {"a": "b"}}, {"restock": True},
-     {"restock": True, "restock_quantity": 1}],
+     {"restock": True, "restock_quantity": 1}, {"if_missing": "wait"}],
 )  # fmt: skip
 def test_every_field_of_a_refund_is_part_of_what_was_asked(change: dict[str, Any]) -> None:
     one, other = parse(RefundRequest, REFUND), parse(RefundRequest, {**REFUND, **change})
@@ -311,7 +331,14 @@ def test_every_field_of_a_refund_is_part_of_what_was_asked(change: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    "change", [{"price_id": "coffee"}, {"quantity": 3}, {"customer_id": "c"}, {"reference": "r"}]
+    "change",
+    [
+        {"price_id": "coffee"},
+        {"quantity": 3},
+        {"customer_id": "c"},
+        {"reference": "r"},
+        {"expected_amount": 5},
+    ],
 )
 def test_every_field_of_a_sale_is_part_of_what_was_asked(change: dict[str, Any]) -> None:
     one, other = parse(ChargeRequest, SALE), parse(ChargeRequest, {**SALE, **change})

@@ -98,7 +98,7 @@ def answered(model: type[BaseModel], query: dict[str, str]) -> str | None:
         ),
         (
             RefundRequest,
-            {"idempotency_key": "k", "charge_id": "ch_1", "if_pending": "cancel"},
+            {"idempotency_key": "k", "charge_id": "ch_" + "a" * 32, "if_pending": "cancel"},
             "if_pending must be 'wait' or 'reject'",
         ),
     ],
@@ -175,7 +175,7 @@ WRONG = [
 # What the fields of each must have beside the one that is wrong.
 BESIDE: dict[type[BaseModel], dict[str, Any]] = {
     ChargeRequest: {"idempotency_key": "k", "amount": 1, "currency": "USD"},
-    RefundRequest: {"idempotency_key": "k", "charge_id": "ch_1"},
+    RefundRequest: {"idempotency_key": "k", "charge_id": "ch_" + "a" * 32},
     ProductRequest: {"idempotency_key": "k", "name": "n"},
     PriceRequest: {**PRICE, "unit_amount": 1},
     InventoryRequest: {"idempotency_key": "k", "quantity": 1, "action": "increment"},

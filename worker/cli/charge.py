@@ -30,6 +30,9 @@ def create(
         None, help="In place of both: the id or the lookup key of a price."
     ),
     quantity: str | None = typer.Option(None, help="How many units of the price."),
+    expected_amount: str | None = typer.Option(
+        None, help="Charge nothing unless they come to so much, in minor units."
+    ),
     customer: str | None = typer.Option(None, help="The customer's id."),
     payment_method: str | None = typer.Option(None, help="Such as pm_card_visa."),
     reference: str | None = typer.Option(
@@ -59,6 +62,7 @@ def create(
         currency=currency,
         price_id=price,
         quantity=options.number(quantity),
+        expected_amount=options.number(expected_amount),
         customer_id=customer,
         payment_method_id=payment_method,
         reference=reference,

@@ -33,6 +33,9 @@ def create(
     if_pending: str | None = typer.Option(
         None, help="While the charge is pending: wait or reject."
     ),
+    if_missing: str | None = typer.Option(
+        None, help="While there is no such charge: reject (unless said otherwise) or wait."
+    ),
     expected_refunded_amount: str | None = typer.Option(
         None, help="Refuse unless so much, in minor units, is refunded already."
     ),
@@ -54,6 +57,7 @@ def create(
         amount=options.number(amount),
         reason=reason,
         if_pending=if_pending,
+        if_missing=if_missing,
         expected_refunded_amount=options.number(expected_refunded_amount),
         restock=restock or None,
         restock_quantity=options.number(restock_quantity),

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from payments.requests import WAYS, CancelRequest
+from payments.requests import BY_PRICE, WAYS, CancelRequest
 from worker.celery_config import PAYMENTS
 from worker.contract import schemas
 from worker.contract.events import DATA, MEANING, event, only_by_name
@@ -158,7 +158,7 @@ def _request(task: str) -> dict[str, Any]:
     example = {
         name: of["examples"][0]
         for name, of in fields.items()
-        if "examples" in of and name not in (*other_way, *_NOT_SHOWN)
+        if "examples" in of and name not in (*other_way, *BY_PRICE, *_NOT_SHOWN)
     }
     task_id = "b0e7a1c2-8f63-4b1e-9d1a-5f7a0c3d2e11"
     return {

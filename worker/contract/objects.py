@@ -97,6 +97,13 @@ class Charge(PublicObject):
         description="What went back so far, in minor units: the sum of succeeded refunds.",
         examples=[0],
     )
+    refund_pending_amount: Annotated[int, Field(ge=0, le=AMOUNT_MAX)] = Field(
+        description="What is on its way back, in minor units: the sum of the refunds that hold"
+        " their part of the charge and are not final yet. With `refunded_amount` it is what"
+        " `expected_refunded_amount` of a refund is held against, and `amount` without both is"
+        " left to refund.",
+        examples=[0],
+    )
     failure_code: str | None = Field(description=_FAILURE, examples=[*DECLINES, *FAILURES])
     failure_message: str | None = Field(
         description=_FAILURE_MESSAGE, examples=["The card was declined."]

@@ -14,7 +14,7 @@ from payments.prices.requests import (
     ProductRequest,
     QuoteRequest,
 )
-from payments.requests import WAYS, CancelRequest, ChargeRequest
+from payments.requests import BY_PRICE, WAYS, CancelRequest, ChargeRequest
 from worker.contract.catalogue import Currency, Deleted, Price, Product, Quote
 from worker.contract.events import DATA, event
 from worker.contract.objects import (
@@ -97,7 +97,11 @@ def _complete(name: str, schema: dict[str, Any]) -> None:
     if "idempotency_key" in schema.get("required", ()):
         schema["required"].remove("idempotency_key")
     if name == ChargeRequest.__name__:
-        schema["oneOf"] = [_either(*WAYS), _either(*reversed(WAYS))]
+        by_amount, by_price = WAYS
+        schema["oneOf"] = [
+            _either(by_amount, {**by_price, **BY_PRICE}),
+            _either(by_price, by_amount),
+        ]
         schema.pop("required")
     if name in (ProductChanges.__name__, PriceChanges.__name__):
         for field in schema["properties"].values():

@@ -41,7 +41,8 @@ WHAT_TO_DO: Mapping[str, str] = {
     "signature_invalid": "Only by message, where `BILLING_BROKER_SIGNATURES` is `require`, or the"
     " signature is wrong: sign it with a signing key of its producer (docs/wire.md).",
     "insufficient_scope": "Use a key that has the scope.",
-    "not_found": "Check the id. What was sent by message may not have been read yet.",
+    "not_found": "Check the id. What was sent by message may not have been read yet: a refund of"
+    ' such a charge can wait for it with `if_missing: "wait"`.',
     "idempotency_key_reused": "The first request under this key stands, untouched. Was it meant to"
     " be the same one? Send it exactly as before. Is it another one? Send another key.",
     "reference_in_use": "This order was charged, or is being charged. To repeat that request, use"
@@ -49,12 +50,16 @@ WHAT_TO_DO: Mapping[str, str] = {
     "refund_exceeds_charge": "`available` says what is left. Ask for no more than that, or leave"
     " the amount out.",
     "charge_not_refundable": "`detail` says why: it failed, is still pending"
-    " (`if_pending=reject`), or more of it went back than `expected_refunded_amount`.",
+    " (`if_pending=reject`), or its `refunded_amount` and `refund_pending_amount` don't add up to"
+    " `expected_refunded_amount`.",
     "charge_not_cancelable": "`detail` says why. It has succeeded: refund it. It has failed: there"
     " is nothing to cancel. It needs review: a person decides.",
     "request_expired": "It was not carried out, and won't be. Send it again if it is still wanted.",
     "nothing_to_restock": "`available` says how many units are still out. Refund without `restock`,"
     " or bring back no more than that.",
+    "unexpected_amount": "`amount` says what it comes to now, `expected_amount` what you sent. The"
+    " lookup key has moved, or the price is another: ask for a quote, ask the customer, and send"
+    " it again. The key is still free.",
     "price_inactive": "Charge by another price, or make this one active again.",
     "price_in_use": "Archive it instead: what was charged by it keeps its price.",
     "price_locked": "Make a new price, move the lookup key to it (`transfer_lookup_key`), and"

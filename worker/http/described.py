@@ -29,6 +29,7 @@ REFUSALS: Mapping[int, str] = {
     413: "The body is larger than 64 KiB.",
     415: "The body is encoded, with gzip for example.",
     421: "The service does not answer under the name in the header Host.",
+    422: "The key was used before, for another request, which stands.",
     429: "Too many requests wait already, or you ask too often. Send it again after `Retry-After`,"
     " with the same key.",
     500: "A bug of ours. Sending it again with the same key is safe.",
@@ -83,7 +84,9 @@ def described(
     if body is not None:
         content = {"application/json": {"schema": body}}
         extra["requestBody"] = {"required": body_is_required, "content": content}
-    refused = sorted({*ALWAYS, *refuses, *(WITH_BODY if body is not None else ())})
+    with_body, with_key = body is not None, KEY in parameters
+    also = (*(WITH_BODY if with_body else ()), *((422,) if with_key else ()))
+    refused = sorted({*ALWAYS, *refuses, *also})
     responses = {status: answer(status, schema) for status, schema in good.items()}
     responses |= {status: refusal(status) for status in refused}
     return {

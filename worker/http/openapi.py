@@ -13,6 +13,7 @@ from payments.errors import (
     InvalidRequest,
     KeyReused,
     NotFound,
+    ReferenceInUse,
     Unauthenticated,
 )
 from payments.parsing import Keyed
@@ -26,7 +27,7 @@ from worker.contract.samples import SAMPLES
 from worker.contract.schemas import REQUESTS, everything
 from worker.http import problems
 from worker.http.bodies import BODIES
-from worker.http.described import ref
+from worker.http.described import REFUSALS, ref
 
 VERSION = "1"
 SUMMARY = """\
@@ -146,13 +147,14 @@ def _refused(status: int) -> dict[str, Any]:
     """An example of a refusal with this status."""
     error = _ERRORS[status]
     told = problems.document(error(), request_id="req_1f0c9a")
-    return {**told, "param": {400: "amount", 404: "id"}.get(status)}
+    return {**told, "param": _PARAMS.get(status)}
 
 
 def _finish(path: str, operation: dict[str, Any]) -> None:
     """What holds for every operation, and what FastAPI says of operations that aren't ours."""
     responses = operation["responses"]
-    responses.pop("422", None)
+    if responses.get("422", {}).get("description") != REFUSALS[422]:
+        responses.pop("422", None)  # FastAPI's own answer to bad input, which we never give
     for status, told in responses.items():
         headers = told.setdefault("headers", {})
         headers["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
@@ -236,14 +238,16 @@ _ERRORS: Mapping[int, type[BillingError]] = {
     403: InsufficientScope,
     404: NotFound,
     408: problems.RequestTimeout,
-    409: KeyReused,
+    409: ReferenceInUse,
     413: problems.BodyTooLarge,
     415: problems.EncodingNotSupported,
     421: problems.HostNotAllowed,
+    422: KeyReused,
     429: problems.TooManyRequests,
     500: problems.InternalError,
     503: problems.DatabaseUnavailable,
 }
+_PARAMS = {400: "amount", 404: "id", 422: "idempotency_key"}
 _TEXT = {"type": "string"}
 _SIGNATURE = {
     "webhook-id": "The event's id: the same on every try. Keep those that you have handled.",

@@ -20,7 +20,14 @@ from worker.importing.lines import (
 KEY = "idempotency_key"
 # Whole numbers. What people write there is judged by the rules, which know the fix for 19.99.
 NUMBERS = frozenset(
-    {"amount", "quantity", "expected_refunded_amount", "restock_quantity", "expires_in_s"}
+    {
+        "amount",
+        "expected_amount",
+        "quantity",
+        "expected_refunded_amount",
+        "restock_quantity",
+        "expires_in_s",
+    }
 )
 # Yes or no: `true` or `false`.
 TRUTHS = frozenset({"restock"})

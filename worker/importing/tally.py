@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from payments.redaction import is_card_number
+from payments.card_data import is_card_number
 from payments.requests import ChargeRequest
 from worker.importing.source import Refusal
 from worker.intake import Request

@@ -1,5 +1,6 @@
 """Charges and refunds over HTTP: accepted once per key, whatever is sent how often."""
 
+import json
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -13,9 +14,9 @@ from tests.support.web import CHARGE, Caller, Web
 FIELDS = [
     "charge_id", "object", "amount", "currency", "state", "phase", "customer_id",
     "payment_method_id", "price_id", "quantity", "lines", "reference", "description", "metadata",
-    "refunded_amount", "failure_code", "failure_message", "next_action", "processor", "livemode",
-    "processor_reference", "producer", "idempotency_key", "created_at", "scheduled_at",
-    "expires_at", "cancel_requested_at", "settled_at",
+    "refunded_amount", "refund_pending_amount", "failure_code", "failure_message", "next_action",
+    "processor", "livemode", "processor_reference", "producer", "idempotency_key", "created_at",
+    "scheduled_at", "expires_at", "cancel_requested_at", "settled_at",
 ]  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def test_a_hundred_at_once_are_one_charge_and_ninety_nine_replays(
 def test_the_same_key_for_another_request_is_refused_and_the_first_stays(caller: Caller) -> None:
     first = caller.charge("order-1")
     refused = caller.charge("order-1", amount=2000)
-    assert refused.status_code == 409
+    assert refused.status_code == 422
     assert refused.json()["code"] == "idempotency_key_reused"
     assert refused.json()["charge_id"] == first.json()["charge_id"]
     assert caller.get(f"/charges/{first.json()['charge_id']}").json() == first.json()
@@ -126,7 +127,11 @@ def test_without_a_key_one_is_made_and_told(caller: Caller) -> None:
         ({"amount": 10**400}, "amount", "at most 999999999999999"),
         ({"amount": None}, "amount", "amount is required"),
         ({"currency": "QQQ"}, "currency", "not an ISO 4217 currency"),
-        ({"payment_method_id": "4242 4242 4242 4242"}, "payment_method_id", "never a card number"),
+        (
+            {"payment_method_id": "4242 4242 4242 4242"},
+            "payment_method_id",
+            "must hold no card data",
+        ),
         ({"producer": "shop"}, "producer", "the name of the API key"),
         ({"amonut": 5}, "amonut", "the fields are"),
         ({"price_id": "price_1"}, "quantity", "how many units of it"),
@@ -240,3 +245,65 @@ def test_the_id_of_an_accepted_request_is_kept_with_what_it_made(caller: Caller,
     # The one that made it, and not the repeat's.
     assert (asked["what"], asked["request_id"]) == ("request", "checkout-77")
     assert asked["text"].endswith(", request checkout-77")
+
+
+def test_what_is_on_its_way_back_is_told_and_is_what_is_expected(
+    caller: Caller, till: Till
+) -> None:
+    charge_id = caller.charge(customer_id=caller.producer).json()["charge_id"]
+    first = caller.refund(charge_id, amount=500)
+    charge = caller.get(f"/charges/{charge_id}").json()
+    assert (charge["refunded_amount"], charge["refund_pending_amount"]) == (0, 500)
+    refused = caller.refund(charge_id, amount=500, expected_refunded_amount=0).json()
+    assert refused["code"] == "charge_not_refundable"
+    assert (refused["refunded_amount"], refused["refund_pending_amount"]) == (0, 500)
+    assert "refund_pending_amount 500" in refused["detail"]
+    assert caller.refund(charge_id, amount=9, expected_refunded_amount=500).status_code == 202
+    till.settle(till.claim(charge_id), Succeeded("sbx_1"))
+    till.settle(till.claim(first.json()["refund_id"]), Succeeded("sbx_2"))
+    (listed,) = caller.get("/charges", params={"customer_id": caller.producer}).json()["data"]
+    assert (listed["refunded_amount"], listed["refund_pending_amount"]) == (500, 9)
+    (*_, told) = till.query(
+        "SELECT body FROM events WHERE object_id = :id ORDER BY sequence", id=charge_id
+    )
+    assert json.loads(told["body"])["data"]["refund_pending_amount"] == 509
+
+
+def test_a_refund_of_a_charge_that_is_not_there_is_not_found_unless_it_waits(
+    caller: Caller, till: Till
+) -> None:
+    nobody = id_from_key("charge", producer=caller.producer, key="later")
+    refused = caller.refund(nobody, "refund-1")
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["param"]) == (
+        404, "not_found", "charge_id",
+    )  # fmt: skip
+    assert "if_missing=wait" in problem["detail"]
+    assert till.query("SELECT 1 FROM refunds WHERE producer = :p", p=caller.producer) == []
+    # The key is still free.
+    waits = caller.refund(nobody, "refund-1", if_missing="wait")
+    assert waits.status_code == 202
+    caller.charge("later")
+    till.settle(till.claim(nobody), Succeeded("sbx_1"))
+    assert till.claim(waits.json()["refund_id"]).order.amount == CHARGE["amount"]
+
+
+@pytest.mark.parametrize("id_", ["ch_x", "ch_…", "CH_{}", "ch_{} ", "\u00a0ch_{}", "ch_{}a", "ch_"])
+def test_what_is_not_written_as_an_id_is_refused_as_one(caller: Caller, id_: str) -> None:
+    id_ = id_.format("a" * 32)
+    refused = caller.refund(id_)
+    problem = refused.json()
+    assert (refused.status_code, problem["param"]) == (400, "charge_id")
+    assert problem["detail"] == "charge_id must be the id of a charge (ch_…)"
+    listed = caller.get("/refunds", params={"charge_id": id_})
+    assert (listed.status_code, listed.json()["detail"]) == (400, problem["detail"])
+
+
+@pytest.mark.parametrize("path", [
+    "/charges/{}", "/refunds/{}", "/charges/{}/timeline", "/refunds/{}/timeline", "/products/{}",
+    "/webhook-endpoints/{}",
+])  # fmt: skip
+@pytest.mark.parametrize("id_", ["ch_x", "re_…", "we_%00", "CH_" + "A" * 32, "%20"])
+def test_in_a_path_it_is_the_id_of_nothing(caller: Caller, path: str, id_: str) -> None:
+    answer = caller.get(path.format(id_))
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

@@ -159,10 +159,10 @@ def test_inventory_is_counted_once_per_key(caller: Caller) -> None:
     assert first.json() == second.json()
     assert first.json()["quantity_available"] == 8
     other = caller.put(path, json={**body, "quantity": 6}, headers=key)
-    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     elsewhere = caller.price(quantity_available=1)
     other = caller.put(f"/prices/{elsewhere['id']}/inventory", json=body, headers=key)
-    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     assert caller.get(f"/prices/{elsewhere['id']}").json() == elsewhere
 
 
@@ -176,7 +176,7 @@ def test_one_key_makes_one_price_even_after_it_was_deleted(caller: Caller) -> No
     assert second.json() == first.json()
     caller.delete(f"/prices/{first.json()['id']}")
     late = caller.post("/prices", json=fields, headers=key)
-    assert (late.status_code, late.json()["code"]) == (409, "idempotency_key_reused")
+    assert (late.status_code, late.json()["code"]) == (422, "idempotency_key_reused")
     assert "deleted" in late.json()["detail"]
 
 
@@ -457,3 +457,19 @@ def test_a_quote_of_nothing_is_nothing_and_one_that_is_too_much_is_refused(calle
     assert caller.post(path, json={"quantity": 1}).json()["amount"] == 999_999_999_999_999
     refused = caller.post(path, json={"quantity": 2})
     assert (refused.status_code, refused.json()["param"]) == (400, "quantity")
+
+
+def test_what_a_price_comes_to_may_be_expected(caller: Caller) -> None:
+    key = f"tea-{uuid.uuid4().hex[:8]}"
+    caller.price(lookup_key=key, quantity_available=5)
+    caller.price(lookup_key=key, transfer_lookup_key=True, unit_amount="1800")
+    refused = caller.buy(key, 2, "order-1", expected_amount=4000)
+    problem = refused.json()
+    assert (refused.status_code, problem["code"]) == (409, "unexpected_amount")
+    assert (problem["amount"], problem["expected_amount"]) == (3600, 4000)
+    made = caller.buy(key, 2, "order-1", expected_amount=3600)
+    assert (made.status_code, made.json()["amount"]) == (202, 3600)
+    # A repeat is one, whatever the price comes to by now.
+    caller.price(lookup_key=key, transfer_lookup_key=True, unit_amount="1700")
+    assert caller.buy(key, 2, "order-1", expected_amount=3600).status_code == 200
+    assert caller.buy(key, 2, "order-1", expected_amount=3400).status_code == 422

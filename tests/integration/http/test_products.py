@@ -30,7 +30,7 @@ def test_one_key_makes_one_product(caller: Caller) -> None:
     assert second.headers["idempotent-replayed"] == "true"
     assert first.json() == second.json()
     other = make(caller, "p-1", name="Another")
-    assert (other.status_code, other.json()["code"]) == (409, "idempotency_key_reused")
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     assert other.json()["product_id"] == first.json()["id"]
 
 

@@ -1,11 +1,13 @@
 """Refunds: never more than the charge, never before it, and never lost while they wait."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from payments import refunds
 from payments.claims import Claimed, NotDue
-from payments.errors import ChargeNotRefundable, RefundExceedsCharge
+from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge
 from payments.outcomes import Declined, Unavailable
 from tests.support.factories import (
     SUCCEEDED,
@@ -180,7 +182,11 @@ def test_a_refund_that_expects_another_sum_is_refused(till: Till) -> None:
     till.create(a_refund(charge_id, amount=100, expected_refunded_amount=0))
     (refused,) = till.create(a_refund(charge_id, amount=100, expected_refunded_amount=0))
     assert isinstance(refused, ChargeNotRefundable)
-    assert refused.facts == {"refunded": 100}
+    assert refused.facts == {
+        "refunded": 100,
+        "refunded_amount": 0,
+        "refund_pending_amount": 100,
+    }
     assert is_claimed(till.create(a_refund(charge_id, amount=100, expected_refunded_amount=100))[0])
 
 
@@ -257,3 +263,25 @@ def test_charges_and_refunds_of_one_batch_are_settled_together(till: Till) -> No
 def test_a_refund_of_nobody_is_not_found_by_its_id(till: Till) -> None:
     (answer,) = till.submit("re_nobody")
     assert not isinstance(answer, (Claimed, NotDue))
+
+
+@pytest.mark.parametrize(
+    ("asks", "door", "refused"),
+    [
+        ({}, "wait", None),
+        ({}, "reject", NotFound),
+        ({"if_missing": "wait"}, "reject", None),
+        ({"if_missing": "reject"}, "wait", NotFound),
+        ({"if_pending": "reject"}, "wait", ChargeNotRefundable),
+        ({"if_pending": "reject"}, "reject", NotFound),
+        ({"if_pending": "reject", "if_missing": "wait"}, "wait", None),
+    ],
+)
+def test_whether_a_missing_charge_is_waited_for_says_the_request_or_else_its_door(
+    till: Till, asks: dict[str, Any], door: Any, refused: type[Exception] | None
+) -> None:
+    new = refunds.NewRefund(a_refund(a_charge(), **asks), "sandbox", if_missing=door)
+    with till.database.transaction() as transaction:
+        (answer,) = refunds.accept(transaction, [new])
+    assert isinstance(answer, refused or refunds.Accepted)
+    assert bool(till.rows([new.request.id])) == (refused is None)

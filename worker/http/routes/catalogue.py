@@ -8,10 +8,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from models.ids import MADE_PREFIXES
 from payments.errors import InvalidRequest
 from payments.parsing import Text, whole_number
 from payments.prices.listing import PAGE_MAX, PAGE_SIZE, PAGE_SIZE_MAX, Kind, page
 from payments.prices.parts import CurrencyId
+from payments.rules import id_of
 from worker.http import answers
 from worker.http.routes.needs import building
 from worker.http.routes.objects import PREFIX
@@ -59,7 +61,9 @@ class PriceFilters(Place):
     active: bool | None = Field(None, description="Only those that are, or are not.")
     type: Literal["one_time", "recurring"] | None = Field(None, description="Only those.")
     currency_id: CurrencyId | None = Field(None, description="Only those in this currency.")
-    product_id: Text | None = Field(None, description="Only those of this product.")
+    product_id: Annotated[Text, id_of(MADE_PREFIXES["product"], "a product")] | None = Field(
+        None, description="Only those of this product."
+    )
     lookup_key: Text | None = Field(None, description="Only the one with this key.")
 
 

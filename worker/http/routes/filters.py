@@ -15,10 +15,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from models.ids import PREFIXES
 from models.states import Phase, State
 from payments.errors import InvalidRequest
 from payments.parsing import whole_number
 from payments.reading import PAGE_MAX
+from payments.rules import id_of
 from payments.sentences import MOMENT
 
 LIMIT = 20
@@ -81,4 +83,6 @@ class ChargeFilters(Filters):
 
 
 class RefundFilters(Filters):
-    charge_id: str | None = Field(None, description="Only those of this charge.")
+    charge_id: Annotated[str, id_of(PREFIXES["charge"], "a charge")] | None = Field(
+        None, description="Only those of this charge."
+    )

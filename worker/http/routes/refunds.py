@@ -20,7 +20,7 @@ router = router_of("Refunds", f"{objects.PREFIX}/refunds")
     **described(
         {202: ref(Refund), 200: ref(Refund)},
         body=ref("RefundRequest"),
-        refuses=(409,),
+        refuses=(404, 409),
         parameters=(KEY, PREFER),
     ),
 )

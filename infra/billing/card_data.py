@@ -1,0 +1,130 @@
+"""Card data in texts: card numbers and what is on a magnetic stripe, however they are written.
+
+PCI DSS 3.3.1 forbids to keep what authenticates a card (track data, card verification codes), and
+whoever keeps card numbers has all of PCI DSS to meet. A processor's id of a payment method (`pm_…`)
+says the same and is worth nothing to a thief. So no text that is kept may hold either.
+
+What counts as a card number: 12 to 19 digits that begin as a card scheme's numbers do, are as long
+as those are, and have the right check digit (ISO/IEC 7812-1, annex B). Digits may be of any script,
+and separated by spaces, dots, dashes and the like; letters before and behind don't matter. Digits
+that go on are another number, unless they read as an expiry and a verification code. UUIDs,
+hexadecimal hashes and IBANs are known as what they are. Of other long numbers in the ranges of card
+schemes one in ten has the right check digit by chance: a letter in their middle makes ids of them.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+DIGITS_MIN, DIGITS_MAX = 12, 19
+# The first digits of card schemes' numbers, and how long those are. Visa's thirteen digits are left
+# out: nobody has had such cards for decades, and the numbers on German goods look like them.
+_SCHEMES: Mapping[str, Sequence[int]] = {
+    r"4": (16, 19),  # Visa
+    r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720": (16,),  # Mastercard
+    r"3[47]": (15,),  # American Express
+    r"30[0-5]|3095|3[689]": (14, 16, 19),  # Diners Club
+    r"6011|64[4-9]|65": (16, 19),  # Discover
+    r"62|81": (16, 17, 18, 19),  # UnionPay
+    r"352[89]|35[3-8]": (16, 17, 18, 19),  # JCB
+    r"5018|5020|5038|5893|6304|6759|676[1-37]": (12, 13, 14, 15, 16, 17, 18, 19),  # Maestro
+    r"220[0-4]": (16, 17, 18, 19),  # Mir
+    r"508|60|82": (16,),  # RuPay, Hipercard
+    r"506|509": (16, 18, 19),  # Elo, Verve
+    r"9792|8600|9860": (16,),  # Troy, Uzcard, Humo
+}
+_FIRST = re.compile("|".join(_SCHEMES))
+_FIRST_OF: Mapping[int, re.Pattern[str]] = {
+    length: re.compile("|".join(first for first, of in _SCHEMES.items() if length in of))
+    for length in range(DIGITS_MIN, DIGITS_MAX + 1)
+}
+_NOT_DIGITS = re.compile(r"[^0-9]+")
+# Groups of digits with at most three characters between them that are neither letters nor digits.
+_GROUPS = re.compile(r"[0-9]+(?:[^0-9A-Za-z]{1,3}[0-9]+)*")
+_GROUP = re.compile(r"[0-9]+")
+# Behind the number: month and year, and perhaps the code.
+_EXPIRY = re.compile(r"(?:(?:0[1-9]|1[0-2])[0-9]{2}|[0-9]{2}(?:0[1-9]|1[0-2]))(?:[0-9]{3,4})?")
+# Tracks 1 and 2 (ISO/IEC 7813), of whatever scheme.
+_TRACKS = re.compile(r"%?[Bb][0-9]{12,19}\^|;?[0-9]{12,19}[=D][0-9]{7}")
+# What machines make: UUIDs, and hexadecimal numbers with letters enough to be that.
+_MADE = re.compile(
+    r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|(?=(?:[0-9]*[a-fA-F]){6})[0-9a-fA-F]{24,})(?![0-9A-Za-z])"
+)
+_IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]){11,30}(?![0-9A-Za-z])")
+_DOUBLED = str.maketrans("0123456789", "0246813579")  # doubled, and the digits of that added
+_WHOLE = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
+
+
+def holds_card_data(text: str) -> bool:
+    """Whether there is a card number, or a track of a card, anywhere in it."""
+    if len(text) < DIGITS_MIN:
+        return False
+    plain = _MADE.sub(" / ", text if text.isascii() else _plain(text))
+    if len(_NOT_DIGITS.sub("", plain)) < DIGITS_MIN:
+        return False
+    if _TRACKS.search(plain.replace(" ", "")):
+        return True
+    without = _IBAN.sub(_unless_iban, plain)
+    return any(_in_groups(_GROUP.findall(one)) for one in _GROUPS.findall(without))
+
+
+def is_card_number(text: str) -> bool:
+    """Whether the whole of it reads as a card number, of whatever scheme: 13 to 19 digits with the
+    right check digit."""
+    if not _WHOLE.fullmatch(text):
+        return False
+    digits = _NOT_DIGITS.sub("", text)
+    return 13 <= len(digits) <= DIGITS_MAX and _has_check_digit(digits)
+
+
+def _in_groups(groups: list[str]) -> bool:
+    """Whether some of these groups of digits, which follow each other, are a card number."""
+    for first, group in enumerate(groups):
+        if not _FIRST.match(group + "".join(groups[first + 1 : first + 6])):
+            continue
+        number = ""
+        for following in groups[first : first + DIGITS_MAX]:
+            number += following
+            if len(number) > DIGITS_MAX:
+                break
+            if _is_number(number):
+                return True
+    return any(_begins_with_number(group) for group in groups)
+
+
+def _begins_with_number(digits: str) -> bool:
+    """Whether these digits are a card number with its expiry right behind it."""
+    return any(
+        _is_number(digits[:length]) and _EXPIRY.fullmatch(digits, length)
+        for length in range(DIGITS_MIN, DIGITS_MAX + 1)
+        if length < len(digits)
+    )
+
+
+def _is_number(digits: str) -> bool:
+    first = _FIRST_OF.get(len(digits))
+    return first is not None and first.match(digits) is not None and _has_check_digit(digits)
+
+
+def _has_check_digit(digits: str) -> bool:
+    plain, doubled = digits[::-2], digits[-2::-2].translate(_DOUBLED)
+    return sum(map(int, plain + doubled)) % 10 == 0
+
+
+def _plain(text: str) -> str:
+    """With digits of all scripts as ASCII's, and without what can't be seen."""
+    plain = []
+    for char in unicodedata.normalize("NFKC", text):
+        if unicodedata.category(char) == "Nd":
+            plain.append(str(unicodedata.digit(char)))
+        elif unicodedata.category(char) not in ("Cf", "Mn"):
+            plain.append(char)
+    return "".join(plain)
+
+
+def _unless_iban(found: re.Match[str]) -> str:
+    """Nothing of what is an account's number (ISO 13616), by its own check digits."""
+    text = found[0].replace(" ", "")
+    number = "".join(str(int(c, 36)) for c in text[4:] + text[:4])
+    return " / " if int(number) % 97 == 1 else found[0]

@@ -1,0 +1,159 @@
+"""No text that is kept holds card data, however it is written; ids that machines make are none."""
+
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+import infra.billing.card_data
+import payments.card_data
+from payments.card_data import holds_card_data
+from payments.errors import InvalidRequest
+from payments.parsing import parse
+from payments.prices.requests import (
+    InventoryRequest,
+    PriceChanges,
+    PriceRequest,
+    ProductChanges,
+    ProductRequest,
+)
+from payments.requests import ChargeRequest, RefundRequest
+from worker.contract.schemas import REQUESTS
+
+PAN = "4242424242424242"
+CARDS = [
+    PAN,
+    f"pm_{PAN}",
+    f"card:{PAN}",
+    f"tok{PAN}x",
+    "4242 4242 4242 4242",
+    "4242.4242.4242.4242",
+    "4242-4242-4242-4242",
+    "4242\u00a04242\u00a04242\u00a04242",
+    "4242\u200b4242\u200b4242\u200b4242",
+    "4242 - 4242 - 4242 - 4242",
+    "4 2 4 2 4 2 4 2 4 2 4 2 4 2 4 2",
+    "".join(chr(0xFF10 + int(digit)) for digit in PAN),
+    "".join(chr(0x0660 + int(digit)) for digit in PAN),
+    f"{PAN} 12/28 123",
+    f"{PAN}1228",
+    f"{PAN}2812123",
+    f"order 7, card {PAN}, thanks",
+    f"%B{PAN}^DOE/JANE^28121010000",
+    "%B9999999999999999^DOE/JANE^2812",
+    f";{PAN}=28121010000012345678",
+    ";9999999999999999=28121010000012345678",
+    "378282246310005",
+    "3782 822463 10005",
+    "30569309025904",
+    "5555555555554444",
+    "2223003122003222",
+    "6011111111111117",
+    "3530111333300000",
+    "6200000000000005",
+    "6759649826438453",
+    "2200000000000004",
+]
+NO_CARDS = [
+    "order-1001-charge",
+    "4242424242424241",
+    "1764412345678901",
+    "20261129123456789012",
+    "1020304050607080",
+    "2026-11-29T10:00:00.123456Z",
+    "550e8400-e29b-41d4-a716-446655440000",
+    "42424242-4242-4242-8242-4242424242ab",
+    "+49 30 901820 1234",
+    "+1 (555) 123-4567",
+    "4006381333931",
+    "DE89 3704 0044 0532 0130 00",
+    "GB29NWBK60161331926819",
+    "import:charges.csv:123456789012",
+    "ch_" + "a2" * 16,
+    "9" * 40,
+    "",
+]
+FIELDS: dict[type[BaseModel], dict[str, Any]] = {
+    ChargeRequest: {"amount": 5, "currency": "USD", "idempotency_key": "k"},
+    RefundRequest: {"charge_id": "ch_" + "a" * 32, "idempotency_key": "k"},
+    ProductRequest: {"name": "Tea", "idempotency_key": "k"},
+    PriceRequest: {
+        "product_id": "prod_" + "a" * 32,
+        "currency_id": "cur_usd",
+        "unit_amount": "700",
+        "idempotency_key": "k",
+    },
+    InventoryRequest: {"quantity": 1, "action": "increment", "idempotency_key": "k"},
+    ProductChanges: {},
+    PriceChanges: {},
+}
+
+
+@pytest.mark.parametrize("text", CARDS)
+def test_a_card_is_found(text: str) -> None:
+    assert holds_card_data(text)
+
+
+@pytest.mark.parametrize("text", NO_CARDS)
+def test_what_is_no_card_is_none(text: str) -> None:
+    assert not holds_card_data(text)
+
+
+@given(st.uuids(version=4), st.binary(min_size=16, max_size=64))
+def test_what_machines_make_is_no_card(made: uuid.UUID, hashed: bytes) -> None:
+    for text in (str(made), made.hex, f"key-{made}", f"import:{hashed.hex()}:7"):
+        if re.search("(?i)(?:[0-9]*[a-f]){6}", text):
+            assert not holds_card_data(text)
+
+
+@given(st.text(max_size=80) | st.text("0123456789 .-=^%;B", max_size=80))
+def test_any_text_can_be_looked_through(text: str) -> None:
+    assert holds_card_data(text) == infra.billing.card_data.holds_card_data(text)
+
+
+def test_the_sdk_looks_for_cards_as_the_service_does() -> None:
+    ours, theirs = (
+        Path(str(one.__file__)).read_text() for one in (payments.card_data, infra.billing.card_data)
+    )
+    assert ours == theirs
+
+
+def texts() -> list[tuple[type[BaseModel], str]]:
+    """Every field of every request in which text may stand that is not one of ours."""
+    ours = {"currency", "charge_id", "product_id", "currency_id", "unit_amount", "if_pending"}
+    ours |= {"if_missing", "type", "tiers_mode", "billing_scheme", "action"}
+    found = []
+    for model in REQUESTS:
+        for name, field in model.model_fields.items():
+            if "str" in str(field.annotation) and name not in {*ours, "metadata"}:
+                found.append((model, name))
+    return found
+
+
+@pytest.mark.parametrize(("model", "field"), texts(), ids=str)
+@pytest.mark.parametrize("card", [PAN, f"x {PAN} 12/28 123", f"pm_{PAN}"])
+def test_no_text_of_a_request_holds_one(model: type[BaseModel], field: str, card: str) -> None:
+    if field == "price_id":
+        fields = {"price_id": card, "quantity": 1, "idempotency_key": "k"}
+    else:
+        fields = {**FIELDS[model], field: card.replace(" ", ".") if field == "producer" else card}
+    with pytest.raises(InvalidRequest) as refused:
+        parse(model, fields)
+    assert refused.value.param == field
+    if not (field == "producer" and "/" in card):
+        assert "must hold no card data" in str(refused.value)
+    assert "4242" not in str(refused.value)
+
+
+@pytest.mark.parametrize("model", [m for m in FIELDS if "metadata" in m.model_fields])
+@pytest.mark.parametrize("metadata", [{"card": PAN}, {PAN: "x"}])
+def test_nor_does_metadata(model: type[BaseModel], metadata: dict[str, str]) -> None:
+    with pytest.raises(InvalidRequest, match="in metadata must hold no card data") as refused:
+        parse(model, {**FIELDS[model], "metadata": metadata})
+    assert refused.value.param == "metadata"
+    assert PAN not in str(refused.value)
