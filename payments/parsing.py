@@ -34,6 +34,8 @@ from payments.rules import (
     bounds,
     characters,
     lengths,
+    rule,
+    without_card_data,
 )
 from payments.sentences import sentence, sentence_of_metadata
 
@@ -80,7 +82,10 @@ def _producer(value: str) -> str:
 
 
 ProducerName = Annotated[
-    str, Field(json_schema_extra={"pattern": f"^{_PRODUCER.pattern}$"}), AfterValidator(_producer)
+    str,
+    Field(json_schema_extra={"pattern": f"^{_PRODUCER.pattern}$"}),
+    AfterValidator(_producer),
+    rule(without_card_data),
 ]
 
 
@@ -161,8 +166,11 @@ def parse(model: type[R], fields: Mapping[str, Any], *, day: str | None = None) 
     for name in fields:
         if name not in model.model_fields:
             raise _unknown(model, field_name(name))
+    # In what is made, null is how many clients say "absent"; in what changes, it unsets.
+    unsets = "producer" not in model.model_fields
+    given = {name: value for name, value in fields.items() if unsets or value is not None}
     try:
-        return model.model_validate(dict(fields), context=day)
+        return model.model_validate(given, context=day)
     except ValidationError as wrong:
         first = wrong.errors(include_url=False, include_input=False)[0]
     loc, wrong_is = first["loc"], (first["type"], first["msg"], first.get("ctx", {}))

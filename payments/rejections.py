@@ -64,12 +64,12 @@ def record(
     the message's own. `task` is what was called; `fingerprint` is that of the request, if the
     fields make one.
     """
+    fields = {name: value for name, value in fields.items() if value is not None}
     producer, key = fields.get("producer", "default"), told_key(fields.get("idempotency_key"))
-    kind = CREATES.get(task)
-    if kind is None:  # it makes nothing, so nothing has a key
-        key = ""
-    if not (isinstance(producer, str) and isinstance(key, str) and _storable(producer + key)):
-        producer = key = None
+    kind = CREATES.get(task)  # None: it makes nothing, so nothing has a key
+    # Each for itself: what is wrong with the key must not hide whose request it was.
+    producer = producer if isinstance(producer, str) and _storable(producer) else None
+    key = key if kind is not None and key is not None and _storable(key) else None
     name = producer_name(producer)
     row = {
         "id": (

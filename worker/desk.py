@@ -72,11 +72,6 @@ class Asked:
     fingerprint: str | None = None
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that are there. Null is how foreign clients say "absent"."""
-    return {name: value for name, value in fields.items() if value is not None}
-
-
 class Desk:
     """What the tasks of a process stand on; see `tasks.desk`."""
 
@@ -119,9 +114,11 @@ class Desk:
         task_id: str,
         wishes: Wishes = NOTHING_ELSE,
     ) -> Mapping[str, Any]:
-        given = _given(fields)
-        # Celery's own task id survives redelivery, so it is a key as good as any.
-        given.setdefault("idempotency_key", task_id)
+        given = dict(fields)
+        # Celery's own task id survives redelivery, so it is a key as good as any. Null is how
+        # foreign clients say "absent".
+        if given.get("idempotency_key") is None:
+            given["idempotency_key"] = task_id
         message = Asked(f"billing.{kind}.create", task_id, given, wishes)
 
         def carry_out() -> Mapping[str, Any]:
@@ -136,7 +133,7 @@ class Desk:
     def cancel(
         self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes = NOTHING_ELSE
     ) -> Mapping[str, Any]:
-        given = _given(fields)
+        given = dict(fields)
 
         def carry_out() -> Mapping[str, Any]:
             wishes.refuse_callbacks()

@@ -21,6 +21,7 @@ from celery.utils.time import maybe_iso8601
 
 from payments.timing import Timing
 from tasks.requests import NOTHING_ELSE, Wishes
+from worker.wrappers import unwrapped
 
 JSON = "application/json"
 # Who names no type can only mean the one that is read; the body must be JSON anyway.
@@ -92,6 +93,7 @@ def read(message: Any, tasks: Container[str]) -> Call:
         Timing(not_before=times.get("eta"), good_until=times.get("expires")),
         callbacks=tuple(name for key, name in _CALLBACKS.items() if embedded.get(key)),
     )
+    kwargs = {name: unwrapped(value) for name, value in kwargs.items()}
     return Call(task, task_id, args, kwargs, about.get("root_id"), about.get("parent_id"), wishes)
 
 

@@ -49,7 +49,13 @@ def is_price_id(value: str) -> bool:
 
 
 def product_fields(
-    *, name: object, description: object, active: object, metadata: object, idempotency_key: object
+    *,
+    name: object,
+    description: object,
+    active: object,
+    type: object,
+    metadata: object,
+    idempotency_key: object,
 ) -> dict[str, Any]:
     """The fields of a product; absent ones left out. Raises InvalidRequest, as all of these do."""
     return given(
@@ -58,6 +64,7 @@ def product_fields(
         name=text("name", name),
         description=long_text("description", description),
         active=flag("active", active),
+        type=None if type is None else choice("type", type, ("good", "service")),
     )
 
 

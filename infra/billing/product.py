@@ -17,19 +17,22 @@ def create(
     name: str,
     description: str | None = None,
     active: bool = True,
+    type: str | None = None,
     metadata: Mapping[str, str] | None = None,
     idempotency_key: str | None = None,
 ) -> Product:
     """Make a product, once per `idempotency_key`; then give it prices.
 
     Without a key one is made before the first try, so that this call makes one product however
-    often it is tried; a retry of yours needs a key of yours. Raises InvalidRequest before anything
+    often it is tried; a retry of yours needs a key of yours. `type` may be "good" or "service", and
+    nothing depends on it. Raises InvalidRequest before anything
     is sent, KeyReused, Unavailable.
     """
     body = catalogue.product_fields(
         name=name,
         description=description,
         active=active,
+        type=type,
         metadata=metadata,
         idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
     )

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.billing.errors import InvalidRequest
-from infra.billing.fields import LONG_TEXT_MAX, flag, text
+from infra.billing.fields import flag, text
 
 LIMIT_MAX = 100
+ENDPOINT_DESCRIPTION_MAX, URL_MAX = 500, 2048  # As the service has them.
 # By when it was made. The longer ones are those of the API that this one replaces.
 ORDERS = ("desc", "asc", "created_at:DESC", "created_at:ASC")
 _TIMES = ("created_after", "created_before", "since", "until")
@@ -115,11 +116,11 @@ def endpoint_fields(
     if state not in (None, "enabled", "disabled"):
         raise InvalidRequest("state must be 'enabled' or 'disabled'", param="state")
     fields = {
-        "url": None if url is None else text("url", url, length_max=2048),
+        "url": None if url is None else text("url", url, length_max=URL_MAX),
         "event_types": None if event_types is None else _texts("event_types", event_types),
         "description": None
         if description is None
-        else text("description", description, length_min=0, length_max=LONG_TEXT_MAX),
+        else text("description", description, length_min=0, length_max=ENDPOINT_DESCRIPTION_MAX),
         "max_in_flight": None
         if max_in_flight is None
         else whole("max_in_flight", max_in_flight, least=1, most=IN_FLIGHT_MAX),

@@ -49,6 +49,17 @@ class ProductRequest(Request):
         default=None, description="For people.", examples=["Everything, for a team."]
     )
     active: bool = Field(default=True, description="Whether its prices take new charges.")
+    type: Literal["good", "service"] | None = Field(
+        default=None,
+        description="As the field's JavaScript client sends it. Nothing depends on it here, and it"
+        " is not kept: a good and a service are sold alike.",
+    )
+
+    def asked(self) -> dict[str, Any]:
+        """As ever: what is not kept makes no other request."""
+        asked = super().asked()
+        asked.pop("type", None)
+        return asked
 
     @property
     def id(self) -> str:

@@ -28,10 +28,11 @@ _QUOTED = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]*)"')
 _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
 
 
-async def fields(request: Request, *, nulls: bool = False) -> dict[str, Any]:
-    """The JSON object of the body, without its nulls: null is how many clients say "absent".
+async def fields(request: Request) -> dict[str, Any]:
+    """The JSON object of the body, with its nulls: null is how many clients say "absent", but a
+    name that is unknown is as wrong with null as with anything.
 
-    `nulls` keeps them, where they say "unset". Raises InvalidRequest, BodyTooLarge, RequestTimeout.
+    Raises InvalidRequest, BodyTooLarge, RequestTimeout.
     """
     body = await _body(request)
     try:
@@ -48,11 +49,11 @@ async def fields(request: Request, *, nulls: bool = False) -> dict[str, Any]:
         ) from None
     if not isinstance(given, dict):
         raise InvalidRequest("the body must be a JSON object of the request's fields")
-    return {name: value for name, value in given.items() if nulls or value is not None}
+    return given
 
 
-def only(given: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The fields, if there are no others than these. Raises InvalidRequest."""
+def only(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The fields that are there, if there are no others than these. Raises InvalidRequest."""
     for name in given:
         if name not in names:
             param = field_name(name)
@@ -60,7 +61,7 @@ def only(given: dict[str, Any], *names: str) -> dict[str, Any]:
             raise InvalidRequest(
                 f"{sent} is not a field; the fields are: {', '.join(names)}", param=param
             )
-    return given
+    return {name: value for name, value in given.items() if value is not None}
 
 
 async def fields_if_any(request: Request) -> dict[str, Any]:
@@ -88,7 +89,12 @@ def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
             " idempotency_key",
             param="idempotency_key",
         )
-    if len(set(values)) > 1 or given.get("idempotency_key", key) != key:
+    if len(set(values)) > 1:
+        raise InvalidRequest(
+            "the header Idempotency-Key is there more than once, with different keys; send one",
+            param="idempotency_key",
+        )
+    if given.get("idempotency_key") not in (None, key):
         raise InvalidRequest(
             "the header Idempotency-Key and the body's idempotency_key differ; send one of them",
             param="idempotency_key",
@@ -104,7 +110,8 @@ async def under_key(request: Request) -> dict[str, Any]:
         raise InvalidRequest(
             "producer is not a field; over HTTP it is the name of the API key", param="producer"
         )
-    given.setdefault("idempotency_key", str(uuid4()))
+    if given.get("idempotency_key") is None:
+        given["idempotency_key"] = str(uuid4())
     return given
 
 

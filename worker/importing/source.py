@@ -92,9 +92,9 @@ class Source:
         key = None if line.fields.get("idempotency_key") is not None else self._key(line.number)
         if line.trouble is not None:
             return Checked(line, key, refusal=Refusal(line.trouble))
-        # Null is the same as absent, as at every other door.
-        given = {name: value for name, value in line.fields.items() if value is not None}
-        fields = {"producer": self._producer, **given}
+        fields = dict(line.fields)
+        if fields.get("producer") is None:  # null is the same as absent, as at every other door
+            fields["producer"] = self._producer
         if key is not None:
             fields["idempotency_key"] = key
         try:

@@ -307,3 +307,19 @@ def test_what_is_not_written_as_an_id_is_refused_as_one(caller: Caller, id_: str
 def test_in_a_path_it_is_the_id_of_nothing(caller: Caller, path: str, id_: str) -> None:
     answer = caller.get(path.format(id_))
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("noun", ["charges", "refunds", "products", "prices", "webhook-endpoints"])
+def test_null_makes_no_field_of_an_unknown_name(caller: Caller, noun: str) -> None:
+    body = {"amount": 5, "currency": "USD"} if noun == "charges" else {}
+    refused = caller.post(f"/{noun}", json={**body, "amout": None})
+    assert (refused.status_code, refused.json()["param"]) == (400, "amout")
+
+
+def test_two_keys_in_headers_are_told_as_two_headers(caller: Caller) -> None:
+    headers = [("idempotency-key", "a"), ("idempotency-key", "b")]
+    refused = caller.post("/charges", json=CHARGE, headers=headers)
+    problem = refused.json()
+    assert (refused.status_code, problem["param"]) == (400, "idempotency_key")
+    assert "body" not in problem["detail"]
+    assert "more than once" in problem["detail"]

@@ -101,7 +101,7 @@ async def get_webhook_endpoint(request: Request, access: Asker, id: str) -> Resp
 async def update_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Change an endpoint: its url, event types, description, `max_in_flight` or state. What is not
     sent stays."""
-    changes = await asked.fields(request, nulls=True)
+    changes = await asked.fields(request)
     here = building(request)
     change = partial(
         endpoints.update,

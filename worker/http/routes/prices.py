@@ -72,7 +72,7 @@ async def get_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A
 async def update_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Change what a price is called, its lookup key, its metadata, or whether it takes new charges.
     What is not sent stays, null unsets; metadata is merged. What it costs never changes."""
-    wanted = changes(PriceChanges, await asked.fields(request, nulls=True))
+    wanted = changes(PriceChanges, await asked.fields(request))
     return await _changed(request, id, partial(prices.change, changes=wanted))
 
 

@@ -59,7 +59,7 @@ async def get_product(request: Request, _: Asker, id: str) -> Response:  # noqa:
 @router.put("/{id}", **described({200: ref(Product)}, body=ref("ProductChanges"), refuses=(404,)))
 async def update_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Change a product: what is not sent stays, null unsets; metadata is merged."""
-    wanted = changes(ProductChanges, await asked.fields(request, nulls=True))
+    wanted = changes(ProductChanges, await asked.fields(request))
     change = partial(products.change, id_=id, changes=wanted)
     return answers.one(product_view(await building(request).database.transaction(change)))
 
