@@ -76,6 +76,10 @@ def components(
         schema.pop("title", None)
         if "description" in schema:  # a docstring, in lines
             schema["description"] = " ".join(schema["description"].split())
+        for field in schema.get("properties", {}).values():
+            if name in (ProductChanges.__name__, PriceChanges.__name__):
+                field.pop("default", None)  # what is not sent stays
+            _say_default(field)
         if name in (model.__name__ for model in REQUESTS):
             _complete(name, schema)
     return found
@@ -92,6 +96,18 @@ def standing_alone(model: type[BaseModel]) -> Mapping[str, Any]:
     return {"$schema": DIALECT, "$ref": f"#/$defs/{model.__name__}", "$defs": schemas}
 
 
+def _say_default(field: dict[str, Any]) -> None:
+    """In words. Generators of clients take a `default` for what is sent when nothing is: they make
+    such a field required (openapi-typescript), or send it (openapi-python-client)."""
+    default = field.pop("default", None)
+    if isinstance(default, bool):
+        field.setdefault("examples", [default])
+    if default not in (None, "", {}):
+        said = field.get("description", "").rstrip()
+        shown = str(default).lower() if isinstance(default, bool) else default
+        field["description"] = f"{said} Absent: `{shown}`.".lstrip()
+
+
 def _complete(name: str, schema: dict[str, Any]) -> None:
     """A key is not required of every request: a message has its task id, HTTP a header."""
     if "idempotency_key" in schema.get("required", ()):
@@ -103,9 +119,6 @@ def _complete(name: str, schema: dict[str, Any]) -> None:
             _either(by_price, by_amount),
         ]
         schema.pop("required")
-    if name in (ProductChanges.__name__, PriceChanges.__name__):
-        for field in schema["properties"].values():
-            field.pop("default", None)  # what is not sent stays
 
 
 def _either(these: Mapping[str, str], not_those: Mapping[str, str]) -> dict[str, Any]:

@@ -120,8 +120,8 @@ BODIES: dict[str, Any] = {
             "type": ["integer", "null"],
             "minimum": 0,
             "maximum": OVERLAP_MAX_S,
-            "default": OVERLAP_S,
-            "description": "For so many seconds the secret before signs, too.",
+            "description": "For so many seconds the secret before signs, too. Absent:"
+            f" `{OVERLAP_S}`.",
         },
     ),
     "Replay": {
@@ -149,7 +149,7 @@ BODIES: dict[str, Any] = {
                 only={
                     "type": ["string", "null"],
                     "enum": ["undelivered", "all", None],
-                    "default": "undelivered",
+                    "description": "Absent: `undelivered`.",
                 },
                 after={
                     "type": ["integer", "null"],

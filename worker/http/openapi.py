@@ -162,8 +162,7 @@ def _finish(path: str, operation: dict[str, Any]) -> None:
             headers["Location"] = {"$ref": "#/components/headers/Location"}
         if operation["operationId"] in REPLAYED and status == "200":
             headers["Idempotent-Replayed"] = {"$ref": "#/components/headers/Idempotent-Replayed"}
-    if path.startswith("/v1/"):
-        operation["security"] = [{"key": []}]
+    operation["security"] = [{"key": []}] if path.startswith("/v1/") else []
 
 
 def _own(schemas: dict[str, Any]) -> dict[str, Any]:
@@ -191,10 +190,49 @@ def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
         "enum": [*codes(), None],
         "description": "ISO 4217. Lower case is taken, too.",
     }
+    schemas |= _ways(schemas["ChargeRequest"])
     currency_id = schemas["PriceRequest"]["properties"]["currency_id"]
     currency_id.pop("pattern")
     currency_id["enum"] = _currency_ids()
     return schemas
+
+
+def _ways(request: dict[str, Any]) -> dict[str, Any]:
+    """The ways to ask for a charge, each a schema of its own with all of its fields: generators of
+    clients drop what stands beside a `oneOf`."""
+    made: dict[str, Any] = {}
+    for name, what, way in zip(_WAYS, _WAYS_SAID, request["oneOf"], strict=True):
+        fields = {}
+        for field, schema in request["properties"].items():
+            if way["properties"].get(field) == {"type": "null"}:
+                fields[field] = {"type": "null", "description": "Not in this way."}
+            else:
+                fields[field] = _there(schema) if field in way["required"] else schema
+        made[name] = {
+            "description": what,
+            "type": "object",
+            "additionalProperties": False,
+            "required": way["required"],
+            "properties": fields,
+        }
+    made["ChargeRequest"] = {
+        "description": request["description"],
+        "anyOf": [ref(name) for name in _WAYS],
+    }
+    return made
+
+
+def _there(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of what must be there, without its null."""
+    told = dict(schema)
+    if "anyOf" in told:
+        (one,) = (one for one in told.pop("anyOf") if one != {"type": "null"})
+        told |= one
+    if isinstance(told.get("type"), list):
+        told["type"] = next(one for one in told["type"] if one != "null")
+    if "enum" in told:
+        told |= {"type": "string", "enum": [one for one in told["enum"] if one is not None]}
+    return told
 
 
 def _of_currencies(paths: Mapping[str, Any]) -> None:
@@ -227,7 +265,11 @@ def _webhook(name: str) -> dict[str, Any]:
             "tags": ["Webhooks"],
             "parameters": headers,
             "requestBody": {"required": True, "content": body},
-            "responses": {"2XX": {"description": "Received."}},
+            "security": [],
+            "responses": {
+                "2XX": {"description": "Received."},
+                "4XX": {"description": "Not taken: it is sent again later."},
+            },
         }
     }
 
@@ -248,6 +290,11 @@ _ERRORS: Mapping[int, type[BillingError]] = {
     503: problems.DatabaseUnavailable,
 }
 _PARAMS = {400: "amount", 404: "id", 422: "idempotency_key"}
+_WAYS = ("ChargeByAmount", "ChargeByPrice")
+_WAYS_SAID = (
+    "Take `amount` minor units of `currency`, once.",
+    "Take what `quantity` units of a price cost, once.",
+)
 _TEXT = {"type": "string"}
 _SIGNATURE = {
     "webhook-id": "The event's id: the same on every try. Keep those that you have handled.",

@@ -4,13 +4,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from worker.http import answers
-from worker.http.described import answer, ref
+from worker.http.described import answer, ref, refusal
 from worker.http.routes.needs import building, router_of
 
 router = router_of("Health")
 
 
-@router.get("/healthz", responses={200: answer(200, ref("Health"))}, response_class=Response)
+@router.get(
+    "/healthz",
+    responses={200: answer(200, ref("Health")), 421: refusal(421)},
+    response_class=Response,
+)
 async def get_health() -> Response:
     """Whether the process answers: 200. A supervisor restarts it when it doesn't."""
     return answers.one({"status": "ok"})
@@ -18,7 +22,10 @@ async def get_health() -> Response:
 
 @router.get(
     "/readyz",
-    responses={status: answer(status, ref("Readiness")) for status in (200, 503)},
+    responses={
+        **{status: answer(status, ref("Readiness")) for status in (200, 503)},
+        421: refusal(421),
+    },
     response_class=Response,
 )
 async def get_readiness(request: Request) -> Response:
