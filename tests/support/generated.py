@@ -1,0 +1,93 @@
+"""Generators of clients, installed once per lock in a folder beside the virtual environment."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+LOCKED = Path(__file__).parents[1] / "contract" / "clients"
+INSTALL_S = 240.0
+RUN_S = 120.0
+
+
+def node_tools() -> Path:
+    """A folder with the locked packages of npm; skips the test where that can't be."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        _skip_or_fail("there is no node and npm here")
+    files = [LOCKED / "package.json", LOCKED / "package-lock.json"]
+
+    def make(folder: Path) -> None:
+        for file in files:
+            shutil.copy(file, folder)
+        _install(["npm", "ci", "--ignore-scripts", "--no-progress"], folder)
+
+    return _made("node", files, make)
+
+
+def python_tools() -> Path:
+    """The `bin` of a virtual environment with the locked packages; skips likewise."""
+    lock = LOCKED / "requirements.lock"
+
+    def make(folder: Path) -> None:
+        venv.create(folder / "venv", with_pip=True)
+        python = str(folder / "venv" / "bin" / "python")
+        options = ["--quiet", "--no-deps", "--require-hashes", "--disable-pip-version-check"]
+        _install([python, "-m", "pip", "install", *options, "-r", str(lock)], folder)
+
+    return _made("python", [lock], make) / "venv" / "bin"
+
+
+def run(command: Sequence[object], folder: Path, environ: Mapping[str, str] | None = None) -> str:
+    """What a command printed. Fails the test when the command does."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=folder,
+        env={**os.environ, **(environ or {})},
+        capture_output=True,
+        text=True,
+        timeout=RUN_S,
+        check=False,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return done.stdout
+
+
+def _made(name: str, files: Sequence[Path], make: Callable[[Path], None]) -> Path:
+    """A folder that is made once for these files, whoever of several processes comes first."""
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+    folder = Path(sys.prefix) / "tests" / f"{name}-{digest}"
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / f"{name}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not (folder / ".done").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            (folder / ".done").touch()
+    return folder
+
+
+def _install(command: Sequence[str], folder: Path) -> None:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        _skip_or_fail(f"{command[0]} took longer than {INSTALL_S:g} s")
+    else:
+        if done.returncode:
+            _skip_or_fail(f"{command[0]} failed: {done.stderr[-500:]}")
+
+
+def _skip_or_fail(reason: str) -> None:
+    """Skip where Node is a matter of taste, fail where it was promised."""
+    if os.environ.get("BILLING_TEST_REQUIRE_NODE") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
