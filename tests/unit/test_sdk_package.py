@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -85,10 +86,49 @@ def test_it_depends_on_three_distributions():
 
 def test_the_wheel_carries_the_sdk_and_that_it_is_typed():
     assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"] == {
-        "only-include": ["infra/billing"]
+        "only-include": ["infra/billing", "billing_sdk"]
     }
     assert (ROOT / "infra" / "billing" / "py.typed").exists()
     assert not (ROOT / "infra" / "__init__.py").exists(), "infra is a namespace others may share"
+
+
+# An application with a package `infra` of its own, which hides ours.
+HIDDEN = """
+import sys
+sys.path[:0] = [{application!r}, {wheel!r}]
+import infra, infra.settings
+try:
+    import infra.billing
+except ModuleNotFoundError:
+    pass
+else:
+    raise SystemExit("nothing was in the way")
+import billing_sdk as billing
+import billing_sdk.webhook
+from billing_sdk.errors import BillingError
+assert billing.webhook is billing_sdk.webhook
+assert BillingError is billing.BillingError
+import infra.billing
+assert infra.billing.charge is billing.charge and infra.settings.OURS
+print(billing.minor("19.99", "USD"), billing.__version__)
+"""
+
+
+def test_the_wheel_has_a_second_name_for_programs_with_an_infra_of_their_own(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--quiet", "-w", str(tmp_path)]
+    subprocess.run([*build, str(ROOT)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "wheel")
+    application = tmp_path / "application"
+    (application / "infra").mkdir(parents=True)
+    (application / "infra" / "__init__.py").touch()
+    (application / "infra" / "settings.py").write_text("OURS = True")
+    code = HIDDEN.format(application=str(application), wheel=str(tmp_path / "wheel"))
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.split() == ["1999", billing.__version__]
 
 
 def test_it_knows_its_version():
