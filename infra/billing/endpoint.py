@@ -81,7 +81,7 @@ def rotate_secret(
 ) -> Endpoint:
     """The endpoint with a new `secret`, shown here and, for a day, to repeats under the same
     `idempotency_key`. The former signs, too, for `overlap_s` whole seconds, a day unless given."""
-    body = {} if overlap_s is None else {"overlap_s": queries.whole("overlap_s", overlap_s)}
+    body = {} if overlap_s is None else {"overlap_s": queries.overlap(overlap_s)}
     return Endpoint(_post(id, "rotate-secret", _keyed(body, idempotency_key)))
 
 

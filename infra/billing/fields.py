@@ -145,6 +145,11 @@ def refuse(place: str, what: str, *, param: str | None = None) -> NoReturn:
     raise InvalidRequest(f"{place}: {what}", param=param or place)
 
 
+def is_storable(value: str) -> bool:
+    """Whether it holds no control characters, and no halves of characters."""
+    return not (_SURROGATE.search(value) or _CONTROL.search(value))
+
+
 def without_card_data(place: str, value: str, *, param: str | None = None) -> None:
     """Refuse a text that holds a card number or a track of a card: it must not even be sent."""
     if holds_card_data(value):

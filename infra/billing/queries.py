@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.billing.errors import InvalidRequest
-from infra.billing.fields import flag, text
+from infra.billing.fields import flag, is_storable, text, without_card_data
 
 LIMIT_MAX = 100
+PAGE_MAX = 10_000_000
+IDS_MAX, OVERLAP_MAX_S = 1_000, 7 * 24 * 3600
+MOMENT = "must be a moment with its zone, like 2026-11-22T10:00:00Z"
 ENDPOINT_DESCRIPTION_MAX, URL_MAX = 500, 2048  # As the service has them.
 # By when it was made. The longer ones are those of the API that this one replaces.
 ORDERS = ("desc", "asc", "created_at:DESC", "created_at:ASC")
@@ -90,14 +93,12 @@ def listing(
     if page is not None and cursor is not None:
         raise InvalidRequest("send page or cursor, not both", param="page")
     if order is not None and order not in ORDERS:
-        raise InvalidRequest("order must be 'desc' (newest first) or 'asc'", param="order")
+        raise InvalidRequest("order must be 'desc' or 'asc'", param="order")
     query = dict(filters(**given, cursor=cursor))
     if flag("active", active) is not None:
         query["active"] = "true" if active else "false"
     if page is not None:
-        if whole("page", page) < 1:
-            raise InvalidRequest("page must be 1 or more", param="page")
-        query["page"] = page
+        query["page"] = whole("page", page, least=1, most=PAGE_MAX)
     if page_size is not None:
         query["pageSize"] = _part_size("page_size", page_size)
     return query if order is None else {**query, "order": order}
@@ -116,8 +117,10 @@ def endpoint_fields(
     if state not in (None, "enabled", "disabled"):
         raise InvalidRequest("state must be 'enabled' or 'disabled'", param="state")
     fields = {
-        "url": None if url is None else text("url", url, length_max=URL_MAX),
-        "event_types": None if event_types is None else _texts("event_types", event_types),
+        "url": None if url is None else _url(url),
+        "event_types": None
+        if event_types is None
+        else _texts("event_types", event_types, 'types, like ["charge.succeeded"]'),
         "description": None
         if description is None
         else text("description", description, length_min=0, length_max=ENDPOINT_DESCRIPTION_MAX),
@@ -135,15 +138,17 @@ def replay_fields(
 ) -> Mapping[str, Any]:
     """What to send again: events by their ids, or those of a time."""
     if event_ids is None and since is None:
-        raise InvalidRequest("send event_ids, or since", param="event_ids")
+        raise InvalidRequest("send event_ids, or since and perhaps until", param="event_ids")
+    if event_ids is not None and since is not None:
+        raise InvalidRequest("send event_ids or since, not both", param="since")
     if only not in (None, "undelivered", "all"):
         raise InvalidRequest("only must be 'undelivered' or 'all'", param="only")
     fields = {
-        "event_ids": None if event_ids is None else _texts("event_ids", event_ids),
+        "event_ids": None if event_ids is None else _event_ids(event_ids),
         "since": None if since is None else _moment("since", since),
         "until": None if until is None else _moment("until", until),
         "only": only,
-        "after": None if after is None else whole("after", after),
+        "after": None if after is None else _next_after(after),
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -165,20 +170,57 @@ def _part_size(param: str, value: object) -> int:
     return value
 
 
-def _texts(param: str, value: object) -> list[str]:
+def _url(value: object) -> str:
+    if not isinstance(value, str) or not 1 <= len(value) <= URL_MAX:
+        raise InvalidRequest(
+            f"url must be a string of at most {URL_MAX} characters, like"
+            " https://example.com/webhooks",
+            param="url",
+        )
+    if " " in value or not is_storable(value):
+        raise InvalidRequest("url must not contain spaces or control characters", param="url")
+    without_card_data("url", value)
+    return value
+
+
+def _texts(param: str, value: object, like: str) -> list[str]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise InvalidRequest(f"{param} must be a list of texts", param=param)
+        raise InvalidRequest(f"{param} must be a list of {like}", param=param)
     return [text(param, one) for one in value]
+
+
+def _event_ids(value: object) -> list[str]:
+    ids = 'ids, like ["evt_…"]'
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise InvalidRequest(f"event_ids must be a list of {ids}", param="event_ids")
+    if not 1 <= len(value) <= IDS_MAX or not all(isinstance(one, str) for one in value):
+        raise InvalidRequest(f"event_ids must be 1 to {IDS_MAX} ids", param="event_ids")
+    return [*value]
+
+
+def _next_after(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        raise InvalidRequest("after must be the next_after of the call before", param="after")
+    return value
+
+
+def overlap(value: object) -> int:
+    """For how long the secret before signs, too: whole seconds, a week at most."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidRequest("overlap_s must be a whole number of seconds", param="overlap_s")
+    if not 0 <= value <= OVERLAP_MAX_S:
+        raise InvalidRequest(
+            f"overlap_s must be from 0 to {OVERLAP_MAX_S} seconds", param="overlap_s"
+        )
+    return value
 
 
 def _moment(param: str, value: object) -> str:
     """RFC 3339 in UTC. A datetime without a zone is refused: it is another moment everywhere."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise InvalidRequest(
-                f"{param} must say its zone: datetime.now(timezone.utc), or RFC 3339", param=param
-            )
+            raise InvalidRequest(f"{param} {MOMENT}", param=param)
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, str):
         return text(param, value)
-    raise InvalidRequest(f"{param} must be a datetime, or text as RFC 3339 has it", param=param)
+    raise InvalidRequest(f"{param} {MOMENT}", param=param)

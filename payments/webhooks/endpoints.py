@@ -267,7 +267,7 @@ def _switch(state: object) -> Callable[..., RowMapping]:
         return enable
     if state == "disabled":
         return disable
-    raise InvalidRequest("state must be enabled or disabled", param="state")
+    raise InvalidRequest("state must be 'enabled' or 'disabled'", param="state")
 
 
 def _event_types(value: object) -> list[str]:
@@ -291,11 +291,16 @@ def _event_types(value: object) -> list[str]:
 def _description(value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > DESCRIPTION_LENGTH_MAX or not is_storable(value):
+    if not isinstance(value, str):
+        raise InvalidRequest("description must be text", param="description")
+    if len(value) > DESCRIPTION_LENGTH_MAX:
         raise InvalidRequest(
-            f"description must be a text of at most {DESCRIPTION_LENGTH_MAX} characters, without"
-            " control characters",
+            f"description must have at most {DESCRIPTION_LENGTH_MAX} characters",
             param="description",
+        )
+    if not is_storable(value):
+        raise InvalidRequest(
+            "description: must not contain control characters", param="description"
         )
     refuse_card_data("description", value)
     return value

@@ -127,7 +127,7 @@ def _check_range(since: datetime, until: datetime | None, only: object) -> None:
                 f"{name} must name its zone, like 2026-11-22T10:00:00Z", param=name
             )
     if only not in (UNDELIVERED, ALL):
-        raise InvalidRequest(f"only must be {UNDELIVERED} or {ALL}", param="only")
+        raise InvalidRequest(f"only must be {UNDELIVERED!r} or {ALL!r}", param="only")
 
 
 # --- The statements, built once ---

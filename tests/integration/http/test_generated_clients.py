@@ -69,8 +69,8 @@ def test_a_client_of_openapi_typescript(description: Path, tmp_path: Path, calle
 @pytest.mark.timeout(600)
 def test_a_client_of_hey_api(description: Path, tmp_path: Path, caller: Caller) -> None:
     folder, bin_ = project(tmp_path, "hey.ts")
-    generate = (bin_ / "openapi-ts", "-i", description, "-o", "src/hey")
-    generated.run([*generate, "-c", "@hey-api/client-fetch"], folder)
+    shutil.copy(CLIENTS / "openapi-ts.config.mjs", folder)
+    generated.run([bin_ / "openapi-ts"], folder, {"DESCRIPTION": str(description)})
     generated.run([bin_ / "tsc"], folder)
     printed = generated.run(["node", "out/hey.js"], folder, environ(caller))
     assert_it_moved_money(printed, caller, "hey-1")
@@ -82,8 +82,9 @@ def test_a_client_of_openapi_python_client(
 ) -> None:
     bin_ = generated.python_tools()
     generate = (bin_ / "openapi-python-client", "generate", "--path", description)
-    options = ("--meta", "none", "--output-path", "billing_client", "--fail-on-warning")
-    generated.run([*generate, *options], tmp_path, {"PATH": f"{bin_}:/usr/bin:/bin"})
+    config = ("--config", CLIENTS / "generator.yaml", "--fail-on-warning")
+    options = ("--meta", "none", "--output-path", "billing_client", *config)
+    generated.run([*generate, *options], tmp_path)
     shutil.copy(CLIENTS / "python.py", tmp_path / "program.py")
     generated.run([bin_ / "mypy", "--strict", "program.py"], tmp_path)
     printed = generated.run([bin_ / "python", "program.py"], tmp_path, environ(caller))
