@@ -71,5 +71,5 @@ def test_the_quick_start_does_what_it_says_and_the_same_when_it_is_pasted_again(
         assert shown in said
     ids = re.compile(r"\b(?:ch|re)_[a-z2-7]{32}\b")
     assert set(ids.findall("".join(one.text for one in paste("again")))) == set(ids.findall(said))
-    told = paste("command line", [QUICK_START[0], *COMMAND_LINE])  # the path comes first
+    told = paste("commands", [QUICK_START[0], *COMMAND_LINE])  # the path comes first
     assert "97" in told[2].text, told[2].text  # three of a hundred were sold
