@@ -181,7 +181,10 @@ def make_cashier(services: Services, parts: Parts = REAL) -> Cashier:
 
     def cancel(items: Sequence[Cancellation]) -> list[Row | Refused]:
         with database.transaction() as transaction:
-            return parts.cancel(transaction, items)
+            rows = parts.cancel(transaction, items)
+            # The cashier goes on with them by itself; should it die, the sweep wakes somebody.
+            transaction.wakes.charges.difference_update(one.charge_id for one in items)
+            return rows
 
     return Cashier(
         cancel=GroupCommitter(patient(cancel)).submit,
