@@ -18,6 +18,7 @@ ID_PATTERN = "[a-z2-7]{32}"  # behind the prefix
 _ID_TEXT = re.compile(ID_PATTERN)
 
 # Card numbers have no letters, and e-mail addresses have an @.
+_TRACEPARENT = re.compile(r"00-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}")
 
 Kind = Literal["charge", "refund"]
@@ -65,6 +66,14 @@ def is_id(value: object, prefix: str) -> bool:
         and value.startswith(prefix)
         and _ID_TEXT.fullmatch(value, len(prefix)) is not None
     )
+
+
+def traceparent(value: object) -> str | None:
+    """The value of a header `traceparent` if it is one, or else None: whatever is wrong with it
+    must stop no payment. (W3C Trace Context, 3.2.2: version 00, ids of zeros are none.)"""
+    if not isinstance(value, str) or not (found := _TRACEPARENT.fullmatch(value)):
+        return None
+    return value if found["trace"].strip("0") and found["span"].strip("0") else None
 
 
 def is_request_id(value: object) -> bool:

@@ -21,6 +21,8 @@ class Lifecycle(SQLModel):
     # Of the request that made it: what HTTP answers as X-Request-Id, or the id of the message.
     # NULL: made by a command, or before this was kept.
     request_id: str | None
+    # The trace that it belongs to, as its caller names it (W3C Trace Context, `traceparent`).
+    traceparent: str | None
     currency: str | None
     metadata_: dict[str, str] = Field(
         default_factory=dict,

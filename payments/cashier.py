@@ -271,6 +271,7 @@ class Cashier:
         *,
         task_id: str | None = None,
         timing: Timing = ANY_TIME,
+        traceparent: str | None = None,
     ) -> Row:
         """Accept a ChargeRequest or RefundRequest and carry it as far as it goes now.
 
@@ -281,7 +282,9 @@ class Cashier:
         request_id = task_id if is_request_id(task_id) else None
         new: charges.NewCharge | refunds.NewRefund
         if isinstance(request, RefundRequest):
-            new = refunds.NewRefund(request, processor, request_id, timing=timing)
+            new = refunds.NewRefund(
+                request, processor, request_id, timing=timing, traceparent=traceparent
+            )
         else:
             new = charges.NewCharge(
                 request,
@@ -290,6 +293,7 @@ class Cashier:
                 request_id,
                 livemode=self._processors[processor].livemode,
                 timing=timing,
+                traceparent=traceparent,
             )
         return self._go(Begin(lease, new=new, task_id=task_id))
 

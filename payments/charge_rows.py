@@ -32,6 +32,7 @@ def columns(
     lease: Lease | None,
     request_id: str | None,
     timing: Timing,
+    traceparent: str | None,
 ) -> dict[str, Any]:
     """A row for `insert`."""
     return {
@@ -40,6 +41,7 @@ def columns(
         "idempotency_key": request.idempotency_key,
         "fingerprint": request.fingerprint,
         "request_id": request_id,
+        "traceparent": traceparent,
         "amount": terms.amount,
         "currency": terms.currency,
         "price_id": terms.price_id,
@@ -69,6 +71,7 @@ _given_names = (
     "idempotency_key",
     "fingerprint",
     "request_id",
+    "traceparent",
     "amount",
     "currency",
     "price_id",

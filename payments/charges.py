@@ -44,6 +44,7 @@ class NewCharge:
     # Whether the processor moves real money.
     livemode: bool = False
     timing: Timing = ANY_TIME
+    traceparent: str | None = None  # as `models.ids.traceparent` reads it
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +243,7 @@ class _Offer:
             livemode=new.livemode,
             request_id=new.request_id,
             timing=new.timing,
+            traceparent=new.traceparent,
         )
 
 

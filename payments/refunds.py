@@ -42,6 +42,7 @@ class NewRefund:
     timing: Timing = ANY_TIME
     # What to do while its charge is not there, unless the request says it.
     if_missing: Literal["wait", "reject"] = "wait"
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +210,7 @@ def _columns(
         "idempotency_key": request.idempotency_key,
         "fingerprint": request.fingerprint,
         "request_id": one.request_id,
+        "traceparent": one.traceparent,
         "charge_id": request.charge_id,
         "charge_producer": charge and other_producer(charge, request.producer),
         "any_charge": one.any_charge,
@@ -250,6 +252,7 @@ _given_names = (
     "idempotency_key",
     "fingerprint",
     "request_id",
+    "traceparent",
     "charge_id",
     "charge_producer",
     "any_charge",

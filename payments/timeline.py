@@ -126,6 +126,7 @@ def _request(kind: Kind, row: Row) -> Entry:
             "producer",
             "idempotency_key",
             "request_id",
+            "traceparent",
             "amount",
             "currency",
             "reference",
@@ -140,6 +141,8 @@ def _request(kind: Kind, row: Row) -> Entry:
     text = f"{what} asked for {whose}"
     if row["request_id"]:
         text += f", request {row['request_id']}"
+    if row["traceparent"]:
+        text += f", trace {row['traceparent'].split('-')[1]}"
     if row.get("scheduled_at") is not None:
         facts["scheduled_at"] = moment(row["scheduled_at"])
         text += f", to be made at {facts['scheduled_at']}"

@@ -20,6 +20,8 @@ class Wishes:
 
     timing: Timing = ANY_TIME
     callbacks: tuple[str, ...] = ()
+    # The trace that it belongs to: kept with what it makes.
+    traceparent: str | None = None
 
     def over(self) -> "Wishes":
         """The same, of a message whose time is up for sure."""

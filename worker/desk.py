@@ -126,7 +126,9 @@ class Desk:
             request = intake.request(kind, given)
             # Of what its own words speak against no hash is kept: those may be a card number.
             message.fingerprint = request.fingerprint if request.against is None else None
-            return self._cashier.create(request, task_id=task_id, timing=wishes.timing)
+            return self._cashier.create(
+                request, task_id=task_id, timing=wishes.timing, traceparent=wishes.traceparent
+            )
 
         return self._answered(message, carry_out)
 

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 
 from celery.utils.time import maybe_iso8601
 
+from models.ids import traceparent
 from payments.timing import Timing
 from tasks.requests import NOTHING_ELSE, Wishes
 from worker.wrappers import unwrapped
@@ -92,6 +93,7 @@ def read(message: Any, tasks: Container[str]) -> Call:
     wishes = Wishes(
         Timing(not_before=times.get("eta"), good_until=times.get("expires")),
         callbacks=tuple(name for key, name in _CALLBACKS.items() if embedded.get(key)),
+        traceparent=traceparent(message.headers.get("traceparent")),
     )
     kwargs = {name: unwrapped(value) for name, value in kwargs.items()}
     return Call(task, task_id, args, kwargs, about.get("root_id"), about.get("parent_id"), wishes)

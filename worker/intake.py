@@ -30,12 +30,13 @@ def request(kind: Kind, fields: Mapping[str, Any]) -> Request:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request, the id of the HTTP request that asks for it, and whether who asks may refund any
-    producer's charge."""
+    """A request, the id and the trace of the HTTP request that asks for it, and whether who asks
+    may refund any producer's charge."""
 
     request: Request
     request_id: str | None = None
     any_charge: bool = False
+    traceparent: str | None = None
 
 
 def accept(
@@ -45,7 +46,13 @@ def accept(
     default of `processors`."""
     name, livemode = processors.default, processors[processors.default].livemode
     new = [
-        charges.NewCharge(one.request, name, request_id=one.request_id, livemode=livemode)
+        charges.NewCharge(
+            one.request,
+            name,
+            request_id=one.request_id,
+            livemode=livemode,
+            traceparent=one.traceparent,
+        )
         for one in asked
         if isinstance(one.request, ChargeRequest)
     ]
@@ -60,6 +67,7 @@ def accept(
             one.request_id,
             any_charge=one.any_charge,
             if_missing="reject",
+            traceparent=one.traceparent,
         )
         for one in asked
         if isinstance(one.request, RefundRequest)

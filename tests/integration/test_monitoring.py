@@ -1,5 +1,6 @@
 """What monitors of Celery read: the labels of celery-exporter come from just these."""
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -7,16 +8,21 @@ from pathlib import Path
 from celery import Celery
 from celery.events.state import State
 from celery.utils import nodesplit
+from sqlalchemy import Engine, text
 
 from tests.conftest import environ_for
 from tests.support.producer import Producer
 from tests.support.programs import Programs
 from tests.support.waiting import wait_for
 
+HEADERS = {"task": "billing.charge.create", "id": "m1", "lang": "go"}
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
 
 def test_monitors_see_which_queue_a_task_came_from_and_both_workers(
     broker_url: str,
     database_url: str,
+    engine: Engine,
     tmp_path: Path,
     start_programs: Callable[..., Programs],
 ) -> None:
@@ -43,7 +49,10 @@ def test_monitors_see_which_queue_a_task_came_from_and_both_workers(
     thread.start()
     wait_for(lambda: len(workers) == 2, deadline_s=30, what="heartbeats of both workers")
     with Producer(broker_url) as producer:
-        producer.send("billing.charge.create", amount=1999, currency="USD")
+        producer.send_raw(
+            json.dumps([[], {"amount": 1999, "currency": "USD"}, {}]).encode(),
+            headers={**HEADERS, "traceparent": TRACE},
+        )
     assert done.wait(30)
     receiver.should_stop = True
     thread.join(20)
@@ -58,3 +67,6 @@ def test_monitors_see_which_queue_a_task_came_from_and_both_workers(
     }
     assert len({nodesplit(name)[1] for name in queues}) == 2
     app.close()
+    with engine.connect() as connection:
+        kept = connection.execute(text("SELECT request_id, traceparent FROM charges")).one()
+    assert kept == ("m1", TRACE)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.ids import event_id, fingerprint, id_from_key, random_id, rejection_id
+from models.ids import event_id, fingerprint, id_from_key, random_id, rejection_id, traceparent
 
 words = st.text(printable.replace("\n", ""), min_size=1, max_size=20)
 
@@ -67,3 +67,20 @@ def test_the_order_of_fields_does_not_change_the_fingerprint() -> None:
 )
 def test_another_request_has_another_fingerprint(other: dict[str, object]) -> None:
     assert fingerprint(other) != fingerprint({"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "is_one"),
+    [
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", True),
+        ("00-00000000000000000000000000000000-00f067aa0ba902b7-01", False),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", False),
+        ("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", False),
+        ("00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", False),
+        ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\n", False),
+        ({"a": 1}, False),
+        (None, False),
+    ],
+)
+def test_a_trace_is_what_the_standard_says_or_none(value, is_one):
+    assert traceparent(value) == (value if is_one else None)

@@ -29,6 +29,7 @@ class Call:
     permission: str
     fields: Mapping[str, Any] | Refused
     request_id: str | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def take(
     rows = keys.read(transaction.connection, {call.shown.id for call in calls})
     readings = [_read(kind, call, rows.get(call.shown.id)) for call in calls]
     asked = [
-        Asked(what, call.request_id, any_charge=access.sees_all)
+        Asked(what, call.request_id, any_charge=access.sees_all, traceparent=call.traceparent)
         for call, (access, what) in zip(calls, readings, strict=True)
         if access is not None and not isinstance(what, Refused)
     ]

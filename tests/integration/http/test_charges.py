@@ -323,3 +323,23 @@ def test_two_keys_in_headers_are_told_as_two_headers(caller: Caller) -> None:
     assert (refused.status_code, problem["param"]) == (400, "idempotency_key")
     assert "body" not in problem["detail"]
     assert "more than once" in problem["detail"]
+
+
+@pytest.mark.parametrize("noun", ["charges", "refunds"])
+def test_the_trace_of_a_request_is_kept_with_what_it_made(caller: Caller, noun: str) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    charge = caller.charge("order-1")
+    refund = {"charge_id": charge.json()["charge_id"]}
+    told = []
+    for number, header in enumerate((f"00-{trace}-00f067aa0ba902b7-01", "nonsense 4242")):
+        body = {"idempotency_key": f"k-{number}", **(CHARGE if noun == "charges" else refund)}
+        body |= {"reference": f"r-{number}"} if noun == "charges" else {"amount": 1}
+        made = caller.post(f"/{noun}", json=body, headers={"traceparent": header})
+        assert made.status_code == 202
+        path = made.headers["location"].removeprefix("/v1/billing")
+        told.append(caller.get(f"{path}/timeline").json()["data"][0])
+    assert told[0]["traceparent"] == f"00-{trace}-00f067aa0ba902b7-01"
+    assert told[0]["text"].endswith(f", trace {trace}")
+    # What is no trace stops no payment, and is not repeated.
+    assert "traceparent" not in told[1]
+    assert "4242" not in told[1]["text"]

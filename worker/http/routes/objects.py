@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models.ids import PREFIXES, is_id
+from models.ids import PREFIXES, is_id, traceparent
 from models.ids import Kind as KindName
 from models.states import State
 from payments import cancels, reading, timeline
@@ -34,7 +34,9 @@ async def create(request: Request, kind: KindName) -> Response:
     final."""
     shown, intake = presented(request), building(request).intake
     fields, request_id = await _fields(request), request.state.request_id
-    taken = await intake.take(kind, Call(shown, permission_for(request), fields, request_id))
+    trace = traceparent(request.headers.get("traceparent"))
+    call = Call(shown, permission_for(request), fields, request_id, trace)
+    taken = await intake.take(kind, call)
     if taken.access is not None:
         request.state.producer = taken.access.producer  # for the log line
     if isinstance(taken.answer, Refused):

@@ -1,0 +1,18 @@
+"""The trace that the request for a charge or a refund belongs to."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # No default: the tables are not rewritten, however large they are.
+    for table in ("charges", "refunds"):
+        op.add_column(table, sa.Column("traceparent", sa.String(), nullable=True))
+
+
+# There is no way down: it would drop what was paid.
