@@ -1,6 +1,7 @@
 """The short form: a fixed sample of modules that need no server, in some seconds.
 
-python -m tests.mutants.pure 24   # so many mutants, spread over all of them; 0 = every one
+python -m tests.mutants.pure 24                     # so many mutants, spread over all of them
+python -m tests.mutants.pure 0 payments/backoff.py  # every one of a module
 """
 
 import sys
@@ -23,14 +24,15 @@ PURE = {
 
 def main(arguments: Sequence[str]) -> int:
     """0 when every one is killed or excused, and the honest code passes."""
-    mutants = [mutant for path in PURE for mutant in mutants_of(ROOT, path)]
     count = int(arguments[0]) if arguments else 24
+    paths = list(arguments[1:]) or list(PURE)
+    mutants = [mutant for path in paths for mutant in mutants_of(ROOT, path)]
     sample = mutants[:: max(1, len(mutants) // count)][:count] if count else mutants
     __import__("pytest")
     __import__("hypothesis")
     # Without the conftest, which starts servers and imports all of ours.
     run = Runner(ROOT, None, options=["--noconftest"])
-    honest = [path for path, tests in PURE.items() if run.run(None, tests, {}) != SURVIVED]
+    honest = [path for path in paths if run.run(None, PURE[path], {}) != SURVIVED]
     survivors = [mutant for mutant in sample if _survives(run, mutant)]
     sys.stdout.write(f"{len(sample)} mutants, {len(survivors)} survive\n")
     for mutant in survivors:

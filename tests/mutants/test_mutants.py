@@ -118,9 +118,9 @@ def test_every_excuse_has_its_line() -> None:
         assert len(excuse.reason) > 20, "say why"
 
 
-def test_a_sample_of_pure_modules_is_killed_by_their_own_tests() -> None:
+def test_a_sample_of_a_pure_module_is_killed_by_its_own_tests() -> None:
     """In a process of its own, which has not imported what is to be mutated."""
-    command = [sys.executable, "-m", "tests.mutants.pure", "12"]
+    command = [sys.executable, "-m", "tests.mutants.pure", "12", "payments/backoff.py"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr[-2000:]
     assert "12 mutants" in told.stdout
