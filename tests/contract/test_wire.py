@@ -100,7 +100,7 @@ def test_what_curl_sends_is_a_request() -> None:
     "vector", json.loads((VECTORS / "ids.json").read_text()), ids=lambda v: v["id"]
 )
 def test_the_line_of_python_makes_the_id(vector):
-    (line,) = (code for language, code in BLOCKS if language == "python")
+    (line,) = (c for language, c in BLOCKS if language == "python" and c.startswith('"ch_"'))
     names = {"base64": base64, "hashlib": hashlib, **vector}
     made = eval(line.replace("charge", vector["kind"]), names)  # noqa: S307  # it is ours
     assert made[3:] == vector["id"][3:]
