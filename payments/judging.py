@@ -62,7 +62,7 @@ def _within(
         )
     if amount < limit.least:
         _out_of_bounds(request, amount, currency, _up(limit.least, limit), "least", processor)
-    if amount > limit.most:
+    if limit.most is not None and amount > limit.most:
         _out_of_bounds(request, amount, currency, _down(limit.most, limit), "most", processor)
     if request.price_id is None:
         _multiple(amount, currency, limit, processor, least=limit.least)
@@ -105,7 +105,11 @@ def _multiple(amount: int, currency: str, limit: MoneyLimit, processor: str, *, 
     if amount % limit.multiple_of == 0:
         return
     near = [_down(amount, limit), _up(amount, limit)]
-    fixes = [f"amount={one}" for one in near if least <= one <= limit.most]
+    fixes = [
+        f"amount={one}"
+        for one in near
+        if least <= one and (limit.most is None or one <= limit.most)
+    ]
     # Somebody will send a card number as an amount: what is as long is not repeated.
     fix = f"; send {' or '.join(fixes)}" if len(str(amount)) < CARD_DIGITS_MIN and fixes else ""
     raise InvalidRequest(

@@ -10,17 +10,19 @@ from models.money import AMOUNT_MAX
 class MoneyLimit:
     """Of one currency, in its minor units."""
 
-    # Of a charge. A refund may be as small as it likes.
+    # Of a charge. A refund may be as small as it likes. Without a most of its own, the processor
+    # takes whatever the rules of the request take, which have judged it.
     least: int = 1
-    most: int = AMOUNT_MAX
+    most: int | None = None
     # Of charges and refunds. Card networks settle in two decimals at most, so that the last digit
     # of a three-decimal currency must be 0 (docs.stripe.com/currencies#three-decimal).
     multiple_of: int = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.least <= self.most <= AMOUNT_MAX or self.multiple_of < 1:
+        most = AMOUNT_MAX if self.most is None else self.most
+        if not 1 <= self.least <= most <= AMOUNT_MAX or self.multiple_of < 1:
             raise ValueError("a limit must be 1 <= least <= most, and a multiple of 1 or more")
-        if self.most // self.multiple_of * self.multiple_of < self.least:
+        if most // self.multiple_of * self.multiple_of < self.least:
             raise ValueError("no amount is within the limit")
 
 

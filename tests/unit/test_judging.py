@@ -119,6 +119,14 @@ def test_a_processor_that_declares_nothing_takes_anything() -> None:
     assert against(of(AMOUNT_MAX, "USD"), AMOUNT_MAX, "USD", ANYTHING) is None
 
 
+def test_without_a_most_of_its_own_a_limit_leaves_that_to_the_rules_of_the_request() -> None:
+    assert against(of(5, "USD"), 10 * AMOUNT_MAX, "USD", ANYTHING) is None
+    tens = MoneyLimits({"USD": MoneyLimit(multiple_of=10)})
+    told = against(of(15, "USD"), 15, "USD", tens)
+    assert told is not None
+    assert told[1].endswith("send amount=10 or amount=20")
+
+
 def test_few_of_many_currencies_are_named() -> None:
     codes = [f"A{letter}D" for letter in "BCDEFGHIJKLMNOP"]
     told = against(of(5, "USD"), 5, "USD", MoneyLimits(dict.fromkeys(codes, MoneyLimit()), None))
