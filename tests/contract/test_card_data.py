@@ -22,7 +22,7 @@ from payments.prices.requests import (
     ProductChanges,
     ProductRequest,
 )
-from payments.requests import ChargeRequest, RefundRequest
+from payments.requests import CancelRequest, ChargeRequest, RefundRequest
 from worker.contract.schemas import REQUESTS
 
 PAN = "4242424242424242"
@@ -81,6 +81,7 @@ NO_CARDS = [
 FIELDS: dict[type[BaseModel], dict[str, Any]] = {
     ChargeRequest: {"amount": 5, "currency": "USD", "idempotency_key": "k"},
     RefundRequest: {"charge_id": "ch_" + "a" * 32, "idempotency_key": "k"},
+    CancelRequest: {"charge_id": "ch_" + "a" * 32},
     ProductRequest: {"name": "Tea", "idempotency_key": "k"},
     PriceRequest: {
         "product_id": "prod_" + "a" * 32,

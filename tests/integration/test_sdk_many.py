@@ -79,7 +79,8 @@ def test_a_service_gets_all_of_them_and_the_answers_are_in_order(service):
 
 
 def test_refunds_likewise(service):
-    asked = [{"charge_id": "ch_1", "amount": n, "idempotency_key": f"r{n}"} for n in (1, 2)]
+    charge = "ch_" + "a" * 32
+    asked = [{"charge_id": charge, "amount": n, "idempotency_key": f"r{n}"} for n in (1, 2)]
     refunds = list(billing.refund.create_many(iter(asked)))
     assert [refund.refund_id for refund in refunds] == ["re_r1", "re_r2"]
     assert {type(refund) for refund in refunds} == {billing.Refund}
