@@ -351,8 +351,8 @@ PRICE = ("price", "create", "--product", "prod_" + "a" * 32, "--currency", "USD"
 @pytest.mark.parametrize(
     ("arguments", "because"),
     [
-        ((*PRICE,), "unit_amount is required, unless there are tiers [invalid_request: unit"),
-        ((*PRICE, "--unit-amount", "19.99"), "for USD 19.99 send unit_amount=1999"),
+        ((*PRICE,), "--unit-amount is required, unless there are tiers [invalid_request: unit"),
+        ((*PRICE, "--unit-amount", "19.99"), "for USD 19.99 send --unit-amount 1999"),
         ((*PRICE, "--unit-amount", "5"), "there is no product with this id [invalid_request: pro"),
         (
             (*PRICE, "--unit-amount", "5", "--divide-by", "2"),
@@ -362,7 +362,7 @@ PRICE = ("price", "create", "--product", "prod_" + "a" * 32, "--currency", "USD"
         ((*PRICE, "--tier", "5:x", "--tiers-mode", "volume"), "tiers[0].unit_amount"),
         ((*PRICE, "--tier", "many:5", "--tiers-mode", "volume"), "tiers[0].up_to"),
         ((*PRICE, "--tier", "5:5"), "must be open"),
-        ((*PRICE, "--tier", "inf:5"), "tiers_mode is required with tiers: graduated or volume"),
+        ((*PRICE, "--tier", "inf:5"), "--tiers-mode is required with tiers: graduated or volume"),
         (("price", "create", "--product", "x", "--currency", "USD"), "(prod_…) [invalid_request"),
         (("price", "get", "tea"), "there is no price with this id or lookup key [not_found: id]"),
         (("price", "quote", "tea", "--quantity", "1"), "[not_found: id]"),
@@ -370,7 +370,7 @@ PRICE = ("price", "create", "--product", "prod_" + "a" * 32, "--currency", "USD"
         (("price", "inventory", "tea", "--increment", "0"), "[invalid_request: quantity]"),
         (("price", "archive", "tea"), "[not_found: id]"),
         (("product", "get", "tea"), "there is no product with this id [not_found: id]"),
-        (("product", "create", "a\x07"), "name: must not contain control characters"),
+        (("product", "create", "a\x07"), "NAME: must not contain control characters"),
         (("charge", "create", "--price", "tea", "--quantity", "1"), "[invalid_request: price_id]"),
         (
             ("charge", "create", "--price", "tea", "--quantity", "1", "--amount", "5"),
@@ -379,11 +379,11 @@ PRICE = ("price", "create", "--product", "prod_" + "a" * 32, "--currency", "USD"
         (("charge", "create", "--price", "tea", "--quantity", "1.5"), "quantity must be an int"),
         (
             ("refund", "create", "ch_" + "a" * 32, "--restock-quantity", "1"),
-            "send restock=true, too",
+            "send --restock, too",
         ),
         (
             ("refund", "create", "ch_" + "a" * 32, "--restock", "--amount", "1"),
-            "restock_quantity is req",
+            "--restock-quantity is req",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -37,6 +37,8 @@ def command(*words: str) -> TyperCommand:
         ("endpoint rotate", "overlap_s must be from 0", "--overlap must be from 0"),
         ("endpoint update", "max_in_flight must be a whole number from 1 to 100",
          "--max-in-flight must be a whole number from 1 to 100"),
+        ("price create", "tiers[0].unit_amount: must be a whole number; send unit_amount=1",
+         "tiers[0].unit_amount: must be a whole number; send --unit-amount 1"),
         ("keys create", "scopes must be some of read", "--scope must be some of read"),
     ],
 )  # fmt: skip

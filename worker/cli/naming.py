@@ -29,15 +29,16 @@ def in_options(said: str, command: TyperCommand) -> str:
     """A refusal with the command's own names in place of fields.
 
     Names with an underscore are fields wherever they stand; others are words of English, too, and
-    are fields at the beginning, and before an equals sign.
+    are fields at the beginning, and before an equals sign. After a dot is a part of a field
+    (`tiers[0].unit_amount`), which no option is for.
     """
     names = _names(command)
     for field in sorted(names, key=len, reverse=True):
         option, is_flag = names[field]
         word = re.escape(field)
-        given = rf"(?<![\w-]){word}=" + (r"true\b" if is_flag else r"(?=\S)")
+        given = rf"(?<![\w.-]){word}=" + (r"true\b" if is_flag else r"(?=\S)")
         said = re.sub(given, option if is_flag else f"{option} ", said)
-        place = rf"(?<![\w-]){word}(?![\w=-])" if "_" in field else rf"\A{word}(?![\w=-])"
+        place = rf"(?<![\w.-]){word}(?![\w=-])" if "_" in field else rf"\A{word}(?![\w=-])"
         said = re.sub(place, option, said)
     return said
 
