@@ -10,4 +10,9 @@ def is_storable(text: str) -> bool:
     PostgreSQL keeps no NUL, a lone surrogate is no character in any encoding, and terminals obey
     control characters.
     """
-    return not any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text)
+    return is_unicode(text) and not any(c < " " or c == "\x7f" for c in text)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it is text in all encodings: a lone surrogate, half of a character, is in none."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)

@@ -10,7 +10,7 @@ from sqlalchemy import update as sql_update
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
 from models.ids import is_id, random_id
-from models.texts import is_storable
+from models.texts import is_storable, is_unicode
 from payments.access import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound
 from payments.parsing import refuse_card_data
@@ -291,7 +291,7 @@ def _event_types(value: object) -> list[str]:
 def _description(value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str):
+    if not (isinstance(value, str) and is_unicode(value)):
         raise InvalidRequest("description must be text", param="description")
     if len(value) > DESCRIPTION_LENGTH_MAX:
         raise InvalidRequest(

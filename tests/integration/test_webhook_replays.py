@@ -230,7 +230,7 @@ def test_what_is_replayed_while_it_is_posted_stays_due(engine: Engine, sink: Sin
         ({"event_ids": ["evt_x", "\x00", "evt_" + "a" * 32]}, "3 of the 3 event ids are not"),
         ({"since": datetime(2026, 1, 1)}, "zone"),  # noqa: DTZ001
         ({"since": LONG_AGO, "until": datetime(2026, 1, 1)}, "zone"),  # noqa: DTZ001
-        ({"since": LONG_AGO, "only": "some"}, "undelivered or all"),
+        ({"since": LONG_AGO, "only": "some"}, "only must be 'undelivered' or 'all'"),
     ],
 )
 def test_what_is_wrong_is_named(engine: Engine, what: dict[str, Any], fix: str) -> None:
