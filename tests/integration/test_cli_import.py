@@ -18,6 +18,7 @@ from tests.support.programs import Programs
 from tests.support.waiting import wait_for
 from tests.support.webhooks import rows
 from worker.cli import importing
+from worker.importing import tally
 
 
 @pytest.fixture
@@ -296,10 +297,14 @@ def test_a_dry_run_counts_prices_without_a_database(
     billing: Billing, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BILLING_DATABASE_URL", "postgresql://u:p@127.0.0.1:1/none")
-    lines = "".join(f"price-{n},2\n" for n in range(12))
+    monkeypatch.setattr(tally, "PRICES_MAX", 12)
+    lines = "".join(f"price-{n},2\n" for n in range(12)) + "price-12,5\n"
     file = a_file(tmp_path, "price_id,quantity\n" + lines + "4242424242424242,5\n")
     told = billing("charge", "import", file, "--dry-run", "--json").json
     assert (told["valid"], told["amounts"], len(told["prices"])) == (13, {}, 12)
+    # Whoever puts a card number into the wrong column must not find it in a log.
+    assert [(of["line"], of["param"]) for of in told["reasons"]] == [(15, "price_id")]
+    assert "4242424242424242" not in json.dumps(told)
     assert told["prices"]["price-11"] == {"valid": {"charges": 1, "quantity": 2}}
     assert told["other_prices"] == {"valid": {"charges": 1, "quantity": 5}}
     said = " ".join(billing("charge", "import", file, "--dry-run").out.split())

@@ -88,6 +88,8 @@ def test_the_page_about_the_sandbox_names_every_payment_method() -> None:
         *(f"pm_sandbox_{name}" for name in script.FAULTS),
         *(f"pm_sandbox_refund_{name}" for name in script.REFUND_FAULTS),
         *(f"pm_sandbox_{name}" for name in ("unavailable_2", "slow_2000")),
+        *(f"pm_sandbox_cancel_{name}" for name in script.CANCEL_FAULTS),
+        *(f"pm_sandbox_cancel_{name}" for name in ("timeout_after", "timeout_before")),
         *("pm_card_visa", "pm_card_mastercard"),
     }
     in_tables = {
