@@ -47,7 +47,7 @@ def test_goods_come_back_once_though_the_worker_dies(
     charge_id = caller.buy(price["id"], 4).json()["charge_id"]
     town.witness.wait_until_final([charge_id])
     town.arm("worker", point)
-    refund_id = town.refund(charge_id, restock=True)
+    refund_id = town.refund(charge_id, restock=True, producer=caller.producer)
     town.wait_for_death("worker", point)
     town.start("worker")
     town.witness.wait_until_final([refund_id])
