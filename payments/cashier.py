@@ -131,7 +131,9 @@ def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
     """The charges of all refunds, those to accept and those to claim."""
     new = [b.new for b in items.values() if isinstance(b.new, refunds.NewRefund)]
     due = [b.id for b in items.values() if b.kind is REFUND and b.id is not None]
-    if not new and not due:
+    # What is asked for again may have been accepted by somebody who may do more.
+    due += [n.request.id for n in new]
+    if not due:
         return {}
     return hold_charges(transaction, to_refund=refunds.charges_of(new), of_refunds=due)
 

@@ -8,7 +8,7 @@ key that a price is about to get comes before all of them (`take_turns`).
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import String, bindparam, func, select, union
+from sqlalchemy import String, bindparam, func, or_, select, union
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.base import as_rows, given, id_among
@@ -93,10 +93,14 @@ _HOLD_CHARGES = (
                 select(_theirs.c.id).where(
                     _theirs.c.id == _refunds.c.charge_id,
                     _refunds.c.id == func.any(bindparam("refund_ids", type_=ARRAY(String))),
-                    may_refund_where(
-                        _theirs.c.producer,
-                        asker=_refunds.c.producer,
-                        any_charge=_refunds.c.any_charge,
+                    # Whose it is was judged when it reserved its amount, once and for all.
+                    or_(
+                        _refunds.c.reserved,
+                        may_refund_where(
+                            _theirs.c.producer,
+                            asker=_refunds.c.producer,
+                            any_charge=_refunds.c.any_charge,
+                        ),
                     ),
                 ),
             )

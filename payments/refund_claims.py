@@ -91,16 +91,19 @@ def claim_refunds(
 
 
 def _charge_of(row: Row, charges: Held) -> Row | None:
-    """Its charge, if it is there for whoever asked: others of the batch may see more."""
+    """Its charge, if it is there for whoever asked: others of the batch may see more. A refund that
+    has reserved its amount was judged then, and keeps its charge."""
     charge = charges.get(row["charge_id"])
-    if charge is None:
-        return None
+    if charge is None or row["reserved"]:
+        return charge
     asker, any_charge = row["producer"], row["any_charge"]
     return charge if may_refund(charge["producer"], asker=asker, any_charge=any_charge) else None
 
 
 def _verdict(row: Row, charge: Row | None) -> float | str | None:
     """None = go; a number = seconds to wait for the charge; a text = the failure code."""
+    if charge is None and row["reserved"]:
+        return CHARGE_MISSING_MIN_S  # Not held by this transaction; its money may have moved.
     if charge is None:
         missing_for = row["now"] - row["created_at"]
         if missing_for >= CHARGE_MISSING_MAX:
