@@ -181,8 +181,9 @@ def _float_fix(value: float | Decimal, currency: str | None, param: str) -> str:
 
 def _fix(number: Decimal, code: str, param: str) -> str:
     """Raises MoneyError for what is no amount of the currency, in one reading or another."""
-    if not number.is_finite():
-        raise MoneyError(param, "not finite")
+    # `1e999999999` is short, and written out it fills the memory.
+    if not number.is_finite() or abs(number.adjusted()) > SHOWN_MAX:
+        raise MoneyError(param, "no amount")
     plain = f"{number:f}"
     as_major = minor(plain, code)
     if number != number.to_integral_value():

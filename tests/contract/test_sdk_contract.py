@@ -66,6 +66,7 @@ CHARGES: list[dict[str, Any]] = [
     {"amount": Decimal("sNaN")},
     {"amount": Decimal("1E-30")},
     {"amount": Decimal("1E+9999999")},
+    {"amount": Decimal("1E+999999999")},
     {"amount": 19.99, "currency": "JPY"},
     {"amount": 1e300},
     {"amount": float("nan")},

@@ -71,6 +71,8 @@ def test_whole_numbers_pass_as_they_are(amount: int, currency: str) -> None:
         (Decimal(5), "send amount=5 if you mean USD 0.05, or amount=500 if you mean USD 5"),
         (Decimal("1.9990E+1"), "for USD 19.990 send amount=1999"),
         (676770000000.0, "not a decimal; send an integer"),
+        (Decimal("1E+999999999"), "the decimal 1E+999999999; send an integer"),
+        (Decimal("1E-999999999"), "the decimal 1E-999999999; send an integer"),
         (-5.0, "decimal -5.0; send an integer"),
         (0.0, "decimal 0.0; send an integer"),
         (19.99, "for USD 19.99 send amount=1999"),
