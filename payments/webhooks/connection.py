@@ -14,13 +14,16 @@ from aiohttp import ServerDisconnectedError, TCPConnector
 from aiohttp.client_proto import ResponseHandler
 
 # The head of an answer: proxies and frameworks put dozens of cookies and policies there. Nginx's
-# own limit for what it passes on is 32 KiB.
+# own limit for what it passes on is 32 KiB. Interim answers (1xx) before it count.
 HEAD_BYTES_MAX = 64 * 1024
 HEADERS_MAX = 1_000
 # Of the body, that much is kept for people to read.
 BODY_BYTES_MAX = 16 * 1024
+# Of all that comes: past a body's beginning there may be trailers, and chunks of one byte.
+ANSWER_BYTES_MAX = 1024 * 1024
 
 _HEAD = re.compile(rb"HTTP/1\.[01] +([0-9]{3})(?:[ \t][^\r\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n")
+_BLANK = re.compile(rb"\n\r?\n")
 
 
 class Connection(ResponseHandler):
@@ -29,7 +32,11 @@ class Connection(ResponseHandler):
     posts = 0  # that were sent over it, the present one included
     received = b""
     remote_ip: str | None = None
+    is_too_long = False  # no whole head came within HEAD_BYTES_MAX
     _is_asked = True  # the peer may speak
+    _bytes = 0  # that came of the present answer
+    _status = 0  # of the last whole head
+    _head_at = _looked_at = 0  # where in `received` the next head begins; how far it was looked for
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -40,6 +47,7 @@ class Connection(ResponseHandler):
         """A post begins."""
         self.posts += 1
         self.received, self._is_asked = b"", True
+        self._bytes = self._status = self._head_at = self._looked_at = 0
         super().set_response_params(**params)
         if self.was_kept and self._buffer:
             # It came behind the answer before, and must not be taken for the answer to this post.
@@ -52,10 +60,31 @@ class Connection(ResponseHandler):
         if data and not self._is_asked:
             self._hang_up()
             return
+        self._bytes += len(data)
         self.received += data[: HEAD_BYTES_MAX + BODY_BYTES_MAX - len(self.received)]
+        self._look_for_heads()
+        is_said = self._status >= 200 and self._head_at <= HEAD_BYTES_MAX
+        if self._bytes > (ANSWER_BYTES_MAX if is_said else HEAD_BYTES_MAX):
+            self.is_too_long, self._is_asked = not is_said, False
+            self._hang_up()
+            return
         super().data_received(data)
-        if self._payload is not None and self._payload.is_eof() and answer_in(self.received):
+        if self._payload is not None and self._payload.is_eof() and is_said:
             self._is_asked = False
+
+    def _look_for_heads(self) -> None:
+        """Find the last whole head that came. Nothing is looked at twice, however it is cut."""
+        while self._status < 200:
+            blank = _BLANK.search(self.received, max(self._head_at, self._looked_at - 2))
+            self._looked_at = len(self.received)
+            if blank is None:
+                return
+            head = _HEAD.match(self.received, self._head_at)
+            if head is None:  # no head, and what follows it is none either
+                self._head_at = HEAD_BYTES_MAX + BODY_BYTES_MAX
+                return
+            self._status, self._head_at = int(head[1]), head.end()
+            self._looked_at = self._head_at
 
     @property
     def was_kept(self) -> bool:

@@ -251,6 +251,8 @@ def _answer_of(error: Exception, connection: Connection | None) -> Answer:
     Raises _Stale."""
     if connection is None:
         return Answer(0, error=_word_for(error))
+    if connection.is_too_long:
+        return Answer(0, error="bad_response", remote_ip=connection.remote_ip)
     # The peer's own end, and not our deadline: a silent receiver may be at work on it.
     is_cut = isinstance(error, aiohttp.ClientConnectionError) and not isinstance(
         error, TimeoutError

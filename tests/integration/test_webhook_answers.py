@@ -1,5 +1,6 @@
 """What receivers answer: the status decides, and no answer is too strange to be recorded."""
 
+import asyncio
 import gzip
 import random
 import socket
@@ -12,6 +13,12 @@ from sqlalchemy import Engine
 
 from payments.webhooks import drainer, post
 from payments.webhooks.bodies import TEXT_BYTES_MAX, in_words
+from payments.webhooks.connection import (
+    ANSWER_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    HEADERS_MAX,
+    Connection,
+)
 from payments.webhooks.drains import Drained
 from payments.webhooks.post import Answer
 from tests.support.rude import Manners, read_request, rude_receiver, says
@@ -73,6 +80,68 @@ def test_half_a_head_is_no_answer(engine: Engine) -> None:
     with rude_receiver(says(OK[:-2])) as url:
         assert deliver(engine, url) == Drained(retried=1)
     assert attempts(engine)[0]["error"] == "connection_closed"
+
+
+# --- Answers that don't end ---
+
+EARLY = b"HTTP/1.1 103 Early Hints\r\nlink: <x>\r\n\r\n"
+ENDLESS: dict[str, bytes] = {
+    "one header": b"HTTP/1.1 200 OK\r\nx: " + b"y" * HEAD_BYTES_MAX + b"\r\n",
+    "many headers": b"HTTP/1.1 200 OK\r\n" + (b"x: " + b"y" * 1_000 + b"\r\n") * 66,
+    "interim answers": EARLY * (HEAD_BYTES_MAX // len(EARLY)) + b"HTTP/1.1 200 OK\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", ENDLESS)
+def test_a_head_past_64_kib_is_a_bad_response(engine: Engine, answer: str) -> None:
+    with rude_receiver(says(ENDLESS[answer] + b"content-length: 0\r\n\r\n")) as url:
+        assert deliver(engine, url) == Drained(retried=1)
+    (attempt,) = attempts(engine)
+    assert (attempt["error"], attempt["status_code"]) == ("bad_response", None)
+    assert attempt["remote_ip"] == "127.0.0.1"
+
+
+class Hung(asyncio.Transport):
+    """A transport that tells whether it was hung up."""
+
+    is_hung = False
+
+    def abort(self) -> None:
+        self.is_hung = True
+
+
+@pytest.mark.parametrize("piece", [7, 1_000, 70_000])
+@pytest.mark.parametrize(
+    ("beginning", "filler", "taken"),
+    [
+        (b"", EARLY, HEAD_BYTES_MAX),
+        (b"HTTP/1.1 200 OK\r\n", b"x: %s\r\n" % (b"y" * 500), HEAD_BYTES_MAX),
+        (
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n",
+            b"x: %s\r\n" % (b"y" * 60_000),
+            ANSWER_BYTES_MAX,
+        ),
+    ],
+    ids=["interim answers", "headers", "trailers"],
+)
+def test_an_answer_without_end_is_hung_up_on(
+    beginning: bytes, filler: bytes, taken: int, piece: int
+) -> None:
+    async def fed() -> int:
+        transport = Hung()
+        connection = Connection(asyncio.get_running_loop())
+        connection.connection_made(transport)
+        connection.set_response_params(
+            max_line_size=HEAD_BYTES_MAX, max_field_size=HEAD_BYTES_MAX, max_headers=HEADERS_MAX
+        )
+        answer = beginning + filler * (2 * taken // len(filler))
+        for at in range(0, len(answer), piece):
+            connection.data_received(answer[at : at + piece])
+            if transport.is_hung:
+                return at
+        return len(answer)
+
+    assert taken - piece <= asyncio.run(fed()) <= taken
 
 
 # --- Connections that are kept ---
