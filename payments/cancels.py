@@ -18,7 +18,7 @@ from payments.access import OPERATOR, Access, owner
 from payments.declines import ENDED
 from payments.errors import ChargeNotCancelable, NotFound, Refused
 from payments.kinds import CHARGE
-from payments.lifecycle import move
+from payments.lifecycle import move, waited_for_by_held_refunds
 from payments.locks import locked
 from payments.prices.holding import hold_free
 from payments.prices.stock import hold_prices_of
@@ -74,7 +74,7 @@ def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[Row 
 
 def cancel_expired(transaction: Transaction, *, limit: int = BATCH) -> int:
     """Ask for the end of charges whose time is up; returns how many. It waits for nobody: whoever
-    holds one of them, or its price, leaves it to the next sweep."""
+    holds one of them, its price, or a refund that waits for it, leaves it to the next sweep."""
     over = transaction.execute(_OVER, {"limit": limit}).all()
     if not over:
         return 0
@@ -82,7 +82,11 @@ def cancel_expired(transaction: Transaction, *, limit: int = BATCH) -> int:
     free = [row.id for row in over if row.price_id is None or row.price_id in prices]
     # As they stand now that they are held: somebody may have been faster.
     rows = locked(transaction, CHARGE, free, skip_locked=True)
-    ids = [id_ for id_, row in rows.items() if _may_expire(row)]
+    over_now = {id_: row for id_, row in rows.items() if _may_expire(row)}
+    stuck = waited_for_by_held_refunds(
+        transaction, [id_ for id_, row in over_now.items() if _is_unsent(row)]
+    )
+    ids = [id_ for id_ in over_now if id_ not in stuck]
     _end(transaction, [Cancellation(id_, "billing") for id_ in ids], "expired")
     return len(ids)
 
@@ -116,6 +120,11 @@ def _may_expire(row: Row) -> bool:
     return is_over and _is_open(row) and row["phase"] != Phase.NEEDS_REVIEW
 
 
+def _is_unsent(row: Row) -> bool:
+    """Whether nothing was sent for it, and nobody is about to: it ends at once."""
+    return row["first_called_at"] is None and row["lease_token"] is None
+
+
 def _end(
     transaction: Transaction, asked: Sequence[Cancellation], code: Literal["canceled", "expired"]
 ) -> dict[str, Row]:
@@ -136,7 +145,7 @@ def _end(
         canceled(row, "cancel", detail=row["cancel_reason"], actor=row["cancel_requested_by"],
                  extra_attempt=True)
         for row in rows.values()
-        if row["first_called_at"] is None and row["lease_token"] is None
+        if _is_unsent(row)
     ]  # fmt: skip
     rows |= move(transaction, CHARGE, unsent)
     transaction.wakes.charges.update(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Float, case, func, insert, or_, select, update
+from sqlalchemy import Column, Float, and_, case, func, insert, or_, select, update
 
 from models import Attempt
 from models.base import as_rows, given, id_among, seconds, table_of
@@ -127,6 +127,18 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
         final = {m.row["id"]: m.to for m in by_price if isinstance(m.to, State)}
         stock.follow(transaction, final)
     return rows
+
+
+def waited_for_by_held_refunds(transaction: Transaction, charge_ids: Sequence[str]) -> set[str]:
+    """Which of these charges, that the caller has locked, can't become final now without waiting
+    for somebody: those with a waiting refund that another transaction holds. The others' waiting
+    refunds are held from now on."""
+    if not charge_ids:
+        return set()
+    wanted = {"ids": list(charge_ids)}
+    free = set(transaction.execute(_HOLD_FREE_WAITING, wanted).scalars())
+    waiting = transaction.execute(_WAITING, wanted).all()
+    return {row.charge_id for row in waiting if row.id not in free}
 
 
 def _columns(kind: Kind, one: Move) -> dict[str, Any]:
@@ -295,15 +307,23 @@ _COUNT_REFUNDS = (
         refund_reserved=_charges.c.refund_reserved + _changes.c.refund_reserved,
     )
 )
+_is_waiting = and_(
+    id_among(_refunds.c.charge_id),
+    _refunds.c.state == State.PENDING.value,
+    _refunds.c.phase == Phase.QUEUED.value,
+    _refunds.c.lease_token.is_(None),
+    or_(_refunds.c.next_attempt_at > func.now(), _refunds.c.woken_at.is_(None)),
+)
+_WAITING = select(_refunds.c.id, _refunds.c.charge_id).where(_is_waiting)
+_HOLD_FREE_WAITING = (
+    select(_refunds.c.id)
+    .where(_is_waiting)
+    .order_by(_refunds.c.id)
+    .with_for_update(key_share=True, skip_locked=True)
+)
 _WAKE_REFUNDS = (
     update(_refunds)
-    .where(
-        id_among(_refunds.c.charge_id),
-        _refunds.c.state == State.PENDING.value,
-        _refunds.c.phase == Phase.QUEUED.value,
-        _refunds.c.lease_token.is_(None),
-        or_(_refunds.c.next_attempt_at > func.now(), _refunds.c.woken_at.is_(None)),
-    )
+    .where(_is_waiting)
     .values(next_attempt_at=func.now(), woken_at=func.now())
     .returning(_refunds.c.id)
 )

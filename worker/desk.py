@@ -4,9 +4,10 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from celery import Celery
@@ -22,7 +23,7 @@ from payments.kinds import KINDS
 from payments.parsing import parse
 from payments.processors.port import EventRefused, Processor
 from payments.requests import CancelRequest
-from payments.transaction import Wakes
+from payments.transaction import Transaction, Wakes
 from payments.views import moment
 from payments.webhooks import endpoints
 from payments.webhooks.drains import due_endpoints
@@ -59,6 +60,20 @@ def _given_back_while_held() -> Iterator[None]:
             raise
         time.sleep(REQUEUE_PAUSE_S)
         raise Reject("somebody holds the row", requeue=True) from None
+
+
+def _all_of(steps: Iterable[Callable[[], int]]) -> int:
+    """Take all steps of a sweep, whichever of them fail; what they found. Raises the first failure,
+    after the last step."""
+    found, failures = 0, []
+    for step in steps:
+        try:
+            found += step()
+        except Exception as failure:  # noqa: BLE001  # told as soon as all were taken
+            failures.append(failure)
+    if failures:
+        raise failures[0]
+    return found
 
 
 @dataclass(slots=True)
@@ -198,17 +213,20 @@ class Desk:
         return found
 
     def _sweep_payments(self) -> int:
-        with self.services.database.transaction() as transaction:
-            found = cancels.cancel_expired(transaction)
         room = self._publisher.room("payments", WAKE_MAX)
+        steps: list[Callable[[Transaction], int]] = []
         for kind in KINDS.values():
-            with self.services.database.transaction() as transaction:
-                found += sweeps.expire_leases(transaction, kind)
-            with self.services.database.transaction() as transaction:
-                found += sweeps.wake_due(
-                    transaction, kind, processors=self.services.processors, limit=room
-                )
-        return found
+            wake_due = partial(
+                sweeps.wake_due, kind=kind, processors=self.services.processors, limit=room
+            )
+            steps += [partial(sweeps.expire_leases, kind=kind), wake_due]
+        # Last, as it touches the most rows, each of which somebody may hold.
+        steps.append(cancels.cancel_expired)
+        return _all_of(partial(self._in_transaction, step) for step in steps)
+
+    def _in_transaction(self, step: Callable[[Transaction], int]) -> int:
+        with self.services.database.transaction() as transaction:
+            return step(transaction)
 
     def _sweep_webhooks(self) -> int:
         with self.services.database.transaction() as transaction:
@@ -233,15 +251,7 @@ class Desk:
 
     def sweep_processor(self) -> int:
         """Events of all processors; one that can't be asked holds up none of the others."""
-        found, failures = 0, []
-        for processor in self.services.processors.values():
-            try:
-                found += self._hear(processor)
-            except Exception as failure:  # noqa: BLE001  # told as soon as all were asked
-                failures.append(failure)
-        if failures:
-            raise failures[0]
-        return found
+        return _all_of(partial(self._hear, one) for one in self.services.processors.values())
 
     def _hear(self, processor: Processor) -> int:
         pulled = processor.pull_events(EVENTS_MAX)

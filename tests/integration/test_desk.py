@@ -107,6 +107,34 @@ def test_events_are_pulled_from_all_and_one_that_is_away_holds_up_no_other(
         assert settled["state"] == "succeeded"
 
 
+# --- sweeps -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failing", [0, 1, 2, 3, 4])
+def test_a_step_of_the_sweep_that_fails_holds_up_no_other(
+    make_settings: MakeSettings, redis_url: str, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    taken: list[str] = []
+
+    def step(name: str) -> Callable[..., int]:
+        def take(*_: object, **__: object) -> int:
+            taken.append(name)
+            if len(taken) == failing + 1:
+                raise RuntimeError(name)
+            return 1
+
+        return take
+
+    for name in ("expire_leases", "wake_due"):
+        monkeypatch.setattr(desk_module.sweeps, name, step(name))
+    monkeypatch.setattr(desk_module.cancels, "cancel_expired", step("cancel_expired"))
+    with a_desk(make_settings(broker_url=redis_url)) as desk:
+        with pytest.raises(RuntimeError):  # for the log: beat tries again in a second
+            desk.sweep_payments()
+        assert taken == ["expire_leases", "wake_due"] * 2 + ["cancel_expired"]
+        assert desk.sweep_payments() == 5
+
+
 # --- rows that somebody holds -----------------------------------------------------------------
 
 

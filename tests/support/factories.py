@@ -265,16 +265,16 @@ class Till:
             return [*cancels.cancel(transaction, asked)]
 
     def sweep(self) -> Wakes:
-        """Cancel what has expired, take back leases, and wake what is due, as beat does each
+        """Take back leases, wake what is due, and cancel what has expired, as beat does each
         second; who was woken."""
         self.wakes = Wakes()
-        with self.database.transaction() as transaction:
-            cancels.cancel_expired(transaction, limit=100_000)
         for each in KINDS.values():
             with self.database.transaction() as transaction:
                 sweeps.expire_leases(transaction, each, limit=100_000)
             with self.database.transaction() as transaction:
                 sweeps.wake_due(transaction, each, processors=self.processors, limit=100_000)
+        with self.database.transaction() as transaction:
+            cancels.cancel_expired(transaction, limit=100_000)
         return self.wakes
 
     def wake(self, *, limit: int) -> set[str]:

@@ -379,6 +379,24 @@ def test_a_sweep_waits_for_nobody(till: Till) -> None:
     assert [till.stand(id_) for id_ in (held.id, sale.id)] == ["failed", "failed"]
 
 
+def test_a_held_refund_holds_up_the_end_of_its_own_charge_only(till: Till) -> None:
+    held, other, sent = (a_charge(expires_in_s=60) for _ in range(3))
+    refunds = [a_refund(one) for one in (held, other, sent)]
+    till.accept(held, other, sent, *refunds)
+    for one in refunds:
+        till.submit(one.id)  # it finds that its charge is not final, and waits
+    till.settle(till.claim(sent.id), WAITS)
+    till.time_passes(timedelta(minutes=2), held.id, other.id, sent.id)
+    with till.engine.begin() as holder:
+        for one in (refunds[0], refunds[2]):
+            holder.exec_driver_sql(f"SELECT 1 FROM refunds WHERE id = '{one.id}' FOR UPDATE")
+        assert refunds[1].id in till.sweep().refunds
+    assert [till.stand(one.id) for one in (held, other)] == ["queued", "failed"]
+    assert till.row(sent.id)["cancel_code"] == "expired"  # that wakes no refund yet
+    till.sweep()
+    assert till.stand(held.id) == "failed"
+
+
 def test_what_needs_a_person_does_not_expire(till: Till) -> None:
     claimed = till.claim(a_charge(expires_in_s=60))
     till.settle(claimed, TIMEOUT)
