@@ -22,8 +22,12 @@ CONFIRM_S = 10.0
 
 
 def mend(app: Celery, *, move: bool) -> list[str]:
-    """Make queues of another kind anew: those that are empty, and with `move` all. Returns the
-    names of those that are left. Raises what amqp raises."""
+    """Make queues of another kind anew: classic ones that are empty, and with `move` all. Returns
+    the names of those that are left. Raises what amqp raises.
+
+    RabbitMQ deletes a classic queue only if it is empty. Of a quorum queue it can be asked only
+    whether it was, and what arrives in between would be deleted: so senders must be stopped first.
+    """
     left = []
     for queue in (*queues(rabbitmq=True), dead_letters()):
         with links.link(app) as link:
@@ -37,8 +41,9 @@ def mend(app: Celery, *, move: bool) -> list[str]:
                 with link.channel() as channel:
                     Queue(_aside(queue), durable=True)(channel).queue_declare()
                 _move(link, queue.name, _aside(queue))
-        if not is_ours:
-            _delete(app, queue.name)
+        if not is_ours and not _delete(app, queue.name, quorum=move):
+            left.append(queue.name)
+            continue
         with links.link(app) as link:
             with link.channel() as channel:
                 queue(channel).declare()
@@ -46,7 +51,7 @@ def mend(app: Celery, *, move: bool) -> list[str]:
             if has_aside:
                 _move(link, _aside(queue), queue.name)
         if has_aside:
-            _delete(app, _aside(queue))
+            _delete(app, _aside(queue), quorum=move)
     return left
 
 
@@ -55,17 +60,21 @@ def _aside(queue: Queue) -> str:
     return f"{queue.name}{ASIDE}"
 
 
-def _delete(app: Celery, name: str) -> None:
-    """Delete a queue that is empty and that nobody reads. Raises PreconditionFailed for another."""
+def _delete(app: Celery, name: str, *, quorum: bool) -> bool:
+    """Delete a queue that is empty and that nobody reads; a quorum queue only with `quorum`.
+    Returns whether it is deleted. Raises PreconditionFailed for one that is in use."""
     try:
         with links.link(app) as link, _channel(link) as channel:
             channel.queue_delete(name, if_empty=True, if_unused=True)
     except AMQPNotImplementedError:  # a quorum queue is deleted as it is, or not at all
+        if not quorum:
+            return False
         with links.link(app) as link, _channel(link) as channel:
             found = channel.queue_declare(name, passive=True)
             if found.message_count or found.consumer_count:
                 raise PreconditionFailed(f"{name} is in use") from None
             channel.queue_delete(name)
+    return True
 
 
 def _move(link: Any, source: str, target: str) -> None:

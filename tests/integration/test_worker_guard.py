@@ -10,7 +10,7 @@ from kombu import Connection, Exchange, Queue
 
 from tests.support.producer import Producer
 from tests.support.workers import ROOT, RedisBroker, Worker, until
-from worker import celery_config, transport
+from worker import celery_config, foreign_queues, transport
 from worker.purging import PurgeRefused
 from worker.settings import Settings
 
@@ -186,7 +186,9 @@ def test_a_queue_of_another_kind_ends_the_worker_and_one_command_mends_it(rabbit
         assert worker.process.wait(30) == 1
     finally:
         worker.stop()
-    assert "messages wait in it: stop who sends, run `billing queues mend`" in worker.log
+    assert (
+        "messages wait in it, or may yet: stop who sends, run `billing queues mend`" in worker.log
+    )
     assert "RestartFreqExceeded" not in worker.log
     for _ in range(2):  # it may be run again
         mended = subprocess.run(
@@ -205,6 +207,22 @@ def test_a_queue_of_another_kind_ends_the_worker_and_one_command_mends_it(rabbit
         until(lambda: all(worker.called(f"m{n}") for n in range(3)), "all messages are done")
     finally:
         worker.stop()
+
+
+def test_an_empty_quorum_queue_is_deleted_only_when_senders_are_stopped(rabbitmq_url):
+    """RabbitMQ deletes a quorum queue with what just arrived in it."""
+    theirs = Queue("payments", durable=True, queue_arguments={"x-queue-type": "quorum"})
+    with Connection(rabbitmq_url) as connection, connection.channel() as channel:
+        theirs(channel).declare()
+    app = Celery(broker=rabbitmq_url, set_as_current=False)
+    transport.register()
+    app.conf.update(celery_config.configuration(Settings(broker_url=rabbitmq_url)))
+    assert foreign_queues.mend(app, move=False) == ["payments"]
+    with Connection(rabbitmq_url) as connection, connection.channel() as channel:
+        theirs(channel).declare()  # it is as it was
+    assert foreign_queues.mend(app, move=True) == []
+    with Producer(rabbitmq_url) as producer:
+        producer.declare()  # as it should be
 
 
 def test_no_queues_are_made_for_delays_that_nobody_has(rabbitmq_url, tmp_path):
