@@ -47,7 +47,8 @@ def test_what_producers_really_send_is_taken_or_kept(
         )
 
     expected = (
-        sorted(v.expected["object_id"] for v in sent if "object_id" in v.expected),
+        # One asks for the same charge as another, as an older kombu wraps it.
+        sorted({v.expected["object_id"] for v in sent if "object_id" in v.expected}),
         sorted(
             [
                 *(
@@ -61,9 +62,8 @@ def test_what_producers_really_send_is_taken_or_kept(
         ),
         sorted(v.expected["quarantined"] for v in sent if "quarantined" in v.expected),
     )
-    wait_for(
-        lambda: sum(map(len, kept())) >= len(sent), deadline_s=40.0, what="every message's end"
-    )
+    ends = sum(map(len, expected))
+    wait_for(lambda: sum(map(len, kept())) >= ends, deadline_s=40.0, what="every message's end")
     assert kept() == expected
     assert worker.alive
 
