@@ -4,7 +4,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +33,7 @@ from worker.patience import DatabaseUnavailable, Patient, is_held_up
 from worker.publisher import Waker
 from worker.settings import Settings
 from worker.signing import Signatures
+from worker.steps import all_of
 from worker.wiring import REAL, Delivers, Parts, make_cashier, services
 
 logger = log.get(__name__)
@@ -60,20 +61,6 @@ def _given_back_while_held() -> Iterator[None]:
             raise
         time.sleep(REQUEUE_PAUSE_S)
         raise Reject("somebody holds the row", requeue=True) from None
-
-
-def _all_of(steps: Iterable[Callable[[], int]]) -> int:
-    """Take all steps of a sweep, whichever of them fail; what they found. Raises the first failure,
-    after the last step."""
-    found, failures = 0, []
-    for step in steps:
-        try:
-            found += step()
-        except Exception as failure:  # noqa: BLE001  # told as soon as all were taken
-            failures.append(failure)
-    if failures:
-        raise failures[0]
-    return found
 
 
 @dataclass(slots=True)
@@ -222,7 +209,7 @@ class Desk:
             steps += [partial(sweeps.expire_leases, kind=kind), wake_due]
         # Last, as it touches the most rows, each of which somebody may hold.
         steps.append(cancels.cancel_expired)
-        return _all_of(partial(self._in_transaction, step) for step in steps)
+        return all_of(partial(self._in_transaction, step) for step in steps)
 
     def _in_transaction(self, step: Callable[[Transaction], int]) -> int:
         with self.services.database.transaction() as transaction:
@@ -251,7 +238,7 @@ class Desk:
 
     def sweep_processor(self) -> int:
         """Events of all processors; one that can't be asked holds up none of the others."""
-        return _all_of(partial(self._hear, one) for one in self.services.processors.values())
+        return all_of(partial(self._hear, one) for one in self.services.processors.values())
 
     def _hear(self, processor: Processor) -> int:
         pulled = processor.pull_events(EVENTS_MAX)
