@@ -32,7 +32,7 @@ class Writers:
 
     at: datetime
     transactions: frozenset[str]
-    # When the first of them began; None when there is none, or that may not be seen.
+    # When the first of them began, or the earliest that it can have; None when there is none.
     since: datetime | None
 
 
@@ -74,10 +74,14 @@ _MOST = timedelta(seconds=TRANSACTION_S)
 _WRITERS = text("""
     SELECT statement_timestamp() AS at,
            coalesce(array_agg(w.virtualtransaction) FILTER (WHERE w.is_ours), '{}') AS transactions,
-           min(w.xact_start) FILTER (WHERE w.is_ours) AS since
+           min(w.began_at) FILTER (WHERE w.is_ours) AS since
     FROM (
-        SELECT l.virtualtransaction, a.xact_start,
-               a.xact_start > statement_timestamp() - CAST(:most AS interval) AS is_ours
+        -- When another role's transaction began is shown only to members of pg_read_all_stats: to
+        -- everybody else it may be as old as ours ever get.
+        SELECT l.virtualtransaction,
+               coalesce(a.xact_start, statement_timestamp() - CAST(:most AS interval)) AS began_at,
+               coalesce(a.xact_start > statement_timestamp() - CAST(:most AS interval), true)
+                   AS is_ours
         FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
         WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock'
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

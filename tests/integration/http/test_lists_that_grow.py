@@ -2,9 +2,11 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
@@ -133,3 +135,22 @@ def test_a_person_who_holds_rows_for_long_is_not_waited_for(door: Web) -> None:
         long_ago = settled._WRITERS
         row = reader.execute(long_ago, {"table": "charges", "most": settled._MOST * 0}).one()
         assert (row.transactions, row.since) == ([], None)
+
+
+def test_writers_of_another_role_are_waited_for_though_their_begin_is_hidden(door: Web) -> None:
+    role = f"reader_{uuid.uuid4().hex}"
+    with door.engine.connect() as writer, door.engine.connect() as reader:
+        reader.execute(text(f"CREATE ROLE {role}"))
+        reader.commit()
+        try:
+            writer.execute(text("LOCK TABLE charges IN ROW EXCLUSIVE MODE"))
+            reader.execute(text(f"SET ROLE {role}"))
+            found = settled.writers(reader, "charges")
+            assert len(found.transactions) >= 1
+            assert found.since is not None
+            assert found.at - found.since >= timedelta(seconds=settled.TRANSACTION_S)
+        finally:
+            reader.rollback()
+            reader.execute(text("RESET ROLE"))
+            reader.execute(text(f"DROP ROLE {role}"))
+            reader.commit()
