@@ -5,6 +5,8 @@ to the thread that runs its task (`presented`), and is held against its producer
 anything else is done with the request (`Signatures.check`).
 """
 
+import re
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -13,12 +15,14 @@ from contextvars import ContextVar
 from typing import Any
 
 from payments import signatures
+from payments.redaction import PRODUCER
 from payments.signatures import Mode, Proof
 
 # How long the keys of a producer are remembered: so long after it was revoked a key still signs. A
 # new key works at once, for a signature that seems wrong is held against the keys of this moment.
 FRESH_S = 5.0
 PRODUCERS_MAX = 1_000
+_PRODUCER = re.compile(PRODUCER)
 
 # Where a message's proof is among the headers of the task's request.
 PROOF = "proof"
@@ -57,6 +61,7 @@ class Signatures:
         self._read = read
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
+        self._lock = threading.Lock()  # of `_known`: threads share this
 
     def check(self, fields: Mapping[str, Any]) -> None:
         """Raises SignatureInvalid when the message of the running task, which asks for this, is not
@@ -67,7 +72,10 @@ class Signatures:
         if self._mode == "accept" and (proof is None or proof.signatures is None):
             return
         producer = fields.get("producer", "default")
-        if proof is None or proof.signatures is None or not isinstance(producer, str):
+        if proof is None or proof.signatures is None:
+            raise signatures.refusal(proof)
+        # What no producer can be called has no keys: it is neither looked up nor remembered.
+        if not isinstance(producer, str) or not _PRODUCER.fullmatch(producer):
             raise signatures.refusal(proof)
         if signatures.is_signed(proof, self._keys(producer)):
             return
@@ -75,18 +83,16 @@ class Signatures:
             raise signatures.refusal(proof)
 
     def _keys(self, producer: str) -> list[str]:
-        read_at, keys = self._known.get(producer, (-FRESH_S, []))
+        with self._lock:
+            read_at, keys = self._known.get(producer, (-FRESH_S, []))
         return keys if self._clock() - read_at < FRESH_S else self._keys_now(producer)
 
     def _keys_now(self, producer: str) -> list[str]:
         now = self._clock()
-        keys = self._read(producer) if "\x00" not in producer and producer.isascii() else []
-        self._known[producer] = (now, keys)
-        self._known.move_to_end(producer)
-        # Threads share this; one that finds it emptied by another has nothing to do.
-        while len(self._known) > PRODUCERS_MAX:
-            try:
+        keys = self._read(producer)
+        with self._lock:
+            self._known[producer] = (now, keys)
+            self._known.move_to_end(producer)
+            if len(self._known) > PRODUCERS_MAX:
                 self._known.popitem(last=False)
-            except KeyError:
-                break
         return keys

@@ -1,6 +1,8 @@
 """Signed messages meet a real worker, on both brokers."""
 
+import threading
 import uuid
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -122,6 +124,41 @@ def test_the_setting_says_what_is_taken(
     assert is_taken(signatures, a_proof(KEY)) is wrong
     for no_name in (5, None, ["shop"], "sh\x00op", "shöp"):
         assert is_taken(signatures, a_proof(KEY), producer=no_name) is wrong
+
+
+@pytest.mark.parametrize("mode", ["accept", "require"])
+@pytest.mark.parametrize("name", ["", "s" * 65, "s" * 250_000, "a shop", "shop\n", "sh\x00op", "ö"])
+def test_what_is_no_producer_is_not_looked_up(mode: Any, name: str) -> None:
+    asked: list[str] = []
+
+    def read(producer: str) -> list[str]:
+        asked.append(producer)
+        return [KEY]
+
+    assert not is_taken(Signatures(mode, read), a_proof(KEY), producer=name)
+    assert asked == []
+
+
+def test_threads_that_push_each_other_out_do_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing, "PRODUCERS_MAX", 1)
+    signatures = Signatures("require", lambda _: [KEY])
+
+    class Interrupted(OrderedDict[str, tuple[float, list[str]]]):
+        """Lets another thread have its turn when `first` was put here, if it can have one."""
+
+        def __setitem__(self, name: str, value: tuple[float, list[str]]) -> None:
+            super().__setitem__(name, value)
+            if name == "first":
+                other.start()
+                other.join(0.2)
+
+    def take_another() -> None:
+        assert is_taken(signatures, a_proof(KEY), producer="second")
+
+    other = threading.Thread(target=take_another)
+    signatures._known = Interrupted()
+    assert is_taken(signatures, a_proof(KEY), producer="first")
+    other.join()
 
 
 def test_a_new_key_works_at_once_and_a_revoked_one_not_for_long() -> None:
