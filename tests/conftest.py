@@ -1,6 +1,7 @@
 """What tests stand on: real throwaway servers, a fresh database each, real processes."""
 
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -39,6 +40,9 @@ def pytest_configure() -> None:
     providers._get_local_constants = lambda: none
     hypothesis.settings.register_profile("patient", deadline=None)
     hypothesis.settings.load_profile("patient")
+    # A shell that starts us in the background has SIGINT ignored, and so would all that we start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
