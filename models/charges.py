@@ -92,6 +92,9 @@ class Charge(Lifecycle, table=True):
     scheduled_at: datetime | None = timestamp()
     # A pending charge is canceled then; NULL = never.
     expires_at: datetime | None = timestamp()
+    # Whether that is how long anybody waits for a customer, and not what was asked for: it ends
+    # with the wait.
+    expires_by_default: bool = Field(default=False, sa_column_kwargs={"server_default": "false"})
     # What the customer has to do, while the processor waits for that: type, url, expires_at.
     next_action: dict[str, Any] | None = Field(
         default=None, sa_column=Column(JSONB(none_as_null=True))

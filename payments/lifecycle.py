@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Float, and_, case, func, insert, or_, select, update
+from sqlalchemy import Column, Float, and_, case, false, func, insert, or_, select, true, update
 
 from models import Attempt
 from models.base import as_rows, given, id_among, seconds, table_of
@@ -159,10 +159,11 @@ def _columns(kind: Kind, one: Move) -> dict[str, Any]:
 
 
 def _of_charges(one: Move) -> dict[str, Any]:
-    """What its customer has to do is known while it waits, and no longer."""
-    waits = one.to is Phase.AWAITING_CUSTOMER
+    """What its customer has to do is known while it waits for that, and no longer; an answer that
+    does not come says nothing of it."""
+    says_nothing = one.to is Phase.AWAITING_CUSTOMER and one.outcome != "pending"
     return {
-        "next_action": one.next_action or (one.row["next_action"] if waits else None),
+        "next_action": one.row["next_action"] if says_nothing else one.next_action,
         "expires_in_s": one.expires_in_s,
     }
 
@@ -240,9 +241,7 @@ def _move_statement(kind: Kind) -> Any:
     new = given("moves", [*(table.c[n] for n in names), Column("next_in_s", Float), *of_charges])
     more: dict[str, Any] = {}
     if kind is CHARGE:
-        expires_at = func.now() + seconds(new.c.expires_in_s)
-        more["next_action"] = new.c.next_action
-        more["expires_at"] = func.coalesce(table.c.expires_at, expires_at)
+        more = {"next_action": new.c.next_action, **_expiry(new)}
     return (
         update(table)
         .where(table.c.id == new.c.id)
@@ -272,6 +271,26 @@ def _move_statement(kind: Kind) -> Any:
         )
         .returning(table, func.now().label("now"))
     )
+
+
+def _expiry(new: Any) -> dict[str, Any]:
+    """Until when a charge may take. The wait for a customer has an end by default, which goes with
+    the wait, unless it was reached; an end that was asked for stays."""
+    t = CHARGE.table
+    is_over = and_(
+        t.c.expires_by_default,
+        t.c.cancel_requested_at.is_(None),
+        new.c.state == State.PENDING.value,
+        new.c.next_action.is_(None),
+    )
+    is_set = and_(t.c.expires_at.is_(None), new.c.expires_in_s.is_not(None))
+    by_default = func.now() + seconds(new.c.expires_in_s)
+    return {
+        "expires_at": case((is_over, None), else_=func.coalesce(t.c.expires_at, by_default)),
+        "expires_by_default": case(
+            (is_over, false()), (is_set, true()), else_=t.c.expires_by_default
+        ),
+    }
 
 
 _columns_of_move = (

@@ -341,6 +341,52 @@ def test_what_the_processor_works_on_by_itself_has_no_end_of_its_own(till: Till)
     assert till.row(claimed.id)["expires_at"] is None
 
 
+def test_the_wait_for_a_customer_ends_when_the_customer_has_acted(till: Till) -> None:
+    id_ = awaiting(till)
+    till.time_passes(timedelta(hours=1), id_)
+    till.settle(till.claim(id_), Pending("sbx_1", "processing"))
+    row = till.row(id_)
+    assert (row["next_action"], row["expires_at"]) == (None, None)
+    till.time_passes(timedelta(days=2), id_)
+    till.sweep()
+    assert till.row(id_)["cancel_requested_at"] is None
+    till.settle(till.claim(id_), WAITS)  # something else is to be done
+    (row,) = till.query("SELECT expires_at - now() AS rest FROM charges WHERE id = :id", id=id_)
+    assert timedelta(hours=23) < row["rest"] <= timedelta(days=1)
+    assert till.events(id_)[1:] == ["charge.requires_action"] * 2
+
+
+def test_the_time_a_charge_asked_for_outlasts_the_wait_for_its_customer(till: Till) -> None:
+    id_ = awaiting(till, expires_in_s=3600)
+    asked_for = till.row(id_)["expires_at"]
+    till.time_passes(timedelta(minutes=1), id_)
+    till.settle(till.claim(id_), Pending("sbx_1", "processing"))
+    row = till.row(id_)
+    assert (row["next_action"], row["expires_at"]) == (None, asked_for - timedelta(minutes=1))
+
+
+def test_an_end_that_was_reached_is_not_forgotten_when_the_customer_acts(till: Till) -> None:
+    id_ = awaiting(till)
+    till.time_passes(timedelta(days=1), id_)
+    till.sweep()
+    till.settle(till.claim(id_), Pending("sbx_1", "processing"))
+    row = till.row(id_)
+    assert (row["cancel_code"], row["expires_at"] is None) == ("expired", False)
+
+
+@pytest.mark.parametrize("found", [Unavailable("down"), TIMEOUT])
+def test_a_look_up_without_an_answer_changes_nothing_of_the_wait(
+    till: Till, found: Outcome
+) -> None:
+    id_ = awaiting(till)
+    till.time_passes(timedelta(hours=1), id_)
+    before = till.row(id_)
+    till.settle(till.claim(id_), found)
+    row = till.row(id_)
+    for name in ("next_action", "expires_at"):
+        assert row[name] == before[name] is not None
+
+
 def test_one_that_was_never_sent_in_time_is_not_sent_any_more(till: Till) -> None:
     """Workers were away: nobody swept, and a message comes."""
     price = till.price(stock=2)
