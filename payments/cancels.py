@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy import bindparam, case, func, literal, select, update
 
-from models.base import as_rows, given
+from models.base import as_rows, given, id_among
 from models.states import Phase, State
 from payments.access import OPERATOR, Access, owner
 from payments.declines import ENDED
@@ -48,7 +48,7 @@ def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[Row 
     NotFound; ChargeNotCancelable for what succeeded, failed, or needs a person; and what comes
     at a wrong time (`payments.timing`).
     """
-    ids = {one.charge_id for one in asked}
+    ids = _seen(transaction, asked)
     hold_prices_of(transaction, charges=sorted(ids))
     rows = locked(transaction, CHARGE, ids)
     answers: list[Row | Refused | None] = [_objection(rows, one) for one in asked]
@@ -89,6 +89,20 @@ def cancel_expired(transaction: Transaction, *, limit: int = BATCH) -> int:
     ids = [id_ for id_ in over_now if id_ not in stuck]
     _end(transaction, [Cancellation(id_, "billing") for id_ in ids], "expired")
     return len(ids)
+
+
+def _seen(transaction: Transaction, asked: Sequence[Cancellation]) -> set[str]:
+    """The charges that are there for who asks. Another's is not even waited for, which would tell
+    that it is there, and hold up its owner."""
+    if not asked:
+        return set()
+    ids = sorted({one.charge_id for one in asked})
+    owners = {row["id"]: owner(row) for row in transaction.rows(_OWNERS, {"ids": ids})}
+    return {
+        one.charge_id
+        for one in asked
+        if one.charge_id in owners and one.access.sees(owners[one.charge_id])
+    }
 
 
 def _objection(rows: dict[str, Row], one: Cancellation) -> Refused | None:
@@ -178,6 +192,7 @@ _REQUEST: Any = (
     )
     .returning(_t, func.now().label("now"))
 )
+_OWNERS = select(_t.c.id, _t.c.producer).where(id_among(_t.c.id))
 _OVER = (
     select(_t.c.id, _t.c.price_id)
     .where(

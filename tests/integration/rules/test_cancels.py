@@ -308,6 +308,18 @@ def test_nobody_cancels_what_another_producer_asked_for(till: Till) -> None:
     assert not isinstance(row, Exception)
 
 
+def test_a_stranger_waits_for_neither_the_charge_nor_its_price(till: Till) -> None:
+    """That would tell that they are there, and hold up whoever needs them."""
+    price = till.price(stock=2)
+    request, sale = a_charge(), a_sale(price)
+    till.accept(request, sale)
+    with till.engine.begin() as holder:
+        holder.exec_driver_sql(f"SELECT 1 FROM charges WHERE id = '{request.id}' FOR UPDATE")
+        holder.exec_driver_sql(f"SELECT 1 FROM prices WHERE id = '{price}' FOR UPDATE")
+        for one in (request, sale):
+            assert isinstance(till.cancel(one.id, producer="another"), NotFound)
+
+
 # --- What expires ---
 
 
