@@ -13,13 +13,18 @@ from payments.errors import InvalidRequest
 from payments.parsing import Text, whole_number
 from payments.prices.listing import PAGE_MAX, PAGE_SIZE, PAGE_SIZE_MAX, Kind, page
 from payments.prices.parts import CurrencyId
-from payments.rules import id_of
+from payments.rules import id_of, id_schema
 from worker.http import answers
 from worker.http.routes.needs import building
 from worker.http.routes.objects import PREFIX
 from worker.http.settled import horizon
 
 CURRENCIES_MAX = 300
+_ProductId = Annotated[
+    Text,
+    Field(json_schema_extra=id_schema(MADE_PREFIXES["product"])),
+    id_of(MADE_PREFIXES["product"], "a product"),
+]
 _PageNumber = Annotated[int, Field(ge=1, le=PAGE_MAX), whole_number(1, PAGE_MAX)]
 _PageSize = Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), whole_number(1, PAGE_SIZE_MAX)]
 _CurrencyCount = Annotated[int, Field(ge=1, le=CURRENCIES_MAX), whole_number(1, CURRENCIES_MAX)]
@@ -61,9 +66,7 @@ class PriceFilters(Place):
     active: bool | None = Field(None, description="Only those that are, or are not.")
     type: Literal["one_time", "recurring"] | None = Field(None, description="Only those.")
     currency_id: CurrencyId | None = Field(None, description="Only those in this currency.")
-    product_id: Annotated[Text, id_of(MADE_PREFIXES["product"], "a product")] | None = Field(
-        None, description="Only those of this product."
-    )
+    product_id: _ProductId | None = Field(None, description="Only those of this product.")
     lookup_key: Text | None = Field(None, description="Only the one with this key.")
 
 

@@ -20,10 +20,15 @@ from models.states import Phase, State
 from payments.errors import InvalidRequest
 from payments.parsing import whole_number
 from payments.reading import PAGE_MAX
-from payments.rules import id_of
+from payments.rules import id_of, id_schema
 from payments.sentences import MOMENT
 
 LIMIT = 20
+_ChargeId = Annotated[
+    str,
+    Field(json_schema_extra=id_schema(PREFIXES["charge"])),
+    id_of(PREFIXES["charge"], "a charge"),
+]
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 # In a URL a plus means a space, so a zone that was not escaped arrives with one.
 _LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
@@ -83,6 +88,4 @@ class ChargeFilters(Filters):
 
 
 class RefundFilters(Filters):
-    charge_id: Annotated[str, id_of(PREFIXES["charge"], "a charge")] | None = Field(
-        None, description="Only those of this charge."
-    )
+    charge_id: _ChargeId | None = Field(None, description="Only those of this charge.")
