@@ -26,7 +26,7 @@ from models.ids import fingerprint
 from models.money import AMOUNT_MAX, MoneyError
 from payments.card_data import holds_card_data
 from payments.errors import InvalidRequest
-from payments.redaction import PRODUCER, field_name
+from payments.redaction import KEY_MAX, PRODUCER, field_name
 from payments.rules import (
     ANY_DAY,
     CARD_DATA,
@@ -40,7 +40,7 @@ from payments.rules import (
 from payments.sentences import sentence, sentence_of_metadata
 
 # What every text may have; Stripe's limit for an idempotency key is the same.
-TEXT_MAX, LONG_TEXT_MAX = 255, 1000
+TEXT_MAX, LONG_TEXT_MAX = KEY_MAX, 1000
 METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500  # Stripe's limits.
 _PRODUCER = re.compile(PRODUCER)
 

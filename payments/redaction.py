@@ -14,6 +14,7 @@ from models.money import AMOUNT_MAX, CARD_DIGITS_MIN
 from payments.card_data import holds_card_data, is_card_number
 
 FIELDS_MAX = 50  # A request has a dozen; a message of a million names is no row and no webhook.
+KEY_MAX = 255  # characters of an idempotency key
 REST = "…"  # No field can have this name.
 
 _NAME = re.compile(r"[a-z_]{1,40}")
@@ -54,8 +55,14 @@ def producer_name(value: object) -> str | None:
 
 
 def told_key(value: object) -> str | None:
-    """An idempotency key as it may be kept of a refused request: not, if it holds card data."""
-    return value if isinstance(value, str) and not holds_card_data(value) else None
+    """An idempotency key as it may be kept of a refused request: not, if it holds card data.
+
+    One that is too long is none, and is not looked through: that takes a second for a message's
+    worth of digits.
+    """
+    if not isinstance(value, str) or len(value) > KEY_MAX:
+        return None
+    return None if holds_card_data(value) else value
 
 
 def _is_amount(value: Any) -> bool:

@@ -80,7 +80,7 @@ def record(
         "task": task,
         "task_id": task_id,
         "producer": name,
-        "idempotency_key": key[:255] if key else None,
+        "idempotency_key": key or None,
         "object_id": _object_id(kind, producer, key, fields),
         "code": refused.code,
         "param": refused.param,

@@ -8,7 +8,7 @@ import jsonschema_rs
 import pytest
 
 from models.ids import Kind
-from payments import rejections
+from payments import parsing, redaction, rejections, rules
 from payments.cashier import Begun
 from payments.claims import Claimed
 from payments.errors import (
@@ -21,6 +21,7 @@ from payments.errors import (
 )
 from payments.outcomes import Declined
 from payments.parsing import parse
+from payments.redaction import KEY_MAX
 from payments.requests import ChargeRequest, RefundRequest
 from tests.support.factories import (
     SUCCEEDED,
@@ -131,6 +132,22 @@ def test_a_card_number_or_an_address_is_kept_and_told_nowhere(till: Till) -> Non
     for text in kept_and_told:
         assert card not in text
         assert person not in text
+
+
+def test_a_key_that_is_too_long_is_neither_looked_through_nor_kept(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+    monkeypatch.setattr(redaction, "holds_card_data", searched.append)
+    for module in (rules, parsing):  # what it may ask of shorter texts
+        monkeypatch.setattr(module, "holds_card_data", searched.append)
+    longest = (a_key() + "k" * KEY_MAX)[:KEY_MAX]
+    row = refused_and_kept(till, "charge", {**GOOD, "amount": 0, "idempotency_key": longest})
+    assert row["idempotency_key"] == longest
+    row = refused_and_kept(till, "charge", {**GOOD, "idempotency_key": "4-" * 125_000})
+    assert (row["idempotency_key"], row["object_id"]) == (None, None)
+    assert row["param"] == "idempotency_key"
+    assert max(map(len, searched)) == KEY_MAX
 
 
 def test_a_message_that_comes_twice_is_refused_once(till: Till) -> None:
