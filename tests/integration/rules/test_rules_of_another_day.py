@@ -161,6 +161,7 @@ def test_stock_that_was_counted_by_other_rules_is_not_counted_again(till: Till) 
     assert till.stock(price) == 11
 
 
+@pytest.mark.usefixtures("stock_adds_up")
 def test_by_a_price_in_a_withdrawn_currency_nothing_new_is_charged(till: Till) -> None:
     """And what is refused for it holds nothing back from the others of its batch."""
     fields = {"currency_id": "cur_bgn", "unit_amount": "700", "quantity_available": 2}
@@ -169,7 +170,9 @@ def test_by_a_price_in_a_withdrawn_currency_nothing_new_is_charged(till: Till) -
     before = a_sale(gone, 1)
     till.put("UPDATE prices SET currency = 'USD' WHERE id = :id", id=gone)
     till.accept(before)
+    # As both stood on the day of the sale: the books of the others are to add up with these.
     till.put("UPDATE prices SET currency = 'BGN' WHERE id = :id", id=gone)
+    till.put("UPDATE charges SET currency = 'BGN' WHERE price_id = :id", id=gone)
     refused, repeated = till.accept(a_sale(gone, 1), before)
     assert isinstance(refused, InvalidRequest)
     assert refused.param == "price_id"
