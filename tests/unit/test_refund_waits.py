@@ -1,12 +1,19 @@
 """How long a refund waits for its charge: in seconds of their own, as the documents promise."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from payments.refund_claims import _verdict
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def waiting(missing_s: float) -> dict[str, Any]:
+    """A refund that was accepted so long ago, and has reserved nothing."""
+    created_at = NOW - timedelta(seconds=missing_s)
+    return {"now": NOW, "created_at": created_at, "reserved": False}
 
 
 @pytest.mark.parametrize(
@@ -21,14 +28,19 @@ NOW = datetime(2026, 1, 2, tzinfo=UTC)
 def test_a_charge_that_is_missing_is_looked_for_more_and_more_seldom(
     missing_s: float, wait_s: float
 ) -> None:
-    row = {"now": NOW, "created_at": NOW - timedelta(seconds=missing_s)}
-    assert _verdict(row, None) == wait_s
+    assert _verdict(waiting(missing_s), None) == wait_s
 
 
 @pytest.mark.parametrize("missing_s", [600, 601, 86_400])
 def test_after_ten_minutes_a_charge_that_is_missing_is_given_up(missing_s: float) -> None:
-    row = {"now": NOW, "created_at": NOW - timedelta(seconds=missing_s)}
-    assert _verdict(row, None) == "charge_not_found"
+    assert _verdict(waiting(missing_s), None) == "charge_not_found"
+
+
+@pytest.mark.parametrize("missing_s", [0, 601, 86_400])
+def test_what_has_reserved_its_amount_is_never_given_up_for_a_charge_that_is_not_held(
+    missing_s: float,
+) -> None:
+    assert _verdict(waiting(missing_s) | {"reserved": True}, None) == 2
 
 
 @pytest.mark.parametrize(
@@ -37,5 +49,4 @@ def test_after_ten_minutes_a_charge_that_is_missing_is_given_up(missing_s: float
 def test_a_charge_that_is_there_is_waited_for_as_it_stands(
     state: str, verdict: float | str | None
 ) -> None:
-    row = {"now": NOW, "created_at": NOW}
-    assert _verdict(row, {"state": state, "scheduled_at": None}) == verdict
+    assert _verdict(waiting(0), {"state": state, "scheduled_at": None}) == verdict
