@@ -46,9 +46,11 @@ _GROUP = re.compile(r"[0-9]+")
 _EXPIRY = re.compile(r"(?:(?:0[1-9]|1[0-2])[0-9]{2}|[0-9]{2}(?:0[1-9]|1[0-2]))(?:[0-9]{3,4})?")
 # Tracks 1 and 2 (ISO/IEC 7813), of whatever scheme.
 _TRACKS = re.compile(r"%?[Bb][0-9]{12,19}\^|;?[0-9]{12,19}[=D][0-9]{7}")
-# What machines make: UUIDs, and hexadecimal numbers with letters enough to be that.
+# What machines make: UUIDs, with and without dashes (RFC 9562, 4: the version and the variant have
+# their places), and hexadecimal numbers with letters enough to be that.
 _MADE = re.compile(
     r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+    r"|(?=[0-9]*[a-fA-F])[0-9a-fA-F]{12}[1-8][0-9a-fA-F]{3}[89abAB][0-9a-fA-F]{15}"
     r"|(?=(?:[0-9]*[a-fA-F]){6})[0-9a-fA-F]{24,})(?![0-9A-Za-z])"
 )
 _IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]){11,30}(?![0-9A-Za-z])")

@@ -105,6 +105,13 @@ def test_what_is_no_card_is_none(text: str) -> None:
     assert not holds_card_data(text)
 
 
+@pytest.mark.parametrize(
+    "made", ["241c13df42c74c399834431462069907", "8a376808003645688f9ae2e273035697"]
+)
+def test_a_uuid_without_dashes_and_with_few_letters_is_no_card(made: str) -> None:
+    assert not holds_card_data(made)
+
+
 @given(st.uuids(version=4), st.binary(min_size=16, max_size=64))
 def test_what_machines_make_is_no_card(made: uuid.UUID, hashed: bytes) -> None:
     for text in (str(made), made.hex, f"key-{made}", f"import:{hashed.hex()}:7"):
