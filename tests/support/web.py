@@ -48,7 +48,9 @@ class Caller(httpx.Client):
             headers={"authorization": f"Bearer {key}"},
             timeout=40.0,
             trust_env=False,
-            limits=httpx.Limits(max_connections=200),
+            # The pool may close a connection that it has just given to another thread, at the
+            # moment when it expires. So it never does; a connection that the server closed is seen.
+            limits=httpx.Limits(max_connections=200, keepalive_expiry=None),
         )
         self.url = url
         self.producer = producer
