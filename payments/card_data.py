@@ -14,7 +14,9 @@ schemes one in ten has the right check digit by chance: a letter in their middle
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import accumulate
 
 DIGITS_MIN, DIGITS_MAX = 12, 19
 # The first digits of card schemes' numbers, and how long those are. Visa's thirteen digits are left
@@ -33,19 +35,21 @@ _SCHEMES: Mapping[str, Sequence[int]] = {
     r"506|509": (16, 18, 19),  # Elo, Verve
     r"9792|8600|9860": (16,),  # Troy, Uzcard, Humo
 }
-_FIRST = re.compile("|".join(_SCHEMES))
+_PREFIX = 4  # so many digits tell the scheme
 _FIRST_OF: Mapping[int, re.Pattern[str]] = {
     length: re.compile("|".join(first for first, of in _SCHEMES.items() if length in of))
     for length in range(DIGITS_MIN, DIGITS_MAX + 1)
 }
+_DIGIT = re.compile(r"[0-9]")
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 # Groups of digits with at most three characters between them that are neither letters nor digits.
 _GROUPS = re.compile(r"[0-9]+(?:[^0-9A-Za-z]{1,3}[0-9]+)*")
 _GROUP = re.compile(r"[0-9]+")
 # Behind the number: month and year, and perhaps the code.
 _EXPIRY = re.compile(r"(?:(?:0[1-9]|1[0-2])[0-9]{2}|[0-9]{2}(?:0[1-9]|1[0-2]))(?:[0-9]{3,4})?")
+_BEHIND_MAX = 8  # digits
 # Tracks 1 and 2 (ISO/IEC 7813), of whatever scheme.
-_TRACKS = re.compile(r"%?[Bb][0-9]{12,19}\^|;?[0-9]{12,19}[=D][0-9]{7}")
+_TRACKS = re.compile(r"[Bb][0-9]{12,19}\^|(?<=[0-9]{12})[=D][0-9]{7}")
 # What machines make: UUIDs, with and without dashes (RFC 9562, 4: the version and the variant have
 # their places), and hexadecimal numbers with letters enough to be that.
 _MADE = re.compile(
@@ -62,13 +66,24 @@ def holds_card_data(text: str) -> bool:
     """Whether there is a card number, or a track of a card, anywhere in it."""
     if len(text) < DIGITS_MIN:
         return False
-    plain = _MADE.sub(" / ", text if text.isascii() else _plain(text))
-    if len(_NOT_DIGITS.sub("", plain)) < DIGITS_MIN:
+    plain = text if text.isascii() else "".join(map(readable, text))
+    if not _has_digits_enough(plain):
         return False
+    plain = _MADE.sub(_blotted, plain)
     if _TRACKS.search(plain.replace(" ", "")):
         return True
-    without = _IBAN.sub(_unless_iban, plain)
-    return any(_in_groups(_GROUP.findall(one)) for one in _GROUPS.findall(without))
+    return next(card_numbers(plain), None) is not None
+
+
+@lru_cache(maxsize=1 << 16)
+def readable(char: str) -> str:
+    """A character as it is looked for: digits of all scripts as ASCII's, and nothing for what can't
+    be seen."""
+    return "".join(
+        str(unicodedata.digit(one)) if unicodedata.category(one) == "Nd" else one
+        for one in unicodedata.normalize("NFKC", char)
+        if unicodedata.category(one) not in ("Cf", "Mn")
+    )
 
 
 def is_card_number(text: str) -> bool:
@@ -80,33 +95,66 @@ def is_card_number(text: str) -> bool:
     return 13 <= len(digits) <= DIGITS_MAX and _has_check_digit(digits)
 
 
-def _in_groups(groups: list[str]) -> bool:
+def card_numbers(plain: str) -> Iterator[tuple[int, int]]:
+    """Where in a text of readable characters there are card numbers: from the first digit to the
+    last of those that are written in one go with them, such as an expiry and a code."""
+    without = _IBAN.sub(_unless_iban, _MADE.sub(_blotted, plain))
+    for run in _GROUPS.finditer(without):
+        if _holds_number(run[0]):
+            yield run.span()
+
+
+def _holds_number(run: str) -> bool:
     """Whether some of these groups of digits, which follow each other, are a card number."""
-    for first, group in enumerate(groups):
-        if not _FIRST.match(group + "".join(groups[first + 1 : first + 6])):
-            continue
-        number = ""
-        for following in groups[first : first + DIGITS_MAX]:
-            number += following
-            if len(number) > DIGITS_MAX:
-                break
-            if _is_number(number):
-                return True
-    return any(_begins_with_number(group) for group in groups)
+    if not _has_digits_enough(run):
+        return False
+    groups = _GROUP.findall(run)
+    # Of each group, where it begins and where it ends among all digits.
+    ends = [*accumulate(map(len, groups))]
+    digits, begins, is_end = "".join(groups), [0, *ends[:-1]], {*ends}
+    found = [
+        (begin, end)
+        for begin in begins
+        for length in _lengths(digits[begin : begin + _PREFIX])
+        if (end := begin + length) in is_end
+    ]
+    return _any_has_check_digit(digits, found) or any(
+        _begins_with_number(one) for one in groups if len(one) > DIGITS_MIN
+    )
+
+
+def _any_has_check_digit(digits: str, found: Sequence[tuple[int, int]]) -> bool:
+    """Whether some of these parts of the digits have the right check digit, in linear time: each
+    part's sum is the difference of two sums from the first digit on."""
+    if not found:
+        return False
+    plain, doubled = [*map(int, digits)], [*map(int, digits.translate(_DOUBLED))]
+    sums = []
+    for parity in (0, 1):  # which digits are doubled is counted from a number's end
+        mixed = plain.copy()
+        mixed[parity::2] = doubled[parity::2]
+        sums.append([*accumulate(mixed, initial=0)])
+    return any((sums[end % 2][end] - sums[end % 2][begin]) % 10 == 0 for begin, end in found)
 
 
 def _begins_with_number(digits: str) -> bool:
     """Whether these digits are a card number with its expiry right behind it."""
+    if len(digits) > DIGITS_MAX + _BEHIND_MAX:
+        return False
     return any(
-        _is_number(digits[:length]) and _EXPIRY.fullmatch(digits, length)
-        for length in range(DIGITS_MIN, DIGITS_MAX + 1)
-        if length < len(digits)
+        _EXPIRY.fullmatch(digits, length) and _has_check_digit(digits[:length])
+        for length in _lengths(digits[:_PREFIX])
     )
 
 
-def _is_number(digits: str) -> bool:
-    first = _FIRST_OF.get(len(digits))
-    return first is not None and first.match(digits) is not None and _has_check_digit(digits)
+@cache
+def _lengths(prefix: str) -> tuple[int, ...]:
+    """How long card numbers are that begin so (four digits: ten thousand at most are kept)."""
+    return tuple(length for length, first in _FIRST_OF.items() if first.match(prefix))
+
+
+def _has_digits_enough(text: str) -> bool:
+    return len(_DIGIT.findall(text)) >= DIGITS_MIN
 
 
 def _has_check_digit(digits: str) -> bool:
@@ -114,19 +162,13 @@ def _has_check_digit(digits: str) -> bool:
     return sum(map(int, plain + doubled)) % 10 == 0
 
 
-def _plain(text: str) -> str:
-    """With digits of all scripts as ASCII's, and without what can't be seen."""
-    plain = []
-    for char in unicodedata.normalize("NFKC", text):
-        if unicodedata.category(char) == "Nd":
-            plain.append(str(unicodedata.digit(char)))
-        elif unicodedata.category(char) not in ("Cf", "Mn"):
-            plain.append(char)
-    return "".join(plain)
+def _blotted(found: re.Match[str]) -> str:
+    """As many strokes: what is behind it keeps its place."""
+    return "/" * len(found[0])
 
 
 def _unless_iban(found: re.Match[str]) -> str:
     """Nothing of what is an account's number (ISO 13616), by its own check digits."""
     text = found[0].replace(" ", "")
     number = "".join(str(int(c, 36)) for c in text[4:] + text[:4])
-    return " / " if int(number) % 97 == 1 else found[0]
+    return _blotted(found) if int(number) % 97 == 1 else found[0]

@@ -1,8 +1,10 @@
 """No text that is kept holds card data, however it is written; ids that machines make are none."""
 
 import re
+import sys
 import uuid
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -122,6 +124,36 @@ def test_what_machines_make_is_no_card(made: uuid.UUID, hashed: bytes) -> None:
 @given(st.text(max_size=80) | st.text("0123456789 .-=^%;B", max_size=80))
 def test_any_text_can_be_looked_through(text: str) -> None:
     assert holds_card_data(text) == infra.billing.card_data.holds_card_data(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " ".join("4" * 250),
+        " ".join("62" * 125)[:-1] + "3",
+        ("6759 " * 100).strip(),
+        "4" * 500,
+        ("1234567890123=" * 40)[:500],
+        " ".join("٤" * 250),
+    ],
+)
+def test_a_text_full_of_digits_is_looked_through_in_a_few_steps(text: str) -> None:
+    """A request may bring fifty such values, and is read on an event loop."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        code = frame.f_code
+        # Not the turns of a comprehension, nor characters that are seen for the first time.
+        if event == "call" and not code.co_name.startswith("<") and code.co_name != "readable":
+            calls += "card_data" in code.co_filename
+
+    sys.setprofile(count)
+    try:
+        holds_card_data(text)
+    finally:
+        sys.setprofile(None)
+    assert 0 < calls < 20
 
 
 def test_the_sdk_looks_for_cards_as_the_service_does() -> None:
