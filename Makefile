@@ -89,7 +89,7 @@ $(VENV)/.python: Makefile
 	@# The checkout itself is importable in .venv, and `billing` runs from it: nothing is copied.
 	@printf '%s\n' "$(CHECKOUT)" > \
 		"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/checkout.pth"
-	@printf '#!/bin/sh\nexec "%s/$(BIN)/python" -m worker.cli "$$@"\n' "$(CHECKOUT)" > $(BIN)/billing
+	@printf '#!/bin/sh\nexec "%s/$(BIN)/python" -m cli "$$@"\n' "$(CHECKOUT)" > $(BIN)/billing
 	@chmod +x $(BIN)/billing
 	@touch $@
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from sqlalchemy import create_engine
 
 from benchmarks.contender import Contender
+from local.supervisor import command_of, parse_procfile
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
-from worker import migrate
-from worker.supervisor import command_of, parse_procfile
+from service.database import migrate
 
 PROCFILE = Path(__file__).parent.parent / "Procfile"
 LOOPBACK = "127.0.0.0/8"

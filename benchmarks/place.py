@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from benchmarks.receiver import Receiver
-from worker.embedded import throwaway
+from local.embedded import throwaway
 
 
 @dataclass(frozen=True)

@@ -21,21 +21,21 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Engine
 
+from local.embedded import throwaway
 from models.catalogue import QUANTITY_MAX
-from payments import cashier
-from payments.cashier import Begin, Settlement
-from payments.charges import NewCharge
-from payments.claims import Claimed, lease
-from payments.outcomes import Declined, Succeeded
+from payments.catalog import listing, prices, products
+from payments.catalog.requests import PriceRequest, ProductRequest
+from payments.intake.requests import ChargeRequest
+from payments.lifecycle import cashier
+from payments.lifecycle.accepting.charges import NewCharge
+from payments.lifecycle.cashier import Begin, Settlement
+from payments.lifecycle.claims import Claimed, lease
+from payments.lifecycle.settlement import Policy, timedelta
 from payments.parsing import parse
-from payments.prices import listing, prices, products
-from payments.prices.requests import PriceRequest, ProductRequest
-from payments.requests import ChargeRequest
-from payments.settlement import Policy, timedelta
+from payments.processors.outcomes import Declined, Succeeded
 from payments.transaction import Database
-from worker import migrate
-from worker.embedded import throwaway
-from worker.wiring import open_database
+from service.database import migrate
+from service.wiring import open_database
 
 BATCH = 64  # of one transaction, as a worker makes them
 LISTED = 100_000

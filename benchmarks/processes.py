@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from worker.embedded import process as children
+from local.embedded import process as children
 
 
 class Processes:

@@ -9,8 +9,9 @@ from models.base import timestamp
 
 class Attempt(SQLModel, table=True):
     """Append-only. `verb` is charge, refund, look_up, cancel, report or resolve; `outcome` is a
-    value of `payments.outcomes` in lower case, `expired` for what was canceled when its time was
-    up, `lease_expired`, `overtaken` (a report came before the answer), or what a person decided."""
+    value of `payments.processors.outcomes` in lower case, `expired` for what was canceled when its
+    time was up, `lease_expired`, `overtaken` (a report came before the answer), or what a person
+    decided."""
 
     __tablename__ = "attempts"
 

@@ -40,7 +40,7 @@ def timestamp(
     """A `timestamptz` field; its clock is the database's, never a worker's.
 
     `default_now` is the moment at which the transaction began, `when_written` the one at which the
-    row is written (`payments.settled` tells what for).
+    row is written (`payments.history.settled` tells what for).
     """
     kwargs: dict[str, Any] = {"nullable": nullable}
     if default_now or when_written:

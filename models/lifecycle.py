@@ -12,7 +12,7 @@ from models.base import timestamp
 
 
 class Lifecycle(SQLModel):
-    """Columns that `payments.lifecycle` alone writes once the row is there."""
+    """Columns that `payments.lifecycle.moves` alone writes once the row is there."""
 
     id: str = Field(primary_key=True)
     producer: str

@@ -1,4 +1,4 @@
-"""What tasks need from whoever runs them; `worker.wiring` provides it as `app.desk`."""
+"""What tasks need from whoever runs them; `service.wiring` provides it as `app.desk`."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol

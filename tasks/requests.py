@@ -7,8 +7,8 @@ from typing import Any
 
 from models.ids import is_id
 from payments.errors import InvalidRequest
+from payments.intake.timing import ANY_TIME, Timing
 from payments.redaction import field_name
-from payments.timing import ANY_TIME, Timing
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 

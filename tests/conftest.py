@@ -14,16 +14,16 @@ from hypothesis.internal.conjecture import providers
 from sqlalchemy import Engine
 from sqlmodel import Session
 
+from local.embedded import throwaway
+from local.embedded.throwaway import Servers
+from service.settings import Settings
+from service.wiring import open_database
 from tests.support import databases, rabbitmq
 from tests.support.nursery import Nursery
 from tests.support.nursery import nursery as forks
 from tests.support.programs import Program, Programs
 from tests.support.sdk import unconfigured
 from tests.support.sink import Sink, webhook_sink
-from worker.embedded import throwaway
-from worker.embedded.throwaway import Servers
-from worker.settings import Settings
-from worker.wiring import open_database
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 

@@ -1,4 +1,4 @@
-"""How it runs: settings, composition, the Celery app, embedded servers and the command line."""
+"""How messages run: the Celery app, its consumer, transports, guard, watchdog and beat."""
 
 from typing import Any
 

@@ -13,13 +13,16 @@ import tasks.charges
 import tasks.refunds
 import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
-from worker import guard, limits, log, revisions, transport, watchdog
-from worker.celery_config import configuration
+from service import log
+from service.broker.celery_config import configuration
+from service.database import limits, revisions
+from service.database.diagnosis import Hopeless
+from service.settings import SettingsError, load
+from service.wiring import REAL
+from worker import guard, watchdog
 from worker.desk import Desk
-from worker.diagnosis import Hopeless
 from worker.request import BillingTask
-from worker.settings import SettingsError, load
-from worker.wiring import REAL
+from worker.transport import redis_transport
 
 
 class Billing(Celery):  # type: ignore[misc]  # Celery has no types
@@ -66,7 +69,7 @@ def make_app() -> Billing:
             logging.getLogger(chatty).setLevel(logging.WARNING)
         # Flower asks every worker at its start, and worries when one starts at the same time.
         logging.getLogger("flower.inspector").setLevel(logging.ERROR)
-    transport.register()
+    redis_transport.register()
     app = Billing("billing", task_cls=BillingTask, set_as_current=True)
     app.conf.update(configuration(settings))
     app.conf.update(
@@ -116,4 +119,4 @@ def _close_desk(**_: Any) -> None:
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _logging_is_ours(**_: Any) -> None:
-    """Celery leaves logging alone when somebody else says to do it: worker/log.py did."""
+    """Celery leaves logging alone when somebody else says to do it: service/log.py did."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from celery.beat import Scheduler
 
-from worker import faults, log
-from worker.limits import BEAT_LIMIT_S
+from service import faults, log
+from service.database.limits import BEAT_LIMIT_S
 
 logger = log.get(__name__)
 

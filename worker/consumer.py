@@ -14,15 +14,18 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import compression
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from worker import envelope, foreign_queues, links, signing
-from worker.celery_config import DEAD, PAYMENTS, ForeignQueue, dead_letters
+from service.broker import links
+from service.broker.celery_config import DEAD, PAYMENTS, ForeignQueue, dead_letters
+from worker import envelope, signing
 from worker.envelope import Broken
 from worker.quarantine import Quarantine, exhibit
+from worker.transport import foreign_queues
 
 # For kombu, which wants a logger of the standard library.
 logger = logging.getLogger(__name__)
 
-# A consumer can wait out a Redis that is busy saving; a publisher can't (worker/celery_config.py).
+# A consumer can wait out a Redis that is busy saving; a publisher can't
+# (service/broker/celery_config.py).
 SOCKET_TIMEOUT_S = 10.0
 
 # Flower reads along; a tenth of a second is at once for a person.

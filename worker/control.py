@@ -10,7 +10,7 @@ from typing import Any
 
 from celery.worker.control import Panel
 
-from worker import log
+from service import log
 
 logger = log.get(__name__)
 

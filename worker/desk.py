@@ -15,26 +15,30 @@ from celery.exceptions import Reject
 from sqlalchemy.exc import DBAPIError
 
 from models.ids import Kind as KindName
-from payments import cancels, health, rejections, reports, signatures, sweeps
-from payments.access import CHARGES_WRITE, Access
-from payments.cancels import Cancellation
+from payments.access import signatures
+from payments.access.scopes import CHARGES_WRITE, Access
+from payments.audit import health
 from payments.errors import Refused
+from payments.intake import rejections
+from payments.intake.requests import CancelRequest
 from payments.kinds import KINDS
+from payments.lifecycle import cancels, reports, sweeps
+from payments.lifecycle.cancels import Cancellation
 from payments.parsing import parse
 from payments.processors.port import EventRefused, Processor
-from payments.requests import CancelRequest
 from payments.transaction import Transaction, Wakes
 from payments.views import moment
 from payments.webhooks import endpoints
 from payments.webhooks.drains import due_endpoints
+from service import intake, log
+from service.broker.publisher import Waker
+from service.database import diagnosis, revisions
+from service.database.patience import DatabaseUnavailable, Patient, is_held_up
+from service.settings import Settings
+from service.wiring import REAL, Delivers, Parts, make_cashier, services
 from tasks.requests import NOTHING_ELSE, Wishes
-from worker import diagnosis, intake, log, revisions
-from worker.patience import DatabaseUnavailable, Patient, is_held_up
-from worker.publisher import Waker
-from worker.settings import Settings
 from worker.signing import Signatures
 from worker.steps import all_of
-from worker.wiring import REAL, Delivers, Parts, make_cashier, services
 
 logger = log.get(__name__)
 

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 from celery.utils.time import maybe_iso8601
 
 from models.ids import traceparent
-from payments.timing import Timing
+from payments.intake.timing import Timing
 from tasks.requests import NOTHING_ELSE, Wishes
 from worker.wrappers import unwrapped
 

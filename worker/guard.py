@@ -6,8 +6,10 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.exceptions import WorkerShutdown
 
-from worker import control, log, transport
-from worker.celery_config import PAYMENTS, WEBHOOKS
+from service import log
+from service.broker.celery_config import PAYMENTS, WEBHOOKS
+from worker import control
+from worker.transport import redis_transport
 
 logger = log.get(__name__)
 
@@ -34,7 +36,7 @@ def problems(app: Celery, *, pool: str, prefetch_multiplier: int) -> Iterator[st
         yield f"the pool is {pool}: start with -P threads; leases and limits are made for threads"
     if not callable(getattr(getattr(app, "desk", None), "quarantine", None)):
         yield "app.desk.quarantine is missing: broken messages would be lost"
-    if str(app.conf.broker_url).partition(":")[0] in transport.SCHEMES:
+    if str(app.conf.broker_url).partition(":")[0] in redis_transport.SCHEMES:
         yield from _redis_problems(app)
     elif not app.conf.broker_transport_options.get("confirm_publish"):
         yield "broker_transport_options lacks confirm_publish: rejected messages would vanish"
@@ -62,8 +64,8 @@ def _message_problems(app: Celery) -> Iterator[str]:
 
 def _redis_problems(app: Celery) -> Iterator[str]:
     options = app.conf.broker_transport_options
-    if not isinstance(app.connection_for_read().transport, transport.Transport):
-        yield "the Redis transport is kombu's: call worker.transport.register() first"
+    if not isinstance(app.connection_for_read().transport, redis_transport.Transport):
+        yield "the Redis transport is kombu's: call its register() first"
     if options.get("global_keyprefix"):
         yield "global_keyprefix is set: producers in other languages would write elsewhere"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from worker import faults, log
+from service import faults, log
 
 logger = log.get(__name__)
 

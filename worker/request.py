@@ -7,10 +7,12 @@ from celery.exceptions import Ignore, InvalidTaskError, Reject, Retry
 from celery.worker.request import Request as CeleryRequest
 
 from payments.errors import BillingError
+from service import faults, log
+from service.broker import redaction
+from service.database.patience import DatabaseUnavailable
+from service.running import register
 from tasks.requests import Wishes
-from worker import faults, log, redaction, signing
-from worker.patience import DatabaseUnavailable
-from worker.running import register
+from worker import signing
 
 logger = log.get(__name__)
 

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from payments import signatures
+from payments.access import signatures
+from payments.access.signatures import Mode, Proof
 from payments.redaction import PRODUCER
-from payments.signatures import Mode, Proof
 
 # How long the keys of a producer are remembered: so long after it was revoked a key still signs. A
 # new key works at once, for a signature that seems wrong is held against the keys of this moment.

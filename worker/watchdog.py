@@ -19,10 +19,10 @@ from typing import Any
 from celery import Celery, bootsteps
 from celery.worker import state
 
-from worker import faults, log
-from worker.limits import TASK_LIMIT_S
-from worker.links import Gauge
-from worker.running import Register, Running, register
+from service import faults, log
+from service.broker.links import Gauge
+from service.database.limits import TASK_LIMIT_S
+from service.running import Register, Running, register
 
 logger = log.get(__name__)
 

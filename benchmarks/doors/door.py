@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine
 
 from benchmarks.place import Place
 from benchmarks.processes import Processes
-from worker import migrate
+from service.database import migrate
 
 START_MAX_S = 30.0
 QUIET_S = 0.3

@@ -11,11 +11,11 @@ from sqlalchemy import Engine
 
 from benchmarks.doors.door import Door
 from benchmarks.ours import LOOPBACK, PROCFILE
-from payments import keys
+from local.supervisor import command_of, parse_procfile
+from payments.access import keys
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
-from worker.supervisor import command_of, parse_procfile
 
 
 class Ours(Door):

@@ -7,8 +7,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from sqlalchemy import Select
 
-from payments.outcomes import Found, Outcome
 from payments.processors.limits import MoneyLimits
+from payments.processors.outcomes import Found, Outcome
 
 
 @dataclass(frozen=True, slots=True)

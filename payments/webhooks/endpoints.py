@@ -11,7 +11,7 @@ from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
 from models.ids import is_id, random_id
 from models.texts import is_storable, is_unicode
-from payments.access import OPERATOR, Access
+from payments.access.scopes import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound
 from payments.parsing import refuse_card_data
 from payments.redaction import field_name

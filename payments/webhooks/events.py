@@ -17,7 +17,7 @@ from sqlalchemy.types import String
 from models import Delivery, Event, WebhookEndpoint
 from models.base import as_rows, given, table_of
 from models.ids import event_id
-from payments.access import may_be_told_where
+from payments.access.scopes import may_be_told_where
 from payments.transaction import Transaction
 from payments.views import moment
 

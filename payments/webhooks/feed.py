@@ -18,7 +18,7 @@ from sqlalchemy import Connection, bindparam, func, literal, select, text, union
 
 from models import Event
 from models.base import table_of
-from payments.access import EVERYBODY
+from payments.access.scopes import EVERYBODY
 
 PAGE_MAX = 100
 POSITION_MAX = 2**63 - 1

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, and_, bindparam, insert, select
 from models import Delivery, DeliveryAttempt, Event
 from models.base import table_of
 from models.ids import event_id
-from payments.access import OPERATOR, Access
+from payments.access.scopes import OPERATOR, Access
 from payments.errors import EndpointDisabled
 from payments.transaction import Transaction
 from payments.webhooks.endpoints import locked, next_number, view

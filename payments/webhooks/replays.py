@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
 from models.ids import is_id
-from payments.access import OPERATOR, Access, may_be_told_where
+from payments.access.scopes import OPERATOR, Access, may_be_told_where
 from payments.errors import EndpointDisabled, InvalidRequest
 from payments.transaction import Transaction
 from payments.webhooks.endpoints import locked
@@ -52,8 +52,8 @@ def replay(
     Either exactly those with the given ids (up to IDS_MAX), whatever became of them; or those
     created from `since` on and before `until` that it asks for by its present event types, also
     from before it was there: `only` "undelivered" ones (never sent, given up, or still waiting) or
-    "all". What an endpoint may not be told (`payments.access`) counts as not there, whoever asks.
-    In the order in which they happened, up to `limit` (at most EVENTS_MAX) in one call.
+    "all". What an endpoint may not be told (`payments.access.scopes`) counts as not there, whoever
+    asks. In the order in which they happened, up to `limit` (at most EVENTS_MAX) in one call.
 
     Raises InvalidRequest, NotFound, EndpointDisabled.
     """

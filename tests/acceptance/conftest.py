@@ -5,14 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.embedded import throwaway
+from local.embedded.throwaway import Servers
 from tests.conftest import FAILED, tell_the_last_of
 from tests.support import databases, rabbitmq
 from tests.support.broker import Broker, RabbitBroker, RedisBroker
 from tests.support.house import House, house
 from tests.support.nursery import Nursery
 from tests.support.web import Caller
-from worker.embedded import throwaway
-from worker.embedded.throwaway import Servers
 
 
 @pytest.fixture(scope="session")

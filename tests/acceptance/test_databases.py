@@ -8,6 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from local.embedded.redis import Redis
+from local.embedded.throwaway import Servers
+from service.database.database_url import normalised
 from tests.conftest import tell_the_last_of
 from tests.support import databases
 from tests.support.house import House, house
@@ -17,9 +20,6 @@ from tests.support.pgbouncer import pgbouncer
 from tests.support.silent_proxy import before
 from tests.support.waiting import wait_for
 from tests.support.web import Caller
-from worker.database_url import normalised
-from worker.embedded.redis import Redis
-from worker.embedded.throwaway import Servers
 
 FOLLOWERS = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
 EVERYBODY = ("worker", "webhooks", "beat", "web")

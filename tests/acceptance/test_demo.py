@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cli import output
+from cli.operating.demo import demo
 from tests.support.programs import ROOT
 from tests.support.waiting import wait_for
-from worker.cli import output
-from worker.cli.demo import demo
 
 
 class Demo:
@@ -32,7 +32,7 @@ class Demo:
         }
         with self.screen.open("w") as screen:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "worker.cli", "demo", *arguments],
+                [sys.executable, "-m", "cli", "demo", *arguments],
                 cwd=ROOT,
                 env=environ,
                 stdout=subprocess.PIPE,

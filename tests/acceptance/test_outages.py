@@ -4,10 +4,10 @@ import time
 
 import pytest
 
+from local.embedded.throwaway import Servers
 from tests.support.broker import Broker
 from tests.support.house import House
 from tests.support.waiting import wait_for
-from worker.embedded.throwaway import Servers
 
 
 def _wait_until_some_are_done(town: House, ids: list[str]) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from local.embedded.throwaway import Servers
 from tests.support import databases
 from tests.support.house import House, house
 from tests.support.nursery import Nursery
 from tests.support.programs import ROOT
 from tests.support.second import PLUGINS, open_books
 from tests.support.waiting import wait_for
-from worker.embedded.throwaway import Servers
 
 # Other tests of this pytest process use the other databases of the same Redis.
 REDIS_DATABASE = 8
@@ -72,7 +72,7 @@ def billing(town: House, *command: str, processors: str) -> Any:
     """What a command says as JSON."""
     path = os.pathsep.join([str(PLUGINS), str(ROOT)])
     said = subprocess.run(
-        [sys.executable, "-m", "worker.cli", *command, "--json"],
+        [sys.executable, "-m", "cli", *command, "--json"],
         env={**town.environ, "BILLING_PROCESSORS": processors, "PYTHONPATH": path},
         cwd=ROOT,
         capture_output=True,

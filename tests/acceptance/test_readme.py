@@ -35,7 +35,7 @@ def here(folder: Path, start_programs: Callable[..., Programs]) -> Programs:
 @pytest.fixture
 def up(here: Programs) -> Iterator[Program]:
     """`make up`, with servers of its own and every process of the Procfile."""
-    running = here.launch("up", command=[sys.executable, "-m", "worker.cli", "up"])
+    running = here.launch("up", command=[sys.executable, "-m", "cli", "up"])
     running.wait_until("all ready", deadline_s=60.0)
     yield running
     assert running.stop() == 0

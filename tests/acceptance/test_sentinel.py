@@ -9,6 +9,7 @@ import pytest
 
 from infra.billing.message import message
 from infra.billing.post import Post
+from local.embedded.throwaway import Servers
 from tests.conftest import FAILED, tell_the_last_of
 from tests.support import databases
 from tests.support.house import House, house
@@ -16,7 +17,6 @@ from tests.support.nursery import Nursery
 from tests.support.programs import ROOT
 from tests.support.sentinel import PASSWORD, SENTINELS_PASSWORD, Sentinels, sentinels
 from tests.support.waiting import wait_for
-from worker.embedded.throwaway import Servers
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_a_killed_primary_loses_nothing_that_was_accepted(
         wait_for(lambda: httpx.get(ready).json()["checks"]["broker"]["ok"], what="/readyz to agree")
     sdk.close()
     doctor = subprocess.run(
-        [sys.executable, "-m", "worker.cli", "doctor"],
+        [sys.executable, "-m", "cli", "doctor"],
         cwd=ROOT,
         env=home.environ,
         capture_output=True,

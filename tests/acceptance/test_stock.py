@@ -7,7 +7,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from payments.verify import is_sound, verify
+from payments.audit.verify import is_sound, verify
 from tests.support.examples import examples, run
 from tests.support.house import House
 from tests.support.programs import ROOT

@@ -14,18 +14,18 @@ from pydantic import BaseModel
 
 import infra.billing.card_data
 import payments.card_data
+from api.description.schemas import REQUESTS
 from payments.card_data import holds_card_data
-from payments.errors import InvalidRequest
-from payments.parsing import parse
-from payments.prices.requests import (
+from payments.catalog.requests import (
     InventoryRequest,
     PriceChanges,
     PriceRequest,
     ProductChanges,
     ProductRequest,
 )
-from payments.requests import CancelRequest, ChargeRequest, RefundRequest
-from worker.contract.schemas import REQUESTS
+from payments.errors import InvalidRequest
+from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
+from payments.parsing import parse
 
 PAN = "4242424242424242"
 CARDS = [

@@ -9,17 +9,17 @@ import jsonschema_rs
 import pytest
 
 import infra.billing.errors as sdk
+from api.description.events import DATA
+from api.documents import errors as catalogue
+from api.documents.files import CHECKOUT, DOCUMENTS
 from models.ids import PREFIXES
-from payments.declines import DECLINES, FAILURES
 from payments.errors import InvalidRequest
 from payments.parsing import parse
+from payments.processors.declines import DECLINES, FAILURES
 from payments.webhooks.events import ONLY_BY_NAME
+from service.intake import MODELS
 from tests.unit.test_envelope import NOT_TASKS, TASKS
-from worker.contract.events import DATA
-from worker.documents import errors as catalogue
-from worker.documents.files import CHECKOUT, DOCUMENTS
 from worker.envelope import Broken, read
-from worker.intake import MODELS
 
 ASYNCAPI = json.loads((CHECKOUT / "docs/asyncapi.json").read_text())
 ERRORS = (CHECKOUT / "docs/errors.md").read_text()
@@ -27,7 +27,7 @@ ERRORS = (CHECKOUT / "docs/errors.md").read_text()
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_a_document_is_what_the_code_makes(name):
-    assert (CHECKOUT / name).read_text() == DOCUMENTS[name](), "run: python -m worker.documents"
+    assert (CHECKOUT / name).read_text() == DOCUMENTS[name](), "run: python -m api.documents"
 
 
 # --- AsyncAPI

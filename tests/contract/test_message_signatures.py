@@ -8,7 +8,7 @@ from celery import Celery, signals
 
 from infra.billing.message import Message
 from infra.billing.signing import signed
-from payments.signatures import HEADER, Proof, content, is_signed, sign
+from payments.access.signatures import HEADER, Proof, content, is_signed, sign
 from tests.support.programs import ROOT
 from tests.support.vectors import VECTORS
 from worker import envelope

@@ -4,8 +4,8 @@ import pytest
 
 from models.ids import id_from_key
 from payments.errors import Refused
+from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.parsing import parse
-from payments.requests import CancelRequest, ChargeRequest, RefundRequest
 from tasks.requests import by_name
 from tests.support import vectors
 from worker.envelope import Broken, Call, read

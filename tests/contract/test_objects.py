@@ -10,18 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import models
+from api.description import schemas
+from api.description.events import DATA, MEANING, event
+from api.description.objects import Charge, Refund, TimelineEntry, WebhookEndpoint
 from models.base import table_of
 from models.ids import PREFIXES
 from models.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.card_data import holds_card_data
-from payments.declines import DECLINES, FAILURES
+from payments.catalog.quotes import Line
 from payments.entries import ORDER, Entry
 from payments.errors import InvalidRequest
-from payments.outcomes import NextAction
+from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.parsing import parse
-from payments.prices.quotes import Line
-from payments.requests import CancelRequest, ChargeRequest, RefundRequest
+from payments.processors.declines import DECLINES, FAILURES
+from payments.processors.outcomes import NextAction
 from payments.views import charge_view, refund_view
 from payments.webhooks.events import TYPES, Fact, body_of
 from tests.contract.test_sdk_contract import (
@@ -33,9 +36,6 @@ from tests.contract.test_sdk_contract import (
     REFUND,
     REFUNDS,
 )
-from worker.contract import schemas
-from worker.contract.events import DATA, MEANING, event
-from worker.contract.objects import Charge, Refund, TimelineEntry, WebhookEndpoint
 
 
 def _validator(model: type) -> Any:

@@ -8,12 +8,12 @@ import jsonschema_rs
 import pytest
 from pydantic import BaseModel
 
+from api.description.objects import A_CHARGE
+from api.description.schemas import REQUESTS
+from api.documents.files import CHECKOUT
+from payments.catalog.requests import PriceChanges, ProductChanges, changes
+from payments.intake.requests import CancelRequest
 from payments.parsing import Keyed, parse
-from payments.prices.requests import PriceChanges, ProductChanges, changes
-from payments.requests import CancelRequest
-from worker.contract.objects import A_CHARGE
-from worker.contract.schemas import REQUESTS
-from worker.documents.files import CHECKOUT
 
 DOCUMENT = json.loads((CHECKOUT / "docs/openapi.json").read_text())
 MODELS: dict[str, type[BaseModel]] = {model.__name__: model for model in REQUESTS}

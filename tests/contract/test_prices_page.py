@@ -6,19 +6,19 @@ from typing import Any
 
 import pytest
 
+from api.documents.files import CHECKOUT
 from models.catalogue import QUANTITY_MAX
+from payments.catalog.listing import PAGE_SIZE, PAGE_SIZE_MAX
+from payments.catalog.parts import LOOKUP_KEY_MAX, TIERS_MAX
+from payments.catalog.prices import columns
+from payments.catalog.quotes import lines, model_of, total
+from payments.catalog.requests import LOCKED, PriceRequest
 from payments.parsing import (
     METADATA_KEY_MAX,
     METADATA_KEYS_MAX,
     METADATA_VALUE_MAX,
     parse,
 )
-from payments.prices.listing import PAGE_SIZE, PAGE_SIZE_MAX
-from payments.prices.parts import LOOKUP_KEY_MAX, TIERS_MAX
-from payments.prices.prices import columns
-from payments.prices.quotes import lines, model_of, total
-from payments.prices.requests import LOCKED, PriceRequest
-from worker.documents.files import CHECKOUT
 
 PAGE = (CHECKOUT / "docs/prices.md").read_text()
 _EXAMPLE = re.compile(

@@ -13,8 +13,16 @@ from threading import Barrier
 import pytest
 
 from models.money import AMOUNT_MAX
-from payments.declines import DECLINES
-from payments.outcomes import Canceled, Declined, NotFound, Pending, Succeeded, Unavailable, Unknown
+from payments.processors.declines import DECLINES
+from payments.processors.outcomes import (
+    Canceled,
+    Declined,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
 from payments.processors.port import EventRefused, Order, Processor
 from tests.support.processors import RIGS, Rig
 from tests.support.sandbox import a_charge, a_refund

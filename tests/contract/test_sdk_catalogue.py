@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from infra.billing import catalogue
 from infra.billing.catalogue import UNSET
+from payments.catalog import requests as service
+from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.parsing import parse
-from payments.prices import requests as service
-from payments.requests import ChargeRequest, RefundRequest
 from tests.support.refusals import present, sdk_says, service_says, short
 from tests.support.scripted import Says, scripted_service
 from tests.support.seeds import run

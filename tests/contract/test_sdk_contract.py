@@ -20,7 +20,7 @@ from infra.billing import ids, money
 from infra.billing import requests as sdk
 from infra.billing.pending import pending
 from infra.billing.problems import error_of
-from payments.requests import CancelRequest, ChargeRequest, RefundRequest
+from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.views import charge_view, refund_view
 from tests.support.refusals import present, sdk_says, service_says, short
 

@@ -11,13 +11,13 @@ import pytest
 import infra.billing
 import models
 import payments
+from api.routes.filters import moment
 from infra.billing import queries
+from payments.catalog import listing
 from payments.errors import InvalidRequest
-from payments.prices import listing
 from payments.sentences import MOMENT
 from payments.webhooks import endpoints, replays, target
 from tests.support.refusals import Said, sdk_says
-from worker.http.routes.filters import moment
 
 # Names that mean something else on either side, and why.
 OTHERS = {

@@ -12,11 +12,12 @@ import pytest
 from pydantic import BaseModel
 from sqlalchemy import Engine, text
 
+from api.documents.files import CHECKOUT
 from models.ids import id_from_key
 from models.money import AMOUNT_MAX
 from payments import parsing
-from payments.requests import CancelRequest, ChargeRequest, RefundRequest
-from payments.timing import AHEAD_MAX
+from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
+from payments.intake.timing import AHEAD_MAX
 from tests.conftest import environ_for
 from tests.support import node as node_support
 from tests.support.node import Node
@@ -25,7 +26,6 @@ from tests.support.programs import Programs
 from tests.support.vectors import VECTORS
 from tests.support.waiting import wait_for
 from worker import envelope
-from worker.documents.files import CHECKOUT
 
 WIRE = (CHECKOUT / "docs" / "wire.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", WIRE, re.DOTALL | re.MULTILINE)

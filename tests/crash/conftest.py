@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.embedded.throwaway import Servers
 from tests.conftest import FAILED, tell_the_last_of
 from tests.support import databases
 from tests.support.house import CRASHING, House, house
 from tests.support.nursery import Nursery
 from tests.support.web import Caller
-from worker.embedded.throwaway import Servers
 
 # Other tests of this pytest process use the first database of the same Redis.
 REDIS_DATABASE = 7

@@ -10,20 +10,20 @@ from typing import Any
 from celery import signals
 from sqlalchemy import Engine, event
 
-from payments import cancels, cashier
-from payments.cancels import Cancellation
-from payments.outcomes import Found, Outcome
+from payments.lifecycle import cancels, cashier
+from payments.lifecycle.cancels import Cancellation
+from payments.processors.outcomes import Found, Outcome
 from payments.processors.port import Order
 from payments.processors.sandbox import Sandbox
 from payments.transaction import Transaction, Wakes
 from payments.webhooks import drains
 from payments.webhooks.delivery import Deliverer
+from service.broker.publisher import Publisher
+from service.database.group_commit import GroupCommitter
+from service.settings import Settings
+from service.wiring import Parts, open_sandbox
 from tests.crash.points import die_at
 from worker.app import app
-from worker.group_commit import GroupCommitter
-from worker.publisher import Publisher
-from worker.settings import Settings
-from worker.wiring import Parts, open_sandbox
 
 # What a drainer that died leaves behind, for as long as a test can wait.
 drains.LEASE_S = 2.0

@@ -6,16 +6,16 @@ Started as `python -m tests.crash.crashing_web`; tests/crash/points.py says how 
 from collections.abc import Callable
 from typing import TypeVar
 
+from api import building
+from api.building import Building
+from api.database import Database
+from api.server import serve
 from payments.transaction import Transaction, Wakes
+from service.broker.consumers import Readers
+from service.broker.publisher import Publisher
+from service.settings import load
 from tests.crash.points import die_at
 from worker.app import app
-from worker.consumers import Readers
-from worker.http import building
-from worker.http.building import Building
-from worker.http.database import Database
-from worker.http.server import serve
-from worker.publisher import Publisher
-from worker.settings import load
 
 T = TypeVar("T")
 

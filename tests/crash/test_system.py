@@ -2,11 +2,11 @@
 
 import pytest
 
+from local.embedded.throwaway import Servers
 from tests.support import databases
 from tests.support.house import House, house
 from tests.support.nursery import Nursery
 from tests.support.waiting import wait_for
-from worker.embedded.throwaway import Servers
 
 
 @pytest.mark.parametrize("point", ["received", "claiming", "answered", "done"])

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
+import cli
 from tests.support.command import Answer, Billing
-from worker import cli
 
 
 @pytest.fixture

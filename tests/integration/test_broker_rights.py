@@ -17,10 +17,10 @@ from celery import Celery
 from redis.exceptions import NoPermissionError
 
 from infra.billing.broker import Broker
+from local.embedded.throwaway import Servers
 from tests.support import rabbitmq
 from tests.support.producer import Producer
 from tests.support.programs import ROOT
-from worker.embedded.throwaway import Servers
 
 PAGE = (ROOT / "docs/security.md").read_text()
 CHARGE = {"amount": 1999, "currency": "USD", "idempotency_key": "k-1"}

@@ -11,7 +11,8 @@ import redis
 from kombu import Connection, Exchange, Queue
 from sqlalchemy import Engine, make_url
 
-from payments import health
+from cli.doctor import receivers, work
+from payments.audit import health
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from tests.conftest import environ_for
@@ -20,7 +21,6 @@ from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
 from tests.support.waiting import wait_for
 from tests.support.webhooks import an_endpoint, events_happen, rows
-from worker.doctor import receivers, work
 
 URL = "http://127.0.0.1:1/hook"
 

@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+import cli
 from models.ids import event_id, id_from_key
 from tests.support.command import Billing
 from tests.support.counter import counter
 from tests.support.webhooks import an_endpoint, events_happen, rows
-from worker import cli
 
 # They start servers, or look at them for seconds, and take nothing that one could get wrong.
 NOT_HERE = {"up", "demo", "doctor"}

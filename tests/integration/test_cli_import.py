@@ -9,6 +9,7 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
+from cli.importing import command, tally
 from models.ids import id_from_key
 from payments.errors import PriceInactive
 from payments.transaction import Database
@@ -17,8 +18,6 @@ from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
 from tests.support.waiting import wait_for
 from tests.support.webhooks import rows
-from worker.cli import importing
-from worker.importing import tally
 
 
 @pytest.fixture
@@ -205,7 +204,7 @@ def test_an_import_that_breaks_off_says_so_and_goes_on_when_started_again(
 def test_a_large_import_leaves_most_of_the_waking_to_the_sweep(
     billing: Billing, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(importing, "WAITING_MAX", 100)
+    monkeypatch.setattr(command, "WAITING_MAX", 100)
     assert billing("charge", "import", a_file(tmp_path, many(400)), "--json").json["new"] == 400
     assert redis.Redis.from_url(redis_url).llen("payments") == 128
 

@@ -11,15 +11,15 @@ import redis
 from sqlalchemy import Engine
 
 from models.ids import id_from_key
-from payments import quarantine, rejections
-from payments.verify import verify
+from payments.audit.verify import verify
+from payments.intake import quarantine, rejections
+from service.settings import load
+from service.wiring import REAL
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
 from tests.support.waiting import wait_for
 from worker.desk import Desk
-from worker.settings import load
-from worker.wiring import REAL
 
 CARD = "4242424242424242"
 CHARGE = {"amount": 1999, "currency": "USD", "customer_id": "ada@example.org", "producer": "shop"}

@@ -8,11 +8,11 @@ import pytest
 from rich.cells import cell_len
 from sqlalchemy import Engine
 
+from cli.payments import charge
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.terminal import Screen, seen
 from tests.support.webhooks import an_endpoint
-from worker.cli import charge
 
 WIDTHS = (80, 120)
 ID = re.compile(r"\b(?:ch|re|price|prod|rej|we)_[a-z2-7]{32}\b")

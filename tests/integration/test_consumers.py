@@ -8,17 +8,17 @@ import pytest
 import redis
 from celery import Celery
 
+from service.broker.celery_config import configuration
+from service.broker.consumers import Readers, queues_read
+from service.settings import Settings
 from tests.conftest import environ_for
 from tests.support.programs import Programs
 from tests.support.waiting import wait_for
-from worker import transport
-from worker.celery_config import configuration
-from worker.consumers import Readers, queues_read
-from worker.settings import Settings
+from worker.transport import redis_transport
 
 
 def an_app(broker_url: str) -> Celery:
-    transport.register()
+    redis_transport.register()
     app = Celery("billing", set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=broker_url)))
     return app

@@ -7,18 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import Engine, create_engine, text
 
-from payments.prices.holding import take_turns
+from api.database import Database as WebDatabase
+from cli.doctor.database import connected
+from payments.catalog.holding import take_turns
 from payments.transaction import Database, Transaction, nobody
+from service.database import migrate, revisions
+from service.database.diagnosis import Hopeless
+from service.database.engine import open_engine
+from service.database.limits import MIGRATION
+from service.settings import Settings
+from service.wiring import make_cashier, open_database, open_sandbox, services
 from tests.support.factories import Till, a_charge
 from tests.support.ports import free_port
-from worker import migrate, revisions
-from worker.diagnosis import Hopeless
-from worker.doctor.database import connected
-from worker.engine import open_engine
-from worker.http.database import Database as WebDatabase
-from worker.limits import MIGRATION
-from worker.settings import Settings
-from worker.wiring import make_cashier, open_database, open_sandbox, services
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from celery.exceptions import Reject
 from sqlalchemy import Engine, text
 
 from payments.processors.sandbox import Sandbox
+from service.settings import BUILT_IN_PROCESSORS, Settings
+from service.wiring import BUILT_IN, REAL, processors
 from tests.support.counter import Counter, counter
 from tests.support.factories import Till, a_refund
 from tests.support.paper import Paper
@@ -18,8 +20,6 @@ from tests.support.second import PLUGINS, open_books
 from tests.support.webhooks import an_endpoint
 from worker import desk as desk_module
 from worker.desk import Desk
-from worker.settings import BUILT_IN_PROCESSORS, Settings
-from worker.wiring import BUILT_IN, REAL, processors
 
 MakeSettings = Callable[..., Settings]
 

@@ -15,7 +15,7 @@ from tests.support.programs import Programs
 from tests.support.sink import Sink
 from tests.support.waiting import wait_for
 from tests.support.webhooks import an_endpoint
-from worker import transport
+from worker.transport import redis_transport
 
 TELL_TALES = {
     "customer_id": "cus-telltale-1",
@@ -41,7 +41,7 @@ REFUSED: list[dict[str, Any]] = [
 @pytest.fixture
 def heard(broker_url: str) -> Iterator[list[dict[str, Any]]]:
     """Every event that workers send, as Flower gets them."""
-    transport.register()
+    redis_transport.register()
     app = Celery(broker=broker_url, set_as_current=False)
     events: list[dict[str, Any]] = []
     with app.connection_for_read() as connection:

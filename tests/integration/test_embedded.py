@@ -16,13 +16,14 @@ import psycopg
 import pytest
 import redis
 
+from local.embedded import identity, process
+from local.embedded.postgres import Postgres
+from local.embedded.process import Identity
+from local.embedded.redis import Redis
+from local.embedded.server import EmbeddedError, Server
+from service import data_dir
+from service.data_dir import AlreadyRunning
 from tests.support.waiting import wait_for
-from worker.embedded import data_dir, identity, process
-from worker.embedded.data_dir import AlreadyRunning
-from worker.embedded.postgres import Postgres
-from worker.embedded.process import Identity
-from worker.embedded.redis import Redis
-from worker.embedded.server import EmbeddedError, Server
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -313,8 +314,8 @@ def test_data_that_an_older_version_left_as_root_is_taken_over(folder: Path) -> 
 def test_a_server_that_is_not_installed_is_told_with_the_way_to_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("worker.embedded.redis.find_spec", lambda _: None)
-    monkeypatch.setattr("worker.embedded.postgres.find_spec", lambda _: None)
+    monkeypatch.setattr("local.embedded.redis.find_spec", lambda _: None)
+    monkeypatch.setattr("local.embedded.postgres.find_spec", lambda _: None)
     old = tmp_path / "redis-server"
     old.write_text("#!/bin/sh\necho Redis server v=6.2.14 sha=0 bits=64\n")
     old.chmod(0o755)

@@ -11,13 +11,13 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
+from service.database import migrate, revisions
+from service.database.engine import open_engine
+from service.database.limits import MIGRATION
+from service.database.revisions import Behind
 from tests.support.programs import ROOT
 from tests.support.silent_proxy import before
 from tests.support.waiting import wait_for
-from worker import migrate, revisions
-from worker.engine import open_engine
-from worker.limits import MIGRATION
-from worker.revisions import Behind
 
 
 @pytest.fixture

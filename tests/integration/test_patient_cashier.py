@@ -9,12 +9,12 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from payments.transaction import nobody
+from service.database.patience import is_held_up, is_transient
+from service.settings import Settings
+from service.wiring import Services, make_cashier, services
 from tests.support.factories import Till, a_charge, a_refund
 from tests.support.threads import at_once
 from tests.support.waiting import wait_for
-from worker.patience import is_held_up, is_transient
-from worker.settings import Settings
-from worker.wiring import Services, make_cashier, services
 
 SLOTS = 64
 

@@ -7,18 +7,18 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from cli.doctor import database
+from cli.doctor.database import connected
 from payments.transaction import nobody
+from service.database import migrate
+from service.database.diagnosis import Hopeless
+from service.database.engine import open_engine
+from service.database.limits import MIGRATION, WORK
+from service.database.patience import is_held_up
+from service.settings import Settings
+from service.wiring import make_cashier, open_database, services
 from tests.support.factories import Till, a_charge
 from tests.support.pgbouncer import pgbouncer
-from worker import migrate
-from worker.diagnosis import Hopeless
-from worker.doctor import database
-from worker.doctor.database import connected
-from worker.engine import open_engine
-from worker.limits import MIGRATION, WORK
-from worker.patience import is_held_up
-from worker.settings import Settings
-from worker.wiring import make_cashier, open_database, services
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import redis
 from infra.billing import links
 from infra.billing.message import call
 from infra.billing.post import Post
+from service.broker.celery_config import queues
 from tests.support.waiting import wait_for
-from worker.celery_config import queues
 
 
 @pytest.fixture

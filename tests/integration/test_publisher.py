@@ -9,14 +9,14 @@ import redis
 from celery import Celery
 
 from payments.transaction import Wakes
+from service.broker.celery_config import configuration
+from service.broker.publisher import Publisher
+from service.settings import Settings
 from tests.support.broker import RabbitBroker
 from tests.support.producer import Producer
 from tests.support.waiting import wait_for
-from worker import transport
-from worker.celery_config import configuration
-from worker.publisher import Publisher
 from worker.request import BillingTask
-from worker.settings import Settings
+from worker.transport import redis_transport
 
 
 def _break_every_connection(broker_url: str, redis_admin_url: str) -> None:
@@ -30,7 +30,7 @@ def _break_every_connection(broker_url: str, redis_admin_url: str) -> None:
 def test_the_length_of_a_queue_is_known_again_after_the_connection_broke(
     broker_url: str, redis_admin_url: str
 ) -> None:
-    transport.register()
+    redis_transport.register()
     app = Celery("billing", set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=broker_url)))
     with Producer(broker_url) as producer:
@@ -47,7 +47,7 @@ def test_the_length_of_a_queue_is_known_again_after_the_connection_broke(
 
 @pytest.mark.parametrize("queue", ["payments", "webhooks"])
 def test_an_empty_queue_has_all_the_room_there_is(broker_url: str, queue: str) -> None:
-    transport.register()
+    redis_transport.register()
     app = Celery("billing", set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=broker_url)))
     with Producer(broker_url) as producer:
@@ -62,7 +62,7 @@ def test_a_redis_that_refuses_writes_is_asked_again_until_it_takes_them(
     redis_url: str, redis_admin_url: str
 ) -> None:
     """Out of memory, or a replica since a failover: it answers, and it answers no."""
-    transport.register()
+    redis_transport.register()
     app = Celery("billing", task_cls=BillingTask, set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=redis_url)))
 
@@ -87,7 +87,7 @@ def test_a_redis_that_refuses_writes_is_asked_again_until_it_takes_them(
 
 @pytest.fixture
 def app(broker_url: str) -> Iterator[Celery]:
-    transport.register()
+    redis_transport.register()
     app = Celery("billing", set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=broker_url)))
     with Producer(broker_url) as producer:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from sqlalchemy import Connection, text
 
-from payments import reading
+from local.embedded.throwaway import Servers
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, REFUND
+from payments.lifecycle import reading
+from service.wiring import open_database
 from tests.support import databases
 from tests.support.counter import Counter, counter
-from worker.embedded.throwaway import Servers
-from worker.wiring import open_database
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from kombu import Connection, Exchange, Queue
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from worker import transport
+from worker.transport import redis_transport
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def redis(redis_admin_url):
 
 @pytest.fixture
 def connection(redis_url, redis):
-    transport.register()
+    redis_transport.register()
     with Connection(redis_url) as connection:
         yield connection
 
@@ -127,7 +127,7 @@ def test_a_long_queue_does_not_keep_the_other_from_its_turn(connection, redis):
 @pytest.mark.parametrize("item", [b"no json", b"\xff\xfe", b"[" * 5000, b"[1]", b"7"])
 def test_what_is_no_message_is_stored_as_one_that_can_be_restored(redis, item):
     redis.lpush("payments", item)
-    fetch = redis.register_script(transport.FETCH)
+    fetch = redis.register_script(redis_transport.FETCH)
     items = fetch(keys=["index", "hash", "payments"], args=[9, "tag.", 1.0, '"payments"'])
     assert items == [item]
     letter, exchange, queue = json.loads(redis.hget("hash", "tag.001"))

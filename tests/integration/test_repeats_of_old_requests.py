@@ -7,20 +7,20 @@ import pytest
 from sqlalchemy import Engine
 
 from infra import billing as sdk
-from payments import charges
 from payments.errors import InvalidRequest
+from payments.intake.requests import ChargeRequest
+from payments.lifecycle.accepting import charges
 from payments.parsing import parse
-from payments.requests import ChargeRequest
 from payments.rules import ANY_DAY
 from payments.transaction import Database
+from service.settings import load
+from service.wiring import REAL
 from tests.support.command import Billing
 from tests.support.nursery import Nursery
 from tests.support.sdk import sdk_of
 from tests.support.web import web
 from tests.support.webhooks import rows
 from worker.desk import Desk
-from worker.settings import load
-from worker.wiring import REAL
 
 GONE = "BGN is no longer a currency of ISO 4217"
 LEV: dict[str, Any] = {"amount": 500, "currency": "BGN"}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from payments.errors import MoveNotAllowed, NotFound
-from payments.outcomes import Declined, Outcome, Pending, Succeeded, Unavailable, Unknown
-from payments.outcomes import NotFound as NothingFound
+from payments.processors.outcomes import Declined, Outcome, Pending, Succeeded, Unavailable, Unknown
+from payments.processors.outcomes import NotFound as NothingFound
 from payments.processors.port import EventRefused, Order
 from payments.processors.sandbox import (
     Moved,
@@ -25,7 +25,9 @@ from payments.processors.sandbox import (
 from payments.processors.sandbox.books import apply
 from payments.processors.sandbox.events import OFFERED_AGAIN_AFTER, TOLERANCE_S
 from payments.processors.sandbox.requests import Instruction
-from payments.statements import Total, totals
+from payments.processors.statements import Total, totals
+from service.database.limits import SANDBOX
+from service.wiring import open_sandbox
 from tests.support.sandbox import (
     STATEMENTS,
     a_charge,
@@ -35,8 +37,6 @@ from tests.support.sandbox import (
     movements_of,
     time_passes,
 )
-from worker.limits import SANDBOX
-from worker.wiring import open_sandbox
 
 DAY = timedelta(days=1)
 DEADLINE_S = 5.0

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from infra import billing
 from infra.billing import client
 from infra.billing.post import LINKS_MAX
+from service.broker.celery_config import queues
 from tests.support.waiting import wait_for
-from worker.celery_config import queues
 
 pytestmark = pytest.mark.usefixtures("unconfigured")
 

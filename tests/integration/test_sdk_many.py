@@ -10,8 +10,8 @@ import redis
 from infra import billing
 from infra.billing import client, lanes, many
 from infra.billing.many import SILENT_MAX
+from service.broker.celery_config import queues
 from tests.support.scripted import PENDING, Hangs, Says, problem, scripted_service
-from worker.celery_config import queues
 
 pytestmark = pytest.mark.usefixtures("unconfigured")
 

@@ -15,8 +15,8 @@ from infra.billing.message import message
 from infra.billing.post import Post
 from infra.billing.signing import signed
 from models.ids import id_from_key
-from payments import keys
-from payments.signatures import Proof, SignatureInvalid, content, sign
+from payments.access import keys
+from payments.access.signatures import Proof, SignatureInvalid, content, sign
 from payments.transaction import Database
 from tests.conftest import environ_for
 from tests.support.producer import Producer

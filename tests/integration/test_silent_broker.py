@@ -13,16 +13,16 @@ from celery import Celery
 from infra.billing.message import message
 from infra.billing.post import Post
 from payments.transaction import Wakes
+from service.broker.celery_config import configuration
+from service.broker.consumers import queues_read
+from service.broker.publisher import Publisher
+from service.settings import Settings
 from tests.conftest import environ_for
 from tests.support.producer import Producer
 from tests.support.programs import Programs
 from tests.support.silent_proxy import SilentProxy, silent_proxy
 from tests.support.workers import RabbitBroker, RedisBroker, Worker, until
-from worker import transport
-from worker.celery_config import configuration
-from worker.consumers import queues_read
-from worker.publisher import Publisher
-from worker.settings import Settings
+from worker.transport import redis_transport
 
 # What a call that waits for a broker may take, with room for a busy machine.
 CALL_S = 20.0
@@ -55,7 +55,7 @@ def test_whoever_asks_or_tells_a_silent_broker_gives_up(
 ) -> None:
     with Producer(broker_url) as producer:
         producer.declare()
-    transport.register()
+    redis_transport.register()
     app = Celery("billing", set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=proxy.url(broker_url))))
     publisher, sdk = Publisher(app), Post(proxy.url(broker_url), timeout_s=3.0)

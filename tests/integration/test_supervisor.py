@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local import supervisor as module
+from local.supervisor import Supervisor, command_of, parse_procfile
 from tests.support.waiting import wait_for
-from worker import supervisor as module
-from worker.supervisor import Supervisor, command_of, parse_procfile
 
 FOREVER = "import time, signal; print('here', flush=True); time.sleep(600)"
 DEAF = (

@@ -9,13 +9,13 @@ import jsonschema_rs
 import pytest
 from sqlalchemy import Engine, text
 
-from payments.timeline import timeline
+from api.description.events import event
+from api.description.objects import TimelineEntry
+from api.description.schemas import standing_alone
+from payments.history.timeline import timeline
 from tests.support.counter import Counter, counter
 from tests.support.factories import a_key
 from tests.support.sandbox import STATEMENTS
-from worker.contract.events import event
-from worker.contract.objects import TimelineEntry
-from worker.contract.schemas import standing_alone
 
 HAPPENINGS = [
     None,

@@ -47,7 +47,7 @@ def launch_up(here: Programs, folder: Path) -> Callable[..., Program]:
     """
     procfile = folder / "Procfile"
     procfile.write_text(PROCFILE)
-    command = [sys.executable, "-m", "worker.cli", "up", "--procfile", str(procfile)]
+    command = [sys.executable, "-m", "cli", "up", "--procfile", str(procfile)]
 
     def launch(**environ: str) -> Program:
         up = here.launch("up", command=command, **environ)
@@ -153,7 +153,7 @@ def test_a_killed_process_and_a_killed_server_come_back(
 
 
 def test_a_stop_while_it_starts_is_heeded(here: Programs) -> None:
-    up = here.launch("up", command=[sys.executable, "-m", "worker.cli", "up"])
+    up = here.launch("up", command=[sys.executable, "-m", "cli", "up"])
     up.wait_until("starting PostgreSQL")
     assert up.stop(deadline_s=25) == 0
     assert up.output.rstrip().endswith("stopped")
@@ -180,7 +180,7 @@ def test_web_at_any_port_is_found(
     procfile.write_text("web: python -m worker.http\n")
     up = here.launch(
         "up",
-        command=[sys.executable, "-m", "worker.cli", "up", "--procfile", str(procfile)],
+        command=[sys.executable, "-m", "cli", "up", "--procfile", str(procfile)],
         BILLING_HTTP_PORT="0",
         BILLING_DATABASE_URL=database_url,
         BILLING_BROKER_URL=redis_url,

@@ -5,18 +5,18 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Engine, text
 
+from local.embedded.throwaway import Servers
 from models.base import table_of
 from models.sandbox import SandboxMovement
-from payments.invariants import Patience
-from payments.verify import Finding, check, is_sound, verify
+from payments.audit.invariants import Patience
+from payments.audit.verify import Finding, check, is_sound, verify
+from payments.audit.witness import INVARIANTS
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
-from payments.witness import INVARIANTS
+from service.wiring import open_database
 from tests.support import databases
 from tests.support.counter import Counter, counter
 from tests.support.sandbox import STATEMENTS
-from worker.embedded.throwaway import Servers
-from worker.wiring import open_database
 
 BY_NAME = {one.name: one for one in INVARIANTS}
 

@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from infra.billing import webhook
 from models.ids import event_id
-from payments import verify
+from payments.audit import verify
 from payments.errors import EndpointDisabled, InvalidRequest
 from payments.transaction import Database, Transaction
 from payments.webhooks import endpoints

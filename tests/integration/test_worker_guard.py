@@ -8,11 +8,12 @@ import pytest
 from celery import Celery
 from kombu import Connection, Exchange, Queue
 
+from service.broker import celery_config
+from service.settings import Settings
 from tests.support.producer import Producer
 from tests.support.workers import ROOT, RedisBroker, Worker, until
-from worker import celery_config, foreign_queues, transport
-from worker.purging import PurgeRefused
-from worker.settings import Settings
+from worker.transport import foreign_queues, redis_transport
+from worker.transport.purging import PurgeRefused
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def test_a_redis_that_evicts_is_refused(start, broker):
 
 def test_strangers_can_look_but_not_touch(start, broker):
     worker = start().ready()
-    transport.register()
+    redis_transport.register()
     app = Celery(broker=broker.url, set_as_current=False)
     with app.connection_for_write() as connection:
         app.control.revoke("good", connection=connection)
@@ -138,7 +139,7 @@ def test_requests_that_wait_are_not_purged(url, request, tmp_path):
     )
     assert ended.returncode == 1
     assert ended.stderr.startswith("Error: the queue payments is not purged: it may hold requests")
-    transport.register()
+    redis_transport.register()
     app = Celery(broker=url, set_as_current=False)
     app.conf.update(celery_config.configuration(Settings(broker_url=url)))
     with app.connection_for_write() as connection, pytest.raises(PurgeRefused):
@@ -192,7 +193,7 @@ def test_a_queue_of_another_kind_ends_the_worker_and_one_command_mends_it(rabbit
     assert "RestartFreqExceeded" not in worker.log
     for _ in range(2):  # it may be run again
         mended = subprocess.run(
-            [sys.executable, "-m", "worker.cli", "queues", "mend"],
+            [sys.executable, "-m", "cli", "queues", "mend"],
             cwd=ROOT,
             env={**os.environ, "BILLING_BROKER_URL": rabbitmq_url},
             capture_output=True,
@@ -215,7 +216,7 @@ def test_an_empty_quorum_queue_is_deleted_only_when_senders_are_stopped(rabbitmq
     with Connection(rabbitmq_url) as connection, connection.channel() as channel:
         theirs(channel).declare()
     app = Celery(broker=rabbitmq_url, set_as_current=False)
-    transport.register()
+    redis_transport.register()
     app.conf.update(celery_config.configuration(Settings(broker_url=rabbitmq_url)))
     assert foreign_queues.mend(app, move=False) == ["payments"]
     with Connection(rabbitmq_url) as connection, connection.channel() as channel:

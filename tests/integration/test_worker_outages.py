@@ -8,10 +8,10 @@ import pytest
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from service.broker.celery_config import configuration
 from tests.support.workers import RedisBroker, Worker, until
-from worker import transport
-from worker.celery_config import configuration
 from worker.request import BillingTask
+from worker.transport import redis_transport
 from worker.watchdog import EXIT_DEAF, EXIT_TASK
 
 SECRET = "4242424242424242"
@@ -130,7 +130,7 @@ def test_the_message_of_a_killed_worker_comes_again_soon(broker, start):
 
 
 def _publisher(url):
-    transport.register()
+    redis_transport.register()
     app = Celery("publisher", task_cls=BillingTask, set_as_current=False)
 
     class Settings:

@@ -3,7 +3,7 @@
 make mutants                          # all of them: hours; goes on where it stopped
 make mutants SAMPLE=200 SEED=1        # a sample
 make mutants SHARD=1/8                # an eighth, for another machine
-make mutants ONLY=payments/charges.py # one module, or a folder
+make mutants ONLY=payments/lifecycle/accepting/charges.py # one module, or a folder
 make mutants ARGS=--report            # what is known so far
 """
 

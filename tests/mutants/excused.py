@@ -24,13 +24,13 @@ class Excuse:
 
 EXCUSES: tuple[Excuse, ...] = (
     Excuse(
-        "payments/backoff.py",
+        "payments/lifecycle/backoff.py",
         "ceiling = min(UNAVAILABLE_MAX_S, UNAVAILABLE_MIN_S * 2.0 ** min(retries, 20))",
         "20 becomes",
         "only keeps the power from overflowing: from 9 on the five minutes rule",
     ),
     Excuse(
-        "payments/backoff.py",
+        "payments/lifecycle/backoff.py",
         "asked = min(retry_after_s or 0.0, RETRY_AFTER_MAX_S)",
         "0.0 becomes",
         "no delay is below a second anyway, so a second that nobody asked for changes nothing",

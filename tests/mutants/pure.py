@@ -1,7 +1,7 @@
 """The short form: a fixed sample of modules that need no server, in some seconds.
 
 python -m tests.mutants.pure 24                     # so many mutants, spread over all of them
-python -m tests.mutants.pure 0 payments/backoff.py  # every one of a module
+python -m tests.mutants.pure 0 payments/lifecycle/backoff.py  # every one of a module
 """
 
 import sys
@@ -15,10 +15,10 @@ from tests.mutants.runner import SURVIVED, Runner
 ROOT = Path(__file__).parents[2]
 # Each with the tests that stand nearest to it; these alone must kill.
 PURE = {
-    "payments/backoff.py": ["tests/unit/test_backoff.py"],
-    "payments/settlement.py": ["tests/unit/test_settlement.py"],
+    "payments/lifecycle/backoff.py": ["tests/unit/test_backoff.py"],
+    "payments/lifecycle/settlement.py": ["tests/unit/test_settlement.py"],
     "payments/webhooks/schedule.py": ["tests/unit/test_webhook_schedule.py"],
-    "payments/prices/quotes.py": ["tests/unit/test_quotes.py"],
+    "payments/catalog/quotes.py": ["tests/unit/test_quotes.py"],
 }
 
 

@@ -30,7 +30,7 @@ WARM = (
     "hypothesis.stateful",
     "kombu.transport.pyamqp", "models", "psycopg", "pytest_timeout", "redis", "rich.progress",
     "sqlalchemy.dialects.postgresql.psycopg", "sqlmodel", "standardwebhooks", "structlog", "typer",
-    "uvicorn", "worker.settings", "xdist.plugin", "_hypothesis_pytestplugin", "fakeredis",
+    "uvicorn", "service.settings", "xdist.plugin", "_hypothesis_pytestplugin", "fakeredis",
 )  # fmt: skip
 # So many times what the tests took in the honest run, and something for the start: a mutant that
 # makes a loop endless is killed by this, and on a busy machine no other is.
@@ -139,8 +139,8 @@ class Runner:
 
     def _lend_servers(self, number: int) -> None:
         """The fixtures find the servers of the mother, and databases with names of their own."""
+        from local.embedded import throwaway
         from tests.support import databases
-        from worker.embedded import throwaway
 
         @contextmanager
         def lent(*, durable: bool = True) -> Iterator[Any]:
@@ -154,8 +154,8 @@ class Runner:
 @contextmanager
 def runner(root: Path) -> Iterator[Runner]:
     """A runner with its own PostgreSQL and Redis."""
+    from local.embedded import throwaway
     from tests.support import databases
-    from worker.embedded import throwaway
 
     with throwaway.servers(durable=False) as servers:
         databases.make_template(servers.postgres)

@@ -67,7 +67,9 @@ def test_words_for_people_and_types_are_left_alone(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("path", [*PURE, "payments/invariants.py", "payments/charges.py"])
+@pytest.mark.parametrize(
+    "path", [*PURE, "payments/audit/invariants.py", "payments/lifecycle/accepting/charges.py"]
+)
 def test_every_mutant_is_one_difference_that_compiles(path: str) -> None:
     honest = ast.unparse(ast.parse((ROOT / path).read_text()))
     mutants = mutants_of(ROOT, path)
@@ -80,14 +82,16 @@ def test_every_mutant_is_one_difference_that_compiles(path: str) -> None:
 
 def test_a_mutant_is_imported_in_the_place_of_the_module() -> None:
     (mutant,) = (
-        m for m in mutants_of(ROOT, "payments/backoff.py") if m.what.startswith("300.0 becomes")
+        m
+        for m in mutants_of(ROOT, "payments/lifecycle/backoff.py")
+        if m.what.startswith("300.0 becomes")
     )
     finder = _Finder(ROOT, mutant, tree_of(ROOT, mutant))
-    spec = finder.find_spec("payments.backoff")
-    module = type(sys)("payments.backoff")
+    spec = finder.find_spec("payments.lifecycle.backoff")
+    module = type(sys)("payments.lifecycle.backoff")
     spec.loader.exec_module(module)
     assert module.UNAVAILABLE_MAX_S == 601.0
-    assert finder.find_spec("payments.charges") is None
+    assert finder.find_spec("payments.lifecycle.accepting.charges") is None
 
 
 def test_tests_are_chosen_by_line_and_through_names(tmp_path: Path) -> None:
@@ -120,7 +124,7 @@ def test_every_excuse_has_its_line() -> None:
 
 def test_a_sample_of_a_pure_module_is_killed_by_its_own_tests() -> None:
     """In a process of its own, which has not imported what is to be mutated."""
-    command = [sys.executable, "-m", "tests.mutants.pure", "12", "payments/backoff.py"]
+    command = [sys.executable, "-m", "tests.mutants.pure", "12", "payments/lifecycle/backoff.py"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr[-2000:]
     assert "12 mutants" in told.stdout

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random
 
+from local.supervisor import parse_procfile
 from tests.support.nursery import Nursery
 from tests.support.programs import READY, ROOT, Program
-from worker.supervisor import parse_procfile
 
 # Name, its line in the Procfile, what its host name is to be.
 ROLES = {

@@ -8,10 +8,10 @@ from random import Random
 
 import psycopg
 
+from local.embedded.postgres import Postgres
 from tests.storm.crew import ROLES, Crew
 from tests.storm.servers import Broker
 from tests.storm.wire import Wire
-from worker.embedded.postgres import Postgres
 
 # How often each comes, in relation to the others.
 WEIGHTS = {

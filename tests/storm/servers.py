@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 import kombu
 import redis
 
+from local.embedded.redis import program as redis_program
 from tests.support import rabbitmq
 from tests.support.ports import free_port
-from worker.embedded.redis import program as redis_program
 
 PASSWORD = "storm"
 

@@ -53,7 +53,7 @@ class Cli:
     def run(self, *arguments: str, did: str) -> tuple[int, str]:
         """The exit status and all that was said."""
         number = self._journal.ask(self._actor, did, arguments=list(arguments))
-        program = self._nursery.run("cli", "worker.cli", arguments, self._environ)
+        program = self._nursery.run("cli", "cli", arguments, self._environ)
         try:
             status = program.child.wait(40)
             said = program.output

@@ -13,6 +13,7 @@ from typing import Any
 
 import urllib3
 
+from local.embedded.postgres import Postgres
 from tests.conftest import environ_for
 from tests.storm import evidence
 from tests.storm.crew import Crew
@@ -40,7 +41,6 @@ from tests.support.ports import free_port
 from tests.support.programs import Program
 from tests.support.sink import Answer, Received, webhook_sink
 from tests.support.waiting import wait_for
-from worker.embedded.postgres import Postgres
 
 SETTINGS = {
     # Short, so that a storm of minutes sees many leases end.

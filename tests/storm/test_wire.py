@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from local.embedded.throwaway import Servers
 from tests.storm.wire import CommitCut, Wire, wire_to
 from tests.support.waiting import wait_for
-from worker.embedded.throwaway import Servers
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from payments.cashier import Cashier
 from payments.errors import Refused
+from payments.intake.requests import ChargeRequest
+from payments.lifecycle.cashier import Cashier
 from payments.parsing import parse
-from payments.requests import ChargeRequest
+from service.settings import load
+from service.wiring import make_cashier, services
 from tests.support.producer import Producer
-from worker.settings import load
-from worker.wiring import make_cashier, services
 
 
 def ask_over_the_queue(fields: dict[str, object]) -> str:

@@ -11,8 +11,8 @@ import amqp
 import kombu
 import redis as redis_client
 
+from local.embedded.redis import Redis
 from tests.support.rabbitmq import QUEUES
-from worker.embedded.redis import Redis
 
 
 class Broker(ABC):

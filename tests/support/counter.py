@@ -7,22 +7,23 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from payments import cancels, cashier, rejections, reports
-from payments.cancels import Cancellation
-from payments.cashier import Begin, Begun, Cashier, Settlement
-from payments.claims import Row, lease
+from payments.catalog import inventory, prices, products
+from payments.catalog.requests import InventoryRequest, PriceRequest, ProductRequest
 from payments.errors import Refused
+from payments.intake import rejections
+from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.kinds import kind_of
+from payments.lifecycle import cancels, cashier, reports
+from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.cashier import Begin, Begun, Cashier, Settlement
+from payments.lifecycle.claims import Row, lease
+from payments.lifecycle.settlement import policies_of
 from payments.parsing import parse
-from payments.prices import inventory, prices, products
-from payments.prices.requests import InventoryRequest, PriceRequest, ProductRequest
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
-from payments.requests import ChargeRequest, RefundRequest
-from payments.settlement import policies_of
 from payments.transaction import Database
+from service.wiring import open_sandbox
 from tests.support.factories import a_key
-from worker.wiring import open_sandbox
 
 
 class Counter:

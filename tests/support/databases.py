@@ -7,8 +7,8 @@ from itertools import count
 import psycopg
 from sqlalchemy import create_engine
 
-from worker import migrate
-from worker.embedded.postgres import Postgres
+from local.embedded.postgres import Postgres
+from service.database import migrate
 
 TEMPLATE = "template_billing"
 _numbers = count(1)

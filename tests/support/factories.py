@@ -11,26 +11,27 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from payments import cancels, cashier, charges, refunds, reports, reviews, sweeps
-from payments.access import OPERATOR, Access
-from payments.cancels import Cancellation
-from payments.cashier import Begin, Begun, Settlement
-from payments.claims import Claimed, Lease, NotDue, Row
-from payments.kinds import CHARGE, KINDS, Kind, kind_of
-from payments.outcomes import Found, Succeeded, Unknown
-from payments.parsing import parse
-from payments.prices import holding, inventory, prices, products
-from payments.prices.requests import (
+from payments.access.scopes import OPERATOR, Access
+from payments.catalog import holding, inventory, prices, products
+from payments.catalog.requests import (
     InventoryRequest,
     PriceChanges,
     PriceRequest,
     ProductChanges,
     ProductRequest,
 )
-from payments.prices.requests import changes as changes_of
+from payments.catalog.requests import changes as changes_of
+from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.kinds import CHARGE, KINDS, Kind, kind_of
+from payments.lifecycle import cancels, cashier, reports, reviews, sweeps
+from payments.lifecycle.accepting import charges, refunds
+from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.cashier import Begin, Begun, Settlement
+from payments.lifecycle.claims import Claimed, Lease, NotDue, Row
+from payments.lifecycle.settlement import Policy
+from payments.parsing import parse
+from payments.processors.outcomes import Found, Succeeded, Unknown
 from payments.processors.port import ProcessorEvent
-from payments.requests import ChargeRequest, RefundRequest
-from payments.settlement import Policy
 from payments.transaction import Database, Wakes
 from tests.support.waiting import wait_for
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from sqlalchemy import create_engine
 
 from models.ids import id_from_key
-from payments import charges
+from payments.intake.requests import ChargeRequest
+from payments.lifecycle.accepting import charges
 from payments.parsing import parse
-from payments.requests import ChargeRequest
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
@@ -33,7 +33,7 @@ HASTY = {
 }
 CRASHING = "tests.crash.crashing_app"
 # The module of the web process that goes with each app.
-WEB = {"worker": "worker.http", CRASHING: "tests.crash.crashing_web"}
+WEB = {"worker": "api", CRASHING: "tests.crash.crashing_web"}
 
 
 @dataclass

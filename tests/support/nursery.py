@@ -148,11 +148,11 @@ MODULES = (
     "uvloop",
     "uvicorn.protocols.http.httptools_impl",
     "worker.consumer",
-    "worker.consumers",
-    "worker.http.server",
-    "worker.transport",
+    "service.broker.consumers",
+    "api.server",
+    "worker.transport.redis_transport",
     "worker.watchdog",
-    "worker.wiring",
+    "service.wiring",
 )
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, text
 
+from local.embedded.postgres import NAME, Postgres
+from local.embedded.server import HOST
+from service.data_dir import write_private
 from tests.support.waiting import wait_for
-from worker.embedded.data_dir import write_private
-from worker.embedded.postgres import NAME, Postgres
-from worker.embedded.server import HOST
 
 
 class Standby(Postgres):

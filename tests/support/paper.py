@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 
-from payments.outcomes import Found, NotFound, Outcome, Succeeded, Unknown
+from payments.processors.outcomes import Found, NotFound, Outcome, Succeeded, Unknown
 from payments.processors.port import Order, ProcessorEvent
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from payments.processors.port import Order, Processor
 from payments.processors.sandbox import Sandbox
+from service.database.group_commit import GroupCommitter
+from service.wiring import open_sandbox
 from tests.support.sandbox import moved, time_passes
-from worker.group_commit import GroupCommitter
-from worker.wiring import open_sandbox
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Self
 import kombu
 
 from infra.billing import brokers
-from worker.celery_config import dead_letters, queues
+from service.broker.celery_config import dead_letters, queues
 
 
 class Producer:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 
+from local.embedded import process
+from local.supervisor import command_of, parse_procfile
 from tests.support.waiting import wait_for
-from worker.embedded import process
-from worker.supervisor import command_of, parse_procfile
 
 ROOT = Path(__file__).parents[2]
 # A line that says a process does its work now.
@@ -142,7 +142,7 @@ class Programs:
     def run(self, *arguments: str, deadline_s: float = 30.0) -> "subprocess.CompletedProcess[str]":
         """Run the `billing` command to its end."""
         return subprocess.run(
-            [sys.executable, "-m", "worker.cli", *arguments],
+            [sys.executable, "-m", "cli", *arguments],
             env=self.environ,
             cwd=ROOT,
             capture_output=True,

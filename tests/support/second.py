@@ -13,7 +13,7 @@ from models.base import table_of
 from models.sandbox import SandboxEvent, SandboxMovement, SandboxRequest
 from payments.processors.port import Movement
 from payments.processors.sandbox import Sandbox
-from worker.settings import Settings
+from service.settings import Settings
 
 PLUGINS = Path(__file__).with_name("plugins")
 NAME = SCHEMA = "second"

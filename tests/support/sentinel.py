@@ -7,9 +7,9 @@ from pathlib import Path
 
 import redis
 
+from local.embedded.redis import program
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
-from worker.embedded.redis import program
 
 NAME = "till"
 PASSWORD, SENTINELS_PASSWORD = "hunter2", "hunter3"

@@ -33,7 +33,7 @@ def seen(environ: Mapping[str, str], columns: int, *arguments: str) -> Screen:
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     inherited = {n: text for n, text in environ.items() if n not in ("COLUMNS", "LINES")}
     with subprocess.Popen(
-        [sys.executable, "-m", "worker.cli", *arguments],
+        [sys.executable, "-m", "cli", *arguments],
         env={**inherited, "TERM": "xterm-256color"},
         cwd=ROOT,
         stdin=theirs,

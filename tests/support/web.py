@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from sqlalchemy import Engine
 
-from payments import keys
+from payments.access import keys
 from payments.transaction import Database
 from tests.support.nursery import Nursery
 from tests.support.programs import READY, Program
@@ -101,7 +101,7 @@ def a_key(engine: Engine, producer: str, **options: Any) -> str:
 
 @contextmanager
 def web(
-    nursery: Nursery, environ: Mapping[str, str], engine: Engine, *, module: str = "worker.http"
+    nursery: Nursery, environ: Mapping[str, str], engine: Engine, *, module: str = "api"
 ) -> Iterator[Web]:
     """A web process on a port that is free, until the end of the `with`."""
     program = nursery.run("web", module, [], {**environ, "BILLING_HTTP_PORT": "0"})

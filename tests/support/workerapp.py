@@ -14,9 +14,12 @@ from types import SimpleNamespace
 
 from celery import Celery, signals
 
-from worker import celery_config, guard, log, transport, watchdog
+from service import log
+from service.broker import celery_config
+from service.running import waiting_for_database
+from worker import guard, watchdog
 from worker.request import BillingTask
-from worker.running import waiting_for_database
+from worker.transport import redis_transport
 
 OUT = Path(os.environ["OUT"])
 _lock = threading.Lock()
@@ -42,7 +45,7 @@ settings = SimpleNamespace(
     lease_s=float(os.environ.get("LEASE_S", "25")),
     extra_queues=os.environ.get("EXTRA_QUEUES", "").split(),
 )
-transport.register()
+redis_transport.register()
 app = Celery("billing", task_cls=BillingTask)
 app.conf.update(celery_config.configuration(settings))
 for name in os.environ.get("UNSAFE", "").split():

@@ -134,7 +134,7 @@ class RabbitBroker:
         """The queues, as a worker declares them: a foreign producer must not."""
         from kombu import Connection
 
-        from worker.celery_config import dead_letters, queues
+        from service.broker.celery_config import dead_letters, queues
 
         with Connection(self.url) as connection:
             for queue in (*queues(rabbitmq=True), dead_letters()):

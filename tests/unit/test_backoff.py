@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.backoff import (
+from payments.lifecycle.backoff import (
     LOOK_UP_S,
     RETRY_AFTER_MAX_S,
     UNAVAILABLE_MAX_S,

@@ -9,9 +9,11 @@ from kombu import Connection
 from infra.billing import brokers
 from infra.billing.brokers import Broker, BrokerUrlError, parse, scrub
 from infra.billing.post import Post
-from worker import links, log, transport
-from worker.celery_config import configuration
-from worker.settings import Settings, SettingsError, read
+from service import log
+from service.broker import links
+from service.broker.celery_config import configuration
+from service.settings import Settings, SettingsError, read
+from worker.transport import redis_transport
 
 SENTINEL = (
     "sentinel://bob:hunter%2F2@h1:26379;h2:1;[::1]/3"
@@ -101,7 +103,7 @@ def test_what_can_not_be_used_is_refused_with_the_reason_and_without_the_secret(
 
 @pytest.mark.parametrize("url", ["redis://:hunter2@h:1/0", SENTINEL, "amqp://u:hunter2@h1;h2"])
 def test_the_app_knows_the_broker_that_it_was_configured_for(url):
-    transport.register()
+    redis_transport.register()
     app = Celery("billing", set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=url)))
     known = links.broker(app)
@@ -115,10 +117,10 @@ def test_the_app_knows_the_broker_that_it_was_configured_for(url):
 
 
 def test_a_sentinel_url_means_our_transport():
-    transport.register()
+    redis_transport.register()
     broker = parse(SENTINEL)
     connection = Connection(broker.url, transport_options=dict(broker.options))
-    assert isinstance(connection.transport, transport.SentinelTransport)
+    assert isinstance(connection.transport, redis_transport.SentinelTransport)
 
 
 @pytest.mark.parametrize(
@@ -158,5 +160,7 @@ def test_long_words_are_scrubbed_in_no_time():
 
 
 def test_all_schemes_of_the_sdk_are_those_of_the_service():
-    assert {f"{scheme}" for scheme in transport.SCHEMES} | {"amqp", "amqps"} == set(brokers.SCHEMES)
+    assert {f"{scheme}" for scheme in redis_transport.SCHEMES} | {"amqp", "amqps"} == set(
+        brokers.SCHEMES
+    )
     assert isinstance(parse("redis://h"), Broker)

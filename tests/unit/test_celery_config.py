@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 from celery.app.defaults import NAMESPACES, flatten
 
-from worker.celery_config import DEAD, configuration, dead_letters
+from service.broker.celery_config import DEAD, configuration, dead_letters
 
 
 @dataclass

@@ -4,8 +4,8 @@ import pytest
 import typer
 from typer.core import TyperCommand
 
-from worker.cli import make
-from worker.cli.naming import in_options
+from cli import make
+from cli.naming import in_options
 
 
 def command(*words: str) -> TyperCommand:

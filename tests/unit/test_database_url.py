@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import make_url
 
-from worker.database_url import address, hosts_of, normalised, options_of, place
+from service.database.database_url import address, hosts_of, normalised, options_of, place
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from payments.declines import DECLINES, FAILURES, message_for
+from payments.processors.declines import DECLINES, FAILURES, message_for
 
 
 @pytest.mark.parametrize(("code", "sentence"), [*DECLINES.items(), *FAILURES.items()])

@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 import pytest
 
 from infra import billing
+from local.demo import scenario
+from local.demo.figures import Check, Figures, Kill, Money, Stock, decimal
+from local.demo.lookout import Sight, Standing
+from local.demo.receiver import FAIL_EVERY, Inbox
+from local.demo.scenario import Line, Price, Scenario
+from local.demo.sums import asked
 from models.money import exponent
-from payments.declines import DECLINES, FAILURES
+from payments.processors.declines import DECLINES, FAILURES
 from payments.processors.sandbox.script import CARDS, FAULTS
 from payments.webhooks.signature import new_secret
-from worker.demo import scenario
-from worker.demo.figures import Check, Figures, Kill, Money, Stock, decimal
-from worker.demo.lookout import Sight, Standing
-from worker.demo.receiver import FAIL_EVERY, Inbox
-from worker.demo.scenario import Line, Price, Scenario
-from worker.demo.sums import asked
 
 REASONS = {
     "rejected": {

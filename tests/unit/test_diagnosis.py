@@ -7,7 +7,7 @@ import pytest
 from psycopg import errors
 from sqlalchemy import create_engine, exc
 
-from worker.diagnosis import is_hopeless, note_where, reason
+from service.database.diagnosis import is_hopeless, note_where, reason
 
 # As libpq puts it.
 AT = 'connection failed: connection to server at "db", port 5432 failed: '

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from worker import faults
+from service import faults
 
 SECRET = "4242424242424242"
 
@@ -34,7 +34,7 @@ def test_no_message_of_any_of_them_is_kept():
 def test_the_place_is_our_innermost_line():
     with pytest.raises(AttributeError) as caught:
         faults.stack_of(7)  # type: ignore[arg-type]
-    assert faults.describe(caught.value).where.startswith("worker/faults.py:")
+    assert faults.describe(caught.value).where.startswith("service/faults.py:")
 
 
 def test_an_error_that_was_never_raised_has_a_place_too():

@@ -6,8 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from service.database.group_commit import BATCH_MAX, LEADERS_MAX, GroupCommitter
 from tests.support.waiting import wait_for
-from worker.group_commit import BATCH_MAX, LEADERS_MAX, GroupCommitter
 
 
 class Ledger:

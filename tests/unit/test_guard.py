@@ -6,13 +6,14 @@ import pytest
 from celery import Celery
 from celery.worker.control import Panel
 
-from worker import control, guard, transport
-from worker.celery_config import configuration
+from service.broker.celery_config import configuration
+from worker import control, guard
 from worker.request import BillingTask
+from worker.transport import redis_transport
 
 
 def _app(url="redis://:hunter2@127.0.0.1:1/0", **changes):
-    transport.register()
+    redis_transport.register()
     app = Celery("billing", task_cls=BillingTask, set_as_current=False)
     settings = SimpleNamespace(
         broker_url=url, slots=64, shutdown_s=25.0, lease_s=25.0, extra_queues=()

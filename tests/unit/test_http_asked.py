@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from worker.http.asked import wait_s
+from api.asked import wait_s
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from worker.http.batches import Batches
-from worker.http.problems import DatabaseUnavailable, TooManyRequests
+from api.batches import Batches
+from api.edge.problems import DatabaseUnavailable, TooManyRequests
 
 
 class Table:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.http.hosts import Hosts
-from worker.http.problems import BadHost, HostNotAllowed
+from api.edge.hosts import Hosts
+from api.edge.problems import BadHost, HostNotAllowed
 
 
 def verdict(

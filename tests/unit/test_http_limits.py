@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from api.edge.limits import CALLERS_MAX, LOGGED_EVERY_S, Buckets, Limits, client_address
+from api.edge.problems import RateLimited
 from payments.errors import InsufficientScope, Unauthenticated
-from worker.http.limits import CALLERS_MAX, LOGGED_EVERY_S, Buckets, Limits, client_address
-from worker.http.problems import RateLimited
-from worker.settings import Settings
+from service.settings import Settings
 
 
 class Clock:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from worker.http import protocol
+from api.edge import protocol
 
 
 @pytest.fixture

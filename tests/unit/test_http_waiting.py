@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import pytest
 
+from api.edge.problems import DatabaseUnavailable
+from api.waiting import LOOK_MAX_S, WAIT_MAX_S, WAITERS_MAX, Waiters
 from models.ids import Kind
 from tests.support import hourglass
-from worker.http.problems import DatabaseUnavailable
-from worker.http.waiting import LOOK_MAX_S, WAIT_MAX_S, WAITERS_MAX, Waiters
 
 KINDS: list[Kind] = ["charge", "refund"]
 

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from payments.requests import ChargeRequest, RefundRequest
-from worker.importing.checks import check
-from worker.importing.csv_file import NUMBERS, TRUTHS
-from worker.importing.lines import LINE_BYTES_MAX, FileRefused
-from worker.importing.refused import RefusedLines
-from worker.importing.source import Checked, Source
-from worker.importing.tally import PRICES_MAX, Sold, Tally
+from cli.importing.checks import check
+from cli.importing.csv_file import NUMBERS, TRUTHS
+from cli.importing.lines import LINE_BYTES_MAX, FileRefused
+from cli.importing.refused import RefusedLines
+from cli.importing.source import Checked, Source
+from cli.importing.tally import PRICES_MAX, Sold, Tally
+from payments.intake.requests import ChargeRequest, RefundRequest
 
 HEADER = "amount,currency,idempotency_key,customer_id,metadata.cart\n"
 BOTH_WAYS = "amount,currency,price_id,quantity\n"

@@ -6,10 +6,10 @@ import pytest
 
 from models.money import AMOUNT_MAX
 from payments.errors import InvalidRequest
-from payments.judging import judge
+from payments.intake.judging import judge
+from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.parsing import parse
 from payments.processors.limits import ANYTHING, MoneyLimit, MoneyLimits
-from payments.requests import ChargeRequest, RefundRequest
 
 LIMITS = MoneyLimits(
     {"USD": MoneyLimit(50, 99_999_999), "KWD": MoneyLimit(105, 20_005, multiple_of=10)},

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from payments.access.keys import Presented, admit
 from payments.errors import Unauthenticated
-from payments.keys import Presented, admit
 
 SECRET = b"a secret"
 SHOWN = Presented("key_1", hashlib.sha256(SECRET).digest())

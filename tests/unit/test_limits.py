@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from api.database import DEADLINE_S
 from payments.webhooks import delivery, drainer
 from payments.webhooks.post import Limits as PostLimits
-from worker import limits
-from worker.http.database import DEADLINE_S
-from worker.settings import Settings
+from service.database import limits
+from service.settings import Settings
 
 EVERY = [
     limits.WORK,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
-from worker import log
+from service import log
 
 Said = Callable[[], str]
 

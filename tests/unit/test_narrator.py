@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from worker.cli.narrator import Narrator
+from local.narrator import Narrator
 
 LINE = "2026-11-22T11:44:39.376424Z [info     ] Connected to redis://:hunter2@127.0.0.1:5000/0"
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 from rich.console import Console
 
-from worker.cli import output, tables
+from cli import output, tables
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import pytest
 from psycopg import errors
 from sqlalchemy import exc
 
+from service.database.patience import DatabaseUnavailable, Patient, is_held_up, is_transient
+from service.running import register
 from tests.support.waiting import wait_for
-from worker.patience import DatabaseUnavailable, Patient, is_held_up, is_transient
-from worker.running import register
 
 
 def wrapped(orig: Exception, kind: type[exc.DBAPIError] = exc.OperationalError) -> Exception:

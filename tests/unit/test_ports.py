@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.cli import ports, up
-from worker.cli.narrator import Narrator
-from worker.cli.output import Failed
-from worker.settings import Settings
+from cli import ports
+from cli.operating import up
+from cli.output import Failed
+from local.narrator import Narrator
+from service.settings import Settings
 
 
 @pytest.fixture

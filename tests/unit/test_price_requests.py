@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from models.catalogue import QUANTITY_MAX
 from models.money import AMOUNT_MAX
-from payments.errors import InvalidRequest, PriceLocked
-from payments.parsing import merged, parse
-from payments.prices.parts import INTERVALS_MAX
-from payments.prices.requests import (
+from payments.catalog.parts import INTERVALS_MAX
+from payments.catalog.requests import (
     LOCKED,
     InventoryRequest,
     PriceChanges,
@@ -23,6 +21,8 @@ from payments.prices.requests import (
     QuoteRequest,
     changes,
 )
+from payments.errors import InvalidRequest, PriceLocked
+from payments.parsing import merged, parse
 
 PRODUCT_ID = "prod_" + "a" * 32
 PRODUCT = {"name": "Tea", "idempotency_key": "k"}

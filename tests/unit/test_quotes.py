@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from models.catalogue import QUANTITY_MAX
 from models.money import AMOUNT_MAX
-from payments.errors import InvalidRequest
-from payments.prices.quotes import (
+from payments.catalog.quotes import (
     Graduated,
     Line,
     Model,
@@ -24,6 +23,7 @@ from payments.prices.quotes import (
     quote,
     total,
 )
+from payments.errors import InvalidRequest
 
 # Tiers 1–5 at 7.00, 6–10 at 6.50, 11+ at 6.00 (Stripe, "Set up tiered pricing").
 TIERS = (Tier(5, 700, 0), Tier(10, 650, 0), Tier(None, 600, 0))

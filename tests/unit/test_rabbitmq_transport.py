@@ -5,7 +5,7 @@ import socket
 import pytest
 from kombu import Connection
 
-from worker import rabbitmq
+from worker.transport import rabbitmq
 
 FRAME = b"\x08\x00\x00\x00\x00\x00\x00\xce"  # a heartbeat
 

@@ -4,7 +4,7 @@ import pytest
 
 from models.money import AMOUNT_MAX
 from payments.redaction import FIELDS_MAX, redacted
-from worker.redaction import args_text, key_text, kwargs_text
+from service.broker.redaction import args_text, key_text, kwargs_text
 
 CARD = "4242424242424242"
 PERSON = "ada@example.com"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from payments.refund_claims import _verdict
+from payments.lifecycle.refund_claims import _verdict
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.errors import InvalidRequest
+from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.parsing import parse
-from payments.requests import ChargeRequest, RefundRequest
 from payments.rules import ANY_DAY
 
 CHARGE = {"amount": 1000, "currency": "USD", "idempotency_key": "k"}

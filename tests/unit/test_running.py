@@ -1,6 +1,6 @@
 """The register of running tasks, with a clock of its own."""
 
-from worker.running import Register
+from service.running import Register
 
 
 class Clock:

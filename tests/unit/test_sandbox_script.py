@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from payments.declines import DECLINES
-from payments.outcomes import Succeeded, Unavailable
+from payments.processors.declines import DECLINES
+from payments.processors.outcomes import Succeeded, Unavailable
 from payments.processors.sandbox import script
 from payments.processors.sandbox.script import PLAIN, script_for
 from payments.processors.sandbox.verdicts import verdict_on

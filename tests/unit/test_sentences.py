@@ -8,22 +8,22 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
-from payments.errors import BillingError
-from payments.parsing import parse
-from payments.prices.requests import (
+from api.description.schemas import REQUESTS
+from api.edge.errors import problem_of
+from api.routes import endpoints, events
+from api.routes.catalogue import CurrencyPlace, PriceFilters, ProductFilters
+from api.routes.filters import ChargeFilters, RefundFilters
+from payments.catalog.requests import (
     InventoryRequest,
     PriceRequest,
     ProductChanges,
     ProductRequest,
     QuoteRequest,
 )
-from payments.requests import ChargeRequest, RefundRequest
+from payments.errors import BillingError
+from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.parsing import parse
 from payments.sentences import sentence
-from worker.contract.schemas import REQUESTS
-from worker.http.errors import problem_of
-from worker.http.routes import endpoints, events
-from worker.http.routes.catalogue import CurrencyPlace, PriceFilters, ProductFilters
-from worker.http.routes.filters import ChargeFilters, RefundFilters
 
 FOREIGN = re.compile(
     r"should|[Ii]nput|validation|pattern|unable|literal|dictionary|Value error|\^|valid [sib]"

@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from worker import settings
-from worker.settings import Settings, SettingsError
+from service import settings
+from service.settings import Settings, SettingsError
 
 SECRET = "hunter2"
 

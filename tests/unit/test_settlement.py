@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from models.states import CHARGE_MOVES, Phase, Stand, State
-from payments.backoff import LOOK_UP_S
-from payments.lifecycle import Move
-from payments.outcomes import (
+from payments.lifecycle.backoff import LOOK_UP_S
+from payments.lifecycle.moves import Move
+from payments.lifecycle.settlement import Policy, decide, policies_of
+from payments.processors.outcomes import (
     Declined,
     Found,
     NotFound,
@@ -18,7 +19,6 @@ from payments.outcomes import (
     Unavailable,
     Unknown,
 )
-from payments.settlement import Policy, decide, policies_of
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 POLICY = Policy(key_window=timedelta(hours=24))

@@ -12,8 +12,8 @@ import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
 from models.ids import PREFIXES, Kind
 from payments.errors import InvalidRequest
+from payments.intake.requests import ChargeRequest
 from payments.parsing import parse
-from payments.requests import ChargeRequest
 from tasks.requests import NOTHING_ELSE, Wishes
 from worker.request import BillingTask
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.running import Running
+from service.running import Running
 from worker.watchdog import EXIT_DEAF, EXIT_TASK, Glance, Judge
 
 TASK_LIMIT_S = 120

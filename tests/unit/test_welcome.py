@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from worker.cli.welcome import PATIENCE_S, Door, Lookout, exports
-from worker.settings import Settings
+from local.welcome import PATIENCE_S, Door, Lookout, exports
+from service.settings import Settings
 
 URL = "redis://:hunter2@127.0.0.1:5000/0"
 OURS = ["worker", "webhooks", "web", "beat", "flower", "something"]

@@ -1,7 +1,7 @@
 """The moment of creation is taken when a row is written, not when its transaction began.
 
 Whoever writes holds a lock that others see. So a list can end before what is still being written
-(`payments.settled`), which takes that no row is older than the lock of its transaction.
+(`payments.history.settled`), which takes that no row is older than the lock of its transaction.
 """
 
 import sqlalchemy as sa

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from payments.declines import message_for
-from payments.outcomes import (
+from payments.processors.declines import message_for
+from payments.processors.outcomes import (
     REQUIRES_ACTION,
     Canceled,
     Declined,

@@ -13,7 +13,7 @@ from sqlalchemy import update as update_of
 from sqlalchemy.dialects.postgresql import insert
 
 from models.base import as_rows, given, id_among, seconds
-from payments.outcomes import Found, NotFound
+from payments.processors.outcomes import Found, NotFound
 from payments.processors.port import Order
 from payments.processors.sandbox import cancels, first_calls, ledger
 from payments.processors.sandbox.answers import KEY_REUSED, Answer, Standing, outcome_of

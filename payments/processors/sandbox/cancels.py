@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from models.base import as_rows, given, id_among
 from models.ids import random_id
-from payments.outcomes import REQUIRES_ACTION
+from payments.processors.outcomes import REQUIRES_ACTION
 from payments.processors.port import Order
 from payments.processors.sandbox import ledger
 from payments.processors.sandbox.answers import (

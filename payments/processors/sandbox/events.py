@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from models.base import as_rows, given, table_of
 from models.sandbox import SandboxEvent
-from payments.outcomes import NotFound
+from payments.processors.outcomes import NotFound
 from payments.processors.port import EventRefused, ProcessorEvent
 from payments.processors.sandbox.answers import Standing, outcome_of
 

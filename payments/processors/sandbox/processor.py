@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Engine, Select
 
-from payments.outcomes import Found, NotFound, Outcome, Unknown
 from payments.processors.limits import ANYTHING, MoneyLimits
+from payments.processors.outcomes import Found, NotFound, Outcome, Unknown
 from payments.processors.port import Order, ProcessorEvent
 from payments.processors.sandbox import events, ledger, turns
 from payments.processors.sandbox.answers import Answer

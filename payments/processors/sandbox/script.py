@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from payments.outcomes import Unavailable
+from payments.processors.outcomes import Unavailable
 
 Status = Literal["open", "pending", "succeeded", "declined", "canceled"]
 

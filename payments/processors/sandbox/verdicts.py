@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.ids import random_id
-from payments.outcomes import Found
+from payments.processors.outcomes import Found
 from payments.processors.sandbox.answers import SERVER_ERROR, Answer, Standing, outcome_of
 from payments.processors.sandbox.script import PLAIN, Script
 

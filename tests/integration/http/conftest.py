@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
+from local.embedded.throwaway import Servers
+from service.wiring import open_database
 from tests.conftest import FAILED, environ_for, tell_the_last_of
 from tests.support import databases
 from tests.support.factories import Till
 from tests.support.nursery import Nursery
 from tests.support.web import Caller, Web, web
-from worker.embedded.throwaway import Servers
-from worker.wiring import open_database
 
 
 @pytest.fixture(scope="session")

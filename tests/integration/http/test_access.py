@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from payments import access
-from payments.outcomes import Succeeded
+from api.app import ROUTES
+from payments.access import scopes
+from payments.processors.outcomes import Succeeded
 from tests.support.factories import Till
 from tests.support.programs import ROOT
 from tests.support.web import Caller, Web
-from worker.http.app import ROUTES
 
 V1 = "/v1/billing"
 RULED = [route for route in ROUTES if route.path.startswith(V1)]
@@ -21,7 +21,7 @@ RULED = [route for route in ROUTES if route.path.startswith(V1)]
 OF_ONE = [
     route
     for route in RULED
-    if "{id}" in route.path and not access.OPERATIONS[route.name].startswith("prices:")
+    if "{id}" in route.path and not scopes.OPERATIONS[route.name].startswith("prices:")
 ]
 NOBODYS = {"charges": "ch_", "refunds": "re_", "webhook-endpoints": "we_"}
 
@@ -44,21 +44,21 @@ def told(answer: httpx.Response) -> tuple[int, Any]:
     return answer.status_code, body
 
 
-@pytest.mark.parametrize("scope", access.SCOPES)
+@pytest.mark.parametrize("scope", scopes.SCOPES)
 def test_a_key_may_do_what_its_scope_says_on_every_route_and_nothing_else(
     door: Web, scope: str
 ) -> None:
     with door.caller(scopes=[scope]) as caller:
         for route in RULED:
-            needed = access.OPERATIONS[route.name]
+            needed = scopes.OPERATIONS[route.name]
             answer = ask(caller, route)
-            if needed in access.SCOPES[scope]:
+            if needed in scopes.SCOPES[scope]:
                 assert answer.status_code not in (401, 403), (route.name, answer.text)
                 continue
             assert answer.status_code == 403, (route.name, answer.text)
             problem = answer.json()
             assert problem["code"] == "insufficient_scope"
-            assert needed in access.SCOPES[problem["scope"]]
+            assert needed in scopes.SCOPES[problem["scope"]]
             assert repr(problem["scope"]) in problem["detail"]
             assert answer.headers["www-authenticate"] == (
                 f'Bearer realm="billing", error="insufficient_scope", scope="{problem["scope"]}"'
@@ -72,14 +72,14 @@ def test_no_route_is_open_without_a_key(caller: Caller) -> None:
 
 
 def test_every_route_has_a_rule_and_every_rule_a_route() -> None:
-    assert {route.name for route in RULED} == set(access.OPERATIONS)
+    assert {route.name for route in RULED} == set(scopes.OPERATIONS)
 
 
 def test_the_page_has_the_rule_of_every_route() -> None:
     page = (ROOT / "docs/security.md").read_text()
     rows = dict(re.findall(r"^\| `([A-Z]+ /[^`]*)` \| `([a-z:]+)` \|", page, re.MULTILINE))
     assert rows == {
-        f"{method_of(route)} {route.path.removeprefix(V1)}": access.OPERATIONS[route.name]
+        f"{method_of(route)} {route.path.removeprefix(V1)}": scopes.OPERATIONS[route.name]
         for route in RULED
     }
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from payments.outcomes import REQUIRES_ACTION, Canceled, NextAction, Pending, Succeeded
+from payments.processors.outcomes import REQUIRES_ACTION, Canceled, NextAction, Pending, Succeeded
 from tests.support.factories import Till
 from tests.support.web import Caller, Web
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from sqlalchemy import Engine, text
 
+from api.database import Database
+from api.edge.problems import DatabaseUnavailable
 from payments.transaction import Transaction, nobody
-from worker.http.database import Database
-from worker.http.problems import DatabaseUnavailable
 
 
 class Till:

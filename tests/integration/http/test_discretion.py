@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from infra import billing
-from payments import keys
+from local.embedded.throwaway import Servers
+from payments.access import keys
 from payments.transaction import Database
 from tests.conftest import FAILED, tell_the_last_of
 from tests.support import databases
@@ -22,7 +23,6 @@ from tests.support.nursery import Nursery
 from tests.support.sdk import sdk_of
 from tests.support.waiting import wait_for
 from tests.support.web import CHARGE, Caller
-from worker.embedded.throwaway import Servers
 
 CARD = "4242424242424242"
 NAME = "telltale-1@example.org"

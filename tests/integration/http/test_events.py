@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import text
 
-from payments import charges
-from payments.outcomes import Succeeded
+from payments.intake.requests import ChargeRequest
+from payments.lifecycle.accepting import charges
 from payments.parsing import parse
-from payments.requests import ChargeRequest
+from payments.processors.outcomes import Succeeded
 from payments.transaction import Transaction
 from tests.support.factories import Till, a_charge
 from tests.support.web import Caller, Web

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from api.app import ROUTES
+from api.description.openapi import document
 from models.ids import id_from_key
 from tests.support import generated
 from tests.support.web import Caller
-from worker.http.app import ROUTES
-from worker.http.openapi import document
 
 CLIENTS = generated.LOCKED
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from payments import keys
+from payments.access import keys
 from payments.transaction import Database
 from tests.support.web import Caller, Web
 

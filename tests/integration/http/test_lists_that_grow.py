@@ -11,9 +11,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from payments import charges, refunds, settled
-from payments.locks import hold_charges
-from payments.prices import prices, products
+from payments.catalog import prices, products
+from payments.history import settled
+from payments.lifecycle.accepting import charges, refunds
+from payments.lifecycle.locks import hold_charges
 from payments.transaction import Transaction
 from tests.support.factories import Till, a_charge, a_price, a_product, a_refund
 from tests.support.web import Caller, Web

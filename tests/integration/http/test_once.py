@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from api.app import ROUTES
 from tests.support.factories import Till
 from tests.support.web import Caller, Web
-from worker.http.app import ROUTES
 
 PATH = "/webhook-endpoints"
 BODY = {"url": "https://example.com/hooks"}

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from api.app import ROUTES
+from api.description.events import DATA
+from api.description.openapi import document
 from payments.webhooks.events import TYPES
 from tests.support.web import Caller, Web
-from worker.contract.events import DATA
-from worker.http.app import ROUTES
-from worker.http.openapi import document
 
 DOCUMENT = document(ROUTES)
 schema = schemathesis.openapi.from_dict(document(ROUTES))

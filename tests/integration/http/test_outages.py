@@ -10,14 +10,14 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
-from payments.locks import hold_charges
+from local.embedded.throwaway import Servers
+from payments.lifecycle.locks import hold_charges
 from payments.transaction import Transaction
 from tests.conftest import FAILED, environ_for, tell_the_last_of
 from tests.support import databases
 from tests.support.nursery import Nursery
 from tests.support.waiting import wait_for
 from tests.support.web import Caller, Web, web
-from worker.embedded.throwaway import Servers
 
 # Contract: a problem within 3 s. The test's own clock may be held up on a busy machine, so what it
 # asks for is that the server gave up by itself, and not that the client did (40 s).
@@ -177,7 +177,7 @@ def test_a_port_that_is_taken_ends_it_with_the_setting_to_look_at(
     port = str(httpx.URL(town.url).port)
     url = town.engine.url.render_as_string(hide_password=False)
     environ = environ_for(url, own_servers.redis.url, tmp_path)
-    second = nursery.run("web", "worker.http", [], {**environ, "BILLING_HTTP_PORT": port})
+    second = nursery.run("web", "api", [], {**environ, "BILLING_HTTP_PORT": port})
     try:
         assert second.child.wait(20) == 1
         assert "address already in use" in second.output

@@ -8,8 +8,8 @@ import pytest
 
 from infra import billing
 from models.ids import id_from_key
-from payments import keys
-from payments.outcomes import Succeeded
+from payments.access import keys
+from payments.processors.outcomes import Succeeded
 from payments.transaction import Database
 from payments.webhooks.delivery import Deliverer
 from tests.support.factories import Till

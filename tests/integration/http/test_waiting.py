@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from payments.outcomes import Succeeded
+from payments.processors.outcomes import Succeeded
 from tests.support.factories import Till
 from tests.support.waiting import wait_for
 from tests.support.web import Caller, Web

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Engine
 
-from payments.stocktaking import STOCK
-from payments.verify import verify
+from local.embedded.throwaway import Servers
+from payments.audit.stocktaking import STOCK
+from payments.audit.verify import verify
+from service.wiring import open_database
 from tests.support import databases
 from tests.support.factories import Till
-from worker.embedded.throwaway import Servers
-from worker.wiring import open_database
 
 
 @pytest.fixture(scope="session")

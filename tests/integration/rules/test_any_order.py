@@ -22,10 +22,17 @@ from hypothesis.stateful import (
 from sqlalchemy import Engine
 
 from models.states import stand_of
-from payments.claims import Claimed
 from payments.errors import MoveNotAllowed
 from payments.errors import NotFound as NoSuchObject
-from payments.outcomes import Declined, NotFound, Pending, Succeeded, Unavailable, Unknown
+from payments.lifecycle.claims import Claimed
+from payments.processors.outcomes import (
+    Declined,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
 from tests.support import invariants
 from tests.support.factories import Till, a_charge, a_refund, kind
 

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from payments import cancels, charges
-from payments.cancels import Cancellation
-from payments.claims import Claimed
 from payments.errors import ChargeNotCancelable, NotFound
-from payments.outcomes import (
+from payments.lifecycle import cancels
+from payments.lifecycle.accepting import charges
+from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.claims import Claimed
+from payments.processors.outcomes import (
     REQUIRES_ACTION,
     Canceled,
     Declined,
@@ -19,7 +20,7 @@ from payments.outcomes import (
     Unavailable,
     Unknown,
 )
-from payments.outcomes import NotFound as NeverHeardOf
+from payments.processors.outcomes import NotFound as NeverHeardOf
 from tests.integration.rules.test_cashier import MINUTE, Shop
 from tests.support.factories import (
     SUCCEEDED,

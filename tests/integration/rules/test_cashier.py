@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from payments.cashier import Begin, Begun, Cashier, Settlement
-from payments.claims import Claimed
 from payments.errors import KeyReused
-from payments.outcomes import Found, Outcome
+from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.lifecycle.cashier import Begin, Begun, Cashier, Settlement
+from payments.lifecycle.claims import Claimed
+from payments.processors.outcomes import Found, Outcome
 from payments.processors.port import Order
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
-from payments.requests import ChargeRequest, RefundRequest
 from tests.support import sandbox as other_side
 from tests.support.factories import Till, a_charge, a_lease, a_refund, kind
 

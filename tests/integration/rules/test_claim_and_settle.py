@@ -5,10 +5,10 @@ from threading import Barrier
 
 import pytest
 
-from payments.cashier import Begin
-from payments.claims import Claimed, NotDue
 from payments.errors import NotFound as NoSuchObject
-from payments.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable
+from payments.lifecycle.cashier import Begin
+from payments.lifecycle.claims import Claimed, NotDue
+from payments.processors.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable
 from tests.support.factories import (
     SUCCEEDED,
     TIMEOUT,

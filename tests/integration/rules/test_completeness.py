@@ -12,19 +12,19 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from pydantic.fields import FieldInfo
 
+from api.description import objects
+from cli.importing import csv_file
+from cli.payments import charge as charge_commands
+from cli.payments import refund as refund_commands
+from cli.payments import requests as commands
 from infra import billing as sdk
 from infra.billing import client
 from infra.billing.pending import pending
+from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.kinds import KINDS
 from payments.parsing import parse
-from payments.requests import ChargeRequest, RefundRequest
 from payments.rules import ANY_DAY
 from tests.support.factories import Till, a_key
-from worker.cli import charge as charge_commands
-from worker.cli import refund as refund_commands
-from worker.cli import requests as commands
-from worker.contract import objects
-from worker.importing import csv_file
 
 MODELS: Mapping[str, type[ChargeRequest] | type[RefundRequest]] = {
     "charge": ChargeRequest,
@@ -144,8 +144,8 @@ def test_what_is_kept_reaches_the_processor(till: Till, kind: str, name: str) ->
     asked = Asked(till, kind, name)
     order = till.claim(asked.request.id).order
     assert getattr(order, name, "absent") == asked.value, (
-        f"Order and payments/claims.py, {kind}_order, leave it out; if the processor need not know"
-        " it, say so in NOT_SENT"
+        f"Order and payments/lifecycle/claims.py, {kind}_order, leave it out; if the processor need"
+        " not know it, say so in NOT_SENT"
     )
 
 
@@ -171,7 +171,7 @@ def test_it_can_be_asked_for_on_the_command_line(
     said = dict.fromkeys(inspect.signature(command).parameters, "7")
     lists = {"metadata": ["a=b"]}
     command(**{**said, **{key: value for key, value in lists.items() if key in said}})
-    assert asked.get(name) is not None, f"worker/cli/{kind}.py has no option for it"
+    assert asked.get(name) is not None, f"cli/{kind}.py has no option for it"
 
 
 @each_field

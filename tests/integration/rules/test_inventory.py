@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from models.catalogue import QUANTITY_MAX
+from payments.audit.stocktaking import STOCK
+from payments.audit.verify import verify
+from payments.catalog import inventory
+from payments.catalog.requests import InventoryRequest
 from payments.errors import InsufficientInventory, InventoryUnlimited, KeyReused, Refused
-from payments.outcomes import Declined
-from payments.prices import inventory
-from payments.prices.requests import InventoryRequest
-from payments.stocktaking import STOCK
-from payments.verify import verify
+from payments.processors.outcomes import Declined
 from tests.support.factories import SUCCEEDED, Till, a_count, a_key, a_sale
 from tests.support.refusals import answer_of, refusal, told
 from tests.support.threads import at_once

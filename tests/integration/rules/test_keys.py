@@ -1,10 +1,10 @@
 """One key, one charge: however often, at once, and over whichever door it is sent."""
 
-from payments.charges import Accepted
-from payments.claims import Claimed, NotDue
 from payments.errors import KeyReused, ReferenceInUse, RefundExceedsCharge
-from payments.outcomes import Declined
-from payments.refunds import Accepted as RefundAccepted
+from payments.lifecycle.accepting.charges import Accepted
+from payments.lifecycle.accepting.refunds import Accepted as RefundAccepted
+from payments.lifecycle.claims import Claimed, NotDue
+from payments.processors.outcomes import Declined
 from tests.support.factories import SUCCEEDED, Till, a_charge, a_refund, is_claimed
 from tests.support.threads import at_once
 

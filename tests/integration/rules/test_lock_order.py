@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
-from payments.outcomes import Pending, Succeeded
-from payments.prices.holding import hold_all, hold_to_sell
+from payments.catalog.holding import hold_all, hold_to_sell
+from payments.processors.outcomes import Pending, Succeeded
 from payments.processors.port import ProcessorEvent
 from payments.transaction import Transaction
 from tests.support.factories import Till, a_charge, a_refund

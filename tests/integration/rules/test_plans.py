@@ -13,17 +13,18 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, event
 
-from payments import health, reading
+from local.embedded.throwaway import Servers
+from payments.audit import health
 from payments.kinds import CHARGE, REFUND, Kind
-from payments.outcomes import Declined
+from payments.lifecycle import reading
+from payments.processors.outcomes import Declined
 from payments.processors.port import ProcessorEvent
 from payments.webhooks.pings import ping
 from payments.webhooks.replays import replay
+from service.wiring import open_database
 from tests.support import databases
 from tests.support.factories import SUCCEEDED, TIMEOUT, Till, a_charge, a_refund
 from tests.support.webhooks import an_endpoint
-from worker.embedded.throwaway import Servers
-from worker.wiring import open_database
 
 ROWS = 100_000
 CASTS = {

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from payments.catalog import listing
+from payments.catalog.listing import PAGE_MAX, PAGE_SIZE, Listing
 from payments.errors import InvalidRequest
-from payments.prices import listing
-from payments.prices.listing import PAGE_MAX, PAGE_SIZE, Listing
 from tests.support.factories import Till, a_key, a_price
 from tests.support.refusals import refusal, told
 

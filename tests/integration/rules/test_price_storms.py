@@ -10,16 +10,24 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from payments import charges, refunds
-from payments.cashier import Begin
-from payments.claims import Claimed
+from payments.audit.invariants import OURS
+from payments.audit.stocktaking import STOCK
+from payments.audit.verify import verify
+from payments.catalog import inventory
 from payments.errors import Refused
-from payments.invariants import OURS
-from payments.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable, Unknown
-from payments.prices import inventory
+from payments.lifecycle.accepting import charges, refunds
+from payments.lifecycle.cashier import Begin
+from payments.lifecycle.claims import Claimed
+from payments.processors.outcomes import (
+    Declined,
+    Found,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
 from payments.processors.port import ProcessorEvent
-from payments.stocktaking import STOCK
-from payments.verify import verify
 from tests.support import invariants
 from tests.support.factories import (
     DAY,

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from models.ids import MADE_PREFIXES, is_id
-from payments import charges
-from payments.charges import Accepted
+from payments.catalog import holding, prices
+from payments.catalog.holding import hold
+from payments.catalog.requests import PriceChanges, changes
 from payments.errors import PriceInactive, PriceInUse, Refused
-from payments.outcomes import Declined
-from payments.prices import holding, prices
-from payments.prices.holding import hold
-from payments.prices.requests import PriceChanges, changes
+from payments.lifecycle.accepting import charges
+from payments.lifecycle.accepting.charges import Accepted
+from payments.processors.outcomes import Declined
 from payments.transaction import Transaction
 from tests.support.factories import (
     SUCCEEDED,

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from payments.cashier import Cashier
-from payments.outcomes import Succeeded
+from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.lifecycle.cashier import Cashier
+from payments.lifecycle.settlement import policies_of
+from payments.processors.outcomes import Succeeded
 from payments.processors.registry import Processors
-from payments.requests import ChargeRequest, RefundRequest
-from payments.settlement import policies_of
 from tests.support.factories import (
     Till,
     a_charge,

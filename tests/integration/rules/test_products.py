@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from payments.charges import Accepted
+from payments.catalog import prices, products
 from payments.errors import ProductInactive, ProductInUse
-from payments.prices import prices, products
+from payments.lifecycle.accepting.charges import Accepted
 from tests.support.factories import SUCCEEDED, Till, a_price, a_product, a_sale
 from tests.support.refusals import answer_of, refusal, told
 from tests.support.threads import at_once

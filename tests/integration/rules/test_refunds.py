@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from payments import refunds
-from payments.claims import Claimed, NotDue
 from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge
-from payments.outcomes import Declined, Unavailable
+from payments.lifecycle.accepting import refunds
+from payments.lifecycle.claims import Claimed, NotDue
+from payments.processors.outcomes import Declined, Unavailable
 from tests.support.factories import (
     SUCCEEDED,
     TIMEOUT,

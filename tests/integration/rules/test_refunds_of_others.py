@@ -3,11 +3,11 @@
 import pytest
 
 from models.states import Phase, State
-from payments import refunds
-from payments.cashier import Begin
-from payments.claims import Claimed, NotDue
-from payments.outcomes import NotFound, Unknown
-from payments.requests import RefundRequest
+from payments.intake.requests import RefundRequest
+from payments.lifecycle.accepting import refunds
+from payments.lifecycle.cashier import Begin
+from payments.lifecycle.claims import Claimed, NotDue
+from payments.processors.outcomes import NotFound, Unknown
 from tests.support.factories import Till, a_lease, a_refund
 
 

@@ -7,10 +7,11 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from api.description.events import event
+from api.description.objects import RejectedRequest
+from api.description.schemas import standing_alone
 from models.ids import Kind
-from payments import parsing, redaction, rejections, rules
-from payments.cashier import Begun
-from payments.claims import Claimed
+from payments import parsing, redaction, rules
 from payments.errors import (
     ChargeNotRefundable,
     InsufficientInventory,
@@ -19,10 +20,13 @@ from payments.errors import (
     ReferenceInUse,
     Refused,
 )
-from payments.outcomes import Declined
+from payments.intake import rejections
+from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.lifecycle.cashier import Begun
+from payments.lifecycle.claims import Claimed
 from payments.parsing import parse
+from payments.processors.outcomes import Declined
 from payments.redaction import KEY_MAX
-from payments.requests import ChargeRequest, RefundRequest
 from tests.support.factories import (
     SUCCEEDED,
     Till,
@@ -32,9 +36,6 @@ from tests.support.factories import (
     a_refund,
     a_sale,
 )
-from worker.contract.events import event
-from worker.contract.objects import RejectedRequest
-from worker.contract.schemas import standing_alone
 
 REQUESTS = {"charge": ChargeRequest, "refund": RefundRequest}
 DECLINED = Declined("card_declined", "The card was declined.", "declined")

@@ -4,7 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from payments.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable, Unknown
+from payments.processors.outcomes import (
+    Declined,
+    Found,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
 from payments.processors.port import ProcessorEvent
 from tests.support.factories import SUCCEEDED, TIMEOUT, Till, a_charge, a_refund
 

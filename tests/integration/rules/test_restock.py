@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from payments.claims import Claimed
 from payments.errors import NothingToRestock, Refused
-from payments.outcomes import Declined, Found, NotFound, Pending, Unavailable
+from payments.lifecycle.claims import Claimed
+from payments.processors.outcomes import Declined, Found, NotFound, Pending, Unavailable
 from payments.processors.port import ProcessorEvent
 from tests.support import invariants
 from tests.support.factories import (

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from payments import reviews
 from payments.errors import InvalidRequest, MoveNotAllowed
 from payments.errors import NotFound as NoSuchObject
-from payments.outcomes import NotFound
+from payments.lifecycle import reviews
+from payments.processors.outcomes import NotFound
 from tests.support.factories import SUCCEEDED, TIMEOUT, Till, a_charge, a_refund
 
 

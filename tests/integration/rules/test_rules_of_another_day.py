@@ -4,13 +4,13 @@ from typing import Any, TypeVar
 
 import pytest
 
-from payments import charges, refunds
-from payments.claims import Claimed
+from payments.catalog import inventory, prices, products
+from payments.catalog.requests import InventoryRequest, PriceRequest, ProductRequest
 from payments.errors import InvalidRequest, KeyReused
+from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.lifecycle.accepting import charges, refunds
+from payments.lifecycle.claims import Claimed
 from payments.parsing import Keyed, parse, read
-from payments.prices import inventory, prices, products
-from payments.prices.requests import InventoryRequest, PriceRequest, ProductRequest
-from payments.requests import ChargeRequest, RefundRequest
 from payments.rules import ANY_DAY
 from tests.support.factories import Till, a_charge, a_key, a_sale, is_claimed
 from tests.support.refusals import refusal

@@ -8,13 +8,22 @@ import pytest
 
 from models.catalogue import QUANTITY_MAX
 from models.states import State
-from payments import charges, reports
-from payments.charges import Accepted
-from payments.claims import Claimed
+from payments.catalog.holding import hold
+from payments.catalog.stock import follow
 from payments.errors import InsufficientInventory, Refused
-from payments.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable, Unknown
-from payments.prices.holding import hold
-from payments.prices.stock import follow
+from payments.lifecycle import reports
+from payments.lifecycle.accepting import charges
+from payments.lifecycle.accepting.charges import Accepted
+from payments.lifecycle.claims import Claimed
+from payments.processors.outcomes import (
+    Declined,
+    Found,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
 from payments.processors.port import ProcessorEvent
 from tests.support.factories import (
     SUCCEEDED,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from models.states import State
-from payments import lifecycle, sweeps
-from payments.outcomes import Declined, Outcome
-from payments.prices import stock
-from payments.verify import is_sound, verify
+from payments.audit.verify import is_sound, verify
+from payments.catalog import stock
+from payments.lifecycle import moves, sweeps
+from payments.processors.outcomes import Declined, Outcome
 from tests.support.factories import SUCCEEDED, Till, a_refund, a_sale
 from tests.support.sandbox import STATEMENTS
 
@@ -24,7 +24,7 @@ def settled_by_an_older_worker(till: Till, monkeypatch: pytest.MonkeyPatch) -> S
     def settle(price_id: str, outcome: Outcome) -> str:
         claimed = till.claim(a_sale(price_id, 3))
         with monkeypatch.context() as older:
-            older.setattr(lifecycle.stock, "follow", lambda *_: None)
+            older.setattr(moves.stock, "follow", lambda *_: None)
             till.settle(claimed, outcome)
         return claimed.id
 

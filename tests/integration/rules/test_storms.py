@@ -7,9 +7,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from payments.cashier import Begin
-from payments.claims import Claimed
-from payments.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable, Unknown
+from payments.lifecycle.cashier import Begin
+from payments.lifecycle.claims import Claimed
+from payments.processors.outcomes import (
+    Declined,
+    Found,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
 from payments.processors.port import ProcessorEvent
 from tests.support import invariants
 from tests.support.factories import Till, a_charge, a_lease, a_refund, kind

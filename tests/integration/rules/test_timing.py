@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from payments import charges, refunds
-from payments.cancels import Cancellation
-from payments.cashier import Begin
-from payments.claims import Claimed, NotDue
 from payments.errors import InvalidRequest, KeyReused, RequestExpired
-from payments.refund_claims import CHARGE_PENDING_S
-from payments.timing import AHEAD_MAX, Timing
+from payments.intake.timing import AHEAD_MAX, Timing
+from payments.lifecycle.accepting import charges, refunds
+from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.cashier import Begin
+from payments.lifecycle.claims import Claimed, NotDue
+from payments.lifecycle.refund_claims import CHARGE_PENDING_S
 from tests.support.factories import Till, a_charge, a_lease, a_refund, a_sale, is_left_alone
 
 

@@ -1,0 +1,67 @@
+"""The ASGI application: routes, and the edge around them."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from api import answers
+from api.building import Building
+from api.description import openapi
+from api.edge import errors
+from api.edge.edge import Application, Edge
+from api.routes import (
+    charges,
+    currencies,
+    description,
+    endpoints,
+    events,
+    health,
+    prices,
+    products,
+    refunds,
+)
+from api.routes.objects import PREFIX
+from payments.access.scopes import OPERATIONS
+
+ROUTERS = (
+    charges.router,
+    refunds.router,
+    products.router,
+    prices.router,
+    currencies.router,
+    events.router,
+    endpoints.router,
+    health.router,
+    description.router,
+)
+ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+# Nobody may do what nobody has said who may do.
+if unruled := [r.name for r in ROUTES if r.path.startswith(PREFIX) and r.name not in OPERATIONS]:
+    raise LookupError(f"payments.access.scopes.OPERATIONS lacks {', '.join(unruled)}")
+
+
+def make(building: Building) -> Application:
+    """The application on what its routes need; closes it at the end."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await building.close()
+
+    app = FastAPI(
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,  # api/description/openapi.py makes it
+        redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.building = building
+    app.state.routes = ROUTES
+    app.state.description = answers.encode(openapi.document(ROUTES))
+    errors.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    return Edge(app, building.hosts)

@@ -1,0 +1,175 @@
+"""What a request says beside its path: its body, its idempotency key, how long it would wait."""
+
+import asyncio
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from uuid import uuid4
+
+from starlette.datastructures import Headers, QueryParams
+from starlette.requests import ClientDisconnect, Request
+
+from api.edge.problems import BodyTooLarge, EncodingNotSupported, RequestTimeout
+from api.waiting import WAIT_MAX_S
+from payments.errors import InvalidRequest
+from payments.redaction import field_name
+
+# The largest honest request is 50 metadata entries of 500 characters: less than half of it, as
+# long as they are ASCII.
+BODY_MAX_BYTES = 64 * 1024
+BODY_TIMEOUT_S = 10.0
+KEY_HEADER = "idempotency-key"
+# All that we take are below 10^15; what is longer is no number of anything, and costs time to read.
+NUMBER_LENGTH_MAX = 100
+_TOO_LONG = "the body holds a number that nobody can mean; numbers here are whole, and below 10^15"
+_QUOTED = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]*)"')
+_WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+
+
+async def fields(request: Request) -> dict[str, Any]:
+    """The JSON object of the body, with its nulls: null is how many clients say "absent", but a
+    name that is unknown is as wrong with null as with anything.
+
+    Raises InvalidRequest, BodyTooLarge, RequestTimeout.
+    """
+    body = await _body(request)
+    try:
+        given = json.loads(
+            body,
+            object_pairs_hook=_object,
+            parse_float=_decimal,
+            parse_int=_whole,
+            parse_constant=_not_json,
+        )
+    except (ValueError, RecursionError):
+        raise InvalidRequest(
+            "the body must be one JSON object, with names in double quotes; see /openapi.json"
+        ) from None
+    if not isinstance(given, dict):
+        raise InvalidRequest("the body must be a JSON object of the request's fields")
+    return given
+
+
+def only(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """The fields that are there, if there are no others than these. Raises InvalidRequest."""
+    for name in given:
+        if name not in names:
+            param = field_name(name)
+            sent = repr(param) if param else "one of the names sent"
+            raise InvalidRequest(
+                f"{sent} is not a field; the fields are: {', '.join(names)}", param=param
+            )
+    return {name: value for name, value in given.items() if value is not None}
+
+
+async def fields_if_any(request: Request) -> dict[str, Any]:
+    """As `fields`; an empty body is an empty object."""
+    has_body = {"content-length", "transfer-encoding"} & set(request.headers)
+    if not has_body or request.headers.get("content-length") == "0":
+        return {}
+    return await fields(request)
+
+
+def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
+    """The fields with the key of the header `Idempotency-Key` among them.
+
+    The header may be quoted, as draft-ietf-httpapi-idempotency-key-header has it, or plain, as
+    everybody sends it. Raises InvalidRequest when the body names another key.
+    """
+    values = headers.getlist(KEY_HEADER)
+    if not values:
+        return dict(given)
+    quoted = _QUOTED.fullmatch(values[0])
+    key = quoted[1] if quoted else values[0]
+    if not key.isascii():  # in which of two encodings nobody can know, so it would be two keys
+        raise InvalidRequest(
+            "the header Idempotency-Key must be ASCII; send such a key as the body's"
+            " idempotency_key",
+            param="idempotency_key",
+        )
+    if len(set(values)) > 1:
+        raise InvalidRequest(
+            "the header Idempotency-Key is there more than once, with different keys; send one",
+            param="idempotency_key",
+        )
+    if given.get("idempotency_key") not in (None, key):
+        raise InvalidRequest(
+            "the header Idempotency-Key and the body's idempotency_key differ; send one of them",
+            param="idempotency_key",
+        )
+    return {**given, "idempotency_key": key}
+
+
+async def under_key(request: Request) -> dict[str, Any]:
+    """The fields of a request that is made once per key, with the key among them: one is made for
+    who sends none. Raises what `fields` raises."""
+    given = with_key(await fields(request), request.headers)
+    if "producer" in given:
+        raise InvalidRequest(
+            "producer is not a field; over HTTP it is the name of the API key", param="producer"
+        )
+    if given.get("idempotency_key") is None:
+        given["idempotency_key"] = str(uuid4())
+    return given
+
+
+def once(query: QueryParams) -> None:
+    """Refuse a query with a name that is given twice: readers differ in which one counts."""
+    names = [name for name, _ in query.multi_items()]
+    if len(names) > len(set(names)):
+        raise InvalidRequest("a name is given twice in the query; send each once")
+
+
+def wait_s(headers: Headers) -> int:
+    """How long the caller would wait for a final state: `Prefer: wait=10` (RFC 7240, 4.3).
+
+    At most WAIT_MAX_S; 0 without it, and for what can't be read, as a preference may be ignored.
+    """
+    asked = _WAIT.search(",".join(headers.getlist("prefer")))
+    return min(int(asked[1]), WAIT_MAX_S) if asked else 0
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise EncodingNotSupported
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared[:12]) > BODY_MAX_BYTES:
+        raise BodyTooLarge
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_MAX_BYTES:
+                    raise BodyTooLarge
+    except (TimeoutError, ClientDisconnect):
+        raise RequestTimeout from None
+    return bytes(body)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    given = dict(pairs)
+    if len(given) != len(pairs):  # two amounts: readers differ in which one counts
+        raise InvalidRequest("a name is given twice in the body; send each field once")
+    return given
+
+
+def _decimal(literal: str) -> Decimal:
+    if len(literal) > NUMBER_LENGTH_MAX:
+        raise InvalidRequest(_TOO_LONG)
+    try:
+        return Decimal(literal)
+    except ArithmeticError:  # an exponent of twenty digits
+        raise InvalidRequest(_TOO_LONG) from None
+
+
+def _whole(literal: str) -> int:
+    # Python reads no number of thousands of digits. A hundred are too large for every field, whose
+    # own rule says so and names it.
+    return int(literal[:NUMBER_LENGTH_MAX])
+
+
+def _not_json(constant: str) -> Any:
+    raise InvalidRequest(f"{constant} is not JSON; send a whole number")

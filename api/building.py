@@ -1,0 +1,52 @@
+"""What the routes stand on: one of each, made when the process starts."""
+
+import asyncio
+from collections.abc import Callable
+
+from api.database import Database
+from api.edge.hosts import Hosts
+from api.edge.keyring import Keyring
+from api.edge.limits import Limits
+from api.intake import Intake
+from api.readiness import Readiness
+from payments.processors.statements import statements_of
+from payments.webhooks.target import TargetCheck
+from service.broker.consumers import Readers
+from service.broker.publisher import Waker
+from service.settings import Settings
+from service.wiring import processors
+
+
+class Building:
+    """Nothing connects before it is used.
+
+    `waker` is told after each commit, and returns at once. `ask_workers` tells who reads which
+    queue; it may block.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        waker: Waker,
+        ask_workers: Callable[[], Readers],
+    ) -> None:
+        self.database = Database(settings.database_url, waker)
+        self._waker = waker
+        named = processors(settings)
+        self.livemode = named[named.default].livemode
+        self.intake = Intake(self.database, processors=named)
+        self.keyring = Keyring(self.database)
+        self.readiness = Readiness(self.database, ask_workers)
+        self.statements = statements_of(named)
+        self.limits = Limits(settings)
+        self.hosts = Hosts(settings.http_hosts, listening=settings.http_host)
+        self.target_check = TargetCheck(settings.webhook_allow_private)
+
+    def stop_waiting(self) -> None:
+        """Let those go who wait for a final state; they are answered how it stands."""
+        self.intake.waiters.stop()
+
+    async def close(self) -> None:
+        """Let go of the database, and publish the wake-up calls that are left."""
+        await self.database.close()
+        await asyncio.to_thread(self._waker.close)

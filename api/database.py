@@ -1,0 +1,153 @@
+"""PostgreSQL for an event loop: rules run as they are, and none of them can hold up a request.
+
+No thread waits for the database, so none can be stuck. A statement that gets no answer within
+DEADLINE_S loses its connection: the socket is shut down under it. What it had asked for may have
+been committed all the same; whoever asked repeats it under the same key.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import greenlet_spawn
+
+from api.edge.problems import DatabaseUnavailable, Held
+from payments.transaction import Transaction, Wakes
+from service import log
+from service.database.connecting import hang_up
+from service.database.diagnosis import Hopeless, is_lacking, reason
+from service.database.engine import open_async_engine
+from service.database.limits import WEB
+from service.database.patience import is_held_up, is_transient
+
+logger = log.get(__name__)
+
+T = TypeVar("T")
+
+# A caller is told within 3 s that the database is away; half a second is for everything else.
+DEADLINE_S = 2.5
+# A restart of the database takes a second or two: within the deadline it is waited out.
+PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 0.5
+CONNECTIONS_MAX = 12
+
+
+class Database:
+    """Runs functions of a `Connection` or a `Transaction` on connections of a pool."""
+
+    def __init__(
+        self,
+        url: str,
+        wake: Callable[[Wakes], None],
+        *,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        self._engine = open_async_engine(url, WEB, pool_size=4, max_overflow=CONNECTIONS_MAX - 4)
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
+        self._wake = wake
+        self._deadline_s = deadline_s
+
+    async def read(self, run: Callable[[Connection], T]) -> T:
+        """What `run` reads, each statement by itself. Raises DatabaseUnavailable."""
+        return await self._patiently(self._reading, run)
+
+    async def snapshot(self, run: Callable[[Connection], T]) -> T:
+        """What `run` reads, all of it of one moment. Raises DatabaseUnavailable."""
+        return await self._patiently(self._snapshots, run)
+
+    async def transaction(self, run: Callable[[Transaction], T], *, idempotent: bool = True) -> T:
+        """What `run` answers, once it is committed; then those whom it concerns are woken.
+
+        When the answer to a COMMIT gets lost, `run` runs again, unless it is not `idempotent`: then
+        nobody knows, and the caller is told. Raises DatabaseUnavailable; Held when somebody else
+        holds what it needs.
+        """
+        has_run = False
+
+        def in_transaction(connection: Connection) -> tuple[T, Wakes]:
+            nonlocal has_run
+            has_run = False
+            transaction = Transaction(connection)
+            answer = run(transaction)
+            has_run = True
+            return answer, transaction.wakes
+
+        def may_repeat() -> bool:
+            return idempotent or not has_run
+
+        answer, wakes = await self._patiently(self._engine, in_transaction, may_repeat)
+        if wakes:
+            self._wake(wakes)
+        return answer
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def _patiently(
+        self,
+        engine: AsyncEngine,
+        run: Callable[[Connection], T],
+        may_repeat: Callable[[], bool] = lambda: True,
+    ) -> T:
+        """Run, and while the database is away run again, until the deadline."""
+        clock = asyncio.get_running_loop().time
+        ends_at, pause_s = clock() + self._deadline_s, PAUSE_MIN_S
+        while True:
+            try:
+                return await _once(engine, run, ends_at)
+            except Hopeless as hopeless:
+                logger.critical("database can't be used", reason=str(hopeless))
+                raise DatabaseUnavailable from None
+            except (DBAPIError, PoolExhausted, TimeoutError) as error:
+                if is_held_up(error):
+                    logger.warning("somebody holds a row", reason=reason(error))
+                    raise Held from None
+                unavailable = _unavailable(error)
+                if unavailable is None:
+                    raise
+                pause_s *= 0.5 + random.random()  # noqa: S311  # spreads load, hides nothing
+                if clock() + pause_s >= ends_at or not may_repeat():
+                    # What the driver says of a link that we have shut down sounds like a crash.
+                    why = "no answer in time" if clock() >= ends_at else unavailable
+                    logger.warning("database unavailable", reason=why)
+                    raise DatabaseUnavailable from None
+            await asyncio.sleep(pause_s)
+            pause_s = min(PAUSE_MAX_S, pause_s * 2)
+
+
+async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: float) -> T:
+    """One try. What hangs past `ends_at` is hung up on, and fails as a lost connection does.
+
+    All of it in one greenlet: `AsyncConnection` makes one for each of its steps, and each maps and
+    unmaps a stack.
+    """
+    loop = asyncio.get_running_loop()
+
+    def trip() -> T:
+        with engine.sync_engine.connect() as connection:
+            patience.reschedule(None)
+            hanging_up = loop.call_at(ends_at, hang_up, connection.connection.driver_connection)
+            try:
+                with connection.begin():
+                    return run(connection)
+            finally:
+                hanging_up.cancel()
+
+    async with asyncio.timeout_at(ends_at) as patience:  # waits for a connection, or makes one
+        return await greenlet_spawn(trip)
+
+
+def _unavailable(error: Exception) -> str | None:
+    """Why the database could not be asked; None when asking again can't help."""
+    if isinstance(error, TimeoutError):
+        return "no connection within the time"
+    if is_transient(error):
+        return reason(error)
+    if isinstance(error, DBAPIError) and is_lacking(error):
+        return f"{reason(error)}: run `billing migrate`"
+    return None

@@ -1,0 +1,185 @@
+"""The bodies that only HTTP has, as JSON Schemas: endpoints that are changed, the feed, health.
+
+The objects that webhooks tell of, too, are models in `api.description.objects`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from api.description.described import ref
+from models.texts import PATTERN
+from payments.parsing import TEXT_MAX
+from payments.redaction import PRODUCER
+from payments.webhooks.endpoints import (
+    DESCRIPTION_LENGTH_MAX,
+    IN_FLIGHT,
+    IN_FLIGHT_MAX,
+    OVERLAP_MAX_S,
+    OVERLAP_S,
+)
+from payments.webhooks.events import TYPES
+from payments.webhooks.replays import IDS_MAX
+from payments.webhooks.target import URL_LENGTH_MAX
+
+_URL = {"type": "string", "minLength": 1, "maxLength": URL_LENGTH_MAX, "format": "uri"}
+_EVENT_TYPES = {
+    "type": ["array", "null"],
+    "items": {"type": "string", "enum": [*TYPES]},
+    "description": "What it is told. None: every type but the `.pending` ones.",
+}
+_DESCRIPTION = {
+    "type": ["string", "null"],
+    "maxLength": DESCRIPTION_LENGTH_MAX,
+    "pattern": PATTERN,
+    "description": "What people call it.",
+}
+_KEY = {
+    "type": ["string", "null"],
+    "minLength": 1,
+    "maxLength": TEXT_MAX,
+    "pattern": PATTERN,
+    "description": "As the header `Idempotency-Key`; send one of them.",
+}
+_IN_FLIGHT = {
+    "type": ["integer", "null"],
+    "minimum": 1,
+    "maximum": IN_FLIGHT_MAX,
+    "description": f"How many webhooks may be under way there at once; {IN_FLIGHT} unless said.",
+}
+AN_EVENT = "evt_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"
+_EVENT_ID = "^evt_[a-z2-7]{32}$"
+_MOMENT = {"type": "string", "format": "date-time"}
+
+
+def _object(required: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [*required],
+        "properties": fields,
+    }
+
+
+BODIES: dict[str, Any] = {
+    "FeedItem": {
+        "description": "An event, as its webhook tells it, with its id and its place in the feed.",
+        "type": "object",
+        "required": ["id", "position", "type", "timestamp", "sequence", "data"],
+        "properties": {
+            "id": {"type": "string", "pattern": _EVENT_ID, "examples": [AN_EVENT]},
+            "position": {"type": "integer", "minimum": 1, "examples": [1042]},
+            "type": {"type": "string", "enum": [*TYPES], "examples": ["charge.succeeded"]},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "sequence": {"type": "integer", "minimum": 1},
+            "data": {"type": "object"},
+        },
+    },
+    "WebhookEndpointRequest": _object(
+        ["url"],
+        idempotency_key=_KEY,
+        url=_URL,
+        event_types=_EVENT_TYPES,
+        description=_DESCRIPTION,
+        max_in_flight=_IN_FLIGHT,
+        producer={
+            "type": ["string", "null"],
+            "pattern": f"^{PRODUCER}$",
+            "description": "Whose events it is told of. With a key for one producer only that one,"
+            " which it is anyway; with a key for all producers any, or all without it.",
+        },
+    ),
+    "WebhookEndpointChanges": _object(
+        url=_URL,
+        event_types=_EVENT_TYPES,
+        description=_DESCRIPTION,
+        max_in_flight=_IN_FLIGHT,
+        state={"type": "string", "enum": ["enabled", "disabled"]},
+    ),
+    "NewWebhookEndpoint": {
+        "description": "An endpoint with its secret, which is shown now, and for a day to repeats"
+        " under the same key; then it is null.",
+        "allOf": [
+            ref("WebhookEndpoint"),
+            {
+                "type": "object",
+                "required": ["secret"],
+                "properties": {
+                    "secret": {
+                        "type": ["string", "null"],
+                        "pattern": "^whsec_",
+                        "examples": ["whsec_ZXhhbXBsZSBleGFtcGxlIGV4YW1wbGUgZXhhbXBsZSE="],
+                    }
+                },
+            },
+        ],
+    },
+    "Ping": _object(idempotency_key=_KEY),
+    "SecretRotation": _object(
+        idempotency_key=_KEY,
+        overlap_s={
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "maximum": OVERLAP_MAX_S,
+            "description": "For so many seconds the secret before signs, too. Absent:"
+            f" `{OVERLAP_S}`.",
+        },
+    ),
+    "Replay": {
+        "oneOf": [
+            _object(
+                ["event_ids"],
+                idempotency_key=_KEY,
+                event_ids={
+                    "type": "array",
+                    "items": {"type": "string", "pattern": _EVENT_ID},
+                    "minItems": 1,
+                    "maxItems": IDS_MAX,
+                    "description": "Exactly these, whatever became of them.",
+                },
+            ),
+            _object(
+                ["since"],
+                idempotency_key=_KEY,
+                since={**_MOMENT, "description": "Those created at this moment or later,"},
+                until={
+                    **_MOMENT,
+                    "type": ["string", "null"],
+                    "description": "and before this one.",
+                },
+                only={
+                    "type": ["string", "null"],
+                    "enum": ["undelivered", "all", None],
+                    "description": "Absent: `undelivered`.",
+                },
+                after={
+                    "type": ["integer", "null"],
+                    "minimum": 0,
+                    "maximum": 2**63 - 1,
+                    "description": "The `next_after` of the call before.",
+                },
+            ),
+        ]
+    },
+    "Replayed": _object(
+        ["replayed", "has_more", "next_after"],
+        replayed={"type": "integer", "description": "How many are sent again."},
+        has_more={"type": "boolean"},
+        next_after={"type": "integer"},
+    ),
+    "Health": _object(["status"], status={"type": "string", "enum": ["ok"]}),
+    "Readiness": _object(
+        ["status", "reasons", "checks"],
+        status={"type": "string", "enum": ["ready", "degraded", "not_ready"]},
+        reasons={
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "What is not as it should be; empty when all is well.",
+        },
+        checks={
+            "type": "object",
+            "additionalProperties": _object(
+                ["ok", "detail"], ok={"type": "boolean"}, detail={"type": "string"}
+            ),
+        },
+    ),
+}

@@ -1,0 +1,161 @@
+"""How a route is described: the keyword arguments that its decorator takes beside the path.
+
+    @router.post("", **described({202: ref(Charge)}, body=ref("ChargeRequest"), refuses=(409,)))
+
+`api.description.openapi` turns these, and the schemas of `api.description`, into the document.
+"""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from api import answers
+from api.edge import problems
+
+Schema = Mapping[str, Any]
+
+# What every route with a key may answer beside what it is there for.
+ALWAYS = (400, 401, 403, 421, 429, 500, 503)
+WITH_BODY = (408, 413, 415)
+REFUSALS: Mapping[int, str] = {
+    400: "The request is not valid; `detail` says what to send instead.",
+    401: "No API key, or one that is wrong or revoked.",
+    403: "The API key lacks the scope that is needed.",
+    404: "There is nothing with this id.",
+    408: "The body did not arrive in time.",
+    409: "It contradicts what is there; `code` says how.",
+    413: "The body is larger than 64 KiB.",
+    415: "The body is encoded, with gzip for example.",
+    421: "The service does not answer under the name in the header Host.",
+    422: "The key was used before, for another request, which stands.",
+    429: "Too many requests wait already, or you ask too often. Send it again after `Retry-After`,"
+    " with the same key.",
+    500: "A bug of ours. Sending it again with the same key is safe.",
+    503: "The database does not answer. Sending it again with the same key is safe.",
+}
+_HEADERS: Mapping[int, Sequence[str]] = {
+    401: ("WWW-Authenticate",),
+    403: ("WWW-Authenticate",),
+    415: ("Accept-Encoding",),
+    429: ("Retry-After",),
+    503: ("Retry-After",),
+}
+
+KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Your name for this request: a repeat under it is the same object, for"
+    " ever. Made for you if you send none, which protects nothing when an answer gets lost.",
+    "schema": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        # Spaces at its ends are not part of a header's value (RFC 9110, section 5.5).
+        "pattern": "^[!-~]([ -~]*[!-~])?$",
+    },
+    "example": "order-1001-charge",
+}
+PREFER = {
+    "name": "Prefer",
+    "in": "header",
+    "required": False,
+    "description": "`wait=N` waits up to N seconds (30 at most) for a final state (RFC 7240).",
+    "schema": {"type": "string"},
+    "example": "wait=10",
+}
+
+
+def described(
+    good: Mapping[int, Schema],
+    *,
+    body: Schema | None = None,
+    body_is_required: bool = True,
+    refuses: Sequence[int] = (),
+    parameters: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Arguments for a route's decorator.
+
+    `good` are the schemas of good answers by status; `refuses` the statuses beside ALWAYS.
+    """
+    extra: dict[str, Any] = {"parameters": [*parameters]} if parameters else {}
+    if body is not None:
+        content = {"application/json": {"schema": body}}
+        extra["requestBody"] = {"required": body_is_required, "content": content}
+    with_body, with_key = body is not None, KEY in parameters
+    also = (*(WITH_BODY if with_body else ()), *((422,) if with_key else ()))
+    refused = sorted({*ALWAYS, *refuses, *also})
+    responses = {status: answer(status, schema) for status, schema in good.items()}
+    responses |= {status: refusal(status) for status in refused}
+    return {
+        "status_code": max(good),
+        "responses": responses,
+        "openapi_extra": extra,
+        "response_class": Response,
+    }
+
+
+def ref(model: type[BaseModel] | str) -> Schema:
+    """The schema of a public object."""
+    name = model if isinstance(model, str) else model.__name__
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def object_of(**fields: Schema) -> Schema:
+    """An object that has all of these fields."""
+    return {"type": "object", "required": [*fields], "properties": fields}
+
+
+def page_of(model: type[BaseModel]) -> Schema:
+    """A page of a list of them."""
+    return object_of(
+        data={"type": "array", "items": ref(model)},
+        has_more={"type": "boolean"},
+        next_cursor={
+            "type": ["string", "null"],
+            "description": "Send it as `cursor` to get the next page; null at the end.",
+            "examples": [None],
+        },
+    )
+
+
+def listing_of(model: type[BaseModel]) -> Schema:
+    """A part of a list of them that is counted."""
+    return object_of(
+        count={
+            "type": "integer",
+            "minimum": 0,
+            "description": "How many there are of all.",
+            "examples": [1],
+        },
+        list={"type": "array", "items": ref(model)},
+        next_cursor={
+            "type": ["string", "null"],
+            "description": "Send it as `cursor` to get the next page; null at the end.",
+            "examples": [None],
+        },
+    )
+
+
+def answer(status: int, schema: Schema) -> dict[str, Any]:
+    """A good answer; an empty schema is an empty body."""
+    told: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+    if schema:
+        told["content"] = {answers.MEDIA_TYPE: {"schema": schema}}
+    return told
+
+
+def refusal(status: int) -> dict[str, Any]:
+    """An answer that is a problem document."""
+    return {
+        "description": REFUSALS[status],
+        "headers": {name: _header(name) for name in _HEADERS.get(status, ())},
+        "content": {problems.MEDIA_TYPE: {"schema": ref("Problem")}},
+    }
+
+
+def _header(name: str) -> Mapping[str, str]:
+    return {"$ref": f"#/components/headers/{name}"}

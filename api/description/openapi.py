@@ -1,0 +1,323 @@
+"""The description of the HTTP door, OpenAPI 3.1, made from the routes and the public objects."""
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from api.description.bodies import BODIES
+from api.description.catalogue import A_PRODUCT
+from api.description.described import REFUSALS, ref
+from api.description.events import DATA, MEANING, event
+from api.description.examples import example, standing
+from api.description.objects import Charge
+from api.description.samples import SAMPLES
+from api.description.schemas import REQUESTS, everything
+from api.edge import problems
+from payments.catalog.currencies import codes, id_of
+from payments.errors import (
+    BillingError,
+    InsufficientScope,
+    InvalidRequest,
+    KeyReused,
+    NotFound,
+    ReferenceInUse,
+    Unauthenticated,
+)
+from payments.intake.requests import CancelRequest
+from payments.parsing import Keyed
+
+VERSION = "1"
+SUMMARY = """\
+Charges and refunds, exactly once, with signed webhooks.
+
+Amounts are whole numbers of the currency's smallest unit: 1999 is USD 19.99, 500 is JPY 500. A
+request is accepted when it is answered with 202; what became of it is told by webhook, by the feed
+of events, and here. Send an `Idempotency-Key` with every charge and refund, and repeat what you
+got no answer to: under one key money moves once.
+
+Refusals are problem documents (RFC 9457): `code` is for programs, `detail` says what to send
+instead. Every answer has an `X-Request-Id`, which our log lines have, too; send your own and it is
+kept.
+"""
+# What is done once per key, and answered with 200 when it was done before.
+REPLAYED = (
+    "create_charge",
+    "create_refund",
+    "create_product",
+    "create_price",
+    "change_price_inventory",
+    "create_webhook_endpoint",
+    "rotate_webhook_secret",
+    "ping_webhook_endpoint",
+    "replay_to_webhook_endpoint",
+)
+TAGS = [
+    {"name": "Charges", "description": "Money taken from customers."},
+    {"name": "Refunds", "description": "Money given back."},
+    {"name": "Products", "description": "What is sold."},
+    {"name": "Prices", "description": "What it costs, and how much is left."},
+    {"name": "Currencies", "description": "What it is paid in."},
+    {"name": "Events", "description": "What webhooks tell, for those who read."},
+    {"name": "Webhook endpoints", "description": "Who is told, where, and of what."},
+    {"name": "Webhooks", "description": "What your endpoints are sent."},
+    {"name": "Health", "description": "For those who watch. Without a key."},
+]
+
+
+def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
+    """The whole document, as it is answered at `/openapi.json`."""
+    made: dict[str, Any] = get_openapi(
+        title="Billing",
+        version=VERSION,
+        openapi_version="3.1.0",
+        description=SUMMARY,
+        routes=routes,
+        tags=TAGS,
+        servers=[{"url": "/", "description": "This service"}],
+    )
+    components = made.setdefault("components", {})
+    components["schemas"] = {
+        **_own(components.get("schemas", {})),
+        **_of_http(everything()),
+        **BODIES,
+    }
+    components["headers"] = _HEADERS
+    components["securitySchemes"] = {
+        "key": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key: `billing keys create NAME`. Its name is the producer.",
+        }
+    }
+    for path, operations in made["paths"].items():
+        for operation in operations.values():
+            _finish(path, operation)
+    _of_currencies(made["paths"])
+    made["webhooks"] = {name: _webhook(name) for name in DATA}
+    _show_examples(made)
+    return copy.deepcopy(made)  # what readers change is theirs alone
+
+
+def _show_examples(made: dict[str, Any]) -> None:
+    """Examples of every body: requests that are taken as they stand, and what is answered."""
+    schemas = made["components"]["schemas"]
+    for operations in made["paths"].values():
+        for operation in operations.values():
+            for body in _bodies(operation.get("requestBody", {})):
+                samples = SAMPLES[body["schema"]["$ref"].rsplit("/", 1)[1]]
+                body["examples"] = {name: one._asdict() for name, one in samples.items()}
+            for status, told in operation["responses"].items():
+                for body in _bodies(told):
+                    body["example"] = _answered(operation["operationId"], status, body, schemas)
+    for name, operations in made["webhooks"].items():
+        for body in _bodies(operations["post"]["requestBody"]):
+            shown = example(body["schema"], schemas)
+            body["example"] = {**shown, "data": standing(shown["data"], name.split(".")[-1])}
+
+
+def _answered(
+    operation: str, status: str, body: Mapping[str, Any], schemas: Mapping[str, Any]
+) -> dict[str, Any]:
+    """An example of an answer, as it is when it answers this."""
+    shown: dict[str, Any] = example(body["schema"], schemas)
+    if body["schema"] == ref("Problem"):
+        return shown | _refused(int(status))
+    if operation == "list_events":
+        charge = standing(example(ref(Charge), schemas), "succeeded")
+        shown["data"] = [{**one, "data": charge} for one in shown["data"]]
+        return shown
+    if operation == "delete_product":
+        return {**shown, "id": A_PRODUCT, "object": "product"}
+    if operation == "cancel_charge" and status == "200":
+        return standing(shown, "canceled")
+    if operation.startswith("archive_"):
+        return standing(shown, "archived")
+    return standing(shown, "pending" if status == "202" else "succeeded")
+
+
+def _bodies(holder: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    bodies: Iterable[dict[str, Any]] = holder.get("content", {}).values()
+    return bodies
+
+
+def _refused(status: int) -> dict[str, Any]:
+    """An example of a refusal with this status."""
+    error = _ERRORS[status]
+    told = problems.document(error(), request_id="req_1f0c9a")
+    return {**told, "param": _PARAMS.get(status)}
+
+
+def _finish(path: str, operation: dict[str, Any]) -> None:
+    """What holds for every operation, and what FastAPI says of operations that aren't ours."""
+    responses = operation["responses"]
+    if responses.get("422", {}).get("description") != REFUSALS[422]:
+        responses.pop("422", None)  # FastAPI's own answer to bad input, which we never give
+    for status, told in responses.items():
+        headers = told.setdefault("headers", {})
+        headers["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
+        if operation["operationId"].startswith("create_") and status in ("200", "201", "202"):
+            headers["Location"] = {"$ref": "#/components/headers/Location"}
+        if operation["operationId"] in REPLAYED and status == "200":
+            headers["Idempotent-Replayed"] = {"$ref": "#/components/headers/Idempotent-Replayed"}
+    operation["security"] = [{"key": []}] if path.startswith("/v1/") else []
+
+
+def _own(schemas: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI's schemas without those of its own answer to bad input, which we never give."""
+    return {n: s for n, s in schemas.items() if n not in ("HTTPValidationError", "ValidationError")}
+
+
+def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
+    """Requests as they are sent over HTTP: no producer, which is the key's name; null = absent."""
+    for name in (model.__name__ for model in REQUESTS if issubclass(model, Keyed)):
+        fields, required = schemas[name]["properties"], schemas[name].get("required", ())
+        fields.pop("producer")
+        for field, schema in fields.items():
+            if field not in required and isinstance(schema.get("type"), str):
+                schema["type"] = [schema["type"], "null"]
+                if "enum" in schema:
+                    schema["enum"] = [*schema["enum"], None]
+    # The path says which charge, and the key whose it is.
+    cancel = schemas[CancelRequest.__name__]
+    cancel["properties"] = {"reason": cancel["properties"]["reason"]}
+    cancel.pop("required")
+    currency = schemas["ChargeRequest"]["properties"]["currency"]
+    currency.pop("anyOf")
+    currency |= {
+        "enum": [*codes(), None],
+        "description": "ISO 4217. Lower case is taken, too.",
+    }
+    schemas |= _ways(schemas["ChargeRequest"])
+    currency_id = schemas["PriceRequest"]["properties"]["currency_id"]
+    currency_id.pop("pattern")
+    currency_id["enum"] = _currency_ids()
+    return schemas
+
+
+def _ways(request: dict[str, Any]) -> dict[str, Any]:
+    """The ways to ask for a charge, each a schema of its own with all of its fields: generators of
+    clients drop what stands beside a `oneOf`."""
+    made: dict[str, Any] = {}
+    for name, what, way in zip(_WAYS, _WAYS_SAID, request["oneOf"], strict=True):
+        fields = {}
+        for field, schema in request["properties"].items():
+            # The fields of the other way may be sent as null; nobody would, and typed clients of
+            # some generators can't.
+            if way["properties"].get(field) != {"type": "null"}:
+                fields[field] = _there(schema) if field in way["required"] else schema
+        made[name] = {
+            "description": what,
+            "type": "object",
+            "additionalProperties": False,
+            "required": way["required"],
+            "properties": fields,
+        }
+    made["ChargeRequest"] = {
+        "description": request["description"],
+        "anyOf": [ref(name) for name in _WAYS],
+    }
+    return made
+
+
+def _there(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of what must be there, without its null."""
+    told = dict(schema)
+    if "anyOf" in told:
+        (one,) = (one for one in told.pop("anyOf") if one != {"type": "null"})
+        told |= one
+    if isinstance(told.get("type"), list):
+        told["type"] = next(one for one in told["type"] if one != "null")
+    if "enum" in told:
+        told |= {"type": "string", "enum": [one for one in told["enum"] if one is not None]}
+    return told
+
+
+def _of_currencies(paths: Mapping[str, Any]) -> None:
+    """Which currencies a list may be narrowed down to: the same that a price may have."""
+    for operations in paths.values():
+        for parameter in operations.get("get", {}).get("parameters", ()):
+            if parameter["name"] == "currency_id":
+                one, _null = parameter["schema"]["anyOf"]
+                one.pop("pattern")
+                one["enum"] = _currency_ids()
+
+
+def _currency_ids() -> list[str]:
+    return [id_of(code) for code in codes()]
+
+
+def _webhook(name: str) -> dict[str, Any]:
+    headers = [
+        {"name": header, "in": "header", "required": True, "description": words, "schema": _TEXT}
+        for header, words in _SIGNATURE.items()
+    ]
+    body = {"application/json": {"schema": ref(event(name))}}
+    return {
+        "post": {
+            "operationId": f"on_{name.replace('.', '_')}",
+            "summary": MEANING[name],
+            "description": "Sent to every endpoint that asks for it, at least once, until it is"
+            " answered with any 2xx: ten tries over three days. Signed as Standard Webhooks 1.0.0"
+            " says.",
+            "tags": ["Webhooks"],
+            "parameters": headers,
+            "requestBody": {"required": True, "content": body},
+            "security": [],
+            "responses": {
+                "2XX": {"description": "Received."},
+                "4XX": {"description": "Not taken: it is sent again later."},
+            },
+        }
+    }
+
+
+_ERRORS: Mapping[int, type[BillingError]] = {
+    400: InvalidRequest,
+    401: Unauthenticated,
+    403: InsufficientScope,
+    404: NotFound,
+    408: problems.RequestTimeout,
+    409: ReferenceInUse,
+    413: problems.BodyTooLarge,
+    415: problems.EncodingNotSupported,
+    421: problems.HostNotAllowed,
+    422: KeyReused,
+    429: problems.TooManyRequests,
+    500: problems.InternalError,
+    503: problems.DatabaseUnavailable,
+}
+_PARAMS = {400: "amount", 404: "id", 422: "idempotency_key"}
+_WAYS = ("ChargeByAmount", "ChargeByPrice")
+_WAYS_SAID = (
+    "Take `amount` minor units of `currency`, once.",
+    "Take what `quantity` units of a price cost, once.",
+)
+_TEXT = {"type": "string"}
+_SIGNATURE = {
+    "webhook-id": "The event's id: the same on every try. Keep those that you have handled.",
+    "webhook-timestamp": "When it was sent, in Unix seconds. Refuse what is older than 5 minutes.",
+    "webhook-signature": "`v1,` and the signature; several, while a secret is replaced.",
+}
+_HEADERS = {
+    "X-Request-Id": {
+        "description": "The request's id: your own if you sent one.",
+        "schema": {"type": "string", "pattern": "^(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}$"},
+    },
+    "Location": {"description": "Where the object is read.", "schema": _TEXT},
+    "Idempotent-Replayed": {
+        "description": "There when the key was used for the same request before.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+    "Accept-Encoding": {
+        "description": "Which encodings a body may have: none (RFC 7694, 3).",
+        "schema": {"type": "string", "enum": ["identity"]},
+    },
+    "WWW-Authenticate": {
+        "description": "What is lacking: RFC 9110, 11.6.1, and RFC 6750, 3.",
+        "schema": _TEXT,
+    },
+}

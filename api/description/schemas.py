@@ -1,0 +1,127 @@
+"""The JSON Schemas (2020-12) of everything public, made from the models."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+from api.description.catalogue import Currency, Deleted, Price, Product, Quote
+from api.description.events import DATA, event
+from api.description.objects import (
+    Charge,
+    Problem,
+    Refund,
+    RejectedRequest,
+    TimelineEntry,
+    WebhookEndpoint,
+)
+from payments.catalog.requests import (
+    InventoryRequest,
+    PriceChanges,
+    PriceRequest,
+    ProductChanges,
+    ProductRequest,
+    QuoteRequest,
+)
+from payments.intake.requests import BY_PRICE, WAYS, CancelRequest, ChargeRequest
+from service.intake import MODELS
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+COMPONENT = "#/components/schemas/{model}"
+
+REQUESTS: tuple[type[BaseModel], ...] = (
+    *MODELS.values(),
+    CancelRequest,
+    ProductRequest,
+    ProductChanges,
+    PriceRequest,
+    PriceChanges,
+    InventoryRequest,
+    QuoteRequest,
+)
+OBJECTS: tuple[type[BaseModel], ...] = (
+    Product,
+    Price,
+    Currency,
+    Quote,
+    Deleted,
+    Charge,
+    Refund,
+    RejectedRequest,
+    WebhookEndpoint,
+    TimelineEntry,
+    Problem,
+)
+
+
+class Schemas(GenerateJsonSchema):
+    """pydantic's, without the titles that only repeat a field's name."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def components(
+    *models: type[BaseModel], ref_template: str = COMPONENT
+) -> dict[str, dict[str, Any]]:
+    """The schemas of `models`, and of what they are made of, by their names."""
+    # What comes in is read by a model's validation; what goes out has every field.
+    wanted: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+        (model, "validation" if model in REQUESTS else "serialization") for model in models
+    ]
+    _, schemas = models_json_schema(wanted, ref_template=ref_template, schema_generator=Schemas)
+    found: dict[str, dict[str, Any]] = schemas["$defs"]
+    for name, schema in found.items():
+        schema.pop("title", None)
+        if "description" in schema:  # a docstring, in lines
+            schema["description"] = " ".join(schema["description"].split())
+        for field in schema.get("properties", {}).values():
+            if name in (ProductChanges.__name__, PriceChanges.__name__):
+                field.pop("default", None)  # what is not sent stays
+            _say_default(field)
+        if name in (model.__name__ for model in REQUESTS):
+            _complete(name, schema)
+    return found
+
+
+def everything() -> dict[str, dict[str, Any]]:
+    """All schemas: requests, objects, and the events by the names of their models."""
+    return components(*REQUESTS, *OBJECTS, *(event(name) for name in DATA))
+
+
+def standing_alone(model: type[BaseModel]) -> Mapping[str, Any]:
+    """One schema with all that it refers to inside: to validate with."""
+    schemas = components(model, ref_template="#/$defs/{model}")
+    return {"$schema": DIALECT, "$ref": f"#/$defs/{model.__name__}", "$defs": schemas}
+
+
+def _say_default(field: dict[str, Any]) -> None:
+    """In words. Generators of clients take a `default` for what is sent when nothing is: they make
+    such a field required (openapi-typescript), or send it (openapi-python-client)."""
+    default = field.pop("default", None)
+    if isinstance(default, bool):
+        field.setdefault("examples", [default])
+    if default not in (None, "", {}):
+        said = field.get("description", "").rstrip()
+        shown = str(default).lower() if isinstance(default, bool) else default
+        field["description"] = f"{said} Absent: `{shown}`.".lstrip()
+
+
+def _complete(name: str, schema: dict[str, Any]) -> None:
+    """A key is not required of every request: a message has its task id, HTTP a header."""
+    if "idempotency_key" in schema.get("required", ()):
+        schema["required"].remove("idempotency_key")
+    if name == ChargeRequest.__name__:
+        by_amount, by_price = WAYS
+        schema["oneOf"] = [
+            _either(by_amount, {**by_price, **BY_PRICE}),
+            _either(by_price, by_amount),
+        ]
+        schema.pop("required")
+
+
+def _either(these: Mapping[str, str], not_those: Mapping[str, str]) -> dict[str, Any]:
+    there = {name: {"type": kind} for name, kind in these.items()}
+    absent = {name: {"type": "null"} for name in not_those}
+    return {"required": [*these], "properties": {**there, **absent}}

@@ -1,0 +1,252 @@
+"""Every code that may come back, what it means, and what to do about it."""
+
+import ast
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import infra.billing.errors as sdk
+from api.edge import problems
+from payments import errors
+from payments.access import signatures
+from payments.processors.declines import DECLINES, FAILURES
+from worker import envelope
+
+# Errors that are only what others have in common.
+NEVER_RAISED: Sequence[type[Exception]] = (errors.Conflict,)
+
+# What a caller does about an error of the service. A new error needs a line here (a test says so).
+WHAT_TO_DO: Mapping[str, str] = {
+    "body_too_large": "Send less: of the fields only metadata can be so large.",
+    "headers_too_large": "Send fewer or shorter headers.",
+    "bad_host": "Look at what is between: HTTP clients send one Host by themselves.",
+    "host_not_allowed": "Ask under a name of the service, or tell it this one:"
+    " `BILLING_HTTP_HOSTS`.",
+    "content_encoding_not_supported": "Send the body without gzip.",
+    "unreadable_request": "Look at what is between: no HTTP client sends such requests.",
+    "temporarily_held": "Send it again after `Retry-After` seconds, with the same key.",
+    "too_many_requests": "Send it again after `Retry-After` seconds, with the same key.",
+    "rate_limited": "Send it again after `Retry-After` seconds, with the same key; ask less often."
+    " After many requests with a wrong key: send the right one, which is not limited by that.",
+    "method_not_allowed": "Use one of the methods of the header `Allow`.",
+    "no_such_path": "Look at the URL: this says nothing about a charge or refund.",
+    "request_timeout": "Send it again with the same key, faster.",
+    "database_unavailable": "Send it again after `Retry-After` seconds, with the same key, until"
+    " it is answered: it may have been accepted.",
+    "endpoint_disabled": "Enable it first.",
+    "internal_error": "A bug of ours. Send the request again with the same key; tell us when it"
+    " stays.",
+    "invalid_request": "`param` names the field, `detail` says what to send instead. Nothing was"
+    " written: the key is still free.",
+    "unauthenticated": "Make a key (`billing keys create`) and send it.",
+    "signature_invalid": "Only by message, where `BILLING_BROKER_SIGNATURES` is `require`, or the"
+    " signature is wrong: sign it with a signing key of its producer (docs/wire.md).",
+    "insufficient_scope": "Use a key that has the scope.",
+    "not_found": "Check the id. What was sent by message may not have been read yet: a refund of"
+    ' such a charge can wait for it with `if_missing: "wait"`.',
+    "idempotency_key_reused": "The first request under this key stands, untouched. Was it meant to"
+    " be the same one? Send it exactly as before. Is it another one? Send another key.",
+    "reference_in_use": "This order was charged, or is being charged. To repeat that request, use"
+    " its key; for another order, use another reference.",
+    "refund_exceeds_charge": "`available` says what is left. Ask for no more than that, or leave"
+    " the amount out.",
+    "charge_not_refundable": "`detail` says why: it failed, is still pending"
+    " (`if_pending=reject`), or its `refunded_amount` and `refund_pending_amount` don't add up to"
+    " `expected_refunded_amount`.",
+    "charge_not_cancelable": "`detail` says why. It has succeeded: refund it. It has failed: there"
+    " is nothing to cancel. It needs review: a person decides.",
+    "request_expired": "It was not carried out, and won't be. Send it again if it is still wanted.",
+    "nothing_to_restock": "`available` says how many units are still out. Refund without `restock`,"
+    " or bring back no more than that.",
+    "unexpected_amount": "`amount` says what it comes to now, `expected_amount` what you sent. The"
+    " lookup key has moved, or the price is another: ask for a quote, ask the customer, and send"
+    " it again. The key is still free.",
+    "price_inactive": "Charge by another price, or make this one active again.",
+    "price_in_use": "Archive it instead: what was charged by it keeps its price.",
+    "price_locked": "Make a new price, move the lookup key to it (`transfer_lookup_key`), and"
+    " archive this one.",
+    "product_inactive": "Make the product active again, or use another one.",
+    "product_in_use": "Archive it instead, or delete its prices first.",
+    "lookup_key_in_use": "`price_id` says which price has it. Use another key, or send"
+    " `transfer_lookup_key: true` to move it.",
+    "insufficient_inventory": "`available` says how many are left. Ask for no more than that; what"
+    " pending charges hold comes back if they fail.",
+    "inventory_unlimited": "There is nothing to count. Make a price with a `quantity_available`.",
+    "move_not_allowed": "Look at it again: somebody else was faster.",
+}
+
+# What a caller does about a charge or refund that failed, where there is something to do.
+AFTER_A_FAILURE: Mapping[str, str] = {
+    "card_declined": "Ask for another payment method.",
+    "insufficient_funds": "Try later, or ask for another payment method.",
+    "lost_card": "Ask for another payment method. Don't tell the customer why.",
+    "stolen_card": "Ask for another payment method. Don't tell the customer why.",
+    "expired_card": "Ask for another payment method.",
+    "incorrect_cvc": "Ask the customer to enter the card again.",
+    "processing_error": "Try again in a while.",
+    "authentication_required": "Ask the customer to come back and confirm the payment.",
+    "refund_declined": "Look at the processor's dashboard; give the money back another way.",
+    "refund_failed": "The money is yours again; give it back another way.",
+    "processor_unavailable": "Try again.",
+    "charge_failed": "Nothing: no money was taken.",
+    "charge_not_found": "Check the charge's id and its producer; then try again.",
+    "refund_exceeds_charge": "Look at the charge's refunds, and ask for what is left.",
+    "nothing_to_restock": "Refund again without `restock`, or with fewer units.",
+    "canceled": "Nothing: somebody asked for it.",
+    "expired": "Ask the customer to begin again, if it is still wanted.",
+    "resolved_failed": "Try again, if it is still wanted.",
+}
+
+
+def document() -> str:
+    """docs/errors.md."""
+    return "\n".join(
+        [
+            "# Errors",
+            "",
+            "Made from the code by `python -m api.documents`; edit it there.",
+            "",
+            (
+                "Programs read `code`; people read `detail` or the message, whose words may change."
+                " New codes may come: treat an unknown one by its HTTP status."
+            ),
+            "",
+            *_refusals(),
+            *_failures(),
+            *_of_the_sdk(),
+            *_by_message(),
+        ]
+    )
+
+
+def codes(root: type[Exception]) -> Iterator[type[Any]]:
+    """The errors below `root` that say a code of their own, in the order of the source."""
+    if "code" in root.__dict__ and root not in NEVER_RAISED:
+        yield root
+    for one in root.__subclasses__():
+        # Not those of tests, nor of other modules: they are nobody's to catch.
+        if one.__module__ == root.__module__:
+            yield from codes(one)
+
+
+def refusals() -> Iterator[type[Any]]:
+    """What a request may be refused with: by every door, then over HTTP alone."""
+    yield from codes(errors.Refused)
+    yield signatures.SignatureInvalid
+    for one in vars(problems).values():
+        if inspect.isclass(one) and one.__module__ == problems.__name__:
+            yield one
+
+
+def _refusals() -> Iterator[str]:
+    yield "## Refused: the request was not accepted"
+    yield ""
+    yield (
+        "Over HTTP a problem document (RFC 9457) with `code`, `detail`, `param`; by message a"
+        " `request.rejected` webhook with the same three. Nothing was moved. Except where it says"
+        " so, sending the same again brings the same answer."
+    )
+    yield ""
+    yield from _table(
+        ("code", "HTTP", "meaning", "what to do"),
+        [
+            (f"`{one.code}`", one.status, _meaning(one), WHAT_TO_DO.get(one.code, ""))
+            for one in refusals()
+        ],
+    )
+
+
+def _failures() -> Iterator[str]:
+    yield "## Failed: it was accepted, and did not come about"
+    yield ""
+    yield (
+        "`failure_code` of a charge or refund whose `state` is `failed`. It stays failed: to try"
+        " again, send a new request with a new key."
+    )
+    yield ""
+    rows = [("the processor", DECLINES), ("we", FAILURES)]
+    yield from _table(
+        ("failure_code", "who decided", "meaning", "what to do"),
+        [
+            (f"`{code}`", who, message, AFTER_A_FAILURE.get(code, ""))
+            for who, messages in rows
+            for code, message in messages.items()
+        ],
+    )
+
+
+def _of_the_sdk() -> Iterator[str]:
+    yield "## Raised by the SDK"
+    yield ""
+    yield "All are `billing.BillingError`, with `code` and `param`."
+    yield ""
+    yield from _table(
+        ("class", "code", "meaning"),
+        [
+            (f"`{one.__name__}`", f"`{one.code}`", " ".join((one.__doc__ or "").split()))
+            for one in codes(sdk.BillingError)
+            if one is not sdk.BillingError
+        ],
+    )
+
+
+def _by_message() -> Iterator[str]:
+    yield "## What becomes of bad messages"
+    yield ""
+    yield (
+        "A message that is a task, but whose request is refused, becomes a row of"
+        " `billing rejected list`, a `request.rejected` webhook and a FAILURE in Flower, with one"
+        " of the codes of the first table. It is not tried again."
+    )
+    yield ""
+    yield (
+        "A message that is not even a task is kept whole in quarantine (`billing quarantine list`)"
+        " for one of these reasons, and nobody is told: who sent it can't be read."
+    )
+    yield ""
+    yield from (f"- {reason}" for reason in reasons())
+    yield ""
+
+
+def reasons() -> Sequence[str]:
+    """Why a message is quarantined: the texts of every `Broken`, with … for what varies."""
+    raised = (
+        node.args[0]
+        for node in ast.walk(ast.parse(inspect.getsource(envelope)))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Broken"
+    )
+    texts = (text for argument in raised for text in _texts(argument))
+    return sorted({text for text in texts if text.strip("… ")}, key=str.lower)
+
+
+def _texts(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.JoinedStr(values=parts):
+            yield "".join(_part(part) for part in parts)
+        case ast.IfExp(body=yes, orelse=no):
+            yield from _texts(yes)
+            yield from _texts(no)
+
+
+def _part(node: ast.AST) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.FormattedValue(value=ast.Name(id=name)) if name.isupper():
+            return str(getattr(envelope, name))
+    return "…"
+
+
+def _meaning(error: type[Exception]) -> str:
+    return " ".join((error.__doc__ or "").split("\n\n")[0].split())
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    yield from (f"| {' | '.join(str(cell) for cell in row)} |" for row in rows)
+    yield ""

@@ -1,0 +1,116 @@
+"""The edge: what every request passes, whatever its path.
+
+It gives the request its id and says in one line how it went. A plain ASGI function: Starlette's
+own base class for middleware costs more than all of this.
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+from api.edge import problems
+from api.edge.hosts import Hosts
+from models.ids import is_request_id
+from payments.errors import Refused
+from service import log
+
+logger = log.get("billing.http")
+_stdlib = logging.getLogger("billing.http")
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+HEADER = b"x-request-id"
+# Answers hold what customers bought, and secrets that are shown once.
+NO_STORE = (b"cache-control", b"no-store")
+
+
+class Edge:
+    """Wraps an ASGI application that answers under these names."""
+
+    def __init__(self, app: Application, hosts: Hosts) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started_at, status = time.perf_counter(), 0
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                own = ((HEADER, request_id.encode()), NO_STORE)
+                message["headers"] = [*message["headers"], *own]
+            await send(message)
+
+        try:
+            self._check_host(scope)
+        except Refused as refused:
+            logger.info("request refused", code=refused.code, status=refused.status)
+            await problems.response(refused, request_id=request_id)(scope, receive, answer)
+            return
+        if scope["method"] == "HEAD":
+            # As GET, without the body (RFC 9110, 9.3.2), which the server leaves away: it knows
+            # the request as it came.
+            scope = {**scope, "method": "GET"}
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            # Starlette raises again what it has answered and we have told of (api/errors),
+            # for a server that would log it with all its values.
+            if status == 0:
+                raise
+        # At debug: what went well is in the rows, and a line costs as much as the request does.
+        # Even one that is dropped costs, so it is asked first, and not through structlog.
+        if not _stdlib.isEnabledFor(logging.DEBUG):
+            return
+        logger.debug(
+            "answered",
+            method=_method(scope),
+            route=route_of(scope),
+            status=status,
+            duration_ms=round((time.perf_counter() - started_at) * 1000, 1),
+            producer=scope["state"].get("producer"),
+        )
+
+    def _check_host(self, scope: Scope) -> None:
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        self._hosts.check(hosts, scope["target"], http_version=scope["http_version"])
+
+
+def route_of(scope: Scope) -> str | None:
+    """The route's template. Never the path: strangers put anything into one."""
+    return getattr(scope.get("route"), "path", None)
+
+
+def new_request_id() -> str:
+    """An id for a request that brought none."""
+    return f"req_{secrets.token_hex(16)}"
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        # It stands in our log lines and in rows, so it can't be just anything.
+        if name == HEADER and is_request_id(given := value.decode("latin-1")):
+            return str(given)
+    return new_request_id()
+
+
+def _method(scope: Scope) -> str:
+    return str(scope["method"]) if scope["method"] in _METHODS else "other"
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

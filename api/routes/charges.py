@@ -1,0 +1,75 @@
+"""Charges over HTTP."""
+
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.description.described import KEY, PREFER, described, object_of, page_of, ref
+from api.description.objects import Charge, TimelineEntry
+from api.routes import objects
+from api.routes.filters import ChargeFilters
+from api.routes.needs import Asker, router_of
+
+router = router_of("Charges", f"{objects.PREFIX}/charges")
+
+
+@router.post(
+    "",
+    **described(
+        {202: ref(Charge), 200: ref(Charge)},
+        body=ref("ChargeRequest"),
+        refuses=(409,),
+        parameters=(KEY, PREFER),
+    ),
+)
+async def create_charge(request: Request) -> Response:
+    """Take money, once per key. 202: accepted, and made as soon as can be. 200: a
+    repeat, answered as it stands now (`Idempotent-Replayed: true`); or final already, as `Prefer:
+    wait` asked for."""
+    return await objects.create(request, "charge")
+
+
+@router.post(
+    "/{id}/cancel",
+    **described(
+        {202: ref(Charge), 200: ref(Charge)},
+        body=ref("CancelRequest"),
+        body_is_required=False,
+        refuses=(404, 409),
+        parameters=(PREFER,),
+    ),
+)
+async def cancel_charge(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+    """End a charge before any money moves. 200: it is canceled, now or before. 202: the processor
+    is asked first, and money that moved meanwhile wins; `Prefer: wait` waits for that. To cancel
+    twice is to cancel once."""
+    return await objects.cancel(request, access, id)
+
+
+@router.get("", **described({200: page_of(Charge)}))
+async def list_charges(
+    request: Request, access: Asker, filters: Annotated[ChargeFilters, Query()]
+) -> Response:
+    """List charges, newest first."""
+    return await objects.page(
+        request, access, "charge", filters.conditions(), limit=filters.limit, cursor=filters.cursor
+    )
+
+
+@router.get("/{id}", **described({200: ref(Charge)}, refuses=(404,), parameters=(PREFER,)))
+async def get_charge(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+    """Get a charge as it stands."""
+    return await objects.get(request, access, "charge", id)
+
+
+@router.get(
+    "/{id}/timeline",
+    **described(
+        {200: object_of(data={"type": "array", "items": ref(TimelineEntry)})}, refuses=(404,)
+    ),
+)
+async def get_charge_timeline(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Get everything that happened to a charge, in order."""
+    return await objects.story(request, access, "charge", id)

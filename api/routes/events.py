@@ -1,0 +1,111 @@
+"""The feed of events over HTTP: the bodies of the webhooks, for those who read."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers
+from api.database import Database
+from api.description.described import described, object_of, ref
+from api.routes.needs import Asker, building, router_of
+from api.routes.objects import PREFIX
+from payments.parsing import whole_number
+from payments.webhooks import feed
+
+router = router_of("Events", f"{PREFIX}/events")
+
+_PAGE = object_of(
+    data={"type": "array", "items": ref("FeedItem")},
+    has_more={"type": "boolean"},
+    next_cursor={
+        "type": "string",
+        "description": "The next `after`; also at the end.",
+        "examples": ["1042"],
+    },
+)
+# Transactions last milliseconds. A gap that one leaves open for longer ends the page.
+GAP_PATIENCE_S = 0.5
+GAP_LOOK_S = 0.01
+
+
+class Place(BaseModel):
+    """Where to read on."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    after: Annotated[int, Field(ge=0, le=feed.POSITION_MAX), whole_number(0, feed.POSITION_MAX)] = (
+        Field(0, description="The position behind which to begin.")
+    )
+    limit: Annotated[int, Field(ge=1, le=feed.PAGE_MAX), whole_number(1, feed.PAGE_MAX)] = Field(
+        feed.PAGE_MAX, description="How many at most."
+    )
+
+
+@router.get("", **described({200: _PAGE}))
+async def list_events(
+    request: Request, access: Asker, place: Annotated[Place, Query()]
+) -> Response:
+    """List events in one order: those of your own producer and of the catalogue, or of all
+    producers with a key for all. `next_cursor` is the next `after`, also at the end: ask again
+    there later, and no event is missed."""
+    database, after = building(request).database, place.after
+    if access.sees_all:
+        found = await _settled(database, after, place.limit + 1)
+        rows = found[: place.limit]
+        has_more, through = len(found) > len(rows), rows[-1]["position"] if rows else after
+    else:
+        part = await _settled_part(database, str(access.producer), after, place.limit)
+        rows, has_more, through = part.rows, part.has_more, part.through
+    body = "".join(
+        (
+            '{"data":[',
+            ",".join(map(feed.item, rows)),
+            f'],"has_more":{"true" if has_more else "false"},"next_cursor":"{through}"}}',
+        )
+    )
+    return Response(body, media_type=answers.MEDIA_TYPE)
+
+
+async def _settled(database: Database, after: int, limit: int) -> Sequence[feed.Row]:
+    """The events behind `after`, up to the first position that may yet be filled."""
+    rows = await database.read(partial(feed.read, after=after, limit=limit))
+    whole = feed.before_gap(rows, after=after)
+    if len(whole) == len(rows):
+        return rows
+    last = rows[-1]["position"]
+    if not await _gaps_are_for_good(database):
+        return whole
+    # What filled a gap meanwhile is there now; what is missing still stays missing.
+    return await database.read(partial(feed.read, after=after, limit=limit, until=last))
+
+
+async def _settled_part(database: Database, producer: str, after: int, limit: int) -> feed.Part:
+    """Likewise, the events that a producer may see."""
+    read = partial(feed.read_part, producer=producer, after=after, limit=limit)
+    part = await database.snapshot(read)
+    if part.is_whole:
+        return part
+    if await _gaps_are_for_good(database):
+        again = await database.snapshot(partial(read, until=part.through))
+        return replace(again, has_more=again.has_more or part.has_more)
+    until = await database.read(partial(feed.last_before_gap, after=after))
+    return await database.snapshot(partial(read, until=until))
+
+
+async def _gaps_are_for_good(database: Database) -> bool:
+    """Whether every transaction that may fill a gap that was seen has ended, or does soon."""
+    mark = await database.read(feed.mark)
+    loop = asyncio.get_running_loop()
+    gives_up_at = loop.time() + GAP_PATIENCE_S
+    while not await database.read(partial(feed.is_settled, below=mark)):
+        if loop.time() >= gives_up_at:
+            return False
+        await asyncio.sleep(GAP_LOOK_S)
+    return True

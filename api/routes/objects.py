@@ -1,0 +1,139 @@
+"""What charges and refunds have in common over HTTP: asked for, read, listed, told the story of."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers, asked
+from api.edge.keyring import presented
+from api.edge.problems import DatabaseUnavailable, TooManyRequests
+from api.intake import Call
+from api.routes.needs import building, permission_for
+from api.settled import horizon
+from models.ids import PREFIXES, is_id, traceparent
+from models.ids import Kind as KindName
+from models.states import State
+from payments.access.scopes import OPERATOR, Access
+from payments.errors import NotFound, Refused
+from payments.history import timeline
+from payments.intake.requests import CancelRequest
+from payments.kinds import KINDS
+from payments.lifecycle import cancels, reading
+from payments.lifecycle.cancels import Cancellation
+from payments.parsing import parse
+from payments.views import charge_view
+
+PREFIX = "/v1/billing"
+
+
+async def create(request: Request, kind: KindName) -> Response:
+    """202 with the pending object; 200 for a repeat, and for one that was waited for and is
+    final."""
+    shown, intake = presented(request), building(request).intake
+    fields, request_id = await _fields(request), request.state.request_id
+    trace = traceparent(request.headers.get("traceparent"))
+    call = Call(shown, permission_for(request), fields, request_id, trace)
+    taken = await intake.take(kind, call)
+    if taken.access is not None:
+        request.state.producer = taken.access.producer  # for the log line
+    if isinstance(taken.answer, Refused):
+        raise taken.answer
+    row, is_new = taken.answer.row, taken.answer.fresh
+    wait_s = asked.wait_s(request.headers)
+    if wait_s and row["state"] == State.PENDING:
+        # It is accepted, and the caller's to see: what goes wrong from now on must not make it
+        # sound as if it weren't.
+        with suppress(DatabaseUnavailable, TooManyRequests):
+            row = await intake.get(kind, row["id"], access=OPERATOR, wait_s=wait_s)
+    headers = {"location": f"{PREFIX}/{kind}s/{row['id']}"}
+    if not is_new:
+        headers["idempotent-replayed"] = "true"
+    is_done = not is_new or row["state"] != State.PENDING
+    return answers.one(KINDS[kind].view(row), status=200 if is_done else 202, headers=headers)
+
+
+async def _fields(request: Request) -> Mapping[str, Any] | Refused:
+    """The fields of the body, with a key among them; or what is wrong with it."""
+    try:
+        return await asked.under_key(request)
+    except Refused as refused:
+        return refused
+
+
+async def cancel(request: Request, access: Access, id_: str) -> Response:
+    """200 with the canceled charge, or with one that was waited for and is final; 202 while it is
+    pending."""
+    _check("charge", id_)
+    given = asked.only(await asked.fields_if_any(request), "reason")
+    wanted = parse(CancelRequest, {**given, "charge_id": id_})
+    by = access.producer or str(access.key_id)
+    one = Cancellation(id_, by=by, reason=wanted.reason, access=access)
+    (row,) = await building(request).database.transaction(partial(cancels.cancel, asked=[one]))
+    if isinstance(row, NotFound):
+        raise _not_found("charge")
+    if isinstance(row, Refused):
+        raise row
+    wait_s = asked.wait_s(request.headers)
+    if wait_s and row["state"] == State.PENDING:
+        # It is written down: what goes wrong from now on must not make it sound as if it weren't.
+        with suppress(DatabaseUnavailable, TooManyRequests):
+            row = await building(request).intake.get("charge", id_, access=access, wait_s=wait_s)
+    return answers.one(charge_view(row), status=202 if row["state"] == State.PENDING else 200)
+
+
+async def get(request: Request, access: Access, kind: KindName, id_: str) -> Response:
+    """The object as it stands; with `Prefer: wait`, as soon as it is final."""
+    _check(kind, id_)
+    wait_s = asked.wait_s(request.headers)
+    row = await building(request).intake.get(kind, id_, access=access, wait_s=wait_s)
+    return answers.one(KINDS[kind].view(row))
+
+
+async def page(
+    request: Request,
+    access: Access,
+    kind: KindName,
+    filters: Mapping[str, Any],
+    *,
+    limit: int,
+    cursor: str,
+) -> Response:
+    """A page, newest first."""
+    database = building(request).database
+    read = partial(
+        reading.page,
+        kind=KINDS[kind],
+        filters=filters,
+        limit=limit,
+        cursor=cursor or None,
+        access=access,
+        until=await horizon(database, KINDS[kind].table.name),
+    )
+    found = await database.read(read)
+    views = [KINDS[kind].view(row) for row in found.rows]
+    return answers.page(views, next_cursor=found.next_cursor)
+
+
+async def story(request: Request, access: Access, kind: KindName, id_: str) -> Response:
+    """Everything that happened to it, in order."""
+    _check(kind, id_)
+    here = building(request)
+    tell = partial(
+        timeline.of, kind=KINDS[kind], id_=id_, statements=here.statements, access=access
+    )
+    entries = await here.database.snapshot(tell)
+    return answers.one({"data": [entry.view() for entry in entries]})
+
+
+def _check(kind: KindName, id_: str) -> None:
+    """What is not written as an id is the id of nothing; the database need not be asked."""
+    if not is_id(id_, PREFIXES[kind]):
+        raise _not_found(kind)
+
+
+def _not_found(kind: KindName) -> NotFound:
+    return NotFound(f"there is no {kind} with this id", param="id")

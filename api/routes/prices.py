@@ -1,0 +1,126 @@
+"""Prices over HTTP: what products cost, and how much is left. `id` is an id or a lookup key."""
+
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers, asked
+from api.description.catalogue import Deleted, Price, Quote
+from api.description.described import KEY, described, listing_of, ref
+from api.routes import catalogue
+from api.routes.catalogue import PriceFilters
+from api.routes.needs import Asker, building, router_of
+from api.routes.objects import PREFIX
+from payments.catalog import inventory, prices
+from payments.catalog.holding import find, is_price_id
+from payments.catalog.quotes import quote
+from payments.catalog.requests import (
+    InventoryRequest,
+    PriceChanges,
+    PriceRequest,
+    QuoteRequest,
+    changes,
+)
+from payments.catalog.views import deleted_view, price_view, quote_view
+from payments.parsing import parse, read
+from payments.transaction import Row, Transaction
+
+router = router_of("Prices", f"{PREFIX}/prices")
+
+
+@router.post(
+    "",
+    **described(
+        {201: ref(Price), 200: ref(Price)},
+        body=ref("PriceRequest"),
+        refuses=(409,),
+        parameters=(KEY,),
+    ),
+)
+async def create_price(request: Request, access: Asker) -> Response:
+    """Say what a product costs, once per key. 200: a repeat, answered as it stands now
+    (`Idempotent-Replayed: true`)."""
+    wanted = read(PriceRequest, {**await asked.under_key(request), "producer": access.producer})
+    here = building(request)
+
+    def make(transaction: Transaction) -> tuple[dict[str, Any], bool]:
+        row, is_new = prices.create(transaction, wanted, livemode=here.livemode)
+        return prices.shown(transaction, row), is_new
+
+    view, is_new = await here.database.transaction(make)
+    return catalogue.made(view, is_new=is_new)
+
+
+@router.get("", **described({200: listing_of(Price)}))
+async def list_prices(
+    request: Request, _: Asker, filters: Annotated[PriceFilters, Query()]
+) -> Response:
+    """List prices, newest first, by page or by cursor."""
+    return await catalogue.listed(request, "price", filters)
+
+
+@router.get("/{id}", **described({200: ref(Price)}, refuses=(404,)))
+async def get_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+    """Get a price as it stands, by its id or its lookup key."""
+    return answers.one(price_view(*await building(request).database.read(partial(find, name=id))))
+
+
+@router.put("/{id}", **described({200: ref(Price)}, body=ref("PriceChanges"), refuses=(404, 409)))
+async def update_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Change what a price is called, its lookup key, its metadata, or whether it takes new charges.
+    What is not sent stays, null unsets; metadata is merged. What it costs never changes."""
+    wanted = changes(PriceChanges, await asked.fields(request))
+    return await _changed(request, id, partial(prices.change, changes=wanted))
+
+
+@router.put("/{id}/archive", **described({200: ref(Price)}, refuses=(404,)))
+async def archive_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Take no new charges by this price. Those that are pending go on."""
+    return await _changed(request, id, prices.archive)
+
+
+@router.delete("/{id}", **described({200: ref(Deleted)}, refuses=(404, 409)))
+async def delete_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Delete a price for good, while nothing was charged by it."""
+    delete = partial(prices.delete, name=id)
+    row = await building(request).database.transaction(delete, idempotent=False)
+    return answers.one(deleted_view(row, "price"))
+
+
+@router.put(
+    "/{id}/inventory",
+    **described(
+        {200: ref(Price)}, body=ref("InventoryRequest"), refuses=(404, 409), parameters=(KEY,)
+    ),
+)
+async def change_price_inventory(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Count the stock of a price up or down, once per key; a repeat changes nothing
+    (`Idempotent-Replayed: true`)."""
+    wanted = read(InventoryRequest, {**await asked.under_key(request), "producer": access.producer})
+    adjust = partial(inventory.adjust, name=id, request=wanted)
+    price, product, is_new = await building(request).database.transaction(adjust)
+    headers = {} if is_new else {"idempotent-replayed": "true"}
+    return answers.one(price_view(price, product), headers=headers)
+
+
+@router.post(
+    "/{id}/quote", **described({200: ref(Quote)}, body=ref("QuoteRequest"), refuses=(404,))
+)
+async def quote_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Tell what a quantity would cost, line by line and why. Nothing is held for it."""
+    wanted = parse(QuoteRequest, await asked.fields(request))
+    price, _product = await building(request).database.read(partial(find, name=id))
+    return answers.one(quote_view(quote(price, wanted.quantity)))
+
+
+async def _changed(request: Request, name: str, change: Any) -> Response:
+    def run(transaction: Transaction) -> dict[str, Any]:
+        row: Row = change(transaction, name=name)
+        return prices.shown(transaction, row)
+
+    # A lookup key may be another price's, or nobody's, when the same is done a second time.
+    idempotent = is_price_id(name)
+    return answers.one(await building(request).database.transaction(run, idempotent=idempotent))

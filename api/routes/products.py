@@ -1,0 +1,79 @@
+"""Products over HTTP: what is sold."""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers, asked
+from api.description.catalogue import Deleted, Product
+from api.description.described import KEY, described, listing_of, ref
+from api.routes import catalogue
+from api.routes.catalogue import ProductFilters
+from api.routes.needs import Asker, building, router_of
+from api.routes.objects import PREFIX
+from payments.catalog import products
+from payments.catalog.requests import ProductChanges, ProductRequest, changes
+from payments.catalog.views import deleted_view, product_view
+from payments.parsing import read
+
+router = router_of("Products", f"{PREFIX}/products")
+
+
+@router.post(
+    "",
+    **described(
+        {201: ref(Product), 200: ref(Product)},
+        body=ref("ProductRequest"),
+        refuses=(409,),
+        parameters=(KEY,),
+    ),
+)
+async def create_product(request: Request, access: Asker) -> Response:
+    """Make something that prices can be for, once per key. 200: a repeat, answered as it stands now
+    (`Idempotent-Replayed: true`)."""
+    fields = {**await asked.under_key(request), "producer": access.producer}
+    here = building(request)
+    make = partial(products.create, request=read(ProductRequest, fields), livemode=here.livemode)
+    row, is_new = await here.database.transaction(make)
+    return catalogue.made(product_view(row), is_new=is_new)
+
+
+@router.get("", **described({200: listing_of(Product)}))
+async def list_products(
+    request: Request, _: Asker, filters: Annotated[ProductFilters, Query()]
+) -> Response:
+    """List products, newest first, by page or by cursor."""
+    return await catalogue.listed(request, "product", filters)
+
+
+@router.get("/{id}", **described({200: ref(Product)}, refuses=(404,)))
+async def get_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+    """Get a product as it stands."""
+    row = await building(request).database.read(partial(products.get, id_=id))
+    return answers.one(product_view(row))
+
+
+@router.put("/{id}", **described({200: ref(Product)}, body=ref("ProductChanges"), refuses=(404,)))
+async def update_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Change a product: what is not sent stays, null unsets; metadata is merged."""
+    wanted = changes(ProductChanges, await asked.fields(request))
+    change = partial(products.change, id_=id, changes=wanted)
+    return answers.one(product_view(await building(request).database.transaction(change)))
+
+
+@router.put("/{id}/archive", **described({200: ref(Product)}, refuses=(404,)))
+async def archive_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Take no new charges by its prices, and no new prices. What is pending goes on."""
+    archive = partial(products.archive, id_=id)
+    return answers.one(product_view(await building(request).database.transaction(archive)))
+
+
+@router.delete("/{id}", **described({200: ref(Deleted)}, refuses=(404, 409)))
+async def delete_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Delete a product for good, while it has no prices."""
+    delete = partial(products.delete, id_=id)
+    row = await building(request).database.transaction(delete, idempotent=False)
+    return answers.one(deleted_view(row, "product"))

@@ -1,0 +1,58 @@
+"""Refunds over HTTP."""
+
+from typing import Annotated
+
+from fastapi import Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.description.described import KEY, PREFER, described, object_of, page_of, ref
+from api.description.objects import Refund, TimelineEntry
+from api.routes import objects
+from api.routes.filters import RefundFilters
+from api.routes.needs import Asker, router_of
+
+router = router_of("Refunds", f"{objects.PREFIX}/refunds")
+
+
+@router.post(
+    "",
+    **described(
+        {202: ref(Refund), 200: ref(Refund)},
+        body=ref("RefundRequest"),
+        refuses=(404, 409),
+        parameters=(KEY, PREFER),
+    ),
+)
+async def create_refund(request: Request) -> Response:
+    """Give money of a charge back, once per key. 202: accepted, and made as soon as can be. 200: a
+    repeat, answered as it stands now (`Idempotent-Replayed: true`); or final already, as `Prefer:
+    wait` asked for."""
+    return await objects.create(request, "refund")
+
+
+@router.get("", **described({200: page_of(Refund)}))
+async def list_refunds(
+    request: Request, access: Asker, filters: Annotated[RefundFilters, Query()]
+) -> Response:
+    """List refunds, newest first."""
+    return await objects.page(
+        request, access, "refund", filters.conditions(), limit=filters.limit, cursor=filters.cursor
+    )
+
+
+@router.get("/{id}", **described({200: ref(Refund)}, refuses=(404,), parameters=(PREFER,)))
+async def get_refund(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+    """Get a refund as it stands."""
+    return await objects.get(request, access, "refund", id)
+
+
+@router.get(
+    "/{id}/timeline",
+    **described(
+        {200: object_of(data={"type": "array", "items": ref(TimelineEntry)})}, refuses=(404,)
+    ),
+)
+async def get_refund_timeline(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Get everything that happened to a refund, in order."""
+    return await objects.story(request, access, "refund", id)

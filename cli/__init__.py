@@ -1,0 +1,78 @@
+"""The `billing` command. Each module of a room of commands adds its verbs with a `register(root)`.
+
+Exit codes: 0 done, 1 refused or failed (the reason on stderr), 2 wrong usage. With `--json` the
+answer on stdout and the reason on stderr are JSON.
+"""
+
+import importlib
+import pkgutil
+import re
+import sys
+from collections.abc import Iterator
+
+import typer
+
+from cli import output, usage
+from local.embedded.server import EmbeddedError
+from service import log
+from service.data_dir import DataDirError
+from service.settings import SettingsError
+
+# How Python hands over bytes that are no characters.
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+# Where the commands stand; what else is here serves them.
+ROOMS = ("catalog", "operating", "payments", "webhooks")
+EXPECTED = (SettingsError, DataDirError, EmbeddedError, output.Failed)
+
+
+def make() -> typer.Typer:
+    """The command with all its verbs.
+
+    Modules import what is heavy inside their functions, so that `--help` answers at once.
+    """
+    root = typer.Typer(
+        name="billing",
+        help="Charges and refunds, exactly once, with signed webhooks.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,  # they show local variables: somebody's secrets
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    root.callback()(_quietly)
+    for name in sorted(_commands(), key=lambda name: name.rsplit(".", 1)[1]):
+        if register := getattr(importlib.import_module(name), "register", None):
+            register(root)
+    usage.in_capitals(root)
+    return root
+
+
+def _commands() -> Iterator[str]:
+    for room in ROOMS:
+        path = [f"{__path__[0]}/{room}"]
+        for module in pkgutil.iter_modules(path, f"{__name__}.{room}."):
+            yield module.name
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    if any(_NO_TEXT.search(argument) for argument in sys.argv):
+        # No key, id or name of ours is; and what isn't text can't be shown, either.
+        sys.stderr.write("what was typed is not UTF-8\n")
+        sys.exit(2)
+    try:
+        make()(prog_name="billing")
+    except EXPECTED as failure:
+        output.fail(failure)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not (known := output.in_words(error)):
+            raise
+        output.fail(known)
+    sys.exit(0)
+
+
+def _quietly() -> None:
+    # Commands speak through their answers; what libraries say matters when it is a warning.
+    log.configure("console", "warning")

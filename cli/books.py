@@ -1,0 +1,134 @@
+"""The database behind a command: read it, or write to it and wake a worker."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from payments.kinds import Kind
+    from payments.processors.statements import Statements
+    from payments.transaction import Database, Transaction
+    from service.database.limits import Limits
+    from service.settings import Settings
+
+T = TypeVar("T")
+
+# A state changes by itself, not by us, so we ask: quickly at first, as most are final at once.
+POLL_MIN_S, POLL_MAX_S = 0.05, 1.0
+# A queue that is full, or a broker that is away, is left alone for so long.
+FULL_S = 2.0
+
+
+@contextmanager
+def opened(
+    settings: "Settings | None" = None, *, limits: "Limits | None" = None
+) -> "Iterator[Engine]":
+    """An engine for one command; read-only commands need no broker.
+
+    Raises revisions.Behind when a statement fails for want of a migration.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    from service import settings as worker_settings
+    from service.database import revisions
+    from service.database.diagnosis import is_lacking
+    from service.database.limits import COMMAND
+    from service.wiring import open_database
+
+    settings = settings or worker_settings.load(broker_url="redis://unused")
+    engine = open_database(settings.database_url, pool_size=1, limits=limits or COMMAND)
+    try:
+        yield engine
+    except DBAPIError as error:
+        if is_lacking(error):
+            revisions.require_current(engine)
+        raise
+    finally:
+        engine.dispose()
+
+
+def statements() -> "Statements":
+    """What processors say that they moved, for commands that tell of it."""
+    from service import settings, wiring
+
+    return wiring.statements(settings.load(broker_url="redis://unused"))
+
+
+@contextmanager
+def reading(*, snapshot: bool = False) -> "Iterator[Connection]":
+    """A connection that can only read: each statement by itself, or all of one snapshot.
+
+    By itself, so that somebody who pages through a list at leisure holds up no clean-up.
+    """
+    level = "REPEATABLE READ" if snapshot else "AUTOCOMMIT"
+    options: dict[str, Any] = {"isolation_level": level, "postgresql_readonly": True}
+    with opened() as engine, engine.execution_options(**options).connect() as connection:
+        yield connection
+
+
+@contextmanager
+def database(*, waiting_max: int | None = None) -> "Iterator[Database]":
+    """The database, to open transactions. After each commit a worker is told, if the broker is
+    there; if it isn't, the sweep finds the row within a second.
+
+    With `waiting_max` nobody is told while so many messages wait: the sweep will, in time.
+    """
+    from payments.transaction import Database, Wakes
+    from service import log
+    from service.broker.celery_config import PAYMENTS
+    from service.broker.publisher import Publisher
+    from service.settings import load
+    from worker.app import app
+
+    log.configure("console", "warning")  # as for every command; the app has set its own
+    publisher, full_until = Publisher(app), 0.0
+
+    def wake(wakes: Wakes) -> None:
+        nonlocal full_until
+        if waiting_max is not None:
+            if time.monotonic() < full_until:
+                return
+            if not publisher.room(PAYMENTS, waiting_max):  # full, or not there
+                full_until = time.monotonic() + FULL_S
+                return
+        publisher(wakes)
+
+    with opened(load()) as engine:
+        yield Database(engine, wake)
+
+
+@contextmanager
+def writing() -> "Iterator[Transaction]":
+    """One transaction of `database`."""
+    with database() as ours, ours.transaction() as transaction:
+        yield transaction
+
+
+def wait_until_final(kind: "Kind", id_: str, *, wait_s: float) -> "dict[Any, Any]":
+    """The row as soon as it is final or needs a person, or as it stands after `wait_s`."""
+    from models.states import Phase, State
+    from payments.lifecycle.reading import get
+
+    with reading() as connection:
+        return dict(
+            wait_until(
+                lambda: get(connection, kind, id_),
+                lambda row: row["state"] != State.PENDING or row["phase"] == Phase.NEEDS_REVIEW,
+                wait_s=wait_s,
+            )
+        )
+
+
+def wait_until(look: Callable[[], T], is_it: Callable[[T], bool], *, wait_s: float) -> T:
+    """What `look` sees as soon as it is what one waits for, or what it sees after `wait_s`."""
+    ends_at, pause_s = time.monotonic() + wait_s, POLL_MIN_S
+    while True:
+        seen = look()
+        left_s = ends_at - time.monotonic()
+        if is_it(seen) or left_s <= 0:
+            return seen
+        time.sleep(min(pause_s, left_s))
+        pause_s = min(pause_s * 1.5, POLL_MAX_S)

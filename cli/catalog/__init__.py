@@ -1,0 +1,1 @@
+"""Commands about products, prices and currencies."""

@@ -1,0 +1,237 @@
+"""`billing price`: what products cost, and how much is left of them."""
+
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from cli import books, options, tables
+from cli.catalog import model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from payments.transaction import Row, Transaction
+
+COLUMNS = ("id", "lookup_key", "product", "costs", "quantity_available", "active", "created_at")
+NARROW = ("id", "lookup_key", "costs")
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(
+        no_args_is_help=True, help="What products cost. PRICE is an id or a lookup key."
+    )
+    group.command("create")(create)
+    group.command("get")(get)
+    group.command("list")(list_)
+    group.command("quote")(quote)
+    group.command("inventory")(inventory)
+    group.command("update")(update)
+    group.command("archive")(archive)
+    group.command("delete")(delete)
+    root.add_typer(group, name="price")
+
+
+def create(
+    product: str = typer.Option(..., metavar="PROD_ID", help="What is sold."),
+    currency: str = typer.Option(..., help="Three letters, as in ISO 4217."),
+    unit_amount: str | None = typer.Option(
+        None, help="What a unit costs, in minor units: 1999 for USD 19.99."
+    ),
+    tier: model.Tiers = None,
+    tiers_mode: Literal["graduated", "volume"] | None = typer.Option(
+        None, help="Each unit by its own tier, or all by the tier of the last."
+    ),
+    divide_by: str | None = typer.Option(None, help="Sold in packages of so many units."),
+    round_: Literal["up", "down"] | None = typer.Option(
+        None, "--round", help="Which way a package that is not full is rounded."
+    ),
+    interval: Literal["hour", "day", "week", "month", "year"] | None = typer.Option(
+        None, help="For a price that recurs: how often."
+    ),
+    interval_count: str | None = typer.Option(None, help="Every so many intervals."),
+    usage_type: Literal["licensed", "metered"] | None = typer.Option(None),
+    quantity: str | None = typer.Option(
+        None, help="How many there are to begin with; without limit without it."
+    ),
+    nickname: str | None = typer.Option(None, help="What you call it."),
+    lookup_key: str | None = typer.Option(None, help="Your own name for it."),
+    transfer_lookup_key: bool = typer.Option(
+        False, "--transfer-lookup-key", help="Take the lookup key from the price that has it."
+    ),
+    active: options.Active = None,
+    metadata: options.Metadata = None,
+    key: options.Key = None,
+    producer: options.Producer = "default",
+    as_json: options.Json = False,
+) -> None:
+    """Say what a product costs, once per key. What it costs never changes."""
+    from payments.catalog import prices
+    from payments.catalog.requests import PriceRequest
+    from payments.parsing import read
+    from service import wiring
+    from service.settings import load
+
+    fields = options.fields(
+        product_id=product,
+        currency_id=model.currency_id(currency),
+        unit_amount=options.number(unit_amount),
+        tiers=model.tiers(tier),
+        tiers_mode=tiers_mode,
+        transform_quantity=model.part(divide_by=options.number(divide_by), round=round_),
+        recurring=model.part(
+            interval=interval,
+            interval_count=options.number(interval_count),
+            usage_type=usage_type,
+        ),
+        quantity_available=options.number(quantity),
+        nickname=nickname,
+        lookup_key=lookup_key,
+        transfer_lookup_key=transfer_lookup_key or None,
+        active=active,
+        metadata=options.pairs(metadata),
+        idempotency_key=key,
+        producer=producer,
+    )
+    request, livemode = read(PriceRequest, fields), wiring.livemode(load())
+    with books.writing() as transaction:
+        row, _ = prices.create(transaction, request, livemode=livemode)
+        view = prices.shown(transaction, row)
+    tables.show(view, as_json=as_json)
+
+
+def get(price: str, as_json: options.Json = False) -> None:
+    """Show a price as it stands, and what is left."""
+    from payments.catalog import holding
+    from payments.catalog.views import price_view
+
+    with books.reading() as connection:
+        found = holding.find(connection, price)
+    tables.show(price_view(*found), as_json=as_json)
+
+
+def list_(
+    product: str | None = typer.Option(None, metavar="PROD_ID", help="Those of this product."),
+    currency: str | None = typer.Option(None, help="Those in this currency."),
+    type_: Literal["one_time", "recurring"] | None = typer.Option(
+        None, "--type", help="Only those."
+    ),
+    lookup_key: str | None = typer.Option(None, help="The one with this key."),
+    active: bool | None = typer.Option(None, "--active/--inactive", help="Only those."),
+    order: options.Order = "desc",
+    limit: options.Limit = 20,
+    as_json: options.Json = False,
+) -> None:
+    """List prices, newest first."""
+    from payments.catalog import listing
+    from payments.history import settled
+
+    filters = {
+        "product_id": product,
+        "currency_id": currency and model.currency_id(currency),
+        "type": type_,
+        "lookup_key": lookup_key,
+        "active": active,
+    }
+    with books.reading() as connection:
+        until = settled.horizon(connection, "prices")
+        every = listing.every(connection, "price", filters=filters, order=order, until=until)
+        tables.show_many(
+            every, COLUMNS, narrow=NARROW, limit=limit, as_json=as_json, nothing="no prices"
+        )
+
+
+def quote(
+    price: str,
+    quantity: str = typer.Option(..., help="How many units."),
+    as_json: options.Json = False,
+) -> None:
+    """Tell what a quantity would cost, line by line and why. Nothing is held for it."""
+    from payments.catalog import holding, quotes
+    from payments.catalog.requests import QuoteRequest
+    from payments.catalog.views import quote_view
+    from payments.parsing import parse
+
+    request = parse(QuoteRequest, {"quantity": options.number(quantity)})
+    with books.reading() as connection:
+        found, _ = holding.find(connection, price)
+    tables.show(quote_view(quotes.quote(found, request.quantity)), as_json=as_json)
+
+
+def inventory(
+    price: str,
+    increment: str | None = typer.Option(None, metavar="QUANTITY", help="So many came in."),
+    decrement: str | None = typer.Option(
+        None, metavar="QUANTITY", help="So many went out, otherwise than by a charge."
+    ),
+    key: options.Key = None,
+    producer: options.Producer = "default",
+    as_json: options.Json = False,
+) -> None:
+    """Count the stock of a price up or down, once per key; a repeat changes nothing."""
+    from payments.catalog import inventory as stock
+    from payments.catalog.requests import InventoryRequest
+    from payments.catalog.views import price_view
+    from payments.parsing import read
+
+    if (increment is None) == (decrement is None):
+        raise options.Misused("give one of --increment and --decrement")
+    fields = options.fields(
+        quantity=options.number(decrement if increment is None else increment),
+        action="decrement" if increment is None else "increment",
+        idempotency_key=key,
+        producer=producer,
+    )
+    request = read(InventoryRequest, fields)
+    with books.writing() as transaction:
+        row, product, _ = stock.adjust(transaction, price, request)
+    tables.show(price_view(row, product), as_json=as_json)
+
+
+def update(
+    price: str,
+    nickname: str | None = typer.Option(None, help="An empty one takes it away."),
+    lookup_key: str | None = typer.Option(None, help="An empty one takes it away."),
+    transfer_lookup_key: bool = typer.Option(
+        False, "--transfer-lookup-key", help="Take the lookup key from the price that has it."
+    ),
+    active: options.Active = None,
+    metadata: options.Metadata = None,
+    unset: options.Unset = None,
+    as_json: options.Json = False,
+) -> None:
+    """Change what is given; the rest stays. What it costs never changes."""
+    from payments.catalog import prices
+    from payments.catalog.requests import PriceChanges, changes
+
+    sent = options.sent(
+        active=active,
+        metadata=options.metadata_changes(metadata, unset),
+        transfer_lookup_key=transfer_lookup_key or None,
+    ) | options.emptied(nickname=nickname, lookup_key=lookup_key)
+    wanted = changes(PriceChanges, sent)
+    _changed(lambda transaction: prices.change(transaction, price, wanted), as_json=as_json)
+
+
+def archive(price: str, as_json: options.Json = False) -> None:
+    """Take no new charges by this price. Those that are pending go on."""
+    from payments.catalog import prices
+
+    _changed(lambda transaction: prices.archive(transaction, price), as_json=as_json)
+
+
+def delete(price: str, as_json: options.Json = False) -> None:
+    """Delete a price for good, while nothing was charged by it."""
+    from payments.catalog import prices
+    from payments.catalog.views import deleted_view
+
+    with books.writing() as transaction:
+        row = prices.delete(transaction, price)
+    tables.show(deleted_view(row, "price"), as_json=as_json)
+
+
+def _changed(change: "Callable[[Transaction], Row]", *, as_json: bool) -> None:
+    from payments.catalog import prices
+
+    with books.writing() as transaction:
+        view = prices.shown(transaction, change(transaction))
+    tables.show(view, as_json=as_json)

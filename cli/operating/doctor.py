@@ -1,0 +1,60 @@
+"""`billing doctor`: whether everything that is needed is there, and what to do if it isn't."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+from rich.text import Text
+
+from cli import options, output
+
+if TYPE_CHECKING:
+    from cli.doctor.findings import Finding
+
+STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def register(root: typer.Typer) -> None:
+    root.command()(doctor)
+
+
+def doctor(as_json: options.Json = False) -> None:
+    """Look at settings, database, broker, workers, and the work. Takes up to ten seconds.
+
+    Exits with 1 when something fails; warnings are for you to look at.
+    """
+    from cli.doctor import books, broker, rounds
+    from cli.doctor.configuration import Found
+    from cli.doctor.findings import is_healthy
+
+    found, parts = Found(), []
+    parts.append(("settings", found.look))
+    settings = found.settings
+    if (database_url := found.database_url) is not None and settings is not None:
+        parts.append(("database", lambda: books.look(database_url, settings.processors)))
+    if (broker_url := found.broker_url) is not None and settings is not None:
+        parts.append(("broker", lambda: broker.look(settings, broker_url)))
+    with output.progress("looking", len(parts)):
+        findings = list(rounds.make(parts))
+    healthy = is_healthy(findings)
+    if as_json:
+        views = [finding.view() for finding in findings]
+        output.print_json({"healthy": healthy, "findings": views})
+    else:
+        _show(findings, healthy=healthy)
+    if not healthy:
+        sys.exit(1)
+
+
+def _show(findings: "Sequence[Finding]", *, healthy: bool) -> None:
+    console = output.console()
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        level = (f"{finding.level:<5}", STYLES[finding.level])
+        output.say(finding.seen, head=Text.assemble(level, f"{finding.subject:<{width}}  "))
+        if finding.advice:
+            output.say(finding.advice, head=f"     {'':<{width}}  → ")
+    warned = any(finding.level == "warn" for finding in findings)
+    verdict = "all is well, but for the warnings" if warned else "all is well"
+    console.print(f"\n{verdict if healthy else 'SOMETHING FAILS'}")

@@ -1,0 +1,126 @@
+"""`billing quarantine`: messages that could not be taken, and what becomes of them."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import books, options, tables
+
+if TYPE_CHECKING:
+    from payments.intake.quarantine import KeptRequest
+    from payments.transaction import Transaction
+
+COLUMNS = ("id", "created_at", "state", "queue", "reason", "size", "sha256")
+NARROW = ("id", "created_at", "state", "reason")
+SHA256_SHOWN = 12  # Enough to find it in the log, where it stands in full.
+
+MessageId = Annotated[int, typer.Argument(metavar="ID", min=1, max=2**63 - 1)]
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Messages that could not be taken.")
+    group.command("list")(list_)
+    group.command("show")(show)
+    group.command("release")(release)
+    group.command("dismiss")(dismiss)
+    root.add_typer(group, name="quarantine")
+
+
+def list_(limit: options.Limit = 20, as_json: options.Json = False) -> None:
+    """List what was set aside and why, newest first; nothing of what it says."""
+    from payments.intake import quarantine
+
+    with books.reading() as connection:
+        views = (quarantine.view(row) for row in quarantine.every(connection))
+        if not as_json:
+            views = ({**view, "sha256": view["sha256"][:SHA256_SHOWN]} for view in views)
+        tables.show_many(
+            views,
+            COLUMNS,
+            narrow=NARROW,
+            limit=limit,
+            as_json=as_json,
+            nothing="nothing lies in quarantine",
+        )
+
+
+def show(
+    id_: MessageId,
+    raw: bool = typer.Option(
+        False, "--raw", help="The message itself, byte for byte. It may hold personal data."
+    ),
+    as_json: options.Json = False,
+) -> None:
+    """Show a message: why it is here, and those of its headers that tell nothing of a person."""
+    from payments.intake import quarantine
+
+    if raw and as_json:
+        raise options.Misused("give one of --raw and --json: bytes are no JSON")
+    with books.reading() as connection:
+        row = quarantine.get(connection, id_)
+    if not raw:
+        tables.show(quarantine.details(row), as_json=as_json)
+        return
+    kept = bytes(row["raw"])
+    cut = f", the first {len(kept)} of its {row['size']} bytes" if len(kept) < row["size"] else ""
+    sys.stderr.write(f"as it came{cut}; it may hold personal data\n")
+    sys.stdout.flush()
+    sys.stdout.buffer.write(kept)
+    sys.stdout.buffer.flush()
+
+
+def release(id_: MessageId, as_json: options.Json = False) -> None:
+    """Put a request that a bug of ours kept back on its queue, under the id that it had."""
+    from payments.intake import quarantine
+
+    with books.writing() as transaction:
+        request = quarantine.release(transaction, id_)
+        # Before the commit, against the rule: a message that is not sent must not count as
+        # released. Sent twice it does no harm, as its id, or its key, is the same.
+        _send_again(transaction, request)
+    _show(id_, as_json=as_json)
+
+
+def _send_again(transaction: "Transaction", request: "KeptRequest") -> None:
+    """Publish it under its id, signed with its producer's key if that has one: it was found right
+    before the bug kept it, and workers may want no others."""
+    from kombu.serialization import dumps
+
+    from payments.access import signatures
+    from worker.app import app
+
+    producer = request.kwargs.get("producer", "default")
+    keys = signatures.keys_of(transaction.connection, str(producer))
+    embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+    # As Celery writes it: a list of three, by kombu's own JSON.
+    _, _, body = dumps(([], request.kwargs, embed), serializer="json")
+    signed = signatures.content(task=request.task, task_id=request.id, body=body.encode())
+    # What it said of time as headers, and not as Celery's own `eta`, which has queues of its own.
+    headers = dict(request.times)
+    if keys:
+        headers[signatures.HEADER] = signatures.sign(keys[0], signed)
+    app.tasks[request.task].apply_async(
+        args=[], kwargs=request.kwargs, task_id=request.id, headers=headers
+    )
+
+
+def dismiss(
+    id_: MessageId,
+    why: str = typer.Option(..., help="What came of it; it stays with the message."),
+    as_json: options.Json = False,
+) -> None:
+    """Be done with a message: `billing verify` speaks of it no more. It is not deleted."""
+    from payments.intake import quarantine
+
+    with books.writing() as transaction:
+        quarantine.dismiss(transaction, id_, why=why)
+    _show(id_, as_json=as_json)
+
+
+def _show(id_: int, *, as_json: bool) -> None:
+    from payments.intake import quarantine
+
+    with books.reading() as connection:
+        row = quarantine.get(connection, id_)
+    tables.show(quarantine.view(row), as_json=as_json)

@@ -1,0 +1,152 @@
+"""Options that several commands share, and how what was typed becomes what is asked."""
+
+import getpass
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import typer
+
+from cli import output
+from cli.typed import number as typed_number
+
+WAIT_MAX_S = 86_400
+
+Json = output.Json
+Key = Annotated[
+    str | None, typer.Option("--key", help="The idempotency key; a repeat is the same request.")
+]
+Producer = Annotated[
+    str, typer.Option(help="In whose name: a key belongs to its producer.", show_default=True)
+]
+Metadata = Annotated[
+    list[str] | None, typer.Option("--metadata", metavar="NAME=VALUE", help="May be repeated.")
+]
+Unset = Annotated[
+    list[str] | None,
+    typer.Option("--unset", metavar="NAME", help="Take a name out of the metadata. Repeatable."),
+]
+Active = Annotated[bool | None, typer.Option("--active/--inactive", help="Take new charges?")]
+Order = Annotated[Literal["desc", "asc"], typer.Option(help="desc is newest first.")]
+Phase = Annotated[
+    str | None, typer.Option(help="Where a pending one stands, such as needs_review or queued.")
+]
+Limit = Annotated[int, typer.Option(min=1, max=1_000_000_000, help="How many at most.")]
+
+
+class Misused(typer.BadParameter):
+    """Options that don't go together, in a whole sentence that says which do."""
+
+    def format_message(self) -> str:
+        return self.message
+
+
+def moment(typed: str) -> datetime:
+    """A moment as people type it, or as our own answers write it; UTC unless it names a zone."""
+    try:
+        at = datetime.fromisoformat(typed.strip())
+    except ValueError:
+        raise typer.BadParameter(
+            f"{typed!r} is not a moment like 2026-11-22 or 2026-11-22T10:00:00Z"
+        ) from None
+    return at.replace(tzinfo=at.tzinfo or UTC)
+
+
+def charge_id(typed: str) -> str:
+    """The id of a charge, looked at before anything is written: `ch_…` is pasted now and then."""
+    from models.ids import is_id
+
+    if not is_id(typed, "ch_"):
+        raise typer.BadParameter(
+            "this is not the id of a charge, which is ch_ and 32 letters and digits; see"
+            " `billing charge list`"
+        )
+    return typed
+
+
+def seconds(typed: str) -> float:
+    """A time to wait, up to a day."""
+    try:
+        wait_s = float(typed)
+    except ValueError:
+        wait_s = -1.0
+    if not 0 <= wait_s <= WAIT_MAX_S:  # nan is in no range
+        raise typer.BadParameter(f"{typed!r} is not a number of seconds from 0 to {WAIT_MAX_S}")
+    return wait_s
+
+
+Wait = Annotated[
+    float | None,
+    typer.Option(
+        "--wait", parser=seconds, metavar="SECONDS", help="Wait so long for a final state."
+    ),
+]
+Moment = Annotated[
+    datetime | None,
+    typer.Option(
+        parser=moment,
+        metavar="MOMENT",
+        help="In UTC unless it names a zone: 2026-11-22, 2026-11-22T10:00:00, …T10:00:00+02:00.",
+    ),
+]
+
+
+def fields(**typed: Any) -> dict[str, Any]:
+    """The fields of a request: what was not typed is absent, and a missing key is made."""
+    return {"idempotency_key": _fresh_key(), **sent(**typed)}
+
+
+def sent(**typed: Any) -> dict[str, Any]:
+    """What was typed."""
+    return {name: value for name, value in typed.items() if value is not None}
+
+
+def emptied(**typed: str | None) -> dict[str, str | None]:
+    """What was typed; what was typed empty is to be taken away."""
+    return {name: value or None for name, value in typed.items() if value is not None}
+
+
+def number(typed: str | None) -> Any:
+    """What was typed as an amount, for the rules to judge."""
+    return None if typed is None else typed_number(typed)
+
+
+def pairs(typed: Sequence[str] | None) -> dict[str, str] | None:
+    """`--metadata name=value`, repeated."""
+    if not typed:
+        return None
+    given: dict[str, str] = {}
+    for one in typed:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{one!r} is not NAME=VALUE", param_hint="--metadata")
+        if name in given:
+            raise typer.BadParameter(f"{name!r} is given twice", param_hint="--metadata")
+        given[name] = value
+    return given
+
+
+def metadata_changes(
+    typed: Sequence[str] | None, unset: Sequence[str] | None
+) -> dict[str, str | None] | None:
+    """`--metadata name=value` sets, `--unset name` takes away; None if neither was typed."""
+    new = pairs(typed) or {}
+    for name in unset or ():
+        if name in new:
+            raise typer.BadParameter(f"{name!r} is set, too", param_hint="--unset")
+    return {**new, **dict.fromkeys(unset or ())} or None
+
+
+def _fresh_key() -> str:
+    from uuid import uuid4
+
+    return str(uuid4())
+
+
+def user() -> str:
+    """Who types, for the history."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user that has a number, but no name
+        return f"uid {os.getuid()}"

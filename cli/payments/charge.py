@@ -1,0 +1,135 @@
+"""`billing charge`: create, cancel, get, list and import charges."""
+
+import typer
+
+from cli import books, options, tables
+from cli.importing.command import import_command
+from cli.payments import requests
+
+COLUMNS = ("charge_id", "state", "amount", "refunded_amount", "reference", "created_at")
+NARROW = ("charge_id", "state", "amount", "created_at")
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Money taken from customers.")
+    group.command("create")(create)
+    group.command("cancel")(cancel)
+    group.command("get")(get)
+    group.command("list")(list_)
+    group.command("import")(
+        import_command(
+            "charge",
+            "Take money for every line of a file, once per line.",
+        )
+    )
+    root.add_typer(group, name="charge")
+
+
+def create(
+    amount: str | None = typer.Option(None, help="In minor units: 1999 for USD 19.99."),
+    currency: str | None = typer.Option(None, help="Three letters, as in ISO 4217."),
+    price: str | None = typer.Option(
+        None, help="In place of both: the id or the lookup key of a price."
+    ),
+    quantity: str | None = typer.Option(None, help="How many units of the price."),
+    expected_amount: str | None = typer.Option(
+        None, help="Charge nothing unless they come to so much, in minor units."
+    ),
+    customer: str | None = typer.Option(None, help="The customer's id."),
+    payment_method: str | None = typer.Option(None, help="Such as pm_card_visa."),
+    reference: str | None = typer.Option(
+        None, help="Your order id: one pending or succeeded charge each."
+    ),
+    description: str | None = typer.Option(None),
+    scheduled_at: str | None = typer.Option(
+        None, help="When to take the money: 2026-12-01T08:00:00Z. At once without it."
+    ),
+    expires_in: str | None = typer.Option(
+        None, metavar="SECONDS", help="Cancel it if it has not succeeded so long after that."
+    ),
+    metadata: options.Metadata = None,
+    key: options.Key = None,
+    producer: options.Producer = "default",
+    wait: options.Wait = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take money, once per key: an amount, or what so many units of a price cost.
+
+    The row is committed before the answer, and what is sold is held in stock.
+    """
+    if None in (amount, currency) and None in (price, quantity):
+        raise options.Misused("give --amount and --currency, or --price and --quantity")
+    fields = options.fields(
+        amount=options.number(amount),
+        currency=currency,
+        price_id=price,
+        quantity=options.number(quantity),
+        expected_amount=options.number(expected_amount),
+        customer_id=customer,
+        payment_method_id=payment_method,
+        reference=reference,
+        description=description,
+        scheduled_at=scheduled_at,
+        expires_in_s=options.number(expires_in),
+        metadata=options.pairs(metadata),
+        idempotency_key=key,
+        producer=producer,
+    )
+    requests.create("charge", fields, wait_s=wait, as_json=as_json)
+
+
+def cancel(
+    charge_id: str,
+    why: str | None = typer.Option(None, help="Stays in the charge's history."),
+    who: str = typer.Option("", help="Who wants it; your user name without it."),
+    wait: options.Wait = None,
+    as_json: options.Json = False,
+) -> None:
+    """End a charge before any money moves, whoever asked for it.
+
+    What was sent to the processor already is canceled there; money that moved meanwhile wins.
+    """
+    requests.cancel(charge_id, who=who or options.user(), why=why, wait_s=wait, as_json=as_json)
+
+
+def get(charge_id: str, as_json: options.Json = False) -> None:
+    """Show a charge as it stands."""
+    from payments.kinds import CHARGE
+    from payments.lifecycle import reading
+
+    with books.reading() as connection:
+        row = reading.get(connection, CHARGE, charge_id)
+    tables.show(CHARGE.view(row), as_json=as_json)
+
+
+def list_(
+    state: str | None = typer.Option(None, help="pending, succeeded or failed."),
+    phase: options.Phase = None,
+    customer: str | None = typer.Option(None, help="Those of this customer."),
+    reference: str | None = typer.Option(None, help="Those for this order id."),
+    price: str | None = typer.Option(None, help="Those by this price (its id or lookup key)."),
+    created_after: options.Moment = None,
+    created_before: options.Moment = None,
+    limit: options.Limit = 20,
+    as_json: options.Json = False,
+) -> None:
+    """List charges, newest first."""
+    from payments.history import settled
+    from payments.kinds import CHARGE
+    from payments.lifecycle import reading
+
+    filters = {
+        "state": state,
+        "phase": phase,
+        "customer_id": customer,
+        "reference": reference,
+        "price_id": price,
+        "created_after": created_after,
+        "created_before": created_before,
+    }
+    with books.reading() as connection:
+        until = settled.horizon(connection, CHARGE.table.name)
+        views = map(CHARGE.view, reading.every(connection, CHARGE, filters=filters, until=until))
+        tables.show_many(
+            views, COLUMNS, narrow=NARROW, limit=limit, as_json=as_json, nothing="no charges"
+        )

@@ -1,0 +1,57 @@
+"""`billing explain`: everything that happened to what one has in hand, in order."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from cli import books, options, output
+
+if TYPE_CHECKING:
+    from payments.entries import Entry
+
+
+def register(root: typer.Typer) -> None:
+    root.command()(explain)
+
+
+def explain(
+    id_or_key: str = typer.Argument(
+        help="ch_…, re_…, prod_…, price_…, evt_…, rej_…, we_…; an idempotency key, a lookup key, an"
+        " order's reference, a customer, the processor's reference, or the id of a request."
+    ),
+    producer: str | None = typer.Option(None, help="Only what this producer asked for."),
+    as_json: options.Json = False,
+) -> None:
+    """Tell the whole story: request, attempts, money, events, webhooks, refusals."""
+    from payments.errors import NotFound
+    from payments.history.finding import EACH_MAX, named
+    from payments.history.timeline import timeline
+
+    statements = books.statements()
+    with books.reading(snapshot=True) as connection:
+        try:
+            story = timeline(connection, id_or_key, producer=producer, statements=statements)
+        except NotFound as missing:
+            raise output.Failed(str(missing), code=missing.code) from None
+        more = named(connection, id_or_key, producer=producer).more
+    if as_json:
+        output.print_json([entry.view() for entry in story])
+    else:
+        _tell(story)
+    if more:
+        sys.stderr.write(
+            f"the newest {EACH_MAX} of each are told; `billing charge list --customer …` or"
+            " `--reference …` lists all\n"
+        )
+
+
+def _tell(story: "Sequence[Entry]") -> None:
+    """A block per object, so that a key's charge and refund don't mingle."""
+    for object_id in dict.fromkeys(entry.object_id for entry in story):
+        output.console().print(object_id, style="bold", markup=False)
+        for entry in story:
+            if entry.object_id == object_id:
+                at = entry.at.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", "Z")
+                output.say(entry.text, head=f"  {at}  ")

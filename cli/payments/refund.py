@@ -1,0 +1,109 @@
+"""`billing refund`: create, get, list and import refunds."""
+
+from typing import Annotated
+
+import typer
+
+from cli import books, options, tables
+from cli.importing.command import import_command
+from cli.payments import requests
+
+COLUMNS = ("refund_id", "state", "amount", "charge_id", "created_at")
+NARROW = ("refund_id", "state", "amount", "created_at")
+
+ChargeId = Annotated[str, typer.Argument(parser=options.charge_id, metavar="CHARGE_ID")]
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Money given back.")
+    group.command("create")(create)
+    group.command("get")(get)
+    group.command("list")(list_)
+    group.command("import")(
+        import_command(
+            "refund",
+            "Give money back for every line of a file, once per line.",
+        )
+    )
+    root.add_typer(group, name="refund")
+
+
+def create(
+    charge_id: ChargeId,
+    amount: str | None = typer.Option(None, help="In minor units; all that is left without it."),
+    reason: str | None = typer.Option(None),
+    if_pending: str | None = typer.Option(
+        None, help="While the charge is pending: wait or reject."
+    ),
+    if_missing: str | None = typer.Option(
+        None, help="While there is no such charge: reject (unless said otherwise) or wait."
+    ),
+    expected_refunded_amount: str | None = typer.Option(
+        None, help="Refuse unless so much, in minor units, is refunded already."
+    ),
+    restock: bool = typer.Option(
+        False, "--restock", help="The goods come back, too: for sale again once it has succeeded."
+    ),
+    restock_quantity: str | None = typer.Option(
+        None, help="With --restock: how many units; all that are out without it."
+    ),
+    metadata: options.Metadata = None,
+    key: options.Key = None,
+    producer: options.Producer = "default",
+    wait: options.Wait = None,
+    as_json: options.Json = False,
+) -> None:
+    """Give money of a charge back, once per key."""
+    fields = options.fields(
+        charge_id=charge_id,
+        amount=options.number(amount),
+        reason=reason,
+        if_pending=if_pending,
+        if_missing=if_missing,
+        expected_refunded_amount=options.number(expected_refunded_amount),
+        restock=restock or None,
+        restock_quantity=options.number(restock_quantity),
+        metadata=options.pairs(metadata),
+        idempotency_key=key,
+        producer=producer,
+    )
+    requests.create("refund", fields, wait_s=wait, as_json=as_json)
+
+
+def get(refund_id: str, as_json: options.Json = False) -> None:
+    """Show a refund as it stands."""
+    from payments.kinds import REFUND
+    from payments.lifecycle import reading
+
+    with books.reading() as connection:
+        row = reading.get(connection, REFUND, refund_id)
+    tables.show(REFUND.view(row), as_json=as_json)
+
+
+def list_(
+    state: str | None = typer.Option(None, help="pending, succeeded or failed."),
+    phase: options.Phase = None,
+    charge: str | None = typer.Option(None, help="Those of this charge."),
+    created_after: options.Moment = None,
+    created_before: options.Moment = None,
+    limit: options.Limit = 20,
+    as_json: options.Json = False,
+) -> None:
+    """List refunds, newest first."""
+    from payments.history import settled
+    from payments.kinds import REFUND
+    from payments.lifecycle import reading
+
+    filters = {
+        "state": state,
+        "phase": phase,
+        "charge_id": charge,
+        "created_after": created_after,
+        "created_before": created_before,
+    }
+    with books.reading() as connection:
+        until = settled.horizon(connection, REFUND.table.name)
+        views = map(REFUND.view, reading.every(connection, REFUND, filters=filters, until=until))
+        tables.show_many(
+            views, COLUMNS, narrow=NARROW, limit=limit, as_json=as_json, nothing="no refunds"
+        )

@@ -1,0 +1,83 @@
+"""The command line's door: a request is accepted as at every other door, and a worker woken."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from cli import books, output, tables
+
+if TYPE_CHECKING:
+    from models.ids import Kind as KindName
+
+
+def create(
+    kind: "KindName", fields: Mapping[str, Any], *, wait_s: float | None, as_json: bool
+) -> None:
+    """Accept a charge or a refund and show it; with `wait_s`, show it once it is final.
+
+    Raises Refused. When it was waited for, a failed one, and one that is still pending, is shown
+    and then raised as Failed.
+    """
+    from payments.kinds import KINDS
+
+    row = _accept(kind, fields)
+    if wait_s is not None:
+        row = books.wait_until_final(KINDS[kind], row["id"], wait_s=wait_s)
+    tables.show(KINDS[kind].view(row), as_json=as_json)
+    if wait_s is not None and row["state"] == "failed":
+        raise output.Failed(row["failure_message"], code=row["failure_code"])
+    _require_final(row, wait_s)
+
+
+def cancel(
+    charge_id: str, *, who: str, why: str | None, wait_s: float | None, as_json: bool
+) -> None:
+    """Ask for the end of a charge and show it as it stands; with `wait_s`, once it is final.
+
+    Raises Refused. When it was waited for, one that took the money after all, and one that is still
+    pending, is shown and then raised as Failed.
+    """
+    from payments.errors import Refused
+    from payments.intake.requests import CancelRequest
+    from payments.kinds import CHARGE
+    from payments.lifecycle import cancels
+    from payments.lifecycle.cancels import Cancellation
+    from payments.parsing import parse
+
+    wanted = parse(
+        CancelRequest, {"charge_id": charge_id, **({} if why is None else {"reason": why})}
+    )
+    with books.writing() as transaction:
+        one = Cancellation(wanted.charge_id, by=who, reason=wanted.reason)
+        (row,) = cancels.cancel(transaction, [one])
+    if isinstance(row, Refused):
+        raise row
+    if wait_s is not None:
+        row = books.wait_until_final(CHARGE, charge_id, wait_s=wait_s)
+    tables.show(CHARGE.view(row), as_json=as_json)
+    if wait_s is not None and row["state"] == "succeeded":
+        raise output.Failed("money had moved meanwhile; refund it instead", code="succeeded")
+    _require_final(row, wait_s)
+
+
+def _require_final(row: Mapping[Any, Any], wait_s: float | None) -> None:
+    """Raises Failed when it was waited for and is not final."""
+    if wait_s is not None and row["phase"] == "needs_review":
+        said = "it needs review: look at the processor, then `billing resolve`"
+        raise output.Failed(said, code="needs_review")
+    if wait_s is not None and row["state"] == "pending":
+        raise output.Failed(f"still pending after {wait_s:g} s", code="still_pending")
+
+
+def _accept(kind: "KindName", fields: Mapping[str, Any]) -> Mapping[Any, Any]:
+    from payments.errors import Refused
+    from service import intake
+    from service.settings import load
+    from service.wiring import processors
+
+    # The operator asks, in the name of any producer, and may refund anybody's charge.
+    asked = intake.Asked(intake.request(kind, fields), any_charge=True)
+    with books.writing() as transaction:
+        (answer,) = intake.accept(transaction, [asked], processors(load()))
+    if isinstance(answer, Refused):
+        raise answer
+    return answer.row

@@ -1,0 +1,37 @@
+"""`billing resolve`: a person decides what nobody else can."""
+
+from enum import StrEnum
+
+import typer
+
+from cli import books, options, tables
+
+
+class Decision(StrEnum):
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    RETRY = "retry"
+
+
+def register(root: typer.Typer) -> None:
+    root.command()(resolve)
+
+
+def resolve(
+    id_: str = typer.Argument(metavar="ID", help="ch_… or re_…, which needs review."),
+    decision: Decision = typer.Argument(
+        help="What you found at the processor; retry only if you saw that nothing moved."
+    ),
+    why: str = typer.Option(..., help="What you saw; it stays in the history."),
+    who: str = typer.Option("", help="Who decides; your user name without it."),
+    as_json: options.Json = False,
+) -> None:
+    """Settle a charge or refund that needs review, or send it again."""
+    from payments.kinds import kind_of
+    from payments.lifecycle import reviews
+
+    with books.writing() as transaction:
+        row = reviews.resolve(transaction, id_, decision.value, who=who or options.user(), why=why)
+    kind = kind_of(id_)
+    assert kind is not None, "resolve has refused other ids"
+    tables.show(kind.view(row), as_json=as_json)

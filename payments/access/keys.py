@@ -1,0 +1,166 @@
+"""API keys: made, listed, revoked, and held against what a request presents.
+
+A key is `key_` and 16 characters, which are its id, then `_` and 52 characters, which are the
+secret: 256 random bits. Only their SHA-256 is kept. So a key is found by its id and its secret is
+compared in constant time; nothing is remembered between requests, so a key that is revoked is
+refused from the next request on. What a key may do is said in `payments.access.scopes`.
+
+A *signing key* signs messages and does nothing else. Workers must be able to compute the same
+signature, so it is kept as it is (`payments.access.signatures`).
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from base64 import b32encode
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from models import ApiKey
+from models.base import id_among, table_of
+from payments.access.scopes import READ, SCOPES, WRITE, Access
+from payments.errors import InvalidRequest, NotFound, Unauthenticated
+from payments.redaction import producer_name
+from payments.transaction import Row, Transaction
+from payments.views import moment
+
+# All that there is to read and to write.
+DEFAULT_SCOPES = (READ, WRITE)
+# The scope of a signing key. None of HTTP.
+SIGN = "messages:sign"
+ID_BYTES = 10  # 16 characters: enough to tell keys apart; the secret is what can't be guessed.
+SECRET_BYTES = 32
+_KEY = re.compile(r"(key_[a-z2-7]{16})_([a-z2-7]{52})")
+# What a key that doesn't exist is compared with, so that it takes as long as one that does.
+_NOBODY = bytes(32)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request shows of its key."""
+
+    id: str
+    sha256: bytes
+
+
+def create(
+    transaction: Transaction,
+    *,
+    producer: object,
+    scopes: Sequence[str] = DEFAULT_SCOPES,
+    all_producers: bool = False,
+) -> tuple[Row, str]:
+    """A new key of a producer: its row, and the key itself, which is shown now and never again.
+
+    `all_producers`: it sees and refunds what other producers have asked for, too. Raises
+    InvalidRequest.
+    """
+    if not scopes or not set(scopes) <= set(SCOPES):
+        raise InvalidRequest(f"scopes must be some of {', '.join(SCOPES)}", param="scopes")
+    ordered = [scope for scope in SCOPES if scope in scopes]
+    return _made(transaction, producer, scopes=ordered, all_producers=all_producers)
+
+
+def create_signing(transaction: Transaction, *, producer: object) -> tuple[Row, str]:
+    """A new signing key of a producer, likewise. Raises InvalidRequest."""
+    return _made(transaction, producer, scopes=[SIGN])
+
+
+def _made(
+    transaction: Transaction, producer: object, *, scopes: list[str], all_producers: bool = False
+) -> tuple[Row, str]:
+    name = producer_name(producer)
+    if name is None:
+        raise InvalidRequest(
+            "producer: must be 1 to 64 letters, digits, dots, dashes or underscores",
+            param="producer",
+        )
+    id_ = "key_" + _text(secrets.token_bytes(ID_BYTES))
+    secret = _text(secrets.token_bytes(SECRET_BYTES))
+    row = {
+        "id": id_,
+        "producer": name,
+        "secret_sha256": hashlib.sha256(secret.encode()).digest(),
+        "scopes": scopes,
+        "all_producers": all_producers,
+        "signing_secret": f"{id_}_{secret}" if scopes == [SIGN] else None,
+    }
+    (kept,) = transaction.rows(_INSERT, row)
+    return kept, f"{id_}_{secret}"
+
+
+def revoke(transaction: Transaction, key_id: str) -> Row:
+    """Refuse the key from now on; its row stays. Revoking twice is revoking once.
+
+    Raises NotFound.
+    """
+    revoked = transaction.rows(_REVOKE, {"key_id": key_id})
+    if not revoked:
+        raise NotFound("there is no API key with this id", param="id")
+    return revoked[0]
+
+
+def every(connection: Connection) -> Iterator[dict[str, Any]]:
+    """All keys for people and programs, newest first, revoked ones too; never a secret."""
+    for row in connection.execute(_EVERY).mappings():
+        yield view(row)
+
+
+def view(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A key as it may be shown."""
+    return {
+        "id": row["id"],
+        "object": "api_key",
+        "producer": row["producer"],
+        "scopes": row["scopes"],
+        "all_producers": row["all_producers"],
+        "created_at": moment(row["created_at"]),
+        "revoked_at": moment(row["revoked_at"]),
+    }
+
+
+def presented(key: str) -> Presented | None:
+    """What a text shows as a key; None when it can't be one."""
+    parts = _KEY.fullmatch(key)
+    return parts and Presented(parts[1], hashlib.sha256(parts[2].encode()).digest())
+
+
+def read(connection: Connection, ids: Iterable[str]) -> dict[str, Row]:
+    """The rows of these keys, for `admit`."""
+    rows: Any = connection.execute(_READ, {"ids": list(ids)}).mappings()
+    return {row["id"]: row for row in rows}
+
+
+def admit(row: Row | None, shown: Presented) -> Access:
+    """What the key's holder may do; `row` is the key's, if there is one.
+
+    Raises Unauthenticated for a wrong or revoked key.
+    """
+    kept = _NOBODY if row is None else bytes(row["secret_sha256"])
+    is_right = hmac.compare_digest(kept, shown.sha256)
+    if row is None or not is_right or row["revoked_at"] is not None:
+        raise Unauthenticated
+    scopes = frozenset(row["scopes"])
+    return Access(row["producer"], scopes, row["all_producers"], key_id=row["id"])
+
+
+def _text(raw: bytes) -> str:
+    return b32encode(raw).decode().lower().rstrip("=")
+
+
+# --- The statements, built once ---
+
+_keys = table_of(ApiKey)
+_INSERT = insert(_keys).returning(_keys)
+_REVOKE = (
+    update(_keys)
+    .where(_keys.c.id == bindparam("key_id"))
+    .values(revoked_at=func.coalesce(_keys.c.revoked_at, func.now()))
+    .returning(_keys)
+)
+_READ = select(_keys).where(id_among(_keys.c.id))
+_EVERY = select(_keys).order_by(_keys.c.created_at.desc(), _keys.c.id.desc())

@@ -1,0 +1,104 @@
+"""Whether the books are right: every promise as a query that finds what breaks it.
+
+All checks read one snapshot of the database and change nothing, so they may run beside any
+traffic. The promises stand in `payments.audit.invariants` (ours alone) and `payments.audit.witness`
+(against the statements of processors).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, TextClause, text
+
+from payments.audit.invariants import SETS, Invariant, Patience
+from payments.audit.witness import INVARIANTS, sets
+from payments.processors.statements import Statements
+
+
+@dataclass(frozen=True, slots=True)
+class Offender:
+    """Something that breaks a promise: its id, and in which way."""
+
+    id: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found among the `looked_at` things it looked at."""
+
+    invariant: Invariant
+    looked_at: int
+    # How many break the promise, and the first twenty of them.
+    broken: int
+    offenders: Sequence[Offender]
+
+    @property
+    def is_kept(self) -> bool:
+        return self.broken == 0
+
+    def view(self) -> dict[str, Any]:
+        """The finding for programs."""
+        return {
+            "name": self.invariant.name,
+            "promise": self.invariant.promise,
+            "level": self.invariant.level,
+            "kept": self.is_kept,
+            "looked_at": self.looked_at,
+            "broken": self.broken,
+            "offenders": [{"id": one.id, "detail": one.detail} for one in self.offenders],
+        }
+
+
+def verify(
+    engine: Engine,
+    *,
+    statements: Statements,
+    patience: Patience | None = None,
+    invariants: Sequence[Invariant] = INVARIANTS,
+) -> Iterator[Finding]:
+    """Check everything, one finding after the other. Reads only, and one snapshot only.
+
+    `statements` are those of the processors that keep one; what others moved is not looked at.
+
+    Sums over all rows take their time: `engine` must allow its statements more than requests get.
+    """
+    snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with snapshot.begin() as connection:
+        for invariant in invariants:
+            yield check(connection, invariant, patience or Patience(), statements)
+
+
+def is_sound(findings: Sequence[Finding]) -> bool:
+    """Whether every promise is kept; warnings are for people and don't count."""
+    return all(one.is_kept or one.invariant.level == "warning" for one in findings)
+
+
+def check(
+    connection: Connection, invariant: Invariant, patience: Patience, statements: Statements
+) -> Finding:
+    """Look at one promise."""
+    row = connection.execute(_statement(invariant, statements), _used(invariant, patience)).one()
+    offenders = [Offender(one["id"], one["detail"]) for one in row.offenders]
+    return Finding(invariant, row.looked_at, row.broken, offenders)
+
+
+def _statement(invariant: Invariant, statements: Statements) -> TextClause:
+    # Put together from constants of ours only.
+    return text(
+        f"WITH {SETS}, {sets(statements)}, broken AS ({invariant.broken_by})"  # noqa: S608
+        f" SELECT (SELECT count(*) FROM {invariant.among}) AS looked_at,"
+        " (SELECT count(*) FROM broken) AS broken,"
+        " (SELECT coalesce(json_agg(first), '[]') FROM"
+        " (SELECT id, detail FROM broken ORDER BY id LIMIT 20) AS first) AS offenders"
+    )
+
+
+def _used(invariant: Invariant, patience: Patience) -> dict[str, timedelta]:
+    return {
+        name: value
+        for name, value in patience.parameters.items()
+        if f":{name}" in invariant.broken_by
+    }

@@ -1,0 +1,119 @@
+"""The promises that only an outside witness can prove: our side against processors' statements.
+
+Held against them are the charges and refunds of the processors that keep one.
+"""
+
+from payments.audit.invariants import OURS, Invariant
+from payments.audit.stocktaking import STOCK
+from payments.processors.statements import Statements, as_sql
+
+
+def sets(statements: Statements) -> str:
+    """What the queries below read, by the name under which they read it."""
+    names = ", ".join(f"('{name}')" for name in statements) or "(NULL::text)"
+    return f"""
+statement AS NOT MATERIALIZED ({as_sql(statements)}),
+witnessed (processor) AS (VALUES {names}),
+moved AS NOT MATERIALIZED (
+    -- What the processors say of each object; `back` are refunds that the bank returned.
+    SELECT processor, object_id, min(direction) AS direction,
+           count(*) FILTER (WHERE direction <> 'reversal') AS times,
+           count(*) FILTER (WHERE direction = 'reversal') AS back,
+           max(moved_at) FILTER (WHERE direction = 'reversal') AS back_at,
+           min(amount) AS amount, count(DISTINCT amount) AS amounts,
+           min(currency) AS currency, count(DISTINCT currency) AS currencies
+    FROM statement GROUP BY processor, object_id
+)
+"""  # noqa: S608  # names of processors are letters, digits, dashes and underscores (settings)
+
+
+_CHARGES = Invariant(
+    "charges moved money once",
+    "Money moved exactly once per succeeded charge, with its amount and currency; never for a "
+    "failed one; never for what we don't know.",
+    "charges",
+    """
+    SELECT coalesce(c.id, m.object_id) AS id,
+           format('%s of %s %s at %s here; moved there %s times, %s %s',
+                  coalesce(c.state, 'nothing'), c.amount, c.currency,
+                  coalesce(c.processor, m.processor), coalesce(m.times, 0), m.amount, m.currency)
+           AS detail
+    FROM (SELECT * FROM charges WHERE processor IN (SELECT processor FROM witnessed)) c
+    FULL JOIN (SELECT * FROM moved WHERE direction = 'charge') m
+         ON m.object_id = c.id AND m.processor = c.processor
+    WHERE CASE
+        WHEN c.id IS NULL THEN TRUE
+        WHEN c.state = 'failed' THEN m.object_id IS NOT NULL
+        WHEN m.object_id IS NULL THEN c.state = 'succeeded'
+        ELSE m.times <> 1 OR m.amounts <> 1 OR m.currencies <> 1
+             OR m.amount <> c.amount OR m.currency <> c.currency
+    END
+    """,
+)
+
+_REFUNDS = Invariant(
+    "refunds moved money once",
+    "Money went back exactly once per succeeded refund; for a failed one it never went, or it came "
+    "back.",
+    "refunds",
+    """
+    SELECT coalesce(r.id, m.object_id) AS id,
+           format('%s of %s %s at %s here; moved there %s times and back %s times, %s %s',
+                  coalesce(r.state, 'nothing'), r.amount, r.currency,
+                  coalesce(r.processor, m.processor), coalesce(m.times, 0), coalesce(m.back, 0),
+                  m.amount, m.currency) AS detail
+    FROM (SELECT * FROM refunds WHERE processor IN (SELECT processor FROM witnessed)) r
+    FULL JOIN (SELECT * FROM moved WHERE direction <> 'charge') m
+         ON m.object_id = r.id AND m.processor = r.processor
+    WHERE CASE
+        WHEN r.id IS NULL THEN TRUE
+        WHEN m.object_id IS NULL THEN r.state = 'succeeded'
+        WHEN m.times <> 1 OR m.back > 1 OR m.amounts <> 1 OR m.currencies <> 1
+             OR m.amount <> r.amount OR m.currency <> r.currency THEN TRUE
+        WHEN r.state = 'failed' THEN m.back <> 1
+        WHEN r.state = 'succeeded' THEN m.back = 1 AND m.back_at < now() - :report
+        ELSE FALSE
+    END
+    """,
+)
+
+# What is pending here may have moved already; what the bank returned just now isn't reported yet.
+_MONEY = Invariant(
+    "money adds up",
+    "Per processor and currency, what we say was taken and given back is what its statement says.",
+    "statement",
+    """
+    SELECT coalesce(ours.currency, theirs.currency) AS id,
+           format('%s: taken %s here, %s there; given back %s here, %s there',
+                  coalesce(ours.processor, theirs.processor),
+                  coalesce(ours.taken, 0), coalesce(theirs.taken, 0),
+                  coalesce(ours.given, 0), coalesce(theirs.given, 0)) AS detail
+    FROM (
+        SELECT processor, currency, sum(taken) AS taken, sum(given) AS given FROM (
+            SELECT processor, currency, amount AS taken, 0 AS given FROM charges
+            WHERE state = 'succeeded'
+            UNION ALL
+            SELECT processor, currency, 0, amount FROM refunds
+            WHERE state = 'succeeded'
+        ) both_kinds WHERE processor IN (SELECT processor FROM witnessed)
+        GROUP BY processor, currency
+    ) ours
+    FULL JOIN (
+        SELECT l.processor, l.currency,
+               sum(l.amount) FILTER (WHERE l.direction = 'charge') AS taken,
+               sum(CASE l.direction WHEN 'refund' THEN l.amount WHEN 'reversal' THEN -l.amount END)
+                   AS given
+        FROM statement l
+        LEFT JOIN charges c ON c.id = l.object_id
+        LEFT JOIN refunds r ON r.id = l.object_id
+        WHERE coalesce(c.state, r.state, '') <> 'pending' AND NOT (
+            l.direction = 'reversal' AND r.state = 'succeeded' AND l.moved_at >= now() - :report
+        )
+        GROUP BY l.processor, l.currency
+    ) theirs ON theirs.currency = ours.currency AND theirs.processor = ours.processor
+    WHERE coalesce(ours.taken, 0) <> coalesce(theirs.taken, 0)
+       OR coalesce(ours.given, 0) <> coalesce(theirs.given, 0)
+    """,
+)
+
+INVARIANTS: tuple[Invariant, ...] = (*OURS, *STOCK, _CHARGES, _REFUNDS, _MONEY)

@@ -1,0 +1,201 @@
+"""Prices by their names, read or held until the end of the transaction.
+
+A name is an id or a lookup key. Prices are held before all charges and refunds
+(`payments.lifecycle.locks`), and products after prices: those without stock first, then by their
+ids, and in one step. Before prices come the turns of lookup keys (`take_turns`).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import BigInteger, Connection, String, bindparam, cast, func, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY, REGCLASS
+
+from models import Price, Product
+from models.base import id_among, table_of
+from models.ids import MADE_PREFIXES, is_id
+from models.texts import is_storable
+from payments.errors import NotFound
+from payments.transaction import Row, Transaction
+
+# A lookup key that moves while we wait for the price that had it is looked up again; the last time
+# in turn with those who move it.
+TRIES = 4
+
+PRICES, PRODUCTS = table_of(Price), table_of(Product)
+
+
+# In one statement, since a price and its product may be deleted between two.
+WITH_PRODUCT = select(PRICES, *(c.label(f"product.{c.name}") for c in PRODUCTS.c)).join(
+    PRODUCTS, PRODUCTS.c.id == PRICES.c.product_id
+)
+
+
+def find(connection: Connection, name: str) -> tuple[Row, Row]:
+    """A price by its name, as it stands, and its product. Raises NotFound."""
+    by = PRICES.c.id if is_price_id(name) else PRICES.c.lookup_key
+    row = None
+    if is_storable(name):
+        row = connection.execute(WITH_PRODUCT.where(by == name)).mappings().first()
+    if row is None:
+        raise no_price()
+    return apart(row)
+
+
+def find_all(connection: Connection, names: Iterable[str]) -> dict[str, tuple[Row, Row]]:
+    """Prices and their products as they stand; by name, and those that there are."""
+    wanted = {name for name in names if is_storable(name)}
+    found: dict[str, tuple[Row, Row]] = {}
+    for row in connection.execute(_ALL, {"names": sorted(wanted)}).mappings():
+        both = apart(row)
+        found |= {name: both for name in (row["id"], row["lookup_key"]) if name in wanted}
+    return found
+
+
+def apart(row: Mapping[Any, Any]) -> tuple[Row, Row]:
+    """The price and the product of a row of WITH_PRODUCT."""
+    price = {c.name: row[c.name] for c in PRICES.c}
+    return price, {c.name: row[f"product.{c.name}"] for c in PRODUCTS.c}
+
+
+def hold(transaction: Transaction, name: str, *, to_delete: bool = False) -> Row:
+    """The row of a price, which nobody else changes or sells from now on. Raises NotFound.
+
+    To delete it is more: nobody may refer to it any more.
+    """
+    row = _held(transaction, {name}, _DELETE if to_delete else _HOLD).get(name)
+    if row is None:
+        raise no_price()
+    return row
+
+
+def hold_all(transaction: Transaction, names: Iterable[str]) -> dict[str, Row]:
+    """Like `hold`, for several; by name, and those that there are."""
+    return _held(transaction, set(names), _HOLD)
+
+
+def hold_to_sell(transaction: Transaction, names: Iterable[str]) -> dict[str, Row]:
+    """Prices that something is about to be charged by; by name, and those that there are.
+
+    Those with stock are ours alone, since we count it down. The others can't be deleted until we
+    are done, and that is all: any number may sell them at once, and hold up nobody who archives
+    them or moves their lookup key, which happens after what is being sold.
+    """
+    return _held(transaction, set(names), _SELL)
+
+
+def hold_free(transaction: Transaction, ids: Iterable[str]) -> set[str]:
+    """Hold those of these prices that nobody else holds, and wait for none; which these are."""
+    wanted = sorted(set(ids))
+    return {row["id"] for row in transaction.rows(_HOLD_FREE, {"ids": wanted})}
+
+
+def products(transaction: Transaction, ids: Iterable[str], *, held: bool = False) -> dict[str, Row]:
+    """Products by their ids; `held`: not deleted until we are done. One that has a price that is
+    held can't be."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    rows = transaction.rows(_HOLD_PRODUCTS if held else _READ_PRODUCTS, {"ids": wanted})
+    return {row["id"]: row for row in rows}
+
+
+def _held(transaction: Transaction, names: set[str], statement: Any) -> dict[str, Row]:
+    if all(map(is_price_id, names)):  # ids don't move
+        return _try(transaction, names, statement)[0]
+    for _ in range(TRIES - 1):
+        attempt = transaction.connection.begin_nested()
+        found, moved = _try(transaction, names, statement)
+        if not moved:
+            attempt.commit()
+            return found
+        # What is held already is let go: the next try may need it after something else.
+        attempt.rollback()
+    take_turns(transaction, names)
+    return _try(transaction, names, statement)[0]
+
+
+def take_turns(transaction: Transaction, names: Iterable[str]) -> None:
+    """Wait for whoever gives these lookup keys to prices, before any price is held: nobody moves
+    them until we are done. Who only sells by a key, or takes it away, waits for nobody."""
+    for name in sorted(filter(_may_be_key, names)):
+        transaction.execute(_TURN, {"lookup_key": name})
+
+
+def _try(transaction: Transaction, names: set[str], statement: Any) -> tuple[dict[str, Row], bool]:
+    """What was found and is held, and whether a key has moved since it was looked up."""
+    ids = _ids(transaction, names)
+    if not ids:
+        return {}, False
+    by_id = {r["id"]: r for r in transaction.rows(statement, {"ids": sorted(set(ids.values()))})}
+    found: dict[str, Row] = {}
+    for name, id_ in ids.items():
+        row = by_id.get(id_)
+        if row is not None and name in (row["id"], row["lookup_key"]):
+            found[name] = row
+    return found, any(name not in found and not is_price_id(name) for name in ids)
+
+
+def _ids(transaction: Transaction, names: set[str]) -> dict[str, str]:
+    ids = {name: name for name in names if is_price_id(name)}
+    keys = sorted(filter(_may_be_key, names))
+    if keys:
+        rows = transaction.rows(_BY_KEY, {"keys": keys})
+        ids |= {row["lookup_key"]: row["id"] for row in rows}
+    return ids
+
+
+def is_price_id(name: str) -> bool:
+    """Whether it names a price by its id, which no lookup key is written like."""
+    return is_id(name, MADE_PREFIXES["price"])
+
+
+def _may_be_key(name: str) -> bool:
+    # What can't be stored is nobody's, and the database would not even look for it.
+    return not is_price_id(name) and is_storable(name)
+
+
+def no_price() -> NotFound:
+    """The refusal of a name that no price has."""
+    return NotFound("there is no price with this id or lookup key", param="id")
+
+
+# --- The statements, built once ---
+
+_now = func.now().label("now")
+_BY_KEY = select(PRICES.c.id, PRICES.c.lookup_key).where(
+    PRICES.c.lookup_key == func.any(bindparam("keys", type_=ARRAY(String)))
+)
+# Which of the two a price is never changes.
+_unlimited = PRICES.c.quantity_available.is_(None)
+_wanted = select(PRICES, _now).where(id_among(PRICES.c.id)).order_by(_unlimited.desc(), PRICES.c.id)
+# By the table, too: advisory locks are the whole database's, and another of its schemas may hold
+# another installation with the same lookup keys.
+_TURN = select(
+    func.pg_advisory_xact_lock(
+        func.hashtextextended(
+            bindparam("lookup_key", type_=String), cast(cast(PRICES.name, REGCLASS), BigInteger)
+        )
+    )
+)
+_HOLD = _wanted.with_for_update(key_share=True)
+_names = func.any(bindparam("names", type_=ARRAY(String)))
+_ALL = WITH_PRODUCT.where((PRICES.c.id == _names) | (PRICES.c.lookup_key == _names))
+_HOLD_FREE = (
+    select(PRICES.c.id)
+    .where(id_among(PRICES.c.id))
+    .order_by(PRICES.c.id)
+    .with_for_update(key_share=True, skip_locked=True)
+)
+_DELETE = _wanted.with_for_update()
+
+
+def _sell_statement() -> Any:
+    shared = _wanted.where(_unlimited).with_for_update(read=True, key_share=True).cte("shared")
+    counted = _wanted.where(~_unlimited).with_for_update(key_share=True).cte("counted")
+    return union_all(select(shared), select(counted))
+
+
+_SELL = _sell_statement()
+_READ_PRODUCTS = select(PRODUCTS).where(id_among(PRODUCTS.c.id))
+_HOLD_PRODUCTS = _READ_PRODUCTS.order_by(PRODUCTS.c.id).with_for_update(read=True, key_share=True)

@@ -1,0 +1,105 @@
+"""Stock that is counted by hand: up when goods come in, down when they go out without a charge.
+
+Once per key, since to count up twice is not to count up once.
+"""
+
+from sqlalchemy import BigInteger, bindparam, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from models import InventoryChange
+from models.base import id_among, table_of
+from models.catalogue import QUANTITY_MAX
+from models.ids import fingerprint
+from payments.catalog.holding import PRICES, find, hold, products
+from payments.catalog.requests import InventoryRequest
+from payments.catalog.stock import CHANGED, tell, too_few
+from payments.errors import InvalidRequest, InventoryUnlimited, KeyReused
+from payments.transaction import Row, Transaction
+
+
+def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tuple[Row, Row, bool]:
+    """Count the stock of a price (its id or lookup key) up or down, once per key.
+
+    Returns the price, its product, and whether anything changed: not for a repeat, which is one
+    whatever has become of the name since. Raises NotFound, KeyReused, InventoryUnlimited,
+    InsufficientInventory, InvalidRequest.
+    """
+    asked = fingerprint({"price": name, "change": request.change})
+    if (known := _known(transaction, request, asked)) is not None:
+        return *_of(transaction, known), False
+    if request.against is not None:
+        raise request.against
+    price = hold(transaction, name)
+    # Once more: a repeat that waited for the first one must find it.
+    if (known := _known(transaction, request, asked)) is not None:
+        return *_of(transaction, known), False
+    attempt = transaction.connection.begin_nested()
+    changed = _change(transaction, price, request)
+    change = {
+        "id": request.id,
+        "price_id": price["id"],
+        "producer": request.producer,
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": asked,
+        "change": request.change,
+        "available_after": changed["quantity_available"],
+    }
+    if transaction.execute(_REMEMBER, change).first() is None:
+        # Under this key another price has been counted since a moment ago: by another request, or
+        # by this one, by a lookup key that has moved.
+        attempt.rollback()
+        if (known := _known(transaction, request, asked)) is not None:
+            return *_of(transaction, known), False
+        raise KeyReused(param="idempotency_key")
+    attempt.commit()
+    product = products(transaction, [price["product_id"]])[price["product_id"]]
+    tell(transaction, [changed], {product["id"]: product})
+    return changed, product, True
+
+
+def _known(transaction: Transaction, request: InventoryRequest, asked: str) -> Row | None:
+    """The change that was made under this key already. Raises KeyReused."""
+    known = transaction.execute(_KNOWN, {"ids": [request.id]}).mappings().first()
+    if known is not None and known["fingerprint"] != asked:
+        raise KeyReused(param="idempotency_key")
+    return None if known is None else dict(known)
+
+
+def _of(transaction: Transaction, change: Row) -> tuple[Row, Row]:
+    """The price that was counted, as it stands now, and its product: whatever is called by the
+    name that was sent."""
+    return find(transaction.connection, change["price_id"])
+
+
+def _change(transaction: Transaction, price: Row, request: InventoryRequest) -> Row:
+    rows = transaction.rows(_ADJUST, {"price_id": price["id"], "change": request.change})
+    if rows:
+        return rows[0]
+    available = price["quantity_available"]
+    if available is None:
+        raise InventoryUnlimited(param="quantity")
+    if request.change > 0:
+        raise InvalidRequest(
+            f"quantity: there are {available}; with so many more it would be past {QUANTITY_MAX}",
+            param="quantity",
+        )
+    raise too_few(available, request.quantity)
+
+
+# --- The statements, built once ---
+
+_changes = table_of(InventoryChange)
+_after = PRICES.c.quantity_available + bindparam("change", type_=BigInteger)
+_ADJUST = (
+    update(PRICES)
+    .where(
+        PRICES.c.id == bindparam("price_id"),
+        _after >= 0,
+        # What charges give back may go beyond it; that can be counted down all the same.
+        or_(bindparam("change", type_=BigInteger) < 0, _after <= QUANTITY_MAX),
+    )
+    .values(quantity_available=_after, **CHANGED)
+    .returning(PRICES, func.now().label("now"))
+)
+_KNOWN = select(_changes).where(id_among(_changes.c.id))
+_REMEMBER = insert(_changes).on_conflict_do_nothing().returning(_changes.c.id)

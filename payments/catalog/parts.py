@@ -1,0 +1,167 @@
+"""The parts of a price, as they are asked for: amounts, tiers, packages, how often, its own name.
+
+Where the field has a rule it is Stripe's: a price recurs at least every three years, a lookup key
+has at most 200 characters (docs.stripe.com/api/prices).
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from models.ids import MADE_PREFIXES, is_id
+from models.money import AMOUNT_MAX, is_payable, minor_amount, not_payable
+from payments.catalog import currencies
+from payments.errors import InvalidRequest
+from payments.intake.requests import Quantity
+from payments.parsing import money, refused
+from payments.rules import between, bounds, characters, is_judged, lengths, rule
+
+LOOKUP_KEY_MAX = 200
+TIERS_MAX = 100
+# Three years (Stripe's bound), in each interval.
+INTERVALS_MAX: Mapping[str, int] = {
+    "hour": 3 * 365 * 24, "day": 3 * 365, "week": 3 * 52, "month": 3 * 12, "year": 3,
+}  # fmt: skip
+_DIGITS = re.compile(r"[0-9]{1,30}")
+_DECIMAL = re.compile(r"[0-9]{1,30}\.[0-9]{1,30}")
+
+
+def _lookup_key(value: str) -> None:
+    if is_id(value, MADE_PREFIXES["price"]):
+        raise refused("lookup_key must not be written as the id of a price")
+    # It stands in the path of a URL, where proxies and clients read these in their own ways.
+    if "/" in value or value in (".", ".."):
+        raise refused("lookup_key must hold no slash, and be more than dots")
+
+
+def _currency_id(value: str) -> None:
+    try:
+        currencies.code_of(value)
+    except InvalidRequest as wrong:
+        raise refused(str(wrong)) from None
+
+
+def _payable(value: str) -> None:
+    if not is_payable(code := value.removeprefix(currencies.PREFIX).upper()):
+        raise refused(not_payable(code))
+
+
+def digits(value: Any, *, currency: str | None = None) -> Any:
+    """Minor units, as digits in text or as a whole number. With the currency, what is refused is
+    told what to send instead."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = Decimal(value)
+    if currency is not None and isinstance(value, float | Decimal):
+        return money(minor_amount, value, currency=currency, param="unit_amount")
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PydanticCustomError(
+            "digits",
+            'must be a whole number of minor units, written as digits: "2000" is 20.00 USD',
+        )
+    return value
+
+
+def _up_to(value: Any) -> Any:
+    if value is None:  # as Stripe's answers have it; the same request all the same
+        return "inf"
+    if value == "inf" or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise PydanticCustomError("up_to", 'must be a whole number of units, or "inf" for the last')
+
+
+LookupKey = Annotated[
+    str,
+    Field(
+        json_schema_extra=lengths(1, LOOKUP_KEY_MAX, pattern=r"^[^\u0000-\u001F\u007F/]*$"),
+    ),
+    characters(1, LOOKUP_KEY_MAX),
+    rule(_lookup_key),
+]
+# Any currency that there is or was: what lists are narrowed down by.
+CurrencyId = Annotated[
+    str, Field(json_schema_extra={"pattern": "^cur_[a-z]{3}$"}), rule(_currency_id)
+]
+# One in which new prices can be.
+PayableId = Annotated[CurrencyId, rule(_payable)]
+_AMOUNT: dict[str, Any] = {"type": ["string", "integer"], "pattern": "^0*[0-9]{1,15}$"}
+UnitAmount = Annotated[
+    int,
+    Field(json_schema_extra={**_AMOUNT, **bounds(1, AMOUNT_MAX), "examples": ["2000"]}),
+    between(1, AMOUNT_MAX),
+]
+TierAmount = Annotated[
+    int,
+    Field(json_schema_extra={**_AMOUNT, **bounds(0, AMOUNT_MAX), "examples": ["700"]}),
+    between(0, AMOUNT_MAX),
+]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Tier(Part):
+    """What units cost from where the tier before ends, up to and including `up_to`."""
+
+    up_to: Annotated[
+        Quantity | Literal["inf"],
+        BeforeValidator(_up_to),
+    ] = Field(default="inf", description="The last unit of the tier; `inf` for the last tier.")
+    unit_amount: TierAmount | None = Field(default=None, description="For each unit.")
+    flat_amount: TierAmount | None = Field(
+        default=None, description="For the tier as a whole, however many units of it."
+    )
+
+    _check = field_validator("unit_amount", "flat_amount", mode="before")(
+        lambda cls, value: None if value is None else digits(value)
+    )
+
+    def stored(self) -> dict[str, Any]:
+        return {
+            "up_to": None if self.up_to == "inf" else self.up_to,
+            "unit_amount": self.unit_amount or 0,
+            "flat_amount": self.flat_amount or 0,
+        }
+
+
+class Recurring(Part):
+    """How often a price recurs."""
+
+    interval: Literal["hour", "day", "week", "month", "year"] = Field(description="The interval.")
+    interval_count: Annotated[int, Field(json_schema_extra={"minimum": 1}), between(1)] = Field(
+        default=1, description="Every so many intervals; at most three years."
+    )
+    usage_type: Literal["licensed", "metered"] = Field(
+        default="licensed", description="Whether the quantity is agreed or measured."
+    )
+
+    @field_validator("interval_count")
+    @classmethod
+    def _three_years(cls, value: int, info: ValidationInfo) -> int:
+        interval = info.data.get("interval")
+        if is_judged(info) and interval is not None and value > INTERVALS_MAX[interval]:
+            most = INTERVALS_MAX[interval]
+            raise refused(f"recurring.interval_count must be at most {most} for a {interval}")
+        return value
+
+
+class TransformQuantity(Part):
+    """Units are sold in packages: the quantity is divided, and rounded, before it is multiplied."""
+
+    divide_by: Quantity = Field(description="Units in a package.")
+    round: Literal["up", "down"] = Field(
+        description="Which way a package that is not full is rounded."
+    )

@@ -1,0 +1,210 @@
+"""Prices: made, renamed, archived, and deleted while nothing was charged by them.
+
+What a price costs never changes. A new price can take over the lookup key of the old one, in one
+step, so whoever charges by the key charges by one of the two at every moment.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import String, bindparam, exists, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from models import Charge, Event, Reservation
+from models.base import as_rows, given, table_of
+from models.ids import event_id
+from payments.access.scopes import EVERYBODY
+from payments.catalog.holding import PRICES, hold, hold_all, no_price, products, take_turns
+from payments.catalog.requests import PriceChanges, PriceRequest
+from payments.catalog.views import price_view
+from payments.errors import (
+    InvalidRequest,
+    KeyReused,
+    LookupKeyInUse,
+    PriceInUse,
+    ProductInactive,
+)
+from payments.parsing import merged
+from payments.transaction import Row, Transaction
+from payments.webhooks.events import Fact, publish
+
+
+def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -> tuple[Row, bool]:
+    """The price, and whether it is new: not for a repeat.
+
+    Raises KeyReused, LookupKeyInUse, ProductInactive; InvalidRequest if there is no such product.
+    """
+    if (known := _known(transaction, request)) is not None:
+        return known, False
+    if request.against is not None:
+        raise request.against
+    take_turns(transaction, _given(request.lookup_key))
+    holder = _holder(transaction, request.lookup_key)
+    # Once more: a repeat that waited here for the first one must find it, and not take the key from
+    # it.
+    if (known := _known(transaction, request)) is not None:
+        return known, False
+    if holder is not None and not request.transfer_lookup_key:
+        raise _in_use(holder)
+    product = products(transaction, [request.product_id], held=True).get(request.product_id)
+    if product is None:
+        raise InvalidRequest("there is no product with this id", param="product_id")
+    if not product["active"]:
+        raise ProductInactive(
+            "the product is archived; make it active before it gets new prices", param="product_id"
+        )
+    if holder is not None:
+        _write(transaction, holder, {"lookup_key": None})
+    made = transaction.rows(_INSERT, {"new": as_rows([columns(request, livemode=livemode)])})
+    if not made:  # The same request, since a moment ago; or another with this key.
+        if (known := _known(transaction, request)) is not None:
+            return known, False
+        raise LookupKeyInUse(param="lookup_key")
+    price = made[0]
+    if transaction.execute(_TOLD, {"id": event_id(price["id"], 1)}).scalar():
+        raise KeyReused(
+            "the price that was made under this key has been deleted; send a new key",
+            param="idempotency_key",
+        )
+    _tell(transaction, "price.created", price, product)
+    return price, True
+
+
+def shown(transaction: Transaction, price: Row) -> dict[str, Any]:
+    """The public `Price` of a row of `prices`, with its product as it is now."""
+    return price_view(price, products(transaction, [price["product_id"]])[price["product_id"]])
+
+
+def change(transaction: Transaction, name: str, changes: PriceChanges) -> Row:
+    """Change what was sent, and leave the rest.
+
+    Raises NotFound, InvalidRequest, LookupKeyInUse.
+    """
+    new = changes.given()
+    transfers = new.pop("transfer_lookup_key", False)
+    key = new.get("lookup_key")
+    names = {name, *_given(key)}
+    take_turns(transaction, names)
+    held = hold_all(transaction, names)
+    price = held.get(name)
+    if price is None:
+        raise no_price()
+    holder = held.get(key) if key is not None else None
+    if holder is not None and holder["id"] != price["id"]:
+        if not transfers:
+            raise _in_use(holder)
+        _write(transaction, holder, {"lookup_key": None})
+    if "metadata" in new:
+        new["metadata"] = merged(price["metadata"], new["metadata"])
+    return _write(transaction, price, new)
+
+
+def archive(transaction: Transaction, name: str) -> Row:
+    """No new charges; those that are pending go on. Raises NotFound."""
+    return _write(transaction, hold(transaction, name), {"active": False})
+
+
+def delete(transaction: Transaction, name: str) -> Row:
+    """Delete it for good. Raises NotFound, PriceInUse."""
+    price = hold(transaction, name, to_delete=True)
+    if transaction.execute(_USED, {"id": price["id"]}).scalar():
+        raise PriceInUse(param="id")
+    _tell(transaction, "price.deleted", {**price, "sequence": price["sequence"] + 1})
+    transaction.execute(PRICES.delete().where(PRICES.c.id == price["id"]))
+    return price
+
+
+def _known(transaction: Transaction, request: PriceRequest) -> Row | None:
+    """The price that was made under this key already. Raises KeyReused."""
+    rows = transaction.rows(select(PRICES).where(PRICES.c.id == request.id))
+    if rows and rows[0]["fingerprint"] != request.fingerprint:
+        raise KeyReused(param="idempotency_key", price_id=request.id)
+    return rows[0] if rows else None
+
+
+def _holder(transaction: Transaction, lookup_key: str | None) -> Row | None:
+    """The price that has this key, held."""
+    if lookup_key is None:
+        return None
+    return hold_all(transaction, [lookup_key]).get(lookup_key)
+
+
+def _given(lookup_key: str | None) -> tuple[str, ...]:
+    return () if lookup_key is None else (lookup_key,)
+
+
+def _in_use(holder: Row) -> LookupKeyInUse:
+    return LookupKeyInUse(
+        f"the price {holder['id']} has this lookup key; send transfer_lookup_key=true to move it",
+        param="lookup_key",
+        price_id=holder["id"],
+    )
+
+
+def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:
+    """Write what differs, and tell it. The price is held."""
+    if all(price[name] == value for name, value in new.items()):
+        return price
+    statement = (
+        update(PRICES)
+        .where(PRICES.c.id == price["id"])
+        .values(**new, sequence=PRICES.c.sequence + 1, updated_at=func.now())
+        .returning(PRICES, func.now().label("now"))
+    )
+    changed = transaction.rows(statement)[0]
+    is_archived = price["active"] and not changed["active"]
+    _tell(transaction, "price.archived" if is_archived else "price.updated", changed)
+    return changed
+
+
+def _tell(transaction: Transaction, type_: str, price: Row, product: Row | None = None) -> None:
+    of = product or products(transaction, [price["product_id"]])[price["product_id"]]
+    view = price_view(price, of)
+    fact = Fact(type_, price["id"], price["sequence"], view, price["now"], EVERYBODY)
+    publish(transaction, [fact])
+
+
+def columns(request: PriceRequest, *, livemode: bool) -> dict[str, Any]:
+    """The price that is asked for as a row of `prices`."""
+    parts = request.recurring, request.transform_quantity
+    recurring, transform = (one and one.model_dump() for one in parts)
+    return {
+        "id": request.id,
+        "producer": request.producer,
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": request.fingerprint,
+        "livemode": livemode,
+        "active": request.active,
+        "metadata": request.metadata,
+        "product_id": request.product_id,
+        "nickname": request.nickname,
+        "type": request.type,
+        "billing_scheme": request.billing_scheme,
+        "currency": request.currency,
+        "unit_amount": request.unit_amount,
+        "recurring": recurring,
+        "tiers": request.tiers and [tier.stored() for tier in request.tiers],
+        "tiers_mode": request.tiers_mode,
+        "transform_quantity": transform,
+        "lookup_key": request.lookup_key,
+        "quantity_available": request.quantity_available,
+        "initial_quantity": request.quantity_available,
+    }
+
+
+# --- The statements, built once ---
+
+_charges, _reservations, _events = table_of(Charge), table_of(Reservation), table_of(Event)
+_names = tuple(c.name for c in PRICES.c if c.name not in ("created_at", "updated_at", "sequence"))
+_new = given("new", [PRICES.c[name] for name in _names])
+_INSERT = (
+    insert(PRICES)
+    .from_select(list(_names), select(*(_new.c[n] for n in _names)), include_defaults=False)
+    .on_conflict_do_nothing()
+    .returning(PRICES, func.now().label("now"))
+)
+_id = bindparam("id", type_=String)
+_TOLD = select(exists().where(_events.c.id == _id))
+_USED = select(
+    or_(exists().where(_charges.c.price_id == _id), exists().where(_reservations.c.price_id == _id))
+)

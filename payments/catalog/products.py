@@ -1,0 +1,103 @@
+"""Products: made, changed, archived, and deleted while they have no prices."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from models.ids import MADE_PREFIXES, is_id
+from payments.catalog.holding import PRICES, PRODUCTS
+from payments.catalog.requests import ProductChanges, ProductRequest
+from payments.errors import KeyReused, NotFound, ProductInUse
+from payments.parsing import merged
+from payments.transaction import Row, Transaction
+
+
+def create(
+    transaction: Transaction, request: ProductRequest, *, livemode: bool
+) -> tuple[Row, bool]:
+    """The product, and whether it is new: not for a repeat. Raises KeyReused, and what speaks
+    against a new one."""
+    if request.against is not None:
+        if (known := _known(transaction, request)) is None:
+            raise request.against
+        return known, False
+    values = {
+        "id": request.id,
+        "producer": request.producer,
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": request.fingerprint,
+        "livemode": livemode,
+        "name": request.name,
+        "description": request.description,
+        "active": request.active,
+        "metadata": request.metadata,
+    }
+    statement = insert(PRODUCTS).values(values).on_conflict_do_nothing().returning(PRODUCTS)
+    if made := transaction.rows(statement):
+        return made[0], True
+    # Deleted since a moment ago, it is told as what is not there.
+    return _known(transaction, request) or get(transaction.connection, request.id), False
+
+
+def _known(transaction: Transaction, request: ProductRequest) -> Row | None:
+    """The product that was made under this key already. Raises KeyReused."""
+    rows = transaction.rows(select(PRODUCTS).where(PRODUCTS.c.id == request.id))
+    if rows and rows[0]["fingerprint"] != request.fingerprint:
+        raise KeyReused(param="idempotency_key", product_id=request.id)
+    return rows[0] if rows else None
+
+
+def get(connection: Connection, id_: str) -> Row:
+    """The product as it stands. Raises NotFound."""
+    row = None
+    if is_id(id_, MADE_PREFIXES["product"]):
+        row = connection.execute(select(PRODUCTS).where(PRODUCTS.c.id == id_)).mappings().first()
+    if row is None:
+        raise NotFound("there is no product with this id", param="id")
+    return dict(row)
+
+
+def change(transaction: Transaction, id_: str, changes: ProductChanges) -> Row:
+    """Change what was sent, and leave the rest. Raises NotFound, InvalidRequest."""
+    row = _hold(transaction, id_)
+    new = changes.given()
+    if "metadata" in new:
+        new["metadata"] = merged(row["metadata"], new["metadata"])
+    return _write(transaction, row, new)
+
+
+def archive(transaction: Transaction, id_: str) -> Row:
+    """No new prices, and no new charges by those it has. What is pending goes on."""
+    return _write(transaction, _hold(transaction, id_), {"active": False})
+
+
+def delete(transaction: Transaction, id_: str) -> Row:
+    """Delete it for good. Raises NotFound, ProductInUse."""
+    row = _hold(transaction, id_, to_delete=True)
+    if transaction.execute(select(PRICES.c.id).where(PRICES.c.product_id == id_).limit(1)).first():
+        raise ProductInUse(param="id")
+    transaction.execute(PRODUCTS.delete().where(PRODUCTS.c.id == id_))
+    return row
+
+
+def _hold(transaction: Transaction, id_: str, *, to_delete: bool = False) -> Row:
+    get(transaction.connection, id_)
+    statement = select(PRODUCTS).where(PRODUCTS.c.id == id_)
+    rows = transaction.rows(statement.with_for_update(key_share=not to_delete))
+    if not rows:  # deleted since a moment ago
+        raise NotFound("there is no product with this id", param="id")
+    return rows[0]
+
+
+def _write(transaction: Transaction, row: Row, new: Mapping[str, Any]) -> Row:
+    if all(row[name] == value for name, value in new.items()):
+        return row
+    statement = (
+        update(PRODUCTS)
+        .where(PRODUCTS.c.id == row["id"])
+        .values(**new, updated_at=func.now())
+        .returning(PRODUCTS)
+    )
+    return transaction.rows(statement)[0]

@@ -1,0 +1,122 @@
+"""What charges by price come to, and whether there is enough of it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from payments.catalog.holding import find_all, hold_to_sell, products
+from payments.catalog.quotes import Terms, quote
+from payments.catalog.stock import reserve, too_few
+from payments.errors import InvalidRequest, PriceInactive, ProductInactive, Refused
+from payments.intake.requests import ChargeRequest
+from payments.transaction import Row, Transaction
+
+
+class Counter:
+    """Where charges are sold: it holds the prices that they name until the transaction ends."""
+
+    def __init__(self, transaction: Transaction, requests: Iterable[ChargeRequest]) -> None:
+        self._transaction = transaction
+        names = {one.price_id for one in requests if one.price_id is not None}
+        self._prices = hold_to_sell(transaction, names) if names else {}
+        of = [price["product_id"] for price in self._prices.values()]
+        self._products = products(transaction, of)
+        self._left = {
+            price["id"]: price["quantity_available"]
+            for price in self._prices.values()
+            if price["quantity_available"] is not None
+        }
+        self._taken: list[Row] = []
+        self._divided = dict(self._left)
+        self._quotes: dict[tuple[str, int], Terms] = {}
+
+    def divide(self) -> None:
+        """Begin anew with what is left: what was offered and not taken is there again."""
+        self._divided = dict(self._left)
+
+    def comes_to(self, request: ChargeRequest) -> dict[str, Any]:
+        """The `amount` and `currency` of a request; None of each when its price can't say."""
+        terms = None
+        try:
+            if request.price_id is None or request.quantity is None:
+                terms = _as_asked(request)
+            elif (price := self._prices.get(request.price_id)) is not None:
+                terms = self._quote(price, request.quantity)
+        except Refused:
+            pass  # What is wrong with the price is said when its terms are asked for.
+        return {"amount": terms and terms.amount, "currency": terms and terms.currency}
+
+    def terms(self, request: ChargeRequest) -> Terms:
+        """What it would be charged. Those who ask first are served first, while there is enough.
+
+        Raises InvalidRequest, PriceInactive, ProductInactive, InsufficientInventory.
+        """
+        if request.price_id is None or request.quantity is None:
+            return _as_asked(request)
+        price = self._prices.get(request.price_id)
+        if price is None:
+            raise _no_price()
+        if (refused := _not_for_sale(price, self._products[price["product_id"]])) is not None:
+            raise refused
+        terms = self._quote(price, request.quantity)
+        available = self._divided.get(price["id"])
+        if available is not None:
+            if request.quantity > available:
+                raise too_few(available, request.quantity)
+            self._divided[price["id"]] = available - request.quantity
+        return terms
+
+    def take(self, charges: Iterable[Row]) -> None:
+        """Put aside what these charges, which are new, hold."""
+        for row in charges:
+            if row["price_id"] in self._left:
+                self._left[row["price_id"]] -= row["quantity"]
+                self._taken.append(row)
+
+    def close(self) -> None:
+        """Take out of stock what was put aside."""
+        reserve(self._transaction, self._taken, self._products)
+
+    def _quote(self, price: Row, quantity: int) -> Terms:
+        known = self._quotes.get((price["id"], quantity))
+        if known is not None:
+            return known
+        terms = quote(price, quantity)
+        if terms.amount == 0:
+            raise InvalidRequest(
+                f"quantity: {quantity} of this price cost nothing, and nothing can't be"
+                " charged; ask for more",
+                param="quantity",
+            )
+        self._quotes[price["id"], quantity] = terms
+        return terms
+
+
+def not_for_sale(connection: Connection, names: Iterable[str]) -> dict[str, Refused]:
+    """Which of these prices, by their names, take no charges now, and why; stock aside."""
+    refused: dict[str, Refused] = {}
+    wanted = set(names)
+    there = find_all(connection, wanted)
+    for name in wanted:
+        both = there.get(name)
+        why = _no_price() if both is None else _not_for_sale(*both)
+        if why is not None:
+            refused[name] = why
+    return refused
+
+
+def _no_price() -> Refused:
+    return InvalidRequest("there is no price with this id or lookup key", param="price_id")
+
+
+def _not_for_sale(price: Row, product: Row) -> Refused | None:
+    if not price["active"]:
+        return PriceInactive(param="price_id")
+    return None if product["active"] else ProductInactive(param="price_id")
+
+
+def _as_asked(request: ChargeRequest) -> Terms:
+    if request.amount is None or request.currency is None:
+        raise ValueError("neither a price nor an amount")  # no request is like that
+    return Terms(request.amount, request.currency)

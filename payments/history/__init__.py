@@ -1,0 +1,1 @@
+"""What happened: the timeline of a payment or a price, and how it is found."""

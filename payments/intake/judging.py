@@ -1,0 +1,142 @@
+"""Judging what is new: the one place where today's rules can refuse a charge or a refund.
+
+Accepting charges and refunds (`payments.lifecycle.accepting`) comes here with what was looked up
+have looked up and not found. A repeat never does: what was accepted once is answered as it stands,
+for ever.
+"""
+
+from typing import Literal, NoReturn
+
+from models.money import CARD_DIGITS_MIN, is_payable, not_payable
+from payments.amounts import in_words
+from payments.errors import InvalidRequest, UnexpectedAmount
+from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.processors.limits import MoneyLimit, MoneyLimits
+
+# So many currencies are named to whoever sends another one.
+NAMED_MAX = 12
+
+
+def judge(
+    request: ChargeRequest | RefundRequest,
+    *,
+    processor: str,
+    limits: MoneyLimits,
+    amount: int | None,
+    currency: str | None,
+) -> None:
+    """Refuse a request that is new, if a rule of today speaks against it.
+
+    `processor` is the name of the one that would get it, and `limits` are what it takes. `amount`
+    is what would be moved, in minor units of `currency`: what a price says, or for a refund what it
+    would give back; both are None while that isn't known (a refund whose charge has not been seen).
+    Raises Refused.
+    """
+    if request.against is not None:
+        raise request.against
+    if amount is None or currency is None:
+        return
+    if isinstance(request, RefundRequest):
+        # What is left of a charge can be given back in one go, whatever it is.
+        if request.amount is not None and (limit := limits.of(currency)) is not None:
+            _multiple(amount, currency, limit, processor, least=1)
+        return
+    # The currency of an amount is judged when it is read. A price may be older than the end of its
+    # currency.
+    if request.price_id is not None and not is_payable(currency):
+        raise InvalidRequest(not_payable(currency), param="price_id")
+    _expected(request, amount)
+    _within(request, amount, currency, limits, processor)
+
+
+def _within(
+    request: ChargeRequest, amount: int, currency: str, limits: MoneyLimits, processor: str
+) -> None:
+    """Refuse a charge that the processor would refuse for its amount or its currency."""
+    limit = limits.of(currency)
+    if limit is None:
+        named = sorted(limits.named)
+        others = ", ".join(named[:NAMED_MAX]) + (", …" if len(named) > NAMED_MAX else "")
+        raise InvalidRequest(
+            f"the processor {processor} takes no {currency}; it takes {others}",
+            param="currency" if request.price_id is None else "price_id",
+        )
+    if amount < limit.least:
+        _out_of_bounds(request, amount, currency, _up(limit.least, limit), "least", processor)
+    if limit.most is not None and amount > limit.most:
+        _out_of_bounds(request, amount, currency, _down(limit.most, limit), "most", processor)
+    if request.price_id is None:
+        _multiple(amount, currency, limit, processor, least=limit.least)
+    elif amount % limit.multiple_of:
+        raise InvalidRequest(
+            f"{_comes_to(request, amount, currency)}; the processor {processor} takes multiples of"
+            f" {limit.multiple_of} in {currency}",
+            param="quantity",
+        )
+
+
+def _out_of_bounds(
+    request: ChargeRequest,
+    amount: int,
+    currency: str,
+    bound: int,
+    at: Literal["least", "most"],
+    processor: str,
+) -> NoReturn:
+    words = f"at {at} {in_words(bound, currency)}"
+    if request.price_id is not None:
+        raise InvalidRequest(
+            f"{_comes_to(request, amount, currency)}; a charge at the processor {processor} must be"
+            f" {words}",
+            param="quantity",
+        )
+    raise InvalidRequest(
+        f"amount must be {words} at the processor {processor}; send amount={bound} or"
+        f" {'more' if at == 'least' else 'less'}",
+        param="amount",
+    )
+
+
+def _comes_to(request: ChargeRequest, amount: int, currency: str) -> str:
+    return f"quantity: {request.quantity} of this price come to {in_words(amount, currency)}"
+
+
+def _multiple(amount: int, currency: str, limit: MoneyLimit, processor: str, *, least: int) -> None:
+    """Refuse an amount whose last digits the processor doesn't take."""
+    if amount % limit.multiple_of == 0:
+        return
+    near = [_down(amount, limit), _up(amount, limit)]
+    fixes = [
+        f"amount={one}"
+        for one in near
+        if least <= one and (limit.most is None or one <= limit.most)
+    ]
+    # Somebody will send a card number as an amount: what is as long is not repeated.
+    fix = f"; send {' or '.join(fixes)}" if len(str(amount)) < CARD_DIGITS_MIN and fixes else ""
+    raise InvalidRequest(
+        f"amount must be a multiple of {limit.multiple_of} in {currency} at the processor"
+        f" {processor}{fix}",
+        param="amount",
+    )
+
+
+def _down(amount: int, limit: MoneyLimit) -> int:
+    return amount // limit.multiple_of * limit.multiple_of
+
+
+def _up(amount: int, limit: MoneyLimit) -> int:
+    return -(-amount // limit.multiple_of) * limit.multiple_of
+
+
+def _expected(request: ChargeRequest, amount: int) -> None:
+    """A lookup key may have moved since the caller was told the amount."""
+    expected = request.expected_amount
+    if expected is None or expected == amount:
+        return
+    raise UnexpectedAmount(
+        f"{request.quantity} of this price come to {amount} now, not {expected}; nothing was"
+        " charged. Ask for a quote, and for consent, again",
+        param="expected_amount",
+        amount=amount,
+        expected_amount=expected,
+    )

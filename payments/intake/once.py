@@ -1,0 +1,145 @@
+"""What is done once per key although it makes no object with an id of that key: endpoints that are
+made, secrets that are rotated, pings, replays.
+
+The row of the request and what it does are one transaction: whoever repeats it waits for the first
+one, finds its row, and is answered the same.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from models import RequestMade
+from models.base import table_of
+from models.ids import fingerprint, request_made_id
+from payments.access.scopes import OPERATOR, Access
+from payments.errors import KeyReused, NotFound
+from payments.parsing import Keyed, parse
+from payments.transaction import Row, Transaction
+from payments.webhooks import endpoints
+
+# Who lost the answer that had a secret in it may have it again for so long, under the same key.
+SECRET_SHOWN_FOR = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What is answered, and whether it was done just now; `is_recent`: or within a day."""
+
+    answer: dict[str, Any]
+    is_new: bool = True
+    is_recent: bool = True
+
+
+def once(
+    transaction: Transaction,
+    operation: str,
+    *,
+    key: object,
+    asked: Mapping[str, Any],
+    do: Callable[[], dict[str, Any]],
+    access: Access = OPERATOR,
+) -> Done:
+    """Do it, unless it was done under this key; without a key (None), do it.
+
+    `asked` is what the request says: another one under the same key is refused (KeyReused). What
+    `do` answers is kept, so it must hold no secret. What `do` raises leaves the key free.
+    """
+    if key is None:
+        return Done(do())
+    producer = access.producer or "default"
+    named = parse(Keyed, {"idempotency_key": key, "producer": producer})
+    # As text in ASCII: anything that JSON can hold, half characters included.
+    said = json.dumps(asked, sort_keys=True, default=str)
+    row = {
+        "id": request_made_id(operation, producer=producer, key=named.idempotency_key),
+        "producer": producer,
+        "idempotency_key": named.idempotency_key,
+        "operation": operation,
+        "fingerprint": fingerprint({"said": said}),
+    }
+    # Waits for one that is being done under the same key.
+    if not transaction.rows(_INSERT, row):
+        (known,) = transaction.rows(_READ.where(_requests.c.id == row["id"]))
+        if known["fingerprint"] != row["fingerprint"]:
+            raise KeyReused(param="idempotency_key")
+        return Done(dict(known["answer"]), is_new=False, is_recent=known["is_recent"])
+    answer = do()
+    transaction.execute(update(_requests).where(_requests.c.id == row["id"]).values(answer=answer))
+    return Done(answer)
+
+
+def add_endpoint(
+    transaction: Transaction,
+    *,
+    key: object,
+    access: Access,
+    fields: Mapping[str, Any],
+    **given: Any,
+) -> tuple[dict[str, Any], bool]:
+    """`endpoints.add`, once per key: the endpoint with its secret, and whether it is new.
+
+    A repeat is answered with the endpoint as it is. Raises KeyReused, and NotFound when it was
+    deleted since.
+    """
+
+    def add() -> dict[str, Any]:
+        return _made(endpoints.add(transaction, access=access, **{"url": None, **fields}, **given))
+
+    return _shown(transaction, "endpoint.create", key, access, dict(fields), add)
+
+
+def rotate_secret(
+    transaction: Transaction, endpoint_id: str, *, key: object, access: Access, **fields: Any
+) -> tuple[dict[str, Any], bool]:
+    """`endpoints.rotate_secret`, once per key, likewise."""
+
+    def rotate() -> dict[str, Any]:
+        return _made(endpoints.rotate_secret(transaction, endpoint_id, access=access, **fields))
+
+    asked = {"endpoint_id": endpoint_id, **fields}
+    return _shown(transaction, "endpoint.rotate_secret", key, access, asked, rotate)
+
+
+def _shown(
+    transaction: Transaction,
+    operation: str,
+    key: object,
+    access: Access,
+    asked: Mapping[str, Any],
+    do: Callable[[], dict[str, Any]],
+) -> tuple[dict[str, Any], bool]:
+    done = once(transaction, operation, key=key, asked=asked, do=do, access=access)
+    try:
+        row = endpoints.get(transaction, done.answer["endpoint_id"], access=access)
+    except NotFound:
+        raise NotFound(
+            "the endpoint of this idempotency key was deleted; send another key",
+            param="idempotency_key",
+        ) from None
+    secret = row["secrets"][0]
+    # Not one that a later rotation made: that was shown to whoever asked for it.
+    is_its_own = _digest(secret) == done.answer["secret_sha256"]
+    shown = secret if is_its_own and done.is_recent else None
+    return {**endpoints.view(row), "secret": shown}, done.is_new
+
+
+def _made(row: Row | Any) -> dict[str, Any]:
+    return {"endpoint_id": row["id"], "secret_sha256": _digest(row["secrets"][0])}
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+_requests = table_of(RequestMade)
+_INSERT = insert(_requests).on_conflict_do_nothing().returning(_requests.c.id)
+_READ = select(
+    _requests, (_requests.c.created_at > func.now() - SECRET_SHOWN_FOR).label("is_recent")
+)

@@ -1,0 +1,301 @@
+"""What may be asked: the requests for a charge and a refund, checked before anything is written."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+from models.catalogue import QUANTITY_MAX
+from models.ids import PREFIXES, id_from_key
+from models.money import (
+    AMOUNT_MAX,
+    currency_code,
+    is_currency_code,
+    is_payable,
+    minor_amount,
+    not_payable,
+)
+from payments.card_data import is_card_number
+from payments.intake.timing import EXPIRES_MAX_S, ahead
+from payments.parsing import MONEY, LongText, ProducerName, Request, Text, money, refused
+from payments.rules import between, bounds, card_data, id_of, id_schema, is_judged
+from payments.views import moment
+
+Quantity = Annotated[
+    int, Field(json_schema_extra=bounds(1, QUANTITY_MAX)), between(1, QUANTITY_MAX)
+]
+
+# What is charged: an amount, or what a price says. A charge has all of one, and of the other
+# nothing; each field with its type in JSON.
+WAYS: tuple[Mapping[str, str], Mapping[str, str]] = (
+    {"amount": "integer", "currency": "string"},
+    {"price_id": "string", "quantity": "integer"},
+)
+# What goes with a price only, and may be absent.
+BY_PRICE: Mapping[str, str] = {"expected_amount": "integer"}
+# Whoever sends a currency has chosen; the first thing that is missing names the choice.
+_OTHER_WAY = ", unless you send price_id and quantity in place of amount and currency"
+
+
+class ChargeRequest(Request):
+    """Take `amount` minor units of `currency`, or what `quantity` units of a price cost, once."""
+
+    # What is asked for stands first, as refusals of the others depend on it; and the currency
+    # before the amount, whose refusals name the right fix for it.
+    price_id: Text | None = Field(
+        default=None,
+        description="The id of a price, or its lookup key: in place of amount and currency.",
+        examples=["price_s6vnkcnhrfrcaxwxzcg7icbqqlmefiwo"],
+    )
+    quantity: Quantity | None = Field(
+        default=None,
+        validate_default=True,
+        description="How many units of the price. Its stock is held for the charge.",
+        examples=[2],
+    )
+    currency: Annotated[str, Field(json_schema_extra={"pattern": "^[A-Za-z]{3}$"})] | None = Field(
+        default=None,
+        validate_default=True,
+        description="ISO 4217, in any case.",
+        examples=["USD"],
+    )
+    amount: Annotated[int, Field(json_schema_extra=MONEY)] | None = Field(
+        default=None,
+        validate_default=True,
+        description="In minor units of `currency`, written without a decimal point: 1999 is 19.99"
+        " USD, 500 is 500 JPY. A float is refused, even 5.0.",
+        examples=[1999],
+    )
+    expected_amount: (
+        Annotated[int, Field(json_schema_extra=MONEY), between(1, AMOUNT_MAX)] | None
+    ) = Field(
+        default=None,
+        description="With `price_id`: what the caller was told that it costs, in minor units of the"
+        " price's currency. Unless it is what it costs now, nothing is charged.",
+        examples=[4000],
+    )
+    customer_id: Text | None = Field(
+        default=None, description="The caller's id of who pays.", examples=["cus_123"]
+    )
+    payment_method_id: Text | None = Field(
+        default=None,
+        description="The processor's id of what is charged. Never a card number.",
+        examples=["pm_card_visa"],
+    )
+    reference: Text | None = Field(
+        default=None,
+        description="The caller's own order: at most one pending or succeeded charge has it.",
+        examples=["order-1001"],
+    )
+    description: LongText | None = Field(
+        default=None, description="For people.", examples=["Two tickets"]
+    )
+
+    scheduled_at: datetime | None = Field(
+        default=None,
+        description="When to take the money, up to a year ahead: RFC 3339 with a zone. What has"
+        " passed is now. It can be canceled until then.",
+        examples=["2026-12-01T08:00:00Z"],
+    )
+    expires_in_s: (
+        Annotated[int, Field(json_schema_extra=bounds(1, EXPIRES_MAX_S)), between(1, EXPIRES_MAX_S)]
+        | None
+    ) = Field(
+        default=None,
+        description="Cancel the charge if it has not succeeded so many seconds after it was"
+        " accepted, or after `scheduled_at`. Absent: it waits for its customer for a day, unless"
+        " the service is set up otherwise.",
+        examples=[3600],
+    )
+
+    @field_validator("scheduled_at", mode="before")
+    @classmethod
+    def _scheduled_at(cls, value: Any, info: ValidationInfo) -> datetime | None:
+        if value is None:
+            return None
+        return ahead("scheduled_at", value, is_judged=is_judged(info))
+
+    @field_validator("quantity", mode="before")
+    @classmethod
+    def _quantity(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.data.get("price_id") is not None:
+            raise refused("quantity is required with price_id: how many units of it")
+        if value is not None and info.data.get("price_id") is None:
+            raise refused("quantity counts the units of a price; send price_id, too")
+        return value
+
+    @field_validator("currency", mode="before")
+    @classmethod
+    def _currency(cls, value: Any, info: ValidationInfo) -> str | None:
+        if _goes_without("currency", value, info):
+            return None
+        if not is_judged(info) and is_currency_code(value):
+            return str(value).upper()
+        code = money(currency_code, value)
+        if not is_payable(code):
+            raise refused(not_payable(code))
+        return code
+
+    @field_validator("amount", mode="before")
+    @classmethod
+    def _amount(cls, value: Any, info: ValidationInfo) -> int | None:
+        if _goes_without("amount", value, info):
+            return None
+        return _minor_amount(value, info)
+
+    @field_validator("expected_amount", mode="before")
+    @classmethod
+    def _expected_amount(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("price_id") is None:
+            raise refused(
+                "expected_amount is held against what a price comes to; send price_id, too"
+            )
+        return value
+
+    @field_validator("payment_method_id")
+    @classmethod
+    def _no_card_number(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and is_judged(info) and is_card_number(value):
+            raise card_data()
+        return value
+
+    def asked(self) -> dict[str, Any]:
+        """As ever. The same moment in another zone is the same moment."""
+        asked = super().asked()
+        if self.scheduled_at is not None:
+            asked["scheduled_at"] = moment(self.scheduled_at)
+        return asked
+
+    @property
+    def id(self) -> str:
+        return id_from_key("charge", producer=self.producer, key=self.idempotency_key)
+
+
+def _goes_without(name: str, value: Any, info: ValidationInfo) -> bool:
+    """Whether the field is absent, and rightly so: the price says what it costs."""
+    by_price = info.data.get("price_id") is not None
+    if by_price and value is not None:
+        raise refused(
+            f"{name} is what the price says; send price_id and quantity, or amount and currency"
+        )
+    if not by_price and value is None:
+        raise refused(f"{name} is required{_OTHER_WAY if name == 'currency' else ''}")
+    return by_price
+
+
+def _minor_amount(value: Any, info: ValidationInfo) -> int:
+    if not is_judged(info) and type(value) is int:
+        return value
+    return money(minor_amount, value, currency=info.data.get("currency"))
+
+
+class RefundRequest(Request):
+    """Give back `amount` minor units of a charge, or all that is left of it."""
+
+    charge_id: Annotated[Text, id_of(PREFIXES["charge"], "a charge")] = Field(
+        description="The charge to refund.",
+        json_schema_extra=id_schema(PREFIXES["charge"]),
+        examples=["ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"],
+    )
+    amount: Annotated[int, Field(json_schema_extra=MONEY)] | None = Field(
+        default=None,
+        description="In minor units of the charge's currency. Absent: all that is left.",
+        examples=[500],
+    )
+    reason: LongText | None = Field(
+        default=None, description="For people.", examples=["one seat too many"]
+    )
+    if_pending: Literal["wait", "reject"] = Field(
+        default="wait",
+        description="What to do while the charge is pending: wait for it, or refuse the refund.",
+    )
+    if_missing: Literal["wait", "reject"] | None = Field(
+        default=None,
+        description="What to do while there is no such charge: wait for it, up to ten minutes, as"
+        " its message may still be on its way, or refuse the refund with `not_found`. By message"
+        " `wait` unless said otherwise, at every other door `reject`.",
+    )
+    expected_refunded_amount: (
+        Annotated[int, Field(json_schema_extra=bounds(0, AMOUNT_MAX)), between(0, AMOUNT_MAX)]
+        | None
+    ) = Field(
+        default=None,
+        description="Refuse the refund unless exactly so much went back or is on its way: unless"
+        " `refunded_amount` and `refund_pending_amount` of the charge add up to it. For two people"
+        " at two tills.",
+        examples=[0],
+    )
+
+    restock: bool = Field(
+        default=False,
+        description="Whether the goods come back, too: the units of the charge are for sale again"
+        " when the refund succeeds.",
+    )
+    restock_quantity: Quantity | None = Field(
+        default=None,
+        validate_default=True,
+        description="How many units come back. Absent: all that are still out. With `restock` and"
+        " an amount it must be said.",
+        examples=[1],
+    )
+
+    @field_validator("amount", mode="before")
+    @classmethod
+    def _amount(cls, value: Any, info: ValidationInfo) -> int | None:
+        return None if value is None else _minor_amount(value, info)
+
+    @field_validator("restock", mode="before")
+    @classmethod
+    def _restock(cls, value: Any) -> Any:
+        # As spreadsheets and many a program write it.
+        if isinstance(value, str) and (fix := value.lower()) in ("true", "false"):
+            raise refused(
+                f"restock must be true or false, not the text {value!r}; send restock={fix}"
+            )
+        return value
+
+    @field_validator("restock_quantity", mode="before")
+    @classmethod
+    def _restock_quantity(cls, value: Any, info: ValidationInfo) -> Any:
+        restock = info.data.get("restock")
+        if value is not None and not restock:
+            raise refused("restock_quantity is how many units come back; send restock=true, too")
+        if value is None and restock and info.data.get("amount") is not None:
+            raise refused(
+                "restock_quantity is required for a refund of an amount: how many units come back"
+            )
+        return value
+
+    def asked(self) -> dict[str, Any]:
+        """As ever. Not to restock is what every refund was that is older than this field."""
+        asked = super().asked()
+        if not self.restock:
+            del asked["restock"]
+        return asked
+
+    @property
+    def id(self) -> str:
+        return id_from_key("refund", producer=self.producer, key=self.idempotency_key)
+
+
+class CancelRequest(BaseModel):
+    """End a charge before any money has moved for it."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    charge_id: Annotated[Text, id_of(PREFIXES["charge"], "a charge")] = Field(
+        description="The charge to cancel.",
+        json_schema_extra=id_schema(PREFIXES["charge"]),
+        examples=["ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"],
+    )
+    reason: LongText | None = Field(
+        default=None,
+        description="For people; it stays in the charge's history.",
+        examples=["the customer left"],
+    )
+    producer: ProducerName = Field(
+        default="default",
+        description="Who asked for the charge; nobody else may cancel it.",
+        examples=["shop"],
+    )

@@ -1,0 +1,125 @@
+"""A charge as it is written when it is accepted: queued, or leased at once, or due later."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Column, Float, and_, case, func, literal, select
+from sqlalchemy.dialects import postgresql
+
+from models.base import as_rows, given, seconds
+from models.states import Phase, State
+from payments.catalog.quotes import Terms
+from payments.intake.requests import ChargeRequest
+from payments.intake.timing import Timing
+from payments.kinds import CHARGE
+from payments.lifecycle.claims import Lease
+from payments.transaction import Row, Transaction
+
+
+def insert(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[str, Row]:
+    """Write those that can be written: whose id is new, and whose reference is free. By their ids,
+    with the database's `now`. What is due and has a lease is claimed with it."""
+    written = transaction.rows(_INSERT, {"new": as_rows(rows)})
+    return {row["id"]: row for row in written}
+
+
+def columns(
+    request: ChargeRequest,
+    terms: Terms,
+    *,
+    processor: str,
+    livemode: bool,
+    lease: Lease | None,
+    request_id: str | None,
+    timing: Timing,
+    traceparent: str | None,
+) -> dict[str, Any]:
+    """A row for `insert`."""
+    return {
+        "id": request.id,
+        "producer": request.producer,
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": request.fingerprint,
+        "request_id": request_id,
+        "traceparent": traceparent,
+        "amount": terms.amount,
+        "currency": terms.currency,
+        "price_id": terms.price_id,
+        "quantity": terms.quantity,
+        "lines": terms.lines,
+        "customer_id": request.customer_id,
+        "payment_method_id": request.payment_method_id,
+        "reference": request.reference,
+        "description": request.description,
+        "metadata": request.metadata,
+        "processor": processor,
+        "livemode": livemode,
+        "scheduled_at": timing.not_before or request.scheduled_at,
+        "expires_in_s": request.expires_in_s,
+        "token": lease and lease.token,
+        "lease_s": lease and lease.seconds,
+        "worker": lease and lease.worker,
+    }
+
+
+# --- The statement, built once ---
+
+_t = CHARGE.table
+_given_names = (
+    "id",
+    "producer",
+    "idempotency_key",
+    "fingerprint",
+    "request_id",
+    "traceparent",
+    "amount",
+    "currency",
+    "price_id",
+    "quantity",
+    "lines",
+    "customer_id",
+    "payment_method_id",
+    "reference",
+    "description",
+    "metadata",
+    "processor",
+    "livemode",
+    "scheduled_at",
+)
+_new = given(
+    "new",
+    [
+        *(_t.c[name] for name in _given_names),
+        Column("expires_in_s", Float),
+        Column("token", _t.c.lease_token.type),
+        Column("lease_s", Float),
+        _t.c.worker,
+    ],
+)
+# A moment that has passed is now.
+_due_at = func.greatest(func.coalesce(_new.c.scheduled_at, func.now()), func.now())
+_is_due = _due_at <= func.now()
+_leased = and_(_new.c.token.is_not(None), _is_due)
+_values: dict[str, Any] = {
+    **{name: _new.c[name] for name in _given_names},
+    "state": literal(State.PENDING.value),
+    "phase": case((_leased, Phase.IN_FLIGHT.value), else_=Phase.QUEUED.value),
+    "sequence": literal(1),
+    "attempts": case((_leased, 1), else_=0),
+    "next_attempt_at": _due_at,
+    # The door that accepts it also wakes a worker; the sweep need not, but for what is due later.
+    "woken_at": case((_is_due, func.now())),
+    # The time to wait counts from the moment at which it is to be made.
+    "expires_at": _due_at + seconds(_new.c.expires_in_s),
+    "lease_token": case((_leased, _new.c.token)),
+    "worker": case((_leased, _new.c.worker)),
+    "lease_expires_at": case((_leased, func.now() + seconds(_new.c.lease_s))),
+    "leased_at": case((_leased, func.now())),
+    "first_called_at": case((_leased, func.now())),
+}
+_INSERT = (
+    postgresql.insert(_t)
+    .from_select(list(_values), select(*_values.values()).order_by(_new.c.id))
+    .on_conflict_do_nothing()
+    .returning(_t, func.now().label("now"))
+)

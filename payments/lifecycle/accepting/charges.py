@@ -1,0 +1,307 @@
+"""Accepting charges: the one function in which all doors end."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, literal, select
+
+from models.base import as_rows, given, id_among
+from models.states import State
+from payments.access.scopes import owner
+from payments.catalog.quotes import Terms
+from payments.catalog.sales import Counter
+from payments.errors import KeyReused, ReferenceInUse, Refused
+from payments.intake.judging import judge
+from payments.intake.requests import ChargeRequest
+from payments.intake.timing import ANY_TIME, Timing, objections
+from payments.kinds import CHARGE
+from payments.lifecycle.accepting.charge_rows import columns, insert
+from payments.lifecycle.claims import Claimed, Lease, charge_order
+from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
+from payments.transaction import Row, Transaction
+from payments.views import charge_view
+from payments.webhooks.events import Fact, publish
+
+# Who held a reference may have failed since it was in the way: each is offered twice. And somebody
+# may have been in the way of others who asked for stock: they are offered what was not taken.
+TRIES, ROUNDS = 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class NewCharge:
+    """A request to accept. With a lease, a charge that is new and due is claimed in the same
+    statement.
+
+    `request_id` is the id of the HTTP request or of the message that asks for it; `timing` is what
+    the message says of time.
+    """
+
+    request: ChargeRequest
+    processor: str
+    lease: Lease | None = None
+    request_id: str | None = None
+    # Whether the processor moves real money.
+    livemode: bool = False
+    timing: Timing = ANY_TIME
+    traceparent: str | None = None  # as `models.ids.traceparent` reads it
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The charge is in the database. `fresh` is False for a repeat of an earlier request."""
+
+    row: Row
+    fresh: bool
+    claimed: Claimed | None = None
+
+
+def accept(
+    transaction: Transaction,
+    new: Sequence[NewCharge],
+    *,
+    limits: Mapping[str, MoneyLimits] = NO_LIMITS,
+) -> list[Accepted | Refused]:
+    """Write the charges that are new, and answer each request in its place.
+
+    The same key with the same request is the same charge; the same key with another request is
+    refused (KeyReused), and so is a second open charge for one reference (ReferenceInUse). Who asks
+    by price is charged what the price says, and holds its stock from now on; refused are
+    PriceInactive, ProductInactive, InsufficientInventory and InvalidRequest. What is new is judged
+    by today's rules (`payments.intake.judging`), by what its processor takes (`limits`, by name)
+    and by its time (`payments.intake.timing`); a repeat is not. Requests of one call may repeat
+    each other.
+    """
+    by_price = [n.request for n in new if n.request.price_id is not None]
+    counter = Counter(transaction, by_price)
+    timings = {place: one.timing for place, one in enumerate(new)}
+    against = objections(transaction, timings, may_wait=True) | _judged(new, counter, limits)
+    # Only now: a repeat that waited for the price until the first one was through must find it, and
+    # not be told that the first one has taken all that was left.
+    ids = {one.id for one in by_price} | {new[place].request.id for place in against}
+    batch = _Batch(transaction, counter, new, _read(transaction, ids))
+    batch.refuse_if_new(against)
+    batch.refuse_taken_references()
+    for _ in range(ROUNDS):
+        if not batch.offer():
+            break
+    counter.close()
+    _tell_pending(transaction, batch.fresh)
+    return batch.answers()
+
+
+def _judged(
+    new: Sequence[NewCharge], counter: Counter, limits: Mapping[str, MoneyLimits]
+) -> dict[int, Refused]:
+    """What today's rules say against them, should they be new: by their places."""
+    against: dict[int, Refused] = {}
+    for place, one in enumerate(new):
+        try:
+            judge(
+                one.request,
+                processor=one.processor,
+                limits=limits.get(one.processor, ANYTHING),
+                **counter.comes_to(one.request),
+            )
+        except Refused as refused:
+            against[place] = refused
+    return against
+
+
+class _Batch:
+    """The requests of one call: what is written of them, and what is refused, by their places."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        counter: Counter,
+        new: Sequence[NewCharge],
+        rows: dict[str, Row],
+    ) -> None:
+        self.fresh: dict[str, Row] = {}
+        self._transaction = transaction
+        self._counter = counter
+        self._new = new
+        self._rows = rows
+        self._refusals: dict[int, Refused] = {}
+        self._closed: set[int] = set()
+        self._tries: dict[str, int] = {}
+        # The references of those that were taken.
+        self._references: set[tuple[str, str]] = set()
+
+    def refuse_if_new(self, against: Mapping[int, Refused]) -> None:
+        """Refuse those that something speaks against, unless they were accepted before."""
+        for place, refused in against.items():
+            if self._new[place].request.id not in self._rows:
+                self._refusals[place] = refused
+                self._closed.add(place)
+
+    def refuse_taken_references(self) -> None:
+        """Refuse who asks by price for a reference that is taken, before stock is divided up: they
+        would hold up others whom it is enough for."""
+        asked = {
+            place: one
+            for place, one in enumerate(self._new)
+            if one.request.price_id is not None
+            and one.request.reference is not None
+            and one.request.id not in self._rows
+            and place not in self._closed
+        }
+        holders = _holders(self._transaction, list(asked.values()))
+        for place, one in asked.items():
+            if (one.request.producer, one.request.reference) in holders:
+                self._refusals[place] = _reference_in_use(one, holders)
+                self._closed.add(place)
+
+    def offer(self) -> bool:
+        """Write what can be written now; whether there was anything."""
+        offers = self._offers()
+        if not offers:
+            return False
+        for id_ in offers:
+            self._tries[id_] = self._tries.get(id_, 0) + 1
+        inserted = insert(self._transaction, [one.columns() for one in offers.values()])
+        self._counter.take(inserted.values())
+        self._references |= {(r["producer"], r["reference"]) for r in inserted.values()}
+        self.fresh |= inserted
+        self._rows |= inserted
+        self._rows |= _read(self._transaction, offers.keys() - self._rows.keys())
+        return True
+
+    def _offers(self) -> dict[str, "_Offer"]:
+        """Those that nothing speaks against, one for each id and each reference."""
+        self._counter.divide()
+        offers: dict[str, _Offer] = {}
+        references = set(self._references)
+        for place, one in enumerate(self._new):
+            request = one.request
+            if request.id in self._rows or request.id in offers or place in self._closed:
+                continue
+            if self._tries.get(request.id, 0) == TRIES:
+                continue
+            reference = request.reference and (request.producer, request.reference)
+            if reference in references:
+                continue
+            try:
+                terms = self._counter.terms(request)
+            except Refused as refused:
+                self._refusals[place] = refused
+                continue
+            self._refusals.pop(place, None)
+            offers[request.id] = _Offer(one, terms)
+            if reference:
+                references.add(reference)
+        return offers
+
+    def answers(self) -> list[Accepted | Refused]:
+        """What is to be told, each in its place."""
+        left = [
+            one
+            for place, one in enumerate(self._new)
+            if one.request.id not in self._rows and place not in self._refusals
+        ]
+        holders = _holders(self._transaction, left)
+        first = set(self.fresh)
+        return [self._answer(place, one, holders, first) for place, one in enumerate(self._new)]
+
+    def _answer(
+        self,
+        place: int,
+        one: NewCharge,
+        holders: Mapping[tuple[str, str | None], str],
+        first: set[str],
+    ) -> Accepted | Refused:
+        id_ = one.request.id
+        row = self._rows.get(id_)
+        if row is None:
+            return self._refusals.get(place) or _reference_in_use(one, holders)
+        if row["fingerprint"] != one.request.fingerprint:
+            # Of two that contradict each other under one key, one may have been refused by itself.
+            return self._refusals.get(place) or KeyReused(param="idempotency_key", charge_id=id_)
+        if one.lease is not None and row["lease_token"] == one.lease.token:
+            claimed = Claimed(CHARGE, row, one.lease.token, charge_order(row), row["processor"])
+            return Accepted(row, fresh=True, claimed=claimed)
+        fresh = one.lease is None and id_ in first
+        first.discard(id_)
+        return Accepted(row, fresh=fresh)
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A request, and what it comes to."""
+
+    new: NewCharge
+    terms: Terms
+
+    def columns(self) -> dict[str, Any]:
+        new = self.new
+        return columns(
+            new.request,
+            self.terms,
+            processor=new.processor,
+            lease=new.lease,
+            livemode=new.livemode,
+            request_id=new.request_id,
+            timing=new.timing,
+            traceparent=new.traceparent,
+        )
+
+
+def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
+    if not ids:
+        return {}
+    rows = transaction.rows(_READ, {"ids": sorted(ids)})
+    return {row["id"]: row for row in rows}
+
+
+def _tell_pending(transaction: Transaction, inserted: dict[str, Row]) -> None:
+    publish(
+        transaction,
+        [
+            Fact("charge.pending", id_, row["sequence"], charge_view(row), row["now"], owner(row))
+            for id_, row in inserted.items()
+        ],
+    )
+    transaction.wakes.charges.update(
+        id_
+        for id_, row in inserted.items()
+        if row["lease_token"] is None and row["next_attempt_at"] <= row["now"]
+    )
+
+
+def _holders(
+    transaction: Transaction, refused: Sequence[NewCharge]
+) -> dict[tuple[str, str | None], str]:
+    """Which charges have the references that these ask for."""
+    if not refused:
+        return {}
+    wanted = [{"producer": n.request.producer, "reference": n.request.reference} for n in refused]
+    rows = transaction.rows(_HOLDERS, {"wanted": as_rows(wanted)})
+    return {(row["producer"], row["reference"]): row["id"] for row in rows}
+
+
+def _reference_in_use(
+    one: NewCharge, holders: Mapping[tuple[str, str | None], str]
+) -> ReferenceInUse:
+    # Who has it may have failed since a moment ago; then there is nobody to name.
+    holder = holders.get((one.request.producer, one.request.reference))
+    return ReferenceInUse(
+        "another pending or succeeded charge has this reference; "
+        "use its idempotency key to repeat it, or another reference for another order",
+        param="reference",
+        **({"charge_id": holder} if holder else {}),
+    )
+
+
+# --- The statements, built once ---
+
+_t = CHARGE.table
+_READ = select(_t, func.now().label("now")).where(id_among(_t.c.id))
+_wanted = given("wanted", [_t.c.producer, _t.c.reference])
+_HOLDERS = select(_t.c.id, _t.c.producer, _t.c.reference).where(
+    _t.c.producer == _wanted.c.producer,
+    _t.c.reference == _wanted.c.reference,
+    # Written out, as the partial unique index has it.
+    _t.c.reference.is_not(None),
+    _t.c.state != literal(State.FAILED.value, literal_execute=True),
+)

@@ -1,0 +1,46 @@
+"""What refunds hold of a charge: counted on the charge, and never more than it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, update
+
+from models.base import as_rows, given
+from payments.kinds import CHARGE
+from payments.lifecycle.moves import ForbiddenMove
+from payments.transaction import Row, Transaction
+
+# The charges that this transaction has locked, as they stand.
+Held = dict[str, Row]
+
+
+def reserve(transaction: Transaction, rows: Sequence[Row], held: Held) -> None:
+    """Count the amounts of these refunds on their charges, which are locked; `held` is kept up.
+
+    Raises ForbiddenMove when they don't fit: whoever calls this has checked that they do.
+    """
+    by_charge: dict[str, int] = {}
+    for row in rows:
+        by_charge[row["charge_id"]] = by_charge.get(row["charge_id"], 0) + row["amount"]
+    if by_charge:
+        changes = [{"id": id_, "refund_reserved": x} for id_, x in by_charge.items()]
+        reserved = transaction.rows(_RESERVE, {"changes": as_rows(changes)})
+        if len(reserved) != len(changes):
+            raise ForbiddenMove("a refund would have exceeded its charge")
+        held |= {row["id"]: row for row in reserved}
+
+
+# --- The statement, built once ---
+
+_charges = CHARGE.table
+_changes = given("changes", [_charges.c.id, _charges.c.refund_reserved])
+_RESERVE = (
+    update(_charges)
+    .where(
+        _charges.c.id == _changes.c.id,
+        # The rows are locked and were checked; the bound stands here once more, and once more as
+        # a constraint of the table.
+        _charges.c.refund_reserved + _changes.c.refund_reserved <= _charges.c.amount,
+    )
+    .values(refund_reserved=_charges.c.refund_reserved + _changes.c.refund_reserved)
+    .returning(_charges, func.now().label("now"))
+)

@@ -1,0 +1,287 @@
+"""Accepting refunds: the one function in which all doors end.
+
+A refund reserves its amount on the charge in the transaction that accepts it. It may arrive
+before its charge is final, or before it is there at all: then it waits, queued, and its claim
+looks again (`payments.lifecycle.refund_claims`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+
+from models.base import as_rows, given, id_among
+from models.states import Phase, State
+from payments.access.scopes import may_refund, other_producer, owner
+from payments.catalog.stock import to_restock, units_out
+from payments.errors import ChargeNotRefundable, KeyReused, NotFound, RefundExceedsCharge, Refused
+from payments.intake.judging import judge
+from payments.intake.requests import RefundRequest
+from payments.intake.timing import ANY_TIME, Timing, objections
+from payments.kinds import REFUND
+from payments.lifecycle.accepting.refund_reserve import Held, reserve
+from payments.lifecycle.locks import hold_charges
+from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
+from payments.transaction import Row, Transaction
+from payments.views import refund_view
+from payments.webhooks.events import Fact, publish
+
+
+@dataclass(frozen=True, slots=True)
+class NewRefund:
+    """A request to accept. It goes to the processor of its charge; `processor` is what the row
+    names until the charge is there. `request_id` as in `NewCharge`; `any_charge`:
+    whoever asks may refund any producer's charge."""
+
+    request: RefundRequest
+    processor: str
+    request_id: str | None = None
+    any_charge: bool = False
+    timing: Timing = ANY_TIME
+    # What to do while its charge is not there, unless the request says it.
+    if_missing: Literal["wait", "reject"] = "wait"
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The refund is in the database. `fresh` is False for a repeat of an earlier request."""
+
+    row: Row
+    fresh: bool
+
+
+def accept(
+    transaction: Transaction,
+    new: Sequence[NewRefund],
+    held: Held | None = None,
+    *,
+    limits: Mapping[str, MoneyLimits] = NO_LIMITS,
+) -> list[Accepted | Refused]:
+    """Write the refunds that are new and reserve their amounts; answer each in its place.
+
+    Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable, NothingToRestock; of what is new,
+    what came after its own end (`payments.intake.timing`), and what today's rules speak against
+    (`payments.intake.judging`). A refund whose charge is pending is accepted and waits (unless it
+    says `if_pending: reject`), and so is one whose charge is missing (unless it, or else its door,
+    says `if_missing: reject`: NotFound). `held` are their charges, when the caller holds them
+    already; `limits` are what processors take, by name.
+    """
+    charges = hold_charges(transaction, to_refund=charges_of(new)) if held is None else held
+    # Only now: a repeat that waited here for the first one must find it, and not be told that
+    # the first one has taken all that was left.
+    known = _read(transaction, {n.request.id for n in new})
+    fresh_requests = [n for n in new if n.request.id not in known]
+    timings = {id(one): one.timing for one in fresh_requests}
+    against = objections(transaction, timings, may_wait=False)
+    left = {id_: row["amount"] - row["refund_reserved"] for id_, row in charges.items()}
+    out = units_out(transaction, {n.request.charge_id for n in fresh_requests if n.request.restock})
+
+    rows: dict[str, dict[str, Any]] = {}
+    refusals: dict[int, Refused] = {}
+    for one in fresh_requests:
+        if one.request.id in rows:
+            continue  # A repeat within this very call.
+        charge = _charge_of(one, charges)
+        try:
+            if one.request.against is not None:
+                raise one.request.against
+            if id(one) in against:
+                raise against[id(one)]
+            amount = _amount_to_reserve(one, charge, left)
+            processor = one.processor if charge is None else charge["processor"]
+            judge(
+                one.request,
+                processor=processor,
+                limits=limits.get(processor, ANYTHING),
+                amount=amount,
+                currency=None if charge is None else charge["currency"],
+            )
+            units = one.request.restock_quantity
+            if one.request.restock and charge is not None:
+                units = to_restock(units, one.request.charge_id, out)
+        except Refused as refused:
+            refusals[id(one)] = refused
+            continue
+        if amount is not None:
+            left[one.request.charge_id] -= amount
+        rows[one.request.id] = _columns(one, charge, amount, units)
+
+    inserted = _insert(transaction, list(rows.values()))
+    reserve(transaction, [row for row in inserted.values() if row["reserved"]], charges)
+    raced = _read(transaction, rows.keys() - inserted.keys())
+    publish(
+        transaction,
+        [
+            Fact("refund.pending", id_, row["sequence"], refund_view(row), row["now"], owner(row))
+            for id_, row in inserted.items()
+        ],
+    )
+    transaction.wakes.refunds.update(inserted)
+
+    answers: list[Accepted | Refused] = []
+    everything, first = known | raced | inserted, set(inserted)
+    for one in new:
+        id_ = one.request.id
+        row = everything.get(id_)
+        if row is None:
+            answers.append(refusals[id(one)])
+        elif row["fingerprint"] != one.request.fingerprint:
+            answers.append(KeyReused(param="idempotency_key", refund_id=id_))
+        else:
+            answers.append(Accepted(row, fresh=id_ in first))
+            first.discard(id_)
+    return answers
+
+
+def charges_of(new: Sequence[NewRefund]) -> set[tuple[str, str | None]]:
+    """The ids of the charges that they are to refund, each with the producer that asks; None: it
+    may refund anybody's."""
+    return {
+        (one.request.charge_id, None if one.any_charge else one.request.producer) for one in new
+    }
+
+
+def _charge_of(one: NewRefund, charges: Held) -> Row | None:
+    """Its charge, if it is there for whoever asks: others of the batch may see more."""
+    charge = charges.get(one.request.charge_id)
+    if charge is None:
+        return None
+    asker, any_charge = one.request.producer, one.any_charge
+    return charge if may_refund(charge["producer"], asker=asker, any_charge=any_charge) else None
+
+
+def _amount_to_reserve(new: NewRefund, charge: Row | None, left: Mapping[str, int]) -> int | None:
+    """How much to reserve now; None while the charge is not there. Raises Refused."""
+    request = new.request
+    if charge is None:
+        if (request.if_missing or new.if_missing) == "reject":
+            raise NotFound(
+                "there is no charge with this id; if its message may still be on its way, send"
+                " if_missing=wait",
+                param="charge_id",
+            )
+        if request.if_pending == "reject" and request.if_missing is None:
+            raise ChargeNotRefundable("there is no charge with this id (yet)", param="charge_id")
+        return None
+    if charge["state"] == State.FAILED:
+        raise ChargeNotRefundable(
+            "the charge failed; there is nothing to refund", param="charge_id"
+        )
+    if charge["state"] == State.PENDING and request.if_pending == "reject":
+        raise ChargeNotRefundable(
+            "the charge is still pending; send if_pending=wait to refund it once it has succeeded",
+            param="charge_id",
+        )
+    available = left[charge["id"]]
+    taken = charge["amount"] - available
+    expected = request.expected_refunded_amount
+    if expected is not None and expected != taken:
+        done = charge["refunded_amount"]
+        raise ChargeNotRefundable(
+            f"{taken} of the charge is refunded or being refunded (refunded_amount {done},"
+            f" refund_pending_amount {taken - done}), not {expected}; "
+            "read the charge again before you refund more of it",
+            param="expected_refunded_amount",
+            refunded=taken,
+            refunded_amount=done,
+            refund_pending_amount=taken - done,
+        )
+    amount = available if request.amount is None else request.amount
+    if amount > available or amount == 0:
+        raise RefundExceedsCharge(
+            f"{available} of the charge's {charge['amount']} is left to refund",
+            param="amount",
+            available=available,
+            requested=request.amount,
+        )
+    return int(amount)
+
+
+def _columns(
+    one: NewRefund, charge: Row | None, amount: int | None, units: int | None
+) -> dict[str, Any]:
+    request = one.request
+    return {
+        "id": request.id,
+        "producer": request.producer,
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": request.fingerprint,
+        "request_id": one.request_id,
+        "traceparent": one.traceparent,
+        "charge_id": request.charge_id,
+        "charge_producer": charge and other_producer(charge, request.producer),
+        "any_charge": one.any_charge,
+        "currency": charge and charge["currency"],
+        "amount": request.amount if amount is None else amount,
+        "reserved": amount is not None,
+        "restock": request.restock,
+        "restock_quantity": units,
+        "reason": request.reason,
+        "if_pending": request.if_pending,
+        "expected_refunded_amount": request.expected_refunded_amount,
+        "metadata": request.metadata,
+        "processor": charge["processor"] if charge else one.processor,
+        # A refund is as real as its charge.
+        "livemode": charge["livemode"] if charge else False,
+    }
+
+
+def _insert(transaction: Transaction, rows: list[dict[str, Any]]) -> dict[str, Row]:
+    if not rows:
+        return {}
+    found = transaction.rows(_INSERT, {"new": as_rows(rows)})
+    return {row["id"]: row for row in found}
+
+
+def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
+    if not ids:
+        return {}
+    rows = transaction.rows(_READ, {"ids": sorted(ids)})
+    return {row["id"]: row for row in rows}
+
+
+# --- The statements, built once ---
+
+_t = REFUND.table
+_given_names = (
+    "id",
+    "producer",
+    "idempotency_key",
+    "fingerprint",
+    "request_id",
+    "traceparent",
+    "charge_id",
+    "charge_producer",
+    "any_charge",
+    "currency",
+    "amount",
+    "reserved",
+    "restock",
+    "restock_quantity",
+    "reason",
+    "if_pending",
+    "expected_refunded_amount",
+    "metadata",
+    "processor",
+    "livemode",
+)
+_new = given("new", [_t.c[name] for name in _given_names])
+_values: dict[str, Any] = {
+    **{name: _new.c[name] for name in _given_names},
+    "state": literal(State.PENDING.value),
+    "phase": literal(Phase.QUEUED.value),
+    "sequence": literal(1),
+    "next_attempt_at": func.now(),
+    # The door that accepts it also wakes a worker; the sweep need not.
+    "woken_at": func.now(),
+}
+_INSERT = (
+    insert(_t)
+    .from_select(list(_values), select(*_values.values()).order_by(_new.c.id))
+    .on_conflict_do_nothing()
+    .returning(_t, func.now().label("now"))
+)
+_READ = select(_t, func.now().label("now")).where(id_among(_t.c.id))

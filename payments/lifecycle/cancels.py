@@ -1,0 +1,208 @@
+"""Ending charges: at once while nothing was sent for them, else by asking the processor first.
+
+What is asked for here is written down with who and why. A charge that was never sent fails in the
+same transaction. Any other is due at once, and whoever claims it makes no call but to cancel
+(`payments.lifecycle.cashier`); what the processor says then decides, as money may have moved
+meanwhile. A charge that is leased by a worker is left to it, and is canceled as soon as that call
+is answered.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import bindparam, case, func, literal, select, update
+
+from models.base import as_rows, given, id_among
+from models.states import Phase, State
+from payments.access.scopes import OPERATOR, Access, owner
+from payments.catalog.holding import hold_free
+from payments.catalog.stock import hold_prices_of
+from payments.errors import ChargeNotCancelable, NotFound, Refused
+from payments.intake.timing import ANY_TIME, Timing, objections
+from payments.kinds import CHARGE
+from payments.lifecycle.locks import locked
+from payments.lifecycle.moves import move, waited_for_by_held_refunds
+from payments.lifecycle.settlement import canceled
+from payments.processors.declines import ENDED
+from payments.transaction import Row, Transaction
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """Who wants a charge ended, and why. To those who don't see it (`access`), it isn't there."""
+
+    charge_id: str
+    by: str
+    reason: str | None = None
+    access: Access = OPERATOR
+    timing: Timing = ANY_TIME
+
+
+def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[Row | Refused]:
+    """Write down that these charges are to end, and end those of which nothing was sent; each is
+    answered in its place, with the charge as it stands now.
+
+    One that is canceled already is answered as it is, and so is one that is about to be. Refused:
+    NotFound; ChargeNotCancelable for what succeeded, failed, or needs a person; and what comes
+    at a wrong time (`payments.intake.timing`).
+    """
+    ids = _seen(transaction, asked)
+    hold_prices_of(transaction, charges=sorted(ids))
+    rows = locked(transaction, CHARGE, ids)
+    answers: list[Row | Refused | None] = [_objection(rows, one) for one in asked]
+    new = {
+        place: one
+        for place, one in enumerate(asked)
+        if answers[place] is None and _is_open(rows[one.charge_id])
+    }
+    timings = {place: one.timing for place, one in new.items()}
+    for place, refused in objections(transaction, timings, may_wait=False).items():
+        answers[place] = refused
+        del new[place]
+    # Of several who ask at once, the first is remembered.
+    first: dict[str, Cancellation] = {}
+    for one in new.values():
+        first.setdefault(one.charge_id, one)
+    rows |= _end(transaction, list(first.values()), "canceled")
+    return [
+        rows[one.charge_id] if answer is None else answer
+        for one, answer in zip(asked, answers, strict=True)
+    ]
+
+
+def cancel_expired(transaction: Transaction, *, limit: int = BATCH) -> int:
+    """Ask for the end of charges whose time is up; returns how many. It waits for nobody: whoever
+    holds one of them, its price, or a refund that waits for it, leaves it to the next sweep."""
+    over = transaction.execute(_OVER, {"limit": limit}).all()
+    if not over:
+        return 0
+    prices = hold_free(transaction, {row.price_id for row in over if row.price_id is not None})
+    free = [row.id for row in over if row.price_id is None or row.price_id in prices]
+    # As they stand now that they are held: somebody may have been faster.
+    rows = locked(transaction, CHARGE, free, skip_locked=True)
+    over_now = {id_: row for id_, row in rows.items() if _may_expire(row)}
+    stuck = waited_for_by_held_refunds(
+        transaction, [id_ for id_, row in over_now.items() if _is_unsent(row)]
+    )
+    ids = [id_ for id_ in over_now if id_ not in stuck]
+    _end(transaction, [Cancellation(id_, "billing") for id_ in ids], "expired")
+    return len(ids)
+
+
+def _seen(transaction: Transaction, asked: Sequence[Cancellation]) -> set[str]:
+    """The charges that are there for who asks. Another's is not even waited for, which would tell
+    that it is there, and hold up its owner."""
+    if not asked:
+        return set()
+    ids = sorted({one.charge_id for one in asked})
+    owners = {row["id"]: owner(row) for row in transaction.rows(_OWNERS, {"ids": ids})}
+    return {
+        one.charge_id
+        for one in asked
+        if one.charge_id in owners and one.access.sees(owners[one.charge_id])
+    }
+
+
+def _objection(rows: dict[str, Row], one: Cancellation) -> Refused | None:
+    row = rows.get(one.charge_id)
+    if row is None or not one.access.sees(owner(row)):
+        return NotFound("there is no charge with this id", param="charge_id")
+    if row["state"] == State.SUCCEEDED:
+        return ChargeNotCancelable("the charge has succeeded; refund it instead", state="succeeded")
+    if row["state"] == State.FAILED and row["failure_code"] not in ENDED:
+        return ChargeNotCancelable(
+            f"the charge has failed ({row['failure_code']}); there is nothing to cancel",
+            state="failed",
+        )
+    if row["phase"] == Phase.NEEDS_REVIEW:
+        return ChargeNotCancelable(
+            "nobody could find out whether money moved; a person decides (billing resolve)",
+            state="pending",
+        )
+    return None
+
+
+def _is_open(row: Row) -> bool:
+    """Whether nobody has asked for its end yet."""
+    return row["state"] == State.PENDING and row["cancel_requested_at"] is None
+
+
+def _may_expire(row: Row) -> bool:
+    is_over: bool = row["expires_at"] is not None and row["expires_at"] <= row["now"]
+    return is_over and _is_open(row) and row["phase"] != Phase.NEEDS_REVIEW
+
+
+def _is_unsent(row: Row) -> bool:
+    """Whether nothing was sent for it, and nobody is about to: it ends at once."""
+    return row["first_called_at"] is None and row["lease_token"] is None
+
+
+def _end(
+    transaction: Transaction, asked: Sequence[Cancellation], code: Literal["canceled", "expired"]
+) -> dict[str, Row]:
+    """Write it down, and end what was never sent. The charges are held, and their prices."""
+    pending = [
+        {
+            "id": one.charge_id,
+            "cancel_requested_by": one.by,
+            "cancel_reason": one.reason,
+            "cancel_code": code,
+        }
+        for one in asked
+    ]
+    if not pending:
+        return {}
+    rows = {row["id"]: row for row in transaction.rows(_REQUEST, {"asked": as_rows(pending)})}
+    unsent = [
+        canceled(row, "cancel", detail=row["cancel_reason"], actor=row["cancel_requested_by"],
+                 extra_attempt=True)
+        for row in rows.values()
+        if _is_unsent(row)
+    ]  # fmt: skip
+    rows |= move(transaction, CHARGE, unsent)
+    transaction.wakes.charges.update(
+        id_
+        for id_, row in rows.items()
+        if row["state"] == State.PENDING and row["lease_token"] is None
+    )
+    return rows
+
+
+# --- The statements, built once ---
+
+_t = CHARGE.table
+_names = ("id", "cancel_requested_by", "cancel_reason", "cancel_code")
+_asked = given("asked", [_t.c[name] for name in _names])
+_is_free = _t.c.lease_token.is_(None)
+_REQUEST: Any = (
+    update(_t)
+    .where(
+        _t.c.id == _asked.c.id,
+        _t.c.state == State.PENDING.value,
+        _t.c.cancel_requested_at.is_(None),
+    )
+    .values(
+        cancel_requested_at=func.now(),
+        **{name: _asked.c[name] for name in _names if name != "id"},
+        # Who works on it moves it on; then it is due at once (payments.lifecycle.settlement).
+        next_attempt_at=case((_is_free, func.now()), else_=_t.c.next_attempt_at),
+        woken_at=case((_is_free, func.now()), else_=_t.c.woken_at),
+    )
+    .returning(_t, func.now().label("now"))
+)
+_OWNERS = select(_t.c.id, _t.c.producer).where(id_among(_t.c.id))
+_OVER = (
+    select(_t.c.id, _t.c.price_id)
+    .where(
+        # Written out, for the partial index.
+        _t.c.state == literal(State.PENDING.value, literal_execute=True),
+        _t.c.cancel_requested_at.is_(None),
+        _t.c.expires_at <= func.now(),
+        _t.c.phase != Phase.NEEDS_REVIEW.value,
+    )
+    .order_by(_t.c.expires_at)
+    .limit(bindparam("limit"))
+)

@@ -1,0 +1,345 @@
+"""Claim, call, settle: how one charge or refund gets from asked to final.
+
+`Cashier` is what a task holds. Its two database steps take lists (`begin`, `settle`), so that
+whoever wires it may put many threads' items into one transaction; the call between them has no
+transaction open.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from models.ids import is_request_id
+from models.states import State
+from payments.catalog.stock import hold_prices_of
+from payments.errors import NotFound as NoSuchObject
+from payments.errors import Refused
+from payments.intake import rejections
+from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.intake.timing import ANY_TIME, Timing
+from payments.kinds import CHARGE, REFUND, Kind
+from payments.lifecycle.accepting import charges, refunds
+from payments.lifecycle.accepting.refund_reserve import Held
+from payments.lifecycle.backoff import Dice
+from payments.lifecycle.calls import Caller
+from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.claims import Claimed, Lease, NotDue, claim_charges
+from payments.lifecycle.locks import hold_charges, locked
+from payments.lifecycle.moves import Move, move
+from payments.lifecycle.refund_claims import claim_refunds
+from payments.lifecycle.settlement import Policy, decide
+from payments.processors.limits import NO_LIMITS, MoneyLimits
+from payments.processors.outcomes import Found, Succeeded
+from payments.processors.registry import Processors
+from payments.transaction import Row, Transaction
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Accept a request, or pick up a row by its id; and claim it if it is due."""
+
+    lease: Lease
+    new: charges.NewCharge | refunds.NewRefund | None = None
+    # The message that asks for what is new, if one does.
+    task_id: str | None = None
+    kind: Kind | None = None
+    id: str | None = None
+
+    @property
+    def target(self) -> tuple[Kind, str]:
+        """The row that is to be claimed."""
+        if self.new is not None:
+            kind = REFUND if isinstance(self.new, refunds.NewRefund) else CHARGE
+            return kind, self.new.request.id
+        if self.kind is None or self.id is None:
+            raise ValueError("neither a request nor an id")
+        return self.kind, self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What came of a claim."""
+
+    claimed: Claimed
+    verb: str
+    found: Found
+
+
+Begun = Claimed | NotDue | Refused
+
+
+def begin(
+    transaction: Transaction,
+    items: Sequence[Begin],
+    *,
+    processors: Collection[str],
+    limits: Mapping[str, MoneyLimits] = NO_LIMITS,
+) -> list[Begun]:
+    """Accept what is new and claim what is due at one of `processors` (by their names), for a list
+    of items in one transaction. `limits` are what they take."""
+    answers = _refused_before(transaction, items)
+
+    def left() -> dict[int, Begin]:
+        return {i: item for i, item in enumerate(items) if i not in answers}
+
+    answers |= _accept_charges(transaction, left(), limits)
+    held = _hold_charges(transaction, left())
+    answers |= _accept_refunds(transaction, left(), held, limits)
+    answers |= _claim(transaction, left(), held, processors)
+    return [answers[index] for index in range(len(items))]
+
+
+def _refused_before(transaction: Transaction, items: Sequence[Begin]) -> dict[int, Begun]:
+    """Those whose message was refused already, and came once more: what stood against it then
+    (too little in stock, say) may be gone, but the receivers have been told."""
+    asked = {
+        index: (item.new.request.id, item.new.request.fingerprint, item.task_id)
+        for index, item in enumerate(items)
+        if item.new is not None and item.task_id is not None and _may_fit_later(item.new.request)
+    }
+    known = rejections.of_messages(transaction.connection, asked.values())
+    return {index: known[message] for index, message in asked.items() if message in known}
+
+
+def _may_fit_later(request: ChargeRequest | RefundRequest) -> bool:
+    """Whether it may be refused for what others have done, and not only for what it says."""
+    if isinstance(request, RefundRequest):
+        return True
+    return request.price_id is not None or request.reference is not None
+
+
+def _accept_charges(
+    transaction: Transaction, items: Mapping[int, Begin], limits: Mapping[str, MoneyLimits]
+) -> dict[int, Begun]:
+    """Those that are refused, or new and claimed with it; the others are there to be claimed."""
+    new = [(i, b.new) for i, b in items.items() if isinstance(b.new, charges.NewCharge)]
+    if not new:
+        return {}
+    accepted = charges.accept(transaction, [one for _, one in new], limits=limits)
+    answers: dict[int, Begun] = {}
+    for (index, _), answer in zip(new, accepted, strict=True):
+        if isinstance(answer, Refused):
+            answers[index] = answer
+        elif answer.claimed is not None:
+            answers[index] = answer.claimed
+    return answers
+
+
+def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
+    """The charges of all refunds, those to accept and those to claim."""
+    new = [b.new for b in items.values() if isinstance(b.new, refunds.NewRefund)]
+    due = [b.id for b in items.values() if b.kind is REFUND and b.id is not None]
+    # What is asked for again may have been accepted by somebody who may do more.
+    due += [n.request.id for n in new]
+    if not due:
+        return {}
+    return hold_charges(transaction, to_refund=refunds.charges_of(new), of_refunds=due)
+
+
+def _accept_refunds(
+    transaction: Transaction,
+    items: Mapping[int, Begin],
+    held: Held,
+    limits: Mapping[str, MoneyLimits],
+) -> dict[int, Begun]:
+    """Those that are refused; the others are there to be claimed."""
+    new = [(i, b.new) for i, b in items.items() if isinstance(b.new, refunds.NewRefund)]
+    if not new:
+        return {}
+    accepted = refunds.accept(transaction, [one for _, one in new], held, limits=limits)
+    return {
+        index: answer
+        for (index, _), answer in zip(new, accepted, strict=True)
+        if isinstance(answer, Refused)
+    }
+
+
+def _claim(
+    transaction: Transaction,
+    items: Mapping[int, Begin],
+    held: Held,
+    processors: Collection[str],
+) -> dict[int, Begun]:
+    leases: dict[str, dict[str, Lease]] = {"charge": {}, "refund": {}}
+    for item in items.values():
+        kind, id_ = item.target
+        # Of two items of one batch that want the same row, the first gets it.
+        leases[kind.name].setdefault(id_, item.lease)
+    claims: dict[str, Claimed | NotDue] = {}
+    if leases["refund"]:
+        claims |= claim_refunds(transaction, leases["refund"], held, processors=processors)
+    # Last, since this one waits for nobody: it skips what others hold.
+    if leases["charge"]:
+        claims |= claim_charges(transaction, leases["charge"], processors=processors)
+    # Whoever is claimed here needs no waking.
+    transaction.wakes.charges.difference_update(leases["charge"])
+    transaction.wakes.refunds.difference_update(leases["refund"])
+
+    answers: dict[int, Begun] = {}
+    for index, item in items.items():
+        kind, id_ = item.target
+        claim = claims.get(id_)
+        if claim is None:
+            answers[index] = NoSuchObject(f"there is no {kind.name} with this id", param="id")
+        elif isinstance(claim, Claimed) and claim.token != item.lease.token:
+            answers[index] = NotDue(claim.row)
+        else:
+            answers[index] = claim
+    return answers
+
+
+def settle(
+    transaction: Transaction,
+    items: Sequence[Settlement],
+    *,
+    policies: Mapping[str, Policy],
+    dice: Dice,
+) -> list[Row]:
+    """Write what came of claims, by the policies of their processors. A claim whose lease was
+    taken over in the meantime changes nothing: its answer is the row as it stands (fencing)."""
+    settled = {
+        kind.name: [item for item in items if item.claimed.kind is kind]
+        for kind in (CHARGE, REFUND)
+    }
+    hold_prices_of(
+        transaction,
+        charges=[i.claimed.id for i in settled["charge"] if may_release(i)],
+        refunds=[i.claimed.id for i in settled["refund"] if _may_restock(i)],
+    )
+    held = hold_charges(
+        transaction,
+        ids=(
+            *(item.claimed.id for item in settled["charge"]),
+            *(item.claimed.row["charge_id"] for item in settled["refund"]),
+        ),
+    )
+    held |= locked(transaction, REFUND, (item.claimed.id for item in settled["refund"]))
+    for kind in (CHARGE, REFUND):
+        moves: list[Move] = [
+            decide(
+                held[i.claimed.id],
+                i.found,
+                verb=i.verb,
+                policy=policies[i.claimed.processor],
+                dice=dice,
+            )
+            for i in settled[kind.name]
+            if held[i.claimed.id]["lease_token"] == i.claimed.token
+        ]
+        held |= move(transaction, kind, moves)
+    return [held[item.claimed.id] for item in items]
+
+
+def may_release(item: Settlement) -> bool:
+    """Whether this is a charge whose price may get stock back. What is sold changes no price."""
+    if item.claimed.kind is not CHARGE or isinstance(item.found, Succeeded):
+        return False
+    return item.claimed.row["price_id"] is not None
+
+
+def _may_restock(item: Settlement) -> bool:
+    return bool(item.claimed.row["restock"]) and isinstance(item.found, Succeeded)
+
+
+class Cashier:
+    """Takes one order from claim to settled."""
+
+    def __init__(
+        self,
+        *,
+        begin: Callable[[Begin], Begun],
+        settle: Callable[[Settlement], Row],
+        cancel: Callable[[Cancellation], Row | Refused],
+        processors: Processors,
+        policies: Mapping[str, Policy],
+        new_lease: Callable[[], Lease],
+        call_deadline_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._begin = begin
+        self._settle = settle
+        self._cancel = cancel
+        self._processors = processors
+        self._new_lease = new_lease
+        self._clock = clock
+        self._caller = Caller(processors, policies, deadline_s=call_deadline_s, clock=clock)
+        self._missed: set[str] = set()
+
+    def create(
+        self,
+        request: ChargeRequest | RefundRequest,
+        *,
+        task_id: str | None = None,
+        timing: Timing = ANY_TIME,
+        traceparent: str | None = None,
+    ) -> Row:
+        """Accept a ChargeRequest or RefundRequest and carry it as far as it goes now.
+
+        `task_id` is the message that asks for it: once refused, it is refused for ever; `timing`
+        is what it says of time. Returns the row as it stands then. Raises Refused.
+        """
+        lease, processor = self._new_lease(), self._processors.default
+        request_id = task_id if is_request_id(task_id) else None
+        new: charges.NewCharge | refunds.NewRefund
+        if isinstance(request, RefundRequest):
+            new = refunds.NewRefund(
+                request, processor, request_id, timing=timing, traceparent=traceparent
+            )
+        else:
+            new = charges.NewCharge(
+                request,
+                processor,
+                lease,
+                request_id,
+                livemode=self._processors[processor].livemode,
+                timing=timing,
+                traceparent=traceparent,
+            )
+        return self._go(Begin(lease, new=new, task_id=task_id))
+
+    def submit(self, kind: Kind, id_: str) -> Row:
+        """Go on with a row that is due; one that isn't is left alone. Raises NotFound."""
+        return self._go(Begin(self._new_lease(), kind=kind, id=id_))
+
+    def cancel(self, one: Cancellation) -> Row:
+        """End a charge, now if that is possible; returns it as it stands then. Raises Refused."""
+        row = self._cancel(one)
+        if isinstance(row, Refused):
+            raise row
+        if row["state"] != State.PENDING or row["lease_token"] is not None:
+            return row
+        return self.submit(CHARGE, one.charge_id)
+
+    def _go(self, item: Begin) -> Row:
+        begun, leased_until = self._claim(item)
+        if isinstance(begun, Refused):
+            raise begun
+        if isinstance(begun, NotDue):
+            self._note_missing(begun.row)
+            return begun.row
+        verb, found = self._caller.call(begun, leased_until)
+        return self._settle(Settlement(begun, verb, found))
+
+    def _note_missing(self, row: Row) -> None:
+        """Log once of each processor that rows wait for and that this worker doesn't have."""
+        name = row["processor"]
+        if row["state"] == State.PENDING and name not in self._processors.keys() | self._missed:
+            self._missed.add(name)
+            log.warning("this worker has no processor %r; what names it is left alone", name)
+
+    def _claim(self, item: Begin) -> tuple[Begun, float]:
+        """Begin, and until when (by our own clock) the lease is surely ours.
+
+        When that took long, the database was away, or this process was stopped: whether the
+        lease is still ours is then asked again, under the same token, before anything is sent.
+        """
+        while True:
+            asked_at = self._clock()
+            begun = self._begin(item)
+            took_s = self._clock() - asked_at
+            if not isinstance(begun, Claimed) or took_s < item.lease.seconds / 2:
+                return begun, asked_at + item.lease.seconds
+            item = Begin(item.lease, kind=begun.kind, id=begun.id)

@@ -1,0 +1,111 @@
+"""Which rows a transaction holds, and in which order it takes them.
+
+Prices (`payments.catalog.holding`) before charges, charges before refunds, in the order of ids, and
+all of a kind in one go: so transactions can wait for each other, but never in a circle. A lookup
+key that a price is about to get comes before all of them (`take_turns`).
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import String, bindparam, func, or_, select, union
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from models.base import as_rows, given, id_among
+from payments.access.scopes import may_refund_where
+from payments.kinds import CHARGE, REFUND, Kind
+from payments.transaction import Row, Transaction
+
+
+def locked(
+    transaction: Transaction, kind: Kind, ids: Iterable[str], *, skip_locked: bool = False
+) -> dict[str, Row]:
+    """The rows of `ids`, locked until the end of the transaction, with `now` beside their columns.
+
+    Whoever locks refunds holds their charges.
+    """
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    rows = transaction.rows(_LOCK[kind.name, skip_locked], {"ids": wanted})
+    return {row["id"]: row for row in rows}
+
+
+def hold_charges(
+    transaction: Transaction,
+    *,
+    ids: Iterable[str] = (),
+    of_refunds: Iterable[str] = (),
+    to_refund: Iterable[tuple[str, str | None]] = (),
+) -> dict[str, Row]:
+    """The charges of `ids`, those of the refunds `of_refunds`, and those that somebody asks
+    `to_refund` (their ids, each with the producer that asks; None: it may refund anybody's), locked
+    like in `locked`.
+
+    A charge that may not be refunded by who asks is not there, and not even waited for, which would
+    tell that it is (`payments.access.scopes`).
+
+    All of them in one go: a transaction that took some first and others later could meet one
+    that does it the other way round.
+    """
+    asked = [{"id": id_, "producer": producer} for id_, producer in set(to_refund)]
+    refund_ids = sorted(set(of_refunds))
+    if not refund_ids and not asked:
+        return locked(transaction, CHARGE, ids)
+    wanted = {"ids": sorted(set(ids)), "refund_ids": refund_ids, "asked": as_rows(asked)}
+    rows = transaction.rows(_HOLD_CHARGES, wanted)
+    return {row["id"]: row for row in rows}
+
+
+# --- The statements, built once ---
+
+_charges, _refunds = CHARGE.table, REFUND.table
+_theirs = _charges.alias("theirs")
+_asked = given("asked", [_charges.c.id, _charges.c.producer])
+
+
+def _lock_statement(kind: Kind, skip_locked: bool) -> Any:
+    return (
+        select(kind.table, func.now().label("now"))
+        .where(id_among(kind.table.c.id))
+        .order_by(kind.table.c.id)
+        .with_for_update(key_share=True, skip_locked=skip_locked)
+    )
+
+
+_LOCK = {
+    (k.name, skip): _lock_statement(k, skip) for k in (CHARGE, REFUND) for skip in (True, False)
+}
+_HOLD_CHARGES = (
+    select(_charges, func.now().label("now"))
+    .where(
+        _charges.c.id.in_(
+            union(
+                select(func.unnest(bindparam("ids", type_=ARRAY(String)))),
+                select(_theirs.c.id).where(
+                    _theirs.c.id == _asked.c.id,
+                    may_refund_where(
+                        _theirs.c.producer,
+                        asker=_asked.c.producer,
+                        any_charge=_asked.c.producer.is_(None),
+                    ),
+                ),
+                select(_theirs.c.id).where(
+                    _theirs.c.id == _refunds.c.charge_id,
+                    _refunds.c.id == func.any(bindparam("refund_ids", type_=ARRAY(String))),
+                    # Whose it is was judged when it reserved its amount, once and for all.
+                    or_(
+                        _refunds.c.reserved,
+                        may_refund_where(
+                            _theirs.c.producer,
+                            asker=_refunds.c.producer,
+                            any_charge=_refunds.c.any_charge,
+                        ),
+                    ),
+                ),
+            )
+        )
+    )
+    .order_by(_charges.c.id)
+    .with_for_update(key_share=True)
+)

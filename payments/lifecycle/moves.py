@@ -1,0 +1,348 @@
+"""The only place a state changes.
+
+`move` takes rows that the caller has locked (`payments.lifecycle.locks`), and the prices whose
+stock may come back with it before them, checks each move against the table of allowed moves, and
+writes, in one transaction and in one statement per table: the new state, the attempt that led to
+it, the event that tells it, and what follows from it on other rows.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Float, and_, case, false, func, insert, or_, select, true, update
+
+from models import Attempt
+from models.base import as_rows, given, id_among, seconds, table_of
+from models.states import Phase, Stand, State, phase_of, stand_of, state_of
+from payments.access.scopes import owner
+from payments.catalog import stock
+from payments.errors import BillingError
+from payments.kinds import CHARGE, REFUND, Kind
+from payments.processors.declines import ENDED
+from payments.transaction import Row, Transaction
+from payments.webhooks.events import Fact, publish
+
+# Which stands are told to the world when they are entered.
+TOLD: Mapping[Stand, str] = {
+    State.SUCCEEDED: "succeeded",
+    State.FAILED: "failed",
+    Phase.NEEDS_REVIEW: "needs_review",
+}
+
+
+def told(kind: Kind, one: "Move") -> str | None:
+    """What the world is told of a move, once: the second part of the event's type, or None.
+
+    A charge that somebody ended is `canceled` and not `failed`, as receivers do other things then;
+    and a customer who has to act is told of once per thing to do.
+    """
+    if kind is CHARGE:
+        if one.to is State.FAILED and one.failure_code in ENDED:
+            return "canceled"
+        if one.to is Phase.AWAITING_CUSTOMER and _asks_anew(one):
+            return "requires_action"
+    return TOLD.get(one.to)
+
+
+def _asks_anew(one: "Move") -> bool:
+    before, now = one.row["next_action"], one.next_action
+    return now is not None and (
+        before is None or (before["type"], before["url"]) != (now["type"], now["url"])
+    )
+
+
+class ForbiddenMove(BillingError):
+    """A move that the table of moves does not allow was asked for; this is a bug of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One row, where it goes, and why. `row` must be locked in this transaction."""
+
+    row: Row
+    to: Stand
+    # What was done and what came of it: the attempt that stays in the history.
+    verb: str
+    outcome: str
+    code: str | None = None
+    detail: str | None = None
+    # Seconds until somebody looks at it again; None = nobody does.
+    next_in_s: float | None = None
+    retries: int = 0
+    failure_code: str | None = None
+    failure_message: str | None = None
+    processor_code: str | None = None
+    processor_reference: str | None = None
+    # Of a charge that waits for its customer: what is to be done, and for how long it may wait if
+    # nothing was said about that before.
+    next_action: Mapping[str, Any] | None = None
+    expires_in_s: float | None = None
+    # Who did it, when it wasn't the worker that holds the lease.
+    actor: str | None = None
+    # True for what is not an attempt of the lease's holder (the sweep, a person): it gets a
+    # number of its own.
+    extra_attempt: bool = False
+
+
+def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[str, Row]:
+    """Make the moves and write everything that belongs to them; returns the rows as they are now.
+
+    Raises ForbiddenMove when one isn't in the table of moves; nothing is written then.
+    """
+    if not moves:
+        return {}
+    for one in moves:
+        stand = stand_of(one.row["state"], one.row["phase"])
+        if one.to not in kind.moves[stand]:
+            raise ForbiddenMove(f"{one.row['id']} can't go from {stand} to {one.to}")
+    written = transaction.rows(
+        _MOVE[kind.name], {"moves": as_rows([_columns(kind, m) for m in moves])}
+    )
+    rows: dict[str, Row] = {row["id"]: row for row in written}
+    attempts = [attempt for m in moves for attempt in (*_overtaken(kind, m), _attempt(m))]
+    transaction.execute(_INSERT_ATTEMPTS, {"attempts": as_rows(attempts)})
+    publish(
+        transaction,
+        [
+            Fact(
+                type=f"{kind.name}.{word}",
+                object_id=m.row["id"],
+                sequence=rows[m.row["id"]]["sequence"],
+                data=kind.view(rows[m.row["id"]]),
+                at=rows[m.row["id"]]["now"],
+                producer=owner(rows[m.row["id"]]),
+            )
+            for m in moves
+            if (word := told(kind, m)) is not None
+        ],
+    )
+    if kind is REFUND:
+        _count_refunds(transaction, moves)
+        back = [m.row for m in moves if m.to is State.SUCCEEDED and m.row["restock"]]
+        stock.restock(transaction, back)
+    else:
+        _wake_waiting_refunds(transaction, moves)
+        by_price = [m for m in moves if m.row["price_id"] is not None]
+        final = {m.row["id"]: m.to for m in by_price if isinstance(m.to, State)}
+        stock.follow(transaction, final)
+    return rows
+
+
+def waited_for_by_held_refunds(transaction: Transaction, charge_ids: Sequence[str]) -> set[str]:
+    """Which of these charges, that the caller has locked, can't become final now without waiting
+    for somebody: those with a waiting refund that another transaction holds. The others' waiting
+    refunds are held from now on."""
+    if not charge_ids:
+        return set()
+    wanted = {"ids": list(charge_ids)}
+    free = set(transaction.execute(_HOLD_FREE_WAITING, wanted).scalars())
+    waiting = transaction.execute(_WAITING, wanted).all()
+    return {row.charge_id for row in waiting if row.id not in free}
+
+
+def _columns(kind: Kind, one: Move) -> dict[str, Any]:
+    return {
+        "id": one.row["id"],
+        "state": state_of(one.to),
+        "phase": phase_of(one.to),
+        "sequence": one.row["sequence"] + (0 if told(kind, one) is None else 1),
+        "attempts": one.row["attempts"] + (1 if one.extra_attempt else 0),
+        "retries": one.retries,
+        "next_in_s": one.next_in_s,
+        "failure_code": one.failure_code,
+        "failure_message": one.failure_message,
+        "processor_code": one.processor_code,
+        "processor_reference": one.processor_reference,
+        **(_of_charges(one) if kind is CHARGE else {}),
+    }
+
+
+def _of_charges(one: Move) -> dict[str, Any]:
+    """What its customer has to do is known while it waits for that, and no longer; an answer that
+    does not come says nothing of it."""
+    says_nothing = one.to is Phase.AWAITING_CUSTOMER and one.outcome != "pending"
+    return {
+        "next_action": one.row["next_action"] if says_nothing else one.next_action,
+        "expires_in_s": one.expires_in_s,
+    }
+
+
+def verb_of(kind: Kind, row: Row) -> str:
+    """What the holder of a row's lease does: the word for its attempt."""
+    asked_at = row["cancel_requested_at"] if kind is CHARGE else None
+    # Who claimed it before the cancellation was asked for does something else.
+    if asked_at is not None and row["leased_at"] >= asked_at:
+        return "cancel"
+    return kind.name if row["phase"] == Phase.IN_FLIGHT else "look_up"
+
+
+def _overtaken(kind: Kind, one: Move) -> list[dict[str, Any]]:
+    """The attempt whose answer will find its lease gone; it happened, so it stays on record."""
+    row = one.row
+    if not one.extra_attempt or row["lease_token"] is None:
+        return []
+    verb = verb_of(kind, row)
+    return [_attempt(Move(row, one.to, verb, "overtaken", detail=f"by a {one.verb}"))]
+
+
+def _attempt(one: Move) -> dict[str, Any]:
+    return {
+        "object_id": one.row["id"],
+        "number": one.row["attempts"] + (1 if one.extra_attempt else 0),
+        "verb": one.verb,
+        "worker": one.actor or one.row["worker"],
+        "started_at": None if one.extra_attempt else one.row["leased_at"],
+        "outcome": one.outcome,
+        "code": one.code,
+        "detail": one.detail,
+    }
+
+
+def _count_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
+    """Carry what became of refunds over to their charges: the sums that bound all refunds."""
+    changes: dict[str, list[int]] = {}
+    for one in moves:
+        row, change = one.row, changes.setdefault(one.row["charge_id"], [0, 0])
+        if not row["reserved"]:
+            continue
+        if one.to is State.SUCCEEDED:
+            change[0] += row["amount"]
+        elif one.to is State.FAILED:
+            change[1] -= row["amount"]
+            if row["state"] == State.SUCCEEDED:
+                change[0] -= row["amount"]
+    rows = [
+        {"id": charge_id, "refunded_amount": refunded, "refund_reserved": reserved}
+        for charge_id, (refunded, reserved) in sorted(changes.items())
+        if refunded or reserved
+    ]
+    if rows:
+        transaction.execute(_COUNT_REFUNDS, {"changes": as_rows(rows)})
+
+
+def _wake_waiting_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
+    """Refunds that waited for a charge to become final are due at once."""
+    final = [one.row["id"] for one in moves if isinstance(one.to, State)]
+    if final:
+        woken = transaction.execute(_WAKE_REFUNDS, {"ids": final})
+        transaction.wakes.refunds.update(woken.scalars())
+
+
+# --- The statements, built once ---
+
+_charges, _refunds, _attempts = CHARGE.table, REFUND.table, table_of(Attempt)
+
+
+def _move_statement(kind: Kind) -> Any:
+    table = kind.table
+    names = [name for name in _columns_of_move if name != "next_in_s"]
+    of_charges = [table.c.next_action, Column("expires_in_s", Float)] if kind is CHARGE else []
+    new = given("moves", [*(table.c[n] for n in names), Column("next_in_s", Float), *of_charges])
+    more: dict[str, Any] = {}
+    if kind is CHARGE:
+        more = {"next_action": new.c.next_action, **_expiry(new)}
+    return (
+        update(table)
+        .where(table.c.id == new.c.id)
+        .values(
+            state=new.c.state,
+            phase=new.c.phase,
+            sequence=new.c.sequence,
+            attempts=new.c.attempts,
+            retries=new.c.retries,
+            next_attempt_at=func.now() + seconds(new.c.next_in_s),
+            woken_at=None,
+            lease_token=None,
+            lease_expires_at=None,
+            leased_at=None,
+            worker=None,
+            failure_code=new.c.failure_code,
+            failure_message=new.c.failure_message,
+            processor_code=func.coalesce(new.c.processor_code, table.c.processor_code),
+            processor_reference=func.coalesce(
+                new.c.processor_reference, table.c.processor_reference
+            ),
+            settled_at=case(
+                (new.c.state != State.PENDING.value, func.greatest(func.now(), table.c.created_at)),
+                else_=None,
+            ),
+            **more,
+        )
+        .returning(table, func.now().label("now"))
+    )
+
+
+def _expiry(new: Any) -> dict[str, Any]:
+    """Until when a charge may take. The wait for a customer has an end by default, which goes with
+    the wait, unless it was reached; an end that was asked for stays."""
+    t = CHARGE.table
+    is_over = and_(
+        t.c.expires_by_default,
+        t.c.cancel_requested_at.is_(None),
+        new.c.state == State.PENDING.value,
+        new.c.next_action.is_(None),
+    )
+    is_set = and_(t.c.expires_at.is_(None), new.c.expires_in_s.is_not(None))
+    by_default = func.now() + seconds(new.c.expires_in_s)
+    return {
+        "expires_at": case((is_over, None), else_=func.coalesce(t.c.expires_at, by_default)),
+        "expires_by_default": case(
+            (is_over, false()), (is_set, true()), else_=t.c.expires_by_default
+        ),
+    }
+
+
+_columns_of_move = (
+    "id",
+    "state",
+    "phase",
+    "sequence",
+    "attempts",
+    "retries",
+    "next_in_s",
+    "failure_code",
+    "failure_message",
+    "processor_code",
+    "processor_reference",
+)
+_MOVE = {k.name: _move_statement(k) for k in (CHARGE, REFUND)}
+
+_attempt_columns = [
+    _attempts.c[n]
+    for n in ("object_id", "number", "verb", "worker", "started_at", "outcome", "code", "detail")
+]
+_new_attempts = given("attempts", _attempt_columns)
+_INSERT_ATTEMPTS = insert(_attempts).from_select(
+    [c.name for c in _attempt_columns], select(*(_new_attempts.c[c.name] for c in _attempt_columns))
+)
+
+_changes = given("changes", [_charges.c.id, _charges.c.refunded_amount, _charges.c.refund_reserved])
+_COUNT_REFUNDS = (
+    update(_charges)
+    .where(_charges.c.id == _changes.c.id)
+    .values(
+        refunded_amount=_charges.c.refunded_amount + _changes.c.refunded_amount,
+        refund_reserved=_charges.c.refund_reserved + _changes.c.refund_reserved,
+    )
+)
+_is_waiting = and_(
+    id_among(_refunds.c.charge_id),
+    _refunds.c.state == State.PENDING.value,
+    _refunds.c.phase == Phase.QUEUED.value,
+    _refunds.c.lease_token.is_(None),
+    or_(_refunds.c.next_attempt_at > func.now(), _refunds.c.woken_at.is_(None)),
+)
+_WAITING = select(_refunds.c.id, _refunds.c.charge_id).where(_is_waiting)
+_HOLD_FREE_WAITING = (
+    select(_refunds.c.id)
+    .where(_is_waiting)
+    .order_by(_refunds.c.id)
+    .with_for_update(key_share=True, skip_locked=True)
+)
+_WAKE_REFUNDS = (
+    update(_refunds)
+    .where(_is_waiting)
+    .values(next_attempt_at=func.now(), woken_at=func.now())
+    .returning(_refunds.c.id)
+)

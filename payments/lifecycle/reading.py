@@ -1,0 +1,171 @@
+"""Reading charges and refunds: one by its id, or a list page by page, newest first."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, literal, select
+
+from models.base import id_among
+from models.ids import PREFIXES, is_id
+from models.states import Phase, State
+from payments.access.scopes import OPERATOR, Access, owner, owner_in
+from payments.catalog.holding import find, is_price_id
+from payments.cursors import after, behind, ordered
+from payments.errors import InvalidRequest, NotFound
+from payments.kinds import CHARGE, KINDS, REFUND, Kind
+
+# (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
+Row = Mapping[Any, Any]
+
+PAGE_MAX = 100
+# What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
+FILTERS: Mapping[str, tuple[str, ...]] = {
+    CHARGE.name: ("state", "phase", "customer_id", "reference", "price_id"),
+    REFUND.name: ("state", "phase", "charge_id"),
+}
+BOUNDS = ("created_after", "created_before")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, and the cursor of the next page; None at the end."""
+
+    rows: list[Row]
+    next_cursor: str | None
+
+
+def get(connection: Connection, kind: Kind, id_: str, *, access: Access = OPERATOR) -> Row:
+    """The row of a charge or a refund. Raises NotFound, also for what `access` doesn't see."""
+    row = None
+    if is_id(id_, PREFIXES[kind.name]):
+        one = select(kind.table).where(kind.table.c.id == id_)
+        row = connection.execute(one).mappings().first()
+    if row is None or not access.sees(owner(row)):
+        raise NotFound(f"there is no {kind.name} with this id", param="id")
+    return row
+
+
+def some(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, Row]:
+    """The rows of those ids that there are."""
+    rows = connection.execute(_SOME[kind.name], {"ids": list(ids)}).mappings()
+    return {row["id"]: row for row in rows}
+
+
+def fingerprints(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, str]:
+    """What was asked under these ids, as fingerprints; ids that are free are left out."""
+    columns = (kind.table.c.id, kind.table.c.fingerprint)
+    rows = connection.execute(select(*columns).where(id_among(kind.table.c.id)), {"ids": ids})
+    return {row.id: row.fingerprint for row in rows}
+
+
+def page(
+    connection: Connection,
+    kind: Kind,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
+    access: Access = OPERATOR,
+    until: datetime | None = None,
+) -> Page:
+    """Of what `access` sees, up to `limit` (1 to 100) rows, newest first, from where `cursor` says.
+
+    `filters`: those of FILTERS (`price_id` is the id or the lookup key of a price), and
+    `created_after` / `created_before` (datetimes with a zone; the first one included, the second
+    one not). Absent or None = any. `until` is where the list ends, so that nothing older turns up
+    later (`payments.history.settled`). Raises InvalidRequest.
+    """
+    if not 1 <= limit <= PAGE_MAX:
+        raise InvalidRequest(f"limit must be from 1 to {PAGE_MAX}, not {limit}", param="limit")
+    table, filters = kind.table, _resolved(connection, kind, filters or {})
+    statement = (
+        select(table)
+        .where(access.sees_where(owner_in(table)), *_conditions(kind, filters))
+        .order_by(*ordered(table))
+        .limit(limit + 1)  # One more than asked for tells whether there is a next page.
+    )
+    if until is not None:
+        statement = statement.where(table.c.created_at < until)
+    if cursor is not None:
+        prefix = PREFIXES[kind.name]
+        statement = statement.where(behind(table, cursor, prefix=prefix, filters=filters))
+    rows: list[Row] = list(connection.execute(statement).mappings())
+    more = len(rows) > limit
+    return Page(rows[:limit], after(rows[limit - 1], filters=filters) if more else None)
+
+
+def every(
+    connection: Connection,
+    kind: Kind,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    until: datetime | None = None,
+) -> Iterator[Row]:
+    """All rows, newest first, as `page` reads them; never more than a page of them in memory."""
+    cursor: str | None = None
+    while True:
+        found = page(connection, kind, filters=filters, limit=PAGE_MAX, cursor=cursor, until=until)
+        yield from found.rows
+        cursor = found.next_cursor
+        if cursor is None:
+            return
+
+
+def _resolved(connection: Connection, kind: Kind, filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters with a price by its id: its lookup key may move between two pages."""
+    name = filters.get("price_id") if kind is CHARGE else None
+    if name is None or is_price_id(_text("price_id", name)):
+        return dict(filters)
+    try:
+        price, _ = find(connection, name)
+    except NotFound:
+        raise InvalidRequest(
+            "there is no price with this lookup key; send its id, or the key of another",
+            param="price_id",
+        ) from None
+    return {**filters, "price_id": price["id"]}
+
+
+def _conditions(kind: Kind, filters: Mapping[str, Any]) -> Iterator[ColumnElement[bool]]:
+    columns, created_at = FILTERS[kind.name], kind.table.c.created_at
+    for name, value in filters.items():
+        if name not in columns and name not in BOUNDS:
+            fields = ", ".join((*columns, *BOUNDS))
+            raise InvalidRequest(f"{name} is not a filter; the filters are: {fields}", param=name)
+        if value is None:
+            continue
+        if name in BOUNDS:
+            at = _moment(name, value)
+            yield created_at >= at if name == "created_after" else created_at < at
+        elif name in ("state", "phase"):
+            # Written out, not a parameter: a plan made for any state can't use a partial index.
+            yield kind.table.c[name] == literal(_text(name, value), literal_execute=True)
+        else:
+            yield kind.table.c[name] == _text(name, value)
+    if filters.get("phase") is not None and filters.get("state") is None:
+        yield kind.table.c.state == literal(State.PENDING.value, literal_execute=True)
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or "\x00" in value:
+        raise InvalidRequest(f"{name} must be text", param=name)
+    if name == "state" and value not in list(State):
+        raise InvalidRequest(f"state must be one of {', '.join(State)}", param=name)
+    if name == "charge_id" and not is_id(value, PREFIXES["charge"]):
+        raise InvalidRequest("charge_id must be the id of a charge (ch_…)", param=name)
+    if name == "phase" and value not in list(Phase):
+        raise InvalidRequest(f"phase must be one of {', '.join(Phase)}", param=name)
+    return value
+
+
+def _moment(name: str, value: object) -> datetime:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        raise InvalidRequest(f"{name} must be a moment with a time zone", param=name)
+    return value
+
+
+# --- The statement, built once ---
+
+_SOME = {name: select(kind.table).where(id_among(kind.table.c.id)) for name, kind in KINDS.items()}

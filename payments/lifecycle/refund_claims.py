@@ -1,0 +1,198 @@
+"""Claiming refunds: those whose charge has succeeded; the others wait for it, or fail with it."""
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Column, Float, func, update
+
+from models.base import as_rows, given, seconds
+from models.states import State
+from payments.access.scopes import may_refund, other_producer
+from payments.catalog.stock import to_restock, units_out
+from payments.errors import NothingToRestock
+from payments.kinds import REFUND
+from payments.lifecycle.accepting.refund_reserve import Held, reserve
+from payments.lifecycle.claims import Claimed, Lease, NotDue, not_due, refund_order, take
+from payments.lifecycle.locks import hold_charges, locked
+from payments.lifecycle.moves import Move, move
+from payments.processors.declines import message_for
+from payments.transaction import Row, Transaction
+
+# Messages overtake each other by seconds; ten minutes cover a producer that retries.
+CHARGE_MISSING_MAX = timedelta(minutes=10)
+# A charge that becomes final wakes its refunds, so these are for the wake-up that got lost, and for
+# giving up. A charge that is missing is looked for after half as long as it has been missing: at
+# once at first, and a thousand refunds of nothing don't flood the queue.
+CHARGE_MISSING_MIN_S = 2.0
+CHARGE_MISSING_MAX_S = 60.0
+CHARGE_PENDING_S = 30.0
+
+
+def claim_refunds(
+    transaction: Transaction,
+    leases: Mapping[str, Lease],
+    held: Held | None = None,
+    *,
+    processors: Collection[str],
+) -> dict[str, Claimed | NotDue]:
+    """Claim the refunds that are due and whose charge has succeeded at one of `processors`.
+
+    The others are moved on here: they wait for their charge, or fail with it. Ids that no refund
+    has are absent from the answer. `held` are their charges, when the caller holds them already;
+    a charge that turned up since then counts as not there yet.
+    """
+    charges = hold_charges(transaction, of_refunds=leases) if held is None else held
+    rows = locked(transaction, REFUND, leases, skip_locked=True)
+    left = {id_: row["amount"] - row["refund_reserved"] for id_, row in charges.items()}
+    back = [row["charge_id"] for row in rows.values() if row["restock"] and not row["reserved"]]
+    out = units_out(transaction, back)
+    ready: dict[str, Lease] = {}
+    failures: list[Move] = []
+    waits: list[dict[str, Any]] = []
+    late: list[dict[str, Any]] = []
+    misnamed: list[dict[str, Any]] = []
+    for id_, row in rows.items():
+        if not _is_due(row, leases[id_]):
+            continue
+        charge = _charge_of(row, charges)
+        verdict = _verdict(row, charge)
+        if charge is not None and not row["reserved"] and verdict != "charge_failed":
+            reserved = _reserved_late(row, charge, left, out)
+            if isinstance(reserved, str):
+                verdict = reserved
+            else:
+                late.append(reserved)
+        if charge is not None and row["processor"] != charge["processor"]:
+            # It was accepted before its charge, in the name of whoever took new charges then.
+            misnamed.append({"id": id_, "processor": charge["processor"]})
+        if verdict is None:
+            ready[id_] = leases[id_]
+        elif isinstance(verdict, float):
+            waits.append({"id": id_, "wait_s": verdict})
+        else:
+            failures.append(_failed(row, verdict))
+    if late:
+        transaction.execute(_RESERVE_LATE, {"late": as_rows(late)})
+        reserve(transaction, late, charges)
+    if misnamed:
+        transaction.execute(_NAME_PROCESSOR, {"misnamed": as_rows(misnamed)})
+    if waits:
+        transaction.execute(_WAIT, {"waits": as_rows(waits)})
+    move(transaction, REFUND, failures)
+
+    taken = take(transaction, REFUND, ready, processors=processors)
+    claims: dict[str, Claimed | NotDue] = {}
+    for id_, row in taken.items():
+        charge = charges[row["charge_id"]]
+        order = refund_order(row, charge)
+        claims[id_] = Claimed(REFUND, row, leases[id_].token, order, charge["processor"])
+    return claims | not_due(transaction, REFUND, [i for i in leases if i not in taken])
+
+
+def _charge_of(row: Row, charges: Held) -> Row | None:
+    """Its charge, if it is there for whoever asked: others of the batch may see more. A refund that
+    has reserved its amount was judged then, and keeps its charge."""
+    charge = charges.get(row["charge_id"])
+    if charge is None or row["reserved"]:
+        return charge
+    asker, any_charge = row["producer"], row["any_charge"]
+    return charge if may_refund(charge["producer"], asker=asker, any_charge=any_charge) else None
+
+
+def _verdict(row: Row, charge: Row | None) -> float | str | None:
+    """None = go; a number = seconds to wait for the charge; a text = the failure code."""
+    if charge is None and row["reserved"]:
+        return CHARGE_MISSING_MIN_S  # Not held by this transaction; its money may have moved.
+    if charge is None:
+        missing_for = row["now"] - row["created_at"]
+        if missing_for >= CHARGE_MISSING_MAX:
+            return "charge_not_found"
+        half_s: float = missing_for.total_seconds() / 2
+        left_s: float = (CHARGE_MISSING_MAX - missing_for).total_seconds()
+        return max(CHARGE_MISSING_MIN_S, min(CHARGE_MISSING_MAX_S, half_s, left_s))
+    if charge["state"] == State.FAILED:
+        return "charge_failed"
+    if charge["state"] != State.PENDING:
+        return None
+    # A charge that is scheduled is not looked at before its time; its end wakes the refund.
+    scheduled_at = charge["scheduled_at"] or row["now"]
+    return max(CHARGE_PENDING_S, float((scheduled_at - row["now"]).total_seconds()))
+
+
+def _reserved_late(
+    row: Row, charge: Row, left: dict[str, int], out: dict[str, int]
+) -> dict[str, Any] | str:
+    """What a refund that came before its charge reserves now; or the failure code."""
+    available = left[charge["id"]]
+    amount = available if row["amount"] is None else row["amount"]
+    as_expected = row["expected_refunded_amount"] in (None, charge["amount"] - available)
+    if amount == 0 or amount > available or not as_expected:
+        return "refund_exceeds_charge"
+    units = row["restock_quantity"]
+    if row["restock"]:
+        try:
+            units = to_restock(units, charge["id"], out)
+        except NothingToRestock as refused:
+            return refused.code
+    left[charge["id"]] -= amount
+    return {
+        "id": row["id"],
+        "charge_id": charge["id"],
+        "amount": amount,
+        "currency": charge["currency"],
+        "livemode": charge["livemode"],
+        "charge_producer": other_producer(charge, row["producer"]),
+        "restock_quantity": units,
+    }
+
+
+def _failed(row: Row, code: str) -> Move:
+    return Move(
+        row,
+        State.FAILED,
+        verb="refund",
+        outcome="not_sent",
+        failure_code=code,
+        failure_message=message_for(code),
+        extra_attempt=True,
+        actor="billing",
+    )
+
+
+def _is_due(row: Row, lease: Lease) -> bool:
+    if row["state"] != State.PENDING:
+        return False
+    if row["lease_token"] is not None:
+        return bool(row["lease_token"] == lease.token)
+    return row["next_attempt_at"] is not None and row["next_attempt_at"] <= row["now"]
+
+
+# --- The statements, built once ---
+
+_t = REFUND.table
+_LATE = ("id", "amount", "currency", "livemode", "charge_producer", "restock_quantity")
+_late = given("late", [_t.c[n] for n in _LATE])
+_RESERVE_LATE = (
+    update(_t)
+    .where(_t.c.id == _late.c.id)
+    .values(
+        amount=_late.c.amount,
+        currency=_late.c.currency,
+        livemode=_late.c.livemode,
+        charge_producer=_late.c.charge_producer,
+        restock_quantity=_late.c.restock_quantity,
+        reserved=True,
+    )
+)
+_misnamed = given("misnamed", [_t.c.id, _t.c.processor])
+_NAME_PROCESSOR = (
+    update(_t).where(_t.c.id == _misnamed.c.id).values(processor=_misnamed.c.processor)
+)
+_waits = given("waits", [_t.c.id, Column("wait_s", Float)])
+_WAIT = (
+    update(_t)
+    .where(_t.c.id == _waits.c.id)
+    # woken_at is cleared, so that the sweep wakes it as soon as the wait is over.
+    .values(next_attempt_at=func.now() + seconds(_waits.c.wait_s), woken_at=None)
+)

@@ -1,0 +1,83 @@
+"""What a processor tells by itself, and what becomes of it.
+
+The same rules as for an answer: `decide` makes the move, unless the row already stands where the
+report says, or stands where no report can move it.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.states import Phase, State, stand_of
+from payments.catalog.stock import hold_prices_of
+from payments.kinds import KINDS, REFUND
+from payments.lifecycle.backoff import Dice
+from payments.lifecycle.locks import hold_charges, locked
+from payments.lifecycle.moves import move
+from payments.lifecycle.reading import fingerprints
+from payments.lifecycle.settlement import Policy, decide
+from payments.processors.outcomes import Canceled, Declined, Pending, Succeeded
+from payments.processors.port import ProcessorEvent
+from payments.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+
+def apply(
+    transaction: Transaction,
+    events: Sequence[ProcessorEvent],
+    *,
+    processor: str,
+    policy: Policy,
+    dice: Dice,
+) -> int:
+    """Apply the reports of the processor of this name; returns how many moved something.
+
+    A processor is believed about its own charges and refunds only.
+
+    A report may come while a worker still waits for its answer (webhooks overtake responses): it
+    moves the row, and the worker's own answer then finds its lease gone. A report that the table
+    of moves does not allow changes nothing: what is final stays so.
+    """
+    moved = 0
+    # What is not there yet was never sent. Should it come while we wait here, nobody would hold its
+    # price before it.
+    known = {
+        name: fingerprints(transaction.connection, kind, [e.object_id for e in events])
+        for name, kind in KINDS.items()
+    }
+    events = [event for event in events if event.object_id in known[event.kind]]
+    ids = {name: list(known[name]) for name in KINDS}
+    hold_prices_of(transaction, charges=ids["charge"], refunds=ids["refund"])
+    rows = hold_charges(transaction, ids=ids["charge"], of_refunds=ids["refund"])
+    rows |= locked(transaction, REFUND, ids["refund"])
+    # One at a time: the second report of an object stands on what the first one wrote.
+    for event in sorted(events, key=lambda event: event.kind):
+        kind, row = KINDS[event.kind], rows.get(event.object_id)
+        if row is None or not isinstance(event.outcome, (Succeeded, Declined, Canceled, Pending)):
+            continue
+        if row["first_called_at"] is None:
+            continue  # It was never sent, so whatever this is, it is no answer to it.
+        if row["processor"] != processor:
+            log.warning(
+                "%s is at %s; a report of %s changes nothing",
+                row["id"],
+                row["processor"],
+                processor,
+            )
+            continue
+        one = decide(row, event.outcome, verb="report", policy=policy, dice=dice)
+        if one.to not in kind.moves[stand_of(row["state"], row["phase"])]:
+            if isinstance(one.to, State) and row["state"] not in (State.PENDING, one.to):
+                # Only the processor's late change of mind about a refund is a move. This is old
+                # news that came again, or a contradiction that `billing verify` shows.
+                log.warning(
+                    "%s is %s; a report that it %s changes nothing", row["id"], row["state"], one.to
+                )
+            continue
+        if isinstance(one.to, Phase) and row["phase"] == one.to:
+            continue
+        report = replace(one, extra_attempt=True, actor=processor)
+        rows |= move(transaction, kind, [report])
+        moved += 1
+    return moved

@@ -1,0 +1,202 @@
+"""From an outcome to a move: every rule of what the processor's answer means for us.
+
+`decide` is pure: a row, an outcome, a clock reading and dice in; a Move out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from models.states import Phase, State, stand_of
+from payments.lifecycle.backoff import LOOK_UP_S, Dice, look_up_delay_s, unavailable_delay_s
+from payments.lifecycle.moves import Move
+from payments.processors.declines import message_for
+from payments.processors.outcomes import (
+    REQUIRES_ACTION,
+    Canceled,
+    Declined,
+    Found,
+    NextAction,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
+from payments.processors.port import Processor
+from payments.transaction import Row
+
+# A processor that refuses to work for this long, counted from the first call, is given up. Nobody
+# wants a charge that arrives days late, and Unavailable is a promise that nothing moved.
+GIVE_UP_AFTER = timedelta(hours=24)
+
+# The verbs that move no money: they ask how it stands, or end it.
+ASKS = ("look_up", "cancel")
+
+# A customer who does not come back within a day has gone. (Only while the processor waits for the
+# customer: what it works on by itself, a bank debit say, may rightly take days.)
+CUSTOMER_WAIT = timedelta(days=1)
+
+# Nothing is resent in the last minutes of a key's life at the processor: clocks differ, and the
+# call itself takes time.
+KEY_WINDOW_MARGIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What a processor and an operator may set."""
+
+    key_window: timedelta
+    give_up_after: timedelta = GIVE_UP_AFTER
+    margin: timedelta = KEY_WINDOW_MARGIN
+    # How long a charge without a limit of its own waits for its customer.
+    customer_wait: timedelta = CUSTOMER_WAIT
+
+    def may_resend(self, row: Row, now: datetime) -> bool:
+        """Whether the processor surely still knows the key of the first call."""
+        first = row["first_called_at"]
+        return first is None or now < first + self.key_window - min(
+            self.margin, self.key_window / 2
+        )
+
+
+def policies_of(
+    processors: Mapping[str, Processor], *, customer_wait: timedelta = CUSTOMER_WAIT
+) -> dict[str, Policy]:
+    """A policy for each processor: for how long it remembers a key is its own."""
+    return {
+        name: Policy(key_window=one.key_window, customer_wait=customer_wait)
+        for name, one in processors.items()
+    }
+
+
+def decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
+    """The move that `found` asks for. `row` is locked and carries the database's `now`.
+
+    `verb` is what was called: `charge`, `refund`, `look_up` or `cancel`. When a cancellation was
+    asked for while another call was under way, it is due as soon as that call has been answered.
+    """
+    move = _decide(row, found, verb=verb, policy=policy, dice=dice)
+    is_to_end = row.get("cancel_requested_at") is not None and verb != "cancel"
+    # Not when it is queued again: the processor asked to be left alone for a while.
+    if is_to_end and move.to in (Phase.UNKNOWN, Phase.AWAITING_CUSTOMER):
+        return replace(move, next_in_s=0.0)
+    return move
+
+
+def canceled(row: Row, verb: str, *, reference: str | None = None, **more: Any) -> Move:
+    """The move of a charge that is over without money having moved."""
+    code = row.get("cancel_code") or "canceled"
+    return Move(
+        row,
+        State.FAILED,
+        verb,
+        code,
+        failure_code=code,
+        failure_message=message_for(code),
+        processor_reference=reference,
+        **more,
+    )
+
+
+def _decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
+    stand = stand_of(row["state"], row["phase"])
+    match found:
+        case Succeeded(reference):
+            return Move(row, State.SUCCEEDED, verb, "succeeded", processor_reference=reference)
+        case Declined(code, processor_code, message, reference):
+            return Move(
+                row,
+                State.FAILED,
+                verb,
+                "declined",
+                code=processor_code,
+                failure_code=code,
+                failure_message=message or message_for(code),
+                processor_code=processor_code,
+                processor_reference=reference,
+            )
+        case Canceled(reference):
+            return canceled(row, verb, reference=reference)
+        case NotFound() if verb == "cancel" and stand is Phase.IN_FLIGHT:
+            # It was queued: no call that could have executed it is on its way.
+            return canceled(row, verb, detail="the processor has never heard of it")
+        case Pending():
+            return _waiting(row, found, verb, policy, dice)
+        case Unavailable() if stand is Phase.IN_FLIGHT:
+            return _not_executed(row, found, verb, policy, dice)
+        case Unavailable(reason) if stand is Phase.AWAITING_CUSTOMER:
+            # The look-up could not be made; the processor still has it.
+            return _again(row, Phase.AWAITING_CUSTOMER, verb, "unavailable", reason, dice)
+        case Unavailable(reason):
+            # This call was not executed, but an earlier one may have been.
+            return _unknown(row, verb, "unavailable", reason, policy, dice)
+        case Unknown(reason) if stand is Phase.AWAITING_CUSTOMER and verb in ASKS:
+            return _again(row, Phase.AWAITING_CUSTOMER, verb, "unknown", reason, dice)
+        case Unknown(reason):
+            return _unknown(row, verb, "unknown", reason, policy, dice)
+        case NotFound():
+            return _unknown(row, verb, "not_found", None, policy, dice)
+
+
+def _waiting(row: Row, found: Pending, verb: str, policy: Policy, dice: Dice) -> Move:
+    retries = row["retries"] + 1 if row["phase"] == Phase.AWAITING_CUSTOMER else 1
+    action, limit_s = None, None
+    if found.reason == REQUIRES_ACTION:
+        action = (found.next_action or NextAction("other")).view()
+        limit_s = policy.customer_wait.total_seconds()
+    return Move(
+        row,
+        Phase.AWAITING_CUSTOMER,
+        verb,
+        "pending",
+        code=found.reason,
+        retries=retries,
+        next_in_s=look_up_delay_s(retries, dice=dice),
+        processor_reference=found.reference,
+        next_action=action,
+        expires_in_s=limit_s,
+    )
+
+
+def _not_executed(row: Row, found: Unavailable, verb: str, policy: Policy, dice: Dice) -> Move:
+    """Later again; or never again, when it has been refused for too long."""
+    if row["now"] - row["first_called_at"] < policy.give_up_after:
+        retries = row["retries"] + 1
+        delay = unavailable_delay_s(retries, retry_after_s=found.retry_after_s, dice=dice)
+        return Move(
+            row, Phase.QUEUED, verb, "unavailable", found.reason, retries=retries, next_in_s=delay
+        )
+    if row.get("cancel_code"):
+        return canceled(row, verb, detail="the processor could not be asked in time")
+    return Move(
+        row,
+        State.FAILED,
+        verb,
+        "unavailable",
+        code=found.reason,
+        failure_code="processor_unavailable",
+        failure_message=message_for("processor_unavailable"),
+    )
+
+
+def _unknown(
+    row: Row, verb: str, outcome: str, reason: str | None, policy: Policy, dice: Dice
+) -> Move:
+    if row["phase"] != Phase.UNKNOWN or policy.may_resend(row, row["now"]):
+        return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
+    # Sending again with the same key is no longer safe. Asking always is: once after the last
+    # call, and a few times more while the processor gives no answer.
+    if verb not in ASKS:
+        delay = look_up_delay_s(1, dice=dice)
+        return Move(row, Phase.UNKNOWN, verb, outcome, code=reason, retries=1, next_in_s=delay)
+    if outcome != "not_found" and row["retries"] < len(LOOK_UP_S):
+        return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
+    return Move(row, Phase.NEEDS_REVIEW, verb, outcome, code=reason)
+
+
+def _again(row: Row, to: Phase, verb: str, outcome: str, reason: str | None, dice: Dice) -> Move:
+    retries = row["retries"] + 1 if row["phase"] == to else 1
+    delay = look_up_delay_s(retries, dice=dice)
+    return Move(row, to, verb, outcome, code=reason, retries=retries, next_in_s=delay)

@@ -1,0 +1,155 @@
+"""What needs no luck: finding what is due, and what a dead worker left behind.
+
+Every sweep is idempotent and takes locks that skip what others hold, so any number of sweepers
+may run at once.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import String, bindparam, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from models import Reservation
+from models.base import id_among, table_of
+from models.states import Phase, State
+from payments.catalog.holding import hold_free
+from payments.catalog.stock import follow
+from payments.kinds import CHARGE, REFUND, Kind
+from payments.lifecycle.locks import locked
+from payments.lifecycle.moves import Move, move, verb_of
+from payments.transaction import Transaction
+
+# A wake-up that led to nothing within this time is taken for lost.
+WAKE_AGAIN_S = 10.0
+# What waits for a processor that we don't have is woken now and then, in case that workers have it:
+# so seldom, and so few at a time, that it holds up nobody else.
+WAKE_ELSEWHERE_S = 60.0
+ELSEWHERE_MAX = 100
+BATCH = 500
+
+
+def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -> int:
+    """Take back the leases that ran out; returns how many.
+
+    Whoever held one may have reached the processor, so an attempt in flight ends as unknown and
+    is looked up at once.
+    """
+    rows = transaction.rows(_EXPIRED[kind.name], {"limit": limit})
+    moves = [
+        Move(
+            row,
+            Phase.UNKNOWN if row["phase"] == Phase.IN_FLIGHT else Phase(row["phase"]),
+            verb=verb_of(kind, row),
+            outcome="lease_expired",
+            detail="the worker did not come back before its lease ran out",
+            retries=0,
+            next_in_s=0.0,
+        )
+        for row in rows
+    ]
+    move(transaction, kind, moves)
+    _note_woken(transaction, kind, [row["id"] for row in rows])
+    return len(rows)
+
+
+def wake_due(
+    transaction: Transaction, kind: Kind, *, processors: Collection[str], limit: int = BATCH
+) -> int:
+    """Note the rows that are due and that nobody was told of lately, to be woken at commit: first
+    those that name one of `processors`."""
+    if limit <= 0:
+        return 0
+    asked = {"processors": list(processors), "limit": limit}
+    ids = list(transaction.execute(_DUE[kind.name], asked).scalars())
+    asked["limit"] = min(limit - len(ids), ELSEWHERE_MAX)
+    ids += transaction.execute(_DUE_ELSEWHERE[kind.name], asked).scalars()
+    _note_woken(transaction, kind, ids)
+    return len(ids)
+
+
+def settle_stock(transaction: Transaction, *, limit: int = BATCH) -> int:
+    """Let stock follow charges that are final and hold it still; returns how many.
+
+    Whoever settles a charge takes its stock along, but a worker older than prices knows of none:
+    while workers are being replaced, one of these may settle a charge by price.
+    """
+    left = transaction.execute(_LEFT_BEHIND, {"limit": limit}).all()
+    if not left:
+        return 0
+    prices = hold_free(transaction, {row.price_id for row in left})
+    charges = locked(
+        transaction,
+        CHARGE,
+        (row.charge_id for row in left if row.price_id in prices),
+        skip_locked=True,
+    )
+    follow(transaction, {id_: State(row["state"]) for id_, row in charges.items()})
+    return len(charges)
+
+
+def _note_woken(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> None:
+    if ids:
+        transaction.execute(_MARK_WOKEN[kind.name], {"ids": list(ids)})
+        transaction.wakes.of(kind.name).update(ids)
+
+
+# --- The statements, built once ---
+
+
+def _expired_statement(kind: Kind) -> Any:
+    table = kind.table
+    return (
+        select(table, func.now().label("now"))
+        .where(table.c.lease_token.is_not(None), table.c.lease_expires_at < func.now())
+        .order_by(table.c.lease_expires_at)
+        .limit(bindparam("limit"))
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+
+
+def _due_statement(kind: Kind, *, elsewhere: bool) -> Any:
+    table = kind.table
+    is_ours = table.c.processor == func.any(bindparam("processors", type_=ARRAY(String)))
+    again_s = WAKE_ELSEWHERE_S if elsewhere else WAKE_AGAIN_S
+    return (
+        select(table.c.id)
+        .where(
+            # Written out, not a parameter: a plan made for any state can't use the partial index.
+            table.c.state == literal(State.PENDING.value, literal_execute=True),
+            table.c.lease_token.is_(None),
+            table.c.next_attempt_at <= func.now(),
+            ~is_ours if elsewhere else is_ours,
+            or_(
+                table.c.woken_at.is_(None),
+                table.c.woken_at < func.now() - timedelta(seconds=again_s),
+            ),
+        )
+        .order_by(table.c.next_attempt_at)
+        .limit(bindparam("limit"))
+        .with_for_update(key_share=True, skip_locked=True)
+    )
+
+
+def _mark_woken_statement(kind: Kind) -> Any:
+    return update(kind.table).where(id_among(kind.table.c.id)).values(woken_at=func.now())
+
+
+_reservations = table_of(Reservation)
+_LEFT_BEHIND = (
+    select(_reservations.c.charge_id, _reservations.c.price_id)
+    .join(CHARGE.table, CHARGE.table.c.id == _reservations.c.charge_id)
+    .where(
+        # Written out, for the partial index.
+        _reservations.c.state == literal("held", literal_execute=True),
+        CHARGE.table.c.state != State.PENDING.value,
+    )
+    .order_by(_reservations.c.charge_id)
+    .limit(bindparam("limit"))
+)
+
+_EXPIRED = {kind.name: _expired_statement(kind) for kind in (CHARGE, REFUND)}
+_DUE = {kind.name: _due_statement(kind, elsewhere=False) for kind in (CHARGE, REFUND)}
+_DUE_ELSEWHERE = {kind.name: _due_statement(kind, elsewhere=True) for kind in (CHARGE, REFUND)}
+_MARK_WOKEN = {kind.name: _mark_woken_statement(kind) for kind in (CHARGE, REFUND)}

@@ -1,0 +1,87 @@
+"""What the processor may answer: a value, never an exception.
+
+*Unknown is not failure*: money may have moved, so we ask before we act. *Unavailable* is a
+promise that nothing was executed; an adapter that isn't sure says Unknown.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from payments.views import moment
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The money moved."""
+
+    reference: str  # the processor's own id
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The processor refused for good; nothing moved and a repeat would be refused too."""
+
+    code: str  # from payments.processors.declines: our word
+    processor_code: str  # the processor's word
+    message: str
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """Ended without money having moved, and none will: whatever still arrives under this key is
+    refused. An adapter that can't promise that of a key it does not know says NotFound."""
+
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NextAction:
+    """What the customer has to do before the processor goes on."""
+
+    type: str  # the processor's word in the field's terms: `redirect_to_url`
+    url: str | None = None  # where to send the customer
+    expires_at: datetime | None = None  # until when that works, with a zone
+
+    def view(self) -> dict[str, Any]:
+        """As it is kept and shown; the time as RFC 3339."""
+        return {"type": self.type, "url": self.url, "expires_at": moment(self.expires_at)}
+
+
+# Why the processor waits, when it is for the customer.
+REQUIRES_ACTION = "requires_action"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Accepted, not decided: the processor waits for the customer or for itself."""
+
+    reference: str
+    reason: str  # REQUIRES_ACTION, `processing`
+    next_action: NextAction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Surely not executed; try again later."""
+
+    reason: str  # `connection_refused`, `rate_limited`, `service_unavailable`
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Money may have moved: look it up before anything else."""
+
+    reason: str  # `timeout`, `server_error`, `lease_expired`, `adapter_error`
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound:
+    """Only from a look-up or a cancellation: the processor has never heard of this key. A call
+    that is still on its way may reach it later."""
+
+
+Outcome = Succeeded | Declined | Canceled | Pending | Unavailable | Unknown
+Found = Outcome | NotFound

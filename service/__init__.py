@@ -1,0 +1,1 @@
+"""What every process shares: settings, wiring, engine, logging, the ways to database and broker."""

@@ -1,0 +1,126 @@
+"""Wake-up calls to the workers: best-effort, quick to give up, never in anybody's way.
+
+A call that is lost costs a second: what is due stands in a row, and the sweep calls again.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from celery import Celery
+
+from infra.billing.message import Message, call
+from infra.billing.post import Post
+from payments.transaction import Wakes
+from service import log
+from service.broker import links
+from service.broker.celery_config import PAYMENTS, WEBHOOKS
+from service.broker.links import Gauge
+from service.broker.redaction import kwargs_text
+
+logger = log.get(__name__)
+
+# What all calls of one transaction may take together. Whoever calls goes on with its work then.
+PUBLISH_S = 2.0
+# After a publish that failed, this long nothing is published: a broker that is down would cost
+# every call its whole timeout.
+BROKER_DOWN_S = 1.0
+# After a call, what comes within this time is one batch: under load there would be one per
+# transaction, each a round trip of its own. The first never waits.
+MERGE_S = 0.02
+
+
+class Publisher:
+    """Publishes wake-up calls, one message each and all of them in one round trip."""
+
+    def __init__(self, app: Celery) -> None:
+        self._gauge = Gauge(app)
+        # The SDK's way, past Celery's: `apply_async` costs ten times the work, and for RabbitMQ a
+        # round trip per message. What arrives is the same: tests/integration/test_post.py.
+        self._post = Post(links.broker(app), timeout_s=PUBLISH_S, name="billing")
+        self._down_until = 0.0
+
+    def __call__(self, wakes: Wakes) -> None:
+        """Publish what `wakes` holds. Never raises; gives up after PUBLISH_S."""
+        if time.monotonic() < self._down_until:
+            return
+        batch = [
+            *(_call("billing.charge.submit", PAYMENTS, id=id_) for id_ in wakes.charges),
+            *(_call("billing.refund.submit", PAYMENTS, id=id_) for id_ in wakes.refunds),
+            *(_call("billing.webhook.drain", WEBHOOKS, endpoint_id=id_) for id_ in wakes.endpoints),
+        ]
+        try:
+            lost = [reason for reason in self._post.send(batch) if reason is not None]
+        # Not only errors of the connection: kombu stumbles over links that broke, with any error,
+        # and one that is raised here would end the thread that wakes.
+        except Exception as e:  # noqa: BLE001
+            lost = [type(e).__name__] * len(batch)
+        if lost:
+            self._down_until = time.monotonic() + BROKER_DOWN_S
+            logger.warning(
+                "broker unavailable; the sweep will wake them", error=lost[0], not_woken=len(lost)
+            )
+
+    def close(self) -> None:
+        """Let go of the links to the broker."""
+        self._post.close()
+        self._gauge.close()
+
+    def room(self, queue: str, limit: int) -> int:
+        """How many messages `queue` is short of `limit`; 0 when the broker can't be asked.
+
+        The sweep adds no more than that: rows that already wait behind a long queue gain nothing
+        from a second message, and after a broker was emptied there is room for all.
+        """
+        try:
+            waiting = self._gauge.depth(queue)
+        except Exception as e:  # noqa: BLE001  # as above: whatever it is, the next second asks again
+            logger.warning("broker unavailable; nobody is woken", error=type(e).__name__)
+            return 0
+        return max(0, limit - waiting)
+
+
+def _call(task: str, queue: str, **kwargs: str) -> Message:
+    return call(task, kwargs, queue=queue, kwargsrepr=kwargs_text(kwargs))
+
+
+class Waker:
+    """Publishes from a thread of its own, so that no charge waits for the broker.
+
+    What comes while it publishes is merged: a thousand events for one endpoint are one call.
+    """
+
+    def __init__(self, publish: Callable[[Wakes], None]) -> None:
+        self._publish = publish
+        self._lock = threading.Lock()
+        self._pending = Wakes()
+        self._something = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="waker", daemon=True)
+        self._thread.start()
+
+    def __call__(self, wakes: Wakes) -> None:
+        with self._lock:
+            self._pending.endpoints |= wakes.endpoints
+            self._pending.charges |= wakes.charges
+            self._pending.refunds |= wakes.refunds
+        self._something.set()
+
+    def close(self, timeout_s: float = 3.0) -> None:
+        """Publish what is left, and end."""
+        self._stopping = True
+        self._something.set()
+        self._thread.join(timeout_s)
+
+    def _loop(self) -> None:
+        while True:
+            if not self._stopping:
+                self._something.wait()
+            self._something.clear()
+            with self._lock:
+                wakes, self._pending = self._pending, Wakes()
+            if wakes:
+                self._publish(wakes)
+                time.sleep(MERGE_S)
+            elif self._stopping:
+                return

@@ -1,0 +1,1 @@
+"""The way to PostgreSQL: engine, limits, patience, group commit and migrations."""

@@ -1,0 +1,89 @@
+"""The one factory of engines: whatever talks to PostgreSQL does so on a connection made here.
+
+What the URL says is kept and ours is added to it (`service.database.connecting`). A connection that
+answers "read-only" is thrown away with all others of its pool: the server it leads to is no primary
+any more, and would answer everybody so.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from service.database.connecting import Road
+from service.database.database_url import address
+from service.database.diagnosis import note_where
+from service.database.limits import Limits
+
+READ_ONLY = "25006"  # read_only_sql_transaction: PostgreSQL, appendix A
+
+
+def open_engine(
+    url: str, limits: Limits, *, pool_size: int = 8, max_overflow: int = 4, pooled: bool = True
+) -> Engine:
+    """An engine with these limits. Nothing connects before it is used.
+
+    `pooled=False` makes a connection for each use. Parameters never appear in an error's text.
+    Connecting raises diagnosis.Hopeless when a pooler is in the way of what the URL asks for.
+    """
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if pooled:
+        pool = {
+            "pool_size": pool_size,
+            "max_overflow": max_overflow,
+            "pool_timeout": limits.pool_s,
+            # Not asked before each use: after a restart of the database the first use finds out,
+            # the pool drops all its connections, and whoever was unlucky runs again
+            # (service/database/patience.py).
+            "pool_pre_ping": False,
+        }
+    target, road = _road(url, limits)
+    engine = create_engine(target, hide_parameters=True, use_native_hstore=False, **pool)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> Any:
+        return road.connect(parameters)
+
+    _listen(engine, road, url)
+    return engine
+
+
+def open_async_engine(
+    url: str, limits: Limits, *, pool_size: int, max_overflow: int
+) -> AsyncEngine:
+    """As `open_engine`, for an event loop; the caller puts an end to its waits."""
+    target, road = _road(url, limits)
+    engine = create_async_engine(
+        target,
+        hide_parameters=True,
+        use_native_hstore=False,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+        pool_timeout=limits.pool_s,
+        pool_pre_ping=False,
+        connect_args={"async_creator_fn": road.connect_async},
+    )
+    _listen(engine.sync_engine, road, url)
+    return engine
+
+
+def _road(url: str, limits: Limits) -> tuple[Any, Road]:
+    parsed = make_url(url)
+    # The road names the hosts, in an order of its own.
+    return parsed.difference_update_query(["host", "port"]), Road(parsed, limits)
+
+
+def _listen(engine: Engine, road: Road, url: str) -> None:
+    note_where(engine, address(url))
+
+    @event.listens_for(engine, "begin")
+    def limit(connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        if driver.is_pooled and not driver.autocommit:
+            connection.exec_driver_sql(road.set_local(driver))
+
+    @event.listens_for(engine, "handle_error")
+    def drop(context: ExceptionContext) -> None:
+        if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+            context.is_disconnect = True

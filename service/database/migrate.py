@@ -1,0 +1,177 @@
+"""The way from the tables a database has to the tables this version of the program needs.
+
+`python -m service.database.migrate new "what it brings"` writes the next migration from the
+difference between the models and the migrations so far.
+"""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from service import settings
+from service.database import revisions
+from service.database.connecting import hang_up
+from service.database.diagnosis import Hopeless
+from service.database.engine import open_engine
+from service.database.limits import MIGRATION
+
+# Any number does, as long as nothing else locks it: "billing!" in ASCII. Each schema has its own,
+# so that two installations in one database don't wait for each other.
+LOCK_KEY = 0x62696C6C696E6721
+_LOCK = (
+    f"{LOCK_KEY} # CASE current_schema() WHEN 'public' THEN 0"
+    " ELSE hashtextextended(current_schema(), 0) END"
+)
+# Behind a statement that waits for a table, every other statement on it waits too: give up soon,
+# let them pass, try again. Below PostgreSQL's deadlock_timeout (a second): where a worker and we
+# wait for each other, it is us who give up, and no worker is a victim.
+LOCK_TIMEOUT_MS = 800
+LOCK_TRIES = 60
+LOCKED = ("55P03", "40P01")  # lock_not_available, deadlock_detected: PostgreSQL, appendix A
+# A migration may take hours, so its statements have no limit worth the name. What is watched is
+# whether the server still works on it: asked on other connections, so often, and given up after so
+# many looks that saw nothing of it.
+LOOK_EVERY_S = 10.0
+LOOKS_MAX = 6
+LOOK_ANSWER_S = 3.0
+ALONE_S = 600.0  # another `billing migrate` may be building an index on a large table
+
+
+def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
+    """Bring the database up to date; the revisions applied, in order, [] when it already was.
+
+    Two at once are harmless: the second waits, up to `patience_s`, and finds nothing to do.
+    Raises TimeoutError, or sqlalchemy's OperationalError when a table stays locked.
+    """
+    with _alone(engine, patience_s), engine.connect() as connection:
+        connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
+        connection.execute(text("SET statement_timeout = 0"))  # a large index takes its time
+        connection.commit()
+        todo = revisions.missing_on(connection)
+        connection.rollback()  # reading began a transaction, and Alembic wants to begin its own
+        for tries_left in reversed(range(LOCK_TRIES)):
+            try:
+                with watched(engine, connection):
+                    command.upgrade(_config(connection), "head")
+                break
+            except OperationalError as error:
+                connection.rollback()
+                if not tries_left or getattr(error.orig, "sqlstate", "") not in LOCKED:
+                    raise
+                time.sleep(1)
+        connection.invalidate()  # never back into the pool with our lock_timeout
+    return todo
+
+
+def new(engine: Engine, what: str) -> Path:
+    """Write the next migration from the difference to the models, to be read and corrected."""
+    with engine.connect() as connection:
+        config = _config(connection)
+        number = len(revisions.known()) + 1  # `service.database.revisions` reads them in this order
+        script = command.revision(config, what, autogenerate=True, rev_id=f"{number:04d}")
+    if script is None or isinstance(script, list):
+        raise RuntimeError("Alembic wrote no script")
+    return Path(script.path)
+
+
+@contextmanager
+def watched(
+    engine: Engine,
+    connection: Connection,
+    *,
+    look_every_s: float = LOOK_EVERY_S,
+    looks_max: int = LOOKS_MAX,
+) -> Iterator[None]:
+    """Hang up on the connection when the server doesn't work for it any more, or can't be asked:
+    its answer will never come. What waits for it fails as by a lost connection."""
+    driver: Any = connection.connection.driver_connection
+    pid = connection.scalar(text("SELECT pg_backend_pid()"))
+    connection.rollback()
+    done = threading.Event()
+
+    def watch() -> None:
+        unseen = 0
+        while unseen < looks_max:
+            if done.wait(look_every_s):
+                return
+            unseen = 0 if _is_at_work(engine, pid, look_every_s * looks_max) else unseen + 1
+        hang_up(driver)
+
+    watcher = threading.Thread(target=watch, name="migration-watch", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _is_at_work(engine: Engine, pid: int, patience_s: float) -> bool:
+    """Whether the server works for this process, or was at it a moment ago."""
+    try:
+        with engine.connect() as looking:
+            looking.connection.driver_connection.answer_s = LOOK_ANSWER_S  # type: ignore[union-attr]
+            at_work = looking.scalar(_AT_WORK, {"pid": pid, "patience_s": patience_s})
+            looking.rollback()
+            return bool(at_work)
+    except DBAPIError:
+        return False
+
+
+_AT_WORK = text(
+    "SELECT state = 'active' OR state_change > now() - :patience_s * interval '1 second'"
+    " FROM pg_stat_activity WHERE pid = :pid"
+)
+
+
+@contextmanager
+def _alone(engine: Engine, patience_s: float) -> Iterator[None]:
+    """Hold the migration lock, on a connection that is idle and outside any transaction."""
+    deadline = time.monotonic() + patience_s
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # These take no time; the long ones are made on another connection.
+        connection.connection.driver_connection.answer_s = LOOK_ANSWER_S  # type: ignore[union-attr]
+        if connection.scalar(text("SELECT current_schema()")) is None:
+            path = connection.scalar(text("SHOW search_path"))
+            raise Hopeless(f"there is no schema to migrate in: CREATE SCHEMA {path}, then again")
+        # Asking again and again, since one that waits inside pg_advisory_lock() holds a snapshot,
+        # and CREATE INDEX CONCURRENTLY of the one it waits for would wait for that.
+        while not connection.scalar(text(f"SELECT pg_try_advisory_lock({_LOCK})")):
+            if time.monotonic() > deadline:
+                raise TimeoutError("another migration has been running for too long")
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            connection.scalar(text(f"SELECT pg_advisory_unlock({_LOCK})"))
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(files("models") / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _main(arguments: list[str]) -> None:
+    if len(arguments) != 2 or arguments[0] != "new":
+        sys.exit('usage: python -m service.database.migrate new "what it brings"')
+    engine = open_engine(settings.load().migrated_at, MIGRATION)
+    upgrade(engine)
+    sys.stdout.write(f"{new(engine, arguments[1])}\n")
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1:])

@@ -1,0 +1,358 @@
+"""The only place that reads the environment: every setting, its default, and the reason for it."""
+
+import os
+import re
+from importlib.metadata import entry_points
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from service import data_dir as embedded_data_dir
+from service import misspelled
+from service.broker_settings import TOLD, BrokerUrl, QueueNames
+from service.database.database_url import normalised
+
+PREFIX = "BILLING_"
+
+# Read by the SDK (infra.billing) or by people's scripts, not by the worker: known, so not refused.
+FOREIGN_VARIABLES = frozenset({"URL", "API_KEY", "SIGNING_KEY"})
+
+
+# Processors of our own; packages bring others as entry points of this group, by their names.
+BUILT_IN_PROCESSORS = frozenset({"sandbox"})
+PROCESSOR_ENTRY_POINTS = "billing.processors"
+SANDBOX_LIMIT = re.compile(r"([A-Z]{3}):([0-9]{1,15})-([0-9]{1,15})(?:/([0-9]{1,9}))?")
+_PROCESSOR_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+Network = IPv4Network | IPv6Network
+# A name, an address, or all names below one.
+_HOST_NAME = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\*")
+SECONDS = "a whole number of seconds from 1"
+LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+
+
+class SettingsError(Exception):
+    """A setting is wrong or missing; the text names each variable and what it expects, no value."""
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. A field's description says what its variable must be."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,  # docker compose hands over unset variables as empty ones
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # a wrong URL still holds a right password
+        validate_default=True,
+    )
+
+    # Unset = the embedded PostgreSQL: the first run needs no server to set up.
+    database_url: str = Field(
+        default="",
+        repr=False,
+        description="a PostgreSQL URL such as postgresql+psycopg://user:password@host:5432/name,"
+        " perhaps with several hosts: …@host1:5432,host2:5432/name",
+    )
+    # Unset = the same one. Migrations need a session of their own, which a connection pooler by
+    # transaction doesn't give.
+    database_direct_url: str = Field(
+        default="",
+        repr=False,
+        description="a PostgreSQL URL of the same database that no connection pooler stands before",
+    )
+    # Unset = the embedded Redis, for the same reason.
+    broker_url: BrokerUrl = Field(
+        default="",
+        repr=False,
+        description="a broker URL with host: redis://…, rediss://…, sentinel://…, amqp://… or"
+        " amqps://…",
+    )
+    # Requests come to `payments`. Producers that can't be told so send them elsewhere; what else is
+    # sent there goes into quarantine, so a queue of other tasks is none for here.
+    extra_queues: QueueNames = Field(
+        default=(),
+        description="names of queues separated by commas, such as celery,orders (letters, digits,"
+        " . _ - only), none of them payments, webhooks or billing.dead",
+    )
+    # Off: a producer that is there today signs nothing. `accept` is for going over to `require`.
+    broker_signatures: Literal["off", "accept", "require"] = Field(
+        default="off", description="off, accept or require"
+    )
+    # In the checkout, hidden, ignored by git: one folder, one installation, easy to delete, and
+    # the same from wherever one types `billing`.
+    data_dir: Path = Field(
+        default=Path(__file__).parents[1] / ".billing",
+        description="a folder that may be created and written to",
+    )
+    # The sandbox moves no real money: the only safe processor to start with unasked. When new
+    # charges go to another one, the old name stays in the list until its last refund: a row goes to
+    # the processor that it names, and is left alone where there is none of this name.
+    processors: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("sandbox",),
+        description="names of processors separated by commas: sandbox, or what a package brings"
+        f" as an entry point of {PROCESSOR_ENTRY_POINTS}",
+    )
+    # Unset = the first in the list.
+    processor: str = Field(
+        default="", description="the name of one of BILLING_PROCESSORS: where new charges go"
+    )
+    # No artificial wait unless someone wants to see one.
+    sandbox_latency_ms: int = Field(
+        default=0, ge=0, le=60_000, description="a whole number of milliseconds from 0 to 60000"
+    )
+    # Longer than any honest answer of a local sandbox, short enough to watch a timeout happen.
+    sandbox_timeout_ms: int = Field(
+        default=1_000, ge=1, le=60_000, description="a whole number of milliseconds from 1 to 60000"
+    )
+    # Stripe keeps idempotency keys for at least 24 h; the sandbox forgets no sooner and no later.
+    sandbox_key_window_s: int = Field(default=86_400, ge=1, le=31_536_000, description=SECONDS)
+    # A processor has limits, and whoever integrates one should meet them early. Unset = any amount
+    # of any currency.
+    sandbox_limits: str = Field(
+        default="",
+        pattern=f"^({SANDBOX_LIMIT.pattern}(,{SANDBOX_LIMIT.pattern})*)?$",
+        description="what the sandbox takes, such as USD:50-99999999,KWD:50-99999990/10: currencies"
+        " with the least and the most minor units of a charge, and what they are a multiple of",
+    )
+    # Nobody's private network is a webhook receiver unless its owner says so.
+    webhook_allow_private: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(),
+        description="networks separated by commas, such as 127.0.0.0/8,::1/128,10.20.0.0/16",
+    )
+    # Only this machine, until someone puts a proxy with TLS in front.
+    http_host: str = Field(
+        default="127.0.0.1", min_length=1, description="an address or host name to listen on"
+    )
+    # Names of this machine only: a page in somebody's browser may give a name of its own to any
+    # address, but not ours. Addresses are always taken.
+    http_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="names under which clients ask, separated by commas, such as"
+        " billing.example.com,.internal, or * for any",
+    )
+    # What every Python HTTP server uses; nothing to look up. 0: any that is free, as the log says.
+    http_port: int = Field(
+        default=8000, ge=0, le=65_535, description="a whole number from 0 (any free one) to 65535"
+    )
+    # In front of it stands whoever is named here, and nobody unasked: the header is easily written.
+    http_trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        default=(),
+        description="networks of proxies whose X-Forwarded-For is believed, separated by commas",
+    )
+    # Above what one process answers in all: lower it where producers share one, so that the
+    # busiest leaves room for the others.
+    http_key_rate: float = Field(
+        default=1_000.0, ge=0, description="requests per second of one API key; 0 for no limit"
+    )
+    # Off: behind a proxy that is not among the trusted ones all callers have one address.
+    http_address_rate: float = Field(
+        default=0.0, ge=0, description="requests per second of one address; 0 for no limit"
+    )
+    # Keys can't be guessed; this is for the log and the database. It limits no good key.
+    http_refused_rate: float = Field(
+        default=10.0,
+        ge=0,
+        description="requests per second of one address with a wrong key or scope; 0 for no limit",
+    )
+    # A person starts it first; machines set json.
+    log_format: Literal["console", "json"] = Field(default="console", description="console or json")
+    # Info tells what is refused, set aside, lost or found again; what went well is in the rows.
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error"
+    )
+    # A worker that dies is missed when its lease ends, so this and a second for the sweep is the
+    # time to recovery: below 30 s. It holds a look-up, a repeat and their settling.
+    lease_s: float = Field(default=25.0, gt=0, le=600, description="seconds, above 0, at most 600")
+    # Who has to act and has not come back in a day has gone, unless `expires_in_s` says otherwise.
+    customer_wait_s: int = Field(default=86_400, ge=1, le=31_536_000, description=SECONDS)
+    # All of a processor call (connect, send, read). Long for any good day; a bad one ends as
+    # unknown and is looked up.
+    call_deadline_s: float = Field(
+        default=10.0, gt=0, le=300, description="seconds, above 0 and below half BILLING_LEASE_S"
+    )
+    # Charges wait on the network: at 300 ms each, 128 threads carry 400 charges/s, and a thread
+    # that waits costs some memory and no CPU.
+    slots: int = Field(default=128, ge=1, le=1_024, description="a whole number from 1 to 1024")
+    # One drain of one endpoint; then the next in the queue gets the slot.
+    drain_s: float = Field(default=20.0, gt=0, le=60, description="seconds, above 0, at most 60")
+    # After SIGQUIT this long for what is under way: two calls at their deadline, and settling.
+    shutdown_s: float = Field(default=25.0, ge=0, le=600, description="seconds from 0 to 600")
+
+    @field_validator("database_url", "database_direct_url")
+    @classmethod
+    def _database_url(cls, value: str) -> str:
+        return normalised(value) if value else value
+
+    @field_validator("processors", mode="before")
+    @classmethod
+    def _names(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("processors")
+    @classmethod
+    def _processors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value) or not all(map(_is_processor, value)):
+            raise ValueError
+        return value
+
+    @field_validator("processor")
+    @classmethod
+    def _processor(cls, value: str, info: ValidationInfo) -> str:
+        names = info.data.get("processors", ())  # absent when they are wrong, which is told
+        if names and value and value not in names:
+            raise ValueError
+        return value or next(iter(names), "")
+
+    @field_validator("sandbox_limits")
+    @classmethod
+    def _sandbox_limits(cls, value: str) -> str:
+        for _, least, most, multiple in SANDBOX_LIMIT.findall(value):
+            from payments.processors.limits import MoneyLimit
+
+            MoneyLimit(int(least), int(most), int(multiple or 1))  # raises ValueError
+        return value
+
+    @field_validator("webhook_allow_private", "http_trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("http_hosts", mode="before")
+    @classmethod
+    def _http_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            names = tuple(part.strip() for part in value.split(",") if part.strip())
+            if not all(_HOST_NAME.fullmatch(name) for name in names):
+                raise ValueError
+            return names
+        return value
+
+    @property
+    def migrated_at(self) -> str:
+        """The URL that migrations go to."""
+        return self.database_direct_url or self.database_url
+
+    @model_validator(mode="after")
+    def _call_fits_its_lease(self) -> Self:
+        # What is in doubt takes two calls under one lease: the look-up, and perhaps the repeat.
+        if self.call_deadline_s * 2 >= self.lease_s:
+            raise ValueError(f"{PREFIX}CALL_DEADLINE_S must be below half of {PREFIX}LEASE_S")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment. No .env file: one place to look, and it is visible."""
+        return (init_settings, env_settings)
+
+
+def read(**overrides: Any) -> Settings:
+    """The settings as given, URLs possibly unset (""): for `billing up`, which starts servers.
+
+    Arguments win over the environment. Raises SettingsError.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError(explain(error)) from None  # the cause would show the values
+    if wrong := misspelled.find(
+        os.environ, [*Settings.model_fields, *FOREIGN_VARIABLES], prefix=PREFIX
+    ):
+        raise SettingsError(f"{wrong[0]} is not a setting; did you mean {wrong[1]}?")
+    return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
+
+
+def load(**overrides: Any) -> Settings:
+    """The settings with both URLs filled in: unset ones are those of the running `billing up`.
+
+    Raises SettingsError, also when a URL is unset and nothing runs in the data folder.
+    """
+    settings = read(**overrides)
+    missing = [name for name in ("database_url", "broker_url") if not getattr(settings, name)]
+    if not missing:
+        return settings
+    try:
+        running = embedded_data_dir.running(settings.data_dir)
+    except embedded_data_dir.DataDirError as error:
+        raise SettingsError(str(error)) from None
+    for name in missing:
+        if name not in running:
+            raise SettingsError(
+                f"nothing is running in {settings.data_dir}: "
+                f"start it with `billing up`, or set {variable(name)}"
+            )
+    found: dict[str, object] = {name: running[name] for name in missing}
+    if "database_url" in missing and not settings.webhook_allow_private:
+        # Who adds an endpoint there may add what its webhooks worker delivers to.
+        allowed = running.get("webhook_allow_private", "").split(",")
+        found["webhook_allow_private"] = tuple(ip_network(one) for one in allowed if one)
+    return settings.model_copy(update=found)
+
+
+def environ_of(settings: Settings, **others: str) -> dict[str, str]:
+    """The environment for a process of ours with just these settings: ours, theirs, `others`.
+
+    It holds passwords; the kernel shows a process's environment to its own user only.
+    """
+    given = {
+        variable(name): _as_text(getattr(settings, name))
+        for name in Settings.model_fields
+        if getattr(settings, name) != Settings.model_fields[name].default
+    }
+    return outside_environ() | given | others
+
+
+def outside_environ() -> dict[str, str]:
+    """The environment without anything meant for us."""
+    return {
+        name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)
+    }
+
+
+def explain(error: ValidationError) -> str:
+    """One line per wrong setting: the variable's name and what it expects, never its value."""
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        if not problem["loc"]:
+            lines.append(problem["msg"].removeprefix("Value error, "))
+            continue
+        name = str(problem["loc"][0])
+        field = Settings.model_fields.get(name)
+        if problem["type"] == TOLD:
+            assert field, "only fields have errors of ours"
+            lines.append(f"{variable(name)} must be {field.description}; it {problem['msg']}")
+            continue
+        expects = f"must be {field.description}" if field else "is not a setting"
+        lines.append(f"{variable(name)} {expects}")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field: `http_port` → `BILLING_HTTP_PORT`."""
+    return PREFIX + name.upper()
+
+
+def _is_processor(name: str) -> bool:
+    """Whether there is a processor of this name. What a package brings is found, not loaded."""
+    if name in BUILT_IN_PROCESSORS:
+        return True
+    brought = entry_points(group=PROCESSOR_ENTRY_POINTS, name=name)
+    return _PROCESSOR_NAME.fullmatch(name) is not None and bool(brought)
+
+
+def _as_text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

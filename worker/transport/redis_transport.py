@@ -1,0 +1,292 @@
+"""kombu's Redis transport, made safe and quick.
+
+kombu pops an item from the list, parses it, and then stores it as unacknowledged, each in a round
+trip of its own. What dies in between loses the item, and what it can't parse takes the worker or
+its connection along (kombu/transport/redis.py:1476, virtual/base.py:255; kombu#2592).
+
+Here a worker first waits for a list to be non-empty, without taking anything. Then a script takes
+as many items as there are free slots and stores them, in one step (worker/fetch.lua): nothing is
+ever in neither place. Every item is made readable before kombu sees it (worker/envelope.py), and
+acknowledgements of one turn of the event loop are one round trip (worker/transport/unacked.py).
+
+A Redis that is full refuses what would need memory, BLMOVE included, and would never be emptied
+again. So what it refuses is done without: workers look now and then instead of waiting.
+`tests/unit/test_transport.py` says when kombu's originals have changed.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from importlib.resources import files
+from queue import Empty
+from time import monotonic, time
+from typing import Any
+
+import kombu.transport
+from kombu.transport import redis as kombu_redis
+from kombu.utils.uuid import uuid
+from redis import Redis
+from redis.exceptions import OutOfMemoryError, ResponseError
+
+from service.broker.celery_config import PAYMENTS
+from worker import envelope
+from worker.transport import rabbitmq
+from worker.transport.purging import refuse_purge
+from worker.transport.unacked import QoS
+
+logger = logging.getLogger(__name__)
+
+SCHEMES = {
+    "redis": "worker.transport.redis_transport:Transport",
+    "rediss": "worker.transport.redis_transport:Transport",
+    "sentinel": "worker.transport.redis_transport:SentinelTransport",
+}
+
+# One script blocks Redis for so many items: some milliseconds.
+FETCH_MAX = 64
+# How long a worker of several queues waits for one of them before it looks into the others.
+TURN_S = 0.1
+# Where it may not wait, it looks so often.
+PAUSE_S = 0.25
+# A key that nobody writes, to wait in vain for: Redis refuses that in no state.
+NOTHING = "billing.nothing"
+# What a broadcast may be broken by. KeyError is among kombu's errors of the connection, too.
+OF_A_BROADCAST = (
+    LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError
+)  # fmt: skip
+FETCH = files("worker.transport").joinpath("fetch.lua").read_text()
+
+
+# The queues of answers to whoever asks the workers something (kombu's name for them). kombu lets
+# RabbitMQ drop them after ten seconds without a reader; Redis would keep them for ever.
+REPLIES = ".reply.celery.pidbox"
+REPLIES_KEPT_S = 60
+
+
+def register() -> None:
+    """Make the URLs of all our brokers mean our transports, in this process.
+
+    By the table of names and not by `broker_transport`, so that URLs keep their scheme: Flower
+    reads it, and kombu decides by it whether to use TLS.
+    """
+    for scheme, transport in SCHEMES.items():
+        kombu.transport.TRANSPORT_ALIASES[scheme] = transport
+        kombu.transport._transport_cache.pop(scheme, None)  # noqa: SLF001  # no other way
+    rabbitmq.register()
+
+
+class Client(Redis):
+    """A client whose pipelines are no transactions unless asked to be: a Redis that is full refuses
+    every command between MULTI and EXEC, also those that would make room."""
+
+    def pipeline(self, transaction: bool = False, shard_hint: str | None = None) -> Any:
+        return super().pipeline(transaction, shard_hint)
+
+
+class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types here
+    QoS = QoS
+    _commands: Any = None
+    _fetch: Any = None
+    # Why Redis would not let us wait, the last time; and whether to pause before the next.
+    _refused: str | None = None
+    _pauses = False
+
+    def _get_client(self) -> type[Client]:
+        super()._get_client()  # it looks at the version
+        return Client
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        """As kombu's, but the client for commands is made once: kombu makes one per command."""
+        if asynchronous:
+            return super()._create_client(asynchronous=True)
+        if self._commands is None:
+            self._commands = super()._create_client()
+            self._fetch = self._commands.register_script(FETCH)
+        return self._commands
+
+    def _put(self, queue: str, message: Any, **options: Any) -> None:
+        super()._put(queue, message, **options)
+        if queue.endswith(REPLIES):
+            # Whoever asked may have gone meanwhile, and its queue with it: this made it anew.
+            self.client.expire(queue, REPLIES_KEPT_S)
+
+    def _purge(self, queue: str) -> int:
+        refuse_purge(queue)
+        return int(super()._purge(queue))
+
+    def _disconnect_pools(self) -> None:
+        self._commands = self._fetch = None
+        super()._disconnect_pools()
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        """Wait for a queue by moving its next item onto its own place: nothing is taken.
+
+        Redis has no command that waits for several lists without taking, so a worker of several
+        queues waits for each in turn, and looks into the others in between.
+        """
+        queues = list(self._queue_cycle.consume(len(self.active_queues)))
+        if not queues:
+            return
+        queue, *others = queues
+        key = self._q_for_pri(queue, 0)
+        self._in_poll = connection = self.client.connection
+        self._brpop_sent_at = monotonic()
+        if self._pauses:
+            connection.send_command("BRPOP", NOTHING, PAUSE_S)
+        else:
+            wait_s = TURN_S if others else timeout or self.brpop_timeout or 0
+            connection.send_command("BLMOVE", key, key, "RIGHT", "RIGHT", wait_s)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        """Hand out what has come, as many messages as there are free slots."""
+        try:
+            try:
+                self.client.parse_response(self.client.connection, "BLMOVE", **options)
+            except ResponseError as error:
+                self._on_refused(error)
+            except self.connection_errors:
+                self.client.connection.disconnect()  # the next tick connects again
+                raise
+            else:
+                if not self._pauses:
+                    self._refused = None
+                self._pauses = False
+            if self._closing:
+                raise Empty
+            # Also when the wait was in vain: messages with a priority are in lists of their own.
+            queues = list(self._queue_cycle.consume(len(self.active_queues)))
+            found = [self._hand_out(queue) for queue in queues]
+            if queues:
+                self._queue_cycle.rotate(queues[0])  # the next in turn has the first pick
+            if not any(found):
+                raise Empty
+            self._pauses = False
+            return True
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+
+    def _on_refused(self, error: ResponseError) -> None:
+        """Redis is full, or a key is no list: look into the queues all the same, and then pause.
+
+        Raises what else it may answer, such as being a replica: this connection is of no use.
+        """
+        if not is_full(error) and "WRONGTYPE" not in str(error):
+            raise error
+        self._pauses = True
+        if self._refused != (said := str(error)):
+            self._refused = said
+            logger.warning("Redis refuses waiting workers, which look by themselves now: %s", said)
+
+    def _hand_out(self, queue: str) -> int:
+        letters = list(self._fetched(queue))
+        for letter in letters:
+            self.connection._deliver(letter, queue)  # noqa: SLF001  # as kombu's does
+        return len(letters)
+
+    def _fetched(self, queue: str) -> Iterator[envelope.Letter]:
+        room = self.qos.can_consume_max_estimate()
+        count = FETCH_MAX if room is None else min(room, FETCH_MAX)
+        if count <= 0:
+            return
+        self._create_client()
+        prefix, qos = f"{uuid()}.", self.qos
+        items = self._fetch(
+            keys=[
+                qos.unacked_index_key,
+                qos.unacked_key,
+                *(self._q_for_pri(queue, priority) for priority in self.priority_steps),
+            ],
+            args=[count, prefix, time(), json.dumps(queue)],
+        )
+        for number, item in enumerate(items, start=1):
+            yield envelope.unwrap(item, queue, tag=f"{prefix}{number:03}")
+
+    def queue_of_strays(self) -> str:
+        """Where a message goes that doesn't say where it was: to a worker, which looks at it."""
+        return next(iter(self.active_queues), PAYMENTS)
+
+    def _restore(self, message: Any, leftmost: bool = False) -> None:
+        self.qos.restore_by_tag(message.delivery_tag, leftmost=leftmost)
+
+    def _receive_one(self, c: Any) -> bool:
+        """As kombu's, which a broadcast that is no message would end, and the worker with it."""
+        try:
+            return bool(super()._receive_one(c))
+        except OF_A_BROADCAST as error:
+            logger.warning("a broadcast was broken and is dropped: %s", type(error).__name__)
+            raise Empty from None
+
+    def _queue_bind(self, *args: Any, **options: Any) -> None:
+        """As kombu's, but a full Redis, which takes no entry in its table, stops no worker.
+
+        Tasks go to queues by their names, and broadcasts to who listens: neither needs it.
+        """
+        try:
+            super()._queue_bind(*args, **options)
+        except ResponseError as error:
+            if not is_full(error):
+                raise
+            logger.info("Redis is full: a queue is used without its entry in kombu's table")
+
+    def maybe_refresh_binding_expiry(self) -> None:
+        """As kombu's, which writes a traceback each second while Redis is full."""
+        try:
+            super().maybe_refresh_binding_expiry()
+        except ResponseError as error:
+            if not is_full(error):
+                raise
+            self._binding_expiry_refreshed_at = monotonic()
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        if not self.is_gone():
+            super().basic_ack(delivery_tag, multiple)
+
+    def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        if not self.is_gone():
+            super().basic_reject(delivery_tag, requeue)
+
+    def is_gone(self) -> bool:
+        """Whether the connection was lost, perhaps while a task ran that now settles its message.
+
+        kombu then stumbles over what it has taken apart, with an AttributeError that ends the
+        worker. The message was given back when the channel was closed, or will be by its timeout:
+        it comes again, and is found done.
+        """
+        return getattr(self.connection, "client", None) is None
+
+
+def is_full(error: ResponseError) -> bool:
+    """Whether Redis says that it has no memory left; before version 7 a script says it its way."""
+    return isinstance(error, OutOfMemoryError) or "OOM " in str(error)
+
+
+class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no types here
+    Channel = Channel
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        super().register_with_event_loop(connection, loop)
+        timeout_s = connection.client.transport_options.get(
+            "visibility_timeout", Channel.visibility_timeout
+        )
+        # Celery cancels this when the connection is lost (celery/worker/loops.py:135).
+        loop.call_repeatedly(timeout_s / 4, self._renew)
+
+    def _renew(self) -> None:
+        for channel in list(self.channels):
+            try:
+                if channel._qos is not None:  # noqa: SLF001  # `qos` would make one
+                    channel.qos.renew()
+            except channel.connection_errors:
+                return  # the loop finds out by itself
+
+
+class SentinelChannel(Channel, kombu_redis.SentinelChannel):  # type: ignore[misc]  # as above
+    """A channel to the Redis that Sentinels name at each connect."""
+
+
+class SentinelTransport(Transport):
+    """sentinel://: every connection asks the Sentinels where the primary is."""
+
+    Channel = SentinelChannel
+    default_port = kombu_redis.SentinelTransport.default_port

@@ -1,0 +1,144 @@
+"""The messages that were fetched from Redis and are not acknowledged yet: kept, renewed, restored.
+
+kombu parses what it restores, and what it can't parse stops it: of a thousand abandoned messages
+one that is broken keeps all behind it from ever coming back, in every worker. Here Redis itself
+moves them, byte for byte (worker/restore.lua), and nobody reads them before their worker does.
+"""
+
+import logging
+from collections.abc import Sequence
+from importlib.resources import files
+from time import time
+from typing import Any
+
+from kombu.asynchronous import get_event_loop
+from kombu.transport import redis as kombu_redis
+from redis.exceptions import RedisError, ResponseError
+
+logger = logging.getLogger(__name__)
+
+RESTORE = files("worker.transport").joinpath("restore.lua").read_text()
+RENEW = files("worker.transport").joinpath("renew.lua").read_text()
+# One script blocks Redis for so many messages: some milliseconds.
+RESTORE_MAX = 128
+NEXT, LAST = "RPUSH", "LPUSH"
+
+
+class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
+    """The messages that are fetched and not yet acknowledged."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._acknowledged: list[str] = []
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """As kombu's, without storing it: `Channel.fetch` has done that."""
+        super(kombu_redis.QoS, self).append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """As kombu's, but Redis is told once for all of one turn of the event loop.
+
+        What a crash leaves untold comes again, and finds its row as it is.
+        """
+        super(kombu_redis.QoS, self).ack(delivery_tag)
+        self._acknowledged.append(delivery_tag)
+        loop = get_event_loop()
+        if loop is None:
+            self.tell()
+        else:
+            # A tick comes after all callbacks of a turn and before the loop sleeps; `call_soon`
+            # would come after the sleep (kombu/asynchronous/hub.py:391).
+            loop.on_tick.add(self.tell)
+
+    def tell(self) -> None:
+        """Tell Redis what is acknowledged; what can't be told now is told with the next."""
+        loop = get_event_loop()
+        if loop is not None:
+            loop.on_tick.discard(self.tell)
+        tags, self._acknowledged = self._acknowledged, []
+        if not tags or self.channel.is_gone():
+            return
+        try:
+            with self.pipe_or_acquire() as pipe:
+                # In this order: half of it done, the other half is cleared away as abandoned.
+                pipe.hdel(self.unacked_key, *tags).zrem(self.unacked_index_key, *tags).execute()
+        except self.channel.connection_errors as error:
+            self._acknowledged = tags + self._acknowledged
+            logger.info("%d acknowledgements wait: %s", len(tags), type(error).__name__)
+
+    def _remove_from_indices(self, delivery_tag: str, pipe: Any = None) -> Any:
+        with self.pipe_or_acquire(pipe) as pipe:
+            return pipe.hdel(self.unacked_key, delivery_tag).zrem(
+                self.unacked_index_key, delivery_tag
+            )
+
+    def renew(self) -> None:
+        """Start the visibility timeout of everything we hold anew.
+
+        So a message comes again soon after its worker died, and not while the worker lives. Those
+        that were handed to somebody else meanwhile are left to them.
+        """
+        held = [tag for tag in list(self._delivered) if tag not in self._dirty]
+        if held:
+            with self.channel.conn_or_acquire() as client:
+                renew = client.register_script(RENEW)
+                renew(keys=[self.unacked_index_key], args=[time(), *held])
+
+    def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 1) -> None:
+        """Put back what nobody has renewed for the visibility timeout.
+
+        Without kombu's lock: each message is moved in one step, whoever does it, and only once.
+        """
+        latest = time() - self.visibility_timeout
+        try:
+            with self.channel.conn_or_acquire() as client:
+                abandoned = client.zrange(
+                    self.unacked_index_key, latest, float("-inf"), desc=True, byscore=True
+                )
+            self._restore(abandoned, NEXT)
+        except ResponseError as error:
+            # The next look comes in seconds, and what is in the queues doesn't wait for it.
+            logger.warning("abandoned messages can't be looked for: %s", error)
+
+    def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
+        """Put one message back: to be done next, or last (`leftmost`)."""
+        self._restore([tag], LAST if leftmost else NEXT)
+
+    def restore_unacked(self, client: Any = None) -> None:
+        """Put back everything we hold, in the order in which it came."""
+        self._restore(list(self._delivered)[::-1], NEXT)
+        self._delivered.clear()
+
+    def restore_unacked_once(self, stderr: Any = None) -> None:
+        """As kombu's, which raises if the connection is lost, and so ends the worker."""
+        try:
+            self.tell()
+            super().restore_unacked_once(stderr)
+        except Exception as error:  # noqa: BLE001  # an AttributeError, of parts already gone
+            logger.info(
+                "%d messages were not given back (%s): they come again after their timeout",
+                len(self._delivered),
+                type(error).__name__,
+            )
+            self._delivered.clear()
+
+    def _restore(self, tags: Sequence[Any], push: str) -> None:
+        """Put messages back; of many, the last is done first."""
+        if not tags:
+            return
+        keys = [self.unacked_index_key, self.unacked_key, self.channel.queue_of_strays()]
+        with self.channel.conn_or_acquire() as client:
+            restore = client.register_script(RESTORE)
+            for first in range(0, len(tags), RESTORE_MAX):
+                batch = tags[first : first + RESTORE_MAX]
+                for tag in restore(keys=keys, args=[push, *batch]):
+                    self._restore_by_kombu(tag)
+
+    def _restore_by_kombu(self, tag: Any) -> None:
+        """A message that another Celery application, of kombu's own transport, stored here."""
+        try:
+            super().restore_by_tag(tag)
+        except (OSError, RedisError):
+            raise
+        except Exception as error:  # noqa: BLE001  # not ours, and it may be anything
+            logger.warning("somebody else's message can't be restored: %s", type(error).__name__)
