@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from api.building import Building
+from api.app_state import AppState
 from api.server import serve
 from service.broker.celery_config import PAYMENTS
 from service.broker.consumers import queues_read
@@ -14,7 +14,7 @@ from worker.app import app
 def main() -> None:
     """Serve until told to stop."""
     settings, waker = load(), Waker(Publisher(app))
-    serve(settings, Building(settings, waker, partial(queues_read, app, wanted=[PAYMENTS])))
+    serve(settings, AppState(settings, waker, partial(queues_read, app, wanted=[PAYMENTS])))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from api import answers
-from api.building import Building
+from api.app_state import AppState
 from api.description import openapi
 from api.edge import errors
 from api.edge.edge import Application, Edge
@@ -42,13 +42,13 @@ if unruled := [r.name for r in ROUTES if r.path.startswith(PREFIX) and r.name no
     raise LookupError(f"payments.access.scopes.OPERATIONS lacks {', '.join(unruled)}")
 
 
-def make(building: Building) -> Application:
+def make(app_state: AppState) -> Application:
     """The application on what its routes need; closes it at the end."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await building.close()
+        await app_state.close()
 
     app = FastAPI(
         lifespan=lifespan,
@@ -58,10 +58,10 @@ def make(building: Building) -> Application:
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    app.state.building = building
+    app.state.app_state = app_state
     app.state.routes = ROUTES
     app.state.description = answers.encode(openapi.document(ROUTES))
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    return Edge(app, building.hosts)
+    return Edge(app, app_state.hosts)

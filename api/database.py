@@ -23,7 +23,7 @@ from service.database.connecting import hang_up
 from service.database.diagnosis import Hopeless, is_lacking, reason
 from service.database.engine import open_async_engine
 from service.database.limits import WEB
-from service.database.patience import is_held_up, is_transient
+from service.database.retrying import is_held_up, is_transient
 
 logger = log.get(__name__)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from api.batches import Batches
 from api.database import Database
-from api.waiting import Waiters, finals
+from api.pollers import Pollers, finals
 from models.ids import Kind as KindName
 from payments.access import keys
 from payments.access.keys import Presented
@@ -59,7 +59,7 @@ class Intake:
         # A batch is of one kind: they lock different tables.
         self._taking = {kind: Batches(partial(take_all, kind)) for kind in KINDS}
         self._reading = {kind: Batches(partial(read, kind)) for kind in KINDS}
-        self.waiters = Waiters(settled)
+        self.waiters = Pollers(settled)
 
     async def take(self, kind: KindName, call: Call) -> Taken:
         """The charge or refund, new or repeated, in the database; or why not.

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from api.app import make
-from api.building import Building
+from api.app_state import AppState
 from api.edge.protocol import Protocol
 from service import log
 from service.settings import Settings
@@ -27,9 +27,9 @@ BACKLOG = 2_048
 class Server(uvicorn.Server):
     """uvicorn's, which lets those go who wait before it waits for them."""
 
-    def __init__(self, config: uvicorn.Config, building: Building) -> None:
+    def __init__(self, config: uvicorn.Config, app_state: AppState) -> None:
         super().__init__(config)
-        self._building = building
+        self._app_state = app_state
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -50,7 +50,7 @@ class Server(uvicorn.Server):
             self._captured_signals.clear()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._building.stop_waiting()
+        self._app_state.stop_waiting()
         await super().shutdown(sockets)
 
 
@@ -59,12 +59,12 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(settings: Settings, building: Building) -> None:
+def serve(settings: Settings, app_state: AppState) -> None:
     """Serve until SIGTERM or SIGINT. Raises SystemExit when it can't listen there."""
     # Its steps at start and end are of its own interest; that it listens is told above.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
-        make(building),
+        make(app_state),
         host=settings.http_host,
         port=settings.http_port,
         loop="uvloop",
@@ -80,7 +80,7 @@ def serve(settings: Settings, building: Building) -> None:
         backlog=BACKLOG,
     )
     try:
-        Server(config, building).run()
+        Server(config, app_state).run()
     except SystemExit:  # uvicorn's, after a line about what the system said
         raise SystemExit(
             f"nothing is served at {settings.http_host}:{settings.http_port};"

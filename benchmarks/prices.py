@@ -26,10 +26,10 @@ from models.catalogue import QUANTITY_MAX
 from payments.catalog import listing, prices, products
 from payments.catalog.requests import PriceRequest, ProductRequest
 from payments.intake.requests import ChargeRequest
-from payments.lifecycle import cashier
+from payments.lifecycle import executor
 from payments.lifecycle.accepting.charges import NewCharge
-from payments.lifecycle.cashier import Begin, Settlement
 from payments.lifecycle.claims import Claimed, lease
+from payments.lifecycle.executor import Begin, Settlement
 from payments.lifecycle.settlement import Policy, timedelta
 from payments.parsing import parse
 from payments.processors.outcomes import Declined, Succeeded
@@ -108,13 +108,13 @@ def _sell(database: Database, fields: Mapping[str, Any], found: Any = None) -> N
         request = parse(ChargeRequest, {**fields, "idempotency_key": _key()})
         items.append(Begin(mine, new=NewCharge(request, "sandbox", mine)))
     with database.transaction() as transaction:
-        begun = cashier.begin(transaction, items, processors=("sandbox",))
+        begun = executor.begin(transaction, items, processors=("sandbox",))
     claimed = [one for one in begun if isinstance(one, Claimed)]
     if len(claimed) != BATCH:
         raise RuntimeError(f"{len(claimed)} of {BATCH} were sold")
     outcome = found or Succeeded("sbx_1")
     with database.transaction() as transaction:
-        cashier.settle(
+        executor.settle(
             transaction,
             [Settlement(one, "charge", outcome) for one in claimed],
             policies={"sandbox": Policy(key_window=timedelta(days=1))},

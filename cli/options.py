@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cli import output
-from cli.typed import number as typed_number
+from cli.input_values import number as typed_number
 
 WAIT_MAX_S = 86_400
 

@@ -1,7 +1,7 @@
 """The states of a charge or a refund, and the table of allowed moves.
 
 `state` is what the world sees: pending, then succeeded or failed. `phase` says where a pending
-one stands. A *stand* is the two in one word: the phase while pending, else the state.
+one stands. A *status* is the two in one word: the phase while pending, else the state.
 `docs/states.md` draws this table; a test holds the two equal.
 """
 
@@ -23,9 +23,9 @@ class Phase(StrEnum):
     NEEDS_REVIEW = "needs_review"  # nobody can tell any more: a person decides
 
 
-Stand = State | Phase
+Status = State | Phase
 
-_PENDING_MOVES: Mapping[Stand, frozenset[Stand]] = {
+_PENDING_MOVES: Mapping[Status, frozenset[Status]] = {
     # From queued straight to an end, or to waiting: a report of the processor's. It may know more
     # than its own "unavailable" said, or than the person who queued it again.
     Phase.QUEUED: frozenset(
@@ -54,7 +54,7 @@ _PENDING_MOVES: Mapping[Stand, frozenset[Stand]] = {
     Phase.NEEDS_REVIEW: frozenset({State.SUCCEEDED, State.FAILED, Phase.QUEUED}),
 }
 
-CHARGE_MOVES: Mapping[Stand, frozenset[Stand]] = {
+CHARGE_MOVES: Mapping[Status, frozenset[Status]] = {
     **_PENDING_MOVES,
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),
@@ -62,23 +62,23 @@ CHARGE_MOVES: Mapping[Stand, frozenset[Stand]] = {
 
 # The one exception to "terminal stays terminal": a bank may return a refund days after the
 # processor reported it as done (Stripe's `refund.failed`).
-REFUND_MOVES: Mapping[Stand, frozenset[Stand]] = {
+REFUND_MOVES: Mapping[Status, frozenset[Status]] = {
     **_PENDING_MOVES,
     State.SUCCEEDED: frozenset({State.FAILED}),
     State.FAILED: frozenset(),
 }
 
 
-def stand_of(state: str, phase: str | None) -> Stand:
+def status_of(state: str, phase: str | None) -> Status:
     """Where a row stands: its phase while it is pending, else its state."""
     return Phase(phase) if phase is not None else State(state)
 
 
-def state_of(stand: Stand) -> State:
-    """The public state of a stand."""
-    return stand if isinstance(stand, State) else State.PENDING
+def state_of(status: Status) -> State:
+    """The public state of a status."""
+    return status if isinstance(status, State) else State.PENDING
 
 
-def phase_of(stand: Stand) -> Phase | None:
-    """The phase of a stand, or None when it is final."""
-    return stand if isinstance(stand, Phase) else None
+def phase_of(status: Status) -> Phase | None:
+    """The phase of a status, or None when it is final."""
+    return status if isinstance(status, Phase) else None

@@ -9,7 +9,7 @@ from sqlalchemy import Table
 from models import Charge, Refund
 from models.base import table_of
 from models.ids import Kind as KindName
-from models.states import CHARGE_MOVES, REFUND_MOVES, Stand
+from models.states import CHARGE_MOVES, REFUND_MOVES, Status
 from payments.views import charge_view, refund_view
 
 
@@ -17,7 +17,7 @@ from payments.views import charge_view, refund_view
 class Kind:
     name: KindName
     table: Table
-    moves: Mapping[Stand, frozenset[Stand]]
+    moves: Mapping[Status, frozenset[Status]]
     view: Callable[[Mapping[str, Any]], dict[str, Any]]
 
 

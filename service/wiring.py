@@ -17,10 +17,10 @@ from sqlalchemy import Engine
 
 from payments.errors import Refused
 from payments.intake.requests import ChargeRequest
-from payments.lifecycle import cancels, cashier
+from payments.lifecycle import cancels, executor
 from payments.lifecycle.cancels import Cancellation
-from payments.lifecycle.cashier import Begin, Begun, Cashier, Settlement
 from payments.lifecycle.claims import lease
+from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
 from payments.lifecycle.settlement import Policy, policies_of
 from payments.processors.limits import ANYTHING, MoneyLimit, MoneyLimits
 from payments.processors.port import Processor
@@ -34,7 +34,7 @@ from service.broker.publisher import Publisher
 from service.database.engine import open_engine
 from service.database.group_commit import GroupCommitter
 from service.database.limits import SANDBOX, WORK, Limits
-from service.database.patience import Patient
+from service.database.retrying import Retrying
 from service.settings import PROCESSOR_ENTRY_POINTS, SANDBOX_LIMIT, Settings
 
 logger = log.get(__name__)
@@ -120,7 +120,7 @@ def livemode(settings: Settings) -> bool:
 
 
 class Delivers(Protocol):
-    """What the desk needs of `payments.webhooks.delivery.Deliverer`."""
+    """What the handlers need of `payments.webhooks.delivery.Deliverer`."""
 
     def start(self) -> Self: ...
     def drain(self, endpoint_id: str) -> Drained: ...
@@ -136,11 +136,11 @@ def deliverer(engine: Engine, **options: Any) -> Delivers:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a desk is put together from. Crash tests pass parts that die at a chosen line."""
+    """What the handlers are put together from. Crash tests pass parts that die at a chosen line."""
 
     processors: Mapping[str, ProcessorFactory] = field(default_factory=lambda: BUILT_IN)
-    begin: Callable[..., list[Begun]] = cashier.begin
-    settle: Callable[..., list[Row]] = cashier.settle
+    begin: Callable[..., list[Begun]] = executor.begin
+    settle: Callable[..., list[Row]] = executor.settle
     cancel: Callable[..., list[Row | Refused]] = cancels.cancel
     publisher: Callable[[Celery], Publisher] = Publisher
     deliverer: Callable[..., Delivers] = deliverer
@@ -164,9 +164,9 @@ def services(settings: Settings, wake: Callable[[Wakes], None], parts: Parts = R
     )
 
 
-def make_cashier(services: Services, parts: Parts = REAL) -> Cashier:
-    """The cashier of a worker process: all its threads share two group committers."""
-    patient = Patient(services.stopping)
+def make_executor(services: Services, parts: Parts = REAL) -> Executor:
+    """The executor of a worker process: all its threads share two group committers."""
+    retrying = Retrying(services.stopping)
     settings, database = services.settings, services.database
     names, policies = frozenset(services.processors), services.policies
     limits = services.processors.limits
@@ -182,14 +182,14 @@ def make_cashier(services: Services, parts: Parts = REAL) -> Cashier:
     def cancel(items: Sequence[Cancellation]) -> list[Row | Refused]:
         with database.transaction() as transaction:
             rows = parts.cancel(transaction, items)
-            # The cashier goes on with them by itself; should it die, the sweep wakes somebody.
+            # The executor goes on with them by itself; should it die, the sweep wakes somebody.
             transaction.wakes.charges.difference_update(one.charge_id for one in items)
             return rows
 
-    return Cashier(
-        cancel=GroupCommitter(patient(cancel)).submit,
-        begin=GroupCommitter(patient(begin), shared=_price_asked_for).submit,
-        settle=GroupCommitter(patient(settle), shared=_price_charged).submit,
+    return Executor(
+        cancel=GroupCommitter(retrying(cancel)).submit,
+        begin=GroupCommitter(retrying(begin), shared=_price_asked_for).submit,
+        settle=GroupCommitter(retrying(settle), shared=_price_charged).submit,
         processors=services.processors,
         policies=policies,
         new_lease=partial(lease, worker_name(), settings.lease_s),
@@ -206,7 +206,7 @@ def _price_asked_for(item: Begin) -> str | None:
 
 def _price_charged(item: Settlement) -> str | None:
     """The price whose stock may come back."""
-    return item.claimed.row["price_id"] if cashier.may_release(item) else None
+    return item.claimed.row["price_id"] if executor.may_release(item) else None
 
 
 def since_boot_s() -> float:

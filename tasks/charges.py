@@ -11,7 +11,7 @@ from tasks.requests import by_name, id_field, of_message, only_keywords
 def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Take money once. Fields: `payments.intake.requests.ChargeRequest`; without `idempotency_key`
     Celery's task id is the key."""
-    row = self.app.desk.create("charge", by_name(args, fields), **of_message(self.request))
+    row = self.app.handlers.create("charge", by_name(args, fields), **of_message(self.request))
     return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off
 
 
@@ -19,12 +19,12 @@ def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
 def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Go on with the charge `id`."""
     only_keywords(args, self.request)
-    row = self.app.desk.submit("charge", id_field(fields, "id", "ch_"))
+    row = self.app.handlers.submit("charge", id_field(fields, "id", "ch_"))
     return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off
 
 
 @shared_task(name="billing.charge.cancel", bind=True)
 def cancel(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """End a charge, unless money has moved. Fields: `payments.intake.requests.CancelRequest`."""
-    row = self.app.desk.cancel(by_name(args, fields), **of_message(self.request))
+    row = self.app.handlers.cancel(by_name(args, fields), **of_message(self.request))
     return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off

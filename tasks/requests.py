@@ -48,7 +48,7 @@ def wishes(request: Any) -> Wishes:
 
 
 def of_message(request: Any) -> dict[str, Any]:
-    """What the desk has to know of the message that asks."""
+    """What the handlers have to know of the message that asks."""
     return {"task_id": request.id, "wishes": wishes(request)}
 
 

@@ -12,7 +12,7 @@ from tasks.requests import nothing
 def payments(self: Any, /, *args: Any, **fields: Any) -> int:
     """Expired leases end as unknown; charges and refunds that are due are woken."""
     nothing(args, fields, self.request)
-    found: int = self.app.desk.sweep_payments()
+    found: int = self.app.handlers.sweep_payments()
     return found
 
 
@@ -20,7 +20,7 @@ def payments(self: Any, /, *args: Any, **fields: Any) -> int:
 def webhooks(self: Any, /, *args: Any, **fields: Any) -> int:
     """Endpoints with deliveries that are due and no drainer are woken."""
     nothing(args, fields, self.request)
-    found: int = self.app.desk.sweep_webhooks()
+    found: int = self.app.handlers.sweep_webhooks()
     return found
 
 
@@ -28,7 +28,7 @@ def webhooks(self: Any, /, *args: Any, **fields: Any) -> int:
 def stock(self: Any, /, *args: Any, **fields: Any) -> int:
     """The stock of charges that are final follows them, whoever settled them."""
     nothing(args, fields, self.request)
-    found: int = self.app.desk.sweep_stock()
+    found: int = self.app.handlers.sweep_stock()
     return found
 
 
@@ -36,5 +36,5 @@ def stock(self: Any, /, *args: Any, **fields: Any) -> int:
 def processor(self: Any, /, *args: Any, **fields: Any) -> int:
     """What the processor tells by itself is read and applied."""
     nothing(args, fields, self.request)
-    found: int = self.app.desk.sweep_processor()
+    found: int = self.app.handlers.sweep_processor()
     return found

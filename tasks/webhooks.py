@@ -12,4 +12,4 @@ def drain(self: Any, /, *args: Any, **fields: Any) -> dict[str, Any]:
     """Deliver what is due at `endpoint_id`."""
     only_keywords(args, self.request)
     endpoint_id = id_field(fields, "endpoint_id", "we_")
-    return {"endpoint_id": endpoint_id, "tried": self.app.desk.drain(endpoint_id)}
+    return {"endpoint_id": endpoint_id, "tried": self.app.handlers.drain(endpoint_id)}

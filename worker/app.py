@@ -1,6 +1,6 @@
 """The Celery application: `celery -A worker worker`, `celery -A worker flower`.
 
-Importing it connects to nothing; the desk is opened by the first task of a process.
+Importing it connects to nothing; the handlers are made by the first task of a process.
 """
 
 import logging
@@ -20,37 +20,37 @@ from service.database.diagnosis import Hopeless
 from service.settings import SettingsError, load
 from service.wiring import REAL
 from worker import guard, watchdog
-from worker.desk import Desk
+from worker.handlers import TaskHandlers
 from worker.request import BillingTask
 from worker.transport import redis_transport
 
 
 class Billing(Celery):  # type: ignore[misc]  # Celery has no types
-    """Celery, with our settings and with a desk for its tasks."""
+    """Celery, with our settings and with a handlers for its tasks."""
 
     # Another app, such as that of the crash tests, may be put together from other parts.
     parts = REAL
 
-    _desk: Desk | None = None
-    _desk_lock = threading.Lock()
+    _handlers: TaskHandlers | None = None
+    _handlers_lock = threading.Lock()
 
     @property
-    def desk(self) -> Desk:
-        with self._desk_lock:
-            if self._desk is None:
-                self._desk = Desk(self, load(), self.parts)
-            return self._desk
+    def handlers(self) -> TaskHandlers:
+        with self._handlers_lock:
+            if self._handlers is None:
+                self._handlers = TaskHandlers(self, load(), self.parts)
+            return self._handlers
 
     def stop_waiting(self) -> None:
         """Let tasks that wait for the database give their messages back; no lock, see signals."""
-        if self._desk is not None:
-            self._desk.services.stopping.set()
+        if self._handlers is not None:
+            self._handlers.services.stopping.set()
 
-    def close_desk(self) -> None:
-        with self._desk_lock:
-            if self._desk is not None:
-                self._desk.close()
-                self._desk = None
+    def close_handlers(self) -> None:
+        with self._handlers_lock:
+            if self._handlers is not None:
+                self._handlers.close()
+                self._handlers = None
 
 
 def make_app() -> Billing:
@@ -101,7 +101,7 @@ app = make_app()
 def _require_tables(**_: Any) -> None:
     """A worker on old tables would fail every request it takes from the queue."""
     try:
-        app.desk.require_tables()
+        app.handlers.require_tables()
     except (revisions.Behind, Hopeless) as refusal:
         raise SystemExit(str(refusal)) from None
 
@@ -113,8 +113,8 @@ def _stop_waiting(**_: Any) -> None:
 
 
 @signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
-def _close_desk(**_: Any) -> None:
-    app.close_desk()
+def _close_handlers(**_: Any) -> None:
+    app.close_handlers()
 
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]

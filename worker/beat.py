@@ -60,7 +60,7 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
         if self._watch is not None:
             self._watch.stop()
         super().close()
-        self.app.close_desk()
+        self.app.close_handlers()
 
 
 class Watch(threading.Thread):

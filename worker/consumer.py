@@ -14,7 +14,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import compression
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from service.broker import links
+from service.broker import connections
 from service.broker.celery_config import DEAD, PAYMENTS, ForeignQueue, dead_letters
 from worker import envelope, signing
 from worker.envelope import Broken
@@ -52,7 +52,7 @@ OF_THE_MESSAGE = (
 
 
 class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
-    """Celery's consumer, set as `worker_consumer`. Wants `app.desk.quarantine`, a Sink."""
+    """Celery's consumer, set as `worker_consumer`. Wants `app.handlers.quarantine`, a Sink."""
 
     class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc]  # Celery has no types
         # Without the step that makes 28 queues for tasks with an ETA: our delays are rows.
@@ -80,7 +80,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             },
             **rest,
         )
-        self.quarantine = Quarantine(self.app.desk.quarantine)
+        self.quarantine = Quarantine(self.app.handlers.quarantine)
         # Only what is ours, or the sender could run Celery's own canvas tasks.
         self._callable = frozenset(t for t in self.app.tasks if not t.startswith("celery."))
         queues = self.app.amqp.queues
@@ -107,7 +107,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     def _patience(self) -> dict[str, Any]:
         if self.conninfo.transport.driver_type == "redis":
             return {"socket_timeout": SOCKET_TIMEOUT_S}
-        return links.limits(self.app, SOCKET_TIMEOUT_S)
+        return connections.limits(self.app, SOCKET_TIMEOUT_S)
 
     def ensure_connected(self, conn: Any) -> Any:
         """As Celery's; but kombu's pauses grow to 30 s, in which a broker is long back."""

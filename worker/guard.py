@@ -34,8 +34,8 @@ def problems(app: Celery, *, pool: str, prefetch_multiplier: int) -> Iterator[st
         )
     if pool != "threads":
         yield f"the pool is {pool}: start with -P threads; leases and limits are made for threads"
-    if not callable(getattr(getattr(app, "desk", None), "quarantine", None)):
-        yield "app.desk.quarantine is missing: broken messages would be lost"
+    if not callable(getattr(getattr(app, "handlers", None), "quarantine", None)):
+        yield "app.handlers.quarantine is missing: broken messages would be lost"
     if str(app.conf.broker_url).partition(":")[0] in redis_transport.SCHEMES:
         yield from _redis_problems(app)
     elif not app.conf.broker_transport_options.get("confirm_publish"):

@@ -9,7 +9,7 @@ from celery.worker.request import Request as CeleryRequest
 from payments.errors import BillingError
 from service import faults, log
 from service.broker import redaction
-from service.database.patience import DatabaseUnavailable
+from service.database.retrying import DatabaseUnavailable
 from service.running import register
 from tasks.requests import Wishes
 from worker import signing

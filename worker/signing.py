@@ -1,4 +1,5 @@
-"""Signatures of messages on their way through a worker: kept with the message, checked by the desk.
+"""Signatures of messages on their way through a worker: kept with the message, then checked.
+
 
 What a message shows is taken from it as it comes from the broker (`proof_of`), goes along with it
 to the thread that runs its task (`presented`), and is held against its producer's keys before

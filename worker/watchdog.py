@@ -20,7 +20,7 @@ from celery import Celery, bootsteps
 from celery.worker import state
 
 from service import faults, log
-from service.broker.links import Gauge
+from service.broker.connections import Gauge
 from service.database.limits import TASK_LIMIT_S
 from service.running import Register, Running, register
 

@@ -6,7 +6,7 @@ The objects that webhooks tell of, too, are models in `api.description.objects`.
 from collections.abc import Sequence
 from typing import Any
 
-from api.description.described import ref
+from api.description.route_docs import ref
 from models.texts import PATTERN
 from payments.parsing import TEXT_MAX
 from payments.redaction import PRODUCER

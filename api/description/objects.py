@@ -14,8 +14,8 @@ from api.description.fields import ID, METADATA, Amount, CurrencyCode, Moment, P
 from models.ids import PREFIXES
 from models.money import AMOUNT_MAX
 from models.states import Phase, State
-from payments.entries import ORDER
 from payments.processors.declines import DECLINES, FAILURES
+from payments.timeline_entries import ORDER
 from payments.webhooks.endpoints import IN_FLIGHT, IN_FLIGHT_MAX
 from payments.webhooks.events import ONLY_BY_NAME, TYPES
 

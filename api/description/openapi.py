@@ -9,10 +9,10 @@ from fastapi.routing import APIRoute
 
 from api.description.bodies import BODIES
 from api.description.catalogue import A_PRODUCT
-from api.description.described import REFUSALS, ref
 from api.description.events import DATA, MEANING, event
 from api.description.examples import example, standing
 from api.description.objects import Charge
+from api.description.route_docs import REFUSALS, ref
 from api.description.samples import SAMPLES
 from api.description.schemas import REQUESTS, everything
 from api.edge import problems

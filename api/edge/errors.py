@@ -34,7 +34,7 @@ async def _answer(request: Request, error: Exception) -> Response:
         fault = faults.describe(error)
         logger.error("request failed", error=fault.kind, where=fault.where, frames=fault.frames)
     elif problem.status in (401, 403):
-        problem = request.app.state.building.limits.refused(request, problem)
+        problem = request.app.state.app_state.limits.refused(request, problem)
     else:
         tell = logger.warning if problem.status >= 500 else logger.info
         tell(

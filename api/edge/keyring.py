@@ -35,7 +35,7 @@ class Keyring:
 
 def presented(request: Request) -> Presented:
     """What the request shows as its key. Raises RateLimited, Unauthenticated."""
-    limits: Limits = request.app.state.building.limits
+    limits: Limits = request.app.state.app_state.limits
     limits.admit_address(request)
     scheme, _, key = request.headers.get("authorization", "").partition(" ")
     shown = keys.presented(key.strip()) if scheme.lower() == _SCHEME else None

@@ -13,10 +13,10 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.asked import BODY_TIMEOUT_S
 from api.edge import problems
 from api.edge.edge import HEADER, new_request_id
 from api.edge.problems import HeadersTooLarge, Unreadable
+from api.request_input import BODY_TIMEOUT_S
 from payments.errors import BillingError
 from service import log
 
@@ -37,7 +37,7 @@ MESSAGE_TIMEOUT_S = BODY_TIMEOUT_S + 2.0
 LINGER_S = 2.0
 # For taking what we say: a client that doesn't read holds its answer in our memory.
 WRITE_TIMEOUT_S = 30.0
-# Above all who may wait (api/waiting.py); an idle one costs some ten kilobytes.
+# Above all who may wait (api/pollers.py); an idle one costs some ten kilobytes.
 CONNECTIONS_MAX = 8_000
 
 # What strangers can make uvicorn say of noise, we say ourselves, with an id.

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers
-from api.routes.needs import building
+from api.routes.dependencies import app_state
 from api.routes.objects import PREFIX
 from api.settled import horizon
 from models.ids import MADE_PREFIXES
 from payments.catalog.listing import PAGE_MAX, PAGE_SIZE, PAGE_SIZE_MAX, Kind, page
-from payments.catalog.parts import CurrencyId
+from payments.catalog.price_fields import CurrencyId
 from payments.errors import InvalidRequest
 from payments.parsing import Text, whole_number
 from payments.rules import id_of, id_schema
@@ -91,7 +91,7 @@ async def listed(request: Request, kind: Kind, place: Place) -> Response:
     """A part of a list, and how many there are."""
     if place.cursor and place.page is not None:
         raise InvalidRequest("send page or cursor, not both", param="page")
-    database = building(request).database
+    database = app_state(request).database
     read = partial(
         page,
         kind=kind,

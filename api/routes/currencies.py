@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from api import answers
 from api.description.catalogue import Currency
-from api.description.described import described, listing_of, ref
+from api.description.route_docs import described, listing_of, ref
 from api.routes.catalogue import CurrencyPlace
-from api.routes.needs import Asker, router_of
+from api.routes.dependencies import Asker, router_of
 from api.routes.objects import PREFIX
 from payments.catalog import currencies
 

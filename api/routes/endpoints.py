@@ -9,12 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers, asked
+from api import answers, request_input
 from api.description.bodies import AN_EVENT
-from api.description.described import KEY, described, object_of, page_of, ref
 from api.description.objects import WebhookEndpoint
+from api.description.route_docs import KEY, described, object_of, page_of, ref
+from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.filters import LIMIT, moment
-from api.routes.needs import Asker, building, router_of
 from api.routes.objects import PREFIX
 from payments.access.scopes import Access
 from payments.errors import InvalidRequest
@@ -56,7 +56,7 @@ async def create_webhook_endpoint(request: Request, access: Asker) -> Response:
     fields, key = await _once(
         request, "url", "event_types", "description", "max_in_flight", "producer"
     )
-    here = building(request)
+    here = app_state(request)
     add = partial(
         once.add_endpoint, key=key, access=access, fields=fields, target_check=here.target_check
     )
@@ -77,7 +77,7 @@ async def list_webhook_endpoints(
             Transaction(connection), limit=place.limit + 1, after=place.cursor, access=access
         )
 
-    found = await building(request).database.read(read)
+    found = await app_state(request).database.read(read)
     rows = found[: place.limit]
     more = len(found) > len(rows)
     views = [endpoints.view(row) for row in rows]
@@ -91,7 +91,7 @@ async def get_webhook_endpoint(request: Request, access: Asker, id: str) -> Resp
     def read(connection: Any) -> Any:
         return endpoints.get(Transaction(connection), id, access=access)
 
-    return answers.one(endpoints.view(await building(request).database.read(read)))
+    return answers.one(endpoints.view(await app_state(request).database.read(read)))
 
 
 @router.patch(
@@ -101,8 +101,8 @@ async def get_webhook_endpoint(request: Request, access: Asker, id: str) -> Resp
 async def update_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Change an endpoint: its url, event types, description, `max_in_flight` or state. What is not
     sent stays."""
-    changes = await asked.fields(request)
-    here = building(request)
+    changes = await request_input.fields(request)
+    here = app_state(request)
     change = partial(
         endpoints.update,
         endpoint_id=id,
@@ -116,7 +116,7 @@ async def update_webhook_endpoint(request: Request, access: Asker, id: str) -> R
 @router.delete("/{id}", **described({204: {}}, refuses=(404,)))
 async def delete_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Be done with an endpoint: what waits for it is given up, what was sent stays on record."""
-    await building(request).database.transaction(
+    await app_state(request).database.transaction(
         partial(endpoints.delete, endpoint_id=id, access=access)
     )
     return Response(status_code=204)
@@ -137,7 +137,7 @@ async def rotate_webhook_secret(request: Request, access: Asker, id: str) -> Res
     under the same key. For `overlap_s` seconds (a day, unless sent) the one before signs, too."""
     fields, key = await _once(request, "overlap_s", body_is_required=False)
     rotate = partial(once.rotate_secret, endpoint_id=id, key=key, access=access, **fields)
-    here = building(request)
+    here = app_state(request)
     view, is_new = await here.database.transaction(rotate, idempotent=key is not None)
     return answers.one(view, headers=_replayed(is_new))
 
@@ -180,7 +180,7 @@ async def replay_to_webhook_endpoint(request: Request, access: Asker, id: str) -
     said = {"endpoint_id": id, **fields}
     if {"event_ids", "since"} <= fields.keys():
         raise InvalidRequest("send event_ids or since, not both", param="since")
-    asked.only(fields, *(by_ids if "event_ids" in fields else by_time))
+    request_input.only(fields, *(by_ids if "event_ids" in fields else by_time))
     for name in ("since", "until"):
         if name in fields:
             fields[name] = moment(name, fields[name])
@@ -199,10 +199,12 @@ async def _once(
     request: Request, *names: str, body_is_required: bool = True
 ) -> tuple[dict[str, Any], object]:
     """The fields of the body, which may have these names, and the idempotency key; None without."""
-    given = await (asked.fields if body_is_required else asked.fields_if_any)(request)
-    fields = asked.with_key(given, request.headers)
+    given = await (request_input.fields if body_is_required else request_input.fields_if_any)(
+        request
+    )
+    fields = request_input.with_key(given, request.headers)
     key = fields.pop("idempotency_key", None)
-    return asked.only(fields, *names, "idempotency_key"), key
+    return request_input.only(fields, *names, "idempotency_key"), key
 
 
 async def _done(
@@ -225,7 +227,7 @@ async def _done(
             access=access,
         )
 
-    done = await building(request).database.transaction(run, idempotent=key is not None)
+    done = await app_state(request).database.transaction(run, idempotent=key is not None)
     status = 202 if done.is_new else 200
     return answers.one(done.answer, status=status, headers=_replayed(done.is_new))
 

@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from api import answers
 from api.database import Database
-from api.description.described import described, object_of, ref
-from api.routes.needs import Asker, building, router_of
+from api.description.route_docs import described, object_of, ref
+from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
 from payments.parsing import whole_number
 from payments.webhooks import feed
@@ -55,7 +55,7 @@ async def list_events(
     """List events in one order: those of your own producer and of the catalogue, or of all
     producers with a key for all. `next_cursor` is the next `after`, also at the end: ask again
     there later, and no event is missed."""
-    database, after = building(request).database, place.after
+    database, after = app_state(request).database, place.after
     if access.sees_all:
         found = await _settled(database, after, place.limit + 1)
         rows = found[: place.limit]

@@ -4,8 +4,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers
-from api.description.described import answer, ref, refusal
-from api.routes.needs import building, router_of
+from api.description.route_docs import answer, ref, refusal
+from api.routes.dependencies import app_state, router_of
 
 router = router_of("Health")
 
@@ -34,5 +34,5 @@ async def get_readiness(request: Request) -> Response:
     `degraded`, with reasons, is 200, too: without a broker, a worker or sweeps what is accepted is
     kept, and made when they are back.
     """
-    state = await building(request).readiness.look()
+    state = await app_state(request).readiness.look()
     return answers.one(state.view(), status=200 if state.can_accept else 503)

@@ -8,11 +8,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers, asked
+from api import answers, request_input
 from api.edge.keyring import presented
 from api.edge.problems import DatabaseUnavailable, TooManyRequests
 from api.intake import Call
-from api.routes.needs import building, permission_for
+from api.routes.dependencies import app_state, permission_for
 from api.settled import horizon
 from models.ids import PREFIXES, is_id, traceparent
 from models.ids import Kind as KindName
@@ -33,7 +33,7 @@ PREFIX = "/v1/billing"
 async def create(request: Request, kind: KindName) -> Response:
     """202 with the pending object; 200 for a repeat, and for one that was waited for and is
     final."""
-    shown, intake = presented(request), building(request).intake
+    shown, intake = presented(request), app_state(request).intake
     fields, request_id = await _fields(request), request.state.request_id
     trace = traceparent(request.headers.get("traceparent"))
     call = Call(shown, permission_for(request), fields, request_id, trace)
@@ -43,7 +43,7 @@ async def create(request: Request, kind: KindName) -> Response:
     if isinstance(taken.answer, Refused):
         raise taken.answer
     row, is_new = taken.answer.row, taken.answer.fresh
-    wait_s = asked.wait_s(request.headers)
+    wait_s = request_input.wait_s(request.headers)
     if wait_s and row["state"] == State.PENDING:
         # It is accepted, and the caller's to see: what goes wrong from now on must not make it
         # sound as if it weren't.
@@ -59,7 +59,7 @@ async def create(request: Request, kind: KindName) -> Response:
 async def _fields(request: Request) -> Mapping[str, Any] | Refused:
     """The fields of the body, with a key among them; or what is wrong with it."""
     try:
-        return await asked.under_key(request)
+        return await request_input.under_key(request)
     except Refused as refused:
         return refused
 
@@ -68,28 +68,28 @@ async def cancel(request: Request, access: Access, id_: str) -> Response:
     """200 with the canceled charge, or with one that was waited for and is final; 202 while it is
     pending."""
     _check("charge", id_)
-    given = asked.only(await asked.fields_if_any(request), "reason")
+    given = request_input.only(await request_input.fields_if_any(request), "reason")
     wanted = parse(CancelRequest, {**given, "charge_id": id_})
     by = access.producer or str(access.key_id)
     one = Cancellation(id_, by=by, reason=wanted.reason, access=access)
-    (row,) = await building(request).database.transaction(partial(cancels.cancel, asked=[one]))
+    (row,) = await app_state(request).database.transaction(partial(cancels.cancel, asked=[one]))
     if isinstance(row, NotFound):
         raise _not_found("charge")
     if isinstance(row, Refused):
         raise row
-    wait_s = asked.wait_s(request.headers)
+    wait_s = request_input.wait_s(request.headers)
     if wait_s and row["state"] == State.PENDING:
         # It is written down: what goes wrong from now on must not make it sound as if it weren't.
         with suppress(DatabaseUnavailable, TooManyRequests):
-            row = await building(request).intake.get("charge", id_, access=access, wait_s=wait_s)
+            row = await app_state(request).intake.get("charge", id_, access=access, wait_s=wait_s)
     return answers.one(charge_view(row), status=202 if row["state"] == State.PENDING else 200)
 
 
 async def get(request: Request, access: Access, kind: KindName, id_: str) -> Response:
     """The object as it stands; with `Prefer: wait`, as soon as it is final."""
     _check(kind, id_)
-    wait_s = asked.wait_s(request.headers)
-    row = await building(request).intake.get(kind, id_, access=access, wait_s=wait_s)
+    wait_s = request_input.wait_s(request.headers)
+    row = await app_state(request).intake.get(kind, id_, access=access, wait_s=wait_s)
     return answers.one(KINDS[kind].view(row))
 
 
@@ -103,7 +103,7 @@ async def page(
     cursor: str,
 ) -> Response:
     """A page, newest first."""
-    database = building(request).database
+    database = app_state(request).database
     read = partial(
         reading.page,
         kind=KINDS[kind],
@@ -121,7 +121,7 @@ async def page(
 async def story(request: Request, access: Access, kind: KindName, id_: str) -> Response:
     """Everything that happened to it, in order."""
     _check(kind, id_)
-    here = building(request)
+    here = app_state(request)
     tell = partial(
         timeline.of, kind=KINDS[kind], id_=id_, statements=here.statements, access=access
     )
@@ -130,7 +130,7 @@ async def story(request: Request, access: Access, kind: KindName, id_: str) -> R
 
 
 def _check(kind: KindName, id_: str) -> None:
-    """What is not written as an id is the id of nothing; the database need not be asked."""
+    """What is not written as an id is the id of nothing; the database need not be request_input."""
     if not is_id(id_, PREFIXES[kind]):
         raise _not_found(kind)
 

@@ -7,15 +7,15 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers, asked
+from api import answers, request_input
 from api.description.catalogue import Deleted, Price, Quote
-from api.description.described import KEY, described, listing_of, ref
+from api.description.route_docs import KEY, described, listing_of, ref
 from api.routes import catalogue
 from api.routes.catalogue import PriceFilters
-from api.routes.needs import Asker, building, router_of
+from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
 from payments.catalog import inventory, prices
-from payments.catalog.holding import find, is_price_id
+from payments.catalog.price_locks import find, is_price_id
 from payments.catalog.quotes import quote
 from payments.catalog.requests import (
     InventoryRequest,
@@ -43,8 +43,10 @@ router = router_of("Prices", f"{PREFIX}/prices")
 async def create_price(request: Request, access: Asker) -> Response:
     """Say what a product costs, once per key. 200: a repeat, answered as it stands now
     (`Idempotent-Replayed: true`)."""
-    wanted = read(PriceRequest, {**await asked.under_key(request), "producer": access.producer})
-    here = building(request)
+    wanted = read(
+        PriceRequest, {**await request_input.under_key(request), "producer": access.producer}
+    )
+    here = app_state(request)
 
     def make(transaction: Transaction) -> tuple[dict[str, Any], bool]:
         row, is_new = prices.create(transaction, wanted, livemode=here.livemode)
@@ -65,14 +67,14 @@ async def list_prices(
 @router.get("/{id}", **described({200: ref(Price)}, refuses=(404,)))
 async def get_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get a price as it stands, by its id or its lookup key."""
-    return answers.one(price_view(*await building(request).database.read(partial(find, name=id))))
+    return answers.one(price_view(*await app_state(request).database.read(partial(find, name=id))))
 
 
 @router.put("/{id}", **described({200: ref(Price)}, body=ref("PriceChanges"), refuses=(404, 409)))
 async def update_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Change what a price is called, its lookup key, its metadata, or whether it takes new charges.
     What is not sent stays, null unsets; metadata is merged. What it costs never changes."""
-    wanted = changes(PriceChanges, await asked.fields(request))
+    wanted = changes(PriceChanges, await request_input.fields(request))
     return await _changed(request, id, partial(prices.change, changes=wanted))
 
 
@@ -86,7 +88,7 @@ async def archive_price(request: Request, _: Asker, id: str) -> Response:  # noq
 async def delete_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Delete a price for good, while nothing was charged by it."""
     delete = partial(prices.delete, name=id)
-    row = await building(request).database.transaction(delete, idempotent=False)
+    row = await app_state(request).database.transaction(delete, idempotent=False)
     return answers.one(deleted_view(row, "price"))
 
 
@@ -99,9 +101,11 @@ async def delete_price(request: Request, _: Asker, id: str) -> Response:  # noqa
 async def change_price_inventory(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Count the stock of a price up or down, once per key; a repeat changes nothing
     (`Idempotent-Replayed: true`)."""
-    wanted = read(InventoryRequest, {**await asked.under_key(request), "producer": access.producer})
+    wanted = read(
+        InventoryRequest, {**await request_input.under_key(request), "producer": access.producer}
+    )
     adjust = partial(inventory.adjust, name=id, request=wanted)
-    price, product, is_new = await building(request).database.transaction(adjust)
+    price, product, is_new = await app_state(request).database.transaction(adjust)
     headers = {} if is_new else {"idempotent-replayed": "true"}
     return answers.one(price_view(price, product), headers=headers)
 
@@ -111,8 +115,8 @@ async def change_price_inventory(request: Request, access: Asker, id: str) -> Re
 )
 async def quote_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Tell what a quantity would cost, line by line and why. Nothing is held for it."""
-    wanted = parse(QuoteRequest, await asked.fields(request))
-    price, _product = await building(request).database.read(partial(find, name=id))
+    wanted = parse(QuoteRequest, await request_input.fields(request))
+    price, _product = await app_state(request).database.read(partial(find, name=id))
     return answers.one(quote_view(quote(price, wanted.quantity)))
 
 
@@ -123,4 +127,4 @@ async def _changed(request: Request, name: str, change: Any) -> Response:
 
     # A lookup key may be another price's, or nobody's, when the same is done a second time.
     idempotent = is_price_id(name)
-    return answers.one(await building(request).database.transaction(run, idempotent=idempotent))
+    return answers.one(await app_state(request).database.transaction(run, idempotent=idempotent))

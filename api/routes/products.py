@@ -7,12 +7,12 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers, asked
+from api import answers, request_input
 from api.description.catalogue import Deleted, Product
-from api.description.described import KEY, described, listing_of, ref
+from api.description.route_docs import KEY, described, listing_of, ref
 from api.routes import catalogue
 from api.routes.catalogue import ProductFilters
-from api.routes.needs import Asker, building, router_of
+from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
 from payments.catalog import products
 from payments.catalog.requests import ProductChanges, ProductRequest, changes
@@ -34,8 +34,8 @@ router = router_of("Products", f"{PREFIX}/products")
 async def create_product(request: Request, access: Asker) -> Response:
     """Make something that prices can be for, once per key. 200: a repeat, answered as it stands now
     (`Idempotent-Replayed: true`)."""
-    fields = {**await asked.under_key(request), "producer": access.producer}
-    here = building(request)
+    fields = {**await request_input.under_key(request), "producer": access.producer}
+    here = app_state(request)
     make = partial(products.create, request=read(ProductRequest, fields), livemode=here.livemode)
     row, is_new = await here.database.transaction(make)
     return catalogue.made(product_view(row), is_new=is_new)
@@ -52,28 +52,28 @@ async def list_products(
 @router.get("/{id}", **described({200: ref(Product)}, refuses=(404,)))
 async def get_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get a product as it stands."""
-    row = await building(request).database.read(partial(products.get, id_=id))
+    row = await app_state(request).database.read(partial(products.get, id_=id))
     return answers.one(product_view(row))
 
 
 @router.put("/{id}", **described({200: ref(Product)}, body=ref("ProductChanges"), refuses=(404,)))
 async def update_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Change a product: what is not sent stays, null unsets; metadata is merged."""
-    wanted = changes(ProductChanges, await asked.fields(request))
+    wanted = changes(ProductChanges, await request_input.fields(request))
     change = partial(products.change, id_=id, changes=wanted)
-    return answers.one(product_view(await building(request).database.transaction(change)))
+    return answers.one(product_view(await app_state(request).database.transaction(change)))
 
 
 @router.put("/{id}/archive", **described({200: ref(Product)}, refuses=(404,)))
 async def archive_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Take no new charges by its prices, and no new prices. What is pending goes on."""
     archive = partial(products.archive, id_=id)
-    return answers.one(product_view(await building(request).database.transaction(archive)))
+    return answers.one(product_view(await app_state(request).database.transaction(archive)))
 
 
 @router.delete("/{id}", **described({200: ref(Deleted)}, refuses=(404, 409)))
 async def delete_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Delete a product for good, while it has no prices."""
     delete = partial(products.delete, id_=id)
-    row = await building(request).database.transaction(delete, idempotent=False)
+    row = await app_state(request).database.transaction(delete, idempotent=False)
     return answers.one(deleted_view(row, "product"))

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from cli import books, options, tables
+from cli import database_access, options, tables
 from cli.catalog import model
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def create(
         producer=producer,
     )
     request, livemode = read(PriceRequest, fields), wiring.livemode(load())
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row, _ = prices.create(transaction, request, livemode=livemode)
         view = prices.shown(transaction, row)
     tables.show(view, as_json=as_json)
@@ -101,11 +101,11 @@ def create(
 
 def get(price: str, as_json: options.Json = False) -> None:
     """Show a price as it stands, and what is left."""
-    from payments.catalog import holding
+    from payments.catalog import price_locks
     from payments.catalog.views import price_view
 
-    with books.reading() as connection:
-        found = holding.find(connection, price)
+    with database_access.reading() as connection:
+        found = price_locks.find(connection, price)
     tables.show(price_view(*found), as_json=as_json)
 
 
@@ -132,7 +132,7 @@ def list_(
         "lookup_key": lookup_key,
         "active": active,
     }
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         until = settled.horizon(connection, "prices")
         every = listing.every(connection, "price", filters=filters, order=order, until=until)
         tables.show_many(
@@ -146,14 +146,14 @@ def quote(
     as_json: options.Json = False,
 ) -> None:
     """Tell what a quantity would cost, line by line and why. Nothing is held for it."""
-    from payments.catalog import holding, quotes
+    from payments.catalog import price_locks, quotes
     from payments.catalog.requests import QuoteRequest
     from payments.catalog.views import quote_view
     from payments.parsing import parse
 
     request = parse(QuoteRequest, {"quantity": options.number(quantity)})
-    with books.reading() as connection:
-        found, _ = holding.find(connection, price)
+    with database_access.reading() as connection:
+        found, _ = price_locks.find(connection, price)
     tables.show(quote_view(quotes.quote(found, request.quantity)), as_json=as_json)
 
 
@@ -182,7 +182,7 @@ def inventory(
         producer=producer,
     )
     request = read(InventoryRequest, fields)
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row, product, _ = stock.adjust(transaction, price, request)
     tables.show(price_view(row, product), as_json=as_json)
 
@@ -224,7 +224,7 @@ def delete(price: str, as_json: options.Json = False) -> None:
     from payments.catalog import prices
     from payments.catalog.views import deleted_view
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = prices.delete(transaction, price)
     tables.show(deleted_view(row, "price"), as_json=as_json)
 
@@ -232,6 +232,6 @@ def delete(price: str, as_json: options.Json = False) -> None:
 def _changed(change: "Callable[[Transaction], Row]", *, as_json: bool) -> None:
     from payments.catalog import prices
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         view = prices.shown(transaction, change(transaction))
     tables.show(view, as_json=as_json)

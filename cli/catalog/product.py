@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import books, options, tables
+from cli import database_access, options, tables
 
 COLUMNS = ("id", "name", "active", "created_at")
 NARROW = ("id", "name", "active")
@@ -45,7 +45,7 @@ def create(
         producer=producer,
     )
     request, livemode = read(ProductRequest, fields), wiring.livemode(load())
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row, _ = products.create(transaction, request, livemode=livemode)
     tables.show(product_view(row), as_json=as_json)
 
@@ -55,7 +55,7 @@ def get(product_id: str, as_json: options.Json = False) -> None:
     from payments.catalog import products
     from payments.catalog.views import product_view
 
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         row = products.get(connection, product_id)
     tables.show(product_view(row), as_json=as_json)
 
@@ -70,7 +70,7 @@ def list_(
     from payments.catalog import listing
     from payments.history import settled
 
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         until = settled.horizon(connection, "products")
         every = listing.every(
             connection, "product", filters={"active": active}, order=order, until=until
@@ -99,7 +99,7 @@ def update(
         active=active,
         metadata=options.metadata_changes(metadata, unset),
     ) | options.emptied(description=description)
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = products.change(transaction, product_id, changes(ProductChanges, sent))
     tables.show(product_view(row), as_json=as_json)
 
@@ -109,7 +109,7 @@ def archive(product_id: str, as_json: options.Json = False) -> None:
     from payments.catalog import products
     from payments.catalog.views import product_view
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = products.archive(transaction, product_id)
     tables.show(product_view(row), as_json=as_json)
 
@@ -119,6 +119,6 @@ def delete(product_id: str, as_json: options.Json = False) -> None:
     from payments.catalog import products
     from payments.catalog.views import deleted_view
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = products.delete(transaction, product_id)
     tables.show(deleted_view(row, "product"), as_json=as_json)

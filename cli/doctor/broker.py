@@ -7,7 +7,7 @@ from celery import Celery
 
 from cli.doctor.findings import Finding, fail, ok, some, warn
 from infra.billing import brokers
-from service.broker import consumers, links
+from service.broker import connections, consumers
 from service.broker.celery_config import DEAD, PAYMENTS, WEBHOOKS, configuration
 from service.broker.consumers import queues_read
 from service.settings import Settings
@@ -32,7 +32,7 @@ def look(settings: Settings, url: str) -> Iterable[Finding]:
     app.conf.update(configuration(settings, url))
     where = brokers.parse(url).place
     try:
-        with links.link(app) as link:
+        with connections.link(app) as link:
             is_redis = link.transport.driver_type == "redis"
             yield from (_redis if is_redis else _rabbitmq)(app, link, where)
             yield from _default_queue(link, settings)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli import books, options, output
+from cli import database_access, options, output
 from cli.importing import by_price
 
 if TYPE_CHECKING:
@@ -117,14 +117,14 @@ def _import(
 
     from cli.importing.sending import send
     from cli.importing.tally import Tally
-    from payments.catalog.sales import not_for_sale
+    from payments.catalog.price_resolver import not_for_sale
     from payments.kinds import KINDS
     from payments.lifecycle.reading import fingerprints
     from service.settings import load
     from service.wiring import processors
 
     named, kind = processors(load()), KINDS[source.kind]
-    with books.database(waiting_max=WAITING_MAX) as database:
+    with database_access.database(waiting_max=WAITING_MAX) as database:
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as reading:
             checked = _check(
                 source,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, BinaryIO, TextIO
 
-from cli import typed
+from cli import input_values
 from cli.importing import columns
 from cli.importing.columns import METADATA
 from cli.importing.lines import (
@@ -107,8 +107,8 @@ class CsvFile:
 
 def _read(name: str, cell: str) -> Any:
     if name in NUMBERS:
-        return typed.number(cell)
-    return typed.truth(cell) if name in TRUTHS else cell
+        return input_values.number(cell)
+    return input_values.truth(cell) if name in TRUTHS else cell
 
 
 class _Records:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from decimal import Decimal
 from typing import Any, BinaryIO, TextIO
 
-from cli import typed
+from cli import input_values
 from cli.importing.columns import Ways
 from cli.importing.lines import (
     REFUSED_BECAUSE,
@@ -86,7 +86,7 @@ def read(text: str) -> tuple[dict[str, Any], str | None]:
             text,
             object_pairs_hook=_no_name_twice,
             parse_float=Decimal,
-            parse_int=typed.number,
+            parse_int=input_values.number,
             parse_constant=_refuse_constant,
         )
     except json.JSONDecodeError as error:

@@ -26,9 +26,9 @@ def demo(
     Starts PostgreSQL, Redis, the workers and a webhook receiver in a temporary folder, kills a
     worker in the middle, and leaves nothing behind. Takes about a minute; needs no settings.
     """
-    from local.demo import plot, report, scenario
+    from local.demo import report, scenario, script
+    from local.demo.environment import StageError
     from local.demo.screen import Screen
-    from local.demo.stage import StageError
 
     chosen = scenario.read()
     if shop:
@@ -41,7 +41,7 @@ def demo(
         signal.signal(ending, _end)
     try:
         with Screen() as screen, log.open("w") if log else nullcontext() as log_file:
-            figures = plot.play(chosen, screen, log_file)
+            figures = script.play(chosen, screen, log_file)
     except (StageError, OSError) as error:
         raise output.Failed(f"the demo could not be run: {error}") from None
     if as_json:

@@ -24,7 +24,7 @@ def doctor(as_json: options.Json = False) -> None:
 
     Exits with 1 when something fails; warnings are for you to look at.
     """
-    from cli.doctor import books, broker, rounds
+    from cli.doctor import broker, database_checks, rounds
     from cli.doctor.configuration import Found
     from cli.doctor.findings import is_healthy
 
@@ -32,7 +32,7 @@ def doctor(as_json: options.Json = False) -> None:
     parts.append(("settings", found.look))
     settings = found.settings
     if (database_url := found.database_url) is not None and settings is not None:
-        parts.append(("database", lambda: books.look(database_url, settings.processors)))
+        parts.append(("database", lambda: database_checks.look(database_url, settings.processors)))
     if (broker_url := found.broker_url) is not None and settings is not None:
         parts.append(("broker", lambda: broker.look(settings, broker_url)))
     with output.progress("looking", len(parts)):

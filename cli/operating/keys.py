@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from cli import books, options, output, tables
+from cli import database_access, options, output, tables
 
 COLUMNS = ("id", "producer", "scopes", "all_producers", "created_at", "revoked_at")
 NARROW = ("id", "producer", "scopes", "revoked_at")
@@ -43,7 +43,7 @@ def create(
 
     if signing and (scope or all_producers):
         raise options.Misused("--signing goes alone: such a key does nothing else")
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         if signing:
             row, key = keys.create_signing(transaction, producer=producer)
         else:
@@ -72,7 +72,7 @@ def list_(as_json: options.Json = False) -> None:
     """List all keys, newest first, without what is secret about them."""
     from payments.access import keys
 
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         tables.show_many(
             keys.every(connection), COLUMNS, narrow=NARROW, as_json=as_json, nothing="no keys"
         )
@@ -86,7 +86,7 @@ def revoke(
     from payments.access import keys
 
     shown = keys.presented(key_id)
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = keys.revoke(transaction, shown.id if shown else key_id)
     tables.show(keys.view(row), as_json=as_json)
 

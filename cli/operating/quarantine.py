@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import books, options, tables
+from cli import database_access, options, tables
 
 if TYPE_CHECKING:
     from payments.intake.quarantine import KeptRequest
@@ -31,7 +31,7 @@ def list_(limit: options.Limit = 20, as_json: options.Json = False) -> None:
     """List what was set aside and why, newest first; nothing of what it says."""
     from payments.intake import quarantine
 
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         views = (quarantine.view(row) for row in quarantine.every(connection))
         if not as_json:
             views = ({**view, "sha256": view["sha256"][:SHA256_SHOWN]} for view in views)
@@ -57,7 +57,7 @@ def show(
 
     if raw and as_json:
         raise options.Misused("give one of --raw and --json: bytes are no JSON")
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         row = quarantine.get(connection, id_)
     if not raw:
         tables.show(quarantine.details(row), as_json=as_json)
@@ -74,7 +74,7 @@ def release(id_: MessageId, as_json: options.Json = False) -> None:
     """Put a request that a bug of ours kept back on its queue, under the id that it had."""
     from payments.intake import quarantine
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         request = quarantine.release(transaction, id_)
         # Before the commit, against the rule: a message that is not sent must not count as
         # released. Sent twice it does no harm, as its id, or its key, is the same.
@@ -113,7 +113,7 @@ def dismiss(
     """Be done with a message: `billing verify` speaks of it no more. It is not deleted."""
     from payments.intake import quarantine
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         quarantine.dismiss(transaction, id_, why=why)
     _show(id_, as_json=as_json)
 
@@ -121,6 +121,6 @@ def dismiss(
 def _show(id_: int, *, as_json: bool) -> None:
     from payments.intake import quarantine
 
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         row = quarantine.get(connection, id_)
     tables.show(quarantine.view(row), as_json=as_json)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import books, options, output
+from cli import database_access, options, output
 
 if TYPE_CHECKING:
     from payments.audit.verify import Finding
@@ -26,11 +26,11 @@ def verify(as_json: options.Json = False) -> None:
     from service.database.limits import BOOKS
 
     with (
-        books.opened(limits=BOOKS) as engine,
+        database_access.opened(limits=BOOKS) as engine,
         output.progress("verifying", len(INVARIANTS)) as bar,
     ):
         findings = []
-        for finding in checks.verify(engine, statements=books.statements()):
+        for finding in checks.verify(engine, statements=database_access.statements()):
             findings.append(finding)
             bar.advance(bar.task_ids[0])
     is_sound = checks.is_sound(findings)

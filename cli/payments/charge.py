@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import books, options, tables
+from cli import database_access, options, tables
 from cli.importing.command import import_command
 from cli.payments import requests
 
@@ -97,7 +97,7 @@ def get(charge_id: str, as_json: options.Json = False) -> None:
     from payments.kinds import CHARGE
     from payments.lifecycle import reading
 
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         row = reading.get(connection, CHARGE, charge_id)
     tables.show(CHARGE.view(row), as_json=as_json)
 
@@ -127,7 +127,7 @@ def list_(
         "created_after": created_after,
         "created_before": created_before,
     }
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         until = settled.horizon(connection, CHARGE.table.name)
         views = map(CHARGE.view, reading.every(connection, CHARGE, filters=filters, until=until))
         tables.show_many(

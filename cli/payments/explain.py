@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import books, options, output
+from cli import database_access, options, output
 
 if TYPE_CHECKING:
-    from payments.entries import Entry
+    from payments.timeline_entries import Entry
 
 
 def register(root: typer.Typer) -> None:
@@ -29,8 +29,8 @@ def explain(
     from payments.history.finding import EACH_MAX, named
     from payments.history.timeline import timeline
 
-    statements = books.statements()
-    with books.reading(snapshot=True) as connection:
+    statements = database_access.statements()
+    with database_access.reading(snapshot=True) as connection:
         try:
             story = timeline(connection, id_or_key, producer=producer, statements=statements)
         except NotFound as missing:

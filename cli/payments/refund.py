@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli import books, options, tables
+from cli import database_access, options, tables
 from cli.importing.command import import_command
 from cli.payments import requests
 
@@ -75,7 +75,7 @@ def get(refund_id: str, as_json: options.Json = False) -> None:
     from payments.kinds import REFUND
     from payments.lifecycle import reading
 
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         row = reading.get(connection, REFUND, refund_id)
     tables.show(REFUND.view(row), as_json=as_json)
 
@@ -101,7 +101,7 @@ def list_(
         "created_after": created_after,
         "created_before": created_before,
     }
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         until = settled.horizon(connection, REFUND.table.name)
         views = map(REFUND.view, reading.every(connection, REFUND, filters=filters, until=until))
         tables.show_many(

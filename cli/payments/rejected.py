@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import books, options, tables
+from cli import database_access, options, tables
 
 COLUMNS = ("id", "created_at", "task", "producer", "code", "param", "detail")
 NARROW = ("id", "created_at", "code")
@@ -19,7 +19,7 @@ def list_(limit: options.Limit = 20, as_json: options.Json = False) -> None:
     """List refused requests, newest first; `billing explain rej_…` tells the rest of one."""
     from payments.intake import rejections
 
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         found = rejections.newest(connection, limit=limit + 1)
         tables.show_many(
             found,

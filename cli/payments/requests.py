@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from cli import books, output, tables
+from cli import database_access, output, tables
 
 if TYPE_CHECKING:
     from models.ids import Kind as KindName
@@ -21,7 +21,7 @@ def create(
 
     row = _accept(kind, fields)
     if wait_s is not None:
-        row = books.wait_until_final(KINDS[kind], row["id"], wait_s=wait_s)
+        row = database_access.wait_until_final(KINDS[kind], row["id"], wait_s=wait_s)
     tables.show(KINDS[kind].view(row), as_json=as_json)
     if wait_s is not None and row["state"] == "failed":
         raise output.Failed(row["failure_message"], code=row["failure_code"])
@@ -46,13 +46,13 @@ def cancel(
     wanted = parse(
         CancelRequest, {"charge_id": charge_id, **({} if why is None else {"reason": why})}
     )
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         one = Cancellation(wanted.charge_id, by=who, reason=wanted.reason)
         (row,) = cancels.cancel(transaction, [one])
     if isinstance(row, Refused):
         raise row
     if wait_s is not None:
-        row = books.wait_until_final(CHARGE, charge_id, wait_s=wait_s)
+        row = database_access.wait_until_final(CHARGE, charge_id, wait_s=wait_s)
     tables.show(CHARGE.view(row), as_json=as_json)
     if wait_s is not None and row["state"] == "succeeded":
         raise output.Failed("money had moved meanwhile; refund it instead", code="succeeded")
@@ -76,7 +76,7 @@ def _accept(kind: "KindName", fields: Mapping[str, Any]) -> Mapping[Any, Any]:
 
     # The operator asks, in the name of any producer, and may refund anybody's charge.
     asked = intake.Asked(intake.request(kind, fields), any_charge=True)
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         (answer,) = intake.accept(transaction, [asked], processors(load()))
     if isinstance(answer, Refused):
         raise answer

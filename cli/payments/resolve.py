@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import typer
 
-from cli import books, options, tables
+from cli import database_access, options, tables
 
 
 class Decision(StrEnum):
@@ -30,7 +30,7 @@ def resolve(
     from payments.kinds import kind_of
     from payments.lifecycle import reviews
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = reviews.resolve(transaction, id_, decision.value, who=who or options.user(), why=why)
     kind = kind_of(id_)
     assert kind is not None, "resolve has refused other ids"

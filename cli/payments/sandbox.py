@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cli import books, options, output
+from cli import database_access, options, output
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -36,6 +36,6 @@ def _decide(
     decide: "Callable[[Connection, str], None]", id_: str, done: str, *, as_json: bool
 ) -> None:
     # On our connection, but in the sandbox's tables only; its event comes to us like any other.
-    with books.opened() as engine, engine.begin() as connection:
+    with database_access.opened() as engine, engine.begin() as connection:
         decide(connection, id_)
     output.show({"id": id_, "sandbox": done}, as_json=as_json)

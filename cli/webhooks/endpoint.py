@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import books, options, output, tables
+from cli import database_access, options, output, tables
 
 COLUMNS = ("id", "state", "producer", "url", "event_types", "description", "created_at")
 NARROW = ("id", "state", "url")
@@ -47,7 +47,7 @@ def add(
     from service.settings import load
 
     check = TargetCheck(load().webhook_allow_private)
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = endpoints.add(
             transaction,
             url=url,
@@ -69,7 +69,7 @@ def enable(endpoint_id: str, as_json: options.Json = False) -> None:
     """Send to an endpoint again, beginning with what waited."""
     from payments.webhooks import endpoints
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = endpoints.enable(transaction, endpoint_id)
     tables.show(endpoints.view(row), as_json=as_json)
 
@@ -78,7 +78,7 @@ def disable(endpoint_id: str, as_json: options.Json = False) -> None:
     """Send nothing to an endpoint until it is enabled; new events pass it by."""
     from payments.webhooks import endpoints
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = endpoints.disable(transaction, endpoint_id)
     tables.show(endpoints.view(row), as_json=as_json)
 
@@ -111,7 +111,7 @@ def update(
     if max_in_flight is not None:
         changes["max_in_flight"] = max_in_flight
     check = TargetCheck(load().webhook_allow_private)
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = endpoints.update(transaction, endpoint_id, changes=changes, target_check=check)
     tables.show(endpoints.view(row), as_json=as_json)
 
@@ -128,7 +128,7 @@ def rotate(
     from payments.webhooks import endpoints
 
     overlap_s = endpoints.OVERLAP_S if overlap is None else overlap
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = endpoints.rotate_secret(transaction, endpoint_id, overlap_s=overlap_s)
     told = {"secret": row["secrets"][0], "older_secrets_until": moment(row["older_secrets_until"])}
     tables.show({**endpoints.view(row), **told}, as_json=as_json)
@@ -138,14 +138,14 @@ def ping(endpoint_id: str, wait: options.Wait = None, as_json: options.Json = Fa
     """Send an endpoint a ping, whatever it asks for; with --wait, tell what it answered."""
     from payments.webhooks import pings
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         event_id = pings.ping(transaction, endpoint_id)
     told = {"event_id": event_id, "endpoint_id": endpoint_id}
     if wait is None:
         tables.show(told, as_json=as_json)
         return
-    with books.reading() as connection:
-        came = books.wait_until(
+    with database_access.reading() as connection:
+        came = database_access.wait_until(
             lambda: pings.came_of_it(connection, event_id),
             lambda seen: seen["number"] is not None,
             wait_s=wait,
@@ -160,7 +160,7 @@ def delete(endpoint_id: str, as_json: options.Json = False) -> None:
     """Be done with an endpoint: what waits for it is given up, and its secret is wiped."""
     from payments.webhooks import endpoints
 
-    with books.writing() as transaction:
+    with database_access.writing() as transaction:
         row = endpoints.delete(transaction, endpoint_id)
     tables.show(endpoints.view(row), as_json=as_json)
 
@@ -169,7 +169,7 @@ def _every() -> Iterator[dict[str, Any]]:
     from payments.transaction import Transaction
     from payments.webhooks import endpoints
 
-    with books.reading() as connection:
+    with database_access.reading() as connection:
         after = ""
         while rows := endpoints.listed(Transaction(connection), after=after):
             yield from (endpoints.view(row) for row in rows)

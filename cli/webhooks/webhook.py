@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import books, options, output
+from cli import database_access, options, output
 
 
 def register(root: typer.Typer) -> None:
@@ -33,7 +33,7 @@ def replay(
     part, total = Replayed(0, has_more=True), 0
     with output.progress("replaying", None) as bar:
         while part.has_more:  # a transaction for each part, so that deliveries begin meanwhile
-            with books.writing() as transaction:
+            with database_access.writing() as transaction:
                 part = send(
                     transaction,
                     endpoint_id,

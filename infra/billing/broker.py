@@ -8,11 +8,11 @@ certainty repeats the call under the same key until a webhook tells of it.
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from infra.billing.broker_publisher import Post
 from infra.billing.errors import BillingError, ReadingNeedsHttp, Unavailable
 from infra.billing.ids import Kind, id_from_key
 from infra.billing.message import CANCEL, QUEUE, Message, call, message
 from infra.billing.pending import pending
-from infra.billing.post import Post
 from infra.billing.signing import signed
 
 # What no message can ask for, be it made or read.

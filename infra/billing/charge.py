@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from infra.billing import client, many, pages, queries, requests
+from infra.billing import bulk, client, pages, queries, requests
 from infra.billing.errors import BillingError
 from infra.billing.objects import Page, Resource
 from infra.billing.results import Charge
@@ -66,8 +66,8 @@ def create(
 def create_many(
     charges: Iterable[Mapping[str, Any]],
     *,
-    batch: int = many.BATCH,
-    progress: many.Progress | None = None,
+    batch: int = bulk.BATCH,
+    progress: bulk.Progress | None = None,
 ) -> Iterator[Charge | BillingError]:
     """Ask for many charges; for each, in order, its Charge or the BillingError that it met.
 
@@ -83,7 +83,7 @@ def create_many(
     the others. Over a broker a batch is one round trip, over HTTP a few connections share it.
     `progress(done, refused)` is told the sums after each batch.
     """
-    return many.create_many(
+    return bulk.create_many(
         "charge",
         charges,
         check=requests.charge_fields,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from infra.billing import brokers
+from infra.billing.base_url import PORTS, root
 from infra.billing.errors import NotConfigured
 from infra.billing.requests import producer_name
-from infra.billing.root import PORTS, root
 from infra.billing.transport import Transport
 
 HTTP_SCHEMES = tuple(PORTS)

@@ -15,14 +15,14 @@ from uuid import uuid4
 from weakref import WeakSet
 
 from infra.billing import retries
+from infra.billing.base_url import Root
 from infra.billing.errors import BillingError, Unavailable
+from infra.billing.http_transport import Answer, NoAnswer, Wire
 from infra.billing.ids import Kind
-from infra.billing.lanes import side_by_side
+from infra.billing.parallel import side_by_side
 from infra.billing.problems import error_of
 from infra.billing.retries import Failure
-from infra.billing.root import Root
 from infra.billing.version import __version__
-from infra.billing.wire import Answer, NoAnswer, Wire
 
 USER_AGENT = f"infra.billing/{__version__} python/{platform.python_version()}"
 # The service waits no longer than this for a final state; who wants to wait longer asks again.
@@ -37,7 +37,7 @@ _KEY_OF_HEADER = re.compile(r"[!#-~]{1,255}")
 
 
 class Exchanges(Protocol):
-    """What carries one request: `infra.billing.wire.Wire`, or a test's."""
+    """What carries one request: `infra.billing.http_transport.Wire`, or a test's."""
 
     def exchange(
         self,

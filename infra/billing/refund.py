@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
-from infra.billing import client, many, pages, queries, requests
+from infra.billing import bulk, client, pages, queries, requests
 from infra.billing.errors import BillingError
 from infra.billing.objects import Page, Resource
 from infra.billing.results import Refund
@@ -57,15 +57,15 @@ def create(
 def create_many(
     refunds: Iterable[Mapping[str, Any]],
     *,
-    batch: int = many.BATCH,
-    progress: many.Progress | None = None,
+    batch: int = bulk.BATCH,
+    progress: bulk.Progress | None = None,
 ) -> Iterator[Refund | BillingError]:
     """Ask for many refunds; for each, in order, its Refund or the BillingError that it met.
 
     As `charge.create_many`: mappings with the arguments of `create`, read a `batch` at a time, and
     nothing is sent before you iterate.
     """
-    return many.create_many(
+    return bulk.create_many(
         "refund",
         refunds,
         check=requests.refund_fields,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from infra.billing.errors import BillingError
-from infra.billing.wire import NoAnswer
+from infra.billing.http_transport import NoAnswer
 
 # Doubled with each try, and then a random part of it, so that a thousand producers who all lost
 # the service at once don't all come back at once.

@@ -10,7 +10,7 @@ from models import InventoryChange
 from models.base import id_among, table_of
 from models.catalogue import QUANTITY_MAX
 from models.ids import fingerprint
-from payments.catalog.holding import PRICES, find, hold, products
+from payments.catalog.price_locks import PRICES, find, hold, products
 from payments.catalog.requests import InventoryRequest
 from payments.catalog.stock import CHANGED, tell, too_few
 from payments.errors import InvalidRequest, InventoryUnlimited, KeyReused

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
 from models.ids import MADE_PREFIXES
 from payments.catalog import currencies
-from payments.catalog.holding import PRICES, PRODUCTS, WITH_PRODUCT, apart
+from payments.catalog.price_locks import PRICES, PRODUCTS, WITH_PRODUCT, apart
 from payments.catalog.views import price_view, product_view
 from payments.cursors import Order, after, behind, ordered
 from payments.errors import InvalidRequest

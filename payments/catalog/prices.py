@@ -14,7 +14,14 @@ from models import Charge, Event, Reservation
 from models.base import as_rows, given, table_of
 from models.ids import event_id
 from payments.access.scopes import EVERYBODY
-from payments.catalog.holding import PRICES, hold, hold_all, no_price, products, take_turns
+from payments.catalog.price_locks import (
+    PRICES,
+    hold,
+    hold_all,
+    lock_lookup_keys,
+    no_price,
+    products,
+)
 from payments.catalog.requests import PriceChanges, PriceRequest
 from payments.catalog.views import price_view
 from payments.errors import (
@@ -38,7 +45,7 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
         return known, False
     if request.against is not None:
         raise request.against
-    take_turns(transaction, _given(request.lookup_key))
+    lock_lookup_keys(transaction, _given(request.lookup_key))
     holder = _holder(transaction, request.lookup_key)
     # Once more: a repeat that waited here for the first one must find it, and not take the key from
     # it.
@@ -84,7 +91,7 @@ def change(transaction: Transaction, name: str, changes: PriceChanges) -> Row:
     transfers = new.pop("transfer_lookup_key", False)
     key = new.get("lookup_key")
     names = {name, *_given(key)}
-    take_turns(transaction, names)
+    lock_lookup_keys(transaction, names)
     held = hold_all(transaction, names)
     price = held.get(name)
     if price is None:

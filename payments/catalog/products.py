@@ -7,7 +7,7 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from models.ids import MADE_PREFIXES, is_id
-from payments.catalog.holding import PRICES, PRODUCTS
+from payments.catalog.price_locks import PRICES, PRODUCTS
 from payments.catalog.requests import ProductChanges, ProductRequest
 from payments.errors import KeyReused, NotFound, ProductInUse
 from payments.parsing import merged

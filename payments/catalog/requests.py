@@ -13,7 +13,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from models.catalogue import QUANTITY_MAX
 from models.ids import MADE_PREFIXES, id_from_key
 from payments.catalog.currencies import PREFIX
-from payments.catalog.parts import (
+from payments.catalog.price_fields import (
     TIERS_MAX,
     LookupKey,
     Part,

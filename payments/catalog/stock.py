@@ -16,7 +16,7 @@ from models import Refund, Reservation
 from models.base import as_rows, given, id_among, table_of
 from models.states import State
 from payments.access.scopes import EVERYBODY
-from payments.catalog.holding import PRICES, products
+from payments.catalog.price_locks import PRICES, products
 from payments.catalog.views import price_view
 from payments.errors import InsufficientInventory, NothingToRestock
 from payments.transaction import Row, Transaction

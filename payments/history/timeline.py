@@ -12,18 +12,18 @@ from sqlalchemy.types import String
 from models import Attempt, Delivery, DeliveryAttempt, Event, RejectedRequest, WebhookEndpoint
 from models.base import id_among, table_of
 from models.ids import is_id
-from models.states import stand_of
+from models.states import status_of
 from payments.access.scopes import OPERATOR, Access
 from payments.amounts import in_words
-from payments.catalog import story
-from payments.catalog.holding import is_price_id
-from payments.entries import ORDER, Entry
+from payments.catalog import history
+from payments.catalog.price_locks import is_price_id
 from payments.errors import NotFound
 from payments.history.finding import named
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
 from payments.lifecycle.reading import get
 from payments.processors.port import Movement
 from payments.processors.statements import Statements, movements_of
+from payments.timeline_entries import ORDER, Entry
 from payments.views import moment
 
 # (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
@@ -62,13 +62,13 @@ def timeline(
     for kind in KINDS.values():
         for row in _read(connection, _OBJECTS[kind.name], ids):
             entries += _object(connection, kind, row, statements)
-    priced = [*ids, *story.with_key(connection, id_or_key)]
-    entries += story.of_products(connection, ids)
-    entries += story.of_prices(connection, priced)
+    priced = [*ids, *history.with_key(connection, id_or_key)]
+    entries += history.of_products(connection, ids)
+    entries += history.of_prices(connection, priced)
     entries += (_rejection(row) for row in _read(connection, _REJECTIONS, [*ids, id_or_key]))
     entries += (_endpoint(row) for row in _read(connection, _ENDPOINTS, ids))
     # Of a price that has been deleted they are all that is left.
-    of_prices = story.latest_events(connection, [id_ for id_ in priced if _has_many_events(id_)])
+    of_prices = history.latest_events(connection, [id_ for id_ in priced if _has_many_events(id_)])
     if not entries and not of_prices and (event := _read(connection, _EVENT, [id_or_key])):
         return list(_told(connection, event, access))  # of an endpoint, such as a ping
     if not entries and not of_prices:
@@ -79,7 +79,7 @@ def timeline(
             param="id_or_key",
         )
     others = {entry.object_id for entry in entries if not _has_many_events(entry.object_id)}
-    entries += story.left_out(of_prices)
+    entries += history.left_out(of_prices)
     events = [*_read(connection, _EVENTS, others), *of_prices]
     entries += _told(connection, events, access)
     # What came of a request in its own transaction has the moment at which that began, a little
@@ -107,7 +107,7 @@ def _object(
         for one in movements_of(connection, statement, row["id"], charge_id=charge_id):
             yield _movement(name, one)
     if kind is CHARGE:
-        yield from story.of_charge(connection, row["id"])
+        yield from history.of_charge(connection, row["id"])
         for refund in _read(connection, _REFUNDS, [row["id"]]):
             yield _refund(row, refund)
     yield _now(row)
@@ -185,15 +185,15 @@ def _movement(processor: str, one: Movement) -> Entry:
 
 def _refund(charge: Row, refund: Row) -> Entry:
     words = in_words(refund["amount"], refund["currency"] or charge["currency"])
-    text = f"refund {refund['id']} of {words}, now {stand_of(refund['state'], refund['phase'])}"
+    text = f"refund {refund['id']} of {words}, now {status_of(refund['state'], refund['phase'])}"
     if refund["restocked"]:
-        text += f"; {story.units(refund['restocked'])} came back"
+        text += f"; {history.units(refund['restocked'])} came back"
     facts = {"refund_id": refund["id"], "amount": refund["amount"], "state": refund["state"]}
     return Entry(refund["created_at"], "refund", charge["id"], text, facts)
 
 
 def _now(row: Row) -> Entry:
-    text = f"now {stand_of(row['state'], row['phase'])}"
+    text = f"now {status_of(row['state'], row['phase'])}"
     if row["failure_code"]:
         text += f": {row['failure_code']}"
     if row["lease_token"] is not None:
@@ -219,7 +219,7 @@ def _told(connection: Connection, events: Sequence[Row], access: Access) -> Iter
     for row in events:
         text = f"event {row['type']}, number {row['sequence']} ({row['id']})"
         if row["type"].startswith("price."):
-            text += story.told(row, numbered.get((row["object_id"], row["sequence"] - 1)))
+            text += history.told(row, numbered.get((row["object_id"], row["sequence"] - 1)))
         facts = {"event_id": row["id"], "type": row["type"], "sequence": row["sequence"]}
         yield Entry(row["created_at"], "event", row["object_id"], text, facts)
     deliveries = {

@@ -17,7 +17,7 @@ from payments.transaction import Row, Transaction
 from payments.views import moment
 
 PAGE = 100
-# Only a request that a bug of ours kept (worker/desk.py) is one that can be tried again.
+# Only a request that a bug of ours kept (worker/handlers.py) is one that can be tried again.
 _OF_A_BUG = "internal error "
 _TASKS = frozenset({*(f"billing.{kind}.create" for kind in KINDS), "billing.charge.cancel"})
 # What its message said of time, which goes with it.

@@ -2,7 +2,7 @@
 
 What is asked for here is written down with who and why. A charge that was never sent fails in the
 same transaction. Any other is due at once, and whoever claims it makes no call but to cancel
-(`payments.lifecycle.cashier`); what the processor says then decides, as money may have moved
+(`payments.lifecycle.executor`); what the processor says then decides, as money may have moved
 meanwhile. A charge that is leased by a worker is left to it, and is canceled as soon as that call
 is answered.
 """
@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, case, func, literal, select, update
 from models.base import as_rows, given, id_among
 from models.states import Phase, State
 from payments.access.scopes import OPERATOR, Access, owner
-from payments.catalog.holding import hold_free
+from payments.catalog.price_locks import hold_free
 from payments.catalog.stock import hold_prices_of
 from payments.errors import ChargeNotCancelable, NotFound, Refused
 from payments.intake.timing import ANY_TIME, Timing, objections

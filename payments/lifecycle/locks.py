@@ -1,8 +1,8 @@
 """Which rows a transaction holds, and in which order it takes them.
 
-Prices (`payments.catalog.holding`) before charges, charges before refunds, in the order of ids, and
-all of a kind in one go: so transactions can wait for each other, but never in a circle. A lookup
-key that a price is about to get comes before all of them (`take_turns`).
+Prices (`payments.catalog.price_locks`) before charges, charges before refunds, in the order of
+ids, and all of a kind in one go: so transactions can wait for each other, but never in a circle. A
+lookup key that a price is about to get comes before all of them (`lock_lookup_keys`).
 """
 
 from collections.abc import Iterable

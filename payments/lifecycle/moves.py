@@ -14,7 +14,7 @@ from sqlalchemy import Column, Float, and_, case, false, func, insert, or_, sele
 
 from models import Attempt
 from models.base import as_rows, given, id_among, seconds, table_of
-from models.states import Phase, Stand, State, phase_of, stand_of, state_of
+from models.states import Phase, State, Status, phase_of, state_of, status_of
 from payments.access.scopes import owner
 from payments.catalog import stock
 from payments.errors import BillingError
@@ -23,8 +23,8 @@ from payments.processors.declines import ENDED
 from payments.transaction import Row, Transaction
 from payments.webhooks.events import Fact, publish
 
-# Which stands are told to the world when they are entered.
-TOLD: Mapping[Stand, str] = {
+# Which statuses publish an event when they are entered.
+PUBLISHED: Mapping[Status, str] = {
     State.SUCCEEDED: "succeeded",
     State.FAILED: "failed",
     Phase.NEEDS_REVIEW: "needs_review",
@@ -42,7 +42,7 @@ def told(kind: Kind, one: "Move") -> str | None:
             return "canceled"
         if one.to is Phase.AWAITING_CUSTOMER and _asks_anew(one):
             return "requires_action"
-    return TOLD.get(one.to)
+    return PUBLISHED.get(one.to)
 
 
 def _asks_anew(one: "Move") -> bool:
@@ -61,7 +61,7 @@ class Move:
     """One row, where it goes, and why. `row` must be locked in this transaction."""
 
     row: Row
-    to: Stand
+    to: Status
     # What was done and what came of it: the attempt that stays in the history.
     verb: str
     outcome: str
@@ -93,9 +93,9 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
     if not moves:
         return {}
     for one in moves:
-        stand = stand_of(one.row["state"], one.row["phase"])
-        if one.to not in kind.moves[stand]:
-            raise ForbiddenMove(f"{one.row['id']} can't go from {stand} to {one.to}")
+        status = status_of(one.row["state"], one.row["phase"])
+        if one.to not in kind.moves[status]:
+            raise ForbiddenMove(f"{one.row['id']} can't go from {status} to {one.to}")
     written = transaction.rows(
         _MOVE[kind.name], {"moves": as_rows([_columns(kind, m) for m in moves])}
     )

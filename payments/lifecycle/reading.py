@@ -11,7 +11,7 @@ from models.base import id_among
 from models.ids import PREFIXES, is_id
 from models.states import Phase, State
 from payments.access.scopes import OPERATOR, Access, owner, owner_in
-from payments.catalog.holding import find, is_price_id
+from payments.catalog.price_locks import find, is_price_id
 from payments.cursors import after, behind, ordered
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models.states import Phase, State, stand_of
+from models.states import Phase, State, status_of
 from payments.catalog.stock import hold_prices_of
 from payments.kinds import KINDS, REFUND
 from payments.lifecycle.backoff import Dice
@@ -67,7 +67,7 @@ def apply(
             )
             continue
         one = decide(row, event.outcome, verb="report", policy=policy, dice=dice)
-        if one.to not in kind.moves[stand_of(row["state"], row["phase"])]:
+        if one.to not in kind.moves[status_of(row["state"], row["phase"])]:
             if isinstance(one.to, State) and row["state"] not in (State.PENDING, one.to):
                 # Only the processor's late change of mind about a refund is a move. This is old
                 # news that came again, or a contradiction that `billing verify` shows.

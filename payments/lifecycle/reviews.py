@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from models.states import Phase, Stand, State, stand_of
+from models.states import Phase, State, Status, status_of
 from payments.catalog.stock import hold_prices_of
 from payments.errors import InvalidRequest, MoveNotAllowed
 from payments.errors import NotFound as NoSuchObject
@@ -15,7 +15,7 @@ from payments.processors.declines import message_for
 from payments.transaction import Row, Transaction
 
 Decision = Literal["succeeded", "failed", "retry"]
-_TO: Mapping[Decision, Stand] = {
+_TO: Mapping[Decision, Status] = {
     "succeeded": State.SUCCEEDED,
     "failed": State.FAILED,
     "retry": Phase.QUEUED,
@@ -45,7 +45,7 @@ def resolve(
         raise NoSuchObject(f"there is no {kind.name} with this id", param="id")
     if row["phase"] != Phase.NEEDS_REVIEW:
         raise MoveNotAllowed(
-            f"it is {stand_of(row['state'], row['phase'])}; only what needs review can be resolved"
+            f"it is {status_of(row['state'], row['phase'])}; only what needs review can be resolved"
         )
     to = _TO[decision]
     failed = to is State.FAILED

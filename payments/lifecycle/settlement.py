@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from models.states import Phase, State, stand_of
+from models.states import Phase, State, status_of
 from payments.lifecycle.backoff import LOOK_UP_S, Dice, look_up_delay_s, unavailable_delay_s
 from payments.lifecycle.moves import Move
 from payments.processors.declines import message_for
@@ -101,7 +101,7 @@ def canceled(row: Row, verb: str, *, reference: str | None = None, **more: Any) 
 
 
 def _decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
-    stand = stand_of(row["state"], row["phase"])
+    status = status_of(row["state"], row["phase"])
     match found:
         case Succeeded(reference):
             return Move(row, State.SUCCEEDED, verb, "succeeded", processor_reference=reference)
@@ -119,20 +119,20 @@ def _decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) ->
             )
         case Canceled(reference):
             return canceled(row, verb, reference=reference)
-        case NotFound() if verb == "cancel" and stand is Phase.IN_FLIGHT:
+        case NotFound() if verb == "cancel" and status is Phase.IN_FLIGHT:
             # It was queued: no call that could have executed it is on its way.
             return canceled(row, verb, detail="the processor has never heard of it")
         case Pending():
             return _waiting(row, found, verb, policy, dice)
-        case Unavailable() if stand is Phase.IN_FLIGHT:
+        case Unavailable() if status is Phase.IN_FLIGHT:
             return _not_executed(row, found, verb, policy, dice)
-        case Unavailable(reason) if stand is Phase.AWAITING_CUSTOMER:
+        case Unavailable(reason) if status is Phase.AWAITING_CUSTOMER:
             # The look-up could not be made; the processor still has it.
             return _again(row, Phase.AWAITING_CUSTOMER, verb, "unavailable", reason, dice)
         case Unavailable(reason):
             # This call was not executed, but an earlier one may have been.
             return _unknown(row, verb, "unavailable", reason, policy, dice)
-        case Unknown(reason) if stand is Phase.AWAITING_CUSTOMER and verb in ASKS:
+        case Unknown(reason) if status is Phase.AWAITING_CUSTOMER and verb in ASKS:
             return _again(row, Phase.AWAITING_CUSTOMER, verb, "unknown", reason, dice)
         case Unknown(reason):
             return _unknown(row, verb, "unknown", reason, policy, dice)

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from models import Reservation
 from models.base import id_among, table_of
 from models.states import Phase, State
-from payments.catalog.holding import hold_free
+from payments.catalog.price_locks import hold_free
 from payments.catalog.stock import follow
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.lifecycle.locks import locked

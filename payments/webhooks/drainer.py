@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from payments.webhooks import drains, schedule
-from payments.webhooks.drains import Drained, Due, Record, Turn
+from payments.webhooks.drains import DrainBatch, Drained, Due, Record
 from payments.webhooks.post import Answer, Client
 from payments.webhooks.signature import key_of, signed_headers
 
@@ -64,7 +64,7 @@ class Drainer:
         self._counts = {"delivered": 0, "pending": 0, "exhausted": 0}
         self._stir = asyncio.Event()
         self._nudged = False
-        self._in_turn = False
+        self._is_asking = False
         self._begin()
 
     def _begin(self) -> None:
@@ -97,19 +97,19 @@ class Drainer:
             self._nudged = False
             # After a release this is the second look: what was committed before the release,
             # while its wake-up call met a taken lease, is seen here.
-            turn = await self._database(drains.begin, self._token, wanted=AHEAD)
-            if turn is not None:
-                await self._drain_and_release(turn)
+            batch = await self._database(drains.begin, self._token, wanted=AHEAD)
+            if batch is not None:
+                await self._drain_and_release(batch)
             elif not self._nudged:
                 return self._drained(more=False)
         self._nudged = False
         is_due: bool = await self._database(drains.is_anything_due)
         return self._drained(more=is_due or self._nudged)
 
-    async def _drain_and_release(self, first: Turn) -> None:
+    async def _drain_and_release(self, first: DrainBatch) -> None:
         try:
             async with asyncio.TaskGroup() as lanes:
-                await self._take_turns(lanes, first)
+                await self._work(lanes, first)
         except ExceptionGroup as group:
             if group.subgroup(LeaseLost) is None:
                 await self._release()
@@ -126,15 +126,15 @@ class Drainer:
         """Give the lease back with nothing recorded, so that the next drainer need not wait."""
         with contextlib.suppress(SQLAlchemyError):
             await self._tools.in_database(
-                drains.take_turn, self.endpoint_id, self._token, releasing=True
+                drains.next_batch, self.endpoint_id, self._token, releasing=True
             )
 
-    async def _take_turns(self, lanes: asyncio.TaskGroup, turn: Turn) -> None:
+    async def _work(self, lanes: asyncio.TaskGroup, batch: DrainBatch) -> None:
         wanted = AHEAD
         while True:
-            self._accept(turn, wanted)
+            self._accept(batch, wanted)
             self._open_lanes(lanes)
-            if not self._is_turn_worth_it:
+            if not self._is_batch_worth_it:
                 await self._something_to_do()
             if self._is_late:
                 self._drop_what_is_ready()
@@ -142,23 +142,25 @@ class Drainer:
             is_resting = not self._lanes and not self._ready
             releasing = is_resting and (self._is_late or not self._backlog)
             wanted = 0 if releasing or self._is_late else max(0, self._room)
-            turn = await self._turn(answered, wanted=wanted, releasing=releasing)
+            batch = await self._next_batch(answered, wanted=wanted, releasing=releasing)
             self._held.difference_update(one.due.delivery_id for one in answered)
             if releasing:
                 return
 
-    async def _turn(self, answered: Sequence[Answered], *, wanted: int, releasing: bool) -> Turn:
+    async def _next_batch(
+        self, answered: Sequence[Answered], *, wanted: int, releasing: bool
+    ) -> DrainBatch:
         records = [self._record(one) for one in answered]
         self._stir.clear()
-        self._in_turn = True
+        self._is_asking = True
         given = {
             "held": sorted(self._held) if wanted else (),
             "wanted": wanted,
             "releasing": releasing,
         }
-        turn: Turn | None
+        batch: DrainBatch | None
         try:
-            turn = await self._database(drains.take_turn, self._token, records=records, **given)
+            batch = await self._database(drains.next_batch, self._token, records=records, **given)
         except (SQLAlchemyError, ValueError) as error:
             if not records or _is_away(error):
                 raise
@@ -166,16 +168,16 @@ class Drainer:
                 await self._recorded_alone(one, record)
                 for one, record in zip(answered, records, strict=True)
             ]
-            turn = await self._database(drains.take_turn, self._token, **given)
-        self._in_turn = False
-        if turn is None:
+            batch = await self._database(drains.next_batch, self._token, **given)
+        self._is_asking = False
+        if batch is None:
             raise LeaseLost
         for record in records:
             self._counts[record.state] += 1
-        return turn
+        return batch
 
     async def _recorded_alone(self, answered: Answered, record: Record) -> Record:
-        """Write one record of a turn that could not be written, so that what is wrong with another
+        """Write one record of a batch that could not be written, so that what is wrong with another
         costs that one alone: of it, only that there was an attempt is kept."""
         is_ok = answered.answer.is_ok
         bare = Answer(
@@ -183,15 +185,15 @@ class Drainer:
         )
         for one in (record, self._record_of(answered.due, bare, record.started_ago_s)):
             try:
-                turn: Turn | None = await self._database(
-                    drains.take_turn, self._token, records=[one]
+                batch: DrainBatch | None = await self._database(
+                    drains.next_batch, self._token, records=[one]
                 )
             except (SQLAlchemyError, ValueError) as error:
                 if _is_away(error) or one is not record:
                     raise
                 log.error("an answer could not be recorded", exc_info=error, number=record.number)
                 continue
-            if turn is None:
+            if batch is None:
                 raise LeaseLost
             return one
         raise AssertionError("the second try returns or raises")
@@ -214,18 +216,18 @@ class Drainer:
                     raise
                 await asyncio.sleep(DATABASE_RETRY_S)
 
-    def _accept(self, turn: Turn, wanted: int) -> None:
+    def _accept(self, batch: DrainBatch, wanted: int) -> None:
         """Take over what is due; what was changed about the endpoint counts from now on."""
         if wanted:
-            self._backlog = len(turn.due) == wanted
-        self._held.update(due.delivery_id for due in turn.due)
-        self._ready.extend(turn.due)
-        if not turn.is_enabled:
+            self._backlog = len(batch.due) == wanted
+        self._held.update(due.delivery_id for due in batch.due)
+        self._ready.extend(batch.due)
+        if not batch.is_enabled:
             self._drop_what_is_ready()
-        self._url, self._max_in_flight = turn.url, max(1, turn.max_in_flight)
-        if turn.secrets != self._secrets:
-            self._keys = [key_of(secret) for secret in turn.secrets]
-            self._secrets = turn.secrets
+        self._url, self._max_in_flight = batch.url, max(1, batch.max_in_flight)
+        if batch.secrets != self._secrets:
+            self._keys = [key_of(secret) for secret in batch.secrets]
+            self._secrets = batch.secrets
 
     def _drop_what_is_ready(self) -> None:
         self._held.difference_update(due.delivery_id for due in self._ready)
@@ -243,12 +245,12 @@ class Drainer:
         while self._ready and self._lanes <= self._max_in_flight and not self._is_late:
             due = self._ready.popleft()
             started_at = self._loop.time()
-            # Awaited first: a turn may swap the list meanwhile.
+            # Awaited first: the next batch may swap the list meanwhile.
             answer = await self._answer_to(due)
             self._answered.append(Answered(due, answer, started_at))
             if len(self._answered) == 1:
                 self._loop.call_later(FLUSH_S, self._stir.set)
-            if self._is_turn_worth_it and not self._in_turn:
+            if self._is_batch_worth_it and not self._is_asking:
                 self._stir.set()
         self._lanes -= 1
         if not self._lanes:
@@ -308,14 +310,14 @@ class Drainer:
             attempts_before=due.attempts_before,
         )
 
-    # --- When to take the next turn ---
+    # --- When to take the next batch ---
 
     @property
     def _is_late(self) -> bool:
         return self._loop.time() >= self._ends_at
 
     @property
-    def _is_turn_worth_it(self) -> bool:
+    def _is_batch_worth_it(self) -> bool:
         is_running_low = self._backlog and self._room >= AHEAD // 2 and not self._is_late
         return is_running_low or len(self._answered) >= FLUSH_MAX or not self._lanes
 

@@ -12,8 +12,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-# A drainer takes a turn at least once a second, and each one renews the lease. Past it, somebody
-# else takes over; one that overslept with nobody else there goes on.
+# A drainer asks for its next batch at least once a second, which renews the lease. Past it, another
+# takes over; a drainer that was paused resumes if no other has taken the lease.
 LEASE_S = 10.0
 
 
@@ -49,7 +49,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class DrainBatch:
     """The endpoint as it is now, how many records were written, and what is due."""
 
     url: str
@@ -70,12 +70,14 @@ class Drained:
     more: bool = False
 
 
-def begin(connection: Connection, endpoint_id: str, token: UUID, *, wanted: int) -> Turn | None:
-    """Take the endpoint and the first turn; None when it can't be taken."""
+def begin(
+    connection: Connection, endpoint_id: str, token: UUID, *, wanted: int
+) -> DrainBatch | None:
+    """Take the endpoint and the first batch; None when it can't be taken."""
     if not take(connection, endpoint_id, token):
         return None
     # A statement of its own, because it must see what the last drainer committed.
-    return take_turn(connection, endpoint_id, token, wanted=wanted)
+    return next_batch(connection, endpoint_id, token, wanted=wanted)
 
 
 def take(connection: Connection, endpoint_id: str, token: UUID) -> bool:
@@ -87,7 +89,7 @@ def take(connection: Connection, endpoint_id: str, token: UUID) -> bool:
     return taken.first() is not None
 
 
-def take_turn(
+def next_batch(
     connection: Connection,
     endpoint_id: str,
     token: UUID,
@@ -96,14 +98,14 @@ def take_turn(
     held: Sequence[int] = (),
     wanted: int = 0,
     releasing: bool = False,
-) -> Turn | None:
+) -> DrainBatch | None:
     """Record, renew the lease (or give it back), and claim up to `wanted` due deliveries.
 
     `held` are the ids that this drainer knows already. None = the lease is somebody else's by
     now: nothing was written.
     """
     rows = connection.execute(
-        _TURN,
+        _NEXT_BATCH,
         {
             "endpoint_id": endpoint_id,
             "token": token,
@@ -117,7 +119,7 @@ def take_turn(
     if not rows:
         return None
     first = rows[0]
-    return Turn(
+    return DrainBatch(
         url=first.url,
         secrets=tuple(first.secrets),
         max_in_flight=first.max_in_flight,
@@ -174,13 +176,13 @@ _TAKE = text("""
 # The update of the endpoint's row is the fence: it finds no row when the token is another's, then
 # nothing below it finds any, and it keeps others from taking over until this is committed.
 #
-# However many deliveries wait, a turn reads those it takes. So nothing here must look as if reading
+# However many deliveries wait, a batch reads those it takes. Nothing here must look as if reading
 # all of them were cheap, even to a planner whose statistics are from before an outage: records find
 # their deliveries by primary key alone, the order is the index's own, the limit is hidden.
 #
 # What moves under a post while it is made: an endpoint that is deleted gets no second try, and a
 # delivery that is replayed stays due, as the answer that failed is the answer to an earlier post.
-_TURN = text("""
+_NEXT_BATCH = text("""
     WITH e AS (
         UPDATE webhook_endpoints
         SET drain_token = CASE WHEN NOT :releasing THEN drain_token END,
@@ -244,7 +246,7 @@ _IS_DUE = text("""
           AND d.endpoint_id = e.id AND d.state = 'pending' AND d.next_attempt_at <= now())
 """)
 
-# SKIP LOCKED: an endpoint whose row is locked has a drainer in its turn, or another sweep.
+# SKIP LOCKED: an endpoint whose row is locked has a drainer at work, or another sweep.
 _DUE_ENDPOINTS = text("""
     WITH due AS (
         SELECT e.id FROM webhook_endpoints e

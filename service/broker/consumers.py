@@ -8,7 +8,7 @@ from typing import Any
 from celery import Celery
 
 from service import log
-from service.broker import links
+from service.broker import connections
 
 # One answer is as good as a hundred for whoever only wants to know that somebody reads.
 TIMEOUT_S = 1.0
@@ -56,7 +56,7 @@ def queues_read(
             raise _Enough
 
     try:
-        with links.link(app) as link:
+        with connections.link(app) as link:
             app.control.broadcast(
                 "active_queues", reply=True, timeout=timeout_s, callback=hear, connection=link
             )

@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from celery import Celery
 
+from infra.billing.broker_publisher import Post
 from infra.billing.message import Message, call
-from infra.billing.post import Post
 from payments.transaction import Wakes
 from service import log
-from service.broker import links
+from service.broker import connections
 from service.broker.celery_config import PAYMENTS, WEBHOOKS
-from service.broker.links import Gauge
+from service.broker.connections import Gauge
 from service.broker.redaction import kwargs_text
 
 logger = log.get(__name__)
@@ -37,7 +37,7 @@ class Publisher:
         self._gauge = Gauge(app)
         # The SDK's way, past Celery's: `apply_async` costs ten times the work, and for RabbitMQ a
         # round trip per message. What arrives is the same: tests/integration/test_post.py.
-        self._post = Post(links.broker(app), timeout_s=PUBLISH_S, name="billing")
+        self._post = Post(connections.broker(app), timeout_s=PUBLISH_S, name="billing")
         self._down_until = 0.0
 
     def __call__(self, wakes: Wakes) -> None:

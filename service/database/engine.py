@@ -35,7 +35,7 @@ def open_engine(
             "pool_timeout": limits.pool_s,
             # Not asked before each use: after a restart of the database the first use finds out,
             # the pool drops all its connections, and whoever was unlucky runs again
-            # (service/database/patience.py).
+            # (service/database/retrying.py).
             "pool_pre_ping": False,
         }
     target, road = _road(url, limits)

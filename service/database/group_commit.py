@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Generic, TypeVar
 
-from service.database.patience import is_held_up
+from service.database.retrying import is_held_up
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")

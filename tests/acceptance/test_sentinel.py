@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from infra.billing.broker_publisher import Post
 from infra.billing.message import message
-from infra.billing.post import Post
 from local.embedded.throwaway import Servers
 from tests.conftest import FAILED, tell_the_last_of
 from tests.support import databases

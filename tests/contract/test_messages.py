@@ -27,7 +27,7 @@ def which(outcome: str) -> list[pytest.param]:
 
 
 def request_of(call: Call):
-    """What the desk makes of a call: null is absent, and without a key the task's id is it."""
+    """What the handlers make of a call: null is absent, and without a key the task's id is it."""
     call.wishes.refuse_callbacks()
     fields = {n: v for n, v in by_name(call.args, call.kwargs).items() if v is not None}
     key = {} if call.task == "billing.charge.cancel" else {"idempotency_key": call.id}

@@ -19,12 +19,12 @@ from models.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.card_data import holds_card_data
 from payments.catalog.quotes import Line
-from payments.entries import ORDER, Entry
 from payments.errors import InvalidRequest
 from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.parsing import parse
 from payments.processors.declines import DECLINES, FAILURES
 from payments.processors.outcomes import NextAction
+from payments.timeline_entries import ORDER, Entry
 from payments.views import charge_view, refund_view
 from payments.webhooks.events import TYPES, Fact, body_of
 from tests.contract.test_sdk_contract import (

@@ -9,7 +9,7 @@ import pytest
 from api.documents.files import CHECKOUT
 from models.catalogue import QUANTITY_MAX
 from payments.catalog.listing import PAGE_SIZE, PAGE_SIZE_MAX
-from payments.catalog.parts import LOOKUP_KEY_MAX, TIERS_MAX
+from payments.catalog.price_fields import LOOKUP_KEY_MAX, TIERS_MAX
 from payments.catalog.prices import columns
 from payments.catalog.quotes import lines, model_of, total
 from payments.catalog.requests import LOCKED, PriceRequest

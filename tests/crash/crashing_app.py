@@ -10,7 +10,7 @@ from typing import Any
 from celery import signals
 from sqlalchemy import Engine, event
 
-from payments.lifecycle import cancels, cashier
+from payments.lifecycle import cancels, executor
 from payments.lifecycle.cancels import Cancellation
 from payments.processors.outcomes import Found, Outcome
 from payments.processors.port import Order
@@ -40,15 +40,15 @@ def _done(**_: Any) -> None:
 
 
 def begin(
-    transaction: Transaction, items: Sequence[cashier.Begin], **rules: Any
-) -> list[cashier.Begun]:
-    begun = cashier.begin(transaction, items, **rules)
+    transaction: Transaction, items: Sequence[executor.Begin], **rules: Any
+) -> list[executor.Begun]:
+    begun = executor.begin(transaction, items, **rules)
     die_at("claiming")  # All is written, nothing committed.
     return begun
 
 
-def settle(transaction: Transaction, items: Sequence[cashier.Settlement], **rules: Any) -> Any:
-    rows = cashier.settle(transaction, items, **rules)
+def settle(transaction: Transaction, items: Sequence[executor.Settlement], **rules: Any) -> Any:
+    rows = executor.settle(transaction, items, **rules)
     die_at("settling")
     return rows
 

@@ -6,8 +6,8 @@ Started as `python -m tests.crash.crashing_web`; tests/crash/points.py says how 
 from collections.abc import Callable
 from typing import TypeVar
 
-from api import building
-from api.building import Building
+from api import app_state
+from api.app_state import AppState
 from api.database import Database
 from api.server import serve
 from payments.transaction import Transaction, Wakes
@@ -40,9 +40,9 @@ class MortalPublisher(Publisher):
 
 
 def main() -> None:
-    building.Database = MortalDatabase  # type: ignore[misc]
+    app_state.Database = MortalDatabase  # type: ignore[misc]
     settings = load()
-    serve(settings, Building(settings, MortalPublisher(app), lambda: Readers({})))
+    serve(settings, AppState(settings, MortalPublisher(app), lambda: Readers({})))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
 from tests.support.waiting import wait_for
-from worker.desk import Desk
+from worker.handlers import TaskHandlers
 
 CARD = "4242424242424242"
 CHARGE = {"amount": 1999, "currency": "USD", "customer_id": "ada@example.org", "producer": "shop"}
@@ -52,10 +52,10 @@ def hit_a_bug(task_id: str, fields: dict[str, Any]) -> None:
     def broken(*_: object, **__: object) -> NoReturn:
         raise ZeroDivisionError
 
-    desk = Desk(app, load(), replace(REAL, begin=broken))
+    handlers = TaskHandlers(app, load(), replace(REAL, begin=broken))
     with pytest.raises(ZeroDivisionError):
-        desk.create("charge", fields, task_id=task_id)
-    desk.close()
+        handlers.create("charge", fields, task_id=task_id)
+    handlers.close()
 
 
 def in_quarantine(till: Counter) -> int:

@@ -9,14 +9,14 @@ from sqlalchemy import Engine, create_engine, text
 
 from api.database import Database as WebDatabase
 from cli.doctor.database import connected
-from payments.catalog.holding import take_turns
+from payments.catalog.price_locks import lock_lookup_keys
 from payments.transaction import Database, Transaction, nobody
 from service.database import migrate, revisions
 from service.database.diagnosis import Hopeless
 from service.database.engine import open_engine
 from service.database.limits import MIGRATION
 from service.settings import Settings
-from service.wiring import make_cashier, open_database, open_sandbox, services
+from service.wiring import make_executor, open_database, open_sandbox, services
 from tests.support.factories import Till, a_charge
 from tests.support.ports import free_port
 
@@ -53,7 +53,7 @@ def test_two_installations_in_one_database_see_nothing_of_each_other(
     request = a_charge()
     for url in urls:
         ours = services(make_settings(database_url=url), nobody)
-        assert make_cashier(ours).create(request)["state"] == "succeeded"
+        assert make_executor(ours).create(request)["state"] == "succeeded"
         tills = {"worker": ours.engine, "sandbox": ours.processors["sandbox"]._engine}  # type: ignore[attr-defined]
         for engine in tills.values():
             assert Till(engine).query("SELECT count(*) AS n FROM charges") == [{"n": 1}]
@@ -82,11 +82,13 @@ def test_a_lookup_key_of_another_installation_is_not_waited_for(
         migrated(url)
     one, other = open_database(empty_database_url), open_database(shop)
     with Database(one).transaction() as first:
-        take_turns(first, ["gold"])
+        lock_lookup_keys(first, ["gold"])
         with Database(other).transaction() as second, ThreadPoolExecutor(1) as threads:
-            threads.submit(take_turns, second, ["gold"]).result(20)  # fails after 2 s if it waits
+            threads.submit(lock_lookup_keys, second, ["gold"]).result(
+                20
+            )  # fails after 2 s if it waits
         with pytest.raises(Exception, match="lock timeout"), Database(one).transaction() as third:
-            take_turns(third, ["gold"])
+            lock_lookup_keys(third, ["gold"])
     one.dispose()
     other.dispose()
 

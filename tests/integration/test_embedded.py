@@ -33,8 +33,8 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become oth
 PARENT = """
 import json, sys, time
 from pathlib import Path
-from worker.embedded.postgres import Postgres
-from worker.embedded.redis import Redis
+from local.embedded.postgres import Postgres
+from local.embedded.redis import Redis
 folder = Path(sys.argv[1])
 servers = [Postgres(folder / "postgresql", durable=False), Redis(folder / "redis")]
 urls = [server.start() for server in servers]

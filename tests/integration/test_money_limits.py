@@ -20,7 +20,7 @@ from tests.support.nursery import Nursery
 from tests.support.sdk import sdk_of
 from tests.support.web import web
 from tests.support.webhooks import rows
-from worker.desk import Desk
+from worker.handlers import TaskHandlers
 
 LIMITS = "USD:50-99999999,KWD:100-99999990/10"
 TOO_SMALL = "amount must be at least 0.50 USD at the processor sandbox; send amount=50 or more"
@@ -80,18 +80,20 @@ def test_by_message(engine: Engine) -> None:
     from worker.app import app  # reads the environment
 
     id_ = accepted_before(engine, key="old")
-    desk = Desk(app, load(), REAL)
+    handlers = TaskHandlers(app, load(), REAL)
     try:
-        assert desk.create("charge", {**CENT, "idempotency_key": "old"}, task_id="t1")["id"] == id_
+        assert (
+            handlers.create("charge", {**CENT, "idempotency_key": "old"}, task_id="t1")["id"] == id_
+        )
         with pytest.raises(InvalidRequest) as refused:
-            desk.create("charge", CENT, task_id="t2")
+            handlers.create("charge", CENT, task_id="t2")
         assert str(refused.value) == TOO_SMALL
-        paid = desk.create("charge", {**FILS, "amount": 1230}, task_id="t3")
+        paid = handlers.create("charge", {**FILS, "amount": 1230}, task_id="t3")
         with pytest.raises(InvalidRequest, match="multiple of 10 in KWD"):
-            desk.create("refund", {"charge_id": paid["id"], "amount": 15}, task_id="t4")
-        assert desk.create("refund", {"charge_id": paid["id"]}, task_id="t5")["amount"] == 1230
+            handlers.create("refund", {"charge_id": paid["id"], "amount": 15}, task_id="t4")
+        assert handlers.create("refund", {"charge_id": paid["id"]}, task_id="t5")["amount"] == 1230
     finally:
-        desk.close()
+        handlers.close()
     found = rows(engine, "SELECT task_id, param, detail FROM rejected_requests ORDER BY task_id")
     assert [(one["task_id"], one["param"]) for one in found] == [("t2", "amount"), ("t4", "amount")]
     assert kept(engine) == 2

@@ -14,9 +14,9 @@ from service.database import migrate
 from service.database.diagnosis import Hopeless
 from service.database.engine import open_engine
 from service.database.limits import MIGRATION, WORK
-from service.database.patience import is_held_up
+from service.database.retrying import is_held_up
 from service.settings import Settings
-from service.wiring import make_cashier, open_database, services
+from service.wiring import make_executor, open_database, services
 from tests.support.factories import Till, a_charge
 from tests.support.pgbouncer import pgbouncer
 
@@ -73,11 +73,11 @@ def test_two_hundred_charges_of_two_workers_none_of_which_is_unknown(
 ) -> None:
     """With prepared statements, one worker's would run with the other's parameters."""
     ours = [services(make_settings(database_url=pooled_url), nobody) for _ in range(2)]
-    cashiers = [make_cashier(one) for one in ours]
+    executors = [make_executor(one) for one in ours]
     requests = [a_charge(amount=100 + n) for n in range(200)]
     try:
         with ThreadPoolExecutor(16) as threads:
-            rows = list(threads.map(lambda n: cashiers[n % 2].create(requests[n]), range(200)))
+            rows = list(threads.map(lambda n: executors[n % 2].create(requests[n]), range(200)))
     finally:
         for one in ours:
             one.stopping.set()

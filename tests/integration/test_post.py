@@ -9,9 +9,9 @@ import kombu
 import pytest
 import redis
 
-from infra.billing import links
+from infra.billing import broker_connections
+from infra.billing.broker_publisher import Post
 from infra.billing.message import call
-from infra.billing.post import Post
 from service.broker.celery_config import queues
 from tests.support.waiting import wait_for
 
@@ -154,20 +154,22 @@ class Socketless:
 
 
 def test_one_confirm_may_be_about_many_messages():
-    link = links.RabbitLink(Socketless(("ack", 3, True), ("nack", 5, False), ("ack", 4, False)))
+    link = broker_connections.RabbitLink(
+        Socketless(("ack", 3, True), ("nack", 5, False), ("ack", 4, False))
+    )
     receipt = link.send(calls(5), timeout_s=5.0)
     assert receipt.reasons == [None, None, None, None, "its queue is full"]
     assert receipt.error is None
 
 
 def test_numbers_go_on_from_batch_to_batch():
-    link = links.RabbitLink(Socketless(("ack", 2, True), ("nack", 4, True)))
+    link = broker_connections.RabbitLink(Socketless(("ack", 2, True), ("nack", 4, True)))
     assert link.send(calls(2), timeout_s=5.0).reasons == [None, None]
     assert link.send(calls(2), timeout_s=5.0).reasons == ["its queue is full"] * 2
 
 
 def test_what_was_confirmed_before_the_link_broke_is_known_to_have_arrived():
-    link = links.RabbitLink(Socketless(("ack", 1, False), ("ack", 3, False)))
+    link = broker_connections.RabbitLink(Socketless(("ack", 1, False), ("ack", 3, False)))
     receipt = link.send(calls(4), timeout_s=5.0)
     broke = "Connection reset by peer"
     assert receipt.reasons == [None, broke, None, broke]
@@ -177,8 +179,11 @@ def test_what_was_confirmed_before_the_link_broke_is_known_to_have_arrived():
 def test_only_what_is_not_known_to_have_arrived_is_sent_again(monkeypatch):
     half, whole = Socketless(("ack", 1, False), ("ack", 3, False)), Socketless(("ack", 2, True))
     post = Post("amqp://rabbit", timeout_s=5.0)
-    post._idle.put(links.RabbitLink(half))
-    monkeypatch.setattr("infra.billing.post.connect", lambda *_, **__: links.RabbitLink(whole))
+    post._idle.put(broker_connections.RabbitLink(half))
+    monkeypatch.setattr(
+        "infra.billing.broker_publisher.connect",
+        lambda *_, **__: broker_connections.RabbitLink(whole),
+    )
     assert post.send(calls(4)) == [None] * 4
     assert (half.published, whole.published) == (4, 2)
 

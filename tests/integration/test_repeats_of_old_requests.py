@@ -20,7 +20,7 @@ from tests.support.nursery import Nursery
 from tests.support.sdk import sdk_of
 from tests.support.web import web
 from tests.support.webhooks import rows
-from worker.desk import Desk
+from worker.handlers import TaskHandlers
 
 GONE = "BGN is no longer a currency of ISO 4217"
 LEV: dict[str, Any] = {"amount": 500, "currency": "BGN"}
@@ -60,13 +60,15 @@ def test_by_message(engine: Engine) -> None:
     from worker.app import app  # reads the environment
 
     id_ = accepted_before(engine, key="old")
-    desk = Desk(app, load(), REAL)
+    handlers = TaskHandlers(app, load(), REAL)
     try:
-        assert desk.create("charge", {**LEV, "idempotency_key": "old"}, task_id="t1")["id"] == id_
+        assert (
+            handlers.create("charge", {**LEV, "idempotency_key": "old"}, task_id="t1")["id"] == id_
+        )
         with pytest.raises(InvalidRequest, match=GONE):
-            desk.create("charge", {**LEV, "idempotency_key": "new"}, task_id="t2")
+            handlers.create("charge", {**LEV, "idempotency_key": "new"}, task_id="t2")
     finally:
-        desk.close()
+        handlers.close()
     (rejected,) = rows(engine, "SELECT * FROM rejected_requests")
     assert (rejected["task_id"], rejected["param"]) == ("t2", "currency")
     assert rejected["fingerprint"] is None

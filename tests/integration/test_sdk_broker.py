@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from infra import billing
 from infra.billing import client
-from infra.billing.post import LINKS_MAX
+from infra.billing.broker_publisher import LINKS_MAX
 from service.broker.celery_config import queues
 from tests.support.waiting import wait_for
 

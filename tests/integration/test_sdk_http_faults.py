@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from infra import billing
-from infra.billing import client, wire
+from infra.billing import client, http_transport
 from tests.support.scripted import (
     PENDING,
     Drips,
@@ -176,11 +176,11 @@ def test_threads_share_few_connections(service):
     with ThreadPoolExecutor(64) as threads:
         list(threads.map(lambda n: billing.charge.create(**ASKED | {"amount": n}), range(1, 321)))
     assert sorted(one.body["amount"] for one in service.asked) == [*range(1, 321)]
-    assert len({one.port for one in service.asked}) <= wire.CONNECTIONS_MAX
+    assert len({one.port for one in service.asked}) <= http_transport.CONNECTIONS_MAX
 
 
 def test_calls_that_wait_for_a_connection_keep_their_deadline_too(service, monkeypatch):
-    monkeypatch.setattr(wire, "CONNECTIONS_MAX", 2)
+    monkeypatch.setattr(http_transport, "CONNECTIONS_MAX", 2)
     billing.configure(url=service.url, api_key=KEY, timeout_s=1.0)
     service.will(Hangs())
 
@@ -289,7 +289,7 @@ def test_an_interrupted_call_leaves_no_half_read_answer_behind(service):
         raise Interrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(wire._Reader, "readinto", read)
+        patch.setattr(http_transport._Reader, "readinto", read)
         with pytest.raises(Interrupt):
             billing.charge.get(id="ch_1")
     assert interrupted.is_set()
@@ -297,7 +297,7 @@ def test_an_interrupted_call_leaves_no_half_read_answer_behind(service):
 
 
 def test_an_answer_without_an_end_is_not_kept_in_memory(service, monkeypatch):
-    monkeypatch.setattr(wire, "ANSWER_MAX_BYTES", 100_000)
+    monkeypatch.setattr(http_transport, "ANSWER_MAX_BYTES", 100_000)
     service.will(Says(200, raw=b"x" * 300_000))
     with pytest.raises(billing.Unavailable, match="its answer has no end"):
         billing.charge.get(id="ch_1")

@@ -8,8 +8,8 @@ import pytest
 import redis
 
 from infra import billing
-from infra.billing import client, lanes, many
-from infra.billing.many import SILENT_MAX
+from infra.billing import bulk, client, parallel
+from infra.billing.bulk import SILENT_MAX
 from service.broker.celery_config import queues
 from tests.support.scripted import PENDING, Hangs, Says, problem, scripted_service
 
@@ -75,7 +75,7 @@ def test_a_service_gets_all_of_them_and_the_answers_are_in_order(service):
     charges = list(billing.charge.create_many(rows(12), batch=5))
     assert [charge.charge_id for charge in charges] == [f"ch_k{n}" for n in range(1, 13)]
     assert sorted(service.keys) == sorted(f"k{n}" for n in range(1, 13))
-    assert len({one.port for one in service.asked}) <= lanes.LANES
+    assert len({one.port for one in service.asked}) <= parallel.LANES
 
 
 def test_refunds_likewise(service):
@@ -155,7 +155,7 @@ def test_they_are_read_as_they_are_needed_and_progress_is_told(service):
     assert told == [(10, 0), (20, 1), (25, 1)]
 
 
-@pytest.mark.parametrize("batch", [0, -1, 1.5, True, "10", many.BATCH_MAX + 1])
+@pytest.mark.parametrize("batch", [0, -1, 1.5, True, "10", bulk.BATCH_MAX + 1])
 def test_a_batch_has_a_size(service, batch):
     with pytest.raises(billing.InvalidRequest) as refused:
         billing.charge.create_many([], batch=batch)

@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import Engine, text
 
 from infra.billing.broker import Broker
+from infra.billing.broker_publisher import Post
 from infra.billing.message import message
-from infra.billing.post import Post
 from infra.billing.signing import signed
 from models.ids import id_from_key
 from payments.access import keys

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from celery import Celery
 
+from infra.billing.broker_publisher import Post
 from infra.billing.message import message
-from infra.billing.post import Post
 from payments.transaction import Wakes
 from service.broker.celery_config import configuration
 from service.broker.consumers import queues_read

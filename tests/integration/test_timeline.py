@@ -8,12 +8,12 @@ from sqlalchemy import Connection, Engine, text
 
 from models.ids import event_id, id_from_key
 from payments.catalog import prices, products
+from payments.catalog.history import LATEST
 from payments.catalog.requests import PriceChanges, changes
-from payments.catalog.story import LATEST
-from payments.entries import Entry
 from payments.errors import NotFound, Refused
 from payments.history.finding import EACH_MAX, named, producers_of
 from payments.history.timeline import timeline
+from payments.timeline_entries import Entry
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.pings import ping

@@ -177,7 +177,7 @@ def test_web_at_any_port_is_found(
     here: Programs, database_url: str, redis_url: str, folder: Path
 ) -> None:
     procfile = folder / "Procfile"
-    procfile.write_text("web: python -m worker.http\n")
+    procfile.write_text("web: python -m api\n")
     up = here.launch(
         "up",
         command=[sys.executable, "-m", "cli", "up", "--procfile", str(procfile)],

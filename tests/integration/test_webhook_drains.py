@@ -19,7 +19,7 @@ from payments.transaction import Database
 from payments.webhooks import drains, endpoints
 from payments.webhooks.bodies import readable
 from payments.webhooks.drainer import Drainer, Tools
-from payments.webhooks.drains import Drained, Record, due_endpoints, take, take_turn
+from payments.webhooks.drains import Drained, Record, due_endpoints, next_batch, take
 from payments.webhooks.post import Client, Limits
 from payments.webhooks.target import TargetCheck
 from tests.support.sink import Answer, Received, Sink
@@ -69,9 +69,9 @@ def a_record(delivery_id: int, number: int = 1, **fields: Any) -> Record:
 
 
 def claimed(connection: Connection, endpoint_id: str, token: UUID, wanted: int = 10) -> list[int]:
-    turn = take_turn(connection, endpoint_id, token, wanted=wanted)
-    assert turn is not None
-    return [due.delivery_id for due in turn.due]
+    batch = next_batch(connection, endpoint_id, token, wanted=wanted)
+    assert batch is not None
+    return [due.delivery_id for due in batch.due]
 
 
 # --- The lease ---
@@ -82,12 +82,12 @@ def test_a_second_drainer_finds_the_endpoint_taken(
 ) -> None:
     assert take(connection, endpoint_id, ONE)
     assert not take(connection, endpoint_id, OTHER)
-    assert take_turn(connection, endpoint_id, OTHER, wanted=10) is None
+    assert next_batch(connection, endpoint_id, OTHER, wanted=10) is None
 
 
 def test_a_released_endpoint_can_be_taken_again(connection: Connection, endpoint_id: str) -> None:
     assert take(connection, endpoint_id, ONE)
-    assert take_turn(connection, endpoint_id, ONE, releasing=True) is not None
+    assert next_batch(connection, endpoint_id, ONE, releasing=True) is not None
     assert take(connection, endpoint_id, OTHER)
 
 
@@ -114,15 +114,15 @@ def test_disabling_ends_a_drain_but_what_was_posted_is_recorded(
     events_happen(engine)
     with Database(engine).transaction() as transaction:
         endpoints.disable(transaction, endpoint_id)
-    turn = take_turn(connection, endpoint_id, ONE, records=[a_record(delivery_id)], wanted=10)
-    assert turn is not None
-    assert (turn.recorded, turn.due) == (1, [])
+    batch = next_batch(connection, endpoint_id, ONE, records=[a_record(delivery_id)], wanted=10)
+    assert batch is not None
+    assert (batch.recorded, batch.due) == (1, [])
 
 
 def test_a_turn_renews_the_lease(connection: Connection, engine: Engine, endpoint_id: str) -> None:
     take(connection, endpoint_id, ONE)
     lease_runs_out(engine)
-    take_turn(connection, endpoint_id, ONE)  # nobody took over meanwhile: it is still ours
+    next_batch(connection, endpoint_id, ONE)  # nobody took over meanwhile: it is still ours
     assert not take(connection, endpoint_id, OTHER)
 
 
@@ -132,10 +132,10 @@ def test_what_a_drainer_holds_is_not_given_to_it_twice(
     take(connection, endpoint_id, ONE)
     held = claimed(connection, endpoint_id, ONE)
     events_happen(engine, 2)
-    turn = take_turn(connection, endpoint_id, ONE, held=held, wanted=10)
-    assert turn is not None
-    assert len(turn.due) == 2
-    assert held[0] not in [due.delivery_id for due in turn.due]
+    batch = next_batch(connection, endpoint_id, ONE, held=held, wanted=10)
+    assert batch is not None
+    assert len(batch.due) == 2
+    assert held[0] not in [due.delivery_id for due in batch.due]
 
 
 def test_the_longest_due_comes_first_and_no_more_than_wanted(
@@ -163,10 +163,10 @@ def test_a_zombie_changes_nothing(
     lease_runs_out(engine)
     assert take(connection, endpoint_id, OTHER)
     if is_released_again:
-        take_turn(connection, endpoint_id, OTHER, releasing=True)
+        next_batch(connection, endpoint_id, OTHER, releasing=True)
     before = rows(engine, "SELECT * FROM webhook_endpoints"), deliveries_only(engine)
     for releasing in (False, True):
-        late = take_turn(
+        late = next_batch(
             connection, endpoint_id, ONE, records=[a_record(delivery_id)], releasing=releasing
         )
         assert late is None
@@ -182,9 +182,9 @@ def test_an_attempt_is_counted_once(
     failed = a_record(delivery_id, state="pending", retry_in_s=5.0, status_code=500)
     recorded = []
     for _ in range(2):  # as when the answer to the first statement got lost
-        turn = take_turn(connection, endpoint_id, ONE, records=[failed])
-        assert turn is not None
-        recorded.append(turn.recorded)
+        batch = next_batch(connection, endpoint_id, ONE, records=[failed])
+        assert batch is not None
+        recorded.append(batch.recorded)
     assert recorded == [1, 0]
     assert [row["attempts"] for row in deliveries(engine)] == [1]
     assert len(attempts(engine)) == 1
@@ -203,9 +203,9 @@ def test_whatever_a_receiver_says_can_be_recorded(
     assert take(connection, endpoint_id, ONE)
     (delivery_id,) = claimed(connection, endpoint_id, ONE)
     record = a_record(delivery_id, response_body=readable(body), error=error)
-    turn = take_turn(connection, endpoint_id, ONE, records=[record])
-    assert turn is not None
-    assert turn.recorded == 1
+    batch = next_batch(connection, endpoint_id, ONE, records=[record])
+    assert batch is not None
+    assert batch.recorded == 1
     (attempt,) = attempts(engine)
     assert (attempt["response_body"], attempt["error"]) == (readable(body), error)
 
@@ -467,7 +467,7 @@ def test_the_sweep_passes_over_what_waits_and_what_is_disabled(
 
 
 @pytest.mark.parametrize("plan_mode", ["force_custom_plan", "force_generic_plan"])
-def test_a_turn_reads_what_it_takes_however_much_is_finished_or_waits(
+def test_a_batch_reads_what_it_takes_however_much_is_finished_or_waits(
     engine: Engine, endpoint_id: str, plan_mode: str
 ) -> None:
     many_deliveries(engine, endpoint_id, "delivered", 20_000)
@@ -483,7 +483,7 @@ def test_a_turn_reads_what_it_takes_however_much_is_finished_or_waits(
         "held": list(range(1, 65)),
         "wanted": 64,
     }
-    for statement in (drains._DUE_ENDPOINTS, drains._TAKE, drains._TURN, drains._IS_DUE):
+    for statement in (drains._DUE_ENDPOINTS, drains._TAKE, drains._NEXT_BATCH, drains._IS_DUE):
         plan = plan_of(engine, statement, parameters, plan_mode)
         assert "using deliveries_due_idx" in plan, plan
         for greedy in ("Bitmap", "Seq Scan on deliveries", "Seq Scan on events"):

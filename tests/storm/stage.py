@@ -256,7 +256,7 @@ class Run:
         seed = self.seed
         cli = Cli(self.nursery, self.environ, self.journal, "operator")
         doors = {
-            name: Http(self.url, key, self.journal, f"{name}-desk")
+            name: Http(self.url, key, self.journal, f"{name}-clerk")
             for name, key in self.keys.items()
         }
         self.doors = doors

@@ -260,7 +260,7 @@ def lists_leave_nothing_out(w: Witness) -> Iterator[str]:
     shown: dict[str, set[str]] = defaultdict(set)
     for one in w.exchanges:
         if one.did == "poll" and _ok(one.status):
-            shown[one.actor.removesuffix("-desk")].update(c["charge_id"] for c in one.body["data"])
+            shown[one.actor.removesuffix("-clerk")].update(c["charge_id"] for c in one.body["data"])
     for id_, row in w.rows["charge"].items():
         if row["producer"] in shown and id_ not in shown[row["producer"]]:
             yield f"{id_} of {row['producer']}, of {row['created_at']}, came in no list"

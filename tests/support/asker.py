@@ -12,10 +12,10 @@ from pathlib import Path
 
 from payments.errors import Refused
 from payments.intake.requests import ChargeRequest
-from payments.lifecycle.cashier import Cashier
+from payments.lifecycle.executor import Executor
 from payments.parsing import parse
 from service.settings import load
-from service.wiring import make_cashier, services
+from service.wiring import make_executor, services
 from tests.support.producer import Producer
 
 
@@ -25,22 +25,22 @@ def ask_over_the_queue(fields: dict[str, object]) -> str:
     return "sent"
 
 
-def ask_directly(cashier: Cashier, fields: dict[str, object]) -> str:
+def ask_directly(executor: Executor, fields: dict[str, object]) -> str:
     try:
-        row = cashier.create(parse(ChargeRequest, fields))
+        row = executor.create(parse(ChargeRequest, fields))
     except Refused as refused:
         return refused.code
     return str(row["id"])
 
 
 def main(how: str, times: int, gun: Path, fields: dict[str, object]) -> None:
-    cashier = make_cashier(services(load(), lambda _: None))
+    executor = make_executor(services(load(), lambda _: None))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     while not gun.exists():
         time.sleep(0.001)
     with ThreadPoolExecutor(times) as threads:
-        ask = ask_over_the_queue if how == "queue" else lambda f: ask_directly(cashier, f)
+        ask = ask_over_the_queue if how == "queue" else lambda f: ask_directly(executor, f)
         for answer in threads.map(ask, [fields] * times):
             sys.stdout.write(f"answer {answer}\n")
 

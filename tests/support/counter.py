@@ -13,10 +13,10 @@ from payments.errors import Refused
 from payments.intake import rejections
 from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.kinds import kind_of
-from payments.lifecycle import cancels, cashier, reports
+from payments.lifecycle import cancels, executor, reports
 from payments.lifecycle.cancels import Cancellation
-from payments.lifecycle.cashier import Begin, Begun, Cashier, Settlement
 from payments.lifecycle.claims import Row, lease
+from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
 from payments.lifecycle.settlement import policies_of
 from payments.parsing import parse
 from payments.processors.registry import Processors
@@ -35,7 +35,7 @@ class Counter:
         self.sandbox = sandbox
         self._processors = Processors(sandbox)
         self._policies = policies_of(self._processors)
-        self._cashier = Cashier(
+        self._executor = Executor(
             begin=self._begin,
             settle=self._settle,
             cancel=self._cancel,
@@ -48,7 +48,7 @@ class Counter:
     def charge(self, *, task_id: str | None = None, **changes: Any) -> Row:
         """USD 10.00 unless told otherwise; returns the row as it stands then. Raises Refused."""
         fields = {"amount": 1000, "currency": "USD", "idempotency_key": a_key()} | changes
-        return self._cashier.create(parse(ChargeRequest, fields), task_id=task_id)
+        return self._executor.create(parse(ChargeRequest, fields), task_id=task_id)
 
     def price(self, **changes: Any) -> Row:
         """20.00 USD of a product of its own, unless told otherwise, without limit."""
@@ -66,7 +66,7 @@ class Counter:
     def buy(self, price_id: str, quantity: int, **changes: Any) -> Row:
         """So many units of a price."""
         fields = {"price_id": price_id, "quantity": quantity, "idempotency_key": a_key()} | changes
-        return self._cashier.create(parse(ChargeRequest, fields))
+        return self._executor.create(parse(ChargeRequest, fields))
 
     def adjust(self, price_id: str, action: str, quantity: int) -> Row:
         """Count stock by hand."""
@@ -77,14 +77,14 @@ class Counter:
     def refund(self, charge_id: str, **changes: Any) -> Row:
         """All that is left unless told otherwise."""
         fields = {"charge_id": charge_id, "idempotency_key": a_key()} | changes
-        return self._cashier.create(parse(RefundRequest, fields))
+        return self._executor.create(parse(RefundRequest, fields))
 
     def go_on(self, id_: str) -> Row:
         """What a wake-up call does, now."""
         kind = kind_of(id_)
         assert kind is not None
         self.query(f"UPDATE {kind.table.name} SET next_attempt_at = now() WHERE id = :id", id=id_)
-        return self._cashier.submit(kind, id_)
+        return self._executor.submit(kind, id_)
 
     def refuse(self, fields: dict[str, Any], task_id: str = "task-1") -> str:
         """What the broker's door does with a request that is none; returns the rejection's id."""
@@ -122,7 +122,7 @@ class Counter:
 
     def cancel(self, charge_id: str, **more: Any) -> Row:
         """End a charge, as far as that goes now. Raises Refused."""
-        return self._cashier.cancel(Cancellation(charge_id, by="tests", **more))
+        return self._executor.cancel(Cancellation(charge_id, by="tests", **more))
 
     def _cancel(self, one: Cancellation) -> Row | Refused:
         with self.database.transaction() as transaction:
@@ -130,11 +130,11 @@ class Counter:
 
     def _begin(self, item: Begin) -> Begun:
         with self.database.transaction() as transaction:
-            return cashier.begin(transaction, [item], processors=self._processors)[0]
+            return executor.begin(transaction, [item], processors=self._processors)[0]
 
     def _settle(self, item: Settlement) -> Row:
         with self.database.transaction() as transaction:
-            (row,) = cashier.settle(
+            (row,) = executor.settle(
                 transaction, [item], policies=self._policies, dice=random.random
             )
             return row

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from payments.access.scopes import OPERATOR, Access
-from payments.catalog import holding, inventory, prices, products
+from payments.catalog import inventory, price_locks, prices, products
 from payments.catalog.requests import (
     InventoryRequest,
     PriceChanges,
@@ -23,11 +23,11 @@ from payments.catalog.requests import (
 from payments.catalog.requests import changes as changes_of
 from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.kinds import CHARGE, KINDS, Kind, kind_of
-from payments.lifecycle import cancels, cashier, reports, reviews, sweeps
+from payments.lifecycle import cancels, executor, reports, reviews, sweeps
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.cancels import Cancellation
-from payments.lifecycle.cashier import Begin, Begun, Settlement
 from payments.lifecycle.claims import Claimed, Lease, NotDue, Row
+from payments.lifecycle.executor import Begin, Begun, Settlement
 from payments.lifecycle.settlement import Policy
 from payments.parsing import parse
 from payments.processors.outcomes import Found, Succeeded, Unknown
@@ -138,7 +138,7 @@ class Till:
 
     def begin(self, *items: Begin) -> list[Begun]:
         with self.database.transaction() as transaction:
-            return cashier.begin(transaction, items, processors=self.processors)
+            return executor.begin(transaction, items, processors=self.processors)
 
     def submit(self, *ids: str, lease_s: float = 20.0) -> list[Begun]:
         """What a wake-up call does: claim rows by their ids, as one batch."""
@@ -159,7 +159,7 @@ class Till:
 
     def settle_all(self, *items: tuple[Claimed, str, Found]) -> list[Row]:
         with self.database.transaction() as transaction:
-            return cashier.settle(
+            return executor.settle(
                 transaction,
                 [Settlement(*item) for item in items],
                 policies=self.policies,
@@ -209,7 +209,7 @@ class Till:
     def find(self, price: str) -> Row:
         """The price as it stands, by its id or its lookup key."""
         with self.engine.connect() as connection:
-            return holding.find(connection, price)[0]
+            return price_locks.find(connection, price)[0]
 
     def change_product(self, product_id: str, **fields: Any) -> Row:
         with self.database.transaction() as transaction:

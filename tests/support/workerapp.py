@@ -50,7 +50,7 @@ app = Celery("billing", task_cls=BillingTask)
 app.conf.update(celery_config.configuration(settings))
 for name in os.environ.get("UNSAFE", "").split():
     app.conf[name] = {"worker_prefetch_multiplier": 4, "task_acks_late": False}[name]
-app.desk = SimpleNamespace(quarantine=quarantine)
+app.handlers = SimpleNamespace(quarantine=quarantine)
 guard.install(app)
 watchdog.install(
     app,

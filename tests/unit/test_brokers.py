@@ -7,10 +7,10 @@ from celery import Celery
 from kombu import Connection
 
 from infra.billing import brokers
+from infra.billing.broker_publisher import Post
 from infra.billing.brokers import Broker, BrokerUrlError, parse, scrub
-from infra.billing.post import Post
 from service import log
-from service.broker import links
+from service.broker import connections
 from service.broker.celery_config import configuration
 from service.settings import Settings, SettingsError, read
 from worker.transport import redis_transport
@@ -106,7 +106,7 @@ def test_the_app_knows_the_broker_that_it_was_configured_for(url):
     redis_transport.register()
     app = Celery("billing", set_as_current=False)
     app.conf.update(configuration(Settings(broker_url=url)))
-    known = links.broker(app)
+    known = connections.broker(app)
     assert (known.url, known.ways) == (parse(url).url, parse(url).ways)
     assert known.options.get("master_name") == parse(url).options.get("master_name")
     connection = app.connection_for_write()

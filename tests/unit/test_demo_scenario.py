@@ -7,11 +7,11 @@ import pytest
 
 from infra import billing
 from local.demo import scenario
+from local.demo.checks import asked
 from local.demo.figures import Check, Figures, Kill, Money, Stock, decimal
-from local.demo.lookout import Sight, Standing
+from local.demo.observer import Sight, Standing
 from local.demo.receiver import FAIL_EVERY, Inbox
 from local.demo.scenario import Line, Price, Scenario
-from local.demo.sums import asked
 from models.money import exponent
 from payments.processors.declines import DECLINES, FAILURES
 from payments.processors.sandbox.script import CARDS, FAULTS

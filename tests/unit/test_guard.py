@@ -20,7 +20,7 @@ def _app(url="redis://:hunter2@127.0.0.1:1/0", **changes):
     )
     app.conf.update(configuration(settings))
     app.conf.update(changes)
-    app.desk = SimpleNamespace(quarantine=lambda *_, **__: None)
+    app.handlers = SimpleNamespace(quarantine=lambda *_, **__: None)
     return app
 
 
@@ -78,7 +78,7 @@ def test_a_task_that_acknowledges_early_is_refused():
 
 def test_an_app_without_quarantine_is_refused():
     app = _app()
-    app.desk = None
+    app.handlers = None
     (problem,) = _problems(app)
     assert "quarantine" in problem
 

@@ -3,7 +3,7 @@
 import pytest
 from starlette.datastructures import Headers
 
-from api.asked import wait_s
+from api.request_input import wait_s
 
 
 @pytest.mark.parametrize(

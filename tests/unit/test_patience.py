@@ -8,7 +8,7 @@ import pytest
 from psycopg import errors
 from sqlalchemy import exc
 
-from service.database.patience import DatabaseUnavailable, Patient, is_held_up, is_transient
+from service.database.retrying import DatabaseUnavailable, Retrying, is_held_up, is_transient
 from service.running import register
 from tests.support.waiting import wait_for
 
@@ -80,27 +80,27 @@ class Flaky:
 
 def test_work_is_run_again_as_a_whole_until_the_database_takes_it() -> None:
     work = Flaky(AWAY, AWAY)
-    assert Patient(threading.Event())(work)([1, 2]) == [1, 2]
+    assert Retrying(threading.Event())(work)([1, 2]) == [1, 2]
     assert work.calls == 3
 
 
 @pytest.mark.parametrize("failures", [[ValueError("bug")], [AWAY, ValueError("bug")]])
 def test_a_bug_is_raised_at_once(failures: list[Exception]) -> None:
     with pytest.raises(ValueError, match="bug"):
-        Patient(threading.Event())(Flaky(*failures))([1])
+        Retrying(threading.Event())(Flaky(*failures))([1])
 
 
 def test_a_process_that_stops_does_not_wait_for_the_database() -> None:
     stopping = threading.Event()
     stopping.set()
     with pytest.raises(DatabaseUnavailable):
-        Patient(stopping)(Flaky(AWAY))([1])
+        Retrying(stopping)(Flaky(AWAY))([1])
 
 
 def test_a_process_that_stops_still_writes_while_the_database_is_there() -> None:
     stopping = threading.Event()
     stopping.set()
-    assert Patient(stopping)(Flaky())([1]) == [1]
+    assert Retrying(stopping)(Flaky())([1]) == [1]
 
 
 def test_no_tasks_clock_runs_while_the_database_is_away() -> None:
@@ -109,7 +109,7 @@ def test_no_tasks_clock_runs_while_the_database_is_away() -> None:
 
     def run() -> None:
         with pytest.raises(DatabaseUnavailable):
-            Patient(stopping)(away)([1])
+            Retrying(stopping)(away)([1])
 
     before = register.waited_s()
     thread = threading.Thread(target=run)

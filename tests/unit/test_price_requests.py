@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.catalogue import QUANTITY_MAX
 from models.money import AMOUNT_MAX
-from payments.catalog.parts import INTERVALS_MAX
+from payments.catalog.price_fields import INTERVALS_MAX
 from payments.catalog.requests import (
     LOCKED,
     InventoryRequest,

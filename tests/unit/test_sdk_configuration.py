@@ -10,7 +10,7 @@ import pytest
 
 from infra import billing
 from infra.billing import client
-from infra.billing.root import root
+from infra.billing.base_url import root
 
 pytestmark = pytest.mark.usefixtures("unconfigured")
 

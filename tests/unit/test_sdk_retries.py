@@ -7,9 +7,9 @@ import pytest
 
 from infra import billing
 from infra.billing import retries
+from infra.billing.base_url import root
 from infra.billing.http import Http
-from infra.billing.root import root
-from infra.billing.wire import Answer, NoAnswer
+from infra.billing.http_transport import Answer, NoAnswer
 from tests.support.scripted import Clock
 
 PENDING = b'{"charge_id": "ch_1", "state": "pending"}'

@@ -1,4 +1,4 @@
-"""Every answer of a processor at every stand: what it means, as a table."""
+"""Every answer of a processor at every status: what it means, as a table."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.states import CHARGE_MOVES, Phase, Stand, State
+from models.states import CHARGE_MOVES, Phase, State, Status
 from payments.lifecycle.backoff import LOOK_UP_S
 from payments.lifecycle.moves import Move
 from payments.lifecycle.settlement import Policy, decide, policies_of
@@ -62,7 +62,7 @@ def decided(row: Any, found: Found, verb: str = "charge") -> Move:
 
 # What was called, where it stands, what came of it → where it goes, and after how many seconds it
 # is looked at again (None = never).
-INSIDE_THE_WINDOW: list[tuple[str, Phase, Found, Stand, float | None]] = [
+INSIDE_THE_WINDOW: list[tuple[str, Phase, Found, Status, float | None]] = [
     ("charge", IN_FLIGHT, YES, State.SUCCEEDED, None),
     ("charge", IN_FLIGHT, NO, State.FAILED, None),
     ("charge", IN_FLIGHT, LATER, AWAITING, 5),
@@ -97,7 +97,7 @@ INSIDE_THE_WINDOW: list[tuple[str, Phase, Found, Stand, float | None]] = [
 
 @pytest.mark.parametrize(("verb", "at", "found", "to", "next_in_s"), INSIDE_THE_WINDOW)
 def test_every_answer_has_its_move(
-    verb: str, at: Phase, found: Found, to: Stand, next_in_s: float | None
+    verb: str, at: Phase, found: Found, to: Status, next_in_s: float | None
 ) -> None:
     move = decided(a_row(at), found, verb)
     assert (move.to, move.next_in_s) == (to, next_in_s)
@@ -230,7 +230,7 @@ def test_nothing_is_sent_again_in_the_last_minutes_of_a_keys_life(
 
 
 @pytest.mark.parametrize(("ago", "to"), [(timedelta(hours=23), QUEUED), (DAY, State.FAILED)])
-def test_a_processor_that_is_busy_for_a_day_is_given_up(ago: timedelta, to: Stand) -> None:
+def test_a_processor_that_is_busy_for_a_day_is_given_up(ago: timedelta, to: Status) -> None:
     move = decided(a_row(IN_FLIGHT, called_ago=ago), BUSY)
     assert move.to is to
     assert move.failure_code == ("processor_unavailable" if to is State.FAILED else None)

@@ -10,16 +10,16 @@ from models.states import (
     CHARGE_MOVES,
     REFUND_MOVES,
     Phase,
-    Stand,
     State,
+    Status,
     phase_of,
-    stand_of,
     state_of,
+    status_of,
 )
 
 PAGE = Path(__file__).parents[2] / "docs" / "states.md"
-STANDS: list[Stand] = [*State, *Phase]
-STANDS.remove(State.PENDING)
+STATUSES: list[Status] = [*State, *Phase]
+STATUSES.remove(State.PENDING)
 
 
 def drawn(nth: int) -> set[tuple[str, str]]:
@@ -30,7 +30,7 @@ def drawn(nth: int) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize(("nth", "moves"), [(0, CHARGE_MOVES), (1, REFUND_MOVES)])
 def test_the_page_draws_the_table_of_moves(
-    nth: int, moves: Mapping[Stand, frozenset[Stand]]
+    nth: int, moves: Mapping[Status, frozenset[Status]]
 ) -> None:
     arrows = {(a, b) for a, b in drawn(nth) if "[*]" not in (a, b)}
     assert arrows == {(str(a), str(b)) for a, to in moves.items() for b in to}
@@ -43,8 +43,8 @@ def test_the_page_shows_where_it_begins_and_ends(nth: int, first: set[str]) -> N
 
 
 @pytest.mark.parametrize("moves", [CHARGE_MOVES, REFUND_MOVES])
-def test_every_stand_has_its_moves(moves: Mapping[Stand, frozenset[Stand]]) -> None:
-    assert set(moves) == set(STANDS)
+def test_every_status_has_its_moves(moves: Mapping[Status, frozenset[Status]]) -> None:
+    assert set(moves) == set(STATUSES)
 
 
 def test_final_is_final_but_for_a_refund_that_comes_back() -> None:
@@ -61,7 +61,7 @@ def test_what_may_have_moved_money_is_never_simply_queued_again() -> None:
         }
 
 
-@pytest.mark.parametrize("stand", STANDS)
-def test_a_stand_is_a_state_and_a_phase(stand: Stand) -> None:
-    assert stand_of(state_of(stand), phase_of(stand)) == stand
-    assert (state_of(stand) is State.PENDING) == (phase_of(stand) is not None)
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_status_is_a_state_and_a_phase(status: Status) -> None:
+    assert status_of(state_of(status), phase_of(status)) == status
+    assert (state_of(status) is State.PENDING) == (phase_of(status) is not None)

@@ -21,7 +21,7 @@ ID = "abcd2345" * 4
 SECRET = "ada@example.org"
 
 
-class Desk:
+class TaskHandlers:
     """Notes what it is asked."""
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def handlers() -> TaskHandlers:
+    return TaskHandlers()
 
 
 @pytest.fixture
-def app(desk: Desk) -> Celery:
+def app(handlers: TaskHandlers) -> Celery:
     app = Celery("tasks under test", task_cls=BillingTask, set_as_current=False)
-    app.desk = desk
+    app.handlers = handlers
     app.finalize()
     return app
 
@@ -67,40 +67,46 @@ def run(app: Celery, task: str, *args: Any, **fields: Any) -> Any:
 
 @pytest.mark.parametrize(("kind", "name"), [("charge", "charge_id"), ("refund", "refund_id")])
 def test_a_request_is_handed_on_as_it_came_and_answered_small(
-    app: Celery, desk: Desk, kind: str, name: str
+    app: Celery, handlers: TaskHandlers, kind: str, name: str
 ) -> None:
     answer = run(app, f"billing.{kind}.create", amount=5.0, whatever=None)
-    assert desk.asked == [("create", kind, {"amount": 5.0, "whatever": None}, "task-1")]
+    assert handlers.asked == [("create", kind, {"amount": 5.0, "whatever": None}, "task-1")]
     assert answer == {name: "ch_1", "state": "pending"}
 
 
-def test_a_cancellation_is_handed_on_as_it_came_and_answered_small(app: Celery, desk: Desk) -> None:
+def test_a_cancellation_is_handed_on_as_it_came_and_answered_small(
+    app: Celery, handlers: TaskHandlers
+) -> None:
     answer = run(app, "billing.charge.cancel", charge_id=5, whatever=None)
-    assert desk.asked == [("cancel", {"charge_id": 5, "whatever": None}, "task-1")]
+    assert handlers.asked == [("cancel", {"charge_id": 5, "whatever": None}, "task-1")]
     assert answer == {"charge_id": "ch_1", "state": "pending"}
 
 
 @pytest.mark.parametrize("kind", ["charge", "refund"])
 @pytest.mark.parametrize("field", ["self", "task_id", "kind", "args", "fields"])
-def test_no_name_of_a_field_breaks_the_task(app: Celery, desk: Desk, kind: str, field: str) -> None:
+def test_no_name_of_a_field_breaks_the_task(
+    app: Celery, handlers: TaskHandlers, kind: str, field: str
+) -> None:
     run(app, f"billing.{kind}.create", **{field: 1})
-    assert desk.asked == [("create", kind, {field: 1}, "task-1")]
+    assert handlers.asked == [("create", kind, {field: 1}, "task-1")]
 
 
 def test_positional_arguments_make_a_request_that_is_refused_like_any_other(
-    app: Celery, desk: Desk
+    app: Celery, handlers: TaskHandlers
 ) -> None:
     run(app, "billing.charge.create", 1000, "USD")
-    ((_, _, fields, _),) = desk.asked
+    ((_, _, fields, _),) = handlers.asked
     with pytest.raises(InvalidRequest, match="by name, not by position"):
         parse(ChargeRequest, {"amount": 1, "currency": "USD", "idempotency_key": "k", **fields})
 
 
 @pytest.mark.parametrize("kind", ["charge", "refund"])
-def test_a_wake_up_call_goes_on_with_its_row(app: Celery, desk: Desk, kind: Kind) -> None:
+def test_a_wake_up_call_goes_on_with_its_row(
+    app: Celery, handlers: TaskHandlers, kind: Kind
+) -> None:
     id_ = PREFIXES[kind] + ID
     assert run(app, f"billing.{kind}.submit", id=id_) == {f"{kind}_id": id_, "state": "succeeded"}
-    assert desk.asked == [("submit", kind, id_)]
+    assert handlers.asked == [("submit", kind, id_)]
 
 
 def test_a_drain_says_how_much_it_tried(app: Celery) -> None:
@@ -130,9 +136,9 @@ def test_a_drain_says_how_much_it_tried(app: Celery) -> None:
     ],
 )
 def test_a_wake_up_call_that_is_none_is_refused(
-    app: Celery, desk: Desk, task: str, args: list[Any], fields: dict[str, Any]
+    app: Celery, handlers: TaskHandlers, task: str, args: list[Any], fields: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidRequest) as refusal:
         run(app, task, *args, **fields)
     assert SECRET not in f"{refusal.value} {refusal.value.param}"
-    assert desk.asked == []
+    assert handlers.asked == []

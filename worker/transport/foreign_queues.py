@@ -14,7 +14,7 @@ from amqp.exceptions import AMQPNotImplementedError, NotFound, PreconditionFaile
 from celery import Celery
 from kombu import Queue
 
-from service.broker import links
+from service.broker import connections
 from service.broker.celery_config import dead_letters, queues
 
 ASIDE = ".moving"
@@ -30,7 +30,7 @@ def mend(app: Celery, *, move: bool) -> list[str]:
     """
     left = []
     for queue in (*queues(rabbitmq=True), dead_letters()):
-        with links.link(app) as link:
+        with connections.link(app) as link:
             is_ours = _is_ours(link, queue)
             if is_ours and _count(link, _aside(queue)) is None:
                 continue
@@ -44,7 +44,7 @@ def mend(app: Celery, *, move: bool) -> list[str]:
         if not is_ours and not _delete(app, queue.name, quorum=move):
             left.append(queue.name)
             continue
-        with links.link(app) as link:
+        with connections.link(app) as link:
             with link.channel() as channel:
                 queue(channel).declare()
             has_aside = _count(link, _aside(queue)) is not None
@@ -64,12 +64,12 @@ def _delete(app: Celery, name: str, *, quorum: bool) -> bool:
     """Delete a queue that is empty and that nobody reads; a quorum queue only with `quorum`.
     Returns whether it is deleted. Raises PreconditionFailed for one that is in use."""
     try:
-        with links.link(app) as link, _channel(link) as channel:
+        with connections.link(app) as link, _channel(link) as channel:
             channel.queue_delete(name, if_empty=True, if_unused=True)
     except AMQPNotImplementedError:  # a quorum queue is deleted as it is, or not at all
         if not quorum:
             return False
-        with links.link(app) as link, _channel(link) as channel:
+        with connections.link(app) as link, _channel(link) as channel:
             found = channel.queue_declare(name, passive=True)
             if found.message_count or found.consumer_count:
                 raise PreconditionFailed(f"{name} is in use") from None

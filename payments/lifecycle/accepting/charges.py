@@ -9,8 +9,8 @@ from sqlalchemy import func, literal, select
 from models.base import as_rows, given, id_among
 from models.states import State
 from payments.access.scopes import owner
+from payments.catalog.price_resolver import PriceResolver
 from payments.catalog.quotes import Terms
-from payments.catalog.sales import Counter
 from payments.errors import KeyReused, ReferenceInUse, Refused
 from payments.intake.judging import judge
 from payments.intake.requests import ChargeRequest
@@ -73,7 +73,7 @@ def accept(
     each other.
     """
     by_price = [n.request for n in new if n.request.price_id is not None]
-    counter = Counter(transaction, by_price)
+    counter = PriceResolver(transaction, by_price)
     timings = {place: one.timing for place, one in enumerate(new)}
     against = objections(transaction, timings, may_wait=True) | _judged(new, counter, limits)
     # Only now: a repeat that waited for the price until the first one was through must find it, and
@@ -91,7 +91,7 @@ def accept(
 
 
 def _judged(
-    new: Sequence[NewCharge], counter: Counter, limits: Mapping[str, MoneyLimits]
+    new: Sequence[NewCharge], counter: PriceResolver, limits: Mapping[str, MoneyLimits]
 ) -> dict[int, Refused]:
     """What today's rules say against them, should they be new: by their places."""
     against: dict[int, Refused] = {}
@@ -114,7 +114,7 @@ class _Batch:
     def __init__(
         self,
         transaction: Transaction,
-        counter: Counter,
+        counter: PriceResolver,
         new: Sequence[NewCharge],
         rows: dict[str, Row],
     ) -> None:

@@ -15,7 +15,7 @@ from payments.processors.sandbox.ledger import (
     moved_for,
 )
 from payments.processors.sandbox.processor import Sandbox, one_at_a_time
-from payments.processors.sandbox.turns import complete, decline
+from payments.processors.sandbox.transitions import complete, decline
 
 __all__ = [
     "Moved",

@@ -31,7 +31,7 @@ from payments.processors.sandbox.requests import (
     plan,
 )
 from payments.processors.sandbox.script import script_for
-from payments.processors.sandbox.turns import turn_these
+from payments.processors.sandbox.transitions import turn_these
 from payments.processors.sandbox.verdicts import Verdict, verdict_on
 
 

@@ -24,7 +24,7 @@ from payments.processors.sandbox.answers import (
 )
 from payments.processors.sandbox.requests import ASKED, COLUMNS, REQUESTS, VALUES, asked_for
 from payments.processors.sandbox.script import CANCELED, Script, script_for
-from payments.processors.sandbox.turns import turn_these
+from payments.processors.sandbox.transitions import turn_these
 from payments.processors.sandbox.verdicts import OPEN
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, Select
 from payments.processors.limits import ANYTHING, MoneyLimits
 from payments.processors.outcomes import Found, NotFound, Outcome, Unknown
 from payments.processors.port import Order, ProcessorEvent
-from payments.processors.sandbox import events, ledger, turns
+from payments.processors.sandbox import events, ledger, transitions
 from payments.processors.sandbox.answers import Answer
 from payments.processors.sandbox.books import carry_out
 from payments.processors.sandbox.requests import Instruction
@@ -97,7 +97,7 @@ class Sandbox:
     def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:
         """Events whose time has come, oldest first; each comes several times (see `events`)."""
         with self._engine.begin() as connection:
-            turns.turn_due(connection, limit=TURNS_MAX)
+            transitions.turn_due(connection, limit=TURNS_MAX)
             bodies = events.offer(connection, limit=limit)
         now = self._clock()
         return [(events.sign(body, secret=self._event_secret, now=now), body) for body in bodies]

@@ -6,8 +6,8 @@ import socket
 import httpx
 import pytest
 
-from api.asked import BODY_MAX_BYTES
 from api.edge.protocol import HEAD_MAX_BYTES
+from api.request_input import BODY_MAX_BYTES
 from tests.support.rude import link, rest_of
 from tests.support.waiting import wait_for
 from tests.support.web import Caller, Web

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Engine
 
-from models.states import stand_of
+from models.states import status_of
 from payments.errors import MoveNotAllowed
 from payments.errors import NotFound as NoSuchObject
 from payments.lifecycle.claims import Claimed
@@ -124,7 +124,7 @@ class History(RuleBasedStateMachine):
     @invariant()
     def every_move_is_in_the_table(self) -> None:
         for id_, row in self.till.rows(self.everything).items():
-            now = stand_of(row["state"], row["phase"])
+            now = status_of(row["state"], row["phase"])
             before = self.stands.get(id_)
             # A claim may come between two looks: it is part of asking for a charge.
             first = before is None and now in ("queued", "in_flight", "failed")

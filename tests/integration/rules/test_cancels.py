@@ -21,7 +21,7 @@ from payments.processors.outcomes import (
     Unknown,
 )
 from payments.processors.outcomes import NotFound as NeverHeardOf
-from tests.integration.rules.test_cashier import MINUTE, Shop
+from tests.integration.rules.test_executor import MINUTE, Shop
 from tests.support.factories import (
     SUCCEEDED,
     TIMEOUT,
@@ -543,8 +543,8 @@ def test_whatever_goes_wrong_the_charge_ends_as_the_processor_has_it(
     shop: Shop, method: str, state: str, code: str | None
 ) -> None:
     request = a_charge(payment_method_id=method)
-    assert shop.cashier.create(request)["state"] == "pending"
-    shop.cashier.cancel(Cancellation(request.id, by="tests"))
+    assert shop.executor.create(request)["state"] == "pending"
+    shop.executor.cancel(Cancellation(request.id, by="tests"))
     assert shop.go_on(request.id) == state
     assert shop.till.row(request.id)["failure_code"] == code
     assert shop.moved(request.id) == ([("charge", 1000)] if state == "succeeded" else [])
@@ -552,8 +552,8 @@ def test_whatever_goes_wrong_the_charge_ends_as_the_processor_has_it(
 
 def test_a_charge_that_never_arrives_anywhere_ends_with_a_person(shop: Shop) -> None:
     request = a_charge(payment_method_id="pm_sandbox_lost")
-    shop.cashier.create(request)
-    shop.cashier.cancel(Cancellation(request.id, by="tests"))
+    shop.executor.create(request)
+    shop.executor.cancel(Cancellation(request.id, by="tests"))
     shop.time_passes(timedelta(days=1), request.id)
     assert shop.go_on(request.id) == "needs_review"
 
@@ -564,7 +564,7 @@ def test_a_call_that_arrives_after_the_end_moves_nothing(shop: Shop) -> None:
     assert isinstance(begun, Claimed)
     shop.time_passes(MINUTE, begun.id)
     shop.till.sweep()
-    shop.cashier.cancel(Cancellation(begun.id, by="tests"))
+    shop.executor.cancel(Cancellation(begun.id, by="tests"))
     assert shop.till.stand(begun.id) == "failed"
     late = shop.processor.charge(begun.order, deadline_s=5.0)
     assert isinstance(late, Canceled)
@@ -579,8 +579,8 @@ def test_an_adapter_that_breaks_while_it_cancels_leaves_it_in_doubt(shop: Shop) 
             raise ValueError("4242424242424242")
 
     request = a_charge(payment_method_id="pm_sandbox_timeout_before")
-    shop.cashier.create(request)
-    broken = shop.cashier_with(Breaks())
+    shop.executor.create(request)
+    broken = shop.executor_with(Breaks())
     assert broken.cancel(Cancellation(request.id, by="tests"))["phase"] == "unknown"
     assert shop.till.attempts(request.id)[-1] == ("cancel", "unknown")
 

@@ -6,8 +6,8 @@ from threading import Barrier
 import pytest
 
 from payments.errors import NotFound as NoSuchObject
-from payments.lifecycle.cashier import Begin
 from payments.lifecycle.claims import Claimed, NotDue
+from payments.lifecycle.executor import Begin
 from payments.processors.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable
 from tests.support.factories import (
     SUCCEEDED,

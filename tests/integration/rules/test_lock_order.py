@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
-from payments.catalog.holding import hold_all, hold_to_sell
+from payments.catalog.price_locks import hold_all, hold_to_sell
 from payments.processors.outcomes import Pending, Succeeded
 from payments.processors.port import ProcessorEvent
 from payments.transaction import Transaction

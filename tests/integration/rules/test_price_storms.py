@@ -16,8 +16,8 @@ from payments.audit.verify import verify
 from payments.catalog import inventory
 from payments.errors import Refused
 from payments.lifecycle.accepting import charges, refunds
-from payments.lifecycle.cashier import Begin
 from payments.lifecycle.claims import Claimed
+from payments.lifecycle.executor import Begin
 from payments.processors.outcomes import (
     Declined,
     Found,

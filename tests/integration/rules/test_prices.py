@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from models.ids import MADE_PREFIXES, is_id
-from payments.catalog import holding, prices
-from payments.catalog.holding import hold
+from payments.catalog import price_locks, prices
+from payments.catalog.price_locks import hold
 from payments.catalog.requests import PriceChanges, changes
 from payments.errors import PriceInactive, PriceInUse, Refused
 from payments.lifecycle.accepting import charges
@@ -578,8 +578,8 @@ def test_who_follows_a_key_that_has_moved_waits_in_no_circle_with_who_sells_by_b
                 thread.submit(till.change, low, **moved(key)).result()
             return ids
 
-        as_ever = holding._ids
-        monkeypatch.setattr(holding, "_ids", ids_of)
+        as_ever = price_locks._ids
+        monkeypatch.setattr(price_locks, "_ids", ids_of)
         (followed,) = till.accept(a_sale(key))
         assert all(isinstance(one, Accepted) for one in selling.result())
     assert isinstance(followed, Accepted), followed

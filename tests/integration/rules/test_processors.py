@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from payments.intake.requests import ChargeRequest, RefundRequest
-from payments.lifecycle.cashier import Cashier
+from payments.lifecycle.executor import Executor
 from payments.lifecycle.settlement import policies_of
 from payments.processors.outcomes import Succeeded
 from payments.processors.registry import Processors
@@ -33,7 +33,7 @@ class Worker:
         self.till = Till(engine, processors=[one.name for one in processors])
         named = Processors(*processors)
         self.till.policies = policies_of(named)
-        self._cashier = Cashier(
+        self._executor = Executor(
             begin=lambda item: self.till.begin(item)[0],
             settle=lambda item: self.till.settle_all((item.claimed, item.verb, item.found))[0],
             cancel=lambda one: self.till.cancel_all(one)[0],
@@ -44,14 +44,14 @@ class Worker:
         )
 
     def create(self, request: ChargeRequest | RefundRequest) -> str:
-        self._cashier.create(request)
+        self._executor.create(request)
         return self.till.stand(request.id)
 
     def go_on(self, id_: str, *, after: timedelta = HOUR) -> str:
         """What a wake-up call does once the row is due."""
         self.till.time_passes(after, id_)
         self.till.sweep()
-        self._cashier.submit(kind(id_), id_)
+        self._executor.submit(kind(id_), id_)
         return self.till.stand(id_)
 
 
@@ -139,7 +139,7 @@ def test_a_worker_without_the_processor_of_a_charge_leaves_it_as_it_is(
     before = without.till.row(request.id)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            without._cashier.submit(kind(request.id), request.id)
+            without._executor.submit(kind(request.id), request.id)
     assert without.till.row(request.id) == before
     assert new.asked == []
     assert [m for m in caplog.messages if "no processor 'old'" in m] == [

@@ -5,8 +5,8 @@ import pytest
 from models.states import Phase, State
 from payments.intake.requests import RefundRequest
 from payments.lifecycle.accepting import refunds
-from payments.lifecycle.cashier import Begin
 from payments.lifecycle.claims import Claimed, NotDue
+from payments.lifecycle.executor import Begin
 from payments.processors.outcomes import NotFound, Unknown
 from tests.support.factories import Till, a_lease, a_refund
 

@@ -22,8 +22,8 @@ from payments.errors import (
 )
 from payments.intake import rejections
 from payments.intake.requests import ChargeRequest, RefundRequest
-from payments.lifecycle.cashier import Begun
 from payments.lifecycle.claims import Claimed
+from payments.lifecycle.executor import Begun
 from payments.parsing import parse
 from payments.processors.outcomes import Declined
 from payments.redaction import KEY_MAX

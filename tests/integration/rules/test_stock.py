@@ -8,7 +8,7 @@ import pytest
 
 from models.catalogue import QUANTITY_MAX
 from models.states import State
-from payments.catalog.holding import hold
+from payments.catalog.price_locks import hold
 from payments.catalog.stock import follow
 from payments.errors import InsufficientInventory, Refused
 from payments.lifecycle import reports

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from payments.lifecycle.cashier import Begin
 from payments.lifecycle.claims import Claimed
+from payments.lifecycle.executor import Begin
 from payments.processors.outcomes import (
     Declined,
     Found,

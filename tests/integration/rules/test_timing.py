@@ -9,8 +9,8 @@ from payments.errors import InvalidRequest, KeyReused, RequestExpired
 from payments.intake.timing import AHEAD_MAX, Timing
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.cancels import Cancellation
-from payments.lifecycle.cashier import Begin
 from payments.lifecycle.claims import Claimed, NotDue
+from payments.lifecycle.executor import Begin
 from payments.lifecycle.refund_claims import CHARGE_PENDING_S
 from tests.support.factories import Till, a_charge, a_lease, a_refund, a_sale, is_left_alone
 

@@ -8,13 +8,13 @@ from typing import TextIO
 
 from sqlalchemy import Engine
 
-from local.demo import lookout, stage, sums
+from local.demo import checks, environment, observer
+from local.demo.clients import Shops
 from local.demo.figures import Figures, Kill, counted
-from local.demo.lookout import IN_DOUBT, Sight
+from local.demo.observer import IN_DOUBT, Sight
 from local.demo.receiver import Inbox, receiver
 from local.demo.scenario import PRODUCER, Scenario
 from local.demo.screen import Screen
-from local.demo.shops import Shops
 from models.states import Phase
 from payments.catalog import currencies, prices, products
 from payments.catalog.requests import PriceRequest, ProductRequest
@@ -45,7 +45,7 @@ def play(scenario: Scenario, screen: Screen, log_file: TextIO | None = None) -> 
         "charges and refunds"
     )
     screen.say("starting PostgreSQL and Redis in a temporary folder")
-    with stage.prepared(log_file) as set_up, receiver() as (url, inbox):
+    with environment.prepared(log_file) as set_up, receiver() as (url, inbox):
         engine = open_database(set_up.database_url)
         try:
             inbox.secret = _subscribe(engine, url)
@@ -89,7 +89,7 @@ class Play:
         self,
         scenario: Scenario,
         screen: Screen,
-        set_up: stage.Stage,
+        set_up: environment.Stage,
         engine: Engine,
         inbox: Inbox,
     ) -> None:
@@ -112,7 +112,7 @@ class Play:
         self._screen.say(f"all are ready: {_shops(self._scenario)} open")
         self.shops.open()
         while True:
-            self._sight = lookout.look(self._engine)
+            self._sight = observer.look(self._engine)
             self._let_customers_act()
             self._kill_in_the_middle()
             self._watch_the_recovery()
@@ -130,9 +130,9 @@ class Play:
         """What came of it."""
         lines, sight = self._scenario.lines, self._sight
         with self._engine.connect() as connection:
-            money = sums.money(connection, self._statements)
-            stock = sums.stock(connection, self._scenario)
-            kill = self._kill(sums.taken_over(connection))
+            money = checks.money(connection, self._statements)
+            stock = checks.stock(connection, self._scenario)
+            kill = self._kill(checks.taken_over(connection))
         return Figures(
             requests={
                 "charges": sum(one.do == "charge" and one.makes_object for one in lines),
@@ -156,7 +156,7 @@ class Play:
             },
             kill=kill,
             asked_again=len(self.shops.asked_again),
-            checks=sums.checks(
+            checks=checks.checks(
                 self._engine,
                 statements=self._statements,
                 scenario=self._scenario,

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from sqlalchemy import Connection, Engine, func, select
 
 from infra import billing
+from local.demo.clients import Shops
 from local.demo.figures import Check, Kill, Money, Stock
-from local.demo.lookout import Sight
+from local.demo.observer import Sight
 from local.demo.receiver import Inbox
 from local.demo.scenario import Scenario
-from local.demo.shops import Shops
 from models import Attempt, Charge, Delivery, Event, Price, Refund, Reservation
 from models.base import table_of
 from models.states import State

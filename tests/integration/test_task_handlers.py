@@ -1,4 +1,4 @@
-"""The desk: what its tasks do when a processor or a row can't be had."""
+"""The handlers of tasks: what they do when a processor or a row can't be had."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +18,8 @@ from tests.support.factories import Till, a_refund
 from tests.support.paper import Paper
 from tests.support.second import PLUGINS, open_books
 from tests.support.webhooks import an_endpoint
-from worker import desk as desk_module
-from worker.desk import Desk
+from worker import handlers as worker_handlers
+from worker.handlers import TaskHandlers
 
 MakeSettings = Callable[..., Settings]
 
@@ -32,7 +32,7 @@ def till(engine: Engine) -> Iterator[Counter]:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk_module, "REQUEUE_PAUSE_S", 0.0)
+    monkeypatch.setattr(worker_handlers, "REQUEUE_PAUSE_S", 0.0)
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def a_desk(settings: Settings, parts: object = REAL) -> Iterator[Desk]:
-    desk = Desk(Celery(broker=settings.broker_url), settings, parts)  # type: ignore[arg-type]
+def task_handlers(settings: Settings, parts: object = REAL) -> Iterator[TaskHandlers]:
+    handlers = TaskHandlers(Celery(broker=settings.broker_url), settings, parts)  # type: ignore[arg-type]
     try:
-        yield desk
+        yield handlers
     finally:
-        desk.close()
-        desk.services.engine.dispose()
-        for one in desk.services.processors.values():
+        handlers.close()
+        handlers.services.engine.dispose()
+        for one in handlers.services.processors.values():
             if isinstance(one, Sandbox):
                 one._engine.dispose()
 
@@ -96,13 +96,15 @@ def test_events_are_pulled_from_all_and_one_that_is_away_holds_up_no_other(
 
     open_books(till.engine)
     settings = make_settings(processors="second,sandbox", broker_url=redis_url)
-    with a_desk(settings, replace(REAL, processors={"sandbox": lambda _: Away("sandbox")})) as desk:
+    with task_handlers(
+        settings, replace(REAL, processors={"sandbox": lambda _: Away("sandbox")})
+    ) as handlers:
         fields = {"amount": 5, "currency": "USD", "payment_method_id": "pm_sandbox_late_success"}
-        row = desk.create("charge", fields, task_id="order-1")
+        row = handlers.create("charge", fields, task_id="order-1")
         assert (row["processor"], row["phase"]) == ("second", "awaiting_customer")
         till.query("UPDATE second.sandbox_requests SET turns_at = now()")
         with pytest.raises(ConnectionError):  # for the log: beat tries again in a second
-            desk.sweep_processor()
+            handlers.sweep_processor()
         (settled,) = till.query("SELECT state FROM charges WHERE id = :id", id=row["id"])
         assert settled["state"] == "succeeded"
 
@@ -126,13 +128,13 @@ def test_a_step_of_the_sweep_that_fails_holds_up_no_other(
         return take
 
     for name in ("expire_leases", "wake_due"):
-        monkeypatch.setattr(desk_module.sweeps, name, step(name))
-    monkeypatch.setattr(desk_module.cancels, "cancel_expired", step("cancel_expired"))
-    with a_desk(make_settings(broker_url=redis_url)) as desk:
+        monkeypatch.setattr(worker_handlers.sweeps, name, step(name))
+    monkeypatch.setattr(worker_handlers.cancels, "cancel_expired", step("cancel_expired"))
+    with task_handlers(make_settings(broker_url=redis_url)) as handlers:
         with pytest.raises(RuntimeError):  # for the log: beat tries again in a second
-            desk.sweep_payments()
+            handlers.sweep_payments()
         assert taken == ["expire_leases", "wake_due"] * 2 + ["cancel_expired"]
-        assert desk.sweep_payments() == 5
+        assert handlers.sweep_payments() == 5
 
 
 # --- rows that somebody holds -----------------------------------------------------------------
@@ -143,18 +145,18 @@ def test_what_somebody_holds_is_given_back_and_goes_on_when_it_is_free(
 ) -> None:
     """Neither a failure in Flower nor an error in the log: the message comes again."""
     paid = till.charge()
-    with a_desk(make_settings(broker_url=redis_url)) as desk:
+    with task_handlers(make_settings(broker_url=redis_url)) as handlers:
         fields = {"charge_id": paid["id"]}
         waiting = a_refund(paid["id"], amount=1, producer="default")
         Till(till.engine).accept(waiting)
         with held(till.engine, "charges", paid["id"]):
             with pytest.raises(Reject) as new:
-                desk.create("refund", fields, task_id="return-1")
+                handlers.create("refund", fields, task_id="return-1")
             with pytest.raises(Reject) as known:
-                desk.submit("refund", waiting.id)
+                handlers.submit("refund", waiting.id)
         assert new.value.requeue
         assert known.value.requeue
-        assert desk.create("refund", fields, task_id="return-1")["state"] == "succeeded"
+        assert handlers.create("refund", fields, task_id="return-1")["state"] == "succeeded"
 
 
 def test_an_endpoint_that_somebody_holds_is_drained_later(
@@ -179,9 +181,9 @@ def test_an_endpoint_that_somebody_holds_is_drained_later(
 
     parts = replace(REAL, deliverer=lambda *_, **__: Drains())
     with (
-        a_desk(make_settings(broker_url=redis_url), parts) as desk,
+        task_handlers(make_settings(broker_url=redis_url), parts) as handlers,
         held(engine, "webhook_endpoints", endpoint["id"]),
         pytest.raises(Reject) as given_back,
     ):
-        desk.drain(endpoint["id"])
+        handlers.drain(endpoint["id"])
     assert given_back.value.requeue

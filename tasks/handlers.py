@@ -1,4 +1,4 @@
-"""What tasks need from whoever runs them; `service.wiring` provides it as `app.desk`."""
+"""What tasks need from whoever runs them; `service.wiring` provides it as `app.handlers`."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from models.ids import Kind
 from tasks.requests import Wishes
 
 
-class Desk(Protocol):
+class TaskHandlers(Protocol):
     """One verb per task."""
 
     def create(

@@ -1,4 +1,4 @@
-"""The cashier of a worker process: many threads, few connections, and a database that goes away."""
+"""Executors of a worker process: many threads, few connections, a database that goes away."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,9 +9,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from payments.transaction import nobody
-from service.database.patience import is_held_up, is_transient
+from service.database.retrying import is_held_up, is_transient
 from service.settings import Settings
-from service.wiring import Services, make_cashier, services
+from service.wiring import Services, make_executor, services
 from tests.support.factories import Till, a_charge, a_refund
 from tests.support.threads import at_once
 from tests.support.waiting import wait_for
@@ -38,8 +38,8 @@ def test_sixty_four_charges_wait_for_the_processor_at_once(
     make_services: Callable[..., Services],
 ) -> None:
     ours = make_services(sandbox_latency_ms=2000)
-    cashier = make_cashier(ours)
-    rows = at_once(SLOTS, lambda _: cashier.create(a_charge()))
+    executor = make_executor(ours)
+    rows = at_once(SLOTS, lambda _: executor.create(a_charge()))
     assert {row["state"] for row in rows} == {"succeeded"}
     # The last was sent before the first was answered.
     (waited,) = Till(ours.engine).query(
@@ -51,9 +51,9 @@ def test_sixty_four_charges_wait_for_the_processor_at_once(
 
 def test_threads_share_transactions(make_services: Callable[..., Services]) -> None:
     ours = make_services()
-    cashier = make_cashier(ours)
+    executor = make_executor(ours)
     with ThreadPoolExecutor(SLOTS) as threads:
-        list(threads.map(cashier.create, [a_charge() for _ in range(10 * SLOTS)]))
+        list(threads.map(executor.create, [a_charge() for _ in range(10 * SLOTS)]))
     # One moment of the database's clock is one transaction.
     (made,) = Till(ours.engine).query(
         "SELECT count(DISTINCT created_at) n FROM events WHERE type = 'charge.pending'"
@@ -65,9 +65,9 @@ def test_one_key_from_sixty_four_threads_is_one_movement_and_one_answer(
     make_services: Callable[..., Services],
 ) -> None:
     ours = make_services(sandbox_latency_ms=100)
-    cashiers = [make_cashier(ours) for _ in range(2)]
+    executors = [make_executor(ours) for _ in range(2)]
     request = a_charge()
-    rows = at_once(SLOTS, lambda n: cashiers[n % 2].create(request))
+    rows = at_once(SLOTS, lambda n: executors[n % 2].create(request))
     assert {row["id"] for row in rows} == {request.id}
     till = Till(ours.engine)
     assert till.stand(request.id) == "succeeded"
@@ -79,13 +79,13 @@ def test_partial_refunds_from_many_threads_never_exceed_the_charge(
     make_services: Callable[..., Services],
 ) -> None:
     ours = make_services()
-    cashier, till = make_cashier(ours), Till(ours.engine)
+    executor, till = make_executor(ours), Till(ours.engine)
     charge = a_charge(amount=1000)
-    cashier.create(charge)
+    executor.create(charge)
 
     def refund(_: int) -> str:
         try:
-            return str(cashier.create(a_refund(charge, amount=300))["state"])
+            return str(executor.create(a_refund(charge, amount=300))["state"])
         except Exception as refused:  # noqa: BLE001  # what it is, is asserted below
             return type(refused).__name__
 
@@ -99,13 +99,13 @@ def test_a_stopped_process_in_the_middle_of_a_transaction_holds_up_others_only_f
 ) -> None:
     """The database ends a transaction that idles, and whoever waited for its locks goes on."""
     ours = make_services()
-    cashier, till = make_cashier(ours), Till(ours.engine)
+    executor, till = make_executor(ours), Till(ours.engine)
     charge = a_charge(amount=1000)
-    cashier.create(charge)
+    executor.create(charge)
     with till.engine.connect() as stopped, ThreadPoolExecutor(1) as threads:
         stopped.execute(text("SET idle_in_transaction_session_timeout = 500"))
         stopped.execute(text("SELECT * FROM charges FOR UPDATE"))
-        waiting = threads.submit(cashier.create, a_refund(charge, amount=1))
+        waiting = threads.submit(executor.create, a_refund(charge, amount=1))
         assert waiting.result(10)["state"] == "succeeded"
         stopped.invalidate()
 
@@ -115,7 +115,7 @@ def test_work_that_the_database_cut_off_is_done_again(
 ) -> None:
     """Every connection is killed, again and again, while charges are made."""
     ours = make_services(sandbox_latency_ms=5)
-    cashier, till = make_cashier(ours), Till(ours.engine)
+    executor, till = make_executor(ours), Till(ours.engine)
     requests = [a_charge() for _ in range(300)]
     done = threading.Event()
 
@@ -136,7 +136,7 @@ def test_work_that_the_database_cut_off_is_done_again(
     thread.start()
     try:
         with ThreadPoolExecutor(16) as threads:
-            rows = list(threads.map(cashier.create, requests))
+            rows = list(threads.map(executor.create, requests))
     finally:
         done.set()
         thread.join(10)
@@ -168,16 +168,16 @@ def test_a_charge_that_somebody_holds_holds_up_nobody_else(
 ) -> None:
     """A person in psql who went to lunch in the middle of a transaction."""
     ours = make_services()
-    cashier = make_cashier(ours)
+    executor = make_executor(ours)
     held, other = a_charge(), a_charge()
     for request in (held, other):
-        cashier.create(request)
+        executor.create(request)
     lock = text("SELECT FROM charges WHERE id = :id FOR UPDATE")
     with create_engine(ours.settings.database_url).connect() as person:
         person.execute(lock, {"id": held.id})
         with ThreadPoolExecutor(SLOTS) as threads:
-            stuck = threads.submit(cashier.create, a_refund(held))
-            fine = [threads.submit(cashier.create, a_refund(other, amount=1)) for _ in range(20)]
+            stuck = threads.submit(executor.create, a_refund(held))
+            fine = [threads.submit(executor.create, a_refund(other, amount=1)) for _ in range(20)]
             assert {each.result()["state"] for each in fine} == {"succeeded"}
             with pytest.raises(DBAPIError) as refused:
                 stuck.result()

@@ -17,7 +17,7 @@ from service.settings import Settings
 from service.wiring import processors
 
 
-class Building:
+class AppState:
     """Nothing connects before it is used.
 
     `waker` is told after each commit, and returns at once. `ask_workers` tells who reads which

@@ -2,7 +2,7 @@
 
 A name is an id or a lookup key. Prices are held before all charges and refunds
 (`payments.lifecycle.locks`), and products after prices: those without stock first, then by their
-ids, and in one step. Before prices come the turns of lookup keys (`take_turns`).
+ids, and in one step. Before prices come the turns of lookup keys (`lock_lookup_keys`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -111,11 +111,11 @@ def _held(transaction: Transaction, names: set[str], statement: Any) -> dict[str
             return found
         # What is held already is let go: the next try may need it after something else.
         attempt.rollback()
-    take_turns(transaction, names)
+    lock_lookup_keys(transaction, names)
     return _try(transaction, names, statement)[0]
 
 
-def take_turns(transaction: Transaction, names: Iterable[str]) -> None:
+def lock_lookup_keys(transaction: Transaction, names: Iterable[str]) -> None:
     """Wait for whoever gives these lookup keys to prices, before any price is held: nobody moves
     them until we are done. Who only sells by a key, or takes it away, waits for nobody."""
     for name in sorted(filter(_may_be_key, names)):

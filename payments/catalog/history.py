@@ -9,9 +9,9 @@ from sqlalchemy import Connection, Select, func, select
 from models import Event, InventoryChange, Refund, Reservation
 from models.base import id_among, table_of
 from payments.catalog.costs import costs
-from payments.catalog.holding import PRICES, PRODUCTS, WITH_PRODUCT, apart
+from payments.catalog.price_locks import PRICES, PRODUCTS, WITH_PRODUCT, apart
 from payments.catalog.views import price_view
-from payments.entries import Entry
+from payments.timeline_entries import Entry
 from payments.transaction import Row
 
 # A price may have been changed and sold millions of times; a story tells the latest.

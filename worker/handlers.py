@@ -1,4 +1,4 @@
-"""The desk that the tasks of a process stand on: one verb per task (see `tasks.desk`)."""
+"""The handlers that the tasks of a process stand on: one verb per task (see `tasks.handlers`)."""
 
 import json
 import random
@@ -33,9 +33,9 @@ from payments.webhooks.drains import due_endpoints
 from service import intake, log
 from service.broker.publisher import Waker
 from service.database import diagnosis, revisions
-from service.database.patience import DatabaseUnavailable, Patient, is_held_up
+from service.database.retrying import DatabaseUnavailable, Retrying, is_held_up
 from service.settings import Settings
-from service.wiring import REAL, Delivers, Parts, make_cashier, services
+from service.wiring import REAL, Delivers, Parts, make_executor, services
 from tasks.requests import NOTHING_ELSE, Wishes
 from worker.signing import Signatures
 from worker.steps import all_of
@@ -78,16 +78,16 @@ class Asked:
     fingerprint: str | None = None
 
 
-class Desk:
-    """What the tasks of a process stand on; see `tasks.desk`."""
+class TaskHandlers:
+    """What the tasks of a process stand on; see `tasks.handlers`."""
 
     def __init__(self, app: Celery, settings: Settings, parts: Parts = REAL) -> None:
         self._parts = parts
         self._publisher = parts.publisher(app)
         self._waker = Waker(self._publisher)
         self.services = services(settings, self._waker, parts)
-        self._patient = Patient(self.services.stopping)
-        self._cashier = make_cashier(self.services, parts)
+        self._retrying = Retrying(self.services.stopping)
+        self._executor = make_executor(self.services, parts)
         self._signatures = Signatures(settings.broker_signatures, self._signing_keys)
         self._deliverer: Delivers | None = None
         self._lock = threading.Lock()
@@ -110,7 +110,7 @@ class Desk:
                 raise
             return [None]
 
-        self._patient(check)([None])
+        self._retrying(check)([None])
 
     def create(
         self,
@@ -132,7 +132,7 @@ class Desk:
             request = intake.request(kind, given)
             # Of what its own words speak against no hash is kept: those may be a card number.
             message.fingerprint = request.fingerprint if request.against is None else None
-            return self._cashier.create(
+            return self._executor.create(
                 request, task_id=task_id, timing=wishes.timing, traceparent=wishes.traceparent
             )
 
@@ -146,7 +146,7 @@ class Desk:
         def carry_out() -> Mapping[str, Any]:
             wishes.refuse_callbacks()
             request = parse(CancelRequest, given)
-            return self._cashier.cancel(
+            return self._executor.cancel(
                 Cancellation(
                     request.charge_id,
                     by=request.producer,
@@ -181,7 +181,7 @@ class Desk:
 
     def submit(self, kind: KindName, id_: str) -> Mapping[str, Any]:
         with _given_back_while_held():
-            return self._cashier.submit(KINDS[kind], id_)
+            return self._executor.submit(KINDS[kind], id_)
 
     def drain(self, endpoint_id: str) -> int:
         with _given_back_while_held():
@@ -275,7 +275,7 @@ class Desk:
                 rejections.quarantine(transaction, raw, queue=queue, reason=reason, headers=headers)
             return [None]
 
-        self._patient(keep)([None])
+        self._retrying(keep)([None])
 
     def close(self) -> None:
         """Stop waiting for an absent database, finish posts under way, publish what is left."""
@@ -299,7 +299,7 @@ class Desk:
                     )
                 ]
 
-        (rejection_id,) = self._patient(record)([None])
+        (rejection_id,) = self._retrying(record)([None])
         logger.info(
             "request refused",
             task=message.task,
@@ -338,7 +338,7 @@ class Desk:
             with self.services.engine.connect() as connection:
                 return [signatures.keys_of(connection, producer)]
 
-        (keys,) = self._patient(read)([None])
+        (keys,) = self._retrying(read)([None])
         return keys
 
     def _delivery(self) -> Delivers:

@@ -1,12 +1,12 @@
-"""What routes need: a router, the building, and to know who asks."""
+"""What routes need: a router, the state of the application, and who asks."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
-from api import asked
-from api.building import Building
+from api import request_input
+from api.app_state import AppState
 from payments.access.scopes import OPERATIONS, Access
 
 
@@ -17,9 +17,9 @@ def router_of(tag: str, prefix: str = "") -> APIRouter:
     )
 
 
-def building(request: Request) -> Building:
+def app_state(request: Request) -> AppState:
     """What the routes stand on."""
-    here: Building = request.app.state.building
+    here: AppState = request.app.state.app_state
     return here
 
 
@@ -29,10 +29,10 @@ def permission_for(request: Request) -> str:
 
 
 async def _asker(request: Request) -> Access:
-    access = await building(request).keyring.access(request)
+    access = await app_state(request).keyring.access(request)
     request.state.producer = access.producer  # for the log line
     access.require(permission_for(request))
-    asked.once(request.query_params)
+    request_input.once(request.query_params)
     return access
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from payments.catalog.holding import find_all, hold_to_sell, products
+from payments.catalog.price_locks import find_all, hold_to_sell, products
 from payments.catalog.quotes import Terms, quote
 from payments.catalog.stock import reserve, too_few
 from payments.errors import InvalidRequest, PriceInactive, ProductInactive, Refused
@@ -13,7 +13,7 @@ from payments.intake.requests import ChargeRequest
 from payments.transaction import Row, Transaction
 
 
-class Counter:
+class PriceResolver:
     """Where charges are sold: it holds the prices that they name until the transaction ends."""
 
     def __init__(self, transaction: Transaction, requests: Iterable[ChargeRequest]) -> None:

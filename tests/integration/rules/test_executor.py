@@ -10,8 +10,8 @@ from sqlalchemy import Engine
 
 from payments.errors import KeyReused
 from payments.intake.requests import ChargeRequest, RefundRequest
-from payments.lifecycle.cashier import Begin, Begun, Cashier, Settlement
 from payments.lifecycle.claims import Claimed
+from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
 from payments.processors.outcomes import Found, Outcome
 from payments.processors.port import Order
 from payments.processors.registry import Processors
@@ -24,17 +24,17 @@ WINDOW = timedelta(hours=1)
 
 
 class Shop:
-    """A worker without a queue: a cashier on a till, the sandbox, and a clock to turn."""
+    """A worker without a queue: an executor on a till, the sandbox, and a clock to turn."""
 
     def __init__(self, engine: Engine, wrap: Callable[[Sandbox], Any] = lambda it: it) -> None:
         self.till = Till(engine, key_window=WINDOW)
         self.engine = engine
         self.processor = wrap(Sandbox(engine, sleep=lambda _: None, key_window=WINDOW))
-        self.cashier = self.cashier_with(self.processor)
+        self.executor = self.executor_with(self.processor)
 
-    def cashier_with(self, processor: Any, **others: Any) -> Cashier:
+    def executor_with(self, processor: Any, **others: Any) -> Executor:
         parts: dict[str, Any] = {"begin": lambda item: self.till.begin(item)[0], **others}
-        return Cashier(
+        return Executor(
             **parts,
             settle=lambda item: self.till.settle_all(_parts(item))[0],
             cancel=lambda one: self.till.cancel_all(one)[0],
@@ -46,7 +46,7 @@ class Shop:
 
     def go(self, request: ChargeRequest | RefundRequest) -> str:
         """Create it, and do what falls due until nothing does; where it stands then."""
-        self.cashier.create(request)
+        self.executor.create(request)
         return self.go_on(request.id)
 
     def go_on(self, id_: str, *, rounds: int = 12) -> str:
@@ -55,7 +55,7 @@ class Shop:
                 break
             self.time_passes(15 * MINUTE, id_)
             self.till.sweep()
-            self.cashier.submit(kind(id_), id_)
+            self.executor.submit(kind(id_), id_)
         return self.till.stand(id_)
 
     def time_passes(self, duration: timedelta, *ids: str) -> None:
@@ -168,10 +168,10 @@ def test_a_lost_charge_is_sent_again_only_while_its_key_is_remembered(shop: Shop
 def test_a_repeat_over_the_broker_changes_nothing(shop: Shop) -> None:
     request = a_charge()
     shop.go(request)
-    assert shop.cashier.create(request)["state"] == "succeeded"
+    assert shop.executor.create(request)["state"] == "succeeded"
     other = a_charge(amount=1, idempotency_key=request.idempotency_key)
     with pytest.raises(KeyReused):
-        shop.cashier.create(other)
+        shop.executor.create(other)
     assert shop.moved(request.id) == CHARGED
 
 
@@ -212,7 +212,7 @@ def test_whoever_dies_or_breaks_in_the_call_leaves_money_moved_at_most_once(
 ) -> None:
     shop = Shop(shared_engine)
     request = a_charge()
-    broken = shop.cashier_with(Broken(shop.processor, "charge", after, error))
+    broken = shop.executor_with(Broken(shop.processor, "charge", after, error))
     if isinstance(error, SystemExit):
         with pytest.raises(SystemExit):
             broken.create(request)
@@ -226,9 +226,9 @@ def test_whoever_dies_or_breaks_in_the_call_leaves_money_moved_at_most_once(
 
 def test_an_adapter_that_breaks_while_it_looks_up_is_asked_again(shop: Shop) -> None:
     request = a_charge(payment_method_id="pm_sandbox_timeout_after")
-    shop.cashier.create(request)
+    shop.executor.create(request)
     shop.time_passes(MINUTE, request.id)
-    broken = shop.cashier_with(Broken(shop.processor, "look_up", False, ValueError()))
+    broken = shop.executor_with(Broken(shop.processor, "look_up", False, ValueError()))
     broken.submit(kind(request.id), request.id)
     assert shop.till.attempts(request.id)[-1] == ("look_up", "unknown")
     assert shop.go_on(request.id) == "succeeded"
@@ -260,14 +260,14 @@ def test_a_process_that_overslept_after_its_claim_sends_nothing(shop: Shop) -> N
             clock.now = 3 * WINDOW.total_seconds()
         return begun
 
-    late = shop.cashier_with(shop.processor, begin=overslept, clock=clock)
+    late = shop.executor_with(shop.processor, begin=overslept, clock=clock)
     assert late.create(request)["state"] == "succeeded"
     assert shop.moved(request.id) == CHARGED
 
 
 def test_a_process_that_is_stopped_right_before_it_sends_sends_nothing(shop: Shop) -> None:
     request, readings = a_charge(), iter([0.0, 0.0])
-    stopped = shop.cashier_with(shop.processor, clock=lambda: next(readings, 1_000_000.0))
+    stopped = shop.executor_with(shop.processor, clock=lambda: next(readings, 1_000_000.0))
     assert stopped.create(request)["phase"] == "unknown"
     assert shop.moved(request.id) == []
     assert shop.go_on(request.id) == "succeeded"
@@ -294,8 +294,8 @@ def test_a_claim_that_waited_for_the_database_takes_its_lease_anew(
             shop.till.time_passes(timedelta(seconds=took_s), request.id)
         return begun
 
-    patient = shop.cashier_with(shop.processor, begin=slowly, clock=clock)
-    assert patient.create(request)["state"] == "succeeded"
+    retrying = shop.executor_with(shop.processor, begin=slowly, clock=clock)
+    assert retrying.create(request)["state"] == "succeeded"
     assert shop.moved(request.id) == CHARGED
     assert len(begins) == (2 if took_s >= 10 else 1)
     assert len({item.lease.token for item in begins}) == 1
@@ -317,7 +317,7 @@ def test_what_others_have_claimed_while_the_database_was_away_is_left_to_them(sh
             shop.till.claim(request.id)
         return begun
 
-    late = shop.cashier_with(shop.processor, begin=too_late, clock=clock)
+    late = shop.executor_with(shop.processor, begin=too_late, clock=clock)
     assert late.create(request)["phase"] == "unknown"
     assert shop.moved(request.id) == []
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from weakref import WeakSet
 
+from infra.billing.broker_connections import ERRORS, TIMEOUT_MIN_S, Link, connect, reason
 from infra.billing.brokers import Broker, parse
-from infra.billing.links import ERRORS, TIMEOUT_MIN_S, Link, connect, reason
 from infra.billing.message import Message
 
 # Threads that send at the same time. A send takes a millisecond, so few links serve many threads,

@@ -74,7 +74,7 @@ def is_held_up(error: Exception) -> bool:
     )
 
 
-class Patient:
+class Retrying:
     """Runs work again until the database has taken it; gives up only when the process stops."""
 
     def __init__(self, stopping: threading.Event) -> None:

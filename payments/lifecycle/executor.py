@@ -1,6 +1,6 @@
 """Claim, call, settle: how one charge or refund gets from asked to final.
 
-`Cashier` is what a task holds. Its two database steps take lists (`begin`, `settle`), so that
+`Executor` is what a task holds. Its two database steps take lists (`begin`, `settle`), so that
 whoever wires it may put many threads' items into one transaction; the call between them has no
 transaction open.
 """
@@ -244,7 +244,7 @@ def _may_restock(item: Settlement) -> bool:
     return bool(item.claimed.row["restock"]) and isinstance(item.found, Succeeded)
 
 
-class Cashier:
+class Executor:
     """Takes one order from claim to settled."""
 
     def __init__(

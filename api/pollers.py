@@ -39,7 +39,7 @@ class Waiter:
     done: asyncio.Future[None]
 
 
-class Waiters:
+class Pollers:
     """All who wait. `finals(kind, ids)` tells which of them are final."""
 
     def __init__(self, finals: Callable[[KindName, Sequence[str]], Awaitable[set[str]]]) -> None:

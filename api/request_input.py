@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.requests import ClientDisconnect, Request
 
 from api.edge.problems import BodyTooLarge, EncodingNotSupported, RequestTimeout
-from api.waiting import WAIT_MAX_S
+from api.pollers import WAIT_MAX_S
 from payments.errors import InvalidRequest
 from payments.redaction import field_name
 

@@ -13,7 +13,7 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
-from infra.billing.root import Root
+from infra.billing.base_url import Root
 
 # Threads that ask at the same time. One that waits for a final state holds its connection for as
 # long, so there are more of them than links to a broker.

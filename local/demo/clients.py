@@ -10,7 +10,7 @@ from kombu import Connection, Producer
 
 from infra import billing
 from infra.billing.errors import InvalidRequest
-from local.demo.lookout import Sight
+from local.demo.observer import Sight
 from local.demo.scenario import PRODUCER, Line, Scenario
 from service.broker.celery_config import PAYMENTS
 
