@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, LargeBinary
+from sqlalchemy import Column, Index, LargeBinary, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -34,17 +34,23 @@ class RejectedRequest(SQLModel, table=True):
 
 
 class QuarantinedMessage(SQLModel, table=True):
-    """A message so broken that it isn't a task; kept whole, for a person to look at."""
+    """A message so broken that it isn't a task; kept for a person to look at, without card data."""
 
     __tablename__ = "quarantined_messages"
+    __table_args__ = (
+        Index("quarantined_messages_unseen_idx", "id", postgresql_where=text("masked IS NULL")),
+    )
 
     id: int = big_identity()
     queue: str
     reason: str
+    # Of the whole message, unless it was masked: then of what is kept of it.
     sha256: str = Field(index=True)
     size: int
     raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     headers: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    # Whether card data was taken out of it (payments/intake/masking.py); null: not looked for yet.
+    masked: bool | None
     created_at: datetime = timestamp(default_now=True, nullable=False)
     # When a person was done with it: sent for another try, or dismissed for this reason.
     released_at: datetime | None = timestamp()

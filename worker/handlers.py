@@ -19,7 +19,7 @@ from payments.access import signatures
 from payments.access.scopes import CHARGES_WRITE, Access
 from payments.audit import health
 from payments.errors import Refused
-from payments.intake import rejections
+from payments.intake import quarantine, rejections
 from payments.intake.requests import CancelRequest
 from payments.kinds import KINDS
 from payments.lifecycle import cancels, reports, sweeps
@@ -211,6 +211,7 @@ class TaskHandlers:
                 sweeps.wake_due, kind=kind, processors=self.services.processors, limit=room
             )
             steps += [partial(sweeps.expire_leases, kind=kind), wake_due]
+        steps.append(quarantine.mask)
         # Last, as it touches the most rows, each of which somebody may hold.
         steps.append(cancels.cancel_expired)
         return all_of(partial(self._in_transaction, step) for step in steps)
@@ -267,15 +268,19 @@ class TaskHandlers:
 
     def quarantine(
         self, raw: bytes, *, queue: str, reason: str, headers: Mapping[str, Any] | None
-    ) -> None:
-        """Keep a message that is not a task; returns when it is safely there."""
+    ) -> str:
+        """Keep a message that is not a task; returns its hash when it is safely there."""
 
-        def keep(_: Sequence[None]) -> list[None]:
+        def keep(_: Sequence[None]) -> list[str]:
             with self.services.database.transaction() as transaction:
-                rejections.quarantine(transaction, raw, queue=queue, reason=reason, headers=headers)
-            return [None]
+                return [
+                    rejections.quarantine(
+                        transaction, raw, queue=queue, reason=reason, headers=headers
+                    )
+                ]
 
-        self._retrying(keep)([None])
+        (sha256,) = self._retrying(keep)([None])
+        return sha256
 
     def close(self) -> None:
         """Stop waiting for an absent database, finish posts under way, publish what is left."""

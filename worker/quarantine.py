@@ -1,6 +1,5 @@
 """The way of a broken message into quarantine: kept until it is safe, told without its contents."""
 
-import hashlib
 import heapq
 import itertools
 import json
@@ -10,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from payments.intake.masking import masked_text
 from service import faults, log
 
 logger = log.get(__name__)
@@ -20,11 +20,11 @@ WAIT_MAX_S = 30.0
 
 
 class Sink(Protocol):
-    """Keeps a broken message for ever, or raises."""
+    """Keeps a broken message for ever and returns the hash of what is kept, or raises."""
 
     def __call__(
         self, raw: bytes, *, queue: str, reason: str, headers: dict[str, Any] | None
-    ) -> None: ...
+    ) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +37,11 @@ class Exhibit:
     headers: dict[str, Any] | None
 
     def description(self) -> dict[str, Any]:
-        """For the log: enough to find it again, nothing that it says."""
+        """For the log: nothing that it says. Its hash is that of what is kept."""
         return {
-            "reason": self.reason,
-            "queue": self.queue,
+            "reason": masked_text(self.reason),
+            "queue": masked_text(self.queue),
             "size": len(self.raw),
-            "sha256": hashlib.sha256(self.raw).hexdigest(),
         }
 
 
@@ -110,7 +109,7 @@ class Quarantine:
                     return
                 _, _, failures, exhibit, kept = heapq.heappop(self._due)
             try:
-                self._sink(
+                sha256 = self._sink(
                     exhibit.raw,
                     queue=exhibit.queue,
                     reason=exhibit.reason,
@@ -129,5 +128,5 @@ class Quarantine:
                 with self._changed:
                     self._put(time.monotonic() + wait_s, failures + 1, exhibit, kept)
             else:
-                logger.warning("message quarantined", **exhibit.description())
+                logger.warning("message quarantined", **exhibit.description(), sha256=sha256)
                 kept()

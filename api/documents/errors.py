@@ -200,8 +200,12 @@ def _by_message() -> Iterator[str]:
     )
     yield ""
     yield (
-        "A message that is not even a task is kept whole in quarantine (`billing quarantine list`)"
-        " for one of these reasons, and nobody is told: who sent it can't be read."
+        "A message that is not even a task is kept in quarantine (`billing quarantine list`), whole"
+        " but for card data, for one of these reasons, and nobody is told: who sent it can't be"
+        " read. Card numbers, tracks and verification codes in it are masked before it is kept, in"
+        " its body and its headers, also in base64 and hex; what can't be looked through (packed or"
+        " binary) is not kept, only its size. A request that a bug of ours kept and that was masked"
+        " is not released: its sender has to send it again, without card data."
     )
     yield ""
     yield from (f"- {reason}" for reason in reasons())

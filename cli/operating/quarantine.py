@@ -48,7 +48,9 @@ def list_(limit: options.Limit = 20, as_json: options.Json = False) -> None:
 def show(
     id_: MessageId,
     raw: bool = typer.Option(
-        False, "--raw", help="The message itself, byte for byte. It may hold personal data."
+        False,
+        "--raw",
+        help="The message itself, byte for byte, but card data. It may hold personal data.",
     ),
     as_json: options.Json = False,
 ) -> None:
@@ -62,9 +64,11 @@ def show(
     if not raw:
         tables.show(quarantine.details(row), as_json=as_json)
         return
-    kept = bytes(row["raw"])
+    kept = quarantine.contents(row)
+    masked = row["masked"] or kept != row["raw"]
+    how = "with card data masked" if masked else "as it came"
     cut = f", the first {len(kept)} of its {row['size']} bytes" if len(kept) < row["size"] else ""
-    sys.stderr.write(f"as it came{cut}; it may hold personal data\n")
+    sys.stderr.write(f"{how}{'' if masked else cut}; it may hold personal data\n")
     sys.stdout.flush()
     sys.stdout.buffer.write(kept)
     sys.stdout.buffer.flush()

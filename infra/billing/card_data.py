@@ -96,45 +96,45 @@ def is_card_number(text: str) -> bool:
 
 
 def card_numbers(plain: str) -> Iterator[tuple[int, int]]:
-    """Where in a text of readable characters there are card numbers: from the first digit to the
-    last of those that are written in one go with them, such as an expiry and a code."""
+    """Where in a text of readable characters there are card numbers: where each begins and ends,
+    with what is written right behind it as part of the same digits."""
     without = _IBAN.sub(_unless_iban, _MADE.sub(_blotted, plain))
     for run in _GROUPS.finditer(without):
-        if _holds_number(run[0]):
-            yield run.span()
+        if _has_digits_enough(run[0]):
+            yield from _in_run(without, *run.span())
 
 
-def _holds_number(run: str) -> bool:
-    """Whether some of these groups of digits, which follow each other, are a card number."""
-    if not _has_digits_enough(run):
-        return False
-    groups = _GROUP.findall(run)
+def _in_run(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Where among these groups of digits, which follow each other, there are card numbers."""
+    groups = [*_GROUP.finditer(text, start, stop)]
     # Of each group, where it begins and where it ends among all digits.
-    ends = [*accumulate(map(len, groups))]
-    digits, begins, is_end = "".join(groups), [0, *ends[:-1]], {*ends}
+    ends = [*accumulate(len(group[0]) for group in groups)]
+    digits, begins = "".join([group[0] for group in groups]), [0, *ends[:-1]]
+    ending = {end: at for at, end in enumerate(ends)}
     found = [
-        (begin, end)
-        for begin in begins
+        (begin, end, first)
+        for first, begin in enumerate(begins)
         for length in _lengths(digits[begin : begin + _PREFIX])
-        if (end := begin + length) in is_end
+        if (end := begin + length) in ending
     ]
-    return _any_has_check_digit(digits, found) or any(
-        _begins_with_number(one) for one in groups if len(one) > DIGITS_MIN
-    )
+    if found:
+        sums = _sums(digits)
+        for begin, end, first in found:
+            if (sums[end % 2][end] - sums[end % 2][begin]) % 10 == 0:
+                yield groups[first].start(), groups[ending[end]].end()
+    for group in groups:
+        if len(group[0]) > DIGITS_MIN and _begins_with_number(group[0]):
+            yield group.span()
 
 
-def _any_has_check_digit(digits: str, found: Sequence[tuple[int, int]]) -> bool:
-    """Whether some of these parts of the digits have the right check digit, in linear time: each
-    part's sum is the difference of two sums from the first digit on."""
-    if not found:
-        return False
+def _sums(digits: str) -> tuple[list[int], list[int]]:
+    """What the digits come to from the first on, with each second one doubled: the even ones, and
+    the odd ones. Which of them counts is told by a number's end, and each number's sum is the
+    difference of two: so every check digit is found in linear time."""
     plain, doubled = [*map(int, digits)], [*map(int, digits.translate(_DOUBLED))]
-    sums = []
-    for parity in (0, 1):  # which digits are doubled is counted from a number's end
-        mixed = plain.copy()
-        mixed[parity::2] = doubled[parity::2]
-        sums.append([*accumulate(mixed, initial=0)])
-    return any((sums[end % 2][end] - sums[end % 2][begin]) % 10 == 0 for begin, end in found)
+    even, odd = plain.copy(), plain
+    even[0::2], odd[1::2] = doubled[0::2], doubled[1::2]
+    return [*accumulate(even, initial=0)], [*accumulate(odd, initial=0)]
 
 
 def _begins_with_number(digits: str) -> bool:

@@ -11,7 +11,9 @@ from sqlalchemy import Connection, Executable, func, select, update
 from models import QuarantinedMessage
 from models.base import table_of
 from payments.errors import InvalidRequest, MoveNotAllowed, NotFound
+from payments.intake.masking import Masked, masked_text, without_card_data
 from payments.kinds import KINDS
+from payments.parsing import refuse_card_data
 from payments.redaction import redacted
 from payments.transaction import Row, Transaction
 from payments.views import moment
@@ -31,6 +33,14 @@ _CARD_LIKE = re.compile(r"[0-9]{13}|^[0-9.:+-]{13,}$")
 
 _messages = table_of(QuarantinedMessage)
 _WITHOUT_CONTENTS = [c for c in _messages.c if c.name not in ("raw", "headers")]
+# A megabyte each: few in one transaction of a sweep.
+_UNSEEN = (
+    select(_messages)
+    .where(_messages.c.masked.is_(None))
+    .order_by(_messages.c.id)
+    .limit(4)
+    .with_for_update(skip_locked=True)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +73,14 @@ def get(connection: Connection, id_: int) -> Row:
 
 def release(transaction: Transaction, id_: int) -> KeptRequest:
     """Mark a message as released; returns what to send. Raises NotFound, MoveNotAllowed."""
-    request = request_in(_held(transaction, id_))
+    row = _held(transaction, id_)
+    if _without_card_data(row).is_changed or row["masked"]:
+        raise MoveNotAllowed(
+            "card data was masked in it, so it is not what its sender asked for: let them send it"
+            " without card data, and dismiss it",
+            param="id",
+        )
+    request = request_in(row)
     if request is None:
         raise MoveNotAllowed(
             "it is not a request that can be tried again, only looked at: let its sender mend it,"
@@ -78,8 +95,34 @@ def dismiss(transaction: Transaction, id_: int, *, why: str) -> None:
     """Be done with a message, for good. Raises NotFound, MoveNotAllowed, InvalidRequest."""
     if not why.strip() or not why.isprintable():
         raise InvalidRequest("say why, in one line; it stays with the message", param="why")
+    refuse_card_data("why", why)
     _held(transaction, id_)
     _let_go(transaction, id_, dismissed_why=why)
+
+
+def mask(transaction: Transaction) -> int:
+    """Mask card data in what older versions kept; returns how many messages were looked through."""
+    rows = transaction.rows(_UNSEEN)
+    for row in rows:
+        without = _without_card_data(row)
+        changes = {
+            "raw": without.raw,
+            "headers": without.headers,
+            "queue": masked_text(row["queue"]),
+            "reason": masked_text(row["reason"]),
+            "sha256": without.sha256,
+        }
+        transaction.execute(
+            update(_messages)
+            .where(_messages.c.id == row["id"])
+            .values(masked=without.is_changed, **(changes if without.is_changed else {}))
+        )
+    return len(rows)
+
+
+def contents(row: Row) -> bytes:
+    """The message as it may be shown."""
+    return _without_card_data(row).raw
 
 
 def request_in(row: Row) -> KeptRequest | None:
@@ -104,10 +147,11 @@ def view(row: Row) -> dict[str, Any]:
         "id": row["id"],
         "created_at": moment(row["created_at"]),
         "state": _state(row),
-        "queue": row["queue"],
-        "reason": row["reason"],
+        "queue": masked_text(row["queue"]),
+        "reason": masked_text(row["reason"]),
         "size": row["size"],
         "sha256": row["sha256"],
+        "masked": row["masked"],
         "released_at": moment(row["released_at"]),
         "dismissed_why": row["dismissed_why"],
     }
@@ -134,6 +178,10 @@ def _harmless(headers: Mapping[str, Any]) -> dict[str, Any]:
     shown = {name: _plain(headers[name]) for name in _HEADERS if headers.get(name) is not None}
     hidden = len([value for name, value in headers.items() if name not in _HEADERS])
     return {**shown, **({"hidden": hidden} if hidden else {})}
+
+
+def _without_card_data(row: Row) -> Masked:
+    return without_card_data(bytes(row["raw"]), row["headers"])
 
 
 def _plain(value: Any) -> str:

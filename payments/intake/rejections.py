@@ -4,7 +4,6 @@ Over HTTP a refusal is the answer; a message has no answer, so the refusal becom
 `request.rejected` webhook.
 """
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from models import QuarantinedMessage, RejectedRequest
 from models.base import table_of
 from models.ids import PREFIXES, Kind, id_from_key, is_id, random_id, rejection_id
 from payments.errors import Refused, refusal
+from payments.intake import masking
 from payments.redaction import producer_name, redacted, told_key
 from payments.transaction import Transaction
 from payments.views import moment
@@ -24,7 +24,6 @@ from payments.webhooks.events import Fact, publish
 
 SEEN = ("id", "created_at", "task", "task_id", "producer", "object_id", "code", "param", "detail")
 HEADERS_DEPTH_MAX = 16
-RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
 
 # The tasks that make something under a key.
 CREATES: Mapping[str, Kind] = {f"billing.{kind}.create": kind for kind in PREFIXES}
@@ -163,14 +162,17 @@ def quarantine(
     queue: str,
     reason: str,
     headers: Mapping[str, Any] | None = None,
-) -> None:
-    """Keep a message that is not even a request. The same message on one queue is kept once: the
-    broker may deliver it again before the acknowledgement reaches it. Other headers of it change
-    then; its task and id don't. One that was released and failed again is kept again."""
-    table, kept = table_of(QuarantinedMessage), _kept(dict(headers)) if headers else None
-    digest = hashlib.sha256(raw).hexdigest()
+) -> str:
+    """Keep a message that is not even a request, without card data; returns the hash by which it is
+    found. The same message on one queue is kept once: the broker may deliver it again before the
+    acknowledgement reaches it. Other headers of it change then; its task and id don't. One that was
+    released and failed again is kept again."""
+    table = table_of(QuarantinedMessage)
+    without = masking.without_card_data(raw, headers)
+    queue, reason = masking.masked_text(queue), masking.masked_text(reason)
+    kept = _kept(without.headers) if without.headers else None
     there = select(table.c.id).where(
-        table.c.sha256 == digest,
+        table.c.sha256 == without.sha256,
         table.c.queue == queue,
         table.c.released_at.is_(None),
         *(
@@ -182,15 +184,17 @@ def quarantine(
     )
     # Locked: while it is being released, its next try may fail already.
     if transaction.execute(there.with_for_update(read=True)).first() is not None:
-        return
+        return without.sha256
     transaction.execute(
         insert(table),
         {
             "queue": queue,
             "reason": reason,
-            "sha256": digest,
+            "sha256": without.sha256,
             "size": len(raw),
-            "raw": raw[:RAW_MAX],
+            "raw": without.raw,
             "headers": kept,
+            "masked": without.is_changed,
         },
     )
+    return without.sha256

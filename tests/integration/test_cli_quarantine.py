@@ -1,5 +1,6 @@
 """What was set aside, as a person finds it, sends it for another try, or is done with it."""
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -105,8 +106,86 @@ def test_only_harmless_headers_are_shown_and_the_message_only_when_asked(
     }  # fmt: skip
     assert CARD not in shown.out + billing("quarantine", "show", id_).out
     raw = billing("quarantine", "show", id_, "--raw")
-    assert (raw.code, raw.out) == (0, "{" + CARD)
-    assert "may hold personal data" in raw.err
+    assert (raw.code, raw.out) == (0, "{" + "*" * 16)
+    assert "with card data masked; it may hold personal data" in raw.err
+    plain = billing("quarantine", "show", a_broken_message(till, b"{ada"), "--raw")
+    assert (plain.out, plain.err) == ("{ada", "as it came; it may hold personal data\n")
+
+
+def test_card_data_is_masked_before_it_is_kept_in_all_that_is_kept(
+    billing: Billing, till: Counter
+) -> None:
+    came = b'{"card":"4242 4242 4242 4242","cvc":"123"'
+    with till.database.transaction() as transaction:
+        rejections.quarantine(
+            transaction, came, queue=f"q-{CARD}", reason=f"unknown task {CARD}",
+            headers={"id": CARD, "argsrepr": f"({CARD},)"},
+        )  # fmt: skip
+    (row,) = till.query("SELECT q.*, q::text AS whole FROM quarantined_messages q")
+    assert bytes(row["raw"]) == b'{"card":"**** **** **** ****","cvc":"***"'
+    assert (row["masked"], row["size"]) == (True, len(came))
+    assert row["sha256"] == hashlib.sha256(bytes(row["raw"])).hexdigest()
+    assert CARD not in row["whole"]
+    listed = billing("quarantine", "list", "--json")
+    assert listed.json[0]["masked"] is True
+    assert listed.json[0]["reason"] == f"unknown task {'*' * 16}"
+    assert CARD not in listed.out
+
+
+def test_the_same_message_with_another_card_in_it_is_kept_once(till: Counter) -> None:
+    for card in (CARD, CARD, "5555555555554444"):
+        a_broken_message(till, f'{{"card": {card}'.encode(), id="x")
+    assert in_quarantine(till) == 1
+
+
+def test_what_was_masked_is_not_what_its_sender_asked_for_and_is_not_released(
+    billing: Billing, till: Counter
+) -> None:
+    hit_a_bug("task-1", {**CHARGE, "metadata": {"note": f"card {CARD}"}})
+    id_ = newest_id(till)
+    told = billing("quarantine", "release", id_)
+    assert told.code == 1
+    assert "card data was masked in it" in told.err
+    assert "send it without card data" in told.err
+    assert in_quarantine(till) == 1
+    shown = billing("quarantine", "show", id_, "--json").json
+    assert (shown["masked"], shown["request"]["fields"]["amount"]) == (True, 1999)
+    assert billing("quarantine", "dismiss", id_, "--why", "sent again").code == 0
+
+
+def test_what_an_older_version_kept_is_shown_masked_and_masked_for_good_by_a_sweep(
+    billing: Billing, till: Counter, engine: Engine
+) -> None:
+    kept = {"task": "billing.charge.create", "id": "t", "kwargs": {**CHARGE, "reference": CARD}}
+    for raw, headers, reason in (
+        (json.dumps(kept), None, "internal error ZeroDivisionError"),
+        ("{", json.dumps({"id": CARD}), f"unknown task {CARD}"),
+        ("harmless", None, "not JSON"),
+    ):
+        till.query(
+            "INSERT INTO quarantined_messages (queue, reason, sha256, size, raw, headers)"
+            " VALUES ('payments', :reason, 'old', 1, convert_to(:raw, 'UTF8'), :headers)"
+            " RETURNING id",
+            raw=raw, reason=reason, headers=headers,
+        )  # fmt: skip
+    first = str(billing("quarantine", "list", "--json").json[-1]["id"])
+    assert "card data was masked" in billing("quarantine", "release", first).err
+    raw = billing("quarantine", "show", first, "--raw")
+    assert CARD not in raw.out
+    assert "with card data masked" in raw.err
+    assert CARD not in billing("quarantine", "list").out
+    from worker.app import app
+
+    handlers = TaskHandlers(app, load())
+    handlers.sweep_payments()
+    handlers.close()
+    rows = till.query("SELECT q.masked, q.sha256, q::text AS whole FROM quarantined_messages q")
+    assert sorted((row["masked"], row["sha256"] == "old") for row in rows) == [
+        (False, True), (True, False), (True, False)
+    ]  # fmt: skip
+    assert CARD not in str(rows) + str(
+        till.query("SELECT encode(raw, 'escape') FROM quarantined_messages")
+    )
 
 
 def test_a_request_that_a_bug_kept_is_released_and_carried_out(
@@ -197,7 +276,8 @@ def test_a_message_is_dismissed_with_a_reason_and_verify_forgets_it(
 ) -> None:
     id_ = a_broken_message(till)
     assert billing("quarantine", "dismiss", id_).code == 2
-    assert "[invalid_request: why]" in billing("quarantine", "dismiss", id_, "--why", " ").err
+    for why in (" ", f"it held {CARD}"):
+        assert "[invalid_request: why]" in billing("quarantine", "dismiss", id_, "--why", why).err
     done = billing("quarantine", "dismiss", id_, "--why", "a probe of ours", "--json").json
     assert (done["state"], done["dismissed_why"]) == ("dismissed", "a probe of ours")
     assert in_quarantine(till) == 0

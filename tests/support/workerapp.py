@@ -5,6 +5,7 @@ environment; OUT is a folder that gets `calls` and `quarantine`, one JSON object
 """
 
 import base64
+import hashlib
 import json
 import os
 import threading
@@ -30,12 +31,13 @@ def _write(name: str, **line) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def quarantine(raw: bytes, *, queue: str, reason: str, headers: dict | None) -> None:
+def quarantine(raw: bytes, *, queue: str, reason: str, headers: dict | None) -> str:
     if (OUT / "sink_is_down").exists():
         _write("sink_calls", reason=reason)
         raise ConnectionError("the database is away")
     sent = base64.b64encode(raw[:2000]).decode()
     _write("quarantine", raw=sent, size=len(raw), queue=queue, reason=reason, headers=headers)
+    return hashlib.sha256(raw).hexdigest()
 
 
 settings = SimpleNamespace(

@@ -83,17 +83,37 @@ def test_taking_does_not_wait_for_the_sink(quarantine_for):
     assert kept.get(timeout=WAIT_S)
 
 
-def test_the_log_tells_size_and_hash_and_no_content(quarantine_for):
+def test_the_log_tells_size_and_the_hash_of_what_is_kept_and_no_content(quarantine_for):
     kept = queue.Queue()
     with capture_logs() as lines:
-        quarantine_for(lambda raw, **rest: None).take(
+        quarantine_for(lambda raw, **rest: "the hash of what is kept").take(
             _exhibit(SECRET.encode(), headers={"x": SECRET}), lambda: kept.put(1)
         )
         kept.get(timeout=WAIT_S)
     (line,) = lines
     assert (line["size"], line["queue"], line["reason"]) == (16, "payments", "not JSON")
-    assert len(line["sha256"]) == 64
+    assert line["sha256"] == "the hash of what is kept"
     assert SECRET not in str(line)
+
+
+def test_the_log_tells_no_card_number_that_a_sender_put_where_reasons_and_queues_are(
+    quarantine_for,
+):
+    failures = iter([RuntimeError()])
+    kept = queue.Queue()
+
+    def sink(raw, **rest):
+        for failure in failures:
+            raise failure
+        return "hash"
+
+    with capture_logs() as lines:
+        quarantine_for(sink).take(
+            _exhibit(reason=f"unknown task {SECRET}", queue=f"q-{SECRET}"), lambda: kept.put(1)
+        )
+        kept.get(timeout=WAIT_S)
+    assert [line["reason"] for line in lines] == [f"unknown task {'*' * 16}"] * 2
+    assert SECRET not in str(lines)
 
 
 def test_headers_of_any_kind_become_plain_json():
