@@ -78,7 +78,7 @@ def traceparent(value: object) -> str | None:
 
 def is_request_id(value: object) -> bool:
     """Whether it can be kept and shown as the id of a request: letters, digits, dots, dashes and
-    underscores, up to 64, a letter among them. So it is no card number and no address."""
+    underscores, up to 64, a letter among them. So it is no bare number and no address."""
     return isinstance(value, str) and _REQUEST_ID.fullmatch(value) is not None
 
 

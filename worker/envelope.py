@@ -20,6 +20,7 @@ from typing import Any, TypeAlias
 from celery.utils.time import maybe_iso8601
 
 from models.ids import traceparent
+from payments.card_data import holds_card_data
 from payments.intake.timing import Timing
 from tasks.requests import NOTHING_ELSE, Wishes
 from worker.wrappers import unwrapped
@@ -85,6 +86,8 @@ def read(message: Any, tasks: Container[str]) -> Call:
         raise Broken(f"unknown task {task}" if _TASK.fullmatch(task) else "unknown task")
     if not isinstance(task_id, str) or not _is_id(task_id):
         raise Broken("no task id in the headers")
+    if holds_card_data(task_id):  # It is logged, and kept with what the message asks for.
+        raise Broken("the task id holds card data")
     if not isinstance(args, list):
         raise Broken("args is not a list")
     if not isinstance(kwargs, dict):

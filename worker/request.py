@@ -6,6 +6,7 @@ from celery import Task
 from celery.exceptions import Ignore, InvalidTaskError, Reject, Retry
 from celery.worker.request import Request as CeleryRequest
 
+from payments.card_data import holds_card_data
 from payments.errors import BillingError
 from service import faults, log
 from service.broker import redaction
@@ -86,7 +87,9 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
 
 
 def _id(value: Any) -> str | None:
-    return value if isinstance(value, str) and len(value) <= 255 and value.isprintable() else None
+    if not isinstance(value, str) or len(value) > 255 or not value.isprintable():
+        return None
+    return None if holds_card_data(value) else value
 
 
 class BillingTask(Task):  # type: ignore[misc]  # Celery has no types

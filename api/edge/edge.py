@@ -15,6 +15,7 @@ import structlog
 from api.edge import problems
 from api.edge.hosts import Hosts
 from models.ids import is_request_id
+from payments.card_data import holds_card_data
 from payments.errors import Refused
 from service import log
 
@@ -105,7 +106,7 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         # It stands in our log lines and in rows, so it can't be just anything.
         if name == HEADER and is_request_id(given := value.decode("latin-1")):
-            return str(given)
+            return new_request_id() if holds_card_data(given) else given
     return new_request_id()
 
 

@@ -127,6 +127,7 @@ def test_the_encodings_of_json_are_accepted(encoding):
 NOT_TASKS = {
     "no task": _message(headers={"id": "t1"}),
     "no id": _message(headers={"task": "billing.charge.create"}),
+    "an id with a card number": _message(headers={**HEADERS, "id": f"card-{SECRET}"}),
     "empty id": _message(headers={**HEADERS, "id": ""}),
     "id with a newline": _message(headers={**HEADERS, "id": "a\nb"}),
     "id that is a number": _message(headers={**HEADERS, "id": 7}),

@@ -46,6 +46,13 @@ def _request(body=None, **headers):
     return Request(message, app=app, task=create)
 
 
+def test_ids_of_other_messages_are_told_unless_they_hold_a_card_number():
+    request = _request(root_id="root-1", parent_id="parent-1").request_dict
+    assert (request["root_id"], request["parent_id"]) == ("root-1", "parent-1")
+    request = _request(root_id=f"pm_{SECRET}", parent_id=f"pm_{SECRET}").request_dict
+    assert (request["root_id"], request["parent_id"]) == ("t1", None)
+
+
 def test_representations_are_ours_whatever_the_header_says():
     request = _request(argsrepr=SECRET, kwargsrepr=SECRET)
     assert SECRET not in request.argsrepr + request.kwargsrepr

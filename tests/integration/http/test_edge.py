@@ -17,7 +17,10 @@ def test_an_answer_names_its_request(caller: Caller) -> None:
     assert refused.json()["request_id"] == "shop-43"
 
 
-@pytest.mark.parametrize("given", ["a b", "a@example.com", "x" * 65, "", "4242424242424242", "ä"])
+@pytest.mark.parametrize(
+    "given",
+    ["a b", "a@example.com", "x" * 65, "", "4242424242424242", "pm_4242-4242-4242-4242", "ä"],
+)
 def test_what_may_not_stand_in_a_log_is_no_request_id(caller: Caller, given: str) -> None:
     answer = caller.get("/charges", headers=[(b"x-request-id", given.encode())])
     assert answer.headers["x-request-id"].startswith("req_")
