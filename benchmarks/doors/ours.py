@@ -42,6 +42,8 @@ class Ours(Door):
             "BILLING_BROKER_URL": self.broker_url,
             "BILLING_DATA_DIR": str(self.place.folder / "ours-http"),
             "BILLING_HTTP_PORT": str(self.port),
+            # All the load comes with one key, as fast as it is answered.
+            "BILLING_HTTP_KEY_RATE": "0",
         }
 
     def start(self) -> None:
