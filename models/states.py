@@ -2,7 +2,7 @@
 
 `state` is what the world sees: pending, then succeeded or failed. `phase` says where a pending
 one stands. A *status* is the two in one word: the phase while pending, else the state.
-`docs/states.md` draws this table; a test holds the two equal.
+`docs/reference/states.md` draws this table; a test holds the two equal.
 """
 
 from collections.abc import Mapping

@@ -37,7 +37,8 @@ def document() -> dict[str, Any]:
             "version": VERSION,
             "description": (
                 "Charges and refunds by message, and the signed webhooks that tell what became of"
-                " them. How the bytes look, in any language: docs/wire.md. Codes: docs/errors.md."
+                " them. How the bytes look, in any language: docs/reference/wire.md. Codes:"
+                " docs/reference/errors.md."
             ),
         },
         "defaultContentType": "application/json",
@@ -169,8 +170,8 @@ def _request(task: str) -> dict[str, Any]:
         "correlationId": {"location": "$message.header#/id"},
         "headers": {
             "type": "object",
-            "description": "Other headers of Celery's protocol 2 may be there: docs/wire.md says"
-            " what becomes of each.",
+            "description": "Celery's protocol 2 allows other headers: docs/reference/wire.md"
+            " says what becomes of each.",
             "required": ["task", "id"],
             "properties": {
                 "lang": {"type": "string", "description": "Of the sender.", "examples": ["js"]},

@@ -34,7 +34,9 @@ _PHASE = (
     " `needs_review`: nobody could find out; a person decides."
 )
 _STATE = "`pending`, until it is `succeeded` or `failed` for good."
-_FAILURE = "Why it failed, or null: one of the codes of docs/errors.md. New ones may come."
+_FAILURE = (
+    "Why it failed, or null: one of the codes of docs/reference/errors.md. New ones may come."
+)
 _SETTLED = "When it became final, or null."
 _PRODUCER = (
     "Who asked for it: the name of the API key, or the `producer` of the message. Its id is made of"
@@ -209,7 +211,7 @@ class RejectedRequest(PublicObject):
         examples=[A_CHARGE, _A_REFUND],
     )
     code: str = Field(
-        description="Why, for programs: docs/errors.md.", examples=["invalid_request"]
+        description="Why, for programs: docs/reference/errors.md.", examples=["invalid_request"]
     )
     param: str | None = Field(
         description="The field that is wrong, when it is one.", examples=["amount"]
@@ -293,7 +295,8 @@ class Problem(PublicObject):
     title: str = Field(description="The problem in general.", examples=["Conflict"])
     status: int = Field(description="The HTTP status.", ge=400, le=599, examples=[409])
     code: str = Field(
-        description="Why, for programs: docs/errors.md.", examples=["refund_exceeds_charge"]
+        description="Why, for programs: docs/reference/errors.md.",
+        examples=["refund_exceeds_charge"],
     )
     detail: str = Field(
         description=f"{_DETAIL} It says what to send instead.",

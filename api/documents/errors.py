@@ -40,7 +40,7 @@ WHAT_TO_DO: Mapping[str, str] = {
     " written: the key is still free.",
     "unauthenticated": "Make a key (`billing keys create`) and send it.",
     "signature_invalid": "Only by message, where `BILLING_BROKER_SIGNATURES` is `require`, or the"
-    " signature is wrong: sign it with a signing key of its producer (docs/wire.md).",
+    " signature is wrong: sign it with a signing key of its producer (docs/reference/wire.md).",
     "insufficient_scope": "Use a key that has the scope.",
     "not_found": "Check the id. What was sent by message may not have been read yet: a refund of"
     ' such a charge can wait for it with `if_missing: "wait"`.',
@@ -99,7 +99,7 @@ AFTER_A_FAILURE: Mapping[str, str] = {
 
 
 def document() -> str:
-    """docs/errors.md."""
+    """docs/reference/errors.md."""
     return "\n".join(
         [
             "# Errors",

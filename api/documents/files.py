@@ -26,9 +26,9 @@ def _json(document: object) -> str:
 
 
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
-    "docs/asyncapi.json": _asyncapi,
-    "docs/openapi.json": _openapi,
-    "docs/errors.md": errors.document,
+    "docs/reference/asyncapi.json": _asyncapi,
+    "docs/reference/openapi.json": _openapi,
+    "docs/reference/errors.md": errors.document,
 }
 
 

@@ -26,7 +26,7 @@ def create(
     scope: list[str] = typer.Option(
         [],
         help="What it may do, such as charges:write or refunds:write; read and write (everything"
-        " but operator) without it. May be repeated. docs/security.md has them all.",
+        " but operator) without it. May be repeated. docs/how-to/lock-it-down.md has them all.",
     ),
     all_producers: bool = typer.Option(
         False,
@@ -59,7 +59,7 @@ def create(
     sys.stdout.write(f"{key}\n")  # alone, so that a script can take it
     whose = f"{row['producer']}, for all producers" if row["all_producers"] else row["producer"]
     use = (
-        "give it to the SDK as BILLING_SIGNING_KEY, or sign as docs/wire.md says"
+        "give it to the SDK as BILLING_SIGNING_KEY, or sign as docs/reference/wire.md says"
         if signing
         else "give it as BILLING_API_KEY, or Authorization: Bearer …"
     )

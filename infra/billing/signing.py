@@ -1,4 +1,4 @@
-"""Signed messages: a message with the header `billing-signature`, as docs/wire.md says."""
+"""Messages signed in the header `billing-signature`, as docs/reference/wire.md specifies."""
 
 import base64
 import hmac

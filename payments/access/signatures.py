@@ -72,12 +72,12 @@ def refusal(proof: Proof | None) -> SignatureInvalid:
     if proof is None or proof.signatures is None:
         return SignatureInvalid(
             f"the header {HEADER} is missing: sign the message with a signing key of its producer"
-            " (docs/wire.md)",
+            " (docs/reference/wire.md)",
             param=HEADER,
         )
     return SignatureInvalid(
         f"the header {HEADER} is wrong: it must be the signature of this message's id, task and"
-        " body, under a signing key of its producer (docs/wire.md)",
+        " body, under a signing key of its producer (docs/reference/wire.md)",
         param=HEADER,
     )
 

@@ -21,8 +21,8 @@ from service.intake import MODELS
 from tests.unit.test_envelope import NOT_TASKS, TASKS
 from worker.envelope import Broken, read
 
-ASYNCAPI = json.loads((CHECKOUT / "docs/asyncapi.json").read_text())
-ERRORS = (CHECKOUT / "docs/errors.md").read_text()
+ASYNCAPI = json.loads((CHECKOUT / "docs/reference/asyncapi.json").read_text())
+ERRORS = (CHECKOUT / "docs/reference/errors.md").read_text()
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

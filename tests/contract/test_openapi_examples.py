@@ -15,7 +15,7 @@ from payments.catalog.requests import PriceChanges, ProductChanges, changes
 from payments.intake.requests import CancelRequest
 from payments.parsing import Keyed, parse
 
-DOCUMENT = json.loads((CHECKOUT / "docs/openapi.json").read_text())
+DOCUMENT = json.loads((CHECKOUT / "docs/reference/openapi.json").read_text())
 MODELS: dict[str, type[BaseModel]] = {model.__name__: model for model in REQUESTS}
 
 

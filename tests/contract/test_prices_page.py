@@ -1,4 +1,4 @@
-"""The numbers of docs/prices.md are what the rules compute, and its limits the code's."""
+"""The numbers of docs/reference/prices.md are what the rules compute, and its limits the code's."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from payments.parsing import (
     parse,
 )
 
-PAGE = (CHECKOUT / "docs/prices.md").read_text()
+PAGE = (CHECKOUT / "docs/reference/prices.md").read_text()
 _EXAMPLE = re.compile(
     r"^<!-- price: (?P<name>[^\n]+) -->\n```json\n(?P<price>(?:(?!```)[^\n]*\n)+)```\n\n"
     r"\| quantity \| amount \| because \|\n\|[-|]+\n(?P<rows>(?:\|[^\n]*\n)+)",

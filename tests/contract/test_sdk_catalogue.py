@@ -189,7 +189,7 @@ PRICES: list[dict[str, Any]] = [
     {"metadata": None, "product_id": "x", "currency_id": "y", "unit_amount": 1.5},
 ]
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "python.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "python.md"
 
 # What the SDK leaves to the service: rules that look at tiers as a whole.
 TO_THE_SERVICE: list[dict[str, Any]] = [

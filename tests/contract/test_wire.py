@@ -1,4 +1,4 @@
-"""docs/wire.md is true: its programs run as they stand there, its limits are the real ones."""
+"""The page of the wire format is true: its programs run as they stand, its limits are real."""
 
 import base64
 import hashlib
@@ -27,7 +27,7 @@ from tests.support.vectors import VECTORS
 from tests.support.waiting import wait_for
 from worker import envelope
 
-WIRE = (CHECKOUT / "docs" / "wire.md").read_text()
+WIRE = (CHECKOUT / "docs" / "reference" / "wire.md").read_text()
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", WIRE, re.DOTALL | re.MULTILINE)
 
 
@@ -110,7 +110,7 @@ def test_the_asyncapi_document_is_one_by_its_own_schema(node: Node) -> None:
     # Of the package that AsyncAPI's own tools validate with.
     schemas = node.folder / "node_modules" / "@asyncapi" / "specs" / "schemas"
     schema = json.loads((schemas / "3.0.0-without-$id.json").read_text())
-    document = json.loads((CHECKOUT / "docs" / "asyncapi.json").read_text())
+    document = json.loads((CHECKOUT / "docs" / "reference" / "asyncapi.json").read_text())
     jsonschema_rs.validator_for(schema).validate(document)
     document["channels"]["payments"]["adress"] = "payments"
     assert not jsonschema_rs.validator_for(schema).is_valid(document)
@@ -163,4 +163,4 @@ def test_a_limit_is_the_real_one(sentence: str) -> None:
 
 def test_every_page_it_points_to_is_there() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", WIRE):
-        assert (CHECKOUT / "docs" / target).exists(), target
+        assert (CHECKOUT / "docs" / "reference" / target).exists(), target

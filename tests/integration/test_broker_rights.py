@@ -1,4 +1,4 @@
-"""The rights on a broker that docs/security.md gives a producer: enough to ask, and no more."""
+"""The broker rights of docs/how-to/lock-it-down.md let a producer send requests, and no more."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from tests.support import rabbitmq
 from tests.support.producer import Producer
 from tests.support.programs import ROOT
 
-PAGE = (ROOT / "docs/security.md").read_text()
+PAGE = (ROOT / "docs/how-to/lock-it-down.md").read_text()
 CHARGE = {"amount": 1999, "currency": "USD", "idempotency_key": "k-1"}
 HOST = "127.0.0.1"
 

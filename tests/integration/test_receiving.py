@@ -1,4 +1,4 @@
-"""The receivers of docs/receiving.md, run as they stand there, against the real sender."""
+"""The receivers of docs/how-to/receive-webhooks.md, run as they stand against the real sender."""
 
 import os
 import re
@@ -26,7 +26,7 @@ from tests.support.programs import ROOT
 from tests.support.waiting import wait_for
 from tests.support.webhooks import LOOPBACK, a_deliverer, an_endpoint, deliveries, rows
 
-PAGE = (ROOT / "docs/receiving.md").read_text()
+PAGE = (ROOT / "docs/how-to/receive-webhooks.md").read_text()
 FILES = dict(re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE))
 # As the page says to start them.
 COMMANDS: dict[str, Sequence[str]] = {

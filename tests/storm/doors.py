@@ -130,7 +130,7 @@ class Sdk:
 
 
 class Message:
-    """A producer that knows docs/wire.md, a broker and nothing else."""
+    """A producer that knows docs/reference/wire.md, a broker and nothing else."""
 
     answers = False
 

@@ -1,4 +1,4 @@
-"""How a producer knows an id before anybody answers: written anew here, from docs/wire.md."""
+"""How a producer computes an id before any answer: written anew from docs/reference/wire.md."""
 
 import base64
 import hashlib

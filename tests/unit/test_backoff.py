@@ -59,8 +59,8 @@ def test_look_ups_come_soon_and_then_every_hour(n: int, least: float) -> None:
     assert least < look_up_delay_s(n, dice=lambda: 0.99) < least * 1.1
 
 
-# In numbers of their own, as docs/states.md and docs/architecture.md promise them: tests that
-# compare the constants with themselves would let any of them change.
+# In numbers of their own, as docs/reference/states.md and docs/architecture.md promise them: tests
+# that compare the constants with themselves would let any of them change.
 @pytest.mark.parametrize(
     ("n", "least", "most"),
     [(1, 1, 2), (2, 2, 4), (3, 4, 8), (8, 128, 256), (9, 150, 300), (10_000, 150, 300)],

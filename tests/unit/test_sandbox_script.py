@@ -82,7 +82,7 @@ def test_only_refunds_turn_bad_after_they_were_good() -> None:
 
 
 def test_the_page_about_the_sandbox_names_every_payment_method() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text()
     scripted = {
         *(f"pm_card_{name}" for name in script.CARDS),
         *(f"pm_sandbox_{name}" for name in script.FAULTS),

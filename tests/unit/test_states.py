@@ -17,7 +17,7 @@ from models.states import (
     status_of,
 )
 
-PAGE = Path(__file__).parents[2] / "docs" / "states.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "states.md"
 STATUSES: list[Status] = [*State, *Phase]
 STATUSES.remove(State.PENDING)
 

@@ -8,7 +8,7 @@ from tests.support.examples import examples, run
 from tests.support.programs import ROOT
 from tests.support.web import Caller
 
-WIRE = (ROOT / "docs" / "wire.md").read_text()
+WIRE = (ROOT / "docs" / "reference" / "wire.md").read_text()
 
 
 def test_the_curl_of_the_wire_page_is_one_charge_however_often_it_is_pasted(
