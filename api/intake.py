@@ -8,7 +8,7 @@ from typing import Any
 from api.batches import Batches
 from api.database import Database
 from api.pollers import Pollers, finals
-from models.ids import Kind as KindName
+from infra.billing.contract.ids import Kind as KindName
 from payments.access import keys
 from payments.access.keys import Presented
 from payments.access.scopes import Access, owner

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from api.edge.problems import DatabaseUnavailable
+from infra.billing.contract.ids import Kind as KindName
 from models.base import id_among
-from models.ids import Kind as KindName
 from models.states import State
 from payments.kinds import KINDS
 from service import faults, log

@@ -55,7 +55,7 @@ def moment(typed: str) -> datetime:
 
 def charge_id(typed: str) -> str:
     """The id of a charge, looked at before anything is written: `ch_…` is pasted now and then."""
-    from models.ids import is_id
+    from infra.billing.contract.ids import is_id
 
     if not is_id(typed, "ch_"):
         raise typer.BadParameter(

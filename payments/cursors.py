@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Table, and_, or_
 
-from models.ids import is_id
+from infra.billing.contract.ids import is_id
 from payments.errors import InvalidRequest
 
 Order = Literal["asc", "desc"]

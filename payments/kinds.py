@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from infra.billing.contract.ids import Kind as KindName
 from models import Charge, Refund
 from models.base import table_of
-from models.ids import Kind as KindName
 from models.states import CHARGE_MOVES, REFUND_MOVES, Status
 from payments.views import charge_view, refund_view
 

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from models.ids import fingerprint
+from infra.billing.contract.ids import fingerprint
 from models.money import AMOUNT_MAX, MoneyError
 from payments.card_data import holds_card_data
 from payments.errors import InvalidRequest

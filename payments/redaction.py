@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from models.ids import is_id
+from infra.billing.contract.ids import is_id
 from models.money import AMOUNT_MAX, CARD_DIGITS_MIN
 from payments.card_data import holds_card_data, is_card_number
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ValidationInfo
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
-from models.ids import ID_PATTERN, is_id
+from infra.billing.contract.ids import ID_PATTERN, is_id
 from models.texts import PATTERN, is_storable
 from payments.card_data import holds_card_data
 
@@ -92,7 +92,7 @@ def lengths(least: int, most: int, *, pattern: str = PATTERN) -> JsonDict:
 
 
 def id_of(prefix: str, what: str) -> AfterValidator:
-    """That it is written as the id of `what`, as a rule of today (`models.ids.is_id`)."""
+    """That it is written as the id of `what`, as a rule of today (`ids.is_id` of the contract)."""
 
     def check(value: str) -> None:
         if not is_id(value, prefix):

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable
 
-from models.ids import Kind
+from infra.billing.contract.ids import Kind
 
 # A row of a table, by the names of its columns.
 Row = Mapping[str, Any]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from models.ids import Kind
+from infra.billing.contract.ids import Kind
 from payments.errors import Refused
 from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.lifecycle.accepting import charges, refunds

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from models.ids import Kind
+from infra.billing.contract.ids import Kind
 from tasks.requests import Wishes
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from models.ids import is_id
+from infra.billing.contract.ids import is_id
 from payments.errors import InvalidRequest
 from payments.intake.timing import ANY_TIME, Timing
 from payments.redaction import field_name

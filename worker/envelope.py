@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 
 from celery.utils.time import maybe_iso8601
 
-from models.ids import traceparent
+from infra.billing.contract.ids import traceparent
 from payments.card_data import holds_card_data
 from payments.intake.timing import Timing
 from tasks.requests import NOTHING_ELSE, Wishes

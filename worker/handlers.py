@@ -14,7 +14,7 @@ from celery import Celery
 from celery.exceptions import Reject
 from sqlalchemy.exc import DBAPIError
 
-from models.ids import Kind as KindName
+from infra.billing.contract.ids import Kind as KindName
 from payments.access import signatures
 from payments.access.scopes import CHARGES_WRITE, Access
 from payments.audit import health

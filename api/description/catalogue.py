@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from api.description.fields import ID, METADATA, CurrencyCode, Moment, PublicObject, Quantity
+from infra.billing.contract.ids import MADE_PREFIXES
 from models.catalogue import QUANTITY_MAX
-from models.ids import MADE_PREFIXES
 from models.money import AMOUNT_MAX
 
 A_PRODUCT = "prod_57ikdvzo4mb4d7q5l3fdlyhxgmkgxwup"

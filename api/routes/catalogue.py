@@ -12,7 +12,7 @@ from api import answers
 from api.routes.dependencies import app_state
 from api.routes.objects import PREFIX
 from api.settled import horizon
-from models.ids import MADE_PREFIXES
+from infra.billing.contract.ids import MADE_PREFIXES
 from payments.catalog.listing import PAGE_MAX, PAGE_SIZE, PAGE_SIZE_MAX, Kind, page
 from payments.catalog.price_fields import CurrencyId
 from payments.errors import InvalidRequest

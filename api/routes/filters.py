@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from models.ids import PREFIXES
+from infra.billing.contract.ids import PREFIXES
 from models.states import Phase, State
 from payments.errors import InvalidRequest
 from payments.lifecycle.reading import PAGE_MAX

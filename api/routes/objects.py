@@ -14,8 +14,8 @@ from api.edge.problems import DatabaseUnavailable, TooManyRequests
 from api.intake import Call
 from api.routes.dependencies import app_state, permission_for
 from api.settled import horizon
-from models.ids import PREFIXES, is_id, traceparent
-from models.ids import Kind as KindName
+from infra.billing.contract.ids import PREFIXES, is_id, traceparent
+from infra.billing.contract.ids import Kind as KindName
 from models.states import State
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import NotFound, Refused

@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from models.ids import fingerprint, id_from_key
+from infra.billing.contract.ids import fingerprint, id_from_key
 
 # As many as callers at once: nobody waits for one, and PostgreSQL can commit them together.
 CONNECTIONS = 32

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cli.importing.refused import RefusedLines
     from cli.importing.source import Source
     from cli.importing.tally import Tally
-    from models.ids import Kind
+    from infra.billing.contract.ids import Kind
     from payments.processors.registry import Processors
 
 # A file of millions must not fill the broker's memory: so many messages keep workers busy for

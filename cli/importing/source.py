@@ -11,7 +11,7 @@ from cli.importing.columns import Ways
 from cli.importing.csv_file import CsvFile
 from cli.importing.json_file import JsonFile
 from cli.importing.lines import FileRefused, Line
-from models.ids import Kind
+from infra.billing.contract.ids import Kind
 from payments.errors import InvalidRequest
 from payments.intake.requests import WAYS
 from service import intake

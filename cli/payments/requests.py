@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from cli import database_access, output, tables
 
 if TYPE_CHECKING:
-    from models.ids import Kind as KindName
+    from infra.billing.contract.ids import Kind as KindName
 
 
 def create(

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 from infra.billing.broker_publisher import Post
+from infra.billing.contract.ids import Kind, id_from_key
 from infra.billing.errors import BillingError, ReadingNeedsHttp, Unavailable
-from infra.billing.ids import Kind, id_from_key
 from infra.billing.message import CANCEL, QUEUE, Message, call, message
 from infra.billing.pending import pending
 from infra.billing.signing import signed

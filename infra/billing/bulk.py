@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from infra.billing import client
+from infra.billing.contract.ids import Kind
 from infra.billing.errors import BillingError, InvalidRequest, Unavailable
-from infra.billing.ids import Kind
 from infra.billing.objects import Resource
 from infra.billing.transport import Transport
 

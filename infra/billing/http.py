@@ -16,9 +16,9 @@ from weakref import WeakSet
 
 from infra.billing import retries
 from infra.billing.base_url import Root
+from infra.billing.contract.ids import Kind
 from infra.billing.errors import BillingError, Unavailable
 from infra.billing.http_transport import Answer, NoAnswer, Wire
-from infra.billing.ids import Kind
 from infra.billing.parallel import side_by_side
 from infra.billing.problems import error_of
 from infra.billing.retries import Failure

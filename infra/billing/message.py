@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from infra.billing.ids import Kind
+from infra.billing.contract.ids import Kind
 
 QUEUE = "payments"
 CANCEL = "billing.charge.cancel"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from infra.billing.ids import Kind
+from infra.billing.contract.ids import Kind
 
 _CHARGE: Mapping[str, Any] = {
     "charge_id": None,

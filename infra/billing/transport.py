@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from infra.billing.contract.ids import Kind
 from infra.billing.errors import BillingError
-from infra.billing.ids import Kind
 
 
 class Transport(Protocol):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from infra import billing
-from models.ids import Kind, id_from_key
+from infra.billing.contract.ids import Kind, id_from_key
 
 FILE = Path(__file__).with_name("requests.jsonl")
 PRICES = Path(__file__).with_name("prices.jsonl")

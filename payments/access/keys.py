@@ -13,13 +13,13 @@ import hashlib
 import hmac
 import re
 import secrets
-from base64 import b32encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from infra.billing.contract.ids import base32
 from models import ApiKey
 from models.base import id_among, table_of
 from payments.access.scopes import READ, SCOPES, WRITE, Access
@@ -79,8 +79,8 @@ def _made(
             "producer: must be 1 to 64 letters, digits, dots, dashes or underscores",
             param="producer",
         )
-    id_ = "key_" + _text(secrets.token_bytes(ID_BYTES))
-    secret = _text(secrets.token_bytes(SECRET_BYTES))
+    id_ = "key_" + base32(secrets.token_bytes(ID_BYTES))
+    secret = base32(secrets.token_bytes(SECRET_BYTES))
     row = {
         "id": id_,
         "producer": name,
@@ -146,10 +146,6 @@ def admit(row: Row | None, shown: Presented) -> Access:
         raise Unauthenticated
     scopes = frozenset(row["scopes"])
     return Access(row["producer"], scopes, row["all_producers"], key_id=row["id"])
-
-
-def _text(raw: bytes) -> str:
-    return b32encode(raw).decode().lower().rstrip("=")
 
 
 # --- The statements, built once ---

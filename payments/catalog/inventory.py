@@ -6,10 +6,10 @@ Once per key, since to count up twice is not to count up once.
 from sqlalchemy import BigInteger, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from infra.billing.contract.ids import fingerprint
 from models import InventoryChange
 from models.base import id_among, table_of
 from models.catalogue import QUANTITY_MAX
-from models.ids import fingerprint
 from payments.catalog.price_locks import PRICES, find, hold, products
 from payments.catalog.requests import InventoryRequest
 from payments.catalog.stock import CHANGED, tell, too_few

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
-from models.ids import MADE_PREFIXES
+from infra.billing.contract.ids import MADE_PREFIXES
 from payments.catalog import currencies
 from payments.catalog.price_locks import PRICES, PRODUCTS, WITH_PRODUCT, apart
 from payments.catalog.views import price_view, product_view

@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from models.ids import MADE_PREFIXES, is_id
+from infra.billing.contract.ids import MADE_PREFIXES, is_id
 from models.money import AMOUNT_MAX, is_payable, minor_amount, not_payable
 from payments.catalog import currencies
 from payments.errors import InvalidRequest

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, String, bindparam, cast, func, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY, REGCLASS
 
+from infra.billing.contract.ids import MADE_PREFIXES, is_id
 from models import Price, Product
 from models.base import id_among, table_of
-from models.ids import MADE_PREFIXES, is_id
 from models.texts import is_storable
 from payments.errors import NotFound
 from payments.transaction import Row, Transaction

@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import String, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from infra.billing.contract.ids import event_id
 from models import Charge, Event, Reservation
 from models.base import as_rows, given, table_of
-from models.ids import event_id
 from payments.access.scopes import EVERYBODY
 from payments.catalog.price_locks import (
     PRICES,

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from models.ids import MADE_PREFIXES, is_id
+from infra.billing.contract.ids import MADE_PREFIXES, is_id
 from payments.catalog.price_locks import PRICES, PRODUCTS
 from payments.catalog.requests import ProductChanges, ProductRequest
 from payments.errors import KeyReused, NotFound, ProductInUse

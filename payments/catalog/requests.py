@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from infra.billing.contract.ids import MADE_PREFIXES, id_from_key
 from models.catalogue import QUANTITY_MAX
-from models.ids import MADE_PREFIXES, id_from_key
 from payments.catalog.currencies import PREFIX
 from payments.catalog.price_fields import (
     TIERS_MAX,

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, cast, select, text
 
-from models.ids import Kind as KindName
-from models.ids import Made, id_from_key, is_id
+from infra.billing.contract.ids import Kind as KindName
+from infra.billing.contract.ids import Made, id_from_key, is_id
 from payments.kinds import CHARGE, KINDS, REFUND
 
 # A customer may have thousands of charges; the newest are told.

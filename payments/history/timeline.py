@@ -9,9 +9,9 @@ from sqlalchemy import Connection, bindparam, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
+from infra.billing.contract.ids import is_id
 from models import Attempt, Delivery, DeliveryAttempt, Event, RejectedRequest, WebhookEndpoint
 from models.base import id_among, table_of
-from models.ids import is_id
 from models.states import status_of
 from payments.access.scopes import OPERATOR, Access
 from payments.amounts import in_words

@@ -15,9 +15,9 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from infra.billing.contract.ids import fingerprint, request_made_id
 from models import RequestMade
 from models.base import table_of
-from models.ids import fingerprint, request_made_id
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import KeyReused, NotFound
 from payments.parsing import Keyed, parse

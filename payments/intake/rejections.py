@@ -12,9 +12,9 @@ from sqlalchemy import Connection, String, bindparam, cast, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_unless_there
 
+from infra.billing.contract.ids import PREFIXES, Kind, id_from_key, is_id, random_id, rejection_id
 from models import QuarantinedMessage, RejectedRequest
 from models.base import table_of
-from models.ids import PREFIXES, Kind, id_from_key, is_id, random_id, rejection_id
 from payments.errors import Refused, refusal
 from payments.intake import masking
 from payments.redaction import producer_name, redacted, told_key

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from infra.billing.contract.ids import PREFIXES, id_from_key
 from models.catalogue import QUANTITY_MAX
-from models.ids import PREFIXES, id_from_key
 from models.money import (
     AMOUNT_MAX,
     currency_code,

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from models.ids import is_request_id
+from infra.billing.contract.ids import is_request_id
 from models.states import State
 from payments.catalog.stock import hold_prices_of
 from payments.errors import NotFound as NoSuchObject

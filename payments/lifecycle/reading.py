@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, literal, select
 
+from infra.billing.contract.ids import PREFIXES, is_id
 from models.base import id_among
-from models.ids import PREFIXES, is_id
 from models.states import Phase, State
 from payments.access.scopes import OPERATOR, Access, owner, owner_in
 from payments.catalog.price_locks import find, is_price_id

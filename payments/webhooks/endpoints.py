@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import RowMapping, bindparam, case, func, insert, literal, select
 from sqlalchemy import update as sql_update
 
+from infra.billing.contract.ids import is_id, random_id
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
-from models.ids import is_id, random_id
 from models.texts import is_storable, is_unicode
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound

@@ -14,9 +14,9 @@ from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
+from infra.billing.contract.ids import event_id
 from models import Delivery, Event, WebhookEndpoint
 from models.base import as_rows, given, table_of
-from models.ids import event_id
 from payments.access.scopes import may_be_told_where
 from payments.transaction import Transaction
 from payments.views import moment

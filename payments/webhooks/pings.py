@@ -5,9 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, insert, select
 
+from infra.billing.contract.ids import event_id
 from models import Delivery, DeliveryAttempt, Event
 from models.base import table_of
-from models.ids import event_id
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import EndpointDisabled
 from payments.transaction import Transaction

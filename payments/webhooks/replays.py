@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Boolean, DateTime, String, and_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from infra.billing.contract.ids import is_id
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
-from models.ids import is_id
 from payments.access.scopes import OPERATOR, Access, may_be_told_where
 from payments.errors import EndpointDisabled, InvalidRequest
 from payments.transaction import Transaction

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from tests.support.house import House
 from tests.support.sink import Sink, webhook_sink
 from tests.support.waiting import wait_for

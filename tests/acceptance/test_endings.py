@@ -7,7 +7,7 @@ from typing import Any
 from celery import Celery
 from kombu import Queue
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from tests.support.broker import Broker
 from tests.support.house import House
 from tests.support.waiting import wait_for

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from tests.support.house import House
 from tests.support.waiting import wait_for
 

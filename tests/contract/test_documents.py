@@ -12,7 +12,7 @@ import infra.billing.errors as sdk
 from api.description.events import DATA
 from api.documents import errors as catalogue
 from api.documents.files import CHECKOUT, DOCUMENTS
-from models.ids import PREFIXES
+from infra.billing.contract.ids import PREFIXES
 from payments.errors import InvalidRequest
 from payments.parsing import parse
 from payments.processors.declines import DECLINES, FAILURES

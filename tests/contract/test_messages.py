@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from payments.errors import Refused
 from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.parsing import parse

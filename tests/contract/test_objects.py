@@ -13,8 +13,8 @@ import models
 from api.description import schemas
 from api.description.events import DATA, MEANING, event
 from api.description.objects import Charge, Refund, TimelineEntry, WebhookEndpoint
+from infra.billing.contract.ids import PREFIXES
 from models.base import table_of
-from models.ids import PREFIXES
 from models.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.card_data import holds_card_data

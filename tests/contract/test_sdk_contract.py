@@ -1,6 +1,5 @@
 """The SDK and the service hold each other to their word: ids, refusals, money, objects."""
 
-import json
 from datetime import UTC, datetime
 from decimal import Decimal
 from inspect import signature
@@ -12,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import models.ids
 import models.money
 import payments.errors
 from infra import billing
-from infra.billing import ids, money
+from infra.billing import money
 from infra.billing import requests as sdk
 from infra.billing.pending import pending
 from infra.billing.problems import error_of
@@ -24,21 +22,7 @@ from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.views import charge_view, refund_view
 from tests.support.refusals import present, sdk_says, service_says, short
 
-VECTORS = json.loads((Path(__file__).parent / "vectors" / "ids.json").read_text())
 CARD = "4242 4242 4242 4242"
-
-
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["id"])
-@pytest.mark.parametrize("rule", [ids.id_from_key, models.ids.id_from_key], ids=["sdk", "service"])
-def test_a_key_has_this_id_for_ever(rule, vector):
-    id_ = rule(vector["kind"], producer=vector["producer"], key=vector["key"])
-    assert id_ == vector["id"]
-
-
-@given(st.sampled_from(["charge", "refund"]), st.text(max_size=40), st.text(max_size=80))
-def test_any_key_has_the_same_id_on_both_sides(kind, producer, key):
-    ours = ids.id_from_key(kind, producer=producer, key=key)
-    assert ours == models.ids.id_from_key(kind, producer=producer, key=key)
 
 
 CHARGE = {"amount": 1999, "currency": "USD", "idempotency_key": "order-1"}

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy import Engine, text
 
 from api.documents.files import CHECKOUT
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from models.money import AMOUNT_MAX
 from payments import parsing
 from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest

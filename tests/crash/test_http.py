@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from infra import billing
-from models.ids import Kind, id_from_key
+from infra.billing.contract.ids import Kind, id_from_key
 from tests.support.house import House
 from tests.support.sdk import sdk_of
 from tests.support.waiting import wait_for

@@ -5,7 +5,7 @@ import uuid
 import httpx
 import pytest
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from tests.support.house import House
 from tests.support.web import Caller
 

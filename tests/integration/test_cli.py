@@ -11,7 +11,7 @@ import pytest
 import redis
 from sqlalchemy import Engine, make_url
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.programs import Programs

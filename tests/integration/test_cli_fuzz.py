@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 import cli
-from models.ids import event_id, id_from_key
+from infra.billing.contract.ids import event_id, id_from_key
 from tests.support.command import Billing
 from tests.support.counter import counter
 from tests.support.webhooks import an_endpoint, events_happen, rows

@@ -10,7 +10,7 @@ import redis
 from sqlalchemy import Engine
 
 from cli.importing import command, tally
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from payments.errors import PriceInactive
 from payments.transaction import Database
 from tests.support.command import Billing

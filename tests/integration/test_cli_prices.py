@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 

@@ -11,7 +11,7 @@ import pytest
 import redis
 from sqlalchemy import Engine
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from payments.audit.verify import verify
 from payments.intake import quarantine, rejections
 from service.settings import load

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from models.ids import event_id
+from infra.billing.contract.ids import event_id
 from tests.support.command import Billing
 from tests.support.programs import Programs
 from tests.support.sink import Answer, Sink

@@ -12,9 +12,9 @@ from sqlalchemy import Engine, text
 
 from infra.billing.broker import Broker
 from infra.billing.broker_publisher import Post
+from infra.billing.contract.ids import id_from_key
 from infra.billing.message import message
 from infra.billing.signing import signed
-from models.ids import id_from_key
 from payments.access import keys
 from payments.access.signatures import Proof, SignatureInvalid, content, sign
 from payments.transaction import Database

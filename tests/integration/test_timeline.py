@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from models.ids import event_id, id_from_key
+from infra.billing.contract.ids import event_id, id_from_key
 from payments.catalog import prices, products
 from payments.catalog.history import LATEST
 from payments.catalog.requests import PriceChanges, changes

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from infra.billing import webhook
-from models.ids import event_id
+from infra.billing.contract.ids import event_id
 from payments.audit import verify
 from payments.errors import EndpointDisabled, InvalidRequest
 from payments.transaction import Database, Transaction

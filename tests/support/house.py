@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from payments.intake.requests import ChargeRequest
 from payments.lifecycle.accepting import charges
 from payments.parsing import parse

@@ -6,7 +6,7 @@ from itertools import count
 
 from sqlalchemy import Connection, Engine, select, text
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from payments.processors import statements
 from payments.processors.port import Movement, Order
 from payments.processors.sandbox import ledger

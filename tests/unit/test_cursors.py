@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from infra.billing.contract.ids import id_from_key
 from models import Charge
 from models.base import table_of
-from models.ids import id_from_key
 from payments.cursors import after, behind
 from payments.errors import InvalidRequest
 

@@ -8,7 +8,7 @@ import pytest
 
 from api.edge.problems import DatabaseUnavailable
 from api.pollers import LOOK_MAX_S, WAIT_MAX_S, WAITERS_MAX, Pollers
-from models.ids import Kind
+from infra.billing.contract.ids import Kind
 from tests.support import hourglass
 
 KINDS: list[Kind] = ["charge", "refund"]

@@ -1,13 +1,24 @@
 """Ids that come from keys: the wire contract that producers in any language rely on."""
 
+import json
+from pathlib import Path
 from string import printable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.ids import event_id, fingerprint, id_from_key, random_id, rejection_id, traceparent
+from infra.billing.contract.ids import (
+    event_id,
+    fingerprint,
+    id_from_key,
+    random_id,
+    rejection_id,
+    traceparent,
+)
 
+VECTORS = json.loads((Path(__file__).parents[1] / "contract" / "vectors" / "ids.json").read_text())
 words = st.text(printable.replace("\n", ""), min_size=1, max_size=20)
 
 
@@ -21,6 +32,12 @@ def test_the_id_of_a_key_never_changes() -> None:
 CHARGE_ID = "ch_udpzealsai2anmwq2p2phehew4xswwl2"
 REFUND_ID = "re_2r7y73rddl2maljht63d7vdictx2osoj"
 EVENT_ID = "evt_hizqv6v3c2pfrigodmv7cr54txdlzpf5"
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda v: v["id"])
+def test_a_key_has_this_id_in_every_language(vector: dict[str, Any]) -> None:
+    id_ = id_from_key(vector["kind"], producer=vector["producer"], key=vector["key"])
+    assert id_ == vector["id"]
 
 
 @given(words, words, words, words)

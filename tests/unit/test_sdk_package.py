@@ -78,6 +78,15 @@ def test_it_imports_only_what_it_depends_on():
     assert used - sys.stdlib_module_names == BROKER - {"vine"}
 
 
+def test_the_contract_stands_on_nothing_of_ours():
+    """Nor on pydantic, when it is imported: receivers of webhooks need not have it."""
+    for path in (ROOT / "infra" / "billing" / "contract").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("infra"):
+                assert (node.module or "").startswith("infra.billing.contract"), path.name
+    assert loaded("import infra.billing.contract.ids") == {"infra"}
+
+
 def test_it_depends_on_three_distributions():
     names = [one.split(">")[0] for one in PROJECT["project"]["dependencies"]]
     assert names == ["iso4217", "kombu[redis]", "urllib3"]

@@ -10,7 +10,7 @@ import tasks.charges
 import tasks.refunds
 import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
-from models.ids import PREFIXES, Kind
+from infra.billing.contract.ids import PREFIXES, Kind
 from payments.errors import InvalidRequest
 from payments.intake.requests import ChargeRequest
 from payments.parsing import parse

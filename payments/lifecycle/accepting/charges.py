@@ -44,7 +44,7 @@ class NewCharge:
     # Whether the processor moves real money.
     livemode: bool = False
     timing: Timing = ANY_TIME
-    traceparent: str | None = None  # as `models.ids.traceparent` reads it
+    traceparent: str | None = None  # as `infra.billing.contract.ids.traceparent` reads it
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, null, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from infra.billing.contract.ids import random_id
 from models.base import as_rows, given, id_among
-from models.ids import random_id
 from payments.processors.outcomes import REQUIRES_ACTION
 from payments.processors.port import Order
 from payments.processors.sandbox import ledger

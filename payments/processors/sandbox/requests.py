@@ -5,8 +5,8 @@ from typing import Literal
 
 from sqlalchemy import Column, Float, func
 
+from infra.billing.contract.ids import fingerprint
 from models.base import given, seconds, table_of
-from models.ids import fingerprint
 from models.sandbox import SandboxRequest
 from payments.processors.port import Order
 from payments.processors.sandbox.answers import Standing

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from models.ids import random_id
+from infra.billing.contract.ids import random_id
 from payments.processors.outcomes import Found
 from payments.processors.sandbox.answers import SERVER_ERROR, Answer, Standing, outcome_of
 from payments.processors.sandbox.script import PLAIN, Script

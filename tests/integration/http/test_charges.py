@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from payments.processors.outcomes import Declined, Succeeded
 from tests.support.factories import Till
 from tests.support.web import CHARGE, Caller, Web

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from tests.support.examples import examples, run
 from tests.support.programs import ROOT
 from tests.support.web import Caller

@@ -8,7 +8,7 @@ import pytest
 
 from api.app import ROUTES
 from api.description.openapi import document
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from tests.support import generated
 from tests.support.web import Caller
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from infra import billing
-from models.ids import id_from_key
+from infra.billing.contract.ids import id_from_key
 from payments.access import keys
 from payments.processors.outcomes import Succeeded
 from payments.transaction import Database

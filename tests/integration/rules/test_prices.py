@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.ids import MADE_PREFIXES, is_id
+from infra.billing.contract.ids import MADE_PREFIXES, is_id
 from payments.catalog import price_locks, prices
 from payments.catalog.price_locks import hold
 from payments.catalog.requests import PriceChanges, changes

@@ -10,7 +10,7 @@ import pytest
 from api.description.events import event
 from api.description.objects import RejectedRequest
 from api.description.schemas import standing_alone
-from models.ids import Kind
+from infra.billing.contract.ids import Kind
 from payments import parsing, redaction, rules
 from payments.errors import (
     ChargeNotRefundable,

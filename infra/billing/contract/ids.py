@@ -2,7 +2,7 @@
 
 An id is a hash of who asked and under which idempotency key, so the primary key itself is the
 idempotency guarantee, on every door and for ever, and a producer knows the id before anyone
-answers. The rule is part of the wire contract (`infra.billing` computes the same).
+answers. Other languages compute the same: `tests/contract/vectors/ids.json`.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ def rejection_id(task_id: str, code: str, detail: str, fingerprint: str | None =
 
 def random_id(prefix: str) -> str:
     """A fresh id for what has no key, such as a webhook endpoint (`we_…`)."""
-    return prefix + _text(secrets.token_bytes(ID_BYTES))
+    return prefix + base32(secrets.token_bytes(ID_BYTES))
 
 
 def is_id(value: object, prefix: str) -> bool:
@@ -93,9 +93,10 @@ def fingerprint(request: Mapping[str, Any]) -> str:
     return _digest(canonical.encode())
 
 
+def base32(raw: bytes) -> str:
+    """The bytes as the text of ids and keys: base32 in lower case, with no padding."""
+    return b32encode(raw).decode().lower().rstrip("=")
+
+
 def _digest(raw: bytes) -> str:
-    return _text(hashlib.sha256(raw).digest()[:ID_BYTES])
-
-
-def _text(raw: bytes) -> str:
-    return b32encode(raw).decode().lower()
+    return base32(hashlib.sha256(raw).digest()[:ID_BYTES])
