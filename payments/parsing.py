@@ -7,6 +7,7 @@ codes: somebody will send a card number in the wrong field.
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -120,7 +121,7 @@ class Keyed(BaseModel):
         """
         return self.model_dump(exclude={"idempotency_key", "producer"}, exclude_none=True)
 
-    @property
+    @cached_property  # asked for at every step from acceptance to answer
     def fingerprint(self) -> str:
         return fingerprint(self.asked())
 

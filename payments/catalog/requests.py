@@ -5,6 +5,7 @@ goes with `per_unit` only (docs.stripe.com/api/prices).
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -61,7 +62,7 @@ class ProductRequest(Request):
         asked.pop("type", None)
         return asked
 
-    @property
+    @cached_property
     def id(self) -> str:
         return id_from_key("product", producer=self.producer, key=self.idempotency_key)
 
@@ -133,7 +134,7 @@ class PriceRequest(Request):
         default=None, description="How many there are to begin with. Absent: without limit."
     )
 
-    @property
+    @cached_property
     def id(self) -> str:
         return id_from_key("price", producer=self.producer, key=self.idempotency_key)
 
@@ -258,7 +259,7 @@ class InventoryRequest(Keyed):
     quantity: Quantity = Field(description="How many: 1 or more.", examples=[1])
     action: Literal["increment", "decrement"] = Field(description="Up or down.")
 
-    @property
+    @cached_property
     def id(self) -> str:
         return id_from_key("inventory", producer=self.producer, key=self.idempotency_key)
 

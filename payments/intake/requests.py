@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -167,7 +168,7 @@ class ChargeRequest(Request):
             asked["scheduled_at"] = moment(self.scheduled_at)
         return asked
 
-    @property
+    @cached_property
     def id(self) -> str:
         return id_from_key("charge", producer=self.producer, key=self.idempotency_key)
 
@@ -274,7 +275,7 @@ class RefundRequest(Request):
             del asked["restock"]
         return asked
 
-    @property
+    @cached_property
     def id(self) -> str:
         return id_from_key("refund", producer=self.producer, key=self.idempotency_key)
 

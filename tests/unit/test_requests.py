@@ -380,3 +380,10 @@ def test_null_is_absent_and_of_an_unknown_name_it_is_unknown() -> None:
     request = parse(ChargeRequest, {**CHARGE, "reference": None, "metadata": None})
     assert request.fingerprint == parse(ChargeRequest, CHARGE).fingerprint
     assert refused(ChargeRequest, {**CHARGE, "amout": None}).param == "amout"
+
+
+def test_the_id_and_the_fingerprint_of_a_request_are_computed_once() -> None:
+    request = parse(ChargeRequest, CHARGE)
+    assert request.id is request.id
+    assert request.fingerprint is request.fingerprint
+    assert request == parse(ChargeRequest, CHARGE)  # which has computed neither
