@@ -26,6 +26,7 @@ from payments.catalog.requests import (
 from payments.errors import InvalidRequest
 from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.parsing import parse
+from tests.support.every import every
 
 PAN = "4242424242424242"
 CARDS = [
@@ -97,12 +98,12 @@ FIELDS: dict[type[BaseModel], dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("text", CARDS)
+@every("text", CARDS)
 def test_a_card_is_found(text: str) -> None:
     assert holds_card_data(text)
 
 
-@pytest.mark.parametrize("text", NO_CARDS)
+@every("text", NO_CARDS)
 def test_what_is_no_card_is_none(text: str) -> None:
     assert not holds_card_data(text)
 
@@ -126,7 +127,7 @@ def test_any_text_can_be_looked_through(text: str) -> None:
     assert holds_card_data(text) == infra.billing.card_data.holds_card_data(text)
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [
         " ".join("4" * 250),
@@ -175,8 +176,8 @@ def texts() -> list[tuple[type[BaseModel], str]]:
     return found
 
 
-@pytest.mark.parametrize(("model", "field"), texts(), ids=str)
-@pytest.mark.parametrize("card", [PAN, f"x {PAN} 12/28 123", f"pm_{PAN}"])
+@every("model, field", texts(), ids=str)
+@every("card", [PAN, f"x {PAN} 12/28 123", f"pm_{PAN}"])
 def test_no_text_of_a_request_holds_one(model: type[BaseModel], field: str, card: str) -> None:
     if field == "price_id":
         fields = {"price_id": card, "quantity": 1, "idempotency_key": "k"}
@@ -190,8 +191,8 @@ def test_no_text_of_a_request_holds_one(model: type[BaseModel], field: str, card
     assert "4242" not in str(refused.value)
 
 
-@pytest.mark.parametrize("model", [m for m in FIELDS if "metadata" in m.model_fields])
-@pytest.mark.parametrize("metadata", [{"card": PAN}, {PAN: "x"}])
+@every("model", [m for m in FIELDS if "metadata" in m.model_fields])
+@every("metadata", [{"card": PAN}, {PAN: "x"}])
 def test_nor_does_metadata(model: type[BaseModel], metadata: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest, match="in metadata must hold no card data") as refused:
         parse(model, {**FIELDS[model], "metadata": metadata})

@@ -18,6 +18,7 @@ from payments.parsing import parse
 from payments.processors.declines import DECLINES, FAILURES
 from payments.webhooks.events import ONLY_BY_NAME
 from service.intake import MODELS
+from tests.support.every import every
 from tests.unit.test_envelope import NOT_TASKS, TASKS
 from worker.envelope import Broken, read
 
@@ -68,7 +69,7 @@ def test_everything_that_is_referred_to_is_there():
 MESSAGES = ASYNCAPI["components"]["messages"]
 
 
-@pytest.mark.parametrize("name", MESSAGES)
+@every("name", MESSAGES)
 def test_every_message_has_schemas_and_its_examples_are_ones(name):
     message = MESSAGES[name]
     payload, headers = _validator(message["payload"]), _validator(message["headers"])
@@ -125,7 +126,7 @@ def test_every_error_of_the_sdk_is_in_it():
         assert f"`{one.__name__}`" in ERRORS or one is sdk.BillingError
 
 
-@pytest.mark.parametrize("case", NOT_TASKS)
+@every("case", NOT_TASKS)
 def test_the_reason_of_a_quarantine_is_in_it(case):
     with pytest.raises(Broken) as broken:
         read(NOT_TASKS[case], TASKS)

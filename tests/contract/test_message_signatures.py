@@ -9,6 +9,7 @@ from celery import Celery, signals
 from infra.billing.message import Message
 from infra.billing.signing import signed
 from payments.access.signatures import HEADER, Proof, content, is_signed, sign
+from tests.support.every import every
 from tests.support.programs import ROOT
 from tests.support.vectors import VECTORS
 from worker import envelope
@@ -23,7 +24,7 @@ def of(vector: dict[str, Any]) -> bytes:
     return content(task=vector["task"], task_id=vector["id"], body=vector["body"].encode())
 
 
-@pytest.mark.parametrize("vector", GOOD)
+@every("vector", GOOD)
 def test_the_sdk_and_the_worker_sign_alike(vector: dict[str, Any]) -> None:
     message = Message(vector["id"], "payments", vector["body"], {"task": vector["task"]})
     ours = " ".join(sign(key, of(vector)) for key in vector["keys"])
@@ -31,13 +32,13 @@ def test_the_sdk_and_the_worker_sign_alike(vector: dict[str, Any]) -> None:
     assert ours == sdks == vector["signature"]
 
 
-@pytest.mark.parametrize("vector", [pytest.param(one, id=one["name"]) for one in ALL])
+@every("vector", [pytest.param(one, id=one["name"]) for one in ALL])
 def test_a_worker_is_sure_of_right_ones_alone(vector: dict[str, Any]) -> None:
     assert is_signed(Proof(of(vector), vector["signature"]), vector["keys"]) is vector["valid"]
     assert not is_signed(Proof(of(vector), vector["signature"]), [])
 
 
-@pytest.mark.parametrize("value", [None, 5, b"v1,x", ["v1,x"], "", "é", "v1,", "v1,é", " " * 9])
+@every("value", [None, 5, b"v1,x", ["v1,x"], "", "é", "v1,", "v1,é", " " * 9])
 def test_what_is_no_signature_is_none(value: Any) -> None:
     assert not is_signed(Proof(of(ALL[0]), value), ALL[0]["keys"])
 

@@ -8,6 +8,7 @@ from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.parsing import parse
 from tasks.requests import by_name
 from tests.support import vectors
+from tests.support.every import every
 from worker.envelope import Broken, Call, read
 
 REQUESTS = {
@@ -34,7 +35,7 @@ def request_of(call: Call):
     return parse(REQUESTS[call.task], {**key, **fields})
 
 
-@pytest.mark.parametrize("vector", which("task"))
+@every("vector", which("task"))
 def test_a_message_of_a_real_client_is_the_call_that_it_means(vector):
     call = read(vector.message(), TASKS)
     expected = vector.expected
@@ -43,7 +44,7 @@ def test_a_message_of_a_real_client_is_the_call_that_it_means(vector):
     assert request_of(call).id == expected["object_id"]
 
 
-@pytest.mark.parametrize("vector", which("task"))
+@every("vector", which("task"))
 def test_its_id_comes_from_its_key(vector):
     expected = vector.expected
     _, kind, _ = expected["task"].split(".")
@@ -52,7 +53,7 @@ def test_its_id_comes_from_its_key(vector):
     assert id_from_key(kind, producer=producer, key=key) == expected["object_id"]
 
 
-@pytest.mark.parametrize("vector", which("late"))
+@every("vector", which("late"))
 def test_a_message_that_was_wanted_until_then_is_the_call_that_it_meant(vector):
     call, meant = read(vector.message(), TASKS), vector.expected["late"]
     assert (call.task, call.id, call.kwargs) == (meant["task"], meant["id"], meant["kwargs"])
@@ -67,7 +68,7 @@ def test_what_a_message_says_of_time_is_read():
     assert str(timing.good_until) == "2026-11-26 01:37:39.083128+00:00"
 
 
-@pytest.mark.parametrize("vector", which("rejected"))
+@every("vector", which("rejected"))
 def test_a_request_that_can_not_be_meant_is_refused_by_name(vector):
     call = read(vector.message(), TASKS)
     assert call.id == vector.expected["id"]
@@ -80,7 +81,7 @@ def test_a_request_that_can_not_be_meant_is_refused_by_name(vector):
     assert (refused.value.code, refused.value.param) == (expected["code"], expected["param"])
 
 
-@pytest.mark.parametrize("vector", which("quarantined"))
+@every("vector", which("quarantined"))
 def test_what_is_no_request_is_broken_for_the_reason_that_is_written(vector):
     with pytest.raises(Broken) as broken:
         read(vector.message(), TASKS)

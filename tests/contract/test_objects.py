@@ -36,6 +36,7 @@ from tests.contract.test_sdk_contract import (
     REFUND,
     REFUNDS,
 )
+from tests.support.every import every
 
 
 def _validator(model: type) -> Any:
@@ -182,20 +183,20 @@ def test_the_states_of_an_endpoint_are_those_of_its_table():
 # --- the schemas
 
 
-@pytest.mark.parametrize("name", schemas.everything())
+@every("name", schemas.everything())
 def test_every_schema_is_json_schema_2020_12(name):
     schema = {"$schema": schemas.DIALECT, **schemas.everything()[name]}
     jsonschema_rs.meta.validate(schema)
 
 
-@pytest.mark.parametrize("name", schemas.everything())
+@every("name", schemas.everything())
 def test_every_field_says_what_it_means(name):
     for field, schema in schemas.everything()[name].get("properties", {}).items():
         plain = {"object", "id", "type"}  # a constant, and what needs no words
         assert field in plain or schema.get("description"), field
 
 
-@pytest.mark.parametrize("model", VALIDATORS, ids=lambda model: model.__name__)
+@every("model", VALIDATORS, ids=lambda model: model.__name__)
 def test_the_examples_are_ones(model):
     schema = schemas.standing_alone(model)
     properties = schema["$defs"][model.__name__]["properties"]
@@ -273,12 +274,12 @@ def _cases(*, beyond: bool) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize(("model", "fields"), _cases(beyond=False))
+@every("model, fields", _cases(beyond=False))
 def test_a_schema_takes_what_the_rules_take(model, fields):
     assert VALIDATORS[model].is_valid(fields) == _accepts(model, fields)
 
 
-@pytest.mark.parametrize(("model", "fields"), _cases(beyond=True))
+@every("model, fields", _cases(beyond=True))
 def test_the_rules_see_what_no_schema_can_say(model, fields):
     assert VALIDATORS[model].is_valid(fields)
     assert not _accepts(model, fields)

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import jsonschema_rs
-import pytest
 from pydantic import BaseModel
 
 from api.description.objects import A_CHARGE
@@ -14,6 +13,7 @@ from api.documents.files import CHECKOUT
 from payments.catalog.requests import PriceChanges, ProductChanges, changes
 from payments.intake.requests import CancelRequest
 from payments.parsing import Keyed, parse
+from tests.support.every import every
 
 DOCUMENT = json.loads((CHECKOUT / "docs/reference/openapi.json").read_text())
 MODELS: dict[str, type[BaseModel]] = {model.__name__: model for model in REQUESTS}
@@ -62,7 +62,7 @@ def _validate(schema: dict[str, Any], value: Any) -> None:
     jsonschema_rs.Draft202012Validator(whole, validate_formats=True).validate(value)
 
 
-@pytest.mark.parametrize("case", ASKED)
+@every("case", ASKED)
 def test_a_request_that_is_shown_is_taken(case: str) -> None:
     schema, value = ASKED[case]
     _validate(schema, value)
@@ -75,7 +75,7 @@ def test_a_request_that_is_shown_is_taken(case: str) -> None:
         parse(model, {**value, **key, **path})
 
 
-@pytest.mark.parametrize("case", TOLD)
+@every("case", TOLD)
 def test_an_answer_that_is_shown_is_what_its_schema_says(case: str) -> None:
     schema, value = TOLD[case]
     _validate(schema, value)

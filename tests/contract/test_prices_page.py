@@ -4,8 +4,6 @@ import json
 import re
 from typing import Any
 
-import pytest
-
 from api.documents.files import CHECKOUT
 from models.catalogue import QUANTITY_MAX
 from payments.catalog.listing import PAGE_SIZE, PAGE_SIZE_MAX
@@ -19,6 +17,7 @@ from payments.parsing import (
     METADATA_VALUE_MAX,
     parse,
 )
+from tests.support.every import every
 
 PAGE = (CHECKOUT / "docs/reference/prices.md").read_text()
 _EXAMPLE = re.compile(
@@ -48,7 +47,7 @@ def test_every_example_is_found() -> None:
     assert len(ROWS) >= 20
 
 
-@pytest.mark.parametrize(("name", "quantity", "amount", "because"), ROWS)
+@every("name, quantity, amount, because", ROWS)
 def test_an_example_is_what_the_rules_compute(
     name: str, quantity: str, amount: str, because: str
 ) -> None:
@@ -58,7 +57,7 @@ def test_an_example_is_what_the_rules_compute(
     assert "; ".join(line.reason for line in made) == because
 
 
-@pytest.mark.parametrize(
+@every(
     "limit",
     [
         f"{QUANTITY_MAX:,}",

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.billing import retries
 from payments.webhooks import schedule
+from tests.support.every import every
 from tests.support.strange import MOMENTS
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -25,7 +25,7 @@ def both(header: str) -> tuple[float | None, float | None]:
     return ours, retries.retry_after_s({"retry-after": header}, now=lambda: NOW)
 
 
-@pytest.mark.parametrize("header", MOMENTS)
+@every("header", MOMENTS)
 def test_what_is_unreadable_is_as_good_as_absent(header: str) -> None:
     assert both(header) == (None, None)
 

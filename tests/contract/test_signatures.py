@@ -8,6 +8,7 @@ from standardwebhooks import Webhook
 
 from infra.billing import InvalidSignature, webhook
 from payments.webhooks.signature import key_of, signed_headers
+from tests.support.every import every
 from tests.support.vectors import VECTORS
 
 SIGNATURES = json.loads((VECTORS / "signatures.json").read_text())
@@ -15,7 +16,7 @@ GOOD = [pytest.param(one, id=one["name"]) for one in SIGNATURES if one["valid"]]
 BAD = [pytest.param(one, id=one["name"]) for one in SIGNATURES if not one["valid"]]
 
 
-@pytest.mark.parametrize("vector", GOOD)
+@every("vector", GOOD)
 def test_everybody_signs_alike(vector):
     secrets, id_, at = vector["secrets"], vector["webhook_id"], vector["timestamp"]
     ours = signed_headers(
@@ -33,13 +34,13 @@ def test_everybody_signs_alike(vector):
     assert " ".join(reference) == vector["signature"]
 
 
-@pytest.mark.parametrize("vector", GOOD)
+@every("vector", GOOD)
 def test_a_receiver_that_knows_one_of_the_secrets_is_sure(vector):
     for secret in vector["secrets"]:
         assert _is_verified(vector, secret)
 
 
-@pytest.mark.parametrize("vector", BAD)
+@every("vector", BAD)
 def test_what_was_not_signed_like_this_is_refused(vector):
     for secret in vector["secrets"]:
         with pytest.raises(InvalidSignature, match="not signed"):

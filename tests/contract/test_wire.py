@@ -20,6 +20,7 @@ from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.intake.timing import AHEAD_MAX
 from tests.conftest import environ_for
 from tests.support import node as node_support
+from tests.support.every import every
 from tests.support.node import Node
 from tests.support.producer import Producer
 from tests.support.programs import Programs
@@ -96,9 +97,7 @@ def test_what_curl_sends_is_a_request() -> None:
     assert parsing.parse(ChargeRequest, {**fields, "idempotency_key": key}).currency == "USD"
 
 
-@pytest.mark.parametrize(
-    "vector", json.loads((VECTORS / "ids.json").read_text()), ids=lambda v: v["id"]
-)
+@every("vector", json.loads((VECTORS / "ids.json").read_text()), ids=lambda v: v["id"])
 def test_the_line_of_python_makes_the_id(vector):
     (line,) = (c for language, c in BLOCKS if language == "python" and c.startswith('"ch_"'))
     names = {"base64": base64, "hashlib": hashlib, **vector}
@@ -146,7 +145,7 @@ SIZES = (
 )
 
 
-@pytest.mark.parametrize(
+@every(
     "sentence",
     [
         f"At most {AMOUNT_MAX:,}.",

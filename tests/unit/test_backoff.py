@@ -2,7 +2,6 @@
 
 from itertools import pairwise
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,7 @@ from payments.lifecycle.backoff import (
     look_up_delay_s,
     unavailable_delay_s,
 )
+from tests.support.every import every
 
 retries = st.integers(1, 10_000)
 throws = st.floats(0, 1, exclude_max=True)
@@ -51,9 +51,7 @@ def test_what_the_processor_asks_for_is_honoured_up_to_an_hour(
     assert delay <= RETRY_AFTER_MAX_S
 
 
-@pytest.mark.parametrize(
-    ("n", "least"), [*enumerate(LOOK_UP_S, start=1), (6, LOOK_UP_S[-1]), (500, LOOK_UP_S[-1])]
-)
+@every("n, least", [*enumerate(LOOK_UP_S, start=1), (6, LOOK_UP_S[-1]), (500, LOOK_UP_S[-1])])
 def test_look_ups_come_soon_and_then_every_hour(n: int, least: float) -> None:
     assert look_up_delay_s(n, dice=lambda: 0.0) == least
     assert least < look_up_delay_s(n, dice=lambda: 0.99) < least * 1.1
@@ -61,8 +59,8 @@ def test_look_ups_come_soon_and_then_every_hour(n: int, least: float) -> None:
 
 # In numbers of their own, as docs/reference/states.md and docs/architecture.md promise them: tests
 # that compare the constants with themselves would let any of them change.
-@pytest.mark.parametrize(
-    ("n", "least", "most"),
+@every(
+    "n, least, most",
     [(1, 1, 2), (2, 2, 4), (3, 4, 8), (8, 128, 256), (9, 150, 300), (10_000, 150, 300)],
 )
 def test_a_busy_processor_is_tried_again_after_a_second_up_to_five_minutes(

@@ -13,6 +13,7 @@ from service import log
 from service.broker import connections
 from service.broker.celery_config import configuration
 from service.settings import Settings, SettingsError, read
+from tests.support.every import every
 from worker.transport import redis_transport
 
 SENTINEL = (
@@ -21,8 +22,8 @@ SENTINEL = (
 )
 
 
-@pytest.mark.parametrize(
-    ("url", "ways", "place"),
+@every(
+    "url, ways, place",
     [
         ("redis://:pw@h:1/0", ["redis://:pw@h:1/0"], "redis://h:1"),
         ("rediss://h/0?ssl_cert_reqs=none", ["rediss://h/0?ssl_cert_reqs=none"], "rediss://h"),
@@ -65,8 +66,8 @@ def test_tls_to_sentinels_checks_certificates():
     assert broker.options["sentinel_kwargs"] == {"ssl": True, **tls}
 
 
-@pytest.mark.parametrize(
-    ("url", "why"),
+@every(
+    "url, why",
     [
         ("redis://:hunter2@h1;redis://:hunter2@h2", "use sentinel://h1:26379"),
         ("amqp://u:hunter2@h1;redis://h2", "different kinds"),
@@ -123,8 +124,8 @@ def test_a_sentinel_url_means_our_transport():
     assert isinstance(connection.transport, redis_transport.SentinelTransport)
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
+@every(
+    "text, told",
     [
         ("amqp://u:hunter2@h1;amqp://v:hunter2@h2/x", "amqp://u:***@h1;amqp://v:***@h2/x"),
         ("amqp://u:hunter2@h1;v:hunter2@h2", "amqp://u:***@h1;v:***@h2"),

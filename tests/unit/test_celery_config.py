@@ -8,6 +8,7 @@ from celery import Celery
 from celery.app.defaults import NAMESPACES, flatten
 
 from service.broker.celery_config import DEAD, configuration, dead_letters
+from tests.support.every import every
 
 
 @dataclass
@@ -33,13 +34,13 @@ BROKERS = [
 ]
 
 
-@pytest.mark.parametrize("url", BROKERS)
+@every("url", BROKERS)
 def test_every_name_is_one_that_celery_knows(url):
     known = {name for name, _ in flatten(NAMESPACES)} | {"visibility_timeout"}
     assert set(configuration(Settings(broker_url=url))) <= known
 
 
-@pytest.mark.parametrize("url", BROKERS)
+@every("url", BROKERS)
 def test_tasks_find_their_queue_by_name(url):
     route = _app(url).amqp.router.route
     assert route({}, "billing.webhook.drain")["queue"].name == "webhooks"
@@ -47,7 +48,7 @@ def test_tasks_find_their_queue_by_name(url):
     assert route({}, "billing.refund.submit")["queue"].name == "payments"
 
 
-@pytest.mark.parametrize("url", BROKERS)
+@every("url", BROKERS)
 def test_the_password_is_not_shown(url):
     app = _app(url)
     assert "hunter2" not in str(app.conf.table(with_defaults=True))
@@ -55,7 +56,7 @@ def test_the_password_is_not_shown(url):
     assert "hunter2" not in app.bugreport()
 
 
-@pytest.mark.parametrize("url", BROKERS)
+@every("url", BROKERS)
 def test_two_queues_are_read_and_no_other_is_made(url):
     app = _app(url)
     assert set(app.amqp.queues.consume_from) == {"payments", "webhooks"}

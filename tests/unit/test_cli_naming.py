@@ -1,11 +1,11 @@
 """Refusals on the command line name its options, and not the fields of the API."""
 
-import pytest
 import typer
 from typer.core import TyperCommand
 
 from cli import make
 from cli.naming import in_options
+from tests.support.every import every
 
 
 def command(*words: str) -> TyperCommand:
@@ -16,8 +16,8 @@ def command(*words: str) -> TyperCommand:
     return found
 
 
-@pytest.mark.parametrize(
-    ("words", "said", "told"),
+@every(
+    "words, said, told",
     [
         ("webhook replay", "send event_ids, or since and perhaps until",
          "send --event, or since and perhaps until"),

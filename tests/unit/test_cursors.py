@@ -11,6 +11,7 @@ from models import Charge
 from models.base import table_of
 from payments.cursors import after, behind
 from payments.errors import InvalidRequest
+from tests.support.every import every
 
 CHARGES = table_of(Charge)
 ID = id_from_key("charge", producer="tests", key="1")
@@ -42,7 +43,7 @@ def test_a_cursor_leads_behind_its_row_in_its_own_list() -> None:
     )
 
 
-@pytest.mark.parametrize(
+@every(
     "changes",
     [
         {"id": "ch_x"}, {"id": "re_" + ID[3:]}, {"id": ID.upper()}, {"id": 5}, {"id": None},
@@ -54,7 +55,7 @@ def test_a_cursor_that_nobody_made_is_refused(changes: dict[str, object]) -> Non
     assert "next_cursor of the page before" in str(refused(altered(**changes)))
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "é", "W10", "bnVsbA", after(ROW, filters={})[:-4]])
+@every("cursor", ["", "x", "é", "W10", "bnVsbA", after(ROW, filters={})[:-4]])
 def test_what_is_no_cursor_is_refused(cursor: str) -> None:
     refused(cursor)
 

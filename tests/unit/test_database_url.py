@@ -4,10 +4,11 @@ import pytest
 from sqlalchemy import make_url
 
 from service.database.database_url import address, hosts_of, normalised, options_of, place
+from tests.support.every import every
 
 
-@pytest.mark.parametrize(
-    ("given", "hosts", "told"),
+@every(
+    "given, hosts, told",
     [
         ("postgres://u:pw@db/billing", [("db", None)], "db:5432/billing"),
         ("postgresql://u:pw@[::1]:5433/billing", [("::1", 5433)], "[::1]:5433/billing"),
@@ -38,7 +39,7 @@ def test_hosts_are_found_in_every_spelling_and_no_secret_is_told(
     assert normalised(url) == url
 
 
-@pytest.mark.parametrize(
+@every(
     "wrong",
     [
         "mysql://h/name",

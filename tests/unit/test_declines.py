@@ -1,11 +1,10 @@
 """Why something failed, in words: each code has its own sentence, and any other a plain one."""
 
-import pytest
-
 from payments.processors.declines import DECLINES, FAILURES, message_for
+from tests.support.every import every
 
 
-@pytest.mark.parametrize(("code", "sentence"), [*DECLINES.items(), *FAILURES.items()])
+@every("code, sentence", [*DECLINES.items(), *FAILURES.items()])
 def test_each_code_has_its_own_sentence(code: str, sentence: str) -> None:
     assert message_for(code) == sentence
     assert sentence.endswith(".")

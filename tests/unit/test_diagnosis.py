@@ -8,6 +8,7 @@ from psycopg import errors
 from sqlalchemy import create_engine, exc
 
 from service.database.diagnosis import is_hopeless, note_where, reason
+from tests.support.every import every
 
 # As libpq puts it.
 AT = 'connection failed: connection to server at "db", port 5432 failed: '
@@ -18,8 +19,8 @@ def wrapped(orig: Exception) -> exc.DBAPIError:
     return exc.OperationalError("SELECT 1", {}, orig)
 
 
-@pytest.mark.parametrize(
-    ("said", "told"),
+@every(
+    "said, told",
     [
         (REFUSED, 'server at "db", port 5432 failed: Connection refused'),
         (
@@ -47,7 +48,7 @@ def test_where_a_timeout_was_is_told() -> None:
     assert reason(failed.value) == f"connection timeout expired (127.0.0.1:{port}/name)"
 
 
-@pytest.mark.parametrize(
+@every(
     "error",
     [
         psycopg.OperationalError(f'{AT}FATAL:  database "x" does not exist'),
@@ -62,7 +63,7 @@ def test_waiting_does_not_help_where_nobody_lets_us_in(error: Exception) -> None
     assert is_hopeless(wrapped(error))
 
 
-@pytest.mark.parametrize(
+@every(
     "error",
     [
         psycopg.OperationalError(REFUSED),

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.support.every import every
 from worker.envelope import (
     BODY_MAX_BYTES,
     ITEM_MAX_BYTES,
@@ -89,7 +90,7 @@ def test_three_headers_and_a_body_of_three_are_enough():
     )
 
 
-@pytest.mark.parametrize("embedded", [None, {}, [], {"callbacks": None, "chord": None}])
+@every("embedded", [None, {}, [], {"callbacks": None, "chord": None}])
 def test_the_third_item_may_be_anything_that_celery_clients_put_there(embedded):
     assert read(_message([[], KWARGS, embedded]), TASKS).kwargs == KWARGS
 
@@ -100,7 +101,7 @@ def test_protocol_1_is_understood_when_it_is_clearly_that():
     assert (call.task, call.id, call.args, call.kwargs) == (body["task"], "t1", [], KWARGS)
 
 
-@pytest.mark.parametrize("value", ["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00Z", None, ""])
+@every("value", ["2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00Z", None, ""])
 def test_times_are_read_and_then_ignored(value):
     assert read(_message(headers={**HEADERS, "eta": value, "expires": value}), TASKS)
 
@@ -116,7 +117,7 @@ def test_the_type_of_json_may_be_left_out_or_say_its_charset(content_type):
     assert read(_message(content_type=content_type), TASKS)
 
 
-@pytest.mark.parametrize("encoding", [None, "", "utf-8", "UTF-8", "ascii", "binary"])
+@every("encoding", [None, "", "utf-8", "UTF-8", "ascii", "binary"])
 def test_the_encodings_of_json_are_accepted(encoding):
     assert read(_message(content_encoding=encoding), TASKS)
 
@@ -177,14 +178,14 @@ NOT_TASKS = {
 }
 
 
-@pytest.mark.parametrize("case", NOT_TASKS)
+@every("case", NOT_TASKS)
 def test_what_is_no_task_is_broken(case):
     with pytest.raises(Broken) as broken:
         read(NOT_TASKS[case], TASKS)
     assert 0 < len(str(broken.value)) <= 200
 
 
-@pytest.mark.parametrize("place", ["task", "id", "eta", "protocol"])
+@every("place", ["task", "id", "eta", "protocol"])
 def test_the_reason_quotes_nothing(place):
     with pytest.raises(Broken) as broken:
         read(_message(headers={**HEADERS, place: f"\n{SECRET} ada@example.com\n"}), TASKS)
@@ -216,7 +217,7 @@ def test_a_body_in_plain_text_is_fine():
     assert unwrap(item, "payments", tag="t")["content-type"] == "application/json"
 
 
-@pytest.mark.parametrize("name", ["delivery_tag", "delivery_info", "priority", "correlation_id"])
+@every("name", ["delivery_tag", "delivery_info", "priority", "correlation_id"])
 def test_what_is_made_here_may_be_missing_or_null(name):
     for item in (_without(_item(), "properties", name), _item(properties={name: None})):
         letter = unwrap(item, "payments", tag="t")
@@ -260,7 +261,7 @@ NOT_LETTERS = {
 }
 
 
-@pytest.mark.parametrize("case", NOT_LETTERS)
+@every("case", NOT_LETTERS)
 def test_what_is_no_letter_is_put_into_one(case):
     item = NOT_LETTERS[case]
     letter = unwrap(item, "payments", tag="t")
@@ -270,14 +271,14 @@ def test_what_is_no_letter_is_put_into_one(case):
     assert letter["properties"]["delivery_info"]["routing_key"] == "payments"
 
 
-@pytest.mark.parametrize("case", NOT_LETTERS)
+@every("case", NOT_LETTERS)
 def test_a_wrapped_item_that_is_restored_is_not_wrapped_again(case):
     once = unwrap(NOT_LETTERS[case], "payments", tag="t")
     twice = unwrap(json.dumps(once).encode(), "payments", tag="t")
     assert (twice["body"], twice["headers"]) == (once["body"], once["headers"])
 
 
-@pytest.mark.parametrize(
+@every(
     "value",
     [
         ("x", 1),
@@ -296,7 +297,7 @@ def test_a_tagged_value_in_a_header_of_no_meaning_is_left_as_it_is(value):
     assert letter["headers"]["x"] == tagged
 
 
-@pytest.mark.parametrize("case", NOT_LETTERS)
+@every("case", NOT_LETTERS)
 def test_a_wrapped_item_is_broken_for_its_first_reason(case):
     letter = unwrap(NOT_LETTERS[case], "payments", tag="t")
     with pytest.raises(Broken) as broken:

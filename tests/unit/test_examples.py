@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.every import every
 from tests.support.examples import Example, examples, run
 
 PAGE = """\
@@ -69,8 +70,8 @@ def test_one_that_fails_is_named_and_ends_the_tour(
     assert place in str(failed.value)
 
 
-@pytest.mark.parametrize(
-    ("page", "says"),
+@every(
+    "page, says",
     [
         ("", "has 0 parts"),
         (PAGE.replace("run: tour", "run: detour"), "has 0 parts"),

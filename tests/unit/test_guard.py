@@ -7,6 +7,7 @@ from celery import Celery
 from celery.worker.control import Panel
 
 from service.broker.celery_config import configuration
+from tests.support.every import every
 from worker import control, guard
 from worker.request import BillingTask
 from worker.transport import redis_transport
@@ -33,8 +34,8 @@ def test_our_own_configuration_is_safe(url):
     assert _problems(_app(url)) == []
 
 
-@pytest.mark.parametrize(
-    ("changes", "name"),
+@every(
+    "changes, name",
     [
         ({"task_acks_late": False}, "task_acks_late"),
         ({"accept_content": ["json", "pickle"]}, "accept_content"),
@@ -54,7 +55,7 @@ def test_each_unsafe_setting_is_named(changes, name):
     assert all(name.removeprefix("task_") in problem for problem in problems)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "eventlet", "gevent", "solo"])
+@every("pool", ["prefork", "eventlet", "gevent", "solo"])
 def test_other_pools_are_refused(pool):
     (problem,) = _problems(_app(), pool=pool)
     assert "-P threads" in problem

@@ -1,13 +1,13 @@
 """How long a caller would wait, as its header says."""
 
-import pytest
 from starlette.datastructures import Headers
 
 from api.request_input import wait_s
+from tests.support.every import every
 
 
-@pytest.mark.parametrize(
-    ("prefer", "seconds"),
+@every(
+    "prefer, seconds",
     [
         ((), 0),
         (("wait=10",), 10),

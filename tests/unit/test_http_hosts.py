@@ -1,9 +1,8 @@
 """Under which names the service answers."""
 
-import pytest
-
 from api.edge.hosts import Hosts
 from api.edge.problems import BadHost, HostNotAllowed
+from tests.support.every import every
 
 
 def verdict(
@@ -17,7 +16,7 @@ def verdict(
     return None
 
 
-@pytest.mark.parametrize(
+@every(
     "host",
     [
         b"localhost", b"localhost:8000", b"LocalHost", b"billing.localhost", b"localhost.",
@@ -30,7 +29,7 @@ def test_names_of_this_machine_and_addresses_are_taken(host: bytes) -> None:
     assert verdict(host) is None
 
 
-@pytest.mark.parametrize(
+@every(
     "host",
     [b"evil.example", b"evil.example:8000", b"localhost.evil.example", b"xlocalhost", b"billing",
      b"2130706433", b"0x7f.0.0.1", b"127.0.0.1.evil.example"],
@@ -39,7 +38,7 @@ def test_a_name_that_is_not_ours_is_refused(host: bytes) -> None:
     assert verdict(host) == 421
 
 
-@pytest.mark.parametrize(
+@every(
     "host",
     [b"", b" ", b"a b", b"a/b", b"user@localhost", b"localhost:port", b"localhost:123456",
      b"[::1", b"[::1%25eth0]", b"\xff", b"localhost,evil.example", [], [b"localhost", b"localhost"],

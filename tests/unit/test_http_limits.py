@@ -11,6 +11,7 @@ from api.edge.limits import CALLERS_MAX, LOGGED_EVERY_S, Buckets, Limits, client
 from api.edge.problems import RateLimited
 from payments.errors import InsufficientScope, Unauthenticated
 from service.settings import Settings
+from tests.support.every import every
 
 
 class Clock:
@@ -54,8 +55,8 @@ def test_no_more_callers_are_remembered_than_there_is_room_for(clock: Clock) -> 
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "127.0.0.1/32", "fd00::/8")))
 
 
-@pytest.mark.parametrize(
-    ("peer", "forwarded", "address"),
+@every(
+    "peer, forwarded, address",
     [
         ("203.0.113.7", ["198.51.100.1"], "203.0.113.7"),  # no proxy of ours: anybody may write it
         ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),

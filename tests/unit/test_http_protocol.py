@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from api.edge import protocol
+from tests.support.every import every
 
 
 @pytest.fixture
@@ -106,8 +107,8 @@ ONE = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
 
 
 @pytest.mark.usefixtures("hasty")
-@pytest.mark.parametrize(
-    ("words", "app", "status"),
+@every(
+    "words, app, status",
     [
         ((BODY, b"y"), refuses, 401),  # answered, and its body goes on
         ((CHUNKS, b"1\r\ny\r\n"), refuses, 401),

@@ -18,6 +18,7 @@ from cli.importing.refused import RefusedLines
 from cli.importing.source import Checked, Source
 from cli.importing.tally import PRICES_MAX, Sold, Tally
 from payments.intake.requests import ChargeRequest, RefundRequest
+from tests.support.every import every
 
 HEADER = "amount,currency,idempotency_key,customer_id,metadata.cart\n"
 BOTH_WAYS = "amount,currency,price_id,quantity\n"
@@ -80,7 +81,7 @@ def test_columns_are_the_fields_of_a_charge(folder: Path) -> None:
     assert other.request.metadata == {}
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     [
         "\ufeffamount,currency\n5,USD\n",
@@ -109,8 +110,8 @@ def test_line_breaks_in_quotes_are_part_of_a_cell_and_lines_are_counted_as_in_an
     assert [one.line.number, two.line.number, three.line.number] == [2, 3, 5]
 
 
-@pytest.mark.parametrize(
-    ("row", "because"),
+@every(
+    "row, because",
     [
         ("19.99,USD", "for USD 19.99 send amount=1999"),
         ("1999.00,USD", "send amount=1999 if you mean USD 19.99, or amount=199900 if you mean"),
@@ -150,8 +151,8 @@ def test_what_is_not_utf_8_is_told_and_written_as_it_was(folder: Path) -> None:
     assert written.encode(errors="surrogateescape").count("café".encode("latin-1")) == 2
 
 
-@pytest.mark.parametrize(
-    ("text", "because"),
+@every(
+    "text, because",
     [
         ("", "the file is empty"),
         ("\n", "the first line is empty"),
@@ -236,8 +237,8 @@ def test_a_file_may_have_both_ways_and_each_row_goes_one(folder: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("quantity", "because"),
+@every(
+    "quantity, because",
     [
         ("two", "quantity must be an integer"),
         ("2.0", "quantity must be an integer"),
@@ -316,8 +317,8 @@ def test_a_line_is_an_object_with_the_fields_of_a_charge(folder: Path) -> None:
     assert other.request.idempotency_key == "import:c.jsonl:4"
 
 
-@pytest.mark.parametrize(
-    ("text", "because"),
+@every(
+    "text, because",
     [
         ('{"amount":19.99,"currency":"USD"}', "for USD 19.99 send amount=1999"),
         ('{"currency":"USD","amount":5.0}', "not the decimal 5.0; send amount=5 if you mean"),
@@ -414,8 +415,8 @@ def test_the_key_and_the_fingerprint_of_a_row_are_what_they_were_before_there_we
         assert (line.request.id, line.request.fingerprint) == REFUNDED
 
 
-@pytest.mark.parametrize(
-    ("kind", "header", "was", "now"),
+@every(
+    "kind, header, was, now",
     [
         ("charge", "price_id,quantity", "tea,3", "tea,4"),
         ("charge", "price_id,quantity", "tea,3", "coffee,3"),
@@ -541,8 +542,8 @@ def test_refunds_may_bring_goods_back(folder: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("cells", "param", "because"),
+@every(
+    "cells, param, because",
     [
         ("yes,", "restock", "restock must be true or false"),
         ("1,", "restock", "restock must be true or false"),

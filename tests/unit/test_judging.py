@@ -10,6 +10,7 @@ from payments.intake.judging import judge
 from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.parsing import parse
 from payments.processors.limits import ANYTHING, MoneyLimit, MoneyLimits
+from tests.support.every import every
 
 LIMITS = MoneyLimits(
     {"USD": MoneyLimit(50, 99_999_999), "KWD": MoneyLimit(105, 20_005, multiple_of=10)},
@@ -50,8 +51,8 @@ def a_refund(amount: int | None) -> RefundRequest:
     return parse(RefundRequest, fields | ({} if amount is None else {"amount": amount}))
 
 
-@pytest.mark.parametrize(
-    ("amount", "currency", "param", "says"),
+@every(
+    "amount, currency, param, says",
     [
         (50, "USD", None, None),
         (49, "USD", "amount", f"{AT_LEAST} 0.50 USD {ACME}; send amount=50 or more"),
@@ -76,8 +77,8 @@ def test_a_charge_within_the_limits_of_its_processor_is_taken(
     assert against(of(amount, currency), amount, currency) == expected
 
 
-@pytest.mark.parametrize(
-    ("amount", "currency", "param", "says"),
+@every(
+    "amount, currency, param, says",
     [
         (49, "USD", "quantity", f"come to 0.49 USD; a charge {ACME} must be at least 0.50 USD"),
         (100_000_000, "USD", "quantity", "must be at most 999999.99 USD"),
@@ -136,8 +137,8 @@ def test_few_of_many_currencies_are_named() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("least", "most", "multiple_of"),
+@every(
+    "least, most, multiple_of",
     [(0, 5, 1), (6, 5, 1), (1, 10**15, 1), (1, 5, 0), (11, 19, 10)],
 )
 def test_a_limit_that_nothing_can_be_within_is_refused(

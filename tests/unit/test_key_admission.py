@@ -8,6 +8,7 @@ import pytest
 
 from payments.access.keys import Presented, admit
 from payments.errors import Unauthenticated
+from tests.support.every import every
 
 SECRET = b"a secret"
 SHOWN = Presented("key_1", hashlib.sha256(SECRET).digest())
@@ -34,7 +35,7 @@ def test_the_right_secret_is_let_in_as_who_it_was_made_for(all_producers: bool) 
     assert access.all_producers is all_producers
 
 
-@pytest.mark.parametrize(
+@every(
     "row",
     [
         None,

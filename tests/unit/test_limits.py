@@ -9,6 +9,7 @@ from payments.webhooks import delivery, drainer
 from payments.webhooks.post import Limits as PostLimits
 from service.database import limits
 from service.settings import Settings
+from tests.support.every import every
 
 EVERY = [
     limits.WORK,
@@ -21,7 +22,7 @@ EVERY = [
 ]
 
 
-@pytest.mark.parametrize("one", EVERY, ids=lambda one: one.application_name)
+@every("one", EVERY, ids=lambda one: one.application_name)
 def test_a_server_that_can_speak_is_heard_before_our_own_clock_ends_the_wait(
     one: limits.Limits,
 ) -> None:

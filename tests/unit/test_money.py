@@ -17,14 +17,13 @@ from models.money import (
     minor_amount,
     not_payable,
 )
+from tests.support.every import every
 
 currencies = st.sampled_from(["JPY", "USD", "KWD", "EUR", "CLP", "BHD"])
 amounts = st.integers(1, AMOUNT_MAX)
 
 
-@pytest.mark.parametrize(
-    ("currency", "decimals"), [("JPY", 0), ("USD", 2), ("EUR", 2), ("KWD", 3), ("CLF", 4)]
-)
+@every("currency, decimals", [("JPY", 0), ("USD", 2), ("EUR", 2), ("KWD", 3), ("CLF", 4)])
 def test_decimals_are_those_of_iso_4217(currency: str, decimals: int) -> None:
     assert exponent(currency) == decimals
 
@@ -41,7 +40,7 @@ def test_a_currency_is_taken_in_any_case(code: str) -> None:
     assert currency_code(code) == "USD"
 
 
-@pytest.mark.parametrize(
+@every(
     "code", ["", "US", "USDT", "ABC", "XXX", "XAU", "U$D", "ÜSD", "ﬁt", None, 840, ["USD"], b"USD"]
 )
 def test_what_is_no_currency_is_refused_with_an_example(code: object) -> None:
@@ -55,8 +54,8 @@ def test_whole_numbers_pass_as_they_are(amount: int, currency: str) -> None:
     assert minor_amount(amount, currency=currency) == amount
 
 
-@pytest.mark.parametrize(
-    ("value", "says"),
+@every(
+    "value, says",
     [
         (0, "at least 1 minor unit, not 0"),
         (-5, "at least 1 minor unit, not -5"),
@@ -123,7 +122,7 @@ def test_zeros_at_the_end_say_nothing(text: str) -> None:
     assert minor(text, "USD") == 1990
 
 
-@pytest.mark.parametrize(
+@every(
     "text",
     ["", ".5", "5.", "1e3", "1_000", "1,000.00", " 1", "1 ", "NaN", "Infinity", "١٢", "0x10"],
 )
@@ -132,7 +131,7 @@ def test_what_is_no_plain_decimal_is_refused(text: str) -> None:
         minor(text, "USD")
 
 
-@pytest.mark.parametrize("text", ["0", "-1.00", "0.00", "99999999999999.99"])
+@every("text", ["0", "-1.00", "0.00", "99999999999999.99"])
 def test_a_decimal_that_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(MoneyError, match=r"at (least|most)"):
         minor(text, "USD")
@@ -150,14 +149,14 @@ UNITS_OF_ACCOUNT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("code", "instead"), UNITS_OF_ACCOUNT.items())
+@every("code, instead", UNITS_OF_ACCOUNT.items())
 def test_nobody_pays_with_a_unit_of_account(code: str, instead: str) -> None:
     assert not is_payable(code)
     assert f"is a unit of account, and nobody pays with it; send {instead}" in not_payable(code)
     assert currency_code(code) == code  # older charges are still read
 
 
-@pytest.mark.parametrize(
+@every(
     "code",
     ["XAU", "XAG", "XPT", "XPD", "XDR", "XSU", "XUA", "XBA", "XBB", "XBC", "XBD", "XTS", "XXX"],
 )

@@ -10,6 +10,7 @@ from sqlalchemy import exc
 
 from service.database.retrying import DatabaseUnavailable, Retrying, is_held_up, is_transient
 from service.running import register
+from tests.support.every import every
 from tests.support.waiting import wait_for
 
 
@@ -20,7 +21,7 @@ def wrapped(orig: Exception, kind: type[exc.DBAPIError] = exc.OperationalError) 
 AWAY = wrapped(psycopg.OperationalError("connection refused"))
 
 
-@pytest.mark.parametrize(
+@every(
     "error",
     [
         AWAY,
@@ -41,7 +42,7 @@ def test_a_database_that_is_away_or_busy_is_worth_another_try(error: Exception) 
     assert is_transient(error)
 
 
-@pytest.mark.parametrize(
+@every(
     "error",
     [
         wrapped(errors.UniqueViolation(), exc.IntegrityError),

@@ -23,6 +23,7 @@ from payments.catalog.requests import (
 )
 from payments.errors import InvalidRequest, PriceLocked
 from payments.parsing import merged, parse
+from tests.support.every import every
 
 PRODUCT_ID = "prod_" + "a" * 32
 PRODUCT = {"name": "Tea", "idempotency_key": "k"}
@@ -77,7 +78,7 @@ def test_the_same_price_in_other_words_is_the_same() -> None:
         assert parse(PriceRequest, {**PRICE, **words}).fingerprint == one.fingerprint
 
 
-@pytest.mark.parametrize(
+@every(
     "change",
     [{"unit_amount": 701}, {"currency_id": "cur_eur"}, {"recurring": {"interval": "day"}},
      {"nickname": "n"}, {"active": False}, {"lookup_key": "l"}, {"metadata": {"a": "b"}},
@@ -100,19 +101,19 @@ def test_ids_come_from_keys_and_never_meet() -> None:
     assert (other.id != made[1].id, other.fingerprint) == (True, made[1].fingerprint)
 
 
-@pytest.mark.parametrize("amount", [1, "1", "0001", AMOUNT_MAX, str(AMOUNT_MAX)])
+@every("amount", [1, "1", "0001", AMOUNT_MAX, str(AMOUNT_MAX)])
 def test_an_amount_is_digits_or_a_whole_number(amount: object) -> None:
     assert parse(PriceRequest, {**PRICE, "unit_amount": amount}).unit_amount == int(str(amount))
 
 
-@pytest.mark.parametrize("quantity", [0, 1, 10**9 + 1, QUANTITY_MAX])
+@every("quantity", [0, 1, 10**9 + 1, QUANTITY_MAX])
 def test_stock_may_begin_with_any_number(quantity: int) -> None:
     request = parse(PriceRequest, {**PRICE, "quantity_available": quantity})
     assert request.quantity_available == quantity
     assert parse(QuoteRequest, {"quantity": quantity}).quantity == quantity
 
 
-@pytest.mark.parametrize("interval", INTERVALS_MAX)
+@every("interval", INTERVALS_MAX)
 def test_a_price_recurs_every_three_years_at_least(interval: str) -> None:
     most = INTERVALS_MAX[interval]
     recurring = {"interval": interval, "interval_count": most}
@@ -127,15 +128,15 @@ def test_a_price_recurs_every_three_years_at_least(interval: str) -> None:
 # --- what is refused ---
 
 
-@pytest.mark.parametrize("field", ["product_id", "currency_id", "unit_amount", "idempotency_key"])
+@every("field", ["product_id", "currency_id", "unit_amount", "idempotency_key"])
 def test_what_a_price_lacks_is_named(field: str) -> None:
     refusal = refused(PriceRequest, without(PRICE, field))
     assert refusal.param == field
     assert str(refusal).startswith(f"{field} is required")
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "says"),
+@every(
+    "field, value, says",
     [
         ("unit_amount", True, "whole number of minor units"),
         ("unit_amount", 7.0, "whole number of minor units"),
@@ -227,8 +228,8 @@ def test_what_recurs_is_not_asked_for_once() -> None:
 LAST = {"up_to": "inf", "unit_amount": 600}
 
 
-@pytest.mark.parametrize(
-    ("tiers", "says"),
+@every(
+    "tiers, says",
     [
         ([], "tiers must not be empty"),
         ("x", "tiers must be a list"),
@@ -260,8 +261,8 @@ def test_tiers_that_do_not_cover_every_quantity_once_are_refused(tiers: object, 
     assert says in str(refusal)
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "says"),
+@every(
+    "field, value, says",
     [
         ("tiers_mode", None, "tiers_mode is required with tiers: graduated or volume"),
         ("tiers_mode", "slab", "'graduated' or 'volume'"),
@@ -283,8 +284,8 @@ def test_a_tier_may_be_free_and_the_last_may_say_nothing_of_its_end() -> None:
     assert [one.stored()["up_to"] for one in request.tiers] == [5, None]
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
+@every(
+    "field, value",
     [("name", ""), ("name", None), ("name", "x" * 256), ("name", "a\x00"), ("name", 5),
      ("description", "x" * 1001), ("active", "no"), ("metadata", [])],
 )  # fmt: skip
@@ -292,8 +293,8 @@ def test_what_does_not_fit_a_product_is_refused_by_name(field: str, value: objec
     assert refused(ProductRequest, {**PRODUCT, field: value}).param == field
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "says"),
+@every(
+    "field, value, says",
     [
         ("quantity", 0, "must be 1 or more"),
         ("quantity", -5, "must be 1 or more"),
@@ -317,7 +318,7 @@ def test_stock_is_counted_up_and_down() -> None:
     assert parse(InventoryRequest, {**COUNT, "quantity": 5, "action": "decrement"}).change == -5
 
 
-@pytest.mark.parametrize("quantity", [-1, 1.0, True, None, "5", QUANTITY_MAX + 1])
+@every("quantity", [-1, 1.0, True, None, "5", QUANTITY_MAX + 1])
 def test_what_is_no_quantity_has_no_quote(quantity: object) -> None:
     assert refused(QuoteRequest, {"quantity": quantity}).param == "quantity"
 
@@ -325,7 +326,7 @@ def test_what_is_no_quantity_has_no_quote(quantity: object) -> None:
 # --- what may change ---
 
 
-@pytest.mark.parametrize("name", sorted(LOCKED))
+@every("name", sorted(LOCKED))
 def test_what_a_price_costs_never_changes_and_the_refusal_says_what_to_do(name: str) -> None:
     with pytest.raises(PriceLocked) as locked:
         changes(PriceChanges, {name: "5"})
@@ -361,8 +362,8 @@ def test_null_unsets_what_may_be_absent() -> None:
     assert changes(ProductChanges, {"description": None}).given() == {"description": None}
 
 
-@pytest.mark.parametrize(
-    ("model", "sent"),
+@every(
+    "model, sent",
     [
         (PriceChanges, {"active": None}),
         (PriceChanges, {"metadata": None}),
@@ -406,9 +407,7 @@ def test_metadata_is_never_more_than_fifty_names_after_it_is_merged() -> None:
 # --- whatever is sent ---
 
 
-@pytest.mark.parametrize(
-    "field", ["product_id", "currency_id", "unit_amount", "quantity_available", "type", "tiers"]
-)
+@every("field", ["product_id", "currency_id", "unit_amount", "quantity_available", "type", "tiers"])
 def test_a_card_number_in_the_wrong_field_is_not_repeated(field: str) -> None:
     for value in (CARD, int(CARD), [CARD], {CARD: CARD}):
         assert CARD not in str(refused(PriceRequest, {**PRICE, field: value}))

@@ -24,6 +24,7 @@ from payments.catalog.quotes import (
     total,
 )
 from payments.errors import InvalidRequest
+from tests.support.every import every
 
 # Tiers 1–5 at 7.00, 6–10 at 6.50, 11+ at 6.00 (Stripe, "Set up tiered pricing").
 TIERS = (Tier(5, 700, 0), Tier(10, 650, 0), Tier(None, 600, 0))
@@ -40,8 +41,8 @@ def said(model: Model, quantity: int, currency: str = "USD") -> list[tuple[str, 
     return [(line.type, line.quantity, line.amount, line.reason) for line in made]
 
 
-@pytest.mark.parametrize(
-    ("quantity", "volume", "graduated"),
+@every(
+    "quantity, volume, graduated",
     [(1, 700, 700), (5, 3500, 3500), (6, 3900, 4150), (20, 12000, 12750), (25, 15000, 15750)],
 )
 def test_tiers_cost_what_the_field_says(quantity: int, volume: int, graduated: int) -> None:
@@ -49,8 +50,8 @@ def test_tiers_cost_what_the_field_says(quantity: int, volume: int, graduated: i
     assert cost(Graduated(TIERS), quantity) == graduated
 
 
-@pytest.mark.parametrize(
-    ("quantity", "volume", "graduated"),
+@every(
+    "quantity, volume, graduated",
     [
         (5, 3600, 3600),
         (6, 50, 3650),  # the second tier is free but for its flat amount
@@ -65,8 +66,8 @@ def test_flat_amounts_come_with_the_tier_that_matches_or_with_all_that_are_reach
     assert cost(Graduated(FLAT), quantity) == graduated
 
 
-@pytest.mark.parametrize(
-    ("quantity", "up", "down"),
+@every(
+    "quantity, up, down",
     [(1, 1000, 0), (4, 1000, 0), (5, 1000, 1000), (6, 2000, 1000), (10, 2000, 2000)],
 )
 def test_packages_are_whole(quantity: int, up: int, down: int) -> None:
@@ -74,7 +75,7 @@ def test_packages_are_whole(quantity: int, up: int, down: int) -> None:
     assert cost(PerUnit(1000, 5, "down"), quantity) == down
 
 
-@pytest.mark.parametrize(
+@every(
     "model",
     [PerUnit(700), PerUnit(700, 5, "up"), PerUnit(700, 5, "down"), Graduated(FLAT), Volume(FLAT)],
     ids=lambda model: type(model).__name__,

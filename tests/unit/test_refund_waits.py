@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from payments.lifecycle.refund_claims import _verdict
+from tests.support.every import every
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -16,8 +17,8 @@ def waiting(missing_s: float) -> dict[str, Any]:
     return {"now": NOW, "created_at": created_at, "reserved": False}
 
 
-@pytest.mark.parametrize(
-    ("missing_s", "wait_s"),
+@every(
+    "missing_s, wait_s",
     [
         # Half as long as it has been missing: at least 2 s, at most a minute.
         (0, 2), (3, 2), (10, 5), (100, 50), (120, 60), (500, 60),

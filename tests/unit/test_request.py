@@ -9,6 +9,7 @@ from celery.exceptions import InvalidTaskError
 from structlog.testing import capture_logs
 
 from payments.errors import InvalidRequest
+from tests.support.every import every
 from worker.request import BillingTask, Request
 
 SECRET = "4242424242424242"
@@ -107,13 +108,13 @@ def test_the_body_is_handed_on_decoded():
     assert request.body == ([], CHARGE, {})
 
 
-@pytest.mark.parametrize("body", [None, 7, "x", [], [[], {}], {"args": []}])
+@every("body", [None, 7, "x", [], [[], {}], {"args": []}])
 def test_a_body_that_is_no_call_is_invalid(body):
     with pytest.raises(InvalidTaskError):
         _request(body=body if body is not None else 0)
 
 
-@pytest.mark.parametrize("body", [["args", {}, {}], [[], [], {}], [None, {}, {}], [[], None, {}]])
+@every("body", [["args", {}, {}], [[], [], {}], [None, {}, {}], [[], None, {}]])
 def test_arguments_of_a_wrong_kind_are_invalid(body):
     with pytest.raises(InvalidTaskError):
         _request(body=body)

@@ -11,6 +11,7 @@ from payments.errors import InvalidRequest
 from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.parsing import parse
 from payments.rules import ANY_DAY
+from tests.support.every import every
 
 CHARGE = {"amount": 1000, "currency": "USD", "idempotency_key": "k"}
 SALE = {"price_id": "tea", "quantity": 2, "idempotency_key": "k"}
@@ -24,8 +25,8 @@ def refused(model: Any, fields: dict[str, Any]) -> InvalidRequest:
     return refusal.value
 
 
-@pytest.mark.parametrize(
-    ("amount", "says"),
+@every(
+    "amount, says",
     [
         (0, "at least 1"),
         (-1, "at least 1"),
@@ -44,7 +45,7 @@ def test_an_amount_that_is_none_is_refused_with_the_fix(amount: object, says: st
     assert says in str(refusal)
 
 
-@pytest.mark.parametrize("amount", [0, -1, 5.0, True, "12", 10**18])
+@every("amount", [0, -1, 5.0, True, "12", 10**18])
 def test_an_amount_that_is_none_is_refused_for_a_refund_too(amount: object) -> None:
     assert refused(RefundRequest, {**REFUND, "amount": amount}).param == "amount"
 
@@ -53,8 +54,8 @@ def test_a_refund_without_an_amount_is_one_of_all_that_is_left() -> None:
     assert parse(RefundRequest, REFUND).amount is None
 
 
-@pytest.mark.parametrize("amount", [1, 999_999_999_999_999])
-@pytest.mark.parametrize(("sent", "kept"), [("usd", "USD"), ("KWD", "KWD"), ("JPY", "JPY")])
+@every("amount", [1, 999_999_999_999_999])
+@every("sent, kept", [("usd", "USD"), ("KWD", "KWD"), ("JPY", "JPY")])
 def test_minor_units_of_any_currency_are_taken(amount: int, sent: str, kept: str) -> None:
     request = parse(ChargeRequest, {**CHARGE, "amount": amount, "currency": sent})
     assert (request.amount, request.currency) == (amount, kept)
@@ -79,7 +80,7 @@ def test_without_a_currency_no_reading_of_a_float_is_told(amount: float) -> None
     assert str(refusal).endswith(f"not the decimal {amount}; send an integer")
 
 
-@pytest.mark.parametrize("currency", ["XYZ", "US", "dollars", "", 840, "XAU"])
+@every("currency", ["XYZ", "US", "dollars", "", 840, "XAU"])
 def test_an_unknown_currency_is_refused_with_an_example(currency: object) -> None:
     refusal = refused(ChargeRequest, {**CHARGE, "currency": currency})
     assert refusal.param == "currency"
@@ -107,8 +108,8 @@ def test_a_charge_by_price_names_a_price_and_a_quantity() -> None:
     assert request.asked() == {"metadata": {}, "price_id": "tea", "quantity": 2}
 
 
-@pytest.mark.parametrize(
-    ("fields", "param", "says"),
+@every(
+    "fields, param, says",
     [
         ({"price_id": "tea"}, "quantity", "quantity is required with price_id"),
         ({"price_id": "tea", "quantity": None}, "quantity", "how many units of it"),
@@ -150,7 +151,7 @@ def test_any_quantity_is_taken(quantity: int) -> None:
     assert parse(ChargeRequest, {**SALE, "quantity": quantity}).quantity == quantity
 
 
-@pytest.mark.parametrize(
+@every(
     "fields",
     [
         {"restock": True},
@@ -166,8 +167,8 @@ def test_a_refund_may_bring_goods_back(fields: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("fields", "param", "says"),
+@every(
+    "fields, param, says",
     [
         ({"restock": True, "amount": 5}, "restock_quantity", "is required for a refund of an"),
         ({"restock_quantity": 2}, "restock_quantity", "send restock=true, too"),
@@ -214,8 +215,8 @@ def test_a_misspelled_field_is_named_and_not_the_one_that_is_missing() -> None:
     assert "did you mean 'amount'?" in str(refusal)
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
+@every(
+    "field, value",
     [
         ("idempotency_key", ""),
         ("idempotency_key", "x" * 256),
@@ -242,8 +243,8 @@ def test_what_does_not_fit_is_refused_by_name(field: str, value: object) -> None
     assert refused(ChargeRequest, {**CHARGE, field: value}).param == field
 
 
-@pytest.mark.parametrize(
-    ("field", "value"),
+@every(
+    "field, value",
     [
         ("charge_id", "re_1"),
         ("charge_id", "pi_1"),
@@ -277,17 +278,15 @@ def test_a_card_number_is_refused_and_not_repeated(number: str) -> None:
         assert "4242" not in str(refusal)
 
 
-@pytest.mark.parametrize("field", ["amount", "currency"])
-@pytest.mark.parametrize("value", ["a@b.example", "676770000000"])
+@every("field", ["amount", "currency"])
+@every("value", ["a@b.example", "676770000000"])
 def test_not_even_a_short_address_or_card_number_is_repeated(field: str, value: str) -> None:
     refusal = refused(ChargeRequest, {**CHARGE, field: value})
     assert refusal.param == field
     assert value not in str(refusal)
 
 
-@pytest.mark.parametrize(
-    "name", ["bob@example.com", "4242424242424242", "Bob", "x" * 41, "\x00", ""]
-)
+@every("name", ["bob@example.com", "4242424242424242", "Bob", "x" * 41, "\x00", ""])
 def test_a_name_that_reads_as_none_is_not_repeated(name: str) -> None:
     refusal = refused(ChargeRequest, {**CHARGE, name: 5})
     assert refusal.param is None
@@ -307,7 +306,7 @@ def test_the_key_and_the_producer_are_not_part_of_what_was_asked() -> None:
     assert one.id != other.id
 
 
-@pytest.mark.parametrize(
+@every(
     "change",
     [{"amount": 999}, {"currency": "EUR"}, {"customer_id": "c"}, {"payment_method_id": "p"},
      {"reference": "r"}, {"description": "d"}, {"metadata": {"a": "b"}}],
@@ -318,7 +317,7 @@ def test_every_field_of_a_charge_is_part_of_what_was_asked(change: dict[str, Any
     assert one.fingerprint != other.fingerprint
 
 
-@pytest.mark.parametrize(
+@every(
     "change",
     [{"amount": 1}, {"charge_id": "ch_" + "b" * 32}, {"reason": "r"}, {"if_pending": "reject"},
      {"expected_refunded_amount": 0}, {"metadata": {"a": "b"}}, {"restock": True},
@@ -329,7 +328,7 @@ def test_every_field_of_a_refund_is_part_of_what_was_asked(change: dict[str, Any
     assert one.fingerprint != other.fingerprint
 
 
-@pytest.mark.parametrize(
+@every(
     "change",
     [
         {"price_id": "coffee"},

@@ -10,6 +10,7 @@ from payments.processors.outcomes import Succeeded, Unavailable
 from payments.processors.sandbox import script
 from payments.processors.sandbox.script import PLAIN, script_for
 from payments.processors.sandbox.verdicts import verdict_on
+from tests.support.every import every
 
 DECLINED = {
     "pm_card_chargeDeclined": "card_declined",
@@ -22,7 +23,7 @@ DECLINED = {
 }
 
 
-@pytest.mark.parametrize(
+@every(
     "method",
     [None, "", "pm_card_visa", "pm_card_mastercard", "pm_1OqZ", "pm_sandbox_", "pm_sandbox_typo"],
 )
@@ -30,7 +31,7 @@ def test_whatever_has_no_script_is_a_card_that_works(method: str | None) -> None
     assert script_for(method) == PLAIN
 
 
-@pytest.mark.parametrize(("method", "code"), DECLINED.items())
+@every("method, code", DECLINED.items())
 def test_a_declining_card_says_why_in_its_name(method: str, code: str) -> None:
     declined = script_for(method)
     assert (declined.status, declined.code) == ("declined", code)
@@ -68,7 +69,7 @@ def test_a_lost_charge_never_arrives() -> None:
         assert verdict.answer.outcome is None
 
 
-@pytest.mark.parametrize("fault", [*script.FAULTS, "unavailable_2", "slow_2000"])
+@every("fault", [*script.FAULTS, "unavailable_2", "slow_2000"])
 def test_every_fault_of_a_charge_can_be_had_for_its_refunds(fault: str) -> None:
     charge = script_for(f"pm_sandbox_refund_{fault}")
     assert (charge.status, charge.answer, charge.refusals) == ("succeeded", "told", 0)

@@ -11,6 +11,7 @@ import pytest
 from infra import billing
 from infra.billing import client
 from infra.billing.base_url import root
+from tests.support.every import every
 
 pytestmark = pytest.mark.usefixtures("unconfigured")
 
@@ -28,7 +29,7 @@ def test_the_environment_configures_it(monkeypatch):
     assert client.configuration(url="amqp://rabbit").url == "amqp://rabbit"
 
 
-@pytest.mark.parametrize(
+@every(
     "url",
     ["broker:6379", "redis://", "redis://:hunter2@", "redis://h:port", "mongodb://h", "http://"],
 )
@@ -40,7 +41,7 @@ def test_a_url_that_cannot_be_used_is_refused_at_once_and_not_repeated(url):
     assert "hunter2" not in str(refused.value)
 
 
-@pytest.mark.parametrize("timeout_s", [0, -1, float("nan"), float("inf"), 1e9])
+@every("timeout_s", [0, -1, float("nan"), float("inf"), 1e9])
 def test_a_timeout_is_above_zero(timeout_s):
     with pytest.raises(billing.NotConfigured):
         billing.configure(url="redis://broker", timeout_s=timeout_s)
@@ -51,7 +52,7 @@ def test_a_producer_is_a_short_name():
         billing.configure(url="redis://broker", producer="my shop")
 
 
-@pytest.mark.parametrize(
+@every(
     "read",
     [
         lambda: billing.charge.get(id="ch_1"),
@@ -81,8 +82,8 @@ def test_reading_over_a_broker_says_that_it_needs_http(read):
         read()
 
 
-@pytest.mark.parametrize(
-    ("ask", "what"),
+@every(
+    "ask, what",
     [
         (lambda: billing.product.create(name="Widget"), "Products"),
         (lambda: billing.product.retrieve("prod_1"), "Products"),
@@ -117,8 +118,8 @@ def test_wrong_arguments_fail_before_anything_is_sent():
         billing.refund.create(charge_id=None)
 
 
-@pytest.mark.parametrize(
-    ("given", "param"),
+@every(
+    "given, param",
     [
         ({}, "api_key"),
         ({"api_key": "bk 1"}, "api_key"),
@@ -139,8 +140,8 @@ def test_what_http_cannot_use_is_refused_by_name(given, param):
         assert secret not in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("url", "shown", "path"),
+@every(
+    "url, shown, path",
     [
         ("http://billing", "http://billing", "/v1/billing"),
         ("HTTP://Billing:80/", "http://billing", "/v1/billing"),
@@ -214,9 +215,9 @@ def test_wrong_questions_about_prices_fail_before_anything_is_sent():
     assert wrong(lambda: billing.currency.retrieve(None)) == "id"
 
 
-@pytest.mark.parametrize("name", ["a/b", "/", "..", "."])
-@pytest.mark.parametrize(
-    ("ask", "whose"),
+@every("name", ["a/b", "/", "..", "."])
+@every(
+    "ask, whose",
     [
         (billing.price.retrieve, "of a price, or its lookup key"),
         (lambda name: billing.price.update(name, nickname="x"), "of a price, or its lookup key"),

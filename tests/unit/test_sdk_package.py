@@ -8,9 +8,8 @@ import tomllib
 import zipfile
 from pathlib import Path
 
-import pytest
-
 from infra import billing
+from tests.support.every import every
 from tests.support.scripted import scripted_service
 
 ROOT = Path(__file__).parents[2]
@@ -144,6 +143,6 @@ def test_it_knows_its_version():
     assert billing.__version__ == PROJECT["project"]["version"]
 
 
-@pytest.mark.parametrize("name", billing.__all__)
+@every("name", billing.__all__)
 def test_what_it_offers_is_there(name):
     assert getattr(billing, name) is not None

@@ -19,6 +19,7 @@ from infra.billing import (
     Refund,
     Resource,
 )
+from tests.support.every import every
 
 CHARGE = Charge({"charge_id": "ch_1", "state": "pending", "amount": 1999, "currency": "USD"})
 
@@ -126,8 +127,8 @@ def test_of_what_is_sold_repr_shows_its_name_and_nothing_about_a_person():
     assert repr(PRICE.currency) == "Currency(id='cur_usd', name='US Dollar', decimal=2)"
 
 
-@pytest.mark.parametrize(
-    ("fields", "shown"),
+@every(
+    "fields, shown",
     [
         (PRICE["recurring"], "interval='month'"),
         (PRICE["tiers"][0], "up_to='inf', unit_amount='700'"),

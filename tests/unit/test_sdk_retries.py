@@ -10,6 +10,7 @@ from infra.billing import retries
 from infra.billing.base_url import root
 from infra.billing.http import Http
 from infra.billing.http_transport import Answer, NoAnswer
+from tests.support.every import every
 from tests.support.scripted import Clock
 
 PENDING = b'{"charge_id": "ch_1", "state": "pending"}'
@@ -65,8 +66,9 @@ def asked_once(wire, name="idempotency-key"):
     return len({one.get(name) for one in wire.sent}) == 1
 
 
-@pytest.mark.parametrize("passing", [says(s) for s in (429, 500, 502, 503, 504)] + [LOST, REFUSED])
-def test_what_passes_is_tried_again_under_the_same_key(clock, passing):
+@every("passing", [says(s) for s in (429, 500, 502, 503, 504)] + [LOST, REFUSED])
+def test_what_passes_is_tried_again_under_the_same_key(passing):
+    clock = Clock()
     asking, wire = http(clock, passing, passing, OK)
     assert asking.create("charge", FIELDS)["charge_id"] == "ch_1"
     assert len(wire.sent) == 3
@@ -75,8 +77,9 @@ def test_what_passes_is_tried_again_under_the_same_key(clock, passing):
     assert clock.slept == [0.1, 0.2]
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 501])
-def test_what_does_not_pass_is_told_at_once(clock, status):
+@every("status", [400, 401, 403, 404, 405, 408, 409, 413, 415, 422, 501])
+def test_what_does_not_pass_is_told_at_once(status):
+    clock = Clock()
     asking, wire = http(clock, says(status, b'{"code": "of_tomorrow"}'))
     with pytest.raises(billing.BillingError) as refused:
         asking.create("charge", FIELDS)
@@ -125,8 +128,8 @@ def test_who_is_told_to_wait_longer_than_it_may_is_told_so_at_once(clock):
     assert (len(wire.sent), clock.slept) == (1, [])
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
+@every(
+    "value, seconds",
     [
         ("0", 0.0),
         ("120", 120.0),
@@ -150,8 +153,9 @@ def test_pauses_grow_up_to_a_limit_and_are_random_below_it():
     assert retries.pause_s(failure, 5, dice=lambda: 0.0) == 0.0
 
 
-@pytest.mark.parametrize("failing", [LOST, CLOSED, says(500), says(502), says(504), says(503)])
-def test_what_may_not_be_done_twice_is_not_sent_again_if_it_may_have_arrived(clock, failing):
+@every("failing", [LOST, CLOSED, says(500), says(502), says(504), says(503)])
+def test_what_may_not_be_done_twice_is_not_sent_again_if_it_may_have_arrived(failing):
+    clock = Clock()
     asking, wire = http(clock, failing, OK)
     with pytest.raises(billing.Unavailable):
         asking.ask("POST", "webhook-endpoints", body={"url": "https://x"}, repeatable=False)
@@ -173,10 +177,9 @@ def test_a_delete_that_was_done_by_a_try_without_an_answer_is_done(clock):
         asking.ask("DELETE", "webhook-endpoints", "we_1")
 
 
-@pytest.mark.parametrize(
-    "answer", [says(200, b"<html>"), says(200, b"[]"), says(200), says(301), says(404)]
-)
-def test_an_answer_that_is_not_ours_asks_about_the_url(clock, answer):
+@every("answer", [says(200, b"<html>"), says(200, b"[]"), says(200), says(301), says(404)])
+def test_an_answer_that_is_not_ours_asks_about_the_url(answer):
+    clock = Clock()
     asking, wire = http(clock, answer)
     with pytest.raises(billing.Unavailable, match=r"is the url right\?|set the url"):
         asking.get("charge", "ch_1")

@@ -24,6 +24,7 @@ from payments.errors import BillingError
 from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.parsing import parse
 from payments.sentences import sentence
+from tests.support.every import every
 
 FOREIGN = re.compile(
     r"should|[Ii]nput|validation|pattern|unable|literal|dictionary|Value error|\^|valid [sib]"
@@ -62,8 +63,8 @@ def answered(model: type[BaseModel], query: dict[str, str]) -> str | None:
     return None
 
 
-@pytest.mark.parametrize(
-    ("model", "fields", "says"),
+@every(
+    "model, fields, says",
     [
         (QuoteRequest, {"quantity": -1}, "quantity must be 0 or more"),
         (QuoteRequest, {"quantity": 10**15}, "quantity must be at most 999999999999999"),
@@ -109,8 +110,8 @@ def test_a_refusal_says_what_the_field_must_be(
     assert told(model, fields) == says
 
 
-@pytest.mark.parametrize(
-    ("metadata", "says"),
+@every(
+    "metadata, says",
     [
         ("team=7", "metadata must be an object of text values"),
         ({"team": 7}, "metadata must be an object of text values"),
@@ -128,8 +129,8 @@ def test_of_metadata_names_and_values_are_told_apart(metadata: object, says: str
     assert told(ProductChanges, {"metadata": metadata}) == says
 
 
-@pytest.mark.parametrize(
-    ("model", "query", "says"),
+@every(
+    "model, query, says",
     [
         *(
             (PriceFilters, {"pageSize": size}, "pageSize must be a whole number from 1 to 100")

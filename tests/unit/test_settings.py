@@ -10,20 +10,22 @@ import pytest
 
 from service import settings
 from service.settings import Settings, SettingsError
+from tests.support.every import every
 
 SECRET = "hunter2"
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, **environ: str) -> str:
-    for name, value in environ.items():
-        monkeypatch.setenv(f"BILLING_{name}", value)
-    with pytest.raises(SettingsError) as refused:
-        settings.read()
+    with monkeypatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(f"BILLING_{name}", value)
+        with pytest.raises(SettingsError) as refused:
+            settings.read()
     return str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "expects"),
+@every(
+    "name, value, expects",
     [
         ("HTTP_PORT", "http", "must be a whole number from 0 (any free one) to 65535"),
         ("HTTP_PORT", "-1", "must be a whole number from 0 (any free one) to 65535"),
@@ -88,7 +90,7 @@ def test_a_misspelled_variable_is_refused_with_the_right_one(
     assert said == "BILLING_DATABSE_URL is not a setting; did you mean BILLING_DATABASE_URL?"
 
 
-@pytest.mark.parametrize("name", ["URL", "API_KEY", "PORT", "SERVICE_HOST", "PORT_8000_TCP"])
+@every("name", ["URL", "API_KEY", "PORT", "SERVICE_HOST", "PORT_8000_TCP"])
 def test_variables_of_others_are_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"BILLING_{name}", "anything")
     settings.read()

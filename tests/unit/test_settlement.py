@@ -19,6 +19,7 @@ from payments.processors.outcomes import (
     Unavailable,
     Unknown,
 )
+from tests.support.every import every
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 POLICY = Policy(key_window=timedelta(hours=24))
@@ -95,7 +96,7 @@ INSIDE_THE_WINDOW: list[tuple[str, Phase, Found, Status, float | None]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("verb", "at", "found", "to", "next_in_s"), INSIDE_THE_WINDOW)
+@every("verb, at, found, to, next_in_s", INSIDE_THE_WINDOW)
 def test_every_answer_has_its_move(
     verb: str, at: Phase, found: Found, to: Status, next_in_s: float | None
 ) -> None:
@@ -178,8 +179,8 @@ def test_the_first_call_may_be_late_and_still_unknown() -> None:
     assert decided(a_row(IN_FLIGHT, called_ago=LATE), SILENCE).to is UNKNOWN
 
 
-@pytest.mark.parametrize(
-    ("ago", "may"),
+@every(
+    "ago, may",
     [
         (timedelta(0), True),
         (timedelta(hours=23, minutes=54), True),
@@ -211,8 +212,8 @@ def test_each_processor_has_a_policy_of_its_own_memory() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("window", "ago", "resends"),
+@every(
+    "window, ago, resends",
     [
         # Five minutes are left for clocks that differ; of a short memory, half.
         (timedelta(hours=24), timedelta(hours=23, minutes=54, seconds=59), True),

@@ -16,6 +16,7 @@ from models.states import (
     state_of,
     status_of,
 )
+from tests.support.every import every
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "states.md"
 STATUSES: list[Status] = [*State, *Phase]
@@ -61,7 +62,7 @@ def test_what_may_have_moved_money_is_never_simply_queued_again() -> None:
         }
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@every("status", STATUSES)
 def test_a_status_is_a_state_and_a_phase(status: Status) -> None:
     assert status_of(state_of(status), phase_of(status)) == status
     assert (state_of(status) is State.PENDING) == (phase_of(status) is not None)

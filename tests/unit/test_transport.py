@@ -11,11 +11,12 @@ from amqp.serialization import GenericContent
 from kombu import Connection
 from kombu.transport import redis as kombu_redis
 
+from tests.support.every import every
 from worker.transport import redis_transport, unacked
 
 
-@pytest.mark.parametrize(
-    ("original", "sha256"),
+@every(
+    "original, sha256",
     [
         (
             kombu_redis.Channel._brpop_read,

@@ -14,6 +14,7 @@ from payments.webhooks.schedule import (
     retry_after_s,
     retry_in_s,
 )
+from tests.support.every import every
 
 NOW_S = 1_800_000_000.0
 dice = st.floats(0, 1, exclude_max=True)
@@ -64,8 +65,8 @@ def test_jitter_reaches_both_ends_of_a_fifth(throw: float, factor: float) -> Non
     assert retry_in_s(2, dice=lambda: throw) == pytest.approx(300 * factor)
 
 
-@pytest.mark.parametrize(
-    ("header", "seconds"),
+@every(
+    "header, seconds",
     [
         ("120", 120.0),
         (" 0 ", 0.0),

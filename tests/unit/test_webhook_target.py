@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from payments.errors import InvalidRequest
 from payments.webhooks.target import NOT_PUBLIC, TargetCheck, TargetRefused
+from tests.support.every import every
 
 STRICT = TargetCheck()
 LOCAL = TargetCheck([ip_network("127.0.0.0/8"), ip_network("::1/128")])
@@ -84,7 +85,7 @@ def test_ipv6_outside_global_unicast_is_never_public(address: IPv6Address) -> No
         assert not STRICT.allows(address, encrypted=True)
 
 
-@pytest.mark.parametrize(
+@every(
     "address",
     [
         "169.254.169.254",
@@ -109,12 +110,12 @@ def test_metadata_and_special_addresses_are_refused(address: str) -> None:
     assert not STRICT.allows(address, encrypted=True)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "172.32.0.1"])
+@every("address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "172.32.0.1"])
 def test_ordinary_addresses_are_allowed(address: str) -> None:
     assert STRICT.allows(address, encrypted=True)
 
 
-@pytest.mark.parametrize("network", V4_INNER, ids=str)
+@every("network", V4_INNER, ids=str)
 def test_a_network_is_refused_from_its_first_address_to_its_last(network: IPv4Network) -> None:
     assert not STRICT.allows(network.network_address, encrypted=True)
     assert not STRICT.allows(network.broadcast_address, encrypted=True)
@@ -137,8 +138,8 @@ def test_a_url_is_kept_in_the_form_that_is_dialled() -> None:
     assert STRICT.checked_url("https://bücher.example/ü") == "https://xn--bcher-kva.example/%C3%BC"
 
 
-@pytest.mark.parametrize(
-    ("url", "fix"),
+@every(
+    "url, fix",
     [
         (None, "string"),
         (7, "string"),

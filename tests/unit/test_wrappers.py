@@ -6,17 +6,17 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-import pytest
 from kombu.utils.json import dumps
 
+from tests.support.every import every
 from worker.wrappers import unwrapped
 
 ID = UUID("7d8f0d2e-4a0b-4f5e-9a53-0b4f6f6c1a11")
 EAST = timezone(timedelta(hours=2))
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
+@every(
+    "value, text",
     [
         (ID, str(ID)),
         (Decimal("19.99"), "19.99"),
@@ -34,7 +34,7 @@ def test_what_kombu_wraps_is_its_text(value: object, text: str) -> None:
     assert unwrapped(sent) == {"a": text, "b": {"c": [text]}}
 
 
-@pytest.mark.parametrize(
+@every(
     "value",
     [
         {"__type__": "uuid", "__value__": {"hex": "x"}},
