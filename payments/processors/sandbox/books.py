@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from models.base import as_rows, given, id_among, seconds
 from payments.processors.outcomes import Found, NotFound
 from payments.processors.port import Order
-from payments.processors.sandbox import cancels, first_calls, ledger
+from payments.processors.sandbox import cancels, ledger
 from payments.processors.sandbox.answers import KEY_REUSED, Answer, Standing, outcome_of
 from payments.processors.sandbox.events import tell
 from payments.processors.sandbox.refunds import refundables
@@ -38,15 +38,9 @@ from payments.processors.sandbox.verdicts import Verdict, verdict_on
 def carry_out(
     engine: Engine, instructions: Sequence[Instruction], *, memory: timedelta
 ) -> list[Answer]:
-    """Carry out `instructions` on connections of `engine`; see `apply`."""
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        answers = first_calls.take(connection, instructions)
-    left = [place for place in range(len(instructions)) if place not in answers]
-    if left:
-        with engine.begin() as connection:
-            applied = apply(connection, [instructions[place] for place in left], memory=memory)
-        answers |= dict(zip(left, applied, strict=True))
-    return [answers[place] for place in range(len(instructions))]
+    """Carry out `instructions` in one transaction; see `apply`."""
+    with engine.begin() as connection:
+        return apply(connection, instructions, memory=memory)
 
 
 def apply(

@@ -4,18 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    FromClause,
-    Insert,
-    Select,
-    cast,
-    func,
-    insert,
-    select,
-)
+from sqlalchemy import BigInteger, Connection, Select, cast, func, insert, select
 from sqlalchemy.orm import Session
 
 from models.base import as_rows, given, id_among, table_of
@@ -28,18 +17,10 @@ _LEDGER = table_of(SandboxMovement)
 _NAMES = ("object_id", "charge_id", "reference", "direction", "amount", "currency")
 
 
-def insert_from(rows: Select[Any]) -> Insert:
-    """The statement that writes down the movements in `rows`; see `columns_of`."""
-    return insert(_LEDGER).from_select(list(_NAMES), rows, include_defaults=False)
-
-
-def columns_of(rows: FromClause, *, direction: ColumnElement[str]) -> list[ColumnElement[Any]]:
-    """The columns of a movement, for rows that look like those of `sandbox_requests`."""
-    return [direction if name == "direction" else rows.c[name] for name in _NAMES]
-
-
 _MOVED = given("moved", [_LEDGER.c[name] for name in _NAMES])
-_MOVE = insert_from(select(*columns_of(_MOVED, direction=_MOVED.c.direction)))
+_MOVE = insert(_LEDGER).from_select(
+    list(_NAMES), select(*(_MOVED.c[name] for name in _NAMES)), include_defaults=False
+)
 
 
 def _sum(*directions: str) -> Any:
