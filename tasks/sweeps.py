@@ -24,14 +24,6 @@ def webhooks(self: Any, /, *args: Any, **fields: Any) -> int:
     return found
 
 
-@shared_task(name="billing.sweep.stock", bind=True)
-def stock(self: Any, /, *args: Any, **fields: Any) -> int:
-    """The stock of charges that are final follows them, whoever settled them."""
-    nothing(args, fields, self.request)
-    found: int = self.app.handlers.sweep_stock()
-    return found
-
-
 @shared_task(name="billing.sweep.processor", bind=True)
 def processor(self: Any, /, *args: Any, **fields: Any) -> int:
     """What the processor tells by itself is read and applied."""

@@ -79,8 +79,6 @@ def make_app() -> Billing:
             "payments": {"task": "billing.sweep.payments", "schedule": 1.0},
             "webhooks": {"task": "billing.sweep.webhooks", "schedule": 1.0},
             "processor": {"task": "billing.sweep.processor", "schedule": 1.0},
-            # Finds something only while workers are being replaced.
-            "stock": {"task": "billing.sweep.stock", "schedule": 15.0},
         },
     )
     guard.install(app)

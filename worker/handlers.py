@@ -48,8 +48,6 @@ WAKE_MAX = 1000
 # A quarter of a second's work, once a second.
 GIVE_UP_MAX = 5_000
 REQUEUE_PAUSE_S = 1.0
-# A second's work: beat has other sweeps to run.
-STOCK_BATCHES = 20
 # Events fetched from the processor per sweep.
 EVENTS_MAX = 100
 
@@ -230,16 +228,6 @@ class TaskHandlers:
             due = due_endpoints(transaction.connection, limit=room)
             transaction.wakes.endpoints.update(due)
         return len(due)
-
-    def sweep_stock(self) -> int:
-        found = 0
-        for _ in range(STOCK_BATCHES):
-            with self.services.database.transaction() as transaction:
-                settled = sweeps.settle_stock(transaction)
-            found += settled
-            if settled < sweeps.BATCH:
-                break
-        return found
 
     def sweep_processor(self) -> int:
         """Events of all processors; one that can't be asked holds up none of the others."""

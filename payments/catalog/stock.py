@@ -65,8 +65,6 @@ def restock(transaction: Transaction, refunds: Sequence[Row]) -> None:
             units[row["charge_id"]] = units.get(row["charge_id"], 0) + row["restock_quantity"]
     if not units:
         return
-    # They were sold, although a worker that is older than prices may not have noted it.
-    follow(transaction, dict.fromkeys(units, State.SUCCEEDED))
     back = [{"charge_id": id_, "quantity": n} for id_, n in sorted(units.items())]
     returned = transaction.rows(_RESTOCK, {"back": as_rows(back)})
     _count(transaction, [{**row, "quantity": units[row["charge_id"]]} for row in returned], sign=1)

@@ -11,13 +11,9 @@ from typing import Any
 from sqlalchemy import String, bindparam, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from models import Reservation
-from models.base import id_among, table_of
+from models.base import id_among
 from models.states import Phase, State
-from payments.catalog.price_locks import hold_free
-from payments.catalog.stock import follow
 from payments.kinds import CHARGE, REFUND, Kind
-from payments.lifecycle.locks import locked
 from payments.lifecycle.moves import Move, move, verb_of
 from payments.transaction import Transaction
 
@@ -69,26 +65,6 @@ def wake_due(
     return len(ids)
 
 
-def settle_stock(transaction: Transaction, *, limit: int = BATCH) -> int:
-    """Let stock follow charges that are final and hold it still; returns how many.
-
-    Whoever settles a charge takes its stock along, but a worker older than prices knows of none:
-    while workers are being replaced, one of these may settle a charge by price.
-    """
-    left = transaction.execute(_LEFT_BEHIND, {"limit": limit}).all()
-    if not left:
-        return 0
-    prices = hold_free(transaction, {row.price_id for row in left})
-    charges = locked(
-        transaction,
-        CHARGE,
-        (row.charge_id for row in left if row.price_id in prices),
-        skip_locked=True,
-    )
-    follow(transaction, {id_: State(row["state"]) for id_, row in charges.items()})
-    return len(charges)
-
-
 def _note_woken(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> None:
     if ids:
         transaction.execute(_MARK_WOKEN[kind.name], {"ids": list(ids)})
@@ -135,19 +111,6 @@ def _due_statement(kind: Kind, *, elsewhere: bool) -> Any:
 def _mark_woken_statement(kind: Kind) -> Any:
     return update(kind.table).where(id_among(kind.table.c.id)).values(woken_at=func.now())
 
-
-_reservations = table_of(Reservation)
-_LEFT_BEHIND = (
-    select(_reservations.c.charge_id, _reservations.c.price_id)
-    .join(CHARGE.table, CHARGE.table.c.id == _reservations.c.charge_id)
-    .where(
-        # Written out, for the partial index.
-        _reservations.c.state == literal("held", literal_execute=True),
-        CHARGE.table.c.state != State.PENDING.value,
-    )
-    .order_by(_reservations.c.charge_id)
-    .limit(bindparam("limit"))
-)
 
 _EXPIRED = {kind.name: _expired_statement(kind) for kind in (CHARGE, REFUND)}
 _DUE = {kind.name: _due_statement(kind, elsewhere=False) for kind in (CHARGE, REFUND)}

@@ -47,6 +47,7 @@ MESSAGES = {
     "kwargs that are a list": (_body([], [SECRET], {}), _headers(), {}),
     "empty body": (b"", _headers(), {}),
     "unknown task": (_body(), _headers(task="billing.charge.crate"), {}),
+    "task of an earlier version": (_body([], {}, {}), _headers(task="billing.sweep.stock"), {}),
     "Celery's own starmap": (_body(), _headers(task="celery.starmap"), {}),
     "pickle": (pickle.dumps([[], KWARGS, {}]), _headers(), {"content_type": PICKLE}),
     "unknown content type": (_body(), _headers(), {"content_type": "application/x-nonsense"}),

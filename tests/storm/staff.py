@@ -320,7 +320,7 @@ class Forger(Colleague):
                     kind = "charge" if one["id"].startswith("ch_") else "refund"
                     self.message.send(f"billing.{kind}.submit", {"id": one["id"]}, forged=True)
             case 2:
-                task = self.dice.choice(("payments", "stock", "processor"))
+                task = self.dice.choice(("payments", "processor"))
                 self.message.send(f"billing.sweep.{task}", {}, forged=True)
             case _:
                 self.message.send("billing.no.such.task", {"é": None}, forged=True)

@@ -133,7 +133,6 @@ def test_a_drain_says_how_much_it_tried(app: Celery) -> None:
         ("billing.webhook.drain", [], {"endpoint_id": f"we_{SECRET}"}),
         ("billing.sweep.payments", [SECRET], {}),
         ("billing.sweep.webhooks", [], {SECRET: 1}),
-        ("billing.sweep.stock", [], {SECRET: 1}),
         ("billing.sweep.processor", [], {"self": SECRET}),
     ],
 )
