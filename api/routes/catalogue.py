@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,12 +28,6 @@ _ProductId = Annotated[
 _PageNumber = Annotated[int, Field(ge=1, le=PAGE_MAX), whole_number(1, PAGE_MAX)]
 _PageSize = Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), whole_number(1, PAGE_SIZE_MAX)]
 _CurrencyCount = Annotated[int, Field(ge=1, le=CURRENCIES_MAX), whole_number(1, CURRENCIES_MAX)]
-# `created_at:ASC` is how the JavaScript client of the field writes it.
-_ORDERS = {"asc": "asc", "desc": "desc", "created_at:asc": "asc", "created_at:desc": "desc"}
-
-
-def _order(value: object) -> object:
-    return _ORDERS.get(value.lower(), value) if isinstance(value, str) else value
 
 
 class Place(BaseModel):
@@ -43,7 +37,7 @@ class Place(BaseModel):
 
     page: _PageNumber | None = Field(None, description="Which page, from 1; not beside `cursor`.")
     page_size: _PageSize = Field(PAGE_SIZE, alias="pageSize", description="How many at most.")
-    order: Annotated[Literal["desc", "asc"], BeforeValidator(_order)] = Field(
+    order: Literal["desc", "asc"] = Field(
         "desc", description="By the moment of creation; `desc` is newest first."
     )
     cursor: str = Field("", description="The `next_cursor` of the page before; empty: the first.")
@@ -79,9 +73,7 @@ class CurrencyPlace(BaseModel):
     page_size: _CurrencyCount = Field(
         CURRENCIES_MAX, alias="pageSize", description="How many at most."
     )
-    order: Annotated[Literal["asc", "desc"], BeforeValidator(_order)] = Field(
-        "asc", description="By their codes."
-    )
+    order: Literal["asc", "desc"] = Field("asc", description="By their codes.")
     livemode: bool | None = Field(
         None, description="Taken and not looked at: a currency is always itself."
     )

@@ -13,8 +13,7 @@ PAGE_MAX = 10_000_000
 IDS_MAX, OVERLAP_MAX_S = 1_000, 7 * 24 * 3600
 MOMENT = "must be a moment with its zone, like 2026-11-22T10:00:00Z"
 ENDPOINT_DESCRIPTION_MAX, URL_MAX = 500, 2048  # As the service has them.
-# By when it was made. The longer ones are those of the API that this one replaces.
-ORDERS = ("desc", "asc", "created_at:DESC", "created_at:ASC")
+ORDERS = ("desc", "asc")  # by when it was made
 _TIMES = ("created_after", "created_before", "since", "until")
 
 IN_FLIGHT_MAX = 100  # As the service has it.

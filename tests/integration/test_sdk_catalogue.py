@@ -232,7 +232,7 @@ def test_a_list_asks_for_what_is_given_in_the_names_of_the_service(service):
         order="asc",
     )
     billing.price.list()
-    billing.product.list(active=False, order="created_at:DESC")
+    billing.product.list(active=False, order="desc")
     assert [one.query for one in service.asked] == [
         {
             "active": ["true"],
@@ -245,7 +245,7 @@ def test_a_list_asks_for_what_is_given_in_the_names_of_the_service(service):
             "order": ["asc"],
         },
         {},
-        {"active": ["false"], "order": ["created_at:DESC"]},
+        {"active": ["false"], "order": ["desc"]},
     ]
 
 
