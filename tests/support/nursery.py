@@ -26,6 +26,9 @@ from typing import Any
 
 from tests.support.programs import ROOT, Program
 
+# Packages that tests bring: what a process has of them is on its path when it is born.
+PLUGINS = ROOT / "tests/support/plugins"
+
 
 class Child:
     """A process of the nursery, to be handled like a subprocess.Popen."""
@@ -111,21 +114,24 @@ class Nursery:
 @contextmanager
 def nursery() -> Iterator[Nursery]:
     """A process with everything imported. Its children end with it."""
-    mother = subprocess.Popen(
-        [sys.executable, "-m", __name__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        # Packages that tests bring: what a process has of them is on its path when it is born.
-        env={**os.environ, "PYTHONPATH": str(ROOT / "tests/support/plugins")},
-    )
+    mother = _start()
     try:
         yield Nursery(mother)
     finally:
         assert mother.stdin
         mother.stdin.close()  # at the end of its input it kills whoever is left, and ends
         mother.wait(20)
+
+
+def _start() -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", __name__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+    )
 
 
 # --- The program that forks ---
