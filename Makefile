@@ -40,6 +40,7 @@ storm: $(VENV)/.dev  ## minutes of kills, cuts and silence, and a witness (SEED,
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(BROKER),--broker $(BROKER)) $(ARGS)
 
 # ONLY is a module or a folder; SHARD=1/8 an eighth; ARGS=--report tells what is known so far.
+# MUTANTS_FOLDER in the environment is where that is kept, when several checkouts share it.
 mutants: $(VENV)/.dev  ## which small wrongs in payments/ no test notices (SAMPLE, SEED, SHARD, ONLY)
 	@$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--only $(ONLY)) $(ARGS)

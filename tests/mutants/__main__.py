@@ -1,167 +1,190 @@
 """`make mutants`: how many small wrongs in `payments` would the tests notice?
 
-make mutants                          # all of them: hours; goes on where it stopped
+make mutants                          # all of them; goes on where it stopped
 make mutants SAMPLE=200 SEED=1        # a sample
 make mutants SHARD=1/8                # an eighth, for another machine
 make mutants ONLY=payments/lifecycle/accepting/charges.py # one module, or a folder
 make mutants ARGS=--report            # what is known so far
+make mutants ONLY=… ARGS=--survivors  # again those that live
+make mutants ARGS="--learn-more tests/unit/test_new.py"  # tests that were not there before
 """
 
 import argparse
-import hashlib
-import subprocess
+import json
+import os
 import sys
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from tests.mutants import selection
-from tests.mutants.excused import excuse_for
+from tests.mutants import learning, report
+from tests.mutants.crew import Crew, crew
+from tests.mutants.fates import SURVIVED, UNSEEN
 from tests.mutants.mutations import Mutant, mutants_of
-from tests.mutants.runner import KILLED, SURVIVED, TIMEOUT, UNSEEN, results_in, runner
-from tests.mutants.selection import SUITES, Selection
+from tests.mutants.order import rank
+from tests.mutants.selection import BUDGET_S, Selection
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / ".mutants"
-RESULTS = FOLDER / "results.jsonl"
+# The suites that start whole systems are left out: they cost half a minute each, and a wrong that
+# only they notice should be noticed by a nearer test.
+SUITES = ("tests/unit", "tests/contract", "tests/integration")
+REPORT_EVERY_S = 600.0
+FEW = 500  # of so many mutants only those files of tests are collected that are asked
 
 
 def main() -> int:
     """0 when every mutant that was run is killed or excused."""
+    given = arguments()
+    folder = Path(given.folder).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = choose(given.only, sample=given.sample, seed=given.seed, shard=given.shard)
+    results = folder / "results.jsonl"
+    if given.learn_more:
+        with crew(ROOT, folder, given.learn_more, jobs=given.jobs) as workers:
+            learn(workers, folder)
+    if given.learn or not learning.is_learned(folder):
+        with crew(ROOT, folder, SUITES, jobs=given.jobs) as workers:
+            learn(workers, folder)
+    if not given.report:
+        run = Run(folder, chosen, given)
+        if todo := left(chosen, results, again=given.survivors):
+            with crew(ROOT, folder, run.files(todo), jobs=given.jobs) as workers:
+                run.run(workers, todo)
+    known = report.results_in(results)
+    for line in (*report.survivors(chosen, known), report.summary(chosen, known)):
+        _say(line)
+    return 1 if report.unexcused(chosen, known) else 0
+
+
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants")
     parser.add_argument("--only", default="payments")
     parser.add_argument("--sample", type=int, default=None)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shard", default="1/1")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--suites", nargs="*", default=list(SUITES))
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--survivors", action="store_true", help="run again those that live")
     parser.add_argument("--learn", action="store_true", help="run the honest suite again")
-    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    chosen = choose(given.only, sample=given.sample, seed=given.seed, shard=given.shard)
-    if given.report:
-        return report(chosen)
-    if given.worker:
-        work(chosen)
-        return 0
-    learn(given.suites, jobs=given.jobs, again=given.learn)
-    spread(given, chosen)
-    return report(chosen)
+    parser.add_argument("--learn-more", nargs="+", metavar="FILE", help="these files of tests only")
+    parser.add_argument("--budget", type=float, default=BUDGET_S, help="seconds of tests a mutant")
+    parser.add_argument("--cold", action="store_true", help="import anew for each mutant")
+    parser.add_argument(
+        "--folder", default=os.environ.get("MUTANTS_FOLDER", str(ROOT / ".mutants"))
+    )
+    return parser.parse_args()
 
 
 def choose(only: str, *, sample: int | None, seed: int, shard: str) -> list[Mutant]:
-    """The mutants that are asked for, in an order that mixes the modules."""
+    """The mutants that are asked for, module by module."""
     found = [
         mutant
         for path in paths()
-        if path == only or path.startswith(only.rstrip("/") + "/") or only == "payments"
+        if path == only or path.startswith(only.rstrip("/") + "/")
         for mutant in mutants_of(ROOT, path)
     ]
-    Random(seed).shuffle(found)
-    found = found[:sample]
+    if sample is not None:
+        found = Random(seed).sample(found, min(sample, len(found)))
+        found.sort(key=lambda mutant: (rank(mutant.path), mutant.number))
     number, of = map(int, shard.split("/"))
     return found[number - 1 :: of]
 
 
 def paths() -> list[str]:
-    """All modules of `payments`, from the root of the checkout."""
-    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / "payments").rglob("*.py"))
+    """All modules of `payments`, from the root of the checkout, in the order of their weight."""
+    found = (str(path.relative_to(ROOT)) for path in (ROOT / "payments").rglob("*.py"))
+    return sorted(found, key=rank)
 
 
-def learn(suites: Sequence[str], *, jobs: int, again: bool) -> None:
-    """The honest run: once for each state of the code, since lines move with it."""
-    digest = hashlib.sha256()
-    for path in paths():
-        digest.update((ROOT / path).read_bytes())
-    mark = FOLDER / "of"
-    if not again and mark.exists() and mark.read_text() == digest.hexdigest():
-        return
-    _say("the honest run: which test runs which line")
-    selection.learn(ROOT, FOLDER / "coverage", tuple(suites), jobs=jobs)
-    mark.write_text(digest.hexdigest())
-    # A mutant's id holds its line and number: results of other code are of other mutants.
-    RESULTS.rename(FOLDER / "results.before.jsonl") if RESULTS.exists() else None
+def learn(workers: Crew, folder: Path) -> None:
+    """What the honest code shows, for tests that the workers have collected."""
+    _say(f"the honest run of {len(workers.tests)} tests, each alone: which runs which line")
+    passed, failed = learning.learn(ROOT, folder, workers, paths())
+    _say(f"{passed} passed; {len(failed)} did not, or were skipped, and are not asked")
+    for test in failed:
+        _say(f"  {test}")
 
 
-def spread(given: argparse.Namespace, chosen: list[Mutant]) -> None:
-    """Several workers at once, each a process with its own servers."""
-    known = results_in(RESULTS)
-    left = sum(mutant.id not in known for mutant in chosen)
-    _say(f"{len(chosen)} mutants, {len(chosen) - left} known already, {left} to run")
-    if not left:
-        return
-    number, of = map(int, given.shard.split("/"))
-    workers = []
-    for i in range(given.jobs):
-        # A shard of the shard: those of this worker, and of no other.
-        shard = f"{number + i * of}/{of * given.jobs}"
-        command = [sys.executable, "-m", "tests.mutants", "--worker", "--only", given.only]
-        command += ["--seed", str(given.seed), "--shard", shard]
-        command += ["--sample", str(given.sample)] if given.sample else []
-        workers.append(subprocess.Popen(command, cwd=ROOT))
-    for worker in workers:
-        if worker.wait() != 0:
-            raise SystemExit("a worker of the mutants ended early; what it found is kept")
+def left(chosen: Sequence[Mutant], results: Path, *, again: bool) -> list[Mutant]:
+    """Which of them to run: those that nobody ran, and (if so wished) those that live."""
+    known = report.results_in(results)
+    lives = {one for one, told in known.items() if told["fate"] in (SURVIVED, UNSEEN)}
+    todo = [m for m in chosen if m.id not in known or (again and m.id in lives)]
+    _say(f"{len(chosen)} mutants, {len(chosen) - len(todo)} known already, {len(todo)} to run")
+    return todo
 
 
-def work(chosen: list[Mutant]) -> None:
-    """Run what isn't known yet; each result is a line on disk at once."""
-    import json
+class Run:
+    """Mutants, held against the tests that can see them. Each result is a line on disk at once."""
 
-    known = results_in(RESULTS)
-    todo = [mutant for mutant in chosen if mutant.id not in known]
-    with runner(ROOT) as run, RESULTS.open("a", buffering=1) as results:
-        tests = selection.load(ROOT, FOLDER / "coverage")
-        picks = Selection(ROOT, paths(), tests)
-        _prove_that_honest_code_passes(run, picks, tests, chosen)
-        for done, mutant in enumerate(todo, 1):
-            began = time.monotonic()
-            names = picks.for_mutant(mutant)
-            fate = run.run(mutant, names, tests.seconds)
-            took = round(time.monotonic() - began, 2)
-            line = {
-                "id": mutant.id, "fate": fate, "tests": len(names), "took": took,
-                "mutant": str(mutant),
-            }  # fmt: skip
+    def __init__(self, folder: Path, chosen: Sequence[Mutant], given: argparse.Namespace) -> None:
+        self._folder = folder
+        self._chosen = chosen
+        self._given = given
+        self._tests = learning.load(ROOT, folder, paths())
+        self._picks = Selection(ROOT, paths(), self._tests)
+        self._results = folder / "results.jsonl"
+
+    def files(self, todo: Sequence[Mutant]) -> list[str]:
+        """What the workers have to collect: for few mutants not everything."""
+        if len(todo) > FEW:
+            return list(SUITES)
+        names = {name for mutant in todo for name in self._picks.for_mutant(mutant)}
+        files = {learning.file_of(name) for name in names}
+        return sorted(file for file in files if (ROOT / file).exists()) or list(SUITES)
+
+    def run(self, workers: Crew, todo: Sequence[Mutant]) -> None:
+        """Until all are run."""
+        self._tests = self._tests.among(workers.tests)
+        self._picks = Selection(ROOT, paths(), self._tests)
+        self._prove_that_honest_code_passes(workers, todo)
+        reported = time.monotonic()
+        mutants = {mutant.id: mutant for mutant in todo}
+        for done, (wish, answer) in enumerate(workers.each(self._wishes(todo)), 1):
+            mutant = mutants[wish["mutant"]["id"]]
+            if answer["by"] is not None:
+                self._picks.killed_by(mutant, answer["by"])
+            self._note(mutant, tests=len(wish["tests"]), **answer)
+            if answer["fate"] == SURVIVED or done % 50 == 0:
+                _say(f"{done}/{len(todo)} {answer['fate']} {mutant}")
+            if time.monotonic() - reported > REPORT_EVERY_S:
+                self._report()
+                reported = time.monotonic()
+        self._report()
+
+    def _wishes(self, todo: Sequence[Mutant]) -> Iterator[dict[str, Any]]:
+        for mutant in todo:
+            names = self._picks.for_mutant(mutant, budget_s=self._given.budget)
+            if names:
+                yield self._wish(mutant, names)
+            else:
+                self._note(mutant, tests=0, fate=UNSEEN)
+
+    def _wish(self, mutant: Mutant | None, names: Sequence[str]) -> dict[str, Any]:
+        alone = [self._tests.seconds[name] + self._tests.shared_s[name] for name in names]
+        return {
+            "mutant": mutant and asdict(mutant), "tests": names, "seconds": alone,
+            "cold": self._given.cold,
+        }  # fmt: skip
+
+    def _note(self, mutant: Mutant, **told: Any) -> None:
+        line = {"id": mutant.id, **told, "mutant": str(mutant), "at": int(time.time())}
+        with self._results.open("a") as results:
             results.write(json.dumps(line) + "\n")
-            if fate in (SURVIVED, UNSEEN) or done % 50 == 0:
-                _say(f"{done}/{len(todo)} {fate} {mutant}")
 
+    def _report(self) -> None:
+        known = report.results_in(self._results)
+        report.write(self._folder / "survivors.md", self._chosen, known)
 
-def _prove_that_honest_code_passes(
-    run: object, picks: Selection, tests: selection.Honest, chosen: list[Mutant]
-) -> None:
-    """Else everything would be called killed."""
-    for mutant in chosen[:3]:
-        names = picks.for_mutant(mutant)[:40]
-        fate = run.run(None, names, tests.seconds)  # type: ignore[attr-defined]
-        if fate not in (SURVIVED, UNSEEN):
-            raise SystemExit(f"the honest code is {fate} by the tests of {mutant}: {names[:5]}")
-
-
-def report(chosen: list[Mutant]) -> int:
-    """Sums, and every survivor."""
-    known = results_in(RESULTS)
-    ran = [mutant for mutant in chosen if mutant.id in known]
-    fates = Counter(known[mutant.id]["fate"] for mutant in ran)
-    left = [m for m in ran if known[m.id]["fate"] in (SURVIVED, UNSEEN)]
-    unexcused = 0
-    for mutant in sorted(left, key=lambda m: (m.path, m.line)):
-        reason = excuse_for(mutant)
-        unexcused += reason is None
-        _say(f"  {known[mutant.id]['fate']:8} {mutant}" + (f"  ({reason})" if reason else ""))
-    killed = fates[KILLED] + fates[TIMEOUT]
-    counted = len(ran) - (len(left) - unexcused)
-    _say(
-        f"{len(ran)} of {len(chosen)} run: {killed} killed (of them {fates[TIMEOUT]} by time),"
-        f" {fates[SURVIVED]} survived, {fates[UNSEEN]} seen by no test;"
-        f" {len(left) - unexcused} excused; killed of those that count:"
-        f" {100 * killed / max(1, counted):.1f} %"
-    )
-    return 1 if unexcused else 0
+    def _prove_that_honest_code_passes(self, workers: Crew, todo: Sequence[Mutant]) -> None:
+        """Else everything would be called killed."""
+        names = [self._picks.for_mutant(mutant)[:40] for mutant in todo[:: len(todo) // 6 or 1]]
+        for wish, answer in workers.each([self._wish(None, some) for some in names if some]):
+            if answer["fate"] != SURVIVED:
+                raise SystemExit(f"the honest code is {answer['fate']} by {answer['by'] or wish}")
 
 
 def _say(line: str) -> None:

@@ -4,53 +4,30 @@ A mutant is the module's syntax tree with one node changed. Whole modules are mu
 functions: here the statements, the tables of moves and the scripts stand at module level.
 
 What is not mutated, since no promise hangs on it: docstrings, annotations, `__slots__` and the
-like, sentences for people (texts with spaces that aren't SQL), log lines, types for mypy, and names
-of parts of a statement.
+like, sentences for people (texts with spaces that aren't SQL), log lines, types for mypy, what
+can't be anyway (`assert`, `zip(strict=True)`), and names of threads and of parts of a statement.
 """
 
 import ast
 import copy
 import hashlib
-import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-COMPARE = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
-    ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
-}  # fmt: skip
-OPERATE = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult,
-    ast.Div: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult, ast.BitAnd: ast.BitOr,
-    ast.BitOr: ast.BitAnd,
-}  # fmt: skip
-SWAPPED = {"min": "max", "max": "min", "any": "all", "all": "any", "and_": "or_", "or_": "and_"}
-UNWRAPPED = {"sorted", "reversed", "abs", "frozenset", "dict.fromkeys"}
-# Calls of which each argument is a condition, a column or a step of its own.
-EACH_COUNTS = {
-    "where", "and_", "or_", "order_by", "group_by", "select", "returning", "values", "filter",
-}  # fmt: skip
-CHAINED = {"desc", "asc", "nulls_last", "nulls_first", "distinct", "limit", "with_for_update"}
-SQL = re.compile(r"\b(SELECT|UPDATE|INSERT|DELETE|WHERE|FROM|JOIN)\b")
-# What one would write wrong in SQL; each place is a mutant.
-IN_SQL = (
-    (re.compile(r"<="), "<"), (re.compile(r"(?<![<>=!-])>="), ">"), (re.compile(r"<>"), "="),
-    (re.compile(r"(?<![<>=!:])<(?![=>])"), "<="), (re.compile(r"\bAND\b"), "OR"),
-    (re.compile(r"\bOR\b"), "AND"), (re.compile(r"\bIS NOT NULL\b"), "IS NULL"),
-    (re.compile(r"\bIS NULL\b"), "IS NOT NULL"), (re.compile(r"\bNOT EXISTS\b"), "EXISTS"),
-    (re.compile(r"\bmin\("), "max("), (re.compile(r"\bmax\("), "min("),
-    (re.compile(r"\bDESC\b"), "ASC"), (re.compile(r"\bLEFT JOIN\b"), "JOIN"),
-    (re.compile(r"\bcount\("), "1 + count("),
-)  # fmt: skip
-# Says how a statement is sent, and changes nothing that it means.
-NOT_MEANT = {"literal_execute"}
+from tests.mutants.wrongs import Change, is_meant, wrongs_at
+
 NOT_DATA = {"__tablename__", "__slots__", "__all__", "TYPE_CHECKING", "TypeVar", "cast", "Literal"}
+NOT_WALKED = {"annotation", "returns", "decorator_list", "type_params", "bases"}
+Chain = tuple[ast.AST, ...]  # a node after all that it stands in, the module first
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One wrong: where, what, and how to make the tree that has it."""
+    """One wrong: where, and what."""
 
     path: str  # of the module, from the root of the checkout
     line: int
@@ -58,12 +35,9 @@ class Mutant:
     number: int  # among the mutants of the module
     top: int  # line of the statement of the module in which it stands
     in_function: bool
-
-    @property
-    def id(self) -> str:
-        """The same as long as the module's text is."""
-        digest = hashlib.sha256(f"{self.path} {self.number} {self.line} {self.what}".encode())
-        return digest.hexdigest()[:10]
+    # The same as long as the text is of the statement in which it stands: of the module, or of a
+    # class. So what is known of it outlives changes elsewhere in the module.
+    id: str
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}  {self.what}"
@@ -71,60 +45,82 @@ class Mutant:
 
 def mutants_of(root: Path, path: str) -> list[Mutant]:
     """All mutants of a module, in the order of its text."""
-    return [mutant for mutant, _ in _all(root, path, want=None)]
+    return [mutant for mutant, _ in _source(path, (root / path).read_text())[1]]
+
+
+@contextmanager
+def changed(root: Path, mutant: Mutant) -> Iterator[ast.Module]:
+    """The module with this wrong in it, until the end of the `with`."""
+    tree, found = _source(mutant.path, (root / mutant.path).read_text())
+    same = [change for one, change in found if one == mutant]
+    if not same:
+        raise LookupError(f"{mutant} is not there any more")
+    undo = same[0]()
+    try:
+        yield ast.fix_missing_locations(tree)
+    finally:
+        undo()
 
 
 def tree_of(root: Path, mutant: Mutant) -> ast.Module:
-    """The module with this wrong in it."""
-    for found, tree in _all(root, mutant.path, want=mutant.number):
-        if found.number == mutant.number:
-            return tree
-    raise LookupError(f"{mutant} is not there any more")
+    """The module with this wrong in it, to keep."""
+    with changed(root, mutant) as tree:
+        return copy.deepcopy(tree)
 
 
-def _all(root: Path, path: str, *, want: int | None) -> Iterator[tuple[Mutant, ast.Module]]:
-    tree = ast.parse((root / path).read_text())
-    number = 0
-    for node, parents in _walk(tree, ()):
-        for what, change in _wrongs(node, parents):
-            number += 1
-            functions = [
-                p for p in parents if isinstance(p, ast.FunctionDef | ast.AsyncFunctionDef)
-            ]
-            top = (*parents, node)[1]
+@lru_cache(maxsize=4)
+def _source(path: str, text: str) -> tuple[ast.Module, list[tuple[Mutant, Change]]]:
+    """A module's tree and all that could be wrong in it, found once."""
+    tree = ast.parse(text)
+    lines = text.splitlines()
+    ordinals: Counter[str] = Counter()
+    found: list[tuple[Mutant, Change]] = []
+    for chain in _walk((tree,)):
+        node, top = chain[-1], chain[1]
+        home = _home(chain, lines)
+        for what, change in wrongs_at(node, chain[-2]):
+            ordinals[home] += 1
+            told = f"{path} {home} {ordinals[home]} {what}"
             mutant = Mutant(
                 path=path,
                 line=getattr(node, "lineno", getattr(top, "lineno", 1)),
                 what=what,
-                number=number,
+                number=len(found) + 1,
                 top=getattr(top, "lineno", 1),
-                in_function=bool(functions),
+                in_function=any(
+                    isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) for one in chain[:-1]
+                ),
+                id=hashlib.sha256(told.encode()).hexdigest()[:12],
             )
-            if want is None:
-                yield mutant, tree
-            elif want == number:
-                undo = change()
-                mutated = copy.deepcopy(tree)
-                undo()
-                yield mutant, ast.fix_missing_locations(mutated)
-                return
+            found.append((mutant, change))
+    return tree, found
 
 
-def _walk(
-    node: ast.AST, parents: tuple[ast.AST, ...]
-) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:
-    if parents:
-        yield node, parents
-    for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "decorator_list", "type_params", "bases"):
+def _walk(chain: Chain) -> Iterator[Chain]:
+    if len(chain) > 1:
+        yield chain
+    for name, value in ast.iter_fields(chain[-1]):
+        if name in NOT_WALKED:
             continue
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST) and not _is_no_data(child):
-                yield from _walk(child, (*parents, node))
+            if isinstance(child, ast.AST) and not _is_no_data(child, chain[-1]):
+                yield from _walk((*chain, child))
 
 
-def _is_no_data(node: ast.AST) -> bool:
+def _home(chain: Chain, lines: Sequence[str]) -> str:
+    """The text of the statement in which the node stands: of the module, or of a class in it."""
+    statement, name = chain[1], ""
+    if isinstance(statement, ast.ClassDef) and len(chain) > 2:
+        statement, name = chain[2], statement.name
+    decorators = getattr(statement, "decorator_list", [])
+    begin = min(one.lineno for one in (statement, *decorators))  # type: ignore[attr-defined]
+    return "\n".join((name, *lines[begin - 1 : statement.end_lineno]))  # type: ignore[attr-defined]
+
+
+def _is_no_data(node: ast.AST, parent: ast.AST) -> bool:
     match node:
+        case ast.keyword() if isinstance(parent, ast.Call):
+            return not is_meant(parent, node)
         case ast.Expr(value=ast.Constant(value=str())):
             return True  # a docstring
         case ast.Import() | ast.ImportFrom() | ast.Assert() | ast.JoinedStr():
@@ -142,241 +138,3 @@ def _is_no_data(node: ast.AST) -> bool:
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log" | "logger")))):
             return True  # for people
     return False
-
-
-Change = Callable[[], Callable[[], None]]
-Wrongs = Iterator[tuple[str, Change]]
-
-
-def _wrongs(node: ast.AST, parents: tuple[ast.AST, ...]) -> Iterator[tuple[str, Change]]:
-    """What could be wrong at this node: a name, and how to do it (which returns how to undo it)."""
-    if wrongs := WRONGS.get(type(node)):
-        yield from wrongs(node, parents[-1])
-
-
-def _comparisons(node: ast.Compare, _: ast.AST) -> Wrongs:
-    for i, operator in enumerate(node.ops):
-        other = COMPARE[type(operator)]()
-        yield f"{_sign(operator)} becomes {_sign(other)}", _item(node.ops, i, other)
-
-
-def _booleans(node: ast.BoolOp, parent: ast.AST) -> Wrongs:
-    other = ast.Or() if isinstance(node.op, ast.And) else ast.And()
-    yield f"{_sign(node.op)} becomes {_sign(other)}", _field(node, "op", other)
-    for i, value in enumerate(node.values):
-        last = node.values[1 - i] if len(node.values) == 2 else None
-        yield (
-            f"without the condition `{_short(value)}`",
-            _replace(parent, node, last) if last else _drop(node.values, i),
-        )
-
-
-def _negations(node: ast.UnaryOp, parent: ast.AST) -> Wrongs:
-    if isinstance(node.op, ast.Not):
-        yield f"`{_short(node)}` loses its not", _replace(parent, node, node.operand)
-
-
-def _arithmetic(node: ast.BinOp | ast.AugAssign, _: ast.AST) -> Wrongs:
-    if type(node.op) in OPERATE and not _is_type(node):
-        other = OPERATE[type(node.op)]()
-        yield f"{_sign(node.op)} becomes {_sign(other)}", _field(node, "op", other)
-
-
-def _filters(node: ast.comprehension, _: ast.AST) -> Wrongs:
-    for i, condition in enumerate(node.ifs):
-        yield f"without `if {_short(condition)}`", _drop(node.ifs, i)
-
-
-def _guards(node: ast.match_case, _: ast.AST) -> Wrongs:
-    if node.guard is not None:
-        yield f"without the guard `{_short(node.guard)}`", _field(node, "guard", None)
-
-
-def _returns(node: ast.Return, _: ast.AST) -> Wrongs:
-    if node.value is not None and not _is_none(node.value):
-        what = f"returns None, not `{_short(node.value)}`"
-        yield what, _field(node, "value", ast.Constant(None))
-
-
-def _statements(node: ast.Expr | ast.Raise, parent: ast.AST) -> Wrongs:
-    if isinstance(node, ast.Raise) or isinstance(node.value, ast.Call | ast.Await):
-        yield f"without `{_short(node)}`", _replace(parent, node, ast.Pass())
-
-
-def _jumps(node: ast.Break | ast.Continue, parent: ast.AST) -> Wrongs:
-    other = ast.Continue() if isinstance(node, ast.Break) else ast.Break()
-    yield f"{_short(node)} becomes {_short(other)}", _replace(parent, node, other)
-
-
-def _entries(node: ast.Dict, _: ast.AST) -> Wrongs:
-    for i, key in enumerate(node.keys):
-        yield f"without the entry `{_short(key) if key else '**'}`", _drop_entry(node, i)
-
-
-def _elements(node: ast.Tuple | ast.List | ast.Set, parent: ast.AST) -> Wrongs:
-    is_loaded = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
-    if len(node.elts) > 1 and is_loaded and not _is_type(parent):
-        for i, one in enumerate(node.elts):
-            yield f"without `{_short(one)}` in its list", _drop(node.elts, i)
-
-
-def _constants(node: ast.Constant, parent: ast.AST) -> Wrongs:
-    match node.value:
-        case bool():
-            yield f"{node.value} becomes {not node.value}", _field(node, "value", not node.value)
-        case int():
-            yield f"{node.value} becomes {node.value + 1}", _field(node, "value", node.value + 1)
-        case float():
-            yield (
-                f"{node.value} becomes {node.value * 2 + 1}",
-                _field(node, "value", node.value * 2 + 1),
-            )
-        case str() if _is_name_of_a_part(parent):
-            return
-        case str() if SQL.search(node.value):
-            yield from _sql(node, node.value)
-        case str() if (
-            node.value and " " not in node.value and not isinstance(parent, ast.Subscript)
-        ):
-            yield (
-                f"{node.value!r} becomes {'X' + node.value!r}",
-                _field(node, "value", "X" + node.value),
-            )
-
-
-def _is_name_of_a_part(parent: ast.AST) -> bool:
-    """Whether it names a part of a statement, which any other name would do as well."""
-    return isinstance(parent, ast.Call) and _name(parent.func) in ("cte", "alias", "subquery")
-
-
-def _sql(node: ast.Constant, text: str) -> Wrongs:
-    for pattern, other in IN_SQL:
-        for found in pattern.finditer(text):
-            changed = text[: found.start()] + other + text[found.end() :]
-            near = " ".join(text[max(0, found.start() - 20) : found.end() + 20].split())
-            yield f"{found[0]} becomes {other} in SQL: …{near}…", _field(node, "value", changed)
-
-
-def _conditions(node: ast.If | ast.While | ast.IfExp, _: ast.AST) -> Wrongs:
-    if not isinstance(node.test, ast.Compare | ast.UnaryOp):
-        negated = ast.UnaryOp(ast.Not(), node.test)
-        yield f"`{_short(node.test)}` is negated", _field(node, "test", negated)
-    if isinstance(node, ast.If) and not node.orelse:
-        yield f"never `{_short(node.test)}`", _field(node, "test", ast.Constant(False))
-
-
-def _calls(node: ast.Call, parent: ast.AST) -> Wrongs:
-    name = _name(node.func)
-    if isinstance(node.func, ast.Name) and name in SWAPPED:
-        yield f"{name} becomes {SWAPPED[name]}", _field(node.func, "id", SWAPPED[name])
-    if name in UNWRAPPED and len(node.args) == 1:
-        yield f"without {name}()", _replace(parent, node, node.args[0])
-    if isinstance(node.func, ast.Attribute) and name in CHAINED:
-        yield f"without .{name}()", _replace(parent, node, node.func.value)
-    if name in EACH_COUNTS and len(node.args) > 1:
-        for i, argument in enumerate(node.args):
-            yield f"without `{_short(argument)}` in {name}()", _drop(node.args, i)
-    for i, keyword in enumerate(node.keywords):
-        if keyword.arg is not None and keyword.arg not in NOT_MEANT:
-            yield f"without {keyword.arg}= in {name}()", _drop(node.keywords, i)
-
-
-def _name(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-
-
-def _is_type(node: ast.AST) -> bool:
-    """Whether this is a type, like `int | None` or `Mapping[str, int]`."""
-    if isinstance(node, ast.Subscript):
-        return True
-    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr)):
-        return False
-    sides = (node.left, node.right)
-    return any(
-        _is_none(side) or (isinstance(side, ast.Name) and side.id[:1].isupper()) or _is_type(side)
-        for side in sides
-    )
-
-
-def _is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
-
-
-def _sign(operator: ast.AST) -> str:
-    return {
-        "Lt": "<", "LtE": "<=", "Gt": ">", "GtE": ">=", "Eq": "==", "NotEq": "!=", "Is": "is",
-        "IsNot": "is not", "In": "in", "NotIn": "not in", "And": "and", "Or": "or", "Add": "+",
-        "Sub": "-", "Mult": "*", "FloorDiv": "//", "Div": "/", "Mod": "%", "Pow": "**",
-        "BitAnd": "&", "BitOr": "|",
-    }[type(operator).__name__]  # fmt: skip
-
-
-def _short(node: ast.AST) -> str:
-    text = " ".join(ast.unparse(node).split())
-    return text if len(text) <= 60 else text[:57] + "…"
-
-
-def _field(node: ast.AST, name: str, value: object) -> Change:
-    def change() -> Callable[[], None]:
-        before = getattr(node, name)
-        setattr(node, name, value)
-        return lambda: setattr(node, name, before)
-
-    return change
-
-
-def _item(items: list[ast.cmpop], i: int, value: ast.cmpop) -> Change:
-    def change() -> Callable[[], None]:
-        before, items[i] = items[i], value
-        return lambda: items.__setitem__(i, before)
-
-    return change
-
-
-def _drop(items: list[ast.AST] | list[ast.expr] | list[ast.keyword], i: int) -> Change:
-    def change() -> Callable[[], None]:
-        before = items.pop(i)
-        return lambda: items.insert(i, before)  # type: ignore[arg-type]
-
-    return change
-
-
-def _drop_entry(node: ast.Dict, i: int) -> Change:
-    def change() -> Callable[[], None]:
-        key, value = node.keys.pop(i), node.values.pop(i)
-
-        def undo() -> None:
-            node.keys.insert(i, key)
-            node.values.insert(i, value)
-
-        return undo
-
-    return change
-
-
-def _replace(parent: ast.AST, node: ast.AST, other: ast.AST) -> Change:
-    """Another node in the place of this one, wherever in its parent that is."""
-
-    def change() -> Callable[[], None]:
-        for name, value in ast.iter_fields(parent):
-            if value is node:
-                setattr(parent, name, other)
-                return lambda: setattr(parent, name, node)
-            if isinstance(value, list) and any(one is node for one in value):
-                i = next(i for i, one in enumerate(value) if one is node)
-                value[i] = other
-                return lambda: value.__setitem__(i, node)
-        raise LookupError("the node has moved")
-
-    return change
-
-
-WRONGS: dict[type, Callable[..., Wrongs]] = {
-    ast.Compare: _comparisons, ast.BoolOp: _booleans, ast.UnaryOp: _negations,
-    ast.BinOp: _arithmetic, ast.AugAssign: _arithmetic, ast.Constant: _constants,
-    ast.If: _conditions, ast.While: _conditions, ast.IfExp: _conditions,
-    ast.comprehension: _filters, ast.match_case: _guards, ast.Return: _returns,
-    ast.Expr: _statements, ast.Raise: _statements, ast.Break: _jumps, ast.Continue: _jumps,
-    ast.Dict: _entries, ast.Tuple: _elements, ast.List: _elements, ast.Set: _elements,
-    ast.Call: _calls,
-}  # fmt: skip

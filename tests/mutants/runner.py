@@ -7,22 +7,20 @@ that dies leaves no wrong behind.
 """
 
 import ast
-import importlib
 import importlib.abc
 import importlib.machinery
-import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib.metadata import entry_points
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tests.mutants.fates import KILLED, SURVIVED, TIMEOUT, UNSEEN
+from tests.mutants.lending import lend
 from tests.mutants.mutations import Mutant, tree_of
 
 WARM = (
@@ -35,7 +33,6 @@ WARM = (
 # So many times what the tests took in the honest run, and something for the start: a mutant that
 # makes a loop endless is killed by this, and on a busy machine no other is.
 PATIENCE, START_S = 8.0, 45.0
-KILLED, SURVIVED, TIMEOUT, UNSEEN = "killed", "survived", "timeout", "unseen"
 
 
 class _Loader(importlib.abc.Loader):
@@ -76,11 +73,13 @@ class _Finder(importlib.abc.MetaPathFinder):
 class Runner:
     """Servers, warm imports, and forks. Use as `with runner(root) as …`."""
 
-    def __init__(self, root: Path, servers: Any, *, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, root: Path, servers: Any, *, options: Sequence[str] = (), first: int = 1
+    ) -> None:
         self._root = root
         self._servers = servers
         self._options = options
-        self._numbers = count(1)
+        self._numbers = count(first)
 
     def run(self, mutant: Mutant | None, tests: Sequence[str], seconds: Mapping[str, float]) -> str:
         """What became of a mutant, or (without one) of the honest code. `seconds` are what the
@@ -126,7 +125,7 @@ class Runner:
             if mutant is not None:
                 sys.meta_path.insert(0, _Finder(self._root, mutant, tree_of(self._root, mutant)))
             if self._servers is not None:
-                self._lend_servers(number)
+                lend(self._servers, number)
             import pytest
 
             options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
@@ -136,43 +135,3 @@ class Runner:
             status = 1
         finally:
             os._exit(status)
-
-    def _lend_servers(self, number: int) -> None:
-        """The fixtures find the servers of the mother, and databases with names of their own."""
-        from local.embedded import throwaway
-        from tests.support import databases
-
-        @contextmanager
-        def lent(*, durable: bool = True) -> Iterator[Any]:
-            yield self._servers
-
-        throwaway.servers = lent  # type: ignore[assignment]
-        databases.make_template = lambda _: None
-        databases._numbers = count(number * 10_000)
-
-
-@contextmanager
-def runner(root: Path) -> Iterator[Runner]:
-    """A runner with its own PostgreSQL and Redis."""
-    from local.embedded import throwaway
-    from tests.support import databases
-
-    with throwaway.servers(durable=False) as servers:
-        databases.make_template(servers.postgres)
-        for module in WARM:
-            importlib.import_module(module)
-        for plugin in entry_points(group="pytest11"):
-            plugin.load()
-        # A plug-in may have imported some of it: a fork must find all of it new.
-        for name in [*sys.modules]:
-            if name.split(".")[0] == "payments":
-                del sys.modules[name]
-        yield Runner(root, servers)
-
-
-def results_in(path: Path) -> dict[str, dict[str, Any]]:
-    """What is known of mutants from earlier runs, by their id."""
-    if not path.exists():
-        return {}
-    lines = (json.loads(line) for line in path.read_text().splitlines() if line)
-    return {line["id"]: line for line in lines}

@@ -6,80 +6,19 @@ statements and modules lie in between.
 """
 
 import ast
-import json
-import os
-import subprocess
-import sys
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict, deque
 from functools import cached_property
 from pathlib import Path
 
-import coverage
-
+from tests.mutants.learning import Honest
 from tests.mutants.mutations import Mutant
+from tests.mutants.names import Place, bound, in_functions, module_name, names_in, place_of
 
-# What runs `payments` in its own process. The suites that start whole systems are left out: they
-# cost half a minute each, and a wrong that only they notice should be noticed by a nearer test.
-SUITES = ("tests/unit", "tests/contract", "tests/integration")
 # A mutant is held against so many seconds of tests at most, as they took in the honest run.
 BUDGET_S = 30.0
 TESTS_MAX = 600
-Place = tuple[str, str]  # module path, name at its top level
-
-
-@dataclass
-class Honest:
-    """What the honest run showed."""
-
-    lines: dict[str, dict[int, list[str]]]  # path → line → tests
-    seconds: dict[str, float]
-    breadth: dict[str, int] = field(default_factory=dict)  # how many lines each test runs
-
-    def for_lines(self, path: str, lines: set[int]) -> set[str]:
-        known = self.lines.get(path, {})
-        return {test for line in lines for test in known.get(line, ())}
-
-
-def learn(root: Path, folder: Path, suites: tuple[str, ...], *, jobs: int) -> None:
-    """Run the honest suite once, and keep who runs what. Takes as long as the suite."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*"):
-        old.unlink()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.mutants.covering"]
-    command += ["-p", "no:randomly", "-p", "no:cacheprovider", "-n", str(jobs)]
-    command += ["--dist", "loadfile", "--maxprocesses", str(jobs), *suites]
-    environ = {**os.environ, "MUTANTS_COVERAGE": str(folder)}
-    status = subprocess.run(command, cwd=root, env=environ, check=False).returncode
-    if status not in (0, 1):  # a test that fails here is left out later; a run that broke is none
-        raise SystemExit(f"the honest run ended with {status}")
-    # A test whose name holds a number by chance can't be asked for again.
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", *suites]
-    said = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
-    (folder / "there").write_text("\n".join(line for line in said.splitlines() if "::" in line))
-
-
-def load(root: Path, folder: Path) -> Honest:
-    """What `learn` has kept of tests that passed and can be asked for by name."""
-    there = set((folder / "there").read_text().splitlines())
-    tests: dict[str, dict[str, float]] = {}
-    for path in folder.glob("*.tests.json"):
-        tests |= json.loads(path.read_text())
-    passed = {name for name, told in tests.items() if told.get("passed") and "seconds" in told}
-    good = passed & there
-    lines: dict[str, dict[int, list[str]]] = defaultdict(lambda: defaultdict(list))
-    breadth: dict[str, int] = defaultdict(int)
-    for path in folder.glob("*.coverage"):
-        data = coverage.CoverageData(str(path))
-        data.read()
-        for file in data.measured_files():
-            name = str(Path(file).resolve().relative_to(root))
-            for line, contexts in data.contexts_by_lineno(file).items():
-                for context in contexts:
-                    if context in good:
-                        lines[name][line].append(context)
-                        breadth[context] += 1
-    return Honest(lines, {name: tests[name]["seconds"] for name in good}, breadth)
+# So many tests that have killed others in the same statement of the module are asked first.
+KILLERS_MAX = 4
 
 
 class Selection:
@@ -88,9 +27,11 @@ class Selection:
     def __init__(self, root: Path, paths: list[str], tests: Honest) -> None:
         self.tests = tests
         self._trees = {path: ast.parse((root / path).read_text()) for path in paths}
-        self._modules = {_module_name(path): path for path in paths}
+        self._modules = {module_name(path): path for path in paths}
+        # By module and line of the statement: the last of many.
+        self._killers: dict[tuple[str, int], deque[str]] = defaultdict(lambda: deque(maxlen=20))
 
-    def for_mutant(self, mutant: Mutant) -> list[str]:
+    def for_mutant(self, mutant: Mutant, *, budget_s: float = BUDGET_S) -> list[str]:
         """Node ids, in the order in which to run them, within the budget; [] when nobody looks."""
         found: set[str] = set()
         if mutant.in_function:
@@ -98,16 +39,35 @@ class Selection:
         # A function that only the import calls makes what stands at module level.
         found = found or self._through_names(mutant)
         chosen, spent = [], 0.0
-        for test in sorted(found, key=self._cost):
+        for test in self._in_order(mutant, found):
             spent += self.tests.seconds[test]
-            if len(chosen) == TESTS_MAX or (chosen and spent > BUDGET_S):
+            if len(chosen) == TESTS_MAX or (chosen and spent > budget_s):
                 break
             chosen.append(test)
         return chosen
 
-    def _cost(self, test: str) -> tuple[float, str]:
-        # A second costs as much as a hundred lines of others: small and quick tests go first.
-        return self.tests.seconds[test] * 100 + self.tests.breadth[test], test
+    def killed_by(self, mutant: Mutant, test: str) -> None:
+        """To be remembered: what one mutant is killed by, its neighbours often are, too."""
+        self._killers[mutant.path, mutant.top].appendleft(test)
+
+    def _in_order(self, mutant: Mutant, found: set[str]) -> list[str]:
+        """The quick and specific first, and other functions before other cases of the same."""
+        cases: Counter[str] = Counter()
+        costs: dict[str, float] = {}
+        for test in sorted(found, key=lambda test: (self._cost(test), test)):
+            function = test.split("[")[0]
+            cases[function] += 1
+            costs[test] = self._cost(test) * cases[function]
+        first = [
+            test
+            for test in dict.fromkeys(self._killers.get((mutant.path, mutant.top), ()))
+            if test in found
+        ][:KILLERS_MAX]
+        return list(dict.fromkeys([*first, *sorted(found, key=lambda test: (costs[test], test))]))
+
+    def _cost(self, test: str) -> float:
+        # A second costs as much as a thousand lines: small and quick tests go first.
+        return self.tests.seconds[test] * 1000 + self.tests.breadth[test]
 
     def _near(self, mutant: Mutant) -> set[int]:
         """A statement of several lines is noted at its first; so the lines of the smallest one."""
@@ -127,7 +87,7 @@ class Selection:
             s for s in self._trees[mutant.path].body
             if s.lineno <= mutant.top <= (s.end_lineno or s.lineno)
         )  # fmt: skip
-        open_places: list[Place] = [(mutant.path, name) for name in _bound(statement)]
+        open_places: list[Place] = [(mutant.path, name) for name in bound(statement)]
         seen = set(open_places)
         found: set[str] = set()
         while open_places:
@@ -148,69 +108,12 @@ class Selection:
         """Where each name of each module is loaded: the line, or the names that depend on it."""
         loads: dict[Place, list[tuple[str, int, set[str] | None]]] = defaultdict(list)
         for path, tree in self._trees.items():
-            known = self._names(path, tree)
+            known = names_in(path, tree, self._modules)
             for statement in tree.body:
-                functions = _function_lines(statement)
+                later = in_functions(statement)
                 for node in ast.walk(statement):
-                    place = self._place_of(node, known)
-                    if place is None:
-                        continue
-                    line = node.lineno  # type: ignore[attr-defined]
-                    binds = None if line in functions else _bound(statement)
-                    loads[place].append((path, line, binds))
+                    place = place_of(node, known)
+                    if place is not None:
+                        binds = None if id(node) in later else bound(statement)
+                        loads[place].append((path, node.lineno, binds))  # type: ignore[attr-defined]
         return loads
-
-    def _names(self, path: str, tree: ast.Module) -> dict[str, Place | str]:
-        """What each name means at the top of a module: a place, or (a text) a module."""
-        known: dict[str, Place | str] = {
-            name: (path, name) for statement in tree.body for name in _bound(statement)
-        }
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.ImportFrom) or not node.module:
-                continue
-            for alias in node.names:
-                name = alias.asname or alias.name
-                if f"{node.module}.{alias.name}" in self._modules:
-                    known[name] = self._modules[f"{node.module}.{alias.name}"]
-                elif node.module in self._modules:
-                    known[name] = (self._modules[node.module], alias.name)
-        return known
-
-    @staticmethod
-    def _place_of(node: ast.AST, known: dict[str, Place | str]) -> Place | None:
-        match node:
-            case ast.Name(id=name, ctx=ast.Load()) if isinstance(known.get(name), tuple):
-                return known[name]  # type: ignore[return-value]
-            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if isinstance(
-                known.get(name), str
-            ):
-                return str(known[name]), attribute
-        return None
-
-
-def _module_name(path: str) -> str:
-    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
-def _bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement at module level binds."""
-    match statement:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-            return {name}
-        case ast.Import() | ast.ImportFrom():
-            return set()
-    return {
-        node.id
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
-
-
-def _function_lines(statement: ast.stmt) -> set[int]:
-    return {
-        line
-        for node in ast.walk(statement)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        for child in (node.body if isinstance(node.body, list) else [node.body])
-        for line in range(child.lineno, (child.end_lineno or child.lineno) + 1)
-    }

@@ -1,6 +1,7 @@
 """What mutates, how tests are chosen, and a fixed sample of pure modules that must be killed."""
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,12 @@ from textwrap import dedent
 import pytest
 
 from tests.mutants.excused import EXCUSES
+from tests.mutants.learning import Honest, _Moved
 from tests.mutants.mutations import mutants_of, tree_of
+from tests.mutants.order import FIRST
 from tests.mutants.pure import PURE
 from tests.mutants.runner import _Finder
-from tests.mutants.selection import Honest, Selection
+from tests.mutants.selection import Selection
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,6 +70,27 @@ def test_words_for_people_and_types_are_left_alone(tmp_path: Path) -> None:
     ]
 
 
+def test_what_can_t_be_anyway_is_left_alone(tmp_path: Path) -> None:
+    source = "for a, b in zip(c, d, strict=True):\n    assert a\nx = f(strict=True)\n"
+    assert [what for what, _ in _mutated(tmp_path, source)] == [
+        "without strict= in f()",
+        "True becomes False",
+    ]
+
+
+def test_a_mutant_is_the_same_one_when_its_statement_has_moved(tmp_path: Path) -> None:
+    def ids(source: str) -> dict[str, str]:
+        (tmp_path / "m.py").write_text(dedent(source))
+        return {mutant.what: mutant.id for mutant in mutants_of(tmp_path, "m.py")}
+
+    before = ids("class A:\n    x = 1\n    def f(self):\n        return 7\n")
+    after = ids("y = 5\n\nclass A:\n    x = 2\n    def f(self):\n        return 7\n")
+    same = {"7 becomes 8", "returns None, not `7`"}
+    assert {what for what in before if before[what] == after.get(what)} == same
+    changed = ids("class A:\n    x = 1\n    def f(self):\n        return 7 or 7\n")
+    assert before["7 becomes 8"] not in changed.values()
+
+
 @pytest.mark.parametrize(
     "path", [*PURE, "payments/audit/invariants.py", "payments/lifecycle/accepting/charges.py"]
 )
@@ -115,6 +139,35 @@ def test_tests_are_chosen_by_line_and_through_names(tmp_path: Path) -> None:
     assert chosen("payments/b.py", "+ becomes -") == ["other"]
 
 
+def test_the_cheap_come_first_then_other_functions_then_other_cases(tmp_path: Path) -> None:
+    (tmp_path / "payments").mkdir()
+    (tmp_path / "payments" / "a.py").write_text("def f(x):\n    return x < 3\n")
+    seconds = {"t.py::a[1]": 0.1, "t.py::a[2]": 0.11, "t.py::a[3]": 0.12, "t.py::b": 0.15}
+    lines = {"payments/a.py": {2: [*seconds]}}
+    tests = Honest(lines, {**seconds}, dict.fromkeys(seconds, 1))
+    picks = Selection(tmp_path, ["payments/a.py"], tests)
+    first, *_, last = mutants_of(tmp_path, "payments/a.py")
+    in_order = ["t.py::a[1]", "t.py::b", "t.py::a[2]", "t.py::a[3]"]
+    assert picks.for_mutant(first) == in_order
+    assert picks.for_mutant(first, budget_s=0.3) == in_order[:2]
+    picks.killed_by(first, "t.py::a[3]")
+    assert picks.for_mutant(last)[:2] == ["t.py::a[3]", "t.py::a[1]"]
+
+
+def test_what_was_learned_follows_its_lines() -> None:
+    before = "a\nb\nc\nd\n"
+    assert _Moved(before, before).now([2, 3]) == {2, 3}
+    assert _Moved(before, "new\na\nb\nc\nd\n").now([2, 3]) == {3, 4}
+    # What has come in the place of a line, or between two, is what they ran.
+    assert _Moved(before, "a\nB1\nB2\nc\nd\n").now([2]) == {2, 3}
+    assert _Moved(before, "a\nb\nnew\nc\nd\n").now([3]) == {3, 4}
+    assert _Moved(before, "a\nb\nnew\nc\nd\n").now([4]) == {5}
+
+
+def test_modules_that_are_named_first_are_there() -> None:
+    assert [name for name in FIRST if not (ROOT / "payments" / name).exists()] == []
+
+
 def test_every_excuse_has_its_line() -> None:
     for excuse in EXCUSES:
         lines = {line.strip() for line in (ROOT / excuse.path).read_text().splitlines()}
@@ -128,3 +181,17 @@ def test_a_sample_of_a_pure_module_is_killed_by_its_own_tests() -> None:
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr[-2000:]
     assert "12 mutants" in told.stdout
+
+
+def test_what_tests_kill_after_a_fresh_import_they_kill_in_the_warm_process(tmp_path: Path) -> None:
+    """The whole way: what the tests of one module run is learned, and each mutant is a fork."""
+    command = [sys.executable, "-m", "tests.mutants", "--folder", str(tmp_path), "--jobs", "1"]
+    command += ["--only", "payments/lifecycle/backoff.py", "--sample", "6"]
+    command += ["--learn-more", "tests/unit/test_backoff.py"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr[-2000:]
+    results = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    assert len(results) == 6
+    warm = [one for one in results if one["cold"] is None]
+    assert len(warm) > len(results) / 2
+    assert "payments/lifecycle/backoff.py" in (tmp_path / "survivors.md").read_text()

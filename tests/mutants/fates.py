@@ -1,0 +1,3 @@
+"""What can become of a mutant."""
+
+KILLED, SURVIVED, TIMEOUT, UNSEEN = "killed", "survived", "timeout", "unseen"
