@@ -39,7 +39,8 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """Everything that can be set. A field's description says what its variable must be."""
+    """Everything that can be set. A field's description says what its variable must be; the comment
+    above it, what it is for and why the default is so (docs/reference/settings.md shows both)."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -50,136 +51,143 @@ class Settings(BaseSettings):
         validate_default=True,
     )
 
-    # Unset = the embedded PostgreSQL: the first run needs no server to set up.
+    # The database. Unset, the embedded PostgreSQL, so that a first run needs no server.
     database_url: str = Field(
         default="",
         repr=False,
         description="a PostgreSQL URL such as postgresql+psycopg://user:password@host:5432/name,"
         " perhaps with several hosts: …@host1:5432,host2:5432/name",
     )
-    # Unset = the same one. Migrations need a session of their own, which a connection pooler by
-    # transaction doesn't give.
+    # Where migrations connect. Unset, the same URL. They need a session of their own, which a
+    # pooler in transaction mode doesn't give.
     database_direct_url: str = Field(
         default="",
         repr=False,
         description="a PostgreSQL URL of the same database that no connection pooler stands before",
     )
-    # Unset = the embedded Redis, for the same reason.
+    # The broker. Unset, the embedded Redis-compatible server, for the same reason.
     broker_url: BrokerUrl = Field(
         default="",
         repr=False,
         description="a broker URL with host: redis://…, rediss://…, sentinel://…, amqp://… or"
         " amqps://…",
     )
-    # Requests come to `payments`. Producers that can't be told so send them elsewhere; what else is
-    # sent there goes into quarantine, so a queue of other tasks is none for here.
+    # Queues that workers read besides `payments`, for producers whose queue name can't be changed.
+    # Any other task found there is quarantined, so don't name a queue that others use.
     extra_queues: QueueNames = Field(
         default=(),
         description="names of queues separated by commas, such as celery,orders (letters, digits,"
         " . _ - only), none of them payments, webhooks or billing.dead",
     )
-    # Off: a producer that is there today signs nothing. `accept` is for going over to `require`.
+    # Whether messages must be signed by their producer. Off, because producers sign only once they
+    # have a key; `accept` is the step on the way to `require`.
     broker_signatures: Literal["off", "accept", "require"] = Field(
         default="off", description="off, accept or require"
     )
-    # In the checkout, hidden, ignored by git: one folder, one installation, easy to delete, and
-    # the same from wherever one types `billing`.
+    # Where the embedded servers keep their data. In the checkout, hidden and ignored by git: one
+    # installation is one folder, easy to delete, the same from whatever directory `billing` runs.
     data_dir: Path = Field(
         default=Path(__file__).parents[1] / ".billing",
         description="a folder that may be created and written to",
     )
-    # The sandbox moves no real money: the only safe processor to start with unasked. When new
-    # charges go to another one, the old name stays in the list until its last refund: a row goes to
-    # the processor that it names, and is left alone where there is none of this name.
+    # The payment processors in use. The sandbox moves no real money: the only safe default.
+    # When new charges move to another processor, keep the old name in the list until its last
+    # refund: a row goes only to the processor that it names.
     processors: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("sandbox",),
         description="names of processors separated by commas: sandbox, or what a package brings"
         f" as an entry point of {PROCESSOR_ENTRY_POINTS}",
     )
-    # Unset = the first in the list.
+    # Which of them takes new charges. Unset, the first in the list.
     processor: str = Field(
         default="", description="the name of one of BILLING_PROCESSORS: where new charges go"
     )
-    # No artificial wait unless someone wants to see one.
+    # How long each call to the sandbox takes. None, unless you want to see a slow processor.
     sandbox_latency_ms: int = Field(
         default=0, ge=0, le=60_000, description="a whole number of milliseconds from 0 to 60000"
     )
-    # Longer than any honest answer of a local sandbox, short enough to watch a timeout happen.
+    # How long the sandbox's lost answers are waited for. Longer than a real answer of a local
+    # sandbox, and short enough to watch a timeout happen.
     sandbox_timeout_ms: int = Field(
         default=1_000, ge=1, le=60_000, description="a whole number of milliseconds from 1 to 60000"
     )
-    # Stripe keeps idempotency keys for at least 24 h; the sandbox forgets no sooner and no later.
+    # How long the sandbox remembers idempotency keys. A day, as Stripe does at least.
     sandbox_key_window_s: int = Field(default=86_400, ge=1, le=31_536_000, description=SECONDS)
-    # A processor has limits, and whoever integrates one should meet them early. Unset = any amount
-    # of any currency.
+    # Which amounts and currencies the sandbox takes, so that you meet a processor's limits early.
+    # Unset, any amount of any currency.
     sandbox_limits: str = Field(
         default="",
         pattern=f"^({SANDBOX_LIMIT.pattern}(,{SANDBOX_LIMIT.pattern})*)?$",
         description="what the sandbox takes, such as USD:50-99999999,KWD:50-99999990/10: currencies"
         " with the least and the most minor units of a charge, and what they are a multiple of",
     )
-    # Nobody's private network is a webhook receiver unless its owner says so.
+    # Private networks that webhooks may reach. None: otherwise anybody who may add an endpoint
+    # could have your internal services called.
     webhook_allow_private: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(),
         description="networks separated by commas, such as 127.0.0.0/8,::1/128,10.20.0.0/16",
     )
-    # Only this machine, until someone puts a proxy with TLS in front.
+    # The address that the HTTP service listens on. This machine only, until TLS is in front.
     http_host: str = Field(
         default="127.0.0.1", min_length=1, description="an address or host name to listen on"
     )
-    # Names of this machine only: a page in somebody's browser may give a name of its own to any
-    # address, but not ours. Addresses are always taken.
+    # Host names under which clients call the HTTP service. `localhost` and addresses are always
+    # accepted; other names only if listed, as protection against DNS rebinding.
     http_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="names under which clients ask, separated by commas, such as"
         " billing.example.com,.internal, or * for any",
     )
-    # What every Python HTTP server uses; nothing to look up. 0: any that is free, as the log says.
+    # The port that it listens on: the usual one of Python servers. 0 takes a free one and logs it.
     http_port: int = Field(
         default=8000, ge=0, le=65_535, description="a whole number from 0 (any free one) to 65535"
     )
-    # In front of it stands whoever is named here, and nobody unasked: the header is easily written.
+    # Proxies whose X-Forwarded-For is believed. None by default: anybody can write that header.
     http_trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
         default=(),
         description="networks of proxies whose X-Forwarded-For is believed, separated by commas",
     )
-    # Three times what one process accepts, at 0.66 ms of a core per charge. Lower it where
-    # producers share a process, so that the busiest leaves room for the others.
+    # The rate limit of one API key, in each process. Three times what a process accepts (0.66 ms of
+    # a core per charge); lower it where producers share one, so that the busiest leaves room.
     http_key_rate: float = Field(
         default=5_000.0, ge=0, description="requests per second of one API key; 0 for no limit"
     )
-    # Off: behind a proxy that is not among the trusted ones all callers have one address.
+    # The rate limit of one client address. Off: behind a proxy that isn't trusted, all callers
+    # share one address.
     http_address_rate: float = Field(
         default=0.0, ge=0, description="requests per second of one address; 0 for no limit"
     )
-    # Keys can't be guessed; this is for the log and the database. It limits no good key.
+    # The rate limit of refused requests of one address. Keys can't be guessed; this spares the log
+    # and the database, and never limits a valid key.
     http_refused_rate: float = Field(
         default=10.0,
         ge=0,
         description="requests per second of one address with a wrong key or scope; 0 for no limit",
     )
-    # A person starts it first; machines set json.
+    # The format of log lines. For people by default; set json where a machine reads them.
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")
-    # Info tells what is refused, set aside, lost or found again; what went well is in the rows.
+    # The least level that is logged. Info has what is refused, quarantined, lost or found again;
+    # what went well is in the tables.
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"
     )
-    # A worker that dies is missed when its lease ends, so this and a second for the sweep is the
-    # time to recovery: below 30 s. It holds a look-up, a repeat and their settling.
+    # How long a worker's lease of a row lasts. When a worker dies, its rows are taken over this and
+    # a second later, within 30 s. It has room for a look-up, a repeated call and their settlement.
     lease_s: float = Field(default=25.0, gt=0, le=600, description="seconds, above 0, at most 600")
-    # Who has to act and has not come back in a day has gone, unless `expires_in_s` says otherwise.
+    # How long a charge waits for its customer before it is canceled, unless it has `expires_in_s`.
+    # A customer who hasn't come back in a day has gone.
     customer_wait_s: int = Field(default=86_400, ge=1, le=31_536_000, description=SECONDS)
-    # All of a processor call (connect, send, read). Long for any good day; a bad one ends as
-    # unknown and is looked up.
+    # The deadline of one call to a processor (connect, send and read together). Ample when all is
+    # well; what takes longer counts as unknown and is looked up.
     call_deadline_s: float = Field(
         default=10.0, gt=0, le=300, description="seconds, above 0 and below half BILLING_LEASE_S"
     )
-    # Charges wait on the network: at 300 ms each, 128 threads carry 400 charges/s, and a thread
-    # that waits costs some memory and no CPU.
+    # How many charges and refunds a worker process has in flight. They wait on the network: at
+    # 300 ms each, 128 threads carry 400 charges/s, and a waiting thread costs no CPU.
     slots: int = Field(default=128, ge=1, le=1_024, description="a whole number from 1 to 1024")
-    # One drain of one endpoint; then the next in the queue gets the slot.
+    # How long one webhook endpoint is served before the next in the queue gets the slot.
     drain_s: float = Field(default=20.0, gt=0, le=60, description="seconds, above 0, at most 60")
-    # After SIGQUIT this long for what is under way: two calls at their deadline, and settling.
+    # How long a worker finishes its work after SIGQUIT: two calls at their deadline and more.
     shutdown_s: float = Field(default=25.0, ge=0, le=600, description="seconds from 0 to 600")
 
     @field_validator("database_url", "database_direct_url")

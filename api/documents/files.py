@@ -1,11 +1,14 @@
 """The documents that are made from the code, each by its file in the checkout."""
 
+import importlib
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from api.description import asyncapi
-from api.documents import errors
+from api.documents import commands, errors, events, objects, routes, settings
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -14,11 +17,19 @@ def _asyncapi() -> str:
     return _json(asyncapi.document())
 
 
-def _openapi() -> str:
-    from api.app import ROUTES  # FastAPI, which only this document needs
+@cache
+def _openapi() -> Mapping[str, Any]:
+    from api.app import ROUTES  # FastAPI, which only this document and its pages need
     from api.description.openapi import document
 
-    return _json(document(ROUTES))
+    return document(ROUTES)
+
+
+def _commands() -> str:
+    from typer.main import get_command
+
+    # By its name: the command line stands above this room, which only reads its --help.
+    return commands.document(get_command(importlib.import_module("cli").make()))
 
 
 def _json(document: object) -> str:
@@ -27,8 +38,13 @@ def _json(document: object) -> str:
 
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/reference/asyncapi.json": _asyncapi,
-    "docs/reference/openapi.json": _openapi,
+    "docs/reference/command-line.md": _commands,
     "docs/reference/errors.md": errors.document,
+    "docs/reference/events.md": lambda: events.document(_openapi()),
+    "docs/reference/objects.md": lambda: objects.document(_openapi()),
+    "docs/reference/openapi.json": lambda: _json(_openapi()),
+    "docs/reference/routes.md": lambda: routes.document(_openapi()),
+    "docs/reference/settings.md": settings.document,
 }
 
 

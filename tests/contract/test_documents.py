@@ -11,6 +11,7 @@ import pytest
 import infra.billing.errors as sdk
 from api.description.events import DATA
 from api.documents import errors as catalogue
+from api.documents import settings as settings_page
 from api.documents.files import CHECKOUT, DOCUMENTS
 from infra.billing.contract.ids import PREFIXES
 from payments.errors import InvalidRequest
@@ -18,12 +19,14 @@ from payments.parsing import parse
 from payments.processors.declines import DECLINES, FAILURES
 from payments.webhooks.events import ONLY_BY_NAME
 from service.intake import MODELS
+from service.settings import Settings
 from tests.support.every import every
 from tests.unit.test_envelope import NOT_TASKS, TASKS
 from worker.envelope import Broken, read
 
 ASYNCAPI = json.loads((CHECKOUT / "docs/reference/asyncapi.json").read_text())
 ERRORS = (CHECKOUT / "docs/reference/errors.md").read_text()
+OPENAPI = json.loads((CHECKOUT / "docs/reference/openapi.json").read_text())
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -107,6 +110,40 @@ def test_the_payload_of_a_task_is_three_things():
     assert payload.is_valid([[], kwargs, None])
     for other in ([[], kwargs], [[], kwargs, {}, {}], [[1], kwargs, {}], [[], {"amount": 1}, {}]):
         assert not payload.is_valid(other)
+
+
+# --- the pages for people
+
+
+def test_every_setting_says_what_it_is_for():
+    silent = [name for name in Settings.model_fields if not settings_page.reasons()[name]]
+    assert not silent, "write a comment right above these"
+
+
+def test_every_group_of_settings_has_one():
+    page = DOCUMENTS["docs/reference/settings.md"]()
+    for section in page.split("\n## ")[1:]:
+        assert "\n### BILLING_" in section, section
+    assert page.count("\n### ") == len(Settings.model_fields)
+
+
+def test_every_route_and_object_has_a_place_of_its_own():
+    routes, objects = (DOCUMENTS[f"docs/reference/{one}.md"]() for one in ("routes", "objects"))
+    for path, operations in OPENAPI["paths"].items():
+        for method in operations:
+            assert routes.count(f"\n`{method.upper()} {path}`") == 1
+    for name in OPENAPI["components"]["schemas"]:
+        assert objects.count(f"\n## {name}\n") == (not name.endswith("Event"))
+    for page in (routes, objects):
+        headings = re.findall(r"^#+ (.*)$", page.lower(), re.MULTILINE)
+        assert len(set(headings)) == len(headings), "an anchor has one place"
+
+
+def test_every_command_says_what_it_does():
+    page = DOCUMENTS["docs/reference/command-line.md"]()
+    for section in page.split("\n## ")[1:]:
+        name, text, *_ = section.split("\n\n")
+        assert re.match(r"[A-Z].*[.:]", text), name
 
 
 # --- the catalogue of errors
