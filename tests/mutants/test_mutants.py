@@ -192,6 +192,7 @@ def test_what_tests_kill_after_a_fresh_import_they_kill_in_the_warm_process(tmp_
     assert told.returncode == 0, told.stdout + told.stderr[-2000:]
     results = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     assert len(results) == 6
-    warm = [one for one in results if one["cold"] is None]
-    assert len(warm) > len(results) / 2
+    # Its tests have read its constants when they were imported; the rest goes the warm way.
+    assert {"killed", "survived"} >= {one["fate"] for one in results}
+    assert any(one["cold"] is None and one["by"] for one in results)
     assert "payments/lifecycle/backoff.py" in (tmp_path / "survivors.md").read_text()
