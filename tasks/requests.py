@@ -22,6 +22,8 @@ class Wishes:
     callbacks: tuple[str, ...] = ()
     # The trace that it belongs to: kept with what it makes.
     traceparent: str | None = None
+    # The broker handed it out too often: whoever tries it may die of it.
+    given_up: bool = False
 
     def over(self) -> "Wishes":
         """The same, of a message whose time is up for sure."""

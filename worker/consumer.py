@@ -4,6 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from amqp.exceptions import PreconditionFailed
@@ -14,6 +15,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import compression
 from kombu.exceptions import ContentDisallowed, DecodeError
 
+from payments.intake.quarantine import GIVEN_UP, REQUESTS
 from service.broker import connections
 from service.broker.celery_config import DEAD, PAYMENTS, ForeignQueue, dead_letters
 from worker import envelope, signing
@@ -192,7 +194,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             except OF_THE_MESSAGE as error:
                 if self.blueprint.state != RUN:
                     raise
-                self._to_quarantine(message, f"internal error {type(error).__name__}")
+                self._to_quarantine(message, f"could not be handed on: {type(error).__name__}")
 
         return on_message
 
@@ -200,13 +202,16 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         """Replace what the message says by what we understood of it; returns why it can't be."""
         try:
             is_dead = message.delivery_info.get("routing_key") == DEAD
-            if is_dead and not envelope.given_up_as_too_old(message):
-                return "given up by the broker after too many deliveries"
+            given_up = is_dead and not envelope.given_up_as_too_old(message)
             call = envelope.read(message, self._callable)
+            if given_up and call.task not in REQUESTS:
+                return GIVEN_UP
+            wishes = replace(call.wishes, given_up=given_up)
         except Broken as broken:
             return str(broken)
         except Exception as error:  # noqa: BLE001  # reading asks nobody: it is the message
-            return f"internal error {type(error).__name__}"
+            # Not as what handlers keep: nobody has looked at its signature.
+            return f"could not be read: {type(error).__name__}"
         message.headers = {
             "lang": message.headers.get("lang"),
             "task": call.task,
@@ -214,8 +219,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             "root_id": call.root_id,
             "parent_id": call.parent_id,
             signing.PROOF: signing.proof_of(message, task=call.task, task_id=call.id),
-            # What the broker gave up is over, whatever our clocks say.
-            "wishes": call.wishes.over() if is_dead else call.wishes,
+            # What the broker gave up as too old is over, whatever our clocks say.
+            "wishes": wishes.over() if is_dead and not given_up else wishes,
         }
         message._decoded_cache = [call.args, call.kwargs, {}]  # noqa: SLF001  # its `payload`
         return None

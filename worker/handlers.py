@@ -1,6 +1,5 @@
 """The handlers that the tasks of a process stand on: one verb per task (see `tasks.handlers`)."""
 
-import json
 import random
 import threading
 import time
@@ -18,8 +17,9 @@ from infra.billing.contract.ids import Kind as KindName
 from payments.access import signatures
 from payments.access.scopes import CHARGES_WRITE, Access
 from payments.audit import health
-from payments.errors import Refused
+from payments.errors import BillingError, Refused
 from payments.intake import quarantine, rejections
+from payments.intake.quarantine import KeptRequest
 from payments.intake.requests import CancelRequest
 from payments.kinds import KINDS
 from payments.lifecycle import cancels, reports, sweeps
@@ -63,6 +63,10 @@ def _given_back_while_held() -> Iterator[None]:
             raise
         time.sleep(REQUEUE_PAUSE_S)
         raise Reject("somebody holds the row", requeue=True) from None
+
+
+class GivenUp(BillingError):
+    """The broker handed this message out too often: it is kept, see `billing quarantine list`."""
 
 
 @dataclass(slots=True)
@@ -165,16 +169,20 @@ class TaskHandlers:
                 # Before it is read: who isn't its producer is told nothing of it, and its refusal
                 # says nothing of the request that its real producer may send under the same id.
                 self._signatures.check(message.fields)
+                if message.wishes.given_up:
+                    message.wishes.refuse_callbacks()
+                    self._keep(message, quarantine.GIVEN_UP)
+                    raise GivenUp
                 with _given_back_while_held():
                     return carry_out()
             except Refused as refused:
                 with _given_back_while_held():
                     self._record_rejection(message, refused)
                 raise
-        except (Refused, DatabaseUnavailable, Reject):
+        except (Refused, GivenUp, DatabaseUnavailable, Reject):
             raise
         except Exception as bug:
-            self._keep(message, bug)
+            self._keep(message, f"{quarantine.OF_A_BUG}{type(bug).__name__}")
             raise
 
     def submit(self, kind: KindName, id_: str) -> Mapping[str, Any]:
@@ -302,23 +310,19 @@ class TaskHandlers:
             rejection_id=rejection_id,
         )
 
-    def _keep(self, message: "Asked", bug: Exception) -> None:
-        """A bug of ours must not cost a request: it waits in quarantine for whoever mends it."""
+    def _keep(self, message: "Asked", reason: str) -> None:
+        """Neither a bug of ours nor a row that is locked for minutes may cost a request: it waits
+        in quarantine for whoever mends it."""
         timing = message.wishes.timing
-        times = {"eta": moment(timing.not_before), "expires": moment(timing.good_until)}
-        kept = {
-            "task": message.task,
-            "id": message.task_id,
-            "kwargs": message.fields,
-            **{name: at for name, at in times.items() if at is not None},
+        said = {
+            "eta": moment(timing.not_before),
+            "expires": moment(timing.good_until),
+            "traceparent": message.wishes.traceparent,
         }
+        headers = {name: text for name, text in said.items() if text is not None}
         try:
-            self.quarantine(
-                json.dumps(kept).encode(),
-                queue="payments",
-                reason=f"internal error {type(bug).__name__}",
-                headers=None,
-            )
+            request = KeptRequest(message.task, message.task_id, message.fields, headers)
+            self.quarantine(request.written(), queue="payments", reason=reason, headers=None)
         except DatabaseUnavailable:
             raise
         except Exception:  # noqa: BLE001  # whatever it was, the request must survive it

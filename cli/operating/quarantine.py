@@ -75,7 +75,8 @@ def show(
 
 
 def release(id_: MessageId, as_json: options.Json = False) -> None:
-    """Put a request that a bug of ours kept back on its queue, under the id that it had."""
+    """Put a request that a bug of ours, or a broker that gave it up, kept from being carried out
+    back on its queue, under the id that it had."""
     from payments.intake import quarantine
 
     with database_access.writing() as transaction:
@@ -88,7 +89,7 @@ def release(id_: MessageId, as_json: options.Json = False) -> None:
 
 def _send_again(transaction: "Transaction", request: "KeptRequest") -> None:
     """Publish it under its id, signed with its producer's key if that has one: it was found right
-    before the bug kept it, and workers may want no others."""
+    before it was kept, and workers may want no others."""
     from kombu.serialization import dumps
 
     from payments.access import signatures
@@ -101,7 +102,7 @@ def _send_again(transaction: "Transaction", request: "KeptRequest") -> None:
     _, _, body = dumps(([], request.kwargs, embed), serializer="json")
     signed = signatures.content(task=request.task, task_id=request.id, body=body.encode())
     # What it said of time as headers, and not as Celery's own `eta`, which has queues of its own.
-    headers = dict(request.times)
+    headers = dict(request.headers)
     if keys:
         headers[signatures.HEADER] = signatures.sign(keys[0], signed)
     app.tasks[request.task].apply_async(

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Executable, func, select, update
 
@@ -19,11 +19,14 @@ from payments.transaction import Row, Transaction
 from payments.views import moment
 
 PAGE = 100
-# Only a request that a bug of ours kept (worker/handlers.py) is one that can be tried again.
-_OF_A_BUG = "internal error "
-_TASKS = frozenset({*(f"billing.{kind}.create" for kind in KINDS), "billing.charge.cancel"})
-# What its message said of time, which goes with it.
-_TIMES = ("eta", "expires")
+# Only a request that a bug of ours kept, or that the broker gave up (worker/handlers.py), is one
+# that can be tried again.
+OF_A_BUG: Final = "internal error "
+GIVEN_UP: Final = "given up by the broker after too many deliveries"
+# The tasks that ask for something.
+REQUESTS = frozenset({*(f"billing.{kind}.create" for kind in KINDS), "billing.charge.cancel"})
+# What its message said besides, which goes with it.
+_HEADERS_KEPT = ("eta", "expires", "traceparent")
 
 # Headers that say what a message is, not what it is about; any sender may write anything into
 # them, so a value is shown only if it looks like one.
@@ -45,13 +48,19 @@ _UNSEEN = (
 
 @dataclass(frozen=True, slots=True)
 class KeptRequest:
-    """A request that one of our bugs kept from being carried out."""
+    """A request that was kept from being carried out, through no fault of its own."""
 
     task: str
     id: str
-    kwargs: dict[str, Any]
-    # `eta` and `expires` as they are written in headers, if its message had them.
-    times: Mapping[str, str] = field(default_factory=dict)
+    kwargs: Mapping[str, Any]
+    # `eta`, `expires` and `traceparent` as they are written in headers, if its message had them.
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def written(self) -> bytes:
+        """As it is kept."""
+        kept = {"task": self.task, "id": self.id, "kwargs": self.kwargs, **self.headers}
+        # Without blanks: none gets so long that a part of it is not kept.
+        return json.dumps(kept, separators=(",", ":")).encode()
 
 
 def every(connection: Connection) -> Iterator[Row]:
@@ -127,7 +136,7 @@ def contents(row: Row) -> bytes:
 
 def request_in(row: Row) -> KeptRequest | None:
     """The request that a message is, when it is one."""
-    if row["headers"] is not None or not row["reason"].startswith(_OF_A_BUG):
+    if row["headers"] is not None or not row["reason"].startswith((OF_A_BUG, GIVEN_UP)):
         return None
     try:
         message = json.loads(bytes(row["raw"]))
@@ -135,9 +144,9 @@ def request_in(row: Row) -> KeptRequest | None:
         return None
     match message:
         case {"task": str(task), "id": str(id_), "kwargs": dict(kwargs), **rest}:
-            times = {str(name): str(at) for name, at in rest.items() if name in _TIMES}
-            if task in _TASKS and times == rest:
-                return KeptRequest(task, id_, kwargs, times)
+            headers = {str(name): str(it) for name, it in rest.items() if name in _HEADERS_KEPT}
+            if task in REQUESTS and headers == rest:
+                return KeptRequest(task, id_, kwargs, headers)
     return None
 
 

@@ -258,17 +258,6 @@ def test_the_quarantine_says_why_and_what_the_headers_were(place):
     assert base64.b64decode(line["raw"]) == _body()
 
 
-def test_what_rabbitmq_gave_up_ends_in_quarantine(place):
-    if isinstance(place.broker, RedisBroker):
-        pytest.skip("Redis counts no deliveries")
-    place.broker.send(_body(), _headers(id="killer"), queue="billing.dead")
-    (line,) = until(place.quarantined, "it is kept")
-    assert "too many deliveries" in line["reason"]
-    assert line["headers"]["id"] == "killer"
-    assert not place.worker.called("killer")
-    place.went_on(quarantined=1)
-
-
 def test_protocol_1_of_a_known_task_is_done(place):
     body = {"task": TASK, "id": "old", "args": [], "kwargs": KWARGS, "expires": None}
     place.broker.send(json.dumps(body).encode(), {})

@@ -44,7 +44,7 @@ def virtual_host(name: str) -> Iterator[str]:
 def remove_queues(url: str) -> None:
     """Make the virtual host as good as new for the next test."""
     with kombu.Connection(url) as connection:
-        for queue in (*QUEUES, *(f"{name}.moving" for name in QUEUES)):
+        for queue in (*QUEUES, "billing.dead", *(f"{name}.moving" for name in QUEUES)):
             connection.default_channel.queue_delete(queue)
 
 
