@@ -14,6 +14,7 @@ from sqlalchemy import Engine, make_url
 from infra.billing.contract.ids import id_from_key
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
+from tests.support.every import every
 from tests.support.programs import Programs
 
 CHARGE_ID = "ch_" + "a" * 32
@@ -88,7 +89,7 @@ def test_a_decimal_amount_is_refused_with_its_fix(billing: Billing) -> None:
     )
 
 
-@pytest.mark.parametrize("digits", [16, 19, 20, 31, 5000])
+@every("digits", [16, 19, 20, 31, 5000])
 def test_an_amount_of_any_length_hears_of_the_limit(billing: Billing, digits: int) -> None:
     typed = "1" + "0" * (digits - 1)
     refused = billing("charge", "create", "--amount", typed, "--currency", "USD")
@@ -123,7 +124,7 @@ def test_metadata_given_twice_is_not_guessed(billing: Billing) -> None:
     assert "'cart' is given twice" in told.err
 
 
-@pytest.mark.parametrize(
+@every(
     "arguments",
     [
         ("charge", "create", "--amount", "5"),
@@ -145,8 +146,8 @@ def test_wrong_usage_ends_with_2(billing: Billing, arguments: tuple[str, ...]) -
     assert "Traceback" not in answer.err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "code"),
+@every(
+    "arguments, code",
     [
         (("charge", "get", "ch_x"), "not_found"),
         (("refund", "get", "re_x"), "not_found"),

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from infra.billing.contract.ids import id_from_key
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
+from tests.support.every import every
 
 TIERED = ("--tier", "5:700", "--tier", "10:650:100", "--tier", "inf::60000")
 
@@ -313,8 +314,8 @@ def test_currencies_are_those_of_iso_4217(billing: Billing) -> None:
 WHAT_TO_TAKE = "give --amount and --currency, or --price and --quantity"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "because"),
+@every(
+    "arguments, because",
     [
         (("charge", "create", "--amount", "5"), f"Error: {WHAT_TO_TAKE}\n"),
         (("charge", "create", "--price", "tea"), f"Error: {WHAT_TO_TAKE}\n"),
@@ -348,8 +349,8 @@ def test_wrong_usage_ends_with_2_and_says_what_is_right(
 PRICE = ("price", "create", "--product", "prod_" + "a" * 32, "--currency", "USD")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "because"),
+@every(
+    "arguments, because",
     [
         ((*PRICE,), "--unit-amount is required, unless there are tiers [invalid_request: unit"),
         ((*PRICE, "--unit-amount", "19.99"), "for USD 19.99 send --unit-amount 1999"),

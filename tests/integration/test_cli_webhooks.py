@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from infra.billing.contract.ids import event_id
 from tests.support.command import Billing
+from tests.support.every import every
 from tests.support.programs import Programs
 from tests.support.sink import Answer, Sink
 from tests.support.webhooks import deliveries, events_happen, rows
@@ -48,8 +49,8 @@ def test_a_key_is_revoked_by_its_id_or_by_itself(billing: Billing) -> None:
     assert all(row["revoked_at"] for row in billing("keys", "list", "--json").json)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
+@every(
+    "arguments, said",
     [
         (("keys", "create", "the shop"), "PRODUCER: must be 1 to 64"),
         (("keys", "create", "shop", "--scope", "admin"), "--scope must be some of read, write"),
@@ -66,7 +67,7 @@ def test_what_is_refused_is_said(billing: Billing, arguments: tuple[str, ...], s
     assert said in told.err
 
 
-@pytest.mark.parametrize(
+@every(
     "arguments",
     [
         ("keys", "create"),

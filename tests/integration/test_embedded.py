@@ -23,6 +23,7 @@ from local.embedded.redis import Redis
 from local.embedded.server import EmbeddedError, Server
 from service import data_dir
 from service.data_dir import AlreadyRunning
+from tests.support.every import every
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -122,7 +123,7 @@ def test_nobody_gets_in_without_the_password(postgres: Postgres, redis_server: R
             redis.Redis(port=redis_server.port, username=user, password=password).ping()
 
 
-@pytest.mark.parametrize(
+@every(
     "command",
     [
         ["CONFIG", "SET", "dir", "/"],

@@ -13,6 +13,7 @@ from payments.lifecycle import reading
 from service.wiring import open_database
 from tests.support import databases
 from tests.support.counter import Counter, counter
+from tests.support.every import every
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_one_is_found_by_its_id(shop: Counter, connection: Connection) -> None:
         reading.get(connection, CHARGE, "ch_nowhere")
 
 
-@pytest.mark.parametrize("limit", [1, 3, 7, 25, 100])
+@every("limit", [1, 3, 7, 25, 100])
 def test_pages_show_every_row_once_and_newest_first(connection: Connection, limit: int) -> None:
     keys, cursor, pages = [], None, 0
     while True:
@@ -80,8 +81,8 @@ def test_everything_is_read_a_page_at_a_time(connection: Connection) -> None:
     assert len(list(rows)) == 24
 
 
-@pytest.mark.parametrize(
-    ("filters", "count"),
+@every(
+    "filters, count",
     [
         ({"customer_id": "cus_ada"}, 5),
         ({"state": "failed"}, 4),
@@ -160,8 +161,8 @@ def test_a_moment_is_the_same_in_every_zone(connection: Connection) -> None:
     assert reading.page(connection, CHARGE, filters=there, cursor=first.next_cursor).rows
 
 
-@pytest.mark.parametrize(
-    ("arguments", "param"),
+@every(
+    "arguments, param",
     [
         ({"limit": 0}, "limit"),
         ({"limit": 101}, "limit"),

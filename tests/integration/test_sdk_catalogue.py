@@ -3,6 +3,7 @@
 import pytest
 
 from infra import billing
+from tests.support.every import every
 from tests.support.scripted import HangsUp, Says, problem, scripted_service
 
 pytestmark = pytest.mark.usefixtures("unconfigured")
@@ -30,8 +31,8 @@ def service():
         yield running
 
 
-@pytest.mark.parametrize(
-    ("verb", "method", "path", "body"),
+@every(
+    "verb, method, path, body",
     [
         (lambda: billing.product.retrieve("prod_1"), "GET", "/products/prod_1", None),
         (lambda: billing.product.get(id="prod_1"), "GET", "/products/prod_1", None),
@@ -104,6 +105,7 @@ def service():
     ],
 )
 def test_a_verb_is_its_route(service, verb, method, path, body):
+    service.asked.clear()
     answer = verb()
     (asked,) = service.asked
     assert (asked.method, asked.path, asked.body) == (method, f"/v1/billing{path}", body)

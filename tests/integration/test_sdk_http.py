@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from infra import billing
+from tests.support.every import every
 from tests.support.scripted import (
     PENDING,
     Says,
@@ -85,16 +86,16 @@ def test_a_key_that_a_header_would_change_travels_in_the_body(service, key):
     assert service.asked[0].body["idempotency_key"] == key
 
 
-@pytest.mark.parametrize("path", ["", "/", "/v1/billing", "/v1/billing/"])
-@pytest.mark.parametrize("prefix", ["", "/pay", "/a/b"])
+@every("path", ["", "/", "/v1/billing", "/v1/billing/"])
+@every("prefix", ["", "/pay", "/a/b"])
 def test_the_url_may_name_as_much_of_the_path_as_it_likes(service, prefix, path):
     billing.configure(url=service.url + prefix + path, api_key=KEY)
     billing.charge.get(id="ch_1")
     assert service.asked[-1].path == f"{prefix}/v1/billing/charges/ch_1"
 
 
-@pytest.mark.parametrize(
-    ("status", "code", "kind"),
+@every(
+    "status, code, kind",
     [
         (400, "invalid_request", billing.InvalidRequest),
         (401, "unauthenticated", billing.Unauthenticated),
@@ -125,6 +126,7 @@ def test_the_url_may_name_as_much_of_the_path_as_it_likes(service, prefix, path)
 def test_a_refusal_is_its_class_with_all_that_was_said_and_no_second_try(
     service, status, code, kind
 ):
+    service.asked.clear()
     service.will(
         problem(status, code, detail="because", param="amount", request_id="r-7", available=3)
     )
@@ -254,8 +256,8 @@ def test_a_timeline_is_told_in_order(service, noun, id_):
 MOMENT = datetime(2026, 11, 26, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("verb", "method", "path", "body"),
+@every(
+    "verb, method, path, body",
     [
         (
             lambda: billing.endpoint.create(url="https://s.example", event_types=["charge.failed"]),
@@ -293,6 +295,7 @@ MOMENT = datetime(2026, 11, 26, tzinfo=UTC)
     ],
 )
 def test_a_verb_of_endpoints_is_its_route(service, verb, method, path, body):
+    service.asked.clear()
     service.will(Says(200, {"id": "we_1", "secret": "whsec_telltale", "replayed": 3}))
     answer = verb()
     (asked,) = service.asked

@@ -11,6 +11,7 @@ from infra import billing
 from infra.billing import bulk, client, parallel
 from infra.billing.bulk import SILENT_MAX
 from service.broker.celery_config import queues
+from tests.support.every import every
 from tests.support.scripted import PENDING, Hangs, Says, problem, scripted_service
 
 pytestmark = pytest.mark.usefixtures("unconfigured")
@@ -155,7 +156,7 @@ def test_they_are_read_as_they_are_needed_and_progress_is_told(service):
     assert told == [(10, 0), (20, 1), (25, 1)]
 
 
-@pytest.mark.parametrize("batch", [0, -1, 1.5, True, "10", bulk.BATCH_MAX + 1])
+@every("batch", [0, -1, 1.5, True, "10", bulk.BATCH_MAX + 1])
 def test_a_batch_has_a_size(service, batch):
     with pytest.raises(billing.InvalidRequest) as refused:
         billing.charge.create_many([], batch=batch)

@@ -21,6 +21,7 @@ from payments.webhooks.connection import (
 )
 from payments.webhooks.drains import Drained
 from payments.webhooks.post import Answer
+from tests.support.every import every
 from tests.support.rude import Manners, read_request, rude_receiver, says
 from tests.support.sink import Answer as SinkAnswer
 from tests.support.sink import Sink
@@ -110,9 +111,9 @@ class Hung(asyncio.Transport):
         self.is_hung = True
 
 
-@pytest.mark.parametrize("piece", [7, 1_000, 70_000])
-@pytest.mark.parametrize(
-    ("beginning", "filler", "taken"),
+@every("piece", [7, 1_000, 70_000])
+@every(
+    "beginning, filler, taken",
     [
         (b"", EARLY, HEAD_BYTES_MAX),
         (b"HTTP/1.1 200 OK\r\n", b"x: %s\r\n" % (b"y" * 500), HEAD_BYTES_MAX),
@@ -214,8 +215,8 @@ def test_a_proxy_of_the_environment_is_not_used(
 # --- Bodies ---
 
 
-@pytest.mark.parametrize(
-    ("body", "encoding", "told"),
+@every(
+    "body, encoding, told",
     [
         (b"thanks", None, "thanks"),
         (b"thanks", "identity", "thanks"),

@@ -13,6 +13,7 @@ from payments.webhooks import endpoints
 from payments.webhooks.pings import ping
 from payments.webhooks.signature import key_of
 from payments.webhooks.target import TargetCheck
+from tests.support.every import every
 
 URL = "https://example.com/webhooks"
 
@@ -44,8 +45,8 @@ def test_event_types_and_a_description_are_kept(transaction: Transaction) -> Non
     assert endpoint["description"] == "the shop"
 
 
-@pytest.mark.parametrize(
-    ("fields", "param", "fix"),
+@every(
+    "fields, param, fix",
     [
         ({"url": "http://example.com/"}, "url", "https://"),
         ({"url": "https://127.0.0.1/"}, "url", "BILLING_WEBHOOK_ALLOW_PRIVATE"),
@@ -175,8 +176,8 @@ def test_all_that_can_be_changed_is_changed_at_once(transaction: Transaction) ->
     assert endpoints.get(transaction, endpoint["id"]) == changed
 
 
-@pytest.mark.parametrize(
-    ("changes", "param", "fix"),
+@every(
+    "changes, param, fix",
     [
         ({"url": "http://example.com/"}, "url", "https://"),
         ({"url": None}, "url", "string"),
@@ -247,7 +248,7 @@ def test_a_secret_that_leaked_is_dropped_at_once(transaction: Transaction) -> No
     assert rotated["older_secrets_until"] is None
 
 
-@pytest.mark.parametrize("overlap_s", [-1, 7 * 86_400 + 1, 1.5, "60", True, None])
+@every("overlap_s", [-1, 7 * 86_400 + 1, 1.5, "60", True, None])
 def test_an_overlap_is_seconds_of_a_week(transaction: Transaction, overlap_s: object) -> None:
     endpoint = added(transaction)
     with pytest.raises(InvalidRequest) as refused:
@@ -255,7 +256,7 @@ def test_an_overlap_is_seconds_of_a_week(transaction: Transaction, overlap_s: ob
     assert refused.value.param == "overlap_s"
 
 
-@pytest.mark.parametrize(
+@every(
     "verb",
     [
         endpoints.get,
@@ -267,7 +268,7 @@ def test_an_overlap_is_seconds_of_a_week(transaction: Transaction, overlap_s: ob
         ping,
     ],
 )
-@pytest.mark.parametrize("id_", ["we_nobody", "\x00", "we_" + "a" * 32, "deleted"])
+@every("id_", ["we_nobody", "\x00", "we_" + "a" * 32, "deleted"])
 def test_an_unknown_id_is_not_found(transaction: Transaction, verb: Any, id_: str) -> None:
     if id_ == "deleted":
         id_ = endpoints.delete(transaction, added(transaction)["id"])["id"]

@@ -16,6 +16,7 @@ from payments.webhooks.drains import Drained
 from payments.webhooks.events import Fact, publish
 from payments.webhooks.pings import ping
 from payments.webhooks.replays import Replayed, replay
+from tests.support.every import every
 from tests.support.sink import Answer, Received, Sink
 from tests.support.webhooks import (
     a_deliverer,
@@ -218,8 +219,8 @@ def test_what_is_replayed_while_it_is_posted_stays_due(engine: Engine, sink: Sin
     assert [row["status_code"] for row in attempts(engine)] == [500, 204]
 
 
-@pytest.mark.parametrize(
-    ("what", "fix"),
+@every(
+    "what, fix",
     [
         ({"since": None}, "send event_ids, or since"),
         ({"since": LONG_AGO, "event_ids": ["evt_x"]}, "send event_ids, or since"),

@@ -11,6 +11,7 @@ from tests.storm.evidence import Evidence
 from tests.storm.faults import WEIGHTS, plan
 from tests.storm.stage import Run
 from tests.storm.witness import CHECKS, Witness
+from tests.support.every import every
 from tests.support.nursery import Nursery
 
 # Repeat a failing one with BILLING_TEST_STORM_SEED, or for longer with `make storm SEED=…`.
@@ -40,7 +41,7 @@ def test_a_storm_breaks_no_promise(run: Evidence) -> None:
     assert {row["state"] for row in run.tables["refunds"]} >= {"succeeded"}
 
 
-@pytest.mark.parametrize("lie", lies.LIES, ids=lambda lie: lie.name)
+@every("lie", lies.LIES, ids=lambda lie: lie.name)
 def test_no_lie_passes(lie: lies.Lie, run: Evidence) -> None:
     found = {finding.promise for finding in Witness(lies.told(run, lie)).findings()}
     assert lie.promise in found
@@ -56,7 +57,7 @@ def test_a_seed_always_plans_the_same_and_long_storms_have_everything() -> None:
     assert {fault.what for fault in plan(7, 60.0)} == set(WEIGHTS)
 
 
-@pytest.mark.parametrize("module", ["witness", "evidence", "journal", "names", "lies"])
+@every("module", ["witness", "evidence", "journal", "names", "lies"])
 def test_the_witness_knows_nothing_of_ours(module: str) -> None:
     tree = ast.parse((Path(__file__).parent / f"{module}.py").read_text())
     imported = {

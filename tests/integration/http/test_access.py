@@ -11,6 +11,7 @@ import pytest
 from api.app import ROUTES
 from payments.access import scopes
 from payments.processors.outcomes import Succeeded
+from tests.support.every import every
 from tests.support.factories import Till
 from tests.support.programs import ROOT
 from tests.support.web import Caller, Web
@@ -44,7 +45,7 @@ def told(answer: httpx.Response) -> tuple[int, Any]:
     return answer.status_code, body
 
 
-@pytest.mark.parametrize("scope", scopes.SCOPES)
+@every("scope", scopes.SCOPES)
 def test_a_key_may_do_what_its_scope_says_on_every_route_and_nothing_else(
     door: Web, scope: str
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from infra.billing.contract.ids import id_from_key
 from payments.processors.outcomes import Declined, Succeeded
+from tests.support.every import every
 from tests.support.factories import Till
 from tests.support.web import CHARGE, Caller, Web
 
@@ -90,8 +91,8 @@ def test_the_key_may_stand_in_the_body_or_in_both(caller: Caller) -> None:
         assert repeat.json() == in_header.json()
 
 
-@pytest.mark.parametrize(
-    ("headers", "body"),
+@every(
+    "headers, body",
     [
         ([("idempotency-key", "a")], {"idempotency_key": "b"}),
         ([("idempotency-key", "a"), ("idempotency-key", "b")], {}),
@@ -117,8 +118,8 @@ def test_without_a_key_one_is_made_and_told(caller: Caller) -> None:
     assert again.headers["idempotent-replayed"] == "true"
 
 
-@pytest.mark.parametrize(
-    ("changes", "param", "says"),
+@every(
+    "changes, param, says",
     [
         ({"amount": 19.99}, "amount", "for USD 19.99 send amount=1999"),
         ({"amount": 5.0}, "amount", "send amount=5 if you mean USD 0.05, or amount=500 if"),
@@ -153,7 +154,7 @@ def test_what_is_refused_names_the_field_and_the_fix(
     assert "4242" not in refused.text.replace(problem["request_id"], "")
 
 
-@pytest.mark.parametrize(
+@every(
     "body",
     [
         b"", b"{", b"[]", b"null", b"5", b'"x"', b"amount=1999", b"\xff\xfe{}", b"\xef\xbb\xbf{}",
@@ -189,9 +190,7 @@ def test_a_body_of_64_kib_is_the_largest(caller: Caller) -> None:
         assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
 
 
-@pytest.mark.parametrize(
-    "id_", ["x", "ch_", "ch_" + "a" * 32, "ch_%00" + "a" * 31, "re_" + "a" * 32, "%F0%9F%92%B8"]
-)
+@every("id_", ["x", "ch_", "ch_" + "a" * 32, "ch_%00" + "a" * 31, "re_" + "a" * 32, "%F0%9F%92%B8"])
 def test_what_is_no_charge_is_not_found(caller: Caller, id_: str) -> None:
     for path in (f"/charges/{id_}", f"/charges/{id_}/timeline"):
         refused = caller.get(path)
@@ -288,7 +287,7 @@ def test_a_refund_of_a_charge_that_is_not_there_is_not_found_unless_it_waits(
     assert till.claim(waits.json()["refund_id"]).order.amount == CHARGE["amount"]
 
 
-@pytest.mark.parametrize("id_", ["ch_x", "ch_…", "CH_{}", "ch_{} ", "\u00a0ch_{}", "ch_{}a", "ch_"])
+@every("id_", ["ch_x", "ch_…", "CH_{}", "ch_{} ", "\u00a0ch_{}", "ch_{}a", "ch_"])
 def test_what_is_not_written_as_an_id_is_refused_as_one(caller: Caller, id_: str) -> None:
     id_ = id_.format("a" * 32)
     refused = caller.refund(id_)
@@ -299,17 +298,17 @@ def test_what_is_not_written_as_an_id_is_refused_as_one(caller: Caller, id_: str
     assert (listed.status_code, listed.json()["detail"]) == (400, problem["detail"])
 
 
-@pytest.mark.parametrize("path", [
+@every("path", [
     "/charges/{}", "/refunds/{}", "/charges/{}/timeline", "/refunds/{}/timeline", "/products/{}",
     "/webhook-endpoints/{}",
 ])  # fmt: skip
-@pytest.mark.parametrize("id_", ["ch_x", "re_…", "we_%00", "CH_" + "A" * 32, "%20"])
+@every("id_", ["ch_x", "re_…", "we_%00", "CH_" + "A" * 32, "%20"])
 def test_in_a_path_it_is_the_id_of_nothing(caller: Caller, path: str, id_: str) -> None:
     answer = caller.get(path.format(id_))
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize("noun", ["charges", "refunds", "products", "prices", "webhook-endpoints"])
+@every("noun", ["charges", "refunds", "products", "prices", "webhook-endpoints"])
 def test_null_makes_no_field_of_an_unknown_name(caller: Caller, noun: str) -> None:
     body = {"amount": 5, "currency": "USD"} if noun == "charges" else {}
     refused = caller.post(f"/{noun}", json={**body, "amout": None})

@@ -4,8 +4,8 @@ import gzip
 import re
 
 import httpx
-import pytest
 
+from tests.support.every import every
 from tests.support.web import Caller, Web
 
 
@@ -17,7 +17,7 @@ def test_an_answer_names_its_request(caller: Caller) -> None:
     assert refused.json()["request_id"] == "shop-43"
 
 
-@pytest.mark.parametrize(
+@every(
     "given",
     ["a b", "a@example.com", "x" * 65, "", "4242424242424242", "pm_4242-4242-4242-4242", "ä"],
 )
@@ -89,7 +89,7 @@ def test_a_slash_too_many_is_told_with_the_path_that_there_is(caller: Caller) ->
     assert "slash" not in caller.get("/nothing/").json()["detail"]
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP", "gzip, gzip", "deflate"])
+@every("encoding", ["gzip", "br", "GZIP", "gzip, gzip", "deflate"])
 def test_a_packed_body_is_refused_with_the_reason(caller: Caller, encoding: str) -> None:
     packed = gzip.compress(b'{"amount": 5, "currency": "USD"}')
     refused = caller.post("/charges", content=packed, headers={"content-encoding": encoding})
@@ -108,7 +108,7 @@ NUMBERS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:24])
+@every("number", NUMBERS, ids=lambda number: number[:24])
 def test_no_number_in_a_body_is_too_strange_to_be_refused(caller: Caller, number: str) -> None:
     price = caller.price(quantity_available=5)["id"]
     endpoint = caller.post("/webhook-endpoints", json={"url": "http://127.0.0.1:9/"}).json()["id"]
@@ -135,7 +135,7 @@ def test_no_number_in_a_body_is_too_strange_to_be_refused(caller: Caller, number
         assert number[:20] not in answer.text or len(number) < 21
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: number[:24])
+@every("number", NUMBERS, ids=lambda number: number[:24])
 def test_no_number_in_a_query_is_too_strange_to_be_refused(caller: Caller, number: str) -> None:
     for query in (
         f"/charges?limit={number}",
@@ -153,7 +153,7 @@ def test_no_number_in_a_query_is_too_strange_to_be_refused(caller: Caller, numbe
         assert answer.status_code < 500, (query, answer.text)
 
 
-@pytest.mark.parametrize("noun", ["prices", "products", "charges", "refunds", "webhook-endpoints"])
+@every("noun", ["prices", "products", "charges", "refunds", "webhook-endpoints"])
 def test_who_looks_for_a_search_is_shown_the_list(caller: Caller, noun: str) -> None:
     refused = caller.get(f"/{noun}/search?query=x")
     assert (refused.status_code, refused.json()["code"]) == (404, "not_found")

@@ -7,6 +7,7 @@ import pytest
 
 from infra import billing
 from payments.webhooks.delivery import Deliverer
+from tests.support.every import every
 from tests.support.sdk import sdk_of
 from tests.support.sink import Sink
 from tests.support.web import Caller, Web
@@ -109,8 +110,8 @@ def test_events_are_sent_again_under_their_own_ids(
     assert {one.headers["webhook-id"] for one in sink.wait_for(3)} == {event_id}
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "param"),
+@every(
+    "path, body, param",
     [
         ("", {}, "url"), ("", {"url": "ftp://x"}, "url"), ("", {"url": 5}, "url"),
         ("", {"url": "https://example.com", "event_types": ["x"]}, "event_types"),

@@ -4,10 +4,10 @@ import base64
 import json
 from datetime import datetime, timedelta
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.every import every
 from tests.support.factories import Till
 from tests.support.web import Caller, Web
 
@@ -70,8 +70,8 @@ def test_refunds_are_listed_by_charge(caller: Caller) -> None:
     assert page == {"data": [refund], "has_more": False, "next_cursor": None}
 
 
-@pytest.mark.parametrize(
-    ("query", "param"),
+@every(
+    "query, param",
     [
         ("limit=0", "limit"), ("limit=101", "limit"), ("limit=x", "limit"), ("limit=1.5", "limit"),
         ("state=done", "state"), ("phase=later", "phase"), ("cursor=x", "cursor"),
@@ -94,7 +94,7 @@ def cursor_of(place: str) -> str:
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
-@pytest.mark.parametrize(
+@every(
     "place",
     [
         '["2026-01-01T00:00:00+00:00","\\ud800"]', "[" * 20_000, '["2026-01-01T00:00:00+00:00"]',

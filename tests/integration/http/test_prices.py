@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.every import every
 from tests.support.web import Caller
 
 FIELDS = [
@@ -126,8 +127,8 @@ def test_an_unlimited_price_has_nothing_to_count(caller: Caller) -> None:
     assert (refused.status_code, refused.json()["code"]) == (409, "inventory_unlimited")
 
 
-@pytest.mark.parametrize(
-    ("fields", "param"),
+@every(
+    "fields, param",
     [
         ({"quantity": 0, "action": "increment"}, "quantity"),
         ({"quantity": -1, "action": "decrement"}, "quantity"),
@@ -180,8 +181,8 @@ def test_one_key_makes_one_price_even_after_it_was_deleted(caller: Caller) -> No
     assert "deleted" in late.json()["detail"]
 
 
-@pytest.mark.parametrize(
-    ("fields", "param", "fix"),
+@every(
+    "fields, param, fix",
     [
         ({"unit_amount": "19.99"}, "unit_amount", "for USD 19.99 send unit_amount=1999"),
         ({"unit_amount": 19.99}, "unit_amount", "for USD 19.99 send unit_amount=1999"),
@@ -215,7 +216,7 @@ def test_a_price_that_is_not_understood_is_refused_with_the_fix(
     assert fix in refused.json()["detail"]
 
 
-@pytest.mark.parametrize(
+@every(
     "field",
     ["unit_amount", "currency_id", "type", "recurring", "tiers", "tiers_mode", "product_id",
      "billing_scheme", "transform_quantity"],
@@ -394,8 +395,8 @@ def test_an_inventory_change_is_repeated_whatever_has_become_of_the_name(caller:
     assert other.json()["code"] == "idempotency_key_reused"
 
 
-@pytest.mark.parametrize(
-    ("query", "param"),
+@every(
+    "query, param",
     [
         ({"pageSize": 0}, "pageSize"),
         ({"pageSize": 101}, "pageSize"),

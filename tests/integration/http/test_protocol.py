@@ -8,6 +8,7 @@ import pytest
 
 from api.edge.protocol import HEAD_MAX_BYTES
 from api.request_input import BODY_MAX_BYTES
+from tests.support.every import every
 from tests.support.rude import link, rest_of
 from tests.support.waiting import wait_for
 from tests.support.web import Caller, Web
@@ -49,7 +50,7 @@ def test_a_large_body_behind_a_small_head_is_no_large_head(caller: Caller) -> No
         assert caller.post("/charges", content=body).status_code == 202
 
 
-@pytest.mark.parametrize(
+@every(
     "noise",
     [b"\x16\x03\x01\x02\x00\x01", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x00" * 100,
      b"GET / HTTP/1.1\r\nhost : x\r\n\r\n", b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n",

@@ -12,6 +12,7 @@ from payments.access import keys
 from payments.processors.outcomes import Succeeded
 from payments.transaction import Database
 from payments.webhooks.delivery import Deliverer
+from tests.support.every import every
 from tests.support.factories import Till
 from tests.support.sdk import sdk_of
 from tests.support.sink import Sink
@@ -42,7 +43,7 @@ def settled(till: Till, *ids: str) -> None:
     till.settle_all(*((claim, claim.kind.name, Succeeded("sbx_1")) for claim in claims))
 
 
-@pytest.mark.parametrize("key", KEYS)
+@every("key", KEYS)
 def test_a_key_is_the_same_charge_and_refund_here_there_and_over_the_broker(
     caller: Caller, key: str
 ) -> None:

@@ -24,6 +24,7 @@ from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.kinds import KINDS
 from payments.parsing import parse
 from payments.rules import ANY_DAY
+from tests.support.every import every
 from tests.support.factories import Till, a_key
 
 MODELS: Mapping[str, type[ChargeRequest] | type[RefundRequest]] = {
@@ -71,7 +72,7 @@ def kept(kind: str) -> list[str]:
 
 
 EACH = [(kind, name) for kind in MODELS for name in kept(kind)]
-each_field = pytest.mark.parametrize(("kind", "name"), EACH, ids=lambda it: it)
+each_field = every("kind, name", EACH)
 SENT = [(kind, name) for kind, name in EACH if name not in NOT_SENT[kind]]
 SHOWN = [(kind, name) for kind, name in EACH if name not in NOT_SHOWN[kind]]
 
@@ -139,7 +140,7 @@ def test_what_is_claimed_as_it_is_accepted_is_kept(till: Till, kind: str, name: 
     assert begun.row[name] == asked.value  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize(("kind", "name"), SENT, ids=lambda it: it)
+@every("kind, name", SENT, ids=lambda it: it)
 def test_what_is_kept_reaches_the_processor(till: Till, kind: str, name: str) -> None:
     asked = Asked(till, kind, name)
     order = till.claim(asked.request.id).order
@@ -149,7 +150,7 @@ def test_what_is_kept_reaches_the_processor(till: Till, kind: str, name: str) ->
     )
 
 
-@pytest.mark.parametrize(("kind", "name"), SHOWN, ids=lambda it: it)
+@every("kind, name", SHOWN, ids=lambda it: it)
 def test_what_is_kept_is_shown(till: Till, kind: str, name: str) -> None:
     asked = Asked(till, kind, name)
     shown = KINDS[kind].view(asked.accepted.row)  # type: ignore[union-attr]

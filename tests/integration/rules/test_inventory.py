@@ -11,6 +11,7 @@ from payments.catalog import inventory
 from payments.catalog.requests import InventoryRequest
 from payments.errors import InsufficientInventory, InventoryUnlimited, KeyReused, Refused
 from payments.processors.outcomes import Declined
+from tests.support.every import every
 from tests.support.factories import SUCCEEDED, Till, a_count, a_key, a_sale
 from tests.support.refusals import answer_of, refusal, told
 from tests.support.threads import at_once
@@ -201,8 +202,8 @@ def test_what_has_no_limit_is_not_counted(till: Till) -> None:
     assert (till.stock(price_id), history(till, price_id)) == (None, [])
 
 
-@pytest.mark.parametrize("stock", [None, 3])
-@pytest.mark.parametrize("quantity", [None, 0, 5])
+@every("stock", [None, 3])
+@every("quantity", [None, 0, 5])
 def test_stock_is_never_set_and_no_limit_is_for_ever(
     till: Till, stock: int | None, quantity: int | None
 ) -> None:

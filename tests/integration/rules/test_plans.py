@@ -23,6 +23,7 @@ from payments.webhooks.pings import ping
 from payments.webhooks.replays import replay
 from service.wiring import open_database
 from tests.support import databases
+from tests.support.every import every
 from tests.support.factories import SUCCEEDED, TIMEOUT, Till, a_charge, a_refund
 from tests.support.webhooks import an_endpoint
 
@@ -206,8 +207,8 @@ def test_looking_at_how_things_stand_and_replaying_scan_nothing(old_till: Till) 
     assert_no_scan(plans)
 
 
-@pytest.mark.parametrize("kind", [CHARGE, REFUND], ids=lambda kind: kind.name)
-@pytest.mark.parametrize(
+@every("kind", [CHARGE, REFUND], ids=lambda kind: kind.name)
+@every(
     "filters",
     [
         {"state": "pending"},

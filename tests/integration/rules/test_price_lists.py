@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from payments.catalog import listing
 from payments.catalog.listing import PAGE_MAX, PAGE_SIZE, Listing
 from payments.errors import InvalidRequest
+from tests.support.every import every
 from tests.support.factories import Till, a_key, a_price
 from tests.support.refusals import refusal, told
 
@@ -102,8 +103,8 @@ def own_shelf(till: Till) -> Shelf:
     return Shelf(till)
 
 
-@pytest.mark.parametrize("order", ["asc", "desc"])
-@pytest.mark.parametrize("size", [1, 3, 8, COUNT - 1, COUNT, COUNT + 1, 100])
+@every("order", ["asc", "desc"])
+@every("size", [1, 3, 8, COUNT - 1, COUNT, COUNT + 1, 100])
 def test_pages_show_each_price_once_and_in_order(shelf: Shelf, size: int, order: str) -> None:
     expected = shelf.expected(order)
     assert len(set(expected)) == COUNT
@@ -131,8 +132,8 @@ def test_pages_of_what_is_filtered_show_it_each_once_and_in_order(
     assert shelf.by_cursor(size, order, **filters) == expected
 
 
-@pytest.mark.parametrize(
-    ("active", "type_", "currency_id"),
+@every(
+    "active, type_, currency_id",
     list(every_combination((None, *ACTIVE), (None, *TYPES), (None, *CURRENCIES))),
 )
 def test_filters_narrow_down_alone_and_together(
@@ -297,8 +298,8 @@ def test_products_of_one_moment_are_paged_each_once(engine: Engine, order: Any) 
 # --- Refused ---
 
 
-@pytest.mark.parametrize(
-    ("query", "param", "message"),
+@every(
+    "query, param, message",
     [
         ({"page_size": 0}, "pageSize", "pageSize must be a whole number from 1 to 100"),
         ({"page_size": 101}, "pageSize", "pageSize must be a whole number from 1 to 100"),

@@ -15,6 +15,7 @@ from payments.lifecycle.accepting import charges
 from payments.lifecycle.accepting.charges import Accepted
 from payments.processors.outcomes import Declined
 from payments.transaction import Transaction
+from tests.support.every import every
 from tests.support.factories import (
     SUCCEEDED,
     TIMEOUT,
@@ -60,8 +61,8 @@ def keys_of(till: Till, ids: list[str]) -> list[str]:
 # --- What never changes ---
 
 
-@pytest.mark.parametrize("field", OTHER)
-@pytest.mark.parametrize("is_used", [True, False], ids=["used", "unused"])
+@every("field", OTHER)
+@every("is_used", [True, False], ids=["used", "unused"])
 def test_what_a_price_costs_is_locked(till: Till, field: str, is_used: bool) -> None:
     price_id = till.price(stock=5)
     if is_used:
@@ -90,7 +91,7 @@ def test_the_database_itself_keeps_what_a_charge_was_made_of(till: Till) -> None
 # --- What changes ---
 
 
-@pytest.mark.parametrize("name", [NOBODY, "nobody", "", "prod_" + "a" * 32])
+@every("name", [NOBODY, "nobody", "", "prod_" + "a" * 32])
 def test_a_price_that_is_not_there_is_neither_changed_nor_archived_nor_deleted(
     till: Till, name: str
 ) -> None:
@@ -178,7 +179,7 @@ def test_the_same_request_by_many_at_once_is_one_price(till: Till) -> None:
     assert till.events(request.id) == ["price.created"]
 
 
-@pytest.mark.parametrize(
+@every(
     "change",
     [{"unit_amount": "999"}, {"currency_id": "cur_eur"}, {"lookup_key": "x"}, {"nickname": "x"},
      {"quantity_available": 1}, {"active": False}, {"recurring": {"interval": "day"}},
@@ -458,8 +459,8 @@ def test_who_archives_a_price_without_limit_waits_for_no_sale_and_holds_up_none(
 # --- Deleted ---
 
 
-@pytest.mark.parametrize("stock", [5, None], ids=["counted", "unlimited"])
-@pytest.mark.parametrize("found", [SUCCEEDED, DECLINED, TIMEOUT, None], ids=repr)
+@every("stock", [5, None], ids=["counted", "unlimited"])
+@every("found", [SUCCEEDED, DECLINED, TIMEOUT, None], ids=repr)
 def test_a_price_that_something_was_charged_by_is_never_deleted(
     till: Till, found: Any, stock: int | None
 ) -> None:

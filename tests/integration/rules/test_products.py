@@ -2,11 +2,10 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from payments.catalog import prices, products
 from payments.errors import ProductInactive, ProductInUse
 from payments.lifecycle.accepting.charges import Accepted
+from tests.support.every import every
 from tests.support.factories import SUCCEEDED, Till, a_price, a_product, a_sale
 from tests.support.refusals import answer_of, refusal, told
 from tests.support.threads import at_once
@@ -45,7 +44,7 @@ def test_the_same_key_of_another_producer_is_another_product(till: Till) -> None
     assert len(ids) == 2
 
 
-@pytest.mark.parametrize("id_", [NOBODY, "tea", "", "price_" + "a" * 32, "prod_", "prod_\x00"])
+@every("id_", [NOBODY, "tea", "", "price_" + "a" * 32, "prod_", "prod_\x00"])
 def test_a_product_that_is_not_there_is_neither_changed_nor_archived_nor_deleted(
     till: Till, id_: str
 ) -> None:

@@ -9,6 +9,7 @@ from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge
 from payments.lifecycle.accepting import refunds
 from payments.lifecycle.claims import Claimed, NotDue
 from payments.processors.outcomes import Declined, Unavailable
+from tests.support.every import every
 from tests.support.factories import (
     SUCCEEDED,
     TIMEOUT,
@@ -265,8 +266,8 @@ def test_a_refund_of_nobody_is_not_found_by_its_id(till: Till) -> None:
     assert not isinstance(answer, (Claimed, NotDue))
 
 
-@pytest.mark.parametrize(
-    ("asks", "door", "refused"),
+@every(
+    "asks, door, refused",
     [
         ({}, "wait", None),
         ({}, "reject", NotFound),

@@ -27,6 +27,7 @@ from payments.lifecycle.executor import Begun
 from payments.parsing import parse
 from payments.processors.outcomes import Declined
 from payments.redaction import KEY_MAX
+from tests.support.every import every
 from tests.support.factories import (
     SUCCEEDED,
     Till,
@@ -65,7 +66,7 @@ def kept(
     return dict(row)
 
 
-@pytest.mark.parametrize(
+@every(
     "fields",
     [
         {"amount": 1e400, "currency": "USD"},

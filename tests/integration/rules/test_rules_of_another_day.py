@@ -12,6 +12,7 @@ from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.claims import Claimed
 from payments.parsing import Keyed, parse, read
 from payments.rules import ANY_DAY
+from tests.support.every import every
 from tests.support.factories import Till, a_charge, a_key, a_sale, is_claimed
 from tests.support.refusals import refusal
 
@@ -52,7 +53,7 @@ def of_that_day(model: type[K], fields: dict[str, Any]) -> K:
     return parse(model, fields, day=ANY_DAY)
 
 
-@pytest.mark.parametrize("changes", CHARGES, ids=lambda c: repr(c)[:40])
+@every("changes", CHARGES, ids=lambda c: repr(c)[:40])
 def test_a_charge_of_other_rules_is_answered_as_it_stands(
     till: Till, changes: dict[str, Any]
 ) -> None:
@@ -71,7 +72,7 @@ def test_a_charge_of_other_rules_is_answered_as_it_stands(
     assert isinstance(other, KeyReused)
 
 
-@pytest.mark.parametrize("changes", CHARGES, ids=lambda c: repr(c)[:40])
+@every("changes", CHARGES, ids=lambda c: repr(c)[:40])
 def test_a_charge_that_is_new_is_judged_and_nothing_of_it_is_written(
     till: Till, changes: dict[str, Any]
 ) -> None:
@@ -88,7 +89,7 @@ def test_a_charge_that_is_new_is_judged_and_nothing_of_it_is_written(
     assert is_claimed(begun)
 
 
-@pytest.mark.parametrize("changes", REFUNDS, ids=lambda c: repr(c)[:40])
+@every("changes", REFUNDS, ids=lambda c: repr(c)[:40])
 def test_a_refund_of_other_rules_is_answered_as_it_stands(
     till: Till, changes: dict[str, Any]
 ) -> None:
@@ -107,7 +108,7 @@ def test_a_refund_of_other_rules_is_answered_as_it_stands(
     assert isinstance(other, KeyReused)
 
 
-@pytest.mark.parametrize(
+@every(
     "changes",
     [{"amount": 19.99}, {"amount": "1999"}, {"currency": 5}, {"customer_id": 7}, {"amout": 5},
      {"metadata": {"a": 1}}, {"idempotency_key": "a\x00"}, {"producer": "a b"}, {"amount": None}],

@@ -9,6 +9,7 @@ from sqlmodel import SQLModel
 
 from models import Charge, Delivery, DeliveryAttempt, Event, Refund, WebhookEndpoint
 from models.base import table_of
+from tests.support.every import every
 from tests.support.factories import Till, a_key
 
 LEASE = {"lease_token": "7e1b0a3e-0000-4000-8000-000000000000", "lease_expires_at": "now"}
@@ -69,14 +70,14 @@ REFUNDS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("rule", "changes"), BOTH + CHARGES)
+@every("rule, changes", BOTH + CHARGES)
 def test_a_charge_that_must_not_be_is_refused(
     till: Till, rule: str, changes: dict[str, Any]
 ) -> None:
     assert refused_by(till, Charge, a_row(**changes)) == f"charges_{rule}_check"
 
 
-@pytest.mark.parametrize(("rule", "changes"), BOTH + REFUNDS)
+@every("rule, changes", BOTH + REFUNDS)
 def test_a_refund_that_must_not_be_is_refused(
     till: Till, rule: str, changes: dict[str, Any]
 ) -> None:
@@ -84,9 +85,7 @@ def test_a_refund_that_must_not_be_is_refused(
     assert refused_by(till, Refund, row) == f"refunds_{rule}_check"
 
 
-@pytest.mark.parametrize(
-    "stand", [PENDING, SUCCEEDED, FAILED, {"phase": "in_flight", **LEASE}, {"phase": "unknown"}]
-)
+@every("stand", [PENDING, SUCCEEDED, FAILED, {"phase": "in_flight", **LEASE}, {"phase": "unknown"}])
 def test_what_may_be_is_taken(till: Till, stand: dict[str, Any]) -> None:
     write(till, Charge, a_row(**stand))
     write(till, Refund, a_row(**stand) | {"charge_id": "ch_1", "reserved": True})
