@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from models.money import MoneyError, exponent
+from infra.billing.contract.invalid import Invalid
+from infra.billing.contract.money import exponent
 
 
 def in_words(amount: int | None, currency: str | None) -> str:
@@ -11,6 +12,6 @@ def in_words(amount: int | None, currency: str | None) -> str:
         return "–"
     try:
         places = exponent(currency or "")
-    except MoneyError:  # Not fixed yet, or a currency that ISO has withdrawn since.
+    except Invalid:  # Not fixed yet, or a currency that ISO has withdrawn since.
         return f"{amount} minor units {currency or ''}".rstrip()
     return f"{Decimal(amount).scaleb(-places):.{places}f} {currency}"

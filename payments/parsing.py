@@ -24,7 +24,8 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from infra.billing.contract.ids import fingerprint
-from models.money import AMOUNT_MAX, MoneyError
+from infra.billing.contract.invalid import Invalid
+from infra.billing.contract.money import AMOUNT_MAX
 from payments.card_data import holds_card_data
 from payments.errors import InvalidRequest
 from payments.redaction import KEY_MAX, PRODUCER, field_name
@@ -247,8 +248,8 @@ def _unknown(model: type[BaseModel], name: str | None) -> InvalidRequest:
 
 
 def money(check: Callable[..., T], value: Any, **context: Any) -> T:
-    """What `check` of `models.money` says of `value`, as a validator has to raise it."""
+    """What `check` of the contract says of `value`, as a validator has to raise it."""
     try:
         return check(value, **context)
-    except MoneyError as wrong:
+    except Invalid as wrong:
         raise refused(str(wrong)) from None

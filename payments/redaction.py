@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from infra.billing.contract.ids import is_id
-from models.money import AMOUNT_MAX, CARD_DIGITS_MIN
+from infra.billing.contract.money import AMOUNT_MAX, CARD_DIGITS_MIN
 from payments.card_data import holds_card_data, is_card_number
 
 FIELDS_MAX = 50  # A request has a dozen; a message of a million names is no row and no webhook.

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from infra.billing.contract.money import AMOUNT_MAX
 from models.catalogue import QUANTITY_MAX
-from models.money import AMOUNT_MAX
 from payments.parsing import METADATA_KEYS_MAX
 
 ID = "[a-z2-7]{32}$"

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from api.description.catalogue import A_PRICE, QuoteLine
 from api.description.fields import ID, METADATA, Amount, CurrencyCode, Moment, PublicObject
 from infra.billing.contract.ids import PREFIXES
-from models.money import AMOUNT_MAX
+from infra.billing.contract.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.processors.declines import DECLINES, FAILURES
 from payments.timeline_entries import ORDER

@@ -5,11 +5,12 @@ appear in a refusal unless they are short numbers or codes.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn, TypeGuard, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeGuard, TypeVar
 
 from infra.billing.card_data import holds_card_data
+from infra.billing.contract.invalid import Invalid
 from infra.billing.errors import InvalidRequest
 
 TEXT_MAX = 255
@@ -29,6 +30,7 @@ _ID = re.compile("[a-z2-7]{32}")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def text(param: str, value: object, *, length_min: int = 1, length_max: int = TEXT_MAX) -> str:
@@ -139,6 +141,14 @@ def required(param: str, value: T | None) -> T:
 def given(**fields: Any) -> dict[str, Any]:
     """The fields that are there."""
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def checked(rule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a rule of the contract makes of a value. Raises InvalidRequest in its words."""
+    try:
+        return rule(*args, **kwargs)
+    except Invalid as wrong:
+        raise InvalidRequest(str(wrong), param=wrong.param) from None
 
 
 def refuse(place: str, what: str, *, param: str | None = None) -> NoReturn:

@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from infra.billing.card_data import holds_card_data, is_card_number
+from infra.billing.contract.money import AMOUNT_MAX
 from infra.billing.errors import InvalidRequest
 from infra.billing.fields import (
     CARD_DATA,
@@ -24,7 +25,7 @@ from infra.billing.fields import (
     text,
 )
 from infra.billing.fields import metadata as checked_metadata
-from infra.billing.money import AMOUNT_MAX, currency_code, minor_amount
+from infra.billing.money import currency_code, minor_amount
 
 _PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

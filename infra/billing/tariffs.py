@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from infra.billing.contract.money import AMOUNT_MAX
 from infra.billing.errors import InvalidRequest
 from infra.billing.fields import choice, given, integer
-from infra.billing.money import AMOUNT_MAX, minor_amount
+from infra.billing.money import minor_amount
 
 # The most of each interval: three years (Stripe's bound).
 INTERVALS_MAX: Mapping[str, int] = {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from models.money import exponent
+from infra.billing.contract.money import exponent
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 import iso4217
 
-from models.money import WITHDRAWN, MoneyError, exponent, is_payable
+from infra.billing.contract.invalid import Invalid
+from infra.billing.contract.money import WITHDRAWN, exponent, is_payable
 from payments.errors import InvalidRequest, NotFound
 
 PREFIX = "cur_"
@@ -53,7 +54,7 @@ def view(code: str) -> dict[str, Any]:
     """The public `Currency` of an ISO code. One that ISO has withdrawn since is still itself."""
     try:
         decimals: int | None = exponent(code)
-    except MoneyError:
+    except Invalid:
         decimals = None
     return {
         "id": id_of(code),

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from infra.billing.contract.ids import MADE_PREFIXES, is_id
-from models.money import AMOUNT_MAX, is_payable, minor_amount, not_payable
+from infra.billing.contract.money import AMOUNT_MAX, is_payable, minor_amount, not_payable
 from payments.catalog import currencies
 from payments.errors import InvalidRequest
 from payments.intake.requests import Quantity

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from models.money import AMOUNT_MAX
+from infra.billing.contract.money import AMOUNT_MAX
 from payments.amounts import in_words
 from payments.errors import InvalidRequest
 from payments.transaction import Row

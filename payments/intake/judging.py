@@ -7,7 +7,7 @@ for ever.
 
 from typing import Literal, NoReturn
 
-from models.money import CARD_DIGITS_MIN, is_payable, not_payable
+from infra.billing.contract.money import CARD_DIGITS_MIN, is_payable, not_payable
 from payments.amounts import in_words
 from payments.errors import InvalidRequest, UnexpectedAmount
 from payments.intake.requests import ChargeRequest, RefundRequest

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from infra.billing.contract.ids import PREFIXES, id_from_key
-from models.catalogue import QUANTITY_MAX
-from models.money import (
+from infra.billing.contract.money import (
     AMOUNT_MAX,
     currency_code,
     is_currency_code,
@@ -17,6 +16,7 @@ from models.money import (
     minor_amount,
     not_payable,
 )
+from models.catalogue import QUANTITY_MAX
 from payments.card_data import is_card_number
 from payments.intake.timing import EXPIRES_MAX_S, ahead
 from payments.parsing import MONEY, LongText, ProducerName, Request, Text, money, refused

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from models.money import AMOUNT_MAX
+from infra.billing.contract.money import AMOUNT_MAX
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from api.description import schemas
 from api.description.events import DATA, MEANING, event
 from api.description.objects import Charge, Refund, TimelineEntry, WebhookEndpoint
 from infra.billing.contract.ids import PREFIXES
+from infra.billing.contract.money import AMOUNT_MAX
 from models.base import table_of
-from models.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.card_data import holds_card_data
 from payments.catalog.quotes import Line

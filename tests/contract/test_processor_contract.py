@@ -12,7 +12,7 @@ from threading import Barrier
 
 import pytest
 
-from models.money import AMOUNT_MAX
+from infra.billing.contract.money import AMOUNT_MAX
 from payments.processors.declines import DECLINES
 from payments.processors.outcomes import (
     Canceled,

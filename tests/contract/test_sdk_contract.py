@@ -3,18 +3,14 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
-import iso4217
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import models.money
 import payments.errors
 from infra import billing
-from infra.billing import money
 from infra.billing import requests as sdk
 from infra.billing.pending import pending
 from infra.billing.problems import error_of
@@ -304,66 +300,6 @@ def test_both_take_the_same_producers(producer):
         sdk.producer_name(producer)
 
     assert sdk_says(check, {}) == service_says(ChargeRequest, {**CHARGE, "producer": producer})
-
-
-@pytest.mark.parametrize("currency", iso4217.Currency, ids=lambda c: c.code)
-def test_both_know_the_same_currencies(currency):
-    def decimals(rule: Any, error: type[Exception]) -> int | None:
-        try:
-            return int(rule(currency.code))
-        except error:
-            return None
-
-    ours = decimals(money.exponent, billing.InvalidRequest)
-    assert ours == decimals(models.money.exponent, models.money.MoneyError) == currency.exponent
-
-
-def test_both_read_the_same_currencies_of_the_past():
-    assert money.WITHDRAWN == models.money.WITHDRAWN
-    for code, decimals in money.WITHDRAWN.items():
-        assert money.exponent(code) == models.money.exponent(code) == decimals
-        assert not models.money.is_payable(code)
-    assert billing.minor("19.99", "BGN") == models.money.minor("19.99", "bgn") == 1999
-
-
-def test_a_currency_that_was_ever_taken_can_be_read_for_ever():
-    """One that leaves ISO 4217, and so the library, must be put under those of the past."""
-    known = set((Path(__file__).parent / "vectors" / "currencies.txt").read_text().split())
-    today = {one.code for one in iso4217.Currency if one.exponent is not None}
-    assert today <= known, "new in ISO 4217: add it to vectors/currencies.txt"
-    assert known == today | set(money.WITHDRAWN)
-
-
-@pytest.mark.parametrize(
-    ("text", "currency", "amount"),
-    [
-        ("19.99", "USD", 1999),
-        ("19.9", "usd", 1990),
-        ("20", "USD", 2000),
-        ("500", "JPY", 500),
-        ("1.234", "KWD", 1234),
-        ("0.01", "EUR", 1),
-    ],
-)
-def test_a_decimal_becomes_minor_units(text, currency, amount):
-    assert billing.minor(text, currency) == models.money.minor(text, currency) == amount
-
-
-@pytest.mark.parametrize(
-    ("text", "currency"),
-    [
-        ("19.999", "USD"), ("1.5", "JPY"), ("1.2345", "KWD"), ("0", "USD"), ("-1", "USD"),
-        ("", "USD"), ("12,50", "EUR"), ("twelve", "EUR"), ("nan", "USD"), ("inf", "USD"),
-        ("1e15", "USD"), ("9" * 14, "USD"), ("9" * 40, "USD"), (19.99, "USD"),
-        ("19.99", "QQQ"), ("19.99", None),
-    ],
-)  # fmt: skip
-def test_both_refuse_the_same_decimals(text, currency):
-    with pytest.raises(billing.InvalidRequest) as ours:
-        billing.minor(text, currency)
-    with pytest.raises(models.money.MoneyError) as theirs:
-        models.money.minor(text, currency)
-    assert (ours.value.param, str(ours.value)) == (theirs.value.param, str(theirs.value))
 
 
 def _refusals(kind: type[payments.errors.Refused]) -> list[type[payments.errors.Refused]]:

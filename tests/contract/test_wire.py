@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from api.documents.files import CHECKOUT
 from infra.billing.contract.ids import id_from_key
-from models.money import AMOUNT_MAX
+from infra.billing.contract.money import AMOUNT_MAX
 from payments import parsing
 from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.intake.timing import AHEAD_MAX

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 import pytest
 
 from infra import billing
+from infra.billing.contract.money import exponent
 from local.demo import scenario
 from local.demo.checks import asked
 from local.demo.figures import Check, Figures, Kill, Money, Stock, decimal
 from local.demo.observer import Sight, Standing
 from local.demo.receiver import FAIL_EVERY, Inbox
 from local.demo.scenario import Line, Price, Scenario
-from models.money import exponent
 from payments.processors.declines import DECLINES, FAILURES
 from payments.processors.sandbox.script import CARDS, FAULTS
 from payments.webhooks.signature import new_secret

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from models.money import AMOUNT_MAX
+from infra.billing.contract.money import AMOUNT_MAX
 from payments.errors import InvalidRequest
 from payments.intake.judging import judge
 from payments.intake.requests import ChargeRequest, RefundRequest

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models.money import AMOUNT_MAX
+from infra.billing.contract.money import AMOUNT_MAX
 from payments.redaction import FIELDS_MAX, redacted
 from service.broker.redaction import args_text, key_text, kwargs_text
 from tests.support.every import every

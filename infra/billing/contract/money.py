@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
-import iso4217
+from infra.billing.contract.invalid import Invalid
 
 # JSON numbers stay exact in every language up to 2^53; fifteen digits leave room for sums.
 AMOUNT_MAX = 999_999_999_999_999
@@ -32,28 +32,20 @@ WITHDRAWN: Mapping[str, int] = {
 UNITS_OF_ACCOUNT = frozenset({"UYW", "XAD"})
 
 
-class MoneyError(ValueError):
-    """An amount or a currency that can't be taken; the message says what to send instead."""
-
-    def __init__(self, param: str, message: str) -> None:
-        super().__init__(message)
-        self.param = param
-
-
 @cache
 def exponent(currency: str) -> int:
     """How many decimals an ISO 4217 currency has or had: JPY 0, USD 2, KWD 3. Upper case.
 
-    Withdrawn currencies are read, too: `is_payable` tells them apart. Raises MoneyError for codes
+    Withdrawn currencies are read, too: `is_payable` tells them apart. Raises Invalid for codes
     that aren't a currency (unknown, or like XAU without a minor unit).
     """
     decimals = current_exponent(currency)
     if decimals is None:
         decimals = WITHDRAWN.get(currency)
     if decimals is None:
-        raise MoneyError(
-            "currency",
-            f"{_shown(currency)} is not an ISO 4217 currency; send a three-letter code like USD",
+        raise Invalid(
+            f"{shown(currency)} is not an ISO 4217 currency; send a three-letter code like USD",
+            param="currency",
         )
     return decimals
 
@@ -61,7 +53,7 @@ def exponent(currency: str) -> int:
 def current_exponent(currency: str) -> int | None:
     """How many decimals a currency of today's ISO 4217 has; None if it is none."""
     try:
-        decimals: int | None = iso4217.Currency(currency).exponent
+        decimals: int | None = _iso().Currency(currency).exponent
     except ValueError:
         return None
     return decimals
@@ -80,29 +72,33 @@ def is_unit_of_account(currency: str) -> bool:
     return currency in UNITS_OF_ACCOUNT or currency in _funds()
 
 
+def _iso() -> Any:
+    """The library, which reads its tables when it is imported: not for receivers of webhooks."""
+    import iso4217
+
+    return iso4217
+
+
 @cache
 def _funds() -> frozenset[str]:
     """What ISO 4217 flags as funds codes."""
-    flagged = iso4217.raw_xml.iterfind("CcyTbl/CcyNtry/CcyNm[@IsFund='true']/..")
+    flagged = _iso().raw_xml.iterfind("CcyTbl/CcyNtry/CcyNm[@IsFund='true']/..")
     return frozenset(entry.findtext("Ccy", "") for entry in flagged)
 
 
 @cache
 def _paid_with_beside(currency: str) -> str | None:
     """The money of the country that a unit of account belongs to: CHF for CHE."""
-    countries = iso4217.Currency(currency).country_names
-    beside = [
-        one.code
-        for one in iso4217.Currency
-        if is_payable(one.code) and one.country_names & countries
-    ]
+    table = _iso().Currency
+    countries = table(currency).country_names
+    beside = [one.code for one in table if is_payable(one.code) and one.country_names & countries]
     return beside[0] if len(beside) == 1 else None
 
 
 def not_payable(currency: str) -> str:
     """What a refusal says of a currency that is not `is_payable`."""
     if is_unit_of_account(currency):
-        name = iso4217.Currency(currency).currency_name
+        name = _iso().Currency(currency).currency_name
         fix = _paid_with_beside(currency) or "the code of the currency that is to be moved"
         return f"{currency} ({name}) is a unit of account, and nobody pays with it; send {fix}"
     return (
@@ -112,11 +108,11 @@ def not_payable(currency: str) -> str:
 
 
 def currency_code(value: object) -> str:
-    """The currency in upper case (`usd` → `USD`), or MoneyError. Withdrawn ones are read, too."""
+    """The currency in upper case (`usd` → `USD`), or Invalid. Withdrawn ones are read, too."""
     if not is_currency_code(value):
-        raise MoneyError(
-            "currency",
-            f"currency must be a three-letter ISO 4217 code like USD, not {_shown(value)}",
+        raise Invalid(
+            f"currency must be a three-letter ISO 4217 code like USD, not {shown(value)}",
+            param="currency",
         )
     code = value.upper()
     exponent(code)
@@ -129,21 +125,21 @@ def is_currency_code(value: object) -> TypeGuard[str]:
 
 
 def minor_amount(value: object, *, currency: str | None = None, param: str = "amount") -> int:
-    """`value` as a whole positive number of minor units, or MoneyError naming what to send.
+    """`value` as a whole positive number of minor units, or Invalid naming what to send.
 
     Floats are refused, even 5.0: nobody can know whether 5.0 means five cents or five dollars.
     """
     if isinstance(value, (float, Decimal)):
-        raise MoneyError(param, _float_fix(value, currency, param))
+        raise Invalid(_float_fix(value, currency, param), param=param)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise MoneyError(
-            param,
-            f"{param} must be a whole number of minor units (an integer), not {_shown(value)}",
+        raise Invalid(
+            f"{param} must be a whole number of minor units (an integer), not {shown(value)}",
+            param=param,
         )
     if value <= 0:
-        raise MoneyError(param, f"{param} must be at least 1 minor unit, not {_shown(value)}")
+        raise Invalid(f"{param} must be at least 1 minor unit, not {shown(value)}", param=param)
     if value > AMOUNT_MAX:
-        raise MoneyError(param, f"{param} must be at most {AMOUNT_MAX} minor units")
+        raise Invalid(f"{param} must be at most {AMOUNT_MAX} minor units", param=param)
     return value
 
 
@@ -154,14 +150,14 @@ def minor(text: str, currency: str) -> int:
     """
     code = currency_code(currency)
     if not isinstance(text, str):
-        raise MoneyError("amount", f'write the amount as text, as in minor("19.99", "{code}")')
+        raise Invalid(f'write the amount as text, as in minor("19.99", "{code}")', param="amount")
     parts = _DECIMAL.fullmatch(text)
     if parts is None:
-        raise MoneyError("amount", f'{_shown(text)} is not a decimal number like "19.99"')
+        raise Invalid(f'{shown(text)} is not a decimal number like "19.99"', param="amount")
     sign, whole, decimals = parts[1], parts[2], (parts[3] or "").rstrip("0")
     places = exponent(code)
     if len(decimals) > places:
-        raise MoneyError("amount", f"{code} has {places} decimals; {_shown(text)} has more")
+        raise Invalid(f"{code} has {places} decimals; {shown(text)} has more", param="amount")
     return minor_amount(int(sign + whole + decimals.ljust(places, "0")), currency=code)
 
 
@@ -174,16 +170,16 @@ def _float_fix(value: float | Decimal, currency: str | None, param: str) -> str:
     fix = "send an integer"
     try:
         fix = _fix(Decimal(shown), currency_code(currency), param)
-    except MoneyError:
+    except Invalid:
         pass  # No currency, or more decimals than it has: the general advice has to do.
     return f"{param} must be a whole number of minor units, not the decimal {shown}; {fix}"
 
 
 def _fix(number: Decimal, code: str, param: str) -> str:
-    """Raises MoneyError for what is no amount of the currency, in one reading or another."""
+    """Raises Invalid for what is no amount of the currency, in one reading or another."""
     # `1e999999999` is short, and written out it fills the memory.
     if not number.is_finite() or abs(number.adjusted()) > SHOWN_MAX:
-        raise MoneyError(param, "no amount")
+        raise Invalid("no amount", param=param)
     plain = f"{number:f}"
     as_major = minor(plain, code)
     if number != number.to_integral_value():
@@ -199,7 +195,8 @@ def _fix(number: Decimal, code: str, param: str) -> str:
     )
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as error texts may show it."""
     text = repr(value)
     # A short text may still be an address, or a card number: the shortest have twelve digits.
     is_harmless = "@" not in text and sum(c.isdigit() for c in text) < CARD_DIGITS_MIN
