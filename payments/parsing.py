@@ -23,15 +23,14 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from infra.billing.contract.card_data import CARD_DATA, holds_card_data
 from infra.billing.contract.ids import fingerprint
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.money import AMOUNT_MAX
-from payments.card_data import holds_card_data
 from payments.errors import InvalidRequest
 from payments.redaction import KEY_MAX, PRODUCER, field_name
 from payments.rules import (
     ANY_DAY,
-    CARD_DATA,
     at_most,
     bounds,
     characters,

@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from infra.billing.contract.card_data import holds_card_data, is_card_number
 from infra.billing.contract.ids import is_id
 from infra.billing.contract.money import AMOUNT_MAX, CARD_DIGITS_MIN
-from payments.card_data import holds_card_data, is_card_number
 
 FIELDS_MAX = 50  # A request has a dozen; a message of a million names is no row and no webhook.
 KEY_MAX = 255  # characters of an idempotency key

@@ -15,17 +15,12 @@ from pydantic import AfterValidator, ValidationInfo
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
+from infra.billing.contract.card_data import CARD_DATA, holds_card_data
 from infra.billing.contract.ids import ID_PATTERN, is_id
 from models.texts import PATTERN, is_storable
-from payments.card_data import holds_card_data
 
 T = TypeVar("T")
 
-# What a refusal says of it, behind the field.
-CARD_DATA: Final = (
-    "must hold no card data, like a card number: send the processor's id of a payment method (pm_…)"
-    " as payment_method_id, and keep the number out of all texts"
-)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # The context of a reading that no rule of today judges.
@@ -120,7 +115,7 @@ def at_most(most: int) -> AfterValidator:
 
 
 def without_card_data(text: str) -> str:
-    """The text, if no card number and no track of a card is in it (`payments.card_data`)."""
+    """The text, if no card number and no track of a card is in it."""
     if holds_card_data(text):
         raise card_data()
     return text

@@ -19,8 +19,8 @@ from typing import Any, TypeAlias
 
 from celery.utils.time import maybe_iso8601
 
+from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.ids import traceparent
-from payments.card_data import holds_card_data
 from payments.intake.timing import Timing
 from tasks.requests import NOTHING_ELSE, Wishes
 from worker.wrappers import unwrapped

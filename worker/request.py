@@ -6,7 +6,7 @@ from celery import Task
 from celery.exceptions import Ignore, InvalidTaskError, Reject, Retry
 from celery.worker.request import Request as CeleryRequest
 
-from payments.card_data import holds_card_data
+from infra.billing.contract.card_data import holds_card_data
 from payments.errors import BillingError
 from service import faults, log
 from service.broker import redaction

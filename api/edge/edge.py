@@ -14,8 +14,8 @@ import structlog
 
 from api.edge import problems
 from api.edge.hosts import Hosts
+from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.ids import is_request_id
-from payments.card_data import holds_card_data
 from payments.errors import Refused
 from service import log
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cli.importing.source import Refusal
-from payments.card_data import is_card_number
+from infra.billing.contract.card_data import is_card_number
 from payments.intake.requests import ChargeRequest
 from service.intake import Request
 

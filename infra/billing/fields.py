@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn, ParamSpec, TypeGuard, TypeVar
 
-from infra.billing.card_data import holds_card_data
+from infra.billing.contract.card_data import CARD_DATA, holds_card_data
 from infra.billing.contract.invalid import Invalid
 from infra.billing.errors import InvalidRequest
 
@@ -19,10 +19,6 @@ METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500
 QUANTITY_MAX = 999_999_999_999_999
 AHEAD_MAX = timedelta(days=366)
 EXPIRES_MAX_S = 366 * 24 * 3600
-CARD_DATA = (
-    "must hold no card data, like a card number: send the processor's id of a payment method (pm_…)"
-    " as payment_method_id, and keep the number out of all texts"
-)
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -7,11 +7,10 @@ equal.
 import re
 from typing import Any
 
-from infra.billing.card_data import holds_card_data, is_card_number
+from infra.billing.contract.card_data import CARD_DATA, holds_card_data, is_card_number
 from infra.billing.contract.money import AMOUNT_MAX
 from infra.billing.errors import InvalidRequest
 from infra.billing.fields import (
-    CARD_DATA,
     EXPIRES_MAX_S,
     ahead,
     choice,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from payments.card_data import card_numbers, holds_card_data, readable
+from infra.billing.contract.card_data import card_numbers, holds_card_data, readable
 
 NOT_KEPT: Final = "(not kept: it may hold card data)"
 RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.

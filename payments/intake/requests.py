@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from infra.billing.contract.card_data import is_card_number
 from infra.billing.contract.ids import PREFIXES, id_from_key
 from infra.billing.contract.money import (
     AMOUNT_MAX,
@@ -17,7 +18,6 @@ from infra.billing.contract.money import (
     not_payable,
 )
 from models.catalogue import QUANTITY_MAX
-from payments.card_data import is_card_number
 from payments.intake.timing import EXPIRES_MAX_S, ahead
 from payments.parsing import MONEY, LongText, ProducerName, Request, Text, money, refused
 from payments.rules import between, bounds, card_data, id_of, id_schema, is_judged

@@ -2,8 +2,8 @@
 
 import re
 import sys
+import unicodedata
 import uuid
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-import infra.billing.card_data
-import payments.card_data
 from api.description.schemas import REQUESTS
-from payments.card_data import holds_card_data
+from infra.billing.contract.card_data import holds_card_data
 from payments.catalog.requests import (
     InventoryRequest,
     PriceChanges,
@@ -124,7 +122,8 @@ def test_what_machines_make_is_no_card(made: uuid.UUID, hashed: bytes) -> None:
 
 @given(st.text(max_size=80) | st.text("0123456789 .-=^%;B", max_size=80))
 def test_any_text_can_be_looked_through(text: str) -> None:
-    assert holds_card_data(text) == infra.billing.card_data.holds_card_data(text)
+    digits = sum(unicodedata.digit(character, None) is not None for character in text)
+    assert not (holds_card_data(text) and digits < 12)
 
 
 @every(
@@ -155,13 +154,6 @@ def test_a_text_full_of_digits_is_looked_through_in_a_few_steps(text: str) -> No
     finally:
         sys.setprofile(None)
     assert 0 < calls < 20
-
-
-def test_the_sdk_looks_for_cards_as_the_service_does() -> None:
-    ours, theirs = (
-        Path(str(one.__file__)).read_text() for one in (payments.card_data, infra.billing.card_data)
-    )
-    assert ours == theirs
 
 
 def texts() -> list[tuple[type[BaseModel], str]]:

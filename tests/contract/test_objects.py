@@ -13,11 +13,11 @@ import models
 from api.description import schemas
 from api.description.events import DATA, MEANING, event
 from api.description.objects import Charge, Refund, TimelineEntry, WebhookEndpoint
+from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.money import AMOUNT_MAX
 from models.base import table_of
 from models.states import Phase, State
-from payments.card_data import holds_card_data
 from payments.catalog.quotes import Line
 from payments.errors import InvalidRequest
 from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest

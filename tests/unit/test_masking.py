@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.card_data import holds_card_data
+from infra.billing.contract.card_data import holds_card_data
 from payments.intake import masking
 from payments.intake.masking import NOT_KEPT, RAW_MAX, masked, masked_object, without_card_data
 

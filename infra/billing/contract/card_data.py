@@ -17,6 +17,13 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import accumulate
+from typing import Final
+
+# What a refusal says of it, behind the field.
+CARD_DATA: Final = (
+    "must hold no card data, like a card number: send the processor's id of a payment method (pm_…)"
+    " as payment_method_id, and keep the number out of all texts"
+)
 
 DIGITS_MIN, DIGITS_MAX = 12, 19
 # The first digits of card schemes' numbers, and how long those are. Visa's thirteen digits are left
