@@ -65,9 +65,9 @@ def show_list(
     `nothing` is said, on stderr, when there are none: "no charges yet". `forms` make rows of the
     records, the fullest first: the first table that fits the terminal is printed. When none does,
     a table of the columns `narrow` is, whose first is an id and stays whole, and whose texts are
-    cut where they must be. Where there is no room for that, either, each record is shown by itself,
-    in the form `block`, without what it lacks. A pipe has room for the fullest. `continued` are
-    more of the same list.
+    cut where they must be; a note says what is left out. Where there is no room for that, either,
+    each record is shown by itself, in the form `block`, without what it lacks. A pipe has room for
+    the fullest. `continued` are more of the same list.
     """
     if as_json:
         print_json(records)
@@ -87,6 +87,9 @@ def show_list(
         if max(line.cell_len for line in lines) <= screen.width:
             for line in lines:
                 screen.print(line)
+            left_out = ", ".join(name for name in columns if name not in narrow)
+            said = f"not shown at this width: {left_out}; {JSON_FLAG} has everything"
+            note("\n".join(_wrapped(said, screen.width)))
             return
     width = max(map(cell_len, columns))
     for number, record in enumerate(map(block, records)):

@@ -30,7 +30,7 @@ class Made(SQLModel):
         sa_column_kwargs={"name": "metadata", "nullable": False, "server_default": text("'{}'")},
     )
     created_at: datetime = timestamp(when_written=True, nullable=False)
-    updated_at: datetime = timestamp(default_now=True, nullable=False)
+    updated_at: datetime = timestamp(when_written=True, nullable=False)
 
 
 class Product(Made, table=True):

@@ -7,7 +7,7 @@ import typer
 from cli import database_access, options, output, tables
 
 COLUMNS = ("id", "producer", "scopes", "all_producers", "created_at", "revoked_at")
-NARROW = ("id", "producer", "scopes", "revoked_at")
+NARROW = ("id", "producer", "scopes", "all_producers", "revoked_at")
 
 
 def register(root: typer.Typer) -> None:

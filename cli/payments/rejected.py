@@ -5,7 +5,7 @@ import typer
 from cli import database_access, options, tables
 
 COLUMNS = ("id", "created_at", "task", "producer", "code", "param", "detail")
-NARROW = ("id", "created_at", "code")
+NARROW = ("id", "code", "detail")
 
 
 def register(root: typer.Typer) -> None:

@@ -18,6 +18,7 @@ LONG_TEXT_MAX = 1000
 METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500
 QUANTITY_MAX = 999_999_999_999_999
 AHEAD_MAX = timedelta(days=366)
+BEHIND_MAX = timedelta(days=7)
 EXPIRES_MAX_S = 366 * 24 * 3600
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
@@ -72,7 +73,8 @@ def integer(
 
 
 def ahead(param: str, value: object) -> str | None:
-    """A moment at most AHEAD_MAX from now, as RFC 3339 in UTC: a datetime with a zone, or text."""
+    """A moment at most AHEAD_MAX from now, and not more than BEHIND_MAX past, as RFC 3339 in UTC: a
+    datetime with a zone, or text."""
     if value is None:
         return None
     at = None
@@ -87,8 +89,14 @@ def ahead(param: str, value: object) -> str | None:
         raise InvalidRequest(
             f"{param} must be a moment with its zone, like 2026-11-22T10:00:00Z", param=param
         )
-    if at > datetime.now(UTC) + AHEAD_MAX:
+    now = datetime.now(UTC)
+    if at > now + AHEAD_MAX:
         raise InvalidRequest(f"{param} must be at most {AHEAD_MAX.days} days ahead", param=param)
+    if at < now - BEHIND_MAX:
+        raise InvalidRequest(
+            f"{param} is more than {BEHIND_MAX.days} days past; leave it out to charge at once",
+            param=param,
+        )
     return at.isoformat().replace("+00:00", "Z")
 
 

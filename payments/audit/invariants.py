@@ -1,8 +1,9 @@
 """The promises that hold at every moment, each with the query that finds what breaks it.
 
-A query returns the offenders as rows of `id` and `detail`. All of them see one snapshot, and the
-processor's ledger is written before our side settles: what is final with us must be in the ledger,
-and what is still pending may be there already.
+A query returns the offenders as rows of `id` and `detail`; an amount in a detail is written `{1999
+USD}`, in minor units, and becomes words for people (`payments.audit.verify`). All of them see one
+snapshot, and the processor's ledger is written before our side settles: what is final with us must
+be in the ledger, and what is still pending may be there already.
 """
 
 from collections.abc import Mapping
@@ -72,8 +73,9 @@ _REFUNDS_WITHIN = Invariant(
     "What is refunded and being refunded never exceeds the charge.",
     "charges",
     """
-    SELECT c.id, format('%s of %s refunded or being refunded', greatest(r.sum, c.refund_reserved),
-                        c.amount) AS detail
+    SELECT c.id, format('{%s %s} of {%s %s} refunded or being refunded',
+                        greatest(r.sum, c.refund_reserved), c.currency, c.amount, c.currency)
+           AS detail
     FROM charges c LEFT JOIN (
         SELECT charge_id, sum(amount) FROM refunds WHERE reserved AND state <> 'failed'
         GROUP BY charge_id
@@ -88,9 +90,10 @@ _REFUNDS_COUNTED = Invariant(
     "A charge's refund sums are those of its refunds.",
     "charges",
     """
-    SELECT c.id, format('refunded %s, its refunds say %s; reserved %s, its refunds say %s',
+    SELECT c.id, format('refunded {%1$s %5$s}, its refunds say {%2$s %5$s}; reserved {%3$s %5$s},'
+                        ' its refunds say {%4$s %5$s}',
                         c.refunded_amount, coalesce(r.refunded, 0),
-                        c.refund_reserved, coalesce(r.reserved, 0)) AS detail
+                        c.refund_reserved, coalesce(r.reserved, 0), c.currency) AS detail
     FROM charges c LEFT JOIN (
         SELECT charge_id, sum(amount) FILTER (WHERE state = 'succeeded') AS refunded,
                sum(amount) FILTER (WHERE reserved AND state <> 'failed') AS reserved

@@ -71,8 +71,9 @@ _AS_PRICED = Invariant(
     " there.",
     "charges WHERE price_id IS NOT NULL",
     """
-    SELECT c.id, format('%s %s for %s × %s; its lines say %s, the price is in %s', c.amount,
-                        c.currency, c.quantity, c.price_id, l.amount,
+    SELECT c.id, format('{%1$s %2$s} for %3$s × %4$s; its lines say {%5$s %2$s}, the price is in'
+                        ' %6$s', c.amount, c.currency, c.quantity, c.price_id,
+                        coalesce(l.amount, 0),
                         coalesce(p.currency, 'nothing: there is none')) AS detail
     FROM charges c LEFT JOIN prices p ON p.id = c.price_id LEFT JOIN LATERAL (
         SELECT sum((line ->> 'amount')::bigint) AS amount

@@ -5,6 +5,7 @@ traffic. The promises stand in `payments.audit.invariants` (ours alone) and `pay
 (against the statements of processors).
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,9 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, TextClause, text
 
+from payments.amounts import in_words
 from payments.audit.invariants import SETS, Invariant, Patience
 from payments.audit.witness import INVARIANTS, sets
 from payments.processors.statements import Statements
+
+# An amount in a detail, in minor units, as the queries write it.
+_AMOUNT = re.compile(r"\{(-?[0-9]+) ([A-Z]{3})\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,13 @@ def check(
 ) -> Finding:
     """Look at one promise."""
     row = connection.execute(_statement(invariant, statements), _used(invariant, patience)).one()
-    offenders = [Offender(one["id"], one["detail"]) for one in row.offenders]
+    offenders = [Offender(one["id"], _in_words(one["detail"])) for one in row.offenders]
     return Finding(invariant, row.looked_at, row.broken, offenders)
+
+
+def _in_words(detail: str) -> str:
+    """A detail with its amounts as people read them."""
+    return _AMOUNT.sub(lambda found: in_words(int(found[1]), found[2]), detail)
 
 
 def _statement(invariant: Invariant, statements: Statements) -> TextClause:

@@ -34,10 +34,10 @@ _CHARGES = Invariant(
     "charges",
     """
     SELECT coalesce(c.id, m.object_id) AS id,
-           format('%s of %s %s at %s here; moved there %s times, %s %s',
-                  coalesce(c.state, 'nothing'), c.amount, c.currency,
-                  coalesce(c.processor, m.processor), coalesce(m.times, 0), m.amount, m.currency)
-           AS detail
+           format('%s%s at %s here; moved there %s times%s', coalesce(c.state, 'nothing'),
+                  ' of {' || c.amount || ' ' || c.currency || '}',
+                  coalesce(c.processor, m.processor), coalesce(m.times, 0),
+                  ', {' || m.amount || ' ' || m.currency || '}') AS detail
     FROM (SELECT * FROM charges WHERE processor IN (SELECT processor FROM witnessed)) c
     FULL JOIN (SELECT * FROM moved WHERE direction = 'charge') m
          ON m.object_id = c.id AND m.processor = c.processor
@@ -58,10 +58,10 @@ _REFUNDS = Invariant(
     "refunds",
     """
     SELECT coalesce(r.id, m.object_id) AS id,
-           format('%s of %s %s at %s here; moved there %s times and back %s times, %s %s',
-                  coalesce(r.state, 'nothing'), r.amount, r.currency,
+           format('%s%s at %s here; moved there %s times and back %s times%s',
+                  coalesce(r.state, 'nothing'), ' of {' || r.amount || ' ' || r.currency || '}',
                   coalesce(r.processor, m.processor), coalesce(m.times, 0), coalesce(m.back, 0),
-                  m.amount, m.currency) AS detail
+                  ', {' || m.amount || ' ' || m.currency || '}') AS detail
     FROM (SELECT * FROM refunds WHERE processor IN (SELECT processor FROM witnessed)) r
     FULL JOIN (SELECT * FROM moved WHERE direction <> 'charge') m
          ON m.object_id = r.id AND m.processor = r.processor
@@ -84,10 +84,10 @@ _MONEY = Invariant(
     "statement",
     """
     SELECT coalesce(ours.currency, theirs.currency) AS id,
-           format('%s: taken %s here, %s there; given back %s here, %s there',
-                  coalesce(ours.processor, theirs.processor),
-                  coalesce(ours.taken, 0), coalesce(theirs.taken, 0),
-                  coalesce(ours.given, 0), coalesce(theirs.given, 0)) AS detail
+           format('%1$s: taken {%2$s %6$s} here, {%3$s %6$s} there; given back {%4$s %6$s} here,'
+                  ' {%5$s %6$s} there', coalesce(ours.processor, theirs.processor),
+                  coalesce(ours.taken, 0), coalesce(theirs.taken, 0), coalesce(ours.given, 0),
+                  coalesce(theirs.given, 0), coalesce(ours.currency, theirs.currency)) AS detail
     FROM (
         SELECT processor, currency, sum(taken) AS taken, sum(given) AS given FROM (
             SELECT processor, currency, amount AS taken, 0 AS given FROM charges

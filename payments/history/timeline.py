@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal, select, true
@@ -84,7 +84,11 @@ def timeline(
     entries += _told(connection, events, access)
     # What came of a request in its own transaction has the moment at which that began, a little
     # earlier than the request was written: it is told at the moment of the request, after it.
-    asked_at = {entry.object_id: entry.at for entry in entries if entry.what == "request"}
+    # The first one, as a cancellation is a request, too.
+    asked_at: dict[str, datetime] = {}
+    for entry in entries:
+        if entry.what == "request":
+            asked_at.setdefault(entry.object_id, entry.at)
     told = [replace(e, at=max(e.at, asked_at.get(e.object_id, e.at))) for e in entries]
     return sorted(told, key=lambda entry: (entry.at, ORDER.index(entry.what)))
 

@@ -95,8 +95,8 @@ class ChargeRequest(Request):
 
     scheduled_at: datetime | None = Field(
         default=None,
-        description="When to take the money, up to a year ahead: RFC 3339 with a zone. What has"
-        " passed is now. It can be canceled until then.",
+        description="When to take the money, up to a year ahead: RFC 3339 with a zone. What passed"
+        " less than a week ago is now. It can be canceled until then.",
         examples=["2026-12-01T08:00:00Z"],
     )
     expires_in_s: (

@@ -149,7 +149,7 @@ CHARGES: list[dict[str, Any]] = [
     {"quantity": 2, "amount": None},
     {"amount": None, "currency": None},
     {"scheduled_at": "2026-12-01T08:00:00Z"},
-    {"scheduled_at": "2020-12-01T08:00:00+02:00"},
+    {"scheduled_at": "2020-12-01T08:00:00+02:00"},  # refused: more than a week past
     {"scheduled_at": datetime(2020, 1, 1, tzinfo=UTC)},
     {"scheduled_at": datetime(2020, 1, 1)},  # noqa: DTZ001  # refused
     {"scheduled_at": "2026-12-01T08:00:00"},

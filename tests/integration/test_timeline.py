@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -13,6 +14,8 @@ from payments.catalog.requests import PriceChanges, changes
 from payments.errors import NotFound, Refused
 from payments.history.finding import EACH_MAX, named, producers_of
 from payments.history.timeline import timeline
+from payments.lifecycle import cancels
+from payments.lifecycle.cancels import Cancellation
 from payments.timeline_entries import Entry
 from payments.transaction import Database
 from payments.webhooks import endpoints
@@ -366,3 +369,18 @@ def test_the_id_of_the_message_is_told_unless_it_may_be_anything(till: Counter) 
     assert first.text.endswith(", request 7c1a-message")
     assert "request_id" not in second.facts
     assert "example.com" not in second.text
+
+
+def test_a_cancellation_moves_nothing_that_came_before_it(till: Counter) -> None:
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    charge = till.charge(scheduled_at=tomorrow)
+    asked_at = charge["created_at"]
+    with till.database.transaction() as transaction:
+        cancels.cancel(transaction, [Cancellation(charge["id"], by="tests")])
+    told = story(till, charge["id"])
+    assert [(entry.what, entry.at == asked_at) for entry in told[:2]] == [
+        ("request", True), ("event", True),
+    ]  # fmt: skip
+    ended = [entry for entry in told if "its end asked for" in entry.text]
+    assert ended
+    assert all(entry.at > asked_at for entry in ended)

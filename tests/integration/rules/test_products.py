@@ -26,6 +26,17 @@ def test_the_same_request_by_many_at_once_is_one_product(till: Till) -> None:
     assert sorted(fresh for _, fresh in answers) == [False] * 7 + [True]
 
 
+def test_nothing_was_changed_before_it_was_made(till: Till) -> None:
+    till.price()
+    made = [
+        row
+        for table in ("products", "prices")
+        for row in till.query(f"SELECT created_at, updated_at FROM {table}")
+    ]
+    assert len(made) >= 2
+    assert all(row["created_at"] <= row["updated_at"] for row in made)
+
+
 def test_another_product_under_the_same_key_is_refused_and_names_the_first(till: Till) -> None:
     first = a_product()
     till.product(idempotency_key=first.idempotency_key)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from payments.errors import InvalidRequest, KeyReused, RequestExpired
-from payments.intake.timing import AHEAD_MAX, Timing
+from payments.intake.timing import AHEAD_MAX, BEHIND_MAX, Timing
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.claims import Claimed, NotDue
@@ -54,10 +54,10 @@ def test_by_message_it_is_accepted_and_not_claimed(till: Till) -> None:
 
 
 def test_a_moment_that_has_passed_is_now(till: Till) -> None:
-    request = a_charge(scheduled_at="2020-01-01T00:00:00Z")
+    request = a_charge(scheduled_at=ahead(days=-6).isoformat())
     (begun,) = till.create(request)
     assert isinstance(begun, Claimed)
-    later = a_charge(scheduled_at="2020-01-01T00:00:00Z")
+    later = a_charge(scheduled_at=ahead(days=-6).isoformat())
     till.accept(later)
     assert later.id in till.wakes.charges
 
@@ -100,6 +100,13 @@ def test_more_than_a_year_ahead_is_a_mistake() -> None:
     a_charge(scheduled_at=(ahead() + AHEAD_MAX - timedelta(minutes=1)).isoformat())
     for at in ((ahead() + AHEAD_MAX + timedelta(minutes=1)).isoformat(), "9999-12-31T23:59:59Z"):
         with pytest.raises(InvalidRequest, match="at most 366 days ahead"):
+            a_charge(scheduled_at=at)
+
+
+def test_more_than_a_week_past_is_a_mistake_and_not_a_charge_at_once() -> None:
+    a_charge(scheduled_at=(ahead() - BEHIND_MAX + timedelta(minutes=1)).isoformat())
+    for at in ((ahead() - BEHIND_MAX - timedelta(minutes=1)).isoformat(), "2020-11-30T08:00:00Z"):
+        with pytest.raises(InvalidRequest, match="more than 7 days past; leave it out"):
             a_charge(scheduled_at=at)
 
 
