@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import typer
 
 from api.documents.markdown import NOTICE, table
+
+CHECKOUT = Path(__file__).parents[2]
 
 
 def document(root: Any) -> str:
@@ -79,7 +82,7 @@ def _row(parameter: Any, context: typer.Context) -> tuple[str, str] | None:
     if record is None:
         return None
     names, meaning = record
-    return f"`{names}`", meaning
+    return f"`{names}`", meaning.replace(f"{CHECKOUT}/", "")
 
 
 def _text(help_: str | None) -> str:
