@@ -11,12 +11,13 @@ from models.states import State
 from payments.access.scopes import owner
 from payments.catalog.price_resolver import PriceResolver
 from payments.catalog.quotes import Terms
-from payments.errors import KeyReused, ReferenceInUse, Refused
+from payments.errors import ReferenceInUse, Refused
 from payments.intake.judging import judge
 from payments.intake.requests import ChargeRequest
 from payments.intake.timing import ANY_TIME, Timing, objections
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.charge_rows import columns, insert
+from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.claims import Claimed, Lease, charge_order
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Row, Transaction
@@ -217,7 +218,7 @@ class _Batch:
             return self._refusals.get(place) or _reference_in_use(one, holders)
         if row["fingerprint"] != one.request.fingerprint:
             # Of two that contradict each other under one key, one may have been refused by itself.
-            return self._refusals.get(place) or KeyReused(param="idempotency_key", charge_id=id_)
+            return self._refusals.get(place) or key_reused(one.request, row, charge_id=id_)
         if one.lease is not None and row["lease_token"] == one.lease.token:
             claimed = Claimed(CHARGE, row, one.lease.token, charge_order(row), row["processor"])
             return Accepted(row, fresh=True, claimed=claimed)

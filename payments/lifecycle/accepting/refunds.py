@@ -16,12 +16,13 @@ from models.base import as_rows, given, id_among
 from models.states import Phase, State
 from payments.access.scopes import may_refund, other_producer, owner
 from payments.catalog.stock import to_restock, units_out
-from payments.errors import ChargeNotRefundable, KeyReused, NotFound, RefundExceedsCharge, Refused
+from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge, Refused
 from payments.intake.judging import judge
 from payments.intake.requests import RefundRequest
 from payments.intake.timing import ANY_TIME, Timing, objections
 from payments.kinds import REFUND
 from payments.lifecycle.accepting.refund_reserve import Held, reserve
+from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.locks import hold_charges
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Row, Transaction
@@ -129,7 +130,7 @@ def accept(
         if row is None:
             answers.append(refusals[id(one)])
         elif row["fingerprint"] != one.request.fingerprint:
-            answers.append(KeyReused(param="idempotency_key", refund_id=id_))
+            answers.append(key_reused(one.request, row, refund_id=id_))
         else:
             answers.append(Accepted(row, fresh=id_ in first))
             first.discard(id_)

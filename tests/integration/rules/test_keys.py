@@ -1,5 +1,7 @@
 """One key, one charge: however often, at once, and over whichever door it is sent."""
 
+from typing import Any
+
 from payments.errors import KeyReused, ReferenceInUse, RefundExceedsCharge
 from payments.lifecycle.accepting.charges import Accepted
 from payments.lifecycle.accepting.refunds import Accepted as RefundAccepted
@@ -59,11 +61,16 @@ def test_a_key_with_another_amount_is_a_conflict_and_the_first_is_untouched(till
     first = a_charge(amount=1000)
     (claimed,) = till.create(first)
     before = till.row(first.id)
-    for change in ({"amount": 1001}, {"currency": "EUR"}, {"customer_id": "cus_2"}):
+    changes: list[dict[str, Any]] = [
+        {"amount": 1001}, {"currency": "EUR"}, {"customer_id": "cus_2"}, {"metadata": {"a": "b"}},
+        {"amount": 1001, "reference": "order-2"},
+    ]  # fmt: skip
+    for change in changes:
         request = a_charge(idempotency_key=first.idempotency_key, **change)
         (refused,) = till.create(request)
         assert isinstance(refused, KeyReused)
-        assert refused.param == "idempotency_key"
+        assert (refused.param, refused.facts["differs"]) == ("idempotency_key", [*change])
+        assert f"with another {' and '.join(change)};" in str(refused)
     assert till.row(first.id) == before
     till.settle(claimed, SUCCEEDED)
     assert till.events(first.id) == ["charge.pending", "charge.succeeded"]
@@ -79,8 +86,14 @@ def test_a_key_used_twice_in_one_batch_with_two_amounts_is_a_conflict_for_one(ti
 def test_a_refunds_key_with_another_amount_is_a_conflict(till: Till) -> None:
     first = a_refund(till.charged(), amount=100)
     till.accept(first)
+    (refused,) = till.accept(
+        a_refund(first.charge_id, amount=99, idempotency_key=first.idempotency_key)
+    )
+    assert isinstance(refused, KeyReused)
+    assert refused.facts == {"differs": ["amount"], "refund_id": first.id}
     (refused,) = till.accept(a_refund(first.charge_id, idempotency_key=first.idempotency_key))
     assert isinstance(refused, KeyReused)
+    assert refused.facts == {"refund_id": first.id}  # all that is left may be as much
     assert till.row(first.charge_id)["refund_reserved"] == 100
 
 

@@ -1,0 +1,44 @@
+"""The refusal of another request under a key that was used already: it says what differs."""
+
+from typing import Any
+
+from payments.errors import KeyReused
+from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.transaction import Row
+
+# Fields that are kept as they were asked for. Of a charge by price the amount is computed, and a
+# price may have been asked for by its lookup key: of those nothing can be said.
+_CHARGE = (
+    "amount",
+    "currency",
+    "quantity",
+    "customer_id",
+    "payment_method_id",
+    "reference",
+    "description",
+    "metadata",
+    "scheduled_at",
+)
+_REFUND = ("charge_id", "amount", "reason", "metadata")
+
+
+def key_reused(request: ChargeRequest | RefundRequest, row: Row, **ids: str) -> KeyReused:
+    """What to answer for `request`, whose key made `row` with another one. Names, never values:
+    they may be another caller's."""
+    names = _CHARGE if isinstance(request, ChargeRequest) else _REFUND
+    differs = [name for name in names if _differs(request, row, name)]
+    if not differs:
+        return KeyReused(param="idempotency_key", **ids)
+    return KeyReused(
+        f"this idempotency key was used before with another {' and '.join(differs)}; send that"
+        " request again as it was, or a new key if this is another payment",
+        param="idempotency_key",
+        differs=differs,
+        **ids,
+    )
+
+
+def _differs(request: ChargeRequest | RefundRequest, row: Row, name: str) -> bool:
+    asked: Any = getattr(request, name)
+    is_computed = asked is None and name in ("amount", "currency", "scheduled_at")
+    return not is_computed and asked != row[name]
