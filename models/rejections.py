@@ -44,7 +44,7 @@ class QuarantinedMessage(SQLModel, table=True):
     id: int = big_identity()
     queue: str
     reason: str
-    # Of the whole message, unless it was masked: then of what is kept of it.
+    # Of what is kept of it.
     sha256: str = Field(index=True)
     size: int
     raw: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

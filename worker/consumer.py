@@ -237,6 +237,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
                 queue=str(message.delivery_info.get("routing_key")),
                 reason=reason,
                 headers=message.headers,
+                size=envelope.size_of(message),
             ),
             kept=lambda: self.call_soon(message.ack_log_error, logger, self.connection_errors),
         )

@@ -21,6 +21,7 @@ from celery.utils.time import maybe_iso8601
 
 from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.ids import traceparent
+from payments.intake.masking import READ_MAX
 from payments.intake.timing import Timing
 from tasks.requests import NOTHING_ELSE, Wishes
 from worker.wrappers import unwrapped
@@ -38,9 +39,9 @@ ITEM_MAX_BYTES = 2 * BODY_MAX_BYTES
 # A request is three deep. Deep ones exhaust the stack of whoever walks them next.
 DEPTH_MAX = 16
 TASK_ID_MAX = 255  # As an idempotency key, which it may have to be.
-
-# How a wrapped item begins; restored after a crash, it may be larger than an item may be.
-_WRAPPED = b'{"content-type": "application/x-unreadable"'
+# What worker/transport/fetch.lua says of an item that was none when it was fetched for the first
+# time, by a worker that died.
+KEPT_AS_HEX = "no message; kept as hex"
 
 _TASK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 # JSON is UTF-8, whatever is said of it. "binary" is kombu's word for "no text", and celery-php's
@@ -50,6 +51,13 @@ _UTF8 = frozenset({None, "", "utf-8", "utf8", "us-ascii", "ascii", "binary"})
 
 # What a message may embed for Celery to call when it is done, and how its users call that.
 _CALLBACKS = {"callbacks": "link", "errbacks": "link_error", "chain": "chain", "chord": "chord"}
+
+
+class Reason(str):
+    """Why an item or its properties are unreadable, said by us: a sender may write anything into
+    the same header."""
+
+    __slots__ = ()
 
 
 class Broken(Exception):
@@ -141,20 +149,28 @@ def _is_id(text: str) -> bool:
     return 0 < len(text) <= TASK_ID_MAX and text.isprintable()
 
 
-def unwrap(item: bytes, queue: str, *, tag: str) -> Letter:
+def size_of(message: Any) -> int:
+    """The size in bytes of the item that a message was made of, where that is known; else 0."""
+    headers = message.headers or {}
+    return int(headers["size"]) if isinstance(headers.get("reason"), Reason) else 0
+
+
+def unwrap(item: bytes, queue: str, *, tag: str, size: int | None = None) -> Letter:
     """An item of a Redis list as a letter that kombu can always read. Raises nothing.
 
     What is no letter is put into one, as the body of a message of type UNREADABLE: it then takes
-    the same way as every other message, and is read once. `tag` is what it is stored under.
+    the same way as every other message, and is read once. `tag` is what it is stored under; `size`
+    that of the whole item, if this is the beginning of one that is too large.
     """
+    size = len(item) if size is None else size
     try:
-        letter = _letter(item)
+        letter = _letter(item, size)
         properties = _checked(letter)
     except Broken as broken:
-        letter = _wrapped(item, queue, str(broken))
+        letter = _wrapped(item, queue, str(broken), size)
         properties = letter["properties"]
     except Exception as error:  # noqa: BLE001  # whatever lies in a list, the others must go on
-        letter = _wrapped(item, queue, f"the item is unreadable: {type(error).__name__}")
+        letter = _wrapped(item, queue, f"the item is unreadable: {type(error).__name__}", size)
         properties = letter["properties"]
     letter["properties"] = {
         **properties,
@@ -168,8 +184,8 @@ def unwrap(item: bytes, queue: str, *, tag: str) -> Letter:
     return letter
 
 
-def _letter(item: bytes) -> Letter:
-    if len(item) > ITEM_MAX_BYTES and not item.startswith(_WRAPPED):
+def _letter(item: bytes, size: int) -> Letter:
+    if size > ITEM_MAX_BYTES:
         raise Broken(f"larger than {ITEM_MAX_BYTES} bytes")
     try:
         # Not by kombu's reader, which turns {"__type__": …} into objects, and raises anything
@@ -222,12 +238,12 @@ def _check_body(body: Any, encoding: Any) -> None:
         raise Broken("an unknown body_encoding")
 
 
-def _wrapped(item: bytes, queue: str, reason: str) -> Letter:
+def _wrapped(item: bytes, queue: str, reason: str, size: int) -> Letter:
     return {
-        "content-type": UNREADABLE,  # first: see _WRAPPED
-        "body": base64.b64encode(item).decode("ascii"),
+        "content-type": UNREADABLE,
+        "body": base64.b64encode(item[:READ_MAX]).decode("ascii"),
         "content-encoding": "binary",
-        "headers": {"reason": reason},
+        "headers": {"reason": Reason(reason), "size": size},
         "properties": {
             "body_encoding": "base64",
             "delivery_tag": "",
@@ -239,7 +255,9 @@ def _wrapped(item: bytes, queue: str, reason: str) -> Letter:
 def _body(message: Any) -> Any:
     """The body, which must be JSON as the standard has it, with no name given twice."""
     if message.content_type == UNREADABLE:
-        raise Broken(str(message.headers.get("reason", "unreadable"))[:200])
+        reason = message.headers.get("reason")
+        known = isinstance(reason, Reason) or reason == KEPT_AS_HEX
+        raise Broken(str(reason) if known else "unreadable")
     if message.errors:  # kombu could not decompress it, or we forbade it to
         raise Broken("compressed messages are not accepted")
     content_type, encoding = message.content_type, message.content_encoding

@@ -263,7 +263,13 @@ class TaskHandlers:
             )
 
     def quarantine(
-        self, raw: bytes, *, queue: str, reason: str, headers: Mapping[str, Any] | None
+        self,
+        raw: bytes,
+        *,
+        queue: str,
+        reason: str,
+        headers: Mapping[str, Any] | None,
+        size: int | None = None,
     ) -> str:
         """Keep a message that is not a task; returns its hash when it is safely there."""
 
@@ -271,7 +277,7 @@ class TaskHandlers:
             with self.services.database.transaction() as transaction:
                 return [
                     rejections.quarantine(
-                        transaction, raw, queue=queue, reason=reason, headers=headers
+                        transaction, raw, queue=queue, reason=reason, headers=headers, size=size
                     )
                 ]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from payments.intake.masking import masked_text
+from payments.intake.masking import READ_MAX, masked_text
 from service import faults, log
 
 logger = log.get(__name__)
@@ -23,38 +23,53 @@ class Sink(Protocol):
     """Keeps a broken message for ever and returns the hash of what is kept, or raises."""
 
     def __call__(
-        self, raw: bytes, *, queue: str, reason: str, headers: dict[str, Any] | None
+        self,
+        raw: bytes,
+        *,
+        queue: str,
+        reason: str,
+        headers: dict[str, Any] | None,
+        size: int | None = None,
     ) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Exhibit:
-    """A broken message as it is kept."""
+    """A broken message, or the beginning of a large one, as it is kept."""
 
     raw: bytes
     queue: str
     reason: str
     headers: dict[str, Any] | None
+    size: int
 
     def description(self) -> dict[str, Any]:
         """For the log: nothing that it says. Its hash is that of what is kept."""
         return {
             "reason": masked_text(self.reason),
             "queue": masked_text(self.queue),
-            "size": len(self.raw),
+            "size": self.size,
         }
 
 
 def exhibit(
-    body: bytes | str | None, *, queue: str, reason: str, headers: Mapping[Any, Any] | None
+    body: bytes | str | None,
+    *,
+    queue: str,
+    reason: str,
+    headers: Mapping[Any, Any] | None,
+    size: int = 0,
 ) -> Exhibit:
+    """`size` is that of the whole message where `body` is its beginning."""
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body or b"")
     try:
         # AMQP headers may be dates, decimals or bytes.
         plain = json.loads(json.dumps(headers, default=str)) if headers else None
     except (ValueError, TypeError, RecursionError):
         plain = None
-    return Exhibit(raw, queue, reason, plain if isinstance(plain, dict) else None)
+    headers = plain if isinstance(plain, dict) else None
+    # Of a large one no more than is kept of it: many may wait here while the database is away.
+    return Exhibit(raw[:READ_MAX], queue, reason, headers, size=max(size, len(raw)))
 
 
 class Quarantine:
@@ -114,6 +129,7 @@ class Quarantine:
                     queue=exhibit.queue,
                     reason=exhibit.reason,
                     headers=exhibit.headers,
+                    size=exhibit.size,
                 )
             except Exception as error:  # noqa: BLE001  # whatever it is, the message is kept
                 wait_s = min(self._wait_first_s * 2**failures, WAIT_MAX_S)

@@ -20,9 +20,8 @@ from infra.billing.contract.card_data import card_numbers, holds_card_data, read
 
 NOT_KEPT: Final = "(not kept: it may hold card data)"
 RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
-
-# So far behind that it is looked for card numbers that are cut there.
-_MARGIN = 1 << 10
+# What is looked through: a bit more, for card numbers that are cut there.
+READ_MAX = RAW_MAX + (1 << 10)
 
 # An item of Redis in hex, in which there is a body in base64, in which there may be one more.
 _DEPTH_MAX = 3
@@ -57,18 +56,17 @@ class Masked:
     raw: bytes
     headers: dict[str, Any] | None
     is_changed: bool
-    # Of the whole message; if it was changed, only of what is kept: to guess the digits that are
-    # missing in one by the hash of the other takes a second.
+    # Of the whole message, if it is kept whole and unchanged; else of what is kept: to guess the
+    # digits that are missing in one by the hash of the other takes a second.
     sha256: str
 
 
 def without_card_data(raw: bytes, headers: Mapping[str, Any] | None) -> Masked:
     """The first RAW_MAX bytes of a message, and its headers, with card data masked."""
-    kept = masked(raw[: RAW_MAX + _MARGIN])[:RAW_MAX]
+    kept = masked(raw[:READ_MAX])[:RAW_MAX]
     told = masked_object(headers) if headers else None
     is_changed = kept != raw[:RAW_MAX] or told != (dict(headers) if headers else None)
-    hashed = kept if is_changed else raw
-    return Masked(kept, told, is_changed, hashlib.sha256(hashed).hexdigest())
+    return Masked(kept, told, is_changed, hashlib.sha256(kept).hexdigest())
 
 
 def masked(raw: bytes) -> bytes:

@@ -24,6 +24,7 @@ from payments.webhooks.events import Fact, publish
 
 SEEN = ("id", "created_at", "task", "task_id", "producer", "object_id", "code", "param", "detail")
 HEADERS_DEPTH_MAX = 16
+SIZE_MAX = (1 << 31) - 1  # bytes; of an integer of PostgreSQL
 
 # The tasks that make something under a key.
 CREATES: Mapping[str, Kind] = {f"billing.{kind}.create": kind for kind in PREFIXES}
@@ -162,17 +163,22 @@ def quarantine(
     queue: str,
     reason: str,
     headers: Mapping[str, Any] | None = None,
+    size: int | None = None,
 ) -> str:
     """Keep a message that is not even a request, without card data; returns the hash by which it is
-    found. The same message on one queue is kept once: the broker may deliver it again before the
+    found. `size` is that of the whole message where `raw` is its beginning.
+
+    The same message on one queue is kept once: the broker may deliver it again before the
     acknowledgement reaches it. Other headers of it change then; its task and id don't. One that was
-    released and failed again is kept again."""
-    table = table_of(QuarantinedMessage)
+    released and failed again is kept again.
+    """
+    table, size = table_of(QuarantinedMessage), min(max(size or 0, len(raw)), SIZE_MAX)
     without = masking.without_card_data(raw, headers)
     queue, reason = masking.masked_text(queue), masking.masked_text(reason)
     kept = _kept(without.headers) if without.headers else None
     there = select(table.c.id).where(
         table.c.sha256 == without.sha256,
+        table.c.size == size,
         table.c.queue == queue,
         table.c.released_at.is_(None),
         *(
@@ -191,7 +197,7 @@ def quarantine(
             "queue": queue,
             "reason": reason,
             "sha256": without.sha256,
-            "size": len(raw),
+            "size": size,
             "raw": without.raw,
             "headers": kept,
             "masked": without.is_changed,

@@ -94,6 +94,10 @@ ITEMS = {
     "null": b"null",
     "deep JSON": b"[" * 50_000 + b"]" * 50_000,
     "10 MB of nothing": b"x" * 10_000_000,
+    "10 MB, wrapped by its sender": _letter(**{"content-type": "application/x-unreadable"})[:-1]
+    + b', "x": "'
+    + b"y" * 10_000_000
+    + b'"}',
     "no properties": json.dumps({"body": "", "headers": {}}).encode(),
     "delivery_info that is a list": _letter(properties={"delivery_info": []}),
     "bad base64": _letter(body="a"),
@@ -203,6 +207,8 @@ def test_items_that_are_no_messages_go_to_quarantine_once(place):
     place.went_on(quarantined=len(ITEMS))
     kept = {base64.b64decode(line["raw"]) for line in place.quarantined()}
     sent = {name: item[:2000] for name, item in ITEMS.items()}
+    sizes = sorted(line["size"] for line in place.quarantined())
+    assert sizes[-2:] == [10_000_000, len(ITEMS["10 MB, wrapped by its sender"])]
     assert kept == {*({**sent, **dict.fromkeys(LETTERS, _body())}.values())}
 
 

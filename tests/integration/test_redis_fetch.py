@@ -8,6 +8,7 @@ from kombu import Connection, Exchange, Queue
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from payments.intake.masking import READ_MAX
 from worker.transport import redis_transport
 
 
@@ -133,6 +134,17 @@ def test_what_is_no_message_is_stored_as_one_that_can_be_restored(redis, item):
     letter, exchange, queue = json.loads(redis.hget("hash", "tag.001"))
     assert bytes.fromhex(letter["body"]) == item
     assert (exchange, queue) == ("", "payments")
+
+
+@pytest.mark.parametrize("begins", [b"", b'{"content-type": "application/x-unreadable", "body": "'])
+def test_of_one_that_is_too_large_the_beginning_comes_with_its_size(redis, begins):
+    item = begins + b"x" * 3_000_000
+    redis.lpush("payments", item)
+    fetch = redis.register_script(redis_transport.FETCH)
+    items = fetch(keys=["index", "hash", "payments"], args=[9, "tag.", 1.0, '"payments"'])
+    assert items == [[item[:READ_MAX], len(item)]]
+    letter, *_ = json.loads(redis.hget("hash", "tag.001"))
+    assert bytes.fromhex(letter["body"]) == item[:131072]
 
 
 # What kombu's reader can't read, or can't mark as redelivered, when it puts it back.

@@ -31,12 +31,14 @@ def _write(name: str, **line) -> None:
         file.write(json.dumps(line) + "\n")
 
 
-def quarantine(raw: bytes, *, queue: str, reason: str, headers: dict | None) -> str:
+def quarantine(
+    raw: bytes, *, queue: str, reason: str, headers: dict | None, size: int | None = None
+) -> str:
     if (OUT / "sink_is_down").exists():
         _write("sink_calls", reason=reason)
         raise ConnectionError("the database is away")
     sent = base64.b64encode(raw[:2000]).decode()
-    _write("quarantine", raw=sent, size=len(raw), queue=queue, reason=reason, headers=headers)
+    _write("quarantine", raw=sent, size=size, queue=queue, reason=reason, headers=headers)
     return hashlib.sha256(raw).hexdigest()
 
 

@@ -6,15 +6,19 @@ from types import SimpleNamespace
 
 import pytest
 
+from payments.intake.masking import READ_MAX
 from tests.support.every import every
 from worker.envelope import (
     BODY_MAX_BYTES,
     ITEM_MAX_BYTES,
+    KEPT_AS_HEX,
     UNREADABLE,
     Broken,
     read,
+    size_of,
     unwrap,
 )
+from worker.transport import redis_transport
 
 TASKS = frozenset({"billing.charge.create"})
 HEADERS = {"lang": "go", "task": "billing.charge.create", "id": "t1"}
@@ -242,7 +246,8 @@ NOT_LETTERS = {
     "a number": b"7",
     "null": b"null",
     "deep JSON": b"[" * 100_000 + b"]" * 100_000,
-    "10 MB": _item(body=b"x" * 10_000_000),
+    "as large as is kept": b"x" * READ_MAX,
+    "wrapped by a sender, too large": _item(x="y" * ITEM_MAX_BYTES, **{"content-type": UNREADABLE}),
     "too large by a byte": b" " * (ITEM_MAX_BYTES + 1),
     "no properties": _without(_item(), "properties"),
     "properties that are a list": _changed(_item(), properties=[]),
@@ -271,11 +276,32 @@ def test_what_is_no_letter_is_put_into_one(case):
     assert letter["properties"]["delivery_info"]["routing_key"] == "payments"
 
 
-@every("case", NOT_LETTERS)
+@every("item", [b"x" * 10_000_000, _item(x="y" * 10_000_000, **{"content-type": UNREADABLE})])
+def test_of_an_item_of_any_size_no_more_is_kept_in_memory_than_in_quarantine(item):
+    letter = unwrap(item, "payments", tag="t")
+    assert base64.b64decode(letter["body"]) == item[:READ_MAX]
+    assert letter["headers"] == {"reason": "larger than 524288 bytes", "size": len(item)}
+    beginning = unwrap(item[:READ_MAX], "payments", tag="t", size=len(item))
+    assert beginning["headers"] == letter["headers"]
+
+
+@every("case", [case for case in NOT_LETTERS if len(NOT_LETTERS[case]) < ITEM_MAX_BYTES // 2])
 def test_a_wrapped_item_that_is_restored_is_not_wrapped_again(case):
     once = unwrap(NOT_LETTERS[case], "payments", tag="t")
     twice = unwrap(json.dumps(once).encode(), "payments", tag="t")
     assert (twice["body"], twice["headers"]) == (once["body"], once["headers"])
+
+
+def test_a_reason_that_a_sender_wrote_is_not_told_nor_its_size():
+    headers = {"reason": "ada@example.com", "size": 10**5000}
+    with pytest.raises(Broken, match=r"^unreadable$"):
+        read(_message(b"x", headers=headers, content_type=UNREADABLE), TASKS)
+    assert size_of(_message(b"x", headers=headers, content_type=UNREADABLE)) == 0
+    restored = _message(b"x", headers={"reason": KEPT_AS_HEX}, content_type=UNREADABLE)
+    with pytest.raises(Broken, match=KEPT_AS_HEX):
+        read(restored, TASKS)
+    assert KEPT_AS_HEX in redis_transport.FETCH
+    assert str(READ_MAX) in redis_transport.FETCH
 
 
 @every(

@@ -143,7 +143,7 @@ def test_the_hash_of_a_masked_message_helps_nobody_to_guess_it() -> None:
     without = without_card_data(came, None)
     assert without.is_changed
     assert without.sha256 == hashlib.sha256(without.raw).hexdigest()
-    harmless = b"y" * (RAW_MAX + 5)
+    harmless = b"y" * 5
     assert without_card_data(harmless, None).sha256 == hashlib.sha256(harmless).hexdigest()
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from structlog.testing import capture_logs
 
+from payments.intake.masking import READ_MAX
 from worker.quarantine import Quarantine, exhibit
 
 SECRET = "4242424242424242"
@@ -37,7 +38,14 @@ def test_the_sink_gets_all_of_it_and_then_the_message_is_let_go(quarantine_for):
     got = queue.Queue()
     quarantine_for(lambda raw, **rest: got.put((raw, rest))).take(_exhibit(), lambda: kept.put(1))
     assert kept.get(timeout=WAIT_S)
-    assert got.get() == (b"x", {"queue": "payments", "reason": "not JSON", "headers": {"a": 1}})
+    rest = {"queue": "payments", "reason": "not JSON", "headers": {"a": 1}, "size": 1}
+    assert got.get() == (b"x", rest)
+
+
+def test_of_a_large_message_the_beginning_waits_for_the_sink_and_its_size():
+    large = _exhibit(b"x" * 5_000_000)
+    assert (len(large.raw), large.size) == (READ_MAX, 5_000_000)
+    assert _exhibit(b"x" * READ_MAX, size=10_000_000).size == 10_000_000
 
 
 def test_while_the_sink_fails_the_message_is_held_and_tried_again(quarantine_for):

@@ -4,11 +4,15 @@
 -- KEYS: the index and the hash of unacknowledged messages, then the lists.
 -- ARGV: how many; a prefix for the tags, unique to this call; the time as kombu scores it;
 --       the queue's name as JSON.
--- Returns the items as they were. The n-th has the tag prefix .. n, in three digits: so they sort.
+-- Returns the items as they were; of one that is larger than is kept of any, its beginning and its
+-- size. The n-th has the tag prefix .. n, in three digits: so they sort.
 
 -- What kombu restores after a crash must be a JSON object; anything else is put into one. So is
 -- what is larger than any message may be: reading it here would hold up everybody.
 local ITEM_MAX_BYTES = 524288
+-- As READ_MAX of payments/intake/masking.py. A worker that fetched many large ones would have no
+-- memory left.
+local READ_MAX_BYTES = 1049600
 -- Of a broken item this much survives a crash between here and the quarantine.
 local HEX_MAX_BYTES = 131072
 
@@ -22,7 +26,7 @@ local function hex(text)
 end
 
 local function restorable(item)
-  if #item <= ITEM_MAX_BYTES or string.find(item, '^{"content%-type": "application/x%-unreadable"') then
+  if #item <= ITEM_MAX_BYTES then
     local ok, value = pcall(cjson.decode, item)
     if ok and type(value) == 'table' and string.find(item, '^%s*{') then
       return item
@@ -50,7 +54,11 @@ for list = 3, #KEYS do
       end
       break
     end
-    items[#items + 1] = item
+    if #item <= READ_MAX_BYTES then
+      items[#items + 1] = item
+    else
+      items[#items + 1] = {string.sub(item, 1, READ_MAX_BYTES), #item}
+    end
     local tag = ARGV[2] .. string.format('%03d', #items)
     redis.call('ZADD', KEYS[1], ARGV[3], tag)
     redis.call('HSET', KEYS[2], tag, '[' .. restorable(item) .. ',"",' .. ARGV[4] .. ']')

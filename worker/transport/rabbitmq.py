@@ -18,7 +18,7 @@ from amqp.transport import SSLTransport as AmqpSSLTransport
 from amqp.transport import TCPTransport
 from kombu.transport import pyamqp
 
-from worker.envelope import UNREADABLE
+from worker.envelope import UNREADABLE, Reason
 from worker.transport.purging import refuse_purge
 
 SCHEMES = {
@@ -53,7 +53,8 @@ def _readable_properties(self: Any, class_id: int, buffer: Any, offset: int) -> 
         self.properties = {
             "content_type": UNREADABLE,
             "application_headers": {
-                "reason": f"unreadable properties: {type(error).__name__}",
+                "reason": Reason(f"unreadable properties: {type(error).__name__}"),
+                "size": 0,
                 "properties": raw[:HEX_MAX_BYTES].hex(),
             },
         }

@@ -200,7 +200,8 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             args=[count, prefix, time(), json.dumps(queue)],
         )
         for number, item in enumerate(items, start=1):
-            yield envelope.unwrap(item, queue, tag=f"{prefix}{number:03}")
+            beginning, size = item if isinstance(item, list) else (item, None)
+            yield envelope.unwrap(beginning, queue, tag=f"{prefix}{number:03}", size=size)
 
     def queue_of_strays(self) -> str:
         """Where a message goes that doesn't say where it was: to a worker, which looks at it."""
