@@ -1,7 +1,6 @@
 """What charges by price come to, and whether there is enough of it."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,10 +15,10 @@ from payments.transaction import Row, Transaction
 class PriceResolver:
     """Where charges are sold: it holds the prices that they name until the transaction ends."""
 
-    def __init__(self, transaction: Transaction, requests: Iterable[ChargeRequest]) -> None:
+    def __init__(self, transaction: Transaction, by_price: Iterable[ChargeRequest]) -> None:
         self._transaction = transaction
-        names = {one.price_id for one in requests if one.price_id is not None}
-        self._prices = hold_to_sell(transaction, names) if names else {}
+        names = {one.price_id for one in by_price if one.price_id is not None}
+        self._prices = hold_to_sell(transaction, names)
         of = [price["product_id"] for price in self._prices.values()]
         self._products = products(transaction, of)
         self._left = {
@@ -35,17 +34,15 @@ class PriceResolver:
         """Begin anew with what is left: what was offered and not taken is there again."""
         self._divided = dict(self._left)
 
-    def comes_to(self, request: ChargeRequest) -> dict[str, Any]:
-        """The `amount` and `currency` of a request; None of each when its price can't say."""
-        terms = None
+    def comes_to(self, request: ChargeRequest) -> Terms | None:
+        """What it would be charged, whatever is in stock; None when its price can't say."""
+        if request.price_id is None or request.quantity is None:
+            return as_asked(request)
+        price = self._prices.get(request.price_id)
         try:
-            if request.price_id is None or request.quantity is None:
-                terms = _as_asked(request)
-            elif (price := self._prices.get(request.price_id)) is not None:
-                terms = self._quote(price, request.quantity)
+            return None if price is None else self._quote(price, request.quantity)
         except Refused:
-            pass  # What is wrong with the price is said when its terms are asked for.
-        return {"amount": terms and terms.amount, "currency": terms and terms.currency}
+            return None  # What is wrong with the price is said when its terms are asked for.
 
     def terms(self, request: ChargeRequest) -> Terms:
         """What it would be charged. Those who ask first are served first, while there is enough.
@@ -53,7 +50,7 @@ class PriceResolver:
         Raises InvalidRequest, PriceInactive, ProductInactive, InsufficientInventory.
         """
         if request.price_id is None or request.quantity is None:
-            return _as_asked(request)
+            return as_asked(request)
         price = self._prices.get(request.price_id)
         if price is None:
             raise _no_price()
@@ -116,7 +113,8 @@ def _not_for_sale(price: Row, product: Row) -> Refused | None:
     return None if product["active"] else ProductInactive(param="price_id")
 
 
-def _as_asked(request: ChargeRequest) -> Terms:
+def as_asked(request: ChargeRequest) -> Terms:
+    """The terms of a charge that names its amount."""
     if request.amount is None or request.currency is None:
         raise ValueError("neither a price nor an amount")  # no request is like that
     return Terms(request.amount, request.currency)

@@ -86,9 +86,13 @@ def begin(
         return {i: item for i, item in enumerate(items) if i not in answers}
 
     answers |= _accept_charges(transaction, left(), limits)
-    held = _hold_charges(transaction, left())
-    answers |= _accept_refunds(transaction, left(), held, limits)
-    answers |= _claim(transaction, left(), held, processors)
+    # A new charge that is due was claimed with it.
+    if others := left():
+        held: Held = {}
+        if any(item.target[0] is REFUND for item in others.values()):
+            held = _hold_charges(transaction, others)
+            answers |= _accept_refunds(transaction, others, held, limits)
+        answers |= _claim(transaction, left(), held, processors)
     return [answers[index] for index in range(len(items))]
 
 
@@ -100,6 +104,8 @@ def _refused_before(transaction: Transaction, items: Sequence[Begin]) -> dict[in
         for index, item in enumerate(items)
         if item.new is not None and item.task_id is not None and _may_fit_later(item.new.request)
     }
+    if not asked:
+        return {}
     known = rejections.of_messages(transaction.connection, asked.values())
     return {index: known[message] for index, message in asked.items() if message in known}
 
@@ -134,8 +140,6 @@ def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
     due = [b.id for b in items.values() if b.kind is REFUND and b.id is not None]
     # What is asked for again may have been accepted by somebody who may do more.
     due += [n.request.id for n in new]
-    if not due:
-        return {}
     return hold_charges(transaction, to_refund=refunds.charges_of(new), of_refunds=due)
 
 
@@ -204,19 +208,17 @@ def settle(
         kind.name: [item for item in items if item.claimed.kind is kind]
         for kind in (CHARGE, REFUND)
     }
-    hold_prices_of(
+    releasing = [item.claimed.id for item in settled["charge"] if may_release(item)]
+    restocking = [item.claimed.id for item in settled["refund"] if _may_restock(item)]
+    if releasing or restocking:
+        hold_prices_of(transaction, charges=releasing, refunds=restocking)
+    held = locked(
         transaction,
-        charges=[i.claimed.id for i in settled["charge"] if may_release(i)],
-        refunds=[i.claimed.id for i in settled["refund"] if _may_restock(i)],
+        CHARGE,
+        [item.claimed.row["charge_id" if item.claimed.kind is REFUND else "id"] for item in items],
     )
-    held = hold_charges(
-        transaction,
-        ids=(
-            *(item.claimed.id for item in settled["charge"]),
-            *(item.claimed.row["charge_id"] for item in settled["refund"]),
-        ),
-    )
-    held |= locked(transaction, REFUND, (item.claimed.id for item in settled["refund"]))
+    if settled["refund"]:
+        held |= locked(transaction, REFUND, [item.claimed.id for item in settled["refund"]])
     for kind in (CHARGE, REFUND):
         moves: list[Move] = [
             decide(

@@ -120,12 +120,14 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
     if kind is REFUND:
         _count_refunds(transaction, moves)
         back = [m.row for m in moves if m.to is State.SUCCEEDED and m.row["restock"]]
-        stock.restock(transaction, back)
+        if back:
+            stock.restock(transaction, back)
     else:
         _wake_waiting_refunds(transaction, moves)
         by_price = [m for m in moves if m.row["price_id"] is not None]
         final = {m.row["id"]: m.to for m in by_price if isinstance(m.to, State)}
-        stock.follow(transaction, final)
+        if final:
+            stock.follow(transaction, final)
     return rows
 
 

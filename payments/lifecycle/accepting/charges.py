@@ -9,7 +9,7 @@ from sqlalchemy import func, literal, select
 from models.base import as_rows, given, id_among
 from models.states import State
 from payments.access.scopes import owner
-from payments.catalog.price_resolver import PriceResolver
+from payments.catalog.price_resolver import PriceResolver, as_asked
 from payments.catalog.quotes import Terms
 from payments.errors import ReferenceInUse, Refused
 from payments.intake.judging import judge
@@ -74,35 +74,41 @@ def accept(
     each other.
     """
     by_price = [n.request for n in new if n.request.price_id is not None]
-    counter = PriceResolver(transaction, by_price)
-    timings = {place: one.timing for place, one in enumerate(new)}
-    against = objections(transaction, timings, may_wait=True) | _judged(new, counter, limits)
+    prices = PriceResolver(transaction, by_price) if by_price else None
+    timings = {place: one.timing for place, one in enumerate(new) if one.timing != ANY_TIME}
+    against = objections(transaction, timings, may_wait=True) if timings else {}
+    against |= _judged(new, prices, limits)
     # Only now: a repeat that waited for the price until the first one was through must find it, and
     # not be told that the first one has taken all that was left.
     ids = {one.id for one in by_price} | {new[place].request.id for place in against}
-    batch = _Batch(transaction, counter, new, _read(transaction, ids))
+    batch = _Batch(transaction, prices, new, _read(transaction, ids) if ids else {})
     batch.refuse_if_new(against)
-    batch.refuse_taken_references()
+    if by_price:
+        batch.refuse_taken_references()
     for _ in range(ROUNDS):
         if not batch.offer():
             break
-    counter.close()
-    _tell_pending(transaction, batch.fresh)
+    if prices is not None:
+        prices.close()
+    if batch.fresh:
+        _tell_pending(transaction, batch.fresh)
     return batch.answers()
 
 
 def _judged(
-    new: Sequence[NewCharge], counter: PriceResolver, limits: Mapping[str, MoneyLimits]
+    new: Sequence[NewCharge], prices: PriceResolver | None, limits: Mapping[str, MoneyLimits]
 ) -> dict[int, Refused]:
     """What today's rules say against them, should they be new: by their places."""
     against: dict[int, Refused] = {}
     for place, one in enumerate(new):
+        terms = as_asked(one.request) if prices is None else prices.comes_to(one.request)
         try:
             judge(
                 one.request,
                 processor=one.processor,
                 limits=limits.get(one.processor, ANYTHING),
-                **counter.comes_to(one.request),
+                amount=None if terms is None else terms.amount,
+                currency=None if terms is None else terms.currency,
             )
         except Refused as refused:
             against[place] = refused
@@ -115,13 +121,13 @@ class _Batch:
     def __init__(
         self,
         transaction: Transaction,
-        counter: PriceResolver,
+        prices: PriceResolver | None,
         new: Sequence[NewCharge],
         rows: dict[str, Row],
     ) -> None:
         self.fresh: dict[str, Row] = {}
         self._transaction = transaction
-        self._counter = counter
+        self._prices = prices  # None: nobody asks by price
         self._new = new
         self._rows = rows
         self._refusals: dict[int, Refused] = {}
@@ -148,30 +154,36 @@ class _Batch:
             and one.request.id not in self._rows
             and place not in self._closed
         }
-        holders = _holders(self._transaction, list(asked.values()))
+        holders = _holders(self._transaction, list(asked.values())) if asked else {}
         for place, one in asked.items():
             if (one.request.producer, one.request.reference) in holders:
                 self._refusals[place] = _reference_in_use(one, holders)
                 self._closed.add(place)
 
     def offer(self) -> bool:
-        """Write what can be written now; whether there was anything."""
+        """Write what can be written now; whether something is left that may fit later."""
         offers = self._offers()
         if not offers:
             return False
         for id_ in offers:
             self._tries[id_] = self._tries.get(id_, 0) + 1
         inserted = insert(self._transaction, [one.columns() for one in offers.values()])
-        self._counter.take(inserted.values())
+        if self._prices is not None:
+            self._prices.take(inserted.values())
         self._references |= {(r["producer"], r["reference"]) for r in inserted.values()}
         self.fresh |= inserted
         self._rows |= inserted
-        self._rows |= _read(self._transaction, offers.keys() - self._rows.keys())
-        return True
+        others = offers.keys() - inserted.keys()
+        if others:
+            self._rows |= _read(self._transaction, others)
+        # When all were taken, what was not offered stood behind one of them, and still does; but
+        # who asks by price is told how much is left now.
+        return bool(others) or self._prices is not None
 
     def _offers(self) -> dict[str, "_Offer"]:
         """Those that nothing speaks against, one for each id and each reference."""
-        self._counter.divide()
+        if self._prices is not None:
+            self._prices.divide()
         offers: dict[str, _Offer] = {}
         references = set(self._references)
         for place, one in enumerate(self._new):
@@ -184,7 +196,7 @@ class _Batch:
             if reference in references:
                 continue
             try:
-                terms = self._counter.terms(request)
+                terms = as_asked(request) if self._prices is None else self._prices.terms(request)
             except Refused as refused:
                 self._refusals[place] = refused
                 continue
@@ -201,7 +213,7 @@ class _Batch:
             for place, one in enumerate(self._new)
             if one.request.id not in self._rows and place not in self._refusals
         ]
-        holders = _holders(self._transaction, left)
+        holders = _holders(self._transaction, left) if left else {}
         first = set(self.fresh)
         return [self._answer(place, one, holders, first) for place, one in enumerate(self._new)]
 
@@ -249,8 +261,6 @@ class _Offer:
 
 
 def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
-    if not ids:
-        return {}
     rows = transaction.rows(_READ, {"ids": sorted(ids)})
     return {row["id"]: row for row in rows}
 
@@ -274,8 +284,6 @@ def _holders(
     transaction: Transaction, refused: Sequence[NewCharge]
 ) -> dict[tuple[str, str | None], str]:
     """Which charges have the references that these ask for."""
-    if not refused:
-        return {}
     wanted = [{"producer": n.request.producer, "reference": n.request.reference} for n in refused]
     rows = transaction.rows(_HOLDERS, {"wanted": as_rows(wanted)})
     return {(row["producer"], row["reference"]): row["id"] for row in rows}
