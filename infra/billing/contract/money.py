@@ -130,10 +130,11 @@ def minor_amount(value: object, *, currency: str | None = None, param: str = "am
     Floats are refused, even 5.0: nobody can know whether 5.0 means five cents or five dollars.
     """
     if isinstance(value, (float, Decimal)):
-        raise Invalid(_float_fix(value, currency, param), param=param)
+        raise Invalid(_not_decimal(value, currency, param), param=param)
     if isinstance(value, bool) or not isinstance(value, int):
+        fix = _fix_of_text(value, currency, param)
         raise Invalid(
-            f"{param} must be a whole number of minor units (an integer), not {shown(value)}",
+            f"{param} must be a whole number of minor units (an integer), not {shown(value)}{fix}",
             param=param,
         )
     if value <= 0:
@@ -161,22 +162,35 @@ def minor(text: str, currency: str) -> int:
     return minor_amount(int(sign + whole + decimals.ljust(places, "0")), currency=code)
 
 
-def _float_fix(value: float | Decimal, currency: str | None, param: str) -> str:
-    """What to send instead. Of a decimal with a fraction only one reading is left; `5.0` may mean
-    five of the currency or five of its smallest unit, so both are said, or neither."""
-    shown = str(value)
-    if len(shown) > SHOWN_MAX or sum(c.isdigit() for c in shown) >= CARD_DIGITS_MIN:
+def _not_decimal(value: float | Decimal, currency: str | None, param: str) -> str:
+    """What a refusal says of a decimal, and what to send instead."""
+    text = str(value)
+    if len(text) > SHOWN_MAX or sum(c.isdigit() for c in text) >= CARD_DIGITS_MIN:
         return f"{param} must be a whole number of minor units, not a decimal; send an integer"
     fix = "send an integer"
     try:
-        fix = _fix(Decimal(shown), currency_code(currency), param)
+        fix = _fix(Decimal(text), currency_code(currency), param)
     except Invalid:
         pass  # No currency, or more decimals than it has: the general advice has to do.
-    return f"{param} must be a whole number of minor units, not the decimal {shown}; {fix}"
+    return f"{param} must be a whole number of minor units, not the decimal {text}; {fix}"
+
+
+def _fix_of_text(value: object, currency: str | None, param: str) -> str:
+    """The same of a number that is written as text, behind a semicolon; "" for anything else."""
+    if not isinstance(value, str) or len(value) > SHOWN_MAX or not _DECIMAL.fullmatch(value):
+        return ""
+    if sum(c.isdigit() for c in value) >= CARD_DIGITS_MIN:
+        return ""
+    try:
+        return f"; {_fix(Decimal(value), currency_code(currency), param)}"
+    except Invalid:
+        return ""
 
 
 def _fix(number: Decimal, code: str, param: str) -> str:
-    """Raises Invalid for what is no amount of the currency, in one reading or another."""
+    """What to send instead. Of a decimal with a fraction only one reading is left; `5.0` may mean
+    five of the currency or five of its smallest unit, so both are said. Raises Invalid for what is
+    no amount of the currency, in one reading or another."""
     # `1e999999999` is short, and written out it fills the memory.
     if not number.is_finite() or abs(number.adjusted()) > SHOWN_MAX:
         raise Invalid("no amount", param=param)
@@ -197,7 +211,7 @@ def _fix(number: Decimal, code: str, param: str) -> str:
 
 def shown(value: object) -> str:
     """A value as error texts may show it."""
-    text = repr(value)
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
     # A short text may still be an address, or a card number: the shortest have twelve digits.
     is_harmless = "@" not in text and sum(c.isdigit() for c in text) < CARD_DIGITS_MIN
     if len(text) <= SHOWN_MAX and is_harmless:
