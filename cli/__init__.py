@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import typer
 
 from cli import output, usage
+from infra.billing.version import __version__
 from local.embedded.server import EmbeddedError
 from service import log
 from service.data_dir import DataDirError
@@ -39,7 +40,7 @@ def make() -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    root.callback()(_quietly)
+    root.callback()(_before)
     for name in sorted(_commands(), key=lambda name: name.rsplit(".", 1)[1]):
         if register := getattr(importlib.import_module(name), "register", None):
             register(root)
@@ -73,6 +74,16 @@ def main() -> None:
     sys.exit(0)
 
 
-def _quietly() -> None:
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"billing {__version__}\n")
+        raise typer.Exit
+
+
+def _before(
+    version: bool = typer.Option(  # its callback answers
+        False, "--version", help="Show the version.", is_eager=True, callback=_version
+    ),
+) -> None:
     # Commands speak through their answers; what libraries say matters when it is a warning.
     log.configure("console", "warning")

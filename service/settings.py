@@ -38,6 +38,17 @@ class SettingsError(Exception):
     """A setting is wrong or missing; the text names each variable and what it expects, no value."""
 
 
+class NothingRuns(SettingsError):
+    """A URL is unset, and no `billing up` runs in the data folder. `missing` is its variable."""
+
+    def __init__(self, folder: Path, missing: str) -> None:
+        super().__init__(
+            f"nothing is running in {folder}: start it with `billing up`, or set {missing}"
+        )
+        self.folder = folder
+        self.missing = missing
+
+
 class Settings(BaseSettings):
     """Everything that can be set. A field's description says what its variable must be; the comment
     above it, what it is for and why the default is so (docs/reference/settings.md shows both)."""
@@ -299,10 +310,7 @@ def load(**overrides: Any) -> Settings:
         raise SettingsError(str(error)) from None
     for name in missing:
         if name not in running:
-            raise SettingsError(
-                f"nothing is running in {settings.data_dir}: "
-                f"start it with `billing up`, or set {variable(name)}"
-            )
+            raise NothingRuns(settings.data_dir, variable(name))
     found: dict[str, object] = {name: running[name] for name in missing}
     if "database_url" in missing and not settings.webhook_allow_private:
         # Who adds an endpoint there may add what its webhooks worker delivers to.

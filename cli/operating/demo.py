@@ -21,7 +21,7 @@ def demo(
     log: Path | None = typer.Option(None, help="Write what the processes say into this file."),
     as_json: output.Json = False,
 ) -> None:
-    """Send a file of charges and refunds through the real thing, and check that it adds up.
+    """Try everything: eight shops, one killed worker, and the sums.
 
     Starts PostgreSQL, Redis, the workers and a webhook receiver in a temporary folder, kills a
     worker in the middle, and leaves nothing behind. Takes about a minute; needs no settings.

@@ -57,7 +57,10 @@ def register(root: typer.Typer) -> None:
 def up(
     procfile: Path = typer.Option(ROOT / "Procfile", help="The processes to run.", dir_okay=False),
 ) -> None:
-    """Run everything here until Ctrl-C: servers of our own unless URLs are set, all processes."""
+    """Run everything on this machine until Ctrl-C.
+
+    PostgreSQL and Valkey are our own unless their URLs are set.
+    """
     from service import data_dir
 
     settings = settings_module.read()

@@ -10,7 +10,10 @@ def register(root: typer.Typer) -> None:
 
 
 def url() -> None:
-    """Print the broker's URL, with its password: export BILLING_URL="$(billing url)"."""
+    """Print the broker's URL, with its password.
+
+    For the SDK and Celery clients: export BILLING_URL="$(billing url)".
+    """
     from service.settings import load
 
     # A producer needs no database, so ours may lie elsewhere, or nowhere.

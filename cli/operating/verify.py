@@ -17,7 +17,9 @@ def register(root: typer.Typer) -> None:
 
 
 def verify(as_json: options.Json = False) -> None:
-    """Check every promise against the database and processors' statements. Changes nothing.
+    """Check that the books are right. Changes nothing.
+
+    Every promise is held against the database and the statements of processors.
 
     Exits with 1 when a promise is broken; warnings are for you to look at.
     """

@@ -24,7 +24,10 @@ def explain(
     producer: str | None = typer.Option(None, help="Only what this producer asked for."),
     as_json: options.Json = False,
 ) -> None:
-    """Tell the whole story: request, attempts, money, events, webhooks, refusals."""
+    """Tell everything that happened to a payment or a price.
+
+    Requests, attempts, money, events, webhooks and refusals, in order.
+    """
     from payments.errors import NotFound
     from payments.history.finding import EACH_MAX, named
     from payments.history.timeline import timeline

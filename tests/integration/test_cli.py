@@ -12,6 +12,7 @@ import redis
 from sqlalchemy import Engine, make_url
 
 from infra.billing.contract.ids import id_from_key
+from infra.billing.version import __version__
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.every import every
@@ -380,3 +381,9 @@ def test_with_the_broker_away_a_charge_is_accepted_all_the_same(
     assert json.loads(done.stdout)["state"] == "pending"
     assert "the sweep will wake them" in done.stderr
     assert len(till.query("SELECT id FROM charges")) == 1
+
+
+def test_the_version_is_told_and_no_help_is_cut(billing: Billing) -> None:
+    assert billing("--version").out == f"billing {__version__}\n"
+    lines = billing("--help").out.splitlines()
+    assert not [line for line in lines if line.startswith("  ") and line.endswith("...")]
