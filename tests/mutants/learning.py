@@ -13,6 +13,7 @@ import difflib
 import gzip
 import json
 import os
+import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -57,11 +58,12 @@ class Honest:
 
 
 def learn(root: Path, folder: Path, crew: Crew, paths: Sequence[str]) -> tuple[int, list[str]]:
-    """Run each test that the crew has collected, and keep what it showed as a layer. How many
-    passed, and which did not."""
-    learned, traces = folder / "learned", folder / f"traces-{os.getpid()}"
-    learned.mkdir(parents=True, exist_ok=True)
+    """Run each test that the crew has collected, and keep what it showed as a layer, also when it
+    is interrupted: then of those files of tests that are through. How many passed, and which did
+    not."""
+    traces = folder / f"traces-{os.getpid()}"
     traces.mkdir()
+    texts = {path: (root / path).read_text() for path in paths}
     tests: dict[str, Any] = {}
     failed = []
     try:
@@ -75,19 +77,20 @@ def learn(root: Path, folder: Path, crew: Crew, paths: Sequence[str]) -> tuple[i
                 failed.append(test)
             file.unlink(missing_ok=True)
     finally:
-        for file in traces.iterdir():
-            file.unlink()
-        traces.rmdir()
-    layer = {
-        "files": sorted({file_of(test) for test in crew.tests}),
-        "texts": {path: (root / path).read_text() for path in paths},
-        "tests": tests,
-    }
+        shutil.rmtree(traces)
+        open_files = {file_of(test) for test in {*crew.tests}.difference(tests, failed)}
+        through = {file_of(test) for test in crew.tests} - open_files
+        kept = {test: told for test, told in tests.items() if file_of(test) in through}
+        _keep(folder / "learned", {"files": sorted(through), "texts": texts, "tests": kept})
+    return len(tests), failed
+
+
+def _keep(learned: Path, layer: dict[str, Any]) -> None:
+    learned.mkdir(exist_ok=True)
     whole = learned / f"{time.time():.0f}-{os.getpid()}.part"
     with gzip.open(whole, "wt", compresslevel=3) as out:
         json.dump(layer, out)
     whole.rename(whole.with_suffix(".json.gz"))
-    return len(tests), failed
 
 
 def is_learned(folder: Path) -> bool:

@@ -45,6 +45,8 @@ def tracing(root: Path, file: Path) -> Iterator[Traced]:
     measured = coverage.Coverage(
         data_file=None, include=[str(root / "payments" / "*")], config_file=False
     )
+    # Many a test runs nothing of it.
+    measured.set_option("run:disable_warnings", ["no-data-collected"])
     before_each.append(lambda: _tell_when_asked(measured, root, file))
     _ask_before_the_end(file)
     traced = Traced()
