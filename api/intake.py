@@ -57,7 +57,9 @@ class Intake:
             return await database.read(partial(finals, kind=kind, ids=ids))
 
         # A batch is of one kind: they lock different tables.
-        self._taking = {kind: Batches(partial(take_all, kind)) for kind in KINDS}
+        self._taking = {
+            kind: Batches(partial(take_all, kind), shared=_row_wanted) for kind in KINDS
+        }
         self._reading = {kind: Batches(partial(read, kind)) for kind in KINDS}
         self.waiters = Pollers(settled)
 
@@ -108,6 +110,15 @@ def take(
         Taken(access, what if isinstance(what, Refused) else next(answers))
         for access, what in readings
     ]
+
+
+def _row_wanted(call: Call) -> str | None:
+    """The row that many may want at once, by the name they have for it: a price, or the charge of
+    a refund."""
+    if isinstance(call.fields, Refused):
+        return None
+    name = call.fields.get("price_id") or call.fields.get("charge_id")
+    return name if isinstance(name, str) else None
 
 
 def _read(kind: KindName, call: Call, row: Row | None) -> tuple[Access | None, Request | Refused]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from sqlalchemy import make_url
 
 from payments.history.settled import TRANSACTION_S
+from service.database.batching import GIVE_UP_S
 from service.database.database_url import hosts_of
-from service.database.group_commit import GIVE_UP_S
 
 # For the way of an answer, and for a machine that is out of breath.
 ANSWER_MARGIN_S = 1.0

@@ -6,7 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from service.database.group_commit import BATCH_MAX, LEADERS_MAX, GroupCommitter
+from service.database.batching import BATCH_MAX, LEADERS_MAX
+from service.database.group_commit import GroupCommitter
 from tests.support.waiting import wait_for
 
 
@@ -45,7 +46,7 @@ def submit_behind_one(
     assert ledger.busy.wait(10)
     for item in range(1, count + 1):
         futures.append(threads.submit(committer.submit, item))
-        wait_for(lambda n=item: len(committer._waiting) == n)
+        wait_for(lambda n=item: len(committer._batching.waiting) == n)
     ledger.open.set()
     return futures
 
@@ -94,11 +95,11 @@ def test_whoever_comes_while_the_lead_changes_hands_waits(threads: ThreadPoolExe
     first = threads.submit(committer.submit, 0)
     wait_for(lambda: len(ledger.batches) == 1)
     second = threads.submit(committer.submit, 1)
-    wait_for(lambda: len(committer._waiting) == 1)
+    wait_for(lambda: len(committer._batching.waiting) == 1)
     gates[0].set()
     wait_for(lambda: len(ledger.batches) == 2)  # led by the second
     third = threads.submit(committer.submit, 2)
-    wait_for(lambda: len(committer._waiting) == 1)
+    wait_for(lambda: len(committer._batching.waiting) == 1)
     assert len(ledger.batches) == 2
     gates[1].set()
     assert [future.result(10) for future in (first, second, third)] == [0, 10, 20]
@@ -215,7 +216,7 @@ def test_a_storm_of_threads_gets_every_answer_once(threads: ThreadPoolExecutor) 
     answers = list(threads.map(send, range(2000)))
     assert answers == [str(n) if n % 97 == 0 else n * 10 for n in range(2000)]
     assert ledger.most_inside == 1
-    assert not committer._waiting
+    assert not committer._batching.waiting
 
 
 def test_a_batch_that_is_stuck_is_not_waited_for_by_those_behind_it(
@@ -234,12 +235,12 @@ def test_a_batch_that_is_stuck_is_not_waited_for_by_those_behind_it(
     behind = []
     for item in stuck:
         behind.append(threads.submit(committer.submit, item))
-        wait_for(lambda n=item: committer._leaders == n + 1)
+        wait_for(lambda n=item: committer._batching.leaders == n + 1)
     assert committer.submit(50) == 500  # beside them
     free.set()
     assert [one.result(10) for one in behind] == [item * 10 for item in stuck]
     assert committer.submit(60) == 600
-    assert committer._leaders == 0
+    assert committer._batching.leaders == 0
 
 
 def test_no_more_batches_are_under_way_at_once_than_may_be(threads: ThreadPoolExecutor) -> None:
@@ -251,7 +252,7 @@ def test_no_more_batches_are_under_way_at_once_than_may_be(threads: ThreadPoolEx
         futures.append(threads.submit(committer.submit, item))
         wait_for(lambda n=item: len(ledger.batches) == n + 1)
     futures += [threads.submit(committer.submit, item) for item in range(10, 20)]
-    wait_for(lambda: len(committer._waiting) == 10)
+    wait_for(lambda: len(committer._batching.waiting) == 10)
     ledger.open.set()
     assert {one.result(10) for one in futures} == {0, 10, 20, *range(100, 200, 10)}
     assert ledger.most_inside <= LEADERS_MAX
@@ -290,7 +291,7 @@ def test_what_shares_a_row_that_was_found_held_goes_apart_from_others_for_a_whil
         shared=lambda item: "even" if item % 2 == 0 and item else None,
     )
     submit_behind_one(threads, ledger, committer, 4)[4].exception(10)
-    wait_for(lambda: not committer._leaders)
+    wait_for(lambda: not committer._batching.leaders)
     ledger.batches.clear()
     futures = submit_behind_one(threads, ledger, committer, 6)
     assert [futures[n].result(10) for n in (0, 1, 3, 5)] == [0, 10, 30, 50]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from api.batches import Batches
-from api.edge.problems import DatabaseUnavailable, TooManyRequests
+from api.edge.problems import DatabaseUnavailable, Held, TooManyRequests
 
 
 class Table:
@@ -84,6 +84,63 @@ def test_a_database_that_is_away_is_away_for_all_and_not_asked_by_each() -> None
         answers = await behind_one(table, Batches(table.run), 4)
         assert [type(answer) for answer in answers[1:]] == [DatabaseUnavailable] * 4
         assert len(table.batches) == 2
+
+    asyncio.run(story())
+
+
+def test_who_shares_a_row_that_is_held_up_fails_together_and_no_other_waits_for_it() -> None:
+    """Even numbers share a row, which somebody holds."""
+
+    async def story() -> None:
+        table = Table({2: Held(), 4: Held(), 6: Held()})
+        batches = Batches(table.run, shared=lambda item: item % 2 == 0 or None)
+        answers = await behind_one(table, batches, 6)
+        assert [answers[n] for n in (1, 3, 5)] == [10, 30, 50]
+        assert [type(answers[n]) for n in (2, 4, 6)] == [Held] * 3
+        assert table.batches == [[0], [1, 2, 3, 4, 5, 6], [1, 3, 5], [2, 4, 6], [6]]
+
+    asyncio.run(story())
+
+
+def test_a_batch_that_is_stuck_is_not_waited_for_by_those_behind_it() -> None:
+    async def story() -> None:
+        free, asked = asyncio.Event(), []
+
+        async def run(items: Sequence[int]) -> list[int]:
+            asked.append(list(items))
+            if items[0] == 0:
+                await free.wait()
+            return [item * 10 for item in items]
+
+        batches = Batches(run, stuck_s=0.01)
+        stuck = asyncio.create_task(batches.submit(0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        behind = [asyncio.create_task(batches.submit(item)) for item in (1, 2)]
+        assert await asyncio.wait_for(asyncio.gather(*behind), 10) == [10, 20]
+        assert await asyncio.wait_for(batches.submit(3), 10) == 30  # nobody leads beside now
+        assert not stuck.done()
+        free.set()
+        assert await stuck == 0
+        assert await batches.submit(4) == 40
+
+    asyncio.run(story())
+
+
+def test_who_left_before_its_turn_leads_those_behind_it_all_the_same() -> None:
+    async def story() -> None:
+        table = Table()
+        table.open.clear()
+        batches = Batches(table.run)
+        tasks = [asyncio.create_task(batches.submit(item)) for item in range(4)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.sleep(0)
+        table.open.set()
+        answers = await asyncio.gather(*tasks, return_exceptions=True)
+        assert isinstance(answers[1], asyncio.CancelledError)
+        assert [answers[n] for n in (0, 2, 3)] == [0, 20, 30]
 
     asyncio.run(story())
 
