@@ -1,7 +1,7 @@
 # What one types here; `make` alone lists it. Needs Python 3.11 or later, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test storm mutants up lint format bench lock clean
+.PHONY: help install demo test storm mutants up lint format docs bench lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -58,6 +58,10 @@ format: $(VENV)/.dev  ## put every file into shape
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
+# NO_MKDOCS_2_WARNING: a notice of the theme's makers, which says nothing about these pages.
+docs: $(VENV)/.docs  ## the documentation as a site, in site/; a broken link fails
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
+
 bench: $(VENV)/.dev  ## the benchmarks, as ratios against a baseline in the same run
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.prices
@@ -68,9 +72,11 @@ lock:  ## choose versions anew (needs uv); ARGS="--upgrade" for the latest
 		--output-file requirements-embedded.lock
 	@$(UV_COMPILE) $(ARGS) --group dev --constraints requirements-embedded.lock \
 		--output-file requirements-dev.lock
+	@$(UV_COMPILE) $(ARGS) --group docs --constraints requirements-dev.lock \
+		--output-file requirements-docs.lock
 
 clean:  ## remove what was made here, except .billing with its data
-	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A virtual environment whose Python is gone, or too old, is made anew; a good one is kept.
@@ -105,3 +111,7 @@ $(VENV)/.embedded: requirements-embedded.lock $(VENV)/.python
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.python
 	$(call INSTALL,$<)
 	@touch $@ $(VENV)/.embedded $(VENV)/.service
+
+$(VENV)/.docs: requirements-docs.lock $(VENV)/.python
+	$(call INSTALL,$<)
+	@touch $@

@@ -26,7 +26,7 @@ def create(
     scope: list[str] = typer.Option(
         [],
         help="What it may do, such as charges:write or refunds:write; read and write (everything"
-        " but operator) without it. May be repeated. docs/how-to/lock-it-down.md has them all.",
+        " but operator) without it. May be repeated. docs/reference/scopes.md has them all.",
     ),
     all_producers: bool = typer.Option(
         False,

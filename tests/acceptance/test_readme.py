@@ -1,4 +1,4 @@
-"""The five minutes of README.md, as a stranger copies them, beside a real `billing up`."""
+"""The pages that are pasted into a shell beside a real `billing up`, as a stranger copies them."""
 
 import json
 import re
@@ -11,13 +11,20 @@ import pytest
 
 from tests.conftest import environ_for
 from tests.support.examples import Example, Told, examples, run
+from tests.support.ports import free_port
 from tests.support.programs import ROOT, Program, Programs
 
-PAGE = (ROOT / "README.md").read_text()
-QUICK_START = examples(PAGE, "quick start")
+QUICK_START = examples((ROOT / "README.md").read_text(), "quick start")
+HOW_TO = ROOT / "docs" / "how-to"
 # What one does in the same shell, with the path of the quick start.
-COMMAND_LINE = examples(PAGE, "command line")
+SHELL = examples((HOW_TO / "charge-from-your-service.md").read_text(), "command line")
+IMPORT = examples((HOW_TO / "import-a-file.md").read_text(), "import")
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
 OVER_HTTP = re.compile(r"over HTTP.*?\n((?:\s*export .*\n)+)")
+WORKER = re.compile(r"^worker +\| started \(pid (\d+)\)", re.MULTILINE)
+OBJECT = re.compile(r"\b(?:ch|re)_[a-z2-7]{32}\b")
+# What runs in the background of a page's shell ends with it, also where the page fails.
+TIDY = """trap '[ -z "$(jobs -p)" ] || kill $(jobs -p)' EXIT\n"""
 
 
 @pytest.fixture
@@ -41,35 +48,79 @@ def up(here: Programs) -> Iterator[Program]:
     assert running.stop() == 0
 
 
-@pytest.mark.timeout(300)  # some thirty commands, each a Python of its own, on a busy machine
-def test_the_quick_start_does_what_it_says_and_the_same_when_it_is_pasted_again(
-    here: Programs, up: Program, folder: Path
-) -> None:
+@pytest.fixture
+def paste(here: Programs, up: Program, folder: Path) -> Callable[..., list[Told]]:
+    """Pastes what `up` says to copy, then the blocks of a page; what each printed."""
     pasted = OVER_HTTP.search(up.output)
     assert pasted, up.output
+    environ = {n: text for n, text in here.environ.items() if not n.startswith("BILLING_")}
 
-    def paste(name: str, blocks: Sequence[Example] = QUICK_START) -> list[Told]:
+    def paste(name: str, blocks: Sequence[Example], first: str = "") -> list[Told]:
         (folder / name).mkdir()
-        environ = {n: text for n, text in here.environ.items() if not n.startswith("BILLING_")}
         return run(
             blocks,
             scratch=folder / name,
             folder=ROOT,
             environ=environ,
-            first=pasted[1],
-            deadline_s=180.0,
+            first=TIDY + pasted[1] + first,
+            deadline_s=200.0,
         )
 
-    first = paste("first")
+    return paste
+
+
+@pytest.mark.timeout(300)  # some thirty commands, each a Python of its own, on a busy machine
+def test_the_quick_start_does_what_it_says_and_the_same_when_it_is_pasted_again(
+    paste: Callable[..., list[Told]],
+) -> None:
+    first = paste("first", QUICK_START)
     said = "".join(one.text for one in first)
     charges = [json.loads(one.text) for one in first if one.text.startswith("{")]
     assert charges
     assert {charge["state"] for charge in charges} == {"succeeded"}, said
-    programs = [one.text for one in first if one.example.language == "python"]
-    assert {word for text in programs for word in text.split()} >= {"succeeded", "pending"}
+    sdk, _celery = (one.text for one in first if one.example.language == "python")
+    assert sdk.split() == ["succeeded", "succeeded"]
     for shown in ("order-1001", charges[0]["charge_id"]):
         assert shown in said
-    ids = re.compile(r"\b(?:ch|re)_[a-z2-7]{32}\b")
-    assert set(ids.findall("".join(one.text for one in paste("again")))) == set(ids.findall(said))
-    told = paste("commands", [QUICK_START[0], *COMMAND_LINE])  # the path comes first
-    assert "97" in told[2].text, told[2].text  # three of a hundred were sold
+    again = "".join(one.text for one in paste("again", QUICK_START))
+    assert set(OBJECT.findall(said)) <= set(OBJECT.findall(again))
+    # Celery's charge is in the list by now, and none is there twice.
+    wanted = ("order-1003-charge", '"state": "succeeded"')
+    listed = paste("celery", [QUICK_START[0], _by_key("order-1003-charge", "shop")])[-1].text
+    assert all(one in listed for one in wanted), listed
+
+    path = QUICK_START[0]  # comes first
+    told = paste("shell", [path, *SHELL])
+    assert "succeeded" in told[1].text
+    told = paste("import", [path, *IMPORT])
+    assert "order-1011" in paste("imported", [path, _by_key("order-1011")])[-1].text, told
+
+
+def _by_key(key: str, producer: str = "default") -> Example:
+    """What became of one request, for a test to look at."""
+    code = f'billing explain "{key}" --producer {producer} --json\n'
+    return Example("sh", code, "the test")
+
+
+@pytest.mark.timeout(300)  # a lease has to run out
+def test_the_tutorial_does_what_it_says(paste: Callable[..., list[Told]], up: Program) -> None:
+    worker = WORKER.findall(up.output)[-1]
+    steps = examples(TUTORIAL.replace("9000", str(free_port())), "tutorial")
+    told = [one.text for one in paste("tutorial", steps, f"WORKER_PID={worker}\n")]
+    said = "".join(told)
+    paid, reused = (json.loads(text) for text in told if text.startswith("{"))
+    assert (paid["state"], paid["amount"]) == ("succeeded", 1999)
+    assert reused["code"] == "idempotency_key_reused"
+    for words in (
+        "succeeded succeeded 500",
+        "failed (insufficient_funds)",
+        "exit code 1",
+        "webhook: ping",
+        "status_code  204",
+        "webhook: charge.succeeded succeeded",
+        "all promises are kept",
+    ):
+        assert words in said, words
+    (story,) = (text for text in told if "look_up → succeeded" in text)
+    assert "charge → lease_expired" in story
+    assert story.count("moved from the customer") == 1

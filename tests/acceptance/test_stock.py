@@ -128,7 +128,7 @@ def test_what_is_asked_for_by_message_is_sold_and_refused_alike(
 def test_the_shell_of_the_prices_page_sells_what_it_says(
     town: House, caller: Caller, tmp_path: Path
 ) -> None:
-    steps = examples((ROOT / "docs" / "reference" / "prices.md").read_text(), "prices")
+    steps = examples((ROOT / "docs" / "how-to" / "sell-by-price.md").read_text(), "prices")
     environ = {**os.environ, "BILLING_URL": caller.url, "BILLING_API_KEY": caller.key}
     # Pasted again, it is the same product, price and charge.
     for _ in range(2):
@@ -146,7 +146,7 @@ def test_the_shell_of_the_prices_page_sells_what_it_says(
 
 def test_the_commands_of_the_prices_page_sell_what_it_says(town: House, tmp_path: Path) -> None:
     steps = examples(
-        (ROOT / "docs" / "reference" / "prices.md").read_text(), "prices on the command line"
+        (ROOT / "docs" / "how-to" / "sell-by-price.md").read_text(), "prices on the command line"
     )
     # `billing` as it is on a reader's path; the last word is ours.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -64,11 +64,11 @@ def test_the_body_is_signed_as_it_is_however_redis_has_it(encoding: str) -> None
 
 
 def test_stock_celery_signs_by_the_snippet_of_the_page() -> None:
-    page = (ROOT / "docs/reference/wire.md").read_text()
+    page = (ROOT / "docs/how-to/write-a-producer.md").read_text()
     snippet = page.partition("<!-- celery signs -->\n```python\n")[2].partition("\n```")[0]
     assert snippet
     space: dict[str, Any] = {}
-    exec(compile(snippet, "docs/reference/wire.md", "exec"), space)  # noqa: S102  # the page's own program
+    exec(compile(snippet, "docs/how-to/write-a-producer.md", "exec"), space)  # noqa: S102  # the page's own program
     try:
         space["SIGNING_KEY"] = KEY
         app = Celery(broker="memory://", set_as_current=False)

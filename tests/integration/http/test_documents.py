@@ -8,13 +8,13 @@ from tests.support.examples import examples, run
 from tests.support.programs import ROOT
 from tests.support.web import Caller
 
-WIRE = (ROOT / "docs" / "reference" / "wire.md").read_text()
+PAGE = (ROOT / "docs" / "how-to" / "write-a-producer.md").read_text()
 
 
-def test_the_curl_of_the_wire_page_is_one_charge_however_often_it_is_pasted(
+def test_the_curl_for_other_languages_is_one_charge_however_often_it_is_pasted(
     caller: Caller, tmp_path: Path
 ) -> None:
-    steps = examples(WIRE, "curl")
+    steps = examples(PAGE, "curl")
     environ = {"BILLING_URL": caller.url, "BILLING_API_KEY": caller.key}
     told = run([*steps, *steps], scratch=tmp_path, folder=tmp_path, environ=environ)
     charges = [json.loads(one.text) for one in told]
