@@ -18,7 +18,7 @@ from payments.lifecycle import reading
 from payments.processors.registry import Processors
 from payments.transaction import Row, Transaction
 from service import intake
-from service.intake import Answer, Asked, Request
+from service.intake import Answer, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,17 @@ def take(
     rows = keys.read(transaction.connection, {call.shown.id for call in calls})
     readings = [_read(kind, call, rows.get(call.shown.id)) for call in calls]
     asked = [
-        Asked(what, call.request_id, any_charge=access.sees_all, traceparent=call.traceparent)
+        intake.new(
+            what,
+            processors,
+            request_id=call.request_id,
+            any_charge=access.sees_all,
+            traceparent=call.traceparent,
+        )
         for call, (access, what) in zip(calls, readings, strict=True)
         if access is not None and not isinstance(what, Refused)
     ]
-    accepted = intake.accept(transaction, asked, processors) if asked else ()
-    answers = iter(accepted)
+    answers = iter(intake.accept(transaction, asked, processors))
     return [
         Taken(access, what if isinstance(what, Refused) else next(answers))
         for access, what in readings

@@ -34,12 +34,12 @@ def send(
         # What the check has refused is not sent: of two lines for one order the first counts.
         refusals = [one.refusal or keys.refusal(one) for one in some]
         asked = [
-            intake.Asked(one.request, any_charge=True)  # the operator asks
+            intake.new(one.request, processors, any_charge=True)  # the operator asks
             for one, refusal in zip(some, refusals, strict=True)
             if one.request is not None and refusal is None
         ]
         with database.transaction() as transaction:
-            answers = iter(intake.accept(transaction, asked, processors) if asked else ())
+            answers = iter(intake.accept(transaction, asked, processors))
         for one, known in zip(some, refusals, strict=True):
             refusal = known
             if refusal is None:

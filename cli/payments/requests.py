@@ -75,9 +75,10 @@ def _accept(kind: "KindName", fields: Mapping[str, Any]) -> Mapping[Any, Any]:
     from service.wiring import processors
 
     # The operator asks, in the name of any producer, and may refund anybody's charge.
-    asked = intake.Asked(intake.request(kind, fields), any_charge=True)
+    named = processors(load())
+    asked = intake.new(intake.request(kind, fields), named, any_charge=True)
     with database_access.writing() as transaction:
-        (answer,) = intake.accept(transaction, [asked], processors(load()))
+        (answer,) = intake.accept(transaction, [asked], named)
     if isinstance(answer, Refused):
         raise answer
     return answer.row

@@ -20,6 +20,7 @@ from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.intake.timing import ANY_TIME, Timing
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.lifecycle.accepting import charges, refunds
+from payments.lifecycle.accepting.asked import New, NewCharge, NewRefund, new
 from payments.lifecycle.accepting.refund_reserve import Held
 from payments.lifecycle.backoff import Dice
 from payments.lifecycle.calls import Caller
@@ -42,7 +43,7 @@ class Begin:
     """Accept a request, or pick up a row by its id; and claim it if it is due."""
 
     lease: Lease
-    new: charges.NewCharge | refunds.NewRefund | None = None
+    new: New | None = None
     # The message that asks for what is new, if one does.
     task_id: str | None = None
     kind: Kind | None = None
@@ -52,7 +53,7 @@ class Begin:
     def target(self) -> tuple[Kind, str]:
         """The row that is to be claimed."""
         if self.new is not None:
-            kind = REFUND if isinstance(self.new, refunds.NewRefund) else CHARGE
+            kind = REFUND if isinstance(self.new, NewRefund) else CHARGE
             return kind, self.new.request.id
         if self.kind is None or self.id is None:
             raise ValueError("neither a request nor an id")
@@ -121,7 +122,7 @@ def _accept_charges(
     transaction: Transaction, items: Mapping[int, Begin], limits: Mapping[str, MoneyLimits]
 ) -> dict[int, Begun]:
     """Those that are refused, or new and claimed with it; the others are there to be claimed."""
-    new = [(i, b.new) for i, b in items.items() if isinstance(b.new, charges.NewCharge)]
+    new = [(i, b.new) for i, b in items.items() if isinstance(b.new, NewCharge)]
     if not new:
         return {}
     accepted = charges.accept(transaction, [one for _, one in new], limits=limits)
@@ -136,7 +137,7 @@ def _accept_charges(
 
 def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
     """The charges of all refunds, those to accept and those to claim."""
-    new = [b.new for b in items.values() if isinstance(b.new, refunds.NewRefund)]
+    new = [b.new for b in items.values() if isinstance(b.new, NewRefund)]
     due = [b.id for b in items.values() if b.kind is REFUND and b.id is not None]
     # What is asked for again may have been accepted by somebody who may do more.
     due += [n.request.id for n in new]
@@ -150,7 +151,7 @@ def _accept_refunds(
     limits: Mapping[str, MoneyLimits],
 ) -> dict[int, Begun]:
     """Those that are refused; the others are there to be claimed."""
-    new = [(i, b.new) for i, b in items.items() if isinstance(b.new, refunds.NewRefund)]
+    new = [(i, b.new) for i, b in items.items() if isinstance(b.new, NewRefund)]
     if not new:
         return {}
     accepted = refunds.accept(transaction, [one for _, one in new], held, limits=limits)
@@ -283,24 +284,16 @@ class Executor:
         `task_id` is the message that asks for it: once refused, it is refused for ever; `timing`
         is what it says of time. Returns the row as it stands then. Raises Refused.
         """
-        lease, processor = self._new_lease(), self._processors.default
-        request_id = task_id if is_request_id(task_id) else None
-        new: charges.NewCharge | refunds.NewRefund
-        if isinstance(request, RefundRequest):
-            new = refunds.NewRefund(
-                request, processor, request_id, timing=timing, traceparent=traceparent
-            )
-        else:
-            new = charges.NewCharge(
-                request,
-                processor,
-                lease,
-                request_id,
-                livemode=self._processors[processor].livemode,
-                timing=timing,
-                traceparent=traceparent,
-            )
-        return self._go(Begin(lease, new=new, task_id=task_id))
+        lease = self._new_lease()
+        asked = new(
+            request,
+            self._processors,
+            lease=lease,
+            request_id=task_id if is_request_id(task_id) else None,
+            timing=timing,
+            traceparent=traceparent,
+        )
+        return self._go(Begin(lease, new=asked, task_id=task_id))
 
     def submit(self, kind: Kind, id_: str) -> Row:
         """Go on with a row that is due; one that isn't is left alone. Raises NotFound."""

@@ -13,12 +13,12 @@ from payments.catalog.price_resolver import PriceResolver, as_asked
 from payments.catalog.quotes import Terms
 from payments.errors import ReferenceInUse, Refused
 from payments.intake.judging import judge
-from payments.intake.requests import ChargeRequest
-from payments.intake.timing import ANY_TIME, Timing, objections
+from payments.intake.timing import ANY_TIME, objections
 from payments.kinds import CHARGE
+from payments.lifecycle.accepting.asked import Accepted, NewCharge
 from payments.lifecycle.accepting.charge_rows import columns, insert
 from payments.lifecycle.accepting.reuse import key_reused
-from payments.lifecycle.claims import Claimed, Lease, charge_order
+from payments.lifecycle.claims import Claimed, charge_order
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Row, Transaction
 from payments.views import charge_view
@@ -27,34 +27,6 @@ from payments.webhooks.events import Fact, publish
 # Who held a reference may have failed since it was in the way: each is offered twice. And somebody
 # may have been in the way of others who asked for stock: they are offered what was not taken.
 TRIES, ROUNDS = 2, 4
-
-
-@dataclass(frozen=True, slots=True)
-class NewCharge:
-    """A request to accept. With a lease, a charge that is new and due is claimed in the same
-    statement.
-
-    `request_id` is the id of the HTTP request or of the message that asks for it; `timing` is what
-    the message says of time.
-    """
-
-    request: ChargeRequest
-    processor: str
-    lease: Lease | None = None
-    request_id: str | None = None
-    # Whether the processor moves real money.
-    livemode: bool = False
-    timing: Timing = ANY_TIME
-    traceparent: str | None = None  # as `infra.billing.contract.ids.traceparent` reads it
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The charge is in the database. `fresh` is False for a repeat of an earlier request."""
-
-    row: Row
-    fresh: bool
-    claimed: Claimed | None = None
 
 
 def accept(

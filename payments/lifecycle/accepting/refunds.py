@@ -6,8 +6,7 @@ looks again (`payments.lifecycle.refund_claims`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
@@ -18,9 +17,9 @@ from payments.access.scopes import may_refund, other_producer, owner
 from payments.catalog.stock import to_restock, units_out
 from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge, Refused
 from payments.intake.judging import judge
-from payments.intake.requests import RefundRequest
-from payments.intake.timing import ANY_TIME, Timing, objections
+from payments.intake.timing import objections
 from payments.kinds import REFUND
+from payments.lifecycle.accepting.asked import Accepted, NewRefund
 from payments.lifecycle.accepting.refund_reserve import Held, reserve
 from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.locks import hold_charges
@@ -28,30 +27,6 @@ from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Row, Transaction
 from payments.views import refund_view
 from payments.webhooks.events import Fact, publish
-
-
-@dataclass(frozen=True, slots=True)
-class NewRefund:
-    """A request to accept. It goes to the processor of its charge; `processor` is what the row
-    names until the charge is there. `request_id` as in `NewCharge`; `any_charge`:
-    whoever asks may refund any producer's charge."""
-
-    request: RefundRequest
-    processor: str
-    request_id: str | None = None
-    any_charge: bool = False
-    timing: Timing = ANY_TIME
-    # What to do while its charge is not there, unless the request says it.
-    if_missing: Literal["wait", "reject"] = "wait"
-    traceparent: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The refund is in the database. `fresh` is False for a repeat of an earlier request."""
-
-    row: Row
-    fresh: bool
 
 
 def accept(

@@ -1,0 +1,66 @@
+"""What a door asks for when it has read a request, and what it is answered."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.intake.timing import ANY_TIME, Timing
+from payments.lifecycle.claims import Claimed, Lease
+from payments.processors.registry import Processors
+from payments.transaction import Row
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A request to accept, and what its door says beside it."""
+
+    request: Any
+    # The processor that is to get it. A refund goes to that of its charge; this is what the row
+    # names until the charge is there.
+    processor: str
+    # With a lease, a charge that is new and due is claimed in the same statement.
+    lease: Lease | None = None
+    # The id of the HTTP request or of the message that asks for it.
+    request_id: str | None = None
+    # Whether the processor moves real money. A refund is as real as its charge.
+    livemode: bool = False
+    # What the message says of time.
+    timing: Timing = ANY_TIME
+    traceparent: str | None = None  # as `infra.billing.contract.ids.traceparent` reads it
+    # Whether who asks may refund any producer's charge.
+    any_charge: bool = False
+    # What a refund does while its charge is not there, unless the request says it.
+    if_missing: Literal["wait", "reject"] = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class NewCharge(_New):
+    request: ChargeRequest
+
+
+@dataclass(frozen=True, slots=True)
+class NewRefund(_New):
+    request: RefundRequest
+
+
+New = NewCharge | NewRefund
+
+
+def new(request: ChargeRequest | RefundRequest, processors: Processors, **said: Any) -> New:
+    """A request to accept; what is new of charges goes to the default of `processors`. `said` is
+    what the door says beside it: fields of NewCharge and NewRefund."""
+    name = processors.default
+    said |= {"processor": name, "livemode": processors[name].livemode}
+    if isinstance(request, RefundRequest):
+        return NewRefund(request, **said)
+    return NewCharge(request, **said)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The charge or refund is in the database. `fresh` is False for a repeat of an earlier
+    request."""
+
+    row: Row
+    fresh: bool
+    claimed: Claimed | None = None
