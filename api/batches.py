@@ -75,7 +75,7 @@ class Batches(Generic[Item, Answer]):
             self._start(self._lead())
         elif self._watch is None:
             self._watch = loop.call_later(self._batching.stuck_s, self._look)
-        giving_up = loop.call_later(self._deadline_s, ticket.fail, DatabaseUnavailable())
+        giving_up = loop.call_later(self._deadline_s, ticket.give_up)
         try:
             return await ticket.future
         finally:
@@ -143,6 +143,10 @@ class _Ticket(Ticket[Item, Answer]):
     def __init__(self, item: Item, shared: Hashable, future: "asyncio.Future[Answer]") -> None:
         super().__init__(item, shared)
         self.future = future
+
+    def give_up(self) -> None:
+        """Fail, as its turn didn't come in time."""
+        self.fail(DatabaseUnavailable())
 
     @property
     def is_done(self) -> bool:

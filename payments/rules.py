@@ -72,7 +72,8 @@ def characters(least: int, most: int) -> AfterValidator:
                 raise PydanticKnownError("string_too_short", {"min_length": least})
             if len(value) > most:
                 raise PydanticKnownError("string_too_long", {"max_length": most})
-        storable(value)
+        if not is_storable(value):
+            raise PydanticCustomError("text", "must not contain control characters")
         if info.context is not ANY_DAY:
             without_card_data(value)
         return value
@@ -124,10 +125,3 @@ def without_card_data(text: str) -> str:
 def card_data() -> PydanticCustomError:
     """What a validator raises of card data."""
     return PydanticCustomError("card_data", "{said}", {"said": CARD_DATA})
-
-
-def storable(text: str) -> str:
-    """The text, if it can be kept (`models.texts`)."""
-    if not is_storable(text):
-        raise PydanticCustomError("text", "must not contain control characters")
-    return text

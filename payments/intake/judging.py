@@ -45,7 +45,8 @@ def judge(
     # currency.
     if request.price_id is not None and not is_payable(currency):
         raise InvalidRequest(not_payable(currency), param="price_id")
-    _expected(request, amount)
+    if request.expected_amount not in (None, amount):
+        raise _unexpected(request, amount)
     _within(request, amount, currency, limits, processor)
 
 
@@ -128,15 +129,12 @@ def _up(amount: int, limit: MoneyLimit) -> int:
     return -(-amount // limit.multiple_of) * limit.multiple_of
 
 
-def _expected(request: ChargeRequest, amount: int) -> None:
+def _unexpected(request: ChargeRequest, amount: int) -> UnexpectedAmount:
     """A lookup key may have moved since the caller was told the amount."""
-    expected = request.expected_amount
-    if expected is None or expected == amount:
-        return
-    raise UnexpectedAmount(
-        f"{request.quantity} of this price come to {amount} now, not {expected}; nothing was"
-        " charged. Ask for a quote, and for consent, again",
+    return UnexpectedAmount(
+        f"{request.quantity} of this price come to {amount} now, not {request.expected_amount};"
+        " nothing was charged. Ask for a quote, and for consent, again",
         param="expected_amount",
         amount=amount,
-        expected_amount=expected,
+        expected_amount=request.expected_amount,
     )

@@ -9,10 +9,8 @@ from sqlalchemy.dialects import postgresql
 from models.base import as_rows, given, seconds
 from models.states import Phase, State
 from payments.catalog.quotes import Terms
-from payments.intake.requests import ChargeRequest
-from payments.intake.timing import Timing
 from payments.kinds import CHARGE
-from payments.lifecycle.claims import Lease
+from payments.lifecycle.accepting.asked import NewCharge
 from payments.transaction import Row, Transaction
 
 
@@ -23,25 +21,16 @@ def insert(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[
     return {row["id"]: row for row in written}
 
 
-def columns(
-    request: ChargeRequest,
-    terms: Terms,
-    *,
-    processor: str,
-    livemode: bool,
-    lease: Lease | None,
-    request_id: str | None,
-    timing: Timing,
-    traceparent: str | None,
-) -> dict[str, Any]:
+def columns(new: NewCharge, terms: Terms) -> dict[str, Any]:
     """A row for `insert`."""
+    request, lease = new.request, new.lease
     return {
         "id": request.id,
         "producer": request.producer,
         "idempotency_key": request.idempotency_key,
         "fingerprint": request.fingerprint,
-        "request_id": request_id,
-        "traceparent": traceparent,
+        "request_id": new.request_id,
+        "traceparent": new.traceparent,
         "amount": terms.amount,
         "currency": terms.currency,
         "price_id": terms.price_id,
@@ -52,9 +41,9 @@ def columns(
         "reference": request.reference,
         "description": request.description,
         "metadata": request.metadata,
-        "processor": processor,
-        "livemode": livemode,
-        "scheduled_at": timing.not_before or request.scheduled_at,
+        "processor": new.processor,
+        "livemode": new.livemode,
+        "scheduled_at": new.timing.not_before or request.scheduled_at,
         "expires_in_s": request.expires_in_s,
         "token": lease and lease.token,
         "lease_s": lease and lease.seconds,

@@ -1,7 +1,6 @@
 """Accepting charges: the one function in which all doors end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, literal, select
@@ -10,7 +9,6 @@ from models.base import as_rows, given, id_among
 from models.states import State
 from payments.access.scopes import owner
 from payments.catalog.price_resolver import PriceResolver, as_asked
-from payments.catalog.quotes import Terms
 from payments.errors import ReferenceInUse, Refused
 from payments.intake.judging import judge
 from payments.intake.timing import ANY_TIME, objections
@@ -54,7 +52,8 @@ def accept(
     # not be told that the first one has taken all that was left.
     ids = {one.id for one in by_price} | {new[place].request.id for place in against}
     batch = _Batch(transaction, prices, new, _read(transaction, ids) if ids else {})
-    batch.refuse_if_new(against)
+    if against:
+        batch.refuse_if_new(against)
     if by_price:
         batch.refuse_taken_references()
     for _ in range(ROUNDS):
@@ -139,7 +138,7 @@ class _Batch:
             return False
         for id_ in offers:
             self._tries[id_] = self._tries.get(id_, 0) + 1
-        inserted = insert(self._transaction, [one.columns() for one in offers.values()])
+        inserted = insert(self._transaction, list(offers.values()))
         if self._prices is not None:
             self._prices.take(inserted.values())
         self._references |= {(r["producer"], r["reference"]) for r in inserted.values()}
@@ -152,11 +151,11 @@ class _Batch:
         # who asks by price is told how much is left now.
         return bool(others) or self._prices is not None
 
-    def _offers(self) -> dict[str, "_Offer"]:
-        """Those that nothing speaks against, one for each id and each reference."""
+    def _offers(self) -> dict[str, Mapping[str, Any]]:
+        """The rows of those that nothing speaks against, one for each id and each reference."""
         if self._prices is not None:
             self._prices.divide()
-        offers: dict[str, _Offer] = {}
+        offers: dict[str, Mapping[str, Any]] = {}
         references = set(self._references)
         for place, one in enumerate(self._new):
             request = one.request
@@ -173,7 +172,7 @@ class _Batch:
                 self._refusals[place] = refused
                 continue
             self._refusals.pop(place, None)
-            offers[request.id] = _Offer(one, terms)
+            offers[request.id] = columns(one, terms)
             if reference:
                 references.add(reference)
         return offers
@@ -209,27 +208,6 @@ class _Batch:
         fresh = one.lease is None and id_ in first
         first.discard(id_)
         return Accepted(row, fresh=fresh)
-
-
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """A request, and what it comes to."""
-
-    new: NewCharge
-    terms: Terms
-
-    def columns(self) -> dict[str, Any]:
-        new = self.new
-        return columns(
-            new.request,
-            self.terms,
-            processor=new.processor,
-            lease=new.lease,
-            livemode=new.livemode,
-            request_id=new.request_id,
-            timing=new.timing,
-            traceparent=new.traceparent,
-        )
 
 
 def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
