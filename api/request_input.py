@@ -1,10 +1,8 @@
 """What a request says beside its path: its body, its idempotency key, how long it would wait."""
 
 import asyncio
-import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from api.edge.problems import BodyTooLarge, EncodingNotSupported, RequestTimeout
 from api.pollers import WAIT_MAX_S
+from infra.billing.contract import strict_json
+from infra.billing.contract.strict_json import NotStrict
 from payments.errors import InvalidRequest
 from payments.redaction import field_name
 
@@ -21,9 +21,6 @@ from payments.redaction import field_name
 BODY_MAX_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 10.0
 KEY_HEADER = "idempotency-key"
-# All that we take are below 10^15; what is longer is no number of anything, and costs time to read.
-NUMBER_LENGTH_MAX = 100
-_TOO_LONG = "the body holds a number that nobody can mean; numbers here are whole, and below 10^15"
 _QUOTED = re.compile(r'"([\x20\x21\x23-\x5b\x5d-\x7e]*)"')
 _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
 
@@ -36,13 +33,9 @@ async def fields(request: Request) -> dict[str, Any]:
     """
     body = await _body(request)
     try:
-        given = json.loads(
-            body,
-            object_pairs_hook=_object,
-            parse_float=_decimal,
-            parse_int=_whole,
-            parse_constant=_not_json,
-        )
+        given = strict_json.read(body)
+    except NotStrict as wrong:
+        raise InvalidRequest(f"in the body {wrong}") from None
     except (ValueError, RecursionError):
         raise InvalidRequest(
             "the body must be one JSON object, with names in double quotes; see /openapi.json"
@@ -147,29 +140,3 @@ async def _body(request: Request) -> bytes:
     except (TimeoutError, ClientDisconnect):
         raise RequestTimeout from None
     return bytes(body)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    given = dict(pairs)
-    if len(given) != len(pairs):  # two amounts: readers differ in which one counts
-        raise InvalidRequest("a name is given twice in the body; send each field once")
-    return given
-
-
-def _decimal(literal: str) -> Decimal:
-    if len(literal) > NUMBER_LENGTH_MAX:
-        raise InvalidRequest(_TOO_LONG)
-    try:
-        return Decimal(literal)
-    except ArithmeticError:  # an exponent of twenty digits
-        raise InvalidRequest(_TOO_LONG) from None
-
-
-def _whole(literal: str) -> int:
-    # Python reads no number of thousands of digits. A hundred are too large for every field, whose
-    # own rule says so and names it.
-    return int(literal[:NUMBER_LENGTH_MAX])
-
-
-def _not_json(constant: str) -> Any:
-    raise InvalidRequest(f"{constant} is not JSON; send a whole number")

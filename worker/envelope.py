@@ -19,8 +19,10 @@ from typing import Any, TypeAlias
 
 from celery.utils.time import maybe_iso8601
 
+from infra.billing.contract import strict_json
 from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.ids import traceparent
+from infra.billing.contract.strict_json import NotStrict
 from payments.intake.masking import READ_MAX
 from payments.intake.timing import Timing
 from tasks.requests import NOTHING_ELSE, Wishes
@@ -205,7 +207,7 @@ def _checked(letter: Letter) -> dict[str, Any]:
     headers = letter["headers"]
     if not isinstance(headers, dict):
         raise Broken("headers is not an object")
-    if _depth(headers) > DEPTH_MAX:
+    if strict_json.is_deeper(headers, DEPTH_MAX):
         raise Broken("headers are too deeply nested")
     if headers.get("compression"):
         raise Broken("compressed messages are not accepted")
@@ -221,7 +223,8 @@ def _checked_properties(properties: Any) -> dict[str, Any]:
     # makes its own.
     if not isinstance(properties.get("delivery_info"), dict | None):
         raise Broken("delivery_info is not an object")
-    if not isinstance(properties.get("priority", 0), int | None) or _depth(properties) > DEPTH_MAX:
+    is_deep = strict_json.is_deeper(properties, DEPTH_MAX)
+    if is_deep or not isinstance(properties.get("priority", 0), int | None):
         raise Broken("unusable properties in the envelope")
     return properties
 
@@ -272,31 +275,19 @@ def _body(message: Any) -> Any:
         raise Broken(f"the body is larger than {BODY_MAX_BYTES} bytes")
     try:
         text = body.decode("utf-8") if isinstance(body, bytes) else body
-        value = _decode(text)
+        value = strict_json.read(text, exactly=False)
+    except NotStrict as wrong:
+        raise Broken(f"the body is not JSON: {wrong}") from None
     except (ValueError, RecursionError) as error:
         raise Broken(f"the body is not JSON: {type(error).__name__}") from None
     # Counting is cheap, walking is not; an honest request opens a handful of brackets.
-    if text.count("[") + text.count("{") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
+    if text.count("[") + text.count("{") > DEPTH_MAX and strict_json.is_deeper(value, DEPTH_MAX):
         raise Broken("the body is too deeply nested")
     return value
 
 
 def _plain(value: Any) -> str | None:
     return None if value is None else str(value).lower().replace(" ", "")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):  # two amounts: readers differ in which one counts
-        raise Broken("a name is given twice in the body")
-    return value
-
-
-def _not_json(constant: str) -> Any:
-    raise Broken(f"{constant} is not JSON")
-
-
-_decode = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json).decode
 
 
 def _time(name: str, value: Any) -> datetime:
@@ -307,15 +298,3 @@ def _time(name: str, value: Any) -> datetime:
         return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)
     except (AttributeError, ValueError, TypeError, OverflowError):
         raise Broken(f"{name} is not a time") from None
-
-
-def _depth(value: Any) -> int:
-    """How many containers deep a value is, walked level by level."""
-    level, depth = [value], 0
-    while level and depth <= DEPTH_MAX:
-        inner = [x for x in level if isinstance(x, dict | list | tuple)]
-        if not inner:
-            return depth
-        depth += 1
-        level = [y for x in inner for y in (x.values() if isinstance(x, dict) else x)]
-    return depth

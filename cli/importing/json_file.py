@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterator
 from decimal import Decimal
 from typing import Any, BinaryIO, TextIO
 
-from cli import input_values
 from cli.importing.columns import Ways
 from cli.importing.lines import (
     REFUSED_BECAUSE,
@@ -16,6 +15,8 @@ from cli.importing.lines import (
     is_too_long,
     physical_lines,
 )
+from infra.billing.contract import strict_json
+from infra.billing.contract.strict_json import NotStrict
 
 KEY = "idempotency_key"
 # In a text that is written to a file: half of a pair that UTF-16 writes for one character.
@@ -82,48 +83,18 @@ def written(value: Any) -> str:
 def read(text: str) -> tuple[dict[str, Any], str | None]:
     """The fields of a line, or why it has none."""
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_no_name_twice,
-            parse_float=Decimal,
-            parse_int=input_values.number,
-            parse_constant=_refuse_constant,
-        )
+        value = strict_json.read(text)
     except json.JSONDecodeError as error:
         return {}, f"not JSON: {error.msg} at character {error.colno}"
-    except _Refused as refused:
-        return {}, str(refused)
-    except (ArithmeticError, ValueError, RecursionError):
-        return {}, "not JSON that anybody means: a number or a nesting is out of all proportion"
+    except NotStrict as wrong:
+        return {}, str(wrong)
+    except RecursionError:
+        return {}, "nested too deeply"
     if not isinstance(value, dict):
         return {}, 'must be an object, like {"amount": 1999, "currency": "USD"}'
-    if _depth(value) > DEPTH_MAX:
+    if strict_json.is_deeper(value, DEPTH_MAX):
         return {}, "nested too deeply"
     if REFUSED_TEXT in value:
         return {}, f"mend what stands in {REFUSED_TEXT}, and put it in this line's place"
     told = (REFUSED_LINE, REFUSED_BECAUSE)
     return {name: given for name, given in value.items() if name not in told}, None
-
-
-def _depth(value: Any) -> int:
-    depth, level = 0, [value]
-    while level and depth <= DEPTH_MAX:
-        depth += 1
-        inner = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [v for one in inner for v in one if isinstance(v, (dict, list))]
-    return depth
-
-
-class _Refused(ValueError):
-    """JSON that different readers read differently."""
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise _Refused("a name is there twice")
-    return fields
-
-
-def _refuse_constant(name: str) -> Any:
-    raise _Refused(f"{name} is no number")

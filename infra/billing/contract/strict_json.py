@@ -1,0 +1,81 @@
+"""JSON that all readers read alike, which is all that we take: RFC 8259, and each name once."""
+
+import json
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+# All numbers here are whole, and below 10^15. What is longer means nothing, and costs time to read.
+NUMBER_LENGTH_MAX = 100
+
+
+class NotStrict(ValueError):
+    """JSON that readers differ about; the message says why, and quotes nothing of it."""
+
+
+def read(text: str | bytes, *, exactly: bool = True) -> Any:
+    """The value in `text`, with decimals as they were written (`Decimal`); or else as floats, and
+    then the value can be written as JSON again.
+
+    Raises NotStrict, ValueError (json.JSONDecodeError) for what is no JSON, and RecursionError for
+    what is nested without end.
+    """
+    if isinstance(text, bytes):
+        text = text.decode(json.detect_encoding(text), "surrogatepass")
+        text = text.removeprefix("\ufeff")
+    try:
+        return _DECODERS[exactly](text)
+    except (json.JSONDecodeError, NotStrict):
+        raise
+    except ValueError:  # Python reads no whole number of thousands of digits
+        return _decoder(parse_float=_decimal if exactly else None, parse_int=_whole)(text)
+
+
+def is_deeper(value: Any, depth_max: int) -> bool:
+    """Whether more containers lie in each other than `depth_max`; walked level by level, as deep
+    ones exhaust the stack of whoever walks them next."""
+    level: list[Any] = [value]
+    for _ in range(depth_max + 1):
+        level = [one for one in level if isinstance(one, dict | list | tuple)]
+        if not level:
+            return False
+        level = [part for one in level for part in (one.values() if isinstance(one, dict) else one)]
+    return True
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):  # two amounts: readers differ in which one counts
+        raise NotStrict("a name is given twice; send each field once")
+    return value
+
+
+def _whole(literal: str) -> int:
+    # A hundred digits are too large for every field, whose own rule says so and names it.
+    return int(literal[:NUMBER_LENGTH_MAX])
+
+
+def _decimal(literal: str) -> Decimal:
+    if len(literal) <= NUMBER_LENGTH_MAX:
+        try:
+            return Decimal(literal)
+        except ArithmeticError:
+            pass  # an exponent of twenty digits
+    raise NotStrict(
+        "there is a number that nobody can mean; numbers here are whole, and below 10^15"
+    )
+
+
+def _not_json(constant: str) -> Any:
+    raise NotStrict(f"{constant} is not JSON; send a whole number")
+
+
+def _decoder(**numbers: Any) -> Callable[[str], Any]:
+    return json.JSONDecoder(object_pairs_hook=_object, parse_constant=_not_json, **numbers).decode
+
+
+# Without `parse_int`, which would be called for each number.
+_DECODERS: Mapping[bool, Callable[[str], Any]] = {
+    True: _decoder(parse_float=_decimal),
+    False: _decoder(),
+}
