@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 from uuid import uuid4
@@ -17,6 +16,7 @@ from weakref import WeakSet
 from infra.billing import retries
 from infra.billing.base_url import Root
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.retry_after import retry_after_s
 from infra.billing.errors import BillingError, Unavailable
 from infra.billing.http_transport import Answer, NoAnswer, Wire
 from infra.billing.parallel import side_by_side
@@ -253,7 +253,7 @@ class Http:
             )
             error: BillingError = self._unavailable(call, f"answered {status} with {what}", status)
             return Failure(error, may_repeat=False)
-        after_s = retries.retry_after_s(headers, now=lambda: datetime.now(UTC))
+        after_s = retry_after_s(headers.get("retry-after"), now_s=time.time())
         error = error_of(
             status, document, where=str(self._root), request_id=call.id, retry_after_s=after_s
         )

@@ -1,9 +1,7 @@
 """When a call is tried again, and after how long: the rules, without a network or a clock."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from infra.billing.errors import BillingError
 from infra.billing.http_transport import NoAnswer
@@ -16,8 +14,6 @@ BACKOFF_MAX_S = 5.0
 # shorter than this is not worth halving.
 HALF_MIN_S = 1.0
 
-# The longest form of an HTTP-date has 33 characters (RFC 9110, 5.6.7).
-MOMENT_LENGTH_MAX = 64
 
 PASSING = frozenset({429, 500, 502, 503, 504})
 # With this the service says that it did nothing, so that even what may not be done twice may be
@@ -63,23 +59,3 @@ def try_s(left_s: float, *, wait_s: float = 0.0) -> float:
     """How long a try may take, of the time that is left; `wait_s` of it we asked for ourselves."""
     rest_s = left_s - wait_s
     return wait_s + (rest_s / 2 if rest_s > HALF_MIN_S else max(0.0, rest_s))
-
-
-def retry_after_s(headers: Mapping[str, str], *, now: Callable[[], datetime]) -> float | None:
-    """Retry-After in seconds, given as seconds or as a date (RFC 9110, section 10.2.3).
-
-    None when it asks for nothing readable.
-    """
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])  # More digits than fit a century say no more than nine do.
-    if not text or len(text) > MOMENT_LENGTH_MAX:
-        return None
-    try:
-        moment = parsedate_to_datetime(text)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - now()).total_seconds())
-    # The parser of mail's dates is not made for strangers: years of twenty digits, zones of days.
-    except (ValueError, OverflowError, TypeError, IndexError):
-        return None

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
+from infra.billing.contract import retry_after
 from payments.webhooks import drains, schedule
 from payments.webhooks.drains import DrainBatch, Drained, Due, Record
 from payments.webhooks.post import Answer, Client
@@ -277,7 +278,7 @@ class Drainer:
         """What is to be written of an answer, whatever a stranger put into it."""
         started_ago_s = self._loop.time() - one.started_at
         try:
-            retry_after_s = schedule.retry_after_s(
+            retry_after_s = retry_after.retry_after_s(
                 one.answer.retry_after, now_s=self._tools.clock()
             )
         except Exception as error:  # costs this answer its wish, and nothing else

@@ -1,7 +1,6 @@
 """When the SDK asks again: on a wire that is a script and a clock that only sleep moves."""
 
 import random
-from datetime import UTC, datetime
 
 import pytest
 
@@ -126,24 +125,6 @@ def test_who_is_told_to_wait_longer_than_it_may_is_told_so_at_once(clock):
         asking.create("charge", FIELDS)
     assert refused.value.facts["retry_after_s"] == 60
     assert (len(wire.sent), clock.slept) == (1, [])
-
-
-@every(
-    "value, seconds",
-    [
-        ("0", 0.0),
-        ("120", 120.0),
-        ("Thu, 26 Nov 2026 12:00:30 GMT", 30.0),
-        ("Thu, 26 Nov 2026 11:00:00 GMT", 0.0),
-        ("", None),
-        ("soon", None),
-        ("-5", None),
-        ("1" * 400, 111_111_111.0),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(value, seconds):
-    noon = datetime(2026, 11, 26, 12, tzinfo=UTC)
-    assert retries.retry_after_s({"retry-after": value}, now=lambda: noon) == seconds
 
 
 def test_pauses_grow_up_to_a_limit_and_are_random_below_it():

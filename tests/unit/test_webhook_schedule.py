@@ -1,8 +1,5 @@
 """The schedule of retries: Standard Webhooks' ten attempts, and what a receiver may ask for."""
 
-from datetime import UTC, datetime
-from email.utils import format_datetime
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,10 +8,8 @@ from payments.webhooks.schedule import (
     ATTEMPTS_MAX,
     DELAYS_S,
     RETRY_AFTER_MAX_S,
-    retry_after_s,
     retry_in_s,
 )
-from tests.support.every import every
 
 NOW_S = 1_800_000_000.0
 dice = st.floats(0, 1, exclude_max=True)
@@ -63,29 +58,3 @@ def test_a_receiver_that_asks_for_days_is_tried_again_after_ten_hours() -> None:
 @pytest.mark.parametrize(("throw", "factor"), [(0.0, 0.8), (0.5, 1.0), (1.0, 1.2)])
 def test_jitter_reaches_both_ends_of_a_fifth(throw: float, factor: float) -> None:
     assert retry_in_s(2, dice=lambda: throw) == pytest.approx(300 * factor)
-
-
-@every(
-    "header, seconds",
-    [
-        ("120", 120.0),
-        (" 0 ", 0.0),
-        ("9" * 400, 999_999_999.0),
-        (format_datetime(datetime.fromtimestamp(NOW_S + 90, UTC), usegmt=True), 90.0),
-        (format_datetime(datetime.fromtimestamp(NOW_S - 90, UTC), usegmt=True), 0.0),
-        (None, None),
-        ("", None),
-        ("soon", None),
-        ("-5", None),
-        ("1.5", None),
-        ("²", None),
-    ],
-)
-def test_retry_after_is_read_in_both_its_forms(header: str | None, seconds: float | None) -> None:
-    assert retry_after_s(header, now_s=NOW_S) == seconds
-
-
-@given(header=st.text() | st.from_regex(r"[A-Za-z]{0,4},? ?\d{0,3}[ A-Za-z0-9:+-]{0,40}"))
-def test_no_header_is_too_strange_to_be_ignored(header: str) -> None:
-    asked_s = retry_after_s(header, now_s=NOW_S)
-    assert asked_s is None or asked_s >= 0
