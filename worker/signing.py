@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from infra.billing.contract.signatures import MESSAGE_HEADER, message_content
 from payments.access import signatures
 from payments.access.signatures import Mode, Proof
 from payments.redaction import PRODUCER
@@ -33,8 +34,8 @@ _presented: ContextVar[Proof | None] = ContextVar("proof", default=None)
 def proof_of(message: Any, *, task: str, task_id: str) -> Proof:
     """What a message of the broker shows. `task` and `task_id` as they were read from it."""
     body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
-    signed = signatures.content(task=task, task_id=task_id, body=body)
-    return Proof(signed, (message.headers or {}).get(signatures.HEADER))
+    signed = message_content(task=task, task_id=task_id, body=body)
+    return Proof(signed, (message.headers or {}).get(MESSAGE_HEADER))
 
 
 @contextmanager

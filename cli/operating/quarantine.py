@@ -92,6 +92,7 @@ def _send_again(transaction: "Transaction", request: "KeptRequest") -> None:
     before it was kept, and workers may want no others."""
     from kombu.serialization import dumps
 
+    from infra.billing.contract.signatures import MESSAGE_HEADER, sign_message
     from payments.access import signatures
     from worker.app import app
 
@@ -100,11 +101,12 @@ def _send_again(transaction: "Transaction", request: "KeptRequest") -> None:
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
     # As Celery writes it: a list of three, by kombu's own JSON.
     _, _, body = dumps(([], request.kwargs, embed), serializer="json")
-    signed = signatures.content(task=request.task, task_id=request.id, body=body.encode())
     # What it said of time as headers, and not as Celery's own `eta`, which has queues of its own.
     headers = dict(request.headers)
     if keys:
-        headers[signatures.HEADER] = signatures.sign(keys[0], signed)
+        headers[MESSAGE_HEADER] = sign_message(
+            keys[0], task=request.task, task_id=request.id, body=body.encode()
+        )
     app.tasks[request.task].apply_async(
         args=[], kwargs=request.kwargs, task_id=request.id, headers=headers
     )

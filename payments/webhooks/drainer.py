@@ -11,10 +11,10 @@ import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
 from infra.billing.contract import retry_after
+from infra.billing.contract.signatures import key_of, signed_headers
 from payments.webhooks import drains, schedule
 from payments.webhooks.drains import DrainBatch, Drained, Due, Record
 from payments.webhooks.post import Answer, Client
-from payments.webhooks.signature import key_of, signed_headers
 
 log = structlog.get_logger(__name__)
 

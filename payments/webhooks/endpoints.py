@@ -8,6 +8,7 @@ from sqlalchemy import RowMapping, bindparam, case, func, insert, literal, selec
 from sqlalchemy import update as sql_update
 
 from infra.billing.contract.ids import is_id, random_id
+from infra.billing.contract.signatures import new_secret
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
 from models.texts import is_storable, is_unicode
@@ -18,7 +19,6 @@ from payments.redaction import field_name
 from payments.transaction import Transaction
 from payments.views import moment
 from payments.webhooks.events import TYPES, Fact, publish
-from payments.webhooks.signature import new_secret
 from payments.webhooks.target import TargetCheck
 
 DESCRIPTION_LENGTH_MAX = 500

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from celery import Celery, signals
 
+from infra.billing.contract.signatures import MESSAGE_HEADER, message_content, sign_message
 from infra.billing.message import Message
 from infra.billing.signing import signed
-from payments.access.signatures import HEADER, Proof, content, is_signed, sign
+from payments.access.signatures import Proof, is_signed
 from tests.support.every import every
 from tests.support.programs import ROOT
 from tests.support.vectors import VECTORS
@@ -21,14 +22,18 @@ KEY = ALL[0]["keys"][0]
 
 
 def of(vector: dict[str, Any]) -> bytes:
-    return content(task=vector["task"], task_id=vector["id"], body=vector["body"].encode())
+    return message_content(task=vector["task"], task_id=vector["id"], body=vector["body"].encode())
 
 
 @every("vector", GOOD)
 def test_the_sdk_and_the_worker_sign_alike(vector: dict[str, Any]) -> None:
     message = Message(vector["id"], "payments", vector["body"], {"task": vector["task"]})
-    ours = " ".join(sign(key, of(vector)) for key in vector["keys"])
-    sdks = " ".join(str(signed(message, key).headers[HEADER]) for key in vector["keys"])
+    body = vector["body"].encode()
+    ours = " ".join(
+        sign_message(key, task=vector["task"], task_id=vector["id"], body=body)
+        for key in vector["keys"]
+    )
+    sdks = " ".join(str(signed(message, key).headers[MESSAGE_HEADER]) for key in vector["keys"])
     assert ours == sdks == vector["signature"]
 
 
@@ -54,7 +59,11 @@ def test_the_body_is_signed_as_it_is_however_redis_has_it(encoding: str) -> None
     item = {
         "body": b64encode(body.encode()).decode() if encoding == "base64" else body,
         "content-type": "application/json",
-        "headers": {"task": vector["task"], "id": vector["id"], HEADER: vector["signature"]},
+        "headers": {
+            "task": vector["task"],
+            "id": vector["id"],
+            MESSAGE_HEADER: vector["signature"],
+        },
         "properties": {"body_encoding": encoding},
     }
     letter = envelope.unwrap(json.dumps(item).encode(), "payments", tag="t")

@@ -7,7 +7,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from infra.billing import InvalidSignature, webhook
-from payments.webhooks.signature import key_of, signed_headers
+from infra.billing.contract.signatures import key_of, signed_headers
 from tests.support.every import every
 from tests.support.vectors import VECTORS
 

@@ -13,10 +13,11 @@ from sqlalchemy import Engine, text
 from infra.billing.broker import Broker
 from infra.billing.broker_publisher import Post
 from infra.billing.contract.ids import id_from_key
+from infra.billing.contract.signatures import message_content, sign
 from infra.billing.message import message
 from infra.billing.signing import signed
 from payments.access import keys
-from payments.access.signatures import Proof, SignatureInvalid, content, sign
+from payments.access.signatures import Proof, SignatureInvalid
 from payments.transaction import Database
 from tests.conftest import environ_for
 from tests.support.producer import Producer
@@ -90,8 +91,9 @@ KEY, OTHER = (f"key_{letter * 16}_{letter * 52}" for letter in "ab")
 
 
 def a_proof(key: str | None) -> Proof:
-    signed_bytes = content(task="billing.charge.create", task_id=uuid.uuid4().hex, body=b"[]")
-    return Proof(signed_bytes, None if key is None else sign(key, signed_bytes))
+    task, task_id = "billing.charge.create", uuid.uuid4().hex
+    signed_bytes = message_content(task=task, task_id=task_id, body=b"[]")
+    return Proof(signed_bytes, None if key is None else sign(key.encode(), signed_bytes))
 
 
 def is_taken(signatures: Signatures, proof: Proof | None, **fields: Any) -> bool:

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
+from infra.billing.contract.signatures import key_of
 from payments.errors import InvalidRequest, NotFound
 from payments.transaction import Database, Transaction
 from payments.views import moment
 from payments.webhooks import endpoints
 from payments.webhooks.pings import ping
-from payments.webhooks.signature import key_of
 from payments.webhooks.target import TargetCheck
 from tests.support.every import every
 

@@ -7,6 +7,7 @@ import pytest
 
 from infra import billing
 from infra.billing.contract.money import exponent
+from infra.billing.contract.signatures import new_secret
 from local.demo import scenario
 from local.demo.checks import asked
 from local.demo.figures import Check, Figures, Kill, Money, Stock, decimal
@@ -15,7 +16,6 @@ from local.demo.receiver import FAIL_EVERY, Inbox
 from local.demo.scenario import Line, Price, Scenario
 from payments.processors.declines import DECLINES, FAILURES
 from payments.processors.sandbox.script import CARDS, FAULTS
-from payments.webhooks.signature import new_secret
 
 REASONS = {
     "rejected": {

@@ -10,7 +10,7 @@ import pytest
 import standardwebhooks
 
 from infra import billing
-from payments.webhooks.signature import key_of, new_secret, signed_headers
+from infra.billing.contract.signatures import key_of, new_secret, signed_headers
 from tests.support.every import every
 
 SECRET, OTHER = new_secret(), new_secret()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from payments.webhooks.signature import key_of, new_secret, signed_headers
+from infra.billing.contract.signatures import key_of, new_secret, signed_headers
 
 # The example that the specification's libraries share.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
