@@ -7,6 +7,7 @@ from typing import Any
 
 import infra.billing.errors as sdk
 from api.edge import problems
+from infra.billing.contract.errors import CODES
 from payments import errors
 from payments.access import signatures
 from payments.processors.declines import DECLINES, FAILURES
@@ -14,66 +15,6 @@ from worker import envelope
 
 # Errors that are only what others have in common.
 NEVER_RAISED: Sequence[type[Exception]] = (errors.Conflict,)
-
-# What a caller does about an error of the service. A new error needs a line here (a test says so).
-WHAT_TO_DO: Mapping[str, str] = {
-    "body_too_large": "Send less: of the fields only metadata can be so large.",
-    "headers_too_large": "Send fewer or shorter headers.",
-    "bad_host": "Look at what is between: HTTP clients send one Host by themselves.",
-    "host_not_allowed": "Ask under a name of the service, or tell it this one:"
-    " `BILLING_HTTP_HOSTS`.",
-    "content_encoding_not_supported": "Send the body without gzip.",
-    "unreadable_request": "Look at what is between: no HTTP client sends such requests.",
-    "temporarily_held": "Send it again after `Retry-After` seconds, with the same key.",
-    "too_many_requests": "Send it again after `Retry-After` seconds, with the same key.",
-    "rate_limited": "Send it again after `Retry-After` seconds, with the same key; ask less often."
-    " After many requests with a wrong key: send the right one, which is not limited by that.",
-    "method_not_allowed": "Use one of the methods of the header `Allow`.",
-    "no_such_path": "Look at the URL: this says nothing about a charge or refund.",
-    "request_timeout": "Send it again with the same key, faster.",
-    "database_unavailable": "Send it again after `Retry-After` seconds, with the same key, until"
-    " it is answered: it may have been accepted.",
-    "endpoint_disabled": "Enable it first.",
-    "internal_error": "A bug of ours. Send the request again with the same key; tell us when it"
-    " stays.",
-    "invalid_request": "`param` names the field, `detail` says what to send instead. Nothing was"
-    " written: the key is still free.",
-    "unauthenticated": "Make a key (`billing keys create`) and send it.",
-    "signature_invalid": "Only by message, where `BILLING_BROKER_SIGNATURES` is `require`, or the"
-    " signature is wrong: sign it with a signing key of its producer (docs/reference/wire.md).",
-    "insufficient_scope": "Use a key that has the scope.",
-    "not_found": "Check the id. What was sent by message may not have been read yet: a refund of"
-    ' such a charge can wait for it with `if_missing: "wait"`.',
-    "idempotency_key_reused": "The first request under this key stands, untouched. Was it meant to"
-    " be the same one? Send it exactly as before. Is it another one? Send another key.",
-    "reference_in_use": "This order was charged, or is being charged. To repeat that request, use"
-    " its key; for another order, use another reference.",
-    "refund_exceeds_charge": "`available` says what is left. Ask for no more than that, or leave"
-    " the amount out.",
-    "charge_not_refundable": "`detail` says why: it failed, is still pending"
-    " (`if_pending=reject`), or its `refunded_amount` and `refund_pending_amount` don't add up to"
-    " `expected_refunded_amount`.",
-    "charge_not_cancelable": "`detail` says why. It has succeeded: refund it. It has failed: there"
-    " is nothing to cancel. It needs review: a person decides.",
-    "request_expired": "It was not carried out, and won't be. Send it again if it is still wanted.",
-    "nothing_to_restock": "`available` says how many units are still out. Refund without `restock`,"
-    " or bring back no more than that.",
-    "unexpected_amount": "`amount` says what it comes to now, `expected_amount` what you sent. The"
-    " lookup key has moved, or the price is another: ask for a quote, ask the customer, and send"
-    " it again. The key is still free.",
-    "price_inactive": "Charge by another price, or make this one active again.",
-    "price_in_use": "Archive it instead: what was charged by it keeps its price.",
-    "price_locked": "Make a new price, move the lookup key to it (`transfer_lookup_key`), and"
-    " archive this one.",
-    "product_inactive": "Make the product active again, or use another one.",
-    "product_in_use": "Archive it instead, or delete its prices first.",
-    "lookup_key_in_use": "`price_id` says which price has it. Use another key, or send"
-    " `transfer_lookup_key: true` to move it.",
-    "insufficient_inventory": "`available` says how many are left. Ask for no more than that; what"
-    " pending charges hold comes back if they fail.",
-    "inventory_unlimited": "There is nothing to count. Make a price with a `quantity_available`.",
-    "move_not_allowed": "Look at it again: somebody else was faster.",
-}
 
 # What a caller does about a charge or refund that failed, where there is something to do.
 AFTER_A_FAILURE: Mapping[str, str] = {
@@ -149,10 +90,7 @@ def _refusals() -> Iterator[str]:
     yield ""
     yield from _table(
         ("code", "HTTP", "meaning", "what to do"),
-        [
-            (f"`{one.code}`", one.status, _meaning(one), WHAT_TO_DO.get(one.code, ""))
-            for one in refusals()
-        ],
+        [(f"`{one.code}`", *CODES[one.code]) for one in refusals()],
     )
 
 
@@ -243,10 +181,6 @@ def _part(node: ast.AST) -> str:
         case ast.FormattedValue(value=ast.Name(id=name)) if name.isupper():
             return str(getattr(envelope, name))
     return "…"
-
-
-def _meaning(error: type[Exception]) -> str:
-    return " ".join((error.__doc__ or "").split("\n\n")[0].split())
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[str]:

@@ -12,107 +12,65 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class BodyTooLarge(Refused):
-    """The body is larger than 64 KiB; send less metadata."""
-
     code = "body_too_large"
-    status = 413
 
 
 class HeadersTooLarge(Refused):
-    """The headers are larger than 32 KiB."""
-
     code = "headers_too_large"
-    status = 431
 
 
 class Unreadable(Refused):
-    """This is no HTTP request that can be read."""
-
     code = "unreadable_request"
-    status = 400
 
 
 class BadHost(Refused):
-    """A request must have exactly one header Host, with a name or address of this service."""
-
     # RFC 9112, 3.2.
     code = "bad_host"
-    status = 400
 
 
 class HostNotAllowed(Refused):
-    """This Host is no name of this service; add it to BILLING_HTTP_HOSTS, or ask by address."""
-
     # RFC 9110, 15.5.20: we are not the one who can answer for that name.
     code = "host_not_allowed"
-    status = 421
 
 
 class EncodingNotSupported(Refused):
-    """The body must come as it is: send it without a Content-Encoding."""
-
     # A few bytes of gzip may be gigabytes, and our largest body is 64 KiB.
     code = "content_encoding_not_supported"
-    status = 415
 
 
 class TooManyRequests(Refused):
-    """Too many requests wait here already; send it again, with the same key, in a second."""
-
     code = "too_many_requests"
-    status = 429
 
 
 class RateLimited(Refused):
-    """You ask too often; wait as long as Retry-After says, and send it again with the same key."""
-
     code = "rate_limited"
-    status = 429
 
 
 class NoSuchPath(Refused):
-    """There is nothing at this path; see /openapi.json. Is the URL of the service right?"""
-
     # Not not_found: whoever asks for a charge at a wrong address must not conclude that there is
     # no such charge.
     code = "no_such_path"
-    status = 404
 
 
 class MethodNotAllowed(Refused):
-    """This path does not take this method; the header Allow names those it takes."""
-
     code = "method_not_allowed"
-    status = 405
 
 
 class RequestTimeout(Refused):
-    """The body did not arrive in time; send it again with the same key."""
-
     code = "request_timeout"
-    status = 408
 
 
 class Held(BillingError):
-    """Somebody else holds what this needs; send it again with the same key in a second."""
-
     # A person in psql, or a transaction that hangs. The others are none the worse for it.
     code = "temporarily_held"
-    status = 503
 
 
 class DatabaseUnavailable(BillingError):
-    """The database does not answer; send it again with the same key. It can't happen twice."""
-
     code = "database_unavailable"
-    status = 503
 
 
 class InternalError(BillingError):
-    """A bug of ours. Sending it again with the same key is safe; the log names the request's id."""
-
     code = "internal_error"
-    status = 500
 
 
 REALM = "billing"

@@ -37,12 +37,15 @@ Every error has `code` and `param` (the field that is wrong, or None). What the 
 its `status`, too, its `request_id` for the service's log, and `facts`, such as `available`. What
 happened to a charge or refund that you asked for has its `idempotency_key`: after Unavailable and
 RateLimited, send it again under this key; a repeat never moves money twice.
+A class that has no docstring of its own has that of its code (`infra.billing.contract.errors`).
 The message is the docstring unless a better one is given; our own hold no value of yours but short
 numbers and codes, and never the API key.
 """
 
 from collections.abc import Mapping
 from typing import Any
+
+from infra.billing.contract.errors import describe
 
 
 class BillingError(Exception):
@@ -73,10 +76,12 @@ class BillingError(Exception):
         self.idempotency_key = idempotency_key
         self.facts: dict[str, Any] = dict(facts or {})
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        describe(cls)
+
 
 class InvalidRequest(BillingError):
-    """The request is not valid."""
-
     code = "invalid_request"
 
 
@@ -87,14 +92,10 @@ class Unauthenticated(BillingError):
 
 
 class InsufficientScope(BillingError):
-    """This API key may not do this."""
-
     code = "insufficient_scope"
 
 
 class NotFound(BillingError):
-    """There is nothing with this id."""
-
     code = "not_found"
 
 
@@ -105,110 +106,74 @@ class Conflict(BillingError):
 
 
 class KeyReused(Conflict):
-    """This idempotency key was used before with a different request; send a new key."""
-
     code = "idempotency_key_reused"
 
 
 class ReferenceInUse(Conflict):
-    """Another pending or succeeded charge has this reference."""
-
     code = "reference_in_use"
 
 
 class RefundExceedsCharge(Conflict):
-    """The refund is more than what is left of the charge."""
-
     code = "refund_exceeds_charge"
 
 
 class ChargeNotRefundable(Conflict):
-    """This charge can't be refunded."""
-
     code = "charge_not_refundable"
 
 
 class ChargeNotCancelable(Conflict):
-    """This charge can't be canceled any more."""
-
     code = "charge_not_cancelable"
 
 
 class RequestExpired(Conflict):
-    """It came later than it was wanted (`expires`); send it again if it still is."""
-
     code = "request_expired"
 
 
 class NothingToRestock(Conflict):
-    """The charge has fewer units out than are to come back."""
-
     code = "nothing_to_restock"
 
 
 class UnexpectedAmount(Conflict):
-    """The price comes to another amount than was expected; nothing was charged."""
-
     code = "unexpected_amount"
 
 
 class PriceInactive(Conflict):
-    """This price is archived: it takes no new charges."""
-
     code = "price_inactive"
 
 
 class PriceInUse(Conflict):
-    """This price was used and can't be deleted; archive it instead."""
-
     code = "price_in_use"
 
 
 class PriceLocked(Conflict):
-    """What a price costs never changes; make a new price."""
-
     code = "price_locked"
 
 
 class ProductInactive(Conflict):
-    """This product is archived: its prices take no new charges, and it gets no new prices."""
-
     code = "product_inactive"
 
 
 class ProductInUse(Conflict):
-    """This product has prices and can't be deleted; archive it instead."""
-
     code = "product_in_use"
 
 
 class LookupKeyInUse(Conflict):
-    """Another price has this lookup key; transfer_lookup_key=True moves it here."""
-
     code = "lookup_key_in_use"
 
 
 class InsufficientInventory(Conflict):
-    """There is less left than was asked for."""
-
     code = "insufficient_inventory"
 
 
 class InventoryUnlimited(Conflict):
-    """There is no limit to this price's inventory, so nothing to count."""
-
     code = "inventory_unlimited"
 
 
 class EndpointDisabled(Conflict):
-    """The webhook endpoint is disabled; enable it first."""
-
     code = "endpoint_disabled"
 
 
 class MoveNotAllowed(Conflict):
-    """The state does not allow this."""
-
     code = "move_not_allowed"
 
 

@@ -25,10 +25,7 @@ Mode = Literal["off", "accept", "require"]
 
 
 class SignatureInvalid(Refused):
-    """The message is not signed by its producer."""
-
     code = "signature_invalid"
-    status = 401
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from api.description.events import DATA
 from api.documents import errors as catalogue
 from api.documents import settings as settings_page
 from api.documents.files import CHECKOUT, DOCUMENTS
+from infra.billing.contract.errors import CODES
 from infra.billing.contract.ids import PREFIXES
 from payments.errors import InvalidRequest
 from payments.parsing import parse
@@ -151,7 +152,12 @@ def test_every_command_says_what_it_does():
 
 def test_every_error_of_the_service_says_what_to_do():
     codes = [one.code for one in catalogue.refusals()]
-    assert sorted(codes) == sorted(catalogue.WHAT_TO_DO)
+    assert sorted(codes) == sorted(CODES)
+
+
+def test_an_error_without_a_better_message_says_what_its_code_means():
+    for one in catalogue.refusals():
+        assert (one.status, str(one())) == (CODES[one.code].status, CODES[one.code].sentence)
 
 
 def test_every_failure_says_what_to_do():

@@ -16,6 +16,7 @@ from infra.billing.pending import pending
 from infra.billing.problems import error_of
 from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.views import charge_view, refund_view
+from tests.support.every import every
 from tests.support.refusals import present, sdk_says, service_says, short
 
 CARD = "4242 4242 4242 4242"
@@ -308,7 +309,7 @@ def _refusals(kind: type[payments.errors.Refused]) -> list[type[payments.errors.
     return [one for child in children for one in (child, *_refusals(child))]
 
 
-@pytest.mark.parametrize("kind", _refusals(payments.errors.Refused), ids=lambda k: k.code)
+@every("kind", _refusals(payments.errors.Refused))
 def test_what_the_service_refuses_the_sdk_raises_under_the_same_name(kind):
     error = error_of(kind.status, {"code": kind.code}, where="there", request_id=None)
     assert (type(error).__name__, error.code) == (kind.__name__, kind.code)
