@@ -1,6 +1,7 @@
 """A charge as it is written when it is accepted: queued, or leased at once, or due later."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Column, Float, and_, case, func, literal, select
@@ -9,6 +10,7 @@ from sqlalchemy.dialects import postgresql
 from models.base import as_rows, given, seconds
 from models.states import Phase, State
 from payments.catalog.quotes import Terms
+from payments.intake.requests import ChargeRequest
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import NewCharge
 from payments.transaction import Row, Transaction
@@ -25,24 +27,11 @@ def columns(new: NewCharge, terms: Terms) -> dict[str, Any]:
     """A row for `insert`."""
     request, lease = new.request, new.lease
     return {
+        **{name: getattr(request, name) for name in _OF_REQUEST},
+        **{name: getattr(terms, name) for name in _OF_TERMS},
+        **{name: getattr(new, name) for name in _OF_DOOR},
         "id": request.id,
-        "producer": request.producer,
-        "idempotency_key": request.idempotency_key,
         "fingerprint": request.fingerprint,
-        "request_id": new.request_id,
-        "traceparent": new.traceparent,
-        "amount": terms.amount,
-        "currency": terms.currency,
-        "price_id": terms.price_id,
-        "quantity": terms.quantity,
-        "lines": terms.lines,
-        "customer_id": request.customer_id,
-        "payment_method_id": request.payment_method_id,
-        "reference": request.reference,
-        "description": request.description,
-        "metadata": request.metadata,
-        "processor": new.processor,
-        "livemode": new.livemode,
         "scheduled_at": new.timing.not_before or request.scheduled_at,
         "expires_in_s": request.expires_in_s,
         "token": lease and lease.token,
@@ -54,27 +43,15 @@ def columns(new: NewCharge, terms: Terms) -> dict[str, Any]:
 # --- The statement, built once ---
 
 _t = CHARGE.table
-_given_names = (
-    "id",
-    "producer",
-    "idempotency_key",
-    "fingerprint",
-    "request_id",
-    "traceparent",
-    "amount",
-    "currency",
-    "price_id",
-    "quantity",
-    "lines",
-    "customer_id",
-    "payment_method_id",
-    "reference",
-    "description",
-    "metadata",
-    "processor",
-    "livemode",
-    "scheduled_at",
+_OF_TERMS = tuple(field.name for field in fields(Terms))
+_OF_DOOR = ("request_id", "traceparent", "processor", "livemode")
+# The fields of a request that have a column are written as they came, also one that is new.
+_OF_REQUEST = tuple(
+    name
+    for name in ChargeRequest.model_fields
+    if name in _t.c and name not in (*_OF_TERMS, "scheduled_at")
 )
+_given_names = (*_OF_REQUEST, *_OF_TERMS, *_OF_DOOR, "id", "fingerprint", "scheduled_at")
 _new = given(
     "new",
     [

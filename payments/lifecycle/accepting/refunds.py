@@ -17,6 +17,7 @@ from payments.access.scopes import may_refund, other_producer, owner
 from payments.catalog.stock import to_restock, units_out
 from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge, Refused
 from payments.intake.judging import judge
+from payments.intake.requests import RefundRequest
 from payments.intake.timing import objections
 from payments.kinds import REFUND
 from payments.lifecycle.accepting.asked import Accepted, NewRefund
@@ -181,24 +182,17 @@ def _columns(
 ) -> dict[str, Any]:
     request = one.request
     return {
+        **{name: getattr(request, name) for name in _OF_REQUEST},
         "id": request.id,
-        "producer": request.producer,
-        "idempotency_key": request.idempotency_key,
         "fingerprint": request.fingerprint,
         "request_id": one.request_id,
         "traceparent": one.traceparent,
-        "charge_id": request.charge_id,
         "charge_producer": charge and other_producer(charge, request.producer),
         "any_charge": one.any_charge,
         "currency": charge and charge["currency"],
         "amount": request.amount if amount is None else amount,
         "reserved": amount is not None,
-        "restock": request.restock,
         "restock_quantity": units,
-        "reason": request.reason,
-        "if_pending": request.if_pending,
-        "expected_refunded_amount": request.expected_refunded_amount,
-        "metadata": request.metadata,
         "processor": charge["processor"] if charge else one.processor,
         # A refund is as real as its charge.
         "livemode": charge["livemode"] if charge else False,
@@ -222,25 +216,24 @@ def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
 # --- The statements, built once ---
 
 _t = REFUND.table
+# The fields of a request that have a column are written as they came, also one that is new.
+_OF_REQUEST = tuple(
+    name
+    for name in RefundRequest.model_fields
+    if name in _t.c and name not in ("amount", "restock_quantity")
+)
 _given_names = (
+    *_OF_REQUEST,
     "id",
-    "producer",
-    "idempotency_key",
     "fingerprint",
     "request_id",
     "traceparent",
-    "charge_id",
     "charge_producer",
     "any_charge",
     "currency",
     "amount",
     "reserved",
-    "restock",
     "restock_quantity",
-    "reason",
-    "if_pending",
-    "expected_refunded_amount",
-    "metadata",
     "processor",
     "livemode",
 )
