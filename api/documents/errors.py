@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import infra.billing.errors as sdk
+from api.documents.markdown import NOTICE, table
 from api.edge import problems
 from infra.billing.contract.errors import CODES
 from payments import errors
@@ -33,8 +34,8 @@ AFTER_A_FAILURE: Mapping[str, str] = {
     "charge_not_found": "Check the charge's id and its producer; then try again.",
     "refund_exceeds_charge": "Look at the charge's refunds, and ask for what is left.",
     "nothing_to_restock": "Refund again without `restock`, or with fewer units.",
-    "canceled": "Nothing: somebody asked for it.",
-    "expired": "Ask the customer to begin again, if it is still wanted.",
+    "canceled": "Nothing: it was canceled on request.",
+    "expired": "Ask the customer to start again, if it is still wanted.",
     "resolved_failed": "Try again, if it is still wanted.",
 }
 
@@ -45,11 +46,13 @@ def document() -> str:
         [
             "# Errors",
             "",
-            "Made from the code by `python -m api.documents`; edit it there.",
+            "Every code that a request can be refused or fail with, and what to do about it.",
+            "",
+            NOTICE,
             "",
             (
-                "Programs read `code`; people read `detail` or the message, whose words may change."
-                " New codes may come: treat an unknown one by its HTTP status."
+                "Programs read `code`; people read `detail` or the message, whose wording may"
+                " change. New codes may be added: treat an unknown one by its HTTP status."
             ),
             "",
             *_refusals(),
@@ -88,23 +91,23 @@ def _refusals() -> Iterator[str]:
         " so, sending the same again brings the same answer."
     )
     yield ""
-    yield from _table(
+    yield from table(
         ("code", "HTTP", "meaning", "what to do"),
         [(f"`{one.code}`", *CODES[one.code]) for one in refusals()],
     )
 
 
 def _failures() -> Iterator[str]:
-    yield "## Failed: it was accepted, and did not come about"
+    yield "## Failed: the request was accepted, and then failed"
     yield ""
     yield (
         "`failure_code` of a charge or refund whose `state` is `failed`. It stays failed: to try"
         " again, send a new request with a new key."
     )
     yield ""
-    rows = [("the processor", DECLINES), ("we", FAILURES)]
-    yield from _table(
-        ("failure_code", "who decided", "meaning", "what to do"),
+    rows = [("processor", DECLINES), ("billing", FAILURES)]
+    yield from table(
+        ("failure_code", "decided by", "meaning", "what to do"),
         [
             (f"`{code}`", who, message, AFTER_A_FAILURE.get(code, ""))
             for who, messages in rows
@@ -118,7 +121,7 @@ def _of_the_sdk() -> Iterator[str]:
     yield ""
     yield "All are `billing.BillingError`, with `code` and `param`."
     yield ""
-    yield from _table(
+    yield from table(
         ("class", "code", "meaning"),
         [
             (f"`{one.__name__}`", f"`{one.code}`", " ".join((one.__doc__ or "").split()))
@@ -138,12 +141,12 @@ def _by_message() -> Iterator[str]:
     )
     yield ""
     yield (
-        "A message that is not even a task is kept in quarantine (`billing quarantine list`), whole"
-        " but for card data, for one of these reasons, and nobody is told: who sent it can't be"
-        " read. Card numbers, tracks and verification codes in it are masked before it is kept, in"
-        " its body and its headers, also in base64 and hex; what can't be looked through (packed or"
-        " binary) is not kept, only its size. A request that a bug of ours kept and that was masked"
-        " is not released: its sender has to send it again, without card data."
+        "A message that is not a task is kept in quarantine (`billing quarantine list`) for one of"
+        " the reasons below. No webhook reports it, since its producer can't be read. Card numbers,"
+        " tracks and verification codes are masked before it is kept, in its body and its headers,"
+        " also in base64 and hex; of what can't be searched (compressed or binary) only the size is"
+        " kept. A masked message can't be released: its producer has to send the request again,"
+        " without card data."
     )
     yield ""
     yield from (f"- {reason}" for reason in reasons())

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
-NOTICE = "*Generated from the code by `python -m api.documents`; edit it there.*"
+# For who edits the page; readers see nothing of it.
+NOTICE = "<!-- Generated from the code by `python -m api.documents`: edit it there. -->"
 # Sources name pages by their file in the checkout; a page of the reference links to them.
 _PAGE = re.compile(r"docs/reference/([a-z-]+)\.md")
 

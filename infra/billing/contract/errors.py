@@ -75,7 +75,7 @@ CODES: Mapping[str, Meaning] = {
     "request_expired": Meaning(
         409,
         "It came later than it was wanted (`expires`); send it again if it still is.",
-        "It was not carried out, and won't be. Send it again if it is still wanted.",
+        "It won't be carried out. Send it again if it is still wanted.",
     ),
     "nothing_to_restock": Meaning(
         409,
@@ -141,7 +141,7 @@ CODES: Mapping[str, Meaning] = {
     "move_not_allowed": Meaning(
         409,
         "The state does not allow this.",
-        "Look at it again: somebody else was faster.",
+        "Read the object again: it has changed in the meantime.",
     ),
     "signature_invalid": Meaning(
         401,
@@ -152,7 +152,7 @@ CODES: Mapping[str, Meaning] = {
     "body_too_large": Meaning(
         413,
         "The body is larger than 64 KiB; send less metadata.",
-        "Send less: of the fields only metadata can be so large.",
+        "Send less: only metadata can be that large.",
     ),
     "headers_too_large": Meaning(
         431,
@@ -162,12 +162,12 @@ CODES: Mapping[str, Meaning] = {
     "unreadable_request": Meaning(
         400,
         "This is no HTTP request that can be read.",
-        "Look at what is between: no HTTP client sends such requests.",
+        "Look at the proxies in between: no HTTP client sends such requests.",
     ),
     "bad_host": Meaning(
         400,
         "A request must have exactly one header Host, with a name or address of this service.",
-        "Look at what is between: HTTP clients send one Host by themselves.",
+        "Look at the proxies in between: HTTP clients send exactly one Host.",
     ),
     "host_not_allowed": Meaning(
         421,
