@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index
 from sqlmodel import Field, SQLModel
 
 from models.base import timestamp
@@ -24,7 +24,6 @@ class Reservation(SQLModel, table=True):
             name="restocked_within",
         ),
         Index("reservations_price_idx", "price_id", "created_at"),
-        Index("reservations_held_idx", "charge_id", postgresql_where=text("state = 'held'")),
     )
 
     charge_id: str = Field(sa_column=Column(ForeignKey("charges.id"), primary_key=True))
