@@ -102,7 +102,7 @@ def paths() -> list[str]:
 def learn(workers: Crew, folder: Path) -> None:
     """What the honest code shows, for tests that the workers have collected."""
     _say(f"the honest run of {len(workers.tests)} tests, each alone: which runs which line")
-    passed, failed = learning.learn(ROOT, folder, workers, paths())
+    passed, failed = learning.learn(ROOT, folder, workers, paths(), _say)
     _say(f"{passed} passed; {len(failed)} did not, or were skipped, and are not asked")
     for test in failed:
         _say(f"  {test}")

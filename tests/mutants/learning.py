@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from tests.mutants.crew import Asked, Crew
 from tests.mutants.fates import SURVIVED
 
 LIKE = 0.5  # so much of its text has a module that was renamed
+TOLD_EVERY = 500  # tests
 Lines = dict[str, dict[int, list[str]]]  # path → line → tests
 
 
@@ -57,7 +58,9 @@ class Honest:
         return {test for line in lines for test in known.get(line, ())}
 
 
-def learn(root: Path, folder: Path, crew: Crew, paths: Sequence[str]) -> tuple[int, list[str]]:
+def learn(
+    root: Path, folder: Path, crew: Crew, paths: Sequence[str], say: Callable[[str], None]
+) -> tuple[int, list[str]]:
     """Run each test that the crew has collected, and keep what it showed as a layer, also when it
     is interrupted: then of those files of tests that are through. How many passed, and which did
     not."""
@@ -76,6 +79,8 @@ def learn(root: Path, folder: Path, crew: Crew, paths: Sequence[str]) -> tuple[i
             else:
                 failed.append(test)
             file.unlink(missing_ok=True)
+            if (done := len(tests) + len(failed)) % TOLD_EVERY == 0:
+                say(f"  {done} of {len(crew.tests)}")
     finally:
         shutil.rmtree(traces)
         open_files = {file_of(test) for test in {*crew.tests}.difference(tests, failed)}

@@ -5,7 +5,8 @@ functions: here the statements, the tables of moves and the scripts stand at mod
 
 What is not mutated, since no promise hangs on it: docstrings, annotations, `__slots__` and the
 like, sentences for people (texts with spaces that aren't SQL), log lines, types for mypy, what
-can't be anyway (`assert`, `zip(strict=True)`), and names of threads and of parts of a statement.
+can't be anyway (`assert`, `zip(strict=True)`), that a written set is frozen, and names of threads
+and of parts of a statement.
 """
 
 import ast

@@ -72,6 +72,7 @@ def test_words_for_people_and_types_are_left_alone(tmp_path: Path) -> None:
 
 def test_what_can_t_be_anyway_is_left_alone(tmp_path: Path) -> None:
     source = "for a, b in zip(c, d, strict=True):\n    assert a\nx = f(strict=True)\n"
+    source += "y = frozenset({a})\n"
     assert [what for what, _ in _mutated(tmp_path, source)] == [
         "without strict= in f()",
         "True becomes False",

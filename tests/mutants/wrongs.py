@@ -160,7 +160,7 @@ def _calls(node: ast.Call, parent: ast.AST) -> Wrongs:
     name = _name(node.func)
     if isinstance(node.func, ast.Name) and name in SWAPPED:
         yield f"{name} becomes {SWAPPED[name]}", _field(node.func, "id", SWAPPED[name])
-    if name in UNWRAPPED and len(node.args) == 1:
+    if name in UNWRAPPED and len(node.args) == 1 and not isinstance(node.args[0], ast.Set):
         yield f"without {name}()", _replace(parent, node, node.args[0])
     if isinstance(node.func, ast.Attribute) and name in CHAINED:
         yield f"without .{name}()", _replace(parent, node, node.func.value)
