@@ -9,7 +9,9 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
-from schemathesis.checks import not_a_server_error
+from schemathesis.checks import load_all_checks, not_a_server_error
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from api.app import ROUTES
@@ -49,14 +51,30 @@ def map_query(_: Any, query: Any) -> Any:
     return query and {name: value for name, value in query.items() if name != "cursor"}
 
 
-@schema.parametrize()
+OPERATIONS = [(path, method) for path, them in DOCUMENT["paths"].items() for method in them]
+
+
+# Not by `schema.parametrize()`: all of its tests have one id, of which xdist runs the first alone,
+# and every process that collects them spends seconds on requests that it may never send.
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_the_door_does_what_its_description_says(path: str, method: str, door: Web) -> None:
+    load_all_checks()
+    build_operation_test(
+        config=schema.config,
+        operation=schema[path][method],
+        test_func=follow,
+        given_kwargs={},
+        feedback=FeedbackSources(),
+    )(door=door)
+
+
 @settings(
     max_examples=20,
     deadline=None,
     derandomize=True,  # a test that fails, fails each time
     suppress_health_check=list(HealthCheck),
 )
-def test_the_door_does_what_its_description_says(case: schemathesis.Case, door: Web) -> None:
+def follow(case: schemathesis.Case, door: Web) -> None:
     # Nobody consumes here, and not to be ready is what /readyz is there to say.
     excluded: list[Any] = [not_a_server_error] if case.path == "/readyz" else []
     if case.headers:  # no worker runs, so nobody could wait for it
