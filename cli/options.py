@@ -18,7 +18,10 @@ Key = Annotated[
     str | None, typer.Option("--key", help="The idempotency key; a repeat is the same request.")
 ]
 Producer = Annotated[
-    str, typer.Option(help="In whose name: a key belongs to its producer.", show_default=True)
+    str,
+    typer.Option(
+        help="The producer in whose name to ask; keys belong to producers.", show_default=True
+    ),
 ]
 Metadata = Annotated[
     list[str] | None, typer.Option("--metadata", metavar="NAME=VALUE", help="May be repeated.")
@@ -30,7 +33,8 @@ Unset = Annotated[
 Active = Annotated[bool | None, typer.Option("--active/--inactive", help="Take new charges?")]
 Order = Annotated[Literal["desc", "asc"], typer.Option(help="desc is newest first.")]
 Phase = Annotated[
-    str | None, typer.Option(help="Where a pending one stands, such as needs_review or queued.")
+    str | None,
+    typer.Option(help="Only pending ones in this phase, such as needs_review or queued."),
 ]
 Limit = Annotated[int, typer.Option(min=1, max=1_000_000_000, help="How many at most.")]
 
@@ -79,7 +83,7 @@ def seconds(typed: str) -> float:
 Wait = Annotated[
     float | None,
     typer.Option(
-        "--wait", parser=seconds, metavar="SECONDS", help="Wait so long for a final state."
+        "--wait", parser=seconds, metavar="SECONDS", help="Wait this long for a final state."
     ),
 ]
 Moment = Annotated[

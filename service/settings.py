@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     database_direct_url: str = Field(
         default="",
         repr=False,
-        description="a PostgreSQL URL of the same database that no connection pooler stands before",
+        description="a PostgreSQL URL of the same database without a connection pooler in front",
     )
     # The broker. Unset, the embedded Redis-compatible server, for the same reason.
     broker_url: BrokerUrl = Field(

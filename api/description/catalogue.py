@@ -150,7 +150,7 @@ class QuoteLine(PublicObject):
 
 
 class Quote(PublicObject):
-    """What so many units of a price cost. Nothing is held for it."""
+    """What a quantity of a price costs. It reserves nothing."""
 
     object: Literal["quote"]
     price_id: PriceId = Field(description="The price that was asked.")

@@ -25,7 +25,7 @@ MEANING: Mapping[str, str] = {
     "charge.succeeded": "The money was taken.",
     "charge.failed": "No money was taken, and none will be; `failure_code` says why.",
     "charge.canceled": "Somebody ended it (`failure_code` is `canceled`), or its time was up"
-    " (`expired`): no money was taken, and none will be. `charge.failed` is not told beside it.",
+    " (`expired`): no money was taken, and none will be. It is sent in place of `charge.failed`.",
     "charge.requires_action": "The customer has to do something; `next_action` says what.",
     "charge.needs_review": "Nobody could find out whether money was taken; a person decides.",
     "refund.pending": "A refund was accepted.",
@@ -38,10 +38,10 @@ MEANING: Mapping[str, str] = {
     "price.archived": "A price takes no new charges.",
     "price.deleted": "A price is gone; this is how it was.",
     "price.inventory_changed": "There is more or less of a price: charges took from it or gave"
-    " back, or somebody counted. One event tells all that changed at one moment.",
+    " back, or somebody counted. One event covers everything that changed in one transaction.",
     "endpoint.disabled": "Somebody disabled an endpoint: it is sent nothing until it is enabled."
-    " The other endpoints are told.",
-    "ping": "Somebody wants to see whether webhooks arrive.",
+    " Sent to the other endpoints.",
+    "ping": "A test that webhooks arrive.",
 }
 
 Data = TypeVar("Data", bound=BaseModel)

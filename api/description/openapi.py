@@ -60,10 +60,10 @@ TAGS = [
     {"name": "Products", "description": "What is sold."},
     {"name": "Prices", "description": "What it costs, and how much is left."},
     {"name": "Currencies", "description": "What it is paid in."},
-    {"name": "Events", "description": "What webhooks tell, for those who read."},
-    {"name": "Webhook endpoints", "description": "Who is told, where, and of what."},
+    {"name": "Events", "description": "The feed: the same events as webhooks, to read."},
+    {"name": "Webhook endpoints", "description": "URLs that receive events."},
     {"name": "Webhooks", "description": "What your endpoints are sent."},
-    {"name": "Health", "description": "For those who watch. Without a key."},
+    {"name": "Health", "description": "Probes for load balancers and alerts; they need no key."},
 ]
 
 

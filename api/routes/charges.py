@@ -60,7 +60,7 @@ async def list_charges(
 
 @router.get("/{id}", **described({200: ref(Charge)}, refuses=(404,), parameters=(PREFER,)))
 async def get_charge(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
-    """Get a charge as it stands."""
+    """Get a charge."""
     return await objects.get(request, access, "charge", id)
 
 

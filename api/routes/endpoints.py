@@ -115,7 +115,7 @@ async def update_webhook_endpoint(request: Request, access: Asker, id: str) -> R
 
 @router.delete("/{id}", **described({204: {}}, refuses=(404,)))
 async def delete_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
-    """Be done with an endpoint: what waits for it is given up, what was sent stays on record."""
+    """Delete an endpoint: pending deliveries are given up; what was sent stays on record."""
     await app_state(request).database.transaction(
         partial(endpoints.delete, endpoint_id=id, access=access)
     )

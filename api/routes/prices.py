@@ -41,7 +41,7 @@ router = router_of("Prices", f"{PREFIX}/prices")
     ),
 )
 async def create_price(request: Request, access: Asker) -> Response:
-    """Say what a product costs, once per key. 200: a repeat, answered as it stands now
+    """Make a price of a product, once per key. 200: a repeat, answered as it stands now
     (`Idempotent-Replayed: true`)."""
     wanted = read(
         PriceRequest, {**await request_input.under_key(request), "producer": access.producer}
@@ -66,7 +66,7 @@ async def list_prices(
 
 @router.get("/{id}", **described({200: ref(Price)}, refuses=(404,)))
 async def get_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
-    """Get a price as it stands, by its id or its lookup key."""
+    """Get a price, by its id or its lookup key."""
     return answers.one(price_view(*await app_state(request).database.read(partial(find, name=id))))
 
 
@@ -114,7 +114,7 @@ async def change_price_inventory(request: Request, access: Asker, id: str) -> Re
     "/{id}/quote", **described({200: ref(Quote)}, body=ref("QuoteRequest"), refuses=(404,))
 )
 async def quote_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
-    """Tell what a quantity would cost, line by line and why. Nothing is held for it."""
+    """Show what a quantity would cost, line by line. It reserves nothing."""
     wanted = parse(QuoteRequest, await request_input.fields(request))
     price, _product = await app_state(request).database.read(partial(find, name=id))
     return answers.one(quote_view(quote(price, wanted.quantity)))

@@ -32,7 +32,7 @@ router = router_of("Products", f"{PREFIX}/products")
     ),
 )
 async def create_product(request: Request, access: Asker) -> Response:
-    """Make something that prices can be for, once per key. 200: a repeat, answered as it stands now
+    """Make a product, once per key. 200: a repeat, answered as it stands now
     (`Idempotent-Replayed: true`)."""
     fields = {**await request_input.under_key(request), "producer": access.producer}
     here = app_state(request)
@@ -51,7 +51,7 @@ async def list_products(
 
 @router.get("/{id}", **described({200: ref(Product)}, refuses=(404,)))
 async def get_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
-    """Get a product as it stands."""
+    """Get a product."""
     row = await app_state(request).database.read(partial(products.get, id_=id))
     return answers.one(product_view(row))
 

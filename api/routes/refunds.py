@@ -43,7 +43,7 @@ async def list_refunds(
 
 @router.get("/{id}", **described({200: ref(Refund)}, refuses=(404,), parameters=(PREFER,)))
 async def get_refund(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
-    """Get a refund as it stands."""
+    """Get a refund."""
     return await objects.get(request, access, "refund", id)
 
 

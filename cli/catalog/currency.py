@@ -8,7 +8,7 @@ COLUMNS = ("id", "code", "name", "decimal")
 
 
 def register(root: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="What one can pay with.")
+    group = typer.Typer(no_args_is_help=True, help="Currencies of charges and prices.")
     group.command("list")(list_)
     root.add_typer(group, name="currency")
 

@@ -41,7 +41,7 @@ def create(
     tiers_mode: Literal["graduated", "volume"] | None = typer.Option(
         None, help="Each unit by its own tier, or all by the tier of the last."
     ),
-    divide_by: str | None = typer.Option(None, help="Sold in packages of so many units."),
+    divide_by: str | None = typer.Option(None, help="How many units a package has."),
     round_: Literal["up", "down"] | None = typer.Option(
         None, "--round", help="Which way a package that is not full is rounded."
     ),
@@ -64,7 +64,7 @@ def create(
     producer: options.Producer = "default",
     as_json: options.Json = False,
 ) -> None:
-    """Say what a product costs, once per key. What it costs never changes."""
+    """Make a price of a product, once per key. What it costs never changes."""
     from payments.catalog import prices
     from payments.catalog.requests import PriceRequest
     from payments.parsing import read
@@ -100,7 +100,7 @@ def create(
 
 
 def get(price: str, as_json: options.Json = False) -> None:
-    """Show a price as it stands, and what is left."""
+    """Show a price, and what is left in stock."""
     from payments.catalog import price_locks
     from payments.catalog.views import price_view
 
@@ -145,7 +145,7 @@ def quote(
     quantity: str = typer.Option(..., help="How many units."),
     as_json: options.Json = False,
 ) -> None:
-    """Tell what a quantity would cost, line by line and why. Nothing is held for it."""
+    """Show what a quantity would cost, line by line. It reserves nothing."""
     from payments.catalog import price_locks, quotes
     from payments.catalog.requests import QuoteRequest
     from payments.catalog.views import quote_view

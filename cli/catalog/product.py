@@ -28,7 +28,7 @@ def create(
     producer: options.Producer = "default",
     as_json: options.Json = False,
 ) -> None:
-    """Make something that prices can be for, once per key."""
+    """Make a product, once per key."""
     from payments.catalog import products
     from payments.catalog.requests import ProductRequest
     from payments.catalog.views import product_view
@@ -51,7 +51,7 @@ def create(
 
 
 def get(product_id: str, as_json: options.Json = False) -> None:
-    """Show a product as it stands."""
+    """Show a product."""
     from payments.catalog import products
     from payments.catalog.views import product_view
 

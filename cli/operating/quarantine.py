@@ -117,7 +117,7 @@ def dismiss(
     why: str = typer.Option(..., help="What came of it; it stays with the message."),
     as_json: options.Json = False,
 ) -> None:
-    """Be done with a message: `billing verify` speaks of it no more. It is not deleted."""
+    """Dismiss a message, so that `billing verify` no longer reports it. It is not deleted."""
     from payments.intake import quarantine
 
     with database_access.writing() as transaction:

@@ -33,7 +33,7 @@ def create(
     ),
     quantity: str | None = typer.Option(None, help="How many units of the price."),
     expected_amount: str | None = typer.Option(
-        None, help="Charge nothing unless they come to so much, in minor units."
+        None, help="Charge nothing unless the price comes to exactly this, in minor units."
     ),
     customer: str | None = typer.Option(None, help="The customer's id."),
     payment_method: str | None = typer.Option(None, help="Such as pm_card_visa."),
@@ -45,7 +45,7 @@ def create(
         None, help="When to take the money: 2026-12-01T08:00:00Z. At once without it."
     ),
     expires_in: str | None = typer.Option(
-        None, metavar="SECONDS", help="Cancel it if it has not succeeded so long after that."
+        None, metavar="SECONDS", help="Cancel it if it has not succeeded this long after that."
     ),
     metadata: options.Metadata = None,
     key: options.Key = None,
@@ -53,7 +53,7 @@ def create(
     wait: options.Wait = None,
     as_json: options.Json = False,
 ) -> None:
-    """Take money, once per key: an amount, or what so many units of a price cost.
+    """Take money, once per key: an amount, or what a quantity of a price costs.
 
     The row is committed before the answer, and what is sold is held in stock.
     """
@@ -81,11 +81,11 @@ def create(
 def cancel(
     charge_id: str,
     why: str | None = typer.Option(None, help="Stays in the charge's history."),
-    who: str = typer.Option("", help="Who wants it; your user name without it."),
+    who: str = typer.Option("", help="Who cancels it; your user name by default."),
     wait: options.Wait = None,
     as_json: options.Json = False,
 ) -> None:
-    """End a charge before any money moves, whoever asked for it.
+    """Cancel a charge before any money moves, for any producer.
 
     What was sent to the processor already is canceled there; money that moved meanwhile wins.
     """
@@ -93,7 +93,7 @@ def cancel(
 
 
 def get(charge_id: str, as_json: options.Json = False) -> None:
-    """Show a charge as it stands."""
+    """Show a charge."""
     from payments.kinds import CHARGE
     from payments.lifecycle import reading
 

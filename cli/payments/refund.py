@@ -39,7 +39,7 @@ def create(
         None, help="While there is no such charge: reject (unless said otherwise) or wait."
     ),
     expected_refunded_amount: str | None = typer.Option(
-        None, help="Refuse unless so much, in minor units, is refunded already."
+        None, help="Refuse unless exactly this much is refunded already, in minor units."
     ),
     restock: bool = typer.Option(
         False, "--restock", help="The goods come back, too: for sale again once it has succeeded."
@@ -71,7 +71,7 @@ def create(
 
 
 def get(refund_id: str, as_json: options.Json = False) -> None:
-    """Show a refund as it stands."""
+    """Show a refund."""
     from payments.kinds import REFUND
     from payments.lifecycle import reading
 

@@ -23,7 +23,7 @@ def resolve(
         help="What you found at the processor; retry only if you saw that nothing moved."
     ),
     why: str = typer.Option(..., help="What you saw; it stays in the history."),
-    who: str = typer.Option("", help="Who decides; your user name without it."),
+    who: str = typer.Option("", help="Who decides; your user name by default."),
     as_json: options.Json = False,
 ) -> None:
     """Settle a charge or refund that needs review, or send it again."""

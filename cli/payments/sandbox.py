@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def register(root: typer.Typer) -> None:
-    group = typer.Typer(no_args_is_help=True, help="Play the customer of the sandbox.")
+    group = typer.Typer(
+        no_args_is_help=True, help="Act as the customer of a charge at the sandbox."
+    )
     group.command("complete")(complete)
     group.command("decline")(decline)
     root.add_typer(group, name="sandbox")

@@ -157,7 +157,7 @@ def ping(endpoint_id: str, wait: options.Wait = None, as_json: options.Json = Fa
 
 
 def delete(endpoint_id: str, as_json: options.Json = False) -> None:
-    """Be done with an endpoint: what waits for it is given up, and its secret is wiped."""
+    """Delete an endpoint: pending deliveries are given up, and its secret is wiped."""
     from payments.webhooks import endpoints
 
     with database_access.writing() as transaction:
