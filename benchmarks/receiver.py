@@ -9,6 +9,7 @@ checked after the clock has stopped, by the process that measures.
 import asyncio
 import base64
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -17,6 +18,8 @@ from typing import ClassVar
 
 import httpx
 from standardwebhooks import Webhook
+
+from local.embedded import process as children
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,8 @@ class Receiver:
     """The process, started with `with`, and what it has received."""
 
     def __enter__(self) -> "Receiver":
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__], stdout=subprocess.PIPE, text=True
-        )
+        command = children.tied([sys.executable, "-m", __name__], death_signal=signal.SIGKILL)
+        self._process = children.start(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self._http = httpx.Client(timeout=30)
         self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}/"

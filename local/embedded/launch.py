@@ -80,7 +80,8 @@ def reach(folder: str) -> None:
 
 
 def die_with(parent: int, death_signal: int) -> None:
-    """Have the kernel send us `death_signal` when the thread that started us is gone."""
+    """Have the kernel send us `death_signal` when the thread that started us is gone: one that
+    lives as long as its process (`process.start`)."""
     if sys.platform == "linux":
         prctl(PR_SET_PDEATHSIG, death_signal)
     if os.getppid() != parent:  # gone before we asked

@@ -5,10 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from queue import SimpleQueue
+from typing import IO, Any
 
 import psutil
 
@@ -37,19 +40,11 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Start a command that gets `death_signal` when we end, however we end (Linux).
 
-    Call it from a thread that lives as long as the child shall: the kernel watches the thread.
     The child has a session of its own, so Ctrl-C reaches us and we decide the order of ending.
     With `reach` it ends at once, with status launch.REFUSED, when it can't write in that folder.
     """
-    wish: dict[str, object] = {"parent": os.getpid(), "death_signal": int(death_signal)}
-    if identity:
-        wish["uid"], wish["gid"] = identity.uid, identity.gid
-        wish["capabilities"] = identity.capabilities
-        wish["user_namespace"] = identity.user_namespace
-    if reach:
-        wish["reach"] = str(reach)
-    return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(LAUNCH), json.dumps(wish), *command],
+    return start(
+        tied(command, death_signal=death_signal, identity=identity, reach=reach),
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT if output is not None else None,
@@ -57,6 +52,70 @@ def spawn(
         cwd=folder,
         start_new_session=True,
     )
+
+
+def tied(
+    command: Sequence[str],
+    *,
+    death_signal: signal.Signals,
+    identity: Identity | None = None,
+    reach: Path | None = None,
+) -> list[str]:
+    """The command that does what `spawn` promises, and becomes `command`: for `start`."""
+    wish: dict[str, object] = {"parent": os.getpid(), "death_signal": int(death_signal)}
+    if identity:
+        wish["uid"], wish["gid"] = identity.uid, identity.gid
+        wish["capabilities"] = identity.capabilities
+        wish["user_namespace"] = identity.user_namespace
+    if reach:
+        wish["reach"] = str(reach)
+    return [sys.executable, "-I", "-S", str(LAUNCH), json.dumps(wish), *command]
+
+
+def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
+    """subprocess.Popen, called in a thread that lives as long as this process: it is threads whose
+    end the kernel tells to children, and whoever asks for one may end before it."""
+    global _starter  # noqa: PLW0603  # one per process
+    with _lock:
+        if _starter is None:
+            _starter = _Starter()
+            _starter.start()
+    return _starter.popen(command, options)
+
+
+class _Starter(threading.Thread):
+    """Starts processes, and never ends by itself."""
+
+    def __init__(self) -> None:
+        # A daemon waits here until the process is gone; Python would wait for any other.
+        super().__init__(name="starter", daemon=True)
+        self._wishes: SimpleQueue[tuple[Sequence[str], dict[str, Any], Future[Any]]] = SimpleQueue()
+
+    def popen(self, command: Sequence[str], options: dict[str, Any]) -> "subprocess.Popen[Any]":
+        started: Future[subprocess.Popen[Any]] = Future()
+        self._wishes.put((command, options, started))
+        return started.result()
+
+    def run(self) -> None:
+        while True:
+            command, options, started = self._wishes.get()
+            try:
+                started.set_result(subprocess.Popen(command, **options))
+            except BaseException as error:  # noqa: BLE001  # raised by who asked
+                started.set_exception(error)
+
+
+_starter: _Starter | None = None
+_lock = threading.Lock()
+
+
+def _forget_starter() -> None:
+    """In a fork, where no other thread is."""
+    global _starter, _lock  # one per process
+    _starter, _lock = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_starter)
 
 
 def end(process: psutil.Process, steps: Sequence[tuple[signal.Signals, float]]) -> bool:

@@ -26,7 +26,8 @@ class EmbeddedError(Exception):
 
 
 class Server(ABC):
-    """A server that lives in a folder and ends with us. Start and stop it from one thread."""
+    """A server that lives in a folder and ends with us. Start and stop it from one thread at a
+    time."""
 
     name: ClassVar[str]
     # Gentle first. The seconds add up to what `stop` may take at most.

@@ -13,6 +13,7 @@ import pytest
 
 from cli import output
 from cli.operating.demo import demo
+from tests.support import children
 from tests.support.programs import ROOT
 from tests.support.waiting import wait_for
 
@@ -31,7 +32,7 @@ class Demo:
             "BILLING_SLOTS": "none",
         }
         with self.screen.open("w") as screen:
-            self.process = subprocess.Popen(
+            self.process = children.start(
                 [sys.executable, "-m", "cli", "demo", *arguments],
                 cwd=ROOT,
                 env=environ,

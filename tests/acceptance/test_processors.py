@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 
 from local.embedded.throwaway import Servers
-from tests.support import databases
+from tests.support import children, databases
 from tests.support.house import House, house
 from tests.support.nursery import Nursery
 from tests.support.programs import ROOT
@@ -71,7 +70,7 @@ def moved(town: House) -> dict[str, list[tuple[str, str]]]:
 def billing(town: House, *command: str, processors: str) -> Any:
     """What a command says as JSON."""
     path = os.pathsep.join([str(PLUGINS), str(ROOT)])
-    said = subprocess.run(
+    said = children.run(
         [sys.executable, "-m", "cli", *command, "--json"],
         env={**town.environ, "BILLING_PROCESSORS": processors, "PYTHONPATH": path},
         cwd=ROOT,

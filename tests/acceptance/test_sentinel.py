@@ -1,6 +1,5 @@
 """A Redis behind Sentinels: its primary is killed, and what was accepted becomes final."""
 
-import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -11,7 +10,7 @@ from infra.billing.broker_publisher import Post
 from infra.billing.message import message
 from local.embedded.throwaway import Servers
 from tests.conftest import FAILED, tell_the_last_of
-from tests.support import databases
+from tests.support import children, databases
 from tests.support.house import House, house
 from tests.support.nursery import Nursery
 from tests.support.programs import ROOT
@@ -80,7 +79,7 @@ def test_a_killed_primary_loses_nothing_that_was_accepted(
         ready = f"http://127.0.0.1:{home.port}/readyz"
         wait_for(lambda: httpx.get(ready).json()["checks"]["broker"]["ok"], what="/readyz to agree")
     sdk.close()
-    doctor = subprocess.run(
+    doctor = children.run(
         [sys.executable, "-m", "cli", "doctor"],
         cwd=ROOT,
         env=home.environ,

@@ -21,6 +21,7 @@ from payments.webhooks.drains import Drained
 from payments.webhooks.events import Fact, publish
 from payments.webhooks.replays import replay
 from payments.webhooks.target import TargetCheck
+from tests.support import children
 from tests.support.ports import free_port
 from tests.support.programs import ROOT
 from tests.support.waiting import wait_for
@@ -74,7 +75,7 @@ def receiver(request: pytest.FixtureRequest, tmp_path: Path, engine: Engine) -> 
         "PYTHONPATH": str(ROOT),
     }
     with (tmp_path / "log").open("w") as log:
-        running = subprocess.Popen(
+        running = children.start(
             [*python, *arguments, str(port)], cwd=tmp_path, env=environ, stdout=log, stderr=log
         )
     try:

@@ -1,7 +1,6 @@
 """A worker that is unsafe does not start; one that runs does not obey strangers."""
 
 import os
-import subprocess
 import sys
 
 import pytest
@@ -10,6 +9,7 @@ from kombu import Connection, Exchange, Queue
 
 from service.broker import celery_config
 from service.settings import Settings
+from tests.support import children
 from tests.support.producer import Producer
 from tests.support.workers import ROOT, RedisBroker, Worker, until
 from worker.transport import foreign_queues, redis_transport
@@ -47,7 +47,7 @@ def test_an_unsafe_worker_says_all_that_is_wrong_and_does_not_start(start):
 
 @pytest.mark.parametrize("command", ["worker", "beat"])
 def test_a_wrong_setting_is_one_line_and_the_end(command):
-    ended = subprocess.run(
+    ended = children.run(
         [sys.executable, "-m", "celery", "-A", "worker", command],
         cwd=ROOT,
         env={**os.environ, "BILLING_SLOTS": "many"},
@@ -118,7 +118,7 @@ def test_requests_that_wait_are_not_purged(url, request, tmp_path):
     with Producer(url) as producer:
         producer.declare()
         producer.send("billing.charge.create", amount=1, currency="USD")
-    ended = subprocess.run(
+    ended = children.run(
         [
             sys.executable,
             "-m",
@@ -192,7 +192,7 @@ def test_a_queue_of_another_kind_ends_the_worker_and_one_command_mends_it(rabbit
     )
     assert "RestartFreqExceeded" not in worker.log
     for _ in range(2):  # it may be run again
-        mended = subprocess.run(
+        mended = children.run(
             [sys.executable, "-m", "cli", "queues", "mend"],
             cwd=ROOT,
             env={**os.environ, "BILLING_BROKER_URL": rabbitmq_url},

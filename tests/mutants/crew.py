@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support import children
+
 Asked = dict[str, Any]
 Answered = dict[str, Any]
 
@@ -18,7 +20,7 @@ class Worker:
     """One of them, a process with servers of its own."""
 
     def __init__(self, root: Path, log: Path, suites: Sequence[str]) -> None:
-        self.process = subprocess.Popen(
+        self.process = children.start(
             [sys.executable, "-m", "tests.mutants.worker", str(log), *suites],
             cwd=root,
             stdin=subprocess.PIPE,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from tests.support import nursery
+from tests.support import children, nursery
 
 # What each process of the nursery does before it becomes a program.
 before_each: list[Callable[[], None]] = []
@@ -48,7 +48,7 @@ def prepare() -> None:
 def bear(*, without: Sequence[int]) -> None:
     """Make the nursery of this fork, before tests have threads; it closes these descriptors."""
     wishes, news = os.pipe(), os.pipe()
-    pid = os.fork()
+    pid = children.fork()
     if pid == 0:
         try:
             for descriptor in (wishes[1], news[0], *without):

@@ -28,6 +28,7 @@ from tests.mutants.lending import lend
 from tests.mutants.mutations import Mutant
 from tests.mutants.swap import ImportCalls, NotSwappableError, Swap, Swapper
 from tests.mutants.warm import CANNOT, Answer, Wish
+from tests.support import children
 
 # A test may take so many times what it took in the honest run, and this much more: on a busy
 # machine no honest test does, and a mutant that makes a loop endless costs no more.
@@ -124,7 +125,7 @@ class _Mother:
         if wish.tests and not seconds:
             return Answer(CANNOT, "none of its tests can be run here")
         said, says = os.pipe()
-        pid = os.fork()
+        pid = children.fork()
         if pid == 0:
             os.close(said)
             self._be(wish, swap, [self.items[test] for test in seconds], says)

@@ -22,6 +22,7 @@ from typing import Any
 from tests.mutants.fates import KILLED, SURVIVED, TIMEOUT, UNSEEN
 from tests.mutants.lending import lend
 from tests.mutants.mutations import Mutant, tree_of
+from tests.support import children
 
 WARM = (
     "aiohttp", "alembic", "celery.app.task", "celery.worker", "fastapi", "httpx",
@@ -101,7 +102,7 @@ class Runner:
 
     def _run(self, mutant: Mutant | None, tests: Sequence[str], expected_s: float) -> str:
         number = next(self._numbers)
-        pid = os.fork()
+        pid = children.fork()
         if pid == 0:
             self._be(mutant, tests, number)
         deadline = time.monotonic() + START_S + PATIENCE * expected_s

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.mutants.mutations import Mutant
+from tests.support import children
 
 CANNOT = "cannot"  # a fate: it needs a fresh import
 
@@ -69,7 +70,7 @@ class Warm:
 def warm(root: Path, servers: Any, suites: Sequence[str], log: Path) -> Iterator[Warm]:
     """Fork it off, with these suites collected. The caller must not have imported `payments`."""
     wishes, answers = os.pipe(), os.pipe()
-    pid = os.fork()
+    pid = children.fork()
     if pid == 0:
         status = 1
         try:

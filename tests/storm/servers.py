@@ -15,7 +15,7 @@ import kombu
 import redis
 
 from local.embedded.redis import program as redis_program
-from tests.support import rabbitmq
+from tests.support import children, rabbitmq
 from tests.support.ports import free_port
 
 PASSWORD = "storm"
@@ -62,7 +62,7 @@ class RedisServer(Broker):
         command = [redis_program(), "--port", str(self._port), "--bind", "127.0.0.1"]
         command += ["--save", "", "--requirepass", PASSWORD, "--appendonly", "yes"]
         command += ["--maxmemory-policy", "noeviction", "--dir", str(self._folder)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._process = children.start(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while True:
             with contextlib.suppress(redis.RedisError):

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import children
+
 _PART = re.compile(
     r"^<!-- run: (?P<name>.+?) -->$(?P<text>.*?)^<!-- end -->$", re.DOTALL | re.MULTILINE
 )
@@ -84,7 +86,7 @@ def run(
             program.write_text(code)
             code = f"{sys.executable} {program}\n"
         script.append(f"{{\n{code}}} > {scratch / str(number)}")
-    done = subprocess.run(
+    done = children.run(
         ["bash", "-eu", "-o", "pipefail", "-c", "\n".join(script)],
         cwd=folder,
         env={"PATH": os.environ["PATH"], **environ},

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import children
+
 LOCKED = Path(__file__).parents[1] / "contract" / "clients"
 INSTALL_S = 240.0
 RUN_S = 120.0
@@ -46,7 +48,7 @@ def python_tools() -> Path:
 
 def run(command: Sequence[object], folder: Path, environ: Mapping[str, str] | None = None) -> str:
     """What a command printed. Fails the test when the command does."""
-    done = subprocess.run(
+    done = children.run(
         [str(word) for word in command],
         cwd=folder,
         env={**os.environ, **(environ or {})},
@@ -76,7 +78,7 @@ def _made(name: str, files: Sequence[Path], make: Callable[[Path], None]) -> Pat
 
 def _install(command: Sequence[str], folder: Path) -> None:
     try:
-        done = subprocess.run(
+        done = children.run(
             command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False
         )
     except subprocess.TimeoutExpired:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import children
+
 PROJECT = Path(__file__).parents[1] / "contract" / "node"
 MAJOR_MIN = 20  # of the `redis` package
 INSTALL_S = 100.0
@@ -23,7 +25,7 @@ class Node:
     def run(self, name: str, program: str, environ: Mapping[str, str]) -> str:
         """Write the program into the folder and run it; what it printed. Raises when it fails."""
         (self.folder / name).write_text(program)
-        done = subprocess.run(
+        done = children.run(
             ["node", name],
             cwd=self.folder,
             env={"PATH": os.environ["PATH"], **environ},
@@ -41,12 +43,12 @@ def install(folder: Path) -> Node:
     """A project in `folder` with the locked packages; skips the test where that can't be."""
     if not shutil.which("node") or not shutil.which("npm"):
         _skip_or_fail("there is no node and npm here")
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True)
+    version = children.run(["node", "--version"], capture_output=True, text=True, check=True)
     if int(version.stdout.removeprefix("v").split(".")[0]) < MAJOR_MIN:
         _skip_or_fail(f"node {version.stdout.strip()} is older than {MAJOR_MIN}")
     shutil.copytree(PROJECT, folder, dirs_exist_ok=True)
     try:
-        done = subprocess.run(
+        done = children.run(
             ["npm", "ci", "--ignore-scripts", "--no-progress"],
             cwd=folder,
             capture_output=True,

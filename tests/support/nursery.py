@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support import children
 from tests.support.programs import ROOT, Program
 
 # Packages that tests bring: what a process has of them is on its path when it is born.
@@ -124,7 +125,7 @@ def nursery() -> Iterator[Nursery]:
 
 
 def _start() -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+    return children.start(
         [sys.executable, "-m", __name__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -206,7 +207,7 @@ def _serve() -> None:
             pending += chunk
         while b"\n" in pending:
             line, pending = pending.split(b"\n", 1)
-            pid = os.fork()
+            pid = children.fork()
             if pid == 0:
                 _become(json.loads(line))
             alive.add(pid)

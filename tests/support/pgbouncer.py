@@ -1,7 +1,9 @@
 """A real PgBouncer of a test's own, in transaction mode: Debian's package, on a free port."""
 
 import os
+import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -12,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from local.embedded import process
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
@@ -65,10 +68,12 @@ def pgbouncer(
         (folder / "pgbouncer.ini").write_text(config)
         (folder / "users.txt").write_text(f'"{parts.username}" "{parts.password}"\n')
         command = [program(), str(folder / "pgbouncer.ini")]
-        if os.geteuid() == 0:  # it refuses to run as root
-            command = [*_as("nobody", folder), *command]
+        # It refuses to run as root.
+        identity = _nobody(folder) if os.geteuid() == 0 else None
         with (folder / "pgbouncer.log").open("wb") as log:
-            child = subprocess.Popen(command, stdout=log, stderr=log)
+            child = process.spawn(
+                command, death_signal=signal.SIGKILL, identity=identity, output=log
+            )
         try:
             wait_for(lambda: _answers(port, child, folder), what="PgBouncer")
             query = f"?{parts.query}" if parts.query else ""
@@ -79,13 +84,12 @@ def pgbouncer(
             child.wait(10)
 
 
-def _as(user: str, folder: Path) -> list[str]:
-    """To run a program as this user, whose folder this becomes."""
+def _nobody(folder: Path) -> process.Identity:
+    """A user without rights, whose folder this becomes."""
+    user = pwd.getpwnam("nobody")
     for path in [folder, *folder.iterdir()]:
-        shutil.chown(path, user)
-    setpriv = shutil.which("setpriv")
-    assert setpriv
-    return [setpriv, f"--reuid={user}", "--clear-groups"]
+        os.chown(path, user.pw_uid, user.pw_gid)
+    return process.Identity(user.pw_uid, user.pw_gid)
 
 
 def _answers(port: int, child: "subprocess.Popen[bytes]", folder: Path) -> bool:

@@ -13,6 +13,7 @@ import psutil
 
 from local.embedded import process
 from local.supervisor import command_of, parse_procfile
+from tests.support import children
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -141,7 +142,7 @@ class Programs:
 
     def run(self, *arguments: str, deadline_s: float = 30.0) -> "subprocess.CompletedProcess[str]":
         """Run the `billing` command to its end."""
-        return subprocess.run(
+        return children.run(
             [sys.executable, "-m", "cli", *arguments],
             env=self.environ,
             cwd=ROOT,

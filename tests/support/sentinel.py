@@ -8,6 +8,7 @@ from pathlib import Path
 import redis
 
 from local.embedded.redis import program
+from tests.support import children
 from tests.support.ports import free_port
 from tests.support.waiting import wait_for
 
@@ -94,7 +95,7 @@ class Sentinels:
         file = self._own_folder(port) / "server.conf"
         file.write_text("\n".join(lines) + "\n")
         command = [program(), str(file), *arguments]
-        self._processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+        self._processes.append(children.start(command, stdout=subprocess.DEVNULL))
 
     def _own_folder(self, port: int) -> Path:
         folder = self._folder / str(port)

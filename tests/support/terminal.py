@@ -5,12 +5,12 @@ import os
 import pty
 import re
 import struct
-import subprocess
 import sys
 import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tests.support import children
 from tests.support.programs import ROOT
 
 _STYLE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -32,7 +32,7 @@ def seen(environ: Mapping[str, str], columns: int, *arguments: str) -> Screen:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     inherited = {n: text for n, text in environ.items() if n not in ("COLUMNS", "LINES")}
-    with subprocess.Popen(
+    with children.start(
         [sys.executable, "-m", "cli", *arguments],
         env={**inherited, "TERM": "xterm-256color"},
         cwd=ROOT,

@@ -18,6 +18,7 @@ from typing import Any
 import amqp
 import redis
 
+from tests.support import children
 from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ class RedisBroker:
         assert server, "redis-server is not on PATH"
         command = [server, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         command += ["--requirepass", "hunter2", "--appendonly", "yes", "--dir", str(self._folder)]
-        self._process = subprocess.Popen([*command, *options], stdout=subprocess.DEVNULL)
+        self._process = children.start([*command, *options], stdout=subprocess.DEVNULL)
         self.client = redis.Redis.from_url(self.url)
 
         def answers() -> bool:
@@ -187,7 +188,7 @@ class Worker:
     def __init__(self, broker_url: str, out: Path, *arguments: str, **environment: str) -> None:
         self.out = out
         self._log = out / f"log-{uuid.uuid4().hex[:6]}"
-        self.process = subprocess.Popen(
+        self.process = children.start(
             [
                 *(sys.executable, "-m", "celery", "-A", "tests.support.workerapp", "worker"),
                 *("--loglevel", "INFO", *arguments),
