@@ -32,11 +32,13 @@ _LOCK = (
     f"{LOCK_KEY} # CASE current_schema() WHEN 'public' THEN 0"
     " ELSE hashtextextended(current_schema(), 0) END"
 )
-# Behind a statement that waits for a table, every other statement on it waits too: give up soon,
-# let them pass, try again. Below PostgreSQL's deadlock_timeout (a second): where a worker and we
-# wait for each other, it is us who give up, and no worker is a victim.
-LOCK_TIMEOUT_MS = 800
+# Behind a statement that waits for a table, every other statement on it waits too: give up before
+# they do (`limits`: `lock_s`), let them pass, try again. Below PostgreSQL's deadlock_timeout (a
+# second), too: where a worker and we wait for each other, it is us who give up. So that nobody
+# waits for two such waits, a migration holds one table at a time (models/migrations).
+LOCK_TIMEOUT_MS = round(MIGRATION.lock_s * 1000)
 LOCK_TRIES = 60
+LOCK_PAUSE_S = 1.0
 LOCKED = ("55P03", "40P01")  # lock_not_available, deadlock_detected: PostgreSQL, appendix A
 # A migration may take hours, so its statements have no limit worth the name. What is watched is
 # whether the server still works on it: asked on other connections, so often, and given up after so
@@ -68,7 +70,7 @@ def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
                 connection.rollback()
                 if not tries_left or getattr(error.orig, "sqlstate", "") not in LOCKED:
                     raise
-                time.sleep(1)
+                time.sleep(LOCK_PAUSE_S)
         connection.invalidate()  # never back into the pool with our lock_timeout
     return todo
 

@@ -1,19 +1,24 @@
 """Migrations: they make what the models say, alone or two at once, without holding anybody up."""
 
+import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, inspect, text
-from sqlalchemy.exc import DBAPIError
+from psycopg.errors import LockNotAvailable
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import SQLModel
 
-from service.database import migrate, revisions
+from models.migrations import one_at_a_time
+from models.migrations.one_at_a_time import let_go
+from service.database import limits, migrate, revisions
 from service.database.engine import open_engine
-from service.database.limits import MIGRATION
+from service.database.limits import MIGRATION, Limits
 from service.database.revisions import Behind
 from tests.support.programs import ROOT
 from tests.support.silent_proxy import before
@@ -113,3 +118,63 @@ def test_a_migration_that_the_server_knows_nothing_of_any_more_is_given_up(
             assert lost.value.connection_invalidated
             silence.join()
         engine.dispose()
+
+
+# Modes of a table's lock for which writers wait.
+_LOCKED = text(
+    "SELECT relation::regclass::text FROM pg_locks JOIN pg_class ON pg_class.oid = relation"
+    " WHERE pid = pg_backend_pid() AND relkind = 'r'"
+    " AND relnamespace = current_schema()::regnamespace"
+    " AND mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')"
+)
+_TABLES = text(
+    "SELECT oid::regclass::text FROM pg_class"
+    " WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace"
+)
+
+
+def test_no_migration_holds_two_tables_that_others_use(empty: Engine) -> None:
+    """In one order or the other they are held by some writer: each would wait for the other."""
+    there: set[str] = set()
+    held: list[set[str]] = []
+
+    def look(connection: Connection) -> None:
+        held.append({*connection.execute(_LOCKED).scalars()} & there)
+        there.update(connection.execute(_TABLES).scalars())
+
+    event.listen(empty, "commit", look)
+    migrate.upgrade(empty)
+    assert {"charges", "prices"} < there
+    assert [tables for tables in held if len(tables - {"alembic_version"}) > 1] == []
+
+
+def test_what_waits_behind_a_migration_that_waits_gives_up_later_than_it() -> None:
+    waiting = [one for one in vars(limits).values() if isinstance(one, Limits)]
+    assert min(one.lock_s for one in waiting if one != MIGRATION) > MIGRATION.lock_s
+    assert MIGRATION.lock_s * 1000 == migrate.LOCK_TIMEOUT_MS
+
+
+def test_a_migration_that_is_cut_off_between_two_tables_is_made_again(
+    empty: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stands before the place at which another table turned out to be locked."""
+    cut: set[tuple[str, int]] = set()
+    steps: Counter[str] = Counter()
+
+    def cut_off() -> None:
+        let_go()
+        revision = sys._getframe(1).f_globals["revision"]
+        steps[revision] += 1
+        place = (revision, steps[revision])
+        if place not in cut:
+            cut.add(place)
+            steps.clear()
+            raise OperationalError("ALTER TABLE", {}, LockNotAvailable())
+
+    monkeypatch.setattr(one_at_a_time, "let_go", cut_off)
+    monkeypatch.setattr(migrate, "LOCK_PAUSE_S", 0.0)
+    migrate.upgrade(empty)
+    assert len(cut) > 10
+    with empty.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, SQLModel.metadata) == []

@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from models.migrations.one_at_a_time import let_go
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -11,6 +13,13 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # Columns with constant defaults: no table is rewritten, whatever its size.
+    op.add_column(
+        "deliveries",
+        sa.Column("attempts_before", sa.Integer(), server_default="0", nullable=False),
+        if_not_exists=True,
+    )
+    let_go()
     op.create_table(
         "api_keys",
         sa.Column("id", sa.String(), nullable=False),
@@ -35,8 +44,6 @@ def upgrade() -> None:
     )
     op.create_index("api_keys_created_idx", "api_keys", ["created_at", "id"], unique=False)
 
-    # Endpoints before deliveries, as everybody locks them. Columns with constant defaults: no table
-    # is rewritten, whatever its size.
     op.add_column(
         "webhook_endpoints",
         sa.Column("older_secrets_until", sa.DateTime(timezone=True), nullable=True),
@@ -63,10 +70,6 @@ def upgrade() -> None:
         op.f("webhook_endpoints_has_a_secret_check"),
         "webhook_endpoints",
         "(cardinality(secrets) = 0) = (state = 'deleted')",
-    )
-    op.add_column(
-        "deliveries",
-        sa.Column("attempts_before", sa.Integer(), server_default="0", nullable=False),
     )
 
 

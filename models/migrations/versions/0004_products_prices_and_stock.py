@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from models.migrations.one_at_a_time import let_go
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -11,20 +13,22 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("rejected_requests", sa.Column("fingerprint", sa.String(), nullable=True))
-    # Charges before refunds, as everybody locks them, and both before the tables that refer to
-    # them. Columns without a default, or with a constant one: no table is rewritten.
+    # Columns without a default, or with a constant one: no table is rewritten.
     op.add_column(
-        "charges",
-        sa.Column("lines", postgresql.JSONB(), nullable=True),
+        "rejected_requests",
+        sa.Column("fingerprint", sa.String(), nullable=True),
+        if_not_exists=True,
     )
-    op.add_column(
-        "refunds", sa.Column("restock", sa.Boolean(), server_default="false", nullable=False)
-    )
-    op.add_column("refunds", sa.Column("restock_quantity", sa.BigInteger(), nullable=True))
-    op.add_column(
-        "refunds", sa.Column("restocked", sa.BigInteger(), server_default="0", nullable=False)
-    )
+    let_go()
+    for column in (
+        sa.Column("restock", sa.Boolean(), server_default="false", nullable=False),
+        sa.Column("restock_quantity", sa.BigInteger(), nullable=True),
+        sa.Column("restocked", sa.BigInteger(), server_default="0", nullable=False),
+    ):
+        op.add_column("refunds", column, if_not_exists=True)
+    let_go()
+    # Charges last, with the tables that refer to them.
+    op.add_column("charges", sa.Column("lines", postgresql.JSONB(), nullable=True))
 
     op.create_table(
         "products",

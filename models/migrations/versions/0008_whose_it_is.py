@@ -4,6 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
+from models.migrations.one_at_a_time import let_go
+
 revision = "0008"
 down_revision = "0007"
 branch_labels = None
@@ -11,21 +13,29 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # Charges before refunds, as everybody locks them. Columns without a default, or with a constant
-    # one: no table is rewritten, whatever its size.
+    # Columns without a default, or with a constant one: no table is rewritten, whatever its size.
     for table in ("charges", "refunds"):
         # So far there was one processor, the sandbox.
         op.add_column(
-            table, sa.Column("livemode", sa.Boolean(), server_default="false", nullable=False)
+            table,
+            sa.Column("livemode", sa.Boolean(), server_default="false", nullable=False),
+            if_not_exists=True,
         )
-    op.add_column("refunds", sa.Column("charge_producer", sa.String(), nullable=True))
+        let_go()
+    op.add_column(
+        "refunds", sa.Column("charge_producer", sa.String(), nullable=True), if_not_exists=True
+    )
     # Those that are there were accepted when every producer could refund every charge.
     op.add_column(
-        "refunds", sa.Column("any_charge", sa.Boolean(), server_default="true", nullable=False)
+        "refunds",
+        sa.Column("any_charge", sa.Boolean(), server_default="true", nullable=False),
+        if_not_exists=True,
     )
     op.alter_column("refunds", "any_charge", server_default="false")
-    op.add_column("events", sa.Column("producer", sa.String(), nullable=True))
-
+    for table in ("events", "webhook_endpoints"):
+        let_go()
+        op.add_column(table, sa.Column("producer", sa.String(), nullable=True), if_not_exists=True)
+    let_go()
     # Keys and endpoints that are there go on as they were: for all producers.
     op.add_column(
         "api_keys",
@@ -52,7 +62,6 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("signing_secret IS NOT NULL"),
     )
-    op.add_column("webhook_endpoints", sa.Column("producer", sa.String(), nullable=True))
 
     op.create_table(
         "requests_made",

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from models.migrations.one_at_a_time import let_go
+
 revision = "0014"
 down_revision = "0013"
 branch_labels = None
@@ -12,7 +14,10 @@ depends_on = None
 def upgrade() -> None:
     # No default: the tables are not rewritten, however large they are.
     for table in ("charges", "refunds"):
-        op.add_column(table, sa.Column("traceparent", sa.String(), nullable=True))
+        op.add_column(
+            table, sa.Column("traceparent", sa.String(), nullable=True), if_not_exists=True
+        )
+        let_go()
 
 
 # There is no way down: it would drop what was paid.
