@@ -25,9 +25,8 @@ router = router_of("Charges", f"{objects.PREFIX}/charges")
     ),
 )
 async def create_charge(request: Request) -> Response:
-    """Take money, once per key. 202: accepted, and made as soon as can be. 200: a
-    repeat, answered as it stands now (`Idempotent-Replayed: true`); or final already, as `Prefer:
-    wait` asked for."""
+    """Take money, once per key. 202: accepted. 200: a repeat (`Idempotent-Replayed: true`),
+    answered with the charge as it is now; or a final charge, as `Prefer: wait` asked for."""
     return await objects.create(request, "charge")
 
 

@@ -18,7 +18,7 @@ router = router_of("Currencies", f"{PREFIX}/currencies")
 
 @router.get("", **described({200: listing_of(Currency)}))
 async def list_currencies(_: Asker, place: Annotated[CurrencyPlace, Query()]) -> Response:
-    """List currencies, by their codes; all of them are on one page unless it is told otherwise."""
+    """List currencies, by their codes; all on one page by default."""
     every = currencies.every()
     if place.order == "desc":
         every.reverse()

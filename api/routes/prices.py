@@ -41,8 +41,8 @@ router = router_of("Prices", f"{PREFIX}/prices")
     ),
 )
 async def create_price(request: Request, access: Asker) -> Response:
-    """Make a price of a product, once per key. 200: a repeat, answered as it stands now
-    (`Idempotent-Replayed: true`)."""
+    """Make a price of a product, once per key. 200: a repeat (`Idempotent-Replayed: true`),
+    answered with the price as it is now."""
     wanted = read(
         PriceRequest, {**await request_input.under_key(request), "producer": access.producer}
     )
@@ -80,7 +80,7 @@ async def update_price(request: Request, _: Asker, id: str) -> Response:  # noqa
 
 @router.put("/{id}/archive", **described({200: ref(Price)}, refuses=(404,)))
 async def archive_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
-    """Take no new charges by this price. Those that are pending go on."""
+    """Take no new charges by this price. Pending ones finish."""
     return await _changed(request, id, prices.archive)
 
 

@@ -32,8 +32,8 @@ router = router_of("Products", f"{PREFIX}/products")
     ),
 )
 async def create_product(request: Request, access: Asker) -> Response:
-    """Make a product, once per key. 200: a repeat, answered as it stands now
-    (`Idempotent-Replayed: true`)."""
+    """Make a product, once per key. 200: a repeat (`Idempotent-Replayed: true`),
+    answered with the product as it is now."""
     fields = {**await request_input.under_key(request), "producer": access.producer}
     here = app_state(request)
     make = partial(products.create, request=read(ProductRequest, fields), livemode=here.livemode)

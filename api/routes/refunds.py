@@ -25,9 +25,9 @@ router = router_of("Refunds", f"{objects.PREFIX}/refunds")
     ),
 )
 async def create_refund(request: Request) -> Response:
-    """Give money of a charge back, once per key. 202: accepted, and made as soon as can be. 200: a
-    repeat, answered as it stands now (`Idempotent-Replayed: true`); or final already, as `Prefer:
-    wait` asked for."""
+    """Give money of a charge back, once per key. 202: accepted. 200: a repeat
+    (`Idempotent-Replayed: true`), answered with the refund as it is now; or a refund that is final,
+    as `Prefer: wait` asked for."""
     return await objects.create(request, "refund")
 
 
