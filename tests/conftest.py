@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -24,6 +25,7 @@ from tests.support.nursery import nursery as forks
 from tests.support.programs import Program, Programs
 from tests.support.sdk import unconfigured
 from tests.support.sink import Sink, webhook_sink
+from tests.support.turns import Turns, turn
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 
@@ -43,6 +45,18 @@ def pytest_configure() -> None:
     # A shell that starts us in the background has SIGINT ignored, and so would all that we start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly, whose order stays within a turn
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first."""
+    items.sort(key=turn)
+
+
+@pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Turns | None:
+    """Files that share a house go to one process."""
+    return Turns(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session", autouse=True)
