@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Connection, Engine
 
+from infra.billing.contract.limits import QUANTITY_MAX
 from local.embedded import throwaway
-from models.catalogue import QUANTITY_MAX
 from payments.catalog import listing, prices, products
 from payments.catalog.requests import PriceRequest, ProductRequest
 from payments.intake.requests import ChargeRequest

@@ -9,9 +9,6 @@ from sqlmodel import Field, SQLModel
 
 from models.base import timestamp
 
-# JSON numbers stay exact in every language up to 2^53, and so do the sums of a few quantities.
-QUANTITY_MAX = 999_999_999_999_999
-
 
 class Made(SQLModel):
     """What both have in common. Each is made under a key, of which its id is a hash."""

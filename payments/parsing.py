@@ -5,10 +5,9 @@ codes: somebody will send a card number in the wrong field.
 """
 
 import difflib
-import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -26,9 +25,17 @@ from pydantic_core import PydanticCustomError
 from infra.billing.contract.card_data import CARD_DATA, holds_card_data
 from infra.billing.contract.ids import fingerprint
 from infra.billing.contract.invalid import Invalid
+from infra.billing.contract.limits import (
+    LONG_TEXT_MAX,
+    METADATA_KEY_MAX,
+    METADATA_KEYS_MAX,
+    METADATA_VALUE_MAX,
+    TEXT_MAX,
+)
 from infra.billing.contract.money import AMOUNT_MAX
+from infra.billing.contract.texts import PRODUCER, PRODUCER_MUST, is_producer
 from payments.errors import InvalidRequest
-from payments.redaction import KEY_MAX, PRODUCER, field_name
+from payments.redaction import field_name
 from payments.rules import (
     ANY_DAY,
     at_most,
@@ -39,12 +46,6 @@ from payments.rules import (
     without_card_data,
 )
 from payments.sentences import sentence, sentence_of_metadata
-
-# What every text may have; Stripe's limit for an idempotency key is the same.
-TEXT_MAX, LONG_TEXT_MAX = KEY_MAX, 1000
-METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500  # Stripe's limits.
-_PRODUCER = re.compile(PRODUCER)
-
 
 # What the rules say, for those who read schemas. Not for pydantic: its own patterns and bounds
 # would refuse in other words, cost time, and judge what was accepted before them.
@@ -75,16 +76,14 @@ MetadataChanges = Annotated[
 
 
 def _producer(value: str) -> str:
-    if not _PRODUCER.fullmatch(value):
-        raise PydanticCustomError(
-            "producer", "must be 1 to 64 letters, digits, dots, dashes or underscores"
-        )
+    if not is_producer(value):
+        raise PydanticCustomError("producer", PRODUCER_MUST)
     return value
 
 
 ProducerName = Annotated[
     str,
-    Field(json_schema_extra={"pattern": f"^{_PRODUCER.pattern}$"}),
+    Field(json_schema_extra={"pattern": f"^{PRODUCER}$"}),
     AfterValidator(_producer),
     rule(without_card_data),
 ]
@@ -139,6 +138,7 @@ class Request(Keyed):
 R = TypeVar("R", bound=BaseModel)
 K = TypeVar("K", bound=Keyed)
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def read(model: type[K], fields: Mapping[str, Any]) -> K:
@@ -246,9 +246,9 @@ def _unknown(model: type[BaseModel], name: str | None) -> InvalidRequest:
     )
 
 
-def money(check: Callable[..., T], value: Any, **context: Any) -> T:
-    """What `check` of the contract says of `value`, as a validator has to raise it."""
+def checked(check: Callable[P, T], *args: P.args, **context: P.kwargs) -> T:
+    """What a rule of the contract makes of a value; raises pydantic's error, as validators do."""
     try:
-        return check(value, **context)
+        return check(*args, **context)
     except Invalid as wrong:
         raise refused(str(wrong)) from None

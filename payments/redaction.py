@@ -11,16 +11,15 @@ from typing import Any
 
 from infra.billing.contract.card_data import holds_card_data, is_card_number
 from infra.billing.contract.ids import is_id
+from infra.billing.contract.limits import TEXT_MAX
 from infra.billing.contract.money import AMOUNT_MAX, CARD_DIGITS_MIN
+from infra.billing.contract.texts import is_producer
 
 FIELDS_MAX = 50  # A request has a dozen; a message of a million names is no row and no webhook.
-KEY_MAX = 255  # characters of an idempotency key
 REST = "…"  # No field can have this name.
 
 _NAME = re.compile(r"[a-z_]{1,40}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
-PRODUCER = "[A-Za-z0-9._-]{1,64}"
-_PRODUCER = re.compile(PRODUCER)
 
 
 def redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def field_name(name: object) -> str | None:
 
 def producer_name(value: object) -> str | None:
     """The producer if that is what it is: no e-mail address, and no card number in disguise."""
-    if not isinstance(value, str) or not _PRODUCER.fullmatch(value):
+    if not is_producer(value):
         return None
     return value if sum(c.isdigit() for c in value) < CARD_DIGITS_MIN else None
 
@@ -60,7 +59,7 @@ def told_key(value: object) -> str | None:
     One that is too long is none, and is not looked through: that takes a second for a message's
     worth of digits.
     """
-    if not isinstance(value, str) or len(value) > KEY_MAX:
+    if not isinstance(value, str) or len(value) > TEXT_MAX:
         return None
     return None if holds_card_data(value) else value
 

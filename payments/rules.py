@@ -7,7 +7,6 @@ fingerprint are made. Bounds of numbers and lengths, the list of currencies, and
 rules of a day; `rule` marks them.
 """
 
-import re
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -17,11 +16,10 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from infra.billing.contract.card_data import CARD_DATA, holds_card_data
 from infra.billing.contract.ids import ID_PATTERN, is_id
-from models.texts import PATTERN, is_storable
+from infra.billing.contract.texts import PATTERN, is_storable, is_unicode
 
 T = TypeVar("T")
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # The context of a reading that no rule of today judges.
 ANY_DAY: Final = "any day"
@@ -65,7 +63,7 @@ def characters(least: int, most: int) -> AfterValidator:
     that it can be kept at all."""
 
     def check(value: str, info: ValidationInfo) -> str:
-        if _SURROGATE.search(value):  # no character in any encoding
+        if not is_unicode(value):  # no character in any encoding
             raise PydanticKnownError("string_unicode")
         if info.context is not ANY_DAY:
             if len(value) < least:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic_core.core_schema import ErrorType
 
-MOMENT = "must be a moment with its zone, like 2026-11-22T10:00:00Z"
+from infra.billing.contract.moments import MOMENT
 
 _TEXT, _INTEGER, _FLAG = "must be text", "must be an integer", "must be true or false"
 _OBJECT, _CHOICE, _EMPTY = "must be an object", "must be {expected}", "must not be empty"

@@ -6,7 +6,6 @@ to the thread that runs its task (`presented`), and is held against its producer
 anything else is done with the request (`Signatures.check`).
 """
 
-import re
 import threading
 import time
 from collections import OrderedDict
@@ -16,15 +15,14 @@ from contextvars import ContextVar
 from typing import Any
 
 from infra.billing.contract.signatures import MESSAGE_HEADER, message_content
+from infra.billing.contract.texts import is_producer
 from payments.access import signatures
 from payments.access.signatures import Mode, Proof
-from payments.redaction import PRODUCER
 
 # How long the keys of a producer are remembered: so long after it was revoked a key still signs. A
 # new key works at once, for a signature that seems wrong is held against the keys of this moment.
 FRESH_S = 5.0
 PRODUCERS_MAX = 1_000
-_PRODUCER = re.compile(PRODUCER)
 
 # Where a message's proof is among the headers of the task's request.
 PROOF = "proof"
@@ -77,7 +75,7 @@ class Signatures:
         if proof is None or proof.signatures is None:
             raise signatures.refusal(proof)
         # What no producer can be called has no keys: it is neither looked up nor remembered.
-        if not isinstance(producer, str) or not _PRODUCER.fullmatch(producer):
+        if not is_producer(producer):
             raise signatures.refusal(proof)
         if signatures.is_signed(proof, self._keys(producer)):
             return

@@ -7,21 +7,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.description.route_docs import ref
-from models.texts import PATTERN
-from payments.parsing import TEXT_MAX
-from payments.redaction import PRODUCER
-from payments.webhooks.endpoints import (
-    DESCRIPTION_LENGTH_MAX,
-    IN_FLIGHT,
+from infra.billing.contract.limits import (
+    ENDPOINT_DESCRIPTION_MAX,
+    EVENT_IDS_MAX,
     IN_FLIGHT_MAX,
     OVERLAP_MAX_S,
-    OVERLAP_S,
+    TEXT_MAX,
+    URL_MAX,
 )
+from infra.billing.contract.texts import PATTERN, PRODUCER
+from payments.webhooks.endpoints import IN_FLIGHT, OVERLAP_S
 from payments.webhooks.events import TYPES
-from payments.webhooks.replays import IDS_MAX
-from payments.webhooks.target import URL_LENGTH_MAX
 
-_URL = {"type": "string", "minLength": 1, "maxLength": URL_LENGTH_MAX, "format": "uri"}
+_URL = {"type": "string", "minLength": 1, "maxLength": URL_MAX, "format": "uri"}
 _EVENT_TYPES = {
     "type": ["array", "null"],
     "items": {"type": "string", "enum": [*TYPES]},
@@ -29,7 +27,7 @@ _EVENT_TYPES = {
 }
 _DESCRIPTION = {
     "type": ["string", "null"],
-    "maxLength": DESCRIPTION_LENGTH_MAX,
+    "maxLength": ENDPOINT_DESCRIPTION_MAX,
     "pattern": PATTERN,
     "description": "What people call it.",
 }
@@ -133,7 +131,7 @@ BODIES: dict[str, Any] = {
                     "type": "array",
                     "items": {"type": "string", "pattern": _EVENT_ID},
                     "minItems": 1,
-                    "maxItems": IDS_MAX,
+                    "maxItems": EVENT_IDS_MAX,
                     "description": "Exactly these, whatever became of them.",
                 },
             ),

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from api.description.fields import ID, METADATA, CurrencyCode, Moment, PublicObject, Quantity
 from infra.billing.contract.ids import MADE_PREFIXES
+from infra.billing.contract.limits import QUANTITY_MAX
 from infra.billing.contract.money import AMOUNT_MAX
-from models.catalogue import QUANTITY_MAX
 
 A_PRODUCT = "prod_57ikdvzo4mb4d7q5l3fdlyhxgmkgxwup"
 A_PRICE = "price_s6vnkcnhrfrcaxwxzcg7icbqqlmefiwo"

@@ -4,9 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from infra.billing.contract.limits import METADATA_KEYS_MAX, QUANTITY_MAX
 from infra.billing.contract.money import AMOUNT_MAX
-from models.catalogue import QUANTITY_MAX
-from payments.parsing import METADATA_KEYS_MAX
 
 ID = "[a-z2-7]{32}$"
 METADATA = f"The caller's own names and values: up to {METADATA_KEYS_MAX}, text to text."

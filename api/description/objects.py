@@ -12,11 +12,12 @@ from pydantic import ConfigDict, Field
 from api.description.catalogue import A_PRICE, QuoteLine
 from api.description.fields import ID, METADATA, Amount, CurrencyCode, Moment, PublicObject
 from infra.billing.contract.ids import PREFIXES
+from infra.billing.contract.limits import IN_FLIGHT_MAX
 from infra.billing.contract.money import AMOUNT_MAX
 from models.states import Phase, State
 from payments.processors.declines import DECLINES, FAILURES
 from payments.timeline_entries import ORDER
-from payments.webhooks.endpoints import IN_FLIGHT, IN_FLIGHT_MAX
+from payments.webhooks.endpoints import IN_FLIGHT
 from payments.webhooks.events import ONLY_BY_NAME, TYPES
 
 _CHARGE_ID, _REFUND_ID = (f"^{PREFIXES[kind]}{ID}" for kind in ("charge", "refund"))

@@ -13,7 +13,8 @@ from api.routes.dependencies import app_state
 from api.routes.objects import PREFIX
 from api.settled import horizon
 from infra.billing.contract.ids import MADE_PREFIXES
-from payments.catalog.listing import PAGE_MAX, PAGE_SIZE, PAGE_SIZE_MAX, Kind, page
+from infra.billing.contract.limits import LIMIT_MAX, PAGE_MAX
+from payments.catalog.listing import PAGE_SIZE, Kind, page
 from payments.catalog.price_fields import CurrencyId
 from payments.errors import InvalidRequest
 from payments.parsing import Text, whole_number
@@ -26,7 +27,7 @@ _ProductId = Annotated[
     id_of(MADE_PREFIXES["product"], "a product"),
 ]
 _PageNumber = Annotated[int, Field(ge=1, le=PAGE_MAX), whole_number(1, PAGE_MAX)]
-_PageSize = Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX), whole_number(1, PAGE_SIZE_MAX)]
+_PageSize = Annotated[int, Field(ge=1, le=LIMIT_MAX), whole_number(1, LIMIT_MAX)]
 _CurrencyCount = Annotated[int, Field(ge=1, le=CURRENCIES_MAX), whole_number(1, CURRENCIES_MAX)]
 
 

@@ -16,6 +16,7 @@ from api.description.route_docs import KEY, described, object_of, page_of, ref
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.filters import LIMIT, moment
 from api.routes.objects import PREFIX
+from infra.billing.contract.limits import LIMIT_MAX
 from payments.access.scopes import Access
 from payments.errors import InvalidRequest
 from payments.intake import once
@@ -35,9 +36,9 @@ class Place(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    limit: Annotated[
-        int, Field(ge=1, le=endpoints.PAGE_MAX), whole_number(1, endpoints.PAGE_MAX)
-    ] = Field(LIMIT, description="How many at most.")
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), whole_number(1, LIMIT_MAX)] = Field(
+        LIMIT, description="How many at most."
+    )
     cursor: str = Field("", description="The `next_cursor` of the page before.")
 
 

@@ -16,6 +16,7 @@ from api.database import Database
 from api.description.route_docs import described, object_of, ref
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
+from infra.billing.contract.limits import LIMIT_MAX
 from payments.parsing import whole_number
 from payments.webhooks import feed
 
@@ -43,8 +44,8 @@ class Place(BaseModel):
     after: Annotated[int, Field(ge=0, le=feed.POSITION_MAX), whole_number(0, feed.POSITION_MAX)] = (
         Field(0, description="The position behind which to begin.")
     )
-    limit: Annotated[int, Field(ge=1, le=feed.PAGE_MAX), whole_number(1, feed.PAGE_MAX)] = Field(
-        feed.PAGE_MAX, description="How many at most."
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), whole_number(1, LIMIT_MAX)] = Field(
+        LIMIT_MAX, description="How many at most."
     )
 
 

@@ -16,12 +16,12 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from infra.billing.contract.ids import PREFIXES
+from infra.billing.contract.limits import LIMIT_MAX
+from infra.billing.contract.moments import MOMENT
 from models.states import Phase, State
 from payments.errors import InvalidRequest
-from payments.lifecycle.reading import PAGE_MAX
 from payments.parsing import whole_number
 from payments.rules import id_of, id_schema
-from payments.sentences import MOMENT
 
 LIMIT = 20
 _ChargeId = Annotated[
@@ -68,7 +68,7 @@ class Filters(BaseModel):
     created_before: Moment | None = Field(
         None, description="Only those created before this moment (RFC 3339)."
     )
-    limit: Annotated[int, Field(ge=1, le=PAGE_MAX), whole_number(1, PAGE_MAX)] = Field(
+    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), whole_number(1, LIMIT_MAX)] = Field(
         LIMIT, description="How many at most."
     )
     cursor: str = Field("", description="The `next_cursor` of the page before; empty: the first.")

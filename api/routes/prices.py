@@ -14,8 +14,9 @@ from api.routes import catalogue
 from api.routes.catalogue import PriceFilters
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
+from infra.billing.contract.ids import is_price_id
 from payments.catalog import inventory, prices
-from payments.catalog.price_locks import find, is_price_id
+from payments.catalog.price_locks import find
 from payments.catalog.quotes import quote
 from payments.catalog.requests import (
     InventoryRequest,

@@ -20,9 +20,10 @@ Tiers = Annotated[
 
 def currency_id(typed: str) -> str:
     """`USD`, `usd` and `cur_usd` are the same currency."""
+    from infra.billing.contract.catalog import CURRENCY_PREFIX
     from payments.catalog import currencies
 
-    return currencies.id_of(typed.removeprefix(currencies.PREFIX))
+    return currencies.id_of(typed.removeprefix(CURRENCY_PREFIX))
 
 
 def tiers(typed: Sequence[str] | None) -> list[dict[str, Any]] | None:

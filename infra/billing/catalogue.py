@@ -4,14 +4,16 @@ Types, money and what belongs together are checked here, in the service's words 
 more rules, such as that tiers rise, and says those itself.
 """
 
-import re
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from typing import Any, Final
 
 from infra.billing import tariffs
+from infra.billing.contract.catalog import check_lookup_key, currency_of
+from infra.billing.contract.limits import LOOKUP_KEY_MAX
 from infra.billing.errors import InvalidRequest
+from infra.billing.fields import checked as checked_by
 from infra.billing.fields import (
     choice,
     flag,
@@ -24,11 +26,6 @@ from infra.billing.fields import (
     text,
 )
 from infra.billing.fields import metadata as checked_metadata
-from infra.billing.money import currency_code
-
-LOOKUP_KEY_MAX = 200
-_PRICE_ID = re.compile(r"price_[a-z2-7]{32}")
-_CURRENCY_ID = re.compile(r"cur_[a-z]{3}")
 
 
 class Unset(Enum):
@@ -41,11 +38,6 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-
-
-def is_price_id(value: str) -> bool:
-    """Whether it is the id of a price, which is another's never, and so no lookup key."""
-    return _PRICE_ID.fullmatch(value) is not None
 
 
 def product_fields(
@@ -167,19 +159,7 @@ def _currency_id(value: object) -> str:
     checked = required("currency_id", value)
     if not isinstance(checked, str):
         raise InvalidRequest("currency_id must be text", param="currency_id")
-    if not _CURRENCY_ID.fullmatch(checked):
-        raise InvalidRequest(
-            "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd",
-            param="currency_id",
-        )
-    try:
-        currency_code(checked.removeprefix("cur_"))
-    except InvalidRequest:
-        raise InvalidRequest(
-            "there is no currency with this currency_id; GET /currencies, or"
-            " `billing currency list`, lists them",
-            param="currency_id",
-        ) from None
+    checked_by(currency_of, checked)
     return checked
 
 
@@ -187,14 +167,7 @@ def _lookup_key(value: object) -> str | None:
     checked = optional_text("lookup_key", value, length_max=LOOKUP_KEY_MAX)
     if checked is None:
         return None
-    if is_price_id(checked):
-        raise InvalidRequest(
-            "lookup_key must not be written as the id of a price", param="lookup_key"
-        )
-    if "/" in checked or checked in (".", ".."):
-        raise InvalidRequest(
-            "lookup_key must hold no slash, and be more than dots", param="lookup_key"
-        )
+    checked_by(check_lookup_key, checked)
     return checked
 
 

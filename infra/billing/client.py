@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from infra.billing import brokers
 from infra.billing.base_url import PORTS, root
+from infra.billing.contract.ids import KEY
 from infra.billing.errors import NotConfigured
 from infra.billing.requests import producer_name
 from infra.billing.transport import Transport
@@ -18,7 +19,6 @@ TIMEOUT_S = 10.0
 TIMEOUT_MAX_S = 3600  # Who waits longer than an hour for one answer does not wait for it.
 PRODUCER = "default"
 
-_SIGNING_KEY = re.compile(r"key_[a-z2-7]{16}_[a-z2-7]{52}")
 _API_KEY = re.compile(r"[!-~]+")  # what a header can hold
 
 
@@ -120,7 +120,7 @@ def configuration(
     _check(url)
     api_key = api_key or os.environ.get("BILLING_API_KEY") or None
     signing_key = signing_key or os.environ.get("BILLING_SIGNING_KEY") or None
-    if signing_key is not None and not _SIGNING_KEY.fullmatch(signing_key):
+    if signing_key is not None and not KEY.fullmatch(signing_key):
         raise NotConfigured(
             "a signing key is what `billing keys create --signing` has shown: key_…",
             param="signing_key",

@@ -1,30 +1,27 @@
 """What a field may hold: the checks that all requests share.
 
-The service checks the same and says the same; a contract test holds the two equal. Values never
-appear in a refusal unless they are short numbers or codes.
+What the contract has no rule for is checked in the service's words; a test holds the two equal.
+Values never appear in a refusal unless they are short numbers or codes.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, NoReturn, ParamSpec, TypeGuard, TypeVar
 
+from infra.billing.contract import moments
 from infra.billing.contract.card_data import CARD_DATA, holds_card_data
+from infra.billing.contract.ids import is_id
 from infra.billing.contract.invalid import Invalid
+from infra.billing.contract.limits import (
+    LONG_TEXT_MAX,
+    METADATA_KEY_MAX,
+    METADATA_KEYS_MAX,
+    METADATA_VALUE_MAX,
+    QUANTITY_MAX,
+    TEXT_MAX,
+)
+from infra.billing.contract.texts import is_storable, is_unicode
 from infra.billing.errors import InvalidRequest
-
-TEXT_MAX = 255
-LONG_TEXT_MAX = 1000
-METADATA_KEYS_MAX, METADATA_KEY_MAX, METADATA_VALUE_MAX = 50, 40, 500
-QUANTITY_MAX = 999_999_999_999_999
-AHEAD_MAX = timedelta(days=366)
-BEHIND_MAX = timedelta(days=7)
-EXPIRES_MAX_S = 366 * 24 * 3600
-
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_ID = re.compile("[a-z2-7]{32}")
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -48,10 +45,10 @@ def long_text(param: str, value: object) -> str | None:
 
 def id_of(param: str, value: object, prefix: str, what: str) -> str:
     """The id of `what`, as the service writes them."""
-    checked = text(param, value)
-    if not checked.startswith(prefix) or not _ID.fullmatch(checked, len(prefix)):
+    name = text(param, value)
+    if not is_id(name, prefix):
         raise InvalidRequest(f"{param} must be the id of {what} ({prefix}…)", param=param)
-    return checked
+    return name
 
 
 def integer(
@@ -73,30 +70,11 @@ def integer(
 
 
 def ahead(param: str, value: object) -> str | None:
-    """A moment at most AHEAD_MAX from now, and not more than BEHIND_MAX past, as RFC 3339 in UTC: a
-    datetime with a zone, or text."""
-    if value is None:
-        return None
-    at = None
-    try:
-        if isinstance(value, str) and _DATE.match(value):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, datetime) and value.tzinfo is not None:
-            at = value.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass  # refused below, as anything else that is no moment
-    if at is None:
-        raise InvalidRequest(
-            f"{param} must be a moment with its zone, like 2026-11-22T10:00:00Z", param=param
-        )
-    now = datetime.now(UTC)
-    if at > now + AHEAD_MAX:
-        raise InvalidRequest(f"{param} must be at most {AHEAD_MAX.days} days ahead", param=param)
-    if at < now - BEHIND_MAX:
-        raise InvalidRequest(
-            f"{param} is more than {BEHIND_MAX.days} days past; leave it out to charge at once",
-            param=param,
-        )
+    """A moment at which something may be asked for, as RFC 3339 in UTC."""
+    return None if value is None else rfc3339(checked(moments.ahead, param, value))
+
+
+def rfc3339(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
@@ -159,11 +137,6 @@ def refuse(place: str, what: str, *, param: str | None = None) -> NoReturn:
     raise InvalidRequest(f"{place}: {what}", param=param or place)
 
 
-def is_storable(value: str) -> bool:
-    """Whether it holds no control characters, and no halves of characters."""
-    return not (_SURROGATE.search(value) or _CONTROL.search(value))
-
-
 def without_card_data(place: str, value: str, *, param: str | None = None) -> None:
     """Refuse a text that holds a card number or a track of a card: it must not even be sent."""
     if holds_card_data(value):
@@ -172,12 +145,12 @@ def without_card_data(place: str, value: str, *, param: str | None = None) -> No
 
 def _is_text(value: object) -> TypeGuard[str]:
     # A lone surrogate is no character in any encoding.
-    return isinstance(value, str) and not _SURROGATE.search(value)
+    return isinstance(value, str) and is_unicode(value)
 
 
 def _storable(param: str, value: str, length_min: int, length_max: int) -> str:
     _of_length(param, value, length_min, length_max, param=param)
-    if _CONTROL.search(value):
+    if not is_storable(value):
         refuse(param, "must not contain control characters")
     without_card_data(param, value)
     return value
@@ -185,7 +158,7 @@ def _storable(param: str, value: str, length_min: int, length_max: int) -> str:
 
 def _metadata_text(place: str, value: str, length_min: int, length_max: int) -> None:
     _of_length(place, value, length_min, length_max, param="metadata")
-    if _CONTROL.search(value):
+    if not is_storable(value):
         raise InvalidRequest(f"{place} must not contain control characters", param="metadata")
     without_card_data(place, value, param="metadata")
 

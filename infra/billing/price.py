@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from infra.billing import catalogue, client, pages, queries
 from infra.billing.catalogue import UNSET, Unset
+from infra.billing.contract.ids import is_price_id
 from infra.billing.objects import Listing, Resource
 from infra.billing.results import Price, Quote
 
@@ -101,7 +102,7 @@ def update(
         metadata=metadata,
     )
     # By a lookup key that moves, a second try finds another price, or none.
-    repeatable = catalogue.is_price_id(queries.price_name(id))
+    repeatable = is_price_id(queries.price_name(id))
     return Price(client.transport().ask("PUT", ROUTE, id, body=body, repeatable=repeatable))
 
 
@@ -159,14 +160,14 @@ def archive(id: str) -> Price:
     `update(id, active=True)` puts it back. Raises NotFound.
     """
     # By a lookup key that has moved meanwhile, a second try would archive another price.
-    repeatable = catalogue.is_price_id(queries.price_name(id))
+    repeatable = is_price_id(queries.price_name(id))
     return Price(client.transport().ask("PUT", ROUTE, id, "archive", repeatable=repeatable))
 
 
 def delete(id: str) -> Resource:
     """Forget a price that nothing was charged by, for good. Raises PriceInUse, NotFound."""
     # By a lookup key that has moved meanwhile, a second try would delete another price.
-    repeatable = catalogue.is_price_id(queries.price_name(id))
+    repeatable = is_price_id(queries.price_name(id))
     told = client.transport().ask("DELETE", ROUTE, id, repeatable=repeatable)
     # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
     return Resource({"id": id, "object": "price", "deleted": True, **told})

@@ -5,18 +5,22 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from infra.billing.contract.limits import (
+    ENDPOINT_DESCRIPTION_MAX,
+    EVENT_IDS_MAX,
+    IN_FLIGHT_MAX,
+    LIMIT_MAX,
+    OVERLAP_MAX_S,
+    PAGE_MAX,
+    URL_MAX,
+)
+from infra.billing.contract.moments import MOMENT
+from infra.billing.contract.texts import is_storable
 from infra.billing.errors import InvalidRequest
-from infra.billing.fields import flag, is_storable, text, without_card_data
+from infra.billing.fields import flag, rfc3339, text, without_card_data
 
-LIMIT_MAX = 100
-PAGE_MAX = 10_000_000
-IDS_MAX, OVERLAP_MAX_S = 1_000, 7 * 24 * 3600
-MOMENT = "must be a moment with its zone, like 2026-11-22T10:00:00Z"
-ENDPOINT_DESCRIPTION_MAX, URL_MAX = 500, 2048  # As the service has them.
 ORDERS = ("desc", "asc")  # by when it was made
 _TIMES = ("created_after", "created_before", "since", "until")
-
-IN_FLIGHT_MAX = 100  # As the service has it.
 
 
 def id_of(value: object) -> str:
@@ -192,8 +196,8 @@ def _event_ids(value: object) -> list[str]:
     ids = 'ids, like ["evt_…"]'
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InvalidRequest(f"event_ids must be a list of {ids}", param="event_ids")
-    if not 1 <= len(value) <= IDS_MAX or not all(isinstance(one, str) for one in value):
-        raise InvalidRequest(f"event_ids must be 1 to {IDS_MAX} ids", param="event_ids")
+    if not 1 <= len(value) <= EVENT_IDS_MAX or not all(isinstance(one, str) for one in value):
+        raise InvalidRequest(f"event_ids must be 1 to {EVENT_IDS_MAX} ids", param="event_ids")
     return [*value]
 
 
@@ -219,7 +223,7 @@ def _moment(param: str, value: object) -> str:
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise InvalidRequest(f"{param} {MOMENT}", param=param)
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return rfc3339(value.astimezone(UTC))
     if isinstance(value, str):
         return text(param, value)
     raise InvalidRequest(f"{param} {MOMENT}", param=param)

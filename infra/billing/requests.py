@@ -4,14 +4,14 @@ The service checks the same and says the same, in the same order; a contract tes
 equal.
 """
 
-import re
 from typing import Any
 
 from infra.billing.contract.card_data import CARD_DATA, holds_card_data, is_card_number
+from infra.billing.contract.limits import EXPIRES_MAX_S
 from infra.billing.contract.money import AMOUNT_MAX
+from infra.billing.contract.texts import PRODUCER_MUST, is_producer
 from infra.billing.errors import InvalidRequest
 from infra.billing.fields import (
-    EXPIRES_MAX_S,
     ahead,
     choice,
     flag,
@@ -20,13 +20,12 @@ from infra.billing.fields import (
     integer,
     long_text,
     optional_text,
+    refuse,
     required,
     text,
 )
 from infra.billing.fields import metadata as checked_metadata
 from infra.billing.money import currency_code, minor_amount
-
-_PRODUCER = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def charge_fields(
@@ -121,11 +120,8 @@ def producer_name(value: object) -> str:
     """Who asks: part of every id, so it must never change. Raises InvalidRequest."""
     if not isinstance(value, str):
         raise InvalidRequest("producer must be text", param="producer")
-    if not _PRODUCER.fullmatch(value):
-        raise InvalidRequest(
-            "producer: must be 1 to 64 letters, digits, dots, dashes or underscores",
-            param="producer",
-        )
+    if not is_producer(value):
+        refuse("producer", PRODUCER_MUST)
     if holds_card_data(value):
         raise InvalidRequest(f"producer {CARD_DATA}", param="producer")
     return value

@@ -5,15 +5,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from infra.billing.contract.limits import INTERVALS_MAX
 from infra.billing.contract.money import AMOUNT_MAX
 from infra.billing.errors import InvalidRequest
 from infra.billing.fields import choice, given, integer
 from infra.billing.money import minor_amount
 
-# The most of each interval: three years (Stripe's bound).
-INTERVALS_MAX: Mapping[str, int] = {
-    "hour": 3 * 365 * 24, "day": 3 * 365, "week": 3 * 52, "month": 3 * 12, "year": 3,
-}  # fmt: skip
 _DIGITS = re.compile(r"[0-9]{1,30}")
 _DECIMAL = re.compile(r"[0-9]{1,30}\.[0-9]{1,30}")
 _NAME = re.compile(r"[a-z_]{1,40}")

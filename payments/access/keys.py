@@ -11,7 +11,6 @@ signature, so it is kept as it is (`payments.access.signatures`).
 
 import hashlib
 import hmac
-import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from infra.billing.contract.ids import base32
+from infra.billing.contract.ids import KEY, base32
+from infra.billing.contract.texts import PRODUCER_MUST
 from models import ApiKey
 from models.base import id_among, table_of
 from payments.access.scopes import READ, SCOPES, WRITE, Access
@@ -34,7 +34,6 @@ DEFAULT_SCOPES = (READ, WRITE)
 SIGN = "messages:sign"
 ID_BYTES = 10  # 16 characters: enough to tell keys apart; the secret is what can't be guessed.
 SECRET_BYTES = 32
-_KEY = re.compile(r"(key_[a-z2-7]{16})_([a-z2-7]{52})")
 # What a key that doesn't exist is compared with, so that it takes as long as one that does.
 _NOBODY = bytes(32)
 
@@ -75,10 +74,7 @@ def _made(
 ) -> tuple[Row, str]:
     name = producer_name(producer)
     if name is None:
-        raise InvalidRequest(
-            "producer: must be 1 to 64 letters, digits, dots, dashes or underscores",
-            param="producer",
-        )
+        raise InvalidRequest(f"producer: {PRODUCER_MUST}", param="producer")
     id_ = "key_" + base32(secrets.token_bytes(ID_BYTES))
     secret = base32(secrets.token_bytes(SECRET_BYTES))
     row = {
@@ -125,7 +121,7 @@ def view(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 def presented(key: str) -> Presented | None:
     """What a text shows as a key; None when it can't be one."""
-    parts = _KEY.fullmatch(key)
+    parts = KEY.fullmatch(key)
     return parts and Presented(parts[1], hashlib.sha256(parts[2].encode()).digest())
 
 

@@ -12,15 +12,14 @@ so that nobody learns from a refusal what another producer has.
 - The catalogue (products, prices, stock, currencies) is shared, and so are its events.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, func, or_, true
 
+from infra.billing.contract.texts import is_producer
 from payments.errors import InsufficientScope, InvalidRequest
-from payments.redaction import PRODUCER
 
 CHARGES_READ, CHARGES_WRITE, REFUNDS_WRITE = "charges:read", "charges:write", "refunds:write"
 PRICES_READ, PRICES_WRITE = "prices:read", "prices:write"
@@ -86,7 +85,6 @@ OPERATIONS: Mapping[str, str] = {
 # As the producer of an event: it concerns the catalogue, so it is everybody's. No producer can
 # have this name.
 EVERYBODY = "*"
-_NAME = re.compile(PRODUCER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +128,7 @@ class Access:
         """
         if asked is None:
             return None if self.sees_all else self.producer
-        if not isinstance(asked, str) or not _NAME.fullmatch(asked) or not self.sees(asked):
+        if not is_producer(asked) or not self.sees(asked):
             whose = "a producer's name" if self.sees_all else f"{self.producer}, or left out"
             raise InvalidRequest(f"producer must be {whose}", param="producer")
         return asked

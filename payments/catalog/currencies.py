@@ -1,18 +1,15 @@
 """Currencies, as ISO 4217 has them. No table of ours: a second list could only drift from it."""
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import iso4217
 
+from infra.billing.contract.catalog import CURRENCY_PREFIX, currency_of
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.money import WITHDRAWN, exponent, is_payable
 from payments.errors import InvalidRequest, NotFound
-
-PREFIX = "cur_"
-_ID = re.compile(f"{PREFIX}[a-z]{{3}}")
 
 
 def every() -> list[dict[str, Any]]:
@@ -22,7 +19,7 @@ def every() -> list[dict[str, Any]]:
 
 def get(currency_id: str) -> dict[str, Any]:
     """A currency by its id (`cur_usd`); one that takes nothing new, too. Raises NotFound."""
-    code = currency_id.removeprefix(PREFIX).upper()
+    code = currency_id.removeprefix(CURRENCY_PREFIX).upper()
     if currency_id != id_of(code) or not _is_known(code):
         raise NotFound("there is no currency with this id; they are like cur_usd", param="id")
     return view(code)
@@ -31,23 +28,14 @@ def get(currency_id: str) -> dict[str, Any]:
 def code_of(currency_id: str) -> str:
     """The ISO code of what somebody sent as a `currency_id`, that of a currency that takes nothing
     new, too. Raises InvalidRequest."""
-    code = currency_id.removeprefix(PREFIX).upper()
-    if not _ID.fullmatch(currency_id):
-        raise InvalidRequest(
-            "currency_id must be cur_ and an ISO 4217 code in lower case, like cur_usd",
-            param="currency_id",
-        )
-    if not _is_known(code):
-        raise InvalidRequest(
-            "there is no currency with this currency_id; GET /currencies, or"
-            " `billing currency list`, lists them",
-            param="currency_id",
-        )
-    return code
+    try:
+        return currency_of(currency_id)
+    except Invalid as wrong:
+        raise InvalidRequest(str(wrong), param=wrong.param) from None
 
 
 def id_of(code: str) -> str:
-    return PREFIX + code.lower()
+    return CURRENCY_PREFIX + code.lower()
 
 
 def view(code: str) -> dict[str, Any]:

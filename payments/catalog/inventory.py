@@ -7,9 +7,9 @@ from sqlalchemy import BigInteger, bindparam, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import fingerprint
+from infra.billing.contract.limits import QUANTITY_MAX
 from models import InventoryChange
 from models.base import id_among, table_of
-from models.catalogue import QUANTITY_MAX
 from payments.catalog.price_locks import PRICES, find, hold, products
 from payments.catalog.requests import InventoryRequest
 from payments.catalog.stock import CHANGED, tell, too_few

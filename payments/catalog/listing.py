@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import ColumnElement, Connection, Select, Table, func, select
 
 from infra.billing.contract.ids import MADE_PREFIXES
+from infra.billing.contract.limits import LIMIT_MAX, PAGE_MAX
 from payments.catalog import currencies
 from payments.catalog.price_locks import PRICES, PRODUCTS, WITH_PRODUCT, apart
 from payments.catalog.views import price_view, product_view
@@ -23,8 +24,7 @@ from payments.errors import InvalidRequest
 Kind = Literal["product", "price"]
 Row = Mapping[Any, Any]
 
-PAGE_SIZE, PAGE_SIZE_MAX = 20, 100
-PAGE_MAX = 10_000_000
+PAGE_SIZE = 20
 _TABLES: Mapping[Kind, Table] = {"product": PRODUCTS, "price": PRICES}
 _WHOLE: Mapping[Kind, Select[Any]] = {"product": select(PRODUCTS), "price": WITH_PRODUCT}
 
@@ -55,9 +55,9 @@ def page(
     `currency_id`, `product_id` and `lookup_key`. None = any. `until` is where the list ends, so
     that nothing older turns up later (`payments.history.settled`). Raises InvalidRequest.
     """
-    if not 1 <= page_size <= PAGE_SIZE_MAX:
+    if not 1 <= page_size <= LIMIT_MAX:
         raise InvalidRequest(
-            f"pageSize must be a whole number from 1 to {PAGE_SIZE_MAX}", param="pageSize"
+            f"pageSize must be a whole number from 1 to {LIMIT_MAX}", param="pageSize"
         )
     if not 1 <= page <= PAGE_MAX:
         raise InvalidRequest(f"page must be a whole number from 1 to {PAGE_MAX}", param="page")
@@ -100,7 +100,7 @@ def every(
             filters=filters,
             order=order,
             cursor=cursor,
-            page_size=PAGE_SIZE_MAX,
+            page_size=LIMIT_MAX,
             until=until,
         )
         yield from found.views

@@ -5,7 +5,6 @@ has at most 200 characters (docs.stripe.com/api/prices).
 """
 
 import re
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -19,41 +18,28 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from infra.billing.contract.ids import MADE_PREFIXES, is_id
+from infra.billing.contract.catalog import CURRENCY_PREFIX, check_lookup_key, currency_of
+from infra.billing.contract.limits import INTERVALS_MAX, LOOKUP_KEY_MAX
 from infra.billing.contract.money import AMOUNT_MAX, is_payable, minor_amount, not_payable
-from payments.catalog import currencies
-from payments.errors import InvalidRequest
 from payments.intake.requests import Quantity
-from payments.parsing import money, refused
+from payments.parsing import checked, refused
 from payments.rules import between, bounds, characters, is_judged, lengths, rule
 
-LOOKUP_KEY_MAX = 200
 TIERS_MAX = 100
-# Three years (Stripe's bound), in each interval.
-INTERVALS_MAX: Mapping[str, int] = {
-    "hour": 3 * 365 * 24, "day": 3 * 365, "week": 3 * 52, "month": 3 * 12, "year": 3,
-}  # fmt: skip
 _DIGITS = re.compile(r"[0-9]{1,30}")
 _DECIMAL = re.compile(r"[0-9]{1,30}\.[0-9]{1,30}")
 
 
 def _lookup_key(value: str) -> None:
-    if is_id(value, MADE_PREFIXES["price"]):
-        raise refused("lookup_key must not be written as the id of a price")
-    # It stands in the path of a URL, where proxies and clients read these in their own ways.
-    if "/" in value or value in (".", ".."):
-        raise refused("lookup_key must hold no slash, and be more than dots")
+    checked(check_lookup_key, value)
 
 
 def _currency_id(value: str) -> None:
-    try:
-        currencies.code_of(value)
-    except InvalidRequest as wrong:
-        raise refused(str(wrong)) from None
+    checked(currency_of, value)
 
 
 def _payable(value: str) -> None:
-    if not is_payable(code := value.removeprefix(currencies.PREFIX).upper()):
+    if not is_payable(code := value.removeprefix(CURRENCY_PREFIX).upper()):
         raise refused(not_payable(code))
 
 
@@ -65,7 +51,7 @@ def digits(value: Any, *, currency: str | None = None) -> Any:
     if isinstance(value, str) and _DECIMAL.fullmatch(value):
         value = Decimal(value)
     if currency is not None and isinstance(value, float | Decimal):
-        return money(minor_amount, value, currency=currency, param="unit_amount")
+        return checked(minor_amount, value, currency=currency, param="unit_amount")
     if isinstance(value, bool) or not isinstance(value, int):
         raise PydanticCustomError(
             "digits",

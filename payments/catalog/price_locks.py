@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, String, bindparam, cast, func, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY, REGCLASS
 
-from infra.billing.contract.ids import MADE_PREFIXES, is_id
+from infra.billing.contract.ids import is_price_id
+from infra.billing.contract.texts import is_storable
 from models import Price, Product
 from models.base import id_among, table_of
-from models.texts import is_storable
 from payments.errors import NotFound
 from payments.transaction import Row, Transaction
 
@@ -143,11 +143,6 @@ def _ids(transaction: Transaction, names: set[str]) -> dict[str, str]:
         rows = transaction.rows(_BY_KEY, {"keys": keys})
         ids |= {row["lookup_key"]: row["id"] for row in rows}
     return ids
-
-
-def is_price_id(name: str) -> bool:
-    """Whether it names a price by its id, which no lookup key is written like."""
-    return is_id(name, MADE_PREFIXES["price"])
 
 
 def _may_be_key(name: str) -> bool:

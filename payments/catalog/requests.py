@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from infra.billing.contract.catalog import CURRENCY_PREFIX
 from infra.billing.contract.ids import MADE_PREFIXES, id_from_key
-from models.catalogue import QUANTITY_MAX
-from payments.catalog.currencies import PREFIX
+from infra.billing.contract.limits import QUANTITY_MAX
 from payments.catalog.price_fields import (
     TIERS_MAX,
     LookupKey,
@@ -141,7 +141,7 @@ class PriceRequest(Request):
     @property
     def currency(self) -> str:
         """ISO 4217, upper case."""
-        return self.currency_id.removeprefix(PREFIX).upper()
+        return self.currency_id.removeprefix(CURRENCY_PREFIX).upper()
 
     @field_validator("type", mode="before")
     @classmethod
@@ -198,7 +198,7 @@ class PriceRequest(Request):
             raise refused("unit_amount is required, unless there are tiers")
         if value is not None and scheme == "tiered":
             raise refused("unit_amount is what the tiers say; leave it out")
-        currency = info.data.get("currency_id", "").removeprefix(PREFIX).upper() or None
+        currency = info.data.get("currency_id", "").removeprefix(CURRENCY_PREFIX).upper() or None
         return None if value is None else digits(value, currency=currency)
 
     @field_validator("transform_quantity")

@@ -9,14 +9,13 @@ from sqlalchemy import Connection, bindparam, func, literal, select, true
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
-from infra.billing.contract.ids import is_id
+from infra.billing.contract.ids import is_id, is_price_id
 from models import Attempt, Delivery, DeliveryAttempt, Event, RejectedRequest, WebhookEndpoint
 from models.base import id_among, table_of
 from models.states import status_of
 from payments.access.scopes import OPERATOR, Access
 from payments.amounts import in_words
 from payments.catalog import history
-from payments.catalog.price_locks import is_price_id
 from payments.errors import NotFound
 from payments.history.finding import named
 from payments.kinds import CHARGE, KINDS, REFUND, Kind

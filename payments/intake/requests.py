@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from infra.billing.contract.card_data import is_card_number
 from infra.billing.contract.ids import PREFIXES, id_from_key
+from infra.billing.contract.limits import EXPIRES_MAX_S, QUANTITY_MAX
+from infra.billing.contract.moments import ahead
 from infra.billing.contract.money import (
     AMOUNT_MAX,
     currency_code,
@@ -17,9 +19,7 @@ from infra.billing.contract.money import (
     minor_amount,
     not_payable,
 )
-from models.catalogue import QUANTITY_MAX
-from payments.intake.timing import EXPIRES_MAX_S, ahead
-from payments.parsing import MONEY, LongText, ProducerName, Request, Text, money, refused
+from payments.parsing import MONEY, LongText, ProducerName, Request, Text, checked, refused
 from payments.rules import between, bounds, card_data, id_of, id_schema, is_judged
 from payments.views import moment
 
@@ -115,7 +115,7 @@ class ChargeRequest(Request):
     def _scheduled_at(cls, value: Any, info: ValidationInfo) -> datetime | None:
         if value is None:
             return None
-        return ahead("scheduled_at", value, is_judged=is_judged(info))
+        return checked(ahead, "scheduled_at", value, is_judged=is_judged(info))
 
     @field_validator("quantity", mode="before")
     @classmethod
@@ -133,7 +133,7 @@ class ChargeRequest(Request):
             return None
         if not is_judged(info) and is_currency_code(value):
             return str(value).upper()
-        code = money(currency_code, value)
+        code = checked(currency_code, value)
         if not is_payable(code):
             raise refused(not_payable(code))
         return code
@@ -188,7 +188,7 @@ def _goes_without(name: str, value: Any, info: ValidationInfo) -> bool:
 def _minor_amount(value: Any, info: ValidationInfo) -> int:
     if not is_judged(info) and type(value) is int:
         return value
-    return money(minor_amount, value, currency=info.data.get("currency"))
+    return checked(minor_amount, value, currency=info.data.get("currency"))
 
 
 class RefundRequest(Request):

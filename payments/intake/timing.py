@@ -1,27 +1,15 @@
 """When what is asked for is to happen, and until when it is wanted."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import func, select
 
+from infra.billing.contract.limits import AHEAD_MAX
 from payments.errors import InvalidRequest, Refused, RequestExpired
-from payments.parsing import refused
-from payments.sentences import MOMENT
 from payments.transaction import Transaction
-
-# Longer than any subscription's interval. What is further off is a mistake in a date.
-AHEAD_MAX = timedelta(days=366)
-EXPIRES_MAX_S = 366 * 24 * 3600
-# Longer than a message waits for a broker or a worker. What lies further back is a mistake in a
-# date, too, and would be charged at once.
-BEHIND_MAX = timedelta(days=7)
-
-# Of what Python reads, the form that RFC 3339 has.
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 
 Place = TypeVar("Place")
 
@@ -40,34 +28,6 @@ class Timing:
 
 
 ANY_TIME = Timing()
-
-
-def ahead(name: str, value: Any, *, is_judged: bool = True) -> datetime:
-    """A moment at most AHEAD_MAX from now, in UTC, for a field of a request; what passed less than
-    BEHIND_MAX ago is taken as it is. How far off it may be is a rule of today (`payments.rules`).
-    Raises pydantic's error, as validators do."""
-    at = _moment(value)
-    if at is None:
-        raise refused(f"{name} {MOMENT}")
-    now = datetime.now(UTC)
-    if is_judged and at > now + AHEAD_MAX:
-        raise refused(f"{name} must be at most {AHEAD_MAX.days} days ahead")
-    if is_judged and at < now - BEHIND_MAX:
-        raise refused(
-            f"{name} is more than {BEHIND_MAX.days} days past; leave it out to charge at once"
-        )
-    return at
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        if isinstance(value, str) and _DATE.match(value):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, datetime) and value.tzinfo is not None:
-            return value.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass  # as below
-    return None
 
 
 def objections(

@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, literal, select
 
-from infra.billing.contract.ids import PREFIXES, is_id
+from infra.billing.contract.ids import PREFIXES, is_id, is_price_id
+from infra.billing.contract.limits import LIMIT_MAX
 from models.base import id_among
 from models.states import Phase, State
 from payments.access.scopes import OPERATOR, Access, owner, owner_in
-from payments.catalog.price_locks import find, is_price_id
+from payments.catalog.price_locks import find
 from payments.cursors import after, behind, ordered
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
@@ -19,7 +20,6 @@ from payments.kinds import CHARGE, KINDS, REFUND, Kind
 # (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
 Row = Mapping[Any, Any]
 
-PAGE_MAX = 100
 # What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
 FILTERS: Mapping[str, tuple[str, ...]] = {
     CHARGE.name: ("state", "phase", "customer_id", "reference", "price_id"),
@@ -77,8 +77,8 @@ def page(
     one not). Absent or None = any. `until` is where the list ends, so that nothing older turns up
     later (`payments.history.settled`). Raises InvalidRequest.
     """
-    if not 1 <= limit <= PAGE_MAX:
-        raise InvalidRequest(f"limit must be from 1 to {PAGE_MAX}, not {limit}", param="limit")
+    if not 1 <= limit <= LIMIT_MAX:
+        raise InvalidRequest(f"limit must be from 1 to {LIMIT_MAX}, not {limit}", param="limit")
     table, filters = kind.table, _resolved(connection, kind, filters or {})
     statement = (
         select(table)
@@ -106,7 +106,7 @@ def every(
     """All rows, newest first, as `page` reads them; never more than a page of them in memory."""
     cursor: str | None = None
     while True:
-        found = page(connection, kind, filters=filters, limit=PAGE_MAX, cursor=cursor, until=until)
+        found = page(connection, kind, filters=filters, limit=LIMIT_MAX, cursor=cursor, until=until)
         yield from found.rows
         cursor = found.next_cursor
         if cursor is None:

@@ -8,10 +8,16 @@ from sqlalchemy import RowMapping, bindparam, case, func, insert, literal, selec
 from sqlalchemy import update as sql_update
 
 from infra.billing.contract.ids import is_id, random_id
+from infra.billing.contract.limits import (
+    ENDPOINT_DESCRIPTION_MAX,
+    IN_FLIGHT_MAX,
+    LIMIT_MAX,
+    OVERLAP_MAX_S,
+)
 from infra.billing.contract.signatures import new_secret
+from infra.billing.contract.texts import is_storable, is_unicode
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
-from models.texts import is_storable, is_unicode
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound
 from payments.parsing import refuse_card_data
@@ -21,15 +27,11 @@ from payments.views import moment
 from payments.webhooks.events import TYPES, Fact, publish
 from payments.webhooks.target import TargetCheck
 
-DESCRIPTION_LENGTH_MAX = 500
-PAGE_MAX = 100
 CHANGEABLE = ("url", "event_types", "description", "max_in_flight", "state")
-# Posts to one endpoint at a time. One process of a framework answers sixteen at once without
-# trouble; a hundred is what a drainer's window and a receiver's pool are made for.
-IN_FLIGHT, IN_FLIGHT_MAX = 16, 100
-# A day, as Stripe and Svix have it: time for a deployment. After a week it was forgotten.
+# Posts to one endpoint at a time: one process of a framework answers so many without trouble.
+IN_FLIGHT = 16
+# A day, as Stripe and Svix have it: time for a deployment.
 OVERLAP_S = 86_400
-OVERLAP_MAX_S = 7 * 86_400
 
 
 def add(
@@ -97,7 +99,7 @@ def locked(transaction: Transaction, endpoint_id: str, *, access: Access = OPERA
 def listed(
     transaction: Transaction,
     *,
-    limit: int = PAGE_MAX,
+    limit: int = LIMIT_MAX,
     after: str = "",
     access: Access = OPERATOR,
 ) -> Sequence[RowMapping]:
@@ -293,9 +295,9 @@ def _description(value: object) -> str | None:
         return None
     if not (isinstance(value, str) and is_unicode(value)):
         raise InvalidRequest("description must be text", param="description")
-    if len(value) > DESCRIPTION_LENGTH_MAX:
+    if len(value) > ENDPOINT_DESCRIPTION_MAX:
         raise InvalidRequest(
-            f"description must have at most {DESCRIPTION_LENGTH_MAX} characters",
+            f"description must have at most {ENDPOINT_DESCRIPTION_MAX} characters",
             param="description",
         )
     if not is_storable(value):

@@ -20,7 +20,6 @@ from models import Event
 from models.base import table_of
 from payments.access.scopes import EVERYBODY
 
-PAGE_MAX = 100
 POSITION_MAX = 2**63 - 1
 # So many positions of the index are counted in well under a millisecond.
 COUNTED_MAX = 1_000

@@ -9,6 +9,7 @@ from sqlalchemy import Boolean, DateTime, String, and_, bindparam, func, or_, se
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from infra.billing.contract.ids import is_id
+from infra.billing.contract.limits import EVENT_IDS_MAX
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
 from payments.access.scopes import OPERATOR, Access, may_be_told_where
@@ -17,7 +18,6 @@ from payments.transaction import Transaction
 from payments.webhooks.endpoints import locked
 from payments.webhooks.events import is_asked_for
 
-IDS_MAX = 1_000
 # Of one call: its statement takes about a second, in which the endpoint's drainer waits.
 EVENTS_MAX = 10_000
 UNDELIVERED, ALL = "undelivered", "all"
@@ -49,7 +49,7 @@ def replay(
 ) -> Replayed:
     """Send events to the endpoint at once, with the retries of new ones.
 
-    Either exactly those with the given ids (up to IDS_MAX), whatever became of them; or those
+    Either exactly those with the given ids (up to EVENT_IDS_MAX), whatever became of them; or those
     created from `since` on and before `until` that it asks for by its present event types, also
     from before it was there: `only` "undelivered" ones (never sent, given up, or still waiting) or
     "all". What an endpoint may not be told (`payments.access.scopes`) counts as not there, whoever
@@ -115,8 +115,8 @@ def _position_before(transaction: Transaction, at: datetime, margin: timedelta) 
 def _ids(value: object) -> list[str]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InvalidRequest('event_ids must be a list of ids, like ["evt_…"]', param="event_ids")
-    if not 1 <= len(value) <= IDS_MAX or not all(isinstance(one, str) for one in value):
-        raise InvalidRequest(f"event_ids must be 1 to {IDS_MAX} ids", param="event_ids")
+    if not 1 <= len(value) <= EVENT_IDS_MAX or not all(isinstance(one, str) for one in value):
+        raise InvalidRequest(f"event_ids must be 1 to {EVENT_IDS_MAX} ids", param="event_ids")
     return list(dict.fromkeys(value))
 
 

@@ -20,14 +20,14 @@ from ipaddress import (
 
 from yarl import URL
 
-from models.texts import is_storable
+from infra.billing.contract.limits import URL_MAX
+from infra.billing.contract.texts import is_storable
 from payments.errors import InvalidRequest
 from payments.parsing import refuse_card_data
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-URL_LENGTH_MAX = 2048
 
 # IANA's special-purpose registries, less what is globally reachable, plus what clouds put there.
 NOT_PUBLIC: tuple[Network, ...] = tuple(
@@ -148,9 +148,9 @@ def _literal(host: str) -> Address | None:
 
 
 def _parsed(value: object) -> URL:
-    if not isinstance(value, str) or not 1 <= len(value) <= URL_LENGTH_MAX:
+    if not isinstance(value, str) or not 1 <= len(value) <= URL_MAX:
         raise InvalidRequest(
-            f"url must be a string of at most {URL_LENGTH_MAX} characters, like"
+            f"url must be a string of at most {URL_MAX} characters, like"
             " https://example.com/webhooks",
             param="url",
         )

@@ -5,18 +5,20 @@ import re
 from typing import Any
 
 from api.documents.files import CHECKOUT
-from models.catalogue import QUANTITY_MAX
-from payments.catalog.listing import PAGE_SIZE, PAGE_SIZE_MAX
-from payments.catalog.price_fields import LOOKUP_KEY_MAX, TIERS_MAX
-from payments.catalog.prices import columns
-from payments.catalog.quotes import lines, model_of, total
-from payments.catalog.requests import LOCKED, PriceRequest
-from payments.parsing import (
+from infra.billing.contract.limits import (
+    LIMIT_MAX,
+    LOOKUP_KEY_MAX,
     METADATA_KEY_MAX,
     METADATA_KEYS_MAX,
     METADATA_VALUE_MAX,
-    parse,
+    QUANTITY_MAX,
 )
+from payments.catalog.listing import PAGE_SIZE
+from payments.catalog.price_fields import TIERS_MAX
+from payments.catalog.prices import columns
+from payments.catalog.quotes import lines, model_of, total
+from payments.catalog.requests import LOCKED, PriceRequest
+from payments.parsing import parse
 from tests.support.every import every
 
 PAGE = (CHECKOUT / "docs/reference/prices.md").read_text()
@@ -63,7 +65,7 @@ def test_an_example_is_what_the_rules_compute(
         f"{QUANTITY_MAX:,}",
         f"| tiers of a price | {TIERS_MAX} |",
         f"{LOOKUP_KEY_MAX} characters, without `/`",
-        f"`pageSize` ({PAGE_SIZE}; at most {PAGE_SIZE_MAX})",
+        f"`pageSize` ({PAGE_SIZE}; at most {LIMIT_MAX})",
         METADATA,
     ],
 )

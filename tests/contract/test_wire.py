@@ -14,10 +14,16 @@ from sqlalchemy import Engine, text
 
 from api.documents.files import CHECKOUT
 from infra.billing.contract.ids import id_from_key
+from infra.billing.contract.limits import (
+    AHEAD_MAX,
+    METADATA_KEY_MAX,
+    METADATA_KEYS_MAX,
+    METADATA_VALUE_MAX,
+    TEXT_MAX,
+)
 from infra.billing.contract.money import AMOUNT_MAX
 from payments import parsing
 from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
-from payments.intake.timing import AHEAD_MAX
 from tests.conftest import environ_for
 from tests.support import node as node_support
 from tests.support.every import every
@@ -138,8 +144,8 @@ def test_the_fields_are_those_of_the_request(task: str, model: type[BaseModel]) 
 
 
 METADATA = (
-    f"`metadata` up to {parsing.METADATA_KEYS_MAX} names of {parsing.METADATA_KEY_MAX}"
-    f" characters, values of {parsing.METADATA_VALUE_MAX}"
+    f"`metadata` up to {METADATA_KEYS_MAX} names of {METADATA_KEY_MAX}"
+    f" characters, values of {METADATA_VALUE_MAX}"
 )
 SIZES = (
     f"A body of more than {envelope.BODY_MAX_BYTES // 1024} KiB, an item of more than"
@@ -151,7 +157,7 @@ SIZES = (
     "sentence",
     [
         f"At most {AMOUNT_MAX:,}.",
-        f"`idempotency_key` up to {parsing.TEXT_MAX} characters",
+        f"`idempotency_key` up to {TEXT_MAX} characters",
         f"text of 1 to {envelope.TASK_ID_MAX} characters",
         f"up to {AHEAD_MAX.days} days ahead",
         METADATA,

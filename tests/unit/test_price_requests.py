@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.billing.contract.limits import INTERVALS_MAX, QUANTITY_MAX
 from infra.billing.contract.money import AMOUNT_MAX
-from models.catalogue import QUANTITY_MAX
-from payments.catalog.price_fields import INTERVALS_MAX
 from payments.catalog.requests import (
     LOCKED,
     InventoryRequest,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infra.billing.contract.limits import QUANTITY_MAX
 from infra.billing.contract.money import AMOUNT_MAX
-from models.catalogue import QUANTITY_MAX
 from payments.catalog.quotes import (
     Graduated,
     Line,

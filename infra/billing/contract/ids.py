@@ -16,6 +16,8 @@ from typing import Any, Literal
 ID_BYTES = 20  # 160 bits: 32 base32 characters with no padding, beyond any chance of collision.
 ID_PATTERN = "[a-z2-7]{32}"  # behind the prefix
 _ID_TEXT = re.compile(ID_PATTERN)
+# An API key, or a signing key: its id, and its secret.
+KEY = re.compile(r"(key_[a-z2-7]{16})_([a-z2-7]{52})")
 
 # Card numbers have no letters, and e-mail addresses have an @.
 _TRACEPARENT = re.compile(r"00-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}")
@@ -66,6 +68,11 @@ def is_id(value: object, prefix: str) -> bool:
         and value.startswith(prefix)
         and _ID_TEXT.fullmatch(value, len(prefix)) is not None
     )
+
+
+def is_price_id(value: object) -> bool:
+    """Whether it names a price by its id, which no lookup key is written like."""
+    return is_id(value, MADE_PREFIXES["price"])
 
 
 def traceparent(value: object) -> str | None:

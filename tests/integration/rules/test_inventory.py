@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from models.catalogue import QUANTITY_MAX
+from infra.billing.contract.limits import QUANTITY_MAX
 from payments.audit.stocktaking import STOCK
 from payments.audit.verify import verify
 from payments.catalog import inventory

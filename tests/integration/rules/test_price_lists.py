@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
+from infra.billing.contract.limits import PAGE_MAX
 from payments.catalog import listing
-from payments.catalog.listing import PAGE_MAX, PAGE_SIZE, Listing
+from payments.catalog.listing import PAGE_SIZE, Listing
 from payments.errors import InvalidRequest
 from tests.support.every import every
 from tests.support.factories import Till, a_key, a_price

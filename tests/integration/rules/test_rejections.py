@@ -11,6 +11,7 @@ from api.description.events import event
 from api.description.objects import RejectedRequest
 from api.description.schemas import standing_alone
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.limits import TEXT_MAX
 from payments import parsing, redaction, rules
 from payments.errors import (
     ChargeNotRefundable,
@@ -26,7 +27,6 @@ from payments.lifecycle.claims import Claimed
 from payments.lifecycle.executor import Begun
 from payments.parsing import parse
 from payments.processors.outcomes import Declined
-from payments.redaction import KEY_MAX
 from tests.support.every import every
 from tests.support.factories import (
     SUCCEEDED,
@@ -143,13 +143,13 @@ def test_a_key_that_is_too_long_is_neither_looked_through_nor_kept(
     monkeypatch.setattr(redaction, "holds_card_data", searched.append)
     for module in (rules, parsing):  # what it may ask of shorter texts
         monkeypatch.setattr(module, "holds_card_data", searched.append)
-    longest = (a_key() + "k" * KEY_MAX)[:KEY_MAX]
+    longest = (a_key() + "k" * TEXT_MAX)[:TEXT_MAX]
     row = refused_and_kept(till, "charge", {**GOOD, "amount": 0, "idempotency_key": longest})
     assert row["idempotency_key"] == longest
     row = refused_and_kept(till, "charge", {**GOOD, "idempotency_key": "4-" * 125_000})
     assert (row["idempotency_key"], row["object_id"]) == (None, None)
     assert row["param"] == "idempotency_key"
-    assert max(map(len, searched)) == KEY_MAX
+    assert max(map(len, searched)) == TEXT_MAX
 
 
 def test_a_message_that_comes_twice_is_refused_once(till: Till) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.catalogue import QUANTITY_MAX
+from infra.billing.contract.limits import QUANTITY_MAX
 from models.states import State
 from payments.catalog.price_locks import hold
 from payments.catalog.stock import follow

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from infra.billing.contract.limits import AHEAD_MAX, BEHIND_MAX
 from payments.errors import InvalidRequest, KeyReused, RequestExpired
-from payments.intake.timing import AHEAD_MAX, BEHIND_MAX, Timing
+from payments.intake.timing import Timing
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.claims import Claimed, NotDue

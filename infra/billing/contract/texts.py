@@ -1,0 +1,33 @@
+"""Text that can be kept: what the database stores, and what any reader of it can show."""
+
+import re
+from typing import TypeGuard
+
+# As JSON Schema says it. (Surrogates are no characters in any JSON that can be sent.)
+PATTERN = r"^[^\u0000-\u001F\u007F]*$"
+_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+# Who asks, as JSON Schema says it, and what a refusal says of another name.
+PRODUCER = "[A-Za-z0-9._-]{1,64}"
+PRODUCER_MUST = "must be 1 to 64 letters, digits, dots, dashes or underscores"
+_PRODUCER = re.compile(PRODUCER)
+
+
+def is_storable(text: str) -> bool:
+    """Whether it holds no control characters, and no halves of characters.
+
+    PostgreSQL keeps no NUL, a lone surrogate is no character in any encoding, and terminals obey
+    control characters.
+    """
+    return not (_CONTROL.search(text) or _SURROGATE.search(text))
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it is text in all encodings: a lone surrogate, half of a character, is in none."""
+    return _SURROGATE.search(text) is None
+
+
+def is_producer(value: object) -> TypeGuard[str]:
+    """Whether it can be the name of a producer: it is part of every id, so it never changes."""
+    return isinstance(value, str) and _PRODUCER.fullmatch(value) is not None
