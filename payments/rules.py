@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from infra.billing.contract.card_data import CARD_DATA, holds_card_data
 from infra.billing.contract.ids import ID_PATTERN, is_id
+from infra.billing.contract.sentences import CONTROL
 from infra.billing.contract.texts import PATTERN, is_storable, is_unicode
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ def characters(least: int, most: int) -> AfterValidator:
             if len(value) > most:
                 raise PydanticKnownError("string_too_long", {"max_length": most})
         if not is_storable(value):
-            raise PydanticCustomError("text", "must not contain control characters")
+            raise PydanticCustomError("text", CONTROL)
         if info.context is not ANY_DAY:
             without_card_data(value)
         return value

@@ -12,6 +12,7 @@ from typing import Any, Final
 from infra.billing import tariffs
 from infra.billing.contract.catalog import check_lookup_key, currency_of
 from infra.billing.contract.limits import LOOKUP_KEY_MAX
+from infra.billing.contract.sentences import METADATA_OBJECT
 from infra.billing.errors import InvalidRequest
 from infra.billing.fields import checked as checked_by
 from infra.billing.fields import (
@@ -24,6 +25,7 @@ from infra.billing.fields import (
     optional_text,
     required,
     text,
+    wrong,
 )
 from infra.billing.fields import metadata as checked_metadata
 
@@ -158,7 +160,7 @@ def quote_fields(*, quantity: object) -> dict[str, Any]:
 def _currency_id(value: object) -> str:
     checked = required("currency_id", value)
     if not isinstance(checked, str):
-        raise InvalidRequest("currency_id must be text", param="currency_id")
+        raise wrong("currency_id", "string_type")
     checked_by(currency_of, checked)
     return checked
 
@@ -183,19 +185,19 @@ def _transfer(value: object, lookup_key: object) -> bool | None:
 
 def _active(value: object) -> bool | None:
     if value is None:
-        raise InvalidRequest("active must be true or false", param="active")
+        raise wrong("active", "bool_type")
     return flag("active", value)
 
 
 def _merged(value: object) -> dict[str, Any] | None:
     if value is None:
-        raise InvalidRequest("metadata must be an object of text values", param="metadata")
+        raise InvalidRequest(METADATA_OBJECT, param="metadata")
     return checked_metadata(value, may_unset=True)
 
 
 def _name(value: object) -> str:
     if value is None:  # what is changed is not required, and can't be nothing either
-        raise InvalidRequest("name must be text", param="name")
+        raise wrong("name", "string_type")
     return text("name", value)
 
 

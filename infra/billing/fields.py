@@ -20,6 +20,14 @@ from infra.billing.contract.limits import (
     QUANTITY_MAX,
     TEXT_MAX,
 )
+from infra.billing.contract.sentences import (
+    CONTROL,
+    METADATA_NAMES,
+    METADATA_OBJECT,
+    NAMES,
+    VALUES,
+    sentence,
+)
 from infra.billing.contract.texts import is_storable, is_unicode
 from infra.billing.errors import InvalidRequest
 
@@ -31,7 +39,7 @@ def text(param: str, value: object, *, length_min: int = 1, length_max: int = TE
     """`value` as a text that the service can keep. Raises InvalidRequest, as all of these do."""
     value = required(param, value)
     if not _is_text(value):
-        raise InvalidRequest(f"{param} must be text", param=param)
+        raise wrong(param, "string_type")
     return _storable(param, value, length_min, length_max)
 
 
@@ -47,7 +55,7 @@ def id_of(param: str, value: object, prefix: str, what: str) -> str:
     """The id of `what`, as the service writes them."""
     name = text(param, value)
     if not is_id(name, prefix):
-        raise InvalidRequest(f"{param} must be the id of {what} ({prefix}…)", param=param)
+        raise wrong(param, "id", what=what, prefix=prefix)
     return name
 
 
@@ -61,11 +69,11 @@ def integer(
 ) -> int:
     """A whole number within bounds. `place` is where it stands, in the field `param`."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidRequest(f"{place} must be an integer", param=param or place)
+        raise wrong(place, "int_type", param=param)
     if value < least:
-        raise InvalidRequest(f"{place} must be {least} or more", param=param or place)
+        raise wrong(place, "greater_than_equal", param=param, ge=least)
     if most is not None and value > most:
-        raise InvalidRequest(f"{place} must be at most {most}", param=param or place)
+        raise wrong(place, "less_than_equal", param=param, le=most)
     return int(value)
 
 
@@ -81,7 +89,7 @@ def rfc3339(at: datetime) -> str:
 def flag(param: str, value: object) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
-    raise InvalidRequest(f"{param} must be true or false", param=param)
+    raise wrong(param, "bool_type")
 
 
 def choice(place: str, value: object, choices: Sequence[str], *, param: str | None = None) -> str:
@@ -89,7 +97,8 @@ def choice(place: str, value: object, choices: Sequence[str], *, param: str | No
     found = next((one for one in choices if one == value), None)
     if found is None:
         *others, last = map(repr, choices)
-        raise InvalidRequest(f"{place} must be {', '.join(others)} or {last}", param=param or place)
+        expected = f"{', '.join(others)} or {last}"
+        raise wrong(place, "literal_error", param=param, expected=expected)
     return found
 
 
@@ -97,26 +106,24 @@ def metadata(value: object, *, may_unset: bool = False) -> dict[str, Any] | None
     """Names and values of the caller's own; with `may_unset`, None removes a name."""
     if value is None:
         return None
-    wrong = "metadata must be an object of text values"
     if not isinstance(value, Mapping):
-        raise InvalidRequest(wrong, param="metadata")
+        raise InvalidRequest(METADATA_OBJECT, param="metadata")
     for name, one in value.items():
         unsets = one is None and may_unset
         if not _is_text(name) or not (unsets or _is_text(one)):
-            raise InvalidRequest(wrong, param="metadata")
-        _metadata_text("the names in metadata", name, 1, METADATA_KEY_MAX)
+            raise InvalidRequest(METADATA_OBJECT, param="metadata")
+        _metadata_text(NAMES, name, 1, METADATA_KEY_MAX)
         if not unsets:
-            _metadata_text("the values in metadata", one, 0, METADATA_VALUE_MAX)
+            _metadata_text(VALUES, one, 0, METADATA_VALUE_MAX)
     if len(value) > METADATA_KEYS_MAX:
-        raise InvalidRequest(
-            f"metadata must have at most {METADATA_KEYS_MAX} names", param="metadata"
-        )
+        names = METADATA_NAMES.format(max_length=METADATA_KEYS_MAX)
+        raise InvalidRequest(names, param="metadata")
     return dict(value)
 
 
 def required(param: str, value: T | None) -> T:
     if value is None:
-        raise InvalidRequest(f"{param} is required", param=param)
+        raise wrong(param, "missing")
     return value
 
 
@@ -129,8 +136,13 @@ def checked(rule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """What a rule of the contract makes of a value. Raises InvalidRequest in its words."""
     try:
         return rule(*args, **kwargs)
-    except Invalid as wrong:
-        raise InvalidRequest(str(wrong), param=wrong.param) from None
+    except Invalid as refused:
+        raise InvalidRequest(str(refused), param=refused.param) from None
+
+
+def wrong(place: str, kind: str, *, param: str | None = None, **facts: object) -> InvalidRequest:
+    """The refusal of a mistake of this kind, in the contract's words."""
+    return InvalidRequest(sentence(place, kind, facts), param=param or place)
 
 
 def refuse(place: str, what: str, *, param: str | None = None) -> NoReturn:
@@ -151,7 +163,7 @@ def _is_text(value: object) -> TypeGuard[str]:
 def _storable(param: str, value: str, length_min: int, length_max: int) -> str:
     _of_length(param, value, length_min, length_max, param=param)
     if not is_storable(value):
-        refuse(param, "must not contain control characters")
+        refuse(param, CONTROL)
     without_card_data(param, value)
     return value
 
@@ -159,12 +171,12 @@ def _storable(param: str, value: str, length_min: int, length_max: int) -> str:
 def _metadata_text(place: str, value: str, length_min: int, length_max: int) -> None:
     _of_length(place, value, length_min, length_max, param="metadata")
     if not is_storable(value):
-        raise InvalidRequest(f"{place} must not contain control characters", param="metadata")
+        raise InvalidRequest(f"{place} {CONTROL}", param="metadata")
     without_card_data(place, value, param="metadata")
 
 
 def _of_length(place: str, value: str, length_min: int, length_max: int, *, param: str) -> None:
     if len(value) < length_min:
-        raise InvalidRequest(f"{place} must not be empty", param=param)
+        raise wrong(place, "too_short", param=param)
     if len(value) > length_max:
-        raise InvalidRequest(f"{place} must have at most {length_max} characters", param=param)
+        raise wrong(place, "string_too_long", param=param, max_length=length_max)

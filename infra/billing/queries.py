@@ -14,10 +14,9 @@ from infra.billing.contract.limits import (
     PAGE_MAX,
     URL_MAX,
 )
-from infra.billing.contract.moments import MOMENT
 from infra.billing.contract.texts import is_storable
 from infra.billing.errors import InvalidRequest
-from infra.billing.fields import flag, rfc3339, text, without_card_data
+from infra.billing.fields import flag, rfc3339, text, without_card_data, wrong
 
 ORDERS = ("desc", "asc")  # by when it was made
 _TIMES = ("created_after", "created_before", "since", "until")
@@ -169,7 +168,7 @@ def _without_slash(value: object, whose: str) -> str:
 
 def _part_size(param: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LIMIT_MAX:
-        raise InvalidRequest(f"{param} must be a whole number from 1 to {LIMIT_MAX}", param=param)
+        raise wrong(param, "whole_number", least=1, most=LIMIT_MAX)
     return value
 
 
@@ -222,8 +221,8 @@ def _moment(param: str, value: object) -> str:
     """RFC 3339 in UTC. A datetime without a zone is refused: it is another moment everywhere."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise InvalidRequest(f"{param} {MOMENT}", param=param)
+            raise wrong(param, "moment")
         return rfc3339(value.astimezone(UTC))
     if isinstance(value, str):
         return text(param, value)
-    raise InvalidRequest(f"{param} {MOMENT}", param=param)
+    raise wrong(param, "moment")

@@ -23,6 +23,7 @@ from infra.billing.fields import (
     refuse,
     required,
     text,
+    wrong,
 )
 from infra.billing.fields import metadata as checked_metadata
 from infra.billing.money import currency_code, minor_amount
@@ -119,7 +120,7 @@ def refund_fields(
 def producer_name(value: object) -> str:
     """Who asks: part of every id, so it must never change. Raises InvalidRequest."""
     if not isinstance(value, str):
-        raise InvalidRequest("producer must be text", param="producer")
+        raise wrong("producer", "string_type")
     if not is_producer(value):
         refuse("producer", PRODUCER_MUST)
     if holds_card_data(value):

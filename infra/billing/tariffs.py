@@ -8,7 +8,7 @@ from typing import Any
 from infra.billing.contract.limits import INTERVALS_MAX
 from infra.billing.contract.money import AMOUNT_MAX
 from infra.billing.errors import InvalidRequest
-from infra.billing.fields import choice, given, integer
+from infra.billing.fields import choice, given, integer, wrong
 from infra.billing.money import minor_amount
 
 _DIGITS = re.compile(r"[0-9]{1,30}")
@@ -55,9 +55,9 @@ def tiers(value: object) -> list[dict[str, Any]] | None:
     if value is None:
         return None
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
-        raise InvalidRequest("tiers must be a list", param="tiers")
+        raise wrong("tiers", "list_type")
     if not value:
-        raise InvalidRequest("tiers must not be empty", param="tiers")
+        raise wrong("tiers", "too_short")
     return [_tier(f"tiers[{place}]", one) for place, one in enumerate(value)]
 
 
@@ -157,13 +157,13 @@ def _amount(name: str, value: object, param: str, *, least: int, place: str | No
 
 def _object(place: str, value: object, param: str | None = None) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
-        raise InvalidRequest(f"{place} must be an object", param=param or place)
+        raise wrong(place, "model_type", param=param)
     return value
 
 
 def _require(param: str, part: Mapping[Any, Any], name: str) -> None:
     if name not in part:
-        raise InvalidRequest(f"{param}.{name} is required", param=param)
+        raise wrong(f"{param}.{name}", "missing", param=param)
 
 
 def _refuse_others(
@@ -174,4 +174,4 @@ def _refuse_others(
             # Names come from outside, too: anything else than a name is not told.
             is_name = isinstance(name, str) and _NAME.fullmatch(name)
             shown = f"{place}.{name}" if is_name else place
-            raise InvalidRequest(f"{shown} is not a field", param=param or place)
+            raise wrong(shown, "extra_forbidden", param=param or place)

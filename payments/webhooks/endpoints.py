@@ -14,6 +14,7 @@ from infra.billing.contract.limits import (
     LIMIT_MAX,
     OVERLAP_MAX_S,
 )
+from infra.billing.contract.sentences import CONTROL
 from infra.billing.contract.signatures import new_secret
 from infra.billing.contract.texts import is_storable, is_unicode
 from models import Delivery, Event, WebhookEndpoint
@@ -301,9 +302,7 @@ def _description(value: object) -> str | None:
             param="description",
         )
     if not is_storable(value):
-        raise InvalidRequest(
-            "description: must not contain control characters", param="description"
-        )
+        raise InvalidRequest(f"description: {CONTROL}", param="description")
     refuse_card_data("description", value)
     return value
 
