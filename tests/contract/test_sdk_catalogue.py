@@ -6,7 +6,6 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from infra.billing.catalogue import UNSET
 from payments.catalog import requests as service
 from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.parsing import parse
+from tests.support.every import every
 from tests.support.refusals import present, sdk_says, service_says, short
 from tests.support.scripted import Says, scripted_service
 from tests.support.seeds import run
@@ -206,21 +206,21 @@ def _absent(check: Any) -> dict[str, Any]:
     return dict.fromkeys(signature(check).parameters)
 
 
-@pytest.mark.parametrize("changes", PRODUCTS, ids=short)
+@every("changes", PRODUCTS, ids=short)
 def test_both_say_the_same_of_a_product(changes):
     fields = {**_absent(catalogue.product_fields), **PRODUCT, **changes}
     said = service_says(service.ProductRequest, present(fields))
     assert sdk_says(catalogue.product_fields, fields) == said
 
 
-@pytest.mark.parametrize("changes", PRICES, ids=short)
+@every("changes", PRICES, ids=short)
 def test_both_say_the_same_of_a_price(changes):
     fields = {**_absent(catalogue.price_fields), **PRICE, **changes}
     said = service_says(service.PriceRequest, present(fields))
     assert sdk_says(catalogue.price_fields, fields) == said
 
 
-@pytest.mark.parametrize("changes", TO_THE_SERVICE, ids=short)
+@every("changes", TO_THE_SERVICE, ids=short)
 def test_whether_tiers_fit_together_only_the_service_says(changes):
     fields = {**_absent(catalogue.price_fields), **PRICE, **changes}
     assert sdk_says(catalogue.price_fields, fields) is None
@@ -229,7 +229,7 @@ def test_whether_tiers_fit_together_only_the_service_says(changes):
     assert said[0] == "tiers"
 
 
-@pytest.mark.parametrize("changes", [*PRICES, *TO_THE_SERVICE], ids=short)
+@every("changes", [*PRICES, *TO_THE_SERVICE], ids=short)
 def test_what_is_sent_of_a_price_means_to_the_service_what_was_meant(changes):
     fields = {**_absent(catalogue.price_fields), **PRICE, **changes}
     if service_says(service.PriceRequest, present(fields)) is not None:
@@ -283,7 +283,7 @@ def _unset(check: Any) -> dict[str, Any]:
     return {name: UNSET for name in signature(check).parameters if name != "transfer_lookup_key"}
 
 
-@pytest.mark.parametrize("changes", PRODUCT_CHANGES, ids=short)
+@every("changes", PRODUCT_CHANGES, ids=short)
 def test_both_say_the_same_of_changes_of_a_product(changes):
     fields = {**_unset(catalogue.product_changes), **changes}
     said = service_says(service.ProductChanges, changes, service.changes)
@@ -292,7 +292,7 @@ def test_both_say_the_same_of_changes_of_a_product(changes):
         assert catalogue.product_changes(**fields) == changes
 
 
-@pytest.mark.parametrize("changes", PRICE_CHANGES, ids=short)
+@every("changes", PRICE_CHANGES, ids=short)
 def test_both_say_the_same_of_changes_of_a_price(changes):
     fields = {**_unset(catalogue.price_changes), "transfer_lookup_key": False, **changes}
     said = service_says(service.PriceChanges, changes, service.changes)
@@ -320,14 +320,14 @@ COUNTS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("changes", COUNTS, ids=short)
+@every("changes", COUNTS, ids=short)
 def test_both_say_the_same_of_a_count_of_stock(changes):
     fields = {**COUNT, **changes}
     said = service_says(service.InventoryRequest, present(fields))
     assert sdk_says(catalogue.inventory_fields, fields) == said
 
 
-@pytest.mark.parametrize("quantity", [None, 0, 20, -1, 2.0, True, "2", 10**15, 10**40])
+@every("quantity", [None, 0, 20, -1, 2.0, True, "2", 10**15, 10**40])
 def test_both_say_the_same_of_a_quote(quantity):
     fields = {"quantity": quantity}
     said = service_says(service.QuoteRequest, present(fields))

@@ -5,7 +5,6 @@ from decimal import Decimal
 from inspect import signature
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -247,21 +246,21 @@ def _names(check: Any) -> dict[str, None]:
     return dict.fromkeys(signature(check).parameters)
 
 
-@pytest.mark.parametrize("changes", CHARGES, ids=short)
+@every("changes", CHARGES, ids=short)
 def test_both_say_the_same_of_a_charge(changes):
     fields = {**_names(sdk.charge_fields), **CHARGE, **changes}
     said = service_says(ChargeRequest, present(fields))
     assert sdk_says(sdk.charge_fields, fields) == said
 
 
-@pytest.mark.parametrize("changes", REFUNDS, ids=short)
+@every("changes", REFUNDS, ids=short)
 def test_both_say_the_same_of_a_refund(changes):
     fields = {**_names(sdk.refund_fields), **REFUND, **changes}
     said = service_says(RefundRequest, present(fields))
     assert sdk_says(sdk.refund_fields, fields) == said
 
 
-@pytest.mark.parametrize("changes", CANCELS, ids=short)
+@every("changes", CANCELS, ids=short)
 def test_both_say_the_same_of_a_cancellation(changes):
     fields = {**_names(sdk.cancel_fields), **CANCEL, **changes}
     said = service_says(CancelRequest, present(fields))
@@ -293,9 +292,7 @@ def test_what_a_price_says_is_what_is_sent_and_no_more():
     assert not_to_restock == REFUND
 
 
-@pytest.mark.parametrize(
-    "producer", ["shop", "shop.eu-1_b", "", "a b", "a\nb", "x" * 65, 5, "4242-4242-4242-4242"]
-)
+@every("producer", ["shop", "shop.eu-1_b", "", "a b", "a\nb", "x" * 65, 5, "4242-4242-4242-4242"])
 def test_both_take_the_same_producers(producer):
     def check() -> None:
         sdk.producer_name(producer)

@@ -5,12 +5,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from api.routes.filters import moment
 from infra.billing import queries
 from payments.errors import InvalidRequest
 from payments.webhooks import endpoints, replays, target
+from tests.support.every import every
 from tests.support.programs import ROOT
 from tests.support.refusals import Said, sdk_says
 
@@ -40,12 +39,12 @@ REPLAYS: list[tuple[str, Any, Callable[[Any], object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "value", "rule"), ENDPOINTS)
+@every("name, value, rule", ENDPOINTS)
 def test_both_say_the_same_of_an_endpoint(name, value, rule):
     assert sdk_says(queries.endpoint_fields, {name: value}) == _said(lambda: rule(value))
 
 
-@pytest.mark.parametrize(("name", "value", "rule"), REPLAYS)
+@every("name, value, rule", REPLAYS)
 def test_both_say_the_same_of_a_replay(name, value, rule):
     given = dict.fromkeys(("event_ids", "since", "until", "only", "after"))
     assert sdk_says(queries.replay_fields, {**given, name: value}) == _said(lambda: rule(value))
