@@ -256,7 +256,7 @@ def test_a_cursor_goes_with_the_list_that_it_came_with(shelf: Shelf) -> None:
 def test_all_of_them_are_walked_through_page_by_page(
     own_shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing, "PAGE_SIZE_MAX", 7)
+    monkeypatch.setattr(listing, "LIMIT_MAX", 7)
     filters = {"product_id": own_shelf.product_id}
     for order in ("asc", "desc"):
         with own_shelf.till.engine.connect() as connection:
