@@ -1,11 +1,15 @@
-"""What the site of docs/ makes of plain Markdown."""
+"""What the site of docs/ makes of plain Markdown, and what each page owes its readers."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from api.documents.site import on_page_markdown
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = {str(page.relative_to(DOCS)): page.read_text() for page in sorted(DOCS.rglob("*.md"))}
 
 
 @pytest.fixture
@@ -65,3 +69,24 @@ stateDiagram-v2
 | `failed` |  |  |
 """
     )
+
+
+def test_every_page_says_first_what_it_is_for() -> None:
+    for name, text in PAGES.items():
+        title, empty, first = text.splitlines()[:3]
+        assert title.startswith("# "), name
+        assert not empty, name
+        assert re.match(r"[A-Z`].*[.:]", first), name
+
+
+def test_every_part_of_a_page_that_is_to_be_run_is_run() -> None:
+    tests = "".join(path.read_text() for path in (DOCS.parent / "tests").rglob("test_*.py"))
+    marked = [
+        (name, part)
+        for name, text in PAGES.items()
+        for part in re.findall(r"^<!-- run: (.+?) -->$", text, re.MULTILINE)
+    ]
+    assert marked
+    for name, part in marked:
+        assert re.search(rf'"{part}"\s*\)', tests), (name, part)
+        assert Path(name).name in tests, name
