@@ -46,10 +46,15 @@ def told(kind: Kind, one: "Move") -> str | None:
 
 
 def _asks_anew(one: "Move") -> bool:
+    return one.next_action is not None and asks_otherwise(one)
+
+
+def asks_otherwise(one: "Move") -> bool:
+    """Whether the customer of a charge has something else to do than before, or nothing more."""
     before, now = one.row["next_action"], one.next_action
-    return now is not None and (
-        before is None or (before["type"], before["url"]) != (now["type"], now["url"])
-    )
+    if before is None or now is None:
+        return before is not now
+    return bool((before["type"], before["url"]) != (now["type"], now["url"]))
 
 
 class ForbiddenMove(BillingError):

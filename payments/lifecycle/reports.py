@@ -8,12 +8,15 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sqlalchemy import func, update
+
+from models.base import id_among
 from models.states import Phase, State, status_of
 from payments.catalog.stock import hold_prices_of
-from payments.kinds import KINDS, REFUND
+from payments.kinds import CHARGE, KINDS, REFUND
 from payments.lifecycle.backoff import Dice
 from payments.lifecycle.locks import hold_charges, locked
-from payments.lifecycle.moves import move
+from payments.lifecycle.moves import asks_otherwise, move
 from payments.lifecycle.reading import fingerprints
 from payments.lifecycle.settlement import Policy, decide
 from payments.processors.outcomes import Canceled, Declined, Pending, Succeeded
@@ -38,8 +41,11 @@ def apply(
     A report may come while a worker still waits for its answer (webhooks overtake responses): it
     moves the row, and the worker's own answer then finds its lease gone. A report that the table
     of moves does not allow changes nothing: what is final stays so.
+
+    Of a charge that waits already, reports come in any order: one that says something else of what
+    its customer has to do may be older than what is known. It is looked up at once, which tells.
     """
-    moved = 0
+    moved, doubtful = 0, []
     # What is not there yet was never sent. Should it come while we wait here, nobody would hold its
     # price before it.
     known = {
@@ -76,8 +82,26 @@ def apply(
                 )
             continue
         if isinstance(one.to, Phase) and row["phase"] == one.to:
+            if kind is CHARGE and asks_otherwise(one):
+                doubtful.append(row["id"])
             continue
         report = replace(one, extra_attempt=True, actor=processor)
         rows |= move(transaction, kind, [report])
         moved += 1
+    if doubtful:
+        due = transaction.execute(_LOOK_UP_NOW, {"ids": doubtful}).scalars()
+        transaction.wakes.charges.update(due)
     return moved
+
+
+# Not while somebody asks already, whose answer says when to ask again.
+_LOOK_UP_NOW = (
+    update(CHARGE.table)
+    .where(
+        id_among(CHARGE.table.c.id),
+        CHARGE.table.c.phase == Phase.AWAITING_CUSTOMER.value,
+        CHARGE.table.c.lease_token.is_(None),
+    )
+    .values(next_attempt_at=func.now(), woken_at=func.now())
+    .returning(CHARGE.table.c.id)
+)

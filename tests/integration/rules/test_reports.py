@@ -1,12 +1,15 @@
 """What a processor tells by itself: early, late, twice, in any order, or wrong."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from payments.processors.outcomes import (
+    REQUIRES_ACTION,
     Declined,
     Found,
+    NextAction,
     NotFound,
     Pending,
     Succeeded,
@@ -103,6 +106,67 @@ def test_reports_in_the_wrong_order_end_the_same(till: Till) -> None:
 def test_a_report_of_waiting_changes_nothing_of_what_waits(till: Till) -> None:
     claimed = till.claim(a_charge())
     till.settle(claimed, WAITING)
+    before = till.row(claimed.id)
+    assert till.report(claimed.id, WAITING) == 0
+    assert till.row(claimed.id) == before
+
+
+ACTS = Pending("sbx_1", REQUIRES_ACTION, NextAction("redirect_to_url", "https://pay.example/1"))
+ELSEWHERE = replace(ACTS, next_action=NextAction("redirect_to_url", "https://pay.example/2"))
+
+
+@pytest.mark.parametrize(
+    ("known", "reported"),
+    [(ACTS, WAITING), (WAITING, ACTS), (ACTS, ELSEWHERE)],
+    ids=["nothing more to do", "something to do", "something else to do"],
+)
+def test_a_report_of_something_else_to_do_has_what_waits_looked_up_at_once(
+    till: Till, known: Pending, reported: Pending
+) -> None:
+    """It is believed to be news, and not what it says: an older one may come later."""
+    claimed = till.claim(a_charge())
+    till.settle(claimed, known)
+    before = till.row(claimed.id)
+    assert claimed.id not in till.sweep().charges
+    assert till.report(claimed.id, reported) == 0
+    after = till.row(claimed.id)
+    assert after["next_attempt_at"] < before["next_attempt_at"]
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"next_attempt_at", "woken_at"}
+    till.settle(till.claim(claimed.id), reported)
+    row = till.row(claimed.id)
+    action = reported.next_action
+    assert row["phase"] == "awaiting_customer"
+    assert row["next_action"] == (action and action.view())
+    assert (row["expires_at"] is None) == (action is None)
+
+
+def test_one_that_is_older_than_what_is_known_changes_nothing_in_the_end(till: Till) -> None:
+    claimed = till.claim(a_charge())
+    till.settle(claimed, ACTS)
+    till.report(claimed.id, WAITING)
+    till.settle(till.claim(claimed.id), WAITING)
+    assert till.report(claimed.id, ACTS) == 0  # sent first, and delivered last
+    till.settle(till.claim(claimed.id), WAITING)
+    row = till.row(claimed.id)
+    assert (row["next_action"], row["expires_at"]) == (None, None)
+    assert till.events(claimed.id) == ["charge.pending", "charge.requires_action"]
+
+
+@pytest.mark.parametrize("known", [WAITING, ACTS])
+def test_the_same_news_have_nothing_looked_up(till: Till, known: Pending) -> None:
+    claimed = till.claim(a_charge())
+    till.settle(claimed, known)
+    before = till.row(claimed.id)
+    assert till.report(claimed.id, known) == 0
+    assert till.row(claimed.id) == before
+
+
+def test_what_is_being_looked_up_is_not_looked_up_twice(till: Till) -> None:
+    claimed = till.claim(a_charge())
+    till.settle(claimed, ACTS)
+    till.time_passes(timedelta(hours=1), claimed.id)
+    till.claim(claimed.id)
     before = till.row(claimed.id)
     assert till.report(claimed.id, WAITING) == 0
     assert till.row(claimed.id) == before
