@@ -36,11 +36,9 @@ class PriceResolver:
 
     def comes_to(self, request: ChargeRequest) -> Terms | None:
         """What it would be charged, whatever is in stock; None when its price can't say."""
-        if request.price_id is None or request.quantity is None:
-            return as_asked(request)
-        price = self._prices.get(request.price_id)
+        price, quantity = self._named(request)
         try:
-            return None if price is None else self._quote(price, request.quantity)
+            return None if price is None else self._quote(price, quantity)
         except Refused:
             return None  # What is wrong with the price is said when its terms are asked for.
 
@@ -49,19 +47,17 @@ class PriceResolver:
 
         Raises InvalidRequest, PriceInactive, ProductInactive, InsufficientInventory.
         """
-        if request.price_id is None or request.quantity is None:
-            return as_asked(request)
-        price = self._prices.get(request.price_id)
+        price, quantity = self._named(request)
         if price is None:
             raise _no_price()
         if (refused := _not_for_sale(price, self._products[price["product_id"]])) is not None:
             raise refused
-        terms = self._quote(price, request.quantity)
+        terms = self._quote(price, quantity)
         available = self._divided.get(price["id"])
         if available is not None:
-            if request.quantity > available:
-                raise too_few(available, request.quantity)
-            self._divided[price["id"]] = available - request.quantity
+            if quantity > available:
+                raise too_few(available, quantity)
+            self._divided[price["id"]] = available - quantity
         return terms
 
     def take(self, charges: Iterable[Row]) -> None:
@@ -74,6 +70,11 @@ class PriceResolver:
     def close(self) -> None:
         """Take out of stock what was put aside."""
         reserve(self._transaction, self._taken, self._products)
+
+    def _named(self, request: ChargeRequest) -> tuple[Row | None, int]:
+        if request.price_id is None or request.quantity is None:
+            raise ValueError("no price, or none of it")  # a request that names an amount
+        return self._prices.get(request.price_id), request.quantity
 
     def _quote(self, price: Row, quantity: int) -> Terms:
         known = self._quotes.get((price["id"], quantity))
@@ -111,10 +112,3 @@ def _not_for_sale(price: Row, product: Row) -> Refused | None:
     if not price["active"]:
         return PriceInactive(param="price_id")
     return None if product["active"] else ProductInactive(param="price_id")
-
-
-def as_asked(request: ChargeRequest) -> Terms:
-    """The terms of a charge that names its amount."""
-    if request.amount is None or request.currency is None:
-        raise ValueError("neither a price nor an amount")  # no request is like that
-    return Terms(request.amount, request.currency)

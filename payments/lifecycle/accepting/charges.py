@@ -8,9 +8,11 @@ from sqlalchemy import func, literal, select
 from models.base import as_rows, given, id_among
 from models.states import State
 from payments.access.scopes import owner
-from payments.catalog.price_resolver import PriceResolver, as_asked
+from payments.catalog.price_resolver import PriceResolver
+from payments.catalog.quotes import Terms
 from payments.errors import ReferenceInUse, Refused
 from payments.intake.judging import judge
+from payments.intake.requests import ChargeRequest
 from payments.intake.timing import ANY_TIME, objections
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import Accepted, NewCharge
@@ -72,7 +74,9 @@ def _judged(
     """What today's rules say against them, should they be new: by their places."""
     against: dict[int, Refused] = {}
     for place, one in enumerate(new):
-        terms = as_asked(one.request) if prices is None else prices.comes_to(one.request)
+        terms = _as_asked(one.request)
+        if terms is None and prices is not None:
+            terms = prices.comes_to(one.request)
         try:
             judge(
                 one.request,
@@ -167,7 +171,7 @@ class _Batch:
             if reference in references:
                 continue
             try:
-                terms = as_asked(request) if self._prices is None else self._prices.terms(request)
+                terms = _as_asked(request) or self._by_price(request)
             except Refused as refused:
                 self._refusals[place] = refused
                 continue
@@ -176,6 +180,10 @@ class _Batch:
             if reference:
                 references.add(reference)
         return offers
+
+    def _by_price(self, request: ChargeRequest) -> Terms:
+        assert self._prices is not None  # who names no amount names a price
+        return self._prices.terms(request)
 
     def answers(self) -> list[Accepted | Refused]:
         """What is to be told, each in its place."""
@@ -208,6 +216,13 @@ class _Batch:
         fresh = one.lease is None and id_ in first
         first.discard(id_)
         return Accepted(row, fresh=fresh)
+
+
+def _as_asked(request: ChargeRequest) -> Terms | None:
+    """The terms of a charge that names its amount; None for one that names a price."""
+    if request.amount is None or request.currency is None:
+        return None
+    return Terms(request.amount, request.currency)
 
 
 def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
