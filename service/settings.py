@@ -2,7 +2,6 @@
 
 import os
 import re
-from importlib.metadata import entry_points
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,18 +13,14 @@ from service import data_dir as embedded_data_dir
 from service import misspelled
 from service.broker_settings import TOLD, BrokerUrl, QueueNames
 from service.database.database_url import normalised
+from service.processor_names import PROCESSOR_ENTRY_POINTS, is_processor
 
 PREFIX = "BILLING_"
 
 # Read by the SDK (infra.billing) or by people's scripts, not by the worker: known, so not refused.
 FOREIGN_VARIABLES = frozenset({"URL", "API_KEY", "SIGNING_KEY"})
 
-
-# Processors of our own; packages bring others as entry points of this group, by their names.
-BUILT_IN_PROCESSORS = frozenset({"sandbox"})
-PROCESSOR_ENTRY_POINTS = "billing.processors"
 SANDBOX_LIMIT = re.compile(r"([A-Z]{3}):([0-9]{1,15})-([0-9]{1,15})(?:/([0-9]{1,9}))?")
-_PROCESSOR_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 Network = IPv4Network | IPv6Network
 # A name, an address, or all names below one.
@@ -216,7 +211,7 @@ class Settings(BaseSettings):
     @field_validator("processors")
     @classmethod
     def _processors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) != len(value) or not all(map(_is_processor, value)):
+        if not value or len(set(value)) != len(value) or not all(map(is_processor, value)):
             raise ValueError
         return value
 
@@ -360,14 +355,6 @@ def explain(error: ValidationError) -> str:
 def variable(name: str) -> str:
     """The environment variable of a field: `http_port` → `BILLING_HTTP_PORT`."""
     return PREFIX + name.upper()
-
-
-def _is_processor(name: str) -> bool:
-    """Whether there is a processor of this name. What a package brings is found, not loaded."""
-    if name in BUILT_IN_PROCESSORS:
-        return True
-    brought = entry_points(group=PROCESSOR_ENTRY_POINTS, name=name)
-    return _PROCESSOR_NAME.fullmatch(name) is not None and bool(brought)
 
 
 def _as_text(value: object) -> str:

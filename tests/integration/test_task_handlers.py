@@ -11,7 +11,8 @@ from celery.exceptions import Reject
 from sqlalchemy import Engine, text
 
 from payments.processors.sandbox import Sandbox
-from service.settings import BUILT_IN_PROCESSORS, Settings
+from service.processor_names import BUILT_IN_PROCESSORS
+from service.settings import Settings
 from service.wiring import BUILT_IN, REAL, processors
 from tests.support.counter import Counter, counter
 from tests.support.factories import Till, a_refund

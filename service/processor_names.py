@@ -1,0 +1,17 @@
+"""Which processors there are, by the names that the settings give them."""
+
+import re
+from importlib.metadata import entry_points
+
+# Processors of our own; packages bring others as entry points of this group, by their names.
+BUILT_IN_PROCESSORS = frozenset({"sandbox"})
+PROCESSOR_ENTRY_POINTS = "billing.processors"
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+def is_processor(name: str) -> bool:
+    """Whether there is a processor of this name. What a package brings is found, not loaded."""
+    if name in BUILT_IN_PROCESSORS:
+        return True
+    brought = entry_points(group=PROCESSOR_ENTRY_POINTS, name=name)
+    return _NAME.fullmatch(name) is not None and bool(brought)
