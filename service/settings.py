@@ -13,14 +13,13 @@ from service import data_dir as embedded_data_dir
 from service import misspelled
 from service.broker_settings import TOLD, BrokerUrl, QueueNames
 from service.database.database_url import normalised
-from service.processor_names import PROCESSOR_ENTRY_POINTS, is_processor
+from service.processor_names import PROCESSOR_ENTRY_POINTS, SANDBOX_LIMIT, is_processor
 
 PREFIX = "BILLING_"
 
 # Read by the SDK (infra.billing) or by people's scripts, not by the worker: known, so not refused.
 FOREIGN_VARIABLES = frozenset({"URL", "API_KEY", "SIGNING_KEY"})
 
-SANDBOX_LIMIT = re.compile(r"([A-Z]{3}):([0-9]{1,15})-([0-9]{1,15})(?:/([0-9]{1,9}))?")
 
 Network = IPv4Network | IPv6Network
 # A name, an address, or all names below one.

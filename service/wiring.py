@@ -35,8 +35,8 @@ from service.database.engine import open_engine
 from service.database.group_commit import GroupCommitter
 from service.database.limits import SANDBOX, WORK, Limits
 from service.database.retrying import Retrying
-from service.processor_names import PROCESSOR_ENTRY_POINTS
-from service.settings import SANDBOX_LIMIT, Settings
+from service.processor_names import PROCESSOR_ENTRY_POINTS, SANDBOX_LIMIT
+from service.settings import Settings
 
 logger = log.get(__name__)
 
