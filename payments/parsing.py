@@ -187,6 +187,14 @@ def refuse_card_data(param: str, text: str) -> None:
         raise InvalidRequest(f"{param} {CARD_DATA}", param=param)
 
 
+def refusing(check: Callable[P, T], *args: P.args, **context: P.kwargs) -> T:
+    """What a rule of the contract makes of a value. Raises InvalidRequest in its words."""
+    try:
+        return check(*args, **context)
+    except Invalid as wrong:
+        raise InvalidRequest(str(wrong), param=wrong.param) from None
+
+
 def refused(message: str) -> PydanticCustomError:
     """What a validator raises to refuse a field in its own words: a whole sentence."""
     return PydanticCustomError("told", "{said}", {"said": message})

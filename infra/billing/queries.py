@@ -5,18 +5,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from infra.billing.contract import endpoints
 from infra.billing.contract.limits import (
-    ENDPOINT_DESCRIPTION_MAX,
-    EVENT_IDS_MAX,
-    IN_FLIGHT_MAX,
     LIMIT_MAX,
-    OVERLAP_MAX_S,
     PAGE_MAX,
-    URL_MAX,
 )
-from infra.billing.contract.texts import is_storable
 from infra.billing.errors import InvalidRequest
-from infra.billing.fields import flag, rfc3339, text, without_card_data, wrong
+from infra.billing.fields import checked, flag, rfc3339, text, without_card_data, wrong
 
 ORDERS = ("desc", "asc")  # by when it was made
 _TIMES = ("created_after", "created_before", "since", "until")
@@ -24,10 +19,10 @@ _TIMES = ("created_after", "created_before", "since", "until")
 
 def id_of(value: object) -> str:
     """An id as a segment of a path. Raises InvalidRequest, as all of these do."""
-    checked = text("id", value)
-    if checked in (".", ".."):
+    id_ = text("id", value)
+    if id_ in (".", ".."):
         raise InvalidRequest("id must be an id", param="id")  # a path would lead elsewhere
-    return checked
+    return id_
 
 
 def price_name(value: object) -> str:
@@ -123,12 +118,10 @@ def endpoint_fields(
         "event_types": None
         if event_types is None
         else _texts("event_types", event_types, 'types, like ["charge.succeeded"]'),
-        "description": None
-        if description is None
-        else text("description", description, length_min=0, length_max=ENDPOINT_DESCRIPTION_MAX),
+        "description": None if description is None else checked(endpoints.description, description),
         "max_in_flight": None
         if max_in_flight is None
-        else whole("max_in_flight", max_in_flight, least=1, most=IN_FLIGHT_MAX),
+        else checked(endpoints.max_in_flight, max_in_flight),
         "state": state,
         "producer": None if producer is None else text("producer", producer, length_max=64),
     }
@@ -146,7 +139,7 @@ def replay_fields(
     if only not in (None, "undelivered", "all"):
         raise InvalidRequest("only must be 'undelivered' or 'all'", param="only")
     fields = {
-        "event_ids": None if event_ids is None else _event_ids(event_ids),
+        "event_ids": None if event_ids is None else checked(endpoints.event_ids, event_ids),
         "since": None if since is None else _moment("since", since),
         "until": None if until is None else _moment("until", until),
         "only": only,
@@ -156,14 +149,14 @@ def replay_fields(
 
 
 def _without_slash(value: object, whose: str) -> str:
-    checked = text("id", value)
+    id_ = text("id", value)
     # The service gives none such, and servers and proxies read a slash in their own ways: nobody
     # would say that there is nothing with this id.
-    if "/" in checked or checked in (".", ".."):
+    if "/" in id_ or id_ in (".", ".."):
         raise InvalidRequest(
             f"id must be {whose}: it must hold no slash, and be more than dots", param="id"
         )
-    return checked
+    return id_
 
 
 def _part_size(param: str, value: object) -> int:
@@ -173,31 +166,15 @@ def _part_size(param: str, value: object) -> int:
 
 
 def _url(value: object) -> str:
-    if not isinstance(value, str) or not 1 <= len(value) <= URL_MAX:
-        raise InvalidRequest(
-            f"url must be a string of at most {URL_MAX} characters, like"
-            " https://example.com/webhooks",
-            param="url",
-        )
-    if " " in value or not is_storable(value):
-        raise InvalidRequest("url must not contain spaces or control characters", param="url")
-    without_card_data("url", value)
-    return value
+    url = checked(endpoints.url, value)
+    without_card_data("url", url)
+    return url
 
 
 def _texts(param: str, value: object, like: str) -> list[str]:
     if isinstance(value, str) or not isinstance(value, Sequence):
         raise InvalidRequest(f"{param} must be a list of {like}", param=param)
     return [text(param, one) for one in value]
-
-
-def _event_ids(value: object) -> list[str]:
-    ids = 'ids, like ["evt_…"]'
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise InvalidRequest(f"event_ids must be a list of {ids}", param="event_ids")
-    if not 1 <= len(value) <= EVENT_IDS_MAX or not all(isinstance(one, str) for one in value):
-        raise InvalidRequest(f"event_ids must be 1 to {EVENT_IDS_MAX} ids", param="event_ids")
-    return [*value]
 
 
 def _next_after(value: object) -> int:
@@ -208,13 +185,7 @@ def _next_after(value: object) -> int:
 
 def overlap(value: object) -> int:
     """For how long the secret before signs, too: whole seconds, a week at most."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidRequest("overlap_s must be a whole number of seconds", param="overlap_s")
-    if not 0 <= value <= OVERLAP_MAX_S:
-        raise InvalidRequest(
-            f"overlap_s must be from 0 to {OVERLAP_MAX_S} seconds", param="overlap_s"
-        )
-    return value
+    return checked(endpoints.overlap_s, value)
 
 
 def _moment(param: str, value: object) -> str:

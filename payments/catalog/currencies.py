@@ -9,7 +9,8 @@ import iso4217
 from infra.billing.contract.catalog import CURRENCY_PREFIX, currency_of
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.money import WITHDRAWN, exponent, is_payable
-from payments.errors import InvalidRequest, NotFound
+from payments.errors import NotFound
+from payments.parsing import refusing
 
 
 def every() -> list[dict[str, Any]]:
@@ -28,10 +29,7 @@ def get(currency_id: str) -> dict[str, Any]:
 def code_of(currency_id: str) -> str:
     """The ISO code of what somebody sent as a `currency_id`, that of a currency that takes nothing
     new, too. Raises InvalidRequest."""
-    try:
-        return currency_of(currency_id)
-    except Invalid as wrong:
-        raise InvalidRequest(str(wrong), param=wrong.param) from None
+    return refusing(currency_of, currency_id)
 
 
 def id_of(code: str) -> str:

@@ -7,21 +7,17 @@ from typing import Any
 from sqlalchemy import RowMapping, bindparam, case, func, insert, literal, select
 from sqlalchemy import update as sql_update
 
+from infra.billing.contract import endpoints as rules
 from infra.billing.contract.ids import is_id, random_id
 from infra.billing.contract.limits import (
-    ENDPOINT_DESCRIPTION_MAX,
-    IN_FLIGHT_MAX,
     LIMIT_MAX,
-    OVERLAP_MAX_S,
 )
-from infra.billing.contract.sentences import CONTROL
 from infra.billing.contract.signatures import new_secret
-from infra.billing.contract.texts import is_storable, is_unicode
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound
-from payments.parsing import refuse_card_data
+from payments.parsing import refusing
 from payments.redaction import field_name
 from payments.transaction import Transaction
 from payments.views import moment
@@ -230,14 +226,9 @@ def rotate_secret(
     receiver can go over to the new one at leisure. Older ones sign no more. Raises
     InvalidRequest, NotFound.
     """
-    if isinstance(overlap_s, bool) or not isinstance(overlap_s, int):
-        raise InvalidRequest("overlap_s must be a whole number of seconds", param="overlap_s")
-    if not 0 <= overlap_s <= OVERLAP_MAX_S:
-        raise InvalidRequest(
-            f"overlap_s must be from 0 to {OVERLAP_MAX_S} seconds", param="overlap_s"
-        )
-    older = locked(transaction, endpoint_id, access=access)["secrets"][:1] if overlap_s else []
-    until = func.now() + timedelta(seconds=overlap_s) if overlap_s else None
+    seconds = refusing(rules.overlap_s, overlap_s)
+    older = locked(transaction, endpoint_id, access=access)["secrets"][:1] if seconds else []
+    until = func.now() + timedelta(seconds=seconds) if seconds else None
     values = {"secrets": [new_secret(), *older], "older_secrets_until": until}
     return _changed(transaction, endpoint_id, values, access)
 
@@ -292,29 +283,11 @@ def _event_types(value: object) -> list[str]:
 
 
 def _description(value: object) -> str | None:
-    if value is None:
-        return None
-    if not (isinstance(value, str) and is_unicode(value)):
-        raise InvalidRequest("description must be text", param="description")
-    if len(value) > ENDPOINT_DESCRIPTION_MAX:
-        raise InvalidRequest(
-            f"description must have at most {ENDPOINT_DESCRIPTION_MAX} characters",
-            param="description",
-        )
-    if not is_storable(value):
-        raise InvalidRequest(f"description: {CONTROL}", param="description")
-    refuse_card_data("description", value)
-    return value
+    return None if value is None else refusing(rules.description, value)
 
 
 def _in_flight(value: object) -> int:
-    if value is None:
-        return IN_FLIGHT
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= IN_FLIGHT_MAX:
-        raise InvalidRequest(
-            f"max_in_flight must be a whole number from 1 to {IN_FLIGHT_MAX}", param="max_in_flight"
-        )
-    return value
+    return IN_FLIGHT if value is None else refusing(rules.max_in_flight, value)
 
 
 _endpoints, _deliveries, _events = (table_of(t) for t in (WebhookEndpoint, Delivery, Event))

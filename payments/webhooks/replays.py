@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import Boolean, DateTime, String, and_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
+from infra.billing.contract import endpoints as rules
 from infra.billing.contract.ids import is_id
-from infra.billing.contract.limits import EVENT_IDS_MAX
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
 from payments.access.scopes import OPERATOR, Access, may_be_told_where
 from payments.errors import EndpointDisabled, InvalidRequest
+from payments.parsing import refusing
 from payments.transaction import Transaction
 from payments.webhooks.endpoints import locked
 from payments.webhooks.events import is_asked_for
@@ -63,7 +64,9 @@ def replay(
     if endpoint["state"] != "enabled":
         raise EndpointDisabled(param="endpoint_id")
     if since is None:
-        replayed = _send_these(transaction, endpoint_id, _ids(event_ids))
+        replayed = _send_these(
+            transaction, endpoint_id, list(dict.fromkeys(refusing(rules.event_ids, event_ids)))
+        )
     else:
         _check_range(since, until, only)
         chosen = {
@@ -110,14 +113,6 @@ def _position_before(transaction: Transaction, at: datetime, margin: timedelta) 
         else:
             behind = found.position - 1
     return before
-
-
-def _ids(value: object) -> list[str]:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise InvalidRequest('event_ids must be a list of ids, like ["evt_…"]', param="event_ids")
-    if not 1 <= len(value) <= EVENT_IDS_MAX or not all(isinstance(one, str) for one in value):
-        raise InvalidRequest(f"event_ids must be 1 to {EVENT_IDS_MAX} ids", param="event_ids")
-    return list(dict.fromkeys(value))
 
 
 def _check_range(since: datetime, until: datetime | None, only: object) -> None:

@@ -20,10 +20,9 @@ from ipaddress import (
 
 from yarl import URL
 
-from infra.billing.contract.limits import URL_MAX
-from infra.billing.contract.texts import is_storable
+from infra.billing.contract import endpoints as rules
 from payments.errors import InvalidRequest
-from payments.parsing import refuse_card_data
+from payments.parsing import refuse_card_data, refusing
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -148,16 +147,9 @@ def _literal(host: str) -> Address | None:
 
 
 def _parsed(value: object) -> URL:
-    if not isinstance(value, str) or not 1 <= len(value) <= URL_MAX:
-        raise InvalidRequest(
-            f"url must be a string of at most {URL_MAX} characters, like"
-            " https://example.com/webhooks",
-            param="url",
-        )
-    if " " in value or not is_storable(value):
-        raise InvalidRequest("url must not contain spaces or control characters", param="url")
+    written = refusing(rules.url, value)
     try:
-        url = URL(value)
+        url = URL(written)
         host, port = url.raw_host, url.port
     except ValueError:
         host, port = None, None
