@@ -15,6 +15,14 @@ WAITING_S = 3 * 86_400.0
 # Half an hour's worth of workers that are down, or far too few.
 LATE_FAIL_S = 600.0
 
+# What to do about what waits for so long. A refund can't be canceled, and waits for no customer.
+WAITING = {
+    "charge": "`billing charge list --phase awaiting_customer`; `billing charge cancel` ends what"
+    " nobody will complete, and `expires_in_s` does so by itself",
+    "refund": "`billing refund list --phase awaiting_customer`; see at the processor what became"
+    " of them",
+}
+
 BEAT = "see that `celery -A worker beat` runs, and what it logs"
 WORKERS = "start more workers, or see what those that run log"
 
@@ -83,11 +91,7 @@ def pending(connection: Connection) -> Iterable[Finding]:
         elif pile.phase == "unknown" and pile.oldest_s > UNKNOWN_S:
             yield warn("unknown", seen, "see at the processor what became of them")
         elif pile.phase == "awaiting_customer" and pile.oldest_s > WAITING_S:
-            advice = (
-                f"`billing {pile.kind} list --phase awaiting_customer`; `billing charge cancel`"
-                " ends what nobody will complete, and `expires_in_s` does so by itself"
-            )
-            yield warn("waiting", seen, advice)
+            yield warn("waiting", seen, WAITING[pile.kind])
 
 
 def quarantine(connection: Connection) -> Iterable[Finding]:

@@ -27,7 +27,8 @@ COUNT_MAX = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Pile:
-    """What is pending and in nobody's hands, by phase. Ages are in seconds."""
+    """What is pending and in nobody's hands, by phase. Ages are in seconds, from the first call of
+    the processor on: a charge may have been scheduled for long before."""
 
     kind: str
     phase: str
@@ -135,7 +136,7 @@ def _of_each_kind(statement: str) -> TextClause:
 
 _PILES = _of_each_kind("""
     SELECT KIND AS kind, phase, count(*) AS count,
-           extract(epoch FROM now() - min(created_at))::float AS oldest_s
+           extract(epoch FROM now() - min(coalesce(first_called_at, created_at)))::float AS oldest_s
     FROM TABLE WHERE state = 'pending' AND lease_token IS NULL GROUP BY phase
 """)
 _LATE = _of_each_kind("""

@@ -137,7 +137,7 @@ def test_what_is_late_and_what_waits_for_a_person_is_told(
     changes = {
         "late": "next_attempt_at = now() - interval '90 s', woken_at = now()",
         "review": "phase = 'needs_review', next_attempt_at = NULL",
-        "unknown": "phase = 'unknown', created_at = now() - interval '3 h'",
+        "unknown": "phase = 'unknown', first_called_at = now() - interval '3 h'",
     }
     for key, change in changes.items():
         rows(engine, f"UPDATE charges SET {change} WHERE idempotency_key = :key", key=key)
@@ -158,6 +158,40 @@ def test_what_is_late_and_what_waits_for_a_person_is_told(
         " WHERE idempotency_key = 'late'",
     )
     assert levels(doctor()["payments"]) == ["fail"]
+
+
+def called(engine: Engine, id_: str, ago: str) -> None:
+    table = "charges" if id_.startswith("ch_") else "refunds"
+    change = "first_called_at = now() - CAST(:ago AS interval), phase = 'awaiting_customer'"
+    rows(engine, f"UPDATE {table} SET {change} WHERE id = :id", ago=ago, id=id_)
+
+
+def test_charges_whose_customers_stay_away_are_told_with_what_ends_them(
+    doctor: Callable[[], Any], till: Counter, engine: Engine
+) -> None:
+    first, second = (
+        till.charge(payment_method_id="pm_sandbox_requires_action")["id"] for _ in range(2)
+    )
+    rows(engine, "UPDATE charges SET created_at = now() - interval '1 y'")  # scheduled
+    called(engine, first, "71 h")
+    called(engine, second, "1 h")
+    assert "waiting" not in doctor()
+    called(engine, first, "73 h")
+    (found,) = doctor()["waiting"]
+    assert (found["level"], found["seen"]) == ("warn", "2 charges, the oldest 3 days old")
+    assert "`billing charge list --phase awaiting_customer`" in found["advice"]
+    assert "`billing charge cancel`" in found["advice"]
+
+
+def test_refunds_that_a_bank_takes_long_for_are_told_and_nobody_is_sent_to_cancel_them(
+    doctor: Callable[[], Any], till: Counter, engine: Engine
+) -> None:
+    refund = till.refund(till.charge(payment_method_id="pm_sandbox_refund_late_success")["id"])
+    called(engine, refund["id"], "4 days")
+    (found,) = doctor()["waiting"]
+    assert (found["level"], found["seen"]) == ("warn", "1 refund, the oldest 4 days old")
+    assert "`billing refund list --phase awaiting_customer`" in found["advice"]
+    assert "cancel" not in found["advice"]
 
 
 def test_receivers_that_fail_are_told_with_their_last_answer(
