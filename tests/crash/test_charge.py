@@ -29,6 +29,7 @@ def test_a_charge_is_made_once_though_the_worker_dies(point: str, town: House) -
     town.arm("worker", point)
     charge_id = town.charge()
     town.wait_for_death("worker", point)
+    town.leases_end()
 
     town.start("worker")
 

@@ -35,6 +35,7 @@ def test_a_refund_is_made_once_though_the_worker_dies(
     town.arm("worker", point)
     refund_id = town.refund(charge_id, amount=500)
     town.wait_for_death("worker", point)
+    town.leases_end()
 
     town.start("worker")
 
