@@ -10,7 +10,7 @@ from collections import Counter, defaultdict, deque
 from functools import cached_property
 from pathlib import Path
 
-from tests.mutants.learning import Honest
+from tests.mutants.learning import Honest, file_of
 from tests.mutants.mutations import Mutant
 from tests.mutants.names import Place, bound, in_functions, module_name, names_in, place_of
 
@@ -39,8 +39,12 @@ class Selection:
         # A function that only the import calls makes what stands at module level.
         found = found or self._through_names(mutant)
         chosen, spent = [], 0.0
+        files: set[str] = set()
         for test in self._in_order(mutant, found):
-            spent += self.tests.seconds[test]
+            # What tests of a file share is made once.
+            shared_s = 0.0 if file_of(test) in files else self.tests.shared_s.get(test, 0.0)
+            files.add(file_of(test))
+            spent += self.tests.seconds[test] + shared_s
             if len(chosen) == TESTS_MAX or (chosen and spent > budget_s):
                 break
             chosen.append(test)
@@ -67,7 +71,8 @@ class Selection:
 
     def _cost(self, test: str) -> float:
         # A second costs as much as a thousand lines: small and quick tests go first.
-        return self.tests.seconds[test] * 1000 + self.tests.breadth[test]
+        alone_s = self.tests.seconds[test] + self.tests.shared_s.get(test, 0.0)
+        return alone_s * 1000 + self.tests.breadth[test]
 
     def _near(self, mutant: Mutant) -> set[int]:
         """A statement of several lines is noted at its first; so the lines of the smallest one."""

@@ -151,6 +151,8 @@ def test_the_cheap_come_first_then_other_functions_then_other_cases(tmp_path: Pa
     in_order = ["t.py::a[1]", "t.py::b", "t.py::a[2]", "t.py::a[3]"]
     assert picks.for_mutant(first) == in_order
     assert picks.for_mutant(first, budget_s=0.3) == in_order[:2]
+    tests.shared_s["t.py::b"] = 9.0  # a fixture of the file is made for it
+    assert picks.for_mutant(first)[-1] == "t.py::b"
     picks.killed_by(first, "t.py::a[3]")
     assert picks.for_mutant(last)[:2] == ["t.py::a[3]", "t.py::a[1]"]
 
