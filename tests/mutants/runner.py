@@ -95,17 +95,17 @@ class Runner:
         for test in tests:
             files.setdefault(test.split("::")[0], []).append(test)
         for group in files.values():
-            fate = self._run(mutant, group, sum(seconds.get(test, 0.0) for test in group))
+            fate = self._run(mutant, group, [seconds.get(test, 0.0) for test in group])
             if fate != SURVIVED:
                 return fate
         return SURVIVED
 
-    def _run(self, mutant: Mutant | None, tests: Sequence[str], expected_s: float) -> str:
+    def _run(self, mutant: Mutant | None, tests: Sequence[str], seconds: list[float]) -> str:
         number = next(self._numbers)
         pid = children.fork()
         if pid == 0:
-            self._be(mutant, tests, number)
-        deadline = time.monotonic() + START_S + PATIENCE * expected_s
+            self._be(mutant, tests, number, START_S + PATIENCE * max(seconds))
+        deadline = time.monotonic() + START_S + PATIENCE * sum(seconds)
         while time.monotonic() < deadline:
             gone, status = os.waitpid(pid, os.WNOHANG)
             if gone:
@@ -115,7 +115,9 @@ class Runner:
         os.waitpid(pid, 0)
         return TIMEOUT
 
-    def _be(self, mutant: Mutant | None, tests: Sequence[str], number: int) -> None:
+    def _be(
+        self, mutant: Mutant | None, tests: Sequence[str], number: int, timeout_s: float
+    ) -> None:
         """Run the tests in this fork; does not return."""
         status = 1
         try:
@@ -130,7 +132,7 @@ class Runner:
             import pytest
 
             options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist"]
-            options += ["--no-header", "--no-summary", "-o", "timeout=60"]
+            options += ["--no-header", "--no-summary", "-o", f"timeout={timeout_s:.0f}"]
             status = int(pytest.main([*options, *self._options, *tests]))
         except BaseException:  # noqa: BLE001  # a module that can't even be imported is noticed, too
             status = 1
