@@ -1,14 +1,15 @@
 """PostgreSQL for an event loop: rules run as they are, and none of them can hold up a request.
 
 No thread waits for the database, so none can be stuck. A statement that gets no answer within
-DEADLINE_S loses its connection: the socket is shut down under it. What it had asked for may have
-been committed all the same; whoever asked repeats it under the same key.
+DEADLINE_S loses its connection: the socket is shut down under it, and behind a pooler the statement
+is canceled before. What it had asked for may have been committed all the same; whoever asked
+repeats it under the same key.
 """
 
 import asyncio
 import random
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
@@ -19,7 +20,7 @@ from sqlalchemy.util import greenlet_spawn
 from api.edge.problems import DatabaseUnavailable, Held
 from payments.transaction import Transaction, Wakes
 from service import log
-from service.database.connecting import hang_up
+from service.database.connecting import end
 from service.database.diagnosis import Hopeless, is_lacking, reason
 from service.database.engine import open_async_engine
 from service.database.limits import WEB
@@ -120,6 +121,10 @@ class Database:
             pause_s = min(PAUSE_MAX_S, pause_s * 2)
 
 
+# Of tasks that nobody waits for, a loop itself remembers none.
+_ENDING: set[asyncio.Task[None]] = set()
+
+
 async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: float) -> T:
     """One try. What hangs past `ends_at` is hung up on, and fails as a lost connection does.
 
@@ -131,12 +136,28 @@ async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: fl
     def trip() -> T:
         with engine.sync_engine.connect() as connection:
             patience.reschedule(None)
-            hanging_up = loop.call_at(ends_at, hang_up, connection.connection.driver_connection)
+            driver: Any = connection.connection.driver_connection
+            ending: list[asyncio.Task[None]] = []
+
+            def give_up() -> None:
+                ending.append(task := loop.create_task(end(driver)))
+                _ENDING.add(task)
+                task.add_done_callback(_ENDING.discard)
+
+            timer = loop.call_at(ends_at, give_up)
             try:
                 with connection.begin():
                     return run(connection)
+            except DBAPIError:
+                if (
+                    ending
+                ):  # whatever came of it, a link that broke or a statement that was canceled
+                    raise TimeoutError from None
+                raise
             finally:
-                hanging_up.cancel()
+                timer.cancel()
+                if ending:
+                    connection.invalidate()
 
     async with asyncio.timeout_at(ends_at) as patience:  # waits for a connection, or makes one
         return await greenlet_spawn(trip)

@@ -9,6 +9,7 @@ word: the process that a client is told it talks to is not the one that answers
 same, and is treated the same.
 """
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -31,8 +32,9 @@ KEEPALIVES = {
     "keepalives_count": 5,
     "tcp_user_timeout": 10_000,
 }
-# To ask a pooler to end what nobody waits for any more.
+# To ask a pooler to end what nobody waits for any more; on an event loop a caller waits meanwhile.
 CANCEL_S = 1.0
+CANCEL_AT_ONCE_S = 0.3
 
 NO_SESSION = (
     "BILLING_DATABASE_URL leads to a connection pooler, and migrations need a session of their own:"
@@ -216,6 +218,27 @@ def hang_up(driver: Any) -> None:
         return
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as link:
         link.shutdown(socket.SHUT_RDWR)
+
+
+async def end(driver: AsyncConnection) -> None:
+    """End what a server does for nobody any more, and hang up where it does not end at once.
+
+    PostgreSQL at work learns of no hang-up. Without a pooler its own limit ends the statement;
+    behind one there is such a limit in transactions only (`service.database.engine`), so the pooler
+    is asked to cancel first: of a client that has gone it knows nothing any more. Afterwards the
+    connection is to be thrown away: the request to cancel may be late.
+    """
+    if driver.is_pooled:
+        telling = asyncio.ensure_future(driver.cancel_safe(timeout=CANCEL_S))
+        await asyncio.wait([telling], timeout=CANCEL_AT_ONCE_S)
+        telling.add_done_callback(_retrieved)
+    hang_up(driver)
+
+
+def _retrieved(telling: "asyncio.Future[None]") -> None:
+    """What can't be told is not: the pooler is away, or silent."""
+    if not telling.cancelled():
+        telling.exception()
 
 
 # PgBouncer keeps this one per client, and so does every pooler that follows it.

@@ -1,5 +1,6 @@
 """Behind a PgBouncer in transaction mode: nothing prepared, limits that hold, or a refusal."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,6 +8,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
+from api.database import Database
+from api.edge.problems import DatabaseUnavailable
 from cli.doctor import database
 from cli.doctor.database import connected
 from payments.transaction import nobody
@@ -19,6 +22,7 @@ from service.settings import Settings
 from service.wiring import make_executor, open_database, services
 from tests.support.factories import Till, a_charge
 from tests.support.pgbouncer import pgbouncer
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -147,3 +151,26 @@ def test_without_a_pooler_statements_are_prepared_and_limits_are_the_session_s(
         assert not driver.is_pooled  # type: ignore[union-attr]
         assert driver.prepare_threshold == 5  # type: ignore[union-attr]
         assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "2s"
+
+
+def test_a_read_of_the_web_service_that_gets_no_answer_is_ended_at_the_server_too(
+    pooled_url: str, engine: Engine
+) -> None:
+    """Its event loop hangs up, of which a server at work learns nothing; so it is told."""
+    asleep = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE query LIKE 'SELECT pg_sleep(60)%' AND state = 'active'"
+    )
+
+    async def ask() -> None:
+        database = Database(pooled_url, nobody, deadline_s=0.5)
+        try:
+            for ask in (database.read, database.snapshot):
+                with pytest.raises(DatabaseUnavailable):
+                    await ask(lambda connection: connection.execute(text("SELECT pg_sleep(60)")))
+        finally:
+            await database.close()
+
+    asyncio.run(ask())
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        wait_for(lambda: connection.execute(asleep).scalar_one() == 0, what="both to end")
