@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from infra.billing.contract.card_data import CARD_DATA, holds_card_data
+from infra.billing.contract.card_data import CARD_DATA, holds_card_data, is_called_a_code
 from infra.billing.contract.ids import fingerprint
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.limits import (
@@ -40,6 +40,7 @@ from payments.rules import (
     ANY_DAY,
     at_most,
     bounds,
+    card_data,
     characters,
     lengths,
     rule,
@@ -55,6 +56,14 @@ Text = Annotated[str, Field(json_schema_extra=lengths(1, TEXT_MAX)), characters(
 LongText = Annotated[
     str, Field(json_schema_extra=lengths(0, LONG_TEXT_MAX)), characters(0, LONG_TEXT_MAX)
 ]
+
+
+def _no_code(metadata: Mapping[str, str | None]) -> None:
+    """Neither of a name nor of a value by itself can be told that it is a card's code."""
+    if any(is_called_a_code(name, value or "") for name, value in metadata.items()):
+        raise card_data()
+
+
 MetadataKey = Annotated[str, characters(1, METADATA_KEY_MAX)]
 MetadataValue = Annotated[
     str, Field(json_schema_extra=lengths(0, METADATA_VALUE_MAX)), characters(0, METADATA_VALUE_MAX)
@@ -67,11 +76,13 @@ Metadata = Annotated[
     dict[MetadataKey, MetadataValue],
     Field(json_schema_extra=_METADATA),
     at_most(METADATA_KEYS_MAX),
+    rule(_no_code),
 ]
 MetadataChanges = Annotated[
     dict[MetadataKey, MetadataValue | None],
     Field(json_schema_extra=_METADATA),
     at_most(METADATA_KEYS_MAX),
+    rule(_no_code),
 ]
 
 

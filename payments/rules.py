@@ -115,7 +115,7 @@ def at_most(most: int) -> AfterValidator:
 
 
 def without_card_data(text: str) -> str:
-    """The text, if no card number and no track of a card is in it."""
+    """The text, if no card data is in it."""
     if holds_card_data(text):
         raise card_data()
     return text

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NoReturn, ParamSpec, TypeGuard, TypeVar
 
 from infra.billing.contract import moments
-from infra.billing.contract.card_data import CARD_DATA, holds_card_data
+from infra.billing.contract.card_data import CARD_DATA, holds_card_data, is_called_a_code
 from infra.billing.contract.ids import is_id
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.limits import (
@@ -118,6 +118,8 @@ def metadata(value: object, *, may_unset: bool = False) -> dict[str, Any] | None
     if len(value) > METADATA_KEYS_MAX:
         names = METADATA_NAMES.format(max_length=METADATA_KEYS_MAX)
         raise InvalidRequest(names, param="metadata")
+    if any(is_called_a_code(name, one or "") for name, one in value.items()):
+        raise InvalidRequest(f"{VALUES} {CARD_DATA}", param="metadata")
     return dict(value)
 
 
@@ -150,7 +152,7 @@ def refuse(place: str, what: str, *, param: str | None = None) -> NoReturn:
 
 
 def without_card_data(place: str, value: str, *, param: str | None = None) -> None:
-    """Refuse a text that holds a card number or a track of a card: it must not even be sent."""
+    """Refuse a text that holds card data: it must not even be sent."""
     if holds_card_data(value):
         raise InvalidRequest(f"{place} {CARD_DATA}", param=param or place)
 

@@ -59,6 +59,10 @@ CARDS = [
     "6200000000000005",
     "6759649826438453",
     "2200000000000004",
+    "cvc 123",
+    "CVV2: 1234",
+    '"cvc":"123"',
+    "cvv=٤٥٦",
 ]
 NO_CARDS = [
     "order-1001-charge",
@@ -77,6 +81,10 @@ NO_CARDS = [
     "import:charges.csv:123456789012",
     "ch_" + "a2" * 16,
     "9" * 40,
+    "cvc_check: pass",
+    "cvc 12345",
+    "the cvc",
+    "abcvc123",
     "",
 ]
 FIELDS: dict[type[BaseModel], dict[str, Any]] = {
@@ -184,7 +192,7 @@ def test_no_text_of_a_request_holds_one(model: type[BaseModel], field: str, card
 
 
 @every("model", [m for m in FIELDS if "metadata" in m.model_fields])
-@every("metadata", [{"card": PAN}, {PAN: "x"}])
+@every("metadata", [{"card": PAN}, {PAN: "x"}, {"cvc": "123"}, {"cardCVV2": "1234"}])
 def test_nor_does_metadata(model: type[BaseModel], metadata: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest, match="in metadata must hold no card data") as refused:
         parse(model, {**FIELDS[model], "metadata": metadata})
