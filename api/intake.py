@@ -9,6 +9,7 @@ from api.batches import Batches
 from api.database import Database
 from api.pollers import Pollers, finals
 from infra.billing.contract.ids import Kind as KindName
+from models.rows import LifecycleRow
 from payments.access import keys
 from payments.access.keys import Presented
 from payments.access.scopes import Access, owner
@@ -49,7 +50,7 @@ class Intake:
             write = partial(take, kind=kind, calls=calls, processors=processors)
             return await database.transaction(write)
 
-        async def read(kind: KindName, ids: Sequence[str]) -> list[Row | None]:
+        async def read(kind: KindName, ids: Sequence[str]) -> list[LifecycleRow | None]:
             found = await database.read(partial(reading.some, kind=KINDS[kind], ids=ids))
             return [found.get(id_) for id_ in ids]
 
@@ -70,16 +71,18 @@ class Intake:
         """
         return await self._taking[kind].submit(call)
 
-    async def get(self, kind: KindName, id_: str, *, access: Access, wait_s: float = 0) -> Row:
+    async def get(
+        self, kind: KindName, id_: str, *, access: Access, wait_s: float = 0
+    ) -> LifecycleRow:
         """The row as it stands, or as soon as it is final. Raises NotFound, also for what `access`
         doesn't see."""
         row = await self._row(kind, id_, access)
-        if wait_s and row["state"] == "pending":
+        if wait_s and row.state == "pending":
             await self.waiters.until_final(kind, id_, wait_s=wait_s)
             row = await self._row(kind, id_, access)
         return row
 
-    async def _row(self, kind: KindName, id_: str, access: Access) -> Row:
+    async def _row(self, kind: KindName, id_: str, access: Access) -> LifecycleRow:
         row = await self._reading[kind].submit(id_)
         if row is None or not access.sees(owner(row)):
             raise NotFound(f"there is no {kind} with this id", param="id")

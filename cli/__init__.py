@@ -17,7 +17,7 @@ from infra.billing.version import __version__
 from local.embedded.server import EmbeddedError
 from service import log
 from service.data_dir import DataDirError
-from service.settings import SettingsError
+from service.settings_errors import SettingsError
 
 # How Python hands over bytes that are no characters.
 _NO_TEXT = re.compile("[\ud800-\udfff]")

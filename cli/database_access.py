@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-    from payments.kinds import Kind
+    from payments.kinds import KindOf, R
     from payments.processors.statements import Statements
     from payments.transaction import Database, Transaction
     from service.database.limits import Limits
@@ -107,18 +107,16 @@ def writing() -> "Iterator[Transaction]":
         yield transaction
 
 
-def wait_until_final(kind: "Kind", id_: str, *, wait_s: float) -> "dict[Any, Any]":
+def wait_until_final(kind: "KindOf[R]", id_: str, *, wait_s: float) -> "R":
     """The row as soon as it is final or needs a person, or as it stands after `wait_s`."""
     from models.states import Phase, State
     from payments.lifecycle.reading import get
 
     with reading() as connection:
-        return dict(
-            wait_until(
-                lambda: get(connection, kind, id_),
-                lambda row: row["state"] != State.PENDING or row["phase"] == Phase.NEEDS_REVIEW,
-                wait_s=wait_s,
-            )
+        return wait_until(
+            lambda: get(connection, kind, id_),
+            lambda row: row.state != State.PENDING or row.phase == Phase.NEEDS_REVIEW,
+            wait_s=wait_s,
         )
 
 

@@ -2,30 +2,37 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from sqlalchemy import Table
 
 from infra.billing.contract.ids import Kind as KindName
 from models import Charge, Refund
 from models.base import table_of
+from models.rows import ChargeRow, LifecycleRow, RefundRow
 from models.states import CHARGE_MOVES, REFUND_MOVES, Status
 from payments.views import charge_view, refund_view
 
+R = TypeVar("R", bound=LifecycleRow)
+
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class KindOf(Generic[R]):
+    """A kind whose rows are read as `row`."""
+
     name: KindName
     table: Table
+    row: type[R]
     moves: Mapping[Status, frozenset[Status]]
-    view: Callable[[Mapping[str, Any]], dict[str, Any]]
+    view: Callable[[R], dict[str, Any]]
 
 
-CHARGE = Kind("charge", table_of(Charge), CHARGE_MOVES, charge_view)
-REFUND = Kind("refund", table_of(Refund), REFUND_MOVES, refund_view)
+Kind: TypeAlias = KindOf[Any]
+CHARGE = KindOf("charge", table_of(Charge), ChargeRow, CHARGE_MOVES, charge_view)
+REFUND = KindOf("refund", table_of(Refund), RefundRow, REFUND_MOVES, refund_view)
 KINDS: Mapping[KindName, Kind] = {"charge": CHARGE, "refund": REFUND}
 
 
 def kind_of(object_id: str) -> Kind | None:
     """The kind that an id names by its prefix, or None."""
-    return {"ch_": CHARGE, "re_": REFUND}.get(object_id[:3])
+    return {"ch_": KINDS["charge"], "re_": KINDS["refund"]}.get(object_id[:3])

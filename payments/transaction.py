@@ -7,12 +7,13 @@ Waking is best-effort by design: what is due stands in a row, and the sweep find
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable
 
 from infra.billing.contract.ids import Kind
 
+T = TypeVar("T")
 # A row of a table, by the names of its columns.
 Row = Mapping[str, Any]
 
@@ -44,8 +45,15 @@ class Transaction:
     ) -> CursorResult[Any]:
         return self.connection.execute(statement, parameters)
 
+    def read(
+        self, of: type[T], statement: Executable, parameters: Mapping[str, Any] | None = None
+    ) -> list[T]:
+        """The rows that the statement returns, as `models.rows` types them."""
+        rows: Any = self.execute(statement, parameters).all()
+        return list(rows)
+
     def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """What the statement returns."""
+        """What the statement returns, by the names of its columns."""
         rows: Any = self.execute(statement, parameters).mappings().all()
         return list(rows)
 

@@ -14,6 +14,7 @@ from service import misspelled
 from service.broker_settings import TOLD, BrokerUrl, QueueNames
 from service.database.database_url import normalised
 from service.processor_names import PROCESSOR_ENTRY_POINTS, SANDBOX_LIMIT, is_processor
+from service.settings_errors import NothingRuns, SettingsError
 
 PREFIX = "BILLING_"
 
@@ -26,21 +27,6 @@ Network = IPv4Network | IPv6Network
 _HOST_NAME = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\*")
 SECONDS = "a whole number of seconds from 1"
 LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
-
-
-class SettingsError(Exception):
-    """A setting is wrong or missing; the text names each variable and what it expects, no value."""
-
-
-class NothingRuns(SettingsError):
-    """A URL is unset, and no `billing up` runs in the data folder. `missing` is its variable."""
-
-    def __init__(self, folder: Path, missing: str) -> None:
-        super().__init__(
-            f"nothing is running in {folder}: start it with `billing up`, or set {missing}"
-        )
-        self.folder = folder
-        self.missing = missing
 
 
 class Settings(BaseSettings):

@@ -15,6 +15,7 @@ from typing import Any, Protocol, Self
 from celery import Celery
 from sqlalchemy import Engine
 
+from models.rows import ChargeRow, LifecycleRow, as_charge
 from payments.errors import Refused
 from payments.intake.requests import ChargeRequest
 from payments.lifecycle import cancels, executor
@@ -27,7 +28,7 @@ from payments.processors.port import Processor
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
 from payments.processors.statements import Statements, statements_of
-from payments.transaction import Database, Row, Wakes
+from payments.transaction import Database, Wakes
 from payments.webhooks.drains import Drained
 from service import log
 from service.broker.publisher import Publisher
@@ -141,8 +142,8 @@ class Parts:
 
     processors: Mapping[str, ProcessorFactory] = field(default_factory=lambda: BUILT_IN)
     begin: Callable[..., list[Begun]] = executor.begin
-    settle: Callable[..., list[Row]] = executor.settle
-    cancel: Callable[..., list[Row | Refused]] = cancels.cancel
+    settle: Callable[..., list[LifecycleRow]] = executor.settle
+    cancel: Callable[..., list[ChargeRow | Refused]] = cancels.cancel
     publisher: Callable[[Celery], Publisher] = Publisher
     deliverer: Callable[..., Delivers] = deliverer
 
@@ -176,11 +177,11 @@ def make_executor(services: Services, parts: Parts = REAL) -> Executor:
         with database.transaction() as transaction:
             return parts.begin(transaction, items, processors=names, limits=limits)
 
-    def settle(items: Sequence[Settlement]) -> list[Row]:
+    def settle(items: Sequence[Settlement]) -> list[LifecycleRow]:
         with database.transaction() as transaction:
             return parts.settle(transaction, items, policies=policies, dice=random.random)
 
-    def cancel(items: Sequence[Cancellation]) -> list[Row | Refused]:
+    def cancel(items: Sequence[Cancellation]) -> list[ChargeRow | Refused]:
         with database.transaction() as transaction:
             rows = parts.cancel(transaction, items)
             # The executor goes on with them by itself; should it die, the sweep wakes somebody.
@@ -207,7 +208,7 @@ def _price_asked_for(item: Begin) -> str | None:
 
 def _price_charged(item: Settlement) -> str | None:
     """The price whose stock may come back."""
-    return item.claimed.row["price_id"] if executor.may_release(item) else None
+    return as_charge(item.claimed.row).price_id if executor.may_release(item) else None
 
 
 def since_boot_s() -> float:

@@ -12,7 +12,7 @@ def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Take money once. Fields: `payments.intake.requests.ChargeRequest`; without `idempotency_key`
     Celery's task id is the key."""
     row = self.app.handlers.create("charge", by_name(args, fields), **of_message(self.request))
-    return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off
+    return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off
 
 
 @shared_task(name="billing.charge.submit", bind=True)
@@ -20,11 +20,11 @@ def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Go on with the charge `id`."""
     only_keywords(args, self.request)
     row = self.app.handlers.submit("charge", id_field(fields, "id", "ch_"))
-    return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off
+    return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off
 
 
 @shared_task(name="billing.charge.cancel", bind=True)
 def cancel(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """End a charge, unless money has moved. Fields: `payments.intake.requests.CancelRequest`."""
     row = self.app.handlers.cancel(by_name(args, fields), **of_message(self.request))
-    return {"state": row["state"], "charge_id": row["id"]}  # Flower cuts the end off
+    return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off

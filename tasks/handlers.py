@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from infra.billing.contract.ids import Kind
+from models.rows import LifecycleRow
 from tasks.requests import Wishes
 
 
@@ -12,17 +13,15 @@ class TaskHandlers(Protocol):
 
     def create(
         self, kind: Kind, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes
-    ) -> Mapping[str, Any]:
+    ) -> LifecycleRow:
         """Accept a request and carry it as far as it goes now. Raises Refused."""
         ...
 
-    def cancel(
-        self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes
-    ) -> Mapping[str, Any]:
+    def cancel(self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes) -> LifecycleRow:
         """End a charge, as far as that goes now. Raises Refused."""
         ...
 
-    def submit(self, kind: Kind, id_: str) -> Mapping[str, Any]:
+    def submit(self, kind: Kind, id_: str) -> LifecycleRow:
         """Go on with a row that is due."""
         ...
 

@@ -11,7 +11,7 @@ from tasks.requests import by_name, id_field, of_message, only_keywords
 def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Give money back once. Without `idempotency_key` Celery's task id is the key."""
     row = self.app.handlers.create("refund", by_name(args, fields), **of_message(self.request))
-    return {"state": row["state"], "refund_id": row["id"]}  # Flower cuts the end off
+    return {"state": row.state, "refund_id": row.id}  # Flower cuts the end off
 
 
 @shared_task(name="billing.refund.submit", bind=True)
@@ -19,4 +19,4 @@ def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Go on with the refund `id`."""
     only_keywords(args, self.request)
     row = self.app.handlers.submit("refund", id_field(fields, "id", "re_"))
-    return {"state": row["state"], "refund_id": row["id"]}  # Flower cuts the end off
+    return {"state": row.state, "refund_id": row.id}  # Flower cuts the end off

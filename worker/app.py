@@ -17,7 +17,8 @@ from service import log
 from service.broker.celery_config import configuration
 from service.database import limits, revisions
 from service.database.diagnosis import Hopeless
-from service.settings import SettingsError, load
+from service.settings import load
+from service.settings_errors import SettingsError
 from service.wiring import REAL
 from worker import guard, watchdog
 from worker.handlers import TaskHandlers

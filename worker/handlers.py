@@ -14,6 +14,7 @@ from celery.exceptions import Reject
 from sqlalchemy.exc import DBAPIError
 
 from infra.billing.contract.ids import Kind as KindName
+from models.rows import LifecycleRow
 from payments.access import signatures
 from payments.access.scopes import CHARGES_WRITE, Access
 from payments.audit import health
@@ -121,7 +122,7 @@ class TaskHandlers:
         *,
         task_id: str,
         wishes: Wishes = NOTHING_ELSE,
-    ) -> Mapping[str, Any]:
+    ) -> LifecycleRow:
         given = dict(fields)
         # Celery's own task id survives redelivery, so it is a key as good as any. Null is how
         # foreign clients say "absent".
@@ -129,7 +130,7 @@ class TaskHandlers:
             given["idempotency_key"] = task_id
         message = Asked(f"billing.{kind}.create", task_id, given, wishes)
 
-        def carry_out() -> Mapping[str, Any]:
+        def carry_out() -> LifecycleRow:
             wishes.refuse_callbacks()
             request = intake.request(kind, given)
             # Of what its own words speak against no hash is kept: those may be a card number.
@@ -142,10 +143,10 @@ class TaskHandlers:
 
     def cancel(
         self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes = NOTHING_ELSE
-    ) -> Mapping[str, Any]:
+    ) -> LifecycleRow:
         given = dict(fields)
 
-        def carry_out() -> Mapping[str, Any]:
+        def carry_out() -> LifecycleRow:
             wishes.refuse_callbacks()
             request = parse(CancelRequest, given)
             return self._executor.cancel(
@@ -160,9 +161,7 @@ class TaskHandlers:
 
         return self._answered(Asked("billing.charge.cancel", task_id, given, wishes), carry_out)
 
-    def _answered(
-        self, message: "Asked", carry_out: Callable[[], Mapping[str, Any]]
-    ) -> Mapping[str, Any]:
+    def _answered(self, message: "Asked", carry_out: Callable[[], LifecycleRow]) -> LifecycleRow:
         """What came of a message; a refusal is kept and told, and a bug of ours costs none."""
         try:
             try:
@@ -185,7 +184,7 @@ class TaskHandlers:
             self._keep(message, f"{quarantine.OF_A_BUG}{type(bug).__name__}")
             raise
 
-    def submit(self, kind: KindName, id_: str) -> Mapping[str, Any]:
+    def submit(self, kind: KindName, id_: str) -> LifecycleRow:
         with _given_back_while_held():
             return self._executor.submit(KINDS[kind], id_)
 

@@ -16,6 +16,7 @@ from api.routes.dependencies import app_state, permission_for
 from api.settled import horizon
 from infra.billing.contract.ids import PREFIXES, is_id, traceparent
 from infra.billing.contract.ids import Kind as KindName
+from models.rows import LifecycleRow, as_charge
 from models.states import State
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import NotFound, Refused
@@ -42,17 +43,18 @@ async def create(request: Request, kind: KindName) -> Response:
         request.state.producer = taken.access.producer  # for the log line
     if isinstance(taken.answer, Refused):
         raise taken.answer
-    row, is_new = taken.answer.row, taken.answer.fresh
+    row: LifecycleRow = taken.answer.row
+    is_new = taken.answer.fresh
     wait_s = request_input.wait_s(request.headers)
-    if wait_s and row["state"] == State.PENDING:
+    if wait_s and row.state == State.PENDING:
         # It is accepted, and the caller's to see: what goes wrong from now on must not make it
         # sound as if it weren't.
         with suppress(DatabaseUnavailable, TooManyRequests):
-            row = await intake.get(kind, row["id"], access=OPERATOR, wait_s=wait_s)
-    headers = {"location": f"{PREFIX}/{kind}s/{row['id']}"}
+            row = await intake.get(kind, row.id, access=OPERATOR, wait_s=wait_s)
+    headers = {"location": f"{PREFIX}/{kind}s/{row.id}"}
     if not is_new:
         headers["idempotent-replayed"] = "true"
-    is_done = not is_new or row["state"] != State.PENDING
+    is_done = not is_new or row.state != State.PENDING
     return answers.one(KINDS[kind].view(row), status=200 if is_done else 202, headers=headers)
 
 
@@ -78,11 +80,12 @@ async def cancel(request: Request, access: Access, id_: str) -> Response:
     if isinstance(row, Refused):
         raise row
     wait_s = request_input.wait_s(request.headers)
-    if wait_s and row["state"] == State.PENDING:
+    if wait_s and row.state == State.PENDING:
         # It is written down: what goes wrong from now on must not make it sound as if it weren't.
         with suppress(DatabaseUnavailable, TooManyRequests):
-            row = await app_state(request).intake.get("charge", id_, access=access, wait_s=wait_s)
-    return answers.one(charge_view(row), status=202 if row["state"] == State.PENDING else 200)
+            intake = app_state(request).intake
+            row = as_charge(await intake.get("charge", id_, access=access, wait_s=wait_s))
+    return answers.one(charge_view(row), status=202 if row.state == State.PENDING else 200)
 
 
 async def get(request: Request, access: Access, kind: KindName, id_: str) -> Response:

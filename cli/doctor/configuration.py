@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 
 from cli.doctor.findings import Finding, fail, ok
 from service import settings as settings_module
-from service.settings import NothingRuns, Settings, SettingsError
+from service.settings import Settings
+from service.settings_errors import NothingRuns, SettingsError
 
 # Stands in for the URL that is not asked about, so that each is found, or not, on its own.
 _UNUSED = {"database_url": "postgresql://unused/unused", "broker_url": "redis://unused"}

@@ -1,11 +1,10 @@
 """What came of an import, in numbers."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from cli.importing.source import Refusal
 from infra.billing.contract.card_data import is_card_number
+from models.rows import LifecycleRow, as_refund
 from payments.intake.requests import ChargeRequest
 from service.intake import Request
 
@@ -56,7 +55,7 @@ class Tally:
         self._add("valid", getattr(request, "currency", None), request.amount)
         self._sell("valid", request)
 
-    def accept(self, request: Request, row: Mapping[str, Any], *, fresh: bool) -> None:
+    def accept(self, request: Request, row: LifecycleRow, *, fresh: bool) -> None:
         """A line that was sent, and the row that it is now."""
         self.lines += 1
         if fresh:
@@ -64,7 +63,7 @@ class Tally:
         else:
             self.repeated += 1
         what = "new" if fresh else "repeated"
-        self._add(what, row["currency"], row["amount"])
+        self._add(what, row.currency, as_refund(row).amount)  # charges have one, too
         self._sell(what, request)
 
     def _sell(self, what: str, request: Request) -> None:

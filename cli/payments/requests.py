@@ -7,6 +7,7 @@ from cli import database_access, output, tables
 
 if TYPE_CHECKING:
     from infra.billing.contract.ids import Kind as KindName
+    from models.rows import LifecycleRow
 
 
 def create(
@@ -21,10 +22,10 @@ def create(
 
     row = _accept(kind, fields)
     if wait_s is not None:
-        row = database_access.wait_until_final(KINDS[kind], row["id"], wait_s=wait_s)
+        row = database_access.wait_until_final(KINDS[kind], row.id, wait_s=wait_s)
     tables.show(KINDS[kind].view(row), as_json=as_json)
-    if wait_s is not None and row["state"] == "failed":
-        raise output.Failed(row["failure_message"], code=row["failure_code"])
+    if wait_s is not None and row.state == "failed":
+        raise output.Failed(row.failure_message or "it failed", code=row.failure_code or "failed")
     _require_final(row, wait_s)
 
 
@@ -54,21 +55,21 @@ def cancel(
     if wait_s is not None:
         row = database_access.wait_until_final(CHARGE, charge_id, wait_s=wait_s)
     tables.show(CHARGE.view(row), as_json=as_json)
-    if wait_s is not None and row["state"] == "succeeded":
+    if wait_s is not None and row.state == "succeeded":
         raise output.Failed("money had moved meanwhile; refund it instead", code="succeeded")
     _require_final(row, wait_s)
 
 
-def _require_final(row: Mapping[Any, Any], wait_s: float | None) -> None:
+def _require_final(row: "LifecycleRow", wait_s: float | None) -> None:
     """Raises Failed when it was waited for and is not final."""
-    if wait_s is not None and row["phase"] == "needs_review":
+    if wait_s is not None and row.phase == "needs_review":
         said = "it needs review: look at the processor, then `billing resolve`"
         raise output.Failed(said, code="needs_review")
-    if wait_s is not None and row["state"] == "pending":
+    if wait_s is not None and row.state == "pending":
         raise output.Failed(f"still pending after {wait_s:g} s", code="still_pending")
 
 
-def _accept(kind: "KindName", fields: Mapping[str, Any]) -> Mapping[Any, Any]:
+def _accept(kind: "KindName", fields: Mapping[str, Any]) -> "LifecycleRow":
     from payments.errors import Refused
     from service import intake
     from service.settings import load

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, func, or_, true
 
 from infra.billing.contract.texts import is_producer
+from models.rows import ChargeRow, LifecycleRow
 from payments.errors import InsufficientScope, InvalidRequest
 
 CHARGES_READ, CHARGES_WRITE, REFUNDS_WRITE = "charges:read", "charges:write", "refunds:write"
@@ -138,9 +139,9 @@ class Access:
 OPERATOR = Access(None, frozenset({OPERATE}), all_producers=True)
 
 
-def owner(row: Mapping[Any, Any]) -> str:
+def owner(row: LifecycleRow) -> str:
     """The producer that a charge or a refund belongs to."""
-    return str(row.get("charge_producer") or row["producer"])
+    return getattr(row, "charge_producer", None) or row.producer
 
 
 def owner_in(table: Table) -> ColumnElement[Any]:
@@ -150,9 +151,9 @@ def owner_in(table: Table) -> ColumnElement[Any]:
     return table.c.producer
 
 
-def other_producer(charge: Mapping[str, Any], asker: str) -> str | None:
+def other_producer(charge: ChargeRow, asker: str) -> str | None:
     """Whose charge it is when it is not `asker`'s own: what a refund keeps of it."""
-    return None if charge["producer"] == asker else str(charge["producer"])
+    return None if charge.producer == asker else charge.producer
 
 
 def may_refund(charge_producer: str, *, asker: str, any_charge: bool) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
+from models.rows import ChargeRow
 from payments.catalog.price_locks import find_all, hold_to_sell, products
 from payments.catalog.quotes import Terms, quote
 from payments.catalog.stock import reserve, too_few
@@ -26,7 +27,7 @@ class PriceResolver:
             for price in self._prices.values()
             if price["quantity_available"] is not None
         }
-        self._taken: list[Row] = []
+        self._taken: list[ChargeRow] = []
         self._divided = dict(self._left)
         self._quotes: dict[tuple[str, int], Terms] = {}
 
@@ -60,11 +61,11 @@ class PriceResolver:
             self._divided[price["id"]] = available - quantity
         return terms
 
-    def take(self, charges: Iterable[Row]) -> None:
+    def take(self, charges: Iterable[ChargeRow]) -> None:
         """Put aside what these charges, which are new, hold."""
         for row in charges:
-            if row["price_id"] in self._left:
-                self._left[row["price_id"]] -= row["quantity"]
+            if row.price_id in self._left and row.quantity is not None:
+                self._left[row.price_id] -= row.quantity
                 self._taken.append(row)
 
     def close(self) -> None:

@@ -155,7 +155,7 @@ def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:
     statement = (
         update(PRICES)
         .where(PRICES.c.id == price["id"])
-        .values(**new, sequence=PRICES.c.sequence + 1, updated_at=func.now())
+        .values(**new, sequence=PRICES.c.sequence + 1, updated_at=func.clock_timestamp())
         .returning(PRICES, func.now().label("now"))
     )
     changed = transaction.rows(statement)[0]

@@ -97,7 +97,7 @@ def _write(transaction: Transaction, row: Row, new: Mapping[str, Any]) -> Row:
     statement = (
         update(PRODUCTS)
         .where(PRODUCTS.c.id == row["id"])
-        .values(**new, updated_at=func.now())
+        .values(**new, updated_at=func.clock_timestamp())
         .returning(PRODUCTS)
     )
     return transaction.rows(statement)[0]

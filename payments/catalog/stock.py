@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from models import Refund, Reservation
 from models.base import as_rows, given, id_among, table_of
+from models.rows import ChargeRow, RefundRow
 from models.states import State
 from payments.access.scopes import EVERYBODY
 from payments.catalog.price_locks import PRICES, products
@@ -23,7 +24,9 @@ from payments.transaction import Row, Transaction
 from payments.webhooks.events import Fact, publish
 
 
-def reserve(transaction: Transaction, charges: Sequence[Row], products: Mapping[str, Row]) -> None:
+def reserve(
+    transaction: Transaction, charges: Sequence[ChargeRow], products: Mapping[str, Row]
+) -> None:
     """Count down what these charges hold. Their prices have stock, are held, and have enough;
     `products` are those of the prices, by id.
 
@@ -31,14 +34,13 @@ def reserve(transaction: Transaction, charges: Sequence[Row], products: Mapping[
     """
     if not charges:
         return
-    if len(_count(transaction, charges, sign=-1, of=products)) != len(
-        {row["price_id"] for row in charges}
-    ):
-        raise InsufficientInventory
     rows = [
-        {"charge_id": row["id"], "price_id": row["price_id"], "quantity": row["quantity"]}
-        for row in sorted(charges, key=lambda row: row["id"])
+        {"charge_id": row.id, "price_id": row.price_id, "quantity": row.quantity}
+        for row in sorted(charges, key=lambda row: row.id)
     ]
+    counted = _count(transaction, rows, sign=-1, of=products)
+    if len(counted) != len({row["price_id"] for row in rows}):
+        raise InsufficientInventory
     transaction.execute(_RESERVE, {"new": as_rows(rows)})
 
 
@@ -56,20 +58,20 @@ def follow(transaction: Transaction, moved: Mapping[str, State]) -> None:
     _count(transaction, [row for row in settled if row["state"] == "released"], sign=1)
 
 
-def restock(transaction: Transaction, refunds: Sequence[Row]) -> None:
+def restock(transaction: Transaction, refunds: Sequence[RefundRow]) -> None:
     """What came back with these refunds, which have succeeded just now, is for sale again."""
     # Several refunds of one charge may succeed at once; an UPDATE takes a row once.
     units: dict[str, int] = {}
     for row in refunds:
-        if row["restock"] and row["restock_quantity"]:
-            units[row["charge_id"]] = units.get(row["charge_id"], 0) + row["restock_quantity"]
+        if row.restock and row.restock_quantity:
+            units[row.charge_id] = units.get(row.charge_id, 0) + row.restock_quantity
     if not units:
         return
     back = [{"charge_id": id_, "quantity": n} for id_, n in sorted(units.items())]
     returned = transaction.rows(_RESTOCK, {"back": as_rows(back)})
     _count(transaction, [{**row, "quantity": units[row["charge_id"]]} for row in returned], sign=1)
     charges = {row["charge_id"] for row in returned}
-    ids = [row["id"] for row in refunds if row["restock"] and row["charge_id"] in charges]
+    ids = [row.id for row in refunds if row.restock and row.charge_id in charges]
     transaction.execute(_RESTOCKED, {"ids": ids})
 
 
@@ -161,7 +163,7 @@ def tell(
 _reservations, _refunds = table_of(Reservation), table_of(Refund)
 _changes = given("changes", [PRICES.c.id, PRICES.c.quantity_available])
 _left = PRICES.c.quantity_available + _changes.c.quantity_available
-CHANGED = {"sequence": PRICES.c.sequence + 1, "updated_at": func.now()}
+CHANGED = {"sequence": PRICES.c.sequence + 1, "updated_at": func.clock_timestamp()}
 _COUNT = (
     update(PRICES)
     .where(PRICES.c.id == _changes.c.id, _left >= 0)

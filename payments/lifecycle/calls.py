@@ -46,7 +46,7 @@ class Caller:
                 return verb, self._send(claimed, leased_until)
             found = self._look_up(claimed)
             may_resend = self._policies[claimed.processor].may_resend(claimed.row, claimed.now)
-            in_the_dark = claimed.row["phase"] == Phase.UNKNOWN and isinstance(found, NotFound)
+            in_the_dark = claimed.row.phase == Phase.UNKNOWN and isinstance(found, NotFound)
             if in_the_dark and may_resend:
                 # The processor has never heard of it, and its memory of keys reaches back to our
                 # first call: sending again with the same key can't move money twice.

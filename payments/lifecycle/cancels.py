@@ -14,6 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import bindparam, case, func, literal, select, update
 
 from models.base import as_rows, given, id_among
+from models.rows import ChargeRow
 from models.states import Phase, State
 from payments.access.scopes import OPERATOR, Access, owner
 from payments.catalog.price_locks import hold_free
@@ -25,7 +26,7 @@ from payments.lifecycle.locks import locked
 from payments.lifecycle.moves import move, waited_for_by_held_refunds
 from payments.lifecycle.settlement import canceled
 from payments.processors.declines import ENDED
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 
 BATCH = 500
 
@@ -41,7 +42,7 @@ class Cancellation:
     timing: Timing = ANY_TIME
 
 
-def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[Row | Refused]:
+def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[ChargeRow | Refused]:
     """Write down that these charges are to end, and end those of which nothing was sent; each is
     answered in its place, with the charge as it stands now.
 
@@ -52,7 +53,7 @@ def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[Row 
     ids = _seen(transaction, asked)
     hold_prices_of(transaction, charges=sorted(ids))
     rows = locked(transaction, CHARGE, ids)
-    answers: list[Row | Refused | None] = [_objection(rows, one) for one in asked]
+    answers: list[ChargeRow | Refused | None] = [_objection(rows, one) for one in asked]
     new = {
         place: one
         for place, one in enumerate(asked)
@@ -98,7 +99,7 @@ def _seen(transaction: Transaction, asked: Sequence[Cancellation]) -> set[str]:
     if not asked:
         return set()
     ids = sorted({one.charge_id for one in asked})
-    owners = {row["id"]: owner(row) for row in transaction.rows(_OWNERS, {"ids": ids})}
+    owners = {row.id: owner(row) for row in transaction.read(ChargeRow, _OWNERS, {"ids": ids})}
     return {
         one.charge_id
         for one in asked
@@ -106,18 +107,18 @@ def _seen(transaction: Transaction, asked: Sequence[Cancellation]) -> set[str]:
     }
 
 
-def _objection(rows: dict[str, Row], one: Cancellation) -> Refused | None:
+def _objection(rows: dict[str, ChargeRow], one: Cancellation) -> Refused | None:
     row = rows.get(one.charge_id)
     if row is None or not one.access.sees(owner(row)):
         return NotFound("there is no charge with this id", param="charge_id")
-    if row["state"] == State.SUCCEEDED:
+    if row.state == State.SUCCEEDED:
         return ChargeNotCancelable("the charge has succeeded; refund it instead", state="succeeded")
-    if row["state"] == State.FAILED and row["failure_code"] not in ENDED:
+    if row.state == State.FAILED and row.failure_code not in ENDED:
         return ChargeNotCancelable(
-            f"the charge has failed ({row['failure_code']}); there is nothing to cancel",
+            f"the charge has failed ({row.failure_code}); there is nothing to cancel",
             state="failed",
         )
-    if row["phase"] == Phase.NEEDS_REVIEW:
+    if row.phase == Phase.NEEDS_REVIEW:
         return ChargeNotCancelable(
             "nobody could find out whether money moved; a person decides (billing resolve)",
             state="pending",
@@ -125,24 +126,24 @@ def _objection(rows: dict[str, Row], one: Cancellation) -> Refused | None:
     return None
 
 
-def _is_open(row: Row) -> bool:
+def _is_open(row: ChargeRow) -> bool:
     """Whether nobody has asked for its end yet."""
-    return row["state"] == State.PENDING and row["cancel_requested_at"] is None
+    return row.state == State.PENDING and row.cancel_requested_at is None
 
 
-def _may_expire(row: Row) -> bool:
-    is_over: bool = row["expires_at"] is not None and row["expires_at"] <= row["now"]
-    return is_over and _is_open(row) and row["phase"] != Phase.NEEDS_REVIEW
+def _may_expire(row: ChargeRow) -> bool:
+    is_over = row.expires_at is not None and row.expires_at <= row.now
+    return is_over and _is_open(row) and row.phase != Phase.NEEDS_REVIEW
 
 
-def _is_unsent(row: Row) -> bool:
+def _is_unsent(row: ChargeRow) -> bool:
     """Whether nothing was sent for it, and nobody is about to: it ends at once."""
-    return row["first_called_at"] is None and row["lease_token"] is None
+    return row.first_called_at is None and row.lease_token is None
 
 
 def _end(
     transaction: Transaction, asked: Sequence[Cancellation], code: Literal["canceled", "expired"]
-) -> dict[str, Row]:
+) -> dict[str, ChargeRow]:
     """Write it down, and end what was never sent. The charges are held, and their prices."""
     pending = [
         {
@@ -155,18 +156,18 @@ def _end(
     ]
     if not pending:
         return {}
-    rows = {row["id"]: row for row in transaction.rows(_REQUEST, {"asked": as_rows(pending)})}
+    rows = {
+        row.id: row for row in transaction.read(ChargeRow, _REQUEST, {"asked": as_rows(pending)})
+    }
     unsent = [
-        canceled(row, "cancel", detail=row["cancel_reason"], actor=row["cancel_requested_by"],
+        canceled(row, "cancel", detail=row.cancel_reason, actor=row.cancel_requested_by,
                  extra_attempt=True)
         for row in rows.values()
         if _is_unsent(row)
     ]  # fmt: skip
     rows |= move(transaction, CHARGE, unsent)
     transaction.wakes.charges.update(
-        id_
-        for id_, row in rows.items()
-        if row["state"] == State.PENDING and row["lease_token"] is None
+        id_ for id_, row in rows.items() if row.state == State.PENDING and row.lease_token is None
     )
     return rows
 

@@ -15,10 +15,11 @@ from sqlalchemy import Column, Float, String, and_, bindparam, case, func, or_, 
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.base import as_rows, given, id_among, seconds
+from models.rows import ChargeRow, LifecycleRow, RefundRow, as_charge
 from models.states import Phase, State
-from payments.kinds import CHARGE, REFUND, Kind
+from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
 from payments.processors.port import Order
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Claimed:
     """A row that is ours until the lease ends, and the order that goes to the processor."""
 
     kind: Kind
-    row: Row
+    row: LifecycleRow
     token: UUID
     order: Order
     # The name of the processor that it is sent to: the row's own, or that of a refund's charge.
@@ -47,22 +48,21 @@ class Claimed:
 
     @property
     def id(self) -> str:
-        return str(self.row["id"])
+        return self.row.id
 
     @property
     def in_doubt(self) -> bool:
         """Whether the processor must be asked before anything is sent."""
-        return bool(self.row["phase"] != Phase.IN_FLIGHT)
+        return self.row.phase != Phase.IN_FLIGHT
 
     @property
     def is_to_end(self) -> bool:
         """Whether the only call that may still be made for it is to cancel it."""
-        return self.kind is CHARGE and self.row["cancel_requested_at"] is not None
+        return self.kind is CHARGE and as_charge(self.row).cancel_requested_at is not None
 
     @property
     def now(self) -> datetime:
-        at: datetime = self.row["now"]
-        return at
+        return self.row.now
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,16 @@ class NotDue:
     """Somebody else works on it, or it isn't due, or it is final, or its processor is none of ours:
     here is how it stands."""
 
-    row: Row
+    row: LifecycleRow
 
 
 def take(
     transaction: Transaction,
-    kind: Kind,
+    kind: KindOf[R],
     leases: Mapping[str, Lease],
     *,
     processors: Collection[str],
-) -> dict[str, Row]:
+) -> dict[str, R]:
     """Lease the rows that are due and that name one of `processors`; returns those that are ours
     now. The others are left as they are, for a worker that has their processor.
 
@@ -94,38 +94,39 @@ def take(
         for id_, one in sorted(leases.items())
     ]
     parameters = {"wanted": as_rows(wanted), "ids": list(leases), "processors": list(processors)}
-    taken = transaction.rows(_TAKE[kind.name], parameters)
-    return {row["id"]: row for row in taken}
+    taken = transaction.read(kind.row, _TAKE[kind.name], parameters)
+    return {row.id: row for row in taken}
 
 
-def charge_order(row: Row) -> Order:
+def charge_order(row: ChargeRow) -> Order:
     """The order of a charge."""
     return Order(
-        id=row["id"],
+        id=row.id,
         kind="charge",
-        amount=row["amount"],
-        currency=row["currency"],
-        customer_id=row["customer_id"],
-        payment_method_id=row["payment_method_id"],
-        description=row["description"],
-        reference=row["processor_reference"],
-        metadata=row["metadata"],
+        amount=row.amount,
+        currency=row.currency,
+        customer_id=row.customer_id,
+        payment_method_id=row.payment_method_id,
+        description=row.description,
+        reference=row.processor_reference,
+        metadata=row.metadata,
     )
 
 
-def refund_order(row: Row, charge: Row) -> Order:
-    """The order of a refund of `charge`."""
+def refund_order(row: RefundRow, charge: ChargeRow) -> Order:
+    """The order of a refund of `charge`, on which its amount is reserved."""
+    assert row.amount is not None, "what is reserved has an amount (a constraint of the table)"
     return Order(
-        id=row["id"],
+        id=row.id,
         kind="refund",
-        amount=row["amount"],
-        currency=charge["currency"],
-        customer_id=charge["customer_id"],
-        payment_method_id=charge["payment_method_id"],
-        reference=row["processor_reference"],
-        charge_id=charge["id"],
-        charge_reference=charge["processor_reference"],
-        metadata=row["metadata"],
+        amount=row.amount,
+        currency=charge.currency,
+        customer_id=charge.customer_id,
+        payment_method_id=charge.payment_method_id,
+        reference=row.processor_reference,
+        charge_id=charge.id,
+        charge_reference=charge.processor_reference,
+        metadata=row.metadata,
     )
 
 
@@ -136,7 +137,7 @@ def claim_charges(
     from the answer."""
     taken = take(transaction, CHARGE, leases, processors=processors)
     claims: dict[str, Claimed | NotDue] = {
-        id_: Claimed(CHARGE, row, leases[id_].token, charge_order(row), row["processor"])
+        id_: Claimed(CHARGE, row, leases[id_].token, charge_order(row), row.processor)
         for id_, row in taken.items()
     }
     return claims | not_due(transaction, CHARGE, [id_ for id_ in leases if id_ not in taken])
@@ -146,8 +147,8 @@ def not_due(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> dict[st
     """How the rows stand that could not be claimed."""
     if not ids:
         return {}
-    rows = transaction.rows(_READ[kind.name], {"ids": list(ids)})
-    return {row["id"]: NotDue(row) for row in rows}
+    rows = transaction.read(LifecycleRow, _READ[kind.name], {"ids": list(ids)})
+    return {row.id: NotDue(row) for row in rows}
 
 
 # --- The statements, built once ---

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.billing.contract.ids import is_request_id
+from models.rows import LifecycleRow, as_charge, as_refund
 from models.states import State
 from payments.catalog.stock import hold_prices_of
 from payments.errors import NotFound as NoSuchObject
@@ -18,7 +19,7 @@ from payments.errors import Refused
 from payments.intake import rejections
 from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.intake.timing import ANY_TIME, Timing
-from payments.kinds import CHARGE, REFUND, Kind
+from payments.kinds import CHARGE, KINDS, REFUND, Kind
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.accepting.asked import New, NewCharge, NewRefund, new
 from payments.lifecycle.accepting.refund_reserve import Held
@@ -33,7 +34,7 @@ from payments.lifecycle.settlement import Policy, decide
 from payments.processors.limits import NO_LIMITS, MoneyLimits
 from payments.processors.outcomes import Found, Succeeded
 from payments.processors.registry import Processors
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +203,7 @@ def settle(
     *,
     policies: Mapping[str, Policy],
     dice: Dice,
-) -> list[Row]:
+) -> list[LifecycleRow]:
     """Write what came of claims, by the policies of their processors. A claim whose lease was
     taken over in the meantime changes nothing: its answer is the row as it stands (fencing)."""
     settled = {
@@ -213,14 +214,10 @@ def settle(
     restocking = [item.claimed.id for item in settled["refund"] if _may_restock(item)]
     if releasing or restocking:
         hold_prices_of(transaction, charges=releasing, refunds=restocking)
-    held = locked(
-        transaction,
-        CHARGE,
-        [item.claimed.row["charge_id" if item.claimed.kind is REFUND else "id"] for item in items],
-    )
-    if settled["refund"]:
-        held |= locked(transaction, REFUND, [item.claimed.id for item in settled["refund"]])
-    for kind in (CHARGE, REFUND):
+    charges_held = locked(transaction, CHARGE, [_charge_id(item.claimed) for item in items])
+    refunds_held = locked(transaction, REFUND, [item.claimed.id for item in settled["refund"]])
+    held: dict[str, LifecycleRow] = {**charges_held, **refunds_held}
+    for kind in KINDS.values():
         moves: list[Move] = [
             decide(
                 held[i.claimed.id],
@@ -230,7 +227,7 @@ def settle(
                 dice=dice,
             )
             for i in settled[kind.name]
-            if held[i.claimed.id]["lease_token"] == i.claimed.token
+            if held[i.claimed.id].lease_token == i.claimed.token
         ]
         held |= move(transaction, kind, moves)
     return [held[item.claimed.id] for item in items]
@@ -240,11 +237,15 @@ def may_release(item: Settlement) -> bool:
     """Whether this is a charge whose price may get stock back. What is sold changes no price."""
     if item.claimed.kind is not CHARGE or isinstance(item.found, Succeeded):
         return False
-    return item.claimed.row["price_id"] is not None
+    return as_charge(item.claimed.row).price_id is not None
 
 
 def _may_restock(item: Settlement) -> bool:
-    return bool(item.claimed.row["restock"]) and isinstance(item.found, Succeeded)
+    return as_refund(item.claimed.row).restock and isinstance(item.found, Succeeded)
+
+
+def _charge_id(claimed: Claimed) -> str:
+    return claimed.id if claimed.kind is CHARGE else as_refund(claimed.row).charge_id
 
 
 class Executor:
@@ -254,8 +255,8 @@ class Executor:
         self,
         *,
         begin: Callable[[Begin], Begun],
-        settle: Callable[[Settlement], Row],
-        cancel: Callable[[Cancellation], Row | Refused],
+        settle: Callable[[Settlement], LifecycleRow],
+        cancel: Callable[[Cancellation], LifecycleRow | Refused],
         processors: Processors,
         policies: Mapping[str, Policy],
         new_lease: Callable[[], Lease],
@@ -278,7 +279,7 @@ class Executor:
         task_id: str | None = None,
         timing: Timing = ANY_TIME,
         traceparent: str | None = None,
-    ) -> Row:
+    ) -> LifecycleRow:
         """Accept a ChargeRequest or RefundRequest and carry it as far as it goes now.
 
         `task_id` is the message that asks for it: once refused, it is refused for ever; `timing`
@@ -295,20 +296,20 @@ class Executor:
         )
         return self._go(Begin(lease, new=asked, task_id=task_id))
 
-    def submit(self, kind: Kind, id_: str) -> Row:
+    def submit(self, kind: Kind, id_: str) -> LifecycleRow:
         """Go on with a row that is due; one that isn't is left alone. Raises NotFound."""
         return self._go(Begin(self._new_lease(), kind=kind, id=id_))
 
-    def cancel(self, one: Cancellation) -> Row:
+    def cancel(self, one: Cancellation) -> LifecycleRow:
         """End a charge, now if that is possible; returns it as it stands then. Raises Refused."""
         row = self._cancel(one)
         if isinstance(row, Refused):
             raise row
-        if row["state"] != State.PENDING or row["lease_token"] is not None:
+        if row.state != State.PENDING or row.lease_token is not None:
             return row
         return self.submit(CHARGE, one.charge_id)
 
-    def _go(self, item: Begin) -> Row:
+    def _go(self, item: Begin) -> LifecycleRow:
         begun, leased_until = self._claim(item)
         if isinstance(begun, Refused):
             raise begun
@@ -318,10 +319,10 @@ class Executor:
         verb, found = self._caller.call(begun, leased_until)
         return self._settle(Settlement(begun, verb, found))
 
-    def _note_missing(self, row: Row) -> None:
+    def _note_missing(self, row: LifecycleRow) -> None:
         """Log once of each processor that rows wait for and that this worker doesn't have."""
-        name = row["processor"]
-        if row["state"] == State.PENDING and name not in self._processors.keys() | self._missed:
+        name = row.processor
+        if row.state == State.PENDING and name not in self._processors.keys() | self._missed:
             self._missed.add(name)
             log.warning("this worker has no processor %r; what names it is left alone", name)
 

@@ -12,14 +12,15 @@ from sqlalchemy import String, bindparam, func, or_, select, union
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.base import as_rows, given, id_among
+from models.rows import ChargeRow
 from payments.access.scopes import may_refund_where
-from payments.kinds import CHARGE, REFUND, Kind
-from payments.transaction import Row, Transaction
+from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
+from payments.transaction import Transaction
 
 
 def locked(
-    transaction: Transaction, kind: Kind, ids: Iterable[str], *, skip_locked: bool = False
-) -> dict[str, Row]:
+    transaction: Transaction, kind: KindOf[R], ids: Iterable[str], *, skip_locked: bool = False
+) -> dict[str, R]:
     """The rows of `ids`, locked until the end of the transaction, with `now` beside their columns.
 
     Whoever locks refunds holds their charges.
@@ -27,8 +28,8 @@ def locked(
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    rows = transaction.rows(_LOCK[kind.name, skip_locked], {"ids": wanted})
-    return {row["id"]: row for row in rows}
+    rows = transaction.read(kind.row, _LOCK[kind.name, skip_locked], {"ids": wanted})
+    return {row.id: row for row in rows}
 
 
 def hold_charges(
@@ -37,7 +38,7 @@ def hold_charges(
     ids: Iterable[str] = (),
     of_refunds: Iterable[str] = (),
     to_refund: Iterable[tuple[str, str | None]] = (),
-) -> dict[str, Row]:
+) -> dict[str, ChargeRow]:
     """The charges of `ids`, those of the refunds `of_refunds`, and those that somebody asks
     `to_refund` (their ids, each with the producer that asks; None: it may refund anybody's), locked
     like in `locked`.
@@ -53,8 +54,8 @@ def hold_charges(
     if not refund_ids and not asked:
         return locked(transaction, CHARGE, ids)
     wanted = {"ids": sorted(set(ids)), "refund_ids": refund_ids, "asked": as_rows(asked)}
-    rows = transaction.rows(_HOLD_CHARGES, wanted)
-    return {row["id"]: row for row in rows}
+    rows = transaction.read(ChargeRow, _HOLD_CHARGES, wanted)
+    return {row.id: row for row in rows}
 
 
 # --- The statements, built once ---

@@ -14,13 +14,14 @@ from sqlalchemy import Column, Float, and_, case, false, func, insert, or_, sele
 
 from models import Attempt
 from models.base import as_rows, given, id_among, seconds, table_of
+from models.rows import LifecycleRow, as_charge, as_refund
 from models.states import Phase, State, Status, phase_of, state_of, status_of
 from payments.access.scopes import owner
 from payments.catalog import stock
 from payments.errors import BillingError
-from payments.kinds import CHARGE, REFUND, Kind
+from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
 from payments.processors.declines import ENDED
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 from payments.webhooks.events import Fact, publish
 
 # Which statuses publish an event when they are entered.
@@ -51,7 +52,7 @@ def _asks_anew(one: "Move") -> bool:
 
 def asks_otherwise(one: "Move") -> bool:
     """Whether the customer of a charge has something else to do than before, or nothing more."""
-    before, now = one.row["next_action"], one.next_action
+    before, now = as_charge(one.row).next_action, one.next_action
     if before is None or now is None:
         return before is not now
     return bool((before["type"], before["url"]) != (now["type"], now["url"]))
@@ -65,7 +66,7 @@ class ForbiddenMove(BillingError):
 class Move:
     """One row, where it goes, and why. `row` must be locked in this transaction."""
 
-    row: Row
+    row: LifecycleRow
     to: Status
     # What was done and what came of it: the attempt that stays in the history.
     verb: str
@@ -90,7 +91,7 @@ class Move:
     extra_attempt: bool = False
 
 
-def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[str, Row]:
+def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> dict[str, R]:
     """Make the moves and write everything that belongs to them; returns the rows as they are now.
 
     Raises ForbiddenMove when one isn't in the table of moves; nothing is written then.
@@ -98,13 +99,13 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
     if not moves:
         return {}
     for one in moves:
-        status = status_of(one.row["state"], one.row["phase"])
+        status = status_of(one.row.state, one.row.phase)
         if one.to not in kind.moves[status]:
-            raise ForbiddenMove(f"{one.row['id']} can't go from {status} to {one.to}")
-    written = transaction.rows(
-        _MOVE[kind.name], {"moves": as_rows([_columns(kind, m) for m in moves])}
+            raise ForbiddenMove(f"{one.row.id} can't go from {status} to {one.to}")
+    written = transaction.read(
+        kind.row, _MOVE[kind.name], {"moves": as_rows([_columns(kind, m) for m in moves])}
     )
-    rows: dict[str, Row] = {row["id"]: row for row in written}
+    rows = {row.id: row for row in written}
     attempts = [attempt for m in moves for attempt in (*_overtaken(kind, m), _attempt(m))]
     transaction.execute(_INSERT_ATTEMPTS, {"attempts": as_rows(attempts)})
     publish(
@@ -112,25 +113,26 @@ def move(transaction: Transaction, kind: Kind, moves: Sequence[Move]) -> dict[st
         [
             Fact(
                 type=f"{kind.name}.{word}",
-                object_id=m.row["id"],
-                sequence=rows[m.row["id"]]["sequence"],
-                data=kind.view(rows[m.row["id"]]),
-                at=rows[m.row["id"]]["now"],
-                producer=owner(rows[m.row["id"]]),
+                object_id=m.row.id,
+                sequence=rows[m.row.id].sequence,
+                data=kind.view(rows[m.row.id]),
+                at=rows[m.row.id].now,
+                producer=owner(rows[m.row.id]),
             )
             for m in moves
             if (word := told(kind, m)) is not None
         ],
     )
-    if kind is REFUND:
+    if kind.name == REFUND.name:
         _count_refunds(transaction, moves)
-        back = [m.row for m in moves if m.to is State.SUCCEEDED and m.row["restock"]]
+        succeeded = (as_refund(m.row) for m in moves if m.to is State.SUCCEEDED)
+        back = [row for row in succeeded if row.restock]
         if back:
             stock.restock(transaction, back)
     else:
         _wake_waiting_refunds(transaction, moves)
-        by_price = [m for m in moves if m.row["price_id"] is not None]
-        final = {m.row["id"]: m.to for m in by_price if isinstance(m.to, State)}
+        by_price = [m for m in moves if as_charge(m.row).price_id is not None]
+        final = {m.row.id: m.to for m in by_price if isinstance(m.to, State)}
         if final:
             stock.follow(transaction, final)
     return rows
@@ -150,11 +152,11 @@ def waited_for_by_held_refunds(transaction: Transaction, charge_ids: Sequence[st
 
 def _columns(kind: Kind, one: Move) -> dict[str, Any]:
     return {
-        "id": one.row["id"],
+        "id": one.row.id,
         "state": state_of(one.to),
         "phase": phase_of(one.to),
-        "sequence": one.row["sequence"] + (0 if told(kind, one) is None else 1),
-        "attempts": one.row["attempts"] + (1 if one.extra_attempt else 0),
+        "sequence": one.row.sequence + (0 if told(kind, one) is None else 1),
+        "attempts": one.row.attempts + (1 if one.extra_attempt else 0),
         "retries": one.retries,
         "next_in_s": one.next_in_s,
         "failure_code": one.failure_code,
@@ -170,24 +172,24 @@ def _of_charges(one: Move) -> dict[str, Any]:
     does not come says nothing of it."""
     says_nothing = one.to is Phase.AWAITING_CUSTOMER and one.outcome != "pending"
     return {
-        "next_action": one.row["next_action"] if says_nothing else one.next_action,
+        "next_action": as_charge(one.row).next_action if says_nothing else one.next_action,
         "expires_in_s": one.expires_in_s,
     }
 
 
-def verb_of(kind: Kind, row: Row) -> str:
+def verb_of(kind: Kind, row: LifecycleRow) -> str:
     """What the holder of a row's lease does: the word for its attempt."""
-    asked_at = row["cancel_requested_at"] if kind is CHARGE else None
+    asked_at = as_charge(row).cancel_requested_at if kind.name == CHARGE.name else None
     # Who claimed it before the cancellation was asked for does something else.
-    if asked_at is not None and row["leased_at"] >= asked_at:
+    if asked_at is not None and row.leased_at is not None and row.leased_at >= asked_at:
         return "cancel"
-    return kind.name if row["phase"] == Phase.IN_FLIGHT else "look_up"
+    return kind.name if row.phase == Phase.IN_FLIGHT else "look_up"
 
 
 def _overtaken(kind: Kind, one: Move) -> list[dict[str, Any]]:
     """The attempt whose answer will find its lease gone; it happened, so it stays on record."""
     row = one.row
-    if not one.extra_attempt or row["lease_token"] is None:
+    if not one.extra_attempt or row.lease_token is None:
         return []
     verb = verb_of(kind, row)
     return [_attempt(Move(row, one.to, verb, "overtaken", detail=f"by a {one.verb}"))]
@@ -195,11 +197,11 @@ def _overtaken(kind: Kind, one: Move) -> list[dict[str, Any]]:
 
 def _attempt(one: Move) -> dict[str, Any]:
     return {
-        "object_id": one.row["id"],
-        "number": one.row["attempts"] + (1 if one.extra_attempt else 0),
+        "object_id": one.row.id,
+        "number": one.row.attempts + (1 if one.extra_attempt else 0),
         "verb": one.verb,
-        "worker": one.actor or one.row["worker"],
-        "started_at": None if one.extra_attempt else one.row["leased_at"],
+        "worker": one.actor or one.row.worker,
+        "started_at": None if one.extra_attempt else one.row.leased_at,
         "outcome": one.outcome,
         "code": one.code,
         "detail": one.detail,
@@ -210,15 +212,16 @@ def _count_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
     """Carry what became of refunds over to their charges: the sums that bound all refunds."""
     changes: dict[str, list[int]] = {}
     for one in moves:
-        row, change = one.row, changes.setdefault(one.row["charge_id"], [0, 0])
-        if not row["reserved"]:
+        row = as_refund(one.row)
+        change = changes.setdefault(row.charge_id, [0, 0])
+        if not row.reserved or row.amount is None:
             continue
         if one.to is State.SUCCEEDED:
-            change[0] += row["amount"]
+            change[0] += row.amount
         elif one.to is State.FAILED:
-            change[1] -= row["amount"]
-            if row["state"] == State.SUCCEEDED:
-                change[0] -= row["amount"]
+            change[1] -= row.amount
+            if row.state == State.SUCCEEDED:
+                change[0] -= row.amount
     rows = [
         {"id": charge_id, "refunded_amount": refunded, "refund_reserved": reserved}
         for charge_id, (refunded, reserved) in sorted(changes.items())
@@ -230,7 +233,7 @@ def _count_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
 
 def _wake_waiting_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
     """Refunds that waited for a charge to become final are due at once."""
-    final = [one.row["id"] for one in moves if isinstance(one.to, State)]
+    final = [one.row.id for one in moves if isinstance(one.to, State)]
     if final:
         woken = transaction.execute(_WAKE_REFUNDS, {"ids": final})
         transaction.wakes.refunds.update(woken.scalars())

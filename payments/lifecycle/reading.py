@@ -3,22 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, cast
 
 from sqlalchemy import ColumnElement, Connection, literal, select
 
 from infra.billing.contract.ids import PREFIXES, is_id, is_price_id
 from infra.billing.contract.limits import LIMIT_MAX
 from models.base import id_among
+from models.rows import columns_of
 from models.states import Phase, State
 from payments.access.scopes import OPERATOR, Access, owner, owner_in
 from payments.catalog.price_locks import find
 from payments.cursors import after, behind, ordered
 from payments.errors import InvalidRequest, NotFound
-from payments.kinds import CHARGE, KINDS, REFUND, Kind
-
-# (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
-Row = Mapping[Any, Any]
+from payments.kinds import CHARGE, KINDS, REFUND, Kind, KindOf, R
 
 # What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
 FILTERS: Mapping[str, tuple[str, ...]] = {
@@ -29,28 +27,28 @@ BOUNDS = ("created_after", "created_before")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[R]):
     """Some rows, and the cursor of the next page; None at the end."""
 
-    rows: list[Row]
+    rows: list[R]
     next_cursor: str | None
 
 
-def get(connection: Connection, kind: Kind, id_: str, *, access: Access = OPERATOR) -> Row:
+def get(connection: Connection, kind: KindOf[R], id_: str, *, access: Access = OPERATOR) -> R:
     """The row of a charge or a refund. Raises NotFound, also for what `access` doesn't see."""
-    row = None
+    row: R | None = None
     if is_id(id_, PREFIXES[kind.name]):
         one = select(kind.table).where(kind.table.c.id == id_)
-        row = connection.execute(one).mappings().first()
+        row = cast("R | None", connection.execute(one).first())
     if row is None or not access.sees(owner(row)):
         raise NotFound(f"there is no {kind.name} with this id", param="id")
     return row
 
 
-def some(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, Row]:
+def some(connection: Connection, kind: KindOf[R], ids: Sequence[str]) -> dict[str, R]:
     """The rows of those ids that there are."""
-    rows = connection.execute(_SOME[kind.name], {"ids": list(ids)}).mappings()
-    return {row["id"]: row for row in rows}
+    rows = cast("list[R]", connection.execute(_SOME[kind.name], {"ids": list(ids)}).all())
+    return {row.id: row for row in rows}
 
 
 def fingerprints(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, str]:
@@ -62,14 +60,14 @@ def fingerprints(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict
 
 def page(
     connection: Connection,
-    kind: Kind,
+    kind: KindOf[R],
     *,
     filters: Mapping[str, Any] | None = None,
     limit: int = 20,
     cursor: str | None = None,
     access: Access = OPERATOR,
     until: datetime | None = None,
-) -> Page:
+) -> Page[R]:
     """Of what `access` sees, up to `limit` (1 to 100) rows, newest first, from where `cursor` says.
 
     `filters`: those of FILTERS (`price_id` is the id or the lookup key of a price), and
@@ -91,18 +89,18 @@ def page(
     if cursor is not None:
         prefix = PREFIXES[kind.name]
         statement = statement.where(behind(table, cursor, prefix=prefix, filters=filters))
-    rows: list[Row] = list(connection.execute(statement).mappings())
+    rows = cast("list[R]", list(connection.execute(statement)))
     more = len(rows) > limit
-    return Page(rows[:limit], after(rows[limit - 1], filters=filters) if more else None)
+    return Page(rows[:limit], after(columns_of(rows[limit - 1]), filters=filters) if more else None)
 
 
 def every(
     connection: Connection,
-    kind: Kind,
+    kind: KindOf[R],
     *,
     filters: Mapping[str, Any] | None = None,
     until: datetime | None = None,
-) -> Iterator[Row]:
+) -> Iterator[R]:
     """All rows, newest first, as `page` reads them; never more than a page of them in memory."""
     cursor: str | None = None
     while True:

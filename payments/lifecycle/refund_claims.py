@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Float, func, update
 
 from models.base import as_rows, given, seconds
+from models.rows import ChargeRow, RefundRow
 from models.states import State
 from payments.access.scopes import may_refund, other_producer
 from payments.catalog.stock import to_restock, units_out
@@ -17,7 +18,7 @@ from payments.lifecycle.claims import Claimed, Lease, NotDue, not_due, refund_or
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moves import Move, move
 from payments.processors.declines import message_for
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 
 # Messages overtake each other by seconds; ten minutes cover a producer that retries.
 CHARGE_MISSING_MAX = timedelta(minutes=10)
@@ -44,8 +45,8 @@ def claim_refunds(
     """
     charges = hold_charges(transaction, of_refunds=leases) if held is None else held
     rows = locked(transaction, REFUND, leases, skip_locked=True)
-    left = {id_: row["amount"] - row["refund_reserved"] for id_, row in charges.items()}
-    back = [row["charge_id"] for row in rows.values() if row["restock"] and not row["reserved"]]
+    left = {id_: row.amount - row.refund_reserved for id_, row in charges.items()}
+    back = [row.charge_id for row in rows.values() if row.restock and not row.reserved]
     out = units_out(transaction, back)
     ready: dict[str, Lease] = {}
     failures: list[Move] = []
@@ -57,15 +58,15 @@ def claim_refunds(
             continue
         charge = _charge_of(row, charges)
         verdict = _verdict(row, charge)
-        if charge is not None and not row["reserved"] and verdict != "charge_failed":
+        if charge is not None and not row.reserved and verdict != "charge_failed":
             reserved = _reserved_late(row, charge, left, out)
             if isinstance(reserved, str):
                 verdict = reserved
             else:
                 late.append(reserved)
-        if charge is not None and row["processor"] != charge["processor"]:
+        if charge is not None and row.processor != charge.processor:
             # It was accepted before its charge, in the name of whoever took new charges then.
-            misnamed.append({"id": id_, "processor": charge["processor"]})
+            misnamed.append({"id": id_, "processor": charge.processor})
         if verdict is None:
             ready[id_] = leases[id_]
         elif isinstance(verdict, float):
@@ -74,7 +75,7 @@ def claim_refunds(
             failures.append(_failed(row, verdict))
     if late:
         transaction.execute(_RESERVE_LATE, {"late": as_rows(late)})
-        reserve(transaction, late, charges)
+        reserve(transaction, [(one["charge_id"], one["amount"]) for one in late], charges)
     if misnamed:
         transaction.execute(_NAME_PROCESSOR, {"misnamed": as_rows(misnamed)})
     if waits:
@@ -83,71 +84,71 @@ def claim_refunds(
 
     taken = take(transaction, REFUND, ready, processors=processors)
     claims: dict[str, Claimed | NotDue] = {}
-    for id_, row in taken.items():
-        charge = charges[row["charge_id"]]
-        order = refund_order(row, charge)
-        claims[id_] = Claimed(REFUND, row, leases[id_].token, order, charge["processor"])
+    for id_, refund in taken.items():
+        held_charge = charges[refund.charge_id]
+        order = refund_order(refund, held_charge)
+        claims[id_] = Claimed(REFUND, refund, leases[id_].token, order, held_charge.processor)
     return claims | not_due(transaction, REFUND, [i for i in leases if i not in taken])
 
 
-def _charge_of(row: Row, charges: Held) -> Row | None:
+def _charge_of(row: RefundRow, charges: Held) -> ChargeRow | None:
     """Its charge, if it is there for whoever asked: others of the batch may see more. A refund that
     has reserved its amount was judged then, and keeps its charge."""
-    charge = charges.get(row["charge_id"])
-    if charge is None or row["reserved"]:
+    charge = charges.get(row.charge_id)
+    if charge is None or row.reserved:
         return charge
-    asker, any_charge = row["producer"], row["any_charge"]
-    return charge if may_refund(charge["producer"], asker=asker, any_charge=any_charge) else None
+    asker, any_charge = row.producer, row.any_charge
+    return charge if may_refund(charge.producer, asker=asker, any_charge=any_charge) else None
 
 
-def _verdict(row: Row, charge: Row | None) -> float | str | None:
+def _verdict(row: RefundRow, charge: ChargeRow | None) -> float | str | None:
     """None = go; a number = seconds to wait for the charge; a text = the failure code."""
-    if charge is None and row["reserved"]:
+    if charge is None and row.reserved:
         return CHARGE_MISSING_MIN_S  # Not held by this transaction; its money may have moved.
     if charge is None:
-        missing_for = row["now"] - row["created_at"]
+        missing_for = row.now - row.created_at
         if missing_for >= CHARGE_MISSING_MAX:
             return "charge_not_found"
         half_s: float = missing_for.total_seconds() / 2
         left_s: float = (CHARGE_MISSING_MAX - missing_for).total_seconds()
         return max(CHARGE_MISSING_MIN_S, min(CHARGE_MISSING_MAX_S, half_s, left_s))
-    if charge["state"] == State.FAILED:
+    if charge.state == State.FAILED:
         return "charge_failed"
-    if charge["state"] != State.PENDING:
+    if charge.state != State.PENDING:
         return None
     # A charge that is scheduled is not looked at before its time; its end wakes the refund.
-    scheduled_at = charge["scheduled_at"] or row["now"]
-    return max(CHARGE_PENDING_S, float((scheduled_at - row["now"]).total_seconds()))
+    scheduled_at = charge.scheduled_at or row.now
+    return max(CHARGE_PENDING_S, float((scheduled_at - row.now).total_seconds()))
 
 
 def _reserved_late(
-    row: Row, charge: Row, left: dict[str, int], out: dict[str, int]
+    row: RefundRow, charge: ChargeRow, left: dict[str, int], out: dict[str, int]
 ) -> dict[str, Any] | str:
     """What a refund that came before its charge reserves now; or the failure code."""
-    available = left[charge["id"]]
-    amount = available if row["amount"] is None else row["amount"]
-    as_expected = row["expected_refunded_amount"] in (None, charge["amount"] - available)
+    available = left[charge.id]
+    amount = available if row.amount is None else row.amount
+    as_expected = row.expected_refunded_amount in (None, charge.amount - available)
     if amount == 0 or amount > available or not as_expected:
         return "refund_exceeds_charge"
-    units = row["restock_quantity"]
-    if row["restock"]:
+    units = row.restock_quantity
+    if row.restock:
         try:
-            units = to_restock(units, charge["id"], out)
+            units = to_restock(units, charge.id, out)
         except NothingToRestock as refused:
             return refused.code
-    left[charge["id"]] -= amount
+    left[charge.id] -= amount
     return {
-        "id": row["id"],
-        "charge_id": charge["id"],
+        "id": row.id,
+        "charge_id": charge.id,
         "amount": amount,
-        "currency": charge["currency"],
-        "livemode": charge["livemode"],
-        "charge_producer": other_producer(charge, row["producer"]),
+        "currency": charge.currency,
+        "livemode": charge.livemode,
+        "charge_producer": other_producer(charge, row.producer),
         "restock_quantity": units,
     }
 
 
-def _failed(row: Row, code: str) -> Move:
+def _failed(row: RefundRow, code: str) -> Move:
     return Move(
         row,
         State.FAILED,
@@ -160,12 +161,12 @@ def _failed(row: Row, code: str) -> Move:
     )
 
 
-def _is_due(row: Row, lease: Lease) -> bool:
-    if row["state"] != State.PENDING:
+def _is_due(row: RefundRow, lease: Lease) -> bool:
+    if row.state != State.PENDING:
         return False
-    if row["lease_token"] is not None:
-        return bool(row["lease_token"] == lease.token)
-    return row["next_attempt_at"] is not None and row["next_attempt_at"] <= row["now"]
+    if row.lease_token is not None:
+        return bool(row.lease_token == lease.token)
+    return row.next_attempt_at is not None and row.next_attempt_at <= row.now
 
 
 # --- The statements, built once ---

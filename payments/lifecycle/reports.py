@@ -11,6 +11,7 @@ from dataclasses import replace
 from sqlalchemy import func, update
 
 from models.base import id_among
+from models.rows import LifecycleRow
 from models.states import Phase, State, status_of
 from payments.catalog.stock import hold_prices_of
 from payments.kinds import CHARGE, KINDS, REFUND
@@ -55,35 +56,36 @@ def apply(
     events = [event for event in events if event.object_id in known[event.kind]]
     ids = {name: list(known[name]) for name in KINDS}
     hold_prices_of(transaction, charges=ids["charge"], refunds=ids["refund"])
-    rows = hold_charges(transaction, ids=ids["charge"], of_refunds=ids["refund"])
-    rows |= locked(transaction, REFUND, ids["refund"])
+    charges = hold_charges(transaction, ids=ids["charge"], of_refunds=ids["refund"])
+    refunds = locked(transaction, REFUND, ids["refund"])
+    rows: dict[str, LifecycleRow] = {**charges, **refunds}
     # One at a time: the second report of an object stands on what the first one wrote.
     for event in sorted(events, key=lambda event: event.kind):
         kind, row = KINDS[event.kind], rows.get(event.object_id)
         if row is None or not isinstance(event.outcome, (Succeeded, Declined, Canceled, Pending)):
             continue
-        if row["first_called_at"] is None:
+        if row.first_called_at is None:
             continue  # It was never sent, so whatever this is, it is no answer to it.
-        if row["processor"] != processor:
+        if row.processor != processor:
             log.warning(
                 "%s is at %s; a report of %s changes nothing",
-                row["id"],
-                row["processor"],
+                row.id,
+                row.processor,
                 processor,
             )
             continue
         one = decide(row, event.outcome, verb="report", policy=policy, dice=dice)
-        if one.to not in kind.moves[status_of(row["state"], row["phase"])]:
-            if isinstance(one.to, State) and row["state"] not in (State.PENDING, one.to):
+        if one.to not in kind.moves[status_of(row.state, row.phase)]:
+            if isinstance(one.to, State) and row.state not in (State.PENDING, one.to):
                 # Only the processor's late change of mind about a refund is a move. This is old
                 # news that came again, or a contradiction that `billing verify` shows.
                 log.warning(
-                    "%s is %s; a report that it %s changes nothing", row["id"], row["state"], one.to
+                    "%s is %s; a report that it %s changes nothing", row.id, row.state, one.to
                 )
             continue
-        if isinstance(one.to, Phase) and row["phase"] == one.to:
+        if isinstance(one.to, Phase) and row.phase == one.to:
             if kind is CHARGE and asks_otherwise(one):
-                doubtful.append(row["id"])
+                doubtful.append(row.id)
             continue
         report = replace(one, extra_attempt=True, actor=processor)
         rows |= move(transaction, kind, [report])

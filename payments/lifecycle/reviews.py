@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from models.rows import LifecycleRow
 from models.states import Phase, State, Status, status_of
 from payments.catalog.stock import hold_prices_of
 from payments.errors import InvalidRequest, MoveNotAllowed
@@ -12,7 +13,7 @@ from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moves import Move, move
 from payments.parsing import refuse_card_data
 from payments.processors.declines import message_for
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 
 Decision = Literal["succeeded", "failed", "retry"]
 _TO: Mapping[Decision, Status] = {
@@ -24,7 +25,7 @@ _TO: Mapping[Decision, Status] = {
 
 def resolve(
     transaction: Transaction, object_id: str, decision: Decision, *, who: str, why: str
-) -> Row:
+) -> LifecycleRow:
     """Settle what stands at `needs_review`, or queue it again; a move like any other.
 
     `retry` sends with the same processor key again: only right when the person has seen at the
@@ -43,9 +44,9 @@ def resolve(
     row = locked(transaction, kind, [object_id]).get(object_id)
     if row is None:
         raise NoSuchObject(f"there is no {kind.name} with this id", param="id")
-    if row["phase"] != Phase.NEEDS_REVIEW:
+    if row.phase != Phase.NEEDS_REVIEW:
         raise MoveNotAllowed(
-            f"it is {status_of(row['state'], row['phase'])}; only what needs review can be resolved"
+            f"it is {status_of(row.state, row.phase)}; only what needs review can be resolved"
         )
     to = _TO[decision]
     failed = to is State.FAILED
@@ -69,4 +70,5 @@ def resolve(
     )
     if to is Phase.QUEUED:
         transaction.wakes.of(kind.name).add(object_id)
-    return moved[object_id]
+    resolved: LifecycleRow = moved[object_id]
+    return resolved

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from models.rows import LifecycleRow
 from models.states import Phase, State, status_of
 from payments.lifecycle.backoff import LOOK_UP_S, Dice, look_up_delay_s, unavailable_delay_s
 from payments.lifecycle.moves import Move
@@ -25,7 +26,6 @@ from payments.processors.outcomes import (
     Unknown,
 )
 from payments.processors.port import Processor
-from payments.transaction import Row
 
 # A processor that refuses to work for this long, counted from the first call, is given up. Nobody
 # wants a charge that arrives days late, and Unavailable is a promise that nothing moved.
@@ -53,9 +53,9 @@ class Policy:
     # How long a charge without a limit of its own waits for its customer.
     customer_wait: timedelta = CUSTOMER_WAIT
 
-    def may_resend(self, row: Row, now: datetime) -> bool:
+    def may_resend(self, row: LifecycleRow, now: datetime) -> bool:
         """Whether the processor surely still knows the key of the first call."""
-        first = row["first_called_at"]
+        first = row.first_called_at
         return first is None or now < first + self.key_window - min(
             self.margin, self.key_window / 2
         )
@@ -71,23 +71,28 @@ def policies_of(
     }
 
 
-def decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
+def decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
     """The move that `found` asks for. `row` is locked and carries the database's `now`.
 
     `verb` is what was called: `charge`, `refund`, `look_up` or `cancel`. When a cancellation was
     asked for while another call was under way, it is due as soon as that call has been answered.
     """
     move = _decide(row, found, verb=verb, policy=policy, dice=dice)
-    is_to_end = row.get("cancel_requested_at") is not None and verb != "cancel"
+    is_to_end = _end_asked_for(row, "cancel_requested_at") is not None and verb != "cancel"
     # Not when it is queued again: the processor asked to be left alone for a while.
     if is_to_end and move.to in (Phase.UNKNOWN, Phase.AWAITING_CUSTOMER):
         return replace(move, next_in_s=0.0)
     return move
 
 
-def canceled(row: Row, verb: str, *, reference: str | None = None, **more: Any) -> Move:
+def _end_asked_for(row: LifecycleRow, column: str) -> Any:
+    """What a charge says of its cancellation; a refund has none."""
+    return getattr(row, column, None)
+
+
+def canceled(row: LifecycleRow, verb: str, *, reference: str | None = None, **more: Any) -> Move:
     """The move of a charge that is over without money having moved."""
-    code = row.get("cancel_code") or "canceled"
+    code = _end_asked_for(row, "cancel_code") or "canceled"
     return Move(
         row,
         State.FAILED,
@@ -100,8 +105,8 @@ def canceled(row: Row, verb: str, *, reference: str | None = None, **more: Any) 
     )
 
 
-def _decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
-    status = status_of(row["state"], row["phase"])
+def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
+    status = status_of(row.state, row.phase)
     match found:
         case Succeeded(reference):
             return Move(row, State.SUCCEEDED, verb, "succeeded", processor_reference=reference)
@@ -140,8 +145,8 @@ def _decide(row: Row, found: Found, *, verb: str, policy: Policy, dice: Dice) ->
             return _unknown(row, verb, "not_found", None, policy, dice)
 
 
-def _waiting(row: Row, found: Pending, verb: str, policy: Policy, dice: Dice) -> Move:
-    retries = row["retries"] + 1 if row["phase"] == Phase.AWAITING_CUSTOMER else 1
+def _waiting(row: LifecycleRow, found: Pending, verb: str, policy: Policy, dice: Dice) -> Move:
+    retries = row.retries + 1 if row.phase == Phase.AWAITING_CUSTOMER else 1
     action, limit_s = None, None
     if found.reason == REQUIRES_ACTION:
         action = (found.next_action or NextAction("other")).view()
@@ -160,15 +165,18 @@ def _waiting(row: Row, found: Pending, verb: str, policy: Policy, dice: Dice) ->
     )
 
 
-def _not_executed(row: Row, found: Unavailable, verb: str, policy: Policy, dice: Dice) -> Move:
+def _not_executed(
+    row: LifecycleRow, found: Unavailable, verb: str, policy: Policy, dice: Dice
+) -> Move:
     """Later again; or never again, when it has been refused for too long."""
-    if row["now"] - row["first_called_at"] < policy.give_up_after:
-        retries = row["retries"] + 1
+    first = row.first_called_at or row.now
+    if row.now - first < policy.give_up_after:
+        retries = row.retries + 1
         delay = unavailable_delay_s(retries, retry_after_s=found.retry_after_s, dice=dice)
         return Move(
             row, Phase.QUEUED, verb, "unavailable", found.reason, retries=retries, next_in_s=delay
         )
-    if row.get("cancel_code"):
+    if _end_asked_for(row, "cancel_code"):
         return canceled(row, verb, detail="the processor could not be asked in time")
     return Move(
         row,
@@ -182,21 +190,23 @@ def _not_executed(row: Row, found: Unavailable, verb: str, policy: Policy, dice:
 
 
 def _unknown(
-    row: Row, verb: str, outcome: str, reason: str | None, policy: Policy, dice: Dice
+    row: LifecycleRow, verb: str, outcome: str, reason: str | None, policy: Policy, dice: Dice
 ) -> Move:
-    if row["phase"] != Phase.UNKNOWN or policy.may_resend(row, row["now"]):
+    if row.phase != Phase.UNKNOWN or policy.may_resend(row, row.now):
         return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
     # Sending again with the same key is no longer safe. Asking always is: once after the last
     # call, and a few times more while the processor gives no answer.
     if verb not in ASKS:
         delay = look_up_delay_s(1, dice=dice)
         return Move(row, Phase.UNKNOWN, verb, outcome, code=reason, retries=1, next_in_s=delay)
-    if outcome != "not_found" and row["retries"] < len(LOOK_UP_S):
+    if outcome != "not_found" and row.retries < len(LOOK_UP_S):
         return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
     return Move(row, Phase.NEEDS_REVIEW, verb, outcome, code=reason)
 
 
-def _again(row: Row, to: Phase, verb: str, outcome: str, reason: str | None, dice: Dice) -> Move:
-    retries = row["retries"] + 1 if row["phase"] == to else 1
+def _again(
+    row: LifecycleRow, to: Phase, verb: str, outcome: str, reason: str | None, dice: Dice
+) -> Move:
+    retries = row.retries + 1 if row.phase == to else 1
     delay = look_up_delay_s(retries, dice=dice)
     return Move(row, to, verb, outcome, code=reason, retries=retries, next_in_s=delay)

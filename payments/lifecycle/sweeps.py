@@ -32,11 +32,11 @@ def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -
     Whoever held one may have reached the processor, so an attempt in flight ends as unknown and
     is looked up at once.
     """
-    rows = transaction.rows(_EXPIRED[kind.name], {"limit": limit})
+    rows = transaction.read(kind.row, _EXPIRED[kind.name], {"limit": limit})
     moves = [
         Move(
             row,
-            Phase.UNKNOWN if row["phase"] == Phase.IN_FLIGHT else Phase(row["phase"]),
+            Phase.UNKNOWN if row.phase == Phase.IN_FLIGHT else Phase(row.phase),
             verb=verb_of(kind, row),
             outcome="lease_expired",
             detail="the worker did not come back before its lease ran out",
@@ -46,7 +46,7 @@ def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -
         for row in rows
     ]
     move(transaction, kind, moves)
-    _note_woken(transaction, kind, [row["id"] for row in rows])
+    _note_woken(transaction, kind, [row.id for row in rows])
     return len(rows)
 
 

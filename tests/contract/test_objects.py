@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import jsonschema_rs
@@ -126,7 +127,7 @@ def _as_sent(view: dict[str, Any]) -> Any:
 
 @given(CHARGE_ROWS)
 def test_a_charge_is_what_is_documented(row):
-    view = charge_view(row)
+    view = charge_view(SimpleNamespace(**row))
     assert list(view) == list(Charge.model_fields)
     VALIDATORS[Charge].validate(_as_sent(view))
     Charge.model_validate_json(json.dumps(view))
@@ -134,7 +135,7 @@ def test_a_charge_is_what_is_documented(row):
 
 @given(REFUND_ROWS)
 def test_a_refund_is_what_is_documented(row):
-    view = refund_view(row)
+    view = refund_view(SimpleNamespace(**row))
     assert list(view) == list(Refund.model_fields)
     VALIDATORS[Refund].validate(_as_sent(view))
     Refund.model_validate_json(json.dumps(view))
@@ -157,7 +158,7 @@ def test_an_entry_of_a_timeline_is_what_is_documented(at, what, object_id, facts
 
 @given(CHARGE_ROWS, st.sampled_from([name for name in DATA if name.startswith("charge.")]), moments)
 def test_a_webhook_is_what_is_documented(row, type_, at):
-    fact = Fact(type_, row["id"], 2, charge_view(row), at, "tests")
+    fact = Fact(type_, row["id"], 2, charge_view(SimpleNamespace(**row)), at, "tests")
     body = body_of(fact)
     assert list(json.loads(body)) == list(event(type_).model_fields)
     _validator(event(type_)).validate(json.loads(body))
@@ -227,6 +228,7 @@ BEYOND_SCHEMAS: list[dict[str, Any]] = [
     {"scheduled_at": "2020-12-01T08:00:00+02:00"},
     {"scheduled_at": "9999-12-31T23:59:59Z"},
     {"scheduled_at": "0001-01-01T00:00:00+23:00"},
+    {"scheduled_at": "2020-12-01T08:00:00+02:00"},
     # Nor does ours say what a field asks of the value of another.
     {"restock": True, "amount": 500},
     {"restock_quantity": 2},

@@ -314,8 +314,8 @@ def test_what_the_service_refuses_the_sdk_raises_under_the_same_name(kind):
 
 
 def test_the_pending_objects_have_the_fields_of_the_public_ones():
-    class Row(dict[str, Any]):
-        def __missing__(self, name: str) -> Any:
+    class Row:
+        def __getattr__(self, name: str) -> Any:
             return 0 if name.startswith("refund") else None
 
     charge = pending("charge", "ch_1", {**CHARGE, "producer": "shop"})

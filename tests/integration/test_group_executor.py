@@ -85,7 +85,7 @@ def test_partial_refunds_from_many_threads_never_exceed_the_charge(
 
     def refund(_: int) -> str:
         try:
-            return str(executor.create(a_refund(charge, amount=300))["state"])
+            return str(executor.create(a_refund(charge, amount=300)).state)
         except Exception as refused:  # noqa: BLE001  # what it is, is asserted below
             return type(refused).__name__
 

@@ -62,9 +62,7 @@ def test_by_message(engine: Engine) -> None:
     id_ = accepted_before(engine, key="old")
     handlers = TaskHandlers(app, load(), REAL)
     try:
-        assert (
-            handlers.create("charge", {**LEV, "idempotency_key": "old"}, task_id="t1")["id"] == id_
-        )
+        assert handlers.create("charge", {**LEV, "idempotency_key": "old"}, task_id="t1").id == id_
         with pytest.raises(InvalidRequest, match=GONE):
             handlers.create("charge", {**LEV, "idempotency_key": "new"}, task_id="t2")
     finally:

@@ -157,7 +157,7 @@ def test_what_somebody_holds_is_given_back_and_goes_on_when_it_is_free(
                 handlers.submit("refund", waiting.id)
         assert new.value.requeue
         assert known.value.requeue
-        assert handlers.create("refund", fields, task_id="return-1")["state"] == "succeeded"
+        assert handlers.create("refund", fields, task_id="return-1").state == "succeeded"
 
 
 def test_an_endpoint_that_somebody_holds_is_drained_later(

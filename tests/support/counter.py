@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from models.rows import ChargeRow, LifecycleRow, columns_of
 from payments.catalog import inventory, prices, products
 from payments.catalog.requests import InventoryRequest, PriceRequest, ProductRequest
 from payments.errors import Refused
@@ -15,13 +16,13 @@ from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.kinds import kind_of
 from payments.lifecycle import cancels, executor, reports
 from payments.lifecycle.cancels import Cancellation
-from payments.lifecycle.claims import Row, lease
+from payments.lifecycle.claims import lease
 from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
 from payments.lifecycle.settlement import policies_of
 from payments.parsing import parse
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
-from payments.transaction import Database
+from payments.transaction import Database, Row
 from service.wiring import open_sandbox
 from tests.support.factories import a_key
 
@@ -48,7 +49,7 @@ class Counter:
     def charge(self, *, task_id: str | None = None, **changes: Any) -> Row:
         """USD 10.00 unless told otherwise; returns the row as it stands then. Raises Refused."""
         fields = {"amount": 1000, "currency": "USD", "idempotency_key": a_key()} | changes
-        return self._executor.create(parse(ChargeRequest, fields), task_id=task_id)
+        return columns_of(self._executor.create(parse(ChargeRequest, fields), task_id=task_id))
 
     def price(self, **changes: Any) -> Row:
         """20.00 USD of a product of its own, unless told otherwise, without limit."""
@@ -66,7 +67,7 @@ class Counter:
     def buy(self, price_id: str, quantity: int, **changes: Any) -> Row:
         """So many units of a price."""
         fields = {"price_id": price_id, "quantity": quantity, "idempotency_key": a_key()} | changes
-        return self._executor.create(parse(ChargeRequest, fields))
+        return columns_of(self._executor.create(parse(ChargeRequest, fields)))
 
     def adjust(self, price_id: str, action: str, quantity: int) -> Row:
         """Count stock by hand."""
@@ -77,14 +78,14 @@ class Counter:
     def refund(self, charge_id: str, **changes: Any) -> Row:
         """All that is left unless told otherwise."""
         fields = {"charge_id": charge_id, "idempotency_key": a_key()} | changes
-        return self._executor.create(parse(RefundRequest, fields))
+        return columns_of(self._executor.create(parse(RefundRequest, fields)))
 
     def go_on(self, id_: str) -> Row:
         """What a wake-up call does, now."""
         kind = kind_of(id_)
         assert kind is not None
         self.query(f"UPDATE {kind.table.name} SET next_attempt_at = now() WHERE id = :id", id=id_)
-        return self._executor.submit(kind, id_)
+        return columns_of(self._executor.submit(kind, id_))
 
     def refuse(self, fields: dict[str, Any], task_id: str = "task-1") -> str:
         """What the broker's door does with a request that is none; returns the rejection's id."""
@@ -122,9 +123,9 @@ class Counter:
 
     def cancel(self, charge_id: str, **more: Any) -> Row:
         """End a charge, as far as that goes now. Raises Refused."""
-        return self._executor.cancel(Cancellation(charge_id, by="tests", **more))
+        return columns_of(self._executor.cancel(Cancellation(charge_id, by="tests", **more)))
 
-    def _cancel(self, one: Cancellation) -> Row | Refused:
+    def _cancel(self, one: Cancellation) -> ChargeRow | Refused:
         with self.database.transaction() as transaction:
             return cancels.cancel(transaction, [one])[0]
 
@@ -132,7 +133,7 @@ class Counter:
         with self.database.transaction() as transaction:
             return executor.begin(transaction, [item], processors=self._processors)[0]
 
-    def _settle(self, item: Settlement) -> Row:
+    def _settle(self, item: Settlement) -> LifecycleRow:
         with self.database.transaction() as transaction:
             (row,) = executor.settle(
                 transaction, [item], policies=self._policies, dice=random.random

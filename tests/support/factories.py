@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from models.rows import ChargeRow, LifecycleRow, columns_of
 from payments.access.scopes import OPERATOR, Access
 from payments.catalog import inventory, price_locks, prices, products
 from payments.catalog.requests import (
@@ -21,18 +22,19 @@ from payments.catalog.requests import (
     ProductRequest,
 )
 from payments.catalog.requests import changes as changes_of
+from payments.errors import Refused
 from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.kinds import CHARGE, KINDS, Kind, kind_of
 from payments.lifecycle import cancels, executor, reports, reviews, sweeps
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.cancels import Cancellation
-from payments.lifecycle.claims import Claimed, Lease, NotDue, Row
+from payments.lifecycle.claims import Claimed, Lease, NotDue
 from payments.lifecycle.executor import Begin, Begun, Settlement
 from payments.lifecycle.settlement import Policy
 from payments.parsing import parse
 from payments.processors.outcomes import Found, Succeeded, Unknown
 from payments.processors.port import ProcessorEvent
-from payments.transaction import Database, Wakes
+from payments.transaction import Database, Row, Wakes
 from tests.support.waiting import wait_for
 
 _RUN = uuid.uuid4().hex[:8]
@@ -155,9 +157,9 @@ class Till:
         if claimed.is_to_end:
             verb = "cancel"
         (row,) = self.settle_all((claimed, verb, found))
-        return row
+        return columns_of(row)
 
-    def settle_all(self, *items: tuple[Claimed, str, Found]) -> list[Row]:
+    def settle_all(self, *items: tuple[Claimed, str, Found]) -> list[LifecycleRow]:
         with self.database.transaction() as transaction:
             return executor.settle(
                 transaction,
@@ -251,7 +253,8 @@ class Till:
 
     def resolve(self, object_id: str, decision: Any) -> Row:
         with self.database.transaction() as transaction:
-            return reviews.resolve(transaction, object_id, decision, who="ada", why="I looked")
+            row = reviews.resolve(transaction, object_id, decision, who="ada", why="I looked")
+            return columns_of(row)
 
     def cancel(
         self, charge_id: str, *, producer: str | None = None, reason: str | None = None
@@ -259,11 +262,12 @@ class Till:
         """What every door does with a cancellation: an operator's, or that of a producer."""
         access = OPERATOR if producer is None else Access(producer, frozenset())
         one = Cancellation(charge_id, by="tests", reason=reason, access=access)
-        return self.cancel_all(one)[0]
+        answer = self.cancel_all(one)[0]
+        return answer if isinstance(answer, Refused) else columns_of(answer)
 
-    def cancel_all(self, *asked: Cancellation) -> list[Row | Exception]:
+    def cancel_all(self, *asked: Cancellation) -> list[ChargeRow | Refused]:
         with self.database.transaction() as transaction:
-            return [*cancels.cancel(transaction, asked)]
+            return cancels.cancel(transaction, asked)
 
     def sweep(self) -> Wakes:
         """Take back leases, wake what is due, and cancel what has expired, as beat does each

@@ -12,7 +12,8 @@ from infra.billing.brokers import Broker, BrokerUrlError, parse, scrub
 from service import log
 from service.broker import connections
 from service.broker.celery_config import configuration
-from service.settings import Settings, SettingsError, read
+from service.settings import Settings, read
+from service.settings_errors import SettingsError
 from tests.support.every import every
 from worker.transport import redis_transport
 

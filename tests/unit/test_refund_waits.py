@@ -1,6 +1,7 @@
 """How long a refund waits for its charge: in seconds of their own, as the documents promise."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,10 +12,10 @@ from tests.support.every import every
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def waiting(missing_s: float) -> dict[str, Any]:
+def waiting(missing_s: float, *, reserved: bool = False) -> Any:
     """A refund that was accepted so long ago, and has reserved nothing."""
     created_at = NOW - timedelta(seconds=missing_s)
-    return {"now": NOW, "created_at": created_at, "reserved": False}
+    return SimpleNamespace(now=NOW, created_at=created_at, reserved=reserved)
 
 
 @every(
@@ -41,7 +42,7 @@ def test_after_ten_minutes_a_charge_that_is_missing_is_given_up(missing_s: float
 def test_what_has_reserved_its_amount_is_never_given_up_for_a_charge_that_is_not_held(
     missing_s: float,
 ) -> None:
-    assert _verdict(waiting(missing_s) | {"reserved": True}, None) == 2
+    assert _verdict(waiting(missing_s, reserved=True), None) == 2
 
 
 @pytest.mark.parametrize(
@@ -50,4 +51,5 @@ def test_what_has_reserved_its_amount_is_never_given_up_for_a_charge_that_is_not
 def test_a_charge_that_is_there_is_waited_for_as_it_stands(
     state: str, verdict: float | str | None
 ) -> None:
-    assert _verdict(waiting(0), {"state": state, "scheduled_at": None}) == verdict
+    charge: Any = SimpleNamespace(state=state, scheduled_at=None)
+    assert _verdict(waiting(0), charge) == verdict

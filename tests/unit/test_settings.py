@@ -9,7 +9,8 @@ import psutil
 import pytest
 
 from service import settings
-from service.settings import Settings, SettingsError
+from service.settings import Settings
+from service.settings_errors import SettingsError
 from tests.support.every import every
 
 SECRET = "hunter2"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ class Remembers:
 
 
 def a_row(phase: Phase, *, called_ago: timedelta = timedelta(minutes=1), **changes: Any) -> Any:
-    return {
+    columns = {
         "id": "ch_1",
         "state": "pending",
         "phase": phase,
@@ -55,6 +56,7 @@ def a_row(phase: Phase, *, called_ago: timedelta = timedelta(minutes=1), **chang
         "first_called_at": NOW - called_ago,
         **changes,
     }
+    return SimpleNamespace(**columns)
 
 
 def decided(row: Any, found: Found, verb: str = "charge") -> Move:

@@ -1,6 +1,7 @@
 """The tasks: what they hand on, and what they return; everything else is somebody else's."""
 
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,19 +31,19 @@ class TaskHandlers:
 
     def create(
         self, kind: str, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes
-    ) -> dict[str, Any]:
+    ) -> SimpleNamespace:
         assert wishes == NOTHING_ELSE
         self.asked.append(("create", kind, dict(fields), task_id))
-        return {"id": "ch_1", "state": "pending", "customer_id": "cus_1"}
+        return SimpleNamespace(id="ch_1", state="pending", customer_id="cus_1")
 
-    def cancel(self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes) -> dict[str, Any]:
+    def cancel(self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes) -> SimpleNamespace:
         assert wishes == NOTHING_ELSE
         self.asked.append(("cancel", dict(fields), task_id))
-        return {"id": "ch_1", "state": "pending", "customer_id": "cus_1"}
+        return SimpleNamespace(id="ch_1", state="pending", customer_id="cus_1")
 
-    def submit(self, kind: str, id_: str) -> dict[str, Any]:
+    def submit(self, kind: str, id_: str) -> SimpleNamespace:
         self.asked.append(("submit", kind, id_))
-        return {"id": id_, "state": "succeeded", "customer_id": "cus_1"}
+        return SimpleNamespace(id=id_, state="succeeded", customer_id="cus_1")
 
     def drain(self, endpoint_id: str) -> int:
         self.asked.append(("drain", endpoint_id))

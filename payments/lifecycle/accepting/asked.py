@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from models.rows import LifecycleRow
 from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.intake.timing import ANY_TIME, Timing
 from payments.lifecycle.claims import Claimed, Lease
 from payments.processors.registry import Processors
-from payments.transaction import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,6 @@ class Accepted:
     """The charge or refund is in the database. `fresh` is False for a repeat of an earlier
     request."""
 
-    row: Row
+    row: LifecycleRow
     fresh: bool
     claimed: Claimed | None = None

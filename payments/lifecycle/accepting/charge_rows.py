@@ -8,19 +8,20 @@ from sqlalchemy import Column, Float, and_, case, func, literal, select
 from sqlalchemy.dialects import postgresql
 
 from models.base import as_rows, given, seconds
+from models.rows import ChargeRow
 from models.states import Phase, State
 from payments.catalog.quotes import Terms
 from payments.intake.requests import ChargeRequest
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import NewCharge
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 
 
-def insert(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[str, Row]:
+def insert(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[str, ChargeRow]:
     """Write those that can be written: whose id is new, and whose reference is free. By their ids,
     with the database's `now`. What is due and has a lease is claimed with it."""
-    written = transaction.rows(_INSERT, {"new": as_rows(rows)})
-    return {row["id"]: row for row in written}
+    written = transaction.read(ChargeRow, _INSERT, {"new": as_rows(rows)})
+    return {row.id: row for row in written}
 
 
 def columns(new: NewCharge, terms: Terms) -> dict[str, Any]:

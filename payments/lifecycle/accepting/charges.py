@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import func, literal, select
 
 from models.base import as_rows, given, id_among
+from models.rows import ChargeRow
 from models.states import State
 from payments.access.scopes import owner
 from payments.catalog.price_resolver import PriceResolver
@@ -20,7 +21,7 @@ from payments.lifecycle.accepting.charge_rows import columns, insert
 from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.claims import Claimed, charge_order
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 from payments.views import charge_view
 from payments.webhooks.events import Fact, publish
 
@@ -98,9 +99,9 @@ class _Batch:
         transaction: Transaction,
         prices: PriceResolver | None,
         new: Sequence[NewCharge],
-        rows: dict[str, Row],
+        rows: dict[str, ChargeRow],
     ) -> None:
-        self.fresh: dict[str, Row] = {}
+        self.fresh: dict[str, ChargeRow] = {}
         self._transaction = transaction
         self._prices = prices  # None: nobody asks by price
         self._new = new
@@ -109,7 +110,7 @@ class _Batch:
         self._closed: set[int] = set()
         self._tries: dict[str, int] = {}
         # The references of those that were taken.
-        self._references: set[tuple[str, str]] = set()
+        self._references: set[tuple[str, str | None]] = set()
 
     def refuse_if_new(self, against: Mapping[int, Refused]) -> None:
         """Refuse those that something speaks against, unless they were accepted before."""
@@ -145,7 +146,7 @@ class _Batch:
         inserted = insert(self._transaction, list(offers.values()))
         if self._prices is not None:
             self._prices.take(inserted.values())
-        self._references |= {(r["producer"], r["reference"]) for r in inserted.values()}
+        self._references |= {(r.producer, r.reference) for r in inserted.values()}
         self.fresh |= inserted
         self._rows |= inserted
         others = offers.keys() - inserted.keys()
@@ -207,11 +208,11 @@ class _Batch:
         row = self._rows.get(id_)
         if row is None:
             return self._refusals.get(place) or _reference_in_use(one, holders)
-        if row["fingerprint"] != one.request.fingerprint:
+        if row.fingerprint != one.request.fingerprint:
             # Of two that contradict each other under one key, one may have been refused by itself.
             return self._refusals.get(place) or key_reused(one.request, row, charge_id=id_)
-        if one.lease is not None and row["lease_token"] == one.lease.token:
-            claimed = Claimed(CHARGE, row, one.lease.token, charge_order(row), row["processor"])
+        if one.lease is not None and row.lease_token == one.lease.token:
+            claimed = Claimed(CHARGE, row, one.lease.token, charge_order(row), row.processor)
             return Accepted(row, fresh=True, claimed=claimed)
         fresh = one.lease is None and id_ in first
         first.discard(id_)
@@ -225,23 +226,25 @@ def _as_asked(request: ChargeRequest) -> Terms | None:
     return Terms(request.amount, request.currency)
 
 
-def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
-    rows = transaction.rows(_READ, {"ids": sorted(ids)})
-    return {row["id"]: row for row in rows}
+def _read(transaction: Transaction, ids: set[str]) -> dict[str, ChargeRow]:
+    rows = transaction.read(ChargeRow, _READ, {"ids": sorted(ids)})
+    return {row.id: row for row in rows}
 
 
-def _tell_pending(transaction: Transaction, inserted: dict[str, Row]) -> None:
+def _tell_pending(transaction: Transaction, inserted: dict[str, ChargeRow]) -> None:
     publish(
         transaction,
         [
-            Fact("charge.pending", id_, row["sequence"], charge_view(row), row["now"], owner(row))
+            Fact("charge.pending", id_, row.sequence, charge_view(row), row.now, owner(row))
             for id_, row in inserted.items()
         ],
     )
     transaction.wakes.charges.update(
         id_
         for id_, row in inserted.items()
-        if row["lease_token"] is None and row["next_attempt_at"] <= row["now"]
+        if row.lease_token is None
+        and row.next_attempt_at is not None
+        and row.next_attempt_at <= row.now
     )
 
 
@@ -250,8 +253,8 @@ def _holders(
 ) -> dict[tuple[str, str | None], str]:
     """Which charges have the references that these ask for."""
     wanted = [{"producer": n.request.producer, "reference": n.request.reference} for n in refused]
-    rows = transaction.rows(_HOLDERS, {"wanted": as_rows(wanted)})
-    return {(row["producer"], row["reference"]): row["id"] for row in rows}
+    rows = transaction.read(ChargeRow, _HOLDERS, {"wanted": as_rows(wanted)})
+    return {(row.producer, row.reference): row.id for row in rows}
 
 
 def _reference_in_use(

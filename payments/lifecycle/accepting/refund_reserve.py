@@ -1,32 +1,34 @@
 """What refunds hold of a charge: counted on the charge, and never more than it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from sqlalchemy import func, update
 
 from models.base import as_rows, given
+from models.rows import ChargeRow
 from payments.kinds import CHARGE
 from payments.lifecycle.moves import ForbiddenMove
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 
 # The charges that this transaction has locked, as they stand.
-Held = dict[str, Row]
+Held = dict[str, ChargeRow]
 
 
-def reserve(transaction: Transaction, rows: Sequence[Row], held: Held) -> None:
-    """Count the amounts of these refunds on their charges, which are locked; `held` is kept up.
+def reserve(transaction: Transaction, amounts: Iterable[tuple[str, int]], held: Held) -> None:
+    """Count what refunds take, each with the id of its charge, on charges that are locked; `held`
+    is kept up.
 
     Raises ForbiddenMove when they don't fit: whoever calls this has checked that they do.
     """
     by_charge: dict[str, int] = {}
-    for row in rows:
-        by_charge[row["charge_id"]] = by_charge.get(row["charge_id"], 0) + row["amount"]
+    for charge_id, amount in amounts:
+        by_charge[charge_id] = by_charge.get(charge_id, 0) + amount
     if by_charge:
         changes = [{"id": id_, "refund_reserved": x} for id_, x in by_charge.items()]
-        reserved = transaction.rows(_RESERVE, {"changes": as_rows(changes)})
+        reserved = transaction.read(ChargeRow, _RESERVE, {"changes": as_rows(changes)})
         if len(reserved) != len(changes):
             raise ForbiddenMove("a refund would have exceeded its charge")
-        held |= {row["id"]: row for row in reserved}
+        held |= {row.id: row for row in reserved}
 
 
 # --- The statement, built once ---

@@ -12,6 +12,7 @@ from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from models.base import as_rows, given, id_among
+from models.rows import ChargeRow, RefundRow
 from models.states import Phase, State
 from payments.access.scopes import may_refund, other_producer, owner
 from payments.catalog.stock import to_restock, units_out
@@ -25,7 +26,7 @@ from payments.lifecycle.accepting.refund_reserve import Held, reserve
 from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.locks import hold_charges
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 from payments.views import refund_view
 from payments.webhooks.events import Fact, publish
 
@@ -53,7 +54,7 @@ def accept(
     fresh_requests = [n for n in new if n.request.id not in known]
     timings = {id(one): one.timing for one in fresh_requests}
     against = objections(transaction, timings, may_wait=False)
-    left = {id_: row["amount"] - row["refund_reserved"] for id_, row in charges.items()}
+    left = {id_: row.amount - row.refund_reserved for id_, row in charges.items()}
     out = units_out(transaction, {n.request.charge_id for n in fresh_requests if n.request.restock})
 
     rows: dict[str, dict[str, Any]] = {}
@@ -68,13 +69,13 @@ def accept(
             if id(one) in against:
                 raise against[id(one)]
             amount = _amount_to_reserve(one, charge, left)
-            processor = one.processor if charge is None else charge["processor"]
+            processor = one.processor if charge is None else charge.processor
             judge(
                 one.request,
                 processor=processor,
                 limits=limits.get(processor, ANYTHING),
                 amount=amount,
-                currency=None if charge is None else charge["currency"],
+                currency=None if charge is None else charge.currency,
             )
             units = one.request.restock_quantity
             if one.request.restock and charge is not None:
@@ -87,12 +88,16 @@ def accept(
         rows[one.request.id] = _columns(one, charge, amount, units)
 
     inserted = _insert(transaction, list(rows.values()))
-    reserve(transaction, [row for row in inserted.values() if row["reserved"]], charges)
+    reserve(
+        transaction,
+        [(row.charge_id, row.amount or 0) for row in inserted.values() if row.reserved],
+        charges,
+    )
     raced = _read(transaction, rows.keys() - inserted.keys())
     publish(
         transaction,
         [
-            Fact("refund.pending", id_, row["sequence"], refund_view(row), row["now"], owner(row))
+            Fact("refund.pending", id_, row.sequence, refund_view(row), row.now, owner(row))
             for id_, row in inserted.items()
         ],
     )
@@ -105,7 +110,7 @@ def accept(
         row = everything.get(id_)
         if row is None:
             answers.append(refusals[id(one)])
-        elif row["fingerprint"] != one.request.fingerprint:
+        elif row.fingerprint != one.request.fingerprint:
             answers.append(key_reused(one.request, row, refund_id=id_))
         else:
             answers.append(Accepted(row, fresh=id_ in first))
@@ -121,16 +126,18 @@ def charges_of(new: Sequence[NewRefund]) -> set[tuple[str, str | None]]:
     }
 
 
-def _charge_of(one: NewRefund, charges: Held) -> Row | None:
+def _charge_of(one: NewRefund, charges: Held) -> ChargeRow | None:
     """Its charge, if it is there for whoever asks: others of the batch may see more."""
     charge = charges.get(one.request.charge_id)
     if charge is None:
         return None
     asker, any_charge = one.request.producer, one.any_charge
-    return charge if may_refund(charge["producer"], asker=asker, any_charge=any_charge) else None
+    return charge if may_refund(charge.producer, asker=asker, any_charge=any_charge) else None
 
 
-def _amount_to_reserve(new: NewRefund, charge: Row | None, left: Mapping[str, int]) -> int | None:
+def _amount_to_reserve(
+    new: NewRefund, charge: ChargeRow | None, left: Mapping[str, int]
+) -> int | None:
     """How much to reserve now; None while the charge is not there. Raises Refused."""
     request = new.request
     if charge is None:
@@ -143,20 +150,20 @@ def _amount_to_reserve(new: NewRefund, charge: Row | None, left: Mapping[str, in
         if request.if_pending == "reject" and request.if_missing is None:
             raise ChargeNotRefundable("there is no charge with this id (yet)", param="charge_id")
         return None
-    if charge["state"] == State.FAILED:
+    if charge.state == State.FAILED:
         raise ChargeNotRefundable(
             "the charge failed; there is nothing to refund", param="charge_id"
         )
-    if charge["state"] == State.PENDING and request.if_pending == "reject":
+    if charge.state == State.PENDING and request.if_pending == "reject":
         raise ChargeNotRefundable(
             "the charge is still pending; send if_pending=wait to refund it once it has succeeded",
             param="charge_id",
         )
-    available = left[charge["id"]]
-    taken = charge["amount"] - available
+    available = left[charge.id]
+    taken = charge.amount - available
     expected = request.expected_refunded_amount
     if expected is not None and expected != taken:
-        done = charge["refunded_amount"]
+        done = charge.refunded_amount
         raise ChargeNotRefundable(
             f"{taken} of the charge is refunded or being refunded (refunded_amount {done},"
             f" refund_pending_amount {taken - done}), not {expected}; "
@@ -169,7 +176,7 @@ def _amount_to_reserve(new: NewRefund, charge: Row | None, left: Mapping[str, in
     amount = available if request.amount is None else request.amount
     if amount > available or amount == 0:
         raise RefundExceedsCharge(
-            f"{available} of the charge's {charge['amount']} is left to refund",
+            f"{available} of the charge's {charge.amount} is left to refund",
             param="amount",
             available=available,
             requested=request.amount,
@@ -178,7 +185,7 @@ def _amount_to_reserve(new: NewRefund, charge: Row | None, left: Mapping[str, in
 
 
 def _columns(
-    one: NewRefund, charge: Row | None, amount: int | None, units: int | None
+    one: NewRefund, charge: ChargeRow | None, amount: int | None, units: int | None
 ) -> dict[str, Any]:
     request = one.request
     return {
@@ -189,28 +196,28 @@ def _columns(
         "traceparent": one.traceparent,
         "charge_producer": charge and other_producer(charge, request.producer),
         "any_charge": one.any_charge,
-        "currency": charge and charge["currency"],
+        "currency": charge and charge.currency,
         "amount": request.amount if amount is None else amount,
         "reserved": amount is not None,
         "restock_quantity": units,
-        "processor": charge["processor"] if charge else one.processor,
+        "processor": charge.processor if charge else one.processor,
         # A refund is as real as its charge.
-        "livemode": charge["livemode"] if charge else False,
+        "livemode": charge.livemode if charge else False,
     }
 
 
-def _insert(transaction: Transaction, rows: list[dict[str, Any]]) -> dict[str, Row]:
+def _insert(transaction: Transaction, rows: list[dict[str, Any]]) -> dict[str, RefundRow]:
     if not rows:
         return {}
-    found = transaction.rows(_INSERT, {"new": as_rows(rows)})
-    return {row["id"]: row for row in found}
+    found = transaction.read(RefundRow, _INSERT, {"new": as_rows(rows)})
+    return {row.id: row for row in found}
 
 
-def _read(transaction: Transaction, ids: set[str]) -> dict[str, Row]:
+def _read(transaction: Transaction, ids: set[str]) -> dict[str, RefundRow]:
     if not ids:
         return {}
-    rows = transaction.rows(_READ, {"ids": sorted(ids)})
-    return {row["id"]: row for row in rows}
+    rows = transaction.read(RefundRow, _READ, {"ids": sorted(ids)})
+    return {row.id: row for row in rows}
 
 
 # --- The statements, built once ---

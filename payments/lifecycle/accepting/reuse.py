@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from models.rows import LifecycleRow
 from payments.errors import KeyReused
 from payments.intake.requests import ChargeRequest, RefundRequest
-from payments.transaction import Row
 
 # Fields that are kept as they were asked for. Of a charge by price the amount is computed, and a
 # price may have been asked for by its lookup key: of those nothing can be said.
@@ -22,7 +22,7 @@ _CHARGE = (
 _REFUND = ("charge_id", "amount", "reason", "metadata")
 
 
-def key_reused(request: ChargeRequest | RefundRequest, row: Row, **ids: str) -> KeyReused:
+def key_reused(request: ChargeRequest | RefundRequest, row: LifecycleRow, **ids: str) -> KeyReused:
     """What to answer for `request`, whose key made `row` with another one. Names, never values:
     they may be another caller's."""
     names = _CHARGE if isinstance(request, ChargeRequest) else _REFUND
@@ -38,7 +38,7 @@ def key_reused(request: ChargeRequest | RefundRequest, row: Row, **ids: str) -> 
     )
 
 
-def _differs(request: ChargeRequest | RefundRequest, row: Row, name: str) -> bool:
+def _differs(request: ChargeRequest | RefundRequest, row: LifecycleRow, name: str) -> bool:
     asked: Any = getattr(request, name)
     is_computed = asked is None and name in ("amount", "currency", "scheduled_at")
-    return not is_computed and asked != row[name]
+    return not is_computed and asked != getattr(row, name)

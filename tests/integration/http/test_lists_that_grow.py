@@ -43,7 +43,7 @@ def being_written(door: Web, what: str, producer: str) -> Iterator[str]:
                 made = product
             else:
                 made, _ = prices.create(transaction, a_price(product["id"]), livemode=False)
-        yield made["id"] if what in ("products", "prices") else made.row["id"]  # type: ignore[index,union-attr]
+        yield made["id"] if what in ("products", "prices") else made.row.id  # type: ignore[index,union-attr]
         connection.commit()
 
 

@@ -92,11 +92,11 @@ def test_a_charge_that_waits_for_the_customer_is_looked_up_now_and_then(till: Ti
 def test_a_list_of_items_is_claimed_and_settled_each_in_its_place(till: Till) -> None:
     requests = [a_charge(amount=n) for n in range(1, 6)]
     claimed = till.create(*requests)
-    assert [c.row["amount"] for c in claimed] == [1, 2, 3, 4, 5]
+    assert [c.row.amount for c in claimed] == [1, 2, 3, 4, 5]
     answers: list[Found] = [SUCCEEDED, DECLINED, BUSY, TIMEOUT, WAITING]
     items = [(c, "charge", found) for c, found in zip(claimed, answers, strict=True)]
     rows = till.settle_all(*reversed(items))
-    assert [row["id"] for row in rows] == [r.id for r in reversed(requests)]
+    assert [row.id for row in rows] == [r.id for r in reversed(requests)]
     assert [till.stand(r.id) for r in requests] == [
         "succeeded", "failed", "queued", "unknown", "awaiting_customer",
     ]  # fmt: skip
@@ -130,7 +130,7 @@ def test_a_second_worker_finds_the_charge_taken(till: Till) -> None:
     claimed = till.claim(a_charge())
     (second,) = till.submit(claimed.id)
     assert isinstance(second, NotDue)
-    assert second.row["lease_token"] == claimed.token
+    assert second.row.lease_token == claimed.token
 
 
 @pytest.mark.parametrize("found", [SUCCEEDED, DECLINED])
@@ -156,7 +156,7 @@ def test_a_claim_can_be_repeated_with_its_own_token(till: Till) -> None:
     assert isinstance(again, Claimed)
     assert again.token == first.token
     assert not again.in_doubt
-    assert again.row["attempts"] == 1
+    assert again.row.attempts == 1
     assert till.events(first.id) == ["charge.pending"]
 
 
@@ -170,15 +170,15 @@ def test_a_claim_by_id_that_is_repeated_is_one_attempt_with_a_new_end(till: Till
     (again,) = till.begin(item)
     assert isinstance(again, Claimed)
     assert again.token == first.token
-    assert (first.row["attempts"], again.row["attempts"]) == (1, 1)
-    assert again.row["lease_expires_at"] > first.row["lease_expires_at"]
+    assert (first.row.attempts, again.row.attempts) == (1, 1)
+    assert again.row.lease_expires_at > first.row.lease_expires_at
     # The same of one that was claimed as it was accepted.
     new = till.begin_of(a_charge())
     (made,) = till.begin(new)
     assert isinstance(made, Claimed)
     (claimed,) = till.begin(Begin(new.lease, kind=made.kind, id=made.id))
     assert isinstance(claimed, Claimed)
-    assert claimed.row["attempts"] == 1
+    assert claimed.row.attempts == 1
 
 
 def test_a_refund_that_is_claimed_again_under_its_token_is_one_attempt(till: Till) -> None:
@@ -188,7 +188,7 @@ def test_a_refund_that_is_claimed_again_under_its_token_is_one_attempt(till: Til
     (again,) = till.begin(Begin(item.lease, kind=kind(refund.id), id=refund.id))
     assert isinstance(first, Claimed)
     assert isinstance(again, Claimed)
-    assert again.row["attempts"] == 1
+    assert again.row.attempts == 1
 
 
 def test_the_processors_own_id_outlives_every_later_move(till: Till) -> None:

@@ -137,7 +137,7 @@ def test_what_is_claimed_as_it_is_accepted_is_kept(till: Till, kind: str, name: 
     """A message is inserted and claimed in one statement."""
     asked = Asked(till, kind, name)
     (begun,) = till.create(asked.request)
-    assert begun.row[name] == asked.value  # type: ignore[union-attr]
+    assert getattr(begun.row, name) == asked.value  # type: ignore[union-attr]
 
 
 @every("kind, name", SENT, ids=lambda it: it)

@@ -168,7 +168,7 @@ def test_a_lost_charge_is_sent_again_only_while_its_key_is_remembered(shop: Shop
 def test_a_repeat_over_the_broker_changes_nothing(shop: Shop) -> None:
     request = a_charge()
     shop.go(request)
-    assert shop.executor.create(request)["state"] == "succeeded"
+    assert shop.executor.create(request).state == "succeeded"
     other = a_charge(amount=1, idempotency_key=request.idempotency_key)
     with pytest.raises(KeyReused):
         shop.executor.create(other)
@@ -218,7 +218,7 @@ def test_whoever_dies_or_breaks_in_the_call_leaves_money_moved_at_most_once(
             broken.create(request)
         assert shop.till.stand(request.id) == "in_flight"
     else:
-        assert broken.create(request)["phase"] == "unknown"
+        assert broken.create(request).phase == "unknown"
         assert "4242" not in caplog.text
     assert shop.go_on(request.id) == "succeeded"
     assert shop.moved(request.id) == CHARGED
@@ -261,14 +261,14 @@ def test_a_process_that_overslept_after_its_claim_sends_nothing(shop: Shop) -> N
         return begun
 
     late = shop.executor_with(shop.processor, begin=overslept, clock=clock)
-    assert late.create(request)["state"] == "succeeded"
+    assert late.create(request).state == "succeeded"
     assert shop.moved(request.id) == CHARGED
 
 
 def test_a_process_that_is_stopped_right_before_it_sends_sends_nothing(shop: Shop) -> None:
     request, readings = a_charge(), iter([0.0, 0.0])
     stopped = shop.executor_with(shop.processor, clock=lambda: next(readings, 1_000_000.0))
-    assert stopped.create(request)["phase"] == "unknown"
+    assert stopped.create(request).phase == "unknown"
     assert shop.moved(request.id) == []
     assert shop.go_on(request.id) == "succeeded"
     assert shop.moved(request.id) == CHARGED
@@ -295,12 +295,12 @@ def test_a_claim_that_waited_for_the_database_takes_its_lease_anew(
         return begun
 
     retrying = shop.executor_with(shop.processor, begin=slowly, clock=clock)
-    assert retrying.create(request)["state"] == "succeeded"
+    assert retrying.create(request).state == "succeeded"
     assert shop.moved(request.id) == CHARGED
     assert len(begins) == (2 if took_s >= 10 else 1)
     assert len({item.lease.token for item in begins}) == 1
     if took_s >= 10:
-        first, second = (claim.row["lease_expires_at"] for claim in claims)
+        first, second = (claim.row.lease_expires_at for claim in claims)
         assert second > first
         assert shop.till.attempts(request.id) == [("charge", "succeeded")]
 
@@ -318,7 +318,7 @@ def test_what_others_have_claimed_while_the_database_was_away_is_left_to_them(sh
         return begun
 
     late = shop.executor_with(shop.processor, begin=too_late, clock=clock)
-    assert late.create(request)["phase"] == "unknown"
+    assert late.create(request).phase == "unknown"
     assert shop.moved(request.id) == []
 
 

@@ -27,7 +27,7 @@ def test_one_key_sent_a_hundred_times_at_once_is_one_charge_claimed_once(till: T
     till.settle(claimed[0], SUCCEEDED)
     assert till.row(request.id)["state"] == "succeeded"
     assert till.events(request.id) == ["charge.pending", "charge.succeeded"]
-    ids = {a.row["id"] for batch in answers for a in batch}
+    ids = {a.row.id for batch in answers for a in batch}
     assert ids == {request.id}
 
 
@@ -51,7 +51,7 @@ def test_a_repeat_finds_the_charge_as_it_stands(till: Till) -> None:
     till.settle(till.claim(request), SUCCEEDED)
     (repeat,) = till.create(request)
     assert isinstance(repeat, NotDue)
-    assert repeat.row["state"] == "succeeded"
+    assert repeat.row.state == "succeeded"
     (accepted,) = till.accept(request)
     assert isinstance(accepted, Accepted)
     assert not accepted.fresh

@@ -380,7 +380,7 @@ def test_who_charges_by_a_key_that_moves_is_charged_by_the_old_or_the_new_price(
     _, _, *charged = at_once(6, go)
     for answer in (one for each in charged for one in each):
         assert isinstance(answer, Accepted), answer
-        assert answer.row["amount"] == amounts[answer.row["price_id"]]
+        assert answer.row.amount == amounts[answer.row.price_id]
 
 
 # --- Archived ---
@@ -424,7 +424,7 @@ def test_a_charge_that_was_accepted_is_repeated_though_its_price_is_archived(til
     (again,) = till.accept(request)
     assert isinstance(first, Accepted)
     assert isinstance(again, Accepted)
-    assert (again.row["id"], again.fresh) == (first.row["id"], False)
+    assert (again.row.id, again.fresh) == (first.row.id, False)
 
 
 def test_who_charges_while_a_price_with_stock_is_archived_is_refused(till: Till) -> None:
@@ -584,7 +584,7 @@ def test_who_follows_a_key_that_has_moved_waits_in_no_circle_with_who_sells_by_b
         (followed,) = till.accept(a_sale(key))
         assert all(isinstance(one, Accepted) for one in selling.result())
     assert isinstance(followed, Accepted), followed
-    assert followed.row["price_id"] == low
+    assert followed.row.price_id == low
     assert (till.stock(low), till.stock(high)) == (3, 4)
 
 

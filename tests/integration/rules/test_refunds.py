@@ -239,7 +239,7 @@ def test_a_worker_that_dies_with_a_refund_leaves_an_unknown_outcome(till: Till) 
     till.settle(refund, DECLINED)
     assert till.stand(refund.id) == "unknown"
     till.settle(till.claim(refund.id), SUCCEEDED)
-    assert till.row(refund.row["charge_id"])["refunded_amount"] == 1000
+    assert till.row(refund.row.charge_id)["refunded_amount"] == 1000
 
 
 def test_a_claim_of_a_refund_can_be_repeated_with_its_own_token(till: Till) -> None:
@@ -248,7 +248,7 @@ def test_a_claim_of_a_refund_can_be_repeated_with_its_own_token(till: Till) -> N
     assert isinstance(first, Claimed)
     assert isinstance(again, Claimed)
     assert again.token == first.token
-    assert counted(till, first.row["charge_id"]) == (100, 0)
+    assert counted(till, first.row.charge_id) == (100, 0)
 
 
 def test_charges_and_refunds_of_one_batch_are_settled_together(till: Till) -> None:

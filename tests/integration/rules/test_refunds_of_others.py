@@ -70,5 +70,5 @@ def test_what_waits_for_a_charge_that_it_may_not_refund_reserves_nothing(till: T
     )  # fmt: skip
     (begun,) = till.submit(request.id)
     assert isinstance(begun, NotDue)
-    assert begun.row["failure_code"] == "charge_not_found"
+    assert begun.row.failure_code == "charge_not_found"
     assert reserved(till, charge_id) == 0

@@ -208,4 +208,4 @@ def test_a_refund_that_was_returned_stays_returned_when_old_news_come_again(till
         assert till.report(refund.id, found) == 0
     till.settle(refund, SUCCEEDED)
     assert till.stand(refund.id) == "failed"
-    assert till.row(refund.row["charge_id"])["refunded_amount"] == 0
+    assert till.row(refund.row.charge_id)["refunded_amount"] == 0

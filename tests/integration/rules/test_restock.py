@@ -177,7 +177,7 @@ def test_of_refunds_that_race_for_the_same_units_as_many_are_made_as_there_are_u
     )
     refused = [one for one in answers if isinstance(one, Refused)]
     assert [refused_units(one) for one in refused] == [{"available": 1, "requested": 2}] * 3
-    made = [one.row["id"] for one in answers if not isinstance(one, (Refused, Exception))]
+    made = [one.row.id for one in answers if not isinstance(one, (Refused, Exception))]
     at_once(3, lambda n: till.settle(till.claim(made[n]), SUCCEEDED))
     assert (till.stock(price_id), till.reservation(charge_id)) == (8, ("sold", 7, 6))
     invariants.check(till, [charge_id, *made])

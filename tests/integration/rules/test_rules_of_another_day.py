@@ -63,11 +63,11 @@ def test_a_charge_of_other_rules_is_answered_as_it_stands(
     assert first.fresh
     (again,) = till.accept(read(ChargeRequest, fields))
     assert isinstance(again, charges.Accepted)
-    assert (again.fresh, again.row["id"]) == (False, first.row["id"])
+    assert (again.fresh, again.row.id) == (False, first.row.id)
     # By message, too, which goes on with it.
     (begun,) = till.create(read(ChargeRequest, fields))
     assert isinstance(begun, Claimed)
-    assert begun.id == first.row["id"]
+    assert begun.id == first.row.id
     (other,) = till.accept(read(ChargeRequest, {**fields, "amount": 999}))
     assert isinstance(other, KeyReused)
 
@@ -103,7 +103,7 @@ def test_a_refund_of_other_rules_is_answered_as_it_stands(
     assert isinstance(first, refunds.Accepted)
     (again,) = till.accept(new)
     assert isinstance(again, refunds.Accepted)
-    assert (again.fresh, again.row["id"]) == (False, first.row["id"])
+    assert (again.fresh, again.row.id) == (False, first.row.id)
     (other,) = till.accept(read(RefundRequest, {**fields, "amount": 999}))
     assert isinstance(other, KeyReused)
 

@@ -423,7 +423,7 @@ def test_of_two_hundred_exactly_fifty_are_served_and_the_twenty_declined_are_bac
         return [till.accept(a_sale(price_id))[0] for _ in range(10)]
 
     answers = [one for each in at_once(20, buy) for one in each]
-    accepted = [one.row["id"] for one in answers if isinstance(one, Accepted)]
+    accepted = [one.row.id for one in answers if isinstance(one, Accepted)]
     refused = [one for one in answers if isinstance(one, InsufficientInventory)]
     assert (len(accepted), len(refused)) == (50, 150)
     assert {tuple(one.facts.items()) for one in refused} == {(("available", 0), ("requested", 1))}
