@@ -12,7 +12,7 @@ import hypothesis
 import pytest
 import redis
 from hypothesis.internal.conjecture import providers
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlmodel import Session
 
 from local.embedded import throwaway
@@ -115,6 +115,22 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = open_database(database_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def unhurried_engine(database_url: str) -> Iterator[Engine]:
+    """An engine on this test's database whose waits for locks end only in a deadlock: for storms,
+    in which everybody waits for everybody for as long as a busy machine makes them."""
+    engine = open_database(database_url)
+    event.listen(engine, "connect", _wait_for_locks)
+    yield engine
+    engine.dispose()
+
+
+def _wait_for_locks(connection: Any, _: Any) -> None:
+    connection.execute("SET lock_timeout = '60s'")
+    connection.execute("SET statement_timeout = '60s'")
+    connection.commit()
 
 
 @pytest.fixture

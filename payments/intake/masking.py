@@ -109,9 +109,12 @@ def _masked_text(text: str, depth: int) -> str:
     if depth > 0:
         text = _ENCODED.sub(partial(_masked_code, depth=depth), text)
     readings = [read for signs, read in _READINGS if not signs or any(s in text for s in signs)]
-    without = text
-    for read in readings:
-        without = _masked_in(read(without))
+    without, before = text, None
+    # What stands beside a number that was masked may be read as a code now.
+    while without != before:
+        before = without
+        for read in readings:
+            without = _masked_in(read(without))
     if without != text and any(holds_card_data(read(without).plain) for read in readings):
         return NOT_KEPT
     return without

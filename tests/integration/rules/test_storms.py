@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+from sqlalchemy import Engine
+
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.executor import Begin
 from payments.processors.outcomes import (
@@ -91,8 +93,9 @@ class Worker:
 
 
 def test_eight_workers_on_six_charges_never_wait_in_a_circle_and_never_lose_count(
-    till: Till,
+    unhurried_engine: Engine,
 ) -> None:
+    till = Till(unhurried_engine)
     charges = [a_charge(amount=1000) for _ in range(6)]
     refunds = [a_refund(c, amount=a) for c in charges for a in (None, 300, 300, 500)]
     before = till.query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
