@@ -40,7 +40,7 @@ def test_sixty_four_charges_wait_for_the_processor_at_once(
     ours = make_services(sandbox_latency_ms=2000)
     executor = make_executor(ours)
     rows = at_once(SLOTS, lambda _: executor.create(a_charge()))
-    assert {row["state"] for row in rows} == {"succeeded"}
+    assert {row.state for row in rows} == {"succeeded"}
     # The last was sent before the first was answered.
     (waited,) = Till(ours.engine).query(
         "SELECT max(started_at) < min(ended_at) AS together, count(*) AS n FROM attempts"
@@ -68,7 +68,7 @@ def test_one_key_from_sixty_four_threads_is_one_movement_and_one_answer(
     executors = [make_executor(ours) for _ in range(2)]
     request = a_charge()
     rows = at_once(SLOTS, lambda n: executors[n % 2].create(request))
-    assert {row["id"] for row in rows} == {request.id}
+    assert {row.id for row in rows} == {request.id}
     till = Till(ours.engine)
     assert till.stand(request.id) == "succeeded"
     (moved,) = till.query("SELECT count(*) n FROM sandbox_ledger")
@@ -106,7 +106,7 @@ def test_a_stopped_process_in_the_middle_of_a_transaction_holds_up_others_only_f
         stopped.execute(text("SET idle_in_transaction_session_timeout = 500"))
         stopped.execute(text("SELECT * FROM charges FOR UPDATE"))
         waiting = threads.submit(executor.create, a_refund(charge, amount=1))
-        assert waiting.result(10)["state"] == "succeeded"
+        assert waiting.result(10).state == "succeeded"
         stopped.invalidate()
 
 
@@ -140,7 +140,7 @@ def test_work_that_the_database_cut_off_is_done_again(
     finally:
         done.set()
         thread.join(10)
-    assert {row["state"] for row in rows} == {"succeeded"}
+    assert {row.state for row in rows} == {"succeeded"}
     (moved,) = till.query("SELECT count(*) n, count(DISTINCT object_id) d FROM sandbox_ledger")
     assert (moved["n"], moved["d"]) == (300, 300)
     for id_ in (r.id for r in requests[:50]):
@@ -178,7 +178,7 @@ def test_a_charge_that_somebody_holds_holds_up_nobody_else(
         with ThreadPoolExecutor(SLOTS) as threads:
             stuck = threads.submit(executor.create, a_refund(held))
             fine = [threads.submit(executor.create, a_refund(other, amount=1)) for _ in range(20)]
-            assert {each.result()["state"] for each in fine} == {"succeeded"}
+            assert {each.result().state for each in fine} == {"succeeded"}
             with pytest.raises(DBAPIError) as refused:
                 stuck.result()
     assert is_held_up(refused.value)

@@ -88,8 +88,8 @@ def test_by_message(engine: Engine) -> None:
         assert str(refused.value) == TOO_SMALL
         paid = handlers.create("charge", {**FILS, "amount": 1230}, task_id="t3")
         with pytest.raises(InvalidRequest, match="multiple of 10 in KWD"):
-            handlers.create("refund", {"charge_id": paid["id"], "amount": 15}, task_id="t4")
-        assert handlers.create("refund", {"charge_id": paid["id"]}, task_id="t5").amount == 1230
+            handlers.create("refund", {"charge_id": paid.id, "amount": 15}, task_id="t4")
+        assert handlers.create("refund", {"charge_id": paid.id}, task_id="t5").amount == 1230
     finally:
         handlers.close()
     found = rows(engine, "SELECT task_id, param, detail FROM rejected_requests ORDER BY task_id")

@@ -47,7 +47,7 @@ def connection(shop: Counter) -> Iterator[Connection]:
 
 def test_one_is_found_by_its_id(shop: Counter, connection: Connection) -> None:
     (row,) = shop.query("SELECT id FROM charges WHERE idempotency_key = '07'")
-    assert reading.get(connection, CHARGE, row["id"])["idempotency_key"] == "07"
+    assert reading.get(connection, CHARGE, row["id"]).idempotency_key == "07"
     with pytest.raises(NotFound, match="no charge with this id"):
         reading.get(connection, CHARGE, "ch_nowhere")
 
@@ -57,7 +57,7 @@ def test_pages_show_every_row_once_and_newest_first(connection: Connection, limi
     keys, cursor, pages = [], None, 0
     while True:
         page = reading.page(connection, CHARGE, limit=limit, cursor=cursor)
-        keys += [row["idempotency_key"] for row in page.rows]
+        keys += [row.idempotency_key for row in page.rows]
         cursor, pages = page.next_cursor, pages + 1
         if cursor is None:
             break
@@ -71,13 +71,13 @@ def test_rows_that_arrive_meanwhile_repeat_nothing(shop: Counter, connection: Co
     (charge,) = shop.query("SELECT id FROM charges WHERE idempotency_key = '02'")
     refund = shop.refund(charge["id"], amount=1)
     second = reading.page(connection, REFUND, limit=1, cursor=first.next_cursor)
-    assert second.rows[0]["id"] not in (first.rows[0]["id"], refund["id"])
+    assert second.rows[0].id not in (first.rows[0].id, refund["id"])
     shop.query("DELETE FROM deliveries; DELETE FROM refunds WHERE amount = 1")
 
 
 def test_everything_is_read_a_page_at_a_time(connection: Connection) -> None:
     rows = reading.every(connection, CHARGE)
-    assert next(rows)["idempotency_key"] == "24"
+    assert next(rows).idempotency_key == "24"
     assert len(list(rows)) == 24
 
 
@@ -100,18 +100,16 @@ def test_filters_narrow_a_list(connection: Connection, filters: dict, count: int
 
 
 def test_the_bounds_of_time_are_from_inclusive_to_exclusive(connection: Connection) -> None:
-    at = reading.page(connection, CHARGE, limit=1).rows[0]["created_at"]
+    at = reading.page(connection, CHARGE, limit=1).rows[0].created_at
     bounds = {"created_after": at, "created_before": at + timedelta(microseconds=1)}
     assert len(reading.page(connection, CHARGE, filters=bounds).rows) == 1
-    assert (
-        reading.page(connection, CHARGE, filters={"created_before": at}).rows[0]["created_at"] < at
-    )
+    assert reading.page(connection, CHARGE, filters={"created_before": at}).rows[0].created_at < at
 
 
 def test_refunds_are_listed_by_charge(shop: Counter, connection: Connection) -> None:
     (charge,) = shop.query("SELECT id FROM charges WHERE idempotency_key = '01'")
     page = reading.page(connection, REFUND, filters={"charge_id": charge["id"]})
-    assert [row["amount"] for row in page.rows] == [100]
+    assert [row.amount for row in page.rows] == [100]
 
 
 def test_charges_are_listed_by_price_under_each_of_its_names(
@@ -126,7 +124,7 @@ def test_charges_are_listed_by_price_under_each_of_its_names(
         )
     for name in (tea["id"], "tea"):
         page = reading.page(connection, CHARGE, filters={"price_id": name})
-        assert [row["idempotency_key"] for row in page.rows] == ["01", "00"]
+        assert [row.idempotency_key for row in page.rows] == ["01", "00"]
     unknown = {"price_id": "price_" + "a" * 32}
     assert reading.page(connection, CHARGE, filters=unknown).rows == []
     with pytest.raises(InvalidRequest, match="no price with this lookup key") as refused:
@@ -151,7 +149,7 @@ def test_a_cursor_stays_with_the_price_whose_lookup_key_moves(
         reading.page(connection, CHARGE, filters={"price_id": "chai"}, cursor=first.next_cursor)
     by_id = {"price_id": old["id"]}
     second = reading.page(connection, CHARGE, filters=by_id, cursor=first.next_cursor)
-    assert [row["idempotency_key"] for row in second.rows] == ["02"]
+    assert [row.idempotency_key for row in second.rows] == ["02"]
 
 
 def test_a_moment_is_the_same_in_every_zone(connection: Connection) -> None:

@@ -102,11 +102,11 @@ def test_events_are_pulled_from_all_and_one_that_is_away_holds_up_no_other(
     ) as handlers:
         fields = {"amount": 5, "currency": "USD", "payment_method_id": "pm_sandbox_late_success"}
         row = handlers.create("charge", fields, task_id="order-1")
-        assert (row["processor"], row["phase"]) == ("second", "awaiting_customer")
+        assert (row.processor, row.phase) == ("second", "awaiting_customer")
         till.query("UPDATE second.sandbox_requests SET turns_at = now()")
         with pytest.raises(ConnectionError):  # for the log: beat tries again in a second
             handlers.sweep_processor()
-        (settled,) = till.query("SELECT state FROM charges WHERE id = :id", id=row["id"])
+        (settled,) = till.query("SELECT state FROM charges WHERE id = :id", id=row.id)
         assert settled["state"] == "succeeded"
 
 
