@@ -164,7 +164,7 @@ class Run:
                 self._note(mutant, tests=0, fate=UNSEEN)
 
     def _wish(self, mutant: Mutant | None, names: Sequence[str]) -> dict[str, Any]:
-        alone = [self._tests.seconds[name] + self._tests.shared_s[name] for name in names]
+        alone = [self._tests.alone_s[name] for name in names]
         return {
             "mutant": mutant and asdict(mutant), "tests": names, "seconds": alone,
             "cold": self._given.cold,

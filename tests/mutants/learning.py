@@ -20,12 +20,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from tests.mutants.crew import Asked, Crew
 from tests.mutants.fates import SURVIVED
 
 LIKE = 0.5  # so much of its text has a module that was renamed
+LEAST_S = 0.01  # the least that a test takes
 TOLD_EVERY = 500  # tests
 Lines = dict[str, dict[int, list[str]]]  # path → line → tests
 
@@ -35,9 +37,10 @@ class Honest:
     """What the honest run showed."""
 
     lines: Lines
-    seconds: dict[str, float]
+    seconds: dict[str, float]  # as on an idle machine, without fixtures that tests share
     breadth: dict[str, int] = field(default_factory=dict)  # how many lines each test runs
-    shared_s: dict[str, float] = field(default_factory=dict)  # what shared fixtures add, when alone
+    shared_s: dict[str, float] = field(default_factory=dict)  # what those fixtures add, when alone
+    alone_s: dict[str, float] = field(default_factory=dict)  # all of it, as it was in that run
 
     def among(self, there: Iterable[str]) -> "Honest":
         """Of these tests only: others are gone, or have other names now."""
@@ -51,6 +54,7 @@ class Honest:
             {test: self.seconds[test] for test in names},
             {test: self.breadth[test] for test in names},
             {test: self.shared_s[test] for test in names},
+            {test: self.alone_s[test] for test in names},
         )
 
     def for_lines(self, path: str, lines: set[int]) -> set[str]:
@@ -111,11 +115,13 @@ def load(root: Path, folder: Path, paths: Sequence[str]) -> Honest:
         with gzip.open(file, "rt") as layer_file:
             layer = json.load(layer_file)
         where = _follow(layer["texts"], {path: (root / path).read_text() for path in paths})
+        clock = _Clock(layer["tests"].values())
         for test, told in layer["tests"].items():
             if file_of(test) in seen:
                 continue
-            honest.seconds[test] = told["seconds"]
-            honest.shared_s[test] = told["shared_s"]
+            honest.seconds[test] = clock.idle_s(told["seconds"], told["cpu_s"])
+            honest.shared_s[test] = told["shared_s"] / clock.busy
+            honest.alone_s[test] = told["seconds"] + told["shared_s"]
             honest.breadth[test] = sum(map(len, told["lines"].values()))
             for path, numbers in told["lines"].items():
                 if path in where:
@@ -124,6 +130,22 @@ def load(root: Path, folder: Path, paths: Sequence[str]) -> Honest:
                         lines[now][line].append(test)
         seen |= set(layer["files"])
     return honest
+
+
+class _Clock:
+    """What tests of a layer would take on an idle machine. A busy one makes computing slower, and
+    waiting not; a test and its database take about twice the CPU time of the test."""
+
+    def __init__(self, tests: Iterable[dict[str, Any]]) -> None:
+        known = list(tests)
+        # What each pays for being traced, and alone.
+        self._base_s = min((told["cpu_s"] for told in known), default=0.0)
+        ratios = [told["seconds"] / (2 * told["cpu_s"]) for told in known if told["cpu_s"]]
+        self.busy = max(1.0, median(ratios)) if ratios else 1.0
+
+    def idle_s(self, seconds: float, cpu_s: float) -> float:
+        waiting_s = max(0.0, seconds - 2 * self.busy * 2 * cpu_s)
+        return LEAST_S + 2 * (cpu_s - self._base_s) + waiting_s
 
 
 def _follow(before: dict[str, str], now: dict[str, str]) -> dict[str, tuple[str, "_Moved"]]:

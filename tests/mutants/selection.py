@@ -14,8 +14,8 @@ from tests.mutants.learning import Honest, file_of
 from tests.mutants.mutations import Mutant
 from tests.mutants.names import Place, bound, in_functions, module_name, names_in, place_of
 
-# A mutant is held against so many seconds of tests at most, as they took in the honest run.
-BUDGET_S = 30.0
+# A mutant is held against so many seconds of tests at most, as on an idle machine.
+BUDGET_S = 60.0
 TESTS_MAX = 600
 # So many tests that have killed others in the same statement of the module are asked first.
 KILLERS_MAX = 4
@@ -55,13 +55,14 @@ class Selection:
         self._killers[mutant.path, mutant.top].appendleft(test)
 
     def _in_order(self, mutant: Mutant, found: set[str]) -> list[str]:
-        """The quick and specific first, and other functions before other cases of the same."""
-        cases: Counter[str] = Counter()
+        """The quick and specific first, other functions before other cases of the same, and other
+        files before more of the same."""
+        like: Counter[str] = Counter()
         costs: dict[str, float] = {}
         for test in sorted(found, key=lambda test: (self._cost(test), test)):
-            function = test.split("[")[0]
-            cases[function] += 1
-            costs[test] = self._cost(test) * cases[function]
+            function, file = test.split("[")[0], file_of(test)
+            like.update((function, file))
+            costs[test] = self._cost(test) * like[function] * (1 + like[file] / 4)
         first = [
             test
             for test in dict.fromkeys(self._killers.get((mutant.path, mutant.top), ()))
