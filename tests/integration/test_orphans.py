@@ -6,11 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
+import pytest
 
 from local.embedded import process
 from tests.support.nursery import nursery
@@ -126,12 +128,21 @@ def left_of(family: dict[psutil.Process, str], *, deadline_s: float = 20.0) -> l
     return [family[one] for one in left]
 
 
-def test_all_that_tests_started_ends_when_they_are_killed(tmp_path: Path) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """For what those who are killed can't remove; open to the users that servers run as."""
+    with tempfile.TemporaryDirectory(prefix="billing-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_all_that_tests_started_ends_when_they_are_killed(folder: Path, tmp_path: Path) -> None:
     bouncer = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin") or ""
     with (
         (tmp_path / "errors").open("wb") as errors,
         process.start(
-            [sys.executable, "-c", TESTS, str(tmp_path), bouncer],
+            [sys.executable, "-c", TESTS, str(folder), bouncer],
+            env={**os.environ, "TMPDIR": str(folder)},
             stdout=subprocess.PIPE,
             stderr=errors,
             cwd=ROOT,
@@ -159,3 +170,4 @@ def test_processes_of_the_nursery_end_with_it() -> None:
         family = named([child])
         mother.kill()
         assert left_of(family) == []
+        started.log_path.unlink()
