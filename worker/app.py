@@ -27,7 +27,7 @@ from worker.transport import redis_transport
 
 
 class Billing(Celery):  # type: ignore[misc]  # Celery has no types
-    """Celery, with our settings and with a handlers for its tasks."""
+    """Celery, with our settings and with handlers for its tasks."""
 
     # Another app, such as that of the crash tests, may be put together from other parts.
     parts = REAL

@@ -38,6 +38,7 @@ from service.database.retrying import DatabaseUnavailable, Retrying, is_held_up
 from service.settings import Settings
 from service.wiring import REAL, Delivers, Parts, make_executor, services
 from tasks.requests import NOTHING_ELSE, Wishes
+from worker.holding_on import until_done
 from worker.signing import Signatures
 from worker.steps import all_of
 
@@ -93,6 +94,8 @@ class TaskHandlers:
         self._executor = make_executor(self.services, parts)
         self._signatures = Signatures(settings.broker_signatures, self._signing_keys)
         self._deliverer: Delivers | None = None
+        stopping = self.services.stopping
+        self._until_done = partial(until_done, stopping=stopping, pause_s=REQUEUE_PAUSE_S)
         self._lock = threading.Lock()
 
     def require_tables(self) -> None:
@@ -170,11 +173,14 @@ class TaskHandlers:
                 self._signatures.check(message.fields)
                 if message.wishes.given_up:
                     message.wishes.refuse_callbacks()
-                    self._keep(message, quarantine.GIVEN_UP)
+                    self._until_done(partial(self._keep, message, quarantine.GIVEN_UP))
                     raise GivenUp
                 with _given_back_while_held():
                     return carry_out()
             except Refused as refused:
+                if message.wishes.given_up:
+                    self._until_done(partial(self._record_rejection, message, refused))
+                    raise
                 with _given_back_while_held():
                     self._record_rejection(message, refused)
                 raise

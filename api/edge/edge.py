@@ -70,7 +70,7 @@ class Edge:
         try:
             await self._app(scope, receive, answer)
         except Exception:
-            # Starlette raises again what it has answered and we have told of (api/errors),
+            # Starlette raises again what it has answered and we have told of (api/edge/errors.py),
             # for a server that would log it with all its values.
             if status == 0:
                 raise

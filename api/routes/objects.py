@@ -133,7 +133,7 @@ async def story(request: Request, access: Access, kind: KindName, id_: str) -> R
 
 
 def _check(kind: KindName, id_: str) -> None:
-    """What is not written as an id is the id of nothing; the database need not be request_input."""
+    """What is not written as an id is the id of nothing; the database need not be asked."""
     if not is_id(id_, PREFIXES[kind]):
         raise _not_found(kind)
 

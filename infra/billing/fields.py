@@ -79,7 +79,9 @@ def integer(
 
 def ahead(param: str, value: object) -> str | None:
     """A moment at which something may be asked for, as RFC 3339 in UTC."""
-    return None if value is None else rfc3339(checked(moments.ahead, param, value))
+    return (
+        None if value is None else rfc3339(checked(moments.ahead, param, value, may_be_past=True))
+    )
 
 
 def rfc3339(at: datetime) -> str:

@@ -1,8 +1,7 @@
 """Judging what is new: the one place where today's rules can refuse a charge or a refund.
 
-Accepting charges and refunds (`payments.lifecycle.accepting`) comes here with what was looked up
-have looked up and not found. A repeat never does: what was accepted once is answered as it stands,
-for ever.
+Accepting charges and refunds (`payments.lifecycle.accepting`) comes here with what it has looked up
+and not found. A repeat never does: what was accepted once is answered as it stands, for ever.
 """
 
 from typing import Literal, NoReturn

@@ -1,5 +1,6 @@
 """What lies in quarantine: looked at by a person, then released for another try, or dismissed."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -8,10 +9,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Executable, func, select, update
 
+from infra.billing.contract.card_data import DIGITS_MIN, holds_card_data, is_called_a_code
 from models import QuarantinedMessage
 from models.base import table_of
 from payments.errors import InvalidRequest, MoveNotAllowed, NotFound
-from payments.intake.masking import Masked, masked_text, without_card_data
+from payments.intake.masking import RAW_MAX, Masked, masked_text, without_card_data
 from payments.kinds import KINDS
 from payments.parsing import refuse_card_data
 from payments.redaction import redacted
@@ -36,12 +38,12 @@ _CARD_LIKE = re.compile(r"[0-9]{13}|^[0-9.:+-]{13,}$")
 
 _messages = table_of(QuarantinedMessage)
 _WITHOUT_CONTENTS = [c for c in _messages.c if c.name not in ("raw", "headers")]
-# A megabyte each: few in one transaction of a sweep.
+# A megabyte takes seconds to look through: one in a transaction of a sweep.
 _UNSEEN = (
     select(_messages)
     .where(_messages.c.masked.is_(None))
     .order_by(_messages.c.id)
-    .limit(4)
+    .limit(1)
     .with_for_update(skip_locked=True)
 )
 
@@ -189,8 +191,40 @@ def _harmless(headers: Mapping[str, Any]) -> dict[str, Any]:
     return {**shown, **({"hidden": hidden} if hidden else {})}
 
 
+def as_kept(raw: bytes, headers: Mapping[str, Any] | None, *, reason: str) -> Masked:
+    """A message as it may be kept. What is no request is masked by whatever looks like card data;
+    a request that the doors take is kept as it is, or it could never be released."""
+    request = request_in({"raw": raw, "headers": headers, "reason": reason})
+    if request is None or len(raw) > RAW_MAX or not _is_taken(request):
+        return without_card_data(raw, headers)
+    return Masked(raw, None, is_changed=False, sha256=hashlib.sha256(raw).hexdigest())
+
+
+def _is_taken(request: KeptRequest) -> bool:
+    """Whether no text of it, and nothing by its name, is what the doors refuse as card data."""
+    return not holds_card_data(request.id) and _is_clean(request.kwargs)
+
+
+def _is_clean(value: object) -> bool:
+    match value:
+        case None | bool():
+            return True
+        case int():
+            return len(str(abs(value))) < DIGITS_MIN
+        case str():
+            return not holds_card_data(value)
+        case dict():
+            return all(
+                _is_clean(name)
+                and _is_clean(inside)
+                and not (isinstance(inside, str) and is_called_a_code(name, inside))
+                for name, inside in value.items()
+            )
+    return False
+
+
 def _without_card_data(row: Row) -> Masked:
-    return without_card_data(bytes(row["raw"]), row["headers"])
+    return as_kept(bytes(row["raw"]), row["headers"], reason=row["reason"])
 
 
 def _plain(value: Any) -> str:

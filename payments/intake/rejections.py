@@ -17,6 +17,7 @@ from models import QuarantinedMessage, RejectedRequest
 from models.base import table_of
 from payments.errors import Refused, refusal
 from payments.intake import masking
+from payments.intake.quarantine import as_kept
 from payments.redaction import producer_name, redacted, told_key
 from payments.transaction import Transaction
 from payments.views import moment
@@ -173,7 +174,7 @@ def quarantine(
     released and failed again is kept again.
     """
     table, size = table_of(QuarantinedMessage), min(max(size or 0, len(raw)), SIZE_MAX)
-    without = masking.without_card_data(raw, headers)
+    without = as_kept(raw, headers, reason=reason)
     queue, reason = masking.masked_text(queue), masking.masked_text(reason)
     kept = _kept(without.headers) if without.headers else None
     there = select(table.c.id).where(
@@ -188,8 +189,10 @@ def quarantine(
             for name in ("task", "id")
         ),
     )
+    # Of messages without an id that were masked nobody can tell whether they were the same.
+    is_known = (kept or {}).get("id") is not None or not without.is_changed
     # Locked: while it is being released, its next try may fail already.
-    if transaction.execute(there.with_for_update(read=True)).first() is not None:
+    if is_known and transaction.execute(there.with_for_update(read=True)).first() is not None:
         return without.sha256
     transaction.execute(
         insert(table),

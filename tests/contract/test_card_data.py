@@ -85,6 +85,11 @@ NO_CARDS = [
     "cvc 12345",
     "the cvc",
     "abcvc123",
+    "recvc-1234",
+    "recvc: 1234",
+    "INVCVC-100",
+    "CVC-2024",
+    "order-cvv-123",
     "",
 ]
 FIELDS: dict[type[BaseModel], dict[str, Any]] = {
@@ -192,7 +197,8 @@ def test_no_text_of_a_request_holds_one(model: type[BaseModel], field: str, card
 
 
 @every("model", [m for m in FIELDS if "metadata" in m.model_fields])
-@every("metadata", [{"card": PAN}, {PAN: "x"}, {"cvc": "123"}, {"cardCVV2": "1234"}])
+@every("metadata", [{"card": PAN}, {PAN: "x"}, {"cvc": "123"}, {"cardCVV2": "1234"},
+    {"cvvCode": "123"}, {"security_code": " 123"}])  # fmt: skip
 def test_nor_does_metadata(model: type[BaseModel], metadata: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest, match="in metadata must hold no card data") as refused:
         parse(model, {**FIELDS[model], "metadata": metadata})

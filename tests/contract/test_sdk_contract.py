@@ -149,14 +149,11 @@ CHARGES: list[dict[str, Any]] = [
     {"quantity": 2, "amount": None},
     {"amount": None, "currency": None},
     {"scheduled_at": "2026-12-01T08:00:00Z"},
-    {"scheduled_at": "2020-12-01T08:00:00+02:00"},  # refused: more than a week past
-    {"scheduled_at": datetime(2020, 1, 1, tzinfo=UTC)},
     {"scheduled_at": datetime(2020, 1, 1)},  # noqa: DTZ001  # refused
     {"scheduled_at": "2026-12-01T08:00:00"},
     {"scheduled_at": "2026-12-01"},
     {"scheduled_at": "tomorrow"},
     {"scheduled_at": "2026-13-01T08:00:00Z"},
-    {"scheduled_at": "0001-01-01T00:00:00+23:00"},
     {"scheduled_at": "9999-12-31T23:59:59Z"},
     {"scheduled_at": 1764547200},
     {"scheduled_at": True},
@@ -244,6 +241,20 @@ CANCELS: list[dict[str, Any]] = [
 
 def _names(check: Any) -> dict[str, None]:
     return dict.fromkeys(signature(check).parameters)
+
+
+# Too long past for what is new; but it may be a repeat, which only the service can tell.
+PAST: list[dict[str, Any]] = [
+    {"scheduled_at": "2020-12-01T08:00:00+02:00"},
+    {"scheduled_at": datetime(2020, 1, 1, tzinfo=UTC)},
+]
+
+
+@every("changes", PAST, ids=short)
+def test_what_time_has_made_wrong_is_for_the_service_to_refuse(changes):
+    fields = {**_names(sdk.charge_fields), **CHARGE, **changes}
+    assert sdk_says(sdk.charge_fields, fields) is None
+    assert "days past" in str(service_says(ChargeRequest, present(fields)))
 
 
 @every("changes", CHARGES, ids=short)

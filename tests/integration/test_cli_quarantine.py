@@ -136,6 +136,10 @@ def test_the_same_message_with_another_card_in_it_is_kept_once(till: Counter) ->
     for card in (CARD, CARD, "5555555555554444"):
         a_broken_message(till, f'{{"card": {card}'.encode(), id="x")
     assert in_quarantine(till) == 1
+    # Without an id, two that differ in their cards alone may be two: none is dropped.
+    for card in (CARD, "5555555555554444"):
+        a_broken_message(till, f'{{"card": {card}'.encode())
+    assert in_quarantine(till) == 3
 
 
 def test_what_was_masked_is_not_what_its_sender_asked_for_and_is_not_released(
@@ -177,7 +181,8 @@ def test_what_an_older_version_kept_is_shown_masked_and_masked_for_good_by_a_swe
     from worker.app import app
 
     handlers = TaskHandlers(app, load())
-    handlers.sweep_payments()
+    for _ in range(3):  # one message a sweep
+        handlers.sweep_payments()
     handlers.close()
     rows = till.query("SELECT q.masked, q.sha256, q::text AS whole FROM quarantined_messages q")
     assert sorted((row["masked"], row["sha256"] == "old") for row in rows) == [

@@ -10,17 +10,20 @@ from celery import Celery
 from celery.exceptions import Reject
 from sqlalchemy import Engine, text
 
+from payments.intake.quarantine import GIVEN_UP, OF_A_BUG, KeptRequest, as_kept
 from payments.processors.sandbox import Sandbox
 from service.processor_names import BUILT_IN_PROCESSORS
 from service.settings import Settings
 from service.wiring import BUILT_IN, REAL, processors
+from tasks.requests import Wishes
 from tests.support.counter import Counter, counter
+from tests.support.every import every
 from tests.support.factories import Till, a_refund
 from tests.support.paper import Paper
 from tests.support.second import PLUGINS, open_books
 from tests.support.webhooks import an_endpoint
 from worker import handlers as worker_handlers
-from worker.handlers import TaskHandlers
+from worker.handlers import GivenUp, TaskHandlers
 
 MakeSettings = Callable[..., Settings]
 
@@ -188,3 +191,49 @@ def test_an_endpoint_that_somebody_holds_is_drained_later(
     ):
         handlers.drain(endpoint["id"])
     assert given_back.value.requeue
+
+
+def test_what_the_broker_gave_up_is_held_until_it_is_kept(
+    till: Counter, make_settings: MakeSettings, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given back once more, RabbitMQ may drop it."""
+    fields = {"amount": 500, "currency": "USD", "idempotency_key": "k"}
+    failures = iter([ValueError, KeyError])
+    with task_handlers(make_settings(broker_url=redis_url)) as handlers:
+        keeps = handlers.quarantine
+
+        def fails_twice(*given: object, **more: object) -> str:
+            if failure := next(failures, None):
+                raise failure
+            return keeps(*given, **more)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(handlers, "quarantine", fails_twice)
+        with pytest.raises(GivenUp):
+            handlers.create("charge", fields, task_id="t-1", wishes=Wishes(given_up=True))
+        (kept,) = till.query("SELECT reason FROM quarantined_messages")
+        assert kept["reason"] == GIVEN_UP
+        # Where the process stops first, the broker has it still.
+        monkeypatch.setattr(handlers, "quarantine", lambda *_, **__: 1 / 0)
+        handlers.services.stopping.set()
+        with pytest.raises(Reject):
+            handlers.create("charge", fields, task_id="t-2", wishes=Wishes(given_up=True))
+
+
+@every(
+    "changes, is_whole",
+    [
+        ({"metadata": {"pickup_pin": "4711", "verification_code": "123456"}}, True),
+        ({"description": "Gift card code: 12345678"}, True),
+        ({"description": "4242 4242 4242 4242"}, False),
+        ({"metadata": {"cvc": "123"}}, False),
+    ],
+)
+def test_a_request_that_the_doors_take_is_kept_whole(
+    changes: dict[str, object], is_whole: bool
+) -> None:
+    kwargs = {"amount": 500, "currency": "USD", **changes}
+    raw = KeptRequest("billing.charge.create", "t-1", kwargs).written()
+    kept = as_kept(raw, None, reason=f"{OF_A_BUG}ValueError")
+    assert (kept.raw == raw, kept.is_changed) == (is_whole, not is_whole)
+    # What is no request of ours is masked by whatever looks like a code.
+    assert as_kept(raw, None, reason="not JSON").is_changed

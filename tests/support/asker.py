@@ -30,7 +30,7 @@ def ask_directly(executor: Executor, fields: dict[str, object]) -> str:
         row = executor.create(parse(ChargeRequest, fields))
     except Refused as refused:
         return refused.code
-    return str(row["id"])
+    return str(row.id)
 
 
 def main(how: str, times: int, gun: Path, fields: dict[str, object]) -> None:

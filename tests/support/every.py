@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 # `pytest.raises` and `pytest.fail` end a test with an exception of their own.
-_FAILURES = (Exception, pytest.fail.Exception)
+# What is stacked fails with a group; a row that skips would hide those that failed before it.
+_FAILURES = (Exception, pytest.fail.Exception, pytest.skip.Exception, BaseExceptionGroup)
 _SHOWN_MAX = 60  # characters of a value that names its row
 _Param = type(pytest.param())
 
@@ -44,6 +45,9 @@ def every(
         named = [(name or "-".join(map(_shown, values)), values) for name, values in table]
 
     def decorate(test: Test) -> Test:
+        if inspect.iscoroutinefunction(test) or inspect.isgeneratorfunction(test):
+            raise TypeError(f"{test.__name__} would not run: a table takes plain functions")
+
         @wraps(test)
         def over_all(**fixtures: object) -> None:
             failures = []

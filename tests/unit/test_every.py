@@ -54,6 +54,22 @@ def test_tables_multiply() -> None:
     assert met == [(1, "a"), (1, "b"), (2, "a"), (2, "b")]
 
 
+def test_a_row_that_skips_hides_no_other() -> None:
+    def skips(number: int) -> None:
+        assert number == 1
+        pytest.skip("not here")
+
+    assert _failures(every("number", [1, 2])(skips)).message == "2 of 2 rows: 1, 2"
+
+
+def test_what_would_not_run_is_a_mistake() -> None:
+    async def later(number: int) -> None:
+        raise AssertionError(number)
+
+    with pytest.raises(TypeError, match="would not run"):
+        every("number", [1])(later)  # type: ignore[arg-type]
+
+
 def test_what_proves_nothing_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="proves nothing"):
         every("number", [])

@@ -58,7 +58,13 @@ _BEHIND_MAX = 8  # digits
 # Tracks 1 and 2 (ISO/IEC 7813), of whatever scheme.
 _TRACKS = re.compile(r"[Bb][0-9]{12,19}\^|(?<=[0-9]{12})[=D][0-9]{7}")
 # Verification codes, by what forms and processors call them; a number alone may be anything.
-_CODES = re.compile(r"cv[cvn]2?[^0-9A-Za-z]{1,8}[0-9]{3,4}(?![0-9A-Za-z])", re.IGNORECASE)
+# Dashes make the ids of orders, such as CVC-2024.
+_CODES = re.compile(
+    r"(?<![0-9A-Za-z])cv[cvn]2?[\s:=\"']{1,8}[0-9]{3,4}(?![0-9A-Za-z-])", re.IGNORECASE
+)
+_CODE_NAME = re.compile(
+    r"(?:cv[cvn]2?|(?:security|verification)[_ -]?code)(?:[_ -]?code)?", re.IGNORECASE
+)
 _CODE_WRITTEN_MAX = 16  # with whatever is around it
 # What machines make: UUIDs, with and without dashes (RFC 9562, 4: the version and the variant have
 # their places), and hexadecimal numbers with letters enough to be that.
@@ -75,7 +81,7 @@ _WHOLE = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
 def holds_card_data(text: str) -> bool:
     """Whether there is a card number, a track of a card or a verification code that is called so,
     anywhere in it."""
-    plain = text if text.isascii() else "".join(map(readable, text))
+    plain = _plain(text)
     if _CODES.search(plain):
         return True
     if len(plain) < DIGITS_MIN or not _has_digits_enough(plain):
@@ -88,7 +94,13 @@ def holds_card_data(text: str) -> bool:
 
 def is_called_a_code(name: str, value: str) -> bool:
     """Whether a value is a verification code by its name: by itself it may be any number."""
-    return len(value) <= _CODE_WRITTEN_MAX and holds_card_data(f"{name}: {value}")
+    if len(value) > _CODE_WRITTEN_MAX or not _CODE_NAME.search(name):
+        return False
+    return re.fullmatch(r"[^0-9A-Za-z]*[0-9]{3,4}[^0-9A-Za-z]*", _plain(value)) is not None
+
+
+def _plain(text: str) -> str:
+    return text if text.isascii() else "".join(map(readable, text))
 
 
 @lru_cache(maxsize=1 << 16)

@@ -44,7 +44,7 @@ CODES: Mapping[str, Meaning] = {
     "idempotency_key_reused": Meaning(
         # draft-ietf-httpapi-idempotency-key-header, 2.7; 409 is for what others are in the way of.
         422,
-        "This idempotency key was used before with a different request; send a new key.",
+        "This idempotency key belongs to another request; repeat that one, or send a new key.",
         "The first request under this key stands, untouched. Was it meant to be the same one? Send"
         " it exactly as before. Is it another one? Send another key.",
     ),

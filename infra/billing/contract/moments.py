@@ -24,9 +24,12 @@ def moment(value: object) -> datetime | None:
     return None
 
 
-def ahead(param: str, value: object, *, is_judged: bool = True) -> datetime:
+def ahead(
+    param: str, value: object, *, is_judged: bool = True, may_be_past: bool = False
+) -> datetime:
     """A moment at most AHEAD_MAX from now, in UTC; what passed less than BEHIND_MAX ago is taken as
     it is. How far off it may be is a rule of today: without `is_judged`, any moment is taken.
+    `may_be_past` is for callers who don't know whether it is a repeat: time goes on meanwhile.
 
     Raises Invalid.
     """
@@ -36,7 +39,7 @@ def ahead(param: str, value: object, *, is_judged: bool = True) -> datetime:
     now = datetime.now(UTC)
     if is_judged and at > now + AHEAD_MAX:
         raise Invalid(f"{param} must be at most {AHEAD_MAX.days} days ahead", param=param)
-    if is_judged and at < now - BEHIND_MAX:
+    if is_judged and not may_be_past and at < now - BEHIND_MAX:
         raise Invalid(
             f"{param} is more than {BEHIND_MAX.days} days past; leave it out to charge at once",
             param=param,

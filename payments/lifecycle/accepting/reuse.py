@@ -27,7 +27,7 @@ def key_reused(request: ChargeRequest | RefundRequest, row: LifecycleRow, **ids:
     they may be another caller's."""
     names = _CHARGE if isinstance(request, ChargeRequest) else _REFUND
     differs = [name for name in names if _differs(request, row, name)]
-    if not differs:
+    if not differs:  # in what was computed, such as the price that a lookup key names
         return KeyReused(param="idempotency_key", **ids)
     return KeyReused(
         f"this idempotency key was used before with another {' and '.join(differs)}; send that"

@@ -130,7 +130,7 @@ def test_a_key_with_another_content_is_refused(till: Till, change: dict[str, Any
     assert isinstance(refused, KeyReused)
     assert told(refused) == (
         "idempotency_key_reused", "idempotency_key",
-        "This idempotency key was used before with a different request; send a new key.",
+        "This idempotency key belongs to another request; repeat that one, or send a new key.",
     )  # fmt: skip
     assert till.stock(price_id) == 14
 

@@ -195,7 +195,7 @@ def test_another_price_under_the_same_key_is_refused_and_names_the_first(
     refused = refusal(lambda: till.make(other))
     assert told(refused) == (
         "idempotency_key_reused", "idempotency_key",
-        "This idempotency key was used before with a different request; send a new key.",
+        "This idempotency key belongs to another request; repeat that one, or send a new key.",
     )  # fmt: skip
     assert refused.facts == {"price_id": first["id"]}
 
