@@ -53,7 +53,7 @@ def test_two_installations_in_one_database_see_nothing_of_each_other(
     request = a_charge()
     for url in urls:
         ours = services(make_settings(database_url=url), nobody)
-        assert make_executor(ours).create(request)["state"] == "succeeded"
+        assert make_executor(ours).create(request).state == "succeeded"
         tills = {"worker": ours.engine, "sandbox": ours.processors["sandbox"]._engine}  # type: ignore[attr-defined]
         for engine in tills.values():
             assert Till(engine).query("SELECT count(*) AS n FROM charges") == [{"n": 1}]

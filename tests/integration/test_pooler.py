@@ -87,7 +87,7 @@ def test_two_hundred_charges_of_two_workers_none_of_which_is_unknown(
             one.stopping.set()
             one.engine.dispose()
             one.processors["sandbox"]._engine.dispose()  # type: ignore[attr-defined]
-    assert [(row["state"], row["amount"]) for row in rows] == [
+    assert [(row.state, row.amount) for row in rows] == [
         ("succeeded", request.amount) for request in requests
     ]
     tried = "SELECT outcome, count(*) AS n FROM attempts GROUP BY outcome"

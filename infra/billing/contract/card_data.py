@@ -81,7 +81,7 @@ _WHOLE = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
 def holds_card_data(text: str) -> bool:
     """Whether there is a card number, a track of a card or a verification code that is called so,
     anywhere in it."""
-    plain = _plain(text)
+    plain = text if text.isascii() else _plain(text)
     if _CODES.search(plain):
         return True
     if len(plain) < DIGITS_MIN or not _has_digits_enough(plain):
@@ -100,7 +100,7 @@ def is_called_a_code(name: str, value: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    return text if text.isascii() else "".join(map(readable, text))
+    return "".join(map(readable, text))
 
 
 @lru_cache(maxsize=1 << 16)
