@@ -4,6 +4,7 @@ What the path takes is what a newcomer has to read. `pytest -s` shows the path i
 """
 
 import asyncio
+import logging
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -85,8 +86,12 @@ def profiled() -> Iterator[Walk]:
 
 
 def test_a_charge_takes_few_functions_from_post_to_202(
-    engine: Engine, redis_url: str, make_settings: Callable[..., Settings]
+    engine: Engine,
+    redis_url: str,
+    make_settings: Callable[..., Settings],
 ) -> None:
+    # What is logged below warnings is logged only if another test has set the log up so.
+    logging.disable(logging.INFO)
     settings = make_settings(broker_url=redis_url, http_port=0)
     key = a_key(engine, "shop")
 
@@ -104,7 +109,10 @@ def test_a_charge_takes_few_functions_from_post_to_202(
             common = set.intersection(*(set(path.calls) for path in paths))
             return Walk([code for code in paths[0].calls if code in common])
 
-    path = asyncio.run(story())
+    try:
+        path = asyncio.run(story())
+    finally:
+        logging.disable(logging.NOTSET)
     print(path)  # noqa: T201  # the measure itself
     assert len(path.functions) <= FUNCTIONS_MAX
     assert len(path.files) <= FILES_MAX
