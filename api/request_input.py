@@ -13,8 +13,8 @@ from api.edge.problems import BodyTooLarge, EncodingNotSupported, RequestTimeout
 from api.pollers import WAIT_MAX_S
 from infra.billing.contract import strict_json
 from infra.billing.contract.strict_json import NotStrict
+from infra.billing.contract.texts import field_name
 from payments.errors import InvalidRequest
-from payments.redaction import field_name
 
 # The largest honest request is 50 metadata entries of 500 characters: less than half of it, as
 # long as they are ASCII.

@@ -22,10 +22,11 @@ from rich.table import Table
 from sqlalchemy import Connection, Engine
 
 from infra.billing.contract.limits import QUANTITY_MAX
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.price import PriceRequest
+from infra.billing.contract.requests.product import ProductRequest
 from local.embedded import throwaway
 from payments.catalog import listing, prices, products
-from payments.catalog.requests import PriceRequest, ProductRequest
-from payments.intake.requests import ChargeRequest
 from payments.lifecycle import executor
 from payments.lifecycle.accepting.charges import NewCharge
 from payments.lifecycle.claims import Claimed, lease

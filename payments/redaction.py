@@ -13,12 +13,11 @@ from infra.billing.contract.card_data import holds_card_data, is_card_number
 from infra.billing.contract.ids import is_id
 from infra.billing.contract.limits import TEXT_MAX
 from infra.billing.contract.money import AMOUNT_MAX, CARD_DIGITS_MIN
-from infra.billing.contract.texts import is_producer
+from infra.billing.contract.texts import field_name, is_producer
 
 FIELDS_MAX = 50  # A request has a dozen; a message of a million names is no row and no webhook.
 REST = "…"  # No field can have this name.
 
-_NAME = re.compile(r"[a-z_]{1,40}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 
@@ -39,11 +38,6 @@ def may_tell(name: str, value: Any) -> bool:
     """Whether this value says nothing about a person, under this name."""
     looks_right = SHAPES.get(name)
     return looks_right is not None and looks_right(value)
-
-
-def field_name(name: object) -> str | None:
-    """The name of a field if it reads as one; None if it may be anything, so is not repeated."""
-    return name if isinstance(name, str) and _NAME.fullmatch(name) else None
 
 
 def producer_name(value: object) -> str | None:

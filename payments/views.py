@@ -1,8 +1,9 @@
 """How a charge and a refund look from outside: the same object in HTTP, webhooks, CLI and SDK."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from infra.billing.contract.moments import rfc3339
 from models.rows import ChargeRow, RefundRow
 
 
@@ -68,6 +69,4 @@ def refund_view(row: RefundRow) -> dict[str, Any]:
 
 def moment(at: datetime | None) -> str | None:
     """RFC 3339 in UTC with a `Z`, or None."""
-    if at is None:
-        return None
-    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return None if at is None else rfc3339(at)

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from payments.errors import Refused
-from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.lifecycle.accepting import asked, charges, refunds
 from payments.lifecycle.accepting.asked import Accepted, New, NewCharge, NewRefund
 from payments.parsing import read

@@ -15,9 +15,9 @@ from typing import Any, Protocol, Self
 from celery import Celery
 from sqlalchemy import Engine
 
+from infra.billing.contract.requests.charge import ChargeRequest
 from models.rows import ChargeRow, LifecycleRow, as_charge
 from payments.errors import Refused
-from payments.intake.requests import ChargeRequest
 from payments.lifecycle import cancels, executor
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.claims import lease

@@ -9,8 +9,8 @@ from tasks.requests import by_name, id_field, of_message, only_keywords
 
 @shared_task(name="billing.charge.create", bind=True)
 def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
-    """Take money once. Fields: `payments.intake.requests.ChargeRequest`; without `idempotency_key`
-    Celery's task id is the key."""
+    """Take money once. Fields: `ChargeRequest`; without `idempotency_key` Celery's task id is the
+    key."""
     row = self.app.handlers.create("charge", by_name(args, fields), **of_message(self.request))
     return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off
 
@@ -25,6 +25,6 @@ def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
 
 @shared_task(name="billing.charge.cancel", bind=True)
 def cancel(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
-    """End a charge, unless money has moved. Fields: `payments.intake.requests.CancelRequest`."""
+    """End a charge, unless money has moved. Fields: `CancelRequest`."""
     row = self.app.handlers.cancel(by_name(args, fields), **of_message(self.request))
     return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off

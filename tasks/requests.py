@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from infra.billing.contract.ids import is_id
+from infra.billing.contract.texts import field_name
 from payments.errors import InvalidRequest
 from payments.intake.timing import ANY_TIME, Timing
-from payments.redaction import field_name
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -14,6 +14,7 @@ from celery.exceptions import Reject
 from sqlalchemy.exc import DBAPIError
 
 from infra.billing.contract.ids import Kind as KindName
+from infra.billing.contract.requests.cancel import CancelRequest
 from models.rows import LifecycleRow
 from payments.access import signatures
 from payments.access.scopes import CHARGES_WRITE, Access
@@ -21,7 +22,6 @@ from payments.audit import health
 from payments.errors import BillingError, Refused
 from payments.intake import quarantine, rejections
 from payments.intake.quarantine import KeptRequest
-from payments.intake.requests import CancelRequest
 from payments.kinds import KINDS
 from payments.lifecycle import cancels, reports, sweeps
 from payments.lifecycle.cancels import Cancellation

@@ -9,7 +9,8 @@ from api.description import schemas
 from api.description.events import DATA, MEANING, event, only_by_name
 from api.description.examples import example, standing
 from api.description.objects import Charge
-from payments.intake.requests import BY_PRICE, WAYS, CancelRequest
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.charge import BY_PRICE, WAYS
 from service.broker.celery_config import PAYMENTS
 from service.intake import MODELS
 from worker.envelope import BODY_MAX_BYTES, TASK_ID_MAX

@@ -16,6 +16,8 @@ from api.description.route_docs import REFUSALS, ref
 from api.description.samples import SAMPLES
 from api.description.schemas import REQUESTS, everything
 from api.edge import problems
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.fields import Keyed
 from payments.catalog.currencies import codes, id_of
 from payments.errors import (
     BillingError,
@@ -26,8 +28,6 @@ from payments.errors import (
     ReferenceInUse,
     Unauthenticated,
 )
-from payments.intake.requests import CancelRequest
-from payments.parsing import Keyed
 
 VERSION = "1"
 SUMMARY = """\

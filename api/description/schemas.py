@@ -16,15 +16,11 @@ from api.description.objects import (
     TimelineEntry,
     WebhookEndpoint,
 )
-from payments.catalog.requests import (
-    InventoryRequest,
-    PriceChanges,
-    PriceRequest,
-    ProductChanges,
-    ProductRequest,
-    QuoteRequest,
-)
-from payments.intake.requests import BY_PRICE, WAYS, CancelRequest, ChargeRequest
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.charge import BY_PRICE, WAYS, ChargeRequest
+from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
+from infra.billing.contract.requests.price import PriceChanges, PriceRequest
+from infra.billing.contract.requests.product import ProductChanges, ProductRequest
 from service.intake import MODELS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -10,9 +10,9 @@ from starlette.routing import Match
 from api.edge import problems
 from api.edge.edge import route_of
 from api.edge.problems import InternalError, MethodNotAllowed, NoSuchPath
+from infra.billing.contract.requests.reading import sentence
+from infra.billing.contract.texts import field_name
 from payments.errors import BillingError, InvalidRequest, NotFound
-from payments.redaction import field_name
-from payments.sentences import sentence
 from service import faults, log
 
 logger = log.get("billing.http")

@@ -14,11 +14,11 @@ from api.routes.objects import PREFIX
 from api.settled import horizon
 from infra.billing.contract.ids import MADE_PREFIXES
 from infra.billing.contract.limits import LIMIT_MAX, PAGE_MAX
+from infra.billing.contract.requests.fields import Text, whole_number
+from infra.billing.contract.requests.price_parts import CurrencyId
+from infra.billing.contract.requests.rules import id_of, id_schema
 from payments.catalog.listing import PAGE_SIZE, Kind, page
-from payments.catalog.price_fields import CurrencyId
 from payments.errors import InvalidRequest
-from payments.parsing import Text, whole_number
-from payments.rules import id_of, id_schema
 
 CURRENCIES_MAX = 300
 _ProductId = Annotated[

@@ -17,10 +17,10 @@ from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.filters import LIMIT, moment
 from api.routes.objects import PREFIX
 from infra.billing.contract.limits import LIMIT_MAX
+from infra.billing.contract.requests.fields import whole_number
 from payments.access.scopes import Access
 from payments.errors import InvalidRequest
 from payments.intake import once
-from payments.parsing import whole_number
 from payments.transaction import Transaction
 from payments.webhooks import endpoints, pings, replays
 

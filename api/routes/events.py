@@ -17,7 +17,7 @@ from api.description.route_docs import described, object_of, ref
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
 from infra.billing.contract.limits import LIMIT_MAX
-from payments.parsing import whole_number
+from infra.billing.contract.requests.fields import whole_number
 from payments.webhooks import feed
 
 router = router_of("Events", f"{PREFIX}/events")

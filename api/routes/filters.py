@@ -18,10 +18,10 @@ from pydantic_core import PydanticCustomError
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.limits import LIMIT_MAX
 from infra.billing.contract.moments import MOMENT
+from infra.billing.contract.requests.fields import whole_number
+from infra.billing.contract.requests.rules import id_of, id_schema
 from models.states import Phase, State
 from payments.errors import InvalidRequest
-from payments.parsing import whole_number
-from payments.rules import id_of, id_schema
 
 LIMIT = 20
 _ChargeId = Annotated[

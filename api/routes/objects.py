@@ -16,12 +16,12 @@ from api.routes.dependencies import app_state, permission_for
 from api.settled import horizon
 from infra.billing.contract.ids import PREFIXES, is_id, traceparent
 from infra.billing.contract.ids import Kind as KindName
+from infra.billing.contract.requests.cancel import CancelRequest
 from models.rows import LifecycleRow, as_charge
 from models.states import State
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import NotFound, Refused
 from payments.history import timeline
-from payments.intake.requests import CancelRequest
 from payments.kinds import KINDS
 from payments.lifecycle import cancels, reading
 from payments.lifecycle.cancels import Cancellation

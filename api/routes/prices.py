@@ -15,16 +15,12 @@ from api.routes.catalogue import PriceFilters
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
 from infra.billing.contract.ids import is_price_id
+from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
+from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from payments.catalog import inventory, prices
+from payments.catalog.changes import changes
 from payments.catalog.price_locks import find
 from payments.catalog.quotes import quote
-from payments.catalog.requests import (
-    InventoryRequest,
-    PriceChanges,
-    PriceRequest,
-    QuoteRequest,
-    changes,
-)
 from payments.catalog.views import deleted_view, price_view, quote_view
 from payments.parsing import parse, read
 from payments.transaction import Row, Transaction

@@ -14,8 +14,9 @@ from api.routes import catalogue
 from api.routes.catalogue import ProductFilters
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
+from infra.billing.contract.requests.product import ProductChanges, ProductRequest
 from payments.catalog import products
-from payments.catalog.requests import ProductChanges, ProductRequest, changes
+from payments.catalog.changes import changes
 from payments.catalog.views import deleted_view, product_view
 from payments.parsing import read
 

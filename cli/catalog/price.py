@@ -65,8 +65,8 @@ def create(
     as_json: options.Json = False,
 ) -> None:
     """Make a price of a product, once per key. What it costs never changes."""
+    from infra.billing.contract.requests.price import PriceRequest
     from payments.catalog import prices
-    from payments.catalog.requests import PriceRequest
     from payments.parsing import read
     from service import wiring
     from service.settings import load
@@ -146,8 +146,8 @@ def quote(
     as_json: options.Json = False,
 ) -> None:
     """Show what a quantity would cost, line by line. It reserves nothing."""
+    from infra.billing.contract.requests.inventory import QuoteRequest
     from payments.catalog import price_locks, quotes
-    from payments.catalog.requests import QuoteRequest
     from payments.catalog.views import quote_view
     from payments.parsing import parse
 
@@ -168,8 +168,8 @@ def inventory(
     as_json: options.Json = False,
 ) -> None:
     """Count the stock of a price up or down, once per key; a repeat changes nothing."""
+    from infra.billing.contract.requests.inventory import InventoryRequest
     from payments.catalog import inventory as stock
-    from payments.catalog.requests import InventoryRequest
     from payments.catalog.views import price_view
     from payments.parsing import read
 
@@ -200,8 +200,9 @@ def update(
     as_json: options.Json = False,
 ) -> None:
     """Change what is given; the rest stays. What it costs never changes."""
+    from infra.billing.contract.requests.price import PriceChanges
     from payments.catalog import prices
-    from payments.catalog.requests import PriceChanges, changes
+    from payments.catalog.changes import changes
 
     sent = options.sent(
         active=active,

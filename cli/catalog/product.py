@@ -29,8 +29,8 @@ def create(
     as_json: options.Json = False,
 ) -> None:
     """Make a product, once per key."""
+    from infra.billing.contract.requests.product import ProductRequest
     from payments.catalog import products
-    from payments.catalog.requests import ProductRequest
     from payments.catalog.views import product_view
     from payments.parsing import read
     from service import wiring
@@ -90,8 +90,9 @@ def update(
     as_json: options.Json = False,
 ) -> None:
     """Change what is given; the rest stays."""
+    from infra.billing.contract.requests.product import ProductChanges
     from payments.catalog import products
-    from payments.catalog.requests import ProductChanges, changes
+    from payments.catalog.changes import changes
     from payments.catalog.views import product_view
 
     sent = options.sent(

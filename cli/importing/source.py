@@ -12,8 +12,8 @@ from cli.importing.csv_file import CsvFile
 from cli.importing.json_file import JsonFile
 from cli.importing.lines import FileRefused, Line
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.requests.charge import WAYS
 from payments.errors import InvalidRequest
-from payments.intake.requests import WAYS
 from service import intake
 
 FORMATS: dict[str, type[CsvFile] | type[JsonFile]] = {

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from cli.importing.source import Refusal
 from infra.billing.contract.card_data import is_card_number
+from infra.billing.contract.requests.charge import ChargeRequest
 from models.rows import LifecycleRow, as_refund
-from payments.intake.requests import ChargeRequest
 from service.intake import Request
 
 SHOWN_MAX = 20

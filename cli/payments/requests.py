@@ -37,8 +37,8 @@ def cancel(
     Raises Refused. When it was waited for, one that took the money after all, and one that is still
     pending, is shown and then raised as Failed.
     """
+    from infra.billing.contract.requests.cancel import CancelRequest
     from payments.errors import Refused
-    from payments.intake.requests import CancelRequest
     from payments.kinds import CHARGE
     from payments.lifecycle import cancels
     from payments.lifecycle.cancels import Cancellation

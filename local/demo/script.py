@@ -8,6 +8,8 @@ from typing import TextIO
 
 from sqlalchemy import Engine
 
+from infra.billing.contract.requests.price import PriceRequest
+from infra.billing.contract.requests.product import ProductRequest
 from local.demo import checks, environment, observer
 from local.demo.clients import Shops
 from local.demo.figures import Figures, Kill, counted
@@ -17,7 +19,6 @@ from local.demo.scenario import PRODUCER, Scenario
 from local.demo.screen import Screen
 from models.states import Phase
 from payments.catalog import currencies, prices, products
-from payments.catalog.requests import PriceRequest, ProductRequest
 from payments.parsing import parse
 from payments.processors import sandbox
 from payments.processors.registry import Processors

@@ -8,12 +8,13 @@ from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import fingerprint
 from infra.billing.contract.limits import QUANTITY_MAX
+from infra.billing.contract.requests.inventory import InventoryRequest
 from models import InventoryChange
 from models.base import id_among, table_of
 from payments.catalog.price_locks import PRICES, find, hold, products
-from payments.catalog.requests import InventoryRequest
 from payments.catalog.stock import CHANGED, tell, too_few
 from payments.errors import InvalidRequest, InventoryUnlimited, KeyReused
+from payments.parsing import judged
 from payments.transaction import Row, Transaction
 
 
@@ -27,8 +28,7 @@ def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tu
     asked = fingerprint({"price": name, "change": request.change})
     if (known := _known(transaction, request, asked)) is not None:
         return *_of(transaction, known), False
-    if request.against is not None:
-        raise request.against
+    judged(request)
     price = hold(transaction, name)
     # Once more: a repeat that waited for the first one must find it.
     if (known := _known(transaction, request, asked)) is not None:

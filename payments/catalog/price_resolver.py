@@ -4,12 +4,12 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
+from infra.billing.contract.requests.charge import ChargeRequest
 from models.rows import ChargeRow
 from payments.catalog.price_locks import find_all, hold_to_sell, products
 from payments.catalog.quotes import Terms, quote
 from payments.catalog.stock import reserve, too_few
 from payments.errors import InvalidRequest, PriceInactive, ProductInactive, Refused
-from payments.intake.requests import ChargeRequest
 from payments.transaction import Row, Transaction
 
 

@@ -11,9 +11,11 @@ from sqlalchemy import String, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import event_id
+from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from models import Charge, Event, Reservation
 from models.base import as_rows, given, table_of
 from payments.access.scopes import EVERYBODY
+from payments.catalog.changes import merged
 from payments.catalog.price_locks import (
     PRICES,
     hold,
@@ -22,7 +24,6 @@ from payments.catalog.price_locks import (
     no_price,
     products,
 )
-from payments.catalog.requests import PriceChanges, PriceRequest
 from payments.catalog.views import price_view
 from payments.errors import (
     InvalidRequest,
@@ -31,7 +32,7 @@ from payments.errors import (
     PriceInUse,
     ProductInactive,
 )
-from payments.parsing import merged
+from payments.parsing import judged
 from payments.transaction import Row, Transaction
 from payments.webhooks.events import Fact, publish
 
@@ -43,8 +44,7 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
     """
     if (known := _known(transaction, request)) is not None:
         return known, False
-    if request.against is not None:
-        raise request.against
+    judged(request)
     lock_lookup_keys(transaction, _given(request.lookup_key))
     holder = _holder(transaction, request.lookup_key)
     # Once more: a repeat that waited here for the first one must find it, and not take the key from

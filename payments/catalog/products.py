@@ -7,10 +7,11 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import MADE_PREFIXES, is_id
+from infra.billing.contract.requests.product import ProductChanges, ProductRequest
+from payments.catalog.changes import merged
 from payments.catalog.price_locks import PRICES, PRODUCTS
-from payments.catalog.requests import ProductChanges, ProductRequest
 from payments.errors import KeyReused, NotFound, ProductInUse
-from payments.parsing import merged
+from payments.parsing import judged
 from payments.transaction import Row, Transaction
 
 
@@ -19,10 +20,9 @@ def create(
 ) -> tuple[Row, bool]:
     """The product, and whether it is new: not for a repeat. Raises KeyReused, and what speaks
     against a new one."""
-    if request.against is not None:
-        if (known := _known(transaction, request)) is None:
-            raise request.against
+    if request.against is not None and (known := _known(transaction, request)) is not None:
         return known, False
+    judged(request)
     values = {
         "id": request.id,
         "producer": request.producer,

@@ -7,9 +7,11 @@ and not found. A repeat never does: what was accepted once is answered as it sta
 from typing import Literal, NoReturn
 
 from infra.billing.contract.money import CARD_DIGITS_MIN, is_payable, not_payable
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from payments.amounts import in_words
 from payments.errors import InvalidRequest, UnexpectedAmount
-from payments.intake.requests import ChargeRequest, RefundRequest
+from payments.parsing import judged
 from payments.processors.limits import MoneyLimit, MoneyLimits
 
 # So many currencies are named to whoever sends another one.
@@ -31,8 +33,7 @@ def judge(
     would give back; both are None while that isn't known (a refund whose charge has not been seen).
     Raises Refused.
     """
-    if request.against is not None:
-        raise request.against
+    judged(request)
     if amount is None or currency is None:
         return
     if isinstance(request, RefundRequest):

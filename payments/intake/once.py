@@ -16,11 +16,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import fingerprint, request_made_id
+from infra.billing.contract.requests.fields import Keyed
 from models import RequestMade
 from models.base import table_of
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import KeyReused, NotFound
-from payments.parsing import Keyed, parse
+from payments.parsing import parse
 from payments.transaction import Row, Transaction
 from payments.webhooks import endpoints
 

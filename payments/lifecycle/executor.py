@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.billing.contract.ids import is_request_id
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from models.rows import LifecycleRow, as_charge, as_refund
 from models.states import State
 from payments.catalog.stock import hold_prices_of
 from payments.errors import NotFound as NoSuchObject
 from payments.errors import Refused
 from payments.intake import rejections
-from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.intake.timing import ANY_TIME, Timing
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
 from payments.lifecycle.accepting import charges, refunds

@@ -13,12 +13,12 @@ from infra.billing.contract.limits import (
     LIMIT_MAX,
 )
 from infra.billing.contract.signatures import new_secret
+from infra.billing.contract.texts import field_name
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound
 from payments.parsing import refusing
-from payments.redaction import field_name
 from payments.transaction import Transaction
 from payments.views import moment
 from payments.webhooks.events import TYPES, Fact, publish

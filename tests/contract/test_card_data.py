@@ -14,15 +14,13 @@ from pydantic import BaseModel
 
 from api.description.schemas import REQUESTS
 from infra.billing.contract.card_data import holds_card_data
-from payments.catalog.requests import (
-    InventoryRequest,
-    PriceChanges,
-    PriceRequest,
-    ProductChanges,
-    ProductRequest,
-)
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.inventory import InventoryRequest
+from infra.billing.contract.requests.price import PriceChanges, PriceRequest
+from infra.billing.contract.requests.product import ProductChanges, ProductRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from payments.errors import InvalidRequest
-from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.parsing import parse
 from tests.support.every import every
 

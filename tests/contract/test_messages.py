@@ -3,8 +3,10 @@
 import pytest
 
 from infra.billing.contract.ids import id_from_key
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from payments.errors import Refused
-from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.parsing import parse
 from tasks.requests import by_name
 from tests.support import vectors

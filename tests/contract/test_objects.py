@@ -17,11 +17,13 @@ from api.description.objects import Charge, Refund, TimelineEntry, WebhookEndpoi
 from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.money import AMOUNT_MAX
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from models.base import table_of
 from models.states import Phase, State
 from payments.catalog.quotes import Line
 from payments.errors import InvalidRequest
-from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.parsing import parse
 from payments.processors.declines import DECLINES, FAILURES
 from payments.processors.outcomes import NextAction

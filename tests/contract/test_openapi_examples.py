@@ -10,9 +10,12 @@ from pydantic import BaseModel
 from api.description.objects import A_CHARGE
 from api.description.schemas import REQUESTS
 from api.documents.files import CHECKOUT
-from payments.catalog.requests import PriceChanges, ProductChanges, changes
-from payments.intake.requests import CancelRequest
-from payments.parsing import Keyed, parse
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.fields import Keyed
+from infra.billing.contract.requests.price import PriceChanges
+from infra.billing.contract.requests.product import ProductChanges
+from payments.catalog.changes import changes
+from payments.parsing import parse
 from tests.support.every import every
 
 DOCUMENT = json.loads((CHECKOUT / "docs/reference/openapi.json").read_text())

@@ -13,11 +13,12 @@ from infra.billing.contract.limits import (
     METADATA_VALUE_MAX,
     QUANTITY_MAX,
 )
+from infra.billing.contract.requests.price import PriceRequest
+from infra.billing.contract.requests.price_parts import TIERS_MAX
+from payments.catalog.changes import LOCKED
 from payments.catalog.listing import PAGE_SIZE
-from payments.catalog.price_fields import TIERS_MAX
 from payments.catalog.prices import columns
 from payments.catalog.quotes import lines, model_of, total
-from payments.catalog.requests import LOCKED, PriceRequest
 from payments.parsing import parse
 from tests.support.every import every
 

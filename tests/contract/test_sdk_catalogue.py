@@ -11,8 +11,12 @@ from hypothesis import strategies as st
 
 from infra.billing import catalogue
 from infra.billing.catalogue import UNSET
-from payments.catalog import requests as service
-from payments.intake.requests import ChargeRequest, RefundRequest
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
+from infra.billing.contract.requests.price import PriceChanges, PriceRequest
+from infra.billing.contract.requests.product import ProductChanges, ProductRequest
+from infra.billing.contract.requests.refund import RefundRequest
+from payments.catalog.changes import changes as changes_of
 from payments.parsing import parse
 from tests.support.every import every
 from tests.support.refusals import present, sdk_says, service_says, short
@@ -209,14 +213,14 @@ def _absent(check: Any) -> dict[str, Any]:
 @every("changes", PRODUCTS, ids=short)
 def test_both_say_the_same_of_a_product(changes):
     fields = {**_absent(catalogue.product_fields), **PRODUCT, **changes}
-    said = service_says(service.ProductRequest, present(fields))
+    said = service_says(ProductRequest, present(fields))
     assert sdk_says(catalogue.product_fields, fields) == said
 
 
 @every("changes", PRICES, ids=short)
 def test_both_say_the_same_of_a_price(changes):
     fields = {**_absent(catalogue.price_fields), **PRICE, **changes}
-    said = service_says(service.PriceRequest, present(fields))
+    said = service_says(PriceRequest, present(fields))
     assert sdk_says(catalogue.price_fields, fields) == said
 
 
@@ -224,7 +228,7 @@ def test_both_say_the_same_of_a_price(changes):
 def test_whether_tiers_fit_together_only_the_service_says(changes):
     fields = {**_absent(catalogue.price_fields), **PRICE, **changes}
     assert sdk_says(catalogue.price_fields, fields) is None
-    said = service_says(service.PriceRequest, present(fields))
+    said = service_says(PriceRequest, present(fields))
     assert said is not None
     assert said[0] == "tiers"
 
@@ -232,11 +236,11 @@ def test_whether_tiers_fit_together_only_the_service_says(changes):
 @every("changes", [*PRICES, *TO_THE_SERVICE], ids=short)
 def test_what_is_sent_of_a_price_means_to_the_service_what_was_meant(changes):
     fields = {**_absent(catalogue.price_fields), **PRICE, **changes}
-    if service_says(service.PriceRequest, present(fields)) is not None:
+    if service_says(PriceRequest, present(fields)) is not None:
         return
     sent = catalogue.price_fields(**fields)
-    meant = parse(service.PriceRequest, present(fields))
-    assert parse(service.PriceRequest, sent).fingerprint == meant.fingerprint
+    meant = parse(PriceRequest, present(fields))
+    assert parse(PriceRequest, sent).fingerprint == meant.fingerprint
 
 
 CHANGES: list[dict[str, Any]] = [
@@ -286,7 +290,7 @@ def _unset(check: Any) -> dict[str, Any]:
 @every("changes", PRODUCT_CHANGES, ids=short)
 def test_both_say_the_same_of_changes_of_a_product(changes):
     fields = {**_unset(catalogue.product_changes), **changes}
-    said = service_says(service.ProductChanges, changes, service.changes)
+    said = service_says(ProductChanges, changes, changes_of)
     assert sdk_says(catalogue.product_changes, fields) == said
     if said is None:
         assert catalogue.product_changes(**fields) == changes
@@ -295,7 +299,7 @@ def test_both_say_the_same_of_changes_of_a_product(changes):
 @every("changes", PRICE_CHANGES, ids=short)
 def test_both_say_the_same_of_changes_of_a_price(changes):
     fields = {**_unset(catalogue.price_changes), "transfer_lookup_key": False, **changes}
-    said = service_says(service.PriceChanges, changes, service.changes)
+    said = service_says(PriceChanges, changes, changes_of)
     assert sdk_says(catalogue.price_changes, fields) == said
     if said is None:
         assert catalogue.price_changes(**fields) == changes
@@ -323,14 +327,14 @@ COUNTS: list[dict[str, Any]] = [
 @every("changes", COUNTS, ids=short)
 def test_both_say_the_same_of_a_count_of_stock(changes):
     fields = {**COUNT, **changes}
-    said = service_says(service.InventoryRequest, present(fields))
+    said = service_says(InventoryRequest, present(fields))
     assert sdk_says(catalogue.inventory_fields, fields) == said
 
 
 @every("quantity", [None, 0, 20, -1, 2.0, True, "2", 10**15, 10**40])
 def test_both_say_the_same_of_a_quote(quantity):
     fields = {"quantity": quantity}
-    said = service_says(service.QuoteRequest, present(fields))
+    said = service_says(QuoteRequest, present(fields))
     assert sdk_says(catalogue.quote_fields, fields) == said
 
 
@@ -362,7 +366,7 @@ def test_no_float_and_no_decimal_leaves_the_process(**changes):
         sent = catalogue.price_fields(**fields)
         assert {type(leaf) for leaf in _leaves(sent)} <= {str, int}
     else:
-        assert service_says(service.PriceRequest, present(fields)) is not None
+        assert service_says(PriceRequest, present(fields)) is not None
 
 
 def test_the_example_of_the_document_asks_only_for_what_the_service_takes(
@@ -385,12 +389,12 @@ def test_the_example_of_the_document_asks_only_for_what_the_service_takes(
     prices = "/v1/billing/prices"
     asked = {(one.method, one.path): one for one in running.asked}
     for route, model in {
-        ("POST", "/v1/billing/products"): service.ProductRequest,
-        ("POST", prices): service.PriceRequest,
-        ("POST", f"{prices}/shirt/quote"): service.QuoteRequest,
+        ("POST", "/v1/billing/products"): ProductRequest,
+        ("POST", prices): PriceRequest,
+        ("POST", f"{prices}/shirt/quote"): QuoteRequest,
         ("POST", "/v1/billing/charges"): ChargeRequest,
         ("POST", "/v1/billing/refunds"): RefundRequest,
-        ("PUT", f"{prices}/shirt/inventory"): service.InventoryRequest,
+        ("PUT", f"{prices}/shirt/inventory"): InventoryRequest,
     }.items():
         one = asked.pop(route)
         key = one.headers.get("idempotency-key")

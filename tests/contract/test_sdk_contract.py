@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 import payments.errors
 from infra import billing
 from infra.billing import requests as sdk
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from infra.billing.pending import pending
 from infra.billing.problems import error_of
-from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from payments.views import charge_view, refund_view
 from tests.support.every import every
 from tests.support.refusals import present, sdk_says, service_says, short

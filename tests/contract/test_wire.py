@@ -22,8 +22,10 @@ from infra.billing.contract.limits import (
     TEXT_MAX,
 )
 from infra.billing.contract.money import AMOUNT_MAX
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from payments import parsing
-from payments.intake.requests import CancelRequest, ChargeRequest, RefundRequest
 from tests.conftest import environ_for
 from tests.support import node as node_support
 from tests.support.every import every

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine
 
 from infra import billing as sdk
+from infra.billing.contract.requests.charge import ChargeRequest
 from payments.errors import InvalidRequest
-from payments.intake.requests import ChargeRequest
 from payments.lifecycle.accepting import charges
 from payments.parsing import parse
 from payments.transaction import Database

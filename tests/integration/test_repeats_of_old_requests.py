@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import Engine
 
 from infra import billing as sdk
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.rules import ANY_DAY
 from payments.errors import InvalidRequest
-from payments.intake.requests import ChargeRequest
 from payments.lifecycle.accepting import charges
 from payments.parsing import parse
-from payments.rules import ANY_DAY
 from payments.transaction import Database
 from service.settings import load
 from service.wiring import REAL

@@ -8,9 +8,10 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from infra.billing.contract.ids import event_id, id_from_key
+from infra.billing.contract.requests.price import PriceChanges
 from payments.catalog import prices, products
+from payments.catalog.changes import changes
 from payments.catalog.history import LATEST
-from payments.catalog.requests import PriceChanges, changes
 from payments.errors import NotFound, Refused
 from payments.history.finding import EACH_MAX, named, producers_of
 from payments.history.timeline import timeline

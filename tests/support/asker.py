@@ -10,8 +10,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from infra.billing.contract.requests.charge import ChargeRequest
 from payments.errors import Refused
-from payments.intake.requests import ChargeRequest
 from payments.lifecycle.executor import Executor
 from payments.parsing import parse
 from service.settings import load

@@ -7,12 +7,15 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.inventory import InventoryRequest
+from infra.billing.contract.requests.price import PriceRequest
+from infra.billing.contract.requests.product import ProductRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from models.rows import ChargeRow, LifecycleRow, columns_of
 from payments.catalog import inventory, prices, products
-from payments.catalog.requests import InventoryRequest, PriceRequest, ProductRequest
 from payments.errors import Refused
 from payments.intake import rejections
-from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.kinds import kind_of
 from payments.lifecycle import cancels, executor, reports
 from payments.lifecycle.cancels import Cancellation

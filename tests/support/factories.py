@@ -11,19 +11,16 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.inventory import InventoryRequest
+from infra.billing.contract.requests.price import PriceChanges, PriceRequest
+from infra.billing.contract.requests.product import ProductChanges, ProductRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from models.rows import ChargeRow, LifecycleRow, columns_of
 from payments.access.scopes import OPERATOR, Access
 from payments.catalog import inventory, price_locks, prices, products
-from payments.catalog.requests import (
-    InventoryRequest,
-    PriceChanges,
-    PriceRequest,
-    ProductChanges,
-    ProductRequest,
-)
-from payments.catalog.requests import changes as changes_of
+from payments.catalog.changes import changes as changes_of
 from payments.errors import Refused
-from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.kinds import CHARGE, KINDS, Kind, kind_of
 from payments.lifecycle import cancels, executor, reports, reviews, sweeps
 from payments.lifecycle.accepting import charges, refunds

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, text
 
 from infra.billing.contract.ids import id_from_key
-from payments.intake.requests import ChargeRequest
+from infra.billing.contract.requests.charge import ChargeRequest
 from payments.lifecycle.accepting import charges
 from payments.parsing import parse
 from payments.transaction import Database

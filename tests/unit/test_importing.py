@@ -17,7 +17,8 @@ from cli.importing.lines import LINE_BYTES_MAX, FileRefused
 from cli.importing.refused import RefusedLines
 from cli.importing.source import Checked, Source
 from cli.importing.tally import PRICES_MAX, Sold, Tally
-from payments.intake.requests import ChargeRequest, RefundRequest
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from tests.support.every import every
 
 HEADER = "amount,currency,idempotency_key,customer_id,metadata.cart\n"

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from infra.billing.contract.money import AMOUNT_MAX
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from payments.errors import InvalidRequest
 from payments.intake.judging import judge
-from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.parsing import parse
 from payments.processors.limits import ANYTHING, MoneyLimit, MoneyLimits
 from tests.support.every import every

@@ -13,17 +13,14 @@ from api.edge.errors import problem_of
 from api.routes import endpoints, events
 from api.routes.catalogue import CurrencyPlace, PriceFilters, ProductFilters
 from api.routes.filters import ChargeFilters, RefundFilters
-from payments.catalog.requests import (
-    InventoryRequest,
-    PriceRequest,
-    ProductChanges,
-    ProductRequest,
-    QuoteRequest,
-)
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
+from infra.billing.contract.requests.price import PriceRequest
+from infra.billing.contract.requests.product import ProductChanges, ProductRequest
+from infra.billing.contract.requests.reading import sentence
+from infra.billing.contract.requests.refund import RefundRequest
 from payments.errors import BillingError
-from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.parsing import parse
-from payments.sentences import sentence
 from tests.support.every import every
 
 FOREIGN = re.compile(

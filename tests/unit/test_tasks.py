@@ -12,8 +12,8 @@ import tasks.refunds
 import tasks.sweeps
 import tasks.webhooks  # noqa: F401  # importing the tasks registers them
 from infra.billing.contract.ids import PREFIXES, Kind
+from infra.billing.contract.requests.charge import ChargeRequest
 from payments.errors import InvalidRequest
-from payments.intake.requests import ChargeRequest
 from payments.parsing import parse
 from tasks.requests import NOTHING_ELSE, Wishes
 from tests.support.every import every

@@ -7,6 +7,6 @@ The SDK and the service each turn it into a refusal of their own (`InvalidReques
 class Invalid(ValueError):
     """A value that can't be taken; the message says what to send instead."""
 
-    def __init__(self, message: str, *, param: str) -> None:
+    def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
         self.param = param

@@ -24,6 +24,11 @@ def moment(value: object) -> datetime | None:
     return None
 
 
+def rfc3339(at: datetime) -> str:
+    """RFC 3339 in UTC with a `Z`, to the microsecond."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 def ahead(
     param: str, value: object, *, is_judged: bool = True, may_be_past: bool = False
 ) -> datetime:

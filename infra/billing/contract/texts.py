@@ -12,6 +12,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 PRODUCER = "[A-Za-z0-9._-]{1,64}"
 PRODUCER_MUST = "must be 1 to 64 letters, digits, dots, dashes or underscores"
 _PRODUCER = re.compile(PRODUCER)
+_FIELD = re.compile(r"[a-z_]{1,40}")
 
 
 def is_storable(text: str) -> bool:
@@ -31,3 +32,8 @@ def is_unicode(text: str) -> bool:
 def is_producer(value: object) -> TypeGuard[str]:
     """Whether it can be the name of a producer: it is part of every id, so it never changes."""
     return isinstance(value, str) and _PRODUCER.fullmatch(value) is not None
+
+
+def field_name(name: object) -> str | None:
+    """The name of a field if it reads as one; None if it may be anything, so is not repeated."""
+    return name if isinstance(name, str) and _FIELD.fullmatch(name) else None

@@ -7,11 +7,11 @@ from typing import Any
 from sqlalchemy import Column, Float, and_, case, func, literal, select
 from sqlalchemy.dialects import postgresql
 
+from infra.billing.contract.requests.charge import ChargeRequest
 from models.base import as_rows, given, seconds
 from models.rows import ChargeRow
 from models.states import Phase, State
 from payments.catalog.quotes import Terms
-from payments.intake.requests import ChargeRequest
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import NewCharge
 from payments.transaction import Transaction

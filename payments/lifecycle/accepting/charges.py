@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import func, literal, select
 
+from infra.billing.contract.requests.charge import ChargeRequest
 from models.base import as_rows, given, id_among
 from models.rows import ChargeRow
 from models.states import State
@@ -13,7 +14,6 @@ from payments.catalog.price_resolver import PriceResolver
 from payments.catalog.quotes import Terms
 from payments.errors import ReferenceInUse, Refused
 from payments.intake.judging import judge
-from payments.intake.requests import ChargeRequest
 from payments.intake.timing import ANY_TIME, objections
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import Accepted, NewCharge

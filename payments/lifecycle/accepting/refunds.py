@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
+from infra.billing.contract.requests.refund import RefundRequest
 from models.base import as_rows, given, id_among
 from models.rows import ChargeRow, RefundRow
 from models.states import Phase, State
@@ -18,13 +19,13 @@ from payments.access.scopes import may_refund, other_producer, owner
 from payments.catalog.stock import to_restock, units_out
 from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge, Refused
 from payments.intake.judging import judge
-from payments.intake.requests import RefundRequest
 from payments.intake.timing import objections
 from payments.kinds import REFUND
 from payments.lifecycle.accepting.asked import Accepted, NewRefund
 from payments.lifecycle.accepting.refund_reserve import Held, reserve
 from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.locks import hold_charges
+from payments.parsing import judged
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Transaction
 from payments.views import refund_view
@@ -64,8 +65,7 @@ def accept(
             continue  # A repeat within this very call.
         charge = _charge_of(one, charges)
         try:
-            if one.request.against is not None:
-                raise one.request.against
+            judged(one.request)
             if id(one) in against:
                 raise against[id(one)]
             amount = _amount_to_reserve(one, charge, left)

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from models.rows import LifecycleRow
 from payments.errors import KeyReused
-from payments.intake.requests import ChargeRequest, RefundRequest
 
 # Fields that are kept as they were asked for. Of a charge by price the amount is computed, and a
 # price may have been asked for by its lookup key: of those nothing can be said.

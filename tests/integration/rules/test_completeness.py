@@ -19,11 +19,12 @@ from cli.payments import refund as refund_commands
 from cli.payments import requests as commands
 from infra import billing as sdk
 from infra.billing import client
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.rules import ANY_DAY
 from infra.billing.pending import pending
-from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.kinds import KINDS
 from payments.parsing import parse
-from payments.rules import ANY_DAY
 from tests.support.every import every
 from tests.support.factories import Till, a_key
 

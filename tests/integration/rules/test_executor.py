@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from payments.errors import KeyReused
-from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
 from payments.processors.outcomes import Found, Outcome

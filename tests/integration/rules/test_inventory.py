@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from infra.billing.contract.limits import QUANTITY_MAX
+from infra.billing.contract.requests.inventory import InventoryRequest
 from payments.audit.stocktaking import STOCK
 from payments.audit.verify import verify
 from payments.catalog import inventory
-from payments.catalog.requests import InventoryRequest
 from payments.errors import InsufficientInventory, InventoryUnlimited, KeyReused, Refused
 from payments.processors.outcomes import Declined
 from tests.support.every import every

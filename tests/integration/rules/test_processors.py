@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine
 
-from payments.intake.requests import ChargeRequest, RefundRequest
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from payments.lifecycle.executor import Executor
 from payments.lifecycle.settlement import policies_of
 from payments.processors.outcomes import Succeeded

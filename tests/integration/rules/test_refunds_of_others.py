@@ -2,8 +2,8 @@
 
 import pytest
 
+from infra.billing.contract.requests.refund import RefundRequest
 from models.states import Phase, State
-from payments.intake.requests import RefundRequest
 from payments.lifecycle.accepting import refunds
 from payments.lifecycle.claims import Claimed, NotDue
 from payments.lifecycle.executor import Begin

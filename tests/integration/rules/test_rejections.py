@@ -12,6 +12,8 @@ from api.description.objects import RejectedRequest
 from api.description.schemas import standing_alone
 from infra.billing.contract.ids import Kind
 from infra.billing.contract.limits import TEXT_MAX
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.refund import RefundRequest
 from payments import parsing, redaction, rules
 from payments.errors import (
     ChargeNotRefundable,
@@ -22,7 +24,6 @@ from payments.errors import (
     Refused,
 )
 from payments.intake import rejections
-from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.executor import Begun
 from payments.parsing import parse

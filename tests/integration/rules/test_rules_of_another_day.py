@@ -4,14 +4,18 @@ from typing import Any, TypeVar
 
 import pytest
 
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.fields import Keyed
+from infra.billing.contract.requests.inventory import InventoryRequest
+from infra.billing.contract.requests.price import PriceRequest
+from infra.billing.contract.requests.product import ProductRequest
+from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.rules import ANY_DAY
 from payments.catalog import inventory, prices, products
-from payments.catalog.requests import InventoryRequest, PriceRequest, ProductRequest
 from payments.errors import InvalidRequest, KeyReused
-from payments.intake.requests import ChargeRequest, RefundRequest
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.claims import Claimed
-from payments.parsing import Keyed, parse, read
-from payments.rules import ANY_DAY
+from payments.parsing import parse, read
 from tests.support.every import every
 from tests.support.factories import Till, a_charge, a_key, a_sale, is_claimed
 from tests.support.refusals import refusal

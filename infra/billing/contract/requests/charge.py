@@ -1,31 +1,34 @@
-"""What may be asked: the requests for a charge and a refund, checked before anything is written."""
+"""A charge, as it is asked for: an amount, or what units of a price cost."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from infra.billing.contract.card_data import is_card_number
-from infra.billing.contract.ids import PREFIXES, id_from_key
-from infra.billing.contract.limits import EXPIRES_MAX_S, QUANTITY_MAX
-from infra.billing.contract.moments import ahead
+from infra.billing.contract.ids import id_from_key
+from infra.billing.contract.limits import EXPIRES_MAX_S
+from infra.billing.contract.moments import ahead, rfc3339
 from infra.billing.contract.money import (
     AMOUNT_MAX,
     currency_code,
     is_currency_code,
     is_payable,
-    minor_amount,
     not_payable,
 )
-from payments.parsing import MONEY, LongText, ProducerName, Request, Text, checked, refused
-from payments.rules import between, bounds, card_data, id_of, id_schema, is_judged
-from payments.views import moment
-
-Quantity = Annotated[
-    int, Field(json_schema_extra=bounds(1, QUANTITY_MAX)), between(1, QUANTITY_MAX)
-]
+from infra.billing.contract.requests.fields import (
+    MONEY,
+    LongText,
+    Quantity,
+    Request,
+    Text,
+    checked,
+    minor,
+    refused,
+)
+from infra.billing.contract.requests.rules import between, bounds, card_data, is_judged
 
 # What is charged: an amount, or what a price says. A charge has all of one, and of the other
 # nothing; each field with its type in JSON.
@@ -143,7 +146,7 @@ class ChargeRequest(Request):
     def _amount(cls, value: Any, info: ValidationInfo) -> int | None:
         if _goes_without("amount", value, info):
             return None
-        return _minor_amount(value, info)
+        return minor(value, info)
 
     @field_validator("expected_amount", mode="before")
     @classmethod
@@ -165,7 +168,7 @@ class ChargeRequest(Request):
         """As ever. The same moment in another zone is the same moment."""
         asked = super().asked()
         if self.scheduled_at is not None:
-            asked["scheduled_at"] = moment(self.scheduled_at)
+            asked["scheduled_at"] = rfc3339(self.scheduled_at)
         return asked
 
     @cached_property
@@ -183,120 +186,3 @@ def _goes_without(name: str, value: Any, info: ValidationInfo) -> bool:
     if not by_price and value is None:
         raise refused(f"{name} is required{_OTHER_WAY if name == 'currency' else ''}")
     return by_price
-
-
-def _minor_amount(value: Any, info: ValidationInfo) -> int:
-    if not is_judged(info) and type(value) is int:
-        return value
-    return checked(minor_amount, value, currency=info.data.get("currency"))
-
-
-class RefundRequest(Request):
-    """Give back `amount` minor units of a charge, or all that is left of it."""
-
-    charge_id: Annotated[Text, id_of(PREFIXES["charge"], "a charge")] = Field(
-        description="The charge to refund.",
-        json_schema_extra=id_schema(PREFIXES["charge"]),
-        examples=["ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"],
-    )
-    amount: Annotated[int, Field(json_schema_extra=MONEY)] | None = Field(
-        default=None,
-        description="In minor units of the charge's currency. Absent: all that is left.",
-        examples=[500],
-    )
-    reason: LongText | None = Field(
-        default=None, description="For people.", examples=["one seat too many"]
-    )
-    if_pending: Literal["wait", "reject"] = Field(
-        default="wait",
-        description="What to do while the charge is pending: wait for it, or refuse the refund.",
-    )
-    if_missing: Literal["wait", "reject"] | None = Field(
-        default=None,
-        description="What to do while there is no such charge: wait for it, up to ten minutes, as"
-        " its message may still be on its way, or refuse the refund with `not_found`. By message"
-        " `wait` unless said otherwise, at every other door `reject`.",
-    )
-    expected_refunded_amount: (
-        Annotated[int, Field(json_schema_extra=bounds(0, AMOUNT_MAX)), between(0, AMOUNT_MAX)]
-        | None
-    ) = Field(
-        default=None,
-        description="Refuse the refund unless exactly so much went back or is on its way: unless"
-        " `refunded_amount` and `refund_pending_amount` of the charge add up to it. For two people"
-        " at two tills.",
-        examples=[0],
-    )
-
-    restock: bool = Field(
-        default=False,
-        description="Whether the goods come back, too: the units of the charge are for sale again"
-        " when the refund succeeds.",
-    )
-    restock_quantity: Quantity | None = Field(
-        default=None,
-        validate_default=True,
-        description="How many units come back. Absent: all that are still out. With `restock` and"
-        " an amount it must be said.",
-        examples=[1],
-    )
-
-    @field_validator("amount", mode="before")
-    @classmethod
-    def _amount(cls, value: Any, info: ValidationInfo) -> int | None:
-        return None if value is None else _minor_amount(value, info)
-
-    @field_validator("restock", mode="before")
-    @classmethod
-    def _restock(cls, value: Any) -> Any:
-        # As spreadsheets and many a program write it.
-        if isinstance(value, str) and (fix := value.lower()) in ("true", "false"):
-            raise refused(
-                f"restock must be true or false, not the text {value!r}; send restock={fix}"
-            )
-        return value
-
-    @field_validator("restock_quantity", mode="before")
-    @classmethod
-    def _restock_quantity(cls, value: Any, info: ValidationInfo) -> Any:
-        restock = info.data.get("restock")
-        if value is not None and not restock:
-            raise refused("restock_quantity is how many units come back; send restock=true, too")
-        if value is None and restock and info.data.get("amount") is not None:
-            raise refused(
-                "restock_quantity is required for a refund of an amount: how many units come back"
-            )
-        return value
-
-    def asked(self) -> dict[str, Any]:
-        """As ever. Not to restock is what every refund was that is older than this field."""
-        asked = super().asked()
-        if not self.restock:
-            del asked["restock"]
-        return asked
-
-    @cached_property
-    def id(self) -> str:
-        return id_from_key("refund", producer=self.producer, key=self.idempotency_key)
-
-
-class CancelRequest(BaseModel):
-    """End a charge before any money has moved for it."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    charge_id: Annotated[Text, id_of(PREFIXES["charge"], "a charge")] = Field(
-        description="The charge to cancel.",
-        json_schema_extra=id_schema(PREFIXES["charge"]),
-        examples=["ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"],
-    )
-    reason: LongText | None = Field(
-        default=None,
-        description="For people; it stays in the charge's history.",
-        examples=["the customer left"],
-    )
-    producer: ProducerName = Field(
-        default="default",
-        description="Who asked for the charge; nobody else may cancel it.",
-        examples=["shop"],
-    )

@@ -9,9 +9,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationInfo,
     field_validator,
@@ -21,9 +19,15 @@ from pydantic_core import PydanticCustomError
 from infra.billing.contract.catalog import CURRENCY_PREFIX, check_lookup_key, currency_of
 from infra.billing.contract.limits import INTERVALS_MAX, LOOKUP_KEY_MAX
 from infra.billing.contract.money import AMOUNT_MAX, is_payable, minor_amount, not_payable
-from payments.intake.requests import Quantity
-from payments.parsing import checked, refused
-from payments.rules import between, bounds, characters, is_judged, lengths, rule
+from infra.billing.contract.requests.fields import Asked, Quantity, checked, refused
+from infra.billing.contract.requests.rules import (
+    between,
+    bounds,
+    characters,
+    is_judged,
+    lengths,
+    rule,
+)
 
 TIERS_MAX = 100
 _DIGITS = re.compile(r"[0-9]{1,30}")
@@ -95,11 +99,7 @@ TierAmount = Annotated[
 ]
 
 
-class Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class Tier(Part):
+class Tier(Asked):
     """What units cost from where the tier before ends, up to and including `up_to`."""
 
     up_to: Annotated[
@@ -123,7 +123,7 @@ class Tier(Part):
         }
 
 
-class Recurring(Part):
+class Recurring(Asked):
     """How often a price recurs."""
 
     interval: Literal["hour", "day", "week", "month", "year"] = Field(description="The interval.")
@@ -144,7 +144,7 @@ class Recurring(Part):
         return value
 
 
-class TransformQuantity(Part):
+class TransformQuantity(Asked):
     """Units are sold in packages: the quantity is divided, and rounded, before it is multiplied."""
 
     divide_by: Quantity = Field(description="Units in a package.")

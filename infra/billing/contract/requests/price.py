@@ -1,23 +1,28 @@
-"""What may be asked of products, prices and stock, checked before anything is written.
+"""A price, as it is asked for, and what may change of it.
 
 Where the field has a rule it is Stripe's: tiers rise and the last is open, `transform_quantity`
 goes with `per_unit` only (docs.stripe.com/api/prices).
 """
 
-from collections.abc import Mapping
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from infra.billing.contract.catalog import CURRENCY_PREFIX
-from infra.billing.contract.ids import MADE_PREFIXES, id_from_key
-from infra.billing.contract.limits import QUANTITY_MAX
-from payments.catalog.price_fields import (
+from infra.billing.contract.ids import id_from_key
+from infra.billing.contract.requests.fields import (
+    Changes,
+    LongText,
+    ProductId,
+    Request,
+    Stock,
+    refused,
+)
+from infra.billing.contract.requests.price_parts import (
     TIERS_MAX,
     LookupKey,
-    Part,
     PayableId,
     Recurring,
     Tier,
@@ -25,56 +30,13 @@ from payments.catalog.price_fields import (
     UnitAmount,
     digits,
 )
-from payments.errors import InvalidRequest, PriceLocked
-from payments.intake.requests import Quantity
-from payments.parsing import (
-    Keyed,
-    LongText,
-    MetadataChanges,
-    Request,
-    Text,
-    parse,
-    refused,
-)
-from payments.rules import at_most, between, bounds, id_of, id_schema, is_judged
-
-# None, too.
-Stock = Annotated[int, Field(json_schema_extra=bounds(0, QUANTITY_MAX)), between(0, QUANTITY_MAX)]
-
-
-class ProductRequest(Request):
-    """Something that is sold. Its prices say what it costs."""
-
-    name: Text = Field(description="What it is called.", examples=["My SaaS Product"])
-    description: LongText | None = Field(
-        default=None, description="For people.", examples=["Everything, for a team."]
-    )
-    active: bool = Field(default=True, description="Whether its prices take new charges.")
-    type: Literal["good", "service"] | None = Field(
-        default=None,
-        description="As the field's JavaScript client sends it. Nothing depends on it here, and it"
-        " is not kept: a good and a service are sold alike.",
-    )
-
-    def asked(self) -> dict[str, Any]:
-        """As ever: what is not kept makes no other request."""
-        asked = super().asked()
-        asked.pop("type", None)
-        return asked
-
-    @cached_property
-    def id(self) -> str:
-        return id_from_key("product", producer=self.producer, key=self.idempotency_key)
+from infra.billing.contract.requests.rules import at_most, is_judged
 
 
 class PriceRequest(Request):
     """What a product costs, in one currency and by one model. None of it ever changes."""
 
-    product_id: Annotated[Text, id_of(MADE_PREFIXES["product"], "a product")] = Field(
-        description="What is sold.",
-        json_schema_extra=id_schema(MADE_PREFIXES["product"]),
-        examples=["prod_57ikdvzo4mb4d7q5l3fdlyhxgmkgxwup"],
-    )
+    product_id: ProductId = Field(description="What is sold.")
     currency_id: PayableId = Field(
         description="`cur_` and the ISO 4217 code in lower case.", examples=["cur_usd"]
     )
@@ -216,29 +178,7 @@ class PriceRequest(Request):
         return _with_a_key(value, info)
 
 
-class _Changes(Part):
-    """What is sent changes, null unsets, and the rest stays. Defaults mean nothing here."""
-
-    active: bool = Field(default=True, description="Whether it takes new charges.")
-    metadata: MetadataChanges = Field(
-        default_factory=dict,
-        description="Merged into what is there: a name is set by text, and unset by null.",
-        examples=[{"plan": "gold", "trial": None}],
-    )
-
-    def given(self) -> dict[str, Any]:
-        """What was sent."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
-
-
-class ProductChanges(_Changes):
-    """What may change of a product."""
-
-    name: Text = Field(default="", description="What it is called.")
-    description: LongText | None = Field(default=None, description="For people.")
-
-
-class PriceChanges(_Changes):
+class PriceChanges(Changes):
     """What may change of a price."""
 
     nickname: LongText | None = Field(default=None, description="What you call it.")
@@ -251,55 +191,6 @@ class PriceChanges(_Changes):
     @classmethod
     def _of_a_key(cls, value: bool, info: ValidationInfo) -> bool:
         return _with_a_key(value, info)
-
-
-class InventoryRequest(Keyed):
-    """Count what came in, or what went out otherwise than by a charge."""
-
-    quantity: Quantity = Field(description="How many: 1 or more.", examples=[1])
-    action: Literal["increment", "decrement"] = Field(description="Up or down.")
-
-    @cached_property
-    def id(self) -> str:
-        return id_from_key("inventory", producer=self.producer, key=self.idempotency_key)
-
-    @property
-    def change(self) -> int:
-        """How much more there is afterwards."""
-        return self.quantity if self.action == "increment" else -self.quantity
-
-
-class QuoteRequest(Part):
-    """How many units one would buy; none, too."""
-
-    quantity: Stock = Field(description="How many units; none cost nothing.", examples=[20])
-
-
-_C = TypeVar("_C", bound=_Changes)
-
-# What `PUT` refuses by name, since it never changes.
-LOCKED = frozenset(PriceRequest.model_fields) - {
-    *PriceChanges.model_fields, "idempotency_key", "producer", "quantity_available",
-}  # fmt: skip
-
-
-def changes(model: type[_C], fields: Mapping[str, Any]) -> _C:
-    """What is to change. Raises PriceLocked for what never does, InvalidRequest otherwise."""
-    if model is PriceChanges:
-        for name in fields:
-            if name in LOCKED:
-                may = ", ".join(PriceChanges.model_fields)
-                raise PriceLocked(
-                    f"{name} never changes: make a new price, move the lookup key to it"
-                    f" (transfer_lookup_key=true), and archive this one. What may change: {may}",
-                    param=name,
-                )
-        if "quantity_available" in fields:
-            raise InvalidRequest(
-                "quantity_available is counted, not set: send quantity and action to /inventory",
-                param="quantity_available",
-            )
-    return parse(model, fields)
 
 
 def _both_or_neither(name: str, value: Any, other: str, info: ValidationInfo) -> Any:

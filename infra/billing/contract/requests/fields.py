@@ -1,0 +1,226 @@
+"""What every field may hold, and what every request has.
+
+The rules of `rules` are marked beside each type, so that a schema says them, too.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
+
+from infra.billing.contract.card_data import is_called_a_code
+from infra.billing.contract.ids import MADE_PREFIXES, PREFIXES, fingerprint
+from infra.billing.contract.invalid import Invalid
+from infra.billing.contract.limits import (
+    LONG_TEXT_MAX,
+    METADATA_KEY_MAX,
+    METADATA_KEYS_MAX,
+    METADATA_VALUE_MAX,
+    QUANTITY_MAX,
+    TEXT_MAX,
+)
+from infra.billing.contract.money import AMOUNT_MAX, minor_amount
+from infra.billing.contract.requests.rules import (
+    at_most,
+    between,
+    bounds,
+    card_data,
+    characters,
+    id_of,
+    id_schema,
+    is_judged,
+    lengths,
+    rule,
+    without_card_data,
+)
+from infra.billing.contract.texts import PRODUCER, PRODUCER_MUST, is_producer
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+# What the rules say, for those who read schemas. Not for pydantic: its own patterns and bounds
+# would refuse in other words, cost time, and judge what was accepted before them.
+MONEY: JsonDict = bounds(1, AMOUNT_MAX)
+
+Text = Annotated[str, Field(json_schema_extra=lengths(1, TEXT_MAX)), characters(1, TEXT_MAX)]
+LongText = Annotated[
+    str, Field(json_schema_extra=lengths(0, LONG_TEXT_MAX)), characters(0, LONG_TEXT_MAX)
+]
+
+
+def _no_code(metadata: Mapping[str, str | None]) -> None:
+    """Neither of a name nor of a value by itself can be told that it is a card's code."""
+    if any(is_called_a_code(name, value or "") for name, value in metadata.items()):
+        raise card_data()
+
+
+MetadataKey = Annotated[str, characters(1, METADATA_KEY_MAX)]
+MetadataValue = Annotated[
+    str, Field(json_schema_extra=lengths(0, METADATA_VALUE_MAX)), characters(0, METADATA_VALUE_MAX)
+]
+_METADATA: JsonDict = {
+    "maxProperties": METADATA_KEYS_MAX,
+    "propertyNames": lengths(1, METADATA_KEY_MAX),
+}
+Metadata = Annotated[
+    dict[MetadataKey, MetadataValue],
+    Field(json_schema_extra=_METADATA),
+    at_most(METADATA_KEYS_MAX),
+    rule(_no_code),
+]
+MetadataChanges = Annotated[
+    dict[MetadataKey, MetadataValue | None],
+    Field(json_schema_extra=_METADATA),
+    at_most(METADATA_KEYS_MAX),
+    rule(_no_code),
+]
+
+
+def _producer(value: str) -> str:
+    if not is_producer(value):
+        raise PydanticCustomError("producer", PRODUCER_MUST)
+    return value
+
+
+ProducerName = Annotated[
+    str,
+    Field(json_schema_extra={"pattern": f"^{PRODUCER}$"}),
+    AfterValidator(_producer),
+    rule(without_card_data),
+]
+
+Quantity = Annotated[
+    int, Field(json_schema_extra=bounds(1, QUANTITY_MAX)), between(1, QUANTITY_MAX)
+]
+# None, too.
+Stock = Annotated[int, Field(json_schema_extra=bounds(0, QUANTITY_MAX)), between(0, QUANTITY_MAX)]
+
+ChargeId = Annotated[
+    Text,
+    Field(
+        json_schema_extra=id_schema(PREFIXES["charge"]),
+        examples=["ch_3uvsrh44memag4sj6rp4mz6jzdcu7afd"],
+    ),
+    id_of(PREFIXES["charge"], "a charge"),
+]
+ProductId = Annotated[
+    Text,
+    Field(
+        json_schema_extra=id_schema(MADE_PREFIXES["product"]),
+        examples=["prod_57ikdvzo4mb4d7q5l3fdlyhxgmkgxwup"],
+    ),
+    id_of(MADE_PREFIXES["product"], "a product"),
+]
+
+
+class Asked(BaseModel):
+    """What is asked, in whole or in part: no field but these, and no value of another type."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Keyed(Asked):
+    """Who asks, and under which key."""
+
+    _against: Invalid | None = PrivateAttr(default=None)
+
+    idempotency_key: Text = Field(
+        description="The caller's name for this request. Under the same key the same request is"
+        " the same object, for ever.",
+        examples=["order-1001-charge"],
+    )
+    producer: ProducerName = Field(
+        default="default",
+        description="The service that asks. Keys of different producers never meet.",
+        examples=["shop"],
+    )
+
+    @property
+    def against(self) -> Invalid | None:
+        """What today's rules say against it, unless it was accepted before."""
+        return self._against
+
+    def asked(self) -> dict[str, Any]:
+        """The request without who asked and under which key: what the fingerprint covers.
+
+        What is added to a request later must be absent from this while it is not used: the repeats
+        of requests that are older than it are the same requests.
+        """
+        return self.model_dump(exclude={"idempotency_key", "producer"}, exclude_none=True)
+
+    @cached_property  # asked for at every step from acceptance to answer
+    def fingerprint(self) -> str:
+        return fingerprint(self.asked())
+
+
+class Request(Keyed):
+    """What every request has: who asks, under which key, and the caller's own names and values."""
+
+    metadata: Metadata = Field(
+        default_factory=dict,
+        description="The caller's own names and values, text to text.",
+        examples=[{"cart": "42"}],
+    )
+
+
+class Changes(Asked):
+    """What is sent changes, null unsets, and the rest stays. Defaults mean nothing here."""
+
+    active: bool = Field(default=True, description="Whether it takes new charges.")
+    metadata: MetadataChanges = Field(
+        default_factory=dict,
+        description="Merged into what is there: a name is set by text, and unset by null.",
+        examples=[{"plan": "gold", "trial": None}],
+    )
+
+    def given(self) -> dict[str, Any]:
+        """What was sent."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+def refused(message: str) -> PydanticCustomError:
+    """What a validator raises to refuse a field in its own words: a whole sentence."""
+    return PydanticCustomError("told", "{said}", {"said": message})
+
+
+def checked(check: Callable[P, T], *args: P.args, **context: P.kwargs) -> T:
+    """What a rule of the contract makes of a value; raises pydantic's error, as validators do."""
+    try:
+        return check(*args, **context)
+    except Invalid as wrong:
+        raise refused(str(wrong)) from None
+
+
+def minor(value: Any, info: ValidationInfo) -> int:
+    """An amount in minor units of the field `currency`, if there is one."""
+    if not is_judged(info) and type(value) is int:
+        return value
+    return checked(minor_amount, value, currency=info.data.get("currency"))
+
+
+def whole_number(least: int, most: int) -> WrapValidator:
+    """What makes a whole number say both of its bounds, whatever is wrong with it: those of
+    queries, which come as text."""
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> int:
+        try:
+            return int(handler(value))
+        except ValidationError:
+            raise PydanticCustomError(
+                "whole_number", "not a whole number within bounds", {"least": least, "most": most}
+            ) from None
+
+    return WrapValidator(check)

@@ -1,0 +1,51 @@
+"""What may change of a product or a price, and what never does."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from infra.billing.contract.limits import METADATA_KEYS_MAX
+from infra.billing.contract.requests.fields import Changes
+from infra.billing.contract.requests.price import PriceChanges, PriceRequest
+from payments.errors import InvalidRequest, PriceLocked
+from payments.parsing import parse
+
+_C = TypeVar("_C", bound=Changes)
+
+# What `PUT` refuses by name, since it never changes.
+LOCKED = frozenset(PriceRequest.model_fields) - {
+    *PriceChanges.model_fields, "idempotency_key", "producer", "quantity_available",
+}  # fmt: skip
+
+
+def changes(model: type[_C], fields: Mapping[str, Any]) -> _C:
+    """What is to change. Raises PriceLocked for what never does, InvalidRequest otherwise."""
+    if model is PriceChanges:
+        for name in fields:
+            if name in LOCKED:
+                may = ", ".join(PriceChanges.model_fields)
+                raise PriceLocked(
+                    f"{name} never changes: make a new price, move the lookup key to it"
+                    f" (transfer_lookup_key=true), and archive this one. What may change: {may}",
+                    param=name,
+                )
+        if "quantity_available" in fields:
+            raise InvalidRequest(
+                "quantity_available is counted, not set: send quantity and action to /inventory",
+                param="quantity_available",
+            )
+    return parse(model, fields)
+
+
+def merged(there: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    """Metadata with changes merged into it: a name is set by text, and unset by None.
+
+    Raises InvalidRequest when that is too many.
+    """
+    both = {name: value for name, value in {**there, **changes}.items() if value is not None}
+    if len(both) > METADATA_KEYS_MAX:
+        raise InvalidRequest(
+            f"metadata: with these it would have {len(both)} names, and {METADATA_KEYS_MAX} is the"
+            " most; unset others with null",
+            param="metadata",
+        )
+    return both
