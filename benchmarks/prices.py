@@ -148,7 +148,7 @@ def _price(database: Database, **fields: Any) -> str:
         row, _ = prices.create(
             transaction, parse(PriceRequest, {**asked, **fields}), livemode=False
         )
-    return str(row["id"])
+    return str(row.id)
 
 
 def _fill(engine: Engine) -> None:

@@ -1,18 +1,29 @@
-"""Charges and refunds as rules read them: frozen rows, typed by the classes of their tables.
+"""Rows as rules read them: frozen, and typed by the classes of their tables.
 
 At run time they are SQLAlchemy's own rows, which have the columns that were read as attributes and
-can't be changed. For mypy they are the table's class, with the moment of the database's clock at
-which the transaction began that read them.
+can't be changed. For mypy they are the table's class. `now` is the moment of the database's clock
+at which the transaction began, in rows that are read with it.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Row
+from sqlalchemy import Row, Table
+from sqlalchemy.engine.result import result_tuple
 
+from models.api_keys import ApiKey
+from models.attempts import Attempt
+from models.catalogue import Price, Product
 from models.charges import Charge
+from models.events import Event
 from models.lifecycle import Lifecycle
 from models.refunds import Refund
+from models.rejections import QuarantinedMessage, RejectedRequest
+from models.requests_made import RequestMade
+from models.sandbox import SandboxEvent, SandboxMovement, SandboxRequest
+from models.stock import InventoryChange, Reservation
+from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 
 if TYPE_CHECKING:
 
@@ -28,8 +39,51 @@ if TYPE_CHECKING:
     class RefundRow(Refund, LifecycleRow):
         """A row of `refunds`."""
 
+    class ProductRow(Product):
+        """A row of `products`."""
+
+        metadata: dict[str, str]  # type: ignore[assignment,misc]  # likewise
+        now: datetime
+
+    class PriceRow(Price):
+        """A row of `prices`."""
+
+        metadata: dict[str, str]  # type: ignore[assignment,misc]  # likewise
+        now: datetime
+
+    class EndpointRow(WebhookEndpoint):
+        """A row of `webhook_endpoints`; `waiting` are deliveries, `oldest` when one was due."""
+
+        now: datetime
+        waiting: int
+        oldest: datetime | None
+
+    class DeliveryRow(Delivery):
+        """A row of `deliveries`, with what its endpoint says."""
+
+        now: datetime
+        url: str
+        endpoint_state: str
+        endpoint_producer: str | None
+
+    ApiKeyRow = ApiKey
+    AttemptRow = Attempt
+    EventRow = Event
+    InventoryChangeRow = InventoryChange
+    PostRow = DeliveryAttempt
+    QuarantinedRow = QuarantinedMessage
+    RejectedRow = RejectedRequest
+    RequestMadeRow = RequestMade
+    ReservationRow = Reservation
+    SandboxEventRow = SandboxEvent
+    SandboxMovementRow = SandboxMovement
+    SandboxRequestRow = SandboxRequest
+
 else:
-    LifecycleRow = ChargeRow = RefundRow = Row
+    LifecycleRow = ChargeRow = RefundRow = ProductRow = PriceRow = EndpointRow = Row
+    DeliveryRow = ApiKeyRow = AttemptRow = EventRow = InventoryChangeRow = PostRow = Row
+    QuarantinedRow = RejectedRow = RequestMadeRow = ReservationRow = Row
+    SandboxEventRow = SandboxMovementRow = SandboxRequestRow = Row
 
 
 def as_charge(row: LifecycleRow) -> ChargeRow:
@@ -45,3 +99,8 @@ def as_refund(row: LifecycleRow) -> RefundRow:
 def columns_of(row: Any) -> dict[str, Any]:
     """The row by the names of its columns, for what works on any of them."""
     return dict(row._mapping)  # noqa: SLF001  # public, in spite of its name
+
+
+def row_of(table: Table) -> Callable[[Iterable[Any]], Any]:
+    """Makes a row of the table from the values of its columns: one of two that were read as one."""
+    return result_tuple([column.name for column in table.c])

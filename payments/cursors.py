@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from sqlalchemy import ColumnElement, Table, and_, or_
 
@@ -19,6 +19,16 @@ from infra.billing.contract.ids import is_id
 from payments.errors import InvalidRequest
 
 Order = Literal["asc", "desc"]
+
+
+class Listed(Protocol):
+    """A row of a list."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def created_at(self) -> datetime: ...
 
 
 def ordered(table: Table, order: Order = "desc") -> tuple[ColumnElement[Any], ...]:
@@ -45,10 +55,10 @@ def behind(
     return and_(created_at >= at, or_(created_at > at, ids > id_))
 
 
-def after(row: Mapping[Any, Any], *, filters: Mapping[str, Any], order: Order = "desc") -> str:
+def after(row: Listed, *, filters: Mapping[str, Any], order: Order = "desc") -> str:
     """The cursor of the page that follows this row, the last of its own."""
-    at = row["created_at"].astimezone(UTC).isoformat()
-    place = json.dumps([at, row["id"], _digest(filters, order)])
+    at = row.created_at.astimezone(UTC).isoformat()
+    place = json.dumps([at, row.id, _digest(filters, order)])
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 

@@ -23,6 +23,11 @@ ORDER = (
 )
 
 
+def facts_of(row: object, *names: str) -> dict[str, Any]:
+    """These columns of a row, by their names."""
+    return {name: getattr(row, name) for name in names}
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One thing that happened. `what` is a word of `ORDER`; `facts` are ids, codes and numbers."""

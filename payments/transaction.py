@@ -18,6 +18,28 @@ T = TypeVar("T")
 Row = Mapping[str, Any]
 
 
+def read(
+    connection: Connection,
+    of: type[T],
+    statement: Executable,
+    parameters: Mapping[str, Any] | None = None,
+) -> list[T]:
+    """The rows that the statement returns, as `models.rows` types them."""
+    rows: Any = connection.execute(statement, parameters).all()
+    return list(rows)
+
+
+def first(
+    connection: Connection,
+    of: type[T],
+    statement: Executable,
+    parameters: Mapping[str, Any] | None = None,
+) -> T | None:
+    """The first of these rows, if there is one."""
+    rows = read(connection, of, statement, parameters)
+    return rows[0] if rows else None
+
+
 @dataclass(slots=True)
 class Wakes:
     """Who has something to do now: endpoints with deliveries, charges and refunds that are due."""
@@ -48,9 +70,8 @@ class Transaction:
     def read(
         self, of: type[T], statement: Executable, parameters: Mapping[str, Any] | None = None
     ) -> list[T]:
-        """The rows that the statement returns, as `models.rows` types them."""
-        rows: Any = self.execute(statement, parameters).all()
-        return list(rows)
+        """What the statement returns: see the function `read`."""
+        return read(self.connection, of, statement, parameters)
 
     def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[Row]:
         """What the statement returns, by the names of its columns."""

@@ -1,5 +1,6 @@
 """Prices over HTTP: what products cost, and how much is left. `id` is an id or a lookup key."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
@@ -17,13 +18,14 @@ from api.routes.objects import PREFIX
 from infra.billing.contract.ids import is_price_id
 from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
+from models.rows import PriceRow
 from payments.catalog import inventory, prices
 from payments.catalog.changes import changes
 from payments.catalog.price_locks import find
 from payments.catalog.quotes import quote
 from payments.catalog.views import deleted_view, price_view, quote_view
 from payments.parsing import parse, read
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 
 router = router_of("Prices", f"{PREFIX}/prices")
 
@@ -117,10 +119,9 @@ async def quote_price(request: Request, _: Asker, id: str) -> Response:  # noqa:
     return answers.one(quote_view(quote(price, wanted.quantity)))
 
 
-async def _changed(request: Request, name: str, change: Any) -> Response:
+async def _changed(request: Request, name: str, change: Callable[..., PriceRow]) -> Response:
     def run(transaction: Transaction) -> dict[str, Any]:
-        row: Row = change(transaction, name=name)
-        return prices.shown(transaction, row)
+        return prices.shown(transaction, change(transaction, name=name))
 
     # A lookup key may be another price's, or nobody's, when the same is done a second time.
     idempotent = is_price_id(name)

@@ -10,7 +10,8 @@ from cli.catalog import model
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from payments.transaction import Row, Transaction
+    from models.rows import PriceRow
+    from payments.transaction import Transaction
 
 COLUMNS = ("id", "lookup_key", "product", "costs", "quantity_available", "active", "created_at")
 NARROW = ("id", "lookup_key", "costs")
@@ -230,7 +231,7 @@ def delete(price: str, as_json: options.Json = False) -> None:
     tables.show(deleted_view(row, "price"), as_json=as_json)
 
 
-def _changed(change: "Callable[[Transaction], Row]", *, as_json: bool) -> None:
+def _changed(change: "Callable[[Transaction], PriceRow]", *, as_json: bool) -> None:
     from payments.catalog import prices
 
     with database_access.writing() as transaction:

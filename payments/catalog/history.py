@@ -2,17 +2,26 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, func, select
 
 from models import Event, InventoryChange, Refund, Reservation
 from models.base import id_among, table_of
+from models.rows import (
+    EventRow,
+    InventoryChangeRow,
+    PriceRow,
+    ProductRow,
+    RefundRow,
+    ReservationRow,
+)
 from payments.catalog.costs import costs
 from payments.catalog.price_locks import PRICES, PRODUCTS, WITH_PRODUCT, apart
 from payments.catalog.views import price_view
-from payments.timeline_entries import Entry
-from payments.transaction import Row
+from payments.timeline_entries import Entry, facts_of
+from payments.transaction import read
 
 # A price may have been changed and sold millions of times; a story tells the latest.
 LATEST = 100
@@ -22,15 +31,15 @@ _CHANGES_TOLD = ("active", "lookup_key", "nickname")
 
 def of_charge(connection: Connection, charge_id: str) -> Iterator[Entry]:
     """What a charge held of its price's stock, and what became of it."""
-    for row in _rows(connection, _HELD, [charge_id]):
-        held_units, price_id = units(row["quantity"]), row["price_id"]
-        facts = {"price_id": price_id, "quantity": row["quantity"]}
+    for row in read(connection, ReservationRow, _HELD, {"ids": [charge_id]}):
+        held_units, price_id = units(row.quantity), row.price_id
+        facts = {"price_id": price_id, "quantity": row.quantity}
         held = {**facts, "stock": "held"}
-        yield Entry(row["created_at"], "stock", charge_id, f"{held_units} of {price_id} held", held)
-        if row["settled_at"] is not None:
-            text = f"{held_units} of {price_id} {row['state']}"
-            facts["stock"] = row["state"]
-            yield Entry(row["settled_at"], "stock", charge_id, text, facts)
+        yield Entry(row.created_at, "stock", charge_id, f"{held_units} of {price_id} held", held)
+        if row.settled_at is not None:
+            text = f"{held_units} of {price_id} {row.state}"
+            facts["stock"] = row.state
+            yield Entry(row.settled_at, "stock", charge_id, text, facts)
 
 
 def with_key(connection: Connection, lookup_key: str) -> list[str]:
@@ -41,47 +50,47 @@ def with_key(connection: Connection, lookup_key: str) -> list[str]:
 
 def of_products(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
     """How products were made, and how they stand."""
-    for row in _rows(connection, _PRODUCTS, ids):
-        text = f"product {row['name']!r}, {_made_by(row)}"
-        facts = {name: row[name] for name in ("name", "producer", "idempotency_key")}
-        yield Entry(row["created_at"], "request", row["id"], text, facts)
-        count = connection.scalar(_PRICES_OF, {"ids": [row["id"]]}) or 0
+    for row in read(connection, ProductRow, _PRODUCTS, {"ids": list(ids)}):
+        text = f"product {row.name!r}, {_made_by(row)}"
+        facts = facts_of(row, "name", "producer", "idempotency_key")
+        yield Entry(row.created_at, "request", row.id, text, facts)
+        count = connection.scalar(_PRICES_OF, {"ids": [row.id]}) or 0
         text = f"now {_standing(row)}, with {'1 price' if count == 1 else f'{count} prices'}"
-        yield Entry(row["now"], "now", row["id"], text, {"active": row["active"], "prices": count})
+        yield Entry(row.now, "now", row.id, text, {"active": row.active, "prices": count})
 
 
 def of_prices(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
     """How prices were made, how their stock was counted and sold, and how they stand."""
-    for both in connection.execute(_PRICES, {"ids": list(ids)}).mappings():
+    for both in connection.execute(_PRICES, {"ids": list(ids)}):
         row, product = apart(both)
         yield _made(row, product)
-        yield from _counted(connection, row["id"])
-        yield from _sold(connection, row["id"])
-        yield _now(connection, {**row, "now": both["now"]}, product)
+        yield from _counted(connection, row.id)
+        yield from _sold(connection, row.id)
+        yield _now(connection, row, product, both.now)
 
 
-def latest_events(connection: Connection, price_ids: Sequence[str]) -> list[Row]:
+def latest_events(connection: Connection, price_ids: Sequence[str]) -> list[EventRow]:
     """The last events of these prices, those of each in their order: also of deleted ones."""
-    events = [_rows(connection, _EVENTS, [id_]) for id_ in sorted(set(price_ids))]
+    events = [read(connection, EventRow, _EVENTS, {"ids": [id_]}) for id_ in sorted(set(price_ids))]
     return [event for of_one in events for event in reversed(of_one)]
 
 
-def left_out(events: Sequence[Row]) -> Iterator[Entry]:
+def left_out(events: Sequence[EventRow]) -> Iterator[Entry]:
     """A word on those that came before the first of these."""
-    firsts = {event["object_id"]: event for event in reversed(events)}
+    firsts = {event.object_id: event for event in reversed(events)}
     for event in firsts.values():
-        if event["sequence"] > 1:
-            count = event["sequence"] - 1
+        if event.sequence > 1:
+            count = event.sequence - 1
             text = f"{count} earlier event{'s are' if count > 1 else ' is'} not told here"
-            yield Entry(event["created_at"], "event", event["object_id"], text, {"left_out": count})
+            yield Entry(event.created_at, "event", event.object_id, text, {"left_out": count})
 
 
-def told(event: Row, before: Row | None) -> str:
+def told(event: EventRow, before: EventRow | None) -> str:
     """What an event of a price says that its type does not; `before` is the one before it."""
     now = _data(event)
-    if event["type"] == "price.inventory_changed":
+    if event.type == "price.inventory_changed":
         return f": {now.get('quantity_available')} left"
-    if before is None or event["type"] == "price.deleted":
+    if before is None or event.type == "price.deleted":
         return ""
     old = _data(before)
     changes = [
@@ -94,77 +103,73 @@ def told(event: Row, before: Row | None) -> str:
     return f": {', '.join(changes)}" if changes else ""
 
 
-def _made(row: Row, product: Row) -> Entry:
+def _made(row: PriceRow, product: ProductRow) -> Entry:
     what = costs(price_view(row, product), brief=True)
-    text = f"price of {product['name']!r} ({row['product_id']}), {what}, {_made_by(row)}"
-    if row["initial_quantity"] is not None:
-        text += f", with {row['initial_quantity']} in stock"
+    text = f"price of {product.name!r} ({row.product_id}), {what}, {_made_by(row)}"
+    if row.initial_quantity is not None:
+        text += f", with {row.initial_quantity} in stock"
     names = ("producer", "idempotency_key", "product_id", "lookup_key", "initial_quantity")
-    facts = {name: row[name] for name in names if row[name] is not None}
-    return Entry(row["created_at"], "request", row["id"], text, facts)
+    facts = {name: known for name, known in facts_of(row, *names).items() if known is not None}
+    return Entry(row.created_at, "request", row.id, text, facts)
 
 
 def _counted(connection: Connection, price_id: str) -> Iterator[Entry]:
-    for change in _rows(connection, _CHANGES, [price_id]):
+    for change in read(connection, InventoryChangeRow, _CHANGES, {"ids": [price_id]}):
         text = (
-            f"{change['change']:+d} by hand, by the producer {change['producer']!r},"
-            f" {change['available_after']} left"
+            f"{change.change:+d} by hand, by the producer {change.producer!r},"
+            f" {change.available_after} left"
         )
-        names = ("change", "available_after", "producer", "idempotency_key")
-        facts = {name: change[name] for name in names}
-        yield Entry(change["created_at"], "stock", price_id, text, facts)
+        facts = facts_of(change, "change", "available_after", "producer", "idempotency_key")
+        yield Entry(change.created_at, "stock", price_id, text, facts)
 
 
 def _sold(connection: Connection, price_id: str) -> Iterator[Entry]:
     """What charges held of it, and what became of that."""
-    rows = _rows(connection, _SALES, [price_id])
+    rows = read(connection, ReservationRow, _SALES, {"ids": [price_id]})
     if len(rows) == LATEST:
         text = "what was sold before is not told here"
-        yield Entry(rows[-1]["created_at"], "stock", price_id, text)
+        yield Entry(rows[-1].created_at, "stock", price_id, text)
     for row in rows:
-        count, charge_id = units(row["quantity"]), row["charge_id"]
-        facts = {"charge_id": charge_id, "quantity": row["quantity"]}
+        count, charge_id = units(row.quantity), row.charge_id
+        facts = {"charge_id": charge_id, "quantity": row.quantity}
         held = {**facts, "stock": "held"}
-        yield Entry(row["created_at"], "stock", price_id, f"{count} held for {charge_id}", held)
-        if row["settled_at"] is not None:
+        yield Entry(row.created_at, "stock", price_id, f"{count} held for {charge_id}", held)
+        if row.settled_at is not None:
             ends = {"sold": "sold with", "released": "released by"}
-            text = f"{count} {ends[row['state']]} {charge_id}"
-            yield Entry(
-                row["settled_at"], "stock", price_id, text, {**facts, "stock": row["state"]}
-            )
-    for refund in _rows(connection, _BACK, [row["charge_id"] for row in rows]):
-        text = f"{units(refund['restocked'])} of {refund['charge_id']} back with {refund['id']}"
-        facts = {"refund_id": refund["id"], "quantity": refund["restocked"], "stock": "back"}
-        yield Entry(refund["settled_at"], "stock", price_id, text, facts)
+            text = f"{count} {ends[row.state]} {charge_id}"
+            yield Entry(row.settled_at, "stock", price_id, text, {**facts, "stock": row.state})
+    charge_ids = [row.charge_id for row in rows]
+    for refund in read(connection, RefundRow, _BACK, {"ids": charge_ids}):
+        text = f"{units(refund.restocked)} of {refund.charge_id} back with {refund.id}"
+        facts = {"refund_id": refund.id, "quantity": refund.restocked, "stock": "back"}
+        if refund.settled_at is not None:  # as whatever has come back is settled
+            yield Entry(refund.settled_at, "stock", price_id, text, facts)
 
 
-def _now(connection: Connection, row: Row, product: Row) -> Entry:
+def _now(connection: Connection, row: PriceRow, product: ProductRow, now: datetime) -> Entry:
     text = f"now {_standing(row)}"
-    if row["active"] and not product["active"]:
+    if row.active and not product.active:
         text += ", but its product is archived"
-    facts = {"active": row["active"], "quantity_available": row["quantity_available"]}
-    if row["quantity_available"] is not None:
-        (sums,) = _rows(connection, _SUMS, [row["id"]])
-        facts |= {name: int(sums[name]) for name in ("held", "sold", "restocked")}
-        text += (
-            f", {row['quantity_available']} left, {facts['held']} held by charges,"
-            f" {facts['sold']} sold"
-        )
-        if facts["restocked"]:
-            text += f" and {facts['restocked']} of these back"
-    return Entry(row["now"], "now", row["id"], text, facts)
+    facts = {"active": row.active, "quantity_available": row.quantity_available}
+    if row.quantity_available is not None:
+        sums = _Sums(*map(int, connection.execute(_SUMS, {"ids": [row.id]}).one()))
+        facts |= sums._asdict()
+        text += f", {row.quantity_available} left, {sums.held} held by charges, {sums.sold} sold"
+        if sums.restocked:
+            text += f" and {sums.restocked} of these back"
+    return Entry(now, "now", row.id, text, facts)
 
 
-def _made_by(row: Row) -> str:
-    return f"made by the producer {row['producer']!r} under the key {row['idempotency_key']!r}"
+def _made_by(row: ProductRow | PriceRow) -> str:
+    return f"made by the producer {row.producer!r} under the key {row.idempotency_key!r}"
 
 
-def _standing(row: Row) -> str:
-    return "active" if row["active"] else "archived"
+def _standing(row: ProductRow | PriceRow) -> str:
+    return "active" if row.active else "archived"
 
 
-def _data(event: Row) -> Mapping[str, Any]:
-    data: Mapping[str, Any] = json.loads(event["body"])["data"]
+def _data(event: EventRow) -> Mapping[str, Any]:
+    data: Mapping[str, Any] = json.loads(event.body)["data"]
     return data
 
 
@@ -179,8 +184,12 @@ def units(quantity: int) -> str:
     return "1 unit" if quantity == 1 else f"{quantity} units"
 
 
-def _rows(connection: Connection, statement: Select[Any], ids: Sequence[str]) -> list[Row]:
-    return [dict(row) for row in connection.execute(statement, {"ids": list(ids)}).mappings()]
+class _Sums(NamedTuple):
+    """How many units of a price are where."""
+
+    held: int
+    sold: int
+    restocked: int
 
 
 # --- The statements, built once ---

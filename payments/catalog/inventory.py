@@ -11,14 +11,17 @@ from infra.billing.contract.limits import QUANTITY_MAX
 from infra.billing.contract.requests.inventory import InventoryRequest
 from models import InventoryChange
 from models.base import id_among, table_of
+from models.rows import InventoryChangeRow, PriceRow, ProductRow
 from payments.catalog.price_locks import PRICES, find, hold, products
 from payments.catalog.stock import CHANGED, tell, too_few
 from payments.errors import InvalidRequest, InventoryUnlimited, KeyReused
 from payments.parsing import judged
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction, first
 
 
-def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tuple[Row, Row, bool]:
+def adjust(
+    transaction: Transaction, name: str, request: InventoryRequest
+) -> tuple[PriceRow, ProductRow, bool]:
     """Count the stock of a price (its id or lookup key) up or down, once per key.
 
     Returns the price, its product, and whether anything changed: not for a repeat, which is one
@@ -37,12 +40,12 @@ def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tu
     changed = _change(transaction, price, request)
     change = {
         "id": request.id,
-        "price_id": price["id"],
+        "price_id": price.id,
         "producer": request.producer,
         "idempotency_key": request.idempotency_key,
         "fingerprint": asked,
         "change": request.change,
-        "available_after": changed["quantity_available"],
+        "available_after": changed.quantity_available,
     }
     if transaction.execute(_REMEMBER, change).first() is None:
         # Under this key another price has been counted since a moment ago: by another request, or
@@ -52,30 +55,32 @@ def adjust(transaction: Transaction, name: str, request: InventoryRequest) -> tu
             return *_of(transaction, known), False
         raise KeyReused(param="idempotency_key")
     attempt.commit()
-    product = products(transaction, [price["product_id"]])[price["product_id"]]
-    tell(transaction, [changed], {product["id"]: product})
+    product = products(transaction, [price.product_id])[price.product_id]
+    tell(transaction, [changed], {product.id: product})
     return changed, product, True
 
 
-def _known(transaction: Transaction, request: InventoryRequest, asked: str) -> Row | None:
+def _known(
+    transaction: Transaction, request: InventoryRequest, asked: str
+) -> InventoryChangeRow | None:
     """The change that was made under this key already. Raises KeyReused."""
-    known = transaction.execute(_KNOWN, {"ids": [request.id]}).mappings().first()
-    if known is not None and known["fingerprint"] != asked:
+    known = first(transaction.connection, InventoryChangeRow, _KNOWN, {"ids": [request.id]})
+    if known is not None and known.fingerprint != asked:
         raise KeyReused(param="idempotency_key")
-    return None if known is None else dict(known)
+    return known
 
 
-def _of(transaction: Transaction, change: Row) -> tuple[Row, Row]:
+def _of(transaction: Transaction, change: InventoryChangeRow) -> tuple[PriceRow, ProductRow]:
     """The price that was counted, as it stands now, and its product: whatever is called by the
     name that was sent."""
-    return find(transaction.connection, change["price_id"])
+    return find(transaction.connection, change.price_id)
 
 
-def _change(transaction: Transaction, price: Row, request: InventoryRequest) -> Row:
-    rows = transaction.rows(_ADJUST, {"price_id": price["id"], "change": request.change})
-    if rows:
+def _change(transaction: Transaction, price: PriceRow, request: InventoryRequest) -> PriceRow:
+    changes = {"price_id": price.id, "change": request.change}
+    if rows := transaction.read(PriceRow, _ADJUST, changes):
         return rows[0]
-    available = price["quantity_available"]
+    available = price.quantity_available
     if available is None:
         raise InventoryUnlimited(param="quantity")
     if request.change > 0:

@@ -6,7 +6,7 @@ and from the end that is nearer. To count takes longer than that, so no page cos
 another of the same list does.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -22,7 +22,6 @@ from payments.cursors import Order, after, behind, ordered
 from payments.errors import InvalidRequest
 
 Kind = Literal["product", "price"]
-Row = Mapping[Any, Any]
 
 PAGE_SIZE = 20
 _TABLES: Mapping[Kind, Table] = {"product": PRODUCTS, "price": PRICES}
@@ -76,7 +75,7 @@ def page(
         statement = _WHOLE[kind].where(
             table.c.id.in_(_numbered(table, where, skipped, page_size + 1, order, count))
         )
-    rows = [*connection.execute(statement.order_by(*ordered(table, order))).mappings()]
+    rows = connection.execute(statement.order_by(*ordered(table, order))).all()
     views = _views(kind, rows[:page_size])
     more = len(rows) > page_size
     cursor = after(rows[page_size - 1], filters=filters, order=order) if more else None
@@ -128,7 +127,7 @@ def _numbered(
     return select(page.c.id)
 
 
-def _views(kind: Kind, rows: list[Row]) -> list[dict[str, Any]]:
+def _views(kind: Kind, rows: Sequence[Any]) -> list[dict[str, Any]]:
     if kind == "product":
         return [product_view(row) for row in rows]
     return [price_view(*apart(row)) for row in rows]

@@ -5,18 +5,29 @@ A name is an id or a lookup key. Prices are held before all charges and refunds
 ids, and in one step. Before prices come the turns of lookup keys (`lock_lookup_keys`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, String, bindparam, cast, func, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Executable,
+    String,
+    bindparam,
+    cast,
+    func,
+    select,
+    union_all,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, REGCLASS
 
 from infra.billing.contract.ids import is_price_id
 from infra.billing.contract.texts import is_storable
 from models import Price, Product
 from models.base import id_among, table_of
+from models.rows import PriceRow, ProductRow, row_of
 from payments.errors import NotFound
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 
 # A lookup key that moves while we wait for the price that had it is looked up again; the last time
 # in turn with those who move it.
@@ -31,34 +42,34 @@ WITH_PRODUCT = select(PRICES, *(c.label(f"product.{c.name}") for c in PRODUCTS.c
 )
 
 
-def find(connection: Connection, name: str) -> tuple[Row, Row]:
+def find(connection: Connection, name: str) -> tuple[PriceRow, ProductRow]:
     """A price by its name, as it stands, and its product. Raises NotFound."""
     by = PRICES.c.id if is_price_id(name) else PRICES.c.lookup_key
-    row = None
-    if is_storable(name):
-        row = connection.execute(WITH_PRODUCT.where(by == name)).mappings().first()
+    row = connection.execute(WITH_PRODUCT.where(by == name)).first() if is_storable(name) else None
     if row is None:
         raise no_price()
     return apart(row)
 
 
-def find_all(connection: Connection, names: Iterable[str]) -> dict[str, tuple[Row, Row]]:
+def find_all(
+    connection: Connection, names: Iterable[str]
+) -> dict[str, tuple[PriceRow, ProductRow]]:
     """Prices and their products as they stand; by name, and those that there are."""
     wanted = {name for name in names if is_storable(name)}
-    found: dict[str, tuple[Row, Row]] = {}
-    for row in connection.execute(_ALL, {"names": sorted(wanted)}).mappings():
+    found: dict[str, tuple[PriceRow, ProductRow]] = {}
+    for row in connection.execute(_ALL, {"names": sorted(wanted)}):
         both = apart(row)
-        found |= {name: both for name in (row["id"], row["lookup_key"]) if name in wanted}
+        found |= {name: both for name in (row.id, row.lookup_key) if name in wanted}
     return found
 
 
-def apart(row: Mapping[Any, Any]) -> tuple[Row, Row]:
+def apart(row: Sequence[Any]) -> tuple[PriceRow, ProductRow]:
     """The price and the product of a row of WITH_PRODUCT."""
-    price = {c.name: row[c.name] for c in PRICES.c}
-    return price, {c.name: row[f"product.{c.name}"] for c in PRODUCTS.c}
+    of_price, of_both = len(PRICES.c), len(PRICES.c) + len(PRODUCTS.c)
+    return _price_of(row[:of_price]), _product_of(row[of_price:of_both])
 
 
-def hold(transaction: Transaction, name: str, *, to_delete: bool = False) -> Row:
+def hold(transaction: Transaction, name: str, *, to_delete: bool = False) -> PriceRow:
     """The row of a price, which nobody else changes or sells from now on. Raises NotFound.
 
     To delete it is more: nobody may refer to it any more.
@@ -69,12 +80,12 @@ def hold(transaction: Transaction, name: str, *, to_delete: bool = False) -> Row
     return row
 
 
-def hold_all(transaction: Transaction, names: Iterable[str]) -> dict[str, Row]:
+def hold_all(transaction: Transaction, names: Iterable[str]) -> dict[str, PriceRow]:
     """Like `hold`, for several; by name, and those that there are."""
     return _held(transaction, set(names), _HOLD)
 
 
-def hold_to_sell(transaction: Transaction, names: Iterable[str]) -> dict[str, Row]:
+def hold_to_sell(transaction: Transaction, names: Iterable[str]) -> dict[str, PriceRow]:
     """Prices that something is about to be charged by; by name, and those that there are.
 
     Those with stock are ours alone, since we count it down. The others can't be deleted until we
@@ -87,20 +98,23 @@ def hold_to_sell(transaction: Transaction, names: Iterable[str]) -> dict[str, Ro
 def hold_free(transaction: Transaction, ids: Iterable[str]) -> set[str]:
     """Hold those of these prices that nobody else holds, and wait for none; which these are."""
     wanted = sorted(set(ids))
-    return {row["id"] for row in transaction.rows(_HOLD_FREE, {"ids": wanted})}
+    return set(transaction.execute(_HOLD_FREE, {"ids": wanted}).scalars())
 
 
-def products(transaction: Transaction, ids: Iterable[str], *, held: bool = False) -> dict[str, Row]:
+def products(
+    transaction: Transaction, ids: Iterable[str], *, held: bool = False
+) -> dict[str, ProductRow]:
     """Products by their ids; `held`: not deleted until we are done. One that has a price that is
     held can't be."""
     wanted = sorted(set(ids))
     if not wanted:
         return {}
-    rows = transaction.rows(_HOLD_PRODUCTS if held else _READ_PRODUCTS, {"ids": wanted})
-    return {row["id"]: row for row in rows}
+    statement = _HOLD_PRODUCTS if held else _READ_PRODUCTS
+    rows = transaction.read(ProductRow, statement, {"ids": wanted})
+    return {row.id: row for row in rows}
 
 
-def _held(transaction: Transaction, names: set[str], statement: Any) -> dict[str, Row]:
+def _held(transaction: Transaction, names: set[str], statement: Executable) -> dict[str, PriceRow]:
     if all(map(is_price_id, names)):  # ids don't move
         return _try(transaction, names, statement)[0]
     for _ in range(TRIES - 1):
@@ -122,16 +136,19 @@ def lock_lookup_keys(transaction: Transaction, names: Iterable[str]) -> None:
         transaction.execute(_TURN, {"lookup_key": name})
 
 
-def _try(transaction: Transaction, names: set[str], statement: Any) -> tuple[dict[str, Row], bool]:
+def _try(
+    transaction: Transaction, names: set[str], statement: Executable
+) -> tuple[dict[str, PriceRow], bool]:
     """What was found and is held, and whether a key has moved since it was looked up."""
     ids = _ids(transaction, names)
     if not ids:
         return {}, False
-    by_id = {r["id"]: r for r in transaction.rows(statement, {"ids": sorted(set(ids.values()))})}
-    found: dict[str, Row] = {}
+    rows = transaction.read(PriceRow, statement, {"ids": sorted(set(ids.values()))})
+    by_id = {row.id: row for row in rows}
+    found: dict[str, PriceRow] = {}
     for name, id_ in ids.items():
         row = by_id.get(id_)
-        if row is not None and name in (row["id"], row["lookup_key"]):
+        if row is not None and name in (row.id, row.lookup_key):
             found[name] = row
     return found, any(name not in found and not is_price_id(name) for name in ids)
 
@@ -140,8 +157,7 @@ def _ids(transaction: Transaction, names: set[str]) -> dict[str, str]:
     ids = {name: name for name in names if is_price_id(name)}
     keys = sorted(filter(_may_be_key, names))
     if keys:
-        rows = transaction.rows(_BY_KEY, {"keys": keys})
-        ids |= {row["lookup_key"]: row["id"] for row in rows}
+        ids |= dict(transaction.read(tuple[str, str], _BY_KEY, {"keys": keys}))
     return ids
 
 
@@ -157,8 +173,9 @@ def no_price() -> NotFound:
 
 # --- The statements, built once ---
 
+_price_of, _product_of = row_of(PRICES), row_of(PRODUCTS)
 _now = func.now().label("now")
-_BY_KEY = select(PRICES.c.id, PRICES.c.lookup_key).where(
+_BY_KEY = select(PRICES.c.lookup_key, PRICES.c.id).where(
     PRICES.c.lookup_key == func.any(bindparam("keys", type_=ARRAY(String)))
 )
 # Which of the two a price is never changes.
@@ -185,7 +202,7 @@ _HOLD_FREE = (
 _DELETE = _wanted.with_for_update()
 
 
-def _sell_statement() -> Any:
+def _sell_statement() -> Executable:
     shared = _wanted.where(_unlimited).with_for_update(read=True, key_share=True).cte("shared")
     counted = _wanted.where(~_unlimited).with_for_update(key_share=True).cte("counted")
     return union_all(select(shared), select(counted))

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from infra.billing.contract.requests.charge import ChargeRequest
-from models.rows import ChargeRow
+from models.rows import ChargeRow, PriceRow, ProductRow
 from payments.catalog.price_locks import find_all, hold_to_sell, products
 from payments.catalog.quotes import Terms, quote
 from payments.catalog.stock import reserve, too_few
 from payments.errors import InvalidRequest, PriceInactive, ProductInactive, Refused
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 
 
 class PriceResolver:
@@ -20,12 +20,12 @@ class PriceResolver:
         self._transaction = transaction
         names = {one.price_id for one in by_price if one.price_id is not None}
         self._prices = hold_to_sell(transaction, names)
-        of = [price["product_id"] for price in self._prices.values()]
+        of = [price.product_id for price in self._prices.values()]
         self._products = products(transaction, of)
         self._left = {
-            price["id"]: price["quantity_available"]
+            price.id: price.quantity_available
             for price in self._prices.values()
-            if price["quantity_available"] is not None
+            if price.quantity_available is not None
         }
         self._taken: list[ChargeRow] = []
         self._divided = dict(self._left)
@@ -51,14 +51,14 @@ class PriceResolver:
         price, quantity = self._named(request)
         if price is None:
             raise _no_price()
-        if (refused := _not_for_sale(price, self._products[price["product_id"]])) is not None:
+        if (refused := _not_for_sale(price, self._products[price.product_id])) is not None:
             raise refused
         terms = self._quote(price, quantity)
-        available = self._divided.get(price["id"])
+        available = self._divided.get(price.id)
         if available is not None:
             if quantity > available:
                 raise too_few(available, quantity)
-            self._divided[price["id"]] = available - quantity
+            self._divided[price.id] = available - quantity
         return terms
 
     def take(self, charges: Iterable[ChargeRow]) -> None:
@@ -72,13 +72,13 @@ class PriceResolver:
         """Take out of stock what was put aside."""
         reserve(self._transaction, self._taken, self._products)
 
-    def _named(self, request: ChargeRequest) -> tuple[Row | None, int]:
+    def _named(self, request: ChargeRequest) -> tuple[PriceRow | None, int]:
         if request.price_id is None or request.quantity is None:
             raise ValueError("no price, or none of it")  # a request that names an amount
         return self._prices.get(request.price_id), request.quantity
 
-    def _quote(self, price: Row, quantity: int) -> Terms:
-        known = self._quotes.get((price["id"], quantity))
+    def _quote(self, price: PriceRow, quantity: int) -> Terms:
+        known = self._quotes.get((price.id, quantity))
         if known is not None:
             return known
         terms = quote(price, quantity)
@@ -88,7 +88,7 @@ class PriceResolver:
                 " charged; ask for more",
                 param="quantity",
             )
-        self._quotes[price["id"], quantity] = terms
+        self._quotes[price.id, quantity] = terms
         return terms
 
 
@@ -109,7 +109,7 @@ def _no_price() -> Refused:
     return InvalidRequest("there is no price with this id or lookup key", param="price_id")
 
 
-def _not_for_sale(price: Row, product: Row) -> Refused | None:
-    if not price["active"]:
+def _not_for_sale(price: PriceRow, product: ProductRow) -> Refused | None:
+    if not price.active:
         return PriceInactive(param="price_id")
-    return None if product["active"] else ProductInactive(param="price_id")
+    return None if product.active else ProductInactive(param="price_id")

@@ -14,6 +14,7 @@ from infra.billing.contract.ids import event_id
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from models import Charge, Event, Reservation
 from models.base import as_rows, given, table_of
+from models.rows import PriceRow, ProductRow
 from payments.access.scopes import EVERYBODY
 from payments.catalog.changes import merged
 from payments.catalog.price_locks import (
@@ -33,11 +34,13 @@ from payments.errors import (
     ProductInactive,
 )
 from payments.parsing import judged
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction, first
 from payments.webhooks.events import Fact, publish
 
 
-def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -> tuple[Row, bool]:
+def create(
+    transaction: Transaction, request: PriceRequest, *, livemode: bool
+) -> tuple[PriceRow, bool]:
     """The price, and whether it is new: not for a repeat.
 
     Raises KeyReused, LookupKeyInUse, ProductInactive; InvalidRequest if there is no such product.
@@ -56,19 +59,20 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
     product = products(transaction, [request.product_id], held=True).get(request.product_id)
     if product is None:
         raise InvalidRequest("there is no product with this id", param="product_id")
-    if not product["active"]:
+    if not product.active:
         raise ProductInactive(
             "the product is archived; make it active before it gets new prices", param="product_id"
         )
     if holder is not None:
         _write(transaction, holder, {"lookup_key": None})
-    made = transaction.rows(_INSERT, {"new": as_rows([columns(request, livemode=livemode)])})
+    new = as_rows([columns(request, livemode=livemode)])
+    made = transaction.read(PriceRow, _INSERT, {"new": new})
     if not made:  # The same request, since a moment ago; or another with this key.
         if (known := _known(transaction, request)) is not None:
             return known, False
         raise LookupKeyInUse(param="lookup_key")
     price = made[0]
-    if transaction.execute(_TOLD, {"id": event_id(price["id"], 1)}).scalar():
+    if transaction.execute(_TOLD, {"id": event_id(price.id, 1)}).scalar():
         raise KeyReused(
             "the price that was made under this key has been deleted; send a new key",
             param="idempotency_key",
@@ -77,12 +81,12 @@ def create(transaction: Transaction, request: PriceRequest, *, livemode: bool) -
     return price, True
 
 
-def shown(transaction: Transaction, price: Row) -> dict[str, Any]:
+def shown(transaction: Transaction, price: PriceRow) -> dict[str, Any]:
     """The public `Price` of a row of `prices`, with its product as it is now."""
-    return price_view(price, products(transaction, [price["product_id"]])[price["product_id"]])
+    return price_view(price, products(transaction, [price.product_id])[price.product_id])
 
 
-def change(transaction: Transaction, name: str, changes: PriceChanges) -> Row:
+def change(transaction: Transaction, name: str, changes: PriceChanges) -> PriceRow:
     """Change what was sent, and leave the rest.
 
     Raises NotFound, InvalidRequest, LookupKeyInUse.
@@ -97,39 +101,39 @@ def change(transaction: Transaction, name: str, changes: PriceChanges) -> Row:
     if price is None:
         raise no_price()
     holder = held.get(key) if key is not None else None
-    if holder is not None and holder["id"] != price["id"]:
+    if holder is not None and holder.id != price.id:
         if not transfers:
             raise _in_use(holder)
         _write(transaction, holder, {"lookup_key": None})
     if "metadata" in new:
-        new["metadata"] = merged(price["metadata"], new["metadata"])
+        new["metadata"] = merged(price.metadata, new["metadata"])
     return _write(transaction, price, new)
 
 
-def archive(transaction: Transaction, name: str) -> Row:
+def archive(transaction: Transaction, name: str) -> PriceRow:
     """No new charges; those that are pending go on. Raises NotFound."""
     return _write(transaction, hold(transaction, name), {"active": False})
 
 
-def delete(transaction: Transaction, name: str) -> Row:
+def delete(transaction: Transaction, name: str) -> PriceRow:
     """Delete it for good. Raises NotFound, PriceInUse."""
     price = hold(transaction, name, to_delete=True)
-    if transaction.execute(_USED, {"id": price["id"]}).scalar():
+    if transaction.execute(_USED, {"id": price.id}).scalar():
         raise PriceInUse(param="id")
-    _tell(transaction, "price.deleted", {**price, "sequence": price["sequence"] + 1})
-    transaction.execute(PRICES.delete().where(PRICES.c.id == price["id"]))
+    _tell(transaction, "price.deleted", price, sequence=price.sequence + 1)
+    transaction.execute(PRICES.delete().where(PRICES.c.id == price.id))
     return price
 
 
-def _known(transaction: Transaction, request: PriceRequest) -> Row | None:
+def _known(transaction: Transaction, request: PriceRequest) -> PriceRow | None:
     """The price that was made under this key already. Raises KeyReused."""
-    rows = transaction.rows(select(PRICES).where(PRICES.c.id == request.id))
-    if rows and rows[0]["fingerprint"] != request.fingerprint:
+    made = first(transaction.connection, PriceRow, select(PRICES).where(PRICES.c.id == request.id))
+    if made is not None and made.fingerprint != request.fingerprint:
         raise KeyReused(param="idempotency_key", price_id=request.id)
-    return rows[0] if rows else None
+    return made
 
 
-def _holder(transaction: Transaction, lookup_key: str | None) -> Row | None:
+def _holder(transaction: Transaction, lookup_key: str | None) -> PriceRow | None:
     """The price that has this key, held."""
     if lookup_key is None:
         return None
@@ -140,34 +144,42 @@ def _given(lookup_key: str | None) -> tuple[str, ...]:
     return () if lookup_key is None else (lookup_key,)
 
 
-def _in_use(holder: Row) -> LookupKeyInUse:
+def _in_use(holder: PriceRow) -> LookupKeyInUse:
     return LookupKeyInUse(
-        f"the price {holder['id']} has this lookup key; send transfer_lookup_key=true to move it",
+        f"the price {holder.id} has this lookup key; send transfer_lookup_key=true to move it",
         param="lookup_key",
-        price_id=holder["id"],
+        price_id=holder.id,
     )
 
 
-def _write(transaction: Transaction, price: Row, new: Mapping[str, Any]) -> Row:
+def _write(transaction: Transaction, price: PriceRow, new: Mapping[str, Any]) -> PriceRow:
     """Write what differs, and tell it. The price is held."""
-    if all(price[name] == value for name, value in new.items()):
+    if all(getattr(price, name) == value for name, value in new.items()):
         return price
     statement = (
         update(PRICES)
-        .where(PRICES.c.id == price["id"])
+        .where(PRICES.c.id == price.id)
         .values(**new, sequence=PRICES.c.sequence + 1, updated_at=func.clock_timestamp())
         .returning(PRICES, func.now().label("now"))
     )
-    changed = transaction.rows(statement)[0]
-    is_archived = price["active"] and not changed["active"]
+    (changed,) = transaction.read(PriceRow, statement)
+    is_archived = price.active and not changed.active
     _tell(transaction, "price.archived" if is_archived else "price.updated", changed)
     return changed
 
 
-def _tell(transaction: Transaction, type_: str, price: Row, product: Row | None = None) -> None:
-    of = product or products(transaction, [price["product_id"]])[price["product_id"]]
+def _tell(
+    transaction: Transaction,
+    type_: str,
+    price: PriceRow,
+    product: ProductRow | None = None,
+    *,
+    sequence: int | None = None,
+) -> None:
+    of = product or products(transaction, [price.product_id])[price.product_id]
     view = price_view(price, of)
-    fact = Fact(type_, price["id"], price["sequence"], view, price["now"], EVERYBODY)
+    number = price.sequence if sequence is None else sequence
+    fact = Fact(type_, price.id, number, view, price.now, EVERYBODY)
     publish(transaction, [fact])
 
 

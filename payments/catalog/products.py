@@ -8,16 +8,17 @@ from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import MADE_PREFIXES, is_id
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
+from models.rows import ProductRow
 from payments.catalog.changes import merged
 from payments.catalog.price_locks import PRICES, PRODUCTS
 from payments.errors import KeyReused, NotFound, ProductInUse
 from payments.parsing import judged
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction, first
 
 
 def create(
     transaction: Transaction, request: ProductRequest, *, livemode: bool
-) -> tuple[Row, bool]:
+) -> tuple[ProductRow, bool]:
     """The product, and whether it is new: not for a repeat. Raises KeyReused, and what speaks
     against a new one."""
     if request.against is not None and (known := _known(transaction, request)) is not None:
@@ -35,45 +36,47 @@ def create(
         "metadata": request.metadata,
     }
     statement = insert(PRODUCTS).values(values).on_conflict_do_nothing().returning(PRODUCTS)
-    if made := transaction.rows(statement):
+    if made := transaction.read(ProductRow, statement):
         return made[0], True
     # Deleted since a moment ago, it is told as what is not there.
     return _known(transaction, request) or get(transaction.connection, request.id), False
 
 
-def _known(transaction: Transaction, request: ProductRequest) -> Row | None:
+def _known(transaction: Transaction, request: ProductRequest) -> ProductRow | None:
     """The product that was made under this key already. Raises KeyReused."""
-    rows = transaction.rows(select(PRODUCTS).where(PRODUCTS.c.id == request.id))
-    if rows and rows[0]["fingerprint"] != request.fingerprint:
+    made = _find(transaction.connection, request.id)
+    if made is not None and made.fingerprint != request.fingerprint:
         raise KeyReused(param="idempotency_key", product_id=request.id)
-    return rows[0] if rows else None
+    return made
 
 
-def get(connection: Connection, id_: str) -> Row:
+def get(connection: Connection, id_: str) -> ProductRow:
     """The product as it stands. Raises NotFound."""
-    row = None
-    if is_id(id_, MADE_PREFIXES["product"]):
-        row = connection.execute(select(PRODUCTS).where(PRODUCTS.c.id == id_)).mappings().first()
+    row = _find(connection, id_) if is_id(id_, MADE_PREFIXES["product"]) else None
     if row is None:
         raise NotFound("there is no product with this id", param="id")
-    return dict(row)
+    return row
 
 
-def change(transaction: Transaction, id_: str, changes: ProductChanges) -> Row:
+def _find(connection: Connection, id_: str) -> ProductRow | None:
+    return first(connection, ProductRow, select(PRODUCTS).where(PRODUCTS.c.id == id_))
+
+
+def change(transaction: Transaction, id_: str, changes: ProductChanges) -> ProductRow:
     """Change what was sent, and leave the rest. Raises NotFound, InvalidRequest."""
     row = _hold(transaction, id_)
     new = changes.given()
     if "metadata" in new:
-        new["metadata"] = merged(row["metadata"], new["metadata"])
+        new["metadata"] = merged(row.metadata, new["metadata"])
     return _write(transaction, row, new)
 
 
-def archive(transaction: Transaction, id_: str) -> Row:
+def archive(transaction: Transaction, id_: str) -> ProductRow:
     """No new prices, and no new charges by those it has. What is pending goes on."""
     return _write(transaction, _hold(transaction, id_), {"active": False})
 
 
-def delete(transaction: Transaction, id_: str) -> Row:
+def delete(transaction: Transaction, id_: str) -> ProductRow:
     """Delete it for good. Raises NotFound, ProductInUse."""
     row = _hold(transaction, id_, to_delete=True)
     if transaction.execute(select(PRICES.c.id).where(PRICES.c.product_id == id_).limit(1)).first():
@@ -82,22 +85,22 @@ def delete(transaction: Transaction, id_: str) -> Row:
     return row
 
 
-def _hold(transaction: Transaction, id_: str, *, to_delete: bool = False) -> Row:
+def _hold(transaction: Transaction, id_: str, *, to_delete: bool = False) -> ProductRow:
     get(transaction.connection, id_)
     statement = select(PRODUCTS).where(PRODUCTS.c.id == id_)
-    rows = transaction.rows(statement.with_for_update(key_share=not to_delete))
+    rows = transaction.read(ProductRow, statement.with_for_update(key_share=not to_delete))
     if not rows:  # deleted since a moment ago
         raise NotFound("there is no product with this id", param="id")
     return rows[0]
 
 
-def _write(transaction: Transaction, row: Row, new: Mapping[str, Any]) -> Row:
-    if all(row[name] == value for name, value in new.items()):
+def _write(transaction: Transaction, row: ProductRow, new: Mapping[str, Any]) -> ProductRow:
+    if all(getattr(row, name) == value for name, value in new.items()):
         return row
     statement = (
         update(PRODUCTS)
-        .where(PRODUCTS.c.id == row["id"])
+        .where(PRODUCTS.c.id == row.id)
         .values(**new, updated_at=func.clock_timestamp())
         .returning(PRODUCTS)
     )
-    return transaction.rows(statement)[0]
+    return transaction.read(ProductRow, statement)[0]

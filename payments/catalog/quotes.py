@@ -7,14 +7,14 @@ nothing.
 Sources: Stripe, "Set up tiered pricing" and "Transform quantities" (docs.stripe.com/billing).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from infra.billing.contract.money import AMOUNT_MAX
+from models.rows import PriceRow
 from payments.amounts import in_words
 from payments.errors import InvalidRequest
-from payments.transaction import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ class Terms:
     lines: Sequence[dict[str, Any]] | None = None
 
 
-def quote(price: Row, quantity: int) -> Terms:
+def quote(price: PriceRow, quantity: int) -> Terms:
     """What so many units of a price cost, 0 or more. Raises InvalidRequest if it is too much."""
-    made = lines(model_of(price), quantity, price["currency"])
+    made = lines(model_of(price), quantity, price.currency)
     amount = total(made)
     if amount > AMOUNT_MAX:
         raise InvalidRequest(
@@ -101,16 +101,16 @@ def quote(price: Row, quantity: int) -> Terms:
             param="quantity",
         )
     views = [line.view() for line in made]
-    return Terms(amount, price["currency"], price["id"], quantity, views)
+    return Terms(amount, price.currency, price.id, quantity, views)
 
 
-def model_of(row: Mapping[str, Any]) -> Model:
+def model_of(row: PriceRow) -> Model:
     """The model of a row of `prices`."""
-    if row["billing_scheme"] == "per_unit":
-        packages = row["transform_quantity"] or {}
-        return PerUnit(row["unit_amount"], packages.get("divide_by"), packages.get("round", "up"))
-    tiers = [Tier(one["up_to"], one["unit_amount"], one["flat_amount"]) for one in row["tiers"]]
-    return Graduated(tiers) if row["tiers_mode"] == "graduated" else Volume(tiers)
+    if row.unit_amount is not None:
+        packages = row.transform_quantity or {}
+        return PerUnit(row.unit_amount, packages.get("divide_by"), packages.get("round", "up"))
+    tiers = [Tier(one["up_to"], one["unit_amount"], one["flat_amount"]) for one in row.tiers or ()]
+    return Graduated(tiers) if row.tiers_mode == "graduated" else Volume(tiers)
 
 
 def lines(model: Model, quantity: int, currency: str) -> list[Line]:

@@ -14,18 +14,18 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from models import Refund, Reservation
 from models.base import as_rows, given, id_among, table_of
-from models.rows import ChargeRow, RefundRow
+from models.rows import ChargeRow, PriceRow, ProductRow, RefundRow, ReservationRow
 from models.states import State
 from payments.access.scopes import EVERYBODY
 from payments.catalog.price_locks import PRICES, products
 from payments.catalog.views import price_view
 from payments.errors import InsufficientInventory, NothingToRestock
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 from payments.webhooks.events import Fact, publish
 
 
 def reserve(
-    transaction: Transaction, charges: Sequence[ChargeRow], products: Mapping[str, Row]
+    transaction: Transaction, charges: Sequence[ChargeRow], products: Mapping[str, ProductRow]
 ) -> None:
     """Count down what these charges hold. Their prices have stock, are held, and have enough;
     `products` are those of the prices, by id.
@@ -34,12 +34,12 @@ def reserve(
     """
     if not charges:
         return
+    charges = sorted(charges, key=lambda row: row.id)
     rows = [
-        {"charge_id": row.id, "price_id": row.price_id, "quantity": row.quantity}
-        for row in sorted(charges, key=lambda row: row.id)
+        {"charge_id": row.id, "price_id": row.price_id, "quantity": row.quantity} for row in charges
     ]
-    counted = _count(transaction, rows, sign=-1, of=products)
-    if len(counted) != len({row["price_id"] for row in rows}):
+    sold = [(row.price_id or "", -(row.quantity or 0)) for row in charges]
+    if len(_count(transaction, sold, of=products)) != len({row.price_id for row in charges}):
         raise InsufficientInventory
     transaction.execute(_RESERVE, {"new": as_rows(rows)})
 
@@ -54,8 +54,10 @@ def follow(transaction: Transaction, moved: Mapping[str, State]) -> None:
         {"charge_id": id_, "state": "sold" if to is State.SUCCEEDED else "released"}
         for id_, to in sorted(moved.items())
     ]
-    settled = transaction.rows(_FOLLOW, {"moved": as_rows(rows)})
-    _count(transaction, [row for row in settled if row["state"] == "released"], sign=1)
+    settled = transaction.read(ReservationRow, _FOLLOW, {"moved": as_rows(rows)})
+    _count(
+        transaction, [(row.price_id, row.quantity) for row in settled if row.state == "released"]
+    )
 
 
 def restock(transaction: Transaction, refunds: Sequence[RefundRow]) -> None:
@@ -68,9 +70,9 @@ def restock(transaction: Transaction, refunds: Sequence[RefundRow]) -> None:
     if not units:
         return
     back = [{"charge_id": id_, "quantity": n} for id_, n in sorted(units.items())]
-    returned = transaction.rows(_RESTOCK, {"back": as_rows(back)})
-    _count(transaction, [{**row, "quantity": units[row["charge_id"]]} for row in returned], sign=1)
-    charges = {row["charge_id"] for row in returned}
+    returned = transaction.read(ReservationRow, _RESTOCK, {"back": as_rows(back)})
+    _count(transaction, [(row.price_id, units[row.charge_id]) for row in returned])
+    charges = {row.charge_id for row in returned}
     ids = [row.id for row in refunds if row.restock and row.charge_id in charges]
     transaction.execute(_RESTOCKED, {"ids": ids})
 
@@ -81,7 +83,7 @@ def hold_prices_of(
     """Hold the prices whose stock may come back when these charges fail, or these refunds succeed:
     all of them in one go, and before any charge (see `payments.lifecycle.locks`)."""
     if charges or refunds:
-        transaction.rows(_HOLD, {"ids": list(charges), "refund_ids": list(refunds)})
+        transaction.execute(_HOLD, {"ids": list(charges), "refund_ids": list(refunds)})
 
 
 def units_out(transaction: Transaction, charge_ids: Collection[str]) -> dict[str, int]:
@@ -89,8 +91,8 @@ def units_out(transaction: Transaction, charge_ids: Collection[str]) -> dict[str
     pending and counted on its charge, brings back already. The charges are held."""
     if not charge_ids:
         return {}
-    rows = transaction.rows(_UNITS_OUT, {"ids": list(charge_ids)})
-    return {row["charge_id"]: int(row["units"]) for row in rows}
+    rows = transaction.read(tuple[str, int], _UNITS_OUT, {"ids": list(charge_ids)})
+    return {charge_id: int(units) for charge_id, units in rows}
 
 
 def to_restock(asked: int | None, charge_id: str, out: dict[str, int]) -> int:
@@ -120,37 +122,35 @@ def too_few(available: int, requested: int) -> InsufficientInventory:
 
 def _count(
     transaction: Transaction,
-    parts: Sequence[Row],
-    *,
-    sign: int,
-    of: Mapping[str, Row] | None = None,
-) -> list[Row]:
-    """Count the prices of these parts (rows with price_id and quantity) up or down, and tell it."""
-    if not parts:
+    differences: Sequence[tuple[str, int]],
+    of: Mapping[str, ProductRow] | None = None,
+) -> list[PriceRow]:
+    """Count prices up or down by these differences, of which one may have several; and tell it."""
+    if not differences:
         return []
     sums: dict[str, int] = {}
-    for part in parts:
-        sums[part["price_id"]] = sums.get(part["price_id"], 0) + sign * part["quantity"]
+    for price_id, more in differences:
+        sums[price_id] = sums.get(price_id, 0) + more
     changes = [{"id": id_, "quantity_available": n} for id_, n in sorted(sums.items())]
-    changed = transaction.rows(_COUNT, {"changes": as_rows(changes)})
+    changed = transaction.read(PriceRow, _COUNT, {"changes": as_rows(changes)})
     tell(transaction, changed, of)
     return changed
 
 
 def tell(
-    transaction: Transaction, prices: Sequence[Row], of: Mapping[str, Row] | None = None
+    transaction: Transaction, prices: Sequence[PriceRow], of: Mapping[str, ProductRow] | None = None
 ) -> None:
     """Tell that this much is left of these prices; `of` are their products, if they are known."""
-    of = of or products(transaction, [row["product_id"] for row in prices])
+    of = of or products(transaction, [row.product_id for row in prices])
     publish(
         transaction,
         [
             Fact(
                 "price.inventory_changed",
-                row["id"],
-                row["sequence"],
-                price_view(row, of[row["product_id"]]),
-                row["now"],
+                row.id,
+                row.sequence,
+                price_view(row, of[row.product_id]),
+                row.now,
                 EVERYBODY,
             )
             for row in prices

@@ -3,20 +3,20 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, cast
+from typing import Any, Generic
 
 from sqlalchemy import ColumnElement, Connection, literal, select
 
 from infra.billing.contract.ids import PREFIXES, is_id, is_price_id
 from infra.billing.contract.limits import LIMIT_MAX
 from models.base import id_among
-from models.rows import columns_of
 from models.states import Phase, State
 from payments.access.scopes import OPERATOR, Access, owner, owner_in
 from payments.catalog.price_locks import find
 from payments.cursors import after, behind, ordered
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind, KindOf, R
+from payments.transaction import first, read
 
 # What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
 FILTERS: Mapping[str, tuple[str, ...]] = {
@@ -38,8 +38,7 @@ def get(connection: Connection, kind: KindOf[R], id_: str, *, access: Access = O
     """The row of a charge or a refund. Raises NotFound, also for what `access` doesn't see."""
     row: R | None = None
     if is_id(id_, PREFIXES[kind.name]):
-        one = select(kind.table).where(kind.table.c.id == id_)
-        row = cast("R | None", connection.execute(one).first())
+        row = first(connection, kind.row, select(kind.table).where(kind.table.c.id == id_))
     if row is None or not access.sees(owner(row)):
         raise NotFound(f"there is no {kind.name} with this id", param="id")
     return row
@@ -47,15 +46,15 @@ def get(connection: Connection, kind: KindOf[R], id_: str, *, access: Access = O
 
 def some(connection: Connection, kind: KindOf[R], ids: Sequence[str]) -> dict[str, R]:
     """The rows of those ids that there are."""
-    rows = cast("list[R]", connection.execute(_SOME[kind.name], {"ids": list(ids)}).all())
+    rows = read(connection, kind.row, _SOME[kind.name], {"ids": list(ids)})
     return {row.id: row for row in rows}
 
 
 def fingerprints(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, str]:
     """What was asked under these ids, as fingerprints; ids that are free are left out."""
     columns = (kind.table.c.id, kind.table.c.fingerprint)
-    rows = connection.execute(select(*columns).where(id_among(kind.table.c.id)), {"ids": ids})
-    return {row.id: row.fingerprint for row in rows}
+    statement = select(*columns).where(id_among(kind.table.c.id))
+    return dict(read(connection, tuple[str, str], statement, {"ids": ids}))
 
 
 def page(
@@ -89,9 +88,9 @@ def page(
     if cursor is not None:
         prefix = PREFIXES[kind.name]
         statement = statement.where(behind(table, cursor, prefix=prefix, filters=filters))
-    rows = cast("list[R]", list(connection.execute(statement)))
+    rows = read(connection, kind.row, statement)
     more = len(rows) > limit
-    return Page(rows[:limit], after(columns_of(rows[limit - 1]), filters=filters) if more else None)
+    return Page(rows[:limit], after(rows[limit - 1], filters=filters) if more else None)
 
 
 def every(
@@ -123,7 +122,7 @@ def _resolved(connection: Connection, kind: Kind, filters: Mapping[str, Any]) ->
             "there is no price with this lookup key; send its id, or the key of another",
             param="price_id",
         ) from None
-    return {**filters, "price_id": price["id"]}
+    return {**filters, "price_id": price.id}
 
 
 def _conditions(kind: Kind, filters: Mapping[str, Any]) -> Iterator[ColumnElement[bool]]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 from api.documents.files import CHECKOUT
@@ -55,7 +56,7 @@ def test_an_example_is_what_the_rules_compute(
     name: str, quantity: str, amount: str, because: str
 ) -> None:
     price = price_of(name)
-    made = lines(model_of(price), int(quantity), price["currency"])
+    made = lines(model_of(SimpleNamespace(**price)), int(quantity), price["currency"])  # type: ignore[arg-type]
     assert total(made) == int(amount)
     assert "; ".join(line.reason for line in made) == because
 

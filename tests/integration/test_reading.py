@@ -192,11 +192,11 @@ def test_a_page_far_back_is_entered_by_the_index(connection: Connection) -> None
     plans: list[str] = []
 
     class Explaining:
-        def execute(self, statement):
+        def execute(self, statement, parameters):
             sql = statement.compile(connection, compile_kwargs={"literal_binds": True})
             plan = connection.exec_driver_sql(f"EXPLAIN {sql}".replace("%%", "%"))
             plans.extend(plan.scalars())
-            return connection.execute(statement)
+            return connection.execute(statement, parameters)
 
     reading.page(Explaining(), CHARGE, cursor=cursor)  # type: ignore[arg-type]
     assert "Index Scan Backward using charges_created_idx" in "\n".join(plans)

@@ -65,7 +65,8 @@ class Counter:
         } | changes
         with self.database.transaction() as transaction:
             products.create(transaction, product, livemode=False)
-            return prices.create(transaction, parse(PriceRequest, fields), livemode=False)[0]
+            made, _ = prices.create(transaction, parse(PriceRequest, fields), livemode=False)
+            return columns_of(made)
 
     def buy(self, price_id: str, quantity: int, **changes: Any) -> Row:
         """So many units of a price."""
@@ -76,7 +77,8 @@ class Counter:
         """Count stock by hand."""
         fields = {"action": action, "quantity": quantity, "idempotency_key": a_key()}
         with self.database.transaction() as transaction:
-            return inventory.adjust(transaction, price_id, parse(InventoryRequest, fields))[0]
+            request = parse(InventoryRequest, fields)
+            return columns_of(inventory.adjust(transaction, price_id, request)[0])
 
     def refund(self, charge_id: str, **changes: Any) -> Row:
         """All that is left unless told otherwise."""

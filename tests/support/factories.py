@@ -180,7 +180,7 @@ class Till:
     def product(self, **changes: Any) -> str:
         """The id of a product that is made."""
         with self.database.transaction() as transaction:
-            return str(products.create(transaction, a_product(**changes), livemode=False)[0]["id"])
+            return str(products.create(transaction, a_product(**changes), livemode=False)[0].id)
 
     def price(self, stock: int | None = None, **changes: Any) -> str:
         """The id of a price that is made, with so much in stock (None = unlimited), and of a
@@ -190,42 +190,44 @@ class Till:
 
     def make(self, request: PriceRequest) -> Row:
         with self.database.transaction() as transaction:
-            return prices.create(transaction, request, livemode=False)[0]
+            return columns_of(prices.create(transaction, request, livemode=False)[0])
 
     def change(self, price: str, **fields: Any) -> Row:
         """The price after what `PUT` does with these fields."""
         with self.database.transaction() as transaction:
-            return prices.change(transaction, price, changes_of(PriceChanges, fields))
+            return columns_of(prices.change(transaction, price, changes_of(PriceChanges, fields)))
 
     def archive(self, price: str) -> Row:
         with self.database.transaction() as transaction:
-            return prices.archive(transaction, price)
+            return columns_of(prices.archive(transaction, price))
 
     def delete(self, price: str) -> Row:
         with self.database.transaction() as transaction:
-            return prices.delete(transaction, price)
+            return columns_of(prices.delete(transaction, price))
 
     def find(self, price: str) -> Row:
         """The price as it stands, by its id or its lookup key."""
         with self.engine.connect() as connection:
-            return price_locks.find(connection, price)[0]
+            return columns_of(price_locks.find(connection, price)[0])
 
     def change_product(self, product_id: str, **fields: Any) -> Row:
         with self.database.transaction() as transaction:
-            return products.change(transaction, product_id, changes_of(ProductChanges, fields))
+            return columns_of(
+                products.change(transaction, product_id, changes_of(ProductChanges, fields))
+            )
 
     def archive_product(self, product_id: str) -> Row:
         with self.database.transaction() as transaction:
-            return products.archive(transaction, product_id)
+            return columns_of(products.archive(transaction, product_id))
 
     def delete_product(self, product_id: str) -> Row:
         with self.database.transaction() as transaction:
-            return products.delete(transaction, product_id)
+            return columns_of(products.delete(transaction, product_id))
 
     def count(self, price: str, request: InventoryRequest) -> Row:
         """The price after stock was counted by hand."""
         with self.database.transaction() as transaction:
-            return inventory.adjust(transaction, price, request)[0]
+            return columns_of(inventory.adjust(transaction, price, request)[0])
 
     def stock(self, price_id: str) -> int | None:
         """How much is left of a price; None = it is unlimited."""

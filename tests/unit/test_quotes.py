@@ -1,7 +1,7 @@
 """What a quantity costs: the field's known answers, and what holds for every price."""
 
-from collections.abc import Mapping
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -226,11 +226,9 @@ def test_one_tier_is_the_same_in_both_modes_and_per_unit(
 # --- from a row of prices ---
 
 
-def a_row(**columns: Any) -> Mapping[str, Any]:
-    return {
-        "id": "price_1", "currency": "USD", "billing_scheme": "per_unit", "unit_amount": 700,
-        "tiers": None, "tiers_mode": None, "transform_quantity": None, **columns,
-    }  # fmt: skip
+def a_row(**columns: Any) -> Any:
+    a_price = {"id": "price_1", "currency": "USD", "unit_amount": 700, "transform_quantity": None}
+    return SimpleNamespace(**{**a_price, "tiers": None, "tiers_mode": None, **columns})
 
 
 def test_a_row_says_by_which_model_it_is_sold() -> None:
@@ -238,7 +236,7 @@ def test_a_row_says_by_which_model_it_is_sold() -> None:
         {"up_to": 5, "unit_amount": 700, "flat_amount": 0},
         {"up_to": None, "unit_amount": 600, "flat_amount": 1},
     ]
-    tiered = {"billing_scheme": "tiered", "unit_amount": None, "tiers": stored}
+    tiered: dict[str, Any] = {"unit_amount": None, "tiers": stored}
     read = [Tier(5, 700, 0), Tier(None, 600, 1)]
     assert model_of(a_row()) == PerUnit(700)
     assert model_of(a_row(transform_quantity={"divide_by": 5, "round": "down"})) == PerUnit(

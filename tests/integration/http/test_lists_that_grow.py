@@ -42,8 +42,8 @@ def being_written(door: Web, what: str, producer: str) -> Iterator[str]:
             if what == "products":
                 made = product
             else:
-                made, _ = prices.create(transaction, a_price(product["id"]), livemode=False)
-        yield made["id"] if what in ("products", "prices") else made.row.id  # type: ignore[index,union-attr]
+                made, _ = prices.create(transaction, a_price(product.id), livemode=False)
+        yield made.id if what in ("products", "prices") else made.row.id  # type: ignore[union-attr]
         connection.commit()
 
 

@@ -23,7 +23,7 @@ def counted(till: Till, price: str, request: InventoryRequest) -> tuple[int, boo
     """What is left, and whether anything changed."""
     with till.database.transaction() as transaction:
         row, _, changed = inventory.adjust(transaction, price, request)
-        return row["quantity_available"], changed
+        return row.quantity_available, changed
 
 
 def history(till: Till, price_id: str) -> list[tuple[int, int]]:

@@ -172,7 +172,7 @@ def test_the_same_request_by_many_at_once_is_one_price(till: Till) -> None:
     def make(_: int) -> tuple[str, bool]:
         with till.database.transaction() as transaction:
             row, fresh = prices.create(transaction, request, livemode=False)
-            return row["id"], fresh
+            return row.id, fresh
 
     answers = at_once(8, make)
     assert {id_ for id_, _ in answers} == {request.id}

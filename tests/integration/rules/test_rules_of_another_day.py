@@ -143,7 +143,7 @@ def test_a_price_and_a_product_of_other_rules_are_answered_as_they_stand(till: T
         assert is_new
         again = products.create(transaction, read(ProductRequest, product), livemode=False)
         assert again == (made, False)
-        price["product_id"] = made["id"]
+        price["product_id"] = made.id
         refused = refusal(
             lambda: prices.create(transaction, read(PriceRequest, price), livemode=False)
         )
@@ -151,7 +151,7 @@ def test_a_price_and_a_product_of_other_rules_are_answered_as_they_stand(till: T
         first = of_that_day(PriceRequest, price)
         assert prices.create(transaction, first, livemode=False)[1]
         row, is_new = prices.create(transaction, read(PriceRequest, price), livemode=False)
-        assert (row["id"], is_new) == (first.id, False)
+        assert (row.id, is_new) == (first.id, False)
 
 
 def test_stock_that_was_counted_by_other_rules_is_not_counted_again(till: Till) -> None:
