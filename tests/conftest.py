@@ -10,6 +10,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import pytest_timeout
 import redis
 from hypothesis.internal.conjecture import providers
 from sqlalchemy import Engine, event
@@ -26,6 +27,7 @@ from tests.support.programs import Program, Programs
 from tests.support.sdk import unconfigured
 from tests.support.sink import Sink, webhook_sink
 from tests.support.turns import Turns, turn
+from tests.support.waiting import slowness
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 
@@ -45,6 +47,13 @@ def pytest_configure() -> None:
     # A shell that starts us in the background has SIGINT ignored, and so would all that we start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: pytest_timeout.Settings) -> object:
+    """What ends a test that hangs is as patient as the tests are."""
+    patient = settings._replace(timeout=settings.timeout * slowness())
+    return pytest_timeout.pytest_timeout_set_timer(item, patient)
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly, whose order stays within a turn

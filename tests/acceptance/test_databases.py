@@ -167,7 +167,7 @@ def accepted(caller: Caller, key: str) -> str:
         assert answer.status_code in (200, 202, 503), answer.text
         return answer.json()["charge_id"] if answer.status_code != 503 else None
 
-    found = wait_for(ask, deadline_s=20.0, what=f"{key} to be accepted")
+    found = wait_for(ask, what=f"{key} to be accepted")
     assert found
     return str(found)
 

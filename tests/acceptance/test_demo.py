@@ -15,7 +15,7 @@ from cli import output
 from cli.operating.demo import demo
 from tests.support import children
 from tests.support.programs import ROOT
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 
 class Demo:
@@ -46,7 +46,7 @@ class Demo:
             assert self.process.poll() is None, self.screen.read_text()
             return text in self.screen.read_text()
 
-        wait_for(said, deadline_s=60.0, what=f"the demo to say {text!r}")
+        wait_for(said, what=f"the demo to say {text!r}")
 
     def children(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
@@ -60,7 +60,7 @@ def demos(tmp_path: Path) -> Iterator[list[Demo]]:
     for one in started:
         if one.process.poll() is None:
             one.process.terminate()
-            one.process.wait(30)
+            one.process.wait(patience_s())
 
 
 @pytest.mark.timeout(200)  # as long as the demo gives itself on a machine that is very busy
@@ -97,7 +97,7 @@ def test_whoever_stops_it_half_way_finds_nothing_left_behind(
 
     run.process.send_signal(ending)
 
-    assert run.process.wait(30) == 128 + ending
+    assert run.process.wait(patience_s()) == 128 + ending
     assert [child for child in children if child.is_running()] == []
     assert list(run.temporary.iterdir()) == []
     assert "Traceback" not in run.screen.read_text()

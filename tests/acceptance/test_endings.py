@@ -123,7 +123,7 @@ def test_what_the_broker_held_past_its_time_is_refused_and_not_set_aside(town: H
         found = "SELECT code FROM rejected_requests WHERE task_id = :id"
         return [row["code"] for row in town.witness.rows(found, id=task_id)] == ["request_expired"]
 
-    wait_for(refused, deadline_s=30.0, what="the refusal")
+    wait_for(refused, what="the refusal")
     assert town.witness.object(id_from_key("charge", producer="default", key=key)) is None
     (after,) = town.witness.rows("SELECT count(*) AS n FROM quarantined_messages")
     assert after == before

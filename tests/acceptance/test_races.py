@@ -22,7 +22,7 @@ def _ask_at_once(town: House, folder: Path, fields: Mapping[str, Any]) -> list[s
     for process in processes:
         process.wait_until("ready")
     gun.touch()
-    assert [process.child.wait(30) for process in processes] == [0, 0, 0, 0]
+    assert [process.end_of_itself() for process in processes] == [0, 0, 0, 0]
     said = "".join(process.output for process in processes)
     answers = re.findall(r"^answer (.*)$", said, re.MULTILINE)
     assert len(answers) == 100

@@ -43,7 +43,7 @@ def here(folder: Path, start_programs: Callable[..., Programs]) -> Programs:
 def up(here: Programs) -> Iterator[Program]:
     """`make up`, with servers of its own and every process of the Procfile."""
     running = here.launch("up", command=[sys.executable, "-m", "cli", "up"])
-    running.wait_until("all ready", deadline_s=60.0)
+    running.wait_until("all ready")
     yield running
     assert running.stop() == 0
 
@@ -63,7 +63,6 @@ def paste(here: Programs, up: Program, folder: Path) -> Callable[..., list[Told]
             folder=ROOT,
             environ=environ,
             first=TIDY + pasted[1] + first,
-            deadline_s=200.0,
         )
 
     return paste

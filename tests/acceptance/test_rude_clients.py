@@ -55,7 +55,7 @@ def test_answered_connections_whose_body_never_ends_do_not_shut_the_door(
                     open_.discard(connection)
             return not open_
 
-        wait_for(all_are_hung_up_on, deadline_s=60.0, every_s=0.2, what="all to be hung up on")
+        wait_for(all_are_hung_up_on, every_s=0.2, what="all to be hung up on")
     wait_for(lambda: len(web.net_connections("tcp")) < 100, what="all to be gone there")
 
 

@@ -13,6 +13,7 @@ from payments.access.signatures import Proof, is_signed
 from tests.support.every import every
 from tests.support.programs import ROOT
 from tests.support.vectors import VECTORS
+from tests.support.waiting import patience_s
 from worker import envelope
 from worker.signing import proof_of
 
@@ -90,7 +91,7 @@ def test_stock_celery_signs_by_the_snippet_of_the_page() -> None:
                 connection=connection,
                 ignore_result=True,
             )
-            message = queue.get(timeout=5)
+            message = queue.get(timeout=patience_s())
         proof = proof_of(message, task="billing.charge.create", task_id=result.id)
         assert is_signed(proof, [KEY])
     finally:

@@ -26,6 +26,7 @@ from payments.processors.outcomes import (
 from payments.processors.port import EventRefused, Order, Processor
 from tests.support.processors import RIGS, Rig
 from tests.support.sandbox import a_charge, a_refund
+from tests.support.waiting import patience_s
 
 DEADLINE_S = 5.0
 LONG_ENOUGH = timedelta(minutes=1)
@@ -64,7 +65,7 @@ def at_once(rig: Rig, orders: list[Order]) -> list[object]:
     gate = Barrier(len(orders))
 
     def go(place: int) -> object:
-        gate.wait(timeout=10)
+        gate.wait(timeout=patience_s())
         return send((rig.processor, rig.elsewhere)[place % 2], orders[place])
 
     with ThreadPoolExecutor(len(orders)) as pool:
@@ -341,7 +342,7 @@ def test_cancellations_raced_against_the_charge_agree_with_it(rig: Rig) -> None:
     gate = Barrier(8)
 
     def go(place: int) -> object:
-        gate.wait(timeout=10)
+        gate.wait(timeout=patience_s())
         return cancel(rig, charge) if place % 2 else send(rig.processor, charge)
 
     with ThreadPoolExecutor(8) as threads:

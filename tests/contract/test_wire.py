@@ -96,7 +96,7 @@ def _wait_for_the_one_charge(engine: Engine, id_: str) -> None:
             rows = connection.execute(text("SELECT id, state FROM charges"))
             return [(row.id, row.state) for row in rows]
 
-    wait_for(lambda: "succeeded" in str(charges()), deadline_s=30.0, what="the charge")
+    wait_for(lambda: "succeeded" in str(charges()), what="the charge")
     assert charges() == [(id_, "succeeded")]
 
 

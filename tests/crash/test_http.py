@@ -11,7 +11,7 @@ from infra import billing
 from infra.billing.contract.ids import Kind, id_from_key
 from tests.support.house import House
 from tests.support.sdk import sdk_of
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 from tests.support.web import Caller
 
 # Whether the request is accepted when the process dies, without anybody knowing.
@@ -102,7 +102,7 @@ def test_a_kill_in_the_middle_of_many_loses_none_and_doubles_none(
         town.running["web"].kill()
         there = len(town.witness.rows("SELECT FROM charges WHERE id = ANY(:ids)", ids=ids))
         town.start("web")
-        answers = asking.result(90)
+        answers = asking.result(patience_s())
     assert there < len(ids)
     assert [answer["charge_id"] for answer in answers] == ids
     town.witness.wait_until_final(ids)

@@ -126,7 +126,7 @@ def test_with_the_default_settings_a_killed_worker_is_made_up_for_within_30_s(
             town.running[name].kill()
         town.start("worker", "webhooks")
 
-        town.witness.wait_until_final(charge_ids, deadline_s=30.0)
+        town.witness.wait_until_final(charge_ids)
         stories = {tuple(town.witness.story(id_)) for id_ in charge_ids}
         assert any("charge lease_expired" in story for story in stories)
         town.witness.testify()

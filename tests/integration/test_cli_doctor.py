@@ -65,7 +65,7 @@ def test_a_house_in_order_is_healthy(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     programs = start_programs(environ_for(database_url, broker_url, tmp_path))
-    programs.start_all("worker", "webhooks", "beat", deadline_s=90.0)
+    programs.start_all("worker", "webhooks", "beat")
     monkeypatch.setenv("BILLING_BROKER_URL", broker_url)
     if broker_url.startswith("redis"):  # the tests' server is one that may forget
         redis.Redis.from_url(redis_admin_url).config_set("appendonly", "yes")
@@ -76,7 +76,7 @@ def test_a_house_in_order_is_healthy(
         assert told.code == 0, told.out
         return told
 
-    told = wait_for(found_well, deadline_s=30.0)
+    told = wait_for(found_well, what="the doctor to find all well")
     assert told.json["healthy"] is True
     seen = {(one["subject"], one["level"]) for one in told.json["findings"]}
     assert {subject for subject, level in seen if level == "ok"} >= {

@@ -372,7 +372,9 @@ def test_goods_that_come_back_with_imported_refunds_are_for_sale_again(
     sales = a_file(tmp_path, "price_id,quantity,idempotency_key\ntea,6,a\ntea,4,b\n")
     assert billing("charge", "import", sales).code == 0
     programs.start("worker")
-    wait_for(lambda: till.query("SELECT 1 FROM charges WHERE state = 'succeeded'")[1:])
+    wait_for(
+        lambda: till.query("SELECT 1 FROM charges WHERE state = 'succeeded'")[1:], what="both sales"
+    )
     assert left(till, tea["id"]) == 0
 
     a, b = (id_from_key("charge", producer="default", key=key) for key in "ab")
@@ -382,7 +384,10 @@ def test_goods_that_come_back_with_imported_refunds_are_for_sale_again(
     assert told.code == 1
     assert (told.json["new"], told.json["refused"], told.json["prices"]) == (3, 1, {})
     assert told.json["reasons"][0]["line"] == 5
-    wait_for(lambda: till.query("SELECT 1 FROM refunds WHERE state = 'succeeded'")[2:])
+    wait_for(
+        lambda: till.query("SELECT 1 FROM refunds WHERE state = 'succeeded'")[2:],
+        what="all refunds",
+    )
     assert left(till, tea["id"]) == 2 + 4
     assert billing("verify").code == 0
 

@@ -19,7 +19,7 @@ from service.wiring import REAL
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.programs import Programs
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 from worker.handlers import TaskHandlers
 
 CARD = "4242424242424242"
@@ -208,7 +208,7 @@ def test_a_request_that_a_bug_kept_is_released_and_carried_out(
     programs.start("worker")
     charge_id = id_from_key("charge", producer="shop", key="task-1")
     wait_for(
-        lambda: till.query("SELECT 1 FROM charges WHERE id = :id", id=charge_id), deadline_s=30
+        lambda: till.query("SELECT 1 FROM charges WHERE id = :id", id=charge_id), what="the charge"
     )
 
 
@@ -243,7 +243,7 @@ def test_one_that_fails_again_while_it_is_being_released_is_kept_again(
         failing.start()
         waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
         wait_for(lambda: till.query(waiting), what="the second failure to wait")
-    failing.join(30)
+    failing.join(patience_s())
     assert in_quarantine(till) == 1
 
 
@@ -252,7 +252,7 @@ def test_without_a_broker_nothing_counts_as_released(
 ) -> None:
     hit_a_bug("task-1", CHARGE)
     programs.environ["BILLING_BROKER_URL"] = "redis://127.0.0.1:1/0"
-    told = programs.run("quarantine", "release", newest_id(till), deadline_s=90.0)
+    told = programs.run("quarantine", "release", newest_id(till))
     assert told.returncode == 1
     assert "the broker does not answer" in told.stderr
     assert "Traceback" not in told.stderr

@@ -140,7 +140,7 @@ def test_a_ping_waits_for_its_answer(billing: Billing, programs: Programs, sink:
     assert waited.error == {
         "code": "not_delivered", "detail": "not delivered: nothing yet after 0.1 s", "param": None
     }  # fmt: skip
-    programs.start("webhooks", deadline_s=60.0)
+    programs.start("webhooks")
     told = billing("endpoint", "ping", id_, "--wait", "20", "--json")
     assert told.code == 0, told
     assert (told.json["state"], told.json["status_code"]) == ("delivered", 204)

@@ -13,7 +13,7 @@ from tests.conftest import environ_for
 from tests.support.producer import Producer
 from tests.support.programs import Programs
 from tests.support.sink import Sink
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 from tests.support.webhooks import an_endpoint
 from worker.transport import redis_transport
 
@@ -52,7 +52,7 @@ def heard(broker_url: str) -> Iterator[list[dict[str, Any]]]:
         listener.start()
         yield events
         receiver.should_stop = True
-        listener.join(10)
+        listener.join(patience_s())
 
 
 @pytest.fixture

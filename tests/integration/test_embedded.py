@@ -24,7 +24,7 @@ from local.embedded.server import EmbeddedError, Server
 from service import data_dir
 from service.data_dir import AlreadyRunning
 from tests.support.every import every
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -262,7 +262,7 @@ def test_servers_end_with_a_parent_that_is_killed(folder: Path, number: signal.S
     with start_parent(folder) as parent:
         told = read_answer(parent)
         parent.send_signal(number)
-        parent.wait(10)
+        parent.wait(patience_s())
         wait_for(lambda: gone(*told["pids"]), what="both servers to be gone")
     with Redis(folder / "redis") as successor:  # and what they left starts again
         assert successor.alive

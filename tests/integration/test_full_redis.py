@@ -6,7 +6,8 @@ import time
 import pytest
 import redis
 
-from tests.support.workers import RedisBroker, Worker, until
+from tests.support.waiting import wait_for
+from tests.support.workers import RedisBroker, Worker
 
 TASK = "billing.charge.create"
 ROOM_BYTES = 256 * 1024
@@ -65,12 +66,12 @@ def _drained(worker, sent):
 def test_a_full_redis_is_drained_by_a_worker_that_is_there(broker, start):
     worker = start(LEASE_S="5")
     _send(broker, "before")
-    until(lambda: worker.called("before"), "it works")
+    wait_for(lambda: worker.called("before"), what="it to work")
     _send(broker, "holds", sleep_s=6)  # renewed meanwhile
-    until(lambda: "holds] received" in worker.log, "it is received")
+    wait_for(lambda: "holds] received" in worker.log, what="it to be received")
     sent = _fill(broker)
-    until(lambda: _drained(worker, [*sent, "holds"]), "all of them to be done")
-    until(lambda: broker.unsettled() == 0, "everything is acknowledged")
+    wait_for(lambda: _drained(worker, [*sent, "holds"]), what="all of them to be done")
+    wait_for(lambda: broker.unsettled() == 0, what="everything to be acknowledged")
     assert worker.log.count("holds] received") == 1
     assert "onnection to broker lost" not in worker.log
     assert "Error in timer" not in worker.log
@@ -79,7 +80,7 @@ def test_a_full_redis_is_drained_by_a_worker_that_is_there(broker, start):
 def test_a_full_redis_is_drained_by_a_worker_that_starts(broker, start):
     sent = _fill(broker)
     worker = start()
-    until(lambda: _drained(worker, sent), "all of them to be done")
+    wait_for(lambda: _drained(worker, sent), what="all of them to be done")
     assert "onnection to broker lost" not in worker.log
     assert worker.log.count("\n") < 200 + 3 * len(sent), worker.log
 
@@ -88,21 +89,23 @@ def test_what_a_dead_worker_held_comes_back_in_a_full_redis(broker, start):
     killed = start(LEASE_S="2", SLOTS="8")
     for number in range(8):
         _send(broker, f"held{number}", sleep_s=2)
-    until(lambda: broker.client.hlen("unacked") == 8, "all are held")
+    wait_for(lambda: broker.client.hlen("unacked") == 8, what="all to be held")
     killed.process.kill()
     killed.process.wait()
     sent = _fill(broker)
     worker = start(LEASE_S="2")
-    until(lambda: _drained(worker, [*sent, *(f"held{n}" for n in range(8))]), "all to be done")
+    wait_for(
+        lambda: _drained(worker, [*sent, *(f"held{n}" for n in range(8))]), what="all to be done"
+    )
 
 
 def test_a_redis_that_refuses_to_work_is_asked_again_ever_more_rarely(broker, start):
     """As a replica does; the next failover makes it a primary again."""
     worker = start()
     _send(broker, "before")
-    until(lambda: worker.called("before"), "it works")
+    wait_for(lambda: worker.called("before"), what="it to work")
     broker.client.replicaof("127.0.0.1", 1)
-    until(lambda: worker.log.count("asked again in") >= 4, "it has been asked some times")
+    wait_for(lambda: worker.log.count("asked again in") >= 4, what="it to be asked some times")
     pauses = [
         float(line.rpartition(" in ")[2].split()[0])
         for line in worker.log.splitlines()
@@ -111,5 +114,5 @@ def test_a_redis_that_refuses_to_work_is_asked_again_ever_more_rarely(broker, st
     assert pauses[:4] == [0.5, 1.0, 2.0, 4.0]
     broker.client.replicaof("NO", "ONE")
     _send(broker, f"after {time.monotonic()}")
-    until(lambda: len(worker.lines("calls")) == 2, "it works again")
+    wait_for(lambda: len(worker.lines("calls")) == 2, what="it to work again")
     assert worker.process.poll() is None

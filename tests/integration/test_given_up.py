@@ -68,7 +68,7 @@ def test_a_request_that_was_given_up_is_kept_and_carried_out_once_it_is_released
     give_back_until_it_is_given_up(rabbitmq_url)
     worker = programs.start("worker")
     kept = "SELECT * FROM quarantined_messages"
-    wait_for(lambda: rows(engine, kept), deadline_s=30, what="it to be kept")
+    wait_for(lambda: rows(engine, kept), what="it to be kept")
     (row,) = rows(engine, kept)
     assert row["reason"] == "given up by the broker after too many deliveries"
     assert json.loads(bytes(row["raw"])) == {
@@ -80,7 +80,7 @@ def test_a_request_that_was_given_up_is_kept_and_carried_out_once_it_is_released
     assert released.returncode == 0, released.stderr
     charge_id = id_from_key("charge", producer="shop", key="k")
     done = f"SELECT traceparent FROM charges WHERE id = '{charge_id}' AND state = 'succeeded'"
-    wait_for(lambda: rows(engine, done), deadline_s=30, what="the charge")
+    wait_for(lambda: rows(engine, done), what="the charge")
     assert rows(engine, done)[0]["traceparent"] == TRACE
     assert worker.alive
     assert "Traceback" not in worker.output
@@ -94,7 +94,7 @@ def test_wake_up_calls_and_what_is_no_message_are_kept_to_be_looked_at(
     give_back_until_it_is_given_up(rabbitmq_url, messages=2)
     programs.start("worker")
     kept = "SELECT id, reason FROM quarantined_messages ORDER BY reason"
-    wait_for(lambda: len(rows(engine, kept)) == 2, deadline_s=30, what="both to be kept")
+    wait_for(lambda: len(rows(engine, kept)) == 2, what="both to be kept")
     assert [row["reason"].partition(":")[0] for row in rows(engine, kept)] == [
         "given up by the broker after too many deliveries",
         "the body is not JSON",
@@ -120,13 +120,13 @@ def test_one_that_its_producer_has_not_signed_is_refused_and_never_released_in_i
     programs.environ["BILLING_BROKER_SIGNATURES"] = "require"
     programs.start("worker")
     kept = "SELECT id, raw FROM quarantined_messages"
-    wait_for(lambda: rows(engine, kept), deadline_s=30, what="the honest one to be kept")
+    wait_for(lambda: rows(engine, kept), what="the honest one to be kept")
     refused = "SELECT code FROM rejected_requests"
-    wait_for(lambda: rows(engine, refused), deadline_s=30, what="the other to be refused")
+    wait_for(lambda: rows(engine, refused), what="the other to be refused")
     assert [row["code"] for row in rows(engine, refused)] == ["signature_invalid"]
     (row,) = rows(engine, kept)
     assert json.loads(bytes(row["raw"]))["kwargs"]["idempotency_key"] == "honest"
     assert programs.run("quarantine", "release", str(row["id"])).returncode == 0
     done = "SELECT idempotency_key FROM charges WHERE state = 'succeeded'"
-    wait_for(lambda: rows(engine, done), deadline_s=30, what="the charge")
+    wait_for(lambda: rows(engine, done), what="the charge")
     assert [row["idempotency_key"] for row in rows(engine, done)] == ["honest"]

@@ -14,7 +14,7 @@ from service.settings import Settings
 from service.wiring import Services, make_executor, services
 from tests.support.factories import Till, a_charge, a_refund
 from tests.support.threads import at_once
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 SLOTS = 64
 
@@ -106,7 +106,7 @@ def test_a_stopped_process_in_the_middle_of_a_transaction_holds_up_others_only_f
         stopped.execute(text("SET idle_in_transaction_session_timeout = 500"))
         stopped.execute(text("SELECT * FROM charges FOR UPDATE"))
         waiting = threads.submit(executor.create, a_refund(charge, amount=1))
-        assert waiting.result(10).state == "succeeded"
+        assert waiting.result(patience_s()).state == "succeeded"
         stopped.invalidate()
 
 
@@ -139,7 +139,7 @@ def test_work_that_the_database_cut_off_is_done_again(
             rows = list(threads.map(executor.create, requests))
     finally:
         done.set()
-        thread.join(10)
+        thread.join(patience_s())
     assert {row.state for row in rows} == {"succeeded"}
     (moved,) = till.query("SELECT count(*) n, count(DISTINCT object_id) d FROM sandbox_ledger")
     assert (moved["n"], moved["d"]) == (300, 300)
@@ -156,7 +156,7 @@ def test_a_process_that_was_stopped_in_the_middle_of_a_transaction_runs_it_again
         connection.execute(text("SET idle_in_transaction_session_timeout = 100"))
         others = Till(ours.engine)
         gone = "SELECT 1 FROM pg_stat_activity WHERE pid = cast(:pid AS int)"
-        wait_for(lambda: not others.query(gone, pid=str(pid)))
+        wait_for(lambda: not others.query(gone, pid=str(pid)), what="the session to be ended")
         with pytest.raises(DBAPIError) as ended:
             connection.execute(text("SELECT 1"))
         assert is_transient(ended.value)

@@ -22,7 +22,7 @@ from service.database.limits import MIGRATION, Limits
 from service.database.revisions import Behind
 from tests.support.programs import ROOT
 from tests.support.silent_proxy import before
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_two_at_once_do_the_work_once(empty: Engine, empty_database_url: str) ->
     for run in runs:
         run.start()
     for run in runs:
-        run.join(30)
+        run.join(patience_s())
     other.dispose()
     assert sorted(map(len, applied)) == [0, len(migrate_all())]
 
@@ -87,7 +87,7 @@ def test_a_locked_table_is_waited_for_in_short_turns(
         wait_for(lambda: witness.scalar(waiting) == 1, what="the migration to wait")
         wait_for(lambda: witness.scalar(waiting) == 0, what="the migration to let others pass")
         holder.rollback()
-        run.join(30)
+        run.join(patience_s())
     assert "charges" in inspect(empty).get_table_names()
 
 

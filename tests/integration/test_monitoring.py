@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 from tests.conftest import environ_for
 from tests.support.producer import Producer
 from tests.support.programs import Programs
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 HEADERS = {"task": "billing.charge.create", "id": "m1", "lang": "go"}
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -47,15 +47,15 @@ def test_monitors_see_which_queue_a_task_came_from_and_both_workers(
     receiver = app.events.Receiver(connection, handlers={"*": on_event})
     thread = threading.Thread(target=receiver.capture, kwargs={"timeout": 90}, daemon=True)
     thread.start()
-    wait_for(lambda: len(workers) == 2, deadline_s=30, what="heartbeats of both workers")
+    wait_for(lambda: len(workers) == 2, what="heartbeats of both workers")
     with Producer(broker_url) as producer:
         producer.send_raw(
             json.dumps([[], {"amount": 1999, "currency": "USD"}, {}]).encode(),
             headers={**HEADERS, "traceparent": TRACE},
         )
-    assert done.wait(30)
+    assert done.wait(patience_s())
     receiver.should_stop = True
-    thread.join(20)
+    thread.join(patience_s())
     connection.release()
     kinds = ["task-received", "task-started", "task-succeeded"]
     assert [kind for kind, _ in heard] == kinds

@@ -16,7 +16,7 @@ import pytest
 
 from local.embedded import process
 from tests.support.nursery import nursery
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 ROOT = Path(__file__).parents[2]
 # Says that it is there, and once more for each SIGUSR1.
@@ -87,13 +87,15 @@ def test_a_child_outlives_the_thread_that_asked_for_it(tmp_path: Path) -> None:
 
 
 def test_a_fork_starts_children_of_its_own(tmp_path: Path) -> None:
-    process.start([sys.executable, "-c", ""]).wait(20)  # now there is a thread that starts them
+    process.start([sys.executable, "-c", ""]).wait(
+        patience_s()
+    )  # now there is a thread that starts them
     note = tmp_path / "status"
     pid = os.fork()
     if pid == 0:
         status = 1
         try:
-            note.write_text(str(process.start([sys.executable, "-c", ""]).wait(20)))
+            note.write_text(str(process.start([sys.executable, "-c", ""]).wait(patience_s())))
             status = 0
         finally:
             os._exit(status)
@@ -118,10 +120,10 @@ def named(family: Sequence[psutil.Process]) -> dict[psutil.Process, str]:
     return found
 
 
-def left_of(family: dict[psutil.Process, str], *, deadline_s: float = 20.0) -> list[str]:
+def left_of(family: dict[psutil.Process, str]) -> list[str]:
     """Wait for the end of processes; what those run that live on, and are ended now."""
     with contextlib.suppress(AssertionError):
-        wait_for(lambda: not any(map(lives, family)), deadline_s=deadline_s)
+        wait_for(lambda: not any(map(lives, family)), what="all to end")
     left = [one for one in family if lives(one)]
     for one in left:
         one.kill()
@@ -155,7 +157,7 @@ def test_all_that_tests_started_ends_when_they_are_killed(folder: Path, tmp_path
         # Not only ours: PostgreSQL has processes of its own.
         assert len(family) > 12
         tests.kill()
-        tests.wait(10)
+        tests.wait(patience_s())
         assert left_of(family) == []
 
 

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from tests.support.workers import RabbitBroker, RedisBroker, Worker, until
+from tests.support.waiting import wait_for
+from tests.support.workers import RabbitBroker, RedisBroker, Worker
 
 SECRET = "4242424242424242"
 KWARGS = {"amount": 1999, "currency": "USD", "customer_id": SECRET}
@@ -145,9 +146,9 @@ class Place:
         """A good message sent last is done, and nothing else has happened to the worker."""
         good = f"good-{next(_ids)}"
         self.send_good(good)
-        until(lambda: self.worker.called(good), "the good message is done")
-        until(lambda: len(self.quarantined()) >= quarantined, "all broken ones are kept")
-        until(lambda: self.broker.unsettled() == 0, "everything is acknowledged")
+        wait_for(lambda: self.worker.called(good), what="the good message to be done")
+        wait_for(lambda: len(self.quarantined()) >= quarantined, what="all broken ones to be kept")
+        wait_for(lambda: self.broker.unsettled() == 0, what="everything to be acknowledged")
         assert len(self.quarantined()) == quarantined
         assert self.worker.process.poll() is None
         assert "onnection to broker lost" not in self.worker.log
@@ -250,14 +251,14 @@ def test_a_key_that_is_no_list_keeps_no_worker_from_its_queues(place):
     finally:
         place.broker.client.delete("payments\x06\x163")
     place.broker.client.set("payments", "x")
-    until(lambda: "refuses waiting workers" in place.worker.log, "it is told")
+    wait_for(lambda: "refuses waiting workers" in place.worker.log, what="it to be told")
     place.broker.client.delete("payments")
     place.went_on(quarantined=0)
 
 
 def test_the_quarantine_says_why_and_what_the_headers_were(place):
     place.broker.send(_body(), _headers(task="billing.charge.crate", id="typo"))
-    (line,) = until(place.quarantined, "it is kept")
+    (line,) = wait_for(place.quarantined, what="it to be kept")
     assert line["reason"] == "unknown task billing.charge.crate"
     assert line["headers"]["id"] == "typo"
     assert base64.b64decode(line["raw"]) == _body()
@@ -266,7 +267,7 @@ def test_the_quarantine_says_why_and_what_the_headers_were(place):
 def test_protocol_1_of_a_known_task_is_done(place):
     body = {"task": TASK, "id": "old", "args": [], "kwargs": KWARGS, "expires": None}
     place.broker.send(json.dumps(body).encode(), {})
-    until(lambda: place.worker.called("old"), "the old message is done")
+    wait_for(lambda: place.worker.called("old"), what="the old message to be done")
     place.went_on(quarantined=0)
 
 
@@ -303,14 +304,14 @@ def test_while_the_sink_is_down_nothing_is_lost_and_work_goes_on(place):
     down.touch()
     before = len(place.worker.lines("sink_calls"))
     place.broker.send(b"not JSON", _headers())
-    until(lambda: len(place.worker.lines("sink_calls")) > before, "the sink is tried")
+    wait_for(lambda: len(place.worker.lines("sink_calls")) > before, what="the sink to be tried")
     place.send_good("meanwhile")
-    until(lambda: place.worker.called("meanwhile"), "other work goes on")
+    wait_for(lambda: place.worker.called("meanwhile"), what="other work to go on")
     time.sleep(2)  # a hot loop would show
     assert len(place.worker.lines("sink_calls")) - before < 6
     assert not place.quarantined()
     down.unlink()
-    until(place.quarantined, "it is kept once the sink is back")
+    wait_for(place.quarantined, what="it to be kept once the sink is back")
     place.went_on(quarantined=1)
 
 
@@ -321,9 +322,9 @@ def test_a_message_whose_worker_ends_before_the_sink_is_back_is_not_lost(
     (tmp_path / "sink_is_down").touch()
     worker = start(broker).worker
     broker.send(b"not JSON", _headers())
-    until(lambda: worker.lines("sink_calls"), "the sink is tried")
+    wait_for(lambda: worker.lines("sink_calls"), what="the sink to be tried")
     worker.process.send_signal(how)
-    worker.process.wait(30)
+    worker.end_of_itself()
     assert not worker.lines("quarantine")
     if how == signal.SIGKILL and isinstance(broker, RedisBroker):
         # As if the visibility timeout were over; it is counted from this.
@@ -331,5 +332,5 @@ def test_a_message_whose_worker_ends_before_the_sink_is_back_is_not_lost(
         broker.client.zadd("unacked_index", dict.fromkeys(tags, 0))
     (tmp_path / "sink_is_down").unlink()
     second = start(broker)
-    until(lambda: second.worker.lines("quarantine"), "the next worker keeps it")
+    wait_for(lambda: second.worker.lines("quarantine"), what="the next worker to keep it")
     second.went_on(quarantined=1)

@@ -41,11 +41,19 @@ def test_broken_messages_become_rows_and_charges_go_on(programs, engine, redis_u
         with engine.connect() as connection:
             return connection.execute(sa.text(statement)).all()
 
-    wait_for(lambda: rows("SELECT 1 FROM charges WHERE state = 'succeeded'"), deadline_s=30)
-    wait_for(lambda: len(rows("SELECT 1 FROM quarantined_messages")) == 2, deadline_s=30)
+    wait_for(lambda: rows("SELECT 1 FROM charges WHERE state = 'succeeded'"), what="the charge")
+    wait_for(
+        lambda: rows("SELECT reason FROM quarantined_messages"),
+        until=lambda kept: len(kept) == 2,
+        what="both to be kept",
+    )
     reasons = {row.reason for row in rows("SELECT reason FROM quarantined_messages")}
     assert "unknown task billing.charge.crate" in reasons
     with redis.Redis.from_url(redis_url) as client:
-        wait_for(lambda: client.hlen("unacked") == 0 and client.llen("payments") == 0)
+        wait_for(
+            lambda: (client.hlen("unacked"), client.llen("payments")),
+            until=lambda left: left == (0, 0),
+            what="all to be acknowledged",
+        )
     assert worker.alive
     assert SECRET not in worker.output

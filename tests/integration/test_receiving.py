@@ -24,7 +24,7 @@ from payments.webhooks.target import TargetCheck
 from tests.support import children
 from tests.support.ports import free_port
 from tests.support.programs import ROOT
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 from tests.support.webhooks import LOOPBACK, a_deliverer, an_endpoint, deliveries, rows
 
 PAGE = (ROOT / "docs/how-to/receive-webhooks.md").read_text()
@@ -79,11 +79,11 @@ def receiver(request: pytest.FixtureRequest, tmp_path: Path, engine: Engine) -> 
             [*python, *arguments, str(port)], cwd=tmp_path, env=environ, stdout=log, stderr=log
         )
     try:
-        wait_for(lambda: _listens(url, running), deadline_s=30.0, what=f"{name} to listen")
+        wait_for(lambda: _listens(url, running), what=f"{name} to listen")
         yield Receiver(url, tmp_path / "books.sqlite")
     finally:
         running.kill()
-        running.wait(10)
+        running.wait(patience_s())
 
 
 def _listens(url: str, running: subprocess.Popen[bytes]) -> bool:

@@ -16,7 +16,7 @@ from infra import billing
 from infra.billing import client
 from infra.billing.broker_publisher import LINKS_MAX
 from service.broker.celery_config import queues
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 pytestmark = pytest.mark.usefixtures("unconfigured")
 
@@ -245,11 +245,11 @@ def test_a_lock_held_at_a_fork_does_not_hold_up_the_child(redis_url):
     def hold() -> None:
         with client._current._lock:
             held.set()
-            done.wait(30)
+            done.wait(patience_s())
 
     holder = threading.Thread(target=hold)
     holder.start()
-    held.wait(10)
+    held.wait(patience_s())
     child = os.fork()
     if child == 0:
         status = 1
@@ -265,7 +265,7 @@ def test_a_lock_held_at_a_fork_does_not_hold_up_the_child(redis_url):
 
 
 def test_what_the_sdk_asks_for_a_worker_does_under_the_same_id(engine, programs, redis_url):
-    programs.start("worker", deadline_s=90.0)
+    programs.start("worker")
     billing.configure(url=redis_url, producer="shop")
     charge = billing.charge.create(
         amount=billing.minor("19.99", "USD"), currency="USD", payment_method_id="pm_card_visa"
@@ -280,4 +280,4 @@ def test_what_the_sdk_asks_for_a_worker_does_under_the_same_id(engine, programs,
             connection.rollback()
             return found if found and found.state == "succeeded" else None
 
-        assert tuple(wait_for(row, deadline_s=60.0)) == ("succeeded", 1999, "shop")
+        assert tuple(wait_for(row, what="the charge")) == ("succeeded", 1999, "shop")

@@ -22,7 +22,7 @@ from tests.support.scripted import (
     scripted_service,
     spent_s,
 )
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 pytestmark = pytest.mark.usefixtures("unconfigured")
 
@@ -166,7 +166,7 @@ def test_a_kept_connection_that_the_service_closed_costs_neither_the_call_nor_a_
     service.will(SaysAndLeaves(), Says())
     service.closed.clear()
     billing.charge.get(id="ch_1")
-    assert service.closed.wait(5)
+    assert service.closed.wait(patience_s())
     billing.charge.get(id="ch_1")
     assert [one.port for one in service.asked[:2]] == [service.asked[0].port] * 2
     assert service.asked[2].port != service.asked[1].port

@@ -1,7 +1,6 @@
 """A broker, or what stands before it, that keeps its connections open and says nothing more."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,13 +20,10 @@ from tests.conftest import environ_for
 from tests.support.producer import Producer
 from tests.support.programs import Programs
 from tests.support.silent_proxy import SilentProxy, silent_proxy
-from tests.support.workers import RabbitBroker, RedisBroker, Worker, until
+from tests.support.waiting import answer_of, wait_for
+from tests.support.workers import RabbitBroker, RedisBroker, Worker
 from worker.transport import redis_transport
 
-# What a call that waits for a broker may take, with room for a busy machine.
-CALL_S = 20.0
-# A lease, and some seconds for those who find out at the same time.
-RECOVERY_S = 45.0
 TASK = "billing.charge.create"
 
 
@@ -38,16 +34,6 @@ def proxy(broker_url: str) -> Iterator[SilentProxy]:
     assert parts.port
     with silent_proxy(parts.hostname, parts.port) as running:
         yield running
-
-
-def _ends(call: Callable[[], object]) -> object:
-    """What the call answers; it must answer."""
-    answers: list[object] = []
-    thread = threading.Thread(target=lambda: answers.append(call()), daemon=True)
-    thread.start()
-    thread.join(CALL_S)
-    assert not thread.is_alive(), "it waits for ever"
-    return answers[0]
 
 
 def test_whoever_asks_or_tells_a_silent_broker_gives_up(
@@ -65,14 +51,17 @@ def test_whoever_asks_or_tells_a_silent_broker_gives_up(
     assert sdk.send([message("charge", fields)]) == [None]
     for _ in range(2):
         proxy.fall_silent()
-        assert _ends(lambda: publisher.room("payments", 10)) == 0
-        _ends(lambda: publisher(Wakes(charges={"ch_" + "a" * 32})))
-        (reason,) = _ends(lambda: sdk.send([message("charge", fields)]))  # type: ignore[misc]
+        assert answer_of(lambda: publisher.room("payments", 10)) == 0
+        answer_of(lambda: publisher(Wakes(charges={"ch_" + "a" * 32})))
+        (reason,) = answer_of(lambda: sdk.send([message("charge", fields)]))
         assert reason
-        assert _ends(lambda: queues_read(app, timeout_s=0.2).trouble)
+        assert answer_of(lambda: queues_read(app, timeout_s=0.2).trouble)
         proxy.speak()
-        until(lambda: publisher.room("payments", 10), "the queue can be counted again")
-        until(lambda: sdk.send([message("charge", fields)]) == [None], "messages are taken again")
+        wait_for(lambda: publisher.room("payments", 10), what="the queue to be counted again")
+        wait_for(
+            lambda: sdk.send([message("charge", fields)]) == [None],
+            what="messages to be taken again",
+        )
     publisher.close()
     sdk.close()
     app.close()
@@ -88,7 +77,7 @@ def test_beat_sweeps_whether_or_not_a_broker_speaks(
     proxy.fall_silent()
     programs = start_programs(environ_for(database_url, proxy.url(broker_url), tmp_path))
     beat = programs.start("beat")
-    beat.wait_until("nobody is woken", deadline_s=60)
+    beat.wait_until("nobody is woken")
     assert "sweeper ready" in beat.output
     assert "sweep failed" not in beat.output
 
@@ -121,12 +110,12 @@ def test_workers_leave_links_that_fell_silent_and_work_on(tmp_path: Path) -> Non
         for _, _, worker in places:
             worker.ready()
         send("before")
-        until(lambda: done("before"), "both work")
+        wait_for(lambda: done("before"), what="both to work")
         for _, proxy, _ in places:
             proxy.fall_silent()
         send("meanwhile")
         # New links are served, and those that fell silent stay so.
         for _, proxy, _ in places:
             proxy.speak()
-        until(lambda: done("meanwhile"), "both work on", seconds=RECOVERY_S)
+        wait_for(lambda: done("meanwhile"), what="both to work on")
         assert [worker.process.poll() for _, _, worker in places] == [None, None]

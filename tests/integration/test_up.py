@@ -74,7 +74,7 @@ def test_a_stop_ends_everything_even_what_does_not_want_to(
     up = launch_up()
     children = family(up)
     assert {"postgres", "redis-server", "valkey-server"} & {child.name() for child in children}
-    assert up.stop(deadline_s=25) == 0
+    assert up.stop() == 0
     assert all_gone(children)
     assert "deaf     | does not end by itself, killing it" in up.output
     assert up.output.rstrip().endswith("stopped")
@@ -155,7 +155,7 @@ def test_a_killed_process_and_a_killed_server_come_back(
 def test_a_stop_while_it_starts_is_heeded(here: Programs) -> None:
     up = here.launch("up", command=[sys.executable, "-m", "cli", "up"])
     up.wait_until("starting PostgreSQL")
-    assert up.stop(deadline_s=25) == 0
+    assert up.stop() == 0
     assert up.output.rstrip().endswith("stopped")
 
 

@@ -15,7 +15,7 @@ from payments.webhooks import endpoints
 from payments.webhooks.drains import Drained
 from tests.support.rude import Manners, drips, rude_receiver, says, stays_silent
 from tests.support.sink import Answer, Received, Sink
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 from tests.support.webhooks import (
     HASTY,
     a_deliverer,
@@ -71,7 +71,7 @@ def test_a_hundred_webhooks_keep_to_the_window(engine: Engine, sink: Sink) -> No
         # Counted on arrival and again by the answer's own delay: the sink has a thread for each.
         under_way[0] += 1
         most[0] = max(most[0], under_way[0])
-        wait_for(lambda: under_way[0] >= 8 or len(sink.requests) > 90, deadline_s=2)
+        wait_for(lambda: under_way[0] >= 8 or len(sink.requests) > 90)
         under_way[0] -= 1
         return Answer()
 
@@ -115,7 +115,7 @@ def test_what_becomes_due_while_a_post_is_under_way_is_posted_beside_it(
         sink.wait_for(1)
         events_happen(engine)
         assert deliverer.drain(endpoint["id"]) == Drained()  # a nudge
-        assert drained.result(10) == Drained(delivered=2)
+        assert drained.result(patience_s()) == Drained(delivered=2)
 
 
 @pytest.mark.parametrize("status", [300, 302, 304, 400, 404, 429, 500, 503])
@@ -337,7 +337,7 @@ def test_two_processes_drain_an_endpoint_without_posting_anything_twice(
         for _ in range(10):
             events_happen(engine, 7)
             drains += [pool.submit(it.drain, endpoint["id"]) for it in (one, other)]
-        delivered = sum(one_drain.result(30).delivered for one_drain in drains)
+        delivered = sum(one_drain.result(patience_s()).delivered for one_drain in drains)
     assert delivered + undelivered(engine) == 70
     assert undelivered(engine) == 0
     assert len(sink.requests) == 70
@@ -353,7 +353,7 @@ def test_a_hundred_dead_endpoints_do_not_slow_down_a_healthy_one(
         with a_deliverer(engine, limits=HASTY) as deliverer:
             drains = [deliverer.submit(endpoint_id) for endpoint_id in dead]
             assert deliverer.drain(healthy["id"]) == Drained(delivered=2)
-            assert {one.result(30) for one in drains} == {Drained(retried=2)}
+            assert {one.result(patience_s()) for one in drains} == {Drained(retried=2)}
 
 
 def test_a_secret_that_is_none_fails_its_drain_with_the_reason_and_frees_the_endpoint(

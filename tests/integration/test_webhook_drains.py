@@ -23,6 +23,7 @@ from payments.webhooks.drains import Drained, Record, due_endpoints, next_batch,
 from payments.webhooks.post import Client, Limits
 from payments.webhooks.target import TargetCheck
 from tests.support.sink import Answer, Received, Sink
+from tests.support.waiting import patience_s
 from tests.support.webhooks import (
     LOOPBACK,
     a_deliverer,
@@ -409,7 +410,7 @@ def test_whatever_goes_wrong_every_delivery_arrives_and_every_attempt_is_counted
         sink.answer = Answer()
         for _ in range(20):
             for drain in under_way:
-                drain.result(30)
+                drain.result(patience_s())
             lease_runs_out(engine)
             all_is_due(engine)
             under_way = [one.submit(id_) for id_ in endpoint_ids]

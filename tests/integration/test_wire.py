@@ -63,7 +63,7 @@ def test_what_producers_really_send_is_taken_or_kept(
         sorted(v.expected["quarantined"] for v in sent if "quarantined" in v.expected),
     )
     ends = sum(map(len, expected))
-    wait_for(lambda: sum(map(len, kept())) >= ends, deadline_s=40.0, what="every message's end")
+    wait_for(lambda: sum(map(len, kept())) >= ends, what="every message's end")
     assert kept() == expected
     assert worker.alive
 

@@ -11,7 +11,8 @@ from service.broker import celery_config
 from service.settings import Settings
 from tests.support import children
 from tests.support.producer import Producer
-from tests.support.workers import ROOT, RedisBroker, Worker, until
+from tests.support.waiting import wait_for
+from tests.support.workers import ROOT, RedisBroker, Worker
 from worker.transport import foreign_queues, redis_transport
 from worker.transport.purging import PurgeRefused
 
@@ -38,7 +39,7 @@ def start(tmp_path, broker):
 
 def test_an_unsafe_worker_says_all_that_is_wrong_and_does_not_start(start):
     worker = start("-P", "solo", "--prefetch-multiplier", "4", UNSAFE="task_acks_late")
-    assert worker.process.wait(30) == 1
+    assert worker.end_of_itself() == 1
     assert "task_acks_late is off: set it to True" in worker.log
     assert "worker_prefetch_multiplier is 4: set it to 1" in worker.log
     assert "the pool is solo: start with -P threads" in worker.log
@@ -64,7 +65,7 @@ def test_a_redis_that_evicts_is_refused(start, broker):
     broker.client.config_set("maxmemory-policy", "allkeys-lru")
     try:
         worker = start()
-        assert worker.process.wait(30) == 1
+        assert worker.end_of_itself() == 1
         assert "set maxmemory-policy noeviction" in worker.log
     finally:
         broker.client.config_set("maxmemory-policy", "noeviction")
@@ -81,8 +82,8 @@ def test_strangers_can_look_but_not_touch(start, broker):
         app.control.cancel_consumer("payments", connection=connection)
         app.control.pool_shrink(3, connection=connection)
         app.control.shutdown(connection=connection)
-        (answer,) = until(
-            lambda: app.control.ping(timeout=1, connection=connection), "it answers a ping"
+        (answer,) = wait_for(
+            lambda: app.control.ping(timeout=1, connection=connection), what="it to answer a ping"
         )
         refused = {
             command: app.control.broadcast(
@@ -105,7 +106,7 @@ def test_strangers_can_look_but_not_touch(start, broker):
     assert "Traceback" not in worker.log
     assert "KeyError" not in worker.log
     broker.send(b"[[], {}, {}]", {"lang": "go", "task": "billing.charge.create", "id": "good"})
-    until(lambda: worker.called("good"), "it still works")
+    wait_for(lambda: worker.called("good"), what="it to work still")
     assert worker.process.poll() is None
 
 
@@ -175,7 +176,7 @@ def test_an_empty_queue_of_another_kind_is_made_anew(rabbitmq_url, tmp_path):
         with Producer(rabbitmq_url) as producer:
             producer.declare()  # as it should be, or this would fail
             task_id = producer.send("billing.charge.create")
-        until(lambda: worker.called(task_id), "it works")
+        wait_for(lambda: worker.called(task_id), what="it to work")
     finally:
         worker.stop()
 
@@ -184,7 +185,7 @@ def test_a_queue_of_another_kind_ends_the_worker_and_one_command_mends_it(rabbit
     _made_by_a_producer(rabbitmq_url, messages=3)
     worker = Worker(rabbitmq_url, tmp_path)
     try:
-        assert worker.process.wait(30) == 1
+        assert worker.end_of_itself() == 1
     finally:
         worker.stop()
     assert (
@@ -205,7 +206,9 @@ def test_a_queue_of_another_kind_ends_the_worker_and_one_command_mends_it(rabbit
     worker = Worker(rabbitmq_url, tmp_path)
     try:
         worker.ready()
-        until(lambda: all(worker.called(f"m{n}") for n in range(3)), "all messages are done")
+        wait_for(
+            lambda: all(worker.called(f"m{n}") for n in range(3)), what="all messages to be done"
+        )
     finally:
         worker.stop()
 
@@ -263,7 +266,9 @@ def test_further_queues_are_read_as_their_producers_made_them_or_will(url, reque
                     routing_key=queue.name,
                     headers={"task": "billing.charge.create", "id": queue.name, "lang": "py"},
                 )
-        until(lambda: worker.called("orders") and worker.called("celery"), "both are read")
+        wait_for(
+            lambda: worker.called("orders") and worker.called("celery"), what="both to be read"
+        )
     finally:
         worker.stop()
         with Connection(url) as connection, connection.channel() as channel:

@@ -9,7 +9,8 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from service.broker.celery_config import configuration
-from tests.support.workers import RedisBroker, Worker, until
+from tests.support.waiting import wait_for
+from tests.support.workers import RedisBroker, Worker
 from worker.request import BillingTask
 from worker.transport import redis_transport
 from worker.watchdog import EXIT_DEAF, EXIT_TASK
@@ -46,7 +47,7 @@ def _send(broker, task_id, **kwargs):
 
 def _done(worker, broker, task_id):
     _send(broker, task_id)
-    until(lambda: worker.called(task_id), f"{task_id} is done")
+    wait_for(lambda: worker.called(task_id), what=f"{task_id} to be done")
 
 
 class Outage:
@@ -93,9 +94,9 @@ def test_the_same_worker_consumes_again_after_every_outage_of_redis(broker, star
 def test_a_task_under_way_when_redis_restarts_is_finished_by_the_same_worker(broker, start):
     worker = start()
     _send(broker, "long", sleep_s=3)
-    until(lambda: "long] received" in worker.log, "it is received")
+    wait_for(lambda: "long] received" in worker.log, what="it to be received")
     Outage.restart(broker)
-    until(lambda: worker.called("long"), "it is done")
+    wait_for(lambda: worker.called("long"), what="it to be done")
     _done(worker, broker, "after")
     assert worker.process.poll() is None
 
@@ -104,7 +105,7 @@ def test_a_worker_that_is_stopped_leaves_nothing_half_acknowledged(broker, start
     worker = start("-Q", "payments")
     for number in range(20):
         _send(broker, f"t{number}", sleep_s=0.2)
-    until(lambda: worker.called("t3"), "some are done")
+    wait_for(lambda: worker.called("t3"), what="some to be done")
     worker.stop()
     done = len(worker.lines("calls"))
     assert broker.client.hlen("unacked") == 0
@@ -114,19 +115,19 @@ def test_a_worker_that_is_stopped_leaves_nothing_half_acknowledged(broker, start
 def test_a_long_task_keeps_its_message_as_long_as_its_worker_lives(broker, start):
     worker = start(LEASE_S="2")
     _send(broker, "long", sleep_s=6)
-    until(lambda: worker.called("long"), "it is done")
-    until(lambda: broker.unsettled() == 0, "it is acknowledged")
+    wait_for(lambda: worker.called("long"), what="it to be done")
+    wait_for(lambda: broker.unsettled() == 0, what="it to be acknowledged")
     assert worker.log.count("long] received") == 1
 
 
 def test_the_message_of_a_killed_worker_comes_again_soon(broker, start):
     killed = start(LEASE_S="2")
     _send(broker, "orphan", sleep_s=1)
-    until(lambda: "orphan] received" in killed.log, "it is received")
+    wait_for(lambda: "orphan] received" in killed.log, what="it to be received")
     killed.process.kill()
     killed.process.wait()
     second = start(LEASE_S="2")
-    until(lambda: second.called("orphan"), "the next worker does it", seconds=10)
+    wait_for(lambda: second.called("orphan"), what="the next worker to do it")
 
 
 def _publisher(url):
@@ -189,7 +190,7 @@ def test_a_publisher_works_again_after_redis_was_restarted_or_emptied(broker):
 def test_a_task_that_outlives_its_limit_ends_the_worker_and_the_message_stays(broker, start):
     worker = start(TASK_LIMIT_S="2")
     _send(broker, "endless", sleep_s=60)
-    assert worker.process.wait(30) == EXIT_TASK
+    assert worker.end_of_itself() == EXIT_TASK
     assert "task_id=endless" in worker.log
     assert "tests/support/workerapp.py:" in worker.log
     assert SECRET not in worker.log
@@ -199,16 +200,16 @@ def test_a_task_that_outlives_its_limit_ends_the_worker_and_the_message_stays(br
 def test_waiting_for_the_database_is_not_hanging(broker, start):
     worker = start(TASK_LIMIT_S="2")
     _send(broker, "patient", wait_s=6)
-    until(lambda: worker.called("patient"), "it is done")
+    wait_for(lambda: worker.called("patient"), what="it to be done")
     assert worker.process.poll() is None
 
 
 def test_a_worker_whose_event_loop_stands_still_ends_itself(broker, start):
     worker = start(STALL_LIMIT_S="3")
     _send(broker, "blocker", block_loop_s=60)
-    until(lambda: broker.client.llen("payments") == 0, "it is taken")
+    wait_for(lambda: broker.client.llen("payments") == 0, what="it to be taken")
     _send(broker, "waits")
-    assert worker.process.wait(30) == EXIT_DEAF
+    assert worker.end_of_itself() == EXIT_DEAF
     assert "the event loop stands still" in worker.log
 
 

@@ -20,7 +20,7 @@ def test_a_database_that_does_not_exist_is_refused_in_one_line(
 ) -> None:
     nowhere = make_url(database_url).set(database="nowhere").render_as_string(hide_password=False)
     program = start_programs(environ_for(nowhere, redis_url, tmp_path)).launch(name)
-    assert program.child.wait(60) == 1
+    assert program.end_of_itself() == 1
     assert program.output.rstrip().endswith(
         'database "nowhere" does not exist; see BILLING_DATABASE_URL'
     )

@@ -20,8 +20,6 @@ from tests.mutants.forked_nursery import before_each
 from tests.support.nursery import ForkedProgram
 from tests.support.waiting import wait_for
 
-TOLD_S = 5.0  # what a busy process may take to tell what it ran
-
 
 @dataclass
 class Traced:
@@ -115,7 +113,6 @@ def _ask_before_the_end(file: Path) -> None:
             try:
                 wait_for(
                     lambda: told.exists() or not program.alive,
-                    deadline_s=TOLD_S,
                     what="a program to tell what it ran",
                 )
             except AssertionError:

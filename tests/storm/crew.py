@@ -15,6 +15,7 @@ from random import Random
 from local.supervisor import parse_procfile
 from tests.support.nursery import Nursery
 from tests.support.programs import READY, ROOT, Program
+from tests.support.waiting import patience_s, wait_for
 
 # Name, its line in the Procfile, what its host name is to be.
 ROLES = {
@@ -54,7 +55,7 @@ class Crew:
         for name in ROLES:
             self.hire(name, lambda name=name: self.launch(name))  # type: ignore[misc]
         for name, role in ROLES.items():
-            self.running[name].wait_until(READY[role], deadline_s=60)
+            self.running[name].wait_until(READY[role])
         self._thread.start()
 
     def hire(self, name: str, start: Callable[[], Program]) -> None:
@@ -108,15 +109,17 @@ class Crew:
                 program.signal(signal.SIGTERM)
                 self.counts[f"SIGTERM {name}"] += 1
 
-    def wait_until_all_work(self, *, deadline_s: float = 60.0) -> None:
+    def wait_until_all_work(self) -> None:
         """Until everybody of the Procfile is there, and ready."""
-        deadline = time.monotonic() + deadline_s
-        for name, role in ROLES.items():
-            while not (self.running[name].alive and READY[role].search(self.running[name].output)):
-                if time.monotonic() > deadline:
-                    tail = self.running[name].output[-3000:]
-                    raise AssertionError(f"{name} does not come back:\n{tail}")
-                time.sleep(0.1)
+
+        def works(name: str) -> bool:
+            program = self.running[name]  # another one, when it died and was started again
+            said = program.output
+            assert READY[ROLES[name]].search(said), said[-3000:]
+            return program.alive
+
+        for name in ROLES:
+            wait_for(lambda name=name: works(name), what=f"{name} to come back", every_s=0.1)  # type: ignore[misc]
 
     def bury(self, name: str, program: Program) -> None:
         """Keep what it said; its process and children go."""
@@ -128,7 +131,7 @@ class Crew:
         """End everybody."""
         self._dismissed.set()
         if self._thread.is_alive():
-            self._thread.join(10)
+            self._thread.join(patience_s())
         for name, program in self.running.items():
             program.signal(signal.SIGCONT)
             self.bury(name, program)

@@ -12,6 +12,7 @@ from local.embedded.postgres import Postgres
 from tests.storm.crew import ROLES, Crew
 from tests.storm.servers import Broker
 from tests.storm.wire import Wire
+from tests.support.waiting import patience_s
 
 # How often each comes, in relation to the others.
 WEIGHTS = {
@@ -108,7 +109,7 @@ class Storm:
             thread.start()
             threads.append(thread)
         for thread in threads:
-            thread.join(60)
+            thread.join(patience_s())
         self.database_wire.be_calm()
         self.broker_wire.be_calm()
         self.broker.drain()

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import subprocess
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import redis
 from local.embedded.redis import program as redis_program
 from tests.support import children, rabbitmq
 from tests.support.ports import free_port
+from tests.support.waiting import patience_s, wait_for
 
 PASSWORD = "storm"
 
@@ -63,14 +63,12 @@ class RedisServer(Broker):
         command += ["--save", "", "--requirepass", PASSWORD, "--appendonly", "yes"]
         command += ["--maxmemory-policy", "noeviction", "--dir", str(self._folder)]
         self._process = children.start(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(redis.RedisError):
-                if self._client.ping():
-                    return
-            if time.monotonic() > deadline:
-                raise AssertionError("Redis does not start")
-            time.sleep(0.05)
+        wait_for(self._answers, what="Redis to start")
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(redis.RedisError):
+            return bool(self._client.ping())
+        return False
 
     def empty(self) -> None:
         self._client.flushall()
@@ -88,7 +86,7 @@ class RedisServer(Broker):
     def end(self) -> None:
         if self._process:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(patience_s())
             self._process = None
 
 
@@ -111,7 +109,7 @@ class RabbitHost(Broker):
         assert program
         vhost = urlsplit(self.url).path[1:]
         command = [program, "--quiet", "close_all_connections", "--vhost", vhost, "a storm"]
-        subprocess.run(command, check=False, capture_output=True, timeout=60)
+        subprocess.run(command, check=False, capture_output=True, timeout=patience_s())
 
 
 @contextmanager

@@ -4,9 +4,9 @@ Each is a thread with dice of its own. They use public doors only: HTTP with an 
 command line, the feed, the broker. What they decide by, they read with SQL of their own.
 """
 
+import contextlib
 import json
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from tests.storm.doors import Http, Message
 from tests.storm.journal import Journal
 from tests.support.nursery import Nursery
+from tests.support.waiting import patience_s, wait_for
 
 
 class Sql:
@@ -55,7 +56,7 @@ class Cli:
         number = self._journal.ask(self._actor, did, arguments=list(arguments))
         program = self._nursery.run("cli", "cli", arguments, self._environ)
         try:
-            status = program.child.wait(40)
+            status = program.end_of_itself()
             said = program.output
         finally:
             program.end()
@@ -89,7 +90,7 @@ class Colleague(ABC):
 
     def stop(self) -> None:
         self._end.set()
-        self._thread.join(60)
+        self._thread.join(patience_s())
 
     def _run(self) -> None:
         while not self._end.wait(self.dice.expovariate(1 / self.pause_s)):
@@ -259,11 +260,15 @@ class Follower(Colleague):
             self.after = int(answer.body["next_cursor"])
             self.old.append(self.after)
 
-    def finish(self, last: Callable[[], int], *, deadline_s: float = 30.0) -> None:
-        """Until it has read this position."""
-        deadline = time.monotonic() + deadline_s
-        while self.after < last() and time.monotonic() < deadline:
+    def finish(self, last: Callable[[], int]) -> None:
+        """Until it has read this position; if that never comes, the witness tells it."""
+
+        def position() -> int:
             self.act()
+            return self.after
+
+        with contextlib.suppress(AssertionError):
+            wait_for(position, until=lambda after: after >= last(), what="the feed's last event")
 
     def _read(self, after: int) -> Any:
         query = {"after": after, "limit": self.dice.choice((7, 100, 100))}

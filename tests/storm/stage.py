@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,6 @@ SHOPS = {
     "shop-sdk-mail": "sdk-broker",
 }
 STOCK = 40
-CALM_S = 150.0
 Say = Callable[[str], None]
 
 
@@ -236,19 +236,19 @@ class Run:
                 "prices": self.prices,
             }
             self.crew.hire(name, self._shop(name, json.dumps(wish)))
-        self._wait_for_shops("opened", 60)
+        self._wait_for_shops("opened")
 
     def _shop(self, name: str, wish: str) -> Callable[[], Program]:
         environ = {key: value for key, value in self.environ.items() if "BILLING_" not in key}
         return lambda: self.nursery.run(name, "tests.storm.shop", [wish], environ)
 
-    def _wait_for_shops(self, what: str, deadline_s: float) -> None:
+    def _wait_for_shops(self, what: str) -> None:
         def missing() -> bool:
             away = [name for name in SHOPS if not (self.folder / f"{name}.{what}").exists()]
             assert not away, f"not {what}: {away}"
             return True
 
-        wait_for(missing, deadline_s=deadline_s, what=f"all shops to have {what}", every_s=0.1)
+        wait_for(missing, what=f"all shops to have {what}", every_s=0.1)
 
     # --- The storm ---
 
@@ -303,7 +303,7 @@ class Run:
             if colleague not in (self.reviewer, self.customer, self.follower):
                 colleague.stop()
         try:
-            self._wait_for_shops("done", CALM_S)
+            self._wait_for_shops("done")
         except AssertionError as error:
             self.notes["never answered"] = str(error)  # the witness tells it
         self.took["until all were answered"] = round(time.monotonic() - self.notes["calm_at"], 1)
@@ -320,17 +320,22 @@ class Run:
 
     def _wait_for_the_end(self) -> None:
         """Until nothing is open; if that never comes, the witness has the last word on it."""
-        deadline = time.monotonic() + CALM_S
-        last = 0.0
-        while left := self._open():
-            now = time.monotonic()
-            if now > deadline:
-                self.say(f"still open after {CALM_S:g} s: {left}")
-                return
-            if now - last > 2:
-                last = now
+        self._let_time_pass()
+        left, rounds = self._open(), count(1)
+
+        def now() -> dict[str, int]:
+            if next(rounds) % 8 == 0:
                 self._let_time_pass()
-            time.sleep(0.25)
+            return self._open()
+
+        try:
+            while before := left:  # however many they are, as long as some of them end
+                left = wait_for(
+                    now, until=lambda found, before=before: found != before,  # type: ignore[misc]
+                    what="some of what is open to end", every_s=0.25,
+                )  # fmt: skip
+        except AssertionError as error:
+            self.say(str(error))
 
     def _open(self) -> dict[str, int]:
         counts = {

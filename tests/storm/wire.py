@@ -18,6 +18,8 @@ from random import Random
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.support.waiting import patience_s
+
 T = TypeVar("T")
 CommitCut = Literal["before", "after", "half"]
 
@@ -334,7 +336,7 @@ class Wire:
 
         self._run(end())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(patience_s())
         self._loop.close()
 
     def _in_order(self) -> list[_Link]:
@@ -348,7 +350,7 @@ class Wire:
         return self._run(it())
 
     def _run(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(20)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(patience_s())
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import redis as redis_client
 
 from local.embedded.redis import Redis
 from tests.support.rabbitmq import QUEUES
+from tests.support.waiting import patience_s
 
 
 class Broker(ABC):
@@ -88,7 +89,7 @@ class RabbitBroker(Broker):
         assert program
         vhost = urlsplit(self.url).path[1:]
         command = [program, "--quiet", "close_all_connections", "--vhost", vhost, "a test"]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, capture_output=True, timeout=patience_s())
 
     def waiting(self) -> int:
         with kombu.Connection(self.url) as connection:

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import children
+from tests.support.waiting import patience_s
 
 _PART = re.compile(
     r"^<!-- run: (?P<name>.+?) -->$(?P<text>.*?)^<!-- end -->$", re.DOTALL | re.MULTILINE
@@ -69,7 +70,6 @@ def run(
     folder: Path,
     environ: Mapping[str, str],
     first: str = "",
-    deadline_s: float = 60.0,
 ) -> list[Told]:
     """Run them in `folder`, in one `bash -eu` that first does `first`; what each printed.
 
@@ -93,7 +93,7 @@ def run(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=deadline_s,
+        timeout=patience_s() * len(steps),
         check=False,
     )
     begun = [number for number in range(len(steps)) if (scratch / str(number)).exists()]

@@ -57,7 +57,7 @@ class House:
         for name in names:
             self.running[name] = self.launch(name, **environ)
         for name in names:
-            self.running[name].wait_until(READY[name], deadline_s=40.0)
+            self.running[name].wait_until(READY[name])
 
     def launch(self, name: str, *, hostname: str | None = None, **environ: str) -> Program:
         """Start one process as the Procfile says, perhaps with a crashing app, and don't wait."""
@@ -84,8 +84,7 @@ class House:
 
     def wait_for_death(self, name: str, point: str) -> None:
         """Until the process has died at the point."""
-        status = self.running[name].child.wait(20)
-        assert status == -9
+        assert self.running[name].end_of_itself() == -9
         assert not (self.points / name / point).exists()
 
     def leases_end(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import children
+from tests.support.waiting import patience_s
 
 PROJECT = Path(__file__).parents[1] / "contract" / "node"
 MAJOR_MIN = 20  # of the `redis` package
@@ -31,7 +32,7 @@ class Node:
             env={"PATH": os.environ["PATH"], **environ},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=patience_s(),
             check=False,
         )
         if done.returncode:

@@ -26,6 +26,7 @@ from typing import Any
 
 from tests.support import children
 from tests.support.programs import ROOT, Program
+from tests.support.waiting import patience_s
 
 # Packages that tests bring: what a process has of them is on its path when it is born.
 PLUGINS = ROOT / "tests/support/plugins"
@@ -93,7 +94,9 @@ class Nursery:
             assert self._mother.stdin
             self._mother.stdin.write(json.dumps(wish) + "\n")
             self._mother.stdin.flush()
-            assert self._answered.wait_for(lambda: self._answers, 30), "the nursery is silent"
+            assert self._answered.wait_for(lambda: self._answers, patience_s()), (
+                "the nursery is silent"
+            )
             pid = self._answers.pop()
         return ForkedProgram(name, [module, *arguments], Path(path), self._children[pid])
 
@@ -121,7 +124,7 @@ def nursery() -> Iterator[Nursery]:
     finally:
         assert mother.stdin
         mother.stdin.close()  # at the end of its input it kills whoever is left, and ends
-        mother.wait(20)
+        mother.wait(patience_s())
 
 
 def _start() -> "subprocess.Popen[str]":

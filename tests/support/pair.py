@@ -9,7 +9,7 @@ from sqlalchemy import Connection, create_engine, text
 from local.embedded.postgres import NAME, Postgres
 from local.embedded.server import HOST
 from service.data_dir import write_private
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 
 class Standby(Postgres):
@@ -32,7 +32,7 @@ class Standby(Postgres):
             "--checkpoint=fast",
         ]
         child = self._run(command, death_signal=signal.SIGKILL)
-        assert child.wait(60) == 0, self.log_tail()
+        assert child.wait(patience_s()) == 0, self.log_tail()
 
 
 def again_as_standby(old: Postgres, primary: Postgres) -> Standby:

@@ -16,7 +16,7 @@ import pytest
 
 from local.embedded import process
 from tests.support.ports import free_port
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 CONFIG = """\
 [databases]
@@ -81,7 +81,7 @@ def pgbouncer(
             yield f"{parts.scheme}://{user}@127.0.0.1:{port}{parts.path}{query}"
         finally:
             child.kill()
-            child.wait(10)
+            child.wait(patience_s())
 
 
 def _nobody(folder: Path) -> process.Identity:

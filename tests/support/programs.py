@@ -14,7 +14,7 @@ import psutil
 from local.embedded import process
 from local.supervisor import command_of, parse_procfile
 from tests.support import children
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for, wait_for_end
 
 ROOT = Path(__file__).parents[2]
 # A line that says a process does its work now.
@@ -59,7 +59,7 @@ class Program:
         """All it wrote so far, on stdout and stderr."""
         return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
 
-    def wait_until(self, pattern: str | re.Pattern[str], *, deadline_s: float = 30.0) -> None:
+    def wait_until(self, pattern: str | re.Pattern[str]) -> None:
         """Until it has said something that matches; fails at once when it ends instead."""
         compiled = re.compile(pattern) if isinstance(pattern, str) else pattern
 
@@ -72,22 +72,25 @@ class Program:
                 )
             return False
 
-        wait_for(said, deadline_s=deadline_s, what=f"{self.name} to say {compiled.pattern!r}")
+        wait_for(said, what=f"{self.name} to say {compiled.pattern!r}")
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
         self.signal(signal.SIGKILL)
-        self.child.wait(10)
+        wait_for_end(self.child, what=f"{self.name} to be gone")
 
-    def stop(self, *, deadline_s: float = 30.0) -> int:
+    def stop(self) -> int:
         """SIGTERM, and its exit status."""
         self.signal(signal.SIGTERM)
+        return self.end_of_itself()
+
+    def end_of_itself(self) -> int:
+        """Wait until it ends; its exit status."""
         try:
-            return self.child.wait(deadline_s)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(
-                f"{self.name} did not stop within {deadline_s:g} s:\n{self.output[-4000:]}"
-            ) from None
+            return wait_for_end(self.child, what=f"{self.name} to end")
+        except AssertionError as error:
+            error.add_note(self.output[-4000:])
+            raise
 
     def signal(self, number: signal.Signals) -> None:
         """Send it any signal, such as SIGSTOP and SIGCONT."""
@@ -102,7 +105,7 @@ class Program:
             except psutil.NoSuchProcess:
                 family = []
             self.child.kill()
-            self.child.wait(10)
+            wait_for_end(self.child, what=f"{self.name} to be gone")
             for child in family:
                 if child.is_running():
                     child.kill()
@@ -124,23 +127,21 @@ class Programs:
         self.started.append(program)
         return program
 
-    def start(self, name: str, *, deadline_s: float = 30.0, **environ: str) -> Program:
+    def start(self, name: str, **environ: str) -> Program:
         """Start one and wait until it works. More environment variables as arguments."""
         program = self.launch(name, **environ)
-        program.wait_until(READY[name], deadline_s=deadline_s)
+        program.wait_until(READY[name])
         return program
 
-    def start_all(
-        self, *names: str, deadline_s: float = 40.0, **environ: str
-    ) -> dict[str, Program]:
+    def start_all(self, *names: str, **environ: str) -> dict[str, Program]:
         """Start several at once (all of worker, webhooks, beat unless named), and wait for all."""
         names = names or ("worker", "webhooks", "beat")
         programs = {name: self.launch(name, **environ) for name in names}
         for name, program in programs.items():
-            program.wait_until(READY[name], deadline_s=deadline_s)
+            program.wait_until(READY[name])
         return programs
 
-    def run(self, *arguments: str, deadline_s: float = 30.0) -> "subprocess.CompletedProcess[str]":
+    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run the `billing` command to its end."""
         return children.run(
             [sys.executable, "-m", "cli", *arguments],
@@ -148,7 +149,7 @@ class Programs:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=deadline_s,
+            timeout=patience_s(),
             check=False,
         )
 

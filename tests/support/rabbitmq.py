@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import kombu
 import pytest
 
+from tests.support.waiting import patience_s
+
 HOST, PORT = "127.0.0.1", 5672
 QUEUES = ("payments", "webhooks")
 
@@ -25,7 +27,7 @@ def skip_or_fail(reason: str) -> None:
 def virtual_host(name: str) -> Iterator[str]:
     """The URL of a fresh virtual host, which vanishes with its queues at the end."""
     try:
-        socket.create_connection((HOST, PORT), timeout=2).close()
+        socket.create_connection((HOST, PORT), patience_s()).close()
     except OSError:
         skip_or_fail(f"no RabbitMQ on {HOST}:{PORT}")
     if (control := shutil.which("rabbitmqctl", path=f"{os.environ['PATH']}:/usr/sbin")) is None:
@@ -52,4 +54,6 @@ def _control(program: str, *arguments: str) -> "subprocess.CompletedProcess[str]
     command = [program, "--quiet", *arguments]
     if os.geteuid() != 0:
         command = ["sudo", "-n", *command]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=patience_s(), check=False
+    )

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
 
+from tests.support.waiting import patience_s
+
 # Gets the connection after one request was read; the connection is closed when it returns.
 Manners = Callable[[socket.socket, threading.Event], None]
 
@@ -40,7 +42,7 @@ def rude_receiver(manners: Manners, *, tls: ssl.SSLContext | None = None) -> Ite
         finally:
             ending.set()
             server.shutdown()
-            thread.join(5)
+            thread.join(patience_s())
 
 
 def says(answer: bytes) -> Manners:
@@ -65,7 +67,7 @@ def drips(head: bytes, drop: bytes, *, every_s: float = 0.02) -> Manners:
 
 def stays_silent(connection: socket.socket, ending: threading.Event) -> None:
     """Says nothing, and keeps the line open."""
-    ending.wait(60)
+    ending.wait(patience_s())
 
 
 def read_request(connection: socket.socket) -> bool:

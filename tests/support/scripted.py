@@ -12,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.waiting import patience_s
+
 PENDING = {"charge_id": "ch_1", "object": "charge", "state": "pending", "amount": 1999}
 
 
@@ -61,7 +63,7 @@ class Hangs:
     """Says nothing, and keeps the line open."""
 
     def give(self, handler: "_Handler") -> None:
-        handler.server.ending.wait(60)
+        handler.server.ending.wait(patience_s())
         handler.close_connection = True
 
 
@@ -141,7 +143,7 @@ def scripted_service(*, tls: ssl.SSLContext | None = None) -> Iterator[Service]:
         server.ending.set()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(patience_s())
 
 
 class _Server(ThreadingHTTPServer):

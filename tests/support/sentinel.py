@@ -30,7 +30,7 @@ class Sentinels:
         wait_for(self._replica_follows, what="the replica to follow")
         for port in self.ports:
             self._start_sentinel(port)
-        wait_for(self._sentinels_agree, deadline_s=30, what="the Sentinels to know each other")
+        wait_for(self._sentinels_agree, what="the Sentinels to know each other")
 
     @property
     def url(self) -> str:
@@ -53,7 +53,7 @@ class Sentinels:
         index = self.servers.index(port)
         self._processes[index].kill()
         self._processes[index].wait()
-        wait_for(lambda: self.primary() != port, deadline_s=30, what="another primary")
+        wait_for(lambda: self.primary() != port, what="another primary")
         wait_for(lambda: self.client().role()[0] == b"master", what="it to be one")
 
     def start_server(self, port: int, *, replica_of: int | None) -> None:

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.support.waiting import patience_s
+
 PIECE = 65_536
 
 
@@ -34,7 +36,7 @@ class SilentProxy:
         self._thread.start()
         self._server: asyncio.Server = asyncio.run_coroutine_threadsafe(
             asyncio.start_server(self._welcome, sock=self._listener), self._loop
-        ).result(10)
+        ).result(patience_s())
 
     @property
     def host(self) -> str:
@@ -104,16 +106,16 @@ class SilentProxy:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(patience_s())
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(patience_s())
         self._loop.close()
 
     def _do(self, what: Callable[[], None]) -> None:
         async def it() -> None:
             what()
 
-        asyncio.run_coroutine_threadsafe(it(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(it(), self._loop).result(patience_s())
 
     async def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

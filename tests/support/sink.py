@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,10 @@ class Sink:
             answer = self.answer
         return answer(received) if callable(answer) else answer
 
-    def wait_for(self, count: int, *, deadline_s: float = 10.0) -> list[Received]:
+    def wait_for(self, count: int) -> list[Received]:
         """The requests, once there are at least so many."""
         wait_for(
-            lambda: len(self.requests) >= count,
-            deadline_s=deadline_s,
-            what=f"{count} webhooks (there are {len(self.requests)})",
+            lambda: len(self.requests), until=lambda there: there >= count, what=f"{count} webhooks"
         )
         return list(self.requests)
 
@@ -76,7 +74,7 @@ def webhook_sink() -> Iterator[Sink]:
         server.sink.closing.set()
         server.shutdown()
         server.server_close()
-        thread.join(5)
+        thread.join(patience_s())
 
 
 class _Server(ThreadingHTTPServer):

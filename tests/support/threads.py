@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import TypeVar
 
+from tests.support.waiting import patience_s
+
 T = TypeVar("T")
 
 
@@ -13,7 +15,7 @@ def at_once(count: int, run: Callable[[int], T]) -> list[T]:
     gate = Barrier(count)
 
     def go(place: int) -> T:
-        gate.wait(timeout=10)
+        gate.wait(patience_s())
         return run(place)
 
     with ThreadPoolExecutor(count) as threads:

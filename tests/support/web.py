@@ -15,6 +15,7 @@ from payments.access import keys
 from payments.transaction import Database
 from tests.support.nursery import Nursery
 from tests.support.programs import READY, Program
+from tests.support.waiting import patience_s
 
 V1 = "/v1/billing"
 CHARGE = {"amount": 1999, "currency": "USD"}
@@ -31,7 +32,7 @@ class Web:
     url: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.program.wait_until(READY["web"], deadline_s=40.0)
+        self.program.wait_until(READY["web"])
         found = re.search(r"url=(\S+)", self.program.output)
         assert found
         self.url = found[1]
@@ -49,7 +50,7 @@ class Caller(httpx.Client):
         super().__init__(
             base_url=url + V1,
             headers={"authorization": f"Bearer {key}"},
-            timeout=40.0,
+            timeout=patience_s(),
             trust_env=False,
             verify=NO_TLS,
             # The pool may close a connection that it has just given to another thread, at the

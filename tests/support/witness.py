@@ -81,7 +81,7 @@ class Witness:
         (row,) = self.rows("SELECT count(*) AS n FROM deliveries WHERE state <> 'delivered'")
         return int(row["n"])
 
-    def wait_until_final(self, ids: Collection[str], *, deadline_s: float = 30.0) -> None:
+    def wait_until_final(self, ids: Collection[str]) -> None:
         """Until each of them is there and final, and everything that is due was delivered."""
 
         def final() -> bool:
@@ -94,10 +94,10 @@ class Witness:
             assert not left, f"{len(left)} not final, such as {[self.look(i) for i in [*left][:3]]}"
             return True
 
-        wait_for(final, deadline_s=deadline_s, what="all to be final", every_s=0.05)
-        self.wait_until_quiet(deadline_s=deadline_s)
+        wait_for(final, what="all to be final", every_s=0.05)
+        self.wait_until_quiet()
 
-    def wait_until_quiet(self, *, deadline_s: float = 30.0) -> None:
+    def wait_until_quiet(self) -> None:
         """Until nothing is pending and everything is delivered."""
 
         def quiet() -> bool:
@@ -107,7 +107,7 @@ class Witness:
             assert not self.undelivered(), f"{self.undelivered()} webhooks not delivered"
             return True
 
-        wait_for(quiet, deadline_s=deadline_s, what="quiet", every_s=0.05)
+        wait_for(quiet, what="quiet", every_s=0.05)
 
     def look(self, id_: str) -> str:
         """Where one stands, for a person."""

@@ -9,9 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,10 @@ import redis
 
 from tests.support import children
 from tests.support.ports import free_port
+from tests.support.waiting import patience_s, wait_for, wait_for_end
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 30.0
 RABBITMQ = "amqp://guest:guest@127.0.0.1:5672"
-
-
-def until(condition: Callable[[], Any], what: str, *, seconds: float = WAIT_S) -> Any:
-    """What the condition answers once it is true; an error that says `what` otherwise."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
-        time.sleep(0.02)
-    return answer
 
 
 class RedisBroker:
@@ -59,7 +48,7 @@ class RedisBroker:
                 return bool(self.client.ping())
             return False
 
-        until(answers, "Redis answers")
+        wait_for(answers, what="Redis to answer")
 
     def send_signal(self, number: int) -> None:
         assert self._process
@@ -69,7 +58,7 @@ class RedisBroker:
         if self._process:
             self._process.send_signal(number)
             self._process.send_signal(signal.SIGCONT)
-            self._process.wait(WAIT_S)
+            wait_for_end(self._process, what="Redis to end")
             self._process = None
 
     close = stop
@@ -129,7 +118,9 @@ class RabbitBroker:
         return None
 
     def _ctl(self, *command: str) -> None:
-        subprocess.run(["rabbitmqctl", "-q", *command], check=True, capture_output=True, timeout=60)
+        subprocess.run(
+            ["rabbitmqctl", "-q", *command], check=True, capture_output=True, timeout=patience_s()
+        )
 
     def declare(self) -> None:
         """The queues, as a worker declares them: a foreign producer must not."""
@@ -200,7 +191,10 @@ class Worker:
         )
 
     def ready(self) -> "Worker":
-        until(lambda: " ready." in self.log or self.process.poll() is not None, "the worker starts")
+        wait_for(
+            lambda: " ready." in self.log or self.process.poll() is not None,
+            what="the worker to start",
+        )
         assert self.process.poll() is None, self.log
         return self
 
@@ -218,11 +212,15 @@ class Worker:
     def called(self, task_id: str) -> bool:
         return any(call["id"] == task_id for call in self.lines("calls"))
 
+    def end_of_itself(self) -> int:
+        """Wait until it ends; its exit status."""
+        return wait_for_end(self.process, what="the worker to end")
+
     def stop(self) -> int:
+        """SIGTERM, or a kill where that is of no use; its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(WAIT_S)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-        return self.process.wait(WAIT_S)
+            with contextlib.suppress(AssertionError):
+                return self.end_of_itself()
+            self.process.kill()
+        return self.end_of_itself()

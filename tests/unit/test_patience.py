@@ -11,7 +11,7 @@ from sqlalchemy import exc
 from service.database.retrying import DatabaseUnavailable, Retrying, is_held_up, is_transient
 from service.running import register
 from tests.support.every import every
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 
 def wrapped(orig: Exception, kind: type[exc.DBAPIError] = exc.OperationalError) -> Exception:
@@ -115,9 +115,9 @@ def test_no_tasks_clock_runs_while_the_database_is_away() -> None:
     before = register.waited_s()
     thread = threading.Thread(target=run)
     thread.start()
-    wait_for(lambda: register.waited_s() > before)
+    wait_for(lambda: register.waited_s() > before, what="its clock to stand")
     stopping.set()
-    thread.join(10)
+    thread.join(patience_s())
     after = register.waited_s()
     assert after > before
     assert register.waited_s() == after

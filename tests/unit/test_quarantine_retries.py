@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from payments.intake.masking import READ_MAX
+from tests.support.waiting import patience_s
 from worker.quarantine import Quarantine, exhibit
 
 SECRET = "4242424242424242"
@@ -37,7 +38,7 @@ def test_the_sink_gets_all_of_it_and_then_the_message_is_let_go(quarantine_for):
     kept = queue.Queue()
     got = queue.Queue()
     quarantine_for(lambda raw, **rest: got.put((raw, rest))).take(_exhibit(), lambda: kept.put(1))
-    assert kept.get(timeout=WAIT_S)
+    assert kept.get(timeout=patience_s())
     rest = {"queue": "payments", "reason": "not JSON", "headers": {"a": 1}, "size": 1}
     assert got.get() == (b"x", rest)
 
@@ -58,7 +59,7 @@ def test_while_the_sink_fails_the_message_is_held_and_tried_again(quarantine_for
 
     with capture_logs() as lines:
         quarantine_for(sink).take(_exhibit(), lambda: kept.put(1))
-        kept.get(timeout=WAIT_S)
+        kept.get(timeout=patience_s())
     assert [line["event"] for line in lines] == [
         "quarantine failed; the message stays in the broker",
         "quarantine failed; the message stays in the broker",
@@ -78,7 +79,7 @@ def test_one_that_can_not_be_kept_holds_up_no_other(quarantine_for):
     quarantine = quarantine_for(sink)
     quarantine.take(_exhibit(b"bad"), lambda: kept.put("bad"))
     quarantine.take(_exhibit(b"good"), lambda: kept.put("good"))
-    assert kept.get(timeout=WAIT_S) == "good"
+    assert kept.get(timeout=patience_s()) == "good"
     assert quarantine.held() == 1
 
 
@@ -88,7 +89,7 @@ def test_taking_does_not_wait_for_the_sink(quarantine_for):
     quarantine_for(lambda raw, **rest: let_go.wait()).take(_exhibit(), lambda: kept.put(1))
     assert kept.empty()
     let_go.set()
-    assert kept.get(timeout=WAIT_S)
+    assert kept.get(timeout=patience_s())
 
 
 def test_the_log_tells_size_and_the_hash_of_what_is_kept_and_no_content(quarantine_for):
@@ -97,7 +98,7 @@ def test_the_log_tells_size_and_the_hash_of_what_is_kept_and_no_content(quaranti
         quarantine_for(lambda raw, **rest: "the hash of what is kept").take(
             _exhibit(SECRET.encode(), headers={"x": SECRET}), lambda: kept.put(1)
         )
-        kept.get(timeout=WAIT_S)
+        kept.get(timeout=patience_s())
     (line,) = lines
     assert (line["size"], line["queue"], line["reason"]) == (16, "payments", "not JSON")
     assert line["sha256"] == "the hash of what is kept"
@@ -119,7 +120,7 @@ def test_the_log_tells_no_card_number_that_a_sender_put_where_reasons_and_queues
         quarantine_for(sink).take(
             _exhibit(reason=f"unknown task {SECRET}", queue=f"q-{SECRET}"), lambda: kept.put(1)
         )
-        kept.get(timeout=WAIT_S)
+        kept.get(timeout=patience_s())
     assert [line["reason"] for line in lines] == [f"unknown task {'*' * 16}"] * 2
     assert SECRET not in str(lines)
 

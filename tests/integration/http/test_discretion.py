@@ -265,7 +265,7 @@ def test_no_line_of_any_process_tells_of_a_request_even_at_debug(
         if not record.name.startswith(("httpx", "httpcore", "urllib3"))
         or record.levelno > logging.INFO
     ]
-    wait_for(lambda: is_quiet(town), deadline_s=30.0, what="quiet")
+    wait_for(lambda: is_quiet(town), what="quiet")
 
     for program in town.running.values():
         assert program.stop() == 0

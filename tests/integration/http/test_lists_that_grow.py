@@ -17,6 +17,7 @@ from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.locks import hold_charges
 from payments.transaction import Transaction
 from tests.support.factories import Till, a_charge, a_price, a_product, a_refund
+from tests.support.waiting import patience_s
 from tests.support.web import Caller, Web
 
 
@@ -97,7 +98,7 @@ def test_a_list_waits_a_moment_for_those_who_write_and_so_shows_what_was_just_ma
         mine = newer(caller, "charges")
         asked = threads.submit(seen, caller, "charges")
         time.sleep(settled.PATIENCE_S / 5)  # a transaction of ours ends in the meantime
-    assert mine in asked.result(20)
+    assert mine in asked.result(patience_s())
 
 
 def test_a_poller_misses_nothing_while_many_write(door: Web, caller: Caller) -> None:
@@ -121,7 +122,7 @@ def test_a_poller_misses_nothing_while_many_write(door: Web, caller: Caller) -> 
             newest = found[0]["created_at"] if found else newest
         done.set()
         for writer in writers:
-            writer.result(20)
+            writer.result(patience_s())
     met |= {one["charge_id"] for one in since(caller, newest)}
     assert set(made) - met == set()
 

@@ -16,7 +16,7 @@ from tests.support.every import every
 from tests.support.factories import Till
 from tests.support.sdk import sdk_of
 from tests.support.sink import Sink
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 from tests.support.web import CHARGE, Caller, Web
 from tests.support.webhooks import LOOPBACK
 
@@ -108,7 +108,9 @@ def test_who_waits_hears_as_soon_as_it_is_final(caller: Caller, till: Till) -> N
         waiting = threads.submit(billing.charge.wait, charge.charge_id)
         creating = threads.submit(billing.charge.create, **CHARGE, wait_s=30)
         settle_all(2)
-        assert {waiting.result(20).state, creating.result(20).state} == {"succeeded"}
+        assert {waiting.result(patience_s()).state, creating.result(patience_s()).state} == {
+            "succeeded"
+        }
 
 
 def test_who_waits_in_vain_gets_it_as_it_stands() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from payments.processors.outcomes import Succeeded
 from tests.support.factories import Till
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 from tests.support.web import Caller, Web
 
 
@@ -34,7 +34,7 @@ def test_it_answers_when_the_charge_is_final(
 ) -> None:
     asked = threads.submit(caller.charge, "order-1", {"prefer": "wait=30"})
     settle_when_there(till, caller)
-    answer = asked.result(10)
+    answer = asked.result(patience_s())
     assert (answer.status_code, answer.json()["state"]) == (200, "succeeded")
     assert "idempotent-replayed" not in answer.headers
     assert answer.headers["location"].endswith(answer.json()["charge_id"])
@@ -46,7 +46,7 @@ def test_a_get_waits_too(caller: Caller, till: Till, threads: ThreadPoolExecutor
         caller.get, f"/charges/{charge_id}", headers={"prefer": "respond-async, wait=30"}
     )
     settle_when_there(till, caller)
-    assert asked.result(10).json()["state"] == "succeeded"
+    assert asked.result(patience_s()).json()["state"] == "succeeded"
 
 
 def test_when_the_time_is_up_it_is_told_as_it_stands(caller: Caller) -> None:
@@ -75,4 +75,4 @@ def test_fifty_who_wait_hold_no_connection_each(
     )
     assert held[0]["n"] <= 12
     settle_when_there(till, caller, 50)
-    assert {future.result(15).json()["state"] for future in asked} == {"succeeded"}
+    assert {future.result(patience_s()).json()["state"] for future in asked} == {"succeeded"}

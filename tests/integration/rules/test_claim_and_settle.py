@@ -21,6 +21,7 @@ from tests.support.factories import (
     kind,
 )
 from tests.support.threads import at_once
+from tests.support.waiting import patience_s
 
 MINUTE = timedelta(minutes=1)
 DECLINED = Declined("insufficient_funds", "51", "The card has insufficient funds.")
@@ -322,11 +323,11 @@ def test_of_a_settlement_and_the_sweep_at_once_one_wins_and_the_history_is_whole
     gate = Barrier(2)
 
     def settle(_: int) -> None:
-        gate.wait(10)
+        gate.wait(patience_s())
         till.settle_all(*((c, "charge", SUCCEEDED) for c in claims))
 
     def sweep(_: int) -> None:
-        gate.wait(10)
+        gate.wait(patience_s())
         till.sweep()
 
     at_once(2, lambda n: (settle if n else sweep)(n))

@@ -553,7 +553,11 @@ def test_who_moves_a_key_waits_in_no_circle_with_who_sells_by_both_prices(
             till.wait_until_stuck(1)
             selling = threads.submit(till.accept, a_sale(low), a_sale(high))
             # What is sold without limit waits for nobody who moves a key.
-            wait_for(lambda: selling.done() or till.stuck() == 2, every_s=0.005)
+            wait_for(
+                lambda: selling.done() or till.stuck() == 2,
+                what="the sale, or its wait",
+                every_s=0.005,
+            )
         assert moving.result()["lookup_key"] == key
         assert all(isinstance(one, Accepted) for one in selling.result())
 
@@ -574,7 +578,11 @@ def test_who_follows_a_key_that_has_moved_waits_in_no_circle_with_who_sells_by_b
             turn = next(looked_up) if names == {key} else 0
             if turn == 2:
                 selling = thread.submit(till.accept, a_sale(low), a_sale(high))
-                wait_for(lambda: selling.done() or till.stuck() == 1, every_s=0.005)
+                wait_for(
+                    lambda: selling.done() or till.stuck() == 1,
+                    what="the sale, or its wait",
+                    every_s=0.005,
+                )
             ids = as_ever(transaction, names)
             if turn == 1:
                 thread.submit(till.change, low, **moved(key)).result()
