@@ -4,7 +4,6 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -89,14 +88,15 @@ class SaysAndLeaves:
 
 @dataclass(frozen=True)
 class Drips:
-    """Says `head`, then a byte now and then, without an end."""
+    """Says `head`, then a byte now and then, without an end; `each` happens before each."""
 
     head: bytes = b"HTTP/1.1 200 OK\r\nx-drops: "
-    every_s: float = 0.02
+    each: Callable[[], None] = lambda: None
 
     def give(self, handler: "_Handler") -> None:
         handler.wfile.write(self.head)
-        while not handler.server.ending.wait(self.every_s):
+        while not handler.server.ending.wait(0.02):
+            self.each()
             handler.wfile.write(b".")
 
 
@@ -203,10 +203,3 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now_s += seconds
-
-
-def spent_s(act: Callable[[], Any]) -> float:
-    """How long it took."""
-    began = time.monotonic()
-    act()
-    return time.monotonic() - began
