@@ -21,10 +21,16 @@ class SandboxRequest(SQLModel, table=True):
 
     __tablename__ = "sandbox_requests"
     __table_args__ = (
-        CheckConstraint("kind IN ('charge', 'refund')", name="kind"),
+        CheckConstraint("kind IN ('charge', 'capture', 'refund')", name="kind"),
         CheckConstraint(
-            "status IN ('open', 'pending', 'succeeded', 'declined', 'canceled')", name="status"
+            "status IN ('open', 'pending', 'authorized', 'succeeded', 'declined', 'canceled')",
+            name="status",
         ),
+        CheckConstraint(
+            "status <> 'authorized' OR (capture = 'manual' AND capture_before IS NOT NULL)",
+            name="authorized_has_an_end",
+        ),
+        CheckConstraint("0 <= captured AND captured <= amount", name="captured_within_amount"),
         CheckConstraint("(status = 'open') = (reference IS NULL)", name="executed_has_reference"),
         CheckConstraint("(status = 'declined') = (code IS NOT NULL)", name="declined_says_why"),
         CheckConstraint("(turns_at IS NULL) = (turns_to IS NULL)", name="turn_is_whole"),
@@ -42,12 +48,17 @@ class SandboxRequest(SQLModel, table=True):
     key: str = Field(primary_key=True)
     object_id: str
     kind: str
-    # The charge itself, or the one that is to be refunded.
+    # The charge itself, or the one that is to be captured or refunded.
     charge_id: str
     fingerprint: str
     amount: int = Field(sa_type=BigInteger)
     currency: str
     payment_method_id: str | None
+    # Of a charge: `manual` when it is only authorized at first, how much was captured since, and
+    # until when that can be done.
+    capture: str = Field(default="automatic", sa_column_kwargs={"server_default": "automatic"})
+    captured: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
+    capture_before: datetime | None = timestamp()
     reference: str | None
     status: str
     # Our word for a decline; and the sandbox's own, which also says what a pending one waits for.
@@ -73,7 +84,9 @@ class SandboxMovement(SQLModel, table=True):
 
     __tablename__ = "sandbox_ledger"
     __table_args__ = (
-        CheckConstraint("direction IN ('charge', 'refund', 'reversal')", name="direction"),
+        CheckConstraint(
+            "direction IN ('charge', 'capture', 'refund', 'reversal')", name="direction"
+        ),
         CheckConstraint("amount > 0", name="amount_positive"),
         Index("sandbox_ledger_charge_idx", "charge_id"),
         # Those of a charge are found by charge_id.
@@ -86,7 +99,8 @@ class SandboxMovement(SQLModel, table=True):
     object_id: str
     charge_id: str
     reference: str
-    # `charge`: from the customer to us; `refund`: back; `reversal`: a refund that came back to us.
+    # `charge`, `capture`: from the customer to us; `refund`: back; `reversal`: a refund that came
+    # back to us.
     direction: str
     amount: int = Field(sa_type=BigInteger)
     currency: str

@@ -27,6 +27,7 @@ AFTER_A_FAILURE: Mapping[str, str] = {
     "incorrect_cvc": "Ask the customer to enter the card again.",
     "processing_error": "Try again in a while.",
     "authentication_required": "Ask the customer to come back and confirm the payment.",
+    "capture_declined": "The money is still set aside: capture less, cancel it, or charge again.",
     "refund_declined": "Look at the processor's dashboard; give the money back another way.",
     "refund_failed": "The money is yours again; give it back another way.",
     "processor_unavailable": "Try again.",

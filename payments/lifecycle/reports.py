@@ -53,7 +53,7 @@ def apply(
         name: fingerprints(transaction.connection, kind, [e.object_id for e in events])
         for name, kind in KINDS.items()
     }
-    events = [event for event in events if event.object_id in known[event.kind]]
+    events = [e for e in events if e.kind != "dispute" and e.object_id in known[e.kind]]
     ids = {name: list(known[name]) for name in KINDS}
     hold_prices_of(transaction, charges=ids["charge"], refunds=ids["refund"])
     charges = hold_charges(transaction, ids=ids["charge"], of_refunds=ids["refund"])
@@ -61,6 +61,8 @@ def apply(
     rows: dict[str, LifecycleRow] = {**charges, **refunds}
     # One at a time: the second report of an object stands on what the first one wrote.
     for event in sorted(events, key=lambda event: event.kind):
+        if event.kind == "dispute":
+            continue
         kind, row = KINDS[event.kind], rows.get(event.object_id)
         if row is None or not isinstance(event.outcome, (Succeeded, Declined, Canceled, Pending)):
             continue

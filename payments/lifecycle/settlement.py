@@ -15,6 +15,7 @@ from payments.lifecycle.moves import Move
 from payments.processors.declines import message_for
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
+    Authorized,
     Canceled,
     Declined,
     Found,
@@ -77,6 +78,8 @@ def decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice: 
     `verb` is what was called: `charge`, `refund`, `look_up` or `cancel`. When a cancellation was
     asked for while another call was under way, it is due as soon as that call has been answered.
     """
+    if isinstance(found, Authorized):
+        found = Unknown("adapter_error")  # The money was to be taken, and not to be set aside.
     move = _decide(row, found, verb=verb, policy=policy, dice=dice)
     is_to_end = _end_asked_for(row, "cancel_requested_at") is not None and verb != "cancel"
     # Not when it is queued again: the processor asked to be left alone for a while.
@@ -141,7 +144,7 @@ def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice:
             return _again(row, Phase.AWAITING_CUSTOMER, verb, "unknown", reason, dice)
         case Unknown(reason):
             return _unknown(row, verb, "unknown", reason, policy, dice)
-        case NotFound():
+        case _:  # NotFound
             return _unknown(row, verb, "not_found", None, policy, dice)
 
 

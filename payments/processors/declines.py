@@ -15,6 +15,7 @@ DECLINES: Mapping[str, str] = {
     "incorrect_cvc": "The card's security code is incorrect.",
     "processing_error": "The processor could not process the card.",
     "authentication_required": "The customer did not authenticate the payment.",
+    "capture_declined": "The processor refused the capture.",
     "refund_declined": "The processor refused the refund.",
     "refund_failed": "The bank returned the refund.",
 }

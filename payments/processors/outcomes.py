@@ -6,16 +6,38 @@ promise that nothing was executed; an adapter that isn't sure says Unknown.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from payments.views import moment
 
 
 @dataclass(frozen=True, slots=True)
+class Fees:
+    """What the processor keeps of a charge, and what it pays out, in minor units of the currency
+    in which it settles. Refunds and disputes are not in it."""
+
+    fee: int
+    net: int
+    currency: str  # ISO 4217, upper case
+
+
+@dataclass(frozen=True, slots=True)
 class Succeeded:
-    """The money moved."""
+    """The money moved, and no more of it will."""
 
     reference: str  # the processor's own id
+    # What was taken of a charge in all, in minor units; None = all that was asked for.
+    captured: int | None = None
+    fees: Fees | None = None  # of a charge, as soon as they are known
+
+
+@dataclass(frozen=True, slots=True)
+class Authorized:
+    """The money of a charge is set aside, and can be captured."""
+
+    reference: str
+    captured: int = 0  # what was taken of it so far, in minor units
+    capture_before: datetime | None = None  # then the processor lets go of the rest; with a zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +105,29 @@ class NotFound:
     that is still on its way may reach it later."""
 
 
-Outcome = Succeeded | Declined | Canceled | Pending | Unavailable | Unknown
+Outcome = Succeeded | Authorized | Declined | Canceled | Pending | Unavailable | Unknown
 Found = Outcome | NotFound
+
+# Stripe's words (docs: "The Dispute object"): a `warning_…` is an inquiry, and takes no money.
+DisputeState = Literal[
+    "warning_needs_response",
+    "warning_under_review",
+    "warning_closed",
+    "needs_response",
+    "under_review",
+    "won",
+    "lost",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Disputed:
+    """A customer's bank contests a charge; this is how that stands at the processor."""
+
+    reference: str  # the processor's id of the dispute
+    state: DisputeState
+    amount: int  # what is contested, in minor units
+    currency: str
+    reason: str  # the processor's word: `fraudulent`, `product_not_received`
+    told_at: datetime  # when it stood so, by the processor's clock: reports come in any order
+    respond_by: datetime | None = None  # evidence that comes later is not looked at

@@ -8,20 +8,20 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from sqlalchemy import Select
 
 from payments.processors.limits import MoneyLimits
-from payments.processors.outcomes import Found, Outcome
+from payments.processors.outcomes import Disputed, Found, Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One charge or refund, as the processor sees it.
+    """One charge, capture or refund, as the processor sees it.
 
     `key` is the processor's idempotency key: our own id with the operation, never the caller's
     key, and the same for every attempt. (Stripe's keys belong to one endpoint each, so the
     operation is part of it.)
     """
 
-    id: str  # ch_… or re_…
-    kind: Literal["charge", "refund"]
+    id: str  # ch_…, cap_… or re_…
+    kind: Literal["charge", "capture", "refund"]
     amount: int  # minor units
     currency: str  # ISO 4217, upper case
     customer_id: str | None = None
@@ -29,9 +29,14 @@ class Order:
     description: str | None = None
     # The processor's id of this very object, once known.
     reference: str | None = None
-    # For a refund: our id and the processor's id of the charge.
+    # For a charge: whether its money is taken at once, or only set aside until it is captured.
+    capture: Literal["automatic", "manual"] = "automatic"
+    # For a capture or a refund: our id and the processor's id of the charge.
     charge_id: str | None = None
     charge_reference: str | None = None
+    # For a capture: what earlier ones took, and whether what this one leaves is let go of.
+    captured_before: int = 0
+    final: bool = True
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -41,22 +46,24 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class ProcessorEvent:
-    """What a processor tells by itself: the later outcome of one of our objects."""
+    """What a processor tells by itself: the later outcome of one of our objects, or how a dispute
+    of a charge stands. Captures are told as their charge."""
 
-    object_id: str
-    kind: Literal["charge", "refund"]
-    outcome: Outcome
+    object_id: str  # ch_… or re_…; of a dispute: that of the charge
+    kind: Literal["charge", "refund", "dispute"]
+    outcome: Outcome | Disputed
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
     """Money that moved once, by the processor's own books; minor units."""
 
-    object_id: str  # ch_… or re_…
-    charge_id: str  # the charge itself, or the refund's
+    object_id: str  # ch_…, cap_… or re_…
+    charge_id: str  # the charge itself, or that of the capture or refund
     reference: str  # the processor's id of it
-    # `charge`: from the customer to us; `refund`: back; `reversal`: a refund that came back to us.
-    direction: Literal["charge", "refund", "reversal"]
+    # `charge`, and `capture` of one that was authorized: from the customer to us; `refund`: back;
+    # `reversal`: a refund that came back to us.
+    direction: Literal["charge", "capture", "refund", "reversal"]
     amount: int
     currency: str
     moved_at: datetime
@@ -76,11 +83,16 @@ class Processor(Protocol):
     # For how long the processor surely remembers an idempotency key. Past it, nothing is resent.
     key_window: timedelta
 
-    def charge(self, order: Order, *, deadline_s: float) -> Outcome: ...
+    def charge(self, order: Order, *, deadline_s: float) -> Outcome:
+        """Take the money of a charge; or set it aside (`capture: manual`): then the answer is
+        Authorized where it would be Succeeded."""
+        ...
 
     def refund(self, order: Order, *, deadline_s: float) -> Outcome: ...
 
-    def look_up(self, order: Order, *, deadline_s: float) -> Found: ...
+    def look_up(self, order: Order, *, deadline_s: float) -> Found:
+        """What came of an order, however long ago. Of a capture: as `Authorizes.capture` says."""
+        ...
 
     def cancel(self, order: Order, *, deadline_s: float) -> Found:
         """End a charge that has not succeeded yet, and say how it stands then.
@@ -89,6 +101,9 @@ class Processor(Protocol):
         Succeeded, Declined: it had ended before. Pending: it can't be canceled now, and ends by
         itself. NotFound: never heard of, with no promise about a call on its way. To cancel
         twice is to cancel once.
+
+        Of what is authorized, everything that was not captured is let go of. If something was
+        captured, that is Succeeded with what it was.
         """
         ...
 
@@ -96,6 +111,24 @@ class Processor(Protocol):
 
     def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:
         """Events that wait to be fetched, for processors that can be asked; else an empty list."""
+        ...
+
+
+@runtime_checkable
+class Authorizes(Protocol):
+    """An optional verb: a processor that can set money aside and take it later. Charges that are
+    to be captured by hand are refused where the processor can't."""
+
+    def capture(self, order: Order, *, deadline_s: float) -> Found:
+        """Take `amount` of what is authorized, once per key; `final` lets go of the rest.
+
+        The answer tells how the charge stands then, and so does `look_up` of this order: Succeeded
+        with all that was taken, when no more will be; Authorized with what was taken so far. Is
+        that not more than `captured_before`, then this capture was not executed. Declined: this
+        capture was refused for good, and the charge stands as it did. Canceled: the authorization
+        is over, and nothing was taken. Pending: it is under way. NotFound (from a look-up only):
+        the processor has never heard of this key.
+        """
         ...
 
 

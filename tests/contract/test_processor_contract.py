@@ -4,7 +4,6 @@ Everything here can be summed up in one line: whatever goes wrong on the road, m
 per key, and whoever asks afterwards hears the truth.
 """
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -23,53 +22,21 @@ from payments.processors.outcomes import (
     Unavailable,
     Unknown,
 )
-from payments.processors.port import EventRefused, Order, Processor
-from tests.support.processors import RIGS, Rig
+from payments.processors.port import EventRefused
+from tests.support.processors import (
+    Rig,
+    at_once,
+    cancel,
+    charge_that,
+    look_up,
+    send,
+    taken,
+    waiting,
+)
 from tests.support.sandbox import a_charge, a_refund
 from tests.support.waiting import patience_s
 
-DEADLINE_S = 5.0
 LONG_ENOUGH = timedelta(minutes=1)
-
-
-@pytest.fixture(params=list(RIGS))
-def rig(request: pytest.FixtureRequest, database_url: str) -> Iterator[Rig]:
-    with RIGS[request.param](database_url) as rig:
-        yield rig
-
-
-def charge_that(rig: Rig, happening: str, **changes: object) -> Order:
-    if happening not in rig.methods:
-        pytest.skip(f"{rig.processor.name} can't be made to do this: {happening}")
-    return a_charge(rig.methods[happening], **changes)
-
-
-def taken(rig: Rig, happening: str = "succeeds", **changes: object) -> Order:
-    """A charge whose money has moved."""
-    charge = charge_that(rig, happening, **changes)
-    assert isinstance(send(rig.processor, charge), Succeeded)
-    return charge
-
-
-def send(processor: Processor, order: Order) -> object:
-    verb = processor.charge if order.kind == "charge" else processor.refund
-    return verb(order, deadline_s=DEADLINE_S)
-
-
-def look_up(rig: Rig, order: Order) -> object:
-    return rig.elsewhere.look_up(order, deadline_s=DEADLINE_S)
-
-
-def at_once(rig: Rig, orders: list[Order]) -> list[object]:
-    """Send all orders at the same instant, from threads of two processes' worth of adapters."""
-    gate = Barrier(len(orders))
-
-    def go(place: int) -> object:
-        gate.wait(timeout=patience_s())
-        return send((rig.processor, rig.elsewhere)[place % 2], orders[place])
-
-    with ThreadPoolExecutor(len(orders)) as pool:
-        return list(pool.map(go, range(len(orders))))
 
 
 # --- one key, one movement --------------------------------------------------------------------
@@ -249,20 +216,6 @@ def test_a_refused_refund_leaves_the_money_where_it_is(rig: Rig) -> None:
 
 
 # --- cancellations ----------------------------------------------------------------------------
-
-
-def cancel(rig: Rig, order: Order) -> object:
-    return rig.elsewhere.cancel(order, deadline_s=DEADLINE_S)
-
-
-def waiting(rig: Rig, happening: str = "requires action") -> Order:
-    """A charge that waits for its customer."""
-    charge = charge_that(rig, happening)
-    outcome = send(rig.processor, charge)
-    assert isinstance(outcome, Pending)
-    assert outcome.reason == "requires_action"
-    assert outcome.next_action is not None
-    return replace(charge, reference=outcome.reference)
 
 
 def test_a_charge_that_waits_for_its_customer_is_canceled_once_for_ever(rig: Rig) -> None:

@@ -39,11 +39,25 @@ def a_refund(charge: Order, *, amount: int | None = None, **changes: object) -> 
     return replace(order, **changes)  # type: ignore[arg-type]
 
 
+def a_capture(charge: Order, *, amount: int | None = None, **changes: object) -> Order:
+    """A capture of `charge`, of all that it is for unless an amount is given, that nobody has sent
+    yet. It takes the last of it, unless `final` says otherwise."""
+    order = Order(
+        id=id_from_key("capture", producer="tests", key=str(next(_numbers))),
+        kind="capture",
+        amount=charge.amount if amount is None else amount,
+        currency=charge.currency,
+        charge_id=charge.id,
+        charge_reference=charge.reference,
+    )
+    return replace(order, **changes)  # type: ignore[arg-type]
+
+
 def time_passes(engine: Engine, duration: timedelta) -> None:
     """Everything in the sandbox's books happened this much earlier; what is due falls due."""
     with engine.begin() as connection:
         for table, columns in {
-            "sandbox_requests": ("turns_at", "created_at"),
+            "sandbox_requests": ("turns_at", "capture_before", "created_at"),
             "sandbox_events": ("next_offer_at", "created_at"),
             "sandbox_ledger": ("moved_at",),
         }.items():
@@ -53,7 +67,7 @@ def time_passes(engine: Engine, duration: timedelta) -> None:
 
 
 def moved(connection: Connection, order: Order) -> list[tuple[str, int]]:
-    """Direction and amount of each movement of this very charge or refund."""
+    """Direction and amount of each movement of this very charge, capture or refund."""
     return [
         (movement.direction, movement.amount)
         for movement in movements_of(connection, order.charge_id or order.id)

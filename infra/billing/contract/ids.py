@@ -25,9 +25,14 @@ _REQUEST_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}")
 
 Kind = Literal["charge", "refund"]
 PREFIXES: Mapping[Kind, str] = {"charge": "ch_", "refund": "re_"}
-# What else is made under a key: a product, a price, a change of a price's stock.
-Made = Literal["product", "price", "inventory"]
-MADE_PREFIXES: Mapping[Made, str] = {"product": "prod_", "price": "price_", "inventory": "inv_"}
+# What else is made under a key: a capture, a product, a price, a change of a price's stock.
+Made = Literal["capture", "product", "price", "inventory"]
+MADE_PREFIXES: Mapping[Made, str] = {
+    "capture": "cap_",
+    "product": "prod_",
+    "price": "price_",
+    "inventory": "inv_",
+}
 _PREFIXES: Mapping[Kind | Made, str] = dict([*PREFIXES.items(), *MADE_PREFIXES.items()])
 
 

@@ -3,6 +3,7 @@
 ::
 
     processor ─► books ─► verdicts ─► script     what a payment method does, read at the n-th call
+                   ├────► captures               never more than is authorized
                    ├────► refunds                never more than was taken
                    ├────► turns                  what changes later, by itself or by hand
                    ├────► events                 signed, offered several times

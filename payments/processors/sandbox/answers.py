@@ -7,6 +7,7 @@ from typing import Any
 from payments.processors.declines import message_for
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
+    Authorized,
     Canceled,
     Declined,
     Found,
@@ -41,7 +42,11 @@ def outcome_of(standing: Standing) -> Outcome | NotFound:
     """The outcome that tells this."""
     match standing["status"]:
         case "succeeded":
-            return Succeeded(standing["reference"])
+            return Succeeded(standing["reference"], standing["captured"] or None)
+        case "authorized":
+            return Authorized(
+                standing["reference"], standing["captured"], standing["capture_before"]
+            )
         case "pending":
             return _pending(standing["reference"], standing["processor_code"])
         case "canceled":

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from models.base import as_rows, given, id_among, seconds
 from payments.processors.outcomes import Found, NotFound
 from payments.processors.port import Order
-from payments.processors.sandbox import cancels, ledger
+from payments.processors.sandbox import cancels, captures, ledger
 from payments.processors.sandbox.answers import KEY_REUSED, Answer, Standing, outcome_of
 from payments.processors.sandbox.events import tell
 from payments.processors.sandbox.refunds import refundables
@@ -28,9 +28,9 @@ from payments.processors.sandbox.requests import (
     VALUES,
     Instruction,
     asked_for,
+    charge_script,
     plan,
 )
-from payments.processors.sandbox.script import script_for
 from payments.processors.sandbox.transitions import turn_these
 from payments.processors.sandbox.verdicts import Verdict, verdict_on
 
@@ -81,7 +81,7 @@ def _orders(wave: Mapping[int, Instruction], verb: str) -> list[Order]:
     return [instruction.order for instruction in wave.values() if instruction.verb == verb]
 
 
-# --- execute: charges and refunds -------------------------------------------------------------
+# --- execute: charges, captures and refunds ---------------------------------------------------
 
 _REMEMBER = (
     insert(REQUESTS)
@@ -127,12 +127,15 @@ def _execute(
             answers[key] = Answer(KEY_REUSED)
         elif row["calls"] == 1 and order.kind == "charge":
             executed.append((row, planned[key]))
-        elif row["status"] == "open":
+        elif row["status"] == "open" or order.kind == "capture":
             undecided.append(order)
         else:
             answers[key] = Answer(outcome_of(row))
 
-    verdicts = _decide(connection, undecided, rows)
+    charges = captures.hold_charges(connection, undecided)
+    to_capture = [order for order in undecided if order.kind == "capture"]
+    answers |= captures.capture(connection, to_capture, rows, charges)
+    verdicts = _decide(connection, [o for o in undecided if o.kind != "capture"], rows)
     executed += [({**rows[key], **verdict.standing}, verdict) for key, verdict in verdicts.items()]
     succeeded = [row for row, _ in executed if row["status"] == "succeeded"]
     ledger.move(connection, [ledger.movement(row, row["kind"]) for row in succeeded])
@@ -165,7 +168,7 @@ def _decide(
     for order in orders:
         call = rows[order.key]["calls"]
         if order.kind == "charge":
-            verdicts[order.key] = verdict_on(script_for(order.payment_method_id), call=call)
+            verdicts[order.key] = verdict_on(charge_script(order), call=call)
         else:
             verdicts[order.key] = charges[order.charge_id].verdict_on(order, call=call)
     decided = [{"key": key, **verdict.standing} for key, verdict in verdicts.items()]
@@ -189,7 +192,9 @@ def _look_up(connection: Connection, orders: Sequence[Order]) -> dict[str, Answe
     if due:
         turn_these(connection, due)
         rows = _find(connection, keys)
-    return {order.key: Answer(_found(order, rows.get(order.key))) for order in orders}
+    captured = captures.look_up(connection, [o for o in orders if o.kind == "capture"], rows)
+    others = [order for order in orders if order.kind != "capture"]
+    return captured | {order.key: Answer(_found(order, rows.get(order.key))) for order in others}
 
 
 def _find(connection: Connection, keys: Sequence[str]) -> dict[str, Standing]:

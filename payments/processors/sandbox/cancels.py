@@ -40,6 +40,7 @@ def cancel(connection: Connection, orders: Sequence[Order]) -> dict[str, Answer]
     rows: dict[str, Standing] = {row["key"]: row for row in counted}
     answers: dict[str, Answer] = {}
     decided: list[Standing] = []
+    paid: list[Standing] = []  # what is taken of them, as their movements say it
     for order in orders:
         row, script = rows[order.key], script_for(order.payment_method_id).cancels or CANCELED
         to = _ends(row, script)
@@ -51,9 +52,12 @@ def cancel(connection: Connection, orders: Sequence[Order]) -> dict[str, Answer]
             answers[order.key] = Answer(script.refusal)
         else:
             reference = row["reference"] or random_id("sbx_")
-            decided.append({**row, "status": to, "reference": reference})
+            decided.append({**row, **_captured(row, to), "reference": reference})
+            if to == "succeeded":
+                left = row["amount"] - row["captured"]
+                paid.append({**row, "reference": reference, "amount": left})
             answers[order.key] = _first_answer(decided[-1], script)
-    _decide(connection, decided)
+    _decide(connection, decided, paid)
     return answers
 
 
@@ -61,9 +65,17 @@ def _ends(row: Standing, script: Script) -> str | None:
     """How it ends now; None when it has ended before, or can only end by itself."""
     if row["status"] == "open":
         return "canceled"
-    if row["status"] == "pending" and row["processor_code"] == REQUIRES_ACTION:
-        return script.status
-    return None
+    is_waiting = row["status"] == "pending" and row["processor_code"] == REQUIRES_ACTION
+    return script.status if is_waiting or row["status"] == "authorized" else None
+
+
+def _captured(row: Standing, to: str) -> dict[str, Any]:
+    """How a charge stands that ends like this, and what was captured of it: everything, if that
+    was faster; else what was captured before, and the rest is let go of."""
+    captured = row["captured"]
+    if row["capture"] == "manual" and to == "succeeded":
+        captured = row["amount"]
+    return {"status": "succeeded" if captured else to, "captured": captured}
 
 
 def _first_answer(row: Standing, script: Script) -> Answer:
@@ -76,14 +88,11 @@ def _first_answer(row: Standing, script: Script) -> Answer:
     return Answer(outcome_of(row), script.delay_s)
 
 
-def _decide(connection: Connection, decided: Sequence[Standing]) -> None:
+def _decide(connection: Connection, decided: Sequence[Standing], paid: Sequence[Standing]) -> None:
     if not decided:
         return
-    written: list[dict[str, Any]] = [
-        {name: row[name] for name in ("key", "status", "reference")} for row in decided
-    ]
+    written: list[dict[str, Any]] = [{name: row[name] for name in _WRITTEN} for row in decided]
     connection.execute(_DECIDE, {"decided": as_rows(written)})
-    paid = [row for row in decided if row["status"] == "succeeded"]
     ledger.move(connection, [ledger.movement(row, "charge") for row in paid])
 
 
@@ -107,12 +116,14 @@ _COUNT = (
     .values(cancels=REQUESTS.c.cancels + 1)
     .returning(*REQUESTS.c)
 )
-_decided = given("decided", [REQUESTS.c[name] for name in ("key", "status", "reference")])
+_WRITTEN = ("key", "status", "captured", "reference")
+_decided = given("decided", [REQUESTS.c[name] for name in _WRITTEN])
 _DECIDE = (
     update(REQUESTS)
     .where(REQUESTS.c.key == _decided.c.key)
     .values(
         status=_decided.c.status,
+        captured=_decided.c.captured,
         reference=_decided.c.reference,
         processor_code=null(),
         turns_at=null(),

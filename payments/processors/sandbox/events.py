@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
@@ -17,6 +17,7 @@ from models.sandbox import SandboxEvent
 from payments.processors.outcomes import NotFound
 from payments.processors.port import EventRefused, ProcessorEvent
 from payments.processors.sandbox.answers import Standing, outcome_of
+from payments.views import moment
 
 SIGNATURE_HEADER = "sandbox-signature"
 # Stripe's tolerance: old enough for a slow network, too young to be replayed next week.
@@ -80,7 +81,10 @@ def read(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float) 
     """The event in `body`; raises EventRefused unless it is signed, fresh and well-formed."""
     _check(headers, body, secret=secret, now=now)
     try:
-        told = json.loads(body)
+        # The defaults: what was told before anything could be captured.
+        told = {"captured": 0, "capture_before": None, **json.loads(body)}
+        if told["capture_before"] is not None:
+            told["capture_before"] = datetime.fromisoformat(told["capture_before"])
         outcome = outcome_of(told)
         if isinstance(outcome, NotFound) or told["kind"] not in ("charge", "refund"):
             raise EventRefused("The event tells of nothing that we could have asked for.")
@@ -115,5 +119,8 @@ def _signature(timestamp: str, body: bytes, secret: bytes) -> str:
 def _body(row: Standing) -> str:
     names = (
         "object_id", "kind", "status", "reference", "amount", "currency", "code", "processor_code",
+        "captured",
     )  # fmt: skip
-    return json.dumps({name: row[name] for name in names}, separators=(",", ":"))
+    told = {name: row[name] for name in names}
+    told["capture_before"] = moment(row["capture_before"])
+    return json.dumps(told, separators=(",", ":"))

@@ -38,7 +38,7 @@ _MOVED_FOR = (
     select(
         _LEDGER.c.object_id,
         _LEDGER.c.currency,
-        (_sum("charge", "refund") - _sum("reversal")).label("amount"),
+        (_sum("charge", "capture", "refund") - _sum("reversal")).label("amount"),
         func.count().label("movements"),
     )
     .group_by(_LEDGER.c.object_id, _LEDGER.c.currency)
@@ -53,7 +53,7 @@ _MOVED_FOR_THESE = _MOVED_FOR.where(
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What moved for one charge or refund, reversals taken off; 0 = it moved and came back."""
+    """What moved for one charge, capture or refund, reversals taken off; 0 = it came back."""
 
     object_id: str
     currency: str

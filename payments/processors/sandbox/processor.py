@@ -82,8 +82,12 @@ class Sandbox:
         """Give back money of a charge, once per key and never more than was taken."""
         return _executed(self._call(Instruction("execute", order), deadline_s))
 
+    def capture(self, order: Order, *, deadline_s: float) -> Found:
+        """Take money that is authorized, once per key and never more than is left of it."""
+        return self._call(Instruction("execute", order), deadline_s)
+
     def look_up(self, order: Order, *, deadline_s: float) -> Found:
-        """What came of a charge or refund, however long ago."""
+        """What came of a charge, capture or refund, however long ago."""
         return self._call(Instruction("look_up", order), deadline_s)
 
     def cancel(self, order: Order, *, deadline_s: float) -> Found:

@@ -52,7 +52,8 @@ class Refundable:
             return _refused("charge_not_captured")
         if charge["currency"] != order.currency:
             return _refused("currency_mismatch")
-        if self.refunded + order.amount > charge["amount"]:
+        taken = charge["captured"] if charge["capture"] == "manual" else charge["amount"]
+        if self.refunded + order.amount > taken:
             return _refused("amount_exceeds_charge")
         return None
 

@@ -1,6 +1,6 @@
 """A request as it is written into the memory of keys."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sqlalchemy import Column, Float, func
@@ -10,7 +10,7 @@ from models.base import given, seconds, table_of
 from models.sandbox import SandboxRequest
 from payments.processors.port import Order
 from payments.processors.sandbox.answers import Standing
-from payments.processors.sandbox.script import script_for
+from payments.processors.sandbox.script import Script, script_for
 from payments.processors.sandbox.verdicts import OPEN, Verdict, verdict_on
 
 
@@ -23,10 +23,10 @@ class Instruction:
 
 
 REQUESTS = table_of(SandboxRequest)
-STANDING = ("reference", "status", "code", "processor_code", "turns_to")
+STANDING = ("reference", "status", "code", "processor_code", "turns_to", "capture_before")
 _ASKED_FOR = (
     "key", "object_id", "kind", "charge_id", "fingerprint", "amount", "currency",
-    "payment_method_id",
+    "payment_method_id", "capture",
 )  # fmt: skip
 TURNS_AFTER_S = Column("turns_after_s", Float)
 
@@ -53,17 +53,31 @@ def asked_for(order: Order, planned: Verdict) -> Standing:
                 "customer_id": order.customer_id,
                 "payment_method_id": order.payment_method_id,
                 "charge_id": order.charge_id,
+                # Only where they say something: what was asked before they were there is the same.
+                **({"capture": order.capture} if order.capture == "manual" else {}),
+                **({} if order.final else {"final": order.final}),
             }
         ),
         "amount": order.amount,
         "currency": order.currency,
         "payment_method_id": order.payment_method_id,
+        "capture": order.capture,
         **planned.standing,
     }
 
 
 def plan(order: Order) -> Verdict:
-    """What the first call comes to. A refund hangs on its charge, which must be read first."""
-    if order.kind == "refund":
+    """What the first call comes to. What hangs on a charge needs that to be read first."""
+    if order.kind != "charge":
         return OPEN
-    return verdict_on(script_for(order.payment_method_id), call=1)
+    return verdict_on(charge_script(order), call=1)
+
+
+def charge_script(order: Order) -> Script:
+    """What becomes of a charge. One that is to be captured by hand is authorized where another
+    would have succeeded, and the sandbox lets go of it by itself in the end."""
+    script = script_for(order.payment_method_id)
+    if order.capture == "automatic" or script.status != "succeeded":
+        return script
+    for_s = script.authorized_for.total_seconds()
+    return replace(script, status="authorized", turns_to="canceled", turns_after_s=for_s)

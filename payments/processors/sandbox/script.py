@@ -2,6 +2,7 @@
 
 `pm_card_…` are Stripe's test cards (docs.stripe.com/testing). `pm_sandbox_<fault>` makes the
 charge go wrong; `pm_sandbox_refund_<fault>` lets the charge succeed and its refunds go wrong;
+`pm_sandbox_capture_<fault>` lets the charge be authorized and its captures go wrong;
 `pm_sandbox_cancel_<fault>` lets the charge wait for the customer and its cancellation go wrong.
 
 Faults of the road (no answer, 500, 503, 429) happen to the first calls under a key; after that the
@@ -12,15 +13,19 @@ to be endless.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import lru_cache
 from typing import Literal
 
 from payments.processors.outcomes import Unavailable
 
-Status = Literal["open", "pending", "succeeded", "declined", "canceled"]
+Status = Literal["open", "pending", "authorized", "succeeded", "declined", "canceled"]
 
 LATE_S = 2.0  # Long enough to be late for any worker, short enough for a test to wait for it.
 EVERY_CALL = 2**31
+# As long as card networks keep money set aside for an online payment (docs.stripe.com/payments/
+# place-a-hold-on-a-payment-method): five to seven days.
+AUTHORIZED_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,9 @@ class Script:
     tells: bool = False
     # What becomes of refunds of this charge; None = they succeed.
     refunds: "Script | None" = None
+    # What becomes of captures of it, if it is only authorized, and until when they can be made.
+    captures: "Script | None" = None
+    authorized_for: timedelta = AUTHORIZED_FOR
     # What becomes of its cancellation while it waits for the customer; None = it is canceled.
     cancels: "Script | None" = None
 
@@ -86,6 +94,12 @@ FAULTS: Mapping[str, Script] = {
 NUMBERED_FAULTS: Mapping[str, Callable[[int], Script]] = {
     "unavailable": lambda times: Script(refusals=times, refusal=Unavailable("service_unavailable")),
     "slow": lambda delay_ms: Script(delay_s=delay_ms / 1000),
+    "authorized_for": lambda seconds: Script(authorized_for=timedelta(seconds=seconds)),
+}
+
+# What is authorized can still be declined when it is captured: the card was closed meanwhile.
+CAPTURE_FAULTS: Mapping[str, Script] = {
+    "fails": _declined("capture_declined", "capture_refused"),
 }
 
 # Only a refund may turn bad after it was good: banks return refunds days later.
@@ -115,6 +129,9 @@ def script_for(payment_method_id: str | None) -> Script:
     if payment_method_id.startswith("pm_sandbox_refund_"):
         name = payment_method_id.removeprefix("pm_sandbox_refund_")
         return replace(PLAIN, refunds=REFUND_FAULTS.get(name) or _fault(name))
+    if payment_method_id.startswith("pm_sandbox_capture_"):
+        name = payment_method_id.removeprefix("pm_sandbox_capture_")
+        return replace(PLAIN, captures=CAPTURE_FAULTS.get(name) or _fault(name))
     if payment_method_id.startswith("pm_sandbox_cancel_"):
         name = payment_method_id.removeprefix("pm_sandbox_cancel_")
         cancels = CANCEL_FAULTS.get(name) or replace(_fault(name), status="canceled")

@@ -21,7 +21,7 @@ from payments.errors import MoveNotAllowed, NotFound
 from payments.processors.sandbox import ledger
 from payments.processors.sandbox.answers import Standing
 from payments.processors.sandbox.events import tell
-from payments.processors.sandbox.script import TURNED_DOWN, Status
+from payments.processors.sandbox.script import AUTHORIZED_FOR, TURNED_DOWN, Status
 
 _REQUESTS = table_of(SandboxRequest)
 
@@ -48,15 +48,29 @@ def _turn(due: Select[Any]) -> Executable:
         )
         for n in (0, 1)
     )
+    # What a customer completes is authorized first, if it is to be captured by hand; and of what is
+    # let go of at last, something may have been captured.
+    is_authorized = (
+        (_REQUESTS.c.turns_to == "succeeded")
+        & (_REQUESTS.c.capture == "manual")
+        & (was.c.status == "pending")
+    )
+    is_taken = (was.c.status == "authorized") & (_REQUESTS.c.captured > 0)
+    ends_at = func.now() + AUTHORIZED_FOR
     return (
         update(_REQUESTS)
         .where(_REQUESTS.c.key == was.c.key)
         .values(
-            status=_REQUESTS.c.turns_to,
+            status=case(
+                (is_authorized, "authorized"),
+                (is_taken, "succeeded"),
+                else_=_REQUESTS.c.turns_to,
+            ),
             code=code,
             processor_code=processor_code,
-            turns_at=null(),
-            turns_to=null(),
+            capture_before=case((is_authorized, ends_at), else_=_REQUESTS.c.capture_before),
+            turns_at=case((is_authorized, ends_at), else_=null()),
+            turns_to=case((is_authorized, "canceled"), else_=null()),
         )
         .returning(*_REQUESTS.c, was.c.status.label("was"))
     )
@@ -118,7 +132,9 @@ def _follow(connection: Connection, turned: Sequence[Standing]) -> None:
             # A succeeded one that turns is a refund that the bank sends back.
             ledger.movement(row, "reversal" if row["was"] == "succeeded" else row["kind"])
             for row in turned
-            if row["was"] == "succeeded" or row["status"] == "succeeded"
+            # What was authorized moved when it was captured.
+            if row["was"] == "succeeded"
+            or (row["status"] == "succeeded" and row["was"] != "authorized")
         ],
     )
     tell(connection, turned)

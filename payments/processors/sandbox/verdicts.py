@@ -1,6 +1,7 @@
 """What one call comes to: the script, read at the n-th call."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from infra.billing.contract.ids import random_id
@@ -26,7 +27,13 @@ def _standing(script: Script, *, executed: bool) -> dict[str, Any]:
         "processor_code": script.processor_code if executed else None,
         "turns_to": script.turns_to if executed else None,
         "turns_after_s": script.turns_after_s if executed else None,
+        "capture_before": _end_of(script) if executed and script.status == "authorized" else None,
+        "captured": 0,
     }
+
+
+def _end_of(script: Script) -> datetime:
+    return datetime.now(UTC) + script.authorized_for
 
 
 # Nothing was decided yet.
