@@ -1,4 +1,4 @@
-"""The states of a charge or a refund, and the table of allowed moves.
+"""The table of allowed moves between the states of a charge or a refund.
 
 `state` is what the world sees: pending, then succeeded or failed. `phase` says where a pending
 one stands. A *status* is the two in one word: the phase while pending, else the state.
@@ -6,22 +6,10 @@ one stands. A *status* is the two in one word: the phase while pending, else the
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 
+from infra.billing.contract.states import Phase, State
 
-class State(StrEnum):
-    PENDING = "pending"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-
-
-class Phase(StrEnum):
-    QUEUED = "queued"  # due at next_attempt_at; surely not executed
-    IN_FLIGHT = "in_flight"  # leased by a worker that calls the processor
-    UNKNOWN = "unknown"  # money may have moved: ask before acting
-    AWAITING_CUSTOMER = "awaiting_customer"  # the processor waits, for the customer or for itself
-    NEEDS_REVIEW = "needs_review"  # nobody can tell any more: a person decides
-
+__all__ = ["Phase", "State"]
 
 Status = State | Phase
 

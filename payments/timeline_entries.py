@@ -7,21 +7,6 @@ from typing import Any
 
 from payments.views import moment
 
-# What comes first when several things were written in one transaction, at one moment.
-ORDER = (
-    "request",
-    "rejection",
-    "movement",
-    "attempt",
-    "stock",
-    "refund",
-    "event",
-    "delivery",
-    "post",
-    "delivered",
-    "now",
-)
-
 
 def facts_of(row: object, *names: str) -> dict[str, Any]:
     """These columns of a row, by their names."""
@@ -30,7 +15,8 @@ def facts_of(row: object, *names: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `what` is a word of `ORDER`; `facts` are ids, codes and numbers."""
+    """One thing that happened. `what` is a word of the contract's `WHAT`; `facts` are ids, codes
+    and numbers."""
 
     at: datetime
     what: str

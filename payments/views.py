@@ -1,72 +1,57 @@
-"""How a charge and a refund look from outside: the same object in HTTP, webhooks, CLI and SDK."""
+"""How rows look from outside: the same objects in HTTP, webhooks, CLI and SDK.
 
+The objects are declared in the contract (`infra.billing.contract.objects`). A field shows the
+column of its name; what differs is said here.
+"""
+
+from collections.abc import Callable
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from infra.billing.contract.moments import rfc3339
+from infra.billing.contract.objects import Charge, Refund, Resource
+from infra.billing.contract.objects.fields import constant, fields_of, is_moment
 from models.rows import ChargeRow, RefundRow
 
-
-def charge_view(row: ChargeRow) -> dict[str, Any]:
-    """The public `Charge` of a row of `charges`."""
-    return {
-        "charge_id": row.id,
-        "object": "charge",
-        "amount": row.amount,
-        "currency": row.currency,
-        "state": row.state,
-        "phase": row.phase,
-        "customer_id": row.customer_id,
-        "payment_method_id": row.payment_method_id,
-        "price_id": row.price_id,
-        "quantity": row.quantity,
-        "lines": row.lines,
-        "reference": row.reference,
-        "description": row.description,
-        "metadata": row.metadata,
-        "refunded_amount": row.refunded_amount,
-        "refund_pending_amount": row.refund_reserved - row.refunded_amount,
-        "failure_code": row.failure_code,
-        "failure_message": row.failure_message,
-        "next_action": row.next_action,
-        "processor": row.processor,
-        "livemode": row.livemode,
-        "processor_reference": row.processor_reference,
-        "producer": row.producer,
-        "idempotency_key": row.idempotency_key,
-        "created_at": moment(row.created_at),
-        "scheduled_at": moment(row.scheduled_at),
-        "expires_at": moment(row.expires_at),
-        "cancel_requested_at": moment(row.cancel_requested_at),
-        "settled_at": moment(row.settled_at),
-    }
+# The name of another column, or what makes the value of a row.
+Source = str | Callable[[Any], Any]
 
 
-def refund_view(row: RefundRow) -> dict[str, Any]:
-    """The public `Refund` of a row of `refunds`."""
-    return {
-        "refund_id": row.id,
-        "object": "refund",
-        "charge_id": row.charge_id,
-        "amount": row.amount,
-        "currency": row.currency,
-        "state": row.state,
-        "phase": row.phase,
-        "reason": row.reason,
-        "restock": row.restock,
-        "restock_quantity": row.restock_quantity,
-        "failure_code": row.failure_code,
-        "failure_message": row.failure_message,
-        "livemode": row.livemode,
-        "processor_reference": row.processor_reference,
-        "producer": row.producer,
-        "idempotency_key": row.idempotency_key,
-        "metadata": row.metadata,
-        "created_at": moment(row.created_at),
-        "settled_at": moment(row.settled_at),
-    }
+def view_of(kind: type[Resource], **sources: Source) -> Callable[[Any], dict[str, Any]]:
+    """What shows a row as an object of this kind; `sources` are fields that are not the column of
+    their name. Compiled once: it is faster than a dict that is written by hand, as rows give
+    columns by their names in a third of the time that attributes take."""
+    fields, name = fields_of(kind), constant(kind)
+    made = {one: make for one, make in sources.items() if callable(make)}
+    columns = {one: sources.get(one, one) for one in fields if one not in (*made, "object")}
+    # What is made afterwards stands in its place until then, as any column.
+    any_column = next(iter(columns.values()))
+    names, values = tuple(fields), itemgetter(*(columns.get(one, any_column) for one in fields))
+    times = tuple(one for one in columns if is_moment(fields[one]))
+
+    def view(row: Any) -> dict[str, Any]:
+        mapping = row._mapping  # noqa: SLF001  # public, in spite of its name
+        shown = dict(zip(names, values(mapping), strict=True))
+        shown["object"] = name
+        for one in times:
+            if (at := shown[one]) is not None:
+                shown[one] = moment(at)
+        for one, make in made.items():
+            shown[one] = make(row)
+        return shown
+
+    return view
 
 
 def moment(at: datetime | None) -> str | None:
     """RFC 3339 in UTC with a `Z`, or None."""
     return None if at is None else rfc3339(at)
+
+
+charge_view: Callable[[ChargeRow], dict[str, Any]] = view_of(
+    Charge,
+    charge_id="id",
+    refund_pending_amount=lambda row: row.refund_reserved - row.refunded_amount,
+)
+refund_view: Callable[[RefundRow], dict[str, Any]] = view_of(Refund, refund_id="id")

@@ -6,9 +6,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from api.description import schemas
-from api.description.events import DATA, MEANING, event, only_by_name
+from api.description.events import DATA, event
 from api.description.examples import example, standing
-from api.description.objects import Charge
+from infra.billing.contract.events import EVENTS
+from infra.billing.contract.objects import Charge
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.charge import BY_PRICE, WAYS
 from service.broker.celery_config import PAYMENTS
@@ -226,7 +227,7 @@ def _webhook(type_: str) -> dict[str, Any]:
     told: dict[str, Any] = {
         "name": type_,
         "title": type_,
-        "summary": MEANING[type_],
+        "summary": EVENTS[type_].means,
         "contentType": "application/json",
         "headers": {
             "type": "object",
@@ -254,7 +255,7 @@ def _webhook(type_: str) -> dict[str, Any]:
         },
         "payload": {"$ref": f"#/components/schemas/{model.__name__}"},
     }
-    if only_by_name(type_):
+    if EVENTS[type_].only_by_name:
         told["description"] = "Sent only to endpoints that ask for it by name."
     if DATA[type_] is Charge:
         told["examples"] = [{"name": "charge", "payload": _example(type_)}]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from api.description.route_docs import ref
+from infra.billing.contract.events import TYPES
 from infra.billing.contract.limits import (
     ENDPOINT_DESCRIPTION_MAX,
     EVENT_IDS_MAX,
@@ -15,9 +16,9 @@ from infra.billing.contract.limits import (
     TEXT_MAX,
     URL_MAX,
 )
+from infra.billing.contract.objects.webhook_objects import AN_EVENT, EVENT_ID
 from infra.billing.contract.texts import PATTERN, PRODUCER
 from payments.webhooks.endpoints import IN_FLIGHT, OVERLAP_S
-from payments.webhooks.events import TYPES
 
 _URL = {"type": "string", "minLength": 1, "maxLength": URL_MAX, "format": "uri"}
 _EVENT_TYPES = {
@@ -44,8 +45,6 @@ _IN_FLIGHT = {
     "maximum": IN_FLIGHT_MAX,
     "description": f"How many webhooks may be under way there at once; {IN_FLIGHT} unless said.",
 }
-AN_EVENT = "evt_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"
-_EVENT_ID = "^evt_[a-z2-7]{32}$"
 _MOMENT = {"type": "string", "format": "date-time"}
 
 
@@ -64,7 +63,7 @@ BODIES: dict[str, Any] = {
         "type": "object",
         "required": ["id", "position", "type", "timestamp", "sequence", "data"],
         "properties": {
-            "id": {"type": "string", "pattern": _EVENT_ID, "examples": [AN_EVENT]},
+            "id": {"type": "string", "pattern": EVENT_ID, "examples": [AN_EVENT]},
             "position": {"type": "integer", "minimum": 1, "examples": [1042]},
             "type": {"type": "string", "enum": [*TYPES], "examples": ["charge.succeeded"]},
             "timestamp": {"type": "string", "format": "date-time"},
@@ -129,7 +128,7 @@ BODIES: dict[str, Any] = {
                 idempotency_key=_KEY,
                 event_ids={
                     "type": "array",
-                    "items": {"type": "string", "pattern": _EVENT_ID},
+                    "items": {"type": "string", "pattern": EVENT_ID},
                     "minItems": 1,
                     "maxItems": EVENT_IDS_MAX,
                     "description": "Exactly these, whatever became of them.",

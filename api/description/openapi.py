@@ -8,14 +8,15 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from api.description.bodies import BODIES
-from api.description.catalogue import A_PRODUCT
-from api.description.events import DATA, MEANING, event
+from api.description.events import DATA, event
 from api.description.examples import example, standing
-from api.description.objects import Charge
 from api.description.route_docs import REFUSALS, ref
 from api.description.samples import SAMPLES
 from api.description.schemas import REQUESTS, everything
 from api.edge import problems
+from infra.billing.contract.events import EVENTS
+from infra.billing.contract.objects import Charge
+from infra.billing.contract.objects.sales import A_PRODUCT
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.fields import Keyed
 from payments.catalog.currencies import codes, id_of
@@ -254,11 +255,11 @@ def _webhook(name: str) -> dict[str, Any]:
         {"name": header, "in": "header", "required": True, "description": words, "schema": _TEXT}
         for header, words in _SIGNATURE.items()
     ]
-    body = {"application/json": {"schema": ref(event(name))}}
+    body = {"application/json": {"schema": ref(event(name).__name__)}}
     return {
         "post": {
             "operationId": f"on_{name.replace('.', '_')}",
-            "summary": MEANING[name],
+            "summary": EVENTS[name].means,
             "description": "Sent to every endpoint that asks for it, at least once, until it is"
             " answered with any 2xx: ten tries over three days. Signed as Standard Webhooks 1.0.0"
             " says.",

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel
 from starlette.responses import Response
 
 from api import answers
+from api.description.models import name_of
 from api.edge import problems
+from infra.billing.contract.objects import Resource
 
 Schema = Mapping[str, Any]
 
@@ -98,9 +99,9 @@ def described(
     }
 
 
-def ref(model: type[BaseModel] | str) -> Schema:
-    """The schema of a public object."""
-    name = model if isinstance(model, str) else model.__name__
+def ref(kind: type[Resource] | str) -> Schema:
+    """The schema of a public object, or the one of this name."""
+    name = kind if isinstance(kind, str) else name_of(kind)
     return {"$ref": f"#/components/schemas/{name}"}
 
 
@@ -109,10 +110,10 @@ def object_of(**fields: Schema) -> Schema:
     return {"type": "object", "required": [*fields], "properties": fields}
 
 
-def page_of(model: type[BaseModel]) -> Schema:
+def page_of(kind: type[Resource]) -> Schema:
     """A page of a list of them."""
     return object_of(
-        data={"type": "array", "items": ref(model)},
+        data={"type": "array", "items": ref(kind)},
         has_more={"type": "boolean"},
         next_cursor={
             "type": ["string", "null"],
@@ -122,7 +123,7 @@ def page_of(model: type[BaseModel]) -> Schema:
     )
 
 
-def listing_of(model: type[BaseModel]) -> Schema:
+def listing_of(kind: type[Resource]) -> Schema:
     """A part of a list of them that is counted."""
     return object_of(
         count={
@@ -131,7 +132,7 @@ def listing_of(model: type[BaseModel]) -> Schema:
             "description": "How many there are of all.",
             "examples": [1],
         },
-        list={"type": "array", "items": ref(model)},
+        list={"type": "array", "items": ref(kind)},
         next_cursor={
             "type": ["string", "null"],
             "description": "Send it as `cursor` to get the next page; null at the end.",

@@ -7,8 +7,8 @@ example.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from api.description.catalogue import A_PRODUCT
-from api.description.objects import A_CHARGE
+from infra.billing.contract.objects.payments import A_CHARGE
+from infra.billing.contract.objects.sales import A_PRODUCT
 
 
 class Sample(NamedTuple):

@@ -6,16 +6,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from api.description.catalogue import Currency, Deleted, Price, Product, Quote
 from api.description.events import DATA, event
-from api.description.objects import (
-    Charge,
-    Problem,
-    Refund,
-    RejectedRequest,
-    TimelineEntry,
-    WebhookEndpoint,
-)
+from api.description.models import model_of
+from infra.billing.contract.objects import OBJECTS, Resource
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.charge import BY_PRICE, WAYS, ChargeRequest
 from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
@@ -35,19 +28,6 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     PriceChanges,
     InventoryRequest,
     QuoteRequest,
-)
-OBJECTS: tuple[type[BaseModel], ...] = (
-    Product,
-    Price,
-    Currency,
-    Quote,
-    Deleted,
-    Charge,
-    Refund,
-    RejectedRequest,
-    WebhookEndpoint,
-    TimelineEntry,
-    Problem,
 )
 
 
@@ -83,11 +63,12 @@ def components(
 
 def everything() -> dict[str, dict[str, Any]]:
     """All schemas: requests, objects, and the events by the names of their models."""
-    return components(*REQUESTS, *OBJECTS, *(event(name) for name in DATA))
+    return components(*REQUESTS, *map(model_of, OBJECTS), *map(event, DATA))
 
 
-def standing_alone(model: type[BaseModel]) -> Mapping[str, Any]:
+def standing_alone(kind: type[BaseModel] | type[Resource]) -> Mapping[str, Any]:
     """One schema with all that it refers to inside: to validate with."""
+    model = model_of(kind) if issubclass(kind, Resource) else kind
     schemas = components(model, ref_template="#/$defs/{model}")
     return {"$schema": DIALECT, "$ref": f"#/$defs/{model.__name__}", "$defs": schemas}
 

@@ -9,9 +9,9 @@ import infra.billing.errors as sdk
 from api.documents.markdown import NOTICE, table
 from api.edge import problems
 from infra.billing.contract.errors import CODES
+from infra.billing.contract.failures import DECLINES, FAILURES
 from payments import errors
 from payments.access import signatures
-from payments.processors.declines import DECLINES, FAILURES
 from worker import envelope
 
 # Errors that are only what others have in common.

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from api.documents.markdown import NOTICE, anchor, table
-from payments.webhooks.events import ONLY_BY_NAME
+from infra.billing.contract.events import ONLY_BY_NAME
 
 
 def document(openapi: Mapping[str, Any]) -> str:

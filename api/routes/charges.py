@@ -6,11 +6,11 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.description.objects import Charge, TimelineEntry
 from api.description.route_docs import KEY, PREFER, described, object_of, page_of, ref
 from api.routes import objects
 from api.routes.dependencies import Asker, router_of
 from api.routes.filters import ChargeFilters
+from infra.billing.contract.objects import Charge, TimelineEntry
 
 router = router_of("Charges", f"{objects.PREFIX}/charges")
 

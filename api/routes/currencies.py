@@ -6,11 +6,11 @@ from fastapi import Query
 from starlette.responses import Response
 
 from api import answers
-from api.description.catalogue import Currency
 from api.description.route_docs import described, listing_of, ref
 from api.routes.catalogue import CurrencyPlace
 from api.routes.dependencies import Asker, router_of
 from api.routes.objects import PREFIX
+from infra.billing.contract.objects import Currency
 from payments.catalog import currencies
 
 router = router_of("Currencies", f"{PREFIX}/currencies")

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, request_input
-from api.description.bodies import AN_EVENT
-from api.description.objects import WebhookEndpoint
 from api.description.route_docs import KEY, described, object_of, page_of, ref
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.filters import LIMIT, moment
 from api.routes.objects import PREFIX
 from infra.billing.contract.limits import LIMIT_MAX
+from infra.billing.contract.objects import Endpoint
+from infra.billing.contract.objects.webhook_objects import AN_EVENT
 from infra.billing.contract.requests.fields import whole_number
 from payments.access.scopes import Access
 from payments.errors import InvalidRequest
@@ -66,7 +66,7 @@ async def create_webhook_endpoint(request: Request, access: Asker) -> Response:
     return answers.one(view, status=201 if is_new else 200, headers=headers)
 
 
-@router.get("", **described({200: page_of(WebhookEndpoint)}))
+@router.get("", **described({200: page_of(Endpoint)}))
 async def list_webhook_endpoints(
     request: Request, access: Asker, place: Annotated[Place, Query()]
 ) -> Response:
@@ -85,7 +85,7 @@ async def list_webhook_endpoints(
     return answers.page(views, next_cursor=rows[-1]["id"] if more else None)
 
 
-@router.get("/{id}", **described({200: ref(WebhookEndpoint)}, refuses=(404,)))
+@router.get("/{id}", **described({200: ref(Endpoint)}, refuses=(404,)))
 async def get_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
     """Get an endpoint, without its secret."""
 
@@ -97,7 +97,7 @@ async def get_webhook_endpoint(request: Request, access: Asker, id: str) -> Resp
 
 @router.patch(
     "/{id}",
-    **described({200: ref(WebhookEndpoint)}, body=ref("WebhookEndpointChanges"), refuses=(404,)),
+    **described({200: ref(Endpoint)}, body=ref("WebhookEndpointChanges"), refuses=(404,)),
 )
 async def update_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Change an endpoint: its url, event types, description, `max_in_flight` or state. What is not

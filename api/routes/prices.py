@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, request_input
-from api.description.catalogue import Deleted, Price, Quote
 from api.description.route_docs import KEY, described, listing_of, ref
 from api.routes import catalogue
 from api.routes.catalogue import PriceFilters
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
 from infra.billing.contract.ids import is_price_id
+from infra.billing.contract.objects import Deleted, Price, Quote
 from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from models.rows import PriceRow

@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, request_input
-from api.description.catalogue import Deleted, Product
 from api.description.route_docs import KEY, described, listing_of, ref
 from api.routes import catalogue
 from api.routes.catalogue import ProductFilters
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
+from infra.billing.contract.objects import Deleted, Product
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
 from payments.catalog import products
 from payments.catalog.changes import changes

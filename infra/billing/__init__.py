@@ -63,7 +63,7 @@ from infra.billing.errors import (
     UnexpectedAmount,
 )
 from infra.billing.money import minor
-from infra.billing.objects import Listing, Page, Resource
+from infra.billing.objects import Listing, Page
 from infra.billing.results import (
     Charge,
     Currency,
@@ -75,6 +75,9 @@ from infra.billing.results import (
     Product,
     Quote,
     Refund,
+    RejectedRequest,
+    Resource,
+    TimelineEntry,
 )
 from infra.billing.version import __version__
 
@@ -116,8 +119,10 @@ __all__ = [
     "ReferenceInUse",
     "Refund",
     "RefundExceedsCharge",
+    "RejectedRequest",
     "RequestExpired",
     "Resource",
+    "TimelineEntry",
     "TooLarge",
     "Unauthenticated",
     "Unavailable",

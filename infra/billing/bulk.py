@@ -9,7 +9,7 @@ from uuid import uuid4
 from infra.billing import client
 from infra.billing.contract.ids import Kind
 from infra.billing.errors import BillingError, InvalidRequest, Unavailable
-from infra.billing.objects import Resource
+from infra.billing.results import Resource
 from infra.billing.transport import Transport
 
 # Half a megabyte of messages: one round trip of a few milliseconds, and nothing in memory.

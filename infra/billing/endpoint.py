@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from infra.billing import client, pages, queries
 from infra.billing.fields import text
-from infra.billing.objects import Page, Resource
-from infra.billing.results import Endpoint
+from infra.billing.objects import Page
+from infra.billing.results import Endpoint, Resource
 
 ROUTE = "webhook-endpoints"
 

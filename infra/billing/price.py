@@ -11,8 +11,8 @@ from uuid import uuid4
 from infra.billing import catalogue, client, pages, queries
 from infra.billing.catalogue import UNSET, Unset
 from infra.billing.contract.ids import is_price_id
-from infra.billing.objects import Listing, Resource
-from infra.billing.results import Price, Quote
+from infra.billing.objects import Listing
+from infra.billing.results import Price, Quote, Resource
 
 ROUTE = "prices"
 

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 from infra.billing import catalogue, client, pages, queries
 from infra.billing.catalogue import UNSET, Unset
-from infra.billing.objects import Listing, Resource
-from infra.billing.results import Product
+from infra.billing.objects import Listing
+from infra.billing.results import Product, Resource
 
 ROUTE = "products"
 

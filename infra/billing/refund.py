@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from infra.billing import bulk, client, pages, queries, requests
 from infra.billing.errors import BillingError
-from infra.billing.objects import Page, Resource
-from infra.billing.results import Refund
+from infra.billing.objects import Page
+from infra.billing.results import Refund, TimelineEntry
 
 
 def create(
@@ -116,10 +116,10 @@ def list(
     return pages.page(("refunds",), query, Refund)
 
 
-def timeline(id: str) -> Sequence[Resource]:
+def timeline(id: str) -> Sequence[TimelineEntry]:
     """Everything that happened to a refund, in order: `at`, `what`, `object_id`, `text`, and facts.
 
     Raises NotFound; ReadingNeedsHttp over a broker.
     """
     told = client.transport().ask("GET", "refunds", queries.id_of(id), "timeline")
-    return [Resource(entry) for entry in pages.entries(told)]
+    return [TimelineEntry(entry) for entry in pages.entries(told)]

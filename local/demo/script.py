@@ -8,6 +8,7 @@ from typing import TextIO
 
 from sqlalchemy import Engine
 
+from infra.billing.contract.events import TYPES
 from infra.billing.contract.requests.price import PriceRequest
 from infra.billing.contract.requests.product import ProductRequest
 from local.demo import checks, environment, observer
@@ -25,7 +26,6 @@ from payments.processors.registry import Processors
 from payments.processors.statements import statements_of
 from payments.transaction import Database
 from payments.webhooks import endpoints
-from payments.webhooks.events import TYPES
 from payments.webhooks.target import TargetCheck
 from service.wiring import open_database
 

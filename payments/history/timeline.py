@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
 from infra.billing.contract.ids import is_id, is_price_id
+from infra.billing.contract.objects.explanations import WHAT
 from models import RejectedRequest
 from models.base import table_of
 from models.rows import RejectedRow
@@ -21,7 +22,7 @@ from payments.history.webhook_entries import event_with, events_of, of_endpoints
 from payments.kinds import Kind
 from payments.lifecycle.reading import get
 from payments.processors.statements import Statements
-from payments.timeline_entries import ORDER, Entry, facts_of
+from payments.timeline_entries import Entry, facts_of
 from payments.transaction import read
 
 
@@ -79,7 +80,7 @@ def timeline(
         if entry.what == "request":
             asked_at.setdefault(entry.object_id, entry.at)
     told = [replace(e, at=max(e.at, asked_at.get(e.object_id, e.at))) for e in entries]
-    return sorted(told, key=lambda entry: (entry.at, ORDER.index(entry.what)))
+    return sorted(told, key=lambda entry: (entry.at, WHAT.index(entry.what)))
 
 
 def _has_many_events(id_: str) -> bool:

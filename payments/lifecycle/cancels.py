@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from sqlalchemy import bindparam, case, func, literal, select, update
 
+from infra.billing.contract.failures import ENDED
 from models.base import as_rows, given, id_among
 from models.rows import ChargeRow
 from models.states import Phase, State
@@ -25,7 +26,6 @@ from payments.kinds import CHARGE
 from payments.lifecycle.locks import locked
 from payments.lifecycle.moves import move, waited_for_by_held_refunds
 from payments.lifecycle.settlement import canceled
-from payments.processors.declines import ENDED
 from payments.transaction import Transaction
 
 BATCH = 500

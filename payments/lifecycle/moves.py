@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Column, Float, and_, case, false, func, insert, or_, select, true, update
 
+from infra.billing.contract.failures import ENDED
 from models import Attempt
 from models.base import as_rows, given, id_among, seconds, table_of
 from models.rows import LifecycleRow, as_charge, as_refund
@@ -20,7 +21,6 @@ from payments.access.scopes import owner
 from payments.catalog import stock
 from payments.errors import BillingError
 from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
-from payments.processors.declines import ENDED
 from payments.transaction import Transaction
 from payments.webhooks.events import Fact, publish
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Column, Float, func, update
 
+from infra.billing.contract.failures import message_for
 from models.base import as_rows, given, seconds
 from models.rows import ChargeRow, RefundRow
 from models.states import State
@@ -17,7 +18,6 @@ from payments.lifecycle.accepting.refund_reserve import Held, reserve
 from payments.lifecycle.claims import Claimed, Lease, NotDue, not_due, refund_order, take
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moves import Move, move
-from payments.processors.declines import message_for
 from payments.transaction import Transaction
 
 # Messages overtake each other by seconds; ten minutes cover a producer that retries.

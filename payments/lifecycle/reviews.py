@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from infra.billing.contract.failures import message_for
 from models.rows import LifecycleRow
 from models.states import Phase, State, Status, status_of
 from payments.catalog.stock import hold_prices_of
@@ -12,7 +13,6 @@ from payments.kinds import REFUND, kind_of
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moves import Move, move
 from payments.parsing import refuse_card_data
-from payments.processors.declines import message_for
 from payments.transaction import Transaction
 
 Decision = Literal["succeeded", "failed", "retry"]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from infra.billing.contract.failures import message_for
 from models.rows import LifecycleRow
 from models.states import Phase, State, status_of
 from payments.lifecycle.backoff import LOOK_UP_S, Dice, look_up_delay_s, unavailable_delay_s
 from payments.lifecycle.moves import Move
-from payments.processors.declines import message_for
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
     Authorized,

@@ -44,7 +44,7 @@ class Authorized:
 class Declined:
     """The processor refused for good; nothing moved and a repeat would be refused too."""
 
-    code: str  # from payments.processors.declines: our word
+    code: str  # from infra.billing.contract.failures: our word
     processor_code: str  # the processor's word
     message: str
     reference: str | None = None

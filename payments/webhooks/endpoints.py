@@ -8,6 +8,7 @@ from sqlalchemy import RowMapping, bindparam, case, func, insert, literal, selec
 from sqlalchemy import update as sql_update
 
 from infra.billing.contract import endpoints as rules
+from infra.billing.contract.events import TYPES
 from infra.billing.contract.ids import is_id, random_id
 from infra.billing.contract.limits import (
     LIMIT_MAX,
@@ -21,7 +22,7 @@ from payments.errors import InvalidRequest, NotFound
 from payments.parsing import refusing
 from payments.transaction import Transaction
 from payments.views import moment
-from payments.webhooks.events import TYPES, Fact, publish
+from payments.webhooks.events import Fact, publish
 from payments.webhooks.target import TargetCheck
 
 CHANGEABLE = ("url", "event_types", "description", "max_in_flight", "state")

@@ -14,35 +14,13 @@ from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
+from infra.billing.contract.events import ONLY_BY_NAME
 from infra.billing.contract.ids import event_id
 from models import Delivery, Event, WebhookEndpoint
 from models.base import as_rows, given, table_of
 from payments.access.scopes import may_be_told_where
 from payments.transaction import Transaction
 from payments.views import moment
-
-TYPES = (
-    "charge.pending",
-    "charge.succeeded",
-    "charge.failed",
-    "charge.canceled",
-    "charge.requires_action",
-    "charge.needs_review",
-    "refund.pending",
-    "refund.succeeded",
-    "refund.failed",
-    "refund.needs_review",
-    "request.rejected",
-    "price.created",
-    "price.updated",
-    "price.archived",
-    "price.deleted",
-    "price.inventory_changed",
-    "endpoint.disabled",
-    "ping",
-)
-# Every charge is pending once; receivers seldom care, so they must ask for it by name.
-ONLY_BY_NAME = ("charge.pending", "refund.pending")
 
 
 @dataclass(frozen=True, slots=True)

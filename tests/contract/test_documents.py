@@ -14,11 +14,11 @@ from api.documents import errors as catalogue
 from api.documents import settings as settings_page
 from api.documents.files import CHECKOUT, DOCUMENTS
 from infra.billing.contract.errors import CODES
+from infra.billing.contract.events import ONLY_BY_NAME
+from infra.billing.contract.failures import DECLINES, FAILURES
 from infra.billing.contract.ids import PREFIXES
 from payments.errors import InvalidRequest
 from payments.parsing import parse
-from payments.processors.declines import DECLINES, FAILURES
-from payments.webhooks.events import ONLY_BY_NAME
 from service.intake import MODELS
 from service.settings import Settings
 from tests.support.every import every

@@ -7,9 +7,9 @@ from typing import Any
 import jsonschema_rs
 from pydantic import BaseModel
 
-from api.description.objects import A_CHARGE
 from api.description.schemas import REQUESTS
 from api.documents.files import CHECKOUT
+from infra.billing.contract.objects.payments import A_CHARGE
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.fields import Keyed
 from infra.billing.contract.requests.price import PriceChanges

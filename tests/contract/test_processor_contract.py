@@ -11,8 +11,8 @@ from threading import Barrier
 
 import pytest
 
+from infra.billing.contract.failures import DECLINES
 from infra.billing.contract.money import AMOUNT_MAX
-from payments.processors.declines import DECLINES
 from payments.processors.outcomes import (
     Canceled,
     Declined,

@@ -9,14 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import payments.errors
-from infra import billing
 from infra.billing import requests as sdk
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
-from infra.billing.pending import pending
 from infra.billing.problems import error_of
-from payments.views import charge_view, refund_view
 from tests.support.every import every
 from tests.support.refusals import present, sdk_says, service_says, short
 
@@ -324,16 +321,3 @@ def test_what_the_service_refuses_the_sdk_raises_under_the_same_name(kind):
     error = error_of(kind.status, {"code": kind.code}, where="there", request_id=None)
     assert (type(error).__name__, error.code) == (kind.__name__, kind.code)
     assert type(error).__mro__[1].__name__ in (kind.__mro__[1].__name__, "BillingError")
-
-
-def test_the_pending_objects_have_the_fields_of_the_public_ones():
-    class Row:
-        def __getattr__(self, name: str) -> Any:
-            return 0 if name.startswith("refund") else None
-
-    charge = pending("charge", "ch_1", {**CHARGE, "producer": "shop"})
-    refund = pending("refund", "re_1", {**REFUND, "if_pending": "wait"})
-    assert list(charge) == list(charge_view(Row()))
-    assert list(refund) == list(refund_view(Row()))
-    assert set(billing.Charge.__annotations__) >= set(charge)
-    assert set(billing.Refund.__annotations__) >= set(refund)

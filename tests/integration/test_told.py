@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Engine, text
 
 from api.description.events import event
-from api.description.objects import TimelineEntry
 from api.description.schemas import standing_alone
+from infra.billing.contract.objects import TimelineEntry
+from infra.billing.contract.objects.fields import fields_of
 from payments.history.timeline import timeline
 from tests.support.counter import Counter, counter
 from tests.support.factories import a_key
@@ -61,4 +62,4 @@ def test_every_event_and_every_entry_is_what_is_documented(till: Counter) -> Non
         view = json.loads(json.dumps(entry.view()))
         _validator(TimelineEntry).validate(view)
         # No fact hides what every entry has.
-        assert not set(entry.facts) & set(TimelineEntry.model_fields)
+        assert not set(entry.facts) & set(fields_of(TimelineEntry))

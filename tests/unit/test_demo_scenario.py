@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from infra import billing
+from infra.billing.contract.failures import DECLINES, FAILURES
 from infra.billing.contract.money import exponent
 from infra.billing.contract.signatures import new_secret
 from local.demo import scenario
@@ -14,7 +15,6 @@ from local.demo.figures import Check, Figures, Kill, Money, Stock, decimal
 from local.demo.observer import Sight, Standing
 from local.demo.receiver import FAIL_EVERY, Inbox
 from local.demo.scenario import Line, Price, Scenario
-from payments.processors.declines import DECLINES, FAILURES
 from payments.processors.sandbox.script import CARDS, FAULTS
 
 REASONS = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from payments.processors.declines import DECLINES
+from infra.billing.contract.failures import DECLINES
 from payments.processors.outcomes import Succeeded, Unavailable
 from payments.processors.sandbox import script
 from payments.processors.sandbox.script import PLAIN, script_for

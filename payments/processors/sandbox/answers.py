@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from payments.processors.declines import message_for
+from infra.billing.contract.failures import message_for
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
     Authorized,

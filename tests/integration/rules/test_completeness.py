@@ -12,13 +12,14 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from pydantic.fields import FieldInfo
 
-from api.description import objects
 from cli.importing import csv_file
 from cli.payments import charge as charge_commands
 from cli.payments import refund as refund_commands
 from cli.payments import requests as commands
 from infra import billing as sdk
 from infra.billing import client
+from infra.billing.contract.objects import BY_NAME
+from infra.billing.contract.objects.fields import fields_of
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from infra.billing.contract.requests.rules import ANY_DAY
@@ -32,7 +33,6 @@ MODELS: Mapping[str, type[ChargeRequest] | type[RefundRequest]] = {
     "charge": ChargeRequest,
     "refund": RefundRequest,
 }
-OBJECTS: Mapping[str, Any] = {"charge": objects.Charge, "refund": objects.Refund}
 
 # What the processor need not know: names and terms between us and whoever asks.
 NOT_SENT = {
@@ -156,7 +156,7 @@ def test_what_is_kept_is_shown(till: Till, kind: str, name: str) -> None:
     asked = Asked(till, kind, name)
     shown = KINDS[kind].view(asked.accepted.row)  # type: ignore[union-attr]
     assert plain(shown.get(name, "absent")) == asked.value
-    assert name in OBJECTS[kind].model_fields
+    assert name in fields_of(BY_NAME[kind])
     assert pending(kind, asked.request.id, {name: asked.value})[name] == asked.value  # type: ignore[arg-type]
 
 

@@ -1,7 +1,7 @@
-"""Why a processor said no, in our words.
+"""Why a charge or a refund failed, in our words.
 
-Each adapter maps the processor's own codes onto these; the processor's code is kept beside it.
-The words are Stripe's (docs: "Decline codes"), which the field knows.
+Each adapter of a processor maps the processor's own codes onto these; the processor's code is kept
+beside it. The words are Stripe's (docs: "Decline codes"), which the field knows.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,6 @@
 """Why something failed, in words: each code has its own sentence, and any other a plain one."""
 
-from payments.processors.declines import DECLINES, FAILURES, message_for
+from infra.billing.contract.failures import DECLINES, FAILURES, message_for
 from tests.support.every import every
 
 

@@ -1,0 +1,66 @@
+"""Everything that the service shows, each object and each of its fields declared once.
+
+The SDK answers with these very classes. The service's views, OpenAPI, AsyncAPI, the tables in the
+docs and the SDK's pending objects are made of them.
+"""
+
+from collections.abc import Mapping
+
+from infra.billing.contract.objects.explanations import Problem, TimelineEntry
+from infra.billing.contract.objects.fields import constant
+from infra.billing.contract.objects.payments import Charge, NextAction, Refund
+from infra.billing.contract.objects.resource import Resource, WithFacts
+from infra.billing.contract.objects.sales import (
+    Currency,
+    Deleted,
+    Line,
+    Price,
+    PricePackages,
+    PriceRecurring,
+    PriceTier,
+    Product,
+    Quote,
+)
+from infra.billing.contract.objects.webhook_objects import Endpoint, Event, RejectedRequest
+
+OBJECTS: tuple[type[Resource], ...] = (
+    Product,
+    Price,
+    Currency,
+    Quote,
+    Deleted,
+    Charge,
+    Refund,
+    RejectedRequest,
+    Endpoint,
+    TimelineEntry,
+    Problem,
+)
+# By what they say that they are, in their field `object`.
+BY_NAME: Mapping[str, type[Resource]] = {
+    name: kind for kind in OBJECTS if (name := constant(kind)) is not None
+}
+
+__all__ = [
+    "BY_NAME",
+    "OBJECTS",
+    "Charge",
+    "Currency",
+    "Deleted",
+    "Endpoint",
+    "Event",
+    "Line",
+    "NextAction",
+    "Price",
+    "PricePackages",
+    "PriceRecurring",
+    "PriceTier",
+    "Problem",
+    "Product",
+    "Quote",
+    "Refund",
+    "RejectedRequest",
+    "Resource",
+    "TimelineEntry",
+    "WithFacts",
+]

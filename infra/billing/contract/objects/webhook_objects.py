@@ -1,0 +1,153 @@
+"""What webhooks tell, and whom: events, endpoints, and requests that were refused."""
+
+from typing import Annotated, Any, Literal
+
+from infra.billing.contract.events import ONLY_BY_NAME, TYPES
+from infra.billing.contract.ids import PREFIXES
+from infra.billing.contract.limits import IN_FLIGHT_MAX
+from infra.billing.contract.objects.fields import Moment, OneOf, Shown, id_pattern
+from infra.billing.contract.objects.payments import A_CHARGE, A_REFUND
+from infra.billing.contract.objects.resource import Resource
+
+AN_EVENT = "evt_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"
+_AN_ENDPOINT = "we_mfrggzdfmztwq2lknnwg23tpobyxe43u"
+EVENT_ID = id_pattern("evt_")
+
+
+class Event(Resource):
+    """An event, as its webhook tells it, with its id and its place in the feed."""
+
+    __slots__ = ()
+    _shown = ("id", "type", "sequence")
+
+    # Of a webhook, its header `webhook-id`.
+    id: Annotated[str, Shown("The same on every try.", pattern=EVENT_ID, example=AN_EVENT)]
+    # Only in the feed.
+    position: Annotated[int, Shown("Its place in the feed.", ge=1, example=1042)]
+    type: Annotated[str, OneOf(TYPES)]
+    timestamp: Annotated[Moment, Shown("When it became true. RFC 3339, in UTC.")]
+    sequence: Annotated[
+        int,
+        Shown(
+            "Counts the events of one object from 1: for their order, and to see gaps.",
+            ge=1,
+            example=2,
+        ),
+    ]
+    # A Charge, a Refund, a Price: by the type.
+    data: Annotated[Resource, Shown("The object as it was then.")]
+
+
+class Endpoint(Resource):
+    """A receiver of webhooks. Its secret is shown once, when it is made."""
+
+    __slots__ = ()
+    # Neither its url, which may hold a password, nor the secret.
+    _shown = ("id", "state")
+
+    id: Annotated[str, Shown(pattern=id_pattern("we_"), example=_AN_ENDPOINT)]
+    object: Literal["webhook_endpoint"]
+    producer: Annotated[
+        str | None,
+        Shown(
+            "Whose events it is told of, beside those of products and prices, which are"
+            " everybody's. Null: those of all producers.",
+            example="shop",
+        ),
+    ]
+    url: Annotated[
+        str,
+        Shown("Where webhooks are sent.", format="uri", example="https://shop.example.com/hooks"),
+    ]
+    description: Annotated[str | None, Shown("What people call it.", example="the shop")]
+    event_types: Annotated[
+        list[Annotated[str, OneOf(TYPES)]],
+        Shown(
+            "What it is told. Empty: every type but"
+            f" {' and '.join(f'`{name}`' for name in ONLY_BY_NAME)}.",
+            example=["charge.succeeded", "charge.failed"],
+        ),
+    ]
+    max_in_flight: Annotated[
+        int,
+        Shown(
+            "How many webhooks may be under way there at once.",
+            ge=1,
+            le=IN_FLIGHT_MAX,
+            example=16,
+        ),
+    ]
+    state: Annotated[
+        Literal["enabled", "disabled"],
+        Shown("While `disabled`, nothing is sent and new events pass it by."),
+    ]
+    created_at: Moment
+
+
+class RejectedRequest(Resource):
+    """A request that came by message and was refused. Nothing was written but this."""
+
+    __slots__ = ()
+    _shown = ("id", "task", "code", "param")
+
+    object: Literal["rejected_request"]
+    id: Annotated[
+        str,
+        Shown(
+            "The same message refused for the same reason has the same id.",
+            pattern=id_pattern("rej_"),
+            example="rej_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk",
+        ),
+    ]
+    task: Annotated[
+        str,
+        Shown("What was asked for.", examples=[f"billing.{kind}.create" for kind in PREFIXES]),
+    ]
+    task_id: Annotated[
+        str | None,
+        Shown("The id in the message's headers.", example="b0e7a1c2-8f63-4b1e-9d1a-5f7a0c3d2e11"),
+    ]
+    producer: Annotated[str | None, Shown("Who asked, when it could be read.", example="default")]
+    idempotency_key: Annotated[
+        str | None,
+        Shown(
+            "The request's own key, when it had one that could be read.",
+            example="order-1001-charge",
+        ),
+    ]
+    object_id: Annotated[
+        str | None,
+        Shown(
+            "The id that the charge or refund would have had. One may be there: from another"
+            " request under the same key.",
+            examples=[A_CHARGE, A_REFUND],
+        ),
+    ]
+    code: Annotated[
+        str, Shown("Why, for programs: docs/reference/errors.md.", example="invalid_request")
+    ]
+    param: Annotated[
+        str | None, Shown("The field that is wrong, when it is one.", example="amount")
+    ]
+    detail: Annotated[
+        str,
+        Shown(
+            "One sentence for people. Read `code` in programs. It says what to send instead.",
+            example="amount must be at least 1 minor unit, not 0",
+        ),
+    ]
+    request: Annotated[
+        dict[str, Any],
+        Shown(
+            "The request without what may be personal: amounts, currencies and ids as they came,"
+            " of every other value only its type (`<str>`).",
+            example={"amount": 0, "currency": "USD", "customer_id": "<str>"},
+        ),
+    ]
+    facts: Annotated[
+        dict[str, Any],
+        Shown(
+            "Numbers and ids that help, such as `available`; often empty.",
+            example={"requested": 500, "available": 300},
+        ),
+    ]

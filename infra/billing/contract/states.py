@@ -1,0 +1,17 @@
+"""The states of a charge or a refund, as the world sees them, and the phases of a pending one."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class Phase(StrEnum):
+    QUEUED = "queued"  # due at next_attempt_at; surely not executed
+    IN_FLIGHT = "in_flight"  # leased by a worker that calls the processor
+    UNKNOWN = "unknown"  # money may have moved: ask before acting
+    AWAITING_CUSTOMER = "awaiting_customer"  # the processor waits, for the customer or for itself
+    NEEDS_REVIEW = "needs_review"  # nobody can tell any more: a person decides

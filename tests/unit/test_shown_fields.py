@@ -1,0 +1,131 @@
+"""Nothing is forgotten between what is kept, what is declared, and what is shown."""
+
+from typing import Any, get_args
+
+import pytest
+
+from infra.billing.contract.objects import Charge, Refund, Resource
+from infra.billing.contract.objects.fields import fields_of, is_moment, said_of
+from infra.billing.pending import pending
+from payments.kinds import CHARGE, REFUND
+from payments.views import view_of
+from tests.support.every import every
+
+# Columns that nobody outside sees, and why.
+_OURS = {
+    "fingerprint": "tells repeats from other requests; of no use to anybody else",
+    "request_id": "of the request that made it; the timeline tells it",
+    "traceparent": "of the caller's trace, who has it",
+    "sequence": "every event tells its own",
+    "attempts": "the timeline tells each",
+    "retries": "how long the next pause is",
+    "next_attempt_at": "when we look at it next; the timeline says it",
+    "woken_at": "when a worker was called",
+    "lease_token": "who may settle it",
+    "lease_expires_at": "until when",
+    "leased_at": "since when",
+    "worker": "who that is; the timeline tells it",
+    "first_called_at": "from when on the processor remembers its key",
+    "processor_code": "the processor's word; ours is `failure_code`",
+}
+PRIVATE = {
+    "charge": _OURS
+    | {
+        "expires_by_default": "whether `expires_at` was asked for",
+        "cancel_requested_by": "who; the timeline tells it",
+        "cancel_reason": "why; the timeline tells it",
+        "cancel_code": "what `failure_code` will be",
+    },
+    "refund": _OURS
+    | {
+        "processor": "that of its charge",
+        "charge_producer": "whose charge it is, if not the producer's",
+        "any_charge": "whether it may be another's",
+        "reserved": "whether its amount is counted in the charge",
+        "restocked": "how many units came back; the timeline tells it",
+        "if_pending": "a condition of accepting it",
+        "expected_refunded_amount": "a condition of accepting it",
+    },
+}
+KINDS = [(CHARGE, Charge), (REFUND, Refund)]
+
+
+class Reading(dict[str, Any]):
+    """A row that notes which columns are read."""
+
+    def __init__(self) -> None:
+        self.columns: set[str] = set()
+
+    @property
+    def _mapping(self) -> "Reading":
+        return self
+
+    def __getitem__(self, column: str) -> int | None:
+        self.columns.add(column)
+        return None if column.endswith("_at") else 1
+
+    __getattr__ = __getitem__
+
+
+@every("kind, shown", KINDS)
+def test_every_column_is_shown_or_private(kind: Any, shown: type[Resource]) -> None:
+    row = Reading()
+    kind.view(row)
+    private = PRIVATE[kind.name]
+    unsaid = {column.name for column in kind.table.c} - row.columns - set(private)
+    assert not unsaid, f"declare them in {shown.__name__}, or say here why nobody sees them"
+    assert not row.columns & set(private)
+    assert set(private) <= {column.name for column in kind.table.c}
+
+
+@every("kind, shown", KINDS)
+def test_a_view_has_the_declared_fields_in_their_order(kind: Any, shown: type[Resource]) -> None:
+    assert list(kind.view(Reading())) == list(fields_of(shown))
+
+
+@every("kind, shown", KINDS)
+def test_the_sdk_makes_the_whole_object_of_a_request(kind: Any, shown: type[Resource]) -> None:
+    asked = {"producer": "shop", "idempotency_key": "order-1", "charge_id": "ch_1", "nothing": 1}
+    made = pending(kind.name, "id_1", asked)
+    assert list(made) == list(fields_of(shown))
+    assert (made["state"], made["phase"], made["metadata"]) == ("pending", "queued", {})
+    without = {name for name, value in made.items() if value is None}
+    assert all(type(None) in _choices(fields_of(shown)[name]) for name in without)
+
+
+def test_what_the_sdk_makes_of_a_request_is_a_copy() -> None:
+    metadata = {"cart": "42"}
+    made = pending("charge", "ch_1", {"metadata": metadata})
+    metadata["cart"] = "43"
+    assert made["metadata"] == {"cart": "42"}
+    one, other = (pending("refund", id_, {})["metadata"] for id_ in ("re_1", "re_2"))
+    assert one is not other
+
+
+@every("kind, shown", KINDS)
+def test_what_the_service_always_has_may_be_null_before(kind: Any, shown: type[Resource]) -> None:
+    for name, annotation in fields_of(shown).items():
+        if any(said.always for said in said_of(annotation)):
+            assert type(None) in _choices(annotation), name
+
+
+@every("kind, shown", KINDS)
+def test_times_are_told_as_times(kind: Any, shown: type[Resource]) -> None:
+    times = {name for name, annotation in fields_of(shown).items() if is_moment(annotation)}
+    assert times == {name for name in fields_of(shown) if name.endswith("_at")}
+
+
+def test_a_field_that_no_column_has_is_noticed_at_once() -> None:
+    class Odd(Resource):
+        colour: str
+
+    with pytest.raises(KeyError, match="colour"):
+        view_of(Odd)(type("Row", (), {"_mapping": {}})())
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """What a field may be, without what is said of it."""
+    inside = annotation
+    while said_of(inside):
+        inside = get_args(inside)[0]
+    return get_args(inside) or (inside,)
