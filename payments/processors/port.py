@@ -1,6 +1,6 @@
 """The port: what any processor must be able to do for us, and what it gets to know."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -67,6 +67,43 @@ class Movement:
     amount: int
     currency: str
     moved_at: datetime
+
+
+RecordKind = Literal["charge", "refund", "reversal", "dispute", "fee", "payout", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A line of a processor's books, as it lists them; minor units.
+
+    `net` is what the line changed our balance at the processor by, so that of a refund is below
+    zero, and `net = ±amount - fee` where both are in one currency.
+    """
+
+    # The processor's id of this very line: no two lines of it have the same.
+    id: str
+    # What moved: the processor's id of the charge or refund (the refund's for a reversal, too) as
+    # our row keeps it, `processor_reference`; or of the dispute, the fee, the payout. A charge
+    # captured in parts has a line for each, under one reference.
+    reference: str
+    kind: RecordKind
+    # Succeeded: the money moved. Pending, failed: it did not, for processors that list those, too.
+    state: Literal["succeeded", "pending", "failed"]
+    amount: int  # above zero; `kind` says which way
+    currency: str
+    moved_at: datetime
+    # Ours, when the processor keeps it beside the line: ch_… or re_….
+    object_id: str | None = None
+    # None: it does not say, or does not know yet.
+    fee: int | None = None
+    net: int | None = None
+    settlement_currency: str | None = None  # of `fee` and `net`
+    # The payout with which the money went to our bank, once it did.
+    payout_id: str | None = None
+
+
+class RecordsUnavailable(Exception):
+    """The processor can't list its records now; what was read so far stands."""
 
 
 class EventRefused(Exception):
@@ -142,6 +179,33 @@ class KeepsStatement(Protocol):
 
     def statement(self) -> Select[Any]:
         """Everything that it moved, as a query with the columns of Movement, by their names."""
+        ...
+
+
+@runtime_checkable
+class ListsRecords(Protocol):
+    """An optional verb: a processor that lists what it moved. `billing reconcile` holds our tables
+    against it, line by line."""
+
+    def records(
+        self, since: datetime, until: datetime, *, after: str | None = None
+    ) -> Iterator[Record]:
+        """Its lines of that time (`until` not included), oldest first where it can.
+
+        `after` is the id of a line: it goes on behind that one, in the order in which it listed
+        them before. Reads as it goes, a page at a time: there may be millions. Raises
+        RecordsUnavailable.
+        """
+        ...
+
+
+@runtime_checkable
+class ListsPayouts(Protocol):
+    """An optional verb: a processor that tells which of its lines went to our bank together."""
+
+    def records_of_payout(self, payout_id: str, *, after: str | None = None) -> Iterator[Record]:
+        """The lines of a payout, and one of the payout itself, whose `reference` is its id; nothing
+        when there is no such payout. `after` and errors as with `records`."""
         ...
 
 

@@ -8,6 +8,8 @@
                    ├────► turns                  what changes later, by itself or by hand
                    ├────► events                 signed, offered several times
                    └────► ledger                 the money that moved: the outside witness
+                             ▲
+                   records ──┘                   listed line by line, and paid out daily
 """
 
 from payments.processors.sandbox.ledger import (

@@ -2,16 +2,16 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, Select
 
 from payments.processors.limits import ANYTHING, MoneyLimits
 from payments.processors.outcomes import Found, NotFound, Outcome, Unknown
-from payments.processors.port import Order, ProcessorEvent
-from payments.processors.sandbox import events, ledger, transitions
+from payments.processors.port import Order, ProcessorEvent, Record
+from payments.processors.sandbox import events, ledger, records, transitions
 from payments.processors.sandbox.answers import Answer
 from payments.processors.sandbox.books import carry_out
 from payments.processors.sandbox.requests import Instruction
@@ -109,6 +109,16 @@ class Sandbox:
     def statement(self) -> Select[Any]:
         """The money that it moved, by its ledger."""
         return ledger.statement()
+
+    def records(
+        self, since: datetime, until: datetime, *, after: str | None = None
+    ) -> Iterator[Record]:
+        """What its ledger says moved then, in the order in which it was written down."""
+        return records.lines(self._engine, since, until, after=after)
+
+    def records_of_payout(self, payout_id: str, *, after: str | None = None) -> Iterator[Record]:
+        """What went to the bank together; see `records`."""
+        return records.payout(self._engine, payout_id, after=after)
 
     def _run(self, instructions: Sequence[Instruction]) -> list[Answer]:
         return carry_out(self._engine, instructions, memory=self.key_window)
