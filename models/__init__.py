@@ -6,6 +6,7 @@ from models.catalogue import Price, Product
 from models.charges import Charge
 from models.events import Event
 from models.heartbeats import Heartbeat
+from models.reconciliations import ReconciledRecord, Reconciliation
 from models.refunds import Refund
 from models.rejections import QuarantinedMessage, RejectedRequest
 from models.requests_made import RequestMade
@@ -25,6 +26,8 @@ __all__ = [
     "Price",
     "Product",
     "QuarantinedMessage",
+    "ReconciledRecord",
+    "Reconciliation",
     "Refund",
     "RejectedRequest",
     "RequestMade",
