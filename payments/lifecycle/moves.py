@@ -10,17 +10,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Float, and_, case, false, func, insert, or_, select, true, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    and_,
+    case,
+    false,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 
 from infra.billing.contract.failures import ENDED
 from models import Attempt
-from models.base import as_rows, given, id_among, seconds, table_of
+from models.base import as_rows, given, seconds, table_of
 from models.rows import LifecycleRow, as_charge, as_refund
 from models.states import Phase, State, Status, phase_of, state_of, status_of
 from payments.access.scopes import owner
 from payments.catalog import stock
 from payments.errors import BillingError
 from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
+from payments.lifecycle.waiting_refunds import wake_refunds_of
 from payments.transaction import Transaction
 from payments.webhooks.events import Fact, publish
 
@@ -84,6 +97,8 @@ class Move:
     # nothing was said about that before.
     next_action: Mapping[str, Any] | None = None
     expires_in_s: float | None = None
+    # Whether it goes back to where nothing was ever sent of it.
+    is_unsent: bool = False
     # Who did it, when it wasn't the worker that holds the lease.
     actor: str | None = None
     # True for what is not an attempt of the lease's holder (the sweep, a person): it gets a
@@ -130,24 +145,12 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
         if back:
             stock.restock(transaction, back)
     else:
-        _wake_waiting_refunds(transaction, moves)
+        wake_refunds_of(transaction, [m.row.id for m in moves if isinstance(m.to, State)])
         by_price = [m for m in moves if as_charge(m.row).price_id is not None]
         final = {m.row.id: m.to for m in by_price if isinstance(m.to, State)}
         if final:
             stock.follow(transaction, final)
     return rows
-
-
-def waited_for_by_held_refunds(transaction: Transaction, charge_ids: Sequence[str]) -> set[str]:
-    """Which of these charges, that the caller has locked, can't become final now without waiting
-    for somebody: those with a waiting refund that another transaction holds. The others' waiting
-    refunds are held from now on."""
-    if not charge_ids:
-        return set()
-    wanted = {"ids": list(charge_ids)}
-    free = set(transaction.execute(_HOLD_FREE_WAITING, wanted).scalars())
-    waiting = transaction.execute(_WAITING, wanted).all()
-    return {row.charge_id for row in waiting if row.id not in free}
 
 
 def _columns(kind: Kind, one: Move) -> dict[str, Any]:
@@ -163,6 +166,7 @@ def _columns(kind: Kind, one: Move) -> dict[str, Any]:
         "failure_message": one.failure_message,
         "processor_code": one.processor_code,
         "processor_reference": one.processor_reference,
+        "is_unsent": one.is_unsent,
         **(_of_charges(one) if kind is CHARGE else {}),
     }
 
@@ -231,24 +235,17 @@ def _count_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
         transaction.execute(_COUNT_REFUNDS, {"changes": as_rows(rows)})
 
 
-def _wake_waiting_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
-    """Refunds that waited for a charge to become final are due at once."""
-    final = [one.row.id for one in moves if isinstance(one.to, State)]
-    if final:
-        woken = transaction.execute(_WAKE_REFUNDS, {"ids": final})
-        transaction.wakes.refunds.update(woken.scalars())
-
-
 # --- The statements, built once ---
 
-_charges, _refunds, _attempts = CHARGE.table, REFUND.table, table_of(Attempt)
+_charges, _attempts = CHARGE.table, table_of(Attempt)
 
 
 def _move_statement(kind: Kind) -> Any:
     table = kind.table
     names = [name for name in _columns_of_move if name != "next_in_s"]
     of_charges = [table.c.next_action, Column("expires_in_s", Float)] if kind is CHARGE else []
-    new = given("moves", [*(table.c[n] for n in names), Column("next_in_s", Float), *of_charges])
+    computed = [Column("next_in_s", Float), Column("is_unsent", Boolean)]
+    new = given("moves", [*(table.c[n] for n in names), *computed, *of_charges])
     more: dict[str, Any] = {}
     if kind is CHARGE:
         more = {"next_action": new.c.next_action, **_expiry(new)}
@@ -267,6 +264,7 @@ def _move_statement(kind: Kind) -> Any:
             lease_expires_at=None,
             leased_at=None,
             worker=None,
+            first_called_at=case((new.c.is_unsent, None), else_=table.c.first_called_at),
             failure_code=new.c.failure_code,
             failure_message=new.c.failure_message,
             processor_code=func.coalesce(new.c.processor_code, table.c.processor_code),
@@ -335,24 +333,4 @@ _COUNT_REFUNDS = (
         refunded_amount=_charges.c.refunded_amount + _changes.c.refunded_amount,
         refund_reserved=_charges.c.refund_reserved + _changes.c.refund_reserved,
     )
-)
-_is_waiting = and_(
-    id_among(_refunds.c.charge_id),
-    _refunds.c.state == State.PENDING.value,
-    _refunds.c.phase == Phase.QUEUED.value,
-    _refunds.c.lease_token.is_(None),
-    or_(_refunds.c.next_attempt_at > func.now(), _refunds.c.woken_at.is_(None)),
-)
-_WAITING = select(_refunds.c.id, _refunds.c.charge_id).where(_is_waiting)
-_HOLD_FREE_WAITING = (
-    select(_refunds.c.id)
-    .where(_is_waiting)
-    .order_by(_refunds.c.id)
-    .with_for_update(key_share=True, skip_locked=True)
-)
-_WAKE_REFUNDS = (
-    update(_refunds)
-    .where(_is_waiting)
-    .values(next_attempt_at=func.now(), woken_at=func.now())
-    .returning(_refunds.c.id)
 )

@@ -171,13 +171,22 @@ def _waiting(row: LifecycleRow, found: Pending, verb: str, policy: Policy, dice:
 def _not_executed(
     row: LifecycleRow, found: Unavailable, verb: str, policy: Policy, dice: Dice
 ) -> Move:
-    """Later again; or never again, when it has been refused for too long."""
+    """Later again; or never again, when it has been refused for too long. What waits for an
+    operator is as if it had never been sent: nothing was executed, and it is not the one at fault.
+    """
     first = row.first_called_at or row.now
-    if row.now - first < policy.give_up_after:
+    if found.needs_operator or row.now - first < policy.give_up_after:
         retries = row.retries + 1
         delay = unavailable_delay_s(retries, retry_after_s=found.retry_after_s, dice=dice)
         return Move(
-            row, Phase.QUEUED, verb, "unavailable", found.reason, retries=retries, next_in_s=delay
+            row,
+            Phase.QUEUED,
+            verb,
+            "unavailable",
+            code=found.reason,
+            retries=retries,
+            next_in_s=delay,
+            is_unsent=found.needs_operator,
         )
     if _end_asked_for(row, "cancel_code"):
         return canceled(row, verb, detail="the processor could not be asked in time")

@@ -90,6 +90,9 @@ class Unavailable:
 
     reason: str  # `connection_refused`, `rate_limited`, `service_unavailable`
     retry_after_s: float | None = None
+    # Refused for how we are set up (a wrong key, a missing permission). What waits for somebody to
+    # mend that is not given up, however long it takes.
+    needs_operator: bool = False
 
 
 @dataclass(frozen=True, slots=True)

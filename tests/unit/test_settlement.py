@@ -141,6 +141,16 @@ def test_a_processor_that_refuses_for_a_day_is_given_up() -> None:
     assert (move.to, move.failure_code) == (State.FAILED, "processor_unavailable")
 
 
+def test_what_waits_for_an_operator_is_not_given_up_and_counts_as_never_sent() -> None:
+    found = Unavailable("authentication", 60.0, needs_operator=True)
+    move = decided(a_row(IN_FLIGHT, called_ago=timedelta(days=30), retries=99), found)
+    assert (move.to, move.is_unsent) == (QUEUED, True)
+    assert not decided(a_row(IN_FLIGHT), BUSY).is_unsent
+    # What may have been executed before is still in doubt.
+    assert decided(a_row(UNKNOWN), found, "look_up").to is UNKNOWN
+    assert not decided(a_row(UNKNOWN), found, "look_up").is_unsent
+
+
 def test_a_refund_that_waited_for_its_charge_is_not_given_up_at_the_first_refusal() -> None:
     waited = a_row(IN_FLIGHT, created_at=NOW - timedelta(days=3))
     assert decided(waited, BUSY).to is QUEUED

@@ -13,7 +13,7 @@ from infra.billing.contract.requests.refund import RefundRequest
 from payments.errors import KeyReused
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
-from payments.processors.outcomes import Found, Outcome
+from payments.processors.outcomes import Found, Outcome, Unavailable
 from payments.processors.port import Order
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
@@ -339,3 +339,34 @@ def test_orders_carry_what_the_processor_needs(shop: Shop) -> None:
         order, amount=1000, currency="USD", customer_id="cus_1", description="Tea",
         metadata={"a": "b"},
     )  # fmt: skip
+
+
+def test_what_waited_for_an_operator_has_all_its_time_once_that_is_mended(
+    shared_engine: Engine,
+) -> None:
+    class Misconfigured:
+        """The sandbox, behind a key that is wrong for a while."""
+
+        is_wrong = True
+
+        def __init__(self, sandbox: Sandbox) -> None:
+            self._sandbox = sandbox
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._sandbox, name)
+
+        def charge(self, order: Order, *, deadline_s: float) -> Outcome:
+            if self.is_wrong:
+                return Unavailable("authentication", 60.0, needs_operator=True)
+            return self._sandbox.charge(order, deadline_s=deadline_s)
+
+    shop = Shop(shared_engine, Misconfigured)
+    charge = a_charge(payment_method_id="pm_sandbox_unavailable_2")
+    shop.executor.create(charge)
+    for _ in range(3):
+        shop.time_passes(timedelta(days=2), charge.id)
+        shop.executor.submit(kind(charge.id), charge.id)
+        assert shop.till.stand(charge.id) == "queued"
+    shop.processor.is_wrong = False
+    assert shop.go_on(charge.id) == "succeeded"
+    assert shop.moved(charge.id) == CHARGED
