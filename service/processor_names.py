@@ -4,7 +4,7 @@ import re
 from importlib.metadata import entry_points
 
 # Processors of our own; packages bring others as entry points of this group, by their names.
-BUILT_IN_PROCESSORS = frozenset({"sandbox"})
+BUILT_IN_PROCESSORS = frozenset({"sandbox", "stripe"})
 PROCESSOR_ENTRY_POINTS = "billing.processors"
 # A currency, the least, the most and the last digits of what the sandbox takes.
 SANDBOX_LIMIT = re.compile(r"([A-Z]{3}):([0-9]{1,15})-([0-9]{1,15})(?:/([0-9]{1,9}))?")

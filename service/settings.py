@@ -1,20 +1,28 @@
 """The only place that reads the environment: every setting, its default, and the reason for it."""
 
 import os
-import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service import data_dir as embedded_data_dir
 from service import misspelled
 from service.broker_settings import TOLD, BrokerUrl, QueueNames
 from service.database.database_url import normalised
+from service.network_settings import HostNames, Networks
 from service.processor_names import PROCESSOR_ENTRY_POINTS, SANDBOX_LIMIT, is_processor
 from service.settings_errors import NothingRuns, SettingsError
+from service.stripe_settings import StripeApiBase, StripeApiKey, StripeWebhookSecrets
 
 PREFIX = "BILLING_"
 
@@ -22,11 +30,7 @@ PREFIX = "BILLING_"
 FOREIGN_VARIABLES = frozenset({"URL", "API_KEY", "SIGNING_KEY"})
 
 
-Network = IPv4Network | IPv6Network
-# A name, an address, or all names below one.
-_HOST_NAME = re.compile(r"\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|\*")
 SECONDS = "a whole number of seconds from 1"
-LOOPBACK: tuple[Network, ...] = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 
 class Settings(BaseSettings):
@@ -112,9 +116,26 @@ class Settings(BaseSettings):
         description="what the sandbox takes, such as USD:50-99999999,KWD:50-99999990/10: currencies"
         " with the least and the most minor units of a charge, and what they are a multiple of",
     )
+    # The secret key of the Stripe account, or a restricted key that may write PaymentIntents and
+    # refunds. Its prefix says whether money is real.
+    stripe_api_key: StripeApiKey = Field(
+        default=SecretStr(""),
+        description="a key of Stripe's: sk_test_…, sk_live_…, rk_test_… or rk_live_…",
+    )
+    # The signing secrets of the endpoint that Stripe sends its events to. Several, while one is
+    # rolled: the old one signs for up to a day more.
+    stripe_webhook_secrets: StripeWebhookSecrets = Field(
+        default=SecretStr(""),
+        description="signing secrets of Stripe's (whsec_…), separated by commas",
+    )
+    # Where Stripe's API answers. Another one only for tests, and for stand-ins on this machine.
+    stripe_api_base: StripeApiBase = Field(
+        default="https://api.stripe.com",
+        description="https://…, or http://… on this machine, without a path",
+    )
     # Private networks that webhooks may reach. None: otherwise anybody who may add an endpoint
     # could have your internal services called.
-    webhook_allow_private: Annotated[tuple[Network, ...], NoDecode] = Field(
+    webhook_allow_private: Networks = Field(
         default=(),
         description="networks separated by commas, such as 127.0.0.0/8,::1/128,10.20.0.0/16",
     )
@@ -124,7 +145,7 @@ class Settings(BaseSettings):
     )
     # Host names under which clients call the HTTP service. `localhost` and addresses are always
     # accepted; other names only if listed, as protection against DNS rebinding.
-    http_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    http_hosts: HostNames = Field(
         default=(),
         description="names under which clients ask, separated by commas, such as"
         " billing.example.com,.internal, or * for any",
@@ -134,7 +155,7 @@ class Settings(BaseSettings):
         default=8000, ge=0, le=65_535, description="a whole number from 0 (any free one) to 65535"
     )
     # Proxies whose X-Forwarded-For is believed. None by default: anybody can write that header.
-    http_trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+    http_trusted_proxies: Networks = Field(
         default=(),
         description="networks of proxies whose X-Forwarded-For is believed, separated by commas",
     )
@@ -217,23 +238,6 @@ class Settings(BaseSettings):
             MoneyLimit(int(least), int(most), int(multiple or 1))  # raises ValueError
         return value
 
-    @field_validator("webhook_allow_private", "http_trusted_proxies", mode="before")
-    @classmethod
-    def _networks(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(ip_network(part.strip()) for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("http_hosts", mode="before")
-    @classmethod
-    def _http_hosts(cls, value: object) -> object:
-        if isinstance(value, str):
-            names = tuple(part.strip() for part in value.split(",") if part.strip())
-            if not all(_HOST_NAME.fullmatch(name) for name in names):
-                raise ValueError
-            return names
-        return value
-
     @property
     def migrated_at(self) -> str:
         """The URL that migrations go to."""
@@ -244,6 +248,12 @@ class Settings(BaseSettings):
         # What is in doubt takes two calls under one lease: the look-up, and perhaps the repeat.
         if self.call_deadline_s * 2 >= self.lease_s:
             raise ValueError(f"{PREFIX}CALL_DEADLINE_S must be below half of {PREFIX}LEASE_S")
+        return self
+
+    @model_validator(mode="after")
+    def _stripe_has_a_key(self) -> Self:
+        if "stripe" in self.processors and not self.stripe_api_key.get_secret_value():
+            raise ValueError(f"{PREFIX}STRIPE_API_KEY must be set, as a processor is stripe")
         return self
 
     @classmethod
@@ -343,4 +353,6 @@ def variable(name: str) -> str:
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -90,9 +90,19 @@ def _limits(text: str) -> MoneyLimits:
     return MoneyLimits(named, others=None)
 
 
+def stripe(settings: Settings) -> Processor:
+    """Stripe. Its library is heavy, so only who has the processor loads it."""
+    from payments.processors.stripe import Stripe
+
+    return Stripe(
+        settings.stripe_api_key.get_secret_value(),
+        api_base=settings.stripe_api_base,
+    )
+
+
 # How a processor of ours is made, by its name; a package's entry point is called in the same way.
 ProcessorFactory = Callable[[Settings], Processor]
-BUILT_IN: Mapping[str, ProcessorFactory] = {"sandbox": sandbox}
+BUILT_IN: Mapping[str, ProcessorFactory] = {"sandbox": sandbox, "stripe": stripe}
 
 
 def processors(

@@ -11,7 +11,7 @@ from service.settings import Settings, variable
 # By the first words of a name, in the order of the page; what no other heading takes is the last's.
 GROUPS: Mapping[str, Sequence[str]] = {
     "Database and broker": ("database_", "broker_", "extra_queues", "data_dir"),
-    "Processors": ("processor", "customer_", "call_", "sandbox_"),
+    "Processors": ("processor", "customer_", "call_", "sandbox_", "stripe_"),
     "HTTP": ("http_",),
     "Webhooks": ("webhook_", "drain_"),
     "Workers and logs": ("",),

@@ -21,7 +21,8 @@ from payments.access import keys
 from payments.access.keys import Presented
 from payments.errors import BillingError
 from service import log
-from service.settings import Network, Settings
+from service.network_settings import Network
+from service.settings import Settings
 
 logger = log.get("billing.http")
 

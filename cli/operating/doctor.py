@@ -20,11 +20,11 @@ def register(root: typer.Typer) -> None:
 
 
 def doctor(as_json: options.Json = False) -> None:
-    """Look at settings, database, broker, workers, and the work. Takes up to ten seconds.
+    """Look at settings, database, broker, workers, processors and work, for up to ten seconds.
 
     Exits with 1 when something fails; warnings are for you to look at.
     """
-    from cli.doctor import broker, database_checks, rounds
+    from cli.doctor import broker, database_checks, processors, rounds
     from cli.doctor.configuration import Found
     from cli.doctor.findings import is_healthy
 
@@ -35,6 +35,8 @@ def doctor(as_json: options.Json = False) -> None:
         parts.append(("database", lambda: database_checks.look(database_url, settings.processors)))
     if (broker_url := found.broker_url) is not None and settings is not None:
         parts.append(("broker", lambda: broker.look(settings, broker_url)))
+    if settings is not None and not found.troubles:
+        parts.append(("processors", lambda: processors.look(settings)))
     with output.progress("looking", len(parts)):
         findings = list(rounds.make(parts))
     healthy = is_healthy(findings)

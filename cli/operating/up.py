@@ -17,7 +17,8 @@ from cli.output import Failed
 from local import welcome as welcoming
 from local.narrator import Narrator
 from service import settings as settings_module
-from service.settings import LOOPBACK, Settings
+from service.network_settings import LOOPBACK
+from service.settings import Settings
 
 if TYPE_CHECKING:
     from local.embedded.server import Server

@@ -110,6 +110,7 @@ def charge_order(row: ChargeRow) -> Order:
         description=row.description,
         reference=row.processor_reference,
         metadata=row.metadata,
+        first_sent_at=row.first_called_at,
     )
 
 
@@ -127,6 +128,7 @@ def refund_order(row: RefundRow, charge: ChargeRow) -> Order:
         charge_id=charge.id,
         charge_reference=charge.processor_reference,
         metadata=row.metadata,
+        first_sent_at=row.first_called_at,
     )
 
 

@@ -38,6 +38,9 @@ class Order:
     captured_before: int = 0
     final: bool = True
     metadata: Mapping[str, str] = field(default_factory=dict)
+    # When it was sent for the first time, by our database's clock: the processor has nothing of it
+    # that is much older. None: not yet, or nobody knows.
+    first_sent_at: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -215,3 +218,13 @@ class DeclaresLimits(Protocol):
     currency is refused when it is accepted, with the number that would do."""
 
     limits: MoneyLimits
+
+
+@runtime_checkable
+class ChecksItself(Protocol):
+    """An optional verb, for `billing doctor`: whether the processor can be reached, and takes us
+    for who we are. It moves nothing."""
+
+    def check(self, *, deadline_s: float) -> str | None:
+        """What is wrong, as the end of "NAME …"; None when nothing is."""
+        ...

@@ -18,7 +18,10 @@ from payments.webhooks import endpoints
 from tests.conftest import environ_for
 from tests.support.command import Answer, Billing
 from tests.support.counter import Counter, counter
+from tests.support.every import every
 from tests.support.programs import Programs
+from tests.support.scripted import Says, scripted_service
+from tests.support.stripe import API_KEY, a_list, an_error
 from tests.support.waiting import wait_for
 from tests.support.webhooks import an_endpoint, events_happen, rows
 
@@ -384,6 +387,30 @@ def test_wrong_settings_are_told_and_what_can_be_read_is_looked_at(
     told = without(billing, monkeypatch, BILLING_DATA_DIR=str(tmp_path / "nothing"))
     assert "nothing is running in" in found_by(told, "settings")["seen"]
     assert found_by(told, "broker")["level"] == "ok"
+
+
+@every(
+    "answer, level, seen",
+    [
+        (a_list(), "ok", "takes our key; test mode"),
+        (an_error(401, "invalid_request_error"), "fail", "it refuses our key (authentication)"),
+    ],
+)
+def test_a_key_that_the_processor_refuses_is_told(
+    billing: Billing, monkeypatch: pytest.MonkeyPatch, answer: Says, level: str, seen: str
+) -> None:
+    with scripted_service() as service:
+        service.will(answer)
+        told = without(
+            billing,
+            monkeypatch,
+            BILLING_PROCESSORS="sandbox,stripe",
+            BILLING_STRIPE_API_KEY=API_KEY,
+            BILLING_STRIPE_API_BASE=service.url,
+        )
+    found = found_by(told, "stripe")
+    assert (found["level"], found["seen"]) == (level, seen)
+    assert API_KEY not in told.out
 
 
 def test_what_waits_for_a_processor_that_is_not_there_is_told(

@@ -1,15 +1,16 @@
-"""A billing service that answers by a script: one line of it per request, the last for ever."""
+"""A service that answers by a script: one line of it per request, the last for ever."""
 
 import json
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from tests.support.waiting import patience_s
 
@@ -24,7 +25,7 @@ class Asked:
     path: str
     query: Mapping[str, list[str]]
     headers: Mapping[str, str]
-    body: Any
+    body: Any  # of JSON, or of a form
     port: int  # of the connection it came on
 
 
@@ -78,6 +79,20 @@ class HangsUp:
 
 
 @dataclass(frozen=True)
+class Resets:
+    """Says this much, and resets the connection (RST)."""
+
+    saying: bytes = b""
+
+    def give(self, handler: "_Handler") -> None:
+        handler.wfile.write(self.saying)
+        at_once = struct.pack("ii", 1, 0)
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+        handler.connection.close()
+        handler.close_connection = True
+
+
+@dataclass(frozen=True)
 class SaysAndLeaves:
     """A good answer; then the connection is closed, without a word about it before."""
 
@@ -100,7 +115,7 @@ class Drips:
             handler.wfile.write(b".")
 
 
-Line = Says | Hangs | HangsUp | SaysAndLeaves | Drips | Callable[[Asked], Says]
+Line = Says | Hangs | HangsUp | Resets | SaysAndLeaves | Drips | Callable[[Asked], Says]
 
 
 class Service:
@@ -173,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
             path=parts.path,
             query=parse_qs(parts.query),
             headers={name.lower(): value for name, value in self.headers.items()},
-            body=json.loads(body) if body else None,
+            body=_read(body, self.headers.get("content-type") or ""),
             port=self.client_address[1],
         )
         line = self.server.service.line_for(asked)
@@ -182,12 +197,19 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815  # http.server's names
 
     def finish(self) -> None:
-        super().finish()
-        self.connection.shutdown(socket.SHUT_WR)
+        if self.connection.fileno() >= 0:
+            super().finish()
+            self.connection.shutdown(socket.SHUT_WR)
         self.server.service.closed.set()
 
     def log_message(self, *_: object) -> None:
         """Say nothing: the test looks at what was asked."""
+
+
+def _read(body: bytes, content_type: str) -> Any:
+    if content_type == "application/x-www-form-urlencoded":
+        return dict(parse_qsl(body.decode(), strict_parsing=bool(body)))
+    return json.loads(body) if body else None
 
 
 class Clock:

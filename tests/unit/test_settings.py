@@ -7,10 +7,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
-from service import settings
+from service import settings, wiring
+from service.network_settings import LOOPBACK
 from service.settings import Settings
 from service.settings_errors import SettingsError
+from service.stripe_settings import secrets_of
 from tests.support.every import every
 
 SECRET = "hunter2"
@@ -40,6 +43,11 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environ: str) -> str:
         ("SANDBOX_LIMITS", "usd:1-5", "must be what the sandbox takes, such as USD:50-99999999"),
         ("SANDBOX_LIMITS", "USD:1", "must be what the sandbox takes, such as USD:50-99999999"),
         ("SANDBOX_LIMITS", "USD:9-5", "must be what the sandbox takes, such as USD:50-99999999"),
+        ("STRIPE_API_KEY", "pk_test_publishable", "must be a key of Stripe's: sk_test_…"),
+        ("STRIPE_WEBHOOK_SECRETS", "secret", "must be signing secrets of Stripe's (whsec_…)"),
+        ("STRIPE_API_BASE", "http://example.com", "must be https://…, or http://… on this machine"),
+        ("STRIPE_API_BASE", "https://u:p@example.com", "must be https://…, or http://… on this"),
+        ("STRIPE_API_BASE", "https://example.com/v1", "must be https://…, or http://… on this"),
         ("SANDBOX_LATENCY_MS", "-1", "must be a whole number of milliseconds from 0 to 60000"),
         ("WEBHOOK_ALLOW_PRIVATE", "localhost", "must be networks separated by commas"),
         ("WEBHOOK_ALLOW_PRIVATE", "127.0.0.1/8", "must be networks separated by commas"),
@@ -58,6 +66,37 @@ def test_a_wrong_value_is_refused_with_the_variable_and_what_it_expects(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, expects: str
 ) -> None:
     assert refusal(monkeypatch, **{name: value}).startswith(f"BILLING_{name} {expects}")
+
+
+def test_stripe_is_refused_without_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "BILLING_STRIPE_API_KEY must be set" in refusal(monkeypatch, PROCESSORS="stripe")
+
+
+def test_keys_of_stripe_do_not_show_and_reach_the_processes_that_are_started() -> None:
+    key, secret = "sk_test_4eC39HqLyjWD", "whsec_4eC39HqLyjWD"
+    given = Settings(
+        processors=("stripe",),
+        stripe_api_key=SecretStr(key),
+        stripe_webhook_secrets=SecretStr(f"{secret},{secret}2"),
+    )
+    assert key not in f"{given!r} {given}"
+    assert secret not in f"{given!r} {given}"
+    assert settings.environ_of(given)["BILLING_STRIPE_API_KEY"] == key
+    assert secrets_of(given.stripe_webhook_secrets) == (secret, f"{secret}2")
+
+
+@every(
+    "key, livemode",
+    [
+        ("sk_test_4eC39HqLyjWD", False),
+        ("rk_test_4eC39HqLyjWD", False),
+        ("sk_live_4eC39HqLyjWD", True),
+        ("rk_live_4eC39HqLyjWD", True),
+    ],
+)
+def test_the_prefix_of_stripes_key_says_whether_money_is_real(key: str, livemode: bool) -> None:
+    given = Settings(processors=("stripe",), stripe_api_key=SecretStr(key))
+    assert wiring.livemode(given) is livemode
 
 
 def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +160,7 @@ def test_host_names_are_read_from_a_list_with_commas() -> None:
 def test_settings_survive_the_way_into_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
     given = Settings(
         database_url="postgresql://u:p@h/d",
-        webhook_allow_private=settings.LOOPBACK,
+        webhook_allow_private=LOOPBACK,
         http_hosts=("billing.example.com", ".internal"),
         slots=7,
         lease_s=2.5,
@@ -147,7 +186,7 @@ def test_a_url_that_is_set_wins_over_what_runs_in_the_folder(tmp_path: Path) -> 
 def test_what_runs_in_the_folder_tells_where_webhooks_may_go(tmp_path: Path) -> None:
     started_at = psutil.Process().create_time()
     announce(tmp_path, started_at=started_at, webhook_allow_private="127.0.0.0/8,::1/128")
-    assert settings.load(data_dir=tmp_path).webhook_allow_private == settings.LOOPBACK
+    assert settings.load(data_dir=tmp_path).webhook_allow_private == LOOPBACK
     own = settings.load(data_dir=tmp_path, webhook_allow_private="10.0.0.0/8")
     assert own.webhook_allow_private == (ip_network("10.0.0.0/8"),)
 

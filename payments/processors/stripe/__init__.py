@@ -1,0 +1,15 @@
+"""Stripe: charges are PaymentIntents, on Stripe's own library.
+
+::
+
+    processor ─► wire ─► transport      one deadline for all calls of a verb; sent, or surely not
+        ├──────► standing               what a PaymentIntent or a refund says
+        ├──────► refusals ─► declines   what an error says, as a table with its sources
+        ├──────► finding                what became of something, by lists, never by search
+        ├──────► money                  amounts as Stripe writes them, and what it takes
+        └──────► events                 signed, and a hint only: the object is looked up
+"""
+
+from payments.processors.stripe.processor import Stripe
+
+__all__ = ["Stripe"]

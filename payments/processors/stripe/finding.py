@@ -1,0 +1,47 @@
+"""What became of a charge or a refund: by its reference, or else by lists and our id in metadata.
+
+Never by search, which may lag by an hour (https://docs.stripe.com/search#data-freshness).
+"""
+
+from datetime import timedelta
+
+from payments.processors.outcomes import Found, NotFound, Unknown
+from payments.processors.port import Order
+from payments.processors.stripe.standing import is_as_ordered, is_of, of_intent, of_refund
+from payments.processors.stripe.wire import Object, Wire
+
+# Our database's clock and Stripe's differ.
+CLOCKS_DIFFER = timedelta(minutes=5)
+DIFFERENT = Unknown("another_amount")
+
+
+async def find(wire: Wire, order: Order) -> Object | None:
+    """Stripe's object of this charge or refund; None when Stripe has none.
+
+    Lists have no end in time: what a person lets be sent again may be much later than the first.
+    """
+    if order.reference is not None:
+        known = wire.intent if order.kind == "charge" else wire.refund
+        return await known(order.reference)
+    if order.kind == "charge":
+        since = 0
+        if order.first_sent_at is not None:
+            since = int((order.first_sent_at - CLOCKS_DIFFER).timestamp())
+        listed = wire.intents(created_from=since, customer=order.customer_id)
+    elif order.charge_reference is None:
+        return None
+    else:
+        listed = wire.refunds(intent=order.charge_reference)
+    async for one in listed:
+        if is_of(one, order):
+            return one
+    return None
+
+
+def standing(found: Object | None, order: Order) -> Found:
+    """What the object says of the order."""
+    if found is None:
+        return NotFound()
+    if not is_as_ordered(found, order):
+        return DIFFERENT
+    return of_intent(found) if order.kind == "charge" else of_refund(found)

@@ -1,0 +1,178 @@
+"""What an error of Stripe's means: a table, read from the top.
+
+Sources, read 2026-11: https://docs.stripe.com/api/errors (statuses and types),
+https://docs.stripe.com/error-codes (codes), https://docs.stripe.com/error-low-level (what was
+executed), https://docs.stripe.com/rate-limits (429 and lock timeouts),
+https://docs.stripe.com/api/idempotent_requests (keys). What no row knows is Unknown.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import stripe
+
+from infra.billing.contract.failures import message_for
+from payments.processors.outcomes import Declined, Outcome, Unavailable, Unknown
+from payments.processors.stripe.declines import our_code
+from payments.processors.stripe.transport import NotSent
+
+# What is refused for how we are set up is tried again so often: at once when somebody mends it is
+# not needed, and a thousand waiting charges must not look like an attack.
+MISCONFIGURED_S = 60.0
+RETRY_AFTER_MAX_S = 3600.0
+
+# 400s that are about the account or its key, and not about the one charge.
+SET_UP_CODES = frozenset(
+    {
+        "account_closed",
+        "account_invalid",
+        "api_key_expired",
+        "livemode_mismatch",
+        "platform_api_key_expired",
+        "secret_key_required",
+        "testmode_charges_only",
+    }
+)
+# 400s and 404s of a charge that are about its payment method or its customer.
+METHOD_CODES = frozenset(
+    {
+        "customer_max_payment_methods",
+        "payment_method_unactivated",
+        "payment_method_unexpected_state",
+        "payment_method_unsupported_type",
+        "payment_method_invalid_parameter",
+        "payment_method_currency_mismatch",
+        "payment_method_customer_decline",
+        "payment_method_provider_decline",
+    }
+)
+METHOD_PARAMS = frozenset({"customer", "payment_method"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error as Stripe tells it. `reference` is the PaymentIntent that it left behind."""
+
+    status: int
+    type: str = ""
+    code: str = ""
+    decline_code: str = ""
+    param: str = ""
+    reference: str | None = None
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """When it holds, what a refusal comes to."""
+
+    holds: Callable[[Refusal], bool]
+    outcome: Callable[[Refusal], Outcome]
+
+
+def _misconfigured(told: Refusal) -> Outcome:
+    reason = {401: "authentication", 403: "permission"}.get(told.status) or told.code
+    return Unavailable(reason, MISCONFIGURED_S, needs_operator=True)
+
+
+def _declined(code: str, told: Refusal) -> Outcome:
+    word = told.decline_code or told.code or told.type
+    return Declined(code, word, message_for(code), told.reference)
+
+
+def _invalid(told: Refusal) -> Outcome:
+    is_method = told.code in METHOD_CODES or told.param in METHOD_PARAMS
+    return _declined("invalid_payment_method" if is_method else "invalid_request", told)
+
+
+# Of any request, before it was carried out, or while it is.
+COMMON: tuple[Row, ...] = (
+    Row(lambda told: told.status in (401, 403), _misconfigured),
+    Row(lambda told: told.code in SET_UP_CODES, _misconfigured),
+    Row(
+        lambda told: told.status == 429 or told.code in ("lock_timeout", "rate_limit"),
+        lambda told: Unavailable(told.code or "rate_limited", told.retry_after_s),
+    ),
+    # Another call under this key is still under way: how that ends is asked for.
+    Row(lambda told: told.status == 409, lambda told: Unknown(told.code or "conflict")),
+    # The key was used with other parameters. Money may well have moved under it.
+    Row(lambda told: told.type == "idempotency_error", lambda _: Unknown("key_reused")),
+)
+CHARGES: tuple[Row, ...] = (
+    *COMMON,
+    Row(
+        lambda told: told.type == "card_error",
+        lambda told: _declined(our_code(told.code, told.decline_code), told),
+    ),
+    Row(
+        lambda told: told.status in (400, 404) and told.type == "invalid_request_error",
+        _invalid,
+    ),
+)
+REFUNDS: tuple[Row, ...] = (
+    *COMMON,
+    # More than is left, a charge that is disputed, too little on the balance, …
+    Row(
+        lambda told: (
+            told.status in (400, 402, 404) and told.type in ("card_error", "invalid_request_error")
+        ),
+        lambda told: _declined("refund_declined", told),
+    ),
+)
+
+
+def outcome_of(error: stripe.StripeError, rows: tuple[Row, ...]) -> Outcome:
+    """What an error comes to, by the first row that holds."""
+    if isinstance(error, NotSent):
+        return Unavailable(str(error))
+    if isinstance(error, stripe.APIConnectionError):
+        return Unknown(str(error))
+    told = _read(error)
+    for row in rows:
+        if told is not None and row.holds(told):
+            return row.outcome(told)
+    return Unknown("server_error" if (error.http_status or 0) >= 500 else "unreadable_answer")
+
+
+def code_of(error: stripe.StripeError) -> str:
+    """The error's code, or nothing."""
+    told = _read(error)
+    return "" if told is None else told.code
+
+
+def _read(error: stripe.StripeError) -> Refusal | None:
+    """The error as Stripe told it; None when that was none of Stripe's, but a gateway's page."""
+    body: Any = error.json_body
+    told: Any = body.get("error") if isinstance(body, Mapping) else None
+    if not isinstance(told, Mapping) or error.http_status is None:
+        return None
+    intent = told.get("payment_intent")
+    reference = intent.get("id") if isinstance(intent, Mapping) else None
+    return Refusal(
+        status=error.http_status,
+        type=_word(told.get("type")),
+        code=_word(told.get("code")),
+        decline_code=_word(told.get("decline_code")),
+        param=_word(told.get("param")),
+        reference=reference if isinstance(reference, str) else None,
+        retry_after_s=_seconds(_header(error, "retry-after")),
+    )
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _header(error: stripe.StripeError, name: str) -> str | None:
+    for key, value in (error.headers or {}).items():
+        if key.lower() == name:
+            return value
+    return None
+
+
+def _seconds(text: str | None) -> float | None:
+    """Retry-After in seconds, as Stripe sends it; a date is not understood."""
+    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:
+        return None
+    return min(float(text), RETRY_AFTER_MAX_S)

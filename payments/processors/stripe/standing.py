@@ -1,0 +1,121 @@
+"""What a PaymentIntent or a refund says of itself, as outcomes.
+
+Sources, read 2026-11: https://docs.stripe.com/payments/paymentintents/lifecycle,
+https://docs.stripe.com/api/payment_intents/object (`next_action`, `last_payment_error`),
+https://docs.stripe.com/api/refunds/object (`status`, `failure_reason`).
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from infra.billing.contract.failures import message_for
+from payments.processors.outcomes import (
+    REQUIRES_ACTION,
+    Authorized,
+    Canceled,
+    Declined,
+    Found,
+    NextAction,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unknown,
+)
+from payments.processors.port import Order
+from payments.processors.stripe.declines import our_code
+from payments.processors.stripe.money import from_stripe, to_stripe
+from payments.processors.stripe.wire import CHARGE_ID, REFUND_ID, Object
+
+# Why a PaymentIntent was canceled: since somebody wanted that, or since its payment had failed.
+REQUESTED, ABANDONED = "requested_by_customer", "abandoned"
+
+# Where each kind of next action has its page, and until when that works.
+_URLS = ("url", "hosted_voucher_url", "hosted_instructions_url", "hosted_verification_url")
+
+
+def of_intent(intent: Object) -> Found:
+    """How a charge stands, by its PaymentIntent.
+
+    NotFound: it was made, but nobody has tried to charge it yet. What is sent again under its key
+    goes on with it.
+    """
+    reference, status = intent["id"], intent["status"]
+    match status:
+        case "succeeded":
+            return Succeeded(reference)
+        case "processing":
+            return Pending(reference, status)
+        case "requires_capture":
+            taken = from_stripe(intent.get("amount_received") or 0, intent["currency"].upper())
+            return Authorized(reference, taken)
+        case "requires_action":
+            return Pending(reference, REQUIRES_ACTION, _next_action(intent.get("next_action")))
+        case "canceled" if _was_closed(intent):
+            return _declined(reference, intent["last_payment_error"])
+        case "canceled":
+            return Canceled(reference)
+        case "requires_payment_method" if intent.get("last_payment_error"):
+            return _declined(reference, intent["last_payment_error"])
+        case "requires_payment_method" | "requires_confirmation":
+            return NotFound()
+    return Unknown("unknown_status")  # a word of tomorrow
+
+
+def of_refund(refund: Object) -> Found:
+    """How a refund stands. It may fail long after it has succeeded."""
+    reference, status = refund["id"], refund["status"]
+    match status:
+        case "succeeded":
+            return Succeeded(reference)
+        case "pending" | "requires_action":
+            return Pending(reference, "processing")
+        case "failed" | "canceled":
+            word = refund.get("failure_reason") or status
+            return Declined("refund_failed", word, message_for("refund_failed"), reference)
+    return Unknown("unknown_status")
+
+
+def is_of(found: Object, order: Order) -> bool:
+    """Whether it carries our id of this very charge or refund."""
+    name = CHARGE_ID if order.kind == "charge" else REFUND_ID
+    return bool(metadata_of(found).get(name) == order.id)
+
+
+def is_as_ordered(found: Object, order: Order) -> bool:
+    """Whether it is of the amount that was ordered; another one is nothing that we asked for."""
+    return bool(
+        found["amount"] == to_stripe(order.amount, order.currency)
+        and found["currency"] == order.currency.lower()
+    )
+
+
+def metadata_of(found: Object) -> Mapping[str, Any]:
+    """What we wrote beside it, if it was us."""
+    metadata: Mapping[str, Any] = found.get("metadata") or {}
+    return metadata
+
+
+def _was_closed(intent: Object) -> bool:
+    """Whether it was canceled only because its payment had failed."""
+    is_abandoned = intent.get("cancellation_reason") == ABANDONED
+    return is_abandoned and bool(intent.get("last_payment_error"))
+
+
+def _declined(reference: str, error: Mapping[str, Any]) -> Declined:
+    code = our_code(error.get("code"), error.get("decline_code"))
+    word = error.get("decline_code") or error.get("code") or "declined"
+    return Declined(code, word, message_for(code), reference)
+
+
+def _next_action(action: Mapping[str, Any] | None) -> NextAction:
+    if not action:
+        return NextAction("other")
+    kind = str(action.get("type") or "other")
+    details = action.get(kind)
+    if not isinstance(details, Mapping):
+        return NextAction(kind)
+    url = next((details[name] for name in _URLS if isinstance(details.get(name), str)), None)
+    until = details.get("expires_at")
+    expires_at = datetime.fromtimestamp(until, UTC) if isinstance(until, int) else None
+    return NextAction(kind, url, expires_at)

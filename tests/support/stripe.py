@@ -1,0 +1,87 @@
+"""Stripe in tests: its objects and errors as its documentation has them, and an account on them."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from payments.processors.port import Order
+from payments.processors.stripe import Stripe
+from tests.support.scripted import Asked, Says, Service, scripted_service
+
+API_KEY = "sk_test_51Scripted0key0that0nobody0may0see"
+INTENT, REFUND = "pi_3Scripted", "re_3Scripted"
+
+
+def an_intent(order: Order, status: str = "succeeded", **changes: Any) -> dict[str, Any]:
+    """A PaymentIntent (docs.stripe.com/api/payment_intents/object), as far as it is read."""
+    return {
+        "id": INTENT,
+        "object": "payment_intent",
+        "amount": order.amount,
+        "currency": order.currency.lower(),
+        "status": status,
+        "livemode": False,
+        "metadata": {"billing_charge_id": order.charge_id or order.id},
+        "next_action": None,
+        "last_payment_error": None,
+        "cancellation_reason": None,
+        **changes,
+    }
+
+
+def a_stripe_refund(order: Order, status: str = "succeeded", **changes: Any) -> dict[str, Any]:
+    """A refund (docs.stripe.com/api/refunds/object), as far as it is read."""
+    return {
+        "id": REFUND,
+        "object": "refund",
+        "amount": order.amount,
+        "currency": order.currency.lower(),
+        "status": status,
+        "payment_intent": INTENT,
+        "metadata": {"billing_refund_id": order.id, "billing_charge_id": order.charge_id},
+        **changes,
+    }
+
+
+def a_list(*objects: Mapping[str, Any], has_more: bool = False) -> Says:
+    """A page of a list (docs.stripe.com/api/pagination)."""
+    page = {
+        "object": "list",
+        "url": "/v1/payment_intents",
+        "has_more": has_more,
+        "data": list(objects),
+    }
+    return Says(200, page)
+
+
+def an_error(
+    status: int, type_: str, *, headers: Mapping[str, str] | None = None, **told: Any
+) -> Says:
+    """An error (docs.stripe.com/api/errors)."""
+    return Says(status, {"error": {"type": type_, "message": "…", **told}}, headers or {})
+
+
+def by_path(**answers: Says) -> Any:
+    """A line of a script that answers by the last part of the path."""
+
+    def say(asked: Asked) -> Says:
+        return answers[asked.path.rpartition("/")[2]]
+
+    return say
+
+
+@contextmanager
+def stripe_at(url: str, **options: Any) -> Iterator[Stripe]:
+    """The adapter, for an API at this address."""
+    stripe = Stripe(API_KEY, api_base=url, **options)
+    try:
+        yield stripe
+    finally:
+        stripe.close()
+
+
+@contextmanager
+def stripe_by_script(**options: Any) -> Iterator[tuple[Stripe, Service]]:
+    """The adapter, and the service that it takes for Stripe."""
+    with scripted_service() as service, stripe_at(service.url, **options) as stripe:
+        yield stripe, service
