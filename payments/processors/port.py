@@ -86,8 +86,8 @@ class Record:
     # The processor's id of this very line: no two lines of it have the same.
     id: str
     # What moved: the processor's id of the charge or refund (the refund's for a reversal, too) as
-    # our row keeps it, `processor_reference`; or of the dispute, the fee, the payout. A charge
-    # captured in parts has a line for each, under one reference.
+    # our row keeps it, `processor_reference`; or of the dispute, the fee, the payout. A capture is
+    # a line of its charge: under the charge's reference and our id of the charge.
     reference: str
     kind: RecordKind
     # Succeeded: the money moved. Pending, failed: it did not, for processors that list those, too.

@@ -1,35 +1,32 @@
 """What every processor that lists its records keeps: each movement once, wherever one goes on, and
 payouts that are the sum of their lines."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from payments.processors.port import ListsPayouts, ListsRecords, Order, Record
-from tests.support.processors import RIGS, Rig
-from tests.support.sandbox import a_charge, a_refund
+from payments.processors.port import Authorizes, ListsPayouts, ListsRecords, Order, Record
+from tests.support.processors import Rig, authorized, look_up, send
+from tests.support.sandbox import a_capture, a_charge, a_refund
 
 DAY = timedelta(days=1)
 
 
-@pytest.fixture(params=list(RIGS))
-def rig(request: pytest.FixtureRequest, database_url: str) -> Iterator[Rig]:
-    with RIGS[request.param](database_url) as rig:
-        if not isinstance(rig.processor, ListsRecords):
-            pytest.skip(f"{rig.processor.name} lists no records")
-        yield rig
+@pytest.fixture(autouse=True)
+def _listing(rig: Rig) -> None:
+    if not isinstance(rig.processor, ListsRecords):
+        pytest.skip(f"{rig.processor.name} lists no records")
 
 
 def charged(rig: Rig, happening: str = "succeeds", **changes: object) -> Order:
     order = a_charge(rig.methods[happening], **changes)
-    rig.processor.charge(order, deadline_s=5.0)
+    send(rig.processor, order)
     return order
 
 
 def refunded(rig: Rig, charge: Order, amount: int) -> Order:
     order = a_refund(charge, amount=amount)
-    rig.processor.refund(order, deadline_s=5.0)
+    send(rig.processor, order)
     return order
 
 
@@ -46,8 +43,7 @@ def test_a_charge_and_its_refund_are_a_line_each(rig: Rig) -> None:
     assert (first.object_id, first.kind, first.state) == (charge.id, "charge", "succeeded")
     assert (first.amount, first.currency) == (1999, "USD")
     assert (second.object_id, second.kind, second.amount) == (refund.id, "refund", 500)
-    found = rig.processor.look_up(charge, deadline_s=5.0)
-    assert first.reference == found.reference  # type: ignore[union-attr]
+    assert first.reference == look_up(rig, charge).reference  # type: ignore[attr-defined]
     for line, sign in ((first, 1), (second, -1)):
         assert line.net == sign * line.amount - (line.fee or 0)
 
@@ -55,15 +51,28 @@ def test_a_charge_and_its_refund_are_a_line_each(rig: Rig) -> None:
 def test_what_moved_nothing_is_no_line_and_a_repeat_no_second_one(rig: Rig) -> None:
     charged(rig, "declined")
     lost = charged(rig, "timeout after")
-    rig.elsewhere.charge(lost, deadline_s=5.0)
+    send(rig.elsewhere, lost)
     assert [line.object_id for line in listed(rig)] == [lost.id]
+
+
+def test_what_is_captured_are_lines_of_its_charge(rig: Rig) -> None:
+    if not isinstance(rig.processor, Authorizes):
+        pytest.skip(f"{rig.processor.name} sets nothing aside")
+    charge = authorized(rig)
+    assert listed(rig) == []
+    for capture in (a_capture(charge, amount=300, final=False), a_capture(charge, amount=200)):
+        send(rig.processor, capture)
+    lines = listed(rig)
+    assert [(line.kind, line.amount) for line in lines] == [("charge", 300), ("charge", 200)]
+    assert {line.object_id for line in lines} == {charge.id}
+    assert {line.reference for line in lines} == {charge.reference}
 
 
 def test_a_refund_that_the_bank_returned_has_a_line_for_the_way_back(rig: Rig) -> None:
     charge = charged(rig, "refund fails later")
     refund = refunded(rig, charge, 400)
     rig.time_passes(timedelta(hours=1))
-    rig.processor.look_up(refund, deadline_s=5.0)
+    look_up(rig, refund)
     _, out, back = listed(rig)
     assert (back.kind, back.object_id, back.reference) == ("reversal", refund.id, out.reference)
     assert (out.net or 0) + (back.net or 0) == -(out.fee or 0) - (back.fee or 0)

@@ -12,15 +12,24 @@ from typing import Any
 from sqlalchemy import Engine, String, bindparam, func, select
 
 from models.base import table_of
-from models.sandbox import SandboxMovement
+from models.sandbox import SandboxMovement, SandboxRequest
 from payments.processors.port import Record
 
 PAGE = 1_000
 _PAYOUT = re.compile(r"sbx_po_([0-9]{8})_([A-Z]{3})")
 _DAY = timedelta(days=1)
-_LEDGER = table_of(SandboxMovement)
+_LEDGER, _REQUESTS = table_of(SandboxMovement), table_of(SandboxRequest)
+_CHARGES = _REQUESTS.alias("charges")
 _LINES = (
-    select(_LEDGER, func.now().label("now"))
+    select(
+        _LEDGER,
+        func.now().label("now"),
+        _CHARGES.c.reference.label("charge_reference"),
+    )
+    .outerjoin(
+        _CHARGES,
+        (_LEDGER.c.direction == "capture") & (_CHARGES.c.key == _LEDGER.c.charge_id + ":charge"),
+    )
     .where(
         _LEDGER.c.id > bindparam("after"),
         _LEDGER.c.moved_at >= bindparam("since"),
@@ -87,16 +96,17 @@ def payout(engine: Engine, payout_id: str, *, after: str | None = None) -> Itera
 
 def _line(row: Any) -> Record:
     day = row.moved_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    is_capture = row.direction == "capture"  # a part of its charge
     is_paid_out = row.now >= day + _DAY
     return Record(
         id=str(row.id),
-        reference=row.reference,
-        kind=row.direction,
+        reference=row.charge_reference or row.reference,
+        kind="charge" if is_capture else row.direction,
         state="succeeded",
         amount=row.amount,
         currency=row.currency,
         moved_at=row.moved_at,
-        object_id=row.object_id,
+        object_id=row.charge_id if is_capture else row.object_id,
         fee=0,
         net=-row.amount if row.direction == "refund" else row.amount,
         settlement_currency=row.currency,
