@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from payments.views import moment
+from infra.billing.contract.objects import TimelineEntry
+from payments.views import view_of_value
 
 
 def facts_of(row: object, *names: str) -> dict[str, Any]:
@@ -26,10 +27,7 @@ class Entry:
 
     def view(self) -> dict[str, Any]:
         """The entry for programs."""
-        return {
-            "at": moment(self.at),
-            "what": self.what,
-            "object_id": self.object_id,
-            "text": self.text,
-            **self.facts,
-        }
+        return {**_entry_view(self), **self.facts}
+
+
+_entry_view = view_of_value(TimelineEntry)

@@ -17,6 +17,7 @@ from infra.billing.contract.limits import LIMIT_MAX, PAGE_MAX
 from infra.billing.contract.requests.fields import Text, whole_number
 from infra.billing.contract.requests.price_parts import CurrencyId
 from infra.billing.contract.requests.rules import id_of, id_schema
+from infra.billing.contract.words import PriceType
 from payments.catalog.listing import PAGE_SIZE, Kind, page
 from payments.errors import InvalidRequest
 
@@ -59,7 +60,7 @@ class ProductFilters(Place):
 
 class PriceFilters(Place):
     active: bool | None = Field(None, description="Only those that are, or are not.")
-    type: Literal["one_time", "recurring"] | None = Field(None, description="Only those.")
+    type: PriceType | None = Field(None, description="Only those.")
     currency_id: CurrencyId | None = Field(None, description="Only those in this currency.")
     product_id: _ProductId | None = Field(None, description="Only those of this product.")
     lookup_key: Text | None = Field(None, description="Only the one with this key.")

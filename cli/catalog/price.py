@@ -1,11 +1,12 @@
 """`billing price`: what products cost, and how much is left of them."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from cli import database_access, options, tables
 from cli.catalog import model
+from infra.billing.contract.words import Interval, PriceType, Rounding, TiersMode, UsageType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,18 +40,16 @@ def create(
         None, help="What a unit costs, in minor units: 1999 for USD 19.99."
     ),
     tier: model.Tiers = None,
-    tiers_mode: Literal["graduated", "volume"] | None = typer.Option(
+    tiers_mode: TiersMode | None = typer.Option(
         None, help="Each unit by its own tier, or all by the tier of the last."
     ),
     divide_by: str | None = typer.Option(None, help="How many units a package has."),
-    round_: Literal["up", "down"] | None = typer.Option(
+    round_: Rounding | None = typer.Option(
         None, "--round", help="Which way a package that is not full is rounded."
     ),
-    interval: Literal["hour", "day", "week", "month", "year"] | None = typer.Option(
-        None, help="For a price that recurs: how often."
-    ),
+    interval: Interval | None = typer.Option(None, help="For a price that recurs: how often."),
     interval_count: str | None = typer.Option(None, help="Every so many intervals."),
-    usage_type: Literal["licensed", "metered"] | None = typer.Option(None),
+    usage_type: UsageType | None = typer.Option(None),
     quantity: str | None = typer.Option(
         None, help="How many there are to begin with; without limit without it."
     ),
@@ -113,9 +112,7 @@ def get(price: str, as_json: options.Json = False) -> None:
 def list_(
     product: str | None = typer.Option(None, metavar="PROD_ID", help="Those of this product."),
     currency: str | None = typer.Option(None, help="Those in this currency."),
-    type_: Literal["one_time", "recurring"] | None = typer.Option(
-        None, "--type", help="Only those."
-    ),
+    type_: PriceType | None = typer.Option(None, "--type", help="Only those."),
     lookup_key: str | None = typer.Option(None, help="The one with this key."),
     active: bool | None = typer.Option(None, "--active/--inactive", help="Only those."),
     order: options.Order = "desc",

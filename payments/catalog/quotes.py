@@ -9,12 +9,15 @@ Sources: Stripe, "Set up tiered pricing" and "Transform quantities" (docs.stripe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
+from infra.billing.contract import objects
 from infra.billing.contract.money import AMOUNT_MAX
+from infra.billing.contract.words import LineType, Rounding
 from models.rows import PriceRow
 from payments.amounts import in_words
 from payments.errors import InvalidRequest
+from payments.views import view_of_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class PerUnit:
 
     unit_amount: int
     divide_by: int | None = None
-    round: Literal["up", "down"] = "up"
+    round: Rounding = "up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ Model = PerUnit | Graduated | Volume
 class Line:
     """`amount` = `quantity` × `unit_amount`, and the reason in words."""
 
-    type: Literal["unit", "package", "flat"]
+    type: LineType
     quantity: int
     unit_amount: int
     reason: str
@@ -70,13 +73,7 @@ class Line:
 
     def view(self) -> dict[str, Any]:
         """The line for programs. Unit amounts are text everywhere, as in the price."""
-        return {
-            "type": self.type,
-            "quantity": self.quantity,
-            "unit_amount": str(self.unit_amount),
-            "amount": self.amount,
-            "reason": self.reason,
-        }
+        return _line_view(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,3 +171,6 @@ def _of_tier(tier: Tier, first: int, last: int, currency: str) -> list[Line]:
 
 def _units(first: int, last: int) -> str:
     return f"unit {first}" if first == last else f"units {first} to {last}"
+
+
+_line_view = view_of_value(objects.Line, unit_amount=lambda line: str(line.unit_amount))

@@ -3,70 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
+from infra.billing.contract.objects import Deleted, Price, Product, Quote
 from models.rows import PriceRow, ProductRow
 from payments.catalog import currencies
-from payments.catalog.quotes import Terms
-from payments.views import moment
-
-
-def product_view(row: ProductRow) -> dict[str, Any]:
-    """The public `Product` of a row of `products`."""
-    return {
-        "id": row.id,
-        "object": "product",
-        "name": row.name,
-        "description": row.description,
-        "active": row.active,
-        "livemode": row.livemode,
-        "metadata": row.metadata,
-        "created_at": moment(row.created_at),
-        "updated_at": moment(row.updated_at),
-    }
+from payments.views import view_of, view_of_value
 
 
 def price_view(row: PriceRow, product: ProductRow) -> dict[str, Any]:
     """The public `Price` of a row of `prices`, with its product and its currency."""
-    return {
-        "id": row.id,
-        "object": "price",
-        "product_id": row.product_id,
-        "nickname": row.nickname,
-        "active": row.active,
-        "livemode": row.livemode,
-        "type": row.type,
-        "billing_scheme": row.billing_scheme,
-        "unit_amount": _digits(row.unit_amount),
-        "recurring": row.recurring,
-        "tiers": row.tiers and [_tier(one) for one in row.tiers],
-        "tiers_mode": row.tiers_mode,
-        "transform_quantity": row.transform_quantity,
-        "currency_id": currencies.id_of(row.currency),
-        "currency_code": row.currency,
-        "lookup_key": row.lookup_key,
-        "quantity_available": row.quantity_available,
-        "metadata": row.metadata,
-        "created_at": moment(row.created_at),
-        "updated_at": moment(row.updated_at),
-        "product": product_view(product),
-        "currency": currencies.view(row.currency),
-    }
-
-
-def quote_view(terms: Terms) -> dict[str, Any]:
-    """The public `Quote` of what so many units of a price cost."""
-    return {
-        "object": "quote",
-        "price_id": terms.price_id,
-        "quantity": terms.quantity,
-        "amount": terms.amount,
-        "currency": terms.currency,
-        "lines": terms.lines,
-    }
+    return _price_alone(row) | {"product": product_view(product)}
 
 
 def deleted_view(row: ProductRow | PriceRow, kind: str) -> dict[str, Any]:
     """What is left to say of what was deleted."""
-    return {"id": row.id, "object": kind, "deleted": True}
+    return _deleted(row) | {"object": kind}
 
 
 def _tier(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,3 +29,18 @@ def _tier(one: Mapping[str, Any]) -> dict[str, Any]:
 
 def _digits(amount: int | None) -> str | None:
     return None if amount is None else str(amount)
+
+
+product_view = view_of(Product)
+_price_alone = view_of(
+    Price,
+    unit_amount=lambda row: _digits(row.unit_amount),
+    tiers=lambda row: row.tiers and [_tier(one) for one in row.tiers],
+    currency_id=lambda row: currencies.id_of(row.currency),
+    currency_code="currency",
+    currency=lambda row: currencies.view(row.currency),
+    product=lambda _: None,  # of another row
+)
+# Of the terms that a price makes of a quantity.
+quote_view = view_of_value(Quote)
+_deleted = view_of(Deleted, object=lambda _: None, deleted=lambda _: True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from payments.views import moment
+from infra.billing.contract import objects
+from payments.views import view_of_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class NextAction:
 
     def view(self) -> dict[str, Any]:
         """As it is kept and shown; the time as RFC 3339."""
-        return {"type": self.type, "url": self.url, "expires_at": moment(self.expires_at)}
+        return _next_action_view(self)
 
 
 # Why the processor waits, when it is for the customer.
@@ -134,3 +135,6 @@ class Disputed:
     reason: str  # the processor's word: `fraudulent`, `product_not_received`
     told_at: datetime  # when it stood so, by the processor's clock: reports come in any order
     respond_by: datetime | None = None  # evidence that comes later is not looked at
+
+
+_next_action_view = view_of_value(objects.NextAction)

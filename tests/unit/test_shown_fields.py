@@ -1,15 +1,59 @@
 """Nothing is forgotten between what is kept, what is declared, and what is shown."""
 
-from typing import Any, get_args
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, get_args
 
 import pytest
+from sqlalchemy import Table
 
-from infra.billing.contract.objects import Charge, Refund, Resource
+from api.edge import problems
+from infra.billing.contract.objects import (
+    Charge,
+    Currency,
+    Deleted,
+    Line,
+    NextAction,
+    Price,
+    Problem,
+    Product,
+    Quote,
+    Refund,
+    Resource,
+    TimelineEntry,
+)
 from infra.billing.contract.objects.fields import fields_of, is_moment, said_of
 from infra.billing.pending import pending
+from payments.catalog import currencies, quotes
+from payments.catalog.price_locks import PRICES, PRODUCTS
+from payments.catalog.quotes import Terms
+from payments.catalog.views import deleted_view, price_view, product_view, quote_view
+from payments.errors import InvalidRequest
 from payments.kinds import CHARGE, REFUND
+from payments.processors import outcomes
+from payments.timeline_entries import Entry
 from payments.views import view_of
 from tests.support.every import every
+
+
+class Reading(dict[str, Any]):
+    """A row that notes which columns are read."""
+
+    VALUES: ClassVar[Mapping[str, Any]] = {"currency": "USD", "tiers": None, "id": "1"}
+
+    def __init__(self) -> None:
+        self.columns: set[str] = set()
+
+    @property
+    def _mapping(self) -> "Reading":
+        return self
+
+    def __getitem__(self, column: str) -> Any:
+        self.columns.add(column)
+        return self.VALUES.get(column, None if column.endswith("_at") else 1)
+
+    __getattr__ = __getitem__
+
 
 # Columns that nobody outside sees, and why.
 _OURS = {
@@ -47,40 +91,61 @@ PRIVATE = {
         "expected_refunded_amount": "a condition of accepting it",
     },
 }
+_OF_THE_CATALOG = {
+    "producer": "who made it: the catalog is everybody's",
+    "idempotency_key": "under which it was made",
+    "fingerprint": "tells repeats from other requests; of no use to anybody else",
+}
 KINDS = [(CHARGE, Charge), (REFUND, Refund)]
+VIEWS: list[tuple[Any, type[Resource], Callable[[Any], dict[str, Any]], Mapping[str, str]]] = [
+    *((kind.table, shown, kind.view, PRIVATE[kind.name]) for kind, shown in KINDS),
+    (PRODUCTS, Product, product_view, _OF_THE_CATALOG),
+    (
+        PRICES,
+        Price,
+        lambda row: price_view(row, Reading()),
+        _OF_THE_CATALOG
+        | {
+            "sequence": "every event tells its own",
+            "initial_quantity": "what stock is counted from; `billing verify` does",
+        },
+    ),
+]
+NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+# What is made of something else than a row.
+MADE: list[tuple[type[Resource], dict[str, Any]]] = [
+    (Currency, currencies.view("USD")),
+    (Quote, quote_view(Terms(1999, "USD", "price_1", 2, []))),
+    (Line, quotes.Line("unit", 2, 1000, "two").view()),
+    (NextAction, outcomes.NextAction("redirect_to_url", expires_at=NOW).view()),
+    (TimelineEntry, Entry(NOW, "attempt", "ch_1", "it was tried").view()),
+    (Problem, problems.document(InvalidRequest(), request_id="req_1")),
+]
 
 
-class Reading(dict[str, Any]):
-    """A row that notes which columns are read."""
-
-    def __init__(self) -> None:
-        self.columns: set[str] = set()
-
-    @property
-    def _mapping(self) -> "Reading":
-        return self
-
-    def __getitem__(self, column: str) -> int | None:
-        self.columns.add(column)
-        return None if column.endswith("_at") else 1
-
-    __getattr__ = __getitem__
-
-
-@every("kind, shown", KINDS)
-def test_every_column_is_shown_or_private(kind: Any, shown: type[Resource]) -> None:
-    row = Reading()
-    kind.view(row)
-    private = PRIVATE[kind.name]
-    unsaid = {column.name for column in kind.table.c} - row.columns - set(private)
+@every("table, shown, view, private", VIEWS)
+def test_every_column_is_shown_or_private(
+    table: Table,
+    shown: type[Resource],
+    view: Callable[[Any], dict[str, Any]],
+    private: Mapping[str, str],
+) -> None:
+    row, columns = Reading(), {column.name for column in table.c}
+    assert list(view(row)) == list(fields_of(shown))
+    unsaid = columns - row.columns - set(private)
     assert not unsaid, f"declare them in {shown.__name__}, or say here why nobody sees them"
     assert not row.columns & set(private)
-    assert set(private) <= {column.name for column in kind.table.c}
+    assert set(private) <= columns
 
 
-@every("kind, shown", KINDS)
-def test_a_view_has_the_declared_fields_in_their_order(kind: Any, shown: type[Resource]) -> None:
-    assert list(kind.view(Reading())) == list(fields_of(shown))
+@every("shown, made", MADE)
+def test_what_is_made_has_the_declared_fields(shown: type[Resource], made: dict[str, Any]) -> None:
+    assert list(made) == list(fields_of(shown))
+
+
+def test_what_was_deleted_has_the_declared_fields() -> None:
+    assert deleted_view(Reading(), "price") == {"id": "1", "object": "price", "deleted": True}  # type: ignore[arg-type]
+    assert list(fields_of(Deleted)) == ["id", "object", "deleted"]
 
 
 @every("kind, shown", KINDS)

@@ -1,10 +1,11 @@
 """What a door asks for when it has read a request, and what it is answered."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.words import Waiting
 from models.rows import LifecycleRow
 from payments.intake.timing import ANY_TIME, Timing
 from payments.lifecycle.claims import Claimed, Lease
@@ -31,7 +32,7 @@ class _New:
     # Whether who asks may refund any producer's charge.
     any_charge: bool = False
     # What a refund does while its charge is not there, unless the request says it.
-    if_missing: Literal["wait", "reject"] = "wait"
+    if_missing: Waiting = "wait"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,15 @@ from infra.billing.contract.objects.fields import (
     id_pattern,
 )
 from infra.billing.contract.objects.resource import Resource
+from infra.billing.contract.words import (
+    BillingScheme,
+    Interval,
+    LineType,
+    PriceType,
+    Rounding,
+    TiersMode,
+    UsageType,
+)
 
 A_PRODUCT = "prod_57ikdvzo4mb4d7q5l3fdlyhxgmkgxwup"
 A_PRICE = "price_s6vnkcnhrfrcaxwxzcg7icbqqlmefiwo"
@@ -90,12 +99,10 @@ class PriceRecurring(Resource):
 
     __slots__ = ()
 
-    interval: Annotated[
-        Literal["hour", "day", "week", "month", "year"], Shown("The interval.", example="month")
-    ]
+    interval: Annotated[Interval, Shown("The interval.", example="month")]
     interval_count: Annotated[int, Shown("Every so many intervals.", ge=1, example=1)]
     usage_type: Annotated[
-        Literal["licensed", "metered"],
+        UsageType,
         Shown("Whether the quantity is agreed or measured.", example="licensed"),
     ]
 
@@ -107,7 +114,7 @@ class PricePackages(Resource):
 
     divide_by: Annotated[Quantity, Shown("Units in a package.", example=10)]
     round: Annotated[
-        Literal["up", "down"],
+        Rounding,
         Shown("Which way a package that is not full is rounded.", example="up"),
     ]
 
@@ -124,11 +131,9 @@ class Price(Resource):
     nickname: Annotated[str | None, Shown("What you call it.", example="Standard Monthly Plan")]
     active: Annotated[bool, Shown("While false, it takes no new charges.", example=True)]
     livemode: _Livemode
-    type: Annotated[
-        Literal["one_time", "recurring"], Shown("Whether it recurs.", example="recurring")
-    ]
+    type: Annotated[PriceType, Shown("Whether it recurs.", example="recurring")]
     billing_scheme: Annotated[
-        Literal["per_unit", "tiered"],
+        BillingScheme,
         Shown("Whether all units cost the same, or `tiers` say.", example="per_unit"),
     ]
     unit_amount: Annotated[
@@ -144,7 +149,7 @@ class Price(Resource):
         Shown("In the order of their units; null for `per_unit`.", example=None),
     ]
     tiers_mode: Annotated[
-        Literal["graduated", "volume"] | None,
+        TiersMode | None,
         Shown(
             "`graduated`: each unit costs what its tier says. `volume`: all cost what the tier of"
             " the last one says.",
@@ -181,7 +186,7 @@ class Line(Resource):
     _shown = ("type", "quantity", "unit_amount", "amount")
 
     type: Annotated[
-        Literal["unit", "package", "flat"],
+        LineType,
         Shown("What is counted: units, packages, or a tier's flat amount.", example="unit"),
     ]
     quantity: Annotated[Quantity, Shown("How many of them.", example=2)]

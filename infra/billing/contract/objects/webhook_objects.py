@@ -8,6 +8,7 @@ from infra.billing.contract.limits import IN_FLIGHT_MAX
 from infra.billing.contract.objects.fields import Moment, OneOf, Shown, id_pattern
 from infra.billing.contract.objects.payments import A_CHARGE, A_REFUND
 from infra.billing.contract.objects.resource import Resource
+from infra.billing.contract.words import EndpointState
 
 AN_EVENT = "evt_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"
 _AN_ENDPOINT = "we_mfrggzdfmztwq2lknnwg23tpobyxe43u"
@@ -78,7 +79,7 @@ class Endpoint(Resource):
         ),
     ]
     state: Annotated[
-        Literal["enabled", "disabled"],
+        EndpointState,
         Shown("While `disabled`, nothing is sent and new events pass it by."),
     ]
     created_at: Moment

@@ -6,7 +6,7 @@ goes with `per_unit` only (docs.stripe.com/api/prices).
 
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -31,6 +31,7 @@ from infra.billing.contract.requests.price_parts import (
     digits,
 )
 from infra.billing.contract.requests.rules import at_most, is_judged
+from infra.billing.contract.words import BillingScheme, PriceType, TiersMode
 
 
 class PriceRequest(Request):
@@ -43,7 +44,7 @@ class PriceRequest(Request):
     recurring: Recurring | None = Field(
         default=None, description="How often, for a price of type `recurring`."
     )
-    type: Literal["one_time", "recurring"] | None = Field(
+    type: PriceType | None = Field(
         default=None,
         validate_default=True,
         description="`recurring` if it says how often, else `one_time`.",
@@ -58,13 +59,13 @@ class PriceRequest(Request):
     ) = Field(
         default=None, description="What units cost when there are many, for a `tiered` price."
     )
-    tiers_mode: Literal["graduated", "volume"] | None = Field(
+    tiers_mode: TiersMode | None = Field(
         default=None,
         validate_default=True,
         description="`graduated`: each unit costs what its tier says. `volume`: all units cost what"
         " the tier of the last one says.",
     )
-    billing_scheme: Literal["per_unit", "tiered"] | None = Field(
+    billing_scheme: BillingScheme | None = Field(
         default=None,
         validate_default=True,
         description="`tiered` if it has tiers, else `per_unit`.",

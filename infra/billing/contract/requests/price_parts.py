@@ -28,6 +28,7 @@ from infra.billing.contract.requests.rules import (
     lengths,
     rule,
 )
+from infra.billing.contract.words import Interval, Rounding, UsageType
 
 TIERS_MAX = 100
 _DIGITS = re.compile(r"[0-9]{1,30}")
@@ -126,11 +127,11 @@ class Tier(Asked):
 class Recurring(Asked):
     """How often a price recurs."""
 
-    interval: Literal["hour", "day", "week", "month", "year"] = Field(description="The interval.")
+    interval: Interval = Field(description="The interval.")
     interval_count: Annotated[int, Field(json_schema_extra={"minimum": 1}), between(1)] = Field(
         default=1, description="Every so many intervals; at most three years."
     )
-    usage_type: Literal["licensed", "metered"] = Field(
+    usage_type: UsageType = Field(
         default="licensed", description="Whether the quantity is agreed or measured."
     )
 
@@ -148,6 +149,4 @@ class TransformQuantity(Asked):
     """Units are sold in packages: the quantity is divided, and rounded, before it is multiplied."""
 
     divide_by: Quantity = Field(description="Units in a package.")
-    round: Literal["up", "down"] = Field(
-        description="Which way a package that is not full is rounded."
-    )
+    round: Rounding = Field(description="Which way a package that is not full is rounded.")

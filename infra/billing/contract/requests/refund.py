@@ -1,7 +1,7 @@
 """A refund, as it is asked for: an amount of a charge, or all that is left of it."""
 
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -17,6 +17,7 @@ from infra.billing.contract.requests.fields import (
     refused,
 )
 from infra.billing.contract.requests.rules import between, bounds
+from infra.billing.contract.words import Waiting
 
 
 class RefundRequest(Request):
@@ -31,11 +32,11 @@ class RefundRequest(Request):
     reason: LongText | None = Field(
         default=None, description="For people.", examples=["one seat too many"]
     )
-    if_pending: Literal["wait", "reject"] = Field(
+    if_pending: Waiting = Field(
         default="wait",
         description="What to do while the charge is pending: wait for it, or refuse the refund.",
     )
-    if_missing: Literal["wait", "reject"] | None = Field(
+    if_missing: Waiting | None = Field(
         default=None,
         description="What to do while there is no such charge: wait for it, up to ten minutes, as"
         " its message may still be on its way, or refuse the refund with `not_found`. By message"
