@@ -1,0 +1,1 @@
+"""What goes over the wire: forms in, JSON and events out."""
