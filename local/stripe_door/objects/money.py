@@ -11,7 +11,7 @@ LEAST = {
     "eur": 50, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200,
     "nok": 300, "nzd": 50, "pln": 200, "ron": 200, "sek": 300, "sgd": 50, "thb": 1000,
 }  # fmt: skip
-# docs.stripe.com/currencies#special-cases: no decimals, but written with two.
+# Without decimals, but written with two (docs.stripe.com/currencies, special cases).
 ENDS_IN_00 = ("isk", "ugx")
 
 
