@@ -9,6 +9,7 @@ from api.batches import Batches
 from api.database import Database
 from api.pollers import Pollers, finals
 from infra.billing.contract.ids import Kind as KindName
+from infra.billing.contract.requests.by_kind import Request
 from models.rows import LifecycleRow
 from payments.access import keys
 from payments.access.keys import Presented
@@ -19,7 +20,7 @@ from payments.lifecycle import reading
 from payments.processors.registry import Processors
 from payments.transaction import Row, Transaction
 from service import intake
-from service.intake import Answer, Request
+from service.intake import Answer
 
 
 @dataclass(frozen=True, slots=True)

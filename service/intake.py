@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from infra.billing.contract.ids import Kind
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.by_kind import MODELS, Request
 from payments.errors import Refused
 from payments.lifecycle.accepting import asked, charges, refunds
 from payments.lifecycle.accepting.asked import Accepted, New, NewCharge, NewRefund
@@ -13,13 +12,7 @@ from payments.parsing import read
 from payments.processors.registry import Processors
 from payments.transaction import Transaction
 
-Request: TypeAlias = ChargeRequest | RefundRequest
 Answer: TypeAlias = Accepted | Refused
-
-MODELS: Mapping[Kind, type[ChargeRequest] | type[RefundRequest]] = {
-    "charge": ChargeRequest,
-    "refund": RefundRequest,
-}
 
 
 def request(kind: Kind, fields: Mapping[str, Any]) -> Request:

@@ -1,26 +1,17 @@
 """The AsyncAPI 3 document: what may be put into the queue, and what webhooks bring."""
 
-from collections.abc import Mapping
 from typing import Any
-
-from pydantic import BaseModel
 
 from api.description import schemas
 from api.description.events import DATA, event
 from api.description.examples import example, standing
 from infra.billing.contract.events import EVENTS
 from infra.billing.contract.objects import Charge
-from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.by_kind import TASKS
 from infra.billing.contract.requests.charge import BY_PRICE, WAYS
 from service.broker.celery_config import PAYMENTS
-from service.intake import MODELS
 from worker.envelope import BODY_MAX_BYTES, TASK_ID_MAX
 
-# What may be asked for by message.
-TASKS: Mapping[str, type[BaseModel]] = {
-    **{f"billing.{kind}.create": model for kind, model in MODELS.items()},
-    "billing.charge.cancel": CancelRequest,
-}
 # Left out of examples: what seldom goes with the rest.
 _NOT_SHOWN = ("restock_quantity", "scheduled_at", "expires_in_s")
 # Of the promises, not of the program: it changes when what is promised does.

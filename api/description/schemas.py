@@ -9,12 +9,12 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 from api.description.events import DATA, event
 from api.description.models import model_of
 from infra.billing.contract.objects import OBJECTS, Resource
+from infra.billing.contract.requests.by_kind import MODELS
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.charge import BY_PRICE, WAYS, ChargeRequest
 from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
-from service.intake import MODELS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMPONENT = "#/components/schemas/{model}"

@@ -9,11 +9,11 @@ from cli.importing.lines import FileRefused
 from cli.importing.refused import RefusedLines
 from cli.importing.source import Checked, Refusal, Source
 from cli.importing.tally import Tally
+from infra.billing.contract.requests.by_kind import Request
 from infra.billing.contract.requests.charge import ChargeRequest
 from payments.errors import Refused
 from payments.intake import judging
 from payments.processors.limits import ANYTHING
-from service.intake import Request
 
 T = TypeVar("T")
 

@@ -12,6 +12,7 @@ from cli.importing.csv_file import CsvFile
 from cli.importing.json_file import JsonFile
 from cli.importing.lines import FileRefused, Line
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.requests.by_kind import MODELS, Request
 from infra.billing.contract.requests.charge import WAYS
 from payments.errors import InvalidRequest
 from service import intake
@@ -39,7 +40,7 @@ class Checked:
 
     line: Line
     key: str | None  # the one that was made for it; None when it has one of its own
-    request: intake.Request | None = None
+    request: Request | None = None
     refusal: Refusal | None = None
 
 
@@ -85,7 +86,7 @@ class Source:
 
     def _opened(self) -> CsvFile | JsonFile:
         self._file.seek(0)
-        fields = intake.MODELS[self.kind].model_fields
+        fields = MODELS[self.kind].model_fields
         return self._format(self._file, fields=fields, ways=ways(self.kind))
 
     def _checked(self, line: Line) -> Checked:
@@ -118,7 +119,7 @@ class Source:
 
 def ways(kind: Kind) -> Ways:
     """The fields that a line of this kind can't go without: all of one of these."""
-    fields = intake.MODELS[kind].model_fields
+    fields = MODELS[kind].model_fields
     required = [name for name, field in fields.items() if field.is_required()]
     required.remove("idempotency_key")  # it is made
     return [[*required, *way] for way in (WAYS if kind == "charge" else ((),))]

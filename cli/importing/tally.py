@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from cli.importing.source import Refusal
 from infra.billing.contract.card_data import is_card_number
+from infra.billing.contract.requests.by_kind import Request
 from infra.billing.contract.requests.charge import ChargeRequest
 from models.rows import LifecycleRow, as_refund
-from service.intake import Request
 
 SHOWN_MAX = 20
 # Of more prices nobody reads the counts, and a column of something else must not fill the memory.

@@ -6,14 +6,22 @@ certainty repeats the call under the same key until a webhook tells of it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
+from infra.billing import arguments
 from infra.billing.broker_publisher import Post
 from infra.billing.contract.ids import Kind, id_from_key
-from infra.billing.errors import BillingError, ReadingNeedsHttp, Unavailable
+from infra.billing.contract.requests import reading
+from infra.billing.contract.requests.by_kind import MODELS
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.fields import Asked
+from infra.billing.contract.requests.rules import MAYBE_A_REPEAT
+from infra.billing.errors import BillingError, InvalidRequest, ReadingNeedsHttp, Unavailable
 from infra.billing.message import CANCEL, QUEUE, Message, call, message
 from infra.billing.pending import pending
 from infra.billing.signing import signed
+
+A = TypeVar("A", bound=Asked)
 
 # What no message can ask for, be it made or read.
 _OVER_HTTP_ONLY = ("products", "prices", "currencies")
@@ -32,7 +40,7 @@ class Broker:
     def create(
         self, kind: Kind, fields: Mapping[str, Any], *, wait_s: float | None = None
     ) -> dict[str, Any]:
-        """Send the request; answers with the pending object. Raises Unavailable."""
+        """Send the request; answers with the pending object. Raises InvalidRequest, Unavailable."""
         _refuse_to_wait(wait_s)
         (answer,) = self.create_batch(kind, [fields])
         if isinstance(answer, BillingError):
@@ -42,21 +50,21 @@ class Broker:
     def create_batch(
         self, kind: Kind, batch: Sequence[Mapping[str, Any]]
     ) -> "list[dict[str, Any] | BillingError]":
-        """Send all in one round trip; for each the pending object, or Unavailable."""
-        reasons = self._post.send([self._message(kind, fields) for fields in batch])
-        return [
-            self._pending(kind, fields) if why is None else self._unavailable(fields, why)
-            for fields, why in zip(batch, reasons, strict=True)
-        ]
+        """Send all in one round trip; for each the pending object, or why it was not sent."""
+        asked = [self._asked(kind, fields) for fields in batch]
+        good = [one for one in asked if not isinstance(one, InvalidRequest)]
+        told = iter(self._answers(kind, good) if good else ())
+        return [one if isinstance(one, InvalidRequest) else next(told) for one in asked]
 
     def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
-        """Send the request; answers with what is known of the charge. Raises Unavailable."""
+        """Send the request; answers with what is known of the charge. Raises InvalidRequest,
+        Unavailable."""
         _refuse_to_wait(wait_s)
-        asked = call(CANCEL, {**fields, "producer": self._producer}, queue=QUEUE)
-        (why,) = self._post.send([self._signed(asked)])
+        asked = self._read(CancelRequest, fields)
+        (why,) = self._post.send([self._signed(call(CANCEL, asked.sent(), queue=QUEUE))])
         if why is not None:
             raise Unavailable(f"{self._post.where()} did not take the request: {why}")
-        return pending("charge", fields["charge_id"], {}) | {"phase": None}
+        return pending("charge", asked.charge_id, {}) | {"phase": None}
 
     def get(self, kind: Kind, id_: str, *, wait_s: float | None = None) -> NoReturn:
         raise ReadingNeedsHttp(param="url")
@@ -84,21 +92,48 @@ class Broker:
     def close(self) -> None:
         self._post.close()
 
-    def _message(self, kind: Kind, fields: Mapping[str, Any]) -> Message:
-        return self._signed(message(kind, {**fields, "producer": self._producer}))
+    def _asked(self, kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any] | InvalidRequest:
+        """What a message says, or why it is not sent."""
+        try:
+            return self._read(MODELS[kind], fields).sent()
+        except InvalidRequest as refused:
+            refused.idempotency_key = arguments.key_of(fields)
+            return refused
 
-    def _signed(self, asked: Message) -> Message:
-        return asked if self._signing_key is None else signed(asked, self._signing_key)
+    def _read(self, model: type[A], fields: Mapping[str, Any]) -> A:
+        """What is asked, by the rules that the service will judge it by: nobody answers a message
+        that is wrong. Raises InvalidRequest."""
+        if "producer" in fields:
+            raise InvalidRequest(
+                "producer is not a field here; it is what billing.configure says", param="producer"
+            )
+        given = {**fields, "producer": self._producer}
+        metadata = given.get("metadata")
+        if type(metadata) is not dict and isinstance(metadata, Mapping):
+            given["metadata"] = dict(metadata)
+        return arguments.checked(reading.parse, model, given, day=MAYBE_A_REPEAT)
+
+    def _answers(
+        self, kind: Kind, asked: Sequence[Mapping[str, Any]]
+    ) -> "list[dict[str, Any] | BillingError]":
+        reasons = self._post.send([self._signed(message(kind, fields)) for fields in asked])
+        return [
+            self._pending(kind, fields) if why is None else self._unavailable(fields, why)
+            for fields, why in zip(asked, reasons, strict=True)
+        ]
 
     def _pending(self, kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any]:
         id_ = id_from_key(kind, producer=self._producer, key=fields["idempotency_key"])
-        return pending(kind, id_, {**fields, "producer": self._producer})
+        return pending(kind, id_, fields)
 
     def _unavailable(self, fields: Mapping[str, Any], why: str) -> Unavailable:
         return Unavailable(
             f"{self._post.where()} did not take the request: {why}",
             idempotency_key=fields["idempotency_key"],
         )
+
+    def _signed(self, asked: Message) -> Message:
+        return asked if self._signing_key is None else signed(asked, self._signing_key)
 
 
 def _refuse_to_wait(wait_s: float | None) -> None:

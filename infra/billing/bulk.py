@@ -1,12 +1,10 @@
 """Many requests, one after the other in batches, with an answer for each."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from inspect import signature
 from itertools import islice
 from typing import Any, TypeVar
-from uuid import uuid4
 
-from infra.billing import client
+from infra.billing import arguments, client
 from infra.billing.contract.ids import Kind
 from infra.billing.errors import BillingError, InvalidRequest, Unavailable
 from infra.billing.results import Resource
@@ -17,14 +15,12 @@ BATCH = 500
 # With all the metadata they may have, these are 40 MB. More than that in one command holds up
 # everybody else who uses the broker.
 BATCH_MAX = 1000
-NAME_MAX = 40
 # So many batches in a row that nobody answered, and the rest is not sent: each would take timeouts
 # of its own, and a service that is down would cost hours.
 SILENT_MAX = 3
 
 # Called after each batch with how many have an answer, and how many of those are errors.
 Progress = Callable[[int, int], None]
-Check = Callable[..., dict[str, Any]]
 R = TypeVar("R", bound=Resource)
 
 
@@ -32,7 +28,6 @@ def create_many(
     kind: Kind,
     requests: Iterable[Mapping[str, Any]],
     *,
-    check: Check,
     result: type[R],
     batch: object,
     progress: Progress | None,
@@ -40,25 +35,24 @@ def create_many(
     """An iterator over the answers. Wrong arguments of the call itself fail here, at once."""
     if isinstance(batch, bool) or not isinstance(batch, int) or not 1 <= batch <= BATCH_MAX:
         raise InvalidRequest(f"batch must be a whole number from 1 to {BATCH_MAX}", param="batch")
-    names = tuple(signature(check).parameters)
-    checked = (_checked(one, names=names, check=check) for one in requests)
-    return _answers(client.transport(), kind, checked, result, batch, progress)
+    return _answers(client.transport(), kind, map(_keyed, requests), result, batch, progress)
 
 
 def _answers(
     transport: Transport,
     kind: Kind,
-    checked: Iterator[dict[str, Any] | BillingError],
+    keyed: Iterator[dict[str, Any] | BillingError],
     result: type[R],
     batch: int,
     progress: Progress | None,
 ) -> Iterator[R | BillingError]:
     done = refused = silent = 0
-    while gathered := list(islice(checked, batch)):
+    while gathered := list(islice(keyed, batch)):
         good = [one for one in gathered if not isinstance(one, BillingError)]
         answered = _send(transport, kind, good) if silent < SILENT_MAX else _not_sent(good)
-        if good:  # a batch of wrong ones says nothing about who is there
-            silent = silent + 1 if all(map(_is_silence, answered)) else 0
+        # Wrong ones, which were not sent, say nothing about who is there.
+        if sent := [one for one in answered if not isinstance(one, BillingError) or one.was_sent]:
+            silent = silent + 1 if all(map(_is_silence, sent)) else 0
         answers = iter(answered)
         told = [one if isinstance(one, BillingError) else next(answers) for one in gathered]
         done += len(told)
@@ -77,38 +71,15 @@ def _send(
 
 def _not_sent(good: Sequence[Mapping[str, Any]]) -> Sequence[Unavailable]:
     reason = "not sent: nobody answered any of the requests before it"
-    return [Unavailable(reason, idempotency_key=one["idempotency_key"]) for one in good]
+    return [Unavailable(reason, idempotency_key=arguments.key_of(one)) for one in good]
 
 
 def _is_silence(answer: object) -> bool:
-    return isinstance(answer, Unavailable) and answer.status is None
+    return isinstance(answer, BillingError) and answer.is_silence
 
 
-def _checked(
-    request: object, *, names: Sequence[str], check: Check
-) -> dict[str, Any] | BillingError:
-    """The fields of a request, with a key, or why they are none."""
-    try:
-        if not isinstance(request, Mapping):
-            raise InvalidRequest("each request must be a mapping of its fields")
-        for name in request:
-            if name not in names:
-                raise _unknown(name, names)
-        given = {**dict.fromkeys(names), **request}
-        if given["idempotency_key"] is None:
-            given["idempotency_key"] = str(uuid4())
-        return check(**given)
-    except InvalidRequest as refused:
-        key = request.get("idempotency_key") if isinstance(request, Mapping) else None
-        refused.idempotency_key = key if isinstance(key, str) else None
-        return refused
-
-
-def _unknown(name: object, names: Sequence[str]) -> InvalidRequest:
-    # Names come from outside, too: anything else than a name is not told.
-    is_name = isinstance(name, str) and name.isidentifier() and len(name) <= NAME_MAX
-    shown = repr(name) if is_name else "one of the names given"
-    return InvalidRequest(
-        f"{shown} is not a field; the fields are: {', '.join(names)}",
-        param=str(name) if is_name else None,
-    )
+def _keyed(request: object) -> dict[str, Any] | BillingError:
+    """The fields of a request, with a key; or why they are none."""
+    if not isinstance(request, Mapping):
+        return InvalidRequest("each request must be a mapping of its fields")
+    return {**request, "idempotency_key": arguments.key(request.get("idempotency_key"))}

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
-from infra.billing import bulk, client, pages, queries, requests
+from infra.billing import arguments, bulk, client, pages
 from infra.billing.errors import BillingError
 from infra.billing.objects import Page
 from infra.billing.results import Charge, TimelineEntry
@@ -40,11 +39,11 @@ def create(
     `reference` is your own order id: at most one charge per reference is pending or succeeded.
     `scheduled_at` is when to take the money, up to a year ahead: a datetime with a zone, or RFC
     3339. `expires_in_s`: it is canceled if it has not succeeded so many seconds later.
-    Raises InvalidRequest before anything is sent, Unavailable, NotConfigured; over HTTP also what
-    the service refuses, such as KeyReused, ReferenceInUse, PriceInactive,
+    Raises InvalidRequest, Unavailable, NotConfigured; over HTTP also what else the service refuses,
+    such as KeyReused, ReferenceInUse, PriceInactive,
     UnexpectedAmount and InsufficientInventory.
     """
-    fields = requests.charge_fields(
+    fields = arguments.given(
         amount=amount,
         currency=currency,
         price_id=price_id,
@@ -52,14 +51,14 @@ def create(
         expected_amount=expected_amount,
         customer_id=customer_id,
         payment_method_id=payment_method_id,
-        idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
+        idempotency_key=arguments.key(idempotency_key),
         reference=reference,
         description=description,
         metadata=metadata,
         scheduled_at=scheduled_at,
         expires_in_s=expires_in_s,
     )
-    wait_s = None if wait_s is None else queries.seconds("wait_s", wait_s)
+    wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
     return Charge(client.transport().create("charge", fields, wait_s=wait_s))
 
 
@@ -86,7 +85,6 @@ def create_many(
     return bulk.create_many(
         "charge",
         charges,
-        check=requests.charge_fields,
         result=Charge,
         batch=batch,
         progress=progress,
@@ -102,14 +100,14 @@ def cancel(id: str, *, reason: str | None = None, wait_s: float | None = None) -
     To cancel twice is to cancel once. `reason` stays in the charge's history.
     Raises NotFound, ChargeNotCancelable (it has succeeded: refund it), Unavailable.
     """
-    fields = requests.cancel_fields(charge_id=id, reason=reason)
-    wait_s = None if wait_s is None else queries.seconds("wait_s", wait_s)
+    fields = arguments.given(charge_id=arguments.id_of(id), reason=reason)
+    wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
     return Charge(client.transport().cancel(fields, wait_s=wait_s))
 
 
 def get(id: str) -> Charge:
     """The charge with this id, as it stands. Raises NotFound; ReadingNeedsHttp over a broker."""
-    return Charge(client.transport().get("charge", queries.id_of(id)))
+    return Charge(client.transport().get("charge", arguments.id_of(id)))
 
 
 def wait(id: str, *, timeout_s: float = 30.0) -> Charge:
@@ -117,8 +115,8 @@ def wait(id: str, *, timeout_s: float = 30.0) -> Charge:
 
     Raises NotFound; ReadingNeedsHttp over a broker.
     """
-    wait_s = queries.seconds("timeout_s", timeout_s)
-    return Charge(client.transport().get("charge", queries.id_of(id), wait_s=wait_s))
+    wait_s = arguments.seconds("timeout_s", timeout_s)
+    return Charge(client.transport().get("charge", arguments.id_of(id), wait_s=wait_s))
 
 
 def list(
@@ -139,7 +137,7 @@ def list(
     datetimes with a zone, or RFC 3339; `limit` is at most 100. Raises ReadingNeedsHttp over a
     broker.
     """
-    query = queries.filters(
+    query = arguments.given(
         state=state,
         phase=phase,
         customer_id=customer_id,
@@ -158,5 +156,5 @@ def timeline(id: str) -> Sequence[TimelineEntry]:
 
     Raises NotFound; ReadingNeedsHttp over a broker.
     """
-    told = client.transport().ask("GET", "charges", queries.id_of(id), "timeline")
+    told = client.transport().ask("GET", "charges", arguments.id_of(id), "timeline")
     return [TimelineEntry(entry) for entry in pages.entries(told)]

@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from infra.billing import brokers
 from infra.billing.base_url import PORTS, root
+from infra.billing.contract.card_data import CARD_DATA, holds_card_data
 from infra.billing.contract.ids import KEY
-from infra.billing.errors import NotConfigured
-from infra.billing.requests import producer_name
+from infra.billing.contract.texts import PRODUCER_MUST, is_producer
+from infra.billing.errors import InvalidRequest, NotConfigured
 from infra.billing.transport import Transport
 
 HTTP_SCHEMES = tuple(PORTS)
@@ -125,7 +126,7 @@ def configuration(
             "a signing key is what `billing keys create --signing` has shown: key_…",
             param="signing_key",
         )
-    configured = Configuration(url, api_key, float(timeout_s), producer_name(producer), signing_key)
+    configured = Configuration(url, api_key, float(timeout_s), _producer(producer), signing_key)
     if configured.is_http:
         _check_http(configured)
     return configured
@@ -134,6 +135,15 @@ def configuration(
 def transport() -> Transport:
     """The transport in force. Raises NotConfigured."""
     return _current.transport()
+
+
+def _producer(name: object) -> str:
+    """Who asks over a broker: part of every id, so it must never change."""
+    if not is_producer(name):
+        raise InvalidRequest(f"producer: {PRODUCER_MUST}", param="producer")
+    if holds_card_data(name):
+        raise InvalidRequest(f"producer {CARD_DATA}", param="producer")
+    return name
 
 
 def _check(url: str) -> None:

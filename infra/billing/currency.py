@@ -1,6 +1,6 @@
 """Currencies: `billing.currency.list()`, `retrieve`. Both need an http(s) url."""
 
-from infra.billing import client, pages, queries
+from infra.billing import arguments, client, pages
 from infra.billing.objects import Listing
 from infra.billing.results import Currency
 
@@ -14,7 +14,7 @@ def list() -> Listing[Currency]:
 
 def retrieve(id: str) -> Currency:
     """The currency with this id, such as "cur_usd". Raises NotFound."""
-    return Currency(client.transport().ask("GET", ROUTE, queries.currency_id(id)))
+    return Currency(client.transport().ask("GET", ROUTE, arguments.currency_id(id)))
 
 
 get = retrieve  # as it is called for charges

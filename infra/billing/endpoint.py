@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
-from infra.billing import client, pages, queries
-from infra.billing.fields import text
+from infra.billing import arguments, client, pages
+from infra.billing.arguments import given
 from infra.billing.objects import Page
 from infra.billing.results import Endpoint, Resource
 
@@ -31,7 +30,7 @@ def create(
     The answer has the `secret` for `billing.webhook.verify`; so have, for a day, those to repeats
     under the same `idempotency_key`, which is made for you unless given.
     """
-    body = queries.endpoint_fields(
+    body = given(
         url=url,
         event_types=event_types,
         description=description,
@@ -43,12 +42,12 @@ def create(
 
 def get(id: str) -> Endpoint:
     """The endpoint with this id, without its secret. Raises NotFound."""
-    return Endpoint(client.transport().ask("GET", ROUTE, queries.id_of(id)))
+    return Endpoint(client.transport().ask("GET", ROUTE, arguments.id_of(id)))
 
 
 def list(*, limit: int | None = None, cursor: str | None = None) -> Page[Endpoint]:
     """A page of endpoints; `.auto_paging_iter()` goes through all of them."""
-    return pages.page((ROUTE,), queries.filters(limit=limit, cursor=cursor), Endpoint)
+    return pages.page((ROUTE,), given(limit=limit, cursor=cursor), Endpoint)
 
 
 def update(
@@ -61,19 +60,19 @@ def update(
     state: str | None = None,
 ) -> Endpoint:
     """Change what is given, and leave the rest. `state` is "enabled" or "disabled"."""
-    body = queries.endpoint_fields(
+    body = given(
         url=url,
         event_types=event_types,
         description=description,
         max_in_flight=max_in_flight,
         state=state,
     )
-    return Endpoint(client.transport().ask("PATCH", ROUTE, queries.id_of(id), body=body))
+    return Endpoint(client.transport().ask("PATCH", ROUTE, arguments.id_of(id), body=body))
 
 
 def delete(id: str) -> None:
     """Send nothing there any more, and forget the endpoint. Raises NotFound."""
-    client.transport().ask("DELETE", ROUTE, queries.id_of(id))
+    client.transport().ask("DELETE", ROUTE, arguments.id_of(id))
 
 
 def rotate_secret(
@@ -81,7 +80,7 @@ def rotate_secret(
 ) -> Endpoint:
     """The endpoint with a new `secret`, shown here and, for a day, to repeats under the same
     `idempotency_key`. The former signs, too, for `overlap_s` whole seconds, a day unless given."""
-    body = {} if overlap_s is None else {"overlap_s": queries.overlap(overlap_s)}
+    body = given(overlap_s=overlap_s)
     return Endpoint(_post(id, "rotate-secret", _keyed(body, idempotency_key)))
 
 
@@ -106,19 +105,14 @@ def replay(
     `only` is "undelivered" or "all". While the answer says `has_more`, call again with `after` its
     `next_after`. A receiver sees the same `webhook-id` as the first time.
     """
-    body = queries.replay_fields(
-        event_ids=event_ids, since=since, until=until, only=only, after=after
-    )
+    body = given(event_ids=event_ids, since=since, until=until, only=only, after=after)
     return Resource(_post(id, "replay", _keyed(body, idempotency_key)))
 
 
 def _post(id: str, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    return client.transport().ask("POST", ROUTE, queries.id_of(id), verb, body=body)
+    return client.transport().ask("POST", ROUTE, arguments.id_of(id), verb, body=body)
 
 
 def _keyed(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:
     """With a key: what is sent again because its answer got lost is not done again."""
-    return {
-        **body,
-        "idempotency_key": str(uuid4()) if key is None else text("idempotency_key", key),
-    }
+    return {**body, "idempotency_key": arguments.key(key)}

@@ -76,6 +76,16 @@ class BillingError(Exception):
         self.idempotency_key = idempotency_key
         self.facts: dict[str, Any] = dict(facts or {})
 
+    @property
+    def is_silence(self) -> bool:
+        """Whether nobody answered."""
+        return isinstance(self, Unavailable) and self.status is None
+
+    @property
+    def was_sent(self) -> bool:
+        """Whether the service was asked at all, or might have been."""
+        return self.status is not None or self.is_silence
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         describe(cls)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from infra.billing import pages, queries
+from infra.billing import pages
+from infra.billing.arguments import given
 from infra.billing.objects import Page
 from infra.billing.results import Event, resource
 
@@ -15,10 +16,7 @@ def list(*, after: int | str | None = None, limit: int | None = None) -> Page[Ev
     missed, whatever happens between two calls. `.auto_paging_iter()` goes on to the last that there
     is now; each event has its `position`. Needs an http(s) url.
     """
-    query = {
-        **queries.filters(limit=limit),
-        "after": None if after is None else queries.position("after", after),
-    }
+    query = given(limit=limit, after=after)
     return pages.page(("events",), query, _event, cursor="after")
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from uuid import uuid4
 from weakref import WeakSet
 
-from infra.billing import retries
+from infra.billing import arguments, retries
 from infra.billing.base_url import Root
 from infra.billing.contract.ids import Kind
 from infra.billing.contract.retry_after import retry_after_s
@@ -22,6 +22,7 @@ from infra.billing.http_transport import Answer, NoAnswer, Wire
 from infra.billing.parallel import side_by_side
 from infra.billing.problems import error_of
 from infra.billing.retries import Failure
+from infra.billing.values import carried
 from infra.billing.version import __version__
 
 USER_AGENT = f"infra.billing/{__version__} python/{platform.python_version()}"
@@ -100,13 +101,13 @@ class Http:
         self, kind: Kind, fields: Mapping[str, Any], *, wait_s: float | None = None
     ) -> dict[str, Any]:
         """Send the request; answers with the object. Raises what the service refuses."""
-        key = fields["idempotency_key"]
-        body = {name: value for name, value in fields.items() if name != "idempotency_key"}
-        is_header = _KEY_OF_HEADER.fullmatch(key) is not None
-        if not is_header:
-            body["idempotency_key"] = key
+        key = arguments.key_of(fields)
         waits_until = self._clock() + (wait_s or 0.0)
         try:
+            body = carried(fields)
+            is_header = key is not None and _KEY_OF_HEADER.fullmatch(key) is not None
+            if is_header:
+                del body["idempotency_key"]
             asked = self._call(
                 "POST", f"/{kind}s", body=body, key=key if is_header else None,
                 expects=f"{kind}_id", wait_s=wait_s or 0.0,
@@ -128,7 +129,7 @@ class Http:
     def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
         """Ask for the end of a charge; answers with it. Raises what the service refuses."""
         id_ = fields["charge_id"]
-        body = {name: value for name, value in fields.items() if name != "charge_id"}
+        body = carried({name: value for name, value in fields.items() if name != "charge_id"})
         waits_until = self._clock() + (wait_s or 0.0)
         path = f"/charges/{_segment(id_)}/cancel"
         asked = self._call("POST", path, body=body, expects="charge_id", wait_s=wait_s or 0.0)
@@ -159,9 +160,11 @@ class Http:
         """Any other route. `path`: its segments; `repeatable`: whether it may be done twice."""
         route = "".join(f"/{_segment(part)}" for part in path)
         try:
-            return self._call(method, route, query=query or {}, body=body, repeatable=repeatable)
+            asked = None if body is None else carried(body)
+            query = carried(query or {})
+            return self._call(method, route, query=query, body=asked, repeatable=repeatable)
         except BillingError as error:
-            error.idempotency_key = (body or {}).get("idempotency_key")
+            error.idempotency_key = arguments.key_of(body or {})
             raise
 
     def close(self) -> None:
@@ -221,7 +224,7 @@ class Http:
             headers["content-type"] = "application/json"
             # As it is and not in escapes: a body may have 64 KiB, of any language's letters.
             body = json.dumps(call.body, ensure_ascii=False).encode()
-        query = {name: value for name, value in call.query.items() if value is not None}
+        query = {name: _said(one) for name, one in call.query.items() if one is not None}
         return self._wire.exchange(
             call.method,
             call.path + (f"?{urlencode(query)}" if query else ""),
@@ -272,6 +275,11 @@ class Http:
 
     def _unavailable(self, call: Call, what: str, status: int | None = None) -> Unavailable:
         return Unavailable(f"{self._root} {what}", status=status, request_id=call.id)
+
+
+def _said(value: object) -> object:
+    """As a query says it."""
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _segment(part: str) -> str:

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -19,6 +20,11 @@ CANCEL = "billing.charge.cancel"
 _EMBED: Mapping[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 # Logs and monitors copy these headers; what was asked is nobody's business there.
 _HIDDEN = "{…}"
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,7 @@ def call(task: str, kwargs: Mapping[str, Any], *, queue: str, kwargsrepr: str = 
             "timelimit": [None, None],
             "argsrepr": "()",
             "kwargsrepr": kwargsrepr,
-            "origin": f"infra.billing:{os.getpid()}@{socket.gethostname()}",
+            "origin": f"infra.billing:{os.getpid()}@{_host()}",
             "ignore_result": True,
         },
     )

@@ -1,7 +1,7 @@
 """Money: the contract's rules, whose refusals are the SDK's."""
 
+from infra.billing.arguments import checked
 from infra.billing.contract import money
-from infra.billing.fields import checked
 
 
 def minor(text: str, currency: str) -> int:
@@ -11,13 +11,3 @@ def minor(text: str, currency: str) -> int:
     (InvalidRequest), never a rounding.
     """
     return checked(money.minor, text, currency)
-
-
-def minor_amount(value: object, *, currency: str | None = None, param: str = "amount") -> int:
-    """`value` as a whole positive number of minor units, or InvalidRequest naming what to send."""
-    return checked(money.minor_amount, value, currency=currency, param=param)
-
-
-def currency_code(value: object) -> str:
-    """The currency in upper case (`usd` → `USD`), or InvalidRequest."""
-    return checked(money.currency_code, value)

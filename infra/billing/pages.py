@@ -3,11 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from infra.billing import client
+from infra.billing import arguments, client
 from infra.billing.errors import Unavailable
 from infra.billing.objects import Listing, Page
 
 T = TypeVar("T")
+
+
+def query(*, page_size: object = None, **given: object) -> dict[str, Any]:
+    """The query of a counted list, in the names of the service: what is given."""
+    return arguments.given(**given, pageSize=page_size)
 
 
 def page(

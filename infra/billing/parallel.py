@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from infra.billing.arguments import key_of
 from infra.billing.errors import BillingError, Unavailable
 
 # Each has a connection of its own. More would move the queue from here to the service.
@@ -26,12 +27,13 @@ def side_by_side(
         if luck.has_left:
             return Unavailable(
                 "not sent: the service answered none of the requests before it",
-                idempotency_key=fields["idempotency_key"],
+                idempotency_key=key_of(fields),
             )
         try:
             created = create(fields)
         except BillingError as error:
-            luck.note(is_silent=isinstance(error, Unavailable) and error.status is None)
+            if error.was_sent:
+                luck.note(is_silent=error.is_silence)
             return error
         luck.note(is_silent=False)
         return created

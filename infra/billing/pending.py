@@ -13,9 +13,9 @@ def pending(kind: Kind, id_: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """The object with all its public fields, made of the request alone."""
     empty = _empty(BY_NAME[kind])
     asked = {name: value for name, value in fields.items() if name in empty}
-    made = {**empty, **asked, "object": kind, f"{kind}_id": id_}
     # Metadata of its own: the request's may change when it was sent.
-    return {n: dict(value) if isinstance(value, Mapping) else value for n, value in made.items()}
+    metadata = dict(asked.get("metadata", {}))
+    return {**empty, **asked, "object": kind, f"{kind}_id": id_, "metadata": metadata}
 
 
 @cache

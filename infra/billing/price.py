@@ -6,10 +6,9 @@ The `id` of a price may be its lookup key everywhere: your own name for it, whic
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import uuid4
 
-from infra.billing import catalogue, client, pages, queries
-from infra.billing.catalogue import UNSET, Unset
+from infra.billing import arguments, client, pages
+from infra.billing.arguments import UNSET, Unset
 from infra.billing.contract.ids import is_price_id
 from infra.billing.objects import Listing
 from infra.billing.results import Price, Quote, Resource
@@ -47,10 +46,10 @@ def create(
     without limit, for ever. `transfer_lookup_key` takes the lookup key from the price that has it.
 
     Without a key one is made before the first try, so that this call makes one price however often
-    it is tried; a retry of yours needs a key of yours. Raises InvalidRequest before anything is
-    sent; KeyReused, LookupKeyInUse, ProductInactive, Unavailable.
+    it is tried; a retry of yours needs a key of yours. Raises InvalidRequest, KeyReused,
+    LookupKeyInUse, ProductInactive, Unavailable.
     """
-    body = catalogue.price_fields(
+    body = arguments.given(
         product_id=product_id,
         currency_id=currency_id,
         unit_amount=unit_amount,
@@ -63,17 +62,17 @@ def create(
         nickname=nickname,
         active=active,
         lookup_key=lookup_key,
-        transfer_lookup_key=transfer_lookup_key,
+        transfer_lookup_key=transfer_lookup_key or None,
         quantity_available=quantity_available,
         metadata=metadata,
-        idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
+        idempotency_key=arguments.key(idempotency_key),
     )
     return Price(client.transport().ask("POST", ROUTE, body=body))
 
 
 def retrieve(id: str) -> Price:
     """The price with this id or lookup key. Raises NotFound."""
-    return Price(client.transport().ask("GET", ROUTE, queries.price_name(id)))
+    return Price(client.transport().ask("GET", ROUTE, arguments.price_name(id)))
 
 
 get = retrieve  # as it is called for charges
@@ -94,15 +93,15 @@ def update(
     never changes: make another, with `transfer_lookup_key=True`, and archive this one.
     Raises NotFound, LookupKeyInUse.
     """
-    body = catalogue.price_changes(
+    body = arguments.passed(
         nickname=nickname,
         active=active,
         lookup_key=lookup_key,
-        transfer_lookup_key=transfer_lookup_key,
+        transfer_lookup_key=transfer_lookup_key or UNSET,
         metadata=metadata,
     )
     # By a lookup key that moves, a second try finds another price, or none.
-    repeatable = is_price_id(queries.price_name(id))
+    repeatable = is_price_id(arguments.price_name(id))
     return Price(client.transport().ask("PUT", ROUTE, id, body=body, repeatable=repeatable))
 
 
@@ -123,7 +122,7 @@ def list(
     `page` counts from 1, `page_size` is at most 100 (20 unless given), `order` is "desc" or "asc".
     `.count` is how many there are in all, `.list` is what is on this page.
     """
-    query = queries.listing(
+    query = pages.query(
         active=active,
         type=type,
         currency_id=currency_id,
@@ -145,12 +144,12 @@ def inventory(id: str, *, quantity: int, action: str, idempotency_key: str | Non
     Raises InsufficientInventory, whose `facts` are `available` and `requested`, InventoryUnlimited,
     KeyReused, NotFound.
     """
-    body = catalogue.inventory_fields(
+    body = arguments.given(
         quantity=quantity,
         action=action,
-        idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
+        idempotency_key=arguments.key(idempotency_key),
     )
-    asked = client.transport().ask("PUT", ROUTE, queries.price_name(id), "inventory", body=body)
+    asked = client.transport().ask("PUT", ROUTE, arguments.price_name(id), "inventory", body=body)
     return Price(asked)
 
 
@@ -160,14 +159,14 @@ def archive(id: str) -> Price:
     `update(id, active=True)` puts it back. Raises NotFound.
     """
     # By a lookup key that has moved meanwhile, a second try would archive another price.
-    repeatable = is_price_id(queries.price_name(id))
+    repeatable = is_price_id(arguments.price_name(id))
     return Price(client.transport().ask("PUT", ROUTE, id, "archive", repeatable=repeatable))
 
 
 def delete(id: str) -> Resource:
     """Forget a price that nothing was charged by, for good. Raises PriceInUse, NotFound."""
     # By a lookup key that has moved meanwhile, a second try would delete another price.
-    repeatable = is_price_id(queries.price_name(id))
+    repeatable = is_price_id(arguments.price_name(id))
     told = client.transport().ask("DELETE", ROUTE, id, repeatable=repeatable)
     # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
     return Resource({"id": id, "object": "price", "deleted": True, **told})
@@ -175,5 +174,7 @@ def delete(id: str) -> Resource:
 
 def quote(id: str, *, quantity: int) -> Quote:
     """What so many units cost, and why, line by line; nothing is held. Raises NotFound."""
-    body = catalogue.quote_fields(quantity=quantity)
-    return Quote(client.transport().ask("POST", ROUTE, queries.price_name(id), "quote", body=body))
+    body = arguments.given(quantity=quantity)
+    return Quote(
+        client.transport().ask("POST", ROUTE, arguments.price_name(id), "quote", body=body)
+    )

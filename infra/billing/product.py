@@ -2,10 +2,9 @@
 `delete`. All of it needs an http(s) url."""
 
 from collections.abc import Mapping
-from uuid import uuid4
 
-from infra.billing import catalogue, client, pages, queries
-from infra.billing.catalogue import UNSET, Unset
+from infra.billing import arguments, client, pages
+from infra.billing.arguments import UNSET, Unset
 from infra.billing.objects import Listing
 from infra.billing.results import Product, Resource
 
@@ -25,23 +24,22 @@ def create(
 
     Without a key one is made before the first try, so that this call makes one product however
     often it is tried; a retry of yours needs a key of yours. `type` may be "good" or "service", and
-    nothing depends on it. Raises InvalidRequest before anything
-    is sent, KeyReused, Unavailable.
+    nothing depends on it. Raises InvalidRequest, KeyReused, Unavailable.
     """
-    body = catalogue.product_fields(
+    body = arguments.given(
         name=name,
         description=description,
         active=active,
         type=type,
         metadata=metadata,
-        idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
+        idempotency_key=arguments.key(idempotency_key),
     )
     return Product(client.transport().ask("POST", ROUTE, body=body))
 
 
 def retrieve(id: str) -> Product:
     """The product with this id. Raises NotFound."""
-    return Product(client.transport().ask("GET", ROUTE, queries.product_id(id)))
+    return Product(client.transport().ask("GET", ROUTE, arguments.product_id(id)))
 
 
 get = retrieve  # as it is called for charges
@@ -59,10 +57,8 @@ def update(
 
     `metadata` is merged into what is there: `{"colour": None}` removes a name. Raises NotFound.
     """
-    body = catalogue.product_changes(
-        name=name, description=description, active=active, metadata=metadata
-    )
-    return Product(client.transport().ask("PUT", ROUTE, queries.product_id(id), body=body))
+    body = arguments.passed(name=name, description=description, active=active, metadata=metadata)
+    return Product(client.transport().ask("PUT", ROUTE, arguments.product_id(id), body=body))
 
 
 def list(
@@ -77,9 +73,7 @@ def list(
 
     `page` counts from 1, `page_size` is at most 100 (20 unless given), `order` is "desc" or "asc".
     """
-    query = queries.listing(
-        active=active, page=page, page_size=page_size, order=order, cursor=cursor
-    )
+    query = pages.query(active=active, page=page, page_size=page_size, order=order, cursor=cursor)
     return pages.listing((ROUTE,), query, Product)
 
 
@@ -88,11 +82,11 @@ def archive(id: str) -> Product:
 
     `update(id, active=True)` puts it back. Raises NotFound.
     """
-    return Product(client.transport().ask("PUT", ROUTE, queries.product_id(id), "archive"))
+    return Product(client.transport().ask("PUT", ROUTE, arguments.product_id(id), "archive"))
 
 
 def delete(id: str) -> Resource:
     """Forget a product that has no prices, for good. Raises ProductInUse, NotFound."""
-    told = client.transport().ask("DELETE", ROUTE, queries.product_id(id))
+    told = client.transport().ask("DELETE", ROUTE, arguments.product_id(id))
     # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
     return Resource({"id": id, "object": "product", "deleted": True, **told})

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
-from infra.billing import bulk, client, pages, queries, requests
+from infra.billing import arguments, bulk, client, pages
 from infra.billing.errors import BillingError
 from infra.billing.objects import Page
 from infra.billing.results import Refund, TimelineEntry
@@ -35,13 +34,13 @@ def create(
     With `restock`, units of a charge by price are for sale again when the refund succeeds:
     `restock_quantity` of them, which must be said with an amount, or all that are still out. Over
     HTTP, `wait_s` waits so many seconds for it to be final.
-    Raises InvalidRequest before anything is sent, Unavailable, NotConfigured; over HTTP also what
-    the service refuses, such as NotFound, RefundExceedsCharge and NothingToRestock.
+    Raises InvalidRequest, Unavailable, NotConfigured; over HTTP also what else the service refuses,
+    such as NotFound, RefundExceedsCharge and NothingToRestock.
     """
-    fields = requests.refund_fields(
+    fields = arguments.given(
         charge_id=charge_id,
         amount=amount,
-        idempotency_key=str(uuid4()) if idempotency_key is None else idempotency_key,
+        idempotency_key=arguments.key(idempotency_key),
         reason=reason,
         if_pending=if_pending,
         if_missing=if_missing,
@@ -50,7 +49,7 @@ def create(
         restock_quantity=restock_quantity,
         metadata=metadata,
     )
-    wait_s = None if wait_s is None else queries.seconds("wait_s", wait_s)
+    wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
     return Refund(client.transport().create("refund", fields, wait_s=wait_s))
 
 
@@ -68,7 +67,6 @@ def create_many(
     return bulk.create_many(
         "refund",
         refunds,
-        check=requests.refund_fields,
         result=Refund,
         batch=batch,
         progress=progress,
@@ -77,7 +75,7 @@ def create_many(
 
 def get(id: str) -> Refund:
     """The refund with this id, as it stands. Raises NotFound; ReadingNeedsHttp over a broker."""
-    return Refund(client.transport().get("refund", queries.id_of(id)))
+    return Refund(client.transport().get("refund", arguments.id_of(id)))
 
 
 def wait(id: str, *, timeout_s: float = 30.0) -> Refund:
@@ -85,8 +83,8 @@ def wait(id: str, *, timeout_s: float = 30.0) -> Refund:
 
     Raises NotFound; ReadingNeedsHttp over a broker.
     """
-    wait_s = queries.seconds("timeout_s", timeout_s)
-    return Refund(client.transport().get("refund", queries.id_of(id), wait_s=wait_s))
+    wait_s = arguments.seconds("timeout_s", timeout_s)
+    return Refund(client.transport().get("refund", arguments.id_of(id), wait_s=wait_s))
 
 
 def list(
@@ -104,7 +102,7 @@ def list(
     `created_after` and `created_before` are datetimes with a zone, or RFC 3339; `limit` is at most
     100. Raises ReadingNeedsHttp over a broker.
     """
-    query = queries.filters(
+    query = arguments.given(
         state=state,
         phase=phase,
         charge_id=charge_id,
@@ -121,5 +119,5 @@ def timeline(id: str) -> Sequence[TimelineEntry]:
 
     Raises NotFound; ReadingNeedsHttp over a broker.
     """
-    told = client.transport().ask("GET", "refunds", queries.id_of(id), "timeline")
+    told = client.transport().ask("GET", "refunds", arguments.id_of(id), "timeline")
     return [TimelineEntry(entry) for entry in pages.entries(told)]

@@ -16,7 +16,7 @@ class Transport(Protocol):
     def create(
         self, kind: Kind, fields: Mapping[str, Any], *, wait_s: float | None = None
     ) -> dict[str, Any]:
-        """Ask for a charge or a refund; returns the object. `fields` are checked and have a key.
+        """Ask for a charge or a refund; returns the object. `fields` have a key.
 
         With `wait_s`, waits so long for a final state. Raises what the service refuses, and
         Unavailable when it surely or possibly did not arrive within the timeout.
@@ -30,7 +30,7 @@ class Transport(Protocol):
         ...
 
     def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
-        """Ask for the end of a charge; returns it as it stands. `fields` are checked."""
+        """Ask for the end of a charge; returns it as it stands."""
         ...
 
     def get(self, kind: Kind, id_: str, *, wait_s: float | None = None) -> dict[str, Any]:

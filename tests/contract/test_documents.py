@@ -17,9 +17,9 @@ from infra.billing.contract.errors import CODES
 from infra.billing.contract.events import ONLY_BY_NAME
 from infra.billing.contract.failures import DECLINES, FAILURES
 from infra.billing.contract.ids import PREFIXES
+from infra.billing.contract.requests.by_kind import MODELS
 from payments.errors import InvalidRequest
 from payments.parsing import parse
-from service.intake import MODELS
 from service.settings import Settings
 from tests.support.every import every
 from tests.unit.test_envelope import NOT_TASKS, TASKS

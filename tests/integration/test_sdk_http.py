@@ -55,8 +55,6 @@ def test_to_cancel_is_a_post_below_the_charge_and_is_repeated_until_it_is_answer
     service.will(problem(409, "charge_not_cancelable", detail="refund it instead"))
     with pytest.raises(billing.ChargeNotCancelable, match="refund it instead"):
         billing.charge.cancel(id_)
-    with pytest.raises(billing.InvalidRequest, match="must be the id of a charge"):
-        billing.charge.cancel("re_1")
 
 
 def test_what_a_customer_has_to_do_is_read_by_attribute(service):
@@ -180,7 +178,7 @@ def test_a_refund_says_that_goods_come_back_only_if_they_do(service):
     refund = {"refund_id": "re_1", "object": "refund", "restock": True, "restock_quantity": 2}
     service.will(Says(202, refund))
     billing.refund.create(charge_id=CHARGE_ID, restock=False)
-    assert service.asked[0].body == {"charge_id": CHARGE_ID}
+    assert service.asked[0].body == {"charge_id": CHARGE_ID, "restock": False}
     told = billing.refund.create(charge_id=CHARGE_ID, amount=500, restock=True, restock_quantity=2)
     body = {"charge_id": CHARGE_ID, "amount": 500, "restock": True, "restock_quantity": 2}
     assert service.asked[1].body == body

@@ -1,12 +1,10 @@
-"""What a webhook endpoint may be given, by the one rule that the SDK and the service ask."""
+"""What a webhook endpoint may be given, by the rules of the contract."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from infra import billing
-from infra.billing import queries
 from infra.billing.contract import endpoints
 from infra.billing.contract.invalid import Invalid
 from tests.support.every import every
@@ -66,14 +64,3 @@ def test_what_no_endpoint_can_have_is_refused_with_its_field(
 )
 def test_what_one_may_have_is_taken_as_it_is(check: Callable[[Any], object], value: object) -> None:
     assert check(value) == value
-
-
-def test_the_sdk_refuses_before_it_sends() -> None:
-    for fields in ({"url": 5}, {"description": 5}, {"max_in_flight": 0}):
-        with pytest.raises(billing.InvalidRequest) as refused:
-            queries.endpoint_fields(**fields)
-        assert [refused.value.param] == [*fields]
-    with pytest.raises(billing.InvalidRequest, match="must hold no card data"):
-        queries.endpoint_fields(url="https://example.com/4242424242424242")
-    with pytest.raises(billing.InvalidRequest, match="overlap_s must be from 0"):
-        queries.overlap(-1)

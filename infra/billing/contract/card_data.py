@@ -25,6 +25,8 @@ CARD_DATA: Final = (
     " as payment_method_id, and keep the number out of all texts"
 )
 
+# Where any card's number is one, of whatever scheme: it is what people send in place of an id.
+PAYMENT_METHOD: Final = "payment_method_id"
 DIGITS_MIN, DIGITS_MAX = 12, 19
 # The first digits of card schemes' numbers, and how long those are. Visa's thirteen digits are left
 # out: nobody has had such cards for decades, and the numbers on German goods look like them.
@@ -82,7 +84,7 @@ def holds_card_data(text: str) -> bool:
     """Whether there is a card number, a track of a card or a verification code that is called so,
     anywhere in it."""
     plain = text if text.isascii() else _plain(text)
-    if _CODES.search(plain):
+    if "cv" in plain.lower() and _CODES.search(plain):
         return True
     if len(plain) < DIGITS_MIN or not _has_digits_enough(plain):
         return False
@@ -90,6 +92,15 @@ def holds_card_data(text: str) -> bool:
     if _TRACKS.search(plain.replace(" ", "")):
         return True
     return next(card_numbers(plain), None) is not None
+
+
+def is_card_data(name: str, text: str) -> bool:
+    """Whether it is, or holds, card data, where it stands under this name."""
+    return (
+        holds_card_data(text)
+        or is_called_a_code(name, text)
+        or (name == PAYMENT_METHOD and is_card_number(text))
+    )
 
 
 def is_called_a_code(name: str, value: str) -> bool:

@@ -5,7 +5,7 @@ from typing import TypeGuard
 
 # As JSON Schema says it. (Surrogates are no characters in any JSON that can be sent.)
 PATTERN = r"^[^\u0000-\u001F\u007F]*$"
-_CONTROL = re.compile("[\x00-\x1f\x7f]")
+_NOT_STORABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 # Who asks, as JSON Schema says it, and what a refusal says of another name.
@@ -21,7 +21,7 @@ def is_storable(text: str) -> bool:
     PostgreSQL keeps no NUL, a lone surrogate is no character in any encoding, and terminals obey
     control characters.
     """
-    return not (_CONTROL.search(text) or _SURROGATE.search(text))
+    return _NOT_STORABLE.search(text) is None
 
 
 def is_unicode(text: str) -> bool:

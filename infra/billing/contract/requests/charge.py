@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, PlainSerializer, ValidationInfo, field_validator
 
 from infra.billing.contract.card_data import is_card_number
 from infra.billing.contract.ids import id_from_key
@@ -28,7 +28,7 @@ from infra.billing.contract.requests.fields import (
     minor,
     refused,
 )
-from infra.billing.contract.requests.rules import between, bounds, card_data, is_judged
+from infra.billing.contract.requests.rules import between, bounds, card_data, is_dated, is_judged
 
 # What is charged: an amount, or what a price says. A charge has all of one, and of the other
 # nothing; each field with its type in JSON.
@@ -96,7 +96,8 @@ class ChargeRequest(Request):
         default=None, description="For people.", examples=["Two tickets"]
     )
 
-    scheduled_at: datetime | None = Field(
+    # The same moment in another zone is the same moment.
+    scheduled_at: Annotated[datetime, PlainSerializer(rfc3339)] | None = Field(
         default=None,
         description="When to take the money, up to a year ahead: RFC 3339 with a zone. What passed"
         " less than a week ago is now. It can be canceled until then.",
@@ -118,7 +119,9 @@ class ChargeRequest(Request):
     def _scheduled_at(cls, value: Any, info: ValidationInfo) -> datetime | None:
         if value is None:
             return None
-        return checked(ahead, "scheduled_at", value, is_judged=is_judged(info))
+        return checked(
+            ahead, "scheduled_at", value, is_judged=is_judged(info), may_be_past=not is_dated(info)
+        )
 
     @field_validator("quantity", mode="before")
     @classmethod
@@ -137,7 +140,7 @@ class ChargeRequest(Request):
         if not is_judged(info) and is_currency_code(value):
             return str(value).upper()
         code = checked(currency_code, value)
-        if not is_payable(code):
+        if is_dated(info) and not is_payable(code):
             raise refused(not_payable(code))
         return code
 
@@ -163,13 +166,6 @@ class ChargeRequest(Request):
         if value is not None and is_judged(info) and is_card_number(value):
             raise card_data()
         return value
-
-    def asked(self) -> dict[str, Any]:
-        """As ever. The same moment in another zone is the same moment."""
-        asked = super().asked()
-        if self.scheduled_at is not None:
-            asked["scheduled_at"] = rfc3339(self.scheduled_at)
-        return asked
 
     @cached_property
     def id(self) -> str:

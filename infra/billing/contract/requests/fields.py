@@ -4,6 +4,7 @@ The rules of `rules` are marked beside each type, so that a schema says them, to
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, ParamSpec, TypeVar
 
@@ -12,7 +13,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PrivateAttr,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -32,6 +32,7 @@ from infra.billing.contract.limits import (
     QUANTITY_MAX,
     TEXT_MAX,
 )
+from infra.billing.contract.moments import rfc3339
 from infra.billing.contract.money import AMOUNT_MAX, minor_amount
 from infra.billing.contract.requests.rules import (
     at_most,
@@ -131,11 +132,19 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
+    def sent(self) -> dict[str, Any]:
+        """What was said, as a message carries it. (A third of the time of `model_dump`, which
+        looks for parts that requests by message don't have.)"""
+        said = self.model_fields_set
+        return {
+            name: rfc3339(value) if type(value) is datetime else value
+            for name, value in self.__dict__.items()
+            if name in said
+        }
+
 
 class Keyed(Asked):
     """Who asks, and under which key."""
-
-    _against: Invalid | None = PrivateAttr(default=None)
 
     idempotency_key: Text = Field(
         description="The caller's name for this request. Under the same key the same request is"
@@ -148,10 +157,10 @@ class Keyed(Asked):
         examples=["shop"],
     )
 
-    @property
+    @cached_property  # `reading.read` sets it
     def against(self) -> Invalid | None:
         """What today's rules say against it, unless it was accepted before."""
-        return self._against
+        return None
 
     def asked(self) -> dict[str, Any]:
         """The request without who asked and under which key: what the fingerprint covers.

@@ -39,7 +39,7 @@ def read(model: type[K], fields: Mapping[str, Any]) -> K:
             request = parse(model, fields, day=ANY_DAY)
         except Invalid:
             raise against from None
-        request._against = against.with_traceback(None)  # noqa: SLF001  # set here, and nowhere else
+        request.__dict__["against"] = against.with_traceback(None)
         return request
 
 
@@ -49,11 +49,12 @@ def parse(model: type[R], fields: Mapping[str, Any], *, day: str | None = None) 
     if "args" in fields:  # they came by position, in a message (tasks/requests.py)
         raise Invalid("send the fields by name, not by position", param="args")
     # Before what is missing: a name that is misspelled is both, and only this tells which.
+    known = model.model_fields
     for name in fields:
-        if name not in model.model_fields:
+        if name not in known:
             raise _unknown(model, field_name(name))
     # In what is made, null is how many clients say "absent"; in what changes, it unsets.
-    unsets = "producer" not in model.model_fields
+    unsets = "producer" not in known
     given = {name: value for name, value in fields.items() if unsets or value is not None}
     try:
         return model.model_validate(given, context=day)

@@ -24,11 +24,19 @@ T = TypeVar("T")
 
 # The context of a reading that no rule of today judges.
 ANY_DAY: Final = "any day"
+# That of a reading by who asks: it may be a repeat of what was accepted, so what only the passing
+# of time makes wrong is for the service to judge.
+MAYBE_A_REPEAT: Final = "maybe a repeat"
 
 
 def is_judged(info: ValidationInfo) -> bool:
     """Whether today's rules count in this reading."""
     return info.context is not ANY_DAY
+
+
+def is_dated(info: ValidationInfo) -> bool:
+    """Whether, of today's rules, those count that time alone may change, too."""
+    return info.context is None
 
 
 def rule(check: Callable[[T], object]) -> AfterValidator:
@@ -64,17 +72,19 @@ def characters(least: int, most: int) -> AfterValidator:
     that it can be kept at all."""
 
     def check(value: str, info: ValidationInfo) -> str:
-        if not is_unicode(value):  # no character in any encoding
+        # Nearly all texts are plain, and told so by these two without a call.
+        is_kept = (value.isascii() and value.isprintable()) or is_storable(value)
+        if not (is_kept or is_unicode(value)):  # no character in any encoding
             raise PydanticKnownError("string_unicode")
         if info.context is not ANY_DAY:
             if len(value) < least:
                 raise PydanticKnownError("string_too_short", {"min_length": least})
             if len(value) > most:
                 raise PydanticKnownError("string_too_long", {"max_length": most})
-        if not is_storable(value):
+        if not is_kept:
             raise PydanticCustomError("text", CONTROL)
-        if info.context is not ANY_DAY:
-            without_card_data(value)
+        if info.context is not ANY_DAY and holds_card_data(value):
+            raise card_data()
         return value
 
     return AfterValidator(check)

@@ -1,0 +1,98 @@
+"""Arguments of calls: which of them were given, and what a segment of a path may be.
+
+What the service may be asked is for it to say; only what would make another call is refused here.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any, Final, ParamSpec, TypeVar
+from uuid import uuid4
+
+from infra.billing.contract.invalid import Invalid
+from infra.billing.errors import InvalidRequest
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class Unset(Enum):
+    """The type of the default in `update`: what is not passed stays as it is."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+UNSET: Final = Unset.UNSET
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """Those that are there."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def passed(**fields: Any) -> dict[str, Any]:
+    """What is to change: all but UNSET."""
+    return {name: value for name, value in fields.items() if value is not UNSET}
+
+
+def key(idempotency_key: object) -> Any:
+    """The caller's key, or one that is made now, before the first try."""
+    return str(uuid4()) if idempotency_key is None else idempotency_key
+
+
+def key_of(fields: Mapping[str, Any]) -> str | None:
+    """The key of a request, as its error tells it."""
+    key = fields.get("idempotency_key")
+    return key if isinstance(key, str) else None
+
+
+def id_of(value: object) -> str:
+    """An id as a segment of a path. Raises InvalidRequest, as all of these do."""
+    if not isinstance(value, str) or value in ("", ".", ".."):
+        raise InvalidRequest("id must be an id", param="id")  # a path would lead elsewhere
+    return value
+
+
+def price_name(value: object) -> str:
+    """The id or the lookup key of a price, likewise."""
+    return _without_slash(value, "that of a price, or its lookup key")
+
+
+def product_id(value: object) -> str:
+    """The id of a product, likewise."""
+    return _without_slash(value, "that of a product")
+
+
+def currency_id(value: object) -> str:
+    """The id of a currency, likewise."""
+    return _without_slash(value, "that of a currency, like cur_usd")
+
+
+def seconds(param: str, value: object) -> float:
+    """A length of time: a number of seconds, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidRequest(f"{param} must be a number of seconds", param=param)
+    if not 0 <= value < math.inf:
+        raise InvalidRequest(f"{param} must be 0 or more seconds", param=param)
+    return value
+
+
+def checked(rule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What a rule of the contract makes of a value. Raises InvalidRequest in its words."""
+    try:
+        return rule(*args, **kwargs)
+    except Invalid as refused:
+        raise InvalidRequest(str(refused), param=refused.param) from None
+
+
+def _without_slash(value: object, whose: str) -> str:
+    # The service gives none such, and servers and proxies read a slash in their own ways: nobody
+    # would say that there is nothing with this id.
+    if not isinstance(value, str) or "/" in value or value in ("", ".", ".."):
+        raise InvalidRequest(
+            f"id must be {whose}: it must hold no slash, and be more than dots", param="id"
+        )
+    return value

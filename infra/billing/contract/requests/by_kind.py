@@ -1,0 +1,22 @@
+"""Which request asks for an object of each kind, and by which message."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from infra.billing.contract.ids import Kind
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.fields import Asked
+from infra.billing.contract.requests.refund import RefundRequest
+
+Request: TypeAlias = ChargeRequest | RefundRequest
+
+MODELS: Mapping[Kind, type[ChargeRequest] | type[RefundRequest]] = {
+    "charge": ChargeRequest,
+    "refund": RefundRequest,
+}
+# What may be asked for by message.
+TASKS: Mapping[str, type[Asked]] = {
+    **{f"billing.{kind}.create": model for kind, model in MODELS.items()},
+    "billing.charge.cancel": CancelRequest,
+}

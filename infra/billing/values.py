@@ -1,0 +1,88 @@
+"""Values as JSON carries them to the service, which says the rest about them.
+
+Here it is only seen to that all who read the JSON read the same, and that no card data leaves the
+process.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from infra.billing.contract.card_data import CARD_DATA, is_card_data
+from infra.billing.contract.moments import MOMENT
+from infra.billing.contract.money import AMOUNT_MAX
+from infra.billing.contract.texts import field_name, is_unicode
+from infra.billing.errors import InvalidRequest
+
+WHOLE_MAX = 2**63 - 1  # of the largest number that the service gives, a position in the feed
+DEPTH_MAX = 10  # a request's tiers are three deep
+
+
+def carried(fields: Mapping[Any, object]) -> dict[str, Any]:
+    """The fields as JSON carries them: moments as RFC 3339. Raises InvalidRequest."""
+    return {
+        _name(name, None): _carried(value, field_name(name), name, depth=0)
+        for name, value in fields.items()
+    }
+
+
+def _carried(value: object, param: str | None, name: Any, *, depth: int) -> Any:
+    """`value`, which stands under `name` somewhere in the field `param`."""
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return _text(value, param, name)
+        case int() | float() | Decimal():
+            return _number(value, param, name)
+        case datetime():
+            if value.tzinfo is None:  # another moment everywhere
+                raise _wrong(param, MOMENT)
+            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        case Mapping() | Sequence() if depth >= DEPTH_MAX:
+            raise _wrong(param, "must not be nested so deep")
+        case Mapping():
+            return {
+                _name(key, param): _carried(one, param, key, depth=depth + 1)
+                for key, one in value.items()
+            }
+        case Sequence() if not isinstance(value, bytes | bytearray | memoryview):
+            return [_carried(one, param, name, depth=depth + 1) for one in value]
+    raise _wrong(param, f"must be of a type that JSON has, and {type(value).__name__} is none")
+
+
+def _name(name: object, param: str | None) -> str:
+    if not isinstance(name, str):
+        raise _wrong(param, "must have names that are text")
+    return _text(name, param, "")
+
+
+def _text(text: str, param: str | None, name: str) -> str:
+    if not is_unicode(text):
+        raise _wrong(param, "must be text")
+    if is_card_data(name, text):
+        raise _wrong(param, CARD_DATA)
+    return text
+
+
+def _number(value: float | Decimal, param: str | None, name: str) -> float:
+    """The number, if JSON carries it as it is. (A decimal where a whole number belongs is refused
+    by the service, which says what to send instead.)"""
+    if isinstance(value, int):
+        if abs(value) > WHOLE_MAX:
+            raise _wrong(param, f"must be at most {WHOLE_MAX}")
+        number: float = value
+    else:
+        written = Decimal(repr(value)) if isinstance(value, float) else value
+        number = float(written) if written.is_finite() else math.inf
+        if math.isinf(number) or Decimal(repr(number)) != written:
+            raise _wrong(param, "must be a number that JSON can carry; send an integer")
+    if abs(number) > AMOUNT_MAX:  # of fewer digits, no amount is told from a card's number
+        _text(f"{value:f}", param, name)
+    return number
+
+
+def _wrong(param: str | None, what: str) -> InvalidRequest:
+    return InvalidRequest(f"{param or 'the request'} {what}", param=param)
