@@ -1,0 +1,78 @@
+"""All pairs of a run judged, one after the other, and what they came to in all."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from payments.audit.reconcile import pairs, payouts
+from payments.audit.reconcile.differences import Code, Difference
+from payments.audit.reconcile.matching import Standing, judge
+from payments.audit.reconcile.runs import Run
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many charges and refunds came to what, and how many differences there are of each."""
+
+    standings: Counter[Standing] = field(default_factory=Counter)
+    codes: Counter[Code] = field(default_factory=Counter)
+    repaired: int = 0
+    # Lines that are about no charge and no refund, by kind.
+    others: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def differences(self) -> int:
+        return sum(self.codes.values())
+
+    @property
+    def compared(self) -> int:
+        return sum(self.standings.values()) - self.standings[Standing.ELSEWHERE]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing differs any more."""
+        return self.differences == self.repaired
+
+    def view(self) -> dict[str, Any]:
+        """As programs get it."""
+        return {
+            "compared": self.compared,
+            "agree": self.standings[Standing.AGREES],
+            "pending": self.standings[Standing.PENDING],
+            "undecided": self.standings[Standing.UNDECIDED],
+            "differences": self.differences,
+            "repaired": self.repaired,
+            "by_code": {code.value: self.codes[code] for code in Code},
+            "other_records": dict(self.others),
+        }
+
+
+def differences(
+    engine: Engine, run: Run, tally: Tally, *, advance: Callable[[int], object]
+) -> Iterator[Difference]:
+    """What differs, counted in `tally`; `advance` is told of the lines that were looked at.
+
+    Reads only, and one snapshot of ours; whoever repairs does it on other connections.
+    """
+    snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    with snapshot.begin() as connection:
+        tally.others = pairs.others(connection, run)
+        for one in _differences(connection, run, tally, advance):
+            tally.codes[one.code] += 1
+            yield one
+
+
+def _differences(
+    connection: Connection, run: Run, tally: Tally, advance: Callable[[int], object]
+) -> Iterator[Difference]:
+    terms = run.terms
+    for pair in pairs.pairs(connection, run):
+        judged = judge(pair, terms)
+        tally.standings[judged.standing] += 1
+        advance(len(pair.theirs))
+        yield from judged.differences
+    if run.payout_id is not None:
+        yield from payouts.differences(connection, run)

@@ -1,0 +1,226 @@
+"""Whether our row and the processor's records of it say the same: pure, one pair at a time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from infra.billing.contract.failures import message_for
+from models.states import State
+from payments.amounts import in_words
+from payments.audit.reconcile.differences import Code, Difference, Kind, Ours, in_sum
+from payments.audit.reconcile.terms import Terms
+from payments.processors.outcomes import Declined, Succeeded
+from payments.processors.port import Record
+
+
+class Standing(StrEnum):
+    """What a pair came to."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    # One side does not have it yet; no difference, but counted.
+    PENDING = "pending"
+    # It reaches out of the records that were read: a longer period would tell.
+    UNDECIDED = "undecided"
+    # Neither side has it in the period.
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A charge or a refund: our row, and all lines of the processor's that are about it."""
+
+    kind: Kind
+    ours: Ours | None
+    theirs: Sequence[Record]
+
+    @property
+    def moved(self) -> list[Record]:
+        """The lines that say that money moved."""
+        return [line for line in self.theirs if line.state == "succeeded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    standing: Standing
+    differences: tuple[Difference, ...] = ()
+
+
+def judge(pair: Pair, terms: Terms) -> Judgement:
+    """What the pair comes to on these terms."""
+    if not _is_concerned(pair, terms):
+        return Judgement(Standing.ELSEWHERE)
+    if pair.ours is None or pair.ours.processor != terms.processor:
+        return _only_theirs(pair, terms)
+    if not pair.theirs:
+        return _only_ours(pair, pair.ours, terms)
+    standing, state = _by_state(pair, pair.ours, terms)
+    if standing is Standing.PENDING:
+        return Judgement(standing)
+    found = [*_by_money(pair, pair.ours, terms)]
+    if state is not None:
+        # No report settles it when what moved isn't what was asked for.
+        found.insert(0, replace(state, remedy=None) if found else state)
+    return Judgement(Standing.DIFFERS if found else standing, tuple(found))
+
+
+def _is_concerned(pair: Pair, terms: Terms) -> bool:
+    """A pair at the edge is judged with both periods, rather than with none."""
+    if any(terms.contain(line.moved_at) for line in pair.theirs):
+        return True
+    ours = pair.ours
+    return ours is not None and (ours.settled_at is None or terms.contain(ours.settled_at))
+
+
+def _only_theirs(pair: Pair, terms: Terms) -> Judgement:
+    if not pair.moved:
+        return Judgement(Standing.AGREES if _is_over(pair.theirs) else Standing.PENDING)
+    if terms.is_young(_last(pair.moved)):
+        return Judgement(Standing.PENDING)
+    where = f"is at {pair.ours.processor} here" if pair.ours else "is not here"
+    return _differs(pair, Code.ONLY_THEIRS, f"{in_sum(pair.moved)} moved there; it {where}")
+
+
+def _only_ours(pair: Pair, ours: Ours, terms: Terms) -> Judgement:
+    if ours.state == State.PENDING or terms.is_young(ours.settled_at):
+        return Judgement(Standing.PENDING)
+    if ours.state == State.FAILED:
+        return Judgement(Standing.AGREES)
+    if not terms.reach(ours.first_called_at):
+        return Judgement(Standing.UNDECIDED)
+    amount = in_words(ours.amount, ours.currency)
+    return _differs(pair, Code.ONLY_OURS, f"{amount} moved, as we have it; not there")
+
+
+def _by_state(pair: Pair, ours: Ours, terms: Terms) -> tuple[Standing, Difference | None]:
+    """How the two stand to each other, and the difference if that is one."""
+    theirs = _state_of(pair)
+    if ours.state == theirs:
+        is_pending = theirs == State.PENDING
+        return (Standing.PENDING if is_pending else Standing.AGREES), None
+    if ours.state == State.PENDING and _is_authorized(ours, pair.moved):
+        return Standing.AGREES, None
+    if _is_on_its_way(pair, ours, theirs, terms):
+        return Standing.PENDING, None
+    if (
+        ours.kind == "refund"
+        and ours.state == State.FAILED
+        and terms.changed_since(ours.settled_at)
+    ):
+        return Standing.UNDECIDED, None  # the bank may have returned it since
+    detail = f"{ours.phase or ours.state} here, {theirs} there"
+    remedy = _remedy(pair, ours, theirs)
+    return Standing.DIFFERS, _difference(pair, Code.STATE_DIFFERS, detail, remedy=remedy)
+
+
+def _state_of(pair: Pair) -> State:
+    """Where it stands there, by the lines about it."""
+    if any(line.kind == "reversal" for line in pair.moved):
+        return State.FAILED
+    if pair.moved:
+        return State.SUCCEEDED
+    return State.FAILED if _is_over(pair.theirs) else State.PENDING
+
+
+def _is_authorized(ours: Ours, moved: Sequence[Record]) -> bool:
+    """Whether that much was captured, and more may be."""
+    return ours.by_hand and sum(line.amount for line in moved) == ours.moved
+
+
+def _is_on_its_way(pair: Pair, ours: Ours, theirs: State, terms: Terms) -> bool:
+    if ours.is_leased or terms.is_young(_last(pair.theirs)) or terms.is_young(ours.settled_at):
+        return True
+    return ours.state == State.FAILED and theirs == State.PENDING
+
+
+def _remedy(pair: Pair, ours: Ours, theirs: State) -> Succeeded | Declined | None:
+    """What may be told as a report of the processor: that one movement is what we asked for, or
+    that a refund came back. No money moves for it, and the table of moves allows it."""
+    if ours.by_hand or ours.state == State.FAILED:
+        return None
+    references = {line.reference for line in pair.moved}
+    if len(references) != 1 or ours.reference not in (None, *references):
+        return None
+    (reference,) = references
+    if theirs == State.SUCCEEDED:
+        return Succeeded(reference)
+    if ours.kind == "refund":
+        return Declined("refund_failed", "reversal", message_for("refund_failed"), reference)
+    return None
+
+
+def _by_money(pair: Pair, ours: Ours, terms: Terms) -> Iterator[Difference]:
+    """What is wrong with the money that moved."""
+    if not pair.moved:
+        return
+    out = [line for line in pair.moved if line.kind == ours.kind] or pair.moved
+    reference = ours.reference or out[0].reference
+    own = [line for line in out if line.reference == reference]
+    more = [line for line in out if line.reference != reference]
+    if more:
+        detail = f"{in_sum(more)} moved again there, as {', '.join(_references(more))}"
+        yield _difference(pair, Code.DUPLICATE_AT_PROCESSOR, detail)
+    if any(line.currency != ours.currency for line in own):
+        detail = f"{in_words(ours.amount, ours.currency)} here, {in_sum(own)} there"
+        yield _difference(pair, Code.CURRENCY_DIFFERS, detail)
+    elif own and _expected(ours, terms) not in (None, sum(line.amount for line in own)):
+        detail = f"{in_words(_expected(ours, terms), ours.currency)} here, {in_sum(own)} there"
+        yield _difference(pair, Code.AMOUNT_DIFFERS, detail)
+    for line in pair.moved:
+        if not _adds_up(line):
+            detail = (
+                f"{in_words(line.amount, line.currency)} with a fee of"
+                f" {in_words(line.fee, line.settlement_currency)} left"
+                f" {in_words(line.net, line.settlement_currency)}"
+            )
+            yield _difference(pair, Code.FEE_DIFFERS, detail)
+
+
+def _expected(ours: Ours, terms: Terms) -> int | None:
+    """What should have moved in all; None where nobody can say."""
+    if not ours.by_hand:
+        return ours.amount
+    is_whole = terms.reach(ours.first_called_at) and not terms.changed_since(ours.settled_at)
+    return ours.moved if ours.state == State.SUCCEEDED and is_whole else None
+
+
+def _adds_up(line: Record) -> bool:
+    """Whether what it left is the amount less the fee; of other currencies nobody can tell."""
+    if line.fee is None or line.net is None or line.settlement_currency != line.currency:
+        return True
+    signed = -line.amount if line.kind == "refund" else line.amount
+    return line.net == signed - line.fee
+
+
+def _is_over(lines: Sequence[Record]) -> bool:
+    return all(line.state == "failed" for line in lines)
+
+
+def _last(lines: Sequence[Record]) -> datetime:
+    return max(line.moved_at for line in lines)
+
+
+def _references(lines: Sequence[Record]) -> list[str]:
+    return sorted({line.reference for line in lines})
+
+
+def _differs(pair: Pair, code: Code, detail: str) -> Judgement:
+    return Judgement(Standing.DIFFERS, (_difference(pair, code, detail),))
+
+
+def _difference(
+    pair: Pair, code: Code, detail: str, *, remedy: Succeeded | Declined | None = None
+) -> Difference:
+    named = next((line.object_id for line in pair.theirs if line.object_id), None)
+    references = _references(pair.theirs)
+    return Difference(
+        code,
+        pair.kind,
+        pair.ours.id if pair.ours else named,
+        (pair.ours and pair.ours.reference) or (references[0] if references else None),
+        detail,
+        pair.ours,
+        pair.theirs,
+        remedy,
+    )

@@ -1,0 +1,76 @@
+"""The differences that are surely safe to mend: told as the processor's own reports would be.
+
+Nothing here writes a state: `payments.lifecycle.reports` judges each as it would an event, under
+the row's lock and as it stands by then. So a repair moves no money, and repeated it changes
+nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from models.states import State
+from payments.audit.reconcile.differences import Difference
+from payments.kinds import KINDS
+from payments.lifecycle import reports
+from payments.lifecycle.backoff import Dice
+from payments.lifecycle.reading import some
+from payments.lifecycle.settlement import Policy
+from payments.processors.outcomes import Succeeded
+from payments.processors.port import ProcessorEvent
+from payments.transaction import Database, Transaction
+
+# Of one transaction.
+BATCH = 50
+NOT_ANY_MORE = "left: it has changed since, or a report may not change it"
+
+
+def repaired(
+    database: Database,
+    differences: Iterable[Difference],
+    *,
+    processor: str,
+    policy: Policy,
+    dice: Dice,
+) -> Iterator[Difference]:
+    """The differences, those that can be repaired after they were."""
+    rest = iter(differences)
+    while batch := list(islice(rest, BATCH)):
+        with database.transaction() as transaction:
+            mended = _report(transaction, batch, processor=processor, policy=policy, dice=dice)
+        for one in batch:
+            if one.remedy is None:
+                yield one
+            elif one.object_id in mended:
+                yield replace(one, is_repaired=True)
+            else:
+                yield replace(one, left_because=NOT_ANY_MORE)
+
+
+def _report(
+    transaction: Transaction,
+    differences: Sequence[Difference],
+    *,
+    processor: str,
+    policy: Policy,
+    dice: Dice,
+) -> set[str]:
+    """Tell what is missing; the ids of those that stand now where the processor has them."""
+    events = [
+        ProcessorEvent(one.object_id, one.kind, one.remedy)
+        for one in differences
+        if one.remedy is not None and one.object_id is not None and one.kind != "payout"
+    ]
+    if not events:
+        return set()
+    reports.apply(transaction, events, processor=processor, policy=policy, dice=dice)
+    wanted = {
+        event.object_id: State.SUCCEEDED if isinstance(event.outcome, Succeeded) else State.FAILED
+        for event in events
+    }
+    rows = {
+        id_: row
+        for kind in KINDS.values()
+        for id_, row in some(transaction.connection, kind, list(wanted)).items()
+    }
+    return {id_ for id_, row in rows.items() if row.state == wanted[id_]}
