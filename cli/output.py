@@ -133,6 +133,8 @@ def progress(what: str, total: int | None) -> Iterator[Progress]:
         console=screen,
         transient=True,
         disable=not screen.is_terminal,
+        # It would carry what is printed meanwhile to the terminal, out of a pipe, too.
+        redirect_stdout=sys.stdout.isatty(),
     )
     with bar:
         bar.add_task(what, total=total)

@@ -114,7 +114,7 @@ COMMAND = Limits(
 )
 # Sums over all rows.
 BOOKS = Limits(
-    application_name="billing verify",
+    application_name="billing books",
     statement_s=3600.0,
     lock_s=2.0,
     idle_s=600.0,
