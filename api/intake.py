@@ -10,7 +10,7 @@ from api.database import Database
 from api.pollers import Pollers, finals
 from infra.billing.contract.ids import Kind as KindName
 from infra.billing.contract.requests.by_kind import Request
-from models.rows import LifecycleRow
+from models.rows import ApiKeyRow, LifecycleRow
 from payments.access import keys
 from payments.access.keys import Presented
 from payments.access.scopes import Access, owner
@@ -18,7 +18,7 @@ from payments.errors import NotFound, Refused
 from payments.kinds import KINDS
 from payments.lifecycle import reading
 from payments.processors.registry import Processors
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 from service import intake
 from service.intake import Answer
 
@@ -130,7 +130,9 @@ def _row_wanted(call: Call) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _read(kind: KindName, call: Call, row: Row | None) -> tuple[Access | None, Request | Refused]:
+def _read(
+    kind: KindName, call: Call, row: ApiKeyRow | None
+) -> tuple[Access | None, Request | Refused]:
     """Who asks, and for what."""
     access = None
     try:

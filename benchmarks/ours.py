@@ -38,7 +38,7 @@ class Ours(Contender):
                 transaction, url=self.place.receiver.url, target_check=target_check
             )
         engine.dispose()
-        self.secret = endpoint["secrets"][0]
+        self.secret = endpoint.secrets[0]
         self._database = self.place.connect(self.name)
 
     def commands(self) -> dict[str, Sequence[str]]:

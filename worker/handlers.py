@@ -29,7 +29,7 @@ from payments.parsing import parse
 from payments.processors.port import EventRefused, Processor
 from payments.transaction import Transaction, Wakes
 from payments.views import moment
-from payments.webhooks import endpoints
+from payments.webhooks import leftovers
 from payments.webhooks.drains import due_endpoints
 from service import intake, log
 from service.broker.publisher import Waker
@@ -233,7 +233,7 @@ class TaskHandlers:
 
     def _sweep_webhooks(self) -> int:
         with self.services.database.transaction() as transaction:
-            endpoints.give_up(transaction, limit=GIVE_UP_MAX)
+            leftovers.give_up(transaction, limit=GIVE_UP_MAX)
         room = self._publisher.room("webhooks", WAKE_MAX)
         if room == 0:
             return 0

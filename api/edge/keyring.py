@@ -8,11 +8,11 @@ from starlette.requests import Request
 from api.batches import Batches
 from api.database import Database
 from api.edge.limits import Limits
+from models.rows import ApiKeyRow
 from payments.access import keys
 from payments.access.keys import Presented
 from payments.access.scopes import Access
 from payments.errors import Unauthenticated
-from payments.transaction import Row
 
 _SCHEME = "bearer"
 
@@ -21,7 +21,7 @@ class Keyring:
     """Asks the database each time: a key that was revoked a moment ago is refused."""
 
     def __init__(self, database: Database) -> None:
-        async def read(ids: Sequence[str]) -> list[Row | None]:
+        async def read(ids: Sequence[str]) -> list[ApiKeyRow | None]:
             rows = await database.read(partial(keys.read, ids=set(ids)))
             return [rows.get(id_) for id_ in ids]
 

@@ -82,7 +82,7 @@ async def list_webhook_endpoints(
     rows = found[: place.limit]
     more = len(found) > len(rows)
     views = [endpoints.view(row) for row in rows]
-    return answers.page(views, next_cursor=rows[-1]["id"] if more else None)
+    return answers.page(views, next_cursor=rows[-1].id if more else None)
 
 
 @router.get("/{id}", **described({200: ref(Endpoint)}, refuses=(404,)))

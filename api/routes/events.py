@@ -18,6 +18,7 @@ from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
 from infra.billing.contract.limits import LIMIT_MAX
 from infra.billing.contract.requests.fields import whole_number
+from models.rows import EventRow
 from payments.webhooks import feed
 
 router = router_of("Events", f"{PREFIX}/events")
@@ -60,7 +61,7 @@ async def list_events(
     if access.sees_all:
         found = await _settled(database, after, place.limit + 1)
         rows = found[: place.limit]
-        has_more, through = len(found) > len(rows), rows[-1]["position"] if rows else after
+        has_more, through = len(found) > len(rows), rows[-1].position if rows else after
     else:
         part = await _settled_part(database, str(access.producer), after, place.limit)
         rows, has_more, through = part.rows, part.has_more, part.through
@@ -74,13 +75,13 @@ async def list_events(
     return Response(body, media_type=answers.MEDIA_TYPE)
 
 
-async def _settled(database: Database, after: int, limit: int) -> Sequence[feed.Row]:
+async def _settled(database: Database, after: int, limit: int) -> Sequence[EventRow]:
     """The events behind `after`, up to the first position that may yet be filled."""
     rows = await database.read(partial(feed.read, after=after, limit=limit))
     whole = feed.before_gap(rows, after=after)
     if len(whole) == len(rows):
         return rows
-    last = rows[-1]["position"]
+    last = rows[-1].position
     if not await _gaps_are_for_good(database):
         return whole
     # What filled a gap meanwhile is there now; what is missing still stays missing.

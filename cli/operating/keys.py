@@ -57,14 +57,14 @@ def create(
         output.print_json({**keys.view(row), "key": key})
         return
     sys.stdout.write(f"{key}\n")  # alone, so that a script can take it
-    whose = f"{row['producer']}, for all producers" if row["all_producers"] else row["producer"]
+    whose = f"{row.producer}, for all producers" if row.all_producers else row.producer
     use = (
         "give it to the SDK as BILLING_SIGNING_KEY, or sign as docs/reference/wire.md says"
         if signing
         else "give it as BILLING_API_KEY, or Authorization: Bearer …"
     )
     sys.stderr.write(
-        f"the key of {whose} ({', '.join(row['scopes'])}), shown now and never again: {use}\n"
+        f"the key of {whose} ({', '.join(row.scopes)}), shown now and never again: {use}\n"
     )
 
 

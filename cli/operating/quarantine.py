@@ -65,9 +65,9 @@ def show(
         tables.show(quarantine.details(row), as_json=as_json)
         return
     kept = quarantine.contents(row)
-    masked = row["masked"] or kept != row["raw"]
+    masked = row.masked or kept != row.raw
     how = "with card data masked" if masked else "as it came"
-    cut = f", the first {len(kept)} of its {row['size']} bytes" if len(kept) < row["size"] else ""
+    cut = f", the first {len(kept)} of its {row.size} bytes" if len(kept) < row.size else ""
     sys.stderr.write(f"{how}{'' if masked else cut}; it may hold personal data\n")
     sys.stdout.flush()
     sys.stdout.buffer.write(kept)

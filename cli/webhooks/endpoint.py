@@ -57,7 +57,7 @@ def add(
             max_in_flight=max_in_flight,
             producer=producer,
         )
-    tables.show({**endpoints.view(row), "secret": row["secrets"][0]}, as_json=as_json)
+    tables.show({**endpoints.view(row), "secret": row.secrets[0]}, as_json=as_json)
 
 
 def list_(as_json: options.Json = False) -> None:
@@ -130,7 +130,7 @@ def rotate(
     overlap_s = endpoints.OVERLAP_S if overlap is None else overlap
     with database_access.writing() as transaction:
         row = endpoints.rotate_secret(transaction, endpoint_id, overlap_s=overlap_s)
-    told = {"secret": row["secrets"][0], "older_secrets_until": moment(row["older_secrets_until"])}
+    told = {"secret": row.secrets[0], "older_secrets_until": moment(row.older_secrets_until)}
     tables.show({**endpoints.view(row), **told}, as_json=as_json)
 
 
@@ -147,12 +147,12 @@ def ping(endpoint_id: str, wait: options.Wait = None, as_json: options.Json = Fa
     with database_access.reading() as connection:
         came = database_access.wait_until(
             lambda: pings.came_of_it(connection, event_id),
-            lambda seen: seen["number"] is not None,
+            lambda seen: seen.number is not None,
             wait_s=wait,
         )
-    tables.show({**told, **came}, as_json=as_json)
-    if came["state"] != "delivered":
-        said = came["error"] or came["status_code"] or f"nothing yet after {wait:g} s"
+    tables.show({**told, **came._asdict()}, as_json=as_json)
+    if came.state != "delivered":
+        said = came.error or came.status_code or f"nothing yet after {wait:g} s"
         raise output.Failed(f"not delivered: {said}", code="not_delivered")
 
 
@@ -173,4 +173,4 @@ def _every() -> Iterator[dict[str, Any]]:
         after = ""
         while rows := endpoints.listed(Transaction(connection), after=after):
             yield from (endpoints.view(row) for row in rows)
-            after = rows[-1]["id"]
+            after = rows[-1].id

@@ -283,4 +283,4 @@ def _subscribe(engine: Engine, url: str) -> str:
             event_types=list(TYPES),
             description="the demo's receiver",
         )
-    return str(endpoint["secrets"][0])
+    return endpoint.secrets[0]

@@ -12,7 +12,7 @@ signature, so it is kept as it is (`payments.access.signatures`).
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,12 @@ from infra.billing.contract.ids import KEY, base32
 from infra.billing.contract.texts import PRODUCER_MUST
 from models import ApiKey
 from models.base import id_among, table_of
+from models.rows import ApiKeyRow
 from payments.access.scopes import READ, SCOPES, WRITE, Access
 from payments.errors import InvalidRequest, NotFound, Unauthenticated
 from payments.redaction import producer_name
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
+from payments.transaction import read as rows_of
 from payments.views import moment
 
 # All that there is to read and to write.
@@ -52,7 +54,7 @@ def create(
     producer: object,
     scopes: Sequence[str] = DEFAULT_SCOPES,
     all_producers: bool = False,
-) -> tuple[Row, str]:
+) -> tuple[ApiKeyRow, str]:
     """A new key of a producer: its row, and the key itself, which is shown now and never again.
 
     `all_producers`: it sees and refunds what other producers have asked for, too. Raises
@@ -64,14 +66,14 @@ def create(
     return _made(transaction, producer, scopes=ordered, all_producers=all_producers)
 
 
-def create_signing(transaction: Transaction, *, producer: object) -> tuple[Row, str]:
+def create_signing(transaction: Transaction, *, producer: object) -> tuple[ApiKeyRow, str]:
     """A new signing key of a producer, likewise. Raises InvalidRequest."""
     return _made(transaction, producer, scopes=[SIGN])
 
 
 def _made(
     transaction: Transaction, producer: object, *, scopes: list[str], all_producers: bool = False
-) -> tuple[Row, str]:
+) -> tuple[ApiKeyRow, str]:
     name = producer_name(producer)
     if name is None:
         raise InvalidRequest(f"producer: {PRODUCER_MUST}", param="producer")
@@ -85,16 +87,16 @@ def _made(
         "all_producers": all_producers,
         "signing_secret": f"{id_}_{secret}" if scopes == [SIGN] else None,
     }
-    (kept,) = transaction.rows(_INSERT, row)
+    (kept,) = transaction.read(ApiKeyRow, _INSERT, row)
     return kept, f"{id_}_{secret}"
 
 
-def revoke(transaction: Transaction, key_id: str) -> Row:
+def revoke(transaction: Transaction, key_id: str) -> ApiKeyRow:
     """Refuse the key from now on; its row stays. Revoking twice is revoking once.
 
     Raises NotFound.
     """
-    revoked = transaction.rows(_REVOKE, {"key_id": key_id})
+    revoked = transaction.read(ApiKeyRow, _REVOKE, {"key_id": key_id})
     if not revoked:
         raise NotFound("there is no API key with this id", param="id")
     return revoked[0]
@@ -102,20 +104,19 @@ def revoke(transaction: Transaction, key_id: str) -> Row:
 
 def every(connection: Connection) -> Iterator[dict[str, Any]]:
     """All keys for people and programs, newest first, revoked ones too; never a secret."""
-    for row in connection.execute(_EVERY).mappings():
-        yield view(row)
+    yield from map(view, rows_of(connection, ApiKeyRow, _EVERY))
 
 
-def view(row: Mapping[Any, Any]) -> dict[str, Any]:
+def view(row: ApiKeyRow) -> dict[str, Any]:
     """A key as it may be shown."""
     return {
-        "id": row["id"],
+        "id": row.id,
         "object": "api_key",
-        "producer": row["producer"],
-        "scopes": row["scopes"],
-        "all_producers": row["all_producers"],
-        "created_at": moment(row["created_at"]),
-        "revoked_at": moment(row["revoked_at"]),
+        "producer": row.producer,
+        "scopes": row.scopes,
+        "all_producers": row.all_producers,
+        "created_at": moment(row.created_at),
+        "revoked_at": moment(row.revoked_at),
     }
 
 
@@ -125,23 +126,22 @@ def presented(key: str) -> Presented | None:
     return parts and Presented(parts[1], hashlib.sha256(parts[2].encode()).digest())
 
 
-def read(connection: Connection, ids: Iterable[str]) -> dict[str, Row]:
+def read(connection: Connection, ids: Iterable[str]) -> dict[str, ApiKeyRow]:
     """The rows of these keys, for `admit`."""
-    rows: Any = connection.execute(_READ, {"ids": list(ids)}).mappings()
-    return {row["id"]: row for row in rows}
+    return {row.id: row for row in rows_of(connection, ApiKeyRow, _READ, {"ids": list(ids)})}
 
 
-def admit(row: Row | None, shown: Presented) -> Access:
+def admit(row: ApiKeyRow | None, shown: Presented) -> Access:
     """What the key's holder may do; `row` is the key's, if there is one.
 
     Raises Unauthenticated for a wrong or revoked key.
     """
-    kept = _NOBODY if row is None else bytes(row["secret_sha256"])
+    kept = _NOBODY if row is None else bytes(row.secret_sha256)
     is_right = hmac.compare_digest(kept, shown.sha256)
-    if row is None or not is_right or row["revoked_at"] is not None:
+    if row is None or not is_right or row.revoked_at is not None:
         raise Unauthenticated
-    scopes = frozenset(row["scopes"])
-    return Access(row["producer"], scopes, row["all_producers"], key_id=row["id"])
+    scopes = frozenset(row.scopes)
+    return Access(row.producer, scopes, row.all_producers, key_id=row.id)
 
 
 # --- The statements, built once ---

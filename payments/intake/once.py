@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import fingerprint, request_made_id
 from infra.billing.contract.requests.fields import Keyed
 from models import RequestMade
 from models.base import table_of
+from models.rows import EndpointRow, RequestMadeRow
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import KeyReused, NotFound
 from payments.parsing import parse
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction
 from payments.webhooks import endpoints
 
 # Who lost the answer that had a secret in it may have it again for so long, under the same key.
@@ -58,21 +59,22 @@ def once(
     named = parse(Keyed, {"idempotency_key": key, "producer": producer})
     # As text in ASCII: anything that JSON can hold, half characters included.
     said = json.dumps(asked, sort_keys=True, default=str)
+    id_ = request_made_id(operation, producer=producer, key=named.idempotency_key)
     row = {
-        "id": request_made_id(operation, producer=producer, key=named.idempotency_key),
+        "id": id_,
         "producer": producer,
         "idempotency_key": named.idempotency_key,
         "operation": operation,
         "fingerprint": fingerprint({"said": said}),
     }
     # Waits for one that is being done under the same key.
-    if not transaction.rows(_INSERT, row):
-        (known,) = transaction.rows(_READ.where(_requests.c.id == row["id"]))
-        if known["fingerprint"] != row["fingerprint"]:
+    if transaction.execute(_INSERT, row).first() is None:
+        (known,) = transaction.read(RequestMadeRow, _READ, {"id": id_})
+        if known.fingerprint != row["fingerprint"]:
             raise KeyReused(param="idempotency_key")
-        return Done(dict(known["answer"]), is_new=False, is_recent=known["is_recent"])
+        return Done(known.answer or {}, is_new=False, is_recent=known.is_recent)
     answer = do()
-    transaction.execute(update(_requests).where(_requests.c.id == row["id"]).values(answer=answer))
+    transaction.execute(update(_requests).where(_requests.c.id == id_).values(answer=answer))
     return Done(answer)
 
 
@@ -124,15 +126,15 @@ def _shown(
             "the endpoint of this idempotency key was deleted; send another key",
             param="idempotency_key",
         ) from None
-    secret = row["secrets"][0]
+    secret = row.secrets[0]
     # Not one that a later rotation made: that was shown to whoever asked for it.
     is_its_own = _digest(secret) == done.answer["secret_sha256"]
     shown = secret if is_its_own and done.is_recent else None
     return {**endpoints.view(row), "secret": shown}, done.is_new
 
 
-def _made(row: Row | Any) -> dict[str, Any]:
-    return {"endpoint_id": row["id"], "secret_sha256": _digest(row["secrets"][0])}
+def _made(row: EndpointRow) -> dict[str, Any]:
+    return {"endpoint_id": row.id, "secret_sha256": _digest(row.secrets[0])}
 
 
 def _digest(secret: str) -> str:
@@ -143,4 +145,4 @@ _requests = table_of(RequestMade)
 _INSERT = insert(_requests).on_conflict_do_nothing().returning(_requests.c.id)
 _READ = select(
     _requests, (_requests.c.created_at > func.now() - SECRET_SHOWN_FOR).label("is_recent")
-)
+).where(_requests.c.id == bindparam("id"))

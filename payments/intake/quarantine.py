@@ -7,17 +7,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Executable, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from infra.billing.contract.card_data import DIGITS_MIN, holds_card_data, is_called_a_code
 from models import QuarantinedMessage
 from models.base import table_of
+from models.rows import QuarantinedRow
 from payments.errors import InvalidRequest, MoveNotAllowed, NotFound
 from payments.intake.masking import RAW_MAX, Masked, masked_text, without_card_data
 from payments.kinds import KINDS
 from payments.parsing import refuse_card_data
 from payments.redaction import redacted
-from payments.transaction import Row, Transaction
+from payments.transaction import Transaction, first, read
 from payments.views import moment
 
 PAGE = 100
@@ -65,33 +66,33 @@ class KeptRequest:
         return json.dumps(kept, separators=(",", ":")).encode()
 
 
-def every(connection: Connection) -> Iterator[Row]:
+def every(connection: Connection) -> Iterator[QuarantinedRow]:
     """All messages without their contents, newest first; a page of them in memory."""
     newest_first = select(*_WITHOUT_CONTENTS).order_by(_messages.c.id.desc()).limit(PAGE)
     statement = newest_first
-    while rows := _rows(connection, statement):
+    while rows := read(connection, QuarantinedRow, statement):
         yield from rows
-        statement = newest_first.where(_messages.c.id < rows[-1]["id"])
+        statement = newest_first.where(_messages.c.id < rows[-1].id)
 
 
-def get(connection: Connection, id_: int) -> Row:
+def get(connection: Connection, id_: int) -> QuarantinedRow:
     """A message with its contents. Raises NotFound."""
-    found = _rows(connection, select(_messages).where(_messages.c.id == id_))
-    if not found:
+    found = first(connection, QuarantinedRow, select(_messages).where(_messages.c.id == id_))
+    if found is None:
         raise NotFound("there is no message in quarantine with this id", param="id")
-    return found[0]
+    return found
 
 
 def release(transaction: Transaction, id_: int) -> KeptRequest:
     """Mark a message as released; returns what to send. Raises NotFound, MoveNotAllowed."""
     row = _held(transaction, id_)
-    if _without_card_data(row).is_changed or row["masked"]:
+    if _without_card_data(row).is_changed or row.masked:
         raise MoveNotAllowed(
             "card data was masked in it, so it is not what its sender asked for: let them send it"
             " without card data, and dismiss it",
             param="id",
         )
-    request = request_in(row)
+    request = request_in(row.raw, row.headers, reason=row.reason)
     if request is None:
         raise MoveNotAllowed(
             "it is not a request that can be tried again, only looked at: let its sender mend it,"
@@ -113,76 +114,76 @@ def dismiss(transaction: Transaction, id_: int, *, why: str) -> None:
 
 def mask(transaction: Transaction) -> int:
     """Mask card data in what older versions kept; returns how many messages were looked through."""
-    rows = transaction.rows(_UNSEEN)
+    rows = transaction.read(QuarantinedRow, _UNSEEN)
     for row in rows:
         without = _without_card_data(row)
         changes = {
             "raw": without.raw,
             "headers": without.headers,
-            "queue": masked_text(row["queue"]),
-            "reason": masked_text(row["reason"]),
+            "queue": masked_text(row.queue),
+            "reason": masked_text(row.reason),
             "sha256": without.sha256,
         }
         transaction.execute(
             update(_messages)
-            .where(_messages.c.id == row["id"])
+            .where(_messages.c.id == row.id)
             .values(masked=without.is_changed, **(changes if without.is_changed else {}))
         )
     return len(rows)
 
 
-def contents(row: Row) -> bytes:
+def contents(row: QuarantinedRow) -> bytes:
     """The message as it may be shown."""
     return _without_card_data(row).raw
 
 
-def request_in(row: Row) -> KeptRequest | None:
+def request_in(raw: bytes, headers: Mapping[str, Any] | None, *, reason: str) -> KeptRequest | None:
     """The request that a message is, when it is one."""
-    if row["headers"] is not None or not row["reason"].startswith((OF_A_BUG, GIVEN_UP)):
+    if headers is not None or not reason.startswith((OF_A_BUG, GIVEN_UP)):
         return None
     try:
-        message = json.loads(bytes(row["raw"]))
+        message = json.loads(raw)
     except (ValueError, RecursionError):
         return None
     match message:
         case {"task": str(task), "id": str(id_), "kwargs": dict(kwargs), **rest}:
-            headers = {str(name): str(it) for name, it in rest.items() if name in _HEADERS_KEPT}
-            if task in REQUESTS and headers == rest:
-                return KeptRequest(task, id_, kwargs, headers)
+            kept = {str(name): str(it) for name, it in rest.items() if name in _HEADERS_KEPT}
+            if task in REQUESTS and kept == rest:
+                return KeptRequest(task, id_, kwargs, kept)
     return None
 
 
-def view(row: Row) -> dict[str, Any]:
+def view(row: QuarantinedRow) -> dict[str, Any]:
     """A message as people and programs see it in a list: nothing of what it says."""
     return {
-        "id": row["id"],
-        "created_at": moment(row["created_at"]),
+        "id": row.id,
+        "created_at": moment(row.created_at),
         "state": _state(row),
-        "queue": masked_text(row["queue"]),
-        "reason": masked_text(row["reason"]),
-        "size": row["size"],
-        "sha256": row["sha256"],
-        "masked": row["masked"],
-        "released_at": moment(row["released_at"]),
-        "dismissed_why": row["dismissed_why"],
+        "queue": masked_text(row.queue),
+        "reason": masked_text(row.reason),
+        "size": row.size,
+        "sha256": row.sha256,
+        "masked": row.masked,
+        "released_at": moment(row.released_at),
+        "dismissed_why": row.dismissed_why,
     }
 
 
-def details(row: Row) -> dict[str, Any]:
+def details(row: QuarantinedRow) -> dict[str, Any]:
     """A message by itself: with its harmless headers, or those fields of its request."""
-    request = request_in(row)
+    request = request_in(row.raw, row.headers, reason=row.reason)
     return {
         **view(row),
-        "headers": _harmless(row["headers"]) if row["headers"] else None,
+        "headers": _harmless(row.headers) if row.headers else None,
         "request": request
         and {"task": request.task, "id": _plain(request.id), "fields": redacted(request.kwargs)},
     }
 
 
-def _state(row: Row) -> str:
-    if row["released_at"] is None:
+def _state(row: QuarantinedRow) -> str:
+    if row.released_at is None:
         return "kept"
-    return "released" if row["dismissed_why"] is None else "dismissed"
+    return "released" if row.dismissed_why is None else "dismissed"
 
 
 def _harmless(headers: Mapping[str, Any]) -> dict[str, Any]:
@@ -194,7 +195,7 @@ def _harmless(headers: Mapping[str, Any]) -> dict[str, Any]:
 def as_kept(raw: bytes, headers: Mapping[str, Any] | None, *, reason: str) -> Masked:
     """A message as it may be kept. What is no request is masked by whatever looks like card data;
     a request that the doors take is kept as it is, or it could never be released."""
-    request = request_in({"raw": raw, "headers": headers, "reason": reason})
+    request = request_in(raw, headers, reason=reason)
     if request is None or len(raw) > RAW_MAX or not _is_taken(request):
         return without_card_data(raw, headers)
     return Masked(raw, None, is_changed=False, sha256=hashlib.sha256(raw).hexdigest())
@@ -223,8 +224,8 @@ def _is_clean(value: object) -> bool:
     return False
 
 
-def _without_card_data(row: Row) -> Masked:
-    return as_kept(bytes(row["raw"]), row["headers"], reason=row["reason"])
+def _without_card_data(row: QuarantinedRow) -> Masked:
+    return as_kept(row.raw, row.headers, reason=row.reason)
 
 
 def _plain(value: Any) -> str:
@@ -233,22 +234,18 @@ def _plain(value: Any) -> str:
     return text if harmless else f"<{type(value).__name__}>"
 
 
-def _held(transaction: Transaction, id_: int) -> Row:
+def _held(transaction: Transaction, id_: int) -> QuarantinedRow:
     """The row, locked, if nobody is done with it yet."""
-    found = transaction.rows(select(_messages).where(_messages.c.id == id_).with_for_update())
-    if not found:
+    statement = select(_messages).where(_messages.c.id == id_).with_for_update()
+    found = first(transaction.connection, QuarantinedRow, statement)
+    if found is None:
         raise NotFound("there is no message in quarantine with this id", param="id")
-    if found[0]["released_at"] is not None:
-        raise MoveNotAllowed(f"it is {_state(found[0])} already", param="id")
-    return found[0]
+    if found.released_at is not None:
+        raise MoveNotAllowed(f"it is {_state(found)} already", param="id")
+    return found
 
 
 def _let_go(transaction: Transaction, id_: int, **why: str) -> None:
     transaction.execute(
         update(_messages).where(_messages.c.id == id_).values(released_at=func.now(), **why)
     )
-
-
-def _rows(connection: Connection, statement: Executable) -> list[Row]:
-    rows: Any = connection.execute(statement).mappings().all()
-    return list(rows)

@@ -15,11 +15,12 @@ from sqlalchemy.dialects.postgresql import insert as insert_unless_there
 from infra.billing.contract.ids import PREFIXES, Kind, id_from_key, is_id, random_id, rejection_id
 from models import QuarantinedMessage, RejectedRequest
 from models.base import table_of
+from models.rows import columns_of
 from payments.errors import Refused, refusal
 from payments.intake import masking
 from payments.intake.quarantine import as_kept
 from payments.redaction import producer_name, redacted, told_key
-from payments.transaction import Transaction
+from payments.transaction import Transaction, read
 from payments.views import moment
 from payments.webhooks.events import Fact, publish
 
@@ -38,7 +39,7 @@ _OF_MESSAGES = (
     select(
         *(
             _rejected.c[name]
-            for name in ("object_id", "fingerprint", "task_id", "code", "param", "detail")
+            for name in ("object_id", "fingerprint", "task_id", "code", "detail", "param")
         )
     )
     .where(
@@ -115,10 +116,10 @@ def of_messages(connection: Connection, messages: Iterable[Message]) -> dict[Mes
     ids, fingerprints, task_ids = zip(*wanted, strict=True)
     given = {"ids": [*ids], "task_ids": [*task_ids], "fingerprints": [*fingerprints]}
     return {
-        (row.object_id, row.fingerprint, row.task_id): refusal(
-            row.code, row.detail, param=row.param
+        (object_id, fingerprint, task_id): refusal(code, detail, param=param)
+        for object_id, fingerprint, task_id, code, detail, param in read(
+            connection, tuple[str, str, str, str, str, str | None], _OF_MESSAGES, given
         )
-        for row in connection.execute(_OF_MESSAGES, given)
     }
 
 
@@ -127,8 +128,8 @@ def newest(connection: Connection, *, limit: int) -> Iterator[dict[str, Any]]:
     table = table_of(RejectedRequest)
     columns = [table.c[name] for name in SEEN]
     newest_first = (table.c.created_at.desc(), table.c.id.desc())
-    for row in connection.execute(select(*columns).order_by(*newest_first).limit(limit)).mappings():
-        yield {**row, "created_at": moment(row["created_at"])}
+    for row in connection.execute(select(*columns).order_by(*newest_first).limit(limit)):
+        yield {**columns_of(row), "created_at": moment(row.created_at)}
 
 
 def _storable(text: str) -> bool:

@@ -7,11 +7,15 @@ answer are kept until it is understood, and an answer whose head is complete is 
 
 import asyncio
 import re
+import socket
 from functools import partial
 from typing import Any
 
-from aiohttp import ServerDisconnectedError, TCPConnector
+from aiohttp import ServerDisconnectedError, TCPConnector, ThreadedResolver
+from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+
+from payments.webhooks.target import TargetCheck
 
 # The head of an answer: proxies and frameworks put dozens of cookies and policies there. Nginx's
 # own limit for what it passes on is 32 KiB. Interim answers (1xx) before it count.
@@ -118,3 +122,26 @@ def answer_in(received: bytes) -> tuple[int, bytes] | None:
             return status, received[head.end() : head.end() + BODY_BYTES_MAX]
         at = head.end()
     return None
+
+
+class CheckedResolver(AbstractResolver):
+    """Resolves names, and refuses a name with even one address that is not allowed.
+
+    Dialling the allowed ones of a mixed answer would let a name win by patience.
+    """
+
+    def __init__(self, target_check: TargetCheck, *, encrypted: bool) -> None:
+        self._resolver = ThreadedResolver()
+        self._check = target_check
+        self._encrypted = encrypted
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        found = await self._resolver.resolve(host, port, family)
+        for one in found:
+            self._check.refuse(one["host"], encrypted=self._encrypted)
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()

@@ -10,11 +10,10 @@ from uuid import UUID, uuid4
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 
-from infra.billing.contract import retry_after
-from infra.billing.contract.signatures import key_of, signed_headers
-from payments.webhooks import drains, schedule
+from payments.webhooks import drains
 from payments.webhooks.drains import DrainBatch, Drained, Due, Record
-from payments.webhooks.post import Answer, Client
+from payments.webhooks.post import Client
+from payments.webhooks.posting import Answered, Poster
 
 log = structlog.get_logger(__name__)
 
@@ -48,12 +47,6 @@ class LeaseLost(Exception):
     """Another drainer has taken over."""
 
 
-class Answered(NamedTuple):
-    due: Due
-    answer: Answer
-    started_at: float  # on the loop's clock
-
-
 class Drainer:
     """Drains one endpoint once. All methods run on the event loop."""
 
@@ -75,9 +68,7 @@ class Drainer:
         self._answered: list[Answered] = []  # not yet recorded
         self._lanes = 0  # posts under way
         self._backlog = True  # the last claim got all it wanted: there is probably more
-        self._url = ""
-        self._secrets: tuple[str, ...] = ()
-        self._keys: list[bytes] = []
+        self._poster = Poster(self._tools.client, clock=self._tools.clock, dice=self._tools.dice)
         self._max_in_flight = 0
 
     def nudge(self) -> None:
@@ -151,7 +142,7 @@ class Drainer:
     async def _next_batch(
         self, answered: Sequence[Answered], *, wanted: int, releasing: bool
     ) -> DrainBatch:
-        records = [self._record(one) for one in answered]
+        records = [self._poster.record(one, now=self._loop.time()) for one in answered]
         self._stir.clear()
         self._is_asking = True
         given = {
@@ -180,11 +171,7 @@ class Drainer:
     async def _recorded_alone(self, answered: Answered, record: Record) -> Record:
         """Write one record of a batch that could not be written, so that what is wrong with another
         costs that one alone: of it, only that there was an attempt is kept."""
-        is_ok = answered.answer.is_ok
-        bare = Answer(
-            0, status_code=200 if is_ok else None, error=None if is_ok else "internal_error"
-        )
-        for one in (record, self._record_of(answered.due, bare, record.started_ago_s)):
+        for one in (record, self._poster.bare_record(answered, now=self._loop.time())):
             try:
                 batch: DrainBatch | None = await self._database(
                     drains.next_batch, self._token, records=[one]
@@ -225,10 +212,8 @@ class Drainer:
         self._ready.extend(batch.due)
         if not batch.is_enabled:
             self._drop_what_is_ready()
-        self._url, self._max_in_flight = batch.url, max(1, batch.max_in_flight)
-        if batch.secrets != self._secrets:
-            self._keys = [key_of(secret) for secret in batch.secrets]
-            self._secrets = batch.secrets
+        self._max_in_flight = max(1, batch.max_in_flight)
+        self._poster.aim(batch)
 
     def _drop_what_is_ready(self) -> None:
         self._held.difference_update(due.delivery_id for due in self._ready)
@@ -247,7 +232,7 @@ class Drainer:
             due = self._ready.popleft()
             started_at = self._loop.time()
             # Awaited first: the next batch may swap the list meanwhile.
-            answer = await self._answer_to(due)
+            answer = await self._poster.answer_to(due)
             self._answered.append(Answered(due, answer, started_at))
             if len(self._answered) == 1:
                 self._loop.call_later(FLUSH_S, self._stir.set)
@@ -256,60 +241,6 @@ class Drainer:
         self._lanes -= 1
         if not self._lanes:
             self._stir.set()  # Nothing else is under way: nobody waits for a batch.
-
-    async def _answer_to(self, due: Due) -> Answer:
-        """What came of posting it. A bug of ours in doing so costs this attempt, and no other."""
-        try:
-            return await self._post(due)
-        except Exception as error:  # whatever it is, it is this attempt's answer
-            log.error("a webhook could not be posted", exc_info=error, event_id=due.event_id)
-            return Answer(0, error="internal_error")
-
-    async def _post(self, due: Due) -> Answer:
-        headers = signed_headers(
-            self._keys,
-            webhook_id=due.event_id,
-            timestamp=int(self._tools.clock()),
-            body=due.body,
-        )
-        return await self._tools.client.post(self._url, headers=headers, body=due.body)
-
-    def _record(self, one: Answered) -> Record:
-        """What is to be written of an answer, whatever a stranger put into it."""
-        started_ago_s = self._loop.time() - one.started_at
-        try:
-            retry_after_s = retry_after.retry_after_s(
-                one.answer.retry_after, now_s=self._tools.clock()
-            )
-        except Exception as error:  # costs this answer its wish, and nothing else
-            log.error("what an answer asks for could not be read", exc_info=error)
-            retry_after_s = None
-        return self._record_of(one.due, one.answer, started_ago_s, retry_after_s)
-
-    def _record_of(
-        self, due: Due, answer: Answer, started_ago_s: float, retry_after_s: float | None = None
-    ) -> Record:
-        retry_in_s = None
-        if not answer.is_ok:
-            retry_in_s = schedule.retry_in_s(
-                due.number - due.attempts_before,
-                dice=self._tools.dice,
-                retry_after_s=retry_after_s,
-            )
-        state = "delivered" if answer.is_ok else "exhausted" if retry_in_s is None else "pending"
-        return Record(
-            delivery_id=due.delivery_id,
-            number=due.number,
-            state=state,
-            retry_in_s=retry_in_s,
-            started_ago_s=started_ago_s,
-            duration_ms=answer.duration_ms,
-            status_code=answer.status_code,
-            error=answer.error,
-            remote_ip=answer.remote_ip,
-            response_body=answer.body,
-            attempts_before=due.attempts_before,
-        )
 
     # --- When to take the next batch ---
 

@@ -1,22 +1,22 @@
 """Webhook endpoints: who is told, where, and of what."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, case, func, insert, literal, select
+from sqlalchemy import Select, bindparam, case, func, insert, select
 from sqlalchemy import update as sql_update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from infra.billing.contract import endpoints as rules
 from infra.billing.contract.events import TYPES
 from infra.billing.contract.ids import is_id, random_id
-from infra.billing.contract.limits import (
-    LIMIT_MAX,
-)
+from infra.billing.contract.limits import LIMIT_MAX
 from infra.billing.contract.signatures import new_secret
 from infra.billing.contract.texts import field_name
-from models import Delivery, Event, WebhookEndpoint
+from models import Event, WebhookEndpoint
 from models.base import table_of
+from models.rows import EndpointRow
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound
 from payments.parsing import refusing
@@ -42,7 +42,7 @@ def add(
     max_in_flight: object = None,
     producer: object = None,
     access: Access = OPERATOR,
-) -> RowMapping:
+) -> EndpointRow:
     """A new, enabled endpoint with a secret of its own, which is the row's `secrets[0]`.
 
     It is told of this producer's events; without one, of those of who makes it, or of all.
@@ -60,31 +60,32 @@ def add(
         "max_in_flight": _in_flight(max_in_flight),
         "secrets": [new_secret()],
     }
-    return transaction.execute(_INSERT, row).mappings().one()
+    (made,) = transaction.read(EndpointRow, _INSERT, row)
+    return made
 
 
-def view(row: Mapping[Any, Any]) -> dict[str, Any]:
+def view(row: EndpointRow) -> dict[str, Any]:
     """The public endpoint of a row; never a secret."""
     return {
-        "id": row["id"],
+        "id": row.id,
         "object": "webhook_endpoint",
-        "producer": row["producer"],
-        "url": row["url"],
-        "description": row["description"],
-        "event_types": row["event_types"],
-        "max_in_flight": row["max_in_flight"],
-        "state": row["state"],
-        "created_at": moment(row["created_at"]),
+        "producer": row.producer,
+        "url": row.url,
+        "description": row.description,
+        "event_types": row.event_types,
+        "max_in_flight": row.max_in_flight,
+        "state": row.state,
+        "created_at": moment(row.created_at),
     }
 
 
-def get(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
+def get(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
     """The endpoint with this id. Raises NotFound, also for a deleted one, and for one that
     `access` doesn't see."""
     return _found(transaction, endpoint_id, select(_endpoints), access)
 
 
-def locked(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
+def locked(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
     """As `get`, and until the transaction ends nobody else changes it or takes a turn there.
 
     Whoever changes its deliveries asks for this first, as a drainer's turn does: so the two never
@@ -100,7 +101,7 @@ def listed(
     limit: int = LIMIT_MAX,
     after: str = "",
     access: Access = OPERATOR,
-) -> Sequence[RowMapping]:
+) -> list[EndpointRow]:
     """Up to `limit` endpoints in the order of their ids, from the one behind `after` on.
 
     Deleted ones are left out. `after` need not exist any more, so pages stay whole meanwhile.
@@ -114,7 +115,7 @@ def listed(
         .order_by(_endpoints.c.id)
         .limit(limit)
     )
-    return transaction.execute(statement).mappings().all()
+    return transaction.read(EndpointRow, statement)
 
 
 def update(
@@ -124,7 +125,7 @@ def update(
     changes: Mapping[str, object],
     target_check: TargetCheck,
     access: Access = OPERATOR,
-) -> RowMapping:
+) -> EndpointRow:
     """Change some of CHANGEABLE; what is not among the changes stays as it is.
 
     What waits for the endpoint goes to its new URL. Other event types count for events from now
@@ -151,7 +152,7 @@ def update(
     return switch(transaction, endpoint_id, access=access)
 
 
-def enable(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
+def enable(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
     """Send to it again, beginning with what waited meanwhile. Raises NotFound."""
     since = case((_endpoints.c.state == "enabled", _endpoints.c.subscribed_at), else_=func.now())
     values = {"state": "enabled", "subscribed_at": since}
@@ -160,39 +161,35 @@ def enable(transaction: Transaction, endpoint_id: str, *, access: Access = OPERA
     return endpoint
 
 
-def disable(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
+def disable(
+    transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR
+) -> EndpointRow:
     """Send nothing to it. What waits for it stays; new events pass it by. Raises NotFound.
 
     The other endpoints are told of it (`endpoint.disabled`): whoever disabled it may not be the one
     who waits for its webhooks.
     """
     was = locked(transaction, endpoint_id, access=access)
-    if was["state"] == "disabled":
+    if was.state == "disabled":
         return was
     endpoint = _changed(transaction, endpoint_id, {"state": "disabled"}, access)
-    now = next_number(transaction, endpoint_id)
-    fact = Fact(
-        "endpoint.disabled",
-        endpoint_id,
-        now["sequence"],
-        view(endpoint),
-        now["at"],
-        endpoint["producer"],
-    )
+    number, at = next_number(transaction, endpoint_id)
+    whose = endpoint.producer
+    fact = Fact("endpoint.disabled", endpoint_id, number, view(endpoint), at, whose)
     publish(transaction, [fact])
     return endpoint
 
 
-def next_number(transaction: Transaction, endpoint_id: str) -> RowMapping:
-    """The `sequence` of the next event about this endpoint, and the moment `at` which it is. For
+def next_number(transaction: Transaction, endpoint_id: str) -> tuple[int, datetime]:
+    """The `sequence` of the next event about this endpoint, and the moment at which it is. For
     who holds the endpoint (`locked`): two events would have one number."""
-    (now,) = transaction.execute(_NUMBERED, {"endpoint_id": endpoint_id}).mappings()
-    return now
+    numbered = transaction.read(tuple[int, datetime], _NUMBERED, {"endpoint_id": endpoint_id})
+    return numbered[0]
 
 
-def delete(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> RowMapping:
+def delete(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
     """Be done with it: its secrets are wiped, nothing more is sent, and a sweep gives up what
-    waits for it (`give_up`).
+    waits for it (`payments.webhooks.leftovers`).
 
     Its row stays, because its deliveries are history. Raises NotFound.
     """
@@ -205,22 +202,13 @@ def delete(transaction: Transaction, endpoint_id: str, *, access: Access = OPERA
     return _changed(transaction, endpoint_id, wiped, access)
 
 
-def give_up(transaction: Transaction, *, limit: int) -> int:
-    """Be done with up to `limit` deliveries that wait for deleted endpoints; returns how many.
-
-    For the sweep: an endpoint that is given up on may have a million of them, and a transaction
-    that began before it was deleted may add more.
-    """
-    return len(transaction.execute(_GIVE_UP, {"limit": limit}).all())
-
-
 def rotate_secret(
     transaction: Transaction,
     endpoint_id: str,
     *,
     overlap_s: object = OVERLAP_S,
     access: Access = OPERATOR,
-) -> RowMapping:
+) -> EndpointRow:
     """A new secret, which is the row's `secrets[0]`; it is shown now and never again.
 
     For `overlap_s` seconds (0 = not at all, at most a week) the one before signs, too, so that a
@@ -228,7 +216,7 @@ def rotate_secret(
     InvalidRequest, NotFound.
     """
     seconds = refusing(rules.overlap_s, overlap_s)
-    older = locked(transaction, endpoint_id, access=access)["secrets"][:1] if seconds else []
+    older = locked(transaction, endpoint_id, access=access).secrets[:1] if seconds else []
     until = func.now() + timedelta(seconds=seconds) if seconds else None
     values = {"secrets": [new_secret(), *older], "older_secrets_until": until}
     return _changed(transaction, endpoint_id, values, access)
@@ -236,14 +224,17 @@ def rotate_secret(
 
 def _changed(
     transaction: Transaction, endpoint_id: str, values: Mapping[str, Any], access: Access
-) -> RowMapping:
+) -> EndpointRow:
     statement = sql_update(_endpoints).values(**values).returning(_endpoints)
     return _found(transaction, endpoint_id, statement, access)
 
 
 def _found(
-    transaction: Transaction, endpoint_id: str, statement: Any, access: Access
-) -> RowMapping:
+    transaction: Transaction,
+    endpoint_id: str,
+    statement: Select[Any] | ReturningUpdate[Any],
+    access: Access,
+) -> EndpointRow:
     # What isn't written as an id is none, and perhaps nothing that a database could be asked for.
     if is_id(endpoint_id, "we_"):
         statement = statement.where(
@@ -251,13 +242,12 @@ def _found(
             _is_there,
             access.sees_where(_endpoints.c.producer),
         )
-        row = transaction.execute(statement).mappings().first()
-        if row is not None:
-            return row
+        if rows := transaction.read(EndpointRow, statement):
+            return rows[0]
     raise NotFound("There is no webhook endpoint with this id.", param="endpoint_id")
 
 
-def _switch(state: object) -> Callable[..., RowMapping]:
+def _switch(state: object) -> Callable[..., EndpointRow]:
     if state == "enabled":
         return enable
     if state == "disabled":
@@ -291,26 +281,9 @@ def _in_flight(value: object) -> int:
     return IN_FLIGHT if value is None else refusing(rules.max_in_flight, value)
 
 
-_endpoints, _deliveries, _events = (table_of(t) for t in (WebhookEndpoint, Delivery, Event))
+_endpoints, _events = table_of(WebhookEndpoint), table_of(Event)
 _is_there = _endpoints.c.state != "deleted"
 _INSERT = insert(_endpoints).returning(_endpoints)
 _NUMBERED = select(
     (func.coalesce(func.max(_events.c.sequence), 0) + 1).label("sequence"), func.now().label("at")
 ).where(_events.c.object_id == bindparam("endpoint_id"))
-_waiting = (
-    select(_deliveries.c.id)
-    .join(_endpoints, _endpoints.c.id == _deliveries.c.endpoint_id)
-    .where(
-        _endpoints.c.state == literal("deleted", literal_execute=True),
-        _deliveries.c.state == literal("pending", literal_execute=True),
-    )
-    .limit(bindparam("limit"))
-    .with_for_update(of=_deliveries, skip_locked=True)
-    .cte("waiting")
-)
-_GIVE_UP = (
-    sql_update(_deliveries)
-    .where(_deliveries.c.id.in_(select(_waiting.c.id)))
-    .values(state="exhausted", next_attempt_at=None, finished_at=func.now())
-    .returning(_deliveries.c.id)
-)

@@ -10,7 +10,7 @@ Who sees one producer's events only reads a part of it (`read_part`), with the s
 positions of others' events are passed over by the cursor, which so never lags behind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,21 +18,21 @@ from sqlalchemy import Connection, bindparam, func, literal, select, text, union
 
 from models import Event
 from models.base import table_of
+from models.rows import EventRow
 from payments.access.scopes import EVERYBODY
+from payments.transaction import read as rows_of
 
 POSITION_MAX = 2**63 - 1
 # So many positions of the index are counted in well under a millisecond.
 COUNTED_MAX = 1_000
 
-Row = Mapping[Any, Any]
-
 
 def read(
     connection: Connection, *, after: int, limit: int, until: int = POSITION_MAX
-) -> Sequence[Row]:
+) -> list[EventRow]:
     """Up to `limit` events in the order of their positions, behind `after`, up to `until`."""
     bounds = {"after": after, "until": until, "limit": limit}
-    return connection.execute(_READ, bounds).mappings().all()
+    return rows_of(connection, EventRow, _READ, bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Part:
     `is_whole`: no position up to there is missing.
     """
 
-    rows: Sequence[Row]
+    rows: Sequence[EventRow]
     has_more: bool
     through: int
     is_whole: bool
@@ -58,9 +58,9 @@ def read_part(
     """
     last = min(connection.execute(_LAST).scalar_one(), until)
     bounds = {"producer": producer, "after": after, "until": last, "limit": limit + 1}
-    found = connection.execute(_READ_PART, bounds).mappings().all()
+    found = rows_of(connection, EventRow, _READ_PART, bounds)
     rows = found[:limit]
-    through = rows[-1]["position"] if len(found) > limit else max(last, after)
+    through = rows[-1].position if len(found) > limit else max(last, after)
     # Whether others' events are all there is counted only where that is cheap; `is_settled` tells,
     # too.
     is_whole = through - after <= COUNTED_MAX and (
@@ -72,15 +72,14 @@ def read_part(
 
 def last_before_gap(connection: Connection, *, after: int) -> int:
     """The last position behind `after` before which none is missing, of those that are near."""
-    near = connection.execute(_NEAR, {"after": after, "limit": COUNTED_MAX}).mappings().all()
+    near = rows_of(connection, EventRow, _NEAR, {"after": after, "limit": COUNTED_MAX})
     whole = before_gap(near, after=after)
-    last: int = whole[-1]["position"] if whole else after
-    return last
+    return whole[-1].position if whole else after
 
 
-def before_gap(rows: Sequence[Row], *, after: int) -> Sequence[Row]:
+def before_gap(rows: Sequence[EventRow], *, after: int) -> Sequence[EventRow]:
     """The events before the first position that is missing behind `after`."""
-    gaps = (i for i, row in enumerate(rows) if row["position"] != after + 1 + i)
+    gaps = (i for i, row in enumerate(rows) if row.position != after + 1 + i)
     return rows[: next(gaps, len(rows))]
 
 
@@ -94,9 +93,9 @@ def is_settled(connection: Connection, below: int) -> bool:
     return bool(connection.execute(_SETTLED, {"below": below}).scalar_one())
 
 
-def item(row: Row) -> str:
+def item(row: EventRow) -> str:
     """An event of the feed as JSON: its id, its position, and the webhook's body to the letter."""
-    return f'{{"id":"{row["id"]}","position":{row["position"]},{row["body"][1:]}'
+    return f'{{"id":"{row.id}","position":{row.position},{row.body[1:]}'
 
 
 _events = table_of(Event)

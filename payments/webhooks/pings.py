@@ -1,7 +1,6 @@
 """A ping: an event for one endpoint alone, so that its owner can see that all of it works."""
 
-from collections.abc import Mapping
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection, and_, bindparam, insert, select
 
@@ -21,12 +20,10 @@ def ping(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATO
     Signed, retried and kept like any other. Raises NotFound, EndpointDisabled.
     """
     endpoint = locked(transaction, endpoint_id, access=access)  # or two pings would have one number
-    if endpoint["state"] != "enabled":
+    if endpoint.state != "enabled":
         raise EndpointDisabled(param="endpoint_id")
-    now = next_number(transaction, endpoint_id)
-    fact = Fact(
-        "ping", endpoint_id, now["sequence"], view(endpoint), now["at"], endpoint["producer"]
-    )
+    number, at = next_number(transaction, endpoint_id)
+    fact = Fact("ping", endpoint_id, number, view(endpoint), at, endpoint.producer)
     event = {
         "id": event_id(fact.object_id, fact.sequence),
         "type": fact.type,
@@ -42,19 +39,26 @@ def ping(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATO
     return str(event["id"])
 
 
-def came_of_it(connection: Connection, event_id: str) -> Mapping[Any, Any]:
-    """What became of a ping so far: `state` of its delivery, and of the last post `number` (None
-    before the first), `status_code`, `error`, `duration_ms`, `response_body`."""
-    return connection.execute(_CAME_OF_IT, {"id": event_id}).mappings().one()
+class Answered(NamedTuple):
+    """The state of a ping's delivery, and its last post, before the first of which all is None."""
+
+    state: str
+    number: int | None
+    status_code: int | None
+    error: str | None
+    duration_ms: int | None
+    response_body: str | None
+
+
+def came_of_it(connection: Connection, event_id: str) -> Answered:
+    """What became of a ping so far."""
+    return Answered(*connection.execute(_CAME_OF_IT, {"id": event_id}).one())
 
 
 _events, _deliveries, _posts = (table_of(t) for t in (Event, Delivery, DeliveryAttempt))
 _last = and_(_posts.c.delivery_id == _deliveries.c.id, _posts.c.number == _deliveries.c.attempts)
 _CAME_OF_IT = (
-    select(
-        _deliveries.c.state,
-        *(_posts.c[n] for n in ("number", "status_code", "error", "duration_ms", "response_body")),
-    )
+    select(_deliveries.c.state, *(_posts.c[name] for name in Answered._fields[1:]))
     .join_from(_deliveries, _posts, _last, isouter=True)
     .where(_deliveries.c.event_id == bindparam("id"))
 )

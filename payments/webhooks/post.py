@@ -11,7 +11,6 @@ from typing import Any
 
 import aiohttp
 import structlog
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from payments.webhooks.bodies import in_words
@@ -19,6 +18,7 @@ from payments.webhooks.connection import (
     BODY_BYTES_MAX,
     HEAD_BYTES_MAX,
     HEADERS_MAX,
+    CheckedResolver,
     Connection,
     Connector,
     answer_in,
@@ -176,7 +176,7 @@ class Client:
             {"force_close": True} if is_fresh else {"keepalive_timeout": KEEP_ALIVE_S}
         )
         connector = Connector(
-            resolver=_CheckedResolver(target_check, encrypted=encrypted),
+            resolver=CheckedResolver(target_check, encrypted=encrypted),
             socket_factory=checked_socket,
             ssl=self._tls,
             limit=0,  # Each drain keeps to its endpoint's max_in_flight.
@@ -199,29 +199,6 @@ class Client:
                 "accept-encoding": "identity",
             },
         )
-
-
-class _CheckedResolver(AbstractResolver):
-    """Resolves names, and refuses a name with even one address that is not allowed.
-
-    Dialling the allowed ones of a mixed answer would let a name win by patience.
-    """
-
-    def __init__(self, target_check: TargetCheck, *, encrypted: bool) -> None:
-        self._resolver = aiohttp.ThreadedResolver()
-        self._check = target_check
-        self._encrypted = encrypted
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        for one in found:
-            self._check.refuse(one["host"], encrypted=self._encrypted)
-        return found
-
-    async def close(self) -> None:
-        await self._resolver.close()
 
 
 class _Stale(Exception):

@@ -61,7 +61,7 @@ def replay(
     if (event_ids is None) == (since is None):
         raise InvalidRequest("send event_ids, or since and perhaps until", param="event_ids")
     endpoint = locked(transaction, endpoint_id, access=access)
-    if endpoint["state"] != "enabled":
+    if endpoint.state != "enabled":
         raise EndpointDisabled(param="endpoint_id")
     if since is None:
         replayed = _send_these(
@@ -78,8 +78,9 @@ def replay(
             "last": until and _position_before(transaction, until, DISORDER),
             "limit": min(limit, EVENTS_MAX),
         }
-        (sent,) = transaction.rows(_SEND_RANGE, chosen)
-        replayed = Replayed(sent["count"], sent["found"] > sent["count"], sent["next_after"])
+        range_of = transaction.read(tuple[int, int, int], _SEND_RANGE, chosen)
+        ((count, next_after, found),) = range_of
+        replayed = Replayed(count, found > count, next_after)
     if replayed.count:
         transaction.wakes.endpoints.add(endpoint_id)
     return replayed

@@ -48,7 +48,7 @@ def test_a_moment_that_nobody_can_read_does_not_make_us_post_without_end(
             attempts = wait_for(
                 lambda: (
                     found
-                    if len(found := redis_house.witness.rows(ATTEMPTS, id=endpoint["id"])) == 2
+                    if len(found := redis_house.witness.rows(ATTEMPTS, id=endpoint.id)) == 2
                     else None
                 ),
                 what="the second attempt to be recorded",
@@ -58,7 +58,7 @@ def test_a_moment_that_nobody_can_read_does_not_make_us_post_without_end(
         finally:
             # Without a trace: the witness counts what was not delivered.
             redis_house.witness.rows(
-                "DELETE FROM webhook_endpoints WHERE id = :id RETURNING 1", id=endpoint["id"]
+                "DELETE FROM webhook_endpoints WHERE id = :id RETURNING 1", id=endpoint.id
             )
     redis_house.witness.wait_until_quiet()
     redis_house.witness.testify()

@@ -202,7 +202,7 @@ def test_receivers_that_fail_are_told_with_their_last_answer(
 ) -> None:
     endpoint, idle = an_endpoint(engine, URL), an_endpoint(engine, URL)
     with Database(engine).transaction() as transaction:
-        endpoints.disable(transaction, idle["id"])
+        endpoints.disable(transaction, idle.id)
     events_happen(engine, 3)
     rows(
         engine,
@@ -218,7 +218,7 @@ def test_receivers_that_fail_are_told_with_their_last_answer(
     assert failing["level"] == "warn"
     # The fourth tells that the other endpoint was disabled.
     assert failing["seen"] == (
-        f"{endpoint['id']} accepts nothing: 4 webhooks for 3 h at most, its last answer was 503"
+        f"{endpoint.id} accepts nothing: 4 webhooks for 3 h at most, its last answer was 503"
     )
     rows(
         engine,
@@ -226,8 +226,8 @@ def test_receivers_that_fail_are_told_with_their_last_answer(
         " THEN 'exhausted' ELSE 'delivered' END, next_attempt_at = NULL",
     )
     (given_up,) = doctor()["webhooks"]
-    assert given_up["seen"] == f"{endpoint['id']}: 1 webhook given up"
-    assert f"billing webhook replay {endpoint['id']}" in given_up["advice"]
+    assert given_up["seen"] == f"{endpoint.id}: 1 webhook given up"
+    assert f"billing webhook replay {endpoint.id}" in given_up["advice"]
 
 
 def test_webhooks_that_nobody_sends_are_told(doctor: Callable[[], Any], engine: Engine) -> None:
@@ -238,7 +238,7 @@ def test_webhooks_that_nobody_sends_are_told(doctor: Callable[[], Any], engine: 
     assert (unswept["level"], "nobody is woken" in unswept["seen"]) == ("fail", True)
     rows(engine, "UPDATE webhook_endpoints SET woken_at = now()")
     (late,) = doctor()["webhooks"]
-    assert late["seen"] == f"{endpoint['id']}: 1 webhook, due for 2 min at most"
+    assert late["seen"] == f"{endpoint.id}: 1 webhook, due for 2 min at most"
 
 
 def test_requests_in_celerys_default_queue_are_told(

@@ -77,7 +77,7 @@ def ids(engine: Engine) -> list[str]:
         "INSERT INTO quarantined_messages (queue, reason, sha256, size, raw)"
         " VALUES ('payments', 'x', 'x', 1, 'x')",
     )
-    endpoint_id = an_endpoint(engine, "http://127.0.0.1:1/")["id"]
+    endpoint_id = an_endpoint(engine, "http://127.0.0.1:1/").id
     events_happen(engine, 2)
     made = [charge["id"], review["id"], refund["id"], endpoint_id, event_id(charge["id"], 1), "1"]
     assert made[0] == id_from_key("charge", producer="default", key=KEY)

@@ -70,7 +70,7 @@ def receiver(request: pytest.FixtureRequest, tmp_path: Path, engine: Engine) -> 
     python = [sys.executable, *([] if program.endswith(".py") else ["-m"]), program]
     environ = {
         **{name: text for name, text in os.environ.items() if not name.startswith("BILLING_")},
-        "BILLING_WEBHOOK_SECRET": endpoint["secrets"][0],
+        "BILLING_WEBHOOK_SECRET": endpoint.secrets[0],
         "BOOKS": str(tmp_path / "books.sqlite"),
         "PYTHONPATH": str(ROOT),
     }

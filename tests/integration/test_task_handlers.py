@@ -186,10 +186,10 @@ def test_an_endpoint_that_somebody_holds_is_drained_later(
     parts = replace(REAL, deliverer=lambda *_, **__: Drains())
     with (
         task_handlers(make_settings(broker_url=redis_url), parts) as handlers,
-        held(engine, "webhook_endpoints", endpoint["id"]),
+        held(engine, "webhook_endpoints", endpoint.id),
         pytest.raises(Reject) as given_back,
     ):
-        handlers.drain(endpoint["id"])
+        handlers.drain(endpoint.id)
     assert given_back.value.requeue
 
 

@@ -167,9 +167,9 @@ def test_an_endpoint_tells_how_it_stands_and_what_was_told_of_it(till: Counter) 
         endpoint = endpoints.add(
             transaction, url="http://127.0.0.1:9/", target_check=TargetCheck(LOOPBACK)
         )
-        ping(transaction, endpoint["id"])
-        endpoints.disable(transaction, endpoint["id"])
-    told = story(till, endpoint["id"])
+        ping(transaction, endpoint.id)
+        endpoints.disable(transaction, endpoint.id)
+    told = story(till, endpoint.id)
     assert [e.facts["type"] for e in told if e.what == "event"] == ["ping", "endpoint.disabled"]
     assert told[-1].text.startswith(
         "endpoint at http://127.0.0.1:9/ for events of everybody: now disabled, 1 waiting"
@@ -192,9 +192,9 @@ def test_delivered_stands_behind_the_post_that_delivered(till: Counter) -> None:
     told = story(till, charge["id"])
     words = [e.text for e in told if e.what in ("delivery", "post", "delivered")]
     assert words == [
-        f"charge.succeeded for {endpoint['id']} at https://example.com/hook",
-        f"charge.succeeded posted to {endpoint['id']}, attempt 1: 200 after 12 ms",
-        f"charge.succeeded for {endpoint['id']}: delivered after 1 attempt",
+        f"charge.succeeded for {endpoint.id} at https://example.com/hook",
+        f"charge.succeeded posted to {endpoint.id}, attempt 1: 200 after 12 ms",
+        f"charge.succeeded for {endpoint.id}: delivered after 1 attempt",
     ]
 
 
@@ -211,11 +211,11 @@ def test_deliveries_and_each_post_are_told(till: Counter) -> None:
     )
     told = story(till, charge["id"])
     (delivery,) = [entry for entry in told if entry.what == "delivery"]
-    assert f"for {endpoint['id']} at https://example.com/hook: pending, due at" in delivery.text
+    assert f"for {endpoint.id} at https://example.com/hook: pending, due at" in delivery.text
     posts = [entry.text for entry in told if entry.what == "post"]
     assert posts == [
-        f"charge.succeeded posted to {endpoint['id']}, attempt 1: 500 after 12 ms",
-        f"charge.succeeded posted to {endpoint['id']}, attempt 2: timeout after 10000 ms",
+        f"charge.succeeded posted to {endpoint.id}, attempt 1: 500 after 12 ms",
+        f"charge.succeeded posted to {endpoint.id}, attempt 2: timeout after 10000 ms",
     ]
 
 
@@ -253,10 +253,10 @@ def test_a_ping_has_a_story_too(till: Counter) -> None:
     with Database(till.engine).transaction() as transaction:
         check = TargetCheck(LOOPBACK)
         endpoint = endpoints.add(transaction, url="http://127.0.0.1:9/", target_check=check)
-        event_id = ping(transaction, endpoint["id"])
+        event_id = ping(transaction, endpoint.id)
     told = story(till, event_id)
     assert whats(told) == ["event", "delivery", "now"]
-    assert endpoint["id"] in told[1].text
+    assert endpoint.id in told[1].text
 
 
 def test_a_charge_by_price_tells_what_became_of_its_stock(till: Counter) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from payments.webhooks import drainer, post
+from payments.webhooks import post, posting
 from payments.webhooks.bodies import TEXT_BYTES_MAX, in_words
 from payments.webhooks.connection import (
     ANSWER_BYTES_MAX,
@@ -42,7 +42,7 @@ def deliver(engine: Engine, url: str, events: int = 1, **endpoint: int) -> Drain
     added = an_endpoint(engine, url, **endpoint)
     events_happen(engine, events)
     with a_deliverer(engine, limits=HASTY) as deliverer:
-        return deliverer.drain(added["id"])
+        return deliverer.drain(added.id)
 
 
 # --- The status decides ---
@@ -281,7 +281,7 @@ def test_a_record_that_the_database_refuses_costs_its_own_attempt_alone(
 def test_a_bug_while_one_is_posted_costs_that_one_an_attempt(
     engine: Engine, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, calls = drainer.signed_headers, []
+    real, calls = posting.signed_headers, []
 
     def stumbles(*given: Any, **named: Any) -> Any:
         calls.append(named)
@@ -289,7 +289,7 @@ def test_a_bug_while_one_is_posted_costs_that_one_an_attempt(
             raise IndexError
         return real(*given, **named)
 
-    monkeypatch.setattr(drainer, "signed_headers", stumbles)
+    monkeypatch.setattr(posting, "signed_headers", stumbles)
     assert deliver(engine, sink.url, 3) == Drained(delivered=2, retried=1)
     assert [a["error"] for a in attempts(engine)].count("internal_error") == 1
 

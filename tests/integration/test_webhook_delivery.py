@@ -38,14 +38,14 @@ def test_a_webhook_arrives_with_its_exact_body_and_a_signature_that_verifies(
 ) -> None:
     endpoint = an_endpoint(engine, sink.url)
     (charge_id,) = events_happen(engine)
-    assert drain(engine, endpoint["id"]) == Drained(delivered=1)
+    assert drain(engine, endpoint.id) == Drained(delivered=1)
     (request,) = sink.requests
     (event,) = rows(engine, "SELECT * FROM events")
     assert request.method == "POST"
     assert request.headers["content-type"] == "application/json"
     assert request.headers["webhook-id"] == event["id"]
     assert request.body == event["body"].encode()
-    body = Webhook(endpoint["secrets"][0]).verify(request.body, dict(request.headers))
+    body = Webhook(endpoint.secrets[0]).verify(request.body, dict(request.headers))
     assert body["data"]["charge_id"] == charge_id
 
 
@@ -53,7 +53,7 @@ def test_what_came_of_it_is_written_down(engine: Engine, sink: Sink) -> None:
     sink.answer = Answer(200, body=b"thanks")
     endpoint = an_endpoint(engine, sink.url)
     events_happen(engine)
-    drain(engine, endpoint["id"])
+    drain(engine, endpoint.id)
     (delivery,) = deliveries(engine)
     assert (delivery["state"], delivery["attempts"]) == ("delivered", 1)
     assert delivery["finished_at"] is not None
@@ -78,7 +78,7 @@ def test_a_hundred_webhooks_keep_to_the_window(engine: Engine, sink: Sink) -> No
     sink.answer = answer
     endpoint = an_endpoint(engine, sink.url, max_in_flight=8)
     events_happen(engine, 100)
-    assert drain(engine, endpoint["id"]) == Drained(delivered=100)
+    assert drain(engine, endpoint.id) == Drained(delivered=100)
     assert most[0] == 8
     assert len({request.headers["webhook-id"] for request in sink.requests}) == 100
     assert len(sink.requests) == 100
@@ -125,7 +125,7 @@ def test_anything_but_2xx_is_tried_again_five_seconds_later(
     sink.answer = Answer(status, headers={"location": f"{sink.url}/elsewhere"}, body=b"")
     endpoint = an_endpoint(engine, f"{sink.url}/hook")
     events_happen(engine)
-    assert drain(engine, endpoint["id"]) == Drained(retried=1)
+    assert drain(engine, endpoint.id) == Drained(retried=1)
     (delivery,) = deliveries(engine)
     assert (delivery["state"], delivery["attempts"]) == ("pending", 1)
     assert delivery["due_in_s"] == pytest.approx(5.0, abs=1.0)
@@ -137,7 +137,7 @@ def test_retry_after_is_heeded(engine: Engine, sink: Sink) -> None:
     sink.answer = Answer(503, headers={"retry-after": "1000"})
     endpoint = an_endpoint(engine, sink.url)
     events_happen(engine)
-    drain(engine, endpoint["id"])
+    drain(engine, endpoint.id)
     assert deliveries(engine)[0]["due_in_s"] == pytest.approx(1000, abs=2)
 
 
@@ -148,7 +148,7 @@ def test_after_ten_attempts_under_one_id_it_is_given_up(engine: Engine, sink: Si
     with a_deliverer(engine) as deliverer:
         drained = []
         for _ in range(11):
-            drained.append(deliverer.drain(endpoint["id"]))
+            drained.append(deliverer.drain(endpoint.id))
             all_is_due(engine)
     assert drained == [*[Drained(retried=1)] * 9, Drained(exhausted=1), Drained()]
     (delivery,) = deliveries(engine)
@@ -203,7 +203,7 @@ def test_no_receiver_is_too_rude(engine: Engine, manners: str) -> None:
     with rude_receiver(behave) as url:
         endpoint = an_endpoint(engine, url)
         events_happen(engine)
-        drained = drain(engine, endpoint["id"], limits=HASTY)
+        drained = drain(engine, endpoint.id, limits=HASTY)
     (attempt,) = attempts(engine)
     assert {name: attempt[name] for name in expected} == expected
     assert attempt["duration_ms"] < 3_000
@@ -215,14 +215,14 @@ def test_a_receiver_that_is_not_there_is_written_down_as_such(engine: Engine) ->
         port = free.getsockname()[1]
     endpoint = an_endpoint(engine, f"http://127.0.0.1:{port}/")
     events_happen(engine)
-    assert drain(engine, endpoint["id"]) == Drained(retried=1)
+    assert drain(engine, endpoint.id) == Drained(retried=1)
     assert attempts(engine)[0]["error"] == "connection_refused"
 
 
 def test_a_receiver_without_tls_behind_https_is_a_tls_error(engine: Engine, sink: Sink) -> None:
     endpoint = an_endpoint(engine, sink.url.replace("http://", "https://"))
     events_happen(engine)
-    drain(engine, endpoint["id"])
+    drain(engine, endpoint.id)
     assert attempts(engine)[0]["error"] == "tls_error"
 
 
@@ -246,7 +246,7 @@ def test_a_certificate_must_be_for_the_host_and_from_an_authority_we_trust(
     with rude_receiver(says(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), tls=theirs) as url:
         endpoint = an_endpoint(engine, url)
         events_happen(engine)
-        drain(engine, endpoint["id"], tls=ours)
+        drain(engine, endpoint.id, tls=ours)
     (attempt,) = attempts(engine)
     assert (attempt["status_code"], attempt["error"]) == outcome
 
@@ -254,7 +254,7 @@ def test_a_certificate_must_be_for_the_host_and_from_an_authority_we_trust(
 def test_a_name_that_does_not_resolve_is_a_dns_error(engine: Engine) -> None:
     endpoint = an_endpoint(engine, "https://receiver.invalid/")
     events_happen(engine)
-    drain(engine, endpoint["id"])
+    drain(engine, endpoint.id)
     assert attempts(engine)[0]["error"] == "dns_failed"
 
 
@@ -266,7 +266,7 @@ def test_an_inner_target_is_refused_when_it_is_dialled(
     url = sink.url.replace("http://127.0.0.1", f"{scheme}://{host}")
     endpoint = an_endpoint(engine, url)  # saved while it was allowed
     events_happen(engine)
-    drain(engine, endpoint["id"], private=False)
+    drain(engine, endpoint.id, private=False)
     assert attempts(engine)[0]["error"] == "target_not_allowed"
     assert sink.requests == []
 
@@ -278,18 +278,18 @@ def test_a_disabled_endpoint_keeps_what_waits_and_gets_it_when_it_is_enabled(
     events_happen(engine)
     with a_deliverer(engine) as deliverer:
         with Database(engine).transaction() as transaction:
-            endpoints.disable(transaction, endpoint["id"])
-        assert deliverer.drain(endpoint["id"]) == Drained()
+            endpoints.disable(transaction, endpoint.id)
+        assert deliverer.drain(endpoint.id) == Drained()
         assert deliveries(engine)[0]["state"] == "pending"
         with Database(engine).transaction() as transaction:
-            endpoints.enable(transaction, endpoint["id"])
-        assert deliverer.drain(endpoint["id"]) == Drained(delivered=1)
+            endpoints.enable(transaction, endpoint.id)
+        assert deliverer.drain(endpoint.id) == Drained(delivered=1)
 
 
 def test_a_secret_that_is_changed_counts_from_the_next_turn_on(engine: Engine, sink: Sink) -> None:
     endpoint = an_endpoint(engine, sink.url)
     events_happen(engine)
-    old, new = endpoint["secrets"][0], "whsec_" + "bmV3" * 8
+    old, new = endpoint.secrets[0], "whsec_" + "bmV3" * 8
     rows(
         engine,
         "UPDATE webhook_endpoints SET secrets = ARRAY[:new, :old],"
@@ -297,7 +297,7 @@ def test_a_secret_that_is_changed_counts_from_the_next_turn_on(engine: Engine, s
         new=new,
         old=old,
     )
-    drain(engine, endpoint["id"])
+    drain(engine, endpoint.id)
     (request,) = sink.requests
     for secret in (old, new):
         Webhook(secret).verify(request.body, dict(request.headers))
@@ -309,7 +309,7 @@ def test_when_its_time_is_up_a_drain_ends_what_it_began_and_says_there_is_more(
     endpoint = an_endpoint(engine, sink.url, max_in_flight=1)
     events_happen(engine, 3)
     sink.answer = Answer(delay_s=0.3)
-    drained = drain(engine, endpoint["id"], drain_s=0.2)
+    drained = drain(engine, endpoint.id, drain_s=0.2)
     assert drained == Drained(delivered=1, more=True)
     assert [row["state"] for row in deliveries(engine)] == ["delivered", "pending", "pending"]
     (lease,) = rows(engine, "SELECT drain_token FROM webhook_endpoints")
@@ -321,7 +321,7 @@ def test_closing_lets_posts_under_way_end_and_records_them(engine: Engine, sink:
     events_happen(engine, 10)
     sink.answer = Answer(delay_s=0.3)
     with a_deliverer(engine) as deliverer:
-        drained = deliverer.submit(endpoint["id"])
+        drained = deliverer.submit(endpoint.id)
         sink.wait_for(2)
     answer = drained.result(0)
     assert answer.more
@@ -336,7 +336,7 @@ def test_two_processes_drain_an_endpoint_without_posting_anything_twice(
         drains = []
         for _ in range(10):
             events_happen(engine, 7)
-            drains += [pool.submit(it.drain, endpoint["id"]) for it in (one, other)]
+            drains += [pool.submit(it.drain, endpoint.id) for it in (one, other)]
         delivered = sum(one_drain.result(patience_s()).delivered for one_drain in drains)
     assert delivered + undelivered(engine) == 70
     assert undelivered(engine) == 0
@@ -347,7 +347,7 @@ def test_a_hundred_dead_endpoints_do_not_slow_down_a_healthy_one(
     engine: Engine, sink: Sink
 ) -> None:
     with rude_receiver(stays_silent) as dead_url:
-        dead = [an_endpoint(engine, dead_url)["id"] for _ in range(100)]
+        dead = [an_endpoint(engine, dead_url).id for _ in range(100)]
         healthy = an_endpoint(engine, sink.url)
         events_happen(engine, 2)
         with a_deliverer(engine, limits=HASTY) as deliverer:
@@ -363,7 +363,7 @@ def test_a_secret_that_is_none_fails_its_drain_with_the_reason_and_frees_the_end
     events_happen(engine)
     rows(engine, "UPDATE webhook_endpoints SET secrets = ARRAY['whsec_?']")
     with a_deliverer(engine) as deliverer, pytest.raises(ValueError, match="base64"):
-        deliverer.drain(endpoint["id"])
+        deliverer.drain(endpoint.id)
     (row,) = rows(engine, "SELECT drain_token FROM webhook_endpoints")
     assert row["drain_token"] is None
 

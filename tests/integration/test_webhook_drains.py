@@ -50,7 +50,7 @@ def connection(engine: Engine) -> Iterator[Connection]:
 @pytest.fixture
 def endpoint_id(engine: Engine) -> str:
     """An endpoint with one delivery due."""
-    id_: str = an_endpoint(engine, URL)["id"]
+    id_: str = an_endpoint(engine, URL).id
     events_happen(engine)
     return id_
 
@@ -267,14 +267,14 @@ def test_a_kill_between_post_and_record_costs_a_second_post_under_the_same_id(
         return until_then
 
     with pytest.raises(KilledError):
-        drain_with(engine, endpoint["id"], killed_before_it_records)
+        drain_with(engine, endpoint.id, killed_before_it_records)
     assert len(sink.requests) == 1
     assert attempts(engine) == []
 
     with a_deliverer(engine) as deliverer:
-        assert deliverer.drain(endpoint["id"]) == Drained()  # the dead one's lease still stands
+        assert deliverer.drain(endpoint.id) == Drained()  # the dead one's lease still stands
         lease_runs_out(engine)
-        assert deliverer.drain(endpoint["id"]) == Drained(delivered=1)
+        assert deliverer.drain(endpoint.id) == Drained(delivered=1)
     first, second = sink.requests
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
     assert first.body == second.body
@@ -294,12 +294,12 @@ def test_a_drainer_that_oversleeps_leaves_the_field_to_its_successor(
         # The first is answered when another drainer has taken over and settled it.
         rows(engine, "UPDATE webhook_endpoints SET drain_token = NULL, drain_expires_at = NULL")
         with a_deliverer(engine) as successor:
-            successor.drain(endpoint["id"])
+            successor.drain(endpoint.id)
         return Answer(500)
 
     sink.answer = answer
     with a_deliverer(engine) as zombie:
-        assert zombie.drain(endpoint["id"]) == Drained()
+        assert zombie.drain(endpoint.id) == Drained()
     assert len(sink.requests) == 2
     assert [row["state"] for row in deliveries(engine)] == ["delivered"]
     assert [row["status_code"] for row in attempts(engine)] == [204]
@@ -321,7 +321,7 @@ def test_while_the_database_is_away_results_are_kept_and_nothing_is_posted_twice
 
         return sometimes
 
-    drained = drain_with(engine, endpoint["id"], away_for_two_statements)
+    drained = drain_with(engine, endpoint.id, away_for_two_statements)
     assert drained == Drained(delivered=3)
     assert len(sink.requests) == 3
 
@@ -344,7 +344,7 @@ def test_what_is_committed_while_the_lease_is_given_back_is_found_by_the_second_
 
         return late
 
-    drained = drain_with(engine, endpoint["id"], something_happens_before_the_release)
+    drained = drain_with(engine, endpoint.id, something_happens_before_the_release)
     assert drained == Drained(delivered=2)
 
 
@@ -364,7 +364,7 @@ def test_a_drainer_that_waits_for_slow_answers_leaves_the_database_in_peace(
 
         return count
 
-    drain_with(engine, endpoint["id"], counted, drain_s=drain_s)
+    drain_with(engine, endpoint.id, counted, drain_s=drain_s)
     assert len(statements) < 10
 
 
@@ -376,12 +376,12 @@ def test_an_endpoint_that_is_disabled_while_it_is_drained_gets_nothing_more(
 
     def answer(_: Received) -> Answer:
         with Database(engine).transaction() as transaction:
-            endpoints.disable(transaction, endpoint["id"])
+            endpoints.disable(transaction, endpoint.id)
         return Answer(delay_s=0.2)
 
     sink.answer = answer
     with a_deliverer(engine) as deliverer:
-        drained = deliverer.drain(endpoint["id"])
+        drained = deliverer.drain(endpoint.id)
     assert drained.delivered == len(sink.requests) < 10
     assert {row["state"] for row in deliveries(engine)} == {"delivered", "pending"}
 
@@ -398,7 +398,7 @@ def test_whatever_goes_wrong_every_delivery_arrives_and_every_attempt_is_counted
         return Answer(500 if luck < 0.3 else 200, delay_s=0.05 * chance.random())
 
     sink.answer = answer
-    endpoint_ids = [an_endpoint(engine, sink.url, max_in_flight=n)["id"] for n in (1, 4, 16)]
+    endpoint_ids = [an_endpoint(engine, sink.url, max_in_flight=n).id for n in (1, 4, 16)]
     with a_deliverer(engine) as one, a_deliverer(engine) as other:
         under_way = []
         for _ in range(12):

@@ -11,7 +11,7 @@ from infra.billing.contract.ids import event_id
 from payments.audit import verify
 from payments.errors import EndpointDisabled, InvalidRequest
 from payments.transaction import Database, Transaction
-from payments.webhooks import endpoints
+from payments.webhooks import endpoints, leftovers
 from payments.webhooks.drains import Drained
 from payments.webhooks.events import Fact, publish
 from payments.webhooks.pings import ping
@@ -60,9 +60,9 @@ def drained(engine: Engine, endpoint_id: str) -> Drained:
 def test_what_was_delivered_is_sent_again_under_the_same_id(engine: Engine, sink: Sink) -> None:
     endpoint = an_endpoint(engine, sink.url)
     ids = event_ids(events_happen(engine, 3))
-    drained(engine, endpoint["id"])
-    assert send_again(engine, endpoint["id"], event_ids=ids[:1]) == Replayed(1)
-    assert drained(engine, endpoint["id"]) == Drained(delivered=1)
+    drained(engine, endpoint.id)
+    assert send_again(engine, endpoint.id, event_ids=ids[:1]) == Replayed(1)
+    assert drained(engine, endpoint.id) == Drained(delivered=1)
     *first, again = sink.requests
     (before,) = [one for one in first if one.headers["webhook-id"] == ids[0]]
     assert (again.headers["webhook-id"], again.body) == (ids[0], before.body)
@@ -78,13 +78,13 @@ def test_what_was_given_up_gets_all_its_attempts_anew(engine: Engine, sink: Sink
     def until_given_up() -> int:
         with a_deliverer(engine) as deliverer:
             for tries in range(1, 12):
-                if deliverer.drain(endpoint["id"]).exhausted:
+                if deliverer.drain(endpoint.id).exhausted:
                     return tries
                 all_is_due(engine)
         raise AssertionError("never given up")
 
     assert until_given_up() == 10
-    assert send_again(engine, endpoint["id"]).count == 1
+    assert send_again(engine, endpoint.id).count == 1
     (delivery,) = deliveries(engine)
     assert (delivery["state"], delivery["finished_at"]) == ("pending", None)
     assert until_given_up() == 10
@@ -96,17 +96,17 @@ def test_only_what_was_not_delivered_is_sent_unless_all_is_asked_for(
 ) -> None:
     endpoint = an_endpoint(engine, sink.url)
     events_happen(engine, 2)
-    drained(engine, endpoint["id"])
-    assert send_again(engine, endpoint["id"]).count == 0
+    drained(engine, endpoint.id)
+    assert send_again(engine, endpoint.id).count == 0
     events_happen(engine)
     rows(
         engine,
         "UPDATE deliveries SET next_attempt_at = now() + interval '1 day' WHERE state = 'pending'",
     )
-    assert send_again(engine, endpoint["id"], since=LONG_AGO).count == 1
-    assert drained(engine, endpoint["id"]).delivered == 1
-    assert send_again(engine, endpoint["id"], since=LONG_AGO, only="all").count == 3
-    assert drained(engine, endpoint["id"]).delivered == 3
+    assert send_again(engine, endpoint.id, since=LONG_AGO).count == 1
+    assert drained(engine, endpoint.id).delivered == 1
+    assert send_again(engine, endpoint.id, since=LONG_AGO, only="all").count == 3
+    assert drained(engine, endpoint.id).delivered == 3
 
 
 def test_an_endpoint_hears_of_what_happened_before_it_was_there_or_while_it_was_disabled(
@@ -114,12 +114,12 @@ def test_an_endpoint_hears_of_what_happened_before_it_was_there_or_while_it_was_
 ) -> None:
     ids = event_ids(events_happen(engine, 2))
     endpoint = an_endpoint(engine, sink.url)
-    change(engine, endpoints.disable, endpoint["id"])
+    change(engine, endpoints.disable, endpoint.id)
     ids += event_ids(events_happen(engine, 2))
-    change(engine, endpoints.enable, endpoint["id"])
+    change(engine, endpoints.enable, endpoint.id)
     assert deliveries(engine) == []
-    assert send_again(engine, endpoint["id"]) == Replayed(4, has_more=False, next_after=5)
-    drained(engine, endpoint["id"])
+    assert send_again(engine, endpoint.id) == Replayed(4, has_more=False, next_after=5)
+    drained(engine, endpoint.id)
     assert sorted(one.headers["webhook-id"] for one in sink.requests) == sorted(ids)
 
 
@@ -130,11 +130,11 @@ def test_a_range_holds_what_the_endpoint_asks_for_now(engine: Engine) -> None:
     rows(engine, "DELETE FROM deliveries")
     other = an_endpoint(engine, URL)
     change(engine, ping, other["id"])
-    assert send_again(engine, endpoint["id"]).count == 1
+    assert send_again(engine, endpoint.id).count == 1
     types = {"event_types": ["charge.pending", "charge.succeeded", "ping"]}
     with Database(engine).transaction() as transaction:
-        endpoints.update(transaction, endpoint["id"], changes=types, target_check=None)  # type: ignore[arg-type]
-    assert send_again(engine, endpoint["id"]).count == 2  # another's ping is nobody else's
+        endpoints.update(transaction, endpoint.id, changes=types, target_check=None)  # type: ignore[arg-type]
+    assert send_again(engine, endpoint.id).count == 2  # another's ping is nobody else's
     assert send_again(engine, other["id"], only="all", since=LONG_AGO).count == 2
 
 
@@ -152,7 +152,7 @@ def test_a_range_begins_with_its_first_moment_and_ends_before_its_last(engine: E
     for first, last in ((0, 501), (1, 2), (100, 101), (99, 113), (250, 490), (490, 900), (9, 9)):
         since, until = (start + timedelta(seconds=20 * n) for n in (first, last))
         rows(engine, "DELETE FROM deliveries")
-        send_again(engine, endpoint["id"], since=since, until=until)
+        send_again(engine, endpoint.id, since=since, until=until)
         sent = {row["event_id"] for row in deliveries(engine)}
         wished = rows(
             engine,
@@ -178,7 +178,7 @@ def test_what_was_written_early_and_dated_late_is_in_its_range(engine: Engine) -
     for first, last in ((20, 21), (0, 30), (30, 45), (59, 91)):
         since, until = (start + timedelta(seconds=n) for n in (first, last))
         rows(engine, "DELETE FROM deliveries")
-        send_again(engine, endpoint["id"], since=since, until=until)
+        send_again(engine, endpoint.id, since=since, until=until)
         within = "SELECT id FROM events WHERE created_at >= :since AND created_at < :until"
         wished = {row["id"] for row in rows(engine, within, since=since, until=until)}
         assert {row["event_id"] for row in deliveries(engine)} == wished
@@ -190,13 +190,13 @@ def test_a_long_range_comes_in_parts(engine: Engine) -> None:
     endpoint = an_endpoint(engine, URL)
     counts, after = [], 0
     for more in (True, True, False):
-        part = send_again(engine, endpoint["id"], since=LONG_AGO, limit=3, after=after)
+        part = send_again(engine, endpoint.id, since=LONG_AGO, limit=3, after=after)
         assert part.has_more is more
         counts.append(part.count)
         after = part.next_after
     assert counts == [3, 3, 1]
-    assert send_again(engine, endpoint["id"], since=LONG_AGO, after=after).count == 0
-    assert not send_again(engine, endpoint["id"], since=LONG_AGO, limit=7).has_more
+    assert send_again(engine, endpoint.id, since=LONG_AGO, after=after).count == 0
+    assert not send_again(engine, endpoint.id, since=LONG_AGO, limit=7).has_more
 
 
 def test_what_is_replayed_while_it_is_posted_stays_due(engine: Engine, sink: Sink) -> None:
@@ -205,7 +205,7 @@ def test_what_is_replayed_while_it_is_posted_stays_due(engine: Engine, sink: Sin
 
     def answer(_: Received) -> Answer:
         if len(sink.requests) == 1:
-            send_again(engine, endpoint["id"])
+            send_again(engine, endpoint.id)
             return Answer(500)
         return Answer()
 
@@ -213,8 +213,8 @@ def test_what_is_replayed_while_it_is_posted_stays_due(engine: Engine, sink: Sin
     # The second post is made at once: the first one's schedule is not what counts.
     rows(engine, "UPDATE deliveries SET attempts = 9")
     with a_deliverer(engine) as deliverer:
-        first = deliverer.drain(endpoint["id"])
-        assert first.delivered or deliverer.drain(endpoint["id"]).delivered
+        first = deliverer.drain(endpoint.id)
+        assert first.delivered or deliverer.drain(endpoint.id).delivered
     assert [row["state"] for row in deliveries(engine)] == ["delivered"]
     assert [row["status_code"] for row in attempts(engine)] == [500, 204]
 
@@ -237,14 +237,14 @@ def test_what_is_replayed_while_it_is_posted_stays_due(engine: Engine, sink: Sin
 def test_what_is_wrong_is_named(engine: Engine, what: dict[str, Any], fix: str) -> None:
     endpoint = an_endpoint(engine, URL)
     with pytest.raises(InvalidRequest, match=fix):
-        send_again(engine, endpoint["id"], **what)
+        send_again(engine, endpoint.id, **what)
 
 
 def test_with_one_unknown_id_nothing_is_sent(engine: Engine) -> None:
     ids = event_ids(events_happen(engine))
     endpoint = an_endpoint(engine, URL)
     with pytest.raises(InvalidRequest, match="1 of the 2"):
-        send_again(engine, endpoint["id"], event_ids=[*ids, event_id("ch_nobody", 1)])
+        send_again(engine, endpoint.id, event_ids=[*ids, event_id("ch_nobody", 1)])
     assert deliveries(engine) == []
 
 
@@ -254,14 +254,14 @@ def test_with_one_unknown_id_nothing_is_sent(engine: Engine) -> None:
 def test_a_ping_is_for_one_endpoint_alone_whatever_it_asks_for(engine: Engine, sink: Sink) -> None:
     endpoint, other = an_endpoint(engine, sink.url), an_endpoint(engine, URL)
     rows(engine, "UPDATE webhook_endpoints SET event_types = '{charge.failed}'")
-    ids = [change(engine, ping, endpoint["id"]) for _ in range(2)]
-    assert ids == [event_id(endpoint["id"], 1), event_id(endpoint["id"], 2)]
-    assert drained(engine, endpoint["id"]).delivered == 2
-    assert {row["endpoint_id"] for row in deliveries(engine)} == {endpoint["id"]}
+    ids = [change(engine, ping, endpoint.id) for _ in range(2)]
+    assert ids == [event_id(endpoint.id, 1), event_id(endpoint.id, 2)]
+    assert drained(engine, endpoint.id).delivered == 2
+    assert {row["endpoint_id"] for row in deliveries(engine)} == {endpoint.id}
     for number, received in enumerate(sorted(sink.requests, key=lambda r: r.json()["sequence"]), 1):
-        event = webhook.verify(received.body, received.headers, endpoint["secrets"][0])
+        event = webhook.verify(received.body, received.headers, endpoint.secrets[0])
         assert (event.type, event.sequence) == ("ping", number)
-        assert event.data["id"] == endpoint["id"]
+        assert event.data["id"] == endpoint.id
         assert "secret" not in received.body.decode()
     assert other["id"] not in sink.requests[0].body.decode()
 
@@ -269,9 +269,9 @@ def test_a_ping_is_for_one_endpoint_alone_whatever_it_asks_for(engine: Engine, s
 @pytest.mark.parametrize("verb", [ping, lambda t, id_: replay(t, id_, since=LONG_AGO)])
 def test_a_disabled_endpoint_is_to_be_enabled_first(engine: Engine, verb: Any) -> None:
     endpoint = an_endpoint(engine, URL)
-    change(engine, endpoints.disable, endpoint["id"])
+    change(engine, endpoints.disable, endpoint.id)
     with pytest.raises(EndpointDisabled, match="enable it first"):
-        change(engine, verb, endpoint["id"])
+        change(engine, verb, endpoint.id)
 
 
 # --- Deleted ones ---
@@ -285,13 +285,13 @@ def test_an_endpoint_that_is_deleted_while_it_is_drained_gets_nothing_more(
 
     def answer(_: Received) -> Answer:
         if len(sink.requests) == 1:
-            change(engine, endpoints.delete, endpoint["id"])
+            change(engine, endpoints.delete, endpoint.id)
             with Database(engine).transaction() as transaction:
-                endpoints.give_up(transaction, limit=100)  # as the sweep does
+                leftovers.give_up(transaction, limit=100)  # as the sweep does
         return Answer(500 if len(sink.requests) == 1 else 204, delay_s=0.2)
 
     sink.answer = answer
-    drained(engine, endpoint["id"])
+    drained(engine, endpoint.id)
     assert len(sink.requests) < 10
     told = deliveries(engine)
     assert {row["state"] for row in told} <= {"exhausted", "delivered"}
@@ -314,22 +314,22 @@ def test_what_waits_for_a_deleted_endpoint_is_given_up_in_turns(engine: Engine) 
             "charge.succeeded", "ch_slow", 1, {"charge_id": "ch_slow"}, datetime.now(UTC), "tests"
         )
         publish(Transaction(slow), [fact])
-        change(engine, endpoints.delete, endpoint["id"])
+        change(engine, endpoints.delete, endpoint.id)
         slow.commit()
     given_up: list[int] = []
     while not given_up or given_up[-1]:
         with Database(engine).transaction() as transaction:
-            given_up.append(endpoints.give_up(transaction, limit=3))
+            given_up.append(leftovers.give_up(transaction, limit=3))
     assert given_up == [3, 1, 0]
     states = {(row["endpoint_id"], row["state"]) for row in deliveries(engine)}
-    assert states == {(endpoint["id"], "exhausted"), (other["id"], "pending")}
+    assert states == {(endpoint.id, "exhausted"), (other["id"], "pending")}
 
 
 def test_the_ping_of_another_endpoint_is_not_replayed(engine: Engine) -> None:
     endpoint, other = an_endpoint(engine, URL), an_endpoint(engine, URL)
     change(engine, ping, other["id"])
     with pytest.raises(InvalidRequest, match="not known"):
-        send_again(engine, endpoint["id"], event_ids=[event_id(other["id"], 1)])
+        send_again(engine, endpoint.id, event_ids=[event_id(other["id"], 1)])
     assert send_again(engine, other["id"], event_ids=[event_id(other["id"], 1)]).count == 1
 
 
@@ -338,11 +338,11 @@ def test_verify_is_content_with_pings_new_types_replays_and_deleted_endpoints(
 ) -> None:
     endpoint, deleted = an_endpoint(engine, sink.url), an_endpoint(engine, URL)
     rows(engine, "UPDATE webhook_endpoints SET subscribed_at = now() - interval '1 hour'")
-    change(engine, ping, endpoint["id"])
-    change(engine, ping, deleted["id"])
+    change(engine, ping, endpoint.id)
+    change(engine, ping, deleted.id)
     events_happen(engine)
-    send_again(engine, endpoint["id"], since=LONG_AGO, only="all")
-    change(engine, endpoints.delete, deleted["id"])
-    drained(engine, endpoint["id"])
+    send_again(engine, endpoint.id, since=LONG_AGO, only="all")
+    change(engine, endpoints.delete, deleted.id)
+    drained(engine, endpoint.id)
     for finding in verify.verify(engine, statements={}):
         assert finding.is_kept, finding

@@ -35,12 +35,12 @@ def test_while_a_secret_rotates_both_sign_and_afterwards_only_the_new_one(
     engine: Engine, sink: Sink
 ) -> None:
     endpoint = an_endpoint(engine, sink.url)
-    rotated = change(engine, endpoints.rotate_secret, endpoint["id"], overlap_s=60)
+    rotated = change(engine, endpoints.rotate_secret, endpoint.id, overlap_s=60)
     new, old = rotated["secrets"]
-    assert old == endpoint["secrets"][0]
+    assert old == endpoint.secrets[0]
     for _ in range(2):
         events_happen(engine)
-        drained(engine, endpoint["id"])
+        drained(engine, endpoint.id)
         rows(
             engine, "UPDATE webhook_endpoints SET older_secrets_until = now() - interval '1 second'"
         )
@@ -55,16 +55,16 @@ def test_while_a_secret_rotates_both_sign_and_afterwards_only_the_new_one(
 def test_a_running_drain_signs_with_what_counts_now(engine: Engine, sink: Sink) -> None:
     endpoint = an_endpoint(engine, sink.url, max_in_flight=1)
     events_happen(engine, 100)
-    secrets = list(endpoint["secrets"])
+    secrets = list(endpoint.secrets)
 
     def answer(_: Received) -> Answer:
         if len(sink.requests) == 1:
-            row = change(engine, endpoints.rotate_secret, endpoint["id"], overlap_s=0)
-            secrets.append(row["secrets"][0])
+            row = change(engine, endpoints.rotate_secret, endpoint.id, overlap_s=0)
+            secrets.append(row.secrets[0])
         return Answer()
 
     sink.answer = answer
-    assert drained(engine, endpoint["id"]).delivered == 100
+    assert drained(engine, endpoint.id).delivered == 100
     assert is_signed_with(sink.requests[0], secrets[0])
     assert is_signed_with(sink.requests[-1], secrets[1])
     assert not is_signed_with(sink.requests[-1], secrets[0])
@@ -75,13 +75,13 @@ def test_an_older_secret_signs_until_its_time_is_up_and_not_after(
     engine: Engine, sink: Sink, until: str, signatures: int
 ) -> None:
     endpoint = an_endpoint(engine, sink.url)
-    new, old = change(engine, endpoints.rotate_secret, endpoint["id"], overlap_s=60)["secrets"]
+    new, old = change(engine, endpoints.rotate_secret, endpoint.id, overlap_s=60).secrets
     rows(
         engine,
         f"UPDATE webhook_endpoints SET older_secrets_until = now() {until} * interval '1 second'",
     )
     events_happen(engine)
-    drained(engine, endpoint["id"])
+    drained(engine, endpoint.id)
     (received,) = sink.requests
     assert len(received.headers["webhook-signature"].split()) == signatures
     assert is_signed_with(received, old) == (signatures == 2)

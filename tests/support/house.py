@@ -186,7 +186,7 @@ def house(
                 endpoint = endpoints.add(
                     transaction, url=sink.url, target_check=TargetCheck(LOOPBACK)
                 )
-            witness = Witness(engine, sink, endpoint["secrets"][0])
+            witness = Witness(engine, sink, endpoint.secrets[0])
             home = House(environ, nursery, producer, witness, folder / "points", app)
             try:
                 yield home

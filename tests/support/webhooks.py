@@ -9,6 +9,7 @@ from itertools import count
 
 from sqlalchemy import Engine, RowMapping, text
 
+from models.rows import EndpointRow
 from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.delivery import Deliverer
@@ -23,13 +24,13 @@ HASTY = Limits(connect_s=0.5, total_s=0.6, body_s=0.3)
 _numbers = count(1)
 
 
-def an_endpoint(engine: Engine, url: str, *, max_in_flight: int = 16) -> RowMapping:
+def an_endpoint(engine: Engine, url: str, *, max_in_flight: int = 16) -> EndpointRow:
     """An enabled endpoint for every type."""
     with Database(engine).transaction() as transaction:
         endpoint = endpoints.add(transaction, url=url, target_check=TargetCheck(LOOPBACK))
         transaction.execute(
             text("UPDATE webhook_endpoints SET max_in_flight = :n WHERE id = :id"),
-            {"n": max_in_flight, "id": endpoint["id"]},
+            {"n": max_in_flight, "id": endpoint.id},
         )
     return endpoint
 

@@ -185,7 +185,7 @@ def test_the_sweeps_do_not_see_what_is_finished(old_till: Till) -> None:
 
 def test_looking_at_how_things_stand_and_replaying_scan_nothing(old_till: Till) -> None:
     till = old_till
-    endpoint_id = an_endpoint(till.engine, "http://127.0.0.1:1/")["id"]
+    endpoint_id = an_endpoint(till.engine, "http://127.0.0.1:1/").id
     fill(
         till.engine,
         "INSERT INTO deliveries (event_id, endpoint_id, state, attempts)"
