@@ -66,6 +66,11 @@ if TYPE_CHECKING:
         endpoint_state: str
         endpoint_producer: str | None
 
+    class RequestMadeRow(RequestMade):
+        """A row of `requests_made`, and whether it was made a short time ago."""
+
+        is_recent: bool
+
     ApiKeyRow = ApiKey
     AttemptRow = Attempt
     EventRow = Event
@@ -73,7 +78,6 @@ if TYPE_CHECKING:
     PostRow = DeliveryAttempt
     QuarantinedRow = QuarantinedMessage
     RejectedRow = RejectedRequest
-    RequestMadeRow = RequestMade
     ReservationRow = Reservation
     SandboxEventRow = SandboxEvent
     SandboxMovementRow = SandboxMovement

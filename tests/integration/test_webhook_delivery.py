@@ -352,7 +352,7 @@ def test_a_hundred_dead_endpoints_do_not_slow_down_a_healthy_one(
         events_happen(engine, 2)
         with a_deliverer(engine, limits=HASTY) as deliverer:
             drains = [deliverer.submit(endpoint_id) for endpoint_id in dead]
-            assert deliverer.drain(healthy["id"]) == Drained(delivered=2)
+            assert deliverer.drain(healthy.id) == Drained(delivered=2)
             assert {one.result(patience_s()) for one in drains} == {Drained(retried=2)}
 
 

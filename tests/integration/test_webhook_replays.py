@@ -129,13 +129,13 @@ def test_a_range_holds_what_the_endpoint_asks_for_now(engine: Engine) -> None:
     rows(engine, "UPDATE events SET type = 'charge.pending' WHERE position = 1")
     rows(engine, "DELETE FROM deliveries")
     other = an_endpoint(engine, URL)
-    change(engine, ping, other["id"])
+    change(engine, ping, other.id)
     assert send_again(engine, endpoint.id).count == 1
     types = {"event_types": ["charge.pending", "charge.succeeded", "ping"]}
     with Database(engine).transaction() as transaction:
         endpoints.update(transaction, endpoint.id, changes=types, target_check=None)  # type: ignore[arg-type]
     assert send_again(engine, endpoint.id).count == 2  # another's ping is nobody else's
-    assert send_again(engine, other["id"], only="all", since=LONG_AGO).count == 2
+    assert send_again(engine, other.id, only="all", since=LONG_AGO).count == 2
 
 
 def test_a_range_begins_with_its_first_moment_and_ends_before_its_last(engine: Engine) -> None:
@@ -263,7 +263,7 @@ def test_a_ping_is_for_one_endpoint_alone_whatever_it_asks_for(engine: Engine, s
         assert (event.type, event.sequence) == ("ping", number)
         assert event.data["id"] == endpoint.id
         assert "secret" not in received.body.decode()
-    assert other["id"] not in sink.requests[0].body.decode()
+    assert other.id not in sink.requests[0].body.decode()
 
 
 @pytest.mark.parametrize("verb", [ping, lambda t, id_: replay(t, id_, since=LONG_AGO)])
@@ -322,15 +322,15 @@ def test_what_waits_for_a_deleted_endpoint_is_given_up_in_turns(engine: Engine) 
             given_up.append(leftovers.give_up(transaction, limit=3))
     assert given_up == [3, 1, 0]
     states = {(row["endpoint_id"], row["state"]) for row in deliveries(engine)}
-    assert states == {(endpoint.id, "exhausted"), (other["id"], "pending")}
+    assert states == {(endpoint.id, "exhausted"), (other.id, "pending")}
 
 
 def test_the_ping_of_another_endpoint_is_not_replayed(engine: Engine) -> None:
     endpoint, other = an_endpoint(engine, URL), an_endpoint(engine, URL)
-    change(engine, ping, other["id"])
+    change(engine, ping, other.id)
     with pytest.raises(InvalidRequest, match="not known"):
-        send_again(engine, endpoint.id, event_ids=[event_id(other["id"], 1)])
-    assert send_again(engine, other["id"], event_ids=[event_id(other["id"], 1)]).count == 1
+        send_again(engine, endpoint.id, event_ids=[event_id(other.id, 1)])
+    assert send_again(engine, other.id, event_ids=[event_id(other.id, 1)]).count == 1
 
 
 def test_verify_is_content_with_pings_new_types_replays_and_deleted_endpoints(

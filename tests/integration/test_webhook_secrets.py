@@ -36,7 +36,7 @@ def test_while_a_secret_rotates_both_sign_and_afterwards_only_the_new_one(
 ) -> None:
     endpoint = an_endpoint(engine, sink.url)
     rotated = change(engine, endpoints.rotate_secret, endpoint.id, overlap_s=60)
-    new, old = rotated["secrets"]
+    new, old = rotated.secrets
     assert old == endpoint.secrets[0]
     for _ in range(2):
         events_happen(engine)
