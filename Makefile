@@ -1,7 +1,7 @@
 # What one types here; `make` alone lists it. Needs Python 3.11 or later, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test storm mutants up lint format docs bench lock clean
+.PHONY: help install demo test storm mutants conformance up lint format docs bench lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -23,7 +23,7 @@ define INSTALL
 endef
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.service  ## .venv with the locked packages and `billing`, to run the service for real
 
@@ -47,6 +47,11 @@ storm: $(VENV)/.dev  ## minutes of kills, cuts and silence, and a witness (SEED,
 mutants: $(VENV)/.dev  ## which small wrongs in payments/ no test notices (SAMPLE, SEED, SHARD, ONLY)
 	@$(BIN)/python -m tests.mutants $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED)) \
 		$(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+# A rig is what docs/how-to/add-a-processor.md describes; without one, our own processors are tried.
+conformance: $(VENV)/.dev  ## the conformance kit on a processor (RIG=module:function, ARGS)
+	@$(BIN)/python -m pytest -p tests.conformance.plugin $(if $(RIG),--rig $(RIG)) \
+		tests/conformance tests/contract/test_processor_*.py $(ARGS)
 
 up: $(VENV)/.embedded  ## everything running for local use, until Ctrl-C
 	@$(BIN)/billing up

@@ -1,13 +1,5 @@
 """Every processor that the contract is tried on."""
 
-from collections.abc import Iterator
+from tests.support.rigs import pytest_generate_tests, rig
 
-import pytest
-
-from tests.support.processors import RIGS, Rig
-
-
-@pytest.fixture(params=list(RIGS))
-def rig(request: pytest.FixtureRequest, database_url: str) -> Iterator[Rig]:
-    with RIGS[request.param](database_url) as rig:
-        yield rig
+__all__ = ["pytest_generate_tests", "rig"]

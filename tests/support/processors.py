@@ -1,12 +1,15 @@
-"""What the contract suite needs to know about a processor to try it.
+"""What the conformance kit needs to know about a processor to try it.
 
-To put another processor under the contract: write its rig here and add it to `RIGS`.
+To put a processor of ours to the kit: write its rig and add it to
+`tests.support.rigs.RIGS`. To put one of a package
+to it: `make conformance RIG=module:function` (docs/how-to/add-a-processor.md).
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from threading import Barrier
 from typing import Any
@@ -16,12 +19,17 @@ import pytest
 from payments.processors.outcomes import Authorized, Pending, Succeeded
 from payments.processors.port import Authorizes, Order, Processor
 from payments.processors.sandbox import Sandbox
+from payments.processors.stripe.wire import CHARGE_ID, REFUND_ID
 from service.database.group_commit import GroupCommitter
 from service.wiring import open_sandbox
+from tests.support.cuttable import cuttable
 from tests.support.sandbox import a_charge, moved, time_passes
-from tests.support.waiting import patience_s
+from tests.support.stripe import API_KEY, stripe_at
+from tests.support.stripe_door import stripe_door
+from tests.support.waiting import patience_s, wait_for
 
 DEADLINE_S = 5.0
+Event = tuple[Mapping[str, str], bytes]
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,86 @@ class Rig:
     moved: Callable[[Order], list[tuple[str, int]]]
     time_passes: Callable[[timedelta], None]
     # Naps taken instead of slept, in seconds.
-    naps: list[float]
+    naps: list[float] = field(default_factory=list)
+    # Events that the processor has told since it was last asked, as headers and body. By default
+    # they are fetched; a rig whose processor brings them keeps what came.
+    told: Callable[[], list[Event]] | None = None
+    # Whether a refund says in which currency it is; else it is in that of the charge, and only its
+    # answer tells that another was meant.
+    refunds_have_a_currency: bool = True
+    # Whether it tells anything by itself, and its adapter reads it.
+    tells: bool = True
+    # The line is cut: no connection comes about until the end of the `with`.
+    unplugged: Callable[[], AbstractContextManager[None]] | None = None
+    # What must stand in no log and in no row of ours.
+    secrets: tuple[str, ...] = ()
+
+    def events(self) -> list[Event]:
+        """What the processor has told by itself since it was last asked."""
+        if not self.tells:
+            pytest.skip(f"{self.processor.name} tells nothing by itself")
+        return self.processor.pull_events(100) if self.told is None else self.told()
+
+
+@contextmanager
+def stripe_rig(database_url: str) -> Iterator[Rig]:
+    """Stripe's adapter, and the stand-in for Stripe, behind a line that can be cut."""
+    with ExitStack() as stack:
+        door = stack.enter_context(stripe_door())
+        line = stack.enter_context(cuttable(door.port))
+        for customer in ("cus_ada", "cus_x"):
+            door.client().v1.customers.create({"id": customer})  # type: ignore[typeddict-unknown-key]
+        ours, other = (stack.enter_context(stripe_at(line.url)) for _ in range(2))
+        directions = {"refund_failure": "reversal"}
+
+        def seen(order: Order) -> list[tuple[str, int]]:
+            name = {"charge": CHARGE_ID, "refund": REFUND_ID}[order.kind]
+            moved = door.movements(metadata={name: order.id})
+            ours = {"charge": ("charge",), "refund": ("refund", "refund_failure")}[order.kind]
+            return [
+                (directions.get(one["direction"], one["direction"]), one["amount"])
+                for one in moved
+                if one["direction"] in ours
+            ]
+
+        yield Rig(
+            processor=ours,
+            elsewhere=other,
+            methods=STRIPE_METHODS,
+            moved=seen,
+            time_passes=lambda duration: door.wait(math.ceil(duration.total_seconds())),
+            refunds_have_a_currency=False,
+            tells=False,
+            unplugged=line.cut,
+            secrets=(API_KEY,),
+        )
+
+
+STRIPE_METHODS = {
+    "succeeds": "pm_card_visa",
+    "declined": "pm_card_chargeDeclinedInsufficientFunds",
+    "event first": "pm_fault_event_before_answer",
+    "timeout after": "pm_fault_applied_then_timeout_once",
+    "timeout before": "pm_fault_timeout_before_once",
+    "error after": "pm_fault_applied_then_500_once",
+    "applied late": "pm_fault_applied_late_60000",
+    "broken answer": "pm_fault_broken_json_once",
+    "cut answer": "pm_fault_reset_at_byte_300_once",
+    "conflict": "pm_fault_409_once",
+    "unavailable": "pm_fault_lock_timeout_once",
+    "unavailable twice": "pm_fault_lock_timeout_twice",
+    "rate limited": "pm_fault_429_once",
+    "slow": "pm_fault_slow_60000_once",
+    "late success": "pm_fault_late_success",
+    "refund timeout after": "pm_fault_refund_applied_then_timeout_once",
+    "refund timeout before": "pm_fault_refund_timeout_before_once",
+    "refund error after": "pm_fault_refund_applied_then_500_once",
+    "refund broken answer": "pm_fault_refund_broken_json_once",
+    "refund unavailable": "pm_fault_refund_lock_timeout_once",
+    "refund rate limited": "pm_fault_refund_429_once",
+    "refund fails": "pm_fault_refund_declined",
+    "refund fails later": "pm_card_refundFail",
+}
 
 
 @contextmanager
@@ -60,6 +147,7 @@ def sandbox(database_url: str) -> Iterator[Rig]:
             methods={
                 "succeeds": "pm_card_visa",
                 "declined": "pm_card_chargeDeclinedInsufficientFunds",
+                "event first": "pm_sandbox_event_first",
                 "timeout after": "pm_sandbox_timeout_after",
                 "timeout before": "pm_sandbox_timeout_before",
                 "error after": "pm_sandbox_error_after",
@@ -80,6 +168,10 @@ def sandbox(database_url: str) -> Iterator[Rig]:
                 "capture unavailable": "pm_sandbox_capture_unavailable_1",
                 "capture declined": "pm_sandbox_capture_fails",
                 "refund timeout after": "pm_sandbox_refund_timeout_after",
+                "refund timeout before": "pm_sandbox_refund_timeout_before",
+                "refund error after": "pm_sandbox_refund_error_after",
+                "refund unavailable": "pm_sandbox_refund_unavailable_1",
+                "refund rate limited": "pm_sandbox_refund_rate_limited",
                 "refund fails": "pm_sandbox_refund_fails",
                 "refund fails later": "pm_sandbox_refund_fails_later",
             },
@@ -91,6 +183,24 @@ def sandbox(database_url: str) -> Iterator[Rig]:
         engine.dispose()
 
 
+def event_of(rig: Rig, order: Order, *, outcome: type) -> Event:
+    """The event that tells this of the order."""
+    came: list[Event] = []
+
+    def find() -> Event | None:
+        came.extend(rig.events())
+        for event in came:
+            read = rig.elsewhere.read_event(*event)
+            if read.object_id == order.id and isinstance(read.outcome, outcome):
+                return event
+        return None
+
+    wait_for(lambda: find() is not None, what=f"an event of {order.id}")
+    event = find()
+    assert event is not None
+    return event
+
+
 def charge_that(rig: Rig, happening: str, **changes: object) -> Order:
     if happening not in rig.methods:
         pytest.skip(f"{rig.processor.name} can't be made to do this: {happening}")
@@ -100,8 +210,9 @@ def charge_that(rig: Rig, happening: str, **changes: object) -> Order:
 def taken(rig: Rig, happening: str = "succeeds", **changes: object) -> Order:
     """A charge whose money has moved."""
     charge = charge_that(rig, happening, **changes)
-    assert isinstance(send(rig.processor, charge), Succeeded)
-    return charge
+    outcome = send(rig.processor, charge)
+    assert isinstance(outcome, Succeeded)
+    return replace(charge, reference=outcome.reference)
 
 
 def authorized(rig: Rig, happening: str = "succeeds") -> Order:
@@ -149,4 +260,4 @@ def at_once(rig: Rig, orders: list[Order]) -> list[object]:
         return list(pool.map(go, range(len(orders))))
 
 
-RIGS: Mapping[str, Callable[[str], AbstractContextManager[Rig]]] = {"sandbox": sandbox}
+MakeRig = Callable[[str], AbstractContextManager[Rig]]

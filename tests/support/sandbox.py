@@ -35,6 +35,7 @@ def a_refund(charge: Order, *, amount: int | None = None, **changes: object) -> 
         amount=charge.amount if amount is None else amount,
         currency=charge.currency,
         charge_id=charge.id,
+        charge_reference=charge.reference,
     )
     return replace(order, **changes)  # type: ignore[arg-type]
 

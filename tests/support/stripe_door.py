@@ -27,6 +27,10 @@ class Door:
 
     url: str
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def client(self, **options: Any) -> stripe.StripeClient:
         """Stripe's own library, as a service would use it, without tries of its own."""
         return client_at(self.url, **options)

@@ -8,60 +8,31 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from infra.billing.contract.requests.charge import ChargeRequest
-from infra.billing.contract.requests.refund import RefundRequest
 from payments.errors import KeyReused
 from payments.lifecycle.claims import Claimed
-from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
+from payments.lifecycle.executor import Begin, Begun
 from payments.processors.outcomes import Found, Outcome, Unavailable
 from payments.processors.port import Order
-from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
 from tests.support import sandbox as other_side
-from tests.support.factories import Till, a_charge, a_lease, a_refund, kind
+from tests.support.factories import a_charge, a_refund, kind
+from tests.support.queueless import QueuelessWorker
 
 MINUTE = timedelta(minutes=1)
 WINDOW = timedelta(hours=1)
 
 
-class Shop:
-    """A worker without a queue: an executor on a till, the sandbox, and a clock to turn."""
+class Shop(QueuelessWorker):
+    """A worker with the sandbox on the other side of the road."""
 
     def __init__(self, engine: Engine, wrap: Callable[[Sandbox], Any] = lambda it: it) -> None:
-        self.till = Till(engine, key_window=WINDOW)
-        self.engine = engine
-        self.processor = wrap(Sandbox(engine, sleep=lambda _: None, key_window=WINDOW))
-        self.executor = self.executor_with(self.processor)
-
-    def executor_with(self, processor: Any, **others: Any) -> Executor:
-        parts: dict[str, Any] = {"begin": lambda item: self.till.begin(item)[0], **others}
-        return Executor(
-            **parts,
-            settle=lambda item: self.till.settle_all(_parts(item))[0],
-            cancel=lambda one: self.till.cancel_all(one)[0],
-            processors=Processors(processor),
-            policies={processor.name: self.till.policy},
-            new_lease=a_lease,
-            call_deadline_s=5.0,
+        processor = wrap(Sandbox(engine, sleep=lambda _: None, key_window=WINDOW))
+        super().__init__(
+            engine,
+            processor,
+            lambda duration: other_side.time_passes(engine, duration),
+            key_window=WINDOW,
         )
-
-    def go(self, request: ChargeRequest | RefundRequest) -> str:
-        """Create it, and do what falls due until nothing does; where it stands then."""
-        self.executor.create(request)
-        return self.go_on(request.id)
-
-    def go_on(self, id_: str, *, rounds: int = 12) -> str:
-        for _ in range(rounds):
-            if self.till.stand(id_) in ("succeeded", "failed", "needs_review"):
-                break
-            self.time_passes(15 * MINUTE, id_)
-            self.till.sweep()
-            self.executor.submit(kind(id_), id_)
-        return self.till.stand(id_)
-
-    def time_passes(self, duration: timedelta, *ids: str) -> None:
-        self.till.time_passes(duration, *ids)
-        other_side.time_passes(self.engine, duration)
 
     def moved(self, id_: str) -> list[tuple[str, int]]:
         with self.engine.connect() as connection:
@@ -76,10 +47,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-def _parts(item: Settlement) -> Any:
-    return item.claimed, item.verb, item.found
 
 
 @pytest.fixture
