@@ -25,8 +25,9 @@ def test_a_broker_that_is_emptied_in_mid_run_loses_nothing_that_was_accepted(
     town: House, broker: Broker
 ) -> None:
     pids = town.pids()
-    sent = [town.charge() for _ in range(150)]
-    accepted = [town.accept() for _ in range(50)]
+    with town.asleep("worker"):
+        sent = [town.charge() for _ in range(150)]
+        accepted = [town.accept() for _ in range(50)]
     _wait_until_some_are_done(town, sent)
 
     assert broker.waiting() > 0
@@ -41,8 +42,9 @@ def test_a_broker_that_is_emptied_in_mid_run_loses_nothing_that_was_accepted(
 
 def test_a_broker_that_crashes_in_mid_run_loses_nothing(town: House, broker: Broker) -> None:
     pids = town.pids()
-    sent = [town.charge() for _ in range(100)]
-    accepted = [town.accept() for _ in range(30)]
+    with town.asleep("worker"):
+        sent = [town.charge() for _ in range(100)]
+        accepted = [town.accept() for _ in range(30)]
     _wait_until_some_are_done(town, sent)
 
     assert broker.waiting() > 0
@@ -59,9 +61,10 @@ def test_a_database_that_crashes_in_mid_run_loses_nothing(
     down_s: float, town: House, shaken: Servers
 ) -> None:
     pids = town.pids()
-    accepted = [town.accept() for _ in range(30)]
-    sent = [town.charge() for _ in range(100)]
-    refunds = [town.refund(charge_id, amount=5) for charge_id in sent[:10]]
+    with town.asleep("worker"):
+        accepted = [town.accept() for _ in range(30)]
+        sent = [town.charge() for _ in range(100)]
+        refunds = [town.refund(charge_id, amount=5) for charge_id in sent[:10]]
     _wait_until_some_are_done(town, sent)
 
     shaken.postgres.crash()

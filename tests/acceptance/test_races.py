@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.billing.contract.ids import id_from_key
 from tests.support.house import House
-from tests.support.waiting import wait_for
+from tests.support.waiting import slowness, wait_for
 
 
 def _ask_at_once(town: House, folder: Path, fields: Mapping[str, Any]) -> list[str]:
@@ -106,12 +106,13 @@ def test_a_zombie_changes_nothing(town: House) -> None:
 
 def test_64_charges_wait_for_the_processor_at_once_in_one_process(town: House) -> None:
     town.running["worker"].stop()
+    call_s = 2 * slowness()  # the last must have begun before the first has ended
     town.start(
         "worker",
         BILLING_SLOTS="64",
-        BILLING_SANDBOX_LATENCY_MS="2000",
-        BILLING_CALL_DEADLINE_S="4",
-        BILLING_LEASE_S="12",
+        BILLING_SANDBOX_LATENCY_MS=f"{call_s * 1000:.0f}",
+        BILLING_CALL_DEADLINE_S=f"{2 * call_s:.1f}",
+        BILLING_LEASE_S=f"{6 * call_s:.1f}",
     )
     charge_ids = [town.charge() for _ in range(64)]
 

@@ -85,7 +85,8 @@ def test_a_request_that_makes_no_sense_is_recorded_and_told(town: House) -> None
 
 
 def test_a_worker_that_is_told_to_stop_finishes_what_it_holds(town: House, broker: Broker) -> None:
-    charge_ids = [town.charge() for _ in range(150)]
+    with town.asleep("worker"):
+        charge_ids = [town.charge() for _ in range(150)]
     wait_for(
         lambda: any(town.witness.state(id_) == "succeeded" for id_ in charge_ids),
         what="the first to be done",
@@ -107,7 +108,8 @@ def test_two_beats_are_harmless(town: House) -> None:
     """They sweep up after the same dead worker."""
     second = town.launch("beat")
     second.wait_until("(?i)sweeper")
-    charge_ids = [town.charge() for _ in range(60)]
+    with town.asleep("worker"):
+        charge_ids = [town.charge() for _ in range(60)]
     wait_for(
         lambda: any(town.witness.state(id_) == "succeeded" for id_ in charge_ids),
         what="the first to be done",

@@ -23,10 +23,11 @@ from service.database.group_commit import GroupCommitter
 from service.settings import Settings
 from service.wiring import Parts, open_sandbox
 from tests.crash.points import die_at
+from tests.support.waiting import slowness
 from worker.app import app
 
 # What a drainer that died leaves behind, for as long as a test can wait.
-drains.LEASE_S = 2.0
+drains.LEASE_S = 2.0 * slowness()
 
 
 @signals.task_prerun.connect

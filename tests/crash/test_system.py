@@ -73,9 +73,10 @@ def test_everybody_is_killed_at_once(
         ) as town,
     ):
         town.start()
-        accepted = [town.accept() for _ in range(40)]
-        sent = [town.charge() for _ in range(120)]
-        refunds = [town.refund(charge_id, amount=100) for charge_id in sent[:20]]
+        with town.asleep("worker"):
+            accepted = [town.accept() for _ in range(40)]
+            sent = [town.charge() for _ in range(120)]
+            refunds = [town.refund(charge_id, amount=100) for charge_id in sent[:20]]
         wait_for(
             lambda: town.witness.rows("SELECT FROM charges WHERE state = 'succeeded' OFFSET 30"),
             what="some to be done, and others not",
@@ -115,7 +116,8 @@ def test_with_the_default_settings_a_killed_worker_is_made_up_for_within_30_s(
         ) as town,
     ):
         town.start()
-        charge_ids = [town.charge() for _ in range(100)]
+        with town.asleep("worker"):
+            charge_ids = [town.charge() for _ in range(100)]
         wait_for(
             lambda: len(town.witness.sink.requests) > 10,
             what="some webhooks, with more under way",

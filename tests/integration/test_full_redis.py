@@ -6,7 +6,7 @@ import time
 import pytest
 import redis
 
-from tests.support.waiting import wait_for
+from tests.support.waiting import slowness, wait_for
 from tests.support.workers import RedisBroker, Worker
 
 TASK = "billing.charge.create"
@@ -64,10 +64,11 @@ def _drained(worker, sent):
 
 
 def test_a_full_redis_is_drained_by_a_worker_that_is_there(broker, start):
-    worker = start(LEASE_S="5")
+    lease_s = 5 * slowness()
+    worker = start(LEASE_S=str(lease_s))
     _send(broker, "before")
     wait_for(lambda: worker.called("before"), what="it to work")
-    _send(broker, "holds", sleep_s=6)  # renewed meanwhile
+    _send(broker, "holds", sleep_s=1.2 * lease_s)  # renewed meanwhile
     wait_for(lambda: "holds] received" in worker.log, what="it to be received")
     sent = _fill(broker)
     wait_for(lambda: _drained(worker, [*sent, "holds"]), what="all of them to be done")
@@ -88,10 +89,11 @@ def test_a_full_redis_is_drained_by_a_worker_that_starts(broker, start):
 def test_what_a_dead_worker_held_comes_back_in_a_full_redis(broker, start):
     killed = start(LEASE_S="2", SLOTS="8")
     for number in range(8):
-        _send(broker, f"held{number}", sleep_s=2)
+        _send(broker, f"held{number}", until="it is dead")
     wait_for(lambda: broker.client.hlen("unacked") == 8, what="all to be held")
     killed.process.kill()
     killed.process.wait()
+    (killed.out / "it is dead").touch()
     sent = _fill(broker)
     worker = start(LEASE_S="2")
     wait_for(

@@ -5,6 +5,7 @@ import pytest
 from infra import billing
 from tests.support.every import every
 from tests.support.scripted import HangsUp, Says, problem, scripted_service
+from tests.support.waiting import patience_s
 
 pytestmark = pytest.mark.usefixtures("unconfigured")
 
@@ -26,7 +27,7 @@ TIERS = [{"up_to": 5, "unit_amount": "700"}, {"up_to": "inf", "unit_amount": "60
 @pytest.fixture
 def service():
     with scripted_service() as running:
-        billing.configure(url=running.url, api_key="bk_1", timeout_s=5.0)
+        billing.configure(url=running.url, api_key="bk_1", timeout_s=patience_s())
         running.will(Says(200, PRICE))
         yield running
 

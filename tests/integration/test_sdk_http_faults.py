@@ -36,7 +36,7 @@ ASKED = {"amount": 1999, "currency": "USD", "idempotency_key": "order-1042"}
 @pytest.fixture
 def service():
     with scripted_service() as running:
-        billing.configure(url=running.url, api_key=KEY, timeout_s=5.0)
+        billing.configure(url=running.url, api_key=KEY, timeout_s=patience_s())
         yield running
 
 

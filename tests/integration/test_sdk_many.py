@@ -13,6 +13,7 @@ from infra.billing.bulk import SILENT_MAX
 from service.broker.celery_config import queues
 from tests.support.every import every
 from tests.support.scripted import PENDING, Hangs, Says, problem, scripted_service
+from tests.support.waiting import patience_s
 
 pytestmark = pytest.mark.usefixtures("unconfigured")
 
@@ -38,7 +39,7 @@ def service():
 
     with scripted_service() as running:
         running.will(answer)
-        billing.configure(url=running.url, api_key="bk_1", timeout_s=5.0)
+        billing.configure(url=running.url, api_key="bk_1", timeout_s=patience_s())
         yield running
 
 

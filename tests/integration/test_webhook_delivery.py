@@ -2,7 +2,9 @@
 
 import socket
 import ssl
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,9 +17,10 @@ from payments.webhooks import endpoints
 from payments.webhooks.drains import Drained
 from tests.support.rude import Manners, drips, rude_receiver, says, stays_silent
 from tests.support.sink import Answer, Received, Sink
-from tests.support.waiting import patience_s, wait_for
+from tests.support.waiting import patience_s, slowness, wait_for
 from tests.support.webhooks import (
     HASTY,
+    PATIENT,
     a_deliverer,
     all_is_due,
     an_endpoint,
@@ -65,14 +68,15 @@ def test_what_came_of_it_is_written_down(engine: Engine, sink: Sink) -> None:
 
 
 def test_a_hundred_webhooks_keep_to_the_window(engine: Engine, sink: Sink) -> None:
-    under_way, most = [0], [0]
+    under_way, most, count = [0], [0], threading.Lock()
 
     def answer(_: Received) -> Answer:
-        # Counted on arrival and again by the answer's own delay: the sink has a thread for each.
-        under_way[0] += 1
-        most[0] = max(most[0], under_way[0])
-        wait_for(lambda: under_way[0] >= 8 or len(sink.requests) > 90)
-        under_way[0] -= 1
+        with count:  # the sink has a thread for each
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+        wait_for(lambda: most[0] >= 8, what="as many at once as may be")
+        with count:
+            under_way[0] -= 1
         return Answer()
 
     sink.answer = answer
@@ -95,7 +99,7 @@ def test_one_slow_answer_does_not_hold_up_the_others(engine: Engine, sink: Sink)
 
     sink.answer = answer
     (endpoint,) = rows(engine, "SELECT id FROM webhook_endpoints")
-    assert drain(engine, endpoint["id"]) == Drained(delivered=60)
+    assert drain(engine, endpoint.id) == Drained(delivered=60)
 
 
 def test_what_becomes_due_while_a_post_is_under_way_is_posted_beside_it(
@@ -111,10 +115,10 @@ def test_what_becomes_due_while_a_post_is_under_way_is_posted_beside_it(
     sink.answer = answer
     (endpoint,) = rows(engine, "SELECT id FROM webhook_endpoints")
     with a_deliverer(engine) as deliverer:
-        drained = deliverer.submit(endpoint["id"])
+        drained = deliverer.submit(endpoint.id)
         sink.wait_for(1)
         events_happen(engine)
-        assert deliverer.drain(endpoint["id"]) == Drained()  # a nudge
+        assert deliverer.drain(endpoint.id) == Drained()  # a nudge
         assert drained.result(patience_s()) == Drained(delivered=2)
 
 
@@ -157,6 +161,12 @@ def test_after_ten_attempts_under_one_id_it_is_given_up(engine: Engine, sink: Si
     assert len({request.headers["webhook-id"] for request in sink.requests}) == 1
 
 
+# Those who go on for ever are left at our limit; for the others there is all the time they need.
+ENDLESS = {
+    "silence": HASTY,
+    "drips its head": HASTY,
+    "drips its body": replace(PATIENT, body_s=0.3),
+}
 RUDE: dict[str, tuple[Manners, dict[str, Any]]] = {
     "silence": (stays_silent, {"error": "timeout"}),
     "hangs up": (says(b""), {"error": "connection_closed"}),
@@ -203,10 +213,9 @@ def test_no_receiver_is_too_rude(engine: Engine, manners: str) -> None:
     with rude_receiver(behave) as url:
         endpoint = an_endpoint(engine, url)
         events_happen(engine)
-        drained = drain(engine, endpoint.id, limits=HASTY)
+        drained = drain(engine, endpoint.id, limits=ENDLESS.get(manners, PATIENT))
     (attempt,) = attempts(engine)
     assert {name: attempt[name] for name in expected} == expected
-    assert attempt["duration_ms"] < 3_000
     assert drained.delivered == (attempt["status_code"] == 200)
 
 
@@ -308,8 +317,9 @@ def test_when_its_time_is_up_a_drain_ends_what_it_began_and_says_there_is_more(
 ) -> None:
     endpoint = an_endpoint(engine, sink.url, max_in_flight=1)
     events_happen(engine, 3)
-    sink.answer = Answer(delay_s=0.3)
-    drained = drain(engine, endpoint.id, drain_s=0.2)
+    drain_s = slowness()  # time to begin, and none any more when the first answer comes
+    sink.answer = Answer(delay_s=drain_s)
+    drained = drain(engine, endpoint.id, drain_s=drain_s)
     assert drained == Drained(delivered=1, more=True)
     assert [row["state"] for row in deliveries(engine)] == ["delivered", "pending", "pending"]
     (lease,) = rows(engine, "SELECT drain_token FROM webhook_endpoints")
@@ -319,13 +329,23 @@ def test_when_its_time_is_up_a_drain_ends_what_it_began_and_says_there_is_more(
 def test_closing_lets_posts_under_way_end_and_records_them(engine: Engine, sink: Sink) -> None:
     endpoint = an_endpoint(engine, sink.url, max_in_flight=2)
     events_happen(engine, 10)
-    sink.answer = Answer(delay_s=0.3)
-    with a_deliverer(engine) as deliverer:
+    closing = threading.Event()
+
+    def answer(_: Received) -> Answer:
+        assert closing.wait(patience_s())
+        return Answer()
+
+    sink.answer = answer
+    with a_deliverer(engine, limits=PATIENT) as deliverer:
         drained = deliverer.submit(endpoint.id)
         sink.wait_for(2)
-    answer = drained.result(0)
-    assert answer.more
-    assert answer.delivered == len(attempts(engine)) == len(sink.requests) < 10
+        with ThreadPoolExecutor(1) as threads:
+            closed = threads.submit(deliverer.close)
+            wait_for(lambda: deliverer._is_closing, what="it to close")
+            closing.set()
+            closed.result(patience_s())
+    assert drained.result(0) == Drained(delivered=2, more=True)
+    assert len(attempts(engine)) == len(sink.requests) == 2
 
 
 def test_two_processes_drain_an_endpoint_without_posting_anything_twice(

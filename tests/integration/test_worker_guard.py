@@ -11,7 +11,7 @@ from service.broker import celery_config
 from service.settings import Settings
 from tests.support import children
 from tests.support.producer import Producer
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 from tests.support.workers import ROOT, RedisBroker, Worker
 from worker.transport import foreign_queues, redis_transport
 from worker.transport.purging import PurgeRefused
@@ -54,7 +54,7 @@ def test_a_wrong_setting_is_one_line_and_the_end(command):
         env={**os.environ, "BILLING_SLOTS": "many"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=patience_s(),
         check=False,
     )
     assert ended.returncode == 1
@@ -87,12 +87,22 @@ def test_strangers_can_look_but_not_touch(start, broker):
         )
         refused = {
             command: app.control.broadcast(
-                command, {"task_id": "good"}, reply=True, limit=1, timeout=5, connection=connection
+                command,
+                {"task_id": "good"},
+                reply=True,
+                limit=1,
+                timeout=patience_s(),
+                connection=connection,
             )
             for command in ("revoke", "shutdown", "no_such_command")
         }
         (failed,) = app.control.broadcast(
-            "ping", {"nonsense": 1}, reply=True, limit=1, timeout=5, connection=connection
+            "ping",
+            {"nonsense": 1},
+            reply=True,
+            limit=1,
+            timeout=patience_s(),
+            connection=connection,
         )
     assert answer.popitem()[1] == {"ok": "pong"}
     told = {command: answers[0].popitem()[1]["error"] for command, answers in refused.items()}
@@ -135,7 +145,7 @@ def test_requests_that_wait_are_not_purged(url, request, tmp_path):
         env={**os.environ, "BROKER": url, "OUT": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience_s(),
         check=False,
     )
     assert ended.returncode == 1
@@ -199,7 +209,7 @@ def test_a_queue_of_another_kind_ends_the_worker_and_one_command_mends_it(rabbit
             env={**os.environ, "BILLING_BROKER_URL": rabbitmq_url},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patience_s(),
             check=False,
         )
         assert (mended.returncode, mended.stderr) == (0, "")

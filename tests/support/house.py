@@ -1,5 +1,6 @@
 """A whole running system of real processes on one database and one broker, with a receiver."""
 
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,17 +21,21 @@ from tests.support.ports import free_port
 from tests.support.producer import Producer
 from tests.support.programs import READY, Program
 from tests.support.sink import Sink, webhook_sink
-from tests.support.waiting import wait_for
+from tests.support.waiting import slowness, wait_for
 from tests.support.web import Caller, a_key
 from tests.support.webhooks import LOOPBACK
 from tests.support.witness import Witness
 
-# Times in which a test can watch a recovery, and in which a busy machine still gets its work done.
-HASTY = {
-    "BILLING_LEASE_S": "3",
-    "BILLING_CALL_DEADLINE_S": "1.4",
-    "BILLING_SANDBOX_TIMEOUT_MS": "200",
-}
+
+def hasty() -> dict[str, str]:
+    """Times in which a test can watch a recovery, and nobody loses a lease while he works."""
+    return {
+        "BILLING_LEASE_S": f"{3 * slowness():.1f}",
+        "BILLING_CALL_DEADLINE_S": f"{1.4 * slowness():.1f}",
+        "BILLING_SANDBOX_TIMEOUT_MS": "200",
+    }
+
+
 CRASHING = "tests.crash.crashing_app"
 # The module of the web process that goes with each app.
 WEB = {"worker": "api", CRASHING: "tests.crash.crashing_web"}
@@ -77,6 +82,15 @@ class House:
         program = self.nursery.run(name, module, arguments, {**self.environ, **environ})
         self.started.append(program)
         return program
+
+    @contextmanager
+    def asleep(self, name: str) -> Iterator[None]:
+        """The process does nothing meanwhile (SIGSTOP), so that all that is sent to it waits."""
+        self.running[name].signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.running[name].signal(signal.SIGCONT)
 
     def arm(self, name: str, point: str) -> None:
         """Let the process die the next time that it comes to this point."""
@@ -174,8 +188,8 @@ def house(
     """An empty house, hasty unless `defaults`; its processes end with the `with`."""
     from tests.conftest import environ_for
 
-    hasty = {} if defaults else HASTY
-    environ = environ_for(database_url, broker_url, folder) | hasty | settings
+    haste = {} if defaults else hasty()
+    environ = environ_for(database_url, broker_url, folder) | haste | settings
     # Looks at a connection before it uses it: the server may have been killed meanwhile.
     engine = create_engine(database_url, pool_pre_ping=True)
     try:

@@ -32,6 +32,21 @@ def patience_s() -> float:
     return IDLE_S * slowness()
 
 
+class Wait:
+    """A wait that goes on, for what is called again and again and can't call `wait_for`."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    @property
+    def is_in_vain(self) -> bool:
+        return self.seconds > patience_s()
+
+
 def wait_for(
     read: Callable[[], T],
     *,
@@ -44,7 +59,7 @@ def wait_for(
     An AssertionError counts as "not yet". What was seen last is part of the error when patience
     ends, and of any other that ends the wait, such as that of pytest-timeout.
     """
-    began = time.monotonic()
+    wait = Wait()
     seen: object = "nothing yet"
     try:
         while True:
@@ -54,13 +69,13 @@ def wait_for(
                     return answer
             except AssertionError as error:
                 seen = error
-            if (waited_s := time.monotonic() - began) > patience_s():
+            if wait.is_in_vain:
                 break
             time.sleep(every_s)
     except BaseException as error:
         error.add_note(f"while waiting for {what}; seen last: {seen!r}")
         raise
-    raise AssertionError(f"waited {waited_s:.0f} s for {what}; seen last: {seen!r}")
+    raise AssertionError(f"waited {wait.seconds:.0f} s for {what}; seen last: {seen!r}")
 
 
 class Process(Protocol):

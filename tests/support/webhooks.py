@@ -18,8 +18,9 @@ from payments.webhooks.post import Limits
 from payments.webhooks.target import TargetCheck
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-# Short enough to watch a timeout happen.
+# Short enough to watch a timeout happen; and so long that none does.
 HASTY = Limits(connect_s=0.5, total_s=0.6, body_s=0.3)
+PATIENT = Limits(connect_s=600.0, total_s=600.0, body_s=600.0)
 
 _numbers = count(1)
 

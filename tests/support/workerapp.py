@@ -18,6 +18,7 @@ from celery import Celery, signals
 from service import log
 from service.broker import celery_config
 from service.running import waiting_for_database
+from tests.support.waiting import wait_for
 from worker import guard, watchdog
 from worker.request import BillingTask
 from worker.transport import redis_transport
@@ -73,6 +74,8 @@ def _block_the_event_loop(request, **_) -> None:
 def create(**kwargs):
     if seconds := kwargs.get("sleep_s"):
         time.sleep(seconds)
+    if name := kwargs.get("until"):
+        wait_for((OUT / name).exists, what=f"the file {name}")
     if seconds := kwargs.get("wait_s"):
         with waiting_for_database():
             time.sleep(seconds)

@@ -1,28 +1,32 @@
 """A beat that hangs is ended; one that works, or is ending, is not."""
 
-import threading
+from collections.abc import Sequence
 
-from tests.support.waiting import wait_for
 from worker.beat import EXIT_BEAT, Watch
+
+
+def looks(watch: Watch, *, signs: Sequence[bool]) -> int:
+    """Let it look, after a sign or without one, until it looks no more; how often it did."""
+    left = [*signs]
+
+    def look(_: float) -> bool:
+        if not left:
+            return True  # stopped
+        if left.pop(0):
+            watch.is_alive_now()
+        return False
+
+    watch._stopped.wait = look  # type: ignore[method-assign,assignment]
+    watch.run()
+    return len(signs) - len(left)
 
 
 def test_a_beat_without_a_sign_is_ended_and_one_with_signs_is_not() -> None:
     ended: list[int] = []
-    watch = Watch(limit_s=0.4, look_every_s=0.02, end=ended.append)
-    watch.start()
-    working = threading.Event()
-
-    def signs() -> None:
-        while not working.wait(0.005):
-            watch.is_alive_now()
-
-    worker = threading.Thread(target=signs)
-    worker.start()
-    watch.join(1.0)  # more than twice the limit
+    watch = Watch(limit_s=4, look_every_s=1, end=ended.append)
+    assert looks(watch, signs=[True, False, False, False] * 5) == 20
     assert ended == []
-    working.set()
-    worker.join()
-    wait_for(lambda: ended, what="the end")
+    assert looks(watch, signs=[True, *[False] * 20]) == 5
     assert ended == [EXIT_BEAT]
 
 
