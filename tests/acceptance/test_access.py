@@ -32,7 +32,7 @@ def test_what_one_shop_has_is_not_there_for_the_other(
     for shop, where in ((caller, sink), (rival, rivals_sink)):
         made = shop.post("/webhook-endpoints", json={"url": where.url})
         assert made.json()["producer"] == shop.producer
-    charge = caller.charge("order-1", headers={"prefer": "wait=20"}).json()
+    charge = caller.charge("order-1", headers={"prefer": "wait=30"}).json()
     assert (charge["state"], charge["producer"], charge["livemode"]) == (
         "succeeded", caller.producer, False,
     )  # fmt: skip
@@ -68,7 +68,7 @@ def test_what_one_shop_has_is_not_there_for_the_other(
     told = [json.loads(one.body) for one in sink.wait_for(2)]
     assert {one["type"] for one in told} == {"charge.succeeded", "refund.succeeded"}
     # The rival's own comes after all that it might have been told before.
-    rivals = rival.charge("order-1", headers={"prefer": "wait=20"}).json()
+    rivals = rival.charge("order-1", headers={"prefer": "wait=30"}).json()
     others = [json.loads(one.body)["data"] for one in rivals_sink.wait_for(len(theirs) + 1)]
     assert {one.get("refund_id") or one["charge_id"] for one in others} == {
         *theirs, rivals["charge_id"],

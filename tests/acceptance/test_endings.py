@@ -35,13 +35,13 @@ def test_an_abandoned_charge_is_told_of_canceled_and_frees_its_reference(
     assert waiting["expires_at"] is not None
 
     ended = caller.post(
-        f"/charges/{charge_id}/cancel", json={"reason": "left"}, headers={"prefer": "wait=20"}
+        f"/charges/{charge_id}/cancel", json={"reason": "left"}, headers={"prefer": "wait=30"}
     )
     assert (ended.status_code, ended.json()["failure_code"]) == (200, "canceled")
     town.witness.wait_until_final([charge_id])
     assert told(town, charge_id) == ["charge.requires_action", "charge.canceled"]
 
-    again = caller.charge(f"{order}-2", reference=order, headers={"prefer": "wait=20"})
+    again = caller.charge(f"{order}-2", reference=order, headers={"prefer": "wait=30"})
     assert (again.status_code, again.json()["state"]) == (200, "succeeded")
     town.witness.wait_until_quiet()
     town.witness.testify()

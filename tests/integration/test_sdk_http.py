@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from infra import billing
+from infra.billing import client
 from tests.support.every import every
 from tests.support.scripted import (
     PENDING,
+    Clock,
     Says,
     problem,
     scripted_service,
@@ -186,12 +188,23 @@ def test_a_refund_says_that_goods_come_back_only_if_they_do(service):
     assert (told.restock, told.restock_quantity) == (True, 2)
 
 
+@pytest.fixture
+def clock(service, monkeypatch):
+    """The SDK's own, which only its pauses move."""
+    clock = Clock()
+    monkeypatch.setattr(client.transport(), "_clock", clock)
+    monkeypatch.setattr(client.transport(), "_sleep", clock.sleep)
+    return clock
+
+
+@pytest.mark.usefixtures("clock")
 def test_waiting_asks_the_service_to_wait(service):
     service.will(Says(200, PENDING), Says(200, {**PENDING, "state": "succeeded"}))
     assert billing.charge.wait(id="ch_1", timeout_s=3.0).state == "succeeded"
     assert [one.headers["prefer"] for one in service.asked] == ["wait=3", "wait=2"]
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_charge_may_be_waited_for_in_the_same_call(service):
     service.will(Says(200, {**PENDING, "state": "failed"}))
     assert billing.charge.create(**ASKED, wait_s=10).state == "failed"
