@@ -6,6 +6,7 @@ import random
 import socket
 import threading
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,14 +21,15 @@ from payments.webhooks.connection import (
     Connection,
 )
 from payments.webhooks.drains import Drained
-from payments.webhooks.post import Answer
+from payments.webhooks.post import Answer, Limits
 from tests.support.every import every
 from tests.support.rude import Manners, read_request, rude_receiver, says
 from tests.support.sink import Answer as SinkAnswer
 from tests.support.sink import Sink
 from tests.support.strange import MOMENTS
+from tests.support.waiting import slowness
 from tests.support.webhooks import (
-    HASTY,
+    PATIENT,
     a_deliverer,
     an_endpoint,
     attempts,
@@ -38,10 +40,12 @@ from tests.support.webhooks import (
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
 
 
-def deliver(engine: Engine, url: str, events: int = 1, **endpoint: int) -> Drained:
+def deliver(
+    engine: Engine, url: str, events: int = 1, *, limits: Limits = PATIENT, **endpoint: int
+) -> Drained:
     added = an_endpoint(engine, url, **endpoint)
     events_happen(engine, events)
-    with a_deliverer(engine, limits=HASTY) as deliverer:
+    with a_deliverer(engine, limits=limits) as deliverer:
         return deliverer.drain(added.id)
 
 
@@ -184,9 +188,11 @@ def test_a_second_try_is_on_a_new_connection_and_is_the_last(engine: Engine) -> 
 
 
 def test_an_answer_that_had_begun_costs_an_attempt(engine: Engine) -> None:
-    receiver = Receiver(OK, b"H")
+    receiver = Receiver(OK, b"H")  # and then nothing: only our limit ends that
+    limits = replace(PATIENT, total_s=slowness())
     with rude_receiver(receiver) as url:
-        assert deliver(engine, url, 2, max_in_flight=1) == Drained(delivered=1, retried=1)
+        drained = deliver(engine, url, 2, limits=limits, max_in_flight=1)
+    assert drained == Drained(delivered=1, retried=1)
     assert (receiver.posts, receiver.connections) == (2, 1)
 
 
