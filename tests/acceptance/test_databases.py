@@ -18,7 +18,7 @@ from tests.support.nursery import Nursery
 from tests.support.pair import Standby, again_as_standby, promote, run, switch_over
 from tests.support.pgbouncer import pgbouncer
 from tests.support.silent_proxy import before
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 from tests.support.web import Caller
 
 FOLLOWERS = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
@@ -51,7 +51,7 @@ def settled_in(
 
 
 def readiness(town: House) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{town.port}/readyz", timeout=30, trust_env=False)
+    return httpx.get(f"http://127.0.0.1:{town.port}/readyz", timeout=patience_s(), trust_env=False)
 
 
 def test_a_database_that_is_open_and_silent_is_given_up_by_everybody_and_found_again(

@@ -68,7 +68,7 @@ def paste(here: Programs, up: Program, folder: Path) -> Callable[..., list[Told]
     return paste
 
 
-@pytest.mark.timeout(300)  # some thirty commands, each a Python of its own, on a busy machine
+@pytest.mark.timeout(600)  # some thirty commands, each a Python of its own
 def test_the_quick_start_does_what_it_says_and_the_same_when_it_is_pasted_again(
     paste: Callable[..., list[Told]],
 ) -> None:
@@ -98,7 +98,7 @@ def _explain(name: str, producer: str = "default") -> Example:
     return Example("sh", code, "the test")
 
 
-@pytest.mark.timeout(300)  # a lease has to run out
+@pytest.mark.timeout(600)  # likewise, and a lease has to run out
 def test_the_tutorial_does_what_it_says(paste: Callable[..., list[Told]], up: Program) -> None:
     worker = WORKER.findall(up.output)[-1]
     steps = examples(TUTORIAL.replace("9000", str(free_port())), "tutorial")

@@ -15,7 +15,7 @@ from tests.support.house import House, house
 from tests.support.nursery import Nursery
 from tests.support.programs import ROOT
 from tests.support.sentinel import PASSWORD, SENTINELS_PASSWORD, Sentinels, sentinels
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_a_killed_primary_loses_nothing_that_was_accepted(
         env=home.environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience_s(),
         check=False,
     )
     told = doctor.stdout + doctor.stderr

@@ -45,7 +45,7 @@ def test_monitors_see_which_queue_a_task_came_from_and_both_workers(
 
     connection = app.connection()
     receiver = app.events.Receiver(connection, handlers={"*": on_event})
-    thread = threading.Thread(target=receiver.capture, kwargs={"timeout": 90}, daemon=True)
+    thread = threading.Thread(target=receiver.capture, kwargs={"timeout": None}, daemon=True)
     thread.start()
     wait_for(lambda: len(workers) == 2, what="heartbeats of both workers")
     with Producer(broker_url) as producer:
@@ -60,7 +60,11 @@ def test_monitors_see_which_queue_a_task_came_from_and_both_workers(
     kinds = ["task-received", "task-started", "task-succeeded"]
     assert [kind for kind, _ in heard] == kinds
     assert {queue for _, queue in heard} == {"payments"}
-    queues = app.control.inspect(timeout=3).active_queues()
+    queues = wait_for(
+        lambda: app.control.inspect(timeout=3).active_queues() or {},
+        until=lambda answers: len(answers) >= 2,
+        what="both workers to tell their queues",
+    )
     assert {one["name"] for answers in queues.values() for one in answers} >= {
         "payments",
         "webhooks",

@@ -1,5 +1,6 @@
 """How our Redis transport takes messages: as many as fit, and none is ever nowhere."""
 
+import contextlib
 import json
 from queue import Empty
 
@@ -9,6 +10,7 @@ from redis import Redis
 from redis.exceptions import ResponseError
 
 from payments.intake.masking import READ_MAX
+from tests.support.waiting import patience_s, wait_for
 from worker.transport import redis_transport
 
 
@@ -49,14 +51,14 @@ def consume(connection, *queues, room):
 
 def drain(connection, *, until):
     """Read until `until()`; the waits in between are the transport's own, of a second at most."""
-    for _ in range(10):
-        if until():
-            return
-        try:
-            connection.drain_events(timeout=1)
-        except (TimeoutError, Empty):
-            continue
-    assert until()
+
+    def read():
+        if not until():
+            with contextlib.suppress(TimeoutError, Empty):
+                connection.drain_events(timeout=1)
+        return until()
+
+    wait_for(read, what="messages", every_s=0)
 
 
 def test_one_wait_brings_as_many_messages_as_there_is_room_for(connection, redis):
@@ -80,7 +82,7 @@ def test_what_is_fetched_is_stored_before_anybody_works_on_it(connection, redis,
 
     monkeypatch.setattr(type(channel.connection), "_deliver", killed)
     with pytest.raises(KilledError):
-        connection.drain_events(timeout=2)
+        connection.drain_events(timeout=patience_s())
     stored = [json.loads(text)[0] for text in redis.hvals("unacked")]
     assert redis.llen("payments") == 0
     assert [letter["headers"] for letter in stored] == [{}]

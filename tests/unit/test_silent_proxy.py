@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.silent_proxy import SilentProxy, silent_proxy
+from tests.support.waiting import patience_s
 
 
 @pytest.fixture
@@ -35,14 +36,14 @@ def proxy() -> Iterator[SilentProxy]:
 
 
 def connected(proxy: SilentProxy) -> socket.socket:
-    return socket.create_connection((proxy.host, proxy.port), timeout=5)
+    return socket.create_connection((proxy.host, proxy.port), patience_s())
 
 
 def hears_nothing(link: socket.socket) -> bool:
     link.settimeout(0.1)
     with pytest.raises(TimeoutError):
         link.recv(10)
-    link.settimeout(5)
+    link.settimeout(patience_s())
     return True
 
 

@@ -17,6 +17,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from api.app import ROUTES
 from api.description.events import DATA
 from api.description.openapi import document
+from tests.support.waiting import patience_s
 from tests.support.web import Caller, Web
 
 DOCUMENT = document(ROUTES)
@@ -93,7 +94,7 @@ def follow(case: schemathesis.Case, door: Web) -> None:
             base_url=door.url,
             headers={"Authorization": f"Bearer {caller.key}"},
             excluded_checks=excluded,
-            timeout=20,
+            timeout=patience_s(),
         )
 
 

@@ -6,7 +6,6 @@ move that is not allowed, a charge that ended twice.
 
 from datetime import timedelta
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -138,7 +137,6 @@ class History(RuleBasedStateMachine):
         invariants.check(self.till, self.everything)
 
 
-@pytest.mark.timeout(120)
 def test_no_history_ends_wrong(shared_engine: Engine) -> None:
     machine = type("History", (History,), {"engine": shared_engine})
     run_state_machine_as_test(
