@@ -197,15 +197,13 @@ def clock(service, monkeypatch):
     return clock
 
 
-@pytest.mark.usefixtures("clock")
-def test_waiting_asks_the_service_to_wait(service):
+def test_waiting_asks_the_service_to_wait(service, clock):
     service.will(Says(200, PENDING), Says(200, {**PENDING, "state": "succeeded"}))
     assert billing.charge.wait(id="ch_1", timeout_s=3.0).state == "succeeded"
     assert [one.headers["prefer"] for one in service.asked] == ["wait=3", "wait=2"]
 
 
-@pytest.mark.usefixtures("clock")
-def test_a_charge_may_be_waited_for_in_the_same_call(service):
+def test_a_charge_may_be_waited_for_in_the_same_call(service, clock):
     service.will(Says(200, {**PENDING, "state": "failed"}))
     assert billing.charge.create(**ASKED, wait_s=10).state == "failed"
     assert service.asked[0].headers["prefer"] == "wait=10"

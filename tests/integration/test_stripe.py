@@ -39,6 +39,7 @@ from tests.support.stripe import (
     stripe_at,
     stripe_by_script,
 )
+from tests.support.waiting import slowness
 
 DEADLINE_S = 5.0
 CHARGE = a_charge(description="Order 66", metadata={"email": "ada@example.com"})
@@ -366,7 +367,7 @@ def test_once_it_was_sent_nobody_can_tell(fault: Line, reason: str) -> None:
 def test_a_call_ends_at_its_deadline_however_the_answer_drips(fault: Line) -> None:
     with stripe_by_script() as (stripe, service):
         service.will(fault)
-        assert send(stripe, CHARGE, deadline_s=0.3) == Unknown("timeout")
+        assert send(stripe, CHARGE, deadline_s=0.3 * slowness()) == Unknown("timeout")
         assert len(service.asked) == 1
 
 
@@ -406,7 +407,7 @@ def never_accepts() -> Iterator[str]:
 
 def test_a_connection_that_does_not_come_about_in_time_is_a_promise_too() -> None:
     with never_accepts() as url, stripe_at(url) as stripe:
-        assert send(stripe, CHARGE, deadline_s=0.3) == Unavailable("timeout")
+        assert send(stripe, CHARGE, deadline_s=0.3 * slowness()) == Unavailable("timeout")
 
 
 def test_a_repeated_answer_is_as_old_as_the_first_so_it_is_asked_for_anew(

@@ -88,7 +88,7 @@ def a_deliverer(
     engine: Engine,
     *,
     limits: Limits | None = None,
-    drain_s: float = 20.0,
+    drain_s: float = 600.0,  # longer than any machine takes to empty what is due
     private: bool = True,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[Deliverer]:

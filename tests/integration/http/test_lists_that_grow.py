@@ -121,7 +121,9 @@ def test_a_list_waits_a_moment_for_those_who_write_and_so_shows_what_was_just_ma
         looks = Looks(door, writing.close)
         whole = hourglass.run(horizon(looks, "charges"))  # type: ignore[arg-type]
     assert looks.looks == 3
-    made = Till(door.engine).query("SELECT id FROM charges WHERE created_at < :at", at=whole)
+    made = Till(door.engine).query(
+        "SELECT id FROM charges WHERE created_at < :at", at=whole.isoformat()
+    )
     assert {mine, late} <= {row["id"] for row in made}
 
 
