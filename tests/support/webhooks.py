@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from itertools import count
 
@@ -63,11 +63,18 @@ def rows(engine: Engine, statement: str, **parameters: object) -> Sequence[RowMa
 
 
 def deliveries(engine: Engine) -> Sequence[RowMapping]:
-    return rows(
+    return rows(engine, "SELECT * FROM deliveries ORDER BY id")
+
+
+def is_due_again_after(engine: Engine, seconds: float) -> bool:
+    """Whether the one delivery that was tried once waits for so long: counted from its attempt not
+    shorter, and counted from now not longer, however long ago that was."""
+    (row,) = rows(
         engine,
-        "SELECT *, extract(epoch FROM next_attempt_at - now())::float AS due_in_s"
-        " FROM deliveries ORDER BY id",
+        "SELECT next_attempt_at - started_at AS from_attempt, next_attempt_at - now() AS from_now"
+        " FROM deliveries JOIN delivery_attempts ON delivery_id = id",
     )
+    return bool(row["from_now"] <= timedelta(seconds=seconds) <= row["from_attempt"])
 
 
 def attempts(engine: Engine) -> Sequence[RowMapping]:
