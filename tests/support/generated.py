@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.support import children
+from tests.support.waiting import patience_s
 
 LOCKED = Path(__file__).parents[1] / "contract" / "clients"
 INSTALL_S = 240.0
-RUN_S = 120.0
 
 
 def node_tools() -> Path:
@@ -54,7 +54,7 @@ def run(command: Sequence[object], folder: Path, environ: Mapping[str, str] | No
         env={**os.environ, **(environ or {})},
         capture_output=True,
         text=True,
-        timeout=RUN_S,
+        timeout=2 * patience_s(),
         check=False,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
