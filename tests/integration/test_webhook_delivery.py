@@ -100,7 +100,7 @@ def test_one_slow_answer_does_not_hold_up_the_others(engine: Engine, sink: Sink)
 
     sink.answer = answer
     (endpoint,) = rows(engine, "SELECT id FROM webhook_endpoints")
-    assert drain(engine, endpoint.id) == Drained(delivered=60)
+    assert drain(engine, endpoint["id"]) == Drained(delivered=60)
 
 
 def test_what_becomes_due_while_a_post_is_under_way_is_posted_beside_it(
@@ -116,10 +116,10 @@ def test_what_becomes_due_while_a_post_is_under_way_is_posted_beside_it(
     sink.answer = answer
     (endpoint,) = rows(engine, "SELECT id FROM webhook_endpoints")
     with a_deliverer(engine) as deliverer:
-        drained = deliverer.submit(endpoint.id)
+        drained = deliverer.submit(endpoint["id"])
         sink.wait_for(1)
         events_happen(engine)
-        assert deliverer.drain(endpoint.id) == Drained()  # a nudge
+        assert deliverer.drain(endpoint["id"]) == Drained()  # a nudge
         assert drained.result(patience_s()) == Drained(delivered=2)
 
 
