@@ -33,7 +33,7 @@ from payments.processors.outcomes import NextAction
 from payments.timeline_entries import Entry
 from payments.views import charge_view, refund_view
 from payments.webhooks.events import Fact, body_of
-from tests.contract.test_sdk_contract import (
+from tests.support.asked_fields import (
     BY_PRICE,
     CANCEL,
     CANCELS,
