@@ -26,6 +26,7 @@ def create(
     scheduled_at: datetime | str | None = None,
     expires_in_s: int | None = None,
     wait_s: float | None = None,
+    **newer: Any,
 ) -> Charge:
     """Take `amount` minor units of `currency` (ISO 4217), once per `idempotency_key`.
 
@@ -38,7 +39,8 @@ def create(
     it to be final. Without a key one is made, which protects a call but not a retry of yours.
     `reference` is your own order id: at most one charge per reference is pending or succeeded.
     `scheduled_at` is when to take the money, up to a year ahead: a datetime with a zone, or RFC
-    3339. `expires_in_s`: it is canceled if it has not succeeded so many seconds later.
+    3339. `expires_in_s`: it is canceled if it has not succeeded so many seconds later. `newer` are
+    fields that the service knows, and this SDK has no argument for yet.
     Raises InvalidRequest, Unavailable, NotConfigured; over HTTP also what else the service refuses,
     such as KeyReused, ReferenceInUse, PriceInactive,
     UnexpectedAmount and InsufficientInventory.
@@ -57,6 +59,7 @@ def create(
         metadata=metadata,
         scheduled_at=scheduled_at,
         expires_in_s=expires_in_s,
+        **newer,
     )
     wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
     return Charge(client.transport().create("charge", fields, wait_s=wait_s))

@@ -23,6 +23,7 @@ def create(
     restock_quantity: int | None = None,
     metadata: Mapping[str, str] | None = None,
     wait_s: float | None = None,
+    **newer: Any,
 ) -> Refund:
     """Give back `amount` minor units of a charge, or all that is left of it, once per key.
 
@@ -33,7 +34,8 @@ def create(
     or being refunded already: `refunded_amount` and `refund_pending_amount` of it add up to that.
     With `restock`, units of a charge by price are for sale again when the refund succeeds:
     `restock_quantity` of them, which must be said with an amount, or all that are still out. Over
-    HTTP, `wait_s` waits so many seconds for it to be final.
+    HTTP, `wait_s` waits so many seconds for it to be final. `newer` are fields that the service
+    knows, and this SDK has no argument for yet.
     Raises InvalidRequest, Unavailable, NotConfigured; over HTTP also what else the service refuses,
     such as NotFound, RefundExceedsCharge and NothingToRestock.
     """
@@ -48,6 +50,7 @@ def create(
         restock=restock,
         restock_quantity=restock_quantity,
         metadata=metadata,
+        **newer,
     )
     wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
     return Refund(client.transport().create("refund", fields, wait_s=wait_s))

@@ -98,6 +98,15 @@ def test_the_answer_is_the_pending_object(broker, broker_url):
     assert "amount" not in kwargs[1]
 
 
+def test_what_the_models_of_the_sdk_do_not_know_is_no_message(broker, broker_url):
+    billing.configure(url=broker_url)
+    with pytest.raises(billing.InvalidRequest, match="did you mean 'amount'"):
+        billing.charge.create(amuont=1999, currency="USD")
+    with pytest.raises(billing.InvalidRequest, match="'fee' is not a field"):
+        billing.refund.create(charge_id="ch_" + "a" * 32, fee=3)
+    assert waiting(broker) == []
+
+
 def test_a_charge_by_price_is_pending_with_its_amount_to_come(broker, broker_url):
     billing.configure(url=broker_url, producer="shop")
     charge = billing.charge.create(price_id="standard", quantity=2, idempotency_key="order-1042")

@@ -47,6 +47,13 @@ def test_a_charge_is_a_post_with_its_fields_and_its_key_in_the_header(service):
     assert (charge.charge_id, charge["state"]) == ("ch_1", "pending")
 
 
+def test_a_field_that_is_newer_than_the_sdk_is_sent_as_it_is(service):
+    billing.charge.create(**ASKED, fee=3)
+    service.will(Says(202, {"refund_id": "re_1", "object": "refund", "state": "pending"}))
+    billing.refund.create(charge_id=CHARGE_ID, fee=4)
+    assert [asked.body["fee"] for asked in service.asked] == [3, 4]
+
+
 def test_to_cancel_is_a_post_below_the_charge_and_is_repeated_until_it_is_answered(service):
     canceled = {**PENDING, "state": "failed", "failure_code": "canceled"}
     service.will(problem(503, "database_unavailable"), Says(200, canceled))
