@@ -1,4 +1,4 @@
-"""The bodies that only HTTP has, as JSON Schemas: endpoints that are changed, the feed, health.
+"""The bodies that only HTTP has, as JSON Schemas: endpoints that are changed, health.
 
 The objects that webhooks tell of, too, are models in `api.description.objects`.
 """
@@ -16,7 +16,7 @@ from infra.billing.contract.limits import (
     TEXT_MAX,
     URL_MAX,
 )
-from infra.billing.contract.objects.webhook_objects import AN_EVENT, EVENT_ID
+from infra.billing.contract.objects.webhook_objects import EVENT_ID
 from infra.billing.contract.texts import PATTERN, PRODUCER
 from payments.webhooks.endpoints import IN_FLIGHT, OVERLAP_S
 
@@ -58,19 +58,6 @@ def _object(required: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
 
 
 BODIES: dict[str, Any] = {
-    "FeedItem": {
-        "description": "An event, as its webhook tells it, with its id and its place in the feed.",
-        "type": "object",
-        "required": ["id", "position", "type", "timestamp", "sequence", "data"],
-        "properties": {
-            "id": {"type": "string", "pattern": EVENT_ID, "examples": [AN_EVENT]},
-            "position": {"type": "integer", "minimum": 1, "examples": [1042]},
-            "type": {"type": "string", "enum": [*TYPES], "examples": ["charge.succeeded"]},
-            "timestamp": {"type": "string", "format": "date-time"},
-            "sequence": {"type": "integer", "minimum": 1},
-            "data": {"type": "object"},
-        },
-    },
     "WebhookEndpointRequest": _object(
         ["url"],
         idempotency_key=_KEY,

@@ -12,11 +12,15 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from infra.billing.contract.objects import Endpoint, Line, Resource, WithFacts
+from infra.billing.contract.objects import Endpoint, Event, Line, Resource, WithFacts
 from infra.billing.contract.objects.fields import UNSAID, OneOf, Shown, fields_of
 
-# What documents call them, where the SDK has a shorter name.
-_NAMES: Mapping[type[Resource], str] = {Endpoint: "WebhookEndpoint", Line: "QuoteLine"}
+# What documents call them, where the SDK has another name.
+_NAMES: Mapping[type[Resource], str] = {
+    Endpoint: "WebhookEndpoint",
+    Event: "FeedItem",
+    Line: "QuoteLine",
+}
 
 
 class PublicObject(BaseModel):
@@ -61,6 +65,8 @@ def field_of(annotation: Any) -> Any:
             return reduce(or_, map(field_of, inside))
         case origin if origin in (list, dict):
             return origin[tuple(map(field_of, inside))]
+    if annotation is Resource:  # any of them
+        return dict[str, Any]
     if isinstance(annotation, type) and issubclass(annotation, Resource):
         return model_of(annotation)
     return annotation

@@ -10,12 +10,14 @@ from fastapi.routing import APIRoute
 from api.description.bodies import BODIES
 from api.description.events import DATA, event
 from api.description.examples import example, standing
+from api.description.models import model_of
 from api.description.route_docs import REFUSALS, ref
 from api.description.samples import SAMPLES
 from api.description.schemas import REQUESTS, everything
+from api.description.schemas import components as components_of
 from api.edge import problems
 from infra.billing.contract.events import EVENTS
-from infra.billing.contract.objects import Charge
+from infra.billing.contract.objects import Charge, Event
 from infra.billing.contract.objects.sales import A_PRODUCT
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.fields import Keyed
@@ -83,6 +85,7 @@ def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
     components["schemas"] = {
         **_own(components.get("schemas", {})),
         **_of_http(everything()),
+        **components_of(model_of(Event)),
         **BODIES,
     }
     components["headers"] = _HEADERS

@@ -17,6 +17,7 @@ from api.description.route_docs import described, object_of, ref
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
 from infra.billing.contract.limits import LIMIT_MAX
+from infra.billing.contract.objects import Event
 from infra.billing.contract.requests.fields import whole_number
 from models.rows import EventRow
 from payments.webhooks import feed
@@ -24,7 +25,7 @@ from payments.webhooks import feed
 router = router_of("Events", f"{PREFIX}/events")
 
 _PAGE = object_of(
-    data={"type": "array", "items": ref("FeedItem")},
+    data={"type": "array", "items": ref(Event)},
     has_more={"type": "boolean"},
     next_cursor={
         "type": "string",

@@ -12,6 +12,7 @@ from infra.billing.contract import endpoints as rules
 from infra.billing.contract.events import TYPES
 from infra.billing.contract.ids import is_id, random_id
 from infra.billing.contract.limits import LIMIT_MAX
+from infra.billing.contract.objects import Endpoint
 from infra.billing.contract.signatures import new_secret
 from infra.billing.contract.texts import field_name
 from models import Event, WebhookEndpoint
@@ -21,7 +22,7 @@ from payments.access.scopes import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound
 from payments.parsing import refusing
 from payments.transaction import Transaction
-from payments.views import moment
+from payments.views import view_of
 from payments.webhooks.events import Fact, publish
 from payments.webhooks.target import TargetCheck
 
@@ -30,6 +31,9 @@ CHANGEABLE = ("url", "event_types", "description", "max_in_flight", "state")
 IN_FLIGHT = 16
 # A day, as Stripe and Svix have it: time for a deployment.
 OVERLAP_S = 86_400
+
+# The public endpoint of a row; never a secret.
+view = view_of(Endpoint)
 
 
 def add(
@@ -62,21 +66,6 @@ def add(
     }
     (made,) = transaction.read(EndpointRow, _INSERT, row)
     return made
-
-
-def view(row: EndpointRow) -> dict[str, Any]:
-    """The public endpoint of a row; never a secret."""
-    return {
-        "id": row.id,
-        "object": "webhook_endpoint",
-        "producer": row.producer,
-        "url": row.url,
-        "description": row.description,
-        "event_types": row.event_types,
-        "max_in_flight": row.max_in_flight,
-        "state": row.state,
-        "created_at": moment(row.created_at),
-    }
 
 
 def get(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:

@@ -25,7 +25,9 @@ class Event(Resource):
     id: Annotated[str, Shown("The same on every try.", pattern=EVENT_ID, example=AN_EVENT)]
     # Only in the feed.
     position: Annotated[int, Shown("Its place in the feed.", ge=1, example=1042)]
-    type: Annotated[str, OneOf(TYPES)]
+    type: Annotated[
+        str, OneOf(TYPES), Shown("What kind of fact it is.", example="charge.succeeded")
+    ]
     timestamp: Annotated[Moment, Shown("When it became true. RFC 3339, in UTC.")]
     sequence: Annotated[
         int,
