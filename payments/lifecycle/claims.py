@@ -6,7 +6,7 @@ leaves behind when its holder dies is found by the sweep.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -15,7 +15,7 @@ from sqlalchemy import Column, Float, String, and_, bindparam, case, func, or_, 
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.base import as_rows, given, id_among, seconds
-from models.rows import ChargeRow, LifecycleRow, RefundRow, as_charge
+from models.rows import ChargeRow, LifecycleRow, RefundRow, as_charge, reading
 from models.states import Phase, State
 from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
 from payments.processors.port import Order
@@ -99,19 +99,8 @@ def take(
 
 
 def charge_order(row: ChargeRow) -> Order:
-    """The order of a charge."""
-    return Order(
-        id=row.id,
-        kind="charge",
-        amount=row.amount,
-        currency=row.currency,
-        customer_id=row.customer_id,
-        payment_method_id=row.payment_method_id,
-        description=row.description,
-        reference=row.processor_reference,
-        metadata=row.metadata,
-        first_sent_at=row.first_called_at,
-    )
+    """The order of a charge: every field of an order that a charge has a column for."""
+    return Order(kind="charge", **dict(zip(ORDERED, _ordered(row), strict=True)))
 
 
 def refund_order(row: RefundRow, charge: ChargeRow) -> Order:
@@ -151,6 +140,18 @@ def not_due(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> dict[st
         return {}
     rows = transaction.read(LifecycleRow, _READ[kind.name], {"ids": list(ids)})
     return {row.id: NotDue(row) for row in rows}
+
+
+# The fields of an order that aren't the column of their name (`reference` of a charge is the
+# caller's own).
+_COLUMNS = {"reference": "processor_reference", "first_sent_at": "first_called_at"}
+# The fields of the order of a charge, each with its column.
+ORDERED: Mapping[str, str] = {
+    one.name: column
+    for one in fields(Order)
+    if (column := _COLUMNS.get(one.name, one.name)) in CHARGE.table.c
+}
+_ordered = reading(*ORDERED.values())
 
 
 # --- The statements, built once ---

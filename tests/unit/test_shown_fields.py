@@ -12,6 +12,7 @@ from infra.billing.contract.objects import (
     Charge,
     Currency,
     Deleted,
+    Endpoint,
     Line,
     NextAction,
     Price,
@@ -24,6 +25,8 @@ from infra.billing.contract.objects import (
 )
 from infra.billing.contract.objects.fields import fields_of, is_moment, said_of
 from infra.billing.pending import pending
+from models import WebhookEndpoint
+from models.base import table_of
 from payments.catalog import currencies, quotes
 from payments.catalog.price_locks import PRICES, PRODUCTS
 from payments.catalog.quotes import Terms
@@ -33,6 +36,7 @@ from payments.kinds import CHARGE, REFUND
 from payments.processors import outcomes
 from payments.timeline_entries import Entry
 from payments.views import view_of
+from payments.webhooks import endpoints
 from tests.support.every import every
 
 
@@ -99,6 +103,20 @@ _OF_THE_CATALOG = {
 KINDS = [(CHARGE, Charge), (REFUND, Refund)]
 VIEWS: list[tuple[Any, type[Resource], Callable[[Any], dict[str, Any]], Mapping[str, str]]] = [
     *((kind.table, shown, kind.view, PRIVATE[kind.name]) for kind, shown in KINDS),
+    (
+        table_of(WebhookEndpoint),
+        Endpoint,
+        endpoints.view,
+        {
+            "secrets": "shown when they are made, and never again",
+            "older_secrets_until": "until when the one before signs",
+            "drain_token": "who posts to it",
+            "drain_expires_at": "until when",
+            "woken_at": "when a drainer was called",
+            "subscribed_at": "from when on it gets every event",
+            "deleted_at": "a deleted one is shown to nobody",
+        },
+    ),
     (PRODUCTS, Product, product_view, _OF_THE_CATALOG),
     (
         PRICES,

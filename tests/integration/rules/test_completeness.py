@@ -28,34 +28,13 @@ from payments.kinds import KINDS
 from payments.parsing import parse
 from tests.support.every import every
 from tests.support.factories import Till, a_key
+from tests.unit.test_asked_fields import NOT_SENT, NOT_SHOWN
 
 MODELS: Mapping[str, type[ChargeRequest] | type[RefundRequest]] = {
     "charge": ChargeRequest,
     "refund": RefundRequest,
 }
 
-# What the processor need not know: names and terms between us and whoever asks.
-NOT_SENT = {
-    "charge": {
-        "idempotency_key",  # its own key is made of our id
-        "producer",
-        "reference",  # (`Order.reference` is the processor's id)
-        "price_id",
-        "quantity",
-        "scheduled_at",  # it is sent when its time has come
-    },
-    "refund": {
-        "idempotency_key",
-        "producer",
-        "reason",
-        "restock",
-        "restock_quantity",
-        "if_pending",
-        "expected_refunded_amount",
-    },
-}
-# What was a condition of accepting it, and is of no interest afterwards.
-NOT_SHOWN = {"charge": set(), "refund": {"if_pending", "expected_refunded_amount"}}
 # What is not a field of the body, but a part of how one asks.
 NOT_AN_ARGUMENT = {"producer"}
 
@@ -206,4 +185,4 @@ def test_it_can_be_asked_for_in_a_file(kind: str, name: str) -> None:
 
 def test_what_is_left_out_is_there_to_be_left_out() -> None:
     for kind in MODELS:
-        assert NOT_SENT[kind] | NOT_SHOWN[kind] <= set(kept(kind))
+        assert {*NOT_SENT[kind], *NOT_SHOWN[kind]} <= set(kept(kind))
