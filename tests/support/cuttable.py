@@ -22,6 +22,8 @@ class Line:
     back: int | None = None
     # Connections that were cut since it was opened.
     cuts: int = 0
+    # Bytes that were carried since it was opened, there and back.
+    carried: dict[str, int] = field(default_factory=lambda: {"there": 0, "back": 0})
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _open: set[socket.socket] = field(default_factory=set)
     _closing: bool = False
@@ -87,18 +89,20 @@ class Line:
             self.there = self.back = None
             self._open |= {client, server}
         both = (client, server)
-        threading.Thread(target=self._pump, args=(client, server, there, both), daemon=True).start()
-        self._pump(server, client, back, both)
+        there_too = (client, server, "there", there, both)
+        threading.Thread(target=self._pump, args=there_too, daemon=True).start()
+        self._pump(server, client, "back", back, both)
 
     def _pump(
         self,
         source: socket.socket,
         sink: socket.socket,
+        way: str,
         left: int | None,
         both: tuple[socket.socket, ...],
     ) -> None:
-        source.settimeout(None)
         try:
+            source.settimeout(None)
             while True:
                 if left == 0:
                     self.cuts += 1
@@ -106,6 +110,7 @@ class Line:
                 if not (some := source.recv(65_536 if left is None else left)):
                     break
                 sink.sendall(some)
+                self.carried[way] += len(some)
                 if left is not None:
                     left -= len(some)
         except OSError:
