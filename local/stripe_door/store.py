@@ -65,6 +65,8 @@ class Store:
         self.tables: dict[str, dict[str, Any]] = {name: {} for name in _TABLES}
         # Events that were made since the last commit, to be sent after it.
         self.told: list[Object] = []
+        # When the first thing happens that is to happen later; there may be many of them.
+        self.next_turn_at = 0.0
         self._shelves: dict[str, Shelf] = {}
         self._changed: dict[tuple[str, str], None] = {}
         self._new_movements = 0

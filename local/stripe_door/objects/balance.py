@@ -83,12 +83,17 @@ def _fee(amount: int, currency: str) -> Object:
 
 
 def grow_available(request: Request) -> None:
-    """What was pending becomes available when its day has come."""
-    now = request.now
-    for entry in request.store.shelf("balance_transaction"):
-        if entry["status"] == "pending" and entry["available_on"] <= now:
-            entry["status"] = "available"
-            request.store.put(entry)
+    """What was pending becomes available when its day has come; what was looked at once is not
+    looked at again."""
+    store, shelf = request.store, request.store.shelf("balance_transaction")
+    seen = store.tables["facts"].get("available_up_to", 0)
+    due = shelf.places_between(None, int(request.now) - AVAILABLE_AFTER_S).stop
+    for place in range(seen, due):
+        entry = shelf.at(place)
+        if entry["status"] == "pending":
+            store.put({**entry, "status": "available"})
+    if due > seen:
+        store.set("facts", "available_up_to", due)
 
 
 def pay_out(request: Request) -> list[Object]:

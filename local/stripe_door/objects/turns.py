@@ -1,5 +1,6 @@
 """What happens later by itself: written down when it is arranged, done when its time has come."""
 
+import math
 from collections.abc import Callable
 
 from local.stripe_door.request import Request
@@ -10,15 +11,19 @@ Turn = Callable[[Request], None]
 
 def arrange(request: Request, verb: str, target: str, *, after_s: float) -> None:
     """`verb` will be done to `target`, so many seconds from now."""
-    turn = {"at": request.now + after_s, "verb": verb, "target": target}
-    request.store.set("turns", new_id("request"), turn)
+    at = request.now + after_s
+    request.store.set("turns", new_id("request"), {"at": at, "verb": verb, "target": target})
+    request.store.next_turn_at = min(request.store.next_turn_at, at)
 
 
 def due(request: Request, verbs: dict[str, Turn]) -> None:
     """Do what is due, in the order of its time; what it arranges itself comes next time."""
-    now, turns = request.now, request.store.tables["turns"]
+    now, store, turns = request.now, request.store, request.store.tables["turns"]
+    if now < store.next_turn_at:
+        return
     for name, turn in sorted(turns.items(), key=lambda item: item[1]["at"]):
         if turn["at"] > now:
             break
-        request.store.set("turns", name, None)
-        verbs[turn["verb"]](Request(request.store, target=turn["target"], url=request.url))
+        store.set("turns", name, None)
+        verbs[turn["verb"]](Request(store, target=turn["target"], url=request.url))
+    store.next_turn_at = min((turn["at"] for turn in turns.values()), default=math.inf)
