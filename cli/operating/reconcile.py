@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from payments.transaction import Database
 
 DAY = timedelta(days=1)
+# Before and after these nobody has moved money; and a day more or less is still a date.
+YEARS = range(2000, 2999)
 
 From = Annotated[
     datetime | None,
@@ -95,6 +97,7 @@ def reconcile(
             _resumed(database, theirs) if resume else _begun(database, theirs, since, until, payout)
         )
         run = _read(database, run, theirs)
+        _require_payout(database, run, tally)
         found = _found(database, run, tally, policies[theirs.name] if apply else None)
         report.tell(found, as_csv=as_csv, as_json=as_json)
         _finish(database, run, tally)
@@ -138,6 +141,8 @@ def _begun(
             return runs.of_payout(transaction, theirs.name, payout)
     if not isinstance(theirs, ListsRecords):
         raise output.Failed(f"{theirs.name} does not list what it moved")
+    if any(at is not None and at.year not in YEARS for at in (since, until)):
+        raise options.Misused(f"--from and --to are years from {YEARS[0]} to {YEARS[-1]}")
     until = until or datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = since or until - DAY
     if since >= until:
@@ -178,6 +183,15 @@ def _read(database: "Database", run: "Run", theirs: Any) -> "Run":
         except TakenOver as error:
             raise output.Failed(str(error), code="taken_over") from None
     return run
+
+
+def _require_payout(database: "Database", run: "Run", tally: "Tally") -> None:
+    """A payout without any line is a slip of the pen, and not one that agrees."""
+    if run.payout_id is not None and run.records == 0:
+        _finish(database, run, tally)
+        raise output.Failed(
+            f"{run.processor} has no payout {run.payout_id}", code="not_found", param="payout"
+        )
 
 
 def _found(database: "Database", run: "Run", tally: "Tally", policy: Any) -> "Iterator[Difference]":

@@ -352,6 +352,19 @@ def test_a_payout_is_tied_to_its_charges_and_adds_up(
     assert (short["code"], short["processor_reference"]) == ("payout_differs", payout)
 
 
+def test_a_payout_that_is_none_is_refused(billing: Billing) -> None:
+    answer = billing("reconcile", "--payout", "sbx_po_20261128_USD", "--json")
+    assert (answer.code, answer.out) == (1, "")
+    assert (answer.error["code"], answer.error["param"]) == ("not_found", "payout")
+    assert billing("reconcile", "--resume").code == 1
+
+
+def test_a_card_number_is_no_payout(billing: Billing) -> None:
+    answer = billing("reconcile", "--payout", "4242424242424242")
+    assert answer.code == 1
+    assert "4242" not in answer.err
+
+
 # --- how it is told ------------------------------------------------------------------------------
 
 
@@ -403,8 +416,10 @@ def test_what_agrees_ends_well(billing: Billing) -> None:
         (["--json", "--csv"], "give one of --csv and --json"),
         (["--payout", "po_1", "--to", "2026-11-20"], "a payout has records of its own"),
         (["--resume", "--from", "2026-11-20"], "it goes on with its own"),
-        (["--from", "2999-01-01"], "--from must be before --to"),
+        (["--from", "2100-01-01"], "--from must be before --to"),
         (["--from", "2026-11-20", "--to", "2026-11-20"], "--from must be before --to"),
+        (["--to", "0001-01-01"], "--from and --to are years from 2000 to 2998"),
+        (["--from", "9999-12-31T23:59:59"], "--from and --to are years from 2000 to 2998"),
         (["--processor", "acme"], "no processor is named 'acme'; there is sandbox"),
     ],
 )

@@ -12,6 +12,7 @@ from models import ReconciledRecord, Reconciliation
 from models.base import as_rows, given, table_of
 from payments.audit.reconcile.terms import REACH_MAX, SKEW, Terms
 from payments.errors import BillingError
+from payments.parsing import refuse_card_data
 from payments.processors.port import Record
 from payments.transaction import Transaction
 
@@ -57,7 +58,8 @@ def of_period(transaction: Transaction, processor: str, *, since: datetime, unti
 
 
 def of_payout(transaction: Transaction, processor: str, payout_id: str) -> Run:
-    """A new run over the records of one payout."""
+    """A new run over the records of one payout. Raises InvalidRequest."""
+    refuse_card_data("payout", payout_id)
     return _start(transaction, {"processor": processor, "payout_id": payout_id})
 
 
