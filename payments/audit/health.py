@@ -4,14 +4,17 @@ For people and monitors that look now and then. Every query reads what is pendin
 index, or the newest rows; none reads what is finished.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from sqlalchemy import Connection, TextClause, text
 
+from models.rows import columns_of
 from payments.kinds import KINDS
 from payments.transaction import Transaction
+
+T = TypeVar("T")
 
 # What is due is taken up within a second or two; after a minute workers are too few, or none.
 LATE_S = 60.0
@@ -75,7 +78,7 @@ class Receiver:
 
 def piles(connection: Connection) -> list[Pile]:
     """What is pending, by kind and phase."""
-    return [Pile(**row) for row in _rows(connection, _PILES)]
+    return _read(connection, Pile, _PILES)
 
 
 def late(connection: Connection, processors: Collection[str]) -> list[Late]:
@@ -86,19 +89,18 @@ def late(connection: Connection, processors: Collection[str]) -> list[Late]:
         "most": COUNT_MAX,
         "processors": list(processors),
     }
-    return [Late(**row) for row in _rows(connection, _LATE, **parameters)]
+    return _read(connection, Late, _LATE, **parameters)
 
 
 def elsewhere(connection: Connection, processors: Collection[str]) -> list[Elsewhere]:
     """What waits for a processor that is none of `processors`, by its name and by kind."""
-    rows = _rows(connection, _ELSEWHERE, processors=list(processors))
-    return [Elsewhere(**row) for row in rows]
+    return _read(connection, Elsewhere, _ELSEWHERE, processors=list(processors))
 
 
 def receivers(connection: Connection) -> list[Receiver]:
     """Every enabled endpoint."""
     parameters = {"recent": RECENT, "late": LATE_S, "unswept": UNSWEPT_S, "most": COUNT_MAX}
-    return [Receiver(**row) for row in _rows(connection, _RECEIVERS, **parameters)]
+    return _read(connection, Receiver, _RECEIVERS, **parameters)
 
 
 def quarantined(connection: Connection) -> int:
@@ -117,8 +119,10 @@ def swept_ago_s(connection: Connection, name: str = "payments") -> float | None:
     return None if ago_s is None else max(0.0, float(ago_s))
 
 
-def _rows(connection: Connection, statement: Any, **parameters: Any) -> Sequence[Any]:
-    return connection.execute(statement, parameters).mappings().all()
+def _read(
+    connection: Connection, of: Callable[..., T], statement: TextClause, **parameters: object
+) -> list[T]:
+    return [of(**columns_of(row)) for row in connection.execute(statement, parameters)]
 
 
 # --- The statements ---

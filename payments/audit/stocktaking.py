@@ -1,6 +1,6 @@
 """The promises about prices and stock, as `payments.audit.invariants` has those about money."""
 
-from payments.audit.invariants import Invariant
+from payments.audit.promises import Invariant
 
 _COUNTED = "prices WHERE quantity_available IS NOT NULL"
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, TextClause, text
 
 from payments.amounts import in_words
-from payments.audit.invariants import SETS, Invariant, Patience
+from payments.audit.promises import SETS, Invariant, Patience
 from payments.audit.witness import INVARIANTS, sets
 from payments.processors.statements import Statements
 

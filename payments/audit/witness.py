@@ -3,7 +3,8 @@
 Held against them are the charges and refunds of the processors that keep one.
 """
 
-from payments.audit.invariants import OURS, Invariant
+from payments.audit.invariants import OURS
+from payments.audit.promises import Invariant
 from payments.audit.stocktaking import STOCK
 from payments.processors.statements import Statements, as_sql
 

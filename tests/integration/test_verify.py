@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 from local.embedded.throwaway import Servers
 from models.base import table_of
 from models.sandbox import SandboxMovement
-from payments.audit.invariants import Patience
+from payments.audit.promises import Patience
 from payments.audit.verify import Finding, check, is_sound, verify
 from payments.audit.witness import INVARIANTS
 from payments.webhooks import endpoints

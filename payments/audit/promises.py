@@ -1,0 +1,54 @@
+"""What a promise is: a query that finds what breaks it, and how long something may last before
+that counts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long something may last before it counts."""
+
+    # The sweep comes every second; thirty are the promise of recovery after a crash.
+    lease: timedelta = timedelta(seconds=30)
+    # What is due and nobody works on: workers are down, or far too few.
+    due: timedelta = timedelta(minutes=1)
+    # Most unknown outcomes are looked up within seconds; after an hour a person should look.
+    unknown: timedelta = timedelta(hours=1)
+    # A refund that the bank returned: until the processor has told us.
+    report: timedelta = timedelta(minutes=2)
+    # A transaction that began before an endpoint was there may commit events after it.
+    fan_out: timedelta = timedelta(minutes=1)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A promise. `among` says what is looked at, as a FROM clause; an error means that money or
+    news went wrong, a warning that a person should look."""
+
+    name: str
+    promise: str
+    among: str
+    broken_by: str
+    level: Literal["error", "warning"] = "error"
+
+
+# What several queries read, by the name under which they read it.
+SETS = """
+objects AS NOT MATERIALIZED (
+    SELECT 'charge' AS kind, id, producer, idempotency_key, state, phase, sequence, lease_token,
+           lease_expires_at, next_attempt_at, first_called_at, created_at, failure_code FROM charges
+    UNION ALL
+    SELECT 'refund', id, producer, idempotency_key, state, phase, sequence, lease_token,
+           lease_expires_at, next_attempt_at, first_called_at, created_at, failure_code FROM refunds
+),
+numbered AS NOT MATERIALIZED (
+    SELECT id, sequence FROM objects UNION ALL SELECT id, sequence FROM prices
+)
+"""

@@ -1,0 +1,114 @@
+"""What holds of events and webhooks at every moment (see `payments.audit.invariants`)."""
+
+from payments.audit.promises import Invariant
+
+EVENTS_NUMBERED = Invariant(
+    "events have no gap",
+    "The events of an object are numbered from 1 without a gap.",
+    "numbered",
+    """
+    SELECT o.id, format('%s events, numbered %s to %s, should be %s', coalesce(e.n, 0), e.first,
+                        e.last, o.sequence) AS detail
+    FROM numbered o LEFT JOIN (
+        SELECT object_id, count(*) AS n, min(sequence) AS first, max(sequence) AS last
+        FROM events GROUP BY object_id
+    ) e ON e.object_id = o.id
+    WHERE coalesce(e.n, 0) <> o.sequence OR e.first <> 1 OR e.last <> o.sequence
+    """,
+)
+
+# Pending first; then as often as needed "needs review" and "requires action"; then one end. A
+# charge that somebody ended is told as canceled, and not as failed. Only a refund may still fail
+# after it has succeeded: the bank returned it.
+EVENTS_TELL = Invariant(
+    "events tell the truth",
+    "Events tell each end once, after the beginning, and agree with the state.",
+    "objects",
+    """
+    SELECT o.id, format('%s, but told: %s', o.state, coalesce(e.story, 'nothing')) AS detail
+    FROM objects o LEFT JOIN (
+        SELECT object_id, string_agg(type, ' ' ORDER BY sequence) AS story
+        FROM events GROUP BY object_id
+    ) e ON e.object_id = o.id
+    WHERE coalesce(e.story, '') !~ ('^' || replace(
+        'KIND[.]pending( KIND[.]needs_review| charge[.]requires_action)*' || CASE
+            WHEN o.state = 'succeeded' THEN ' KIND[.]succeeded'
+            WHEN o.kind = 'charge' AND o.failure_code IN ('canceled', 'expired')
+                THEN ' charge[.]canceled'
+            WHEN o.state = 'failed' THEN
+                CASE o.kind WHEN 'refund' THEN '( KIND[.]succeeded)?' ELSE '' END
+                || ' KIND[.]failed'
+            ELSE '' END, 'KIND', o.kind) || '$')
+    """,
+)
+
+DELIVERIES = Invariant(
+    "events are delivered",
+    "Every event has a delivery for every endpoint that asked for it.",
+    "events",
+    """
+    SELECT e.id, format('%s has no delivery for %s', e.type, w.id) AS detail
+    FROM webhook_endpoints w
+    JOIN events e ON e.created_at > w.subscribed_at + :fan_out AND (
+        e.type = ANY (w.event_types)
+        OR cardinality(w.event_types) = 0 AND e.type NOT IN ('charge.pending', 'refund.pending')
+    )
+    WHERE w.state = 'enabled' AND (e.type <> 'ping' OR e.object_id = w.id)
+      AND (w.producer IS NULL OR e.producer IN (w.producer, '*')) AND NOT EXISTS (
+        SELECT FROM deliveries d WHERE d.event_id = e.id AND d.endpoint_id = w.id
+    )
+    """,
+)
+
+DELIVERED = Invariant(
+    "delivered means accepted",
+    "What counts as delivered was answered with a 2xx.",
+    "deliveries",
+    """
+    SELECT d.event_id AS id, format('delivered to %s, which never said so', d.endpoint_id) AS detail
+    FROM deliveries d WHERE d.state = 'delivered' AND NOT EXISTS (
+        SELECT FROM delivery_attempts a
+        WHERE a.delivery_id = d.id AND a.status_code BETWEEN 200 AND 299
+    )
+    """,
+)
+
+DELIVERIES_DUE = Invariant(
+    "due webhooks are sent",
+    "What is due at an enabled endpoint is posted soon.",
+    "deliveries",
+    """
+    SELECT d.event_id AS id, format('due at %s since %s', d.endpoint_id, d.next_attempt_at)
+           AS detail
+    FROM deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint_id
+    WHERE d.state = 'pending' AND w.state = 'enabled' AND d.next_attempt_at < now() - :due
+    """,
+    level="warning",
+)
+
+GIVEN_UP_WITH_ENDPOINTS = Invariant(
+    "nothing waits for the deleted",
+    "What waited for a deleted endpoint is given up soon.",
+    "deliveries",
+    """
+    SELECT d.event_id AS id, format('waits for %s, which is deleted', d.endpoint_id) AS detail
+    FROM deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint_id
+    WHERE d.state = 'pending' AND w.state = 'deleted'
+      -- The sweep takes a second; a million of them, some minutes.
+      AND greatest(d.created_at, w.deleted_at) < now() - 10 * :due
+    """,
+    level="warning",
+)
+
+GIVEN_UP = Invariant(
+    "no webhook is given up",
+    "Receivers answer before all attempts are used up.",
+    "deliveries",
+    """
+    SELECT d.event_id AS id, format('given up for %s after %s attempts', d.endpoint_id, d.attempts)
+           AS detail
+    FROM deliveries d JOIN webhook_endpoints w ON w.id = d.endpoint_id
+    WHERE d.state = 'exhausted' AND w.state <> 'deleted'
+    """,
+    level="warning",
+)
