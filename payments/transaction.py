@@ -14,8 +14,6 @@ from sqlalchemy import Connection, CursorResult, Engine, Executable
 from infra.billing.contract.ids import Kind
 
 T = TypeVar("T")
-# A row of a table, by the names of its columns.
-Row = Mapping[str, Any]
 
 
 def read(
@@ -72,11 +70,6 @@ class Transaction:
     ) -> list[T]:
         """What the statement returns: see the function `read`."""
         return read(self.connection, of, statement, parameters)
-
-    def rows(self, statement: Executable, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """What the statement returns, by the names of its columns."""
-        rows: Any = self.execute(statement, parameters).mappings().all()
-        return list(rows)
 
 
 def nobody(_: Wakes) -> None:

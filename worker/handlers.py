@@ -1,6 +1,5 @@
 """The handlers that the tasks of a process stand on: one verb per task (see `tasks.handlers`)."""
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,19 +17,14 @@ from infra.billing.contract.requests.cancel import CancelRequest
 from models.rows import LifecycleRow
 from payments.access import signatures
 from payments.access.scopes import CHARGES_WRITE, Access
-from payments.audit import health
 from payments.errors import BillingError, Refused
 from payments.intake import quarantine, rejections
 from payments.intake.quarantine import KeptRequest
 from payments.kinds import KINDS
-from payments.lifecycle import cancels, reports, sweeps
 from payments.lifecycle.cancels import Cancellation
 from payments.parsing import parse
-from payments.processors.port import EventRefused, Processor
-from payments.transaction import Transaction, Wakes
+from payments.transaction import Wakes
 from payments.views import moment
-from payments.webhooks import leftovers
-from payments.webhooks.drains import due_endpoints
 from service import intake, log
 from service.broker.publisher import Waker
 from service.database import diagnosis, revisions
@@ -40,18 +34,11 @@ from service.wiring import REAL, Delivers, Parts, make_executor, services
 from tasks.requests import NOTHING_ELSE, Wishes
 from worker.holding_on import until_done
 from worker.signing import Signatures
-from worker.steps import all_of
+from worker.sweeping import Sweeper
 
 logger = log.get(__name__)
 
-# Enough messages to keep a fleet busy for the second until the next sweep, few enough that a
-# sweep's transaction stays short.
-WAKE_MAX = 1000
-# A quarter of a second's work, once a second.
-GIVE_UP_MAX = 5_000
 REQUEUE_PAUSE_S = 1.0
-# Events fetched from the processor per sweep.
-EVENTS_MAX = 100
 
 
 @contextmanager
@@ -90,6 +77,7 @@ class TaskHandlers:
         self._publisher = parts.publisher(app)
         self._waker = Waker(self._publisher)
         self.services = services(settings, self._waker, parts)
+        self._sweeper = Sweeper(self.services, self._publisher)
         self._retrying = Retrying(self.services.stopping)
         self._executor = make_executor(self.services, parts)
         self._signatures = Signatures(settings.broker_signatures, self._signing_keys)
@@ -202,70 +190,13 @@ class TaskHandlers:
         return drained.delivered + drained.retried + drained.exhausted
 
     def sweep_payments(self) -> int:
-        return self._swept("payments", self._sweep_payments)
+        return self._sweeper.payments()
 
     def sweep_webhooks(self) -> int:
-        return self._swept("webhooks", self._sweep_webhooks)
-
-    def _swept(self, name: str, sweep: Callable[[], int]) -> int:
-        """Sweep, and let those who watch know."""
-        found = sweep()
-        with self.services.database.transaction() as transaction:
-            health.note_sweep(transaction, name)
-        return found
-
-    def _sweep_payments(self) -> int:
-        room = self._publisher.room("payments", WAKE_MAX)
-        steps: list[Callable[[Transaction], int]] = []
-        for kind in KINDS.values():
-            wake_due = partial(
-                sweeps.wake_due, kind=kind, processors=self.services.processors, limit=room
-            )
-            steps += [partial(sweeps.expire_leases, kind=kind), wake_due]
-        steps.append(quarantine.mask)
-        # Last, as it touches the most rows, each of which somebody may hold.
-        steps.append(cancels.cancel_expired)
-        return all_of(partial(self._in_transaction, step) for step in steps)
-
-    def _in_transaction(self, step: Callable[[Transaction], int]) -> int:
-        with self.services.database.transaction() as transaction:
-            return step(transaction)
-
-    def _sweep_webhooks(self) -> int:
-        with self.services.database.transaction() as transaction:
-            leftovers.give_up(transaction, limit=GIVE_UP_MAX)
-        room = self._publisher.room("webhooks", WAKE_MAX)
-        if room == 0:
-            return 0
-        with self.services.database.transaction() as transaction:
-            due = due_endpoints(transaction.connection, limit=room)
-            transaction.wakes.endpoints.update(due)
-        return len(due)
+        return self._sweeper.webhooks()
 
     def sweep_processor(self) -> int:
-        """Events of all processors; one that can't be asked holds up none of the others."""
-        return all_of(partial(self._hear, one) for one in self.services.processors.values())
-
-    def _hear(self, processor: Processor) -> int:
-        pulled = processor.pull_events(EVENTS_MAX)
-        if not pulled:
-            return 0
-        events = []
-        for headers, body in pulled:
-            try:
-                events.append(processor.read_event(headers, body))
-            except EventRefused as refused:  # The others are none the worse for it.
-                logger.warning(
-                    "processor's event refused", processor=processor.name, reason=str(refused)
-                )
-        with self.services.database.transaction() as transaction:
-            return reports.apply(
-                transaction,
-                events,
-                processor=processor.name,
-                policy=self.services.policies[processor.name],
-                dice=random.random,
-            )
+        return self._sweeper.processors()
 
     def quarantine(
         self,

@@ -1,7 +1,7 @@
 """A whole service in one thread: what is asked here has been tried when the call returns."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,9 +25,12 @@ from payments.lifecycle.settlement import policies_of
 from payments.parsing import parse
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
-from payments.transaction import Database, Row
+from payments.transaction import Database
 from service.wiring import open_sandbox
 from tests.support.factories import a_key
+
+# A row by the names of its columns.
+Row = Mapping[str, Any]
 
 
 class Counter:

@@ -31,8 +31,11 @@ from payments.lifecycle.settlement import Policy
 from payments.parsing import parse
 from payments.processors.outcomes import Found, Succeeded, Unknown
 from payments.processors.port import ProcessorEvent
-from payments.transaction import Database, Row, Wakes
+from payments.transaction import Database, Wakes
 from tests.support.waiting import wait_for
+
+# A row by the names of its columns.
+Row = Mapping[str, Any]
 
 _RUN = uuid.uuid4().hex[:8]
 _numbers = count(1)
