@@ -1,16 +1,51 @@
 """The house rules that no linter knows: STYLE in the form of tests."""
 
 import ast
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 HOUSE = ("models", "payments", "service", "tasks", "worker", "api", "cli", "local", "infra")
 FILES = sorted(path for part in HOUSE for path in (ROOT / part).rglob("*.py"))
+MODULES = [
+    path
+    for path in FILES
+    if "migrations" not in path.parts and path.stem not in ("__init__", "__main__")
+]
 # The SDK stands alone in other people's programs, so it reads its two variables itself.
 READERS = {"service/settings.py", "infra/billing/client.py"}
 
-# About 300 lines; migrations are written once and read once.
-LINES_MAX = 360
+# Migrations are written once and read once; they count for none of these.
+LINES_MAX = 300
+# What is still longer: these get no longer than what was allowed to all before.
+LONG = {
+    "service/settings.py": 360,  # one comment over each setting is its reference page
+    "payments/lifecycle/executor.py": 360,
+    "payments/lifecycle/moves.py": 360,
+    "api/description/openapi.py": 360,  # goes when FastAPI describes the routes
+    "infra/billing/http.py": 360,
+    "api/description/asyncapi.py": 360,
+}
+FILES_MAX = 15
+# What is still fuller, and may only get emptier.
+FULL = {
+    "infra/billing": 33,  # flat, as everything in it can be imported by its users
+    "infra/billing/contract": 18,
+    "models": 17,  # a table each
+}
+# Nouns that stand in several rooms: a route, a table, a rule and a task of charges. Each further
+# one is a file more that a search by name does not find; the list may only get shorter.
+SHARED = {
+    "answers", "app", "bodies", "broker", "cancels", "catalogue", "charge", "charges",
+    "checks", "control", "currencies", "currency", "database", "endpoint", "endpoints",
+    "envelope", "errors", "events", "faults", "fields", "finding", "handlers", "health",
+    "intake", "inventory", "judging", "keys", "limits", "migrate", "money", "objects",
+    "price", "prices", "problems", "processor", "product", "products", "quarantine",
+    "reading", "redaction", "refund", "refunds", "rejections", "request", "requests",
+    "sandbox", "script", "server", "settings", "settled", "signatures", "signing", "states",
+    "stock", "sweeps", "transport", "verify", "views", "webhook", "webhooks", "words",
+}  # fmt: skip
 
 
 def test_every_file_begins_with_what_it_is() -> None:
@@ -24,13 +59,27 @@ def test_every_file_begins_with_what_it_is() -> None:
 
 
 def test_no_file_needs_a_table_of_contents() -> None:
-    """A file of more than about 300 lines is two."""
-    lines = {
-        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
-        for path in FILES
-        if "migrations" not in path.parts
-    }
-    assert {path: count for path, count in lines.items() if count > LINES_MAX} == {}
+    """A file of more than 300 lines is two."""
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in MODULES}
+    assert _above(lines, LINES_MAX, LONG) == {}
+
+
+def test_no_room_is_too_full_to_be_looked_over() -> None:
+    """A room of more than 15 files has rooms of its own."""
+    rooms = Counter(str(path.parent.relative_to(ROOT)) for path in MODULES)
+    assert _above(rooms, FILES_MAX, FULL) == {}
+
+
+def test_a_file_is_found_by_its_name() -> None:
+    names = Counter(path.stem for path in MODULES)
+    assert {name for name, count in names.items() if count > 1} <= SHARED
+    assert {name for name in SHARED if names[name] < 2} == set(), "no longer shared: strike it"
+
+
+def _above(counts: Mapping[str, int], most: int, allowed: Mapping[str, int]) -> dict[str, int]:
+    """What is above the bound, or above what it was allowed; and what needs no allowance now."""
+    wrong = {name: n for name, n in counts.items() if n > allowed.get(name, most)}
+    return wrong | {name: n for name in allowed if (n := counts.get(name, 0)) <= most}
 
 
 def _summary(path: Path) -> str:
