@@ -8,7 +8,7 @@ at which the transaction began, in rows that are read with it.
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from sqlalchemy import Row, Table
 from sqlalchemy.engine.result import result_tuple
@@ -25,6 +25,8 @@ from models.requests_made import RequestMade
 from models.sandbox import SandboxEvent, SandboxMovement, SandboxRequest
 from models.stock import InventoryChange, Reservation
 from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
 
@@ -72,6 +74,14 @@ if TYPE_CHECKING:
 
         is_recent: bool
 
+    class SandboxRequestRow(SandboxRequest):
+        """A row of `sandbox_requests`; whether its key is to be forgotten, whether it is due to
+        turn, and the status that it had before it turned, in rows that are read with that."""
+
+        forgotten: bool
+        is_due: bool
+        was: str
+
     ApiKeyRow = ApiKey
     AttemptRow = Attempt
     EventRow = Event
@@ -82,7 +92,6 @@ if TYPE_CHECKING:
     ReservationRow = Reservation
     SandboxEventRow = SandboxEvent
     SandboxMovementRow = SandboxMovement
-    SandboxRequestRow = SandboxRequest
 
 else:
     LifecycleRow = ChargeRow = RefundRow = ProductRow = PriceRow = EndpointRow = Row
@@ -111,6 +120,13 @@ def reading(*names: str) -> Callable[[Any], tuple[Any, ...]]:
     take."""
     columns = itemgetter(*names)
     return lambda row: columns(row._mapping)  # noqa: SLF001  # as above
+
+
+def changed(row: T, **columns: Any) -> T:
+    """The row as it is to be, with other values in some of its columns."""
+    values: dict[str, Any] = columns_of(row) | columns
+    changed_row: Any = result_tuple(list(values))(values.values())
+    return changed_row  # type: ignore[no-any-return]
 
 
 def row_of(table: Table) -> Callable[[Iterable[Any]], Any]:

@@ -65,7 +65,7 @@ def test_a_lost_charge_never_arrives() -> None:
     lost = script_for("pm_sandbox_lost")
     for call in (1, 2, 100, 10**6):
         verdict = verdict_on(lost, call=call)
-        assert verdict.standing["status"] == "open"
+        assert verdict.standing.status == "open"
         assert verdict.answer.outcome is None
 
 

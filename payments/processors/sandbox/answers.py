@@ -1,8 +1,8 @@
 """What the sandbox says: about one call, and about where a charge or a refund stands."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Protocol
 
 from infra.billing.contract.failures import message_for
 from payments.processors.outcomes import (
@@ -19,15 +19,33 @@ from payments.processors.outcomes import (
     Unknown,
 )
 
-# Where a charge or refund stands: a row of `sandbox_requests`, or as much of it as is known.
-# (Not Mapping[str, …]: SQLAlchemy types its rows as taking columns for keys, too.)
-Standing = Mapping[Any, Any]
-
 # The key was used with other parameters. Neither Declined, since money may well have moved under
 # this key, nor Unavailable, since it would be refused for ever: whoever sends this has a bug, and
 # only a person can say which of the two requests was meant.
 KEY_REUSED = Unknown("key_reused")
 SERVER_ERROR = Unknown("server_error")
+
+
+class Standing(Protocol):
+    """Where a charge or refund stands: a row of `sandbox_requests`, or what is decided of one."""
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def reference(self) -> str | None: ...
+
+    @property
+    def code(self) -> str | None: ...
+
+    @property
+    def processor_code(self) -> str | None: ...
+
+    @property
+    def captured(self) -> int: ...
+
+    @property
+    def capture_before(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +58,21 @@ class Answer:
 
 def outcome_of(standing: Standing) -> Outcome | NotFound:
     """The outcome that tells this."""
-    match standing["status"]:
+    reference, said = standing.reference, standing.processor_code or ""
+    if reference is None:
+        return NotFound()  # `open`: nothing was executed, so there is nothing to be found.
+    match standing.status:
         case "succeeded":
-            return Succeeded(standing["reference"], standing["captured"] or None)
+            return Succeeded(reference, standing.captured or None)
         case "authorized":
-            return Authorized(
-                standing["reference"], standing["captured"], standing["capture_before"]
-            )
+            return Authorized(reference, standing.captured, standing.capture_before)
         case "pending":
-            return _pending(standing["reference"], standing["processor_code"])
+            return _pending(reference, said)
         case "canceled":
-            return Canceled(standing["reference"])
-        case "declined":
-            code = standing["code"]
-            return Declined(
-                code, standing["processor_code"], message_for(code), standing["reference"]
-            )
-    return NotFound()  # `open`: nothing was executed, so there is nothing to be found.
+            return Canceled(reference)
+        case "declined" if standing.code is not None:
+            return Declined(standing.code, said, message_for(standing.code), reference)
+    return NotFound()
 
 
 def _pending(reference: str, reason: str) -> Pending:

@@ -6,17 +6,20 @@ until the first is decided, and then hears the same.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Engine, Interval, bindparam, cast, delete, func, select
 from sqlalchemy import update as update_of
 from sqlalchemy.dialects.postgresql import insert
 
 from models.base import as_rows, given, id_among, seconds
+from models.rows import SandboxRequestRow
 from payments.processors.outcomes import Found, NotFound
 from payments.processors.port import Order
 from payments.processors.sandbox import cancels, captures, ledger
-from payments.processors.sandbox.answers import KEY_REUSED, Answer, Standing, outcome_of
+from payments.processors.sandbox.answers import KEY_REUSED, Answer, outcome_of
 from payments.processors.sandbox.events import tell
 from payments.processors.sandbox.refunds import refundables
 from payments.processors.sandbox.requests import (
@@ -32,7 +35,8 @@ from payments.processors.sandbox.requests import (
     plan,
 )
 from payments.processors.sandbox.transitions import turn_these
-from payments.processors.sandbox.verdicts import Verdict, verdict_on
+from payments.processors.sandbox.verdicts import Verdict, decided, verdict_on
+from payments.transaction import read
 
 
 def carry_out(
@@ -119,15 +123,15 @@ def _execute(
     rows = _remember(connection, asked, memory)
 
     answers: dict[str, Answer] = {}
-    executed: list[tuple[Standing, Verdict]] = []
+    executed: list[tuple[SandboxRequestRow, Verdict]] = []
     undecided: list[Order] = []
     for order in orders:
         row, key = rows[order.key], order.key
-        if row["fingerprint"] != asked[key]["fingerprint"]:
+        if row.fingerprint != asked[key]["fingerprint"]:
             answers[key] = Answer(KEY_REUSED)
-        elif row["calls"] == 1 and order.kind == "charge":
+        elif row.calls == 1 and order.kind == "charge":
             executed.append((row, planned[key]))
-        elif row["status"] == "open" or order.kind == "capture":
+        elif row.status == "open" or order.kind == "capture":
             undecided.append(order)
         else:
             answers[key] = Answer(outcome_of(row))
@@ -136,21 +140,22 @@ def _execute(
     to_capture = [order for order in undecided if order.kind == "capture"]
     answers |= captures.capture(connection, to_capture, rows, charges)
     verdicts = _decide(connection, [o for o in undecided if o.kind != "capture"], rows)
-    executed += [({**rows[key], **verdict.standing}, verdict) for key, verdict in verdicts.items()]
-    succeeded = [row for row, _ in executed if row["status"] == "succeeded"]
-    ledger.move(connection, [ledger.movement(row, row["kind"]) for row in succeeded])
+    executed += [
+        (decided(rows[key], verdict.standing), verdict) for key, verdict in verdicts.items()
+    ]
+    succeeded = [row for row, _ in executed if row.status == "succeeded"]
+    ledger.move(connection, [ledger.movement(row, row.kind) for row in succeeded])
     tell(connection, [row for row, verdict in executed if verdict.tells])
-    return answers | {row["key"]: verdict.answer for row, verdict in executed}
+    return answers | {row.key: verdict.answer for row, verdict in executed}
 
 
 def _remember(
-    connection: Connection, asked: Mapping[str, Standing], memory: timedelta
-) -> dict[str, Standing]:
+    connection: Connection, asked: Mapping[str, Mapping[str, Any]], memory: timedelta
+) -> dict[str, SandboxRequestRow]:
     """The rows of the keys, locked: the new ones as `asked`, the known ones with one more call."""
     parameters = {"asked": as_rows(list(asked.values())), "memory": memory}
-    known = connection.execute(_REMEMBER, parameters).mappings()
-    rows: dict[str, Standing] = {row["key"]: row for row in known}
-    forgotten = {key: asked[key] for key, row in rows.items() if row["forgotten"]}
+    rows = {row.key: row for row in read(connection, SandboxRequestRow, _REMEMBER, parameters)}
+    forgotten = {key: asked[key] for key, row in rows.items() if row.forgotten}
     if forgotten:
         connection.execute(_FORGET, {"ids": list(forgotten)})
         rows |= _remember(connection, forgotten, memory)
@@ -158,7 +163,7 @@ def _remember(
 
 
 def _decide(
-    connection: Connection, orders: Sequence[Order], rows: Mapping[str, Standing]
+    connection: Connection, orders: Sequence[Order], rows: Mapping[str, SandboxRequestRow]
 ) -> dict[str, Verdict]:
     """Decide calls whose row was still open: refunds, and charges that were refused before."""
     if not orders:
@@ -166,13 +171,13 @@ def _decide(
     charges = refundables(connection, [order for order in orders if order.kind == "refund"])
     verdicts = {}
     for order in orders:
-        call = rows[order.key]["calls"]
+        call = rows[order.key].calls
         if order.kind == "charge":
             verdicts[order.key] = verdict_on(charge_script(order), call=call)
         else:
             verdicts[order.key] = charges[order.charge_id].verdict_on(order, call=call)
-    decided = [{"key": key, **verdict.standing} for key, verdict in verdicts.items()]
-    connection.execute(_DECIDE, {"decided": as_rows(decided)})
+    written = [{"key": key, **asdict(verdict.standing)} for key, verdict in verdicts.items()]
+    connection.execute(_DECIDE, {"decided": as_rows(written)})
     return verdicts
 
 
@@ -188,7 +193,7 @@ def _look_up(connection: Connection, orders: Sequence[Order]) -> dict[str, Answe
         return {}
     keys = [order.key for order in orders]
     rows = _find(connection, keys)
-    due = [key for key, row in rows.items() if row["is_due"]]
+    due = [key for key, row in rows.items() if row.is_due]
     if due:
         turn_these(connection, due)
         rows = _find(connection, keys)
@@ -197,13 +202,13 @@ def _look_up(connection: Connection, orders: Sequence[Order]) -> dict[str, Answe
     return captured | {order.key: Answer(_found(order, rows.get(order.key))) for order in others}
 
 
-def _find(connection: Connection, keys: Sequence[str]) -> dict[str, Standing]:
-    return {row["key"]: row for row in connection.execute(_FIND, {"ids": keys}).mappings()}
+def _find(connection: Connection, keys: Sequence[str]) -> dict[str, SandboxRequestRow]:
+    return {row.key: row for row in read(connection, SandboxRequestRow, _FIND, {"ids": keys})}
 
 
-def _found(order: Order, row: Standing | None) -> Found:
+def _found(order: Order, row: SandboxRequestRow | None) -> Found:
     if row is None:
         return NotFound()
-    if (row["amount"], row["currency"]) != (order.amount, order.currency):
+    if (row.amount, row.currency) != (order.amount, order.currency):
         return KEY_REUSED
     return outcome_of(row)

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.ids import random_id
 from models.base import as_rows, given, id_among
+from models.rows import SandboxRequestRow, changed
 from payments.processors.outcomes import REQUIRES_ACTION
 from payments.processors.port import Order
 from payments.processors.sandbox import ledger
@@ -19,13 +20,13 @@ from payments.processors.sandbox.answers import (
     KEY_REUSED,
     SERVER_ERROR,
     Answer,
-    Standing,
     outcome_of,
 )
 from payments.processors.sandbox.requests import ASKED, COLUMNS, REQUESTS, VALUES, asked_for
 from payments.processors.sandbox.script import CANCELED, Script, script_for
 from payments.processors.sandbox.transitions import turn_these
 from payments.processors.sandbox.verdicts import OPEN
+from payments.transaction import read
 
 
 def cancel(connection: Connection, orders: Sequence[Order]) -> dict[str, Answer]:
@@ -36,49 +37,49 @@ def cancel(connection: Connection, orders: Sequence[Order]) -> dict[str, Answer]
     connection.execute(_KNOW, {"asked": as_rows(list(asked.values()))})
     turn_these(connection, asked)
     # Locked from here on, in the order of keys: nobody else decides.
-    counted = connection.execute(_COUNT, {"ids": sorted(asked)}).mappings()
-    rows: dict[str, Standing] = {row["key"]: row for row in counted}
+    counted = read(connection, SandboxRequestRow, _COUNT, {"ids": sorted(asked)})
+    rows = {row.key: row for row in counted}
     answers: dict[str, Answer] = {}
-    decided: list[Standing] = []
-    paid: list[Standing] = []  # what is taken of them, as their movements say it
+    decided: list[SandboxRequestRow] = []
+    paid: list[SandboxRequestRow] = []  # what is taken of them, as their movements say it
     for order in orders:
         row, script = rows[order.key], script_for(order.payment_method_id).cancels or CANCELED
         to = _ends(row, script)
-        if row["fingerprint"] != asked[order.key]["fingerprint"]:
+        if row.fingerprint != asked[order.key]["fingerprint"]:
             answers[order.key] = Answer(KEY_REUSED)
         elif to is None:
             answers[order.key] = Answer(outcome_of(row))
-        elif row["cancels"] <= script.refusals:
+        elif row.cancels <= script.refusals:
             answers[order.key] = Answer(script.refusal)
         else:
-            reference = row["reference"] or random_id("sbx_")
-            decided.append({**row, **_captured(row, to), "reference": reference})
+            reference = row.reference or random_id("sbx_")
+            decided.append(changed(row, reference=reference, **_captured(row, to)))
             if to == "succeeded":
-                left = row["amount"] - row["captured"]
-                paid.append({**row, "reference": reference, "amount": left})
+                left = row.amount - row.captured
+                paid.append(changed(row, reference=reference, amount=left))
             answers[order.key] = _first_answer(decided[-1], script)
     _decide(connection, decided, paid)
     return answers
 
 
-def _ends(row: Standing, script: Script) -> str | None:
+def _ends(row: SandboxRequestRow, script: Script) -> str | None:
     """How it ends now; None when it has ended before, or can only end by itself."""
-    if row["status"] == "open":
+    if row.status == "open":
         return "canceled"
-    is_waiting = row["status"] == "pending" and row["processor_code"] == REQUIRES_ACTION
-    return script.status if is_waiting or row["status"] == "authorized" else None
+    is_waiting = row.status == "pending" and row.processor_code == REQUIRES_ACTION
+    return script.status if is_waiting or row.status == "authorized" else None
 
 
-def _captured(row: Standing, to: str) -> dict[str, Any]:
+def _captured(row: SandboxRequestRow, to: str) -> dict[str, Any]:
     """How a charge stands that ends like this, and what was captured of it: everything, if that
     was faster; else what was captured before, and the rest is let go of."""
-    captured = row["captured"]
-    if row["capture"] == "manual" and to == "succeeded":
-        captured = row["amount"]
+    captured = row.captured
+    if row.capture == "manual" and to == "succeeded":
+        captured = row.amount
     return {"status": "succeeded" if captured else to, "captured": captured}
 
 
-def _first_answer(row: Standing, script: Script) -> Answer:
+def _first_answer(row: SandboxRequestRow, script: Script) -> Answer:
     """The answer to the call that ended it, which may get lost; later ones tell what is true."""
     match script.answer:
         case "silence":
@@ -88,10 +89,12 @@ def _first_answer(row: Standing, script: Script) -> Answer:
     return Answer(outcome_of(row), script.delay_s)
 
 
-def _decide(connection: Connection, decided: Sequence[Standing], paid: Sequence[Standing]) -> None:
+def _decide(
+    connection: Connection, decided: Sequence[SandboxRequestRow], paid: Sequence[SandboxRequestRow]
+) -> None:
     if not decided:
         return
-    written: list[dict[str, Any]] = [{name: row[name] for name in _WRITTEN} for row in decided]
+    written = [{name: getattr(row, name) for name in _WRITTEN} for row in decided]
     connection.execute(_DECIDE, {"decided": as_rows(written)})
     ledger.move(connection, [ledger.movement(row, "charge") for row in paid])
 

@@ -5,12 +5,13 @@ locked after that of the capture's key.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, case, null, select, update
 
 from models.base import as_rows, given, id_among
+from models.rows import SandboxRequestRow, changed
 from payments.processors.outcomes import Found, NotFound
 from payments.processors.port import Order
 from payments.processors.sandbox import ledger
@@ -18,15 +19,15 @@ from payments.processors.sandbox.answers import (
     KEY_REUSED,
     SERVER_ERROR,
     Answer,
-    Standing,
     outcome_of,
 )
 from payments.processors.sandbox.requests import REQUESTS
 from payments.processors.sandbox.script import PLAIN, Script, script_for
 from payments.processors.sandbox.transitions import turn_these
-from payments.processors.sandbox.verdicts import verdict_on
+from payments.processors.sandbox.verdicts import decided, verdict_on
+from payments.transaction import read
 
-Charges = dict[str | None, Standing]
+Charges = dict[str | None, SandboxRequestRow]
 
 
 def hold_charges(connection: Connection, orders: Sequence[Order]) -> Charges:
@@ -38,7 +39,7 @@ def hold_charges(connection: Connection, orders: Sequence[Order]) -> Charges:
 def capture(
     connection: Connection,
     orders: Sequence[Order],
-    rows: Mapping[str, Standing],
+    rows: Mapping[str, SandboxRequestRow],
     charges: Charges,
 ) -> dict[str, Answer]:
     """Capture these, whose own `rows` are locked, and so are `charges`; the answers by their
@@ -50,7 +51,7 @@ def capture(
 
 
 def look_up(
-    connection: Connection, orders: Sequence[Order], rows: Mapping[str, Standing]
+    connection: Connection, orders: Sequence[Order], rows: Mapping[str, SandboxRequestRow]
 ) -> dict[str, Answer]:
     """How the charges of these captures stand, for those that were executed."""
     if not orders:
@@ -74,7 +75,7 @@ class _Changes:
         if self.decided:
             connection.execute(_DECIDE, {"decided": as_rows(self.decided)})
         changed = [
-            {name: charges[id_][name] for name in ("key", "status", "captured")}
+            {name: getattr(charges[id_], name) for name in ("key", "status", "captured")}
             for id_ in sorted(self.charge_ids)
         ]
         if changed:
@@ -84,47 +85,47 @@ class _Changes:
 
 def _answer(
     order: Order,
-    row: Standing,
+    row: SandboxRequestRow,
     charges: Charges,
     changes: _Changes,
 ) -> Answer:
     charge = charges.get(order.charge_id)
-    if row["status"] != "open":
+    if row.status != "open":
         return Answer(_found(order, row, charge))
-    if charge is not None and charge["status"] in ("succeeded", "declined", "canceled"):
+    if charge is not None and charge.status in ("succeeded", "declined", "canceled"):
         return Answer(outcome_of(charge))  # it has ended, and says how
     objection = _objection_to(order, charge)
-    script = objection or script_for(charge and charge["payment_method_id"]).captures or PLAIN
-    verdict = verdict_on(script, call=row["calls"])
-    if verdict.standing["status"] == "open":
+    script = objection or script_for(charge.payment_method_id if charge else None).captures or PLAIN
+    verdict = verdict_on(script, call=row.calls)
+    if verdict.standing.status == "open":
         return verdict.answer
-    changes.decided.append({"key": order.key, **verdict.standing})
-    decided = {**row, **verdict.standing}
-    if charge is not None and decided["status"] == "succeeded":
+    changes.decided.append({"key": order.key, **asdict(verdict.standing)})
+    captured = decided(row, verdict.standing)
+    if charge is not None and captured.status == "succeeded":
         charge = charges[order.charge_id] = _less(charge, order)
-        changes.charge_ids.add(charge["object_id"])
-        changes.movements.append(ledger.movement(decided, "capture"))
-    return _told(script, _found(order, decided, charge))
+        changes.charge_ids.add(charge.object_id)
+        changes.movements.append(ledger.movement(captured, "capture"))
+    return _told(script, _found(order, captured, charge))
 
 
-def _objection_to(order: Order, charge: Standing | None) -> Script | None:
-    if charge is None or charge["status"] == "open":
+def _objection_to(order: Order, charge: SandboxRequestRow | None) -> Script | None:
+    if charge is None or charge.status == "open":
         return _refused("no_such_charge")
-    if charge["status"] != "authorized":
+    if charge.status != "authorized":
         return _refused("charge_not_authorized")
-    if charge["currency"] != order.currency:
+    if charge.currency != order.currency:
         return _refused("currency_mismatch")
-    if charge["captured"] + order.amount > charge["amount"]:
+    if charge.captured + order.amount > charge.amount:
         return _refused("amount_exceeds_authorization")
     return None
 
 
-def _less(charge: Standing, order: Order) -> Standing:
+def _less(charge: SandboxRequestRow, order: Order) -> SandboxRequestRow:
     """The charge after this was taken of it. Nothing stays set aside when all was, or when it was
     the last."""
-    captured = charge["captured"] + order.amount
-    is_over = order.final or captured == charge["amount"]
-    return {**charge, "captured": captured, "status": "succeeded" if is_over else "authorized"}
+    captured = charge.captured + order.amount
+    is_over = order.final or captured == charge.amount
+    return changed(charge, captured=captured, status="succeeded" if is_over else "authorized")
 
 
 def _told(script: Script, found: Found) -> Answer:
@@ -138,12 +139,12 @@ def _told(script: Script, found: Found) -> Answer:
     return Answer(found, script.delay_s)
 
 
-def _found(order: Order, row: Standing | None, charge: Standing | None) -> Found:
-    if row is None or row["status"] == "open":
+def _found(order: Order, row: SandboxRequestRow | None, charge: SandboxRequestRow | None) -> Found:
+    if row is None or row.status == "open":
         return NotFound()
-    if (row["amount"], row["currency"]) != (order.amount, order.currency):
+    if (row.amount, row.currency) != (order.amount, order.currency):
         return KEY_REUSED
-    if row["status"] != "succeeded" or charge is None:
+    if row.status != "succeeded" or charge is None:
         return outcome_of(row)
     return outcome_of(charge)
 
@@ -155,8 +156,9 @@ def _refused(processor_code: str) -> Script:
 def _charges(connection: Connection, keys: set[str], *, lock: bool) -> Charges:
     """Charges as they stand now."""
     turn_these(connection, keys)
-    found = connection.execute(_LOCK if lock else _READ, {"ids": sorted(keys)}).mappings()
-    return {row["object_id"]: row for row in found}
+    statement = _LOCK if lock else _READ
+    found = read(connection, SandboxRequestRow, statement, {"ids": sorted(keys)})
+    return {row.object_id: row for row in found}
 
 
 # --- The statements, built once ---

@@ -13,10 +13,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 
 from models.base import as_rows, given, table_of
+from models.rows import SandboxRequestRow
 from models.sandbox import SandboxEvent
 from payments.processors.outcomes import NotFound
 from payments.processors.port import EventRefused, ProcessorEvent
-from payments.processors.sandbox.answers import Standing, outcome_of
+from payments.processors.sandbox.answers import outcome_of
+from payments.processors.sandbox.verdicts import Decision
 from payments.views import moment
 
 SIGNATURE_HEADER = "sandbox-signature"
@@ -57,11 +59,16 @@ _OFFER = (
 )
 
 
-def tell(connection: Connection, standings: Sequence[Standing]) -> None:
+_OF_ITS_STANDING = (
+    "status", "reference", "code", "processor_code", "captured", "capture_before"
+)  # fmt: skip
+
+
+def tell(connection: Connection, standings: Sequence[SandboxRequestRow]) -> None:
     """Write one event for each row of `sandbox_requests`, telling where it stands now."""
     if not standings:
         return
-    told = [{"object_id": row["object_id"], "body": _body(row)} for row in standings]
+    told = [{"object_id": row.object_id, "body": _body(row)} for row in standings]
     connection.execute(_TELL, {"told": as_rows(told)})
 
 
@@ -85,7 +92,7 @@ def read(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float) 
         told = {"captured": 0, "capture_before": None, **json.loads(body)}
         if told["capture_before"] is not None:
             told["capture_before"] = datetime.fromisoformat(told["capture_before"])
-        outcome = outcome_of(told)
+        outcome = outcome_of(Decision(**{name: told[name] for name in _OF_ITS_STANDING}))
         if isinstance(outcome, NotFound) or told["kind"] not in ("charge", "refund"):
             raise EventRefused("The event tells of nothing that we could have asked for.")
         return ProcessorEvent(told["object_id"], told["kind"], outcome)
@@ -116,11 +123,11 @@ def _signature(timestamp: str, body: bytes, secret: bytes) -> str:
     ).hexdigest()
 
 
-def _body(row: Standing) -> str:
+def _body(row: SandboxRequestRow) -> str:
     names = (
         "object_id", "kind", "status", "reference", "amount", "currency", "code", "processor_code",
         "captured",
     )  # fmt: skip
-    told = {name: row[name] for name in names}
-    told["capture_before"] = moment(row["capture_before"])
+    told = {name: getattr(row, name) for name in names}
+    told["capture_before"] = moment(row.capture_before)
     return json.dumps(told, separators=(",", ":"))

@@ -8,9 +8,10 @@ from sqlalchemy import BigInteger, Connection, Select, cast, func, insert, selec
 from sqlalchemy.orm import Session
 
 from models.base import as_rows, given, id_among, table_of
+from models.rows import SandboxRequestRow
 from models.sandbox import SandboxMovement
 from payments.processors.port import Movement
-from payments.processors.sandbox.answers import Standing
+from payments.transaction import read
 
 _LEDGER = table_of(SandboxMovement)
 
@@ -81,13 +82,13 @@ def everything_moved(connection: Connection | Session) -> Iterator[Moved]:
 
 def refunded(connection: Connection, charge_ids: Sequence[str]) -> dict[str, int]:
     """What went back of each charge so far; charges without refunds are left out."""
-    rows = connection.execute(_REFUNDED, {"ids": list(charge_ids)})
-    return {row.charge_id: row.refunded for row in rows}
+    return dict(read(connection, tuple[str, int], _REFUNDED, {"ids": list(charge_ids)}))
 
 
-def movement(row: Standing, direction: str) -> dict[str, Any]:
+def movement(row: SandboxRequestRow, direction: str) -> dict[str, Any]:
     """The movement of a row of `sandbox_requests`."""
-    return {**{name: row[name] for name in _NAMES if name != "direction"}, "direction": direction}
+    of_row = {name: getattr(row, name) for name in _NAMES if name != "direction"}
+    return of_row | {"direction": direction}
 
 
 def move(connection: Connection, movements: Sequence[Mapping[str, Any]]) -> None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from sqlalchemy import BigInteger, Connection, cast, func, select
 
 from models.base import id_among, table_of
+from models.rows import SandboxRequestRow
 from models.sandbox import SandboxRequest
 from payments.processors.port import Order
 from payments.processors.sandbox import ledger
-from payments.processors.sandbox.answers import Standing
 from payments.processors.sandbox.script import PLAIN, Script, script_for
 from payments.processors.sandbox.verdicts import Verdict, verdict_on
+from payments.transaction import read
 
 _REQUESTS = table_of(SandboxRequest)
 _LOCK = (
@@ -32,7 +33,7 @@ _PENDING = (
 class Refundable:
     """A charge that somebody wants to refund, locked. `charge` None = never heard of it."""
 
-    charge: Standing | None
+    charge: SandboxRequestRow | None
     # Minor units that went back, or are about to.
     refunded: int
 
@@ -40,27 +41,27 @@ class Refundable:
         """The verdict on one refund of this charge; what it takes counts against the next one."""
         script = self._objection_to(order) or self._script()
         verdict = verdict_on(script, call=call)
-        if verdict.standing["status"] in ("pending", "succeeded"):
+        if verdict.standing.status in ("pending", "succeeded"):
             self.refunded += order.amount
         return verdict
 
     def _objection_to(self, order: Order) -> Script | None:
         charge = self.charge
-        if charge is None or charge["status"] == "open":
+        if charge is None or charge.status == "open":
             return _refused("no_such_charge")
-        if charge["status"] != "succeeded":
+        if charge.status != "succeeded":
             return _refused("charge_not_captured")
-        if charge["currency"] != order.currency:
+        if charge.currency != order.currency:
             return _refused("currency_mismatch")
-        taken = charge["captured"] if charge["capture"] == "manual" else charge["amount"]
+        taken = charge.captured if charge.capture == "manual" else charge.amount
         if self.refunded + order.amount > taken:
             return _refused("amount_exceeds_charge")
         return None
 
     def _script(self) -> Script:
-        return (
-            script_for(self.charge["payment_method_id"]).refunds or PLAIN if self.charge else PLAIN
-        )
+        if self.charge is None:
+            return PLAIN
+        return script_for(self.charge.payment_method_id).refunds or PLAIN
 
 
 def refundables(connection: Connection, refunds: Sequence[Order]) -> dict[str | None, Refundable]:
@@ -69,11 +70,12 @@ def refundables(connection: Connection, refunds: Sequence[Order]) -> dict[str | 
     if not ids:
         return {None: Refundable(None, 0)}
     keys = [f"{charge_id}:charge" for charge_id in ids]
-    charges = {row["object_id"]: row for row in connection.execute(_LOCK, {"ids": keys}).mappings()}
+    locked = read(connection, SandboxRequestRow, _LOCK, {"ids": keys})
+    charges = {row.object_id: row for row in locked}
     # Only now, in statements of their own: the statement that waited for the locks still sees the
     # refunds as they were before it waited.
     refunded = ledger.refunded(connection, ids)
-    pending = {row.charge_id: row.pending for row in connection.execute(_PENDING, {"ids": ids})}
+    pending = dict(read(connection, tuple[str, int], _PENDING, {"ids": ids}))
     return {None: Refundable(None, 0)} | {
         charge_id: Refundable(
             charges.get(charge_id), refunded.get(charge_id, 0) + pending.get(charge_id, 0)

@@ -1,7 +1,7 @@
 """A request as it is written into the memory of keys."""
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from sqlalchemy import Column, Float, func
 
@@ -9,7 +9,6 @@ from infra.billing.contract.ids import fingerprint
 from models.base import given, seconds, table_of
 from models.sandbox import SandboxRequest
 from payments.processors.port import Order
-from payments.processors.sandbox.answers import Standing
 from payments.processors.sandbox.script import Script, script_for
 from payments.processors.sandbox.verdicts import OPEN, Verdict, verdict_on
 
@@ -39,7 +38,7 @@ VALUES = (
 )
 
 
-def asked_for(order: Order, planned: Verdict) -> Standing:
+def asked_for(order: Order, planned: Verdict) -> dict[str, Any]:
     """The row of a request that comes for the first time."""
     return {
         "key": order.key,
@@ -62,7 +61,7 @@ def asked_for(order: Order, planned: Verdict) -> Standing:
         "currency": order.currency,
         "payment_method_id": order.payment_method_id,
         "capture": order.capture,
-        **planned.standing,
+        **asdict(planned.standing),
     }
 
 

@@ -16,12 +16,13 @@ from sqlalchemy import (
 )
 
 from models.base import id_among, table_of
+from models.rows import SandboxRequestRow
 from models.sandbox import SandboxRequest
 from payments.errors import MoveNotAllowed, NotFound
 from payments.processors.sandbox import ledger
-from payments.processors.sandbox.answers import Standing
 from payments.processors.sandbox.events import tell
 from payments.processors.sandbox.script import AUTHORIZED_FOR, TURNED_DOWN, Status
+from payments.transaction import read
 
 _REQUESTS = table_of(SandboxRequest)
 
@@ -89,12 +90,12 @@ _DECIDE = (
 
 def turn_due(connection: Connection, *, limit: int) -> None:
     """Turn what is due, at most `limit` of it: money moves, and events are written."""
-    _follow(connection, connection.execute(_TURN_DUE, {"limit": limit}).mappings().all())
+    _follow(connection, read(connection, SandboxRequestRow, _TURN_DUE, {"limit": limit}))
 
 
 def turn_these(connection: Connection, keys: Iterable[str]) -> None:
     """Turn those of `keys` that are due."""
-    _follow(connection, connection.execute(_TURN_THESE, {"ids": list(keys)}).mappings().all())
+    _follow(connection, read(connection, SandboxRequestRow, _TURN_THESE, {"ids": list(keys)}))
 
 
 def complete(connection: Connection, object_id: str) -> None:
@@ -123,18 +124,17 @@ def _refuse(connection: Connection, object_id: str, keys: Sequence[str]) -> None
     raise MoveNotAllowed(f"{object_id} waits for nobody at the sandbox: it is {status}.")
 
 
-def _follow(connection: Connection, turned: Sequence[Standing]) -> None:
+def _follow(connection: Connection, turned: Sequence[SandboxRequestRow]) -> None:
     if not turned:
         return
     ledger.move(
         connection,
         [
             # A succeeded one that turns is a refund that the bank sends back.
-            ledger.movement(row, "reversal" if row["was"] == "succeeded" else row["kind"])
+            ledger.movement(row, "reversal" if row.was == "succeeded" else row.kind)
             for row in turned
             # What was authorized moved when it was captured.
-            if row["was"] == "succeeded"
-            or (row["status"] == "succeeded" and row["was"] != "authorized")
+            if row.was == "succeeded" or (row.status == "succeeded" and row.was != "authorized")
         ],
     )
     tell(connection, turned)

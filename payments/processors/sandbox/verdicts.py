@@ -1,50 +1,68 @@
 """What one call comes to: the script, read at the n-th call."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from infra.billing.contract.ids import random_id
+from models.rows import SandboxRequestRow, changed
 from payments.processors.outcomes import Found
-from payments.processors.sandbox.answers import SERVER_ERROR, Answer, Standing, outcome_of
-from payments.processors.sandbox.script import PLAIN, Script
+from payments.processors.sandbox.answers import SERVER_ERROR, Answer, outcome_of
+from payments.processors.sandbox.script import Script
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is written into the row of `sandbox_requests`: as it stands, nothing is decided."""
+
+    status: str = "open"
+    reference: str | None = None
+    code: str | None = None
+    processor_code: str | None = None
+    turns_to: str | None = None
+    turns_after_s: float | None = None
+    capture_before: datetime | None = None
+    captured: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`standing` is what is written into the row of `sandbox_requests`."""
-
-    standing: Standing
+    standing: Decision
     answer: Answer
     tells: bool = False
 
 
-def _standing(script: Script, *, executed: bool) -> dict[str, Any]:
-    return {
-        "status": script.status if executed else "open",
-        "reference": random_id("sbx_") if executed else None,
-        "code": script.code if executed else None,
-        "processor_code": script.processor_code if executed else None,
-        "turns_to": script.turns_to if executed else None,
-        "turns_after_s": script.turns_after_s if executed else None,
-        "capture_before": _end_of(script) if executed and script.status == "authorized" else None,
-        "captured": 0,
-    }
+def _executed(script: Script) -> Decision:
+    return Decision(
+        status=script.status,
+        reference=random_id("sbx_"),
+        code=script.code,
+        processor_code=script.processor_code,
+        turns_to=script.turns_to,
+        turns_after_s=script.turns_after_s,
+        capture_before=_end_of(script) if script.status == "authorized" else None,
+    )
 
 
 def _end_of(script: Script) -> datetime:
     return datetime.now(UTC) + script.authorized_for
 
 
+def decided(row: SandboxRequestRow, standing: Decision) -> SandboxRequestRow:
+    """The row as it stands once this is written."""
+    columns = asdict(standing)
+    del columns["turns_after_s"]  # of which the database makes a moment
+    return changed(row, **columns)
+
+
 # Nothing was decided yet.
-OPEN = Verdict(_standing(PLAIN, executed=False), Answer(None))
+OPEN = Verdict(Decision(), Answer(None))
 
 
 def verdict_on(script: Script, *, call: int) -> Verdict:
     """What the n-th call (counted from 1) under a key comes to, when none before was executed."""
     if call <= script.refusals:
         return Verdict(OPEN.standing, Answer(script.refusal))
-    standing = _standing(script, executed=True)
+    standing = _executed(script)
     told: Found | None
     match script.answer:
         case "told":
