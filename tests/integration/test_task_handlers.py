@@ -23,6 +23,7 @@ from tests.support.paper import Paper
 from tests.support.second import PLUGINS, open_books
 from tests.support.webhooks import an_endpoint
 from worker import handlers as worker_handlers
+from worker import sweeping
 from worker.handlers import GivenUp, TaskHandlers
 
 MakeSettings = Callable[..., Settings]
@@ -132,8 +133,8 @@ def test_a_step_of_the_sweep_that_fails_holds_up_no_other(
         return take
 
     for name in ("expire_leases", "wake_due"):
-        monkeypatch.setattr(worker_handlers.sweeps, name, step(name))
-    monkeypatch.setattr(worker_handlers.cancels, "cancel_expired", step("cancel_expired"))
+        monkeypatch.setattr(sweeping.sweeps, name, step(name))
+    monkeypatch.setattr(sweeping.cancels, "cancel_expired", step("cancel_expired"))
     with task_handlers(make_settings(broker_url=redis_url)) as handlers:
         with pytest.raises(RuntimeError):  # for the log: beat tries again in a second
             handlers.sweep_payments()
