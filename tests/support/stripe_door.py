@@ -127,3 +127,15 @@ def raised(kind: type[Error], call: Callable[..., object], *args: Any, **named: 
     with pytest.raises(kind) as caught:
         call(*args, **named)
     return caught.value
+
+
+def pay(
+    client: stripe.StripeClient, method: str = "pm_card_visa", **params: Any
+) -> stripe.PaymentIntent:
+    given = {"amount": 1000, "currency": "usd", "payment_method": method, "confirm": True}
+    return client.v1.payment_intents.create({**given, **params})  # type: ignore[arg-type]
+
+
+def directions(door: Door, intent: stripe.PaymentIntent) -> list[tuple[str, int]]:
+    moved = door.movements(payment_intent=intent.id)
+    return [(one["direction"], one["amount"]) for one in moved]

@@ -17,3 +17,10 @@ def door() -> Iterator[Door]:
 @pytest.fixture(scope="module")
 def client(door: Door) -> stripe.StripeClient:
     return door.client()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_moved_twice(door: Door) -> Iterator[None]:
+    yield
+    moved = [(one["object"], one["direction"]) for one in door.movements()]
+    assert len(moved) == len(set(moved))
