@@ -1,12 +1,11 @@
 """The bodies that only HTTP has, as JSON Schemas: endpoints that are changed, health.
 
-The objects that webhooks tell of, too, are models in `api.description.objects`.
+What the service shows is declared in `infra.billing.contract.objects`.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from api.description.route_docs import ref
 from infra.billing.contract.events import TYPES
 from infra.billing.contract.limits import (
     ENDPOINT_DESCRIPTION_MAX,
@@ -79,24 +78,6 @@ BODIES: dict[str, Any] = {
         max_in_flight=_IN_FLIGHT,
         state={"type": "string", "enum": ["enabled", "disabled"]},
     ),
-    "NewWebhookEndpoint": {
-        "description": "An endpoint with its secret, which is shown now, and for a day to repeats"
-        " under the same key; then it is null.",
-        "allOf": [
-            ref("WebhookEndpoint"),
-            {
-                "type": "object",
-                "required": ["secret"],
-                "properties": {
-                    "secret": {
-                        "type": ["string", "null"],
-                        "pattern": "^whsec_",
-                        "examples": ["whsec_ZXhhbXBsZSBleGFtcGxlIGV4YW1wbGUgZXhhbXBsZSE="],
-                    }
-                },
-            },
-        ],
-    },
     "Ping": _object(idempotency_key=_KEY),
     "SecretRotation": _object(
         idempotency_key=_KEY,
@@ -144,12 +125,6 @@ BODIES: dict[str, Any] = {
             ),
         ]
     },
-    "Replayed": _object(
-        ["replayed", "has_more", "next_after"],
-        replayed={"type": "integer", "description": "How many are sent again."},
-        has_more={"type": "boolean"},
-        next_after={"type": "integer"},
-    ),
     "Health": _object(["status"], status={"type": "string", "enum": ["ok"]}),
     "Readiness": _object(
         ["status", "reasons", "checks"],

@@ -17,7 +17,7 @@ from api.description.schemas import REQUESTS, everything
 from api.description.schemas import components as components_of
 from api.edge import problems
 from infra.billing.contract.events import EVENTS
-from infra.billing.contract.objects import Charge, Event
+from infra.billing.contract.objects import Charge, Event, NewEndpoint, Pinged, Replayed
 from infra.billing.contract.objects.sales import A_PRODUCT
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.fields import Keyed
@@ -57,6 +57,8 @@ REPLAYED = (
     "ping_webhook_endpoint",
     "replay_to_webhook_endpoint",
 )
+# What only HTTP answers with.
+OVER_HTTP = (Event, NewEndpoint, Pinged, Replayed)
 TAGS = [
     {"name": "Charges", "description": "Money taken from customers."},
     {"name": "Refunds", "description": "Money given back."},
@@ -85,7 +87,7 @@ def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
     components["schemas"] = {
         **_own(components.get("schemas", {})),
         **_of_http(everything()),
-        **components_of(model_of(Event)),
+        **components_of(*map(model_of, OVER_HTTP)),
         **BODIES,
     }
     components["headers"] = _HEADERS

@@ -10,13 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, request_input
-from api.description.route_docs import KEY, described, object_of, page_of, ref
+from api.description.route_docs import KEY, described, page_of, ref
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.filters import LIMIT, moment
 from api.routes.objects import PREFIX
 from infra.billing.contract.limits import LIMIT_MAX
-from infra.billing.contract.objects import Endpoint
-from infra.billing.contract.objects.webhook_objects import AN_EVENT
+from infra.billing.contract.objects import Endpoint, Pinged
 from infra.billing.contract.requests.fields import whole_number
 from payments.access.scopes import Access
 from payments.errors import InvalidRequest
@@ -28,7 +27,7 @@ router = router_of("Webhook endpoints", f"{PREFIX}/webhook-endpoints")
 
 # Of one call: far below the deadline of a request. `has_more` says to call again.
 REPLAYED_MAX = 1_000
-_PINGED = object_of(event_id={"type": "string", "examples": [AN_EVENT]})
+_PINGED = ref(Pinged)
 
 
 class Place(BaseModel):

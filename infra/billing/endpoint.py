@@ -7,7 +7,7 @@ from typing import Any
 from infra.billing import arguments, client, pages
 from infra.billing.arguments import given
 from infra.billing.objects import Page
-from infra.billing.results import Endpoint, Resource
+from infra.billing.results import Endpoint, NewEndpoint, Pinged, Replayed
 
 ROUTE = "webhook-endpoints"
 
@@ -20,7 +20,7 @@ def create(
     max_in_flight: int | None = None,
     producer: str | None = None,
     idempotency_key: str | None = None,
-) -> Endpoint:
+) -> NewEndpoint:
     """Have events sent to `url`; all but the `.pending` ones, or those of `event_types`.
 
     `max_in_flight` is how many webhooks may be under way there at once: 1 to 100, 16 unless given.
@@ -37,7 +37,7 @@ def create(
         max_in_flight=max_in_flight,
         producer=producer,
     )
-    return Endpoint(client.transport().ask("POST", ROUTE, body=_keyed(body, idempotency_key)))
+    return NewEndpoint(client.transport().ask("POST", ROUTE, body=_keyed(body, idempotency_key)))
 
 
 def get(id: str) -> Endpoint:
@@ -77,17 +77,17 @@ def delete(id: str) -> None:
 
 def rotate_secret(
     id: str, *, overlap_s: int | None = None, idempotency_key: str | None = None
-) -> Endpoint:
+) -> NewEndpoint:
     """The endpoint with a new `secret`, shown here and, for a day, to repeats under the same
     `idempotency_key`. The former signs, too, for `overlap_s` whole seconds, a day unless given."""
     body = given(overlap_s=overlap_s)
-    return Endpoint(_post(id, "rotate-secret", _keyed(body, idempotency_key)))
+    return NewEndpoint(_post(id, "rotate-secret", _keyed(body, idempotency_key)))
 
 
-def ping(id: str, *, idempotency_key: str | None = None) -> Resource:
+def ping(id: str, *, idempotency_key: str | None = None) -> Pinged:
     """Send a `ping` there, once per `idempotency_key`; its `event_id` is the `webhook-id` to look
     out for."""
-    return Resource(_post(id, "ping", _keyed({}, idempotency_key)))
+    return Pinged(_post(id, "ping", _keyed({}, idempotency_key)))
 
 
 def replay(
@@ -99,14 +99,14 @@ def replay(
     only: str | None = None,
     after: int | None = None,
     idempotency_key: str | None = None,
-) -> Resource:
+) -> Replayed:
     """Send events there again: those of `event_ids`, or of a time; `replayed` says how many.
 
     `only` is "undelivered" or "all". While the answer says `has_more`, call again with `after` its
     `next_after`. A receiver sees the same `webhook-id` as the first time.
     """
     body = given(event_ids=event_ids, since=since, until=until, only=only, after=after)
-    return Resource(_post(id, "replay", _keyed(body, idempotency_key)))
+    return Replayed(_post(id, "replay", _keyed(body, idempotency_key)))
 
 
 def _post(id: str, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,14 @@ from infra.billing.contract.objects.sales import (
     Product,
     Quote,
 )
-from infra.billing.contract.objects.webhook_objects import Endpoint, Event, RejectedRequest
+from infra.billing.contract.objects.webhook_objects import (
+    Endpoint,
+    Event,
+    NewEndpoint,
+    Pinged,
+    RejectedRequest,
+    Replayed,
+)
 
 OBJECTS: tuple[type[Resource], ...] = (
     Product,
@@ -50,7 +57,9 @@ __all__ = [
     "Endpoint",
     "Event",
     "Line",
+    "NewEndpoint",
     "NextAction",
+    "Pinged",
     "Price",
     "PricePackages",
     "PriceRecurring",
@@ -60,6 +69,7 @@ __all__ = [
     "Quote",
     "Refund",
     "RejectedRequest",
+    "Replayed",
     "Resource",
     "TimelineEntry",
     "WithFacts",

@@ -87,6 +87,40 @@ class Endpoint(Resource):
     created_at: Moment
 
 
+class NewEndpoint(Endpoint):
+    """An endpoint with its secret, which is shown now, and for a day to repeats under the same key;
+    then it is null."""
+
+    __slots__ = ()
+
+    secret: Annotated[
+        str | None,
+        Shown(
+            "What its webhooks are signed with.",
+            pattern="^whsec_",
+            example="whsec_ZXhhbXBsZSBleGFtcGxlIGV4YW1wbGUgZXhhbXBsZSE=",
+        ),
+    ]
+
+
+class Pinged(Resource):
+    """A `ping` that was sent."""
+
+    __slots__ = ()
+
+    event_id: Annotated[str, Shown("The `webhook-id` to look out for.", example=AN_EVENT)]
+
+
+class Replayed(Resource):
+    """Events that are sent again."""
+
+    __slots__ = ()
+
+    replayed: Annotated[int, Shown("How many are sent again.")]
+    has_more: Annotated[bool, Shown("Whether there are more: send `next_after` as `after`.")]
+    next_after: Annotated[int, Shown("Where the next call goes on.")]
+
+
 class RejectedRequest(Resource):
     """A request that came by message and was refused. Nothing was written but this."""
 
