@@ -50,7 +50,7 @@ def _compiled(
         shown = dict(zip(names, values(of), strict=True))
         for one in times:
             if (at := shown[one]) is not None:
-                shown[one] = moment(at)
+                shown[one] = rfc3339(at)
         for one, make in made.items():
             shown[one] = make(of)
         return shown

@@ -16,11 +16,11 @@ from sqlalchemy.types import String
 
 from infra.billing.contract.events import ONLY_BY_NAME
 from infra.billing.contract.ids import event_id
+from infra.billing.contract.moments import rfc3339
 from models import Delivery, Event, WebhookEndpoint
 from models.base import as_rows, given, table_of
 from payments.access.scopes import may_be_told_where
 from payments.transaction import Transaction
-from payments.views import moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def body_of(fact: Fact) -> str:
     return json.dumps(
         {
             "type": fact.type,
-            "timestamp": moment(fact.at),
+            "timestamp": rfc3339(fact.at),
             "sequence": fact.sequence,
             "data": fact.data,
         },
