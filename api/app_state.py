@@ -34,6 +34,7 @@ class AppState:
         self._waker = waker
         named = processors(settings)
         self.livemode = named[named.default].livemode
+        self.money_limits = named.limits
         self.intake = Intake(self.database, processors=named)
         self.keyring = Keyring(self.database)
         self.readiness = Readiness(self.database, ask_workers)

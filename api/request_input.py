@@ -95,10 +95,11 @@ def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
     return {**given, "idempotency_key": key}
 
 
-async def under_key(request: Request) -> dict[str, Any]:
+async def under_key(request: Request, *, if_any: bool = False) -> dict[str, Any]:
     """The fields of a request that is made once per key, with the key among them: one is made for
-    who sends none. Raises what `fields` raises."""
-    given = with_key(await fields(request), request.headers)
+    who sends none. With `if_any`, the body may be empty. Raises what `fields` raises."""
+    given = await (fields_if_any(request) if if_any else fields(request))
+    given = with_key(given, request.headers)
     if "producer" in given:
         raise InvalidRequest(
             "producer is not a field; over HTTP it is the name of the API key", param="producer"

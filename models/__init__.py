@@ -3,7 +3,7 @@
 from models.api_keys import ApiKey
 from models.attempts import Attempt
 from models.catalogue import Price, Product
-from models.charges import Charge
+from models.charges import Capture, Charge
 from models.events import Event
 from models.heartbeats import Heartbeat
 from models.reconciliations import ReconciledRecord, Reconciliation
@@ -17,6 +17,7 @@ from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 __all__ = [
     "ApiKey",
     "Attempt",
+    "Capture",
     "Charge",
     "Delivery",
     "DeliveryAttempt",

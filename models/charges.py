@@ -1,11 +1,11 @@
-"""A charge: money that a producer asked to be taken from a customer, once."""
+"""A charge: money that a producer asked to be taken from a customer, once; and its captures."""
 
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, CheckConstraint, Column, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
 from models.base import timestamp
 from models.lifecycle import Lifecycle, lifecycle_constraints
@@ -14,7 +14,7 @@ from models.lifecycle import Lifecycle, lifecycle_constraints
 class Charge(Lifecycle, table=True):
     __tablename__ = "charges"
     __table_args__ = (
-        *lifecycle_constraints("charges"),
+        *lifecycle_constraints("charges", more_phases=("authorized",)),
         CheckConstraint("amount > 0", name="amount_positive"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency_code"),
         # refund_reserved counts pending and succeeded refunds: they can't exceed the charge.
@@ -24,6 +24,25 @@ class Charge(Lifecycle, table=True):
             name="refunds_within_charge",
         ),
         CheckConstraint("state = 'succeeded' OR refunded_amount = 0", name="refunds_need_success"),
+        CheckConstraint("capture IN ('automatic', 'manual')", name="capture"),
+        # What is captured by hand is counted; of what is captured by itself there is nothing to
+        # count, and nothing is ever only authorized.
+        CheckConstraint(
+            "(capture = 'manual') = (amount_captured IS NOT NULL)", name="captured_by_hand"
+        ),
+        CheckConstraint(
+            "0 <= amount_captured AND amount_captured <= amount", name="captured_within_amount"
+        ),
+        CheckConstraint("refund_reserved <= amount_captured", name="refunds_within_captured"),
+        CheckConstraint(
+            "capture = 'automatic' OR state = 'pending'"
+            " OR (state = 'succeeded') = (amount_captured > 0)",
+            name="success_was_captured",
+        ),
+        CheckConstraint("phase <> 'authorized' OR authorized_at IS NOT NULL", name="authorized"),
+        CheckConstraint(
+            "authorized_at IS NULL OR capture = 'manual'", name="authorized_to_be_captured"
+        ),
         # A cancellation has a code (why, for programs), a name (who) and a moment, or none of them.
         CheckConstraint(
             "(cancel_requested_at IS NULL) = (cancel_code IS NULL)"
@@ -67,6 +86,17 @@ class Charge(Lifecycle, table=True):
                 "state = 'pending' AND cancel_requested_at IS NULL AND expires_at IS NOT NULL"
             ),
         ),
+        # What the sweeps of authorizations read: those that end soon, and those that were told of.
+        Index(
+            "charges_capture_before_idx",
+            "capture_before",
+            postgresql_where=text("phase = 'authorized' AND cancel_requested_at IS NULL"),
+        ),
+        Index(
+            "charges_capture_warning_idx",
+            "capture_before",
+            postgresql_where=text("phase = 'authorized' AND capture_warned_at IS NULL"),
+        ),
     )
 
     amount: int = Field(sa_type=BigInteger)
@@ -88,6 +118,18 @@ class Charge(Lifecycle, table=True):
     refund_reserved: int = Field(
         default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
     )
+    # Whether its money is taken at once, or only set aside until somebody captures it (`manual`).
+    capture: str = Field(default="automatic", sa_column_kwargs={"server_default": "automatic"})
+    # What was captured so far of a charge that is captured by hand; NULL for all others.
+    amount_captured: int | None = Field(default=None, sa_type=BigInteger)
+    # Since when its money has been set aside, and when the processor lets go of it; NULL = it
+    # doesn't say.
+    authorized_at: datetime | None = timestamp()
+    capture_before: datetime | None = timestamp()
+    # When the world was told that this is soon.
+    capture_warned_at: datetime | None = timestamp()
+    # Why its last capture failed, until the next one is asked for.
+    capture_failure_code: str | None
     # When it is to be made; NULL = at once.
     scheduled_at: datetime | None = timestamp()
     # A pending charge is canceled then; NULL = never.
@@ -105,3 +147,43 @@ class Charge(Lifecycle, table=True):
     cancel_reason: str | None
     # The failure code that it gets: `canceled`, or `expired` when its time was up.
     cancel_code: str | None
+
+
+class Capture(SQLModel, table=True):
+    """Taking money of a charge that is authorized, all of it or a part.
+
+    What is asked for stands here; the charge's own lease carries it out. So a charge has at most
+    one capture that is not final, and while it has one, its phase says where that stands.
+    """
+
+    __tablename__ = "captures"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount_positive"),
+        CheckConstraint("state IN ('pending', 'succeeded', 'failed')", name="state"),
+        CheckConstraint("(state = 'failed') = (failure_code IS NOT NULL)", name="failed_says_why"),
+        CheckConstraint("(state <> 'pending') = (settled_at IS NOT NULL)", name="final_is_settled"),
+        Index("captures_charge_idx", "charge_id"),
+        # Two captures at once are how more is taken than was meant.
+        Index(
+            "captures_open_key",
+            "charge_id",
+            unique=True,
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
+
+    # Made from the producer and the key, as that of a charge is.
+    id: str = Field(primary_key=True)
+    charge_id: str
+    producer: str
+    idempotency_key: str
+    fingerprint: str
+    request_id: str | None
+    amount: int = Field(sa_type=BigInteger)
+    # Whether what it leaves is let go of.
+    final: bool
+    state: str = Field(default="pending", sa_column_kwargs={"server_default": "pending"})
+    failure_code: str | None
+    processor_code: str | None
+    created_at: datetime = timestamp(when_written=True, nullable=False)
+    settled_at: datetime | None = timestamp()

@@ -62,17 +62,18 @@ class Lifecycle(SQLModel):
     settled_at: datetime | None = timestamp()
 
 
-def lifecycle_constraints(table: str) -> tuple[Any, ...]:
+# Where any pending one may stand.
+PHASES = ("queued", "in_flight", "unknown", "awaiting_customer", "needs_review")
+
+
+def lifecycle_constraints(table: str, *, more_phases: tuple[str, ...] = ()) -> tuple[Any, ...]:
     """The rules every row keeps, and the partial indexes that the sweeps read.
 
     Finished rows are in none of the sweep's indexes: ten million of them cost it nothing.
     """
     return (
         CheckConstraint("state IN ('pending', 'succeeded', 'failed')", name="state"),
-        CheckConstraint(
-            "phase IN ('queued', 'in_flight', 'unknown', 'awaiting_customer', 'needs_review')",
-            name="phase",
-        ),
+        CheckConstraint(f"phase IN {PHASES + more_phases}", name="phase"),
         CheckConstraint("(state = 'pending') = (phase IS NOT NULL)", name="pending_has_phase"),
         CheckConstraint("(state <> 'pending') = (settled_at IS NOT NULL)", name="final_is_settled"),
         CheckConstraint("(state = 'failed') = (failure_code IS NOT NULL)", name="failed_says_why"),

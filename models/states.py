@@ -42,8 +42,19 @@ _PENDING_MOVES: Mapping[Status, frozenset[Status]] = {
     Phase.NEEDS_REVIEW: frozenset({State.SUCCEEDED, State.FAILED, Phase.QUEUED}),
 }
 
+# A charge that is captured by hand is authorized first. Captures start from there, walk the same
+# phases, and lead back there while there is something left to capture.
 CHARGE_MOVES: Mapping[Status, frozenset[Status]] = {
-    **_PENDING_MOVES,
+    **{phase: moves | {Phase.AUTHORIZED} for phase, moves in _PENDING_MOVES.items()},
+    Phase.AUTHORIZED: frozenset(
+        {
+            Phase.QUEUED,
+            Phase.AUTHORIZED,
+            State.SUCCEEDED,
+            State.FAILED,
+            Phase.NEEDS_REVIEW,
+        }
+    ),
     State.SUCCEEDED: frozenset(),
     State.FAILED: frozenset(),
 }

@@ -83,6 +83,14 @@ class ChargeNotCancelable(Conflict):
     code = "charge_not_cancelable"
 
 
+class ChargeNotCapturable(Conflict):
+    code = "charge_not_capturable"
+
+
+class CaptureExceedsCharge(Conflict):
+    code = "capture_exceeds_charge"
+
+
 class RequestExpired(Conflict):
     code = "request_expired"
 

@@ -13,6 +13,7 @@ from infra.billing.contract.moments import rfc3339
 from infra.billing.contract.objects import Charge, Refund, Resource
 from infra.billing.contract.objects.fields import constant, fields_of, is_moment
 from models.rows import ChargeRow, RefundRow, reading
+from models.states import State
 
 # The name of another column or attribute, or what makes the value.
 Source = str | Callable[[Any], Any]
@@ -63,9 +64,24 @@ def moment(at: datetime | None) -> str | None:
     return None if at is None else rfc3339(at)
 
 
+def captured(row: ChargeRow) -> int:
+    """What was taken of a charge so far. Of one that is captured by itself nothing is counted."""
+    if row.amount_captured is not None:
+        return row.amount_captured
+    return row.amount if row.state == State.SUCCEEDED else 0
+
+
+def capturable(row: ChargeRow) -> int:
+    """What is set aside of a charge, and was not taken yet."""
+    is_set_aside = row.authorized_at is not None and row.state == State.PENDING
+    return row.amount - captured(row) if is_set_aside else 0
+
+
 charge_view: Callable[[ChargeRow], dict[str, Any]] = view_of(
     Charge,
     charge_id="id",
+    amount_captured=captured,
+    amount_capturable=capturable,
     refund_pending_amount=lambda row: row.refund_reserved - row.refunded_amount,
 )
 refund_view: Callable[[RefundRow], dict[str, Any]] = view_of(Refund, refund_id="id")

@@ -19,7 +19,10 @@ from infra.billing.contract.requests.charge import ChargeRequest
 from models.rows import ChargeRow, LifecycleRow, as_charge
 from payments.errors import Refused
 from payments.lifecycle import cancels, executor
+from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.capturing import captures
+from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import lease
 from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
 from payments.lifecycle.settlement import Policy, policies_of
@@ -154,6 +157,7 @@ class Parts:
     begin: Callable[..., list[Begun]] = executor.begin
     settle: Callable[..., list[LifecycleRow]] = executor.settle
     cancel: Callable[..., list[ChargeRow | Refused]] = cancels.cancel
+    capture: Callable[..., list[Accepted | Refused]] = captures.accept
     publisher: Callable[[Celery], Publisher] = Publisher
     deliverer: Callable[..., Delivers] = deliverer
 
@@ -198,8 +202,16 @@ def make_executor(services: Services, parts: Parts = REAL) -> Executor:
             transaction.wakes.charges.difference_update(one.charge_id for one in items)
             return rows
 
+    def capture(items: Sequence[NewCapture]) -> list[Accepted | Refused]:
+        with database.transaction() as transaction:
+            accepted = parts.capture(transaction, items, limits=limits)
+            # As above.
+            transaction.wakes.charges.difference_update(one.request.charge_id for one in items)
+            return accepted
+
     return Executor(
         cancel=GroupCommitter(retrying(cancel)).submit,
+        capture=GroupCommitter(retrying(capture)).submit,
         begin=GroupCommitter(retrying(begin), shared=_price_asked_for).submit,
         settle=GroupCommitter(retrying(settle), shared=_price_charged).submit,
         processors=services.processors,

@@ -28,3 +28,11 @@ def cancel(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """End a charge, unless money has moved. Fields: `CancelRequest`."""
     row = self.app.handlers.cancel(by_name(args, fields), **of_message(self.request))
     return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off
+
+
+@shared_task(name="billing.charge.capture", bind=True)
+def capture(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
+    """Take money of a charge that is set aside. Fields: `CaptureRequest`; without
+    `idempotency_key` Celery's task id is the key."""
+    row = self.app.handlers.capture(by_name(args, fields), **of_message(self.request))
+    return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off

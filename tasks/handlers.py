@@ -21,6 +21,10 @@ class TaskHandlers(Protocol):
         """End a charge, as far as that goes now. Raises Refused."""
         ...
 
+    def capture(self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes) -> LifecycleRow:
+        """Take money of a charge that is set aside. Raises Refused."""
+        ...
+
     def submit(self, kind: Kind, id_: str) -> LifecycleRow:
         """Go on with a row that is due."""
         ...

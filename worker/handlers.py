@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,7 +12,9 @@ from celery.exceptions import Reject
 from sqlalchemy.exc import DBAPIError
 
 from infra.billing.contract.ids import Kind as KindName
+from infra.billing.contract.ids import is_request_id
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from models.rows import LifecycleRow
 from payments.access import signatures
 from payments.access.scopes import CHARGES_WRITE, Access
@@ -22,17 +23,18 @@ from payments.intake import quarantine, rejections
 from payments.intake.quarantine import KeptRequest
 from payments.kinds import KINDS
 from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.capturing.captures import NewCapture
 from payments.parsing import parse
 from payments.transaction import Wakes
 from payments.views import moment
 from service import intake, log
 from service.broker.publisher import Waker
 from service.database import diagnosis, revisions
-from service.database.retrying import DatabaseUnavailable, Retrying, is_held_up
+from service.database.retrying import DatabaseUnavailable, Retrying
 from service.settings import Settings
 from service.wiring import REAL, Delivers, Parts, make_executor, services
 from tasks.requests import NOTHING_ELSE, Wishes
-from worker.holding_on import until_done
+from worker.holding_on import given_back_while_held, until_done
 from worker.signing import Signatures
 from worker.sweeping import Sweeper
 
@@ -41,17 +43,11 @@ logger = log.get(__name__)
 REQUEUE_PAUSE_S = 1.0
 
 
-@contextmanager
-def _given_back_while_held() -> Iterator[None]:
-    """Give the message back to the broker when somebody holds a row that it needs: that is no
-    failure of the task, and it comes again after a pause."""
-    try:
-        yield
-    except Exception as error:
-        if not is_held_up(error):
-            raise
-        time.sleep(REQUEUE_PAUSE_S)
-        raise Reject("somebody holds the row", requeue=True) from None
+def _keyed(fields: Mapping[str, Any], task_id: str) -> dict[str, Any]:
+    """The fields of a request, with a key. Celery's own task id survives redelivery, so it is a key
+    as good as any; null is how foreign clients say "absent"."""
+    key = fields.get("idempotency_key")
+    return {**fields, "idempotency_key": task_id if key is None else key}
 
 
 class GivenUp(BillingError):
@@ -114,11 +110,7 @@ class TaskHandlers:
         task_id: str,
         wishes: Wishes = NOTHING_ELSE,
     ) -> LifecycleRow:
-        given = dict(fields)
-        # Celery's own task id survives redelivery, so it is a key as good as any. Null is how
-        # foreign clients say "absent".
-        if given.get("idempotency_key") is None:
-            given["idempotency_key"] = task_id
+        given = _keyed(fields, task_id)
         message = Asked(f"billing.{kind}.create", task_id, given, wishes)
 
         def carry_out() -> LifecycleRow:
@@ -152,6 +144,23 @@ class TaskHandlers:
 
         return self._answered(Asked("billing.charge.cancel", task_id, given, wishes), carry_out)
 
+    def capture(
+        self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes = NOTHING_ELSE
+    ) -> LifecycleRow:
+        given = _keyed(fields, task_id)
+        message = Asked("billing.charge.capture", task_id, given, wishes)
+
+        def carry_out() -> LifecycleRow:
+            wishes.refuse_callbacks()
+            request = parse(CaptureRequest, given)
+            message.fingerprint = request.fingerprint
+            access = Access(request.producer, frozenset({CHARGES_WRITE}))
+            id_ = task_id if is_request_id(task_id) else None
+            new = NewCapture(request, access, request_id=id_, timing=wishes.timing)
+            return self._executor.capture(new)
+
+        return self._answered(message, carry_out)
+
     def _answered(self, message: "Asked", carry_out: Callable[[], LifecycleRow]) -> LifecycleRow:
         """What came of a message; a refusal is kept and told, and a bug of ours costs none."""
         try:
@@ -163,13 +172,13 @@ class TaskHandlers:
                     message.wishes.refuse_callbacks()
                     self._until_done(partial(self._keep, message, quarantine.GIVEN_UP))
                     raise GivenUp
-                with _given_back_while_held():
+                with given_back_while_held(REQUEUE_PAUSE_S):
                     return carry_out()
             except Refused as refused:
                 if message.wishes.given_up:
                     self._until_done(partial(self._record_rejection, message, refused))
                     raise
-                with _given_back_while_held():
+                with given_back_while_held(REQUEUE_PAUSE_S):
                     self._record_rejection(message, refused)
                 raise
         except (Refused, GivenUp, DatabaseUnavailable, Reject):
@@ -179,11 +188,11 @@ class TaskHandlers:
             raise
 
     def submit(self, kind: KindName, id_: str) -> LifecycleRow:
-        with _given_back_while_held():
+        with given_back_while_held(REQUEUE_PAUSE_S):
             return self._executor.submit(KINDS[kind], id_)
 
     def drain(self, endpoint_id: str) -> int:
-        with _given_back_while_held():
+        with given_back_while_held(REQUEUE_PAUSE_S):
             drained = self._delivery().drain(endpoint_id)
         if drained.more:
             self._waker(Wakes(endpoints={endpoint_id}))

@@ -1,14 +1,30 @@
-"""Holding on to a message that must not go back to the broker until it is kept."""
+"""Holding on to a message that must not go back to the broker until it is kept, and giving it back
+when it may."""
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from celery.exceptions import Reject
 
 from service import log
-from service.database.retrying import DatabaseUnavailable
+from service.database.retrying import DatabaseUnavailable, is_held_up
 
 logger = log.get("worker.handlers")
+
+
+@contextmanager
+def given_back_while_held(pause_s: float) -> Iterator[None]:
+    """Give the message back to the broker when somebody holds a row that it needs: that is no
+    failure of the task, and it comes again after a pause."""
+    try:
+        yield
+    except Exception as error:
+        if not is_held_up(error):
+            raise
+        time.sleep(pause_s)
+        raise Reject("somebody holds the row", requeue=True) from None
 
 
 def until_done(keep: Callable[[], None], *, stopping: threading.Event, pause_s: float) -> None:

@@ -8,6 +8,7 @@ from payments.audit import health
 from payments.intake import quarantine
 from payments.kinds import KINDS
 from payments.lifecycle import cancels, reports, sweeps
+from payments.lifecycle.capturing import captures
 from payments.processors.port import EventRefused, Processor
 from payments.transaction import Transaction
 from payments.webhooks import leftovers
@@ -64,7 +65,7 @@ class Sweeper:
             steps += [partial(sweeps.expire_leases, kind=kind), wake_due]
         steps.append(quarantine.mask)
         # Last, as it touches the most rows, each of which somebody may hold.
-        steps.append(cancels.cancel_expired)
+        steps += [cancels.cancel_expired, captures.warn_of_expiry]
         return all_of(partial(self._in_transaction, step) for step in steps)
 
     def _in_transaction(self, step: Callable[[Transaction], int]) -> int:

@@ -13,7 +13,7 @@ from service.broker.celery_config import PAYMENTS
 from worker.envelope import BODY_MAX_BYTES, TASK_ID_MAX
 
 # Left out of examples: what seldom goes with the rest.
-_NOT_SHOWN = ("restock_quantity", "scheduled_at", "expires_in_s")
+_NOT_SHOWN = ("restock_quantity", "scheduled_at", "expires_in_s", "capture")
 # Of the promises, not of the program: it changes when what is promised does.
 VERSION = "1"
 _AMQP = "0.3.0"  # of AsyncAPI's AMQP bindings

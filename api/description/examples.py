@@ -71,11 +71,22 @@ _PENDING: Mapping[str, Any] = {
     "failure_code": None,
     "failure_message": None,
     "next_action": None,
+    "amount_captured": 0,
+    "capture_before": None,
+    "capture_failure_code": None,
     "processor_reference": None,
     "scheduled_at": None,
     "expires_at": None,
     "cancel_requested_at": None,
     "settled_at": None,
+}
+_SET_ASIDE: Mapping[str, Any] = {
+    **_PENDING,
+    "phase": "authorized",
+    "capture": "manual",
+    "amount_capturable": 1999,
+    "capture_before": "2026-11-29T10:23:20.342000Z",
+    "processor_reference": "sbx_hxrda65gogrjytrwlxsm7fu6dydfgzka",
 }
 _STANDS: Mapping[str, Mapping[str, Any]] = {
     "pending": _PENDING,
@@ -84,6 +95,7 @@ _STANDS: Mapping[str, Mapping[str, Any]] = {
         **_PENDING,
         "state": "succeeded",
         "phase": None,
+        "amount_captured": 1999,
         "processor_reference": "sbx_hxrda65gogrjytrwlxsm7fu6dydfgzka",
         "settled_at": "2026-11-22T10:23:20.342000Z",
     },
@@ -104,6 +116,10 @@ _STANDS: Mapping[str, Mapping[str, Any]] = {
         "cancel_requested_at": "2026-11-22T10:23:20.342000Z",
         "settled_at": "2026-11-22T10:23:20.342000Z",
     },
+    "authorized": _SET_ASIDE,
+    "captured": {**_SET_ASIDE, "amount_captured": 1500, "amount_capturable": 499},
+    "capture_failed": {**_SET_ASIDE, "capture_failure_code": "capture_declined"},
+    "authorization_expiring": _SET_ASIDE,
     "requires_action": {
         **_PENDING,
         "phase": "awaiting_customer",

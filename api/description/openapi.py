@@ -20,6 +20,7 @@ from infra.billing.contract.events import EVENTS
 from infra.billing.contract.objects import Charge, Event, NewEndpoint, Pinged, Replayed
 from infra.billing.contract.objects.sales import A_PRODUCT
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.fields import Keyed
 from payments.catalog.currencies import codes, id_of
 from payments.errors import (
@@ -190,6 +191,9 @@ def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
     cancel = schemas[CancelRequest.__name__]
     cancel["properties"] = {"reason": cancel["properties"]["reason"]}
     cancel.pop("required")
+    capture = schemas[CaptureRequest.__name__]
+    capture["properties"].pop("charge_id")
+    capture.pop("required")
     currency = schemas["ChargeRequest"]["properties"]["currency"]
     currency.pop("anyOf")
     currency |= {

@@ -48,6 +48,13 @@ SAMPLES: Mapping[str, Mapping[str, Sample]] = {
             },
         ),
     },
+    "CaptureRequest": {
+        "all": Sample("All that is set aside", {"idempotency_key": "order-1001-capture"}),
+        "part": Sample(
+            "A part; the rest stays set aside",
+            {"amount": 1500, "final": False, "idempotency_key": "order-1001-capture-1"},
+        ),
+    },
     "CancelRequest": {"cancel": Sample("Why, for people", {"reason": "the customer left"})},
     "RefundRequest": {
         "plain": Sample(

@@ -11,6 +11,7 @@ from api.description.models import model_of
 from infra.billing.contract.objects import OBJECTS, Resource
 from infra.billing.contract.requests.by_kind import MODELS
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import BY_PRICE, WAYS, ChargeRequest
 from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
@@ -21,6 +22,7 @@ COMPONENT = "#/components/schemas/{model}"
 
 REQUESTS: tuple[type[BaseModel], ...] = (
     *MODELS.values(),
+    CaptureRequest,
     CancelRequest,
     ProductRequest,
     ProductChanges,

@@ -31,6 +31,23 @@ async def create_charge(request: Request) -> Response:
 
 
 @router.post(
+    "/{id}/capture",
+    **described(
+        {202: ref(Charge), 200: ref(Charge)},
+        body=ref("CaptureRequest"),
+        body_is_required=False,
+        refuses=(404, 409),
+        parameters=(KEY, PREFER),
+    ),
+)
+async def capture_charge(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+    """Take money of a charge that is authorized, once per key: all that is left, or an `amount`.
+    202: the processor is asked. 200: a repeat (`Idempotent-Replayed: true`), answered with the
+    charge as it is now; or a final charge, as `Prefer: wait` asked for."""
+    return await objects.capture(request, access, id)
+
+
+@router.post(
     "/{id}/cancel",
     **described(
         {202: ref(Charge), 200: ref(Charge)},

@@ -17,7 +17,8 @@ from api.settled import horizon
 from infra.billing.contract.ids import PREFIXES, is_id, traceparent
 from infra.billing.contract.ids import Kind as KindName
 from infra.billing.contract.requests.cancel import CancelRequest
-from models.rows import LifecycleRow, as_charge
+from infra.billing.contract.requests.capture import CaptureRequest
+from models.rows import ChargeRow, LifecycleRow, as_charge
 from models.states import State
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import NotFound, Refused
@@ -25,6 +26,8 @@ from payments.history import timeline
 from payments.kinds import KINDS
 from payments.lifecycle import cancels, reading
 from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.capturing import captures
+from payments.lifecycle.capturing.captures import NewCapture
 from payments.parsing import parse
 from payments.views import charge_view
 
@@ -79,13 +82,40 @@ async def cancel(request: Request, access: Access, id_: str) -> Response:
         raise _not_found("charge")
     if isinstance(row, Refused):
         raise row
+    row = await _awaited(request, row, access)
+    return answers.one(charge_view(row), status=202 if row.state == State.PENDING else 200)
+
+
+async def capture(request: Request, access: Access, id_: str) -> Response:
+    """202 with the charge that is being captured; 200 for a repeat, and for one that was waited for
+    and is final."""
+    _check("charge", id_)
+    given = await request_input.under_key(request, if_any=True)
+    given = request_input.only(given, "amount", "final", "idempotency_key")
+    wanted = parse(CaptureRequest, {**given, "charge_id": id_, "producer": access.producer})
+    one = NewCapture(wanted, access, request_id=request.state.request_id)
+    here = app_state(request)
+    write = partial(captures.accept, asked=[one], limits=here.money_limits)
+    (answer,) = await here.database.transaction(write)
+    if isinstance(answer, NotFound):
+        raise _not_found("charge")
+    if isinstance(answer, Refused):
+        raise answer
+    row = await _awaited(request, as_charge(answer.row), access)
+    headers = {} if answer.fresh else {"idempotent-replayed": "true"}
+    is_done = not answer.fresh or row.state != State.PENDING
+    return answers.one(charge_view(row), status=200 if is_done else 202, headers=headers)
+
+
+async def _awaited(request: Request, row: ChargeRow, access: Access) -> ChargeRow:
+    """The charge once it is final, or as it stands after so long as the caller would wait."""
     wait_s = request_input.wait_s(request.headers)
     if wait_s and row.state == State.PENDING:
         # It is written down: what goes wrong from now on must not make it sound as if it weren't.
         with suppress(DatabaseUnavailable, TooManyRequests):
             intake = app_state(request).intake
-            row = as_charge(await intake.get("charge", id_, access=access, wait_s=wait_s))
-    return answers.one(charge_view(row), status=202 if row.state == State.PENDING else 200)
+            return as_charge(await intake.get("charge", row.id, access=access, wait_s=wait_s))
+    return row
 
 
 async def get(request: Request, access: Access, kind: KindName, id_: str) -> Response:

@@ -1,4 +1,4 @@
-"""`billing charge`: create, cancel, get, list and import charges."""
+"""`billing charge`: create, capture, cancel, get, list and import charges."""
 
 import typer
 
@@ -13,6 +13,7 @@ NARROW = ("charge_id", "state", "amount", "created_at")
 def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Money taken from customers.")
     group.command("create")(create)
+    group.command("capture")(capture)
     group.command("cancel")(cancel)
     group.command("get")(get)
     group.command("list")(list_)
@@ -47,6 +48,9 @@ def create(
     expires_in: str | None = typer.Option(
         None, metavar="SECONDS", help="Cancel it if it has not succeeded this long after that."
     ),
+    capture: str | None = typer.Option(
+        None, help="`manual`: only set the money aside, to be captured later."
+    ),
     metadata: options.Metadata = None,
     key: options.Key = None,
     producer: options.Producer = "default",
@@ -71,11 +75,35 @@ def create(
         description=description,
         scheduled_at=scheduled_at,
         expires_in_s=options.number(expires_in),
+        capture=capture,
         metadata=options.pairs(metadata),
         idempotency_key=key,
         producer=producer,
     )
     requests.create("charge", fields, wait_s=wait, as_json=as_json)
+
+
+def capture(
+    charge_id: str,
+    amount: str | None = typer.Option(None, help="In minor units; all that is left without it."),
+    more: bool = typer.Option(
+        False, "--more", help="Not the last capture: the rest stays set aside."
+    ),
+    who: str = typer.Option("", help="Who captures it; your user name by default."),
+    key: options.Key = None,
+    producer: options.Producer = "default",
+    wait: options.Wait = None,
+    as_json: options.Json = False,
+) -> None:
+    """Take money of a charge that is authorized, once per key, for any producer."""
+    fields = options.fields(
+        charge_id=charge_id,
+        amount=options.number(amount),
+        final=not more,
+        idempotency_key=key,
+        producer=producer,
+    )
+    requests.capture(fields, who=who or options.user(), wait_s=wait, as_json=as_json)
 
 
 def cancel(

@@ -29,6 +29,36 @@ def create(
     _require_final(row, wait_s)
 
 
+def capture(fields: Mapping[str, Any], *, who: str, wait_s: float | None, as_json: bool) -> None:
+    """Ask for money of a charge that is authorized, and show it as it stands; with `wait_s`, once
+    it is final.
+
+    Raises Refused. When it was waited for, one that is still pending is shown and then raised as
+    Failed.
+    """
+    from infra.billing.contract.requests.capture import CaptureRequest
+    from models.rows import as_charge
+    from payments.errors import Refused
+    from payments.kinds import CHARGE
+    from payments.lifecycle.capturing import captures
+    from payments.lifecycle.capturing.captures import NewCapture
+    from payments.parsing import parse
+    from service.settings import load
+    from service.wiring import processors
+
+    one = NewCapture(parse(CaptureRequest, fields), by=who)
+    limits = processors(load()).limits
+    with database_access.writing() as transaction:
+        (answer,) = captures.accept(transaction, [one], limits=limits)
+    if isinstance(answer, Refused):
+        raise answer
+    row = as_charge(answer.row)
+    if wait_s is not None:
+        row = database_access.wait_until_final(CHARGE, row.id, wait_s=wait_s)
+    tables.show(CHARGE.view(row), as_json=as_json)
+    _require_final(row, wait_s)
+
+
 def cancel(
     charge_id: str, *, who: str, why: str | None, wait_s: float | None, as_json: bool
 ) -> None:

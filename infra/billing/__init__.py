@@ -32,7 +32,9 @@ from infra.billing import (
 from infra.billing.client import configure
 from infra.billing.errors import (
     BillingError,
+    CaptureExceedsCharge,
     ChargeNotCancelable,
+    ChargeNotCapturable,
     ChargeNotRefundable,
     Conflict,
     EndpointDisabled,
@@ -83,8 +85,10 @@ from infra.billing.version import __version__
 
 __all__ = [
     "BillingError",
+    "CaptureExceedsCharge",
     "Charge",
     "ChargeNotCancelable",
+    "ChargeNotCapturable",
     "ChargeNotRefundable",
     "Conflict",
     "Currency",

@@ -14,10 +14,11 @@ from infra.billing.contract.ids import Kind, id_from_key
 from infra.billing.contract.requests import reading
 from infra.billing.contract.requests.by_kind import MODELS
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.fields import Asked
 from infra.billing.contract.requests.rules import MAYBE_A_REPEAT
 from infra.billing.errors import BillingError, InvalidRequest, ReadingNeedsHttp, Unavailable
-from infra.billing.message import CANCEL, QUEUE, Message, call, message
+from infra.billing.message import CANCEL, CAPTURE, QUEUE, Message, call, message
 from infra.billing.pending import pending
 from infra.billing.signing import signed
 
@@ -56,12 +57,25 @@ class Broker:
         told = iter(self._answers(kind, good) if good else ())
         return [one if isinstance(one, InvalidRequest) else next(told) for one in asked]
 
-    def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
+    def capture(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
         """Send the request; answers with what is known of the charge. Raises InvalidRequest,
         Unavailable."""
+        return self._about(CAPTURE, CaptureRequest, fields, wait_s)
+
+    def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
+        """Likewise."""
+        return self._about(CANCEL, CancelRequest, fields, wait_s)
+
+    def _about(
+        self,
+        task: str,
+        model: type[CaptureRequest] | type[CancelRequest],
+        fields: Mapping[str, Any],
+        wait_s: float | None,
+    ) -> dict[str, Any]:
         _refuse_to_wait(wait_s)
-        asked = self._read(CancelRequest, fields)
-        (why,) = self._post.send([self._signed(call(CANCEL, asked.sent(), queue=QUEUE))])
+        asked = self._read(model, fields)
+        (why,) = self._post.send([self._signed(call(task, asked.sent(), queue=QUEUE))])
         if why is not None:
             raise Unavailable(f"{self._post.where()} did not take the request: {why}")
         return pending("charge", asked.charge_id, {}) | {"phase": None}

@@ -1,4 +1,4 @@
-"""Charges: `billing.charge.create(…)`, `create_many`, `cancel`, `get`, `list`, `wait`, …"""
+"""Charges: `billing.charge.create(…)`, `create_many`, `capture`, `cancel`, `get`, `list`, …"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -25,6 +25,7 @@ def create(
     metadata: Mapping[str, str] | None = None,
     scheduled_at: datetime | str | None = None,
     expires_in_s: int | None = None,
+    capture: str | None = None,
     wait_s: float | None = None,
     **newer: Any,
 ) -> Charge:
@@ -39,8 +40,9 @@ def create(
     it to be final. Without a key one is made, which protects a call but not a retry of yours.
     `reference` is your own order id: at most one charge per reference is pending or succeeded.
     `scheduled_at` is when to take the money, up to a year ahead: a datetime with a zone, or RFC
-    3339. `expires_in_s`: it is canceled if it has not succeeded so many seconds later. `newer` are
-    fields that the service knows, and this SDK has no argument for yet.
+    3339. `expires_in_s`: it is canceled if it has not succeeded so many seconds later.
+    `capture="manual"` only sets the money aside, until the charge is captured (`capture`). `newer`
+    are fields that the service knows, and this SDK has no argument for yet.
     Raises InvalidRequest, Unavailable, NotConfigured; over HTTP also what else the service refuses,
     such as KeyReused, ReferenceInUse, PriceInactive,
     UnexpectedAmount and InsufficientInventory.
@@ -59,6 +61,7 @@ def create(
         metadata=metadata,
         scheduled_at=scheduled_at,
         expires_in_s=expires_in_s,
+        capture=capture,
         **newer,
     )
     wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
@@ -92,6 +95,33 @@ def create_many(
         batch=batch,
         progress=progress,
     )
+
+
+def capture(
+    id: str,
+    *,
+    amount: int | None = None,
+    final: bool | None = None,
+    idempotency_key: str | None = None,
+    wait_s: float | None = None,
+) -> Charge:
+    """Take money of a charge that is authorized, once per `idempotency_key`: all that is left of
+    it, or `amount` minor units. What the last capture leaves is let go of; with `final=False` the
+    rest stays set aside, where the processor can do that.
+
+    Answers with the charge as it stands; `wait_s` waits so many seconds for it to be final, over
+    HTTP. A capture that took nothing leaves it authorized, with a `capture_failure_code`.
+    Raises NotFound, KeyReused, CaptureExceedsCharge, ChargeNotCapturable (it is captured by itself,
+    has ended, or is being captured or canceled), Unavailable.
+    """
+    fields = arguments.given(
+        charge_id=arguments.id_of(id),
+        amount=amount,
+        final=final,
+        idempotency_key=arguments.key(idempotency_key),
+    )
+    wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
+    return Charge(client.transport().capture(fields, wait_s=wait_s))
 
 
 def cancel(id: str, *, reason: str | None = None, wait_s: float | None = None) -> Charge:

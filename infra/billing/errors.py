@@ -12,6 +12,8 @@
     │   ├── ReferenceInUse          reference_in_use                 the order is paid, or will be
     │   ├── RefundExceedsCharge     refund_exceeds_charge            refund less
     │   ├── ChargeNotRefundable     charge_not_refundable            nothing was taken
+    │   ├── ChargeNotCapturable     charge_not_capturable            `detail` says why
+    │   ├── CaptureExceedsCharge    capture_exceeds_charge           ask for less
     │   ├── ChargeNotCancelable     charge_not_cancelable            refund it instead
     │   ├── RequestExpired          request_expired                  send it again
     │   ├── NothingToRestock        nothing_to_restock               fewer units are out
@@ -129,6 +131,14 @@ class RefundExceedsCharge(Conflict):
 
 class ChargeNotRefundable(Conflict):
     code = "charge_not_refundable"
+
+
+class ChargeNotCapturable(Conflict):
+    code = "charge_not_capturable"
+
+
+class CaptureExceedsCharge(Conflict):
+    code = "capture_exceeds_charge"
 
 
 class ChargeNotCancelable(Conflict):

@@ -101,30 +101,19 @@ class Http:
         self, kind: Kind, fields: Mapping[str, Any], *, wait_s: float | None = None
     ) -> dict[str, Any]:
         """Send the request; answers with the object. Raises what the service refuses."""
-        key = arguments.key_of(fields)
-        waits_until = self._clock() + (wait_s or 0.0)
-        try:
-            body = carried(fields)
-            is_header = key is not None and _KEY_OF_HEADER.fullmatch(key) is not None
-            if is_header:
-                del body["idempotency_key"]
-            asked = self._call(
-                "POST", f"/{kind}s", body=body, key=key if is_header else None,
-                expects=f"{kind}_id", wait_s=wait_s or 0.0,
-            )  # fmt: skip
-            left_s = waits_until - self._clock()
-            if asked.get("state") != "pending" or left_s <= 0:
-                return asked
-            return self.get(kind, asked[f"{kind}_id"], wait_s=left_s)
-        except BillingError as error:
-            error.idempotency_key = key
-            raise
+        return self._once(kind, f"/{kind}s", f"{kind}_id", fields, wait_s=wait_s or 0.0)
 
     def create_batch(
         self, kind: Kind, batch: Sequence[Mapping[str, Any]]
     ) -> "list[dict[str, Any] | BillingError]":
         """Send each request, several at a time; one answer for each, in their order."""
         return side_by_side(batch, lambda fields: self.create(kind, fields))
+
+    def capture(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
+        """Take money of a charge; answers with it. Raises what the service refuses."""
+        path = f"/charges/{_segment(fields['charge_id'])}/capture"
+        body = {name: value for name, value in fields.items() if name != "charge_id"}
+        return self._once("charge", path, "charge_id", body, wait_s=wait_s or 0.0)
 
     def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
         """Ask for the end of a charge; answers with it. Raises what the service refuses."""
@@ -175,6 +164,29 @@ class Http:
 
     def __repr__(self) -> str:
         return f"Http({self._root})"  # no key
+
+    def _once(
+        self, kind: Kind, path: str, expects: str, fields: Mapping[str, Any], *, wait_s: float
+    ) -> dict[str, Any]:
+        """POST what is done once per key; with the object of the answer, or as it stands later."""
+        key = arguments.key_of(fields)
+        waits_until = self._clock() + wait_s
+        try:
+            body = carried(fields)
+            is_header = key is not None and _KEY_OF_HEADER.fullmatch(key) is not None
+            if is_header:
+                del body["idempotency_key"]
+            asked = self._call(
+                "POST", path, body=body, key=key if is_header else None, expects=expects,
+                wait_s=wait_s,
+            )  # fmt: skip
+            left_s = waits_until - self._clock()
+            if asked.get("state") != "pending" or left_s <= 0:
+                return asked
+            return self.get(kind, asked[expects], wait_s=left_s)
+        except BillingError as error:
+            error.idempotency_key = key
+            raise
 
     def _call(
         self, method: str, path: str, *, wait_s: float = 0.0, **options: Any

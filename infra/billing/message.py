@@ -15,6 +15,7 @@ from uuid import uuid4
 from infra.billing.contract.ids import Kind
 
 QUEUE = "payments"
+CAPTURE = "billing.charge.capture"
 CANCEL = "billing.charge.cancel"
 # What a stock worker would obey, and ours ignores: callbacks and the like.
 _EMBED: Mapping[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}

@@ -29,6 +29,11 @@ class Transport(Protocol):
         """What `create` would return or raise for each of the batch, in its order."""
         ...
 
+    def capture(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
+        """Take money of a charge that is authorized; returns the charge as it stands. `fields` are
+        checked and have a key."""
+        ...
+
     def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
         """Ask for the end of a charge; returns it as it stands."""
         ...

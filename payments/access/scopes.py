@@ -48,6 +48,7 @@ SCOPES: Mapping[str, frozenset[str]] = {
 # What each operation needs, by its name in OpenAPI. A route that is not here is not served.
 OPERATIONS: Mapping[str, str] = {
     "create_charge": CHARGES_WRITE,
+    "capture_charge": CHARGES_WRITE,
     "cancel_charge": CHARGES_WRITE,
     "list_charges": CHARGES_READ,
     "get_charge": CHARGES_READ,

@@ -21,17 +21,19 @@ _KEYS = Invariant(
 
 _REFUNDS_WITHIN = Invariant(
     "refunds within charges",
-    "What is refunded and being refunded never exceeds the charge.",
+    "What is refunded and being refunded never exceeds what the charge took.",
     "charges",
     """
     SELECT c.id, format('{%s %s} of {%s %s} refunded or being refunded',
-                        greatest(r.sum, c.refund_reserved), c.currency, c.amount, c.currency)
+                        greatest(r.sum, c.refund_reserved), c.currency,
+                        coalesce(c.amount_captured, c.amount), c.currency)
            AS detail
     FROM charges c LEFT JOIN (
         SELECT charge_id, sum(amount) FROM refunds WHERE reserved AND state <> 'failed'
         GROUP BY charge_id
     ) r ON r.charge_id = c.id
-    WHERE greatest(r.sum, c.refund_reserved, c.refunded_amount) > c.amount
+    WHERE greatest(r.sum, c.refund_reserved, c.refunded_amount)
+          > coalesce(c.amount_captured, c.amount)
        OR c.refunded_amount > c.refund_reserved OR c.refunded_amount < 0
     """,
 )
@@ -83,12 +85,12 @@ _LEASES = Invariant(
 
 _NOT_FORGOTTEN = Invariant(
     "nothing is forgotten",
-    "What is pending is leased, due some time, or waits for a person.",
+    "What is pending is leased, due some time, or waits for a person, or to be captured.",
     "objects",
     """
     SELECT o.id, format('%s, and nobody will ever look', o.phase) AS detail
     FROM objects o WHERE o.state = 'pending' AND o.lease_token IS NULL
-      AND o.next_attempt_at IS NULL AND o.phase <> 'needs_review'
+      AND o.next_attempt_at IS NULL AND o.phase NOT IN ('needs_review', 'authorized')
     """,
 )
 
@@ -121,12 +123,15 @@ _ENDED = Invariant(
     "A charge whose time is up, or that somebody canceled, is not pending for long.",
     "charges",
     """
-    SELECT id, CASE WHEN cancel_requested_at IS NULL THEN format('expired at %s', expires_at)
+    SELECT id, CASE WHEN cancel_requested_at IS NULL
+                        THEN format('expired at %s', coalesce(expires_at, capture_before))
                     ELSE format('to be canceled since %s', cancel_requested_at) END
                || format(', still %s', phase) AS detail
     FROM charges WHERE state = 'pending' AND phase <> 'needs_review'
       AND (coalesce(cancel_requested_at, 'infinity') < now() - :unknown
-           OR cancel_requested_at IS NULL AND expires_at < now() - :due)
+           OR cancel_requested_at IS NULL AND expires_at < now() - :due
+           OR cancel_requested_at IS NULL AND phase = 'authorized'
+              AND capture_before < now() - :due)
     """,
     level="warning",
 )

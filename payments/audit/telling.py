@@ -17,9 +17,9 @@ EVENTS_NUMBERED = Invariant(
     """,
 )
 
-# Pending first; then as often as needed "needs review" and "requires action"; then one end. A
-# charge that somebody ended is told as canceled, and not as failed. Only a refund may still fail
-# after it has succeeded: the bank returned it.
+# Pending first; then as often as needed "needs review", "requires action" and what becomes of money
+# that is set aside; then one end. A charge that somebody ended is told as canceled, and not as
+# failed. Only a refund may still fail after it has succeeded: the bank returned it.
 EVENTS_TELL = Invariant(
     "events tell the truth",
     "Events tell each end once, after the beginning, and agree with the state.",
@@ -31,7 +31,8 @@ EVENTS_TELL = Invariant(
         FROM events GROUP BY object_id
     ) e ON e.object_id = o.id
     WHERE coalesce(e.story, '') !~ ('^' || replace(
-        'KIND[.]pending( KIND[.]needs_review| charge[.]requires_action)*' || CASE
+        'KIND[.]pending( KIND[.]needs_review| charge[.](requires_action|authorized|captured'
+        '|capture_failed|authorization_expiring))*' || CASE
             WHEN o.state = 'succeeded' THEN ' KIND[.]succeeded'
             WHEN o.kind = 'charge' AND o.failure_code IN ('canceled', 'expired')
                 THEN ' charge[.]canceled'

@@ -3,6 +3,7 @@
 Held against them are the charges and refunds of the processors that keep one.
 """
 
+from payments.audit.captured import CAPTURES
 from payments.audit.invariants import OURS
 from payments.audit.promises import Invariant
 from payments.audit.stocktaking import STOCK
@@ -39,8 +40,10 @@ _CHARGES = Invariant(
                   ' of {' || c.amount || ' ' || c.currency || '}',
                   coalesce(c.processor, m.processor), coalesce(m.times, 0),
                   ', {' || m.amount || ' ' || m.currency || '}') AS detail
-    FROM (SELECT * FROM charges WHERE processor IN (SELECT processor FROM witnessed)) c
-    FULL JOIN (SELECT * FROM moved WHERE direction = 'charge') m
+    FROM (SELECT * FROM charges WHERE processor IN (SELECT processor FROM witnessed)
+          AND capture = 'automatic') c
+    FULL JOIN (SELECT * FROM moved WHERE direction = 'charge' AND object_id NOT IN (
+        SELECT id FROM charges WHERE capture = 'manual')) m
          ON m.object_id = c.id AND m.processor = c.processor
     WHERE CASE
         WHEN c.id IS NULL THEN TRUE
@@ -49,6 +52,43 @@ _CHARGES = Invariant(
         ELSE m.times <> 1 OR m.amounts <> 1 OR m.currencies <> 1
              OR m.amount <> c.amount OR m.currency <> c.currency
     END
+    """,
+)
+
+# A capture that is pending here may have moved its money already.
+_CAPTURED = Invariant(
+    "captures moved money once",
+    "Money moved exactly once per succeeded capture, with its amount; never for a failed one; and"
+    " in all what the charge says.",
+    "charges WHERE capture = 'manual'",
+    """
+    SELECT coalesce(k.id, m.object_id) AS id,
+           format('%s%s here; moved there %s times%s', coalesce(k.state, 'nothing'),
+                  ' of {' || k.amount || ' ' || k.currency || '}', coalesce(m.times, 0),
+                  ', {' || m.amount || ' ' || m.currency || '}') AS detail
+    FROM (
+        SELECT k.id, k.state, k.amount, c.currency, c.processor FROM captures k
+        JOIN charges c ON c.id = k.charge_id
+        WHERE c.processor IN (SELECT processor FROM witnessed)
+    ) k
+    FULL JOIN (SELECT * FROM moved WHERE direction = 'capture') m
+         ON m.object_id = k.id AND m.processor = k.processor
+    WHERE CASE
+        WHEN k.id IS NULL THEN TRUE
+        WHEN k.state = 'failed' THEN m.object_id IS NOT NULL
+        WHEN m.object_id IS NULL THEN k.state = 'succeeded'
+        ELSE m.times <> 1 OR m.amounts <> 1 OR m.amount <> k.amount OR m.currency <> k.currency
+    END
+    UNION ALL
+    SELECT c.id, format('%s with {%s %s} captured here, {%s %s} there', c.state, c.amount_captured,
+                        c.currency, coalesce(s.amount, 0), c.currency)
+    FROM charges c LEFT JOIN (
+        SELECT processor, charge_id, sum(amount) AS amount FROM statement
+        WHERE direction IN ('charge', 'capture') GROUP BY processor, charge_id
+    ) s ON s.charge_id = c.id AND s.processor = c.processor
+    WHERE c.capture = 'manual' AND c.processor IN (SELECT processor FROM witnessed)
+      AND (c.amount_captured > coalesce(s.amount, 0)
+           OR c.state <> 'pending' AND c.amount_captured <> coalesce(s.amount, 0))
     """,
 )
 
@@ -64,7 +104,7 @@ _REFUNDS = Invariant(
                   coalesce(r.processor, m.processor), coalesce(m.times, 0), coalesce(m.back, 0),
                   ', {' || m.amount || ' ' || m.currency || '}') AS detail
     FROM (SELECT * FROM refunds WHERE processor IN (SELECT processor FROM witnessed)) r
-    FULL JOIN (SELECT * FROM moved WHERE direction <> 'charge') m
+    FULL JOIN (SELECT * FROM moved WHERE direction IN ('refund', 'reversal')) m
          ON m.object_id = r.id AND m.processor = r.processor
     WHERE CASE
         WHEN r.id IS NULL THEN TRUE
@@ -91,7 +131,8 @@ _MONEY = Invariant(
                   coalesce(theirs.given, 0), coalesce(ours.currency, theirs.currency)) AS detail
     FROM (
         SELECT processor, currency, sum(taken) AS taken, sum(given) AS given FROM (
-            SELECT processor, currency, amount AS taken, 0 AS given FROM charges
+            SELECT processor, currency, coalesce(amount_captured, amount) AS taken, 0 AS given
+            FROM charges
             WHERE state = 'succeeded'
             UNION ALL
             SELECT processor, currency, 0, amount FROM refunds
@@ -101,11 +142,11 @@ _MONEY = Invariant(
     ) ours
     FULL JOIN (
         SELECT l.processor, l.currency,
-               sum(l.amount) FILTER (WHERE l.direction = 'charge') AS taken,
+               sum(l.amount) FILTER (WHERE l.direction IN ('charge', 'capture')) AS taken,
                sum(CASE l.direction WHEN 'refund' THEN l.amount WHEN 'reversal' THEN -l.amount END)
                    AS given
         FROM statement l
-        LEFT JOIN charges c ON c.id = l.object_id
+        LEFT JOIN charges c ON c.id = l.charge_id AND l.direction IN ('charge', 'capture')
         LEFT JOIN refunds r ON r.id = l.object_id
         WHERE coalesce(c.state, r.state, '') <> 'pending' AND NOT (
             l.direction = 'reversal' AND r.state = 'succeeded' AND l.moved_at >= now() - :report
@@ -117,4 +158,12 @@ _MONEY = Invariant(
     """,
 )
 
-INVARIANTS: tuple[Invariant, ...] = (*OURS, *STOCK, _CHARGES, _REFUNDS, _MONEY)
+INVARIANTS: tuple[Invariant, ...] = (
+    *OURS,
+    *STOCK,
+    *CAPTURES,
+    _CHARGES,
+    _CAPTURED,
+    _REFUNDS,
+    _MONEY,
+)

@@ -33,6 +33,7 @@ _ASKED = (
     "price_id",
     "quantity",
     "lines",
+    "capture",
 )
 
 
@@ -74,6 +75,8 @@ def _request(row: ChargeRow | RefundRow, kind: str, of_what: str) -> Entry:
     what = in_words(row.amount, row.currency) if row.amount else "all that is left"
     known = columns_of(row)
     facts = {name: known[name] for name in _ASKED if known.get(name) is not None}
+    if facts.get("capture") == "automatic":
+        del facts["capture"]  # as nearly all are
     whose = f"by the producer {row.producer!r} under the key {row.idempotency_key!r}"
     text = f"{kind} of {what}{of_what} asked for {whose}"
     if row.request_id:
@@ -112,6 +115,7 @@ def _movement(processor: str, one: Movement) -> Entry:
     words = in_words(one.amount, one.currency)
     way = {
         "charge": f"{words} moved from the customer to us",
+        "capture": f"{words} moved from the customer to us: it was captured",
         "refund": f"{words} moved back to the customer",
         "reversal": f"{words} came back to us: the bank returned the refund",
     }

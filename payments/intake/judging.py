@@ -7,6 +7,7 @@ and not found. A repeat never does: what was accepted once is answered as it sta
 from typing import Literal, NoReturn
 
 from infra.billing.contract.money import CARD_DIGITS_MIN, is_payable, not_payable
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from payments.amounts import in_words
@@ -19,7 +20,7 @@ NAMED_MAX = 12
 
 
 def judge(
-    request: ChargeRequest | RefundRequest,
+    request: ChargeRequest | CaptureRequest | RefundRequest,
     *,
     processor: str,
     limits: MoneyLimits,
@@ -29,15 +30,15 @@ def judge(
     """Refuse a request that is new, if a rule of today speaks against it.
 
     `processor` is the name of the one that would get it, and `limits` are what it takes. `amount`
-    is what would be moved, in minor units of `currency`: what a price says, or for a refund what it
-    would give back; both are None while that isn't known (a refund whose charge has not been seen).
-    Raises Refused.
+    is what would be moved, in minor units of `currency`: what a price says, or what a capture would
+    take or a refund give back; both are None while that isn't known (a refund whose charge has not
+    been seen). Raises Refused.
     """
     judged(request)
     if amount is None or currency is None:
         return
-    if isinstance(request, RefundRequest):
-        # What is left of a charge can be given back in one go, whatever it is.
+    if not isinstance(request, ChargeRequest):
+        # What is left of a charge can be captured or given back in one go, whatever it is.
         if request.amount is not None and (limit := limits.of(currency)) is not None:
             _multiple(amount, currency, limit, processor, least=1)
         return

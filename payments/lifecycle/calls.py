@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable, Mapping
 
 from models.states import Phase
-from payments.kinds import CHARGE
+from payments.lifecycle.capturing.authorizations import shows_no_capture
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.settlement import Policy
-from payments.processors.outcomes import Found, NotFound, Outcome, Unknown
+from payments.processors.outcomes import Found, NotFound, Unknown
 from payments.processors.registry import Processors
 
 log = logging.getLogger(__name__)
@@ -31,26 +31,27 @@ class Caller:
         self._clock = clock
 
     def call(self, claimed: Claimed, leased_until: float) -> tuple[str, Found]:
-        """What was asked (`charge`, `refund`, `look_up`, `cancel`), and what came of it.
+        """What was asked (`charge`, `capture`, `refund`, `look_up`, `cancel`), and what came of
+        it.
 
         What is in doubt is looked up first, and sent again only while that is safe. What is to end
         is canceled, and nothing else. Never raises: a call that went wrong is unknown.
         """
-        verb: str = "look_up" if claimed.in_doubt else claimed.kind.name
+        verb: str = "look_up" if claimed.in_doubt else claimed.verb
         if claimed.is_to_end:
             verb = "cancel"
         try:
             if verb == "cancel":
                 return verb, self._cancel(claimed)
-            if verb == claimed.kind.name:
+            if verb == claimed.verb:
                 return verb, self._send(claimed, leased_until)
             found = self._look_up(claimed)
             may_resend = self._policies[claimed.processor].may_resend(claimed.row, claimed.now)
-            in_the_dark = claimed.row.phase == Phase.UNKNOWN and isinstance(found, NotFound)
+            in_the_dark = claimed.row.phase == Phase.UNKNOWN and _not_executed(claimed, found)
             if in_the_dark and may_resend:
                 # The processor has never heard of it, and its memory of keys reaches back to our
                 # first call: sending again with the same key can't move money twice.
-                verb = claimed.kind.name
+                verb = claimed.verb
                 return verb, self._send(claimed, leased_until)
             return verb, found
         except Exception as broken:  # noqa: BLE001  # whatever it is, money may have moved
@@ -73,11 +74,19 @@ class Caller:
         processor = self._processors[claimed.processor]
         return processor.cancel(claimed.order, deadline_s=self._deadline_s)
 
-    def _send(self, claimed: Claimed, leased_until: float) -> Outcome:
+    def _send(self, claimed: Claimed, leased_until: float) -> Found:
         # Stopped since the claim (SIGSTOP, a suspended machine), others may have taken over and
         # settled, so long ago that the processor has forgotten the key.
         if self._clock() >= leased_until:
             return Unknown("lease_expired")
         processor = self._processors[claimed.processor]
-        call = processor.charge if claimed.kind is CHARGE else processor.refund
+        call: Callable[..., Found] = getattr(processor, claimed.order.kind)
         return call(claimed.order, deadline_s=self._deadline_s)
+
+
+def _not_executed(claimed: Claimed, found: Found) -> bool:
+    """Whether the processor says that it has not executed this: an authorization of which no more
+    was captured than before says it of a capture."""
+    if claimed.capture is None:
+        return isinstance(found, NotFound)
+    return shows_no_capture(found, claimed.order.captured_before)

@@ -76,9 +76,13 @@ def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[Char
 
 
 def cancel_expired(transaction: Transaction, *, limit: int = BATCH) -> int:
-    """Ask for the end of charges whose time is up; returns how many. It waits for nobody: whoever
+    """Ask for the end of charges whose time is up, or that of whose authorization is; returns how
+    many. It waits for nobody: whoever
     holds one of them, its price, or a refund that waits for it, leaves it to the next sweep."""
-    over = transaction.execute(_OVER, {"limit": limit}).all()
+    over = [
+        *transaction.execute(_OVER, {"limit": limit}),
+        *transaction.execute(_AUTHORIZATION_OVER, {"limit": limit}),
+    ]
     if not over:
         return 0
     prices = hold_free(transaction, {row.price_id for row in over if row.price_id is not None})
@@ -133,13 +137,16 @@ def _is_open(row: ChargeRow) -> bool:
 
 
 def _may_expire(row: ChargeRow) -> bool:
-    is_over = row.expires_at is not None and row.expires_at <= row.now
-    return is_over and _is_open(row) and row.phase != Phase.NEEDS_REVIEW
+    until = row.capture_before if row.phase == Phase.AUTHORIZED else row.expires_at
+    return (
+        until is not None and until <= row.now and _is_open(row) and row.phase != Phase.NEEDS_REVIEW
+    )
 
 
 def _is_unsent(row: ChargeRow) -> bool:
     """Whether nothing was sent for it, and nobody is about to: it ends at once."""
-    return row.first_called_at is None and row.lease_token is None
+    was_sent = row.first_called_at is not None or row.authorized_at is not None
+    return not was_sent and row.lease_token is None
 
 
 def _end(
@@ -196,6 +203,17 @@ _REQUEST: Any = (
     .returning(_t, func.now().label("now"))
 )
 _OWNERS = select(_t.c.id, _t.c.producer).where(id_among(_t.c.id))
+_AUTHORIZATION_OVER = (
+    select(_t.c.id, _t.c.price_id)
+    .where(
+        # Written out, for the partial index.
+        _t.c.phase == literal(Phase.AUTHORIZED.value, literal_execute=True),
+        _t.c.cancel_requested_at.is_(None),
+        _t.c.capture_before <= func.now(),
+    )
+    .order_by(_t.c.capture_before)
+    .limit(bindparam("limit"))
+)
 _OVER = (
     select(_t.c.id, _t.c.price_id)
     .where(

@@ -5,19 +5,33 @@ kept while the network is waited for, and carried by the write that settles it. 
 leaves behind when its holder dies is found by the sweep.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Column, Float, String, and_, bindparam, case, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    Float,
+    String,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from models.base import as_rows, given, id_among, seconds
-from models.rows import ChargeRow, LifecycleRow, RefundRow, as_charge, reading
+from models import Capture
+from models.base import as_rows, given, id_among, seconds, table_of
+from models.rows import CaptureRow, ChargeRow, LifecycleRow, RefundRow, as_charge, reading
 from models.states import Phase, State
 from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
+from payments.lifecycle.capturing.authorizations import is_capturing
 from payments.processors.port import Order
 from payments.transaction import Transaction
 
@@ -45,6 +59,8 @@ class Claimed:
     order: Order
     # The name of the processor that it is sent to: the row's own, or that of a refund's charge.
     processor: str
+    # The capture of a charge that is under way, and that the order is for.
+    capture: CaptureRow | None = None
 
     @property
     def id(self) -> str:
@@ -54,6 +70,11 @@ class Claimed:
     def in_doubt(self) -> bool:
         """Whether the processor must be asked before anything is sent."""
         return self.row.phase != Phase.IN_FLIGHT
+
+    @property
+    def verb(self) -> str:
+        """What the processor is asked to do, unless something is in doubt."""
+        return self.kind.name if self.capture is None else "capture"
 
     @property
     def is_to_end(self) -> bool:
@@ -103,6 +124,21 @@ def charge_order(row: ChargeRow) -> Order:
     return Order(kind="charge", **dict(zip(ORDERED, _ordered(row), strict=True)))
 
 
+def capture_order(row: CaptureRow, charge: ChargeRow) -> Order:
+    """The order of a capture of `charge`."""
+    return Order(
+        id=row.id,
+        kind="capture",
+        amount=row.amount,
+        currency=charge.currency,
+        charge_id=charge.id,
+        charge_reference=charge.processor_reference,
+        captured_before=charge.amount_captured or 0,
+        final=row.final,
+        first_sent_at=charge.first_called_at,
+    )
+
+
 def refund_order(row: RefundRow, charge: ChargeRow) -> Order:
     """The order of a refund of `charge`, on which its amount is reserved."""
     assert row.amount is not None, "what is reserved has an amount (a constraint of the table)"
@@ -127,11 +163,30 @@ def claim_charges(
     """Claim the charges that are due at one of `processors`; ids that no charge has are absent
     from the answer."""
     taken = take(transaction, CHARGE, leases, processors=processors)
+    captures = captures_under_way(transaction, taken.values())
     claims: dict[str, Claimed | NotDue] = {
-        id_: Claimed(CHARGE, row, leases[id_].token, charge_order(row), row.processor)
-        for id_, row in taken.items()
+        id_: _claimed(row, leases[id_].token, captures.get(id_)) for id_, row in taken.items()
     }
     return claims | not_due(transaction, CHARGE, [id_ for id_ in leases if id_ not in taken])
+
+
+def _claimed(row: ChargeRow, token: UUID, capture: CaptureRow | None) -> Claimed:
+    """What is to end is canceled as a whole, whatever was to be captured of it."""
+    order = charge_order(row)
+    if capture is not None and row.cancel_requested_at is None:
+        order = capture_order(capture, row)
+    return Claimed(CHARGE, row, token, order, row.processor, capture)
+
+
+def captures_under_way(
+    transaction: Transaction, rows: Iterable[ChargeRow]
+) -> dict[str, CaptureRow]:
+    """The captures that these charges are in the middle of, by the ids of the charges."""
+    ids = [row.id for row in rows if is_capturing(row)]
+    if not ids:
+        return {}
+    found = transaction.read(CaptureRow, _CAPTURES, {"ids": ids})
+    return {one.charge_id: one for one in found}
 
 
 def not_due(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> dict[str, NotDue]:
@@ -217,6 +272,12 @@ def _expired(table: Any) -> dict[str, Any]:
 
 
 _TAKE = {kind.name: _take_statement(kind) for kind in (CHARGE, REFUND)}
+_captures = table_of(Capture)
+_CAPTURES = select(_captures).where(
+    id_among(_captures.c.charge_id),
+    # Written out, as the partial index has it.
+    _captures.c.state == literal(State.PENDING.value, literal_execute=True),
+)
 _READ = {
     kind.name: select(kind.table, func.now().label("now")).where(id_among(kind.table.c.id))
     for kind in (CHARGE, REFUND)

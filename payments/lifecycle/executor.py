@@ -22,18 +22,19 @@ from payments.intake import rejections
 from payments.intake.timing import ANY_TIME, Timing
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
 from payments.lifecycle.accepting import charges, refunds
-from payments.lifecycle.accepting.asked import New, NewCharge, NewRefund, new
+from payments.lifecycle.accepting.asked import Accepted, New, NewCharge, NewRefund, new
 from payments.lifecycle.accepting.refund_reserve import Held
 from payments.lifecycle.backoff import Dice
 from payments.lifecycle.calls import Caller
 from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Claimed, Lease, NotDue, claim_charges
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moves import Move, move
 from payments.lifecycle.refund_claims import claim_refunds
 from payments.lifecycle.settlement import Policy, decide
 from payments.processors.limits import NO_LIMITS, MoneyLimits
-from payments.processors.outcomes import Found, Succeeded
+from payments.processors.outcomes import Authorized, Found, Succeeded
 from payments.processors.registry import Processors
 from payments.transaction import Transaction
 
@@ -226,6 +227,7 @@ def settle(
                 verb=i.verb,
                 policy=policies[i.claimed.processor],
                 dice=dice,
+                capture=i.claimed.capture,
             )
             for i in settled[kind.name]
             if held[i.claimed.id].lease_token == i.claimed.token
@@ -235,8 +237,9 @@ def settle(
 
 
 def may_release(item: Settlement) -> bool:
-    """Whether this is a charge whose price may get stock back. What is sold changes no price."""
-    if item.claimed.kind is not CHARGE or isinstance(item.found, Succeeded):
+    """Whether this is a charge whose price may get stock back. What is sold changes no price, and
+    what is still to be captured doesn't either."""
+    if item.claimed.kind is not CHARGE or isinstance(item.found, Succeeded | Authorized):
         return False
     return as_charge(item.claimed.row).price_id is not None
 
@@ -258,6 +261,7 @@ class Executor:
         begin: Callable[[Begin], Begun],
         settle: Callable[[Settlement], LifecycleRow],
         cancel: Callable[[Cancellation], LifecycleRow | Refused],
+        capture: Callable[[NewCapture], Accepted | Refused],
         processors: Processors,
         policies: Mapping[str, Policy],
         new_lease: Callable[[], Lease],
@@ -267,6 +271,7 @@ class Executor:
         self._begin = begin
         self._settle = settle
         self._cancel = cancel
+        self._capture = capture
         self._processors = processors
         self._new_lease = new_lease
         self._clock = clock
@@ -309,6 +314,14 @@ class Executor:
         if row.state != State.PENDING or row.lease_token is not None:
             return row
         return self.submit(CHARGE, one.charge_id)
+
+    def capture(self, new: NewCapture) -> LifecycleRow:
+        """Take money of a charge that is set aside; returns the charge as it stands then. Raises
+        Refused."""
+        accepted = self._capture(new)
+        if isinstance(accepted, Refused):
+            raise accepted
+        return self.submit(CHARGE, new.request.charge_id)
 
     def _go(self, item: Begin) -> LifecycleRow:
         begun, leased_until = self._claim(item)

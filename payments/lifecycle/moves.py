@@ -8,21 +8,10 @@ it, the event that tells it, and what follows from it on other rows.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Float,
-    and_,
-    case,
-    false,
-    func,
-    insert,
-    select,
-    true,
-    update,
-)
+from sqlalchemy import Boolean, Column, Float, case, func, insert, select, update
 
 from infra.billing.contract.failures import ENDED
 from models import Attempt
@@ -33,6 +22,14 @@ from payments.access.scopes import owner
 from payments.catalog import stock
 from payments.errors import BillingError
 from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
+from payments.lifecycle.capturing.charge_columns import (
+    COLUMNS,
+    CaptureEnd,
+    columns_of_charge,
+    end_captures,
+    told_of_authorized,
+    values_of,
+)
 from payments.lifecycle.waiting_refunds import wake_refunds_of
 from payments.transaction import Transaction
 from payments.webhooks.events import Fact, publish
@@ -56,6 +53,8 @@ def told(kind: Kind, one: "Move") -> str | None:
             return "canceled"
         if one.to is Phase.AWAITING_CUSTOMER and _asks_anew(one):
             return "requires_action"
+        if one.to is Phase.AUTHORIZED:
+            return told_of_authorized(one)
     return PUBLISHED.get(one.to)
 
 
@@ -99,6 +98,11 @@ class Move:
     expires_in_s: float | None = None
     # Whether it goes back to where nothing was ever sent of it.
     is_unsent: bool = False
+    # Of a charge that is captured by hand: what was captured of it in all, until when the rest can
+    # be (None: as before), and what became of the capture that was under way.
+    amount_captured: int | None = None
+    capture_before: datetime | None = None
+    capture: CaptureEnd | None = None
     # Who did it, when it wasn't the worker that holds the lease.
     actor: str | None = None
     # True for what is not an attempt of the lease's holder (the sweep, a person): it gets a
@@ -146,6 +150,7 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
             stock.restock(transaction, back)
     else:
         wake_refunds_of(transaction, [m.row.id for m in moves if isinstance(m.to, State)])
+        end_captures(transaction, [m.capture for m in moves if m.capture is not None])
         by_price = [m for m in moves if as_charge(m.row).price_id is not None]
         final = {m.row.id: m.to for m in by_price if isinstance(m.to, State)}
         if final:
@@ -167,17 +172,7 @@ def _columns(kind: Kind, one: Move) -> dict[str, Any]:
         "processor_code": one.processor_code,
         "processor_reference": one.processor_reference,
         "is_unsent": one.is_unsent,
-        **(_of_charges(one) if kind is CHARGE else {}),
-    }
-
-
-def _of_charges(one: Move) -> dict[str, Any]:
-    """What its customer has to do is known while it waits for that, and no longer; an answer that
-    does not come says nothing of it."""
-    says_nothing = one.to is Phase.AWAITING_CUSTOMER and one.outcome != "pending"
-    return {
-        "next_action": as_charge(one.row).next_action if says_nothing else one.next_action,
-        "expires_in_s": one.expires_in_s,
+        **(columns_of_charge(one) if kind is CHARGE else {}),
     }
 
 
@@ -187,7 +182,9 @@ def verb_of(kind: Kind, row: LifecycleRow) -> str:
     # Who claimed it before the cancellation was asked for does something else.
     if asked_at is not None and row.leased_at is not None and row.leased_at >= asked_at:
         return "cancel"
-    return kind.name if row.phase == Phase.IN_FLIGHT else "look_up"
+    if row.phase != Phase.IN_FLIGHT:
+        return "look_up"
+    return "capture" if kind is CHARGE and as_charge(row).authorized_at is not None else kind.name
 
 
 def _overtaken(kind: Kind, one: Move) -> list[dict[str, Any]]:
@@ -243,12 +240,9 @@ _charges, _attempts = CHARGE.table, table_of(Attempt)
 def _move_statement(kind: Kind) -> Any:
     table = kind.table
     names = [name for name in _columns_of_move if name != "next_in_s"]
-    of_charges = [table.c.next_action, Column("expires_in_s", Float)] if kind is CHARGE else []
+    of_charges = COLUMNS if kind is CHARGE else []
     computed = [Column("next_in_s", Float), Column("is_unsent", Boolean)]
     new = given("moves", [*(table.c[n] for n in names), *computed, *of_charges])
-    more: dict[str, Any] = {}
-    if kind is CHARGE:
-        more = {"next_action": new.c.next_action, **_expiry(new)}
     return (
         update(table)
         .where(table.c.id == new.c.id)
@@ -275,30 +269,10 @@ def _move_statement(kind: Kind) -> Any:
                 (new.c.state != State.PENDING.value, func.greatest(func.now(), table.c.created_at)),
                 else_=None,
             ),
-            **more,
+            **(values_of(new) if kind is CHARGE else {}),
         )
         .returning(table, func.now().label("now"))
     )
-
-
-def _expiry(new: Any) -> dict[str, Any]:
-    """Until when a charge may take. The wait for a customer has an end by default, which goes with
-    the wait, unless it was reached; an end that was asked for stays."""
-    t = CHARGE.table
-    is_over = and_(
-        t.c.expires_by_default,
-        t.c.cancel_requested_at.is_(None),
-        new.c.state == State.PENDING.value,
-        new.c.next_action.is_(None),
-    )
-    is_set = and_(t.c.expires_at.is_(None), new.c.expires_in_s.is_not(None))
-    by_default = func.now() + seconds(new.c.expires_in_s)
-    return {
-        "expires_at": case((is_over, None), else_=func.coalesce(t.c.expires_at, by_default)),
-        "expires_by_default": case(
-            (is_over, false()), (is_set, true()), else_=t.c.expires_by_default
-        ),
-    }
 
 
 _columns_of_move = (

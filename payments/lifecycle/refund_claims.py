@@ -14,7 +14,12 @@ from payments.access.scopes import may_refund, other_producer
 from payments.catalog.stock import to_restock, units_out
 from payments.errors import NothingToRestock
 from payments.kinds import REFUND
-from payments.lifecycle.accepting.refund_reserve import Held, reserve
+from payments.lifecycle.accepting.refund_reserve import (
+    Held,
+    is_taken_later,
+    most_refundable,
+    reserve,
+)
 from payments.lifecycle.claims import Claimed, Lease, NotDue, not_due, refund_order, take
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moves import Move, move
@@ -45,7 +50,7 @@ def claim_refunds(
     """
     charges = hold_charges(transaction, of_refunds=leases) if held is None else held
     rows = locked(transaction, REFUND, leases, skip_locked=True)
-    left = {id_: row.amount - row.refund_reserved for id_, row in charges.items()}
+    left = {id_: most_refundable(row) - row.refund_reserved for id_, row in charges.items()}
     back = [row.charge_id for row in rows.values() if row.restock and not row.reserved]
     out = units_out(transaction, back)
     ready: dict[str, Lease] = {}
@@ -58,7 +63,8 @@ def claim_refunds(
             continue
         charge = _charge_of(row, charges)
         verdict = _verdict(row, charge)
-        if charge is not None and not row.reserved and verdict != "charge_failed":
+        knows_amount = charge is not None and not is_taken_later(charge)
+        if charge is not None and knows_amount and not row.reserved and verdict != "charge_failed":
             reserved = _reserved_late(row, charge, left, out)
             if isinstance(reserved, str):
                 verdict = reserved
@@ -127,7 +133,7 @@ def _reserved_late(
     """What a refund that came before its charge reserves now; or the failure code."""
     available = left[charge.id]
     amount = available if row.amount is None else row.amount
-    as_expected = row.expected_refunded_amount in (None, charge.amount - available)
+    as_expected = row.expected_refunded_amount in (None, most_refundable(charge) - available)
     if amount == 0 or amount > available or not as_expected:
         return "refund_exceeds_charge"
     units = row.restock_quantity

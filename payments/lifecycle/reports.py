@@ -11,16 +11,18 @@ from dataclasses import replace
 from sqlalchemy import func, update
 
 from models.base import id_among
-from models.rows import LifecycleRow
+from models.rows import LifecycleRow, as_charge
 from models.states import Phase, State, status_of
 from payments.catalog.stock import hold_prices_of
 from payments.kinds import CHARGE, KINDS, REFUND
 from payments.lifecycle.backoff import Dice
+from payments.lifecycle.capturing.authorizations import is_old_news
+from payments.lifecycle.claims import captures_under_way
 from payments.lifecycle.locks import hold_charges, locked
-from payments.lifecycle.moves import asks_otherwise, move
+from payments.lifecycle.moves import Move, asks_otherwise, move
 from payments.lifecycle.reading import fingerprints
 from payments.lifecycle.settlement import Policy, decide
-from payments.processors.outcomes import Canceled, Declined, Pending, Succeeded
+from payments.processors.outcomes import Authorized, Canceled, Declined, Pending, Succeeded
 from payments.processors.port import ProcessorEvent
 from payments.transaction import Transaction
 
@@ -58,15 +60,16 @@ def apply(
     hold_prices_of(transaction, charges=ids["charge"], refunds=ids["refund"])
     charges = hold_charges(transaction, ids=ids["charge"], of_refunds=ids["refund"])
     refunds = locked(transaction, REFUND, ids["refund"])
+    captures = captures_under_way(transaction, charges.values())
     rows: dict[str, LifecycleRow] = {**charges, **refunds}
     # One at a time: the second report of an object stands on what the first one wrote.
     for event in sorted(events, key=lambda event: event.kind):
         if event.kind == "dispute":
             continue
         kind, row = KINDS[event.kind], rows.get(event.object_id)
-        if row is None or not isinstance(event.outcome, (Succeeded, Declined, Canceled, Pending)):
+        if row is None or not isinstance(event.outcome, _TELLING):
             continue
-        if row.first_called_at is None:
+        if row.first_called_at is None and getattr(row, "authorized_at", None) is None:
             continue  # It was never sent, so whatever this is, it is no answer to it.
         if row.processor != processor:
             log.warning(
@@ -76,7 +79,10 @@ def apply(
                 processor,
             )
             continue
-        one = decide(row, event.outcome, verb="report", policy=policy, dice=dice)
+        capture = captures.get(row.id)
+        if kind is CHARGE and is_old_news(as_charge(row), event.outcome, capture):
+            continue
+        one = decide(row, event.outcome, verb="report", policy=policy, dice=dice, capture=capture)
         if one.to not in kind.moves[status_of(row.state, row.phase)]:
             if isinstance(one.to, State) and row.state not in (State.PENDING, one.to):
                 # Only the processor's late change of mind about a refund is a move. This is old
@@ -86,11 +92,12 @@ def apply(
                 )
             continue
         if isinstance(one.to, Phase) and row.phase == one.to:
-            if kind is CHARGE and asks_otherwise(one):
+            if kind is CHARGE and (asks_otherwise(one) or _takes_otherwise(one)):
                 doubtful.append(row.id)
             continue
         report = replace(one, extra_attempt=True, actor=processor)
         rows |= move(transaction, kind, [report])
+        captures.pop(row.id, None)
         moved += 1
     if doubtful:
         due = transaction.execute(_LOOK_UP_NOW, {"ids": doubtful}).scalars()
@@ -98,12 +105,20 @@ def apply(
     return moved
 
 
+def _takes_otherwise(one: Move) -> bool:
+    """Whether more was captured of a charge than we know of: somebody did, at the processor."""
+    return (one.amount_captured or 0) > (as_charge(one.row).amount_captured or 0)
+
+
+# What a report may tell; the others are answers to calls.
+_TELLING = (Succeeded, Authorized, Declined, Canceled, Pending)
+
 # Not while somebody asks already, whose answer says when to ask again.
 _LOOK_UP_NOW = (
     update(CHARGE.table)
     .where(
         id_among(CHARGE.table.c.id),
-        CHARGE.table.c.phase == Phase.AWAITING_CUSTOMER.value,
+        CHARGE.table.c.phase.in_([Phase.AWAITING_CUSTOMER.value, Phase.AUTHORIZED.value]),
         CHARGE.table.c.lease_token.is_(None),
     )
     .values(next_attempt_at=func.now(), woken_at=func.now())

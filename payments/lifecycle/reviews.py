@@ -1,15 +1,19 @@
 """What a person decides about a charge or a refund that nobody else can settle."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 from infra.billing.contract.failures import message_for
-from models.rows import LifecycleRow
+from models.rows import CaptureRow, ChargeRow, LifecycleRow, as_charge
 from models.states import Phase, State, Status, status_of
 from payments.catalog.stock import hold_prices_of
 from payments.errors import InvalidRequest, MoveNotAllowed
 from payments.errors import NotFound as NoSuchObject
 from payments.kinds import REFUND, kind_of
+from payments.lifecycle.capturing.authorizations import is_by_hand
+from payments.lifecycle.capturing.charge_columns import CaptureEnd
+from payments.lifecycle.claims import captures_under_way
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moves import Move, move
 from payments.parsing import refuse_card_data
@@ -48,27 +52,58 @@ def resolve(
         raise MoveNotAllowed(
             f"it is {status_of(row.state, row.phase)}; only what needs review can be resolved"
         )
-    to = _TO[decision]
-    failed = to is State.FAILED
-    moved = move(
-        transaction,
-        kind,
-        [
-            Move(
-                row,
-                to,
-                verb="resolve",
-                outcome=decision,
-                detail=why,
-                actor=who,
-                extra_attempt=True,
-                next_in_s=0.0 if to is Phase.QUEUED else None,
-                failure_code="resolved_failed" if failed else None,
-                failure_message=message_for("resolved_failed") if failed else None,
-            )
-        ],
-    )
-    if to is Phase.QUEUED:
+    capture = None
+    if is_by_hand(row):
+        capture = captures_under_way(transaction, [as_charge(row)]).get(object_id)
+    one = _decided(row, decision, capture, who=who, why=why)
+    moved = move(transaction, kind, [one])
+    if one.to is Phase.QUEUED:
         transaction.wakes.of(kind.name).add(object_id)
     resolved: LifecycleRow = moved[object_id]
     return resolved
+
+
+def _decided(
+    row: LifecycleRow, decision: Decision, capture: CaptureRow | None, *, who: str, why: str
+) -> Move:
+    """The move that a person asks for. Of a charge that is captured by hand, it is the present
+    operation that succeeded or failed: its authorization, or a capture."""
+    to, failed = _TO[decision], decision == "failed"
+    one = Move(
+        row,
+        to,
+        verb="resolve",
+        outcome=decision,
+        detail=why,
+        actor=who,
+        extra_attempt=True,
+        next_in_s=0.0 if to is Phase.QUEUED else None,
+        failure_code="resolved_failed" if failed else None,
+        failure_message=message_for("resolved_failed") if failed else None,
+    )
+    if not is_by_hand(row):
+        return one
+    charge = as_charge(row)
+    if capture is not None:
+        return _of_capture(one, charge, capture)
+    if decision == "retry" and charge.authorized_at is not None:
+        raise MoveNotAllowed("its money was set aside before; sending it again would do so twice")
+    if decision == "succeeded":
+        return replace(one, to=Phase.AUTHORIZED)
+    if decision == "failed" and charge.amount_captured:
+        return replace(one, to=State.SUCCEEDED, failure_code=None, failure_message=None)
+    return one
+
+
+def _of_capture(one: Move, charge: ChargeRow, capture: CaptureRow) -> Move:
+    if one.outcome == "retry":
+        return one
+    end = CaptureEnd(capture.id, one.failure_code)
+    if one.outcome == "failed":
+        return replace(
+            one, to=Phase.AUTHORIZED, failure_code=None, failure_message=None, capture=end
+        )
+    captured = (charge.amount_captured or 0) + capture.amount
+    is_over = capture.final or captured == charge.amount
+    to: Status = State.SUCCEEDED if is_over else Phase.AUTHORIZED
+    return replace(one, to=to, amount_captured=captured, capture=end)

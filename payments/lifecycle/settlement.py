@@ -9,13 +9,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from infra.billing.contract.failures import message_for
-from models.rows import LifecycleRow
+from models.rows import CaptureRow, LifecycleRow, as_charge
 from models.states import Phase, State, status_of
 from payments.lifecycle.backoff import LOOK_UP_S, Dice, look_up_delay_s, unavailable_delay_s
+from payments.lifecycle.capturing.authorizations import (
+    back_to_authorized,
+    decide_by_hand,
+    is_by_hand,
+    understood,
+)
 from payments.lifecycle.moves import Move
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
-    Authorized,
     Canceled,
     Declined,
     Found,
@@ -72,18 +77,32 @@ def policies_of(
     }
 
 
-def decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
-    """The move that `found` asks for. `row` is locked and carries the database's `now`.
+def decide(
+    row: LifecycleRow,
+    found: Found,
+    *,
+    verb: str,
+    policy: Policy,
+    dice: Dice,
+    capture: CaptureRow | None = None,
+) -> Move:
+    """The move that `found` asks for. `row` is locked and carries the database's `now`; `capture`
+    is the one that is under way.
 
-    `verb` is what was called: `charge`, `refund`, `look_up` or `cancel`. When a cancellation was
-    asked for while another call was under way, it is due as soon as that call has been answered.
+    `verb` is what was called: `charge`, `capture`, `refund`, `look_up` or `cancel`. When a
+    cancellation was asked for while another call was under way, it is due as soon as that call has
+    been answered.
     """
-    if isinstance(found, Authorized):
-        found = Unknown("adapter_error")  # The money was to be taken, and not to be set aside.
-    move = _decide(row, found, verb=verb, policy=policy, dice=dice)
+    found = understood(row, found, capture, verb=verb)
+    by_hand = None
+    if is_by_hand(row):
+        by_hand = decide_by_hand(as_charge(row), found, capture, verb=verb, dice=dice)
+    move = by_hand or _decide(row, found, verb=verb, policy=policy, dice=dice)
+    if by_hand is None and capture is not None and move.to is State.FAILED:
+        move = back_to_authorized(move, capture, dice)
     is_to_end = _end_asked_for(row, "cancel_requested_at") is not None and verb != "cancel"
     # Not when it is queued again: the processor asked to be left alone for a while.
-    if is_to_end and move.to in (Phase.UNKNOWN, Phase.AWAITING_CUSTOMER):
+    if is_to_end and move.to in (Phase.UNKNOWN, Phase.AWAITING_CUSTOMER, Phase.AUTHORIZED):
         return replace(move, next_in_s=0.0)
     return move
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     func,
     literal,
     null,
+    or_,
     select,
     union_all,
 )
@@ -52,12 +53,15 @@ def statements_of(processors: Mapping[str, Processor]) -> Statements:
 def movements_of(
     connection: Connection, statement: Select[Any], object_id: str, *, charge_id: str
 ) -> list[Movement]:
-    """What moved for this very charge or refund, in the order it happened. `charge_id` is the
-    charge itself, or that of the refund."""
+    """What moved for this very charge, with its captures, or for this refund, in the order it
+    happened. `charge_id` is the charge itself, or that of the refund."""
     moved = statement.subquery()
+    is_its_own: Any = moved.c.object_id == object_id
+    if object_id == charge_id:
+        is_its_own = or_(is_its_own, moved.c.direction == "capture")
     rows = connection.execute(
         select(*_columns(moved))
-        .where(moved.c.charge_id == charge_id, moved.c.object_id == object_id)
+        .where(moved.c.charge_id == charge_id, is_its_own)
         .order_by(moved.c.moved_at)
     )
     return [Movement(*row) for row in rows]
@@ -69,13 +73,13 @@ def totals(connection: Connection, statements: Statements) -> dict[str, Total]:
         return {}
     moved = _everything(statements).subquery()
 
-    def total(direction: str) -> Any:
+    def total(*directions: str) -> Any:
         # sum() of bigint is numeric; amounts are whole numbers, so are their sums.
-        amount = func.sum(moved.c.amount).filter(moved.c.direction == direction)
+        amount = func.sum(moved.c.amount).filter(moved.c.direction.in_(directions))
         return cast(func.coalesce(amount, 0), BigInteger)
 
     per_currency = select(
-        moved.c.currency, total("charge"), total("refund"), total("reversal")
+        moved.c.currency, total("charge", "capture"), total("refund"), total("reversal")
     ).group_by(moved.c.currency)
     return {currency: Total(*sums) for currency, *sums in connection.execute(per_currency)}
 

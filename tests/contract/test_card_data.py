@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from api.description.schemas import REQUESTS
 from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.inventory import InventoryRequest
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
@@ -93,6 +94,7 @@ NO_CARDS = [
 FIELDS: dict[type[BaseModel], dict[str, Any]] = {
     ChargeRequest: {"amount": 5, "currency": "USD", "idempotency_key": "k"},
     RefundRequest: {"charge_id": "ch_" + "a" * 32, "idempotency_key": "k"},
+    CaptureRequest: {"charge_id": "ch_" + "a" * 32, "idempotency_key": "k"},
     CancelRequest: {"charge_id": "ch_" + "a" * 32},
     ProductRequest: {"name": "Tea", "idempotency_key": "k"},
     PriceRequest: {

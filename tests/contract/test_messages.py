@@ -4,6 +4,7 @@ import pytest
 
 from infra.billing.contract.ids import id_from_key
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from payments.errors import Refused
@@ -16,6 +17,7 @@ from worker.envelope import Broken, Call, read
 REQUESTS = {
     "billing.charge.create": ChargeRequest,
     "billing.refund.create": RefundRequest,
+    "billing.charge.capture": CaptureRequest,
     "billing.charge.cancel": CancelRequest,
 }
 TASKS = frozenset(REQUESTS)

@@ -22,6 +22,7 @@ from infra.billing.contract.objects import OBJECTS, Charge, Endpoint, Refund, Ti
 from infra.billing.contract.objects.explanations import WHAT
 from infra.billing.contract.objects.fields import fields_of
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from models.base import table_of
@@ -37,6 +38,8 @@ from tests.support.asked_fields import (
     BY_PRICE,
     CANCEL,
     CANCELS,
+    CAPTURE,
+    CAPTURES,
     CHARGE,
     CHARGES,
     REFUND,
@@ -91,13 +94,20 @@ CHARGE_ROWS = _lifecycle(
     "charge",
     amount=amounts,
     currency=currencies,
+    capture=st.sampled_from(["automatic", "manual"]),
+    # No more than any amount is; what is captured by itself has none.
+    amount_captured=st.sampled_from([None, 0, 1]),
+    capture_failure_code=_perhaps(st.sampled_from([*DECLINES, *FAILURES])),
     refunded_amount=st.integers(0, AMOUNT_MAX // 2),
     refund_reserved=st.integers(AMOUNT_MAX // 2, AMOUNT_MAX),
     quantity=_perhaps(amounts),
     next_action=_perhaps(
         st.builds(NextAction, texts, _perhaps(texts), _perhaps(moments)).map(NextAction.view)
     ),
-    **dict.fromkeys(("scheduled_at", "expires_at", "cancel_requested_at"), _perhaps(moments)),
+    **dict.fromkeys(
+        ("scheduled_at", "expires_at", "cancel_requested_at", "authorized_at", "capture_before"),
+        _perhaps(moments),
+    ),
     lines=_perhaps(
         st.lists(
             st.builds(
@@ -277,6 +287,7 @@ def _cases(*, beyond: bool) -> list[Any]:
         for model, base, changed in (
             (ChargeRequest, CHARGE, CHARGES),
             (RefundRequest, REFUND, REFUNDS),
+            (CaptureRequest, CAPTURE, CAPTURES),
             (CancelRequest, CANCEL, CANCELS),
         )
         for changes in changed

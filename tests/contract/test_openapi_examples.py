@@ -11,6 +11,7 @@ from api.description.schemas import REQUESTS
 from api.documents.files import CHECKOUT
 from infra.billing.contract.objects.payments import A_CHARGE
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.fields import Keyed
 from infra.billing.contract.requests.price import PriceChanges
 from infra.billing.contract.requests.product import ProductChanges
@@ -74,7 +75,7 @@ def test_a_request_that_is_shown_is_taken(case: str) -> None:
         assert changes(model, value).given()
     elif model is not None:
         key = {"idempotency_key": "k", "producer": "shop"} if issubclass(model, Keyed) else {}
-        path = {"charge_id": A_CHARGE} if model is CancelRequest else {}
+        path = {"charge_id": A_CHARGE} if model in (CancelRequest, CaptureRequest) else {}
         parse(model, {**value, **key, **path})
 
 

@@ -14,6 +14,7 @@ import pytest
 import payments.errors
 from infra import billing
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
 from infra.billing.contract.requests.price import PriceRequest
@@ -50,18 +51,29 @@ WRONG: list[tuple[type[Any], dict[str, Any]]] = [
     (ChargeRequest, {"price_id": "standard"}),
     (ChargeRequest, {"scheduled_at": "tomorrow"}),
     (ChargeRequest, {"scheduled_at": "9999-12-31T23:59:59Z"}),
+    (ChargeRequest, {"capture": "later"}),
     (RefundRequest, {"charge_id": None}),
     (RefundRequest, {"charge_id": "re_abc"}),
     (RefundRequest, {"amount": 0}),
     (RefundRequest, {"if_pending": "cancel"}),
     (RefundRequest, {"restock": "true"}),
     (RefundRequest, {"restock_quantity": 2}),
+    (CaptureRequest, {"charge_id": "ch_1"}),
+    (CaptureRequest, {"amount": 0}),
+    (CaptureRequest, {"final": "false"}),
+    (CaptureRequest, {"idempotency_key": ""}),
     (CancelRequest, {"charge_id": "ch_1"}),
     (CancelRequest, {"reason": "a\nb"}),
 ]
 ASKS: dict[type[Any], tuple[Callable[..., object], dict[str, Any]]] = {
     ChargeRequest: (billing.charge.create, CHARGE),
     RefundRequest: (billing.refund.create, REFUND),
+    CaptureRequest: (
+        lambda charge_id, amount=None, final=None, idempotency_key=None: billing.charge.capture(
+            charge_id, amount=amount, final=final, idempotency_key=idempotency_key
+        ),
+        {"charge_id": REFUND["charge_id"], "idempotency_key": "capture-1"},
+    ),
     CancelRequest: (
         lambda charge_id, reason=None: billing.charge.cancel(charge_id, reason=reason),
         {"charge_id": REFUND["charge_id"]},

@@ -23,6 +23,7 @@ from infra.billing.contract.limits import (
 )
 from infra.billing.contract.money import AMOUNT_MAX
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from payments import parsing
@@ -133,6 +134,7 @@ def test_the_asyncapi_document_is_one_by_its_own_schema(node: Node) -> None:
     [
         ("billing.charge.create", ChargeRequest),
         ("billing.refund.create", RefundRequest),
+        ("billing.charge.capture", CaptureRequest),
         ("billing.charge.cancel", CancelRequest),
     ],
 )

@@ -12,6 +12,8 @@ from sqlalchemy import Engine, event
 
 from payments.lifecycle import cancels, executor
 from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.capturing import captures
+from payments.lifecycle.capturing.captures import NewCapture
 from payments.processors.outcomes import Found, Outcome
 from payments.processors.port import Order
 from payments.processors.sandbox import Sandbox
@@ -60,6 +62,12 @@ def cancel(transaction: Transaction, items: Sequence[Cancellation]) -> Any:
     return rows
 
 
+def capture(transaction: Transaction, items: Sequence[NewCapture], **rules: Any) -> Any:
+    accepted = captures.accept(transaction, items, **rules)
+    die_at("recording_capture")  # It is written, not committed.
+    return accepted
+
+
 class MortalSandbox(Sandbox):
     """Whoever calls it may die on the way there, on the way back, and before and after."""
 
@@ -77,6 +85,12 @@ class MortalSandbox(Sandbox):
         outcome = super().charge(order, deadline_s=deadline_s)
         die_at("answered")
         return outcome
+
+    def capture(self, order: Order, *, deadline_s: float) -> Found:
+        die_at("capturing")
+        found = super().capture(order, deadline_s=deadline_s)
+        die_at("captured")
+        return found
 
     def cancel(self, order: Order, *, deadline_s: float) -> Found:
         die_at("canceling")
@@ -136,6 +150,7 @@ app.parts = Parts(
     begin=begin,
     settle=settle,
     cancel=cancel,
+    capture=capture,
     publisher=MortalPublisher,
     deliverer=deliverer,
 )

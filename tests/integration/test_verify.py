@@ -55,6 +55,12 @@ def _live_through(day: Counter) -> None:
     day.refund(bad["id"], idempotency_key="back")
     day.query("UPDATE sandbox_requests SET turns_at = now() WHERE turns_at IS NOT NULL")
     day.hear_reports()
+    held = day.charge(idempotency_key="held", capture="manual")
+    day.capture(held["id"], idempotency_key="a part", amount=400, final=False)
+    taken = day.charge(idempotency_key="taken", capture="manual")
+    day.refund(day.capture(taken["id"], amount=700)["id"], amount=200)
+    let_go = day.charge(capture="manual")
+    day.cancel(let_go["id"])
     tea = day.price(idempotency_key="tea", quantity_available=10)
     day.adjust(tea["id"], "increment", 5)
     bought = day.buy(tea["id"], 4, idempotency_key="bought")
@@ -91,8 +97,9 @@ def test_an_empty_house_keeps_every_promise(engine: Engine) -> None:
 def test_a_day_of_everything_keeps_every_promise(day: Counter) -> None:
     found = {one.invariant.name: one for one in verify(day.engine, statements=STATEMENTS)}
     assert [one.view() for one in found.values() if not one.is_kept] == []
-    assert found["charges moved money once"].looked_at == 13
-    assert found["refunds moved money once"].looked_at == 5
+    assert found["charges moved money once"].looked_at == 16
+    assert found["refunds moved money once"].looked_at == 6
+    assert found["captures moved money once"].looked_at == 3
     assert found["stock adds up"].looked_at == 1
     assert found["stock follows charges"].looked_at == 3
     assert found["amounts are what prices said"].looked_at == 4
@@ -313,6 +320,32 @@ TAMPERINGS = [
            VALUES ('ch_x', 'ch_x', 'x', 'charge', 1000, 'USD')""",
     ),
     (
+        "captures are carried out",
+        "UPDATE captures SET state = 'pending', settled_at = NULL WHERE charge_id = {held}",
+    ),
+    (
+        "captures are carried out",
+        "UPDATE charges SET phase = 'unknown' WHERE id = {held}",
+    ),
+    (
+        "captures are counted",
+        "UPDATE captures SET amount = 401 WHERE charge_id = {held}",
+    ),
+    (
+        "captures moved money once",
+        "DELETE FROM sandbox_ledger WHERE charge_id = {held}",
+    ),
+    (
+        "captures moved money once",
+        "UPDATE charges SET amount_captured = 399 WHERE id = {taken}",
+    ),
+    (
+        "captures moved money once",
+        """INSERT INTO sandbox_ledger (object_id, charge_id, reference, direction, amount, currency)
+           SELECT id, charge_id, 'x', 'capture', 400, 'USD' FROM captures
+           WHERE charge_id = {held}""",
+    ),
+    (
         "refunds moved money once",
         "DELETE FROM sandbox_ledger WHERE object_id = {part}",
     ),
@@ -345,7 +378,7 @@ TAMPERINGS = [
 def tamper(connection: Connection, statements: str) -> None:
     """Do what no rule of ours would."""
     kinds = {"part": "refunds", "back": "refunds", "returned": "refunds", "tea": "prices"}
-    keys = ("paid", "part", "back", "customer", "left", "dark", "declined")
+    keys = ("paid", "part", "back", "customer", "left", "dark", "declined", "held", "taken")
     for key in (*keys, "tea", "bought", "returned", "too dear", "in the dark"):
         id_ = f"(SELECT id FROM {kinds.get(key, 'charges')} WHERE idempotency_key = '{key}')"
         statements = statements.replace(f"{{{key}}}", id_)

@@ -209,6 +209,20 @@ REFUNDS: list[dict[str, Any]] = [
 ]
 
 
+CAPTURE = {"charge_id": "ch_" + "a" * 32, "idempotency_key": "order-1"}
+CAPTURES: list[dict[str, Any]] = [
+    {},
+    {"amount": 500},
+    {"amount": 0},
+    {"amount": -1},
+    {"amount": "5"},
+    {"final": False},
+    {"final": "false"},
+    {"final": 1},
+    {"charge_id": "re_1"},
+    {"charge_id": None},
+    {"idempotency_key": ""},
+]
 CANCEL = {"charge_id": "ch_" + "a" * 32}
 CANCELS: list[dict[str, Any]] = [
     {},

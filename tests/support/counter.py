@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.inventory import InventoryRequest
 from infra.billing.contract.requests.price import PriceRequest
@@ -18,7 +19,10 @@ from payments.errors import Refused
 from payments.intake import rejections
 from payments.kinds import kind_of
 from payments.lifecycle import cancels, executor, reports
+from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.capturing import captures
+from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import lease
 from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
 from payments.lifecycle.settlement import policies_of
@@ -46,6 +50,7 @@ class Counter:
             begin=self._begin,
             settle=self._settle,
             cancel=self._cancel,
+            capture=self._capture,
             processors=self._processors,
             policies=self._policies,
             new_lease=lambda: lease("tests", 20.0),
@@ -136,6 +141,15 @@ class Counter:
     def _cancel(self, one: Cancellation) -> ChargeRow | Refused:
         with self.database.transaction() as transaction:
             return cancels.cancel(transaction, [one])[0]
+
+    def capture(self, charge_id: str, **changes: Any) -> Row:
+        """Take all that is set aside of a charge, unless told otherwise. Raises Refused."""
+        fields = {"charge_id": charge_id, "idempotency_key": a_key()} | changes
+        return columns_of(self._executor.capture(NewCapture(parse(CaptureRequest, fields))))
+
+    def _capture(self, new: NewCapture) -> Accepted | Refused:
+        with self.database.transaction() as transaction:
+            return captures.accept(transaction, [new])[0]
 
     def _begin(self, item: Begin) -> Begun:
         with self.database.transaction() as transaction:

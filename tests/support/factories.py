@@ -5,12 +5,13 @@ Every request has a key of its own, so tests may share a database without meetin
 
 import uuid
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
 from sqlalchemy import Engine, text
 
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.inventory import InventoryRequest
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
@@ -25,11 +26,13 @@ from payments.kinds import CHARGE, KINDS, Kind, kind_of
 from payments.lifecycle import cancels, executor, reports, reviews, sweeps
 from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.cancels import Cancellation
+from payments.lifecycle.capturing import captures
+from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Claimed, Lease, NotDue
 from payments.lifecycle.executor import Begin, Begun, Settlement
 from payments.lifecycle.settlement import Policy
 from payments.parsing import parse
-from payments.processors.outcomes import Found, Succeeded, Unknown
+from payments.processors.outcomes import Authorized, Found, Succeeded, Unknown
 from payments.processors.port import ProcessorEvent
 from payments.transaction import Database, Wakes
 from tests.support.waiting import wait_for
@@ -60,6 +63,12 @@ def a_refund(charge: ChargeRequest | str, **changes: Any) -> RefundRequest:
     charge_id = charge if isinstance(charge, str) else charge.id
     fields = {"charge_id": charge_id, "idempotency_key": a_key(), "producer": "tests"}
     return parse(RefundRequest, fields | changes)
+
+
+def a_capture(charge_id: str, **changes: Any) -> CaptureRequest:
+    """A request to take all that is left of a charge, unless an amount is given."""
+    fields = {"charge_id": charge_id, "idempotency_key": a_key(), "producer": "tests"}
+    return parse(CaptureRequest, fields | changes)
 
 
 def a_sale(price_id: str, quantity: int = 1, **changes: Any) -> ChargeRequest:
@@ -153,7 +162,7 @@ class Till:
         return begun
 
     def settle(self, claimed: Claimed, found: Found, *, verb: str | None = None) -> Row:
-        verb = verb or ("look_up" if claimed.in_doubt else claimed.kind.name)
+        verb = verb or ("look_up" if claimed.in_doubt else claimed.verb)
         if claimed.is_to_end:
             verb = "cancel"
         (row,) = self.settle_all((claimed, verb, found))
@@ -173,6 +182,23 @@ class Till:
         claimed = self.claim(a_charge(**changes))
         self.settle(claimed, Succeeded(f"sbx_{claimed.id}"))
         return claimed.id
+
+    def authorized(self, *, capture_before: datetime | None = None, **changes: Any) -> str:
+        """The id of a charge of USD 10.00 whose money is set aside."""
+        claimed = self.claim(a_charge(capture="manual", **changes))
+        found = Authorized(f"sbx_{claimed.id}", capture_before=capture_before)
+        self.settle(claimed, found)
+        return claimed.id
+
+    def capture(self, request: CaptureRequest, *, producer: str | None = None) -> Row | Exception:
+        """What every door does with a capture: the charge as it stands then, or the refusal."""
+        access = OPERATOR if producer is None else Access(producer, frozenset())
+        (answer,) = self.capture_all(NewCapture(request, access))
+        return answer if isinstance(answer, Refused) else columns_of(answer.row)
+
+    def capture_all(self, *asked: NewCapture) -> list[charges.Accepted | Refused]:
+        with self.database.transaction() as transaction:
+            return captures.accept(transaction, asked)
 
     def sold(self, price: str, quantity: int) -> str:
         """The id of a charge of so many units that has succeeded."""
@@ -282,6 +308,8 @@ class Till:
                 sweeps.wake_due(transaction, each, processors=self.processors, limit=100_000)
         with self.database.transaction() as transaction:
             cancels.cancel_expired(transaction, limit=100_000)
+        with self.database.transaction() as transaction:
+            captures.warn_of_expiry(transaction, limit=100_000)
         return self.wakes
 
     def wake(self, *, limit: int) -> set[str]:
@@ -297,7 +325,10 @@ class Till:
             "created_at", "next_attempt_at", "woken_at", "lease_expires_at", "leased_at",
             "first_called_at", "settled_at",
         )  # fmt: skip
-        of_charges = ("scheduled_at", "expires_at", "cancel_requested_at")
+        of_charges = (
+            "scheduled_at", "expires_at", "cancel_requested_at", "authorized_at", "capture_before",
+            "capture_warned_at",
+        )  # fmt: skip
         for id_ in ids:  # A transaction each, so that it never stands in a circle with others.
             named = (*moments, *(of_charges if kind(id_) is CHARGE else ()))
             earlier = ", ".join(f"{column} = {column} - :duration" for column in named)

@@ -140,6 +140,10 @@ class House:
         """Ask over the broker for the end of a charge; returns the message's id."""
         return self.producer.send("billing.charge.cancel", charge_id=charge_id, **fields)
 
+    def capture(self, charge_id: str, **fields: object) -> str:
+        """Ask over the broker for money of a charge; returns the message's id, which is the key."""
+        return self.producer.send("billing.charge.capture", charge_id=charge_id, **fields)
+
     def wait_for_phase(self, charge_id: str, phase: str | None) -> None:
         """Until the charge stands there; None = it is final."""
 

@@ -46,6 +46,7 @@ class QueuelessWorker:
         return Executor(
             **parts,
             cancel=lambda one: self.till.cancel_all(one)[0],
+            capture=lambda one: self.till.capture_all(one)[0],
             processors=Processors(processor),
             policies={processor.name: self.till.policy},
             new_lease=a_lease,

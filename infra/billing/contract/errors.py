@@ -72,6 +72,17 @@ CODES: Mapping[str, Meaning] = {
         "`detail` says why. It has succeeded: refund it. It has failed: there is nothing to"
         " cancel. It needs review: a person decides.",
     ),
+    "charge_not_capturable": Meaning(
+        409,
+        "Nothing can be captured of this charge now.",
+        "`detail` says why: it is captured by itself, is not authorized (yet), has ended, or is"
+        " being captured or canceled.",
+    ),
+    "capture_exceeds_charge": Meaning(
+        409,
+        "The capture is more than what is left of the charge.",
+        "`available` says what is left. Ask for no more than that, or leave the amount out.",
+    ),
     "request_expired": Meaning(
         409,
         "It came later than it was wanted (`expires`); send it again if it still is.",

@@ -32,6 +32,28 @@ EVENTS: Mapping[str, EventType] = {
             " money was taken, and none will be. It is sent in place of `charge.failed`.",
         ),
         EventType(
+            "charge.authorized",
+            "charge",
+            "The money is set aside, to be captured until `capture_before`.",
+        ),
+        EventType(
+            "charge.captured",
+            "charge",
+            "A part of the money was taken, and the rest is still set aside. The last capture is"
+            " told by `charge.succeeded`.",
+        ),
+        EventType(
+            "charge.capture_failed",
+            "charge",
+            "A capture took nothing, and the money is still set aside; `capture_failure_code` says"
+            " why.",
+        ),
+        EventType(
+            "charge.authorization_expiring",
+            "charge",
+            "What is set aside will be let go of soon, unless it is captured: at `capture_before`.",
+        ),
+        EventType(
             "charge.requires_action",
             "charge",
             "The customer has to do something; `next_action` says what.",

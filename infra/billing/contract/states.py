@@ -14,4 +14,5 @@ class Phase(StrEnum):
     IN_FLIGHT = "in_flight"  # leased by a worker that calls the processor
     UNKNOWN = "unknown"  # money may have moved: ask before acting
     AWAITING_CUSTOMER = "awaiting_customer"  # the processor waits, for the customer or for itself
+    AUTHORIZED = "authorized"  # the money of a charge is set aside, and waits to be captured
     NEEDS_REVIEW = "needs_review"  # nobody can tell any more: a person decides

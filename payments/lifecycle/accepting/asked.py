@@ -9,6 +9,7 @@ from infra.billing.contract.words import Waiting
 from models.rows import LifecycleRow
 from payments.intake.timing import ANY_TIME, Timing
 from payments.lifecycle.claims import Claimed, Lease
+from payments.processors.port import Authorizes
 from payments.processors.registry import Processors
 
 
@@ -26,6 +27,8 @@ class _New:
     request_id: str | None = None
     # Whether the processor moves real money. A refund is as real as its charge.
     livemode: bool = False
+    # Whether the processor can set money aside, to be captured later.
+    authorizes: bool = True
     # What the message says of time.
     timing: Timing = ANY_TIME
     traceparent: str | None = None  # as `infra.billing.contract.ids.traceparent` reads it
@@ -52,7 +55,9 @@ def new(request: ChargeRequest | RefundRequest, processors: Processors, **said: 
     """A request to accept; what is new of charges goes to the default of `processors`. `said` is
     what the door says beside it: fields of NewCharge and NewRefund."""
     name = processors.default
-    said |= {"processor": name, "livemode": processors[name].livemode}
+    processor = processors[name]
+    said |= {"processor": name, "livemode": processor.livemode}
+    said |= {"authorizes": isinstance(processor, Authorizes)}
     if isinstance(request, RefundRequest):
         return NewRefund(request, **said)
     return NewCharge(request, **said)

@@ -71,6 +71,8 @@ _values: dict[str, Any] = {
     **{name: _new.c[name] for name in _given_names},
     "state": literal(State.PENDING.value),
     "phase": case((_leased, Phase.IN_FLIGHT.value), else_=Phase.QUEUED.value),
+    # What is captured by hand is counted.
+    "amount_captured": case((_new.c.capture == "manual", 0)),
     "sequence": literal(1),
     "attempts": case((_leased, 1), else_=0),
     "next_attempt_at": _due_at,

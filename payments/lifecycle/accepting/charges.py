@@ -12,7 +12,7 @@ from models.states import State
 from payments.access.scopes import owner
 from payments.catalog.price_resolver import PriceResolver
 from payments.catalog.quotes import Terms
-from payments.errors import ReferenceInUse, Refused
+from payments.errors import InvalidRequest, ReferenceInUse, Refused
 from payments.intake.judging import judge
 from payments.intake.timing import ANY_TIME, objections
 from payments.kinds import CHARGE
@@ -79,6 +79,12 @@ def _judged(
         if terms is None and prices is not None:
             terms = prices.comes_to(one.request)
         try:
+            if one.request.capture == "manual" and not one.authorizes:
+                raise InvalidRequest(
+                    f"the processor {one.processor} can't set money aside; leave `capture` out, and"
+                    " it is taken at once",
+                    param="capture",
+                )
             judge(
                 one.request,
                 processor=one.processor,

@@ -6,6 +6,7 @@ from sqlalchemy import func, update
 
 from models.base import as_rows, given
 from models.rows import ChargeRow
+from models.states import State
 from payments.kinds import CHARGE
 from payments.lifecycle.moves import ForbiddenMove
 from payments.transaction import Transaction
@@ -31,6 +32,16 @@ def reserve(transaction: Transaction, amounts: Iterable[tuple[str, int]], held: 
         held |= {row.id: row for row in reserved}
 
 
+def most_refundable(charge: ChargeRow) -> int:
+    """What was taken of a charge that succeeded, and can be given back."""
+    return charge.amount if charge.amount_captured is None else charge.amount_captured
+
+
+def is_taken_later(charge: ChargeRow) -> bool:
+    """Whether nobody knows yet how much will be taken of it: refunds can't reserve theirs."""
+    return charge.state == State.PENDING and charge.amount_captured is not None
+
+
 # --- The statement, built once ---
 
 _charges = CHARGE.table
@@ -41,7 +52,8 @@ _RESERVE = (
         _charges.c.id == _changes.c.id,
         # The rows are locked and were checked; the bound stands here once more, and once more as
         # a constraint of the table.
-        _charges.c.refund_reserved + _changes.c.refund_reserved <= _charges.c.amount,
+        _charges.c.refund_reserved + _changes.c.refund_reserved
+        <= func.coalesce(_charges.c.amount_captured, _charges.c.amount),
     )
     .values(refund_reserved=_charges.c.refund_reserved + _changes.c.refund_reserved)
     .returning(_charges, func.now().label("now"))

@@ -22,7 +22,12 @@ from payments.intake.judging import judge
 from payments.intake.timing import objections
 from payments.kinds import REFUND
 from payments.lifecycle.accepting.asked import Accepted, NewRefund
-from payments.lifecycle.accepting.refund_reserve import Held, reserve
+from payments.lifecycle.accepting.refund_reserve import (
+    Held,
+    is_taken_later,
+    most_refundable,
+    reserve,
+)
 from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.locks import hold_charges
 from payments.parsing import judged
@@ -55,7 +60,7 @@ def accept(
     fresh_requests = [n for n in new if n.request.id not in known]
     timings = {id(one): one.timing for one in fresh_requests}
     against = objections(transaction, timings, may_wait=False)
-    left = {id_: row.amount - row.refund_reserved for id_, row in charges.items()}
+    left = {id_: most_refundable(row) - row.refund_reserved for id_, row in charges.items()}
     out = units_out(transaction, {n.request.charge_id for n in fresh_requests if n.request.restock})
 
     rows: dict[str, dict[str, Any]] = {}
@@ -78,7 +83,7 @@ def accept(
                 currency=None if charge is None else charge.currency,
             )
             units = one.request.restock_quantity
-            if one.request.restock and charge is not None:
+            if one.request.restock and charge is not None and not is_taken_later(charge):
                 units = to_restock(units, one.request.charge_id, out)
         except Refused as refused:
             refusals[id(one)] = refused
@@ -138,7 +143,8 @@ def _charge_of(one: NewRefund, charges: Held) -> ChargeRow | None:
 def _amount_to_reserve(
     new: NewRefund, charge: ChargeRow | None, left: Mapping[str, int]
 ) -> int | None:
-    """How much to reserve now; None while the charge is not there. Raises Refused."""
+    """How much to reserve now; None while that can't be known: the charge is not there, or is still
+    to be captured. Raises Refused."""
     request = new.request
     if charge is None:
         if (request.if_missing or new.if_missing) == "reject":
@@ -159,8 +165,11 @@ def _amount_to_reserve(
             "the charge is still pending; send if_pending=wait to refund it once it has succeeded",
             param="charge_id",
         )
+    if is_taken_later(charge):
+        _refuse_what_never_fits(request, charge)
+        return None
     available = left[charge.id]
-    taken = charge.amount - available
+    taken = most_refundable(charge) - available
     expected = request.expected_refunded_amount
     if expected is not None and expected != taken:
         done = charge.refunded_amount
@@ -176,12 +185,24 @@ def _amount_to_reserve(
     amount = available if request.amount is None else request.amount
     if amount > available or amount == 0:
         raise RefundExceedsCharge(
-            f"{available} of the charge's {charge.amount} is left to refund",
+            f"{available} of the charge's {most_refundable(charge)} is left to refund",
             param="amount",
             available=available,
             requested=request.amount,
         )
     return int(amount)
+
+
+def _refuse_what_never_fits(request: RefundRequest, charge: ChargeRow) -> None:
+    """A refund of what is still to be captured waits for that, and reserves its amount then. Only
+    what can never fit is refused now."""
+    if request.amount is not None and request.amount > charge.amount:
+        raise RefundExceedsCharge(
+            f"at most {charge.amount} will be captured of the charge",
+            param="amount",
+            available=charge.amount,
+            requested=request.amount,
+        )
 
 
 def _columns(

@@ -19,6 +19,7 @@ _CHARGE = (
     "description",
     "metadata",
     "scheduled_at",
+    "capture",
 )
 _REFUND = ("charge_id", "amount", "reason", "metadata")
 

@@ -29,11 +29,15 @@ def endpoint(caller: Caller) -> Iterator[dict[str, Any]]:
     caller.delete(f"{PATH}/{made['id']}")
 
 
-def bodies(caller: Caller, endpoint: dict[str, Any]) -> dict[str, tuple[str, dict[str, Any]]]:
+def bodies(
+    caller: Caller, endpoint: dict[str, Any], till: Till
+) -> dict[str, tuple[str, dict[str, Any]]]:
     """For each POST of the API, where it goes and what it says."""
     at = f"{PATH}/{endpoint['id']}"
     charge_id = caller.charge().json()["charge_id"]
+    set_aside = till.authorized(producer=caller.producer)
     return {
+        "capture_charge": (f"/charges/{set_aside}/capture", {"amount": 1}),
         "create_charge": ("/charges", {"amount": 1, "currency": "USD"}),
         "create_refund": ("/refunds", {"charge_id": charge_id, "amount": 1}),
         "create_product": ("/products", {"name": "Tea"}),
@@ -59,7 +63,7 @@ POSTS = sorted(
 def test_a_repeat_is_answered_the_same_and_does_nothing(
     caller: Caller, endpoint: dict[str, Any], till: Till, operation: str
 ) -> None:
-    path, body = bodies(caller, endpoint)[operation]
+    path, body = bodies(caller, endpoint, till)[operation]
     key = uuid.uuid4().hex
     first = caller.post(path, json=body, **under(key))
     written = "SELECT (SELECT count(*) FROM webhook_endpoints) + (SELECT count(*) FROM events) AS n"

@@ -38,6 +38,7 @@ class Worker:
             begin=lambda item: self.till.begin(item)[0],
             settle=lambda item: self.till.settle_all((item.claimed, item.verb, item.found))[0],
             cancel=lambda one: self.till.cancel_all(one)[0],
+            capture=lambda one: self.till.capture_all(one)[0],
             processors=named,
             policies=self.till.policies,
             new_lease=a_lease,

@@ -30,6 +30,7 @@ _PHASE = (
     "Where a pending one stands; null once it is final. `queued`: surely not executed, due soon."
     " `in_flight`: a worker asks the processor. `unknown`: money may have moved; the processor is"
     " asked before anything else is done. `awaiting_customer`: the processor waits."
+    " `authorized`: the money of a charge is set aside, to be captured."
     " `needs_review`: nobody could find out; a person decides."
 )
 
@@ -149,6 +150,40 @@ class Charge(Resource):
     ]
     description: Annotated[str | None, Shown("The caller's words.", example="Two tickets")]
     metadata: Annotated[_Metadata, Shown(example={"cart": "42"})]
+    capture: Annotated[
+        str,
+        OneOf(("automatic", "manual")),
+        Shown(
+            "`automatic`: the money is taken at once. `manual`: it is only set aside, until"
+            " somebody captures it.",
+            example="automatic",
+            pending="automatic",
+        ),
+    ]
+    amount_captured: Annotated[
+        Sum,
+        Shown(
+            "What was taken so far, in minor units: all of it once the charge has succeeded, unless"
+            " less was captured.",
+            example=1999,
+            pending=0,
+        ),
+    ]
+    amount_capturable: Annotated[
+        Sum,
+        Shown("What is set aside and can be captured, in minor units.", example=0, pending=0),
+    ]
+    capture_before: Annotated[
+        Moment | None,
+        Shown("When what is set aside is let go of, unless it is captured; null: nobody said."),
+    ]
+    capture_failure_code: Annotated[
+        str | None,
+        Shown(
+            "Why the last capture took nothing, or null: a code like `failure_code`. The charge"
+            " is still authorized then."
+        ),
+    ]
     refunded_amount: Annotated[
         Sum,
         Shown(
@@ -162,8 +197,8 @@ class Charge(Resource):
         Shown(
             "What is on its way back, in minor units: the sum of the refunds that hold their part"
             " of the charge and are not final yet. With `refunded_amount` it is what"
-            " `expected_refunded_amount` of a refund is held against, and `amount` without both is"
-            " left to refund.",
+            " `expected_refunded_amount` of a refund is held against, and `amount_captured` without"
+            " both is left to refund.",
             example=0,
             pending=0,
         ),

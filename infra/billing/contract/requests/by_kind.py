@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from infra.billing.contract.ids import Kind
 from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.fields import Asked
 from infra.billing.contract.requests.refund import RefundRequest
@@ -18,5 +19,6 @@ MODELS: Mapping[Kind, type[ChargeRequest] | type[RefundRequest]] = {
 # What may be asked for by message.
 TASKS: Mapping[str, type[Asked]] = {
     **{f"billing.{kind}.create": model for kind, model in MODELS.items()},
+    "billing.charge.capture": CaptureRequest,
     "billing.charge.cancel": CancelRequest,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, ValidationInfo, field_validator
 
@@ -96,6 +96,11 @@ class ChargeRequest(Request):
         default=None, description="For people.", examples=["Two tickets"]
     )
 
+    capture: Literal["automatic", "manual"] = Field(
+        default="automatic",
+        description="`manual`: only set the money aside (`authorized`), and take it when the charge"
+        " is captured. What is not captured in time (`capture_before`) is let go of.",
+    )
     # The same moment in another zone is the same moment.
     scheduled_at: Annotated[datetime, PlainSerializer(rfc3339)] | None = Field(
         default=None,
@@ -166,6 +171,13 @@ class ChargeRequest(Request):
         if value is not None and is_judged(info) and is_card_number(value):
             raise card_data()
         return value
+
+    def asked(self) -> dict[str, Any]:
+        """As ever. To take the money at once is what every charge was that is older than this."""
+        asked = super().asked()
+        if self.capture == "automatic":
+            del asked["capture"]
+        return asked
 
     @cached_property
     def id(self) -> str:

@@ -220,6 +220,14 @@ def minor(value: Any, info: ValidationInfo) -> int:
     return checked(minor_amount, value, currency=info.data.get("currency"))
 
 
+def truth(value: Any, info: ValidationInfo) -> Any:
+    """Yes or no; who sends it as a text, as spreadsheets and many a program do, is told the fix."""
+    if isinstance(value, str) and (fix := value.lower()) in ("true", "false"):
+        name = info.field_name
+        raise refused(f"{name} must be true or false, not the text {value!r}; send {name}={fix}")
+    return value
+
+
 def whole_number(least: int, most: int) -> WrapValidator:
     """What makes a whole number say both of its bounds, whatever is wrong with it: those of
     queries, which come as text."""

@@ -15,6 +15,7 @@ from infra.billing.contract.requests.fields import (
     Request,
     minor,
     refused,
+    truth,
 )
 from infra.billing.contract.requests.rules import between, bounds
 from infra.billing.contract.words import Waiting
@@ -73,13 +74,8 @@ class RefundRequest(Request):
 
     @field_validator("restock", mode="before")
     @classmethod
-    def _restock(cls, value: Any) -> Any:
-        # As spreadsheets and many a program write it.
-        if isinstance(value, str) and (fix := value.lower()) in ("true", "false"):
-            raise refused(
-                f"restock must be true or false, not the text {value!r}; send restock={fix}"
-            )
-        return value
+    def _restock(cls, value: Any, info: ValidationInfo) -> Any:
+        return truth(value, info)
 
     @field_validator("restock_quantity", mode="before")
     @classmethod

@@ -1,0 +1,240 @@
+"""Capturing: taking money that was set aside, in the order in which it was asked for.
+
+A capture is written down under a key of its own, and its charge is queued for it in the same
+transaction. What comes of it is claimed, called and settled as any charge is
+(`payments.lifecycle.executor`), with one difference: when something is left to capture, or the
+processor refused, the charge stands at `authorized` again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Interval, bindparam, func, insert, literal, select, update
+
+from infra.billing.contract.requests.capture import CaptureRequest
+from models import Capture
+from models.base import id_among, table_of
+from models.rows import CaptureRow, ChargeRow
+from models.states import Phase, State
+from payments.access.scopes import OPERATOR, Access, owner
+from payments.amounts import in_words
+from payments.errors import (
+    CaptureExceedsCharge,
+    ChargeNotCapturable,
+    KeyReused,
+    NotFound,
+    Refused,
+)
+from payments.intake.judging import judge
+from payments.intake.timing import ANY_TIME, Timing, objections
+from payments.kinds import CHARGE
+from payments.lifecycle.accepting.asked import Accepted
+from payments.lifecycle.capturing.authorizations import is_capturing
+from payments.lifecycle.locks import locked
+from payments.lifecycle.moves import Move, move
+from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
+from payments.transaction import Transaction
+from payments.views import charge_view
+from payments.webhooks.events import Fact, publish
+
+# A day is enough to capture by hand what nobody had thought of. What is authorized for less than
+# that is told of at once.
+WARNED_BEFORE = timedelta(days=1)
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class NewCapture:
+    """Who wants money of a charge. To those who don't see it (`access`), it isn't there."""
+
+    request: CaptureRequest
+    access: Access = OPERATOR
+    by: str | None = None  # who, when it is not the request's producer: a person
+    request_id: str | None = None
+    timing: Timing = ANY_TIME
+
+
+def accept(
+    transaction: Transaction,
+    asked: Sequence[NewCapture],
+    *,
+    limits: Mapping[str, MoneyLimits] = NO_LIMITS,
+) -> list[Accepted | Refused]:
+    """Write down these captures, and queue their charges; each is answered in its place with its
+    charge as it stands now.
+
+    The same key with the same request is the same capture; with another request it is refused
+    (KeyReused). Also refused: NotFound; ChargeNotCapturable, for what is not authorized, or is
+    being captured or canceled already; CaptureExceedsCharge; what comes at a wrong time
+    (`payments.intake.timing`), and what today's rules speak against (`payments.intake.judging`).
+    `limits` are what processors take, by name.
+    """
+    rows = locked(transaction, CHARGE, _seen(transaction, asked))
+    # Only now: a repeat that waited here for the first one must find it.
+    known = _known(transaction, asked)
+    timings = {place: one.timing for place, one in enumerate(asked)}
+    late = objections(transaction, timings, may_wait=False)
+    answers: list[Accepted | Refused] = []
+    for place, one in enumerate(asked):
+        row = rows.get(one.request.charge_id)
+        is_new = one.request.id not in known
+        objection = _objection(row, one, known.get(one.request.id), limits) or late.get(place)
+        if objection is not None and (is_new or isinstance(objection, KeyReused | NotFound)):
+            answers.append(objection)
+        elif row is not None and not is_new:
+            answers.append(Accepted(row, fresh=False))
+        elif row is not None:
+            known[one.request.id], rows[row.id] = _begin(transaction, row, one)
+            answers.append(Accepted(rows[row.id], fresh=True))
+    return answers
+
+
+def warn_of_expiry(transaction: Transaction, *, limit: int = BATCH) -> int:
+    """Tell of authorizations that will soon be over, once of each; returns how many."""
+    until = {"limit": limit, "before": WARNED_BEFORE}
+    rows = transaction.read(ChargeRow, _WARN, until)
+    publish(
+        transaction,
+        [
+            Fact(
+                "charge.authorization_expiring",
+                row.id,
+                row.sequence,
+                charge_view(row),
+                row.now,
+                owner(row),
+            )
+            for row in rows
+        ],
+    )
+    return len(rows)
+
+
+def _seen(transaction: Transaction, asked: Sequence[NewCapture]) -> set[str]:
+    """The charges that are there for who asks; another's is not even waited for."""
+    ids = sorted({one.request.charge_id for one in asked})
+    owners = {row.id: owner(row) for row in transaction.read(ChargeRow, _OWNERS, {"ids": ids})}
+    return {
+        one.request.charge_id
+        for one in asked
+        if one.request.charge_id in owners and one.access.sees(owners[one.request.charge_id])
+    }
+
+
+def _known(transaction: Transaction, asked: Sequence[NewCapture]) -> dict[str, str]:
+    """The captures that are there already: their ids, and the fingerprints of their requests."""
+    ids = sorted({one.request.id for one in asked})
+    found = transaction.read(CaptureRow, _KNOWN, {"ids": ids})
+    return {row.id: row.fingerprint for row in found}
+
+
+def _objection(
+    row: ChargeRow | None, one: NewCapture, known: str | None, limits: Mapping[str, MoneyLimits]
+) -> Refused | None:
+    if known is not None and known != one.request.fingerprint:
+        return KeyReused(param="idempotency_key")
+    if row is None or not one.access.sees(owner(row)):
+        return NotFound("there is no charge with this id", param="charge_id")
+    if (why := _why_not(row)) is not None:
+        return ChargeNotCapturable(why, param="charge_id", state=row.state)
+    left = row.amount - (row.amount_captured or 0)
+    if one.request.amount is not None and one.request.amount > left:
+        return CaptureExceedsCharge(
+            f"{in_words(left, row.currency or '')} of the charge is left to capture",
+            param="amount",
+            available=left,
+            requested=one.request.amount,
+        )
+    try:
+        judge(
+            one.request,
+            processor=row.processor,
+            limits=limits.get(row.processor, ANYTHING),
+            amount=one.request.amount,
+            currency=row.currency,
+        )
+    except Refused as refused:
+        return refused
+    return None
+
+
+def _why_not(row: ChargeRow) -> str | None:
+    """Why nothing can be captured of it now."""
+    if row.capture != "manual":
+        return "the charge is captured by itself; ask for `capture: manual` to do it by hand"
+    if row.state == State.SUCCEEDED:
+        return "the charge has been captured; what was left of it was let go of"
+    if row.state == State.FAILED:
+        return f"the charge has failed ({row.failure_code}); its money is not set aside any more"
+    if row.cancel_requested_at is not None:
+        return "the charge is being canceled"
+    if is_capturing(row):
+        return "another capture of this charge is under way; wait until its outcome is known"
+    if row.phase != Phase.AUTHORIZED:
+        return f"the charge is not authorized yet; it is {row.phase}"
+    return None
+
+
+def _begin(transaction: Transaction, row: ChargeRow, one: NewCapture) -> tuple[str, ChargeRow]:
+    """Write it down and queue its charge. Returns its fingerprint, and the charge."""
+    request, left = one.request, row.amount - (row.amount_captured or 0)
+    amount = left if request.amount is None else request.amount
+    transaction.execute(
+        _INSERT,
+        {
+            "id": request.id,
+            "charge_id": row.id,
+            "producer": request.producer,
+            "idempotency_key": request.idempotency_key,
+            "fingerprint": request.fingerprint,
+            "request_id": one.request_id,
+            "amount": amount,
+            "final": request.final,
+        },
+    )
+    queued = Move(
+        row,
+        Phase.QUEUED,
+        verb="capture",
+        outcome="requested",
+        detail=f"{in_words(amount, row.currency or '')}{'' if request.final else ', not final'}",
+        actor=one.by or request.producer,
+        extra_attempt=True,
+        next_in_s=0.0,
+        # Of the capture: each operation at the processor has a key of its own, and the memory of a
+        # key counts from its first call.
+        is_unsent=True,
+    )
+    moved = move(transaction, CHARGE, [queued])
+    transaction.wakes.charges.add(row.id)
+    return request.fingerprint, moved[row.id]
+
+
+# --- The statements, built once ---
+
+_t, _captures = CHARGE.table, table_of(Capture)
+_OWNERS = select(_t.c.id, _t.c.producer).where(id_among(_t.c.id))
+_KNOWN = select(_captures).where(id_among(_captures.c.id))
+_INSERT = insert(_captures)
+_ending = (
+    select(_t.c.id)
+    .where(
+        # Written out, for the partial index.
+        _t.c.phase == literal(Phase.AUTHORIZED.value, literal_execute=True),
+        _t.c.capture_warned_at.is_(None),
+        _t.c.capture_before <= func.now() + bindparam("before", type_=Interval),
+        _t.c.cancel_requested_at.is_(None),
+    )
+    .order_by(_t.c.capture_before)
+    .limit(bindparam("limit"))
+    .with_for_update(key_share=True, skip_locked=True)
+    # A CTE is evaluated once; a subquery may be evaluated again and lock more than the limit.
+    .cte("ending")
+)
+_WARN = (
+    update(_t)
+    .where(_t.c.id == _ending.c.id)
+    .values(sequence=_t.c.sequence + 1, capture_warned_at=func.now())
+    .returning(_t, func.now().label("now"))
+)
