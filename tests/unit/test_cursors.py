@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,7 +17,7 @@ from tests.support.every import every
 CHARGES = table_of(Charge)
 ID = id_from_key("charge", producer="tests", key="1")
 AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
-ROW = {"id": ID, "created_at": AT}
+ROW = SimpleNamespace(id=ID, created_at=AT)
 
 
 def altered(**changes: object) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ SECRET = b"a secret"
 SHOWN = Presented("key_1", hashlib.sha256(SECRET).digest())
 
 
-def a_row(**changes: Any) -> dict[str, Any]:
-    return {
+def a_row(**changes: Any) -> Any:
+    columns = {
         "id": "key_1",
         "producer": "shop",
         "scopes": ["charges:read"],
@@ -24,6 +25,7 @@ def a_row(**changes: Any) -> dict[str, Any]:
         "revoked_at": None,
         **changes,
     }
+    return SimpleNamespace(**columns)
 
 
 @pytest.mark.parametrize("all_producers", [True, False])
@@ -48,6 +50,6 @@ def test_the_right_secret_is_let_in_as_who_it_was_made_for(all_producers: bool) 
     ],
     ids=["unknown", "wrong", "revoked", "wrong and revoked"],
 )
-def test_an_unknown_wrong_or_revoked_key_is_not(row: dict[str, Any] | None) -> None:
+def test_an_unknown_wrong_or_revoked_key_is_not(row: Any) -> None:
     with pytest.raises(Unauthenticated):
         admit(row, SHOWN)
