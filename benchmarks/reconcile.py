@@ -62,11 +62,12 @@ def main(
             env=environ, capture_output=True, text=True, check=False,
         )  # fmt: skip
         took_s = time.perf_counter() - start_s
+        # While PostgreSQL runs: of its processes, too, the largest would count.
+        peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(answer.stderr, end="")
     *found, total = map(json.loads, answer.stdout.splitlines())
     if answer.returncode != 1 or by_code(found) != planted:
         raise SystemExit("what was found is not what was planted")
-    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"{total['records']} records, {len(found)} differences found, and no other")
     print(f"{took_s:.1f} s, at most {peak_mb:.0f} MiB of memory")
 
