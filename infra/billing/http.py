@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 from uuid import uuid4
 from weakref import WeakSet
 
@@ -22,7 +22,7 @@ from infra.billing.http_transport import Answer, NoAnswer, Wire
 from infra.billing.parallel import side_by_side
 from infra.billing.problems import error_of
 from infra.billing.retries import Failure
-from infra.billing.values import carried
+from infra.billing.values import carried, segment
 from infra.billing.version import __version__
 
 USER_AGENT = f"infra.billing/{__version__} python/{platform.python_version()}"
@@ -111,7 +111,7 @@ class Http:
 
     def capture(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
         """Take money of a charge; answers with it. Raises what the service refuses."""
-        path = f"/charges/{_segment(fields['charge_id'])}/capture"
+        path = f"/charges/{segment(fields['charge_id'])}/capture"
         body = {name: value for name, value in fields.items() if name != "charge_id"}
         return self._once("charge", path, "charge_id", body, wait_s=wait_s or 0.0)
 
@@ -120,7 +120,7 @@ class Http:
         id_ = fields["charge_id"]
         body = carried({name: value for name, value in fields.items() if name != "charge_id"})
         waits_until = self._clock() + (wait_s or 0.0)
-        path = f"/charges/{_segment(id_)}/cancel"
+        path = f"/charges/{segment(id_)}/cancel"
         asked = self._call("POST", path, body=body, expects="charge_id", wait_s=wait_s or 0.0)
         left_s = waits_until - self._clock()
         if asked.get("state") != "pending" or left_s <= 0:
@@ -129,7 +129,7 @@ class Http:
 
     def get(self, kind: Kind, id_: str, *, wait_s: float | None = None) -> dict[str, Any]:
         """The object with this id, at once or when it is final."""
-        path, ends_at = f"/{kind}s/{_segment(id_)}", self._clock() + (wait_s or 0.0)
+        path, ends_at = f"/{kind}s/{segment(id_)}", self._clock() + (wait_s or 0.0)
         while True:
             left_s = ends_at - self._clock()
             found = self._call("GET", path, expects=f"{kind}_id", wait_s=max(0.0, left_s))
@@ -147,7 +147,7 @@ class Http:
         repeatable: bool = True,
     ) -> dict[str, Any]:
         """Any other route. `path`: its segments; `repeatable`: whether it may be done twice."""
-        route = "".join(f"/{_segment(part)}" for part in path)
+        route = "".join(f"/{segment(part)}" for part in path)
         try:
             asked = None if body is None else carried(body)
             query = carried(query or {})
@@ -292,10 +292,6 @@ class Http:
 def _said(value: object) -> object:
     """As a query says it."""
     return str(value).lower() if isinstance(value, bool) else value
-
-
-def _segment(part: str) -> str:
-    return quote(part, safe="")
 
 
 def _json(body: bytes) -> object:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from infra.billing.contract.card_data import CARD_DATA, is_card_data
 from infra.billing.contract.moments import MOMENT
@@ -26,6 +27,11 @@ def carried(fields: Mapping[Any, object]) -> dict[str, Any]:
         _name(name, None): _carried(value, field_name(name), name, depth=0)
         for name, value in fields.items()
     }
+
+
+def segment(part: str) -> str:
+    """An id as a segment of a path, which logs and proxies keep. Raises InvalidRequest."""
+    return quote(_text(part, "id", "id"), safe="")
 
 
 def _carried(value: object, param: str | None, name: Any, *, depth: int) -> Any:
@@ -74,14 +80,26 @@ def _number(value: float | Decimal, param: str | None, name: str) -> float:
         if abs(value) > WHOLE_MAX:
             raise _wrong(param, f"must be at most {WHOLE_MAX}")
         number: float = value
+        written = Decimal(value)
     else:
         written = Decimal(repr(value)) if isinstance(value, float) else value
         number = float(written) if written.is_finite() else math.inf
         if math.isinf(number) or Decimal(repr(number)) != written:
             raise _wrong(param, "must be a number that JSON can carry; send an integer")
-    if abs(number) > AMOUNT_MAX:  # of fewer digits, no amount is told from a card's number
-        _text(f"{value:f}", param, name)
+    # No amount is told from a card's number.
+    if not (_is_amount(param, name) and abs(number) <= AMOUNT_MAX):
+        _text(_digits(written), param, name)
     return number
+
+
+def _is_amount(param: str | None, name: str) -> bool:
+    return name.endswith("amount") and param != "metadata"
+
+
+def _digits(number: Decimal) -> str:
+    """The number as text would say it: without a fraction, if it has none."""
+    whole, _, fraction = f"{number:f}".partition(".")
+    return f"{whole}.{fraction}" if fraction.strip("0") else whole
 
 
 def _wrong(param: str | None, what: str) -> InvalidRequest:

@@ -15,7 +15,7 @@ from infra import billing
 from infra.billing.contract import strict_json
 from infra.billing.contract.card_data import CARD_DATA
 from infra.billing.contract.moments import MOMENT
-from infra.billing.values import WHOLE_MAX, carried
+from infra.billing.values import WHOLE_MAX, carried, segment
 from tests.support.every import every
 
 CARD = "4242 4242 4242 4242"
@@ -101,6 +101,34 @@ def test_of_a_payment_method_the_whole_is_read_as_a_card_of_any_scheme():
     assert carried({"reference": "4222222222222"})
     with pytest.raises(billing.InvalidRequest, match="payment_method_id must hold no card data"):
         carried({"payment_method_id": "4222222222222"})
+
+
+@every(
+    "fields",
+    [
+        {"customer_id": 378282246310005},
+        {"customer_id": 378282246310005.0},
+        {"customer_id": 6212345678901234569},  # as a float it would be another number
+        {"payment_method_id": 9999999999999995},
+        {"payment_method_id": Decimal("4222222222222.00")},
+        {"metadata": {"amount": 378282246310005}},
+        {"metadata": {"cvc": 123}},
+        {"card": {"number": 30569309025904}},
+        {"card": {"cvc": 123.0}},
+    ],
+    ids=repr,
+)
+def test_numbers_are_no_card_data_either_unless_they_may_be_an_amount(fields):
+    with pytest.raises(billing.InvalidRequest, match="must hold no card data"):
+        carried(fields)
+
+
+@every("id_", [CARD, "a\ud800b"], ids=ascii)
+def test_what_stands_in_a_path_is_seen_to_as_what_stands_in_a_body(id_):
+    with pytest.raises(billing.InvalidRequest, match="id must") as refused:
+        segment(id_)
+    assert refused.value.param == "id"
+    assert segment("a/b ü") == "a%2Fb%20%C3%BC"
 
 
 @every("name", ["ada@example.org", CARD, 4242424242424242, "a\ud800"])
