@@ -61,6 +61,10 @@ BECOMES: Mapping[str, frozenset[str]] = {
             "state",
             "phase",
             "lines",
+            "amount_captured",
+            "amount_capturable",
+            "capture_before",
+            "capture_failure_code",
             "refunded_amount",
             "refund_pending_amount",
             "failure_code",
@@ -92,7 +96,7 @@ BECOMES: Mapping[str, frozenset[str]] = {
     ),
 }
 # What the order of a charge has, and is no column of one.
-OF_OTHER_ORDERS = {"kind", "capture", "charge_id", "charge_reference", "captured_before", "final"}
+OF_OTHER_ORDERS = {"kind", "charge_id", "charge_reference", "captured_before", "final"}
 ASKED = [(kind, name) for kind, model in MODELS.items() for name in model.model_fields]
 KEPT = [(kind, name) for kind, name in ASKED if name not in NOT_KEPT[kind]]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, get_args
 
 import pytest
-from sqlalchemy import Table
+from sqlalchemy import DateTime, Table
 
 from api.edge import problems
 from infra.billing.contract.objects import (
@@ -54,7 +54,7 @@ class Reading(dict[str, Any]):
 
     def __getitem__(self, column: str) -> Any:
         self.columns.add(column)
-        return self.VALUES.get(column, None if column.endswith("_at") else 1)
+        return self.VALUES.get(column, None if column.endswith(("_at", "_before")) else 1)
 
     __getattr__ = __getitem__
 
@@ -79,6 +79,7 @@ _OURS = {
 PRIVATE = {
     "charge": _OURS
     | {
+        "capture_warned_at": "when the world was told that `capture_before` is soon",
         "expires_by_default": "whether `expires_at` was asked for",
         "cancel_requested_by": "who; the timeline tells it",
         "cancel_reason": "why; the timeline tells it",
@@ -195,7 +196,8 @@ def test_what_the_service_always_has_may_be_null_before(kind: Any, shown: type[R
 @every("kind, shown", KINDS)
 def test_times_are_told_as_times(kind: Any, shown: type[Resource]) -> None:
     times = {name for name, annotation in fields_of(shown).items() if is_moment(annotation)}
-    assert times == {name for name in fields_of(shown) if name.endswith("_at")}
+    columns = {one.name for one in kind.table.c if isinstance(one.type, DateTime)}
+    assert times == columns & fields_of(shown).keys()
 
 
 def test_a_field_that_no_column_has_is_noticed_at_once() -> None:
