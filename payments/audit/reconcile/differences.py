@@ -36,6 +36,8 @@ LEFT: Mapping[Code, str] = {
     Code.DUPLICATE_AT_PROCESSOR: "refund the second one at the processor; we move no money for it",
     Code.PAYOUT_DIFFERS: "ask the processor for what is missing",
 }
+# Likewise, of what is pending here.
+UNSETTLED = "a look-up or an event settles it; what needs review, `billing resolve`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,8 @@ class Difference:
             return self.left_because
         if self.remedy is not None:
             return "--apply settles it, as the processor's own report would"
-        return LEFT[self.code]
+        is_pending = self.ours is not None and self.ours.phase is not None
+        return UNSETTLED if is_pending else LEFT[self.code]
 
     def view(self) -> dict[str, Any]:
         """As programs get it."""

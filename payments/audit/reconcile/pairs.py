@@ -65,17 +65,20 @@ _OF_OURS = [field.name for field in fields(Ours)]
 _OURS = ", ".join(f"o.{name} AS our_{name}" for name in _OF_OURS)
 
 
-def _objects(kind: str, table: str) -> str:
+def _objects(kind: str, table: str, *, taken: str = "NULL", by_hand: str = "false") -> str:
+    """The columns of `Ours`; `taken` is what was captured of one that is captured by hand."""
     return f"""
     SELECT '{kind}' AS kind, id, processor, processor_reference AS reference, state, phase,
            lease_token IS NOT NULL AS is_leased, amount,
-           CASE state WHEN 'succeeded' THEN amount ELSE 0 END AS moved, false AS by_hand,
+           coalesce({taken}, CASE state WHEN 'succeeded' THEN amount ELSE 0 END) AS moved,
+           {by_hand} AS by_hand,
            currency, first_called_at, settled_at, created_at
     FROM {table}
     """  # noqa: S608
 
 
-_EVERY = f"{_objects('charge', 'charges')} UNION ALL {_objects('refund', 'refunds')}"
+_CHARGES = _objects("charge", "charges", taken="amount_captured", by_hand="capture = 'manual'")
+_EVERY = f"{_CHARGES} UNION ALL {_objects('refund', 'refunds')}"
 _WITH_RECORDS = text(f"""
     SELECT r.*, {_OURS} FROM (
         SELECT {", ".join(_OF_RECORD)}, coalesce(object_id, reference) AS name,

@@ -55,6 +55,26 @@ def test_a_day_of_everything_agrees(billing: Billing, engine: Engine, till: Coun
     assert (total["agree"], total["records"]) == (4, 5)
 
 
+def test_what_is_captured_is_held_against_all_that_was_captured(
+    billing: Billing, engine: Engine, till: Counter
+) -> None:
+    parts, whole = (till.charge(capture="manual")["id"] for _ in range(2))
+    till.capture(parts, amount=300, final=False)
+    till.capture(whole, amount=300, final=False)
+    till.capture(whole, amount=200)
+    till.charge(capture="manual")
+    an_hour_passes(engine)
+    found, total = reconciled(billing)
+    assert (found, total["agree"], total["pending"]) == ([], 2, 1)
+    till.query("UPDATE sandbox_ledger SET amount = amount + 1")
+    found, total = reconciled(billing, *lately(), "--apply")
+    assert {one["id"]: one["code"] for one in found} == {
+        parts: "state_differs",
+        whole: "amount_differs",
+    }
+    assert total["repaired"] == 0
+
+
 def test_what_happens_right_now_is_pending(billing: Billing, till: Counter) -> None:
     till.charge(payment_method_id="pm_sandbox_timeout_after")
     done = till.charge()
