@@ -7,11 +7,12 @@ from typing import Any
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
+from api.description import signatures
 from api.description.bodies import BODIES
 from api.description.events import DATA, event
 from api.description.examples import example, standing
 from api.description.models import model_of
-from api.description.route_docs import REFUSALS, ref
+from api.description.route_docs import ref
 from api.description.samples import SAMPLES
 from api.description.schemas import REQUESTS, everything
 from api.description.schemas import components as components_of
@@ -46,18 +47,6 @@ Refusals are problem documents (RFC 9457): `code` is for programs, `detail` says
 instead. Every answer has an `X-Request-Id`, which our log lines have, too; send your own and it is
 kept.
 """
-# What is done once per key, and answered with 200 when it was done before.
-REPLAYED = (
-    "create_charge",
-    "create_refund",
-    "create_product",
-    "create_price",
-    "change_price_inventory",
-    "create_webhook_endpoint",
-    "rotate_webhook_secret",
-    "ping_webhook_endpoint",
-    "replay_to_webhook_endpoint",
-)
 # What only HTTP answers with.
 OVER_HTTP = (Event, NewEndpoint, Pinged, Replayed)
 TAGS = [
@@ -99,9 +88,10 @@ def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
             "description": "An API key: `billing keys create NAME`. Its name is the producer.",
         }
     }
+    by_name = {route.name: route for route in routes}
     for path, operations in made["paths"].items():
         for operation in operations.values():
-            _finish(path, operation)
+            _finish(path, operation, by_name[operation["operationId"]])
     _of_currencies(made["paths"])
     made["webhooks"] = {name: _webhook(name) for name in DATA}
     _show_examples(made)
@@ -157,17 +147,17 @@ def _refused(status: int) -> dict[str, Any]:
     return {**told, "param": _PARAMS.get(status)}
 
 
-def _finish(path: str, operation: dict[str, Any]) -> None:
+def _finish(path: str, operation: dict[str, Any], route: APIRoute) -> None:
     """What holds for every operation, and what FastAPI says of operations that aren't ours."""
+    operation["responses"].pop("422", None)  # FastAPI's own answer to bad input, never given
+    signatures.describe(route, operation)
     responses = operation["responses"]
-    if responses.get("422", {}).get("description") != REFUSALS[422]:
-        responses.pop("422", None)  # FastAPI's own answer to bad input, which we never give
     for status, told in responses.items():
         headers = told.setdefault("headers", {})
         headers["X-Request-Id"] = {"$ref": "#/components/headers/X-Request-Id"}
         if operation["operationId"].startswith("create_") and status in ("200", "201", "202"):
             headers["Location"] = {"$ref": "#/components/headers/Location"}
-        if operation["operationId"] in REPLAYED and status == "200":
+        if status == "200" and signatures.is_keyed(route):
             headers["Idempotent-Replayed"] = {"$ref": "#/components/headers/Idempotent-Replayed"}
     operation["security"] = [{"key": []}] if path.startswith("/v1/") else []
 

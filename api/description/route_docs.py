@@ -1,6 +1,6 @@
 """How a route is described: the keyword arguments that its decorator takes beside the path.
 
-    @router.post("", **described({202: ref(Charge)}, body=ref("ChargeRequest"), refuses=(409,)))
+    @router.post("", **described({202: ref(Charge)}, refuses=(409,)))
 
 `api.description.openapi` turns these, and the schemas of `api.description`, into the document.
 """
@@ -73,28 +73,18 @@ PREFER = {
 def described(
     good: Mapping[int, Schema],
     *,
-    body: Schema | None = None,
-    body_is_required: bool = True,
     refuses: Sequence[int] = (),
-    parameters: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Arguments for a route's decorator.
 
     `good` are the schemas of good answers by status; `refuses` the statuses beside ALWAYS.
     """
-    extra: dict[str, Any] = {"parameters": [*parameters]} if parameters else {}
-    if body is not None:
-        content = {"application/json": {"schema": body}}
-        extra["requestBody"] = {"required": body_is_required, "content": content}
-    with_body, with_key = body is not None, KEY in parameters
-    also = (*(WITH_BODY if with_body else ()), *((422,) if with_key else ()))
-    refused = sorted({*ALWAYS, *refuses, *also})
+    refused = sorted({*ALWAYS, *refuses})
     responses = {status: answer(status, schema) for status, schema in good.items()}
     responses |= {status: refusal(status) for status in refused}
     return {
         "status_code": max(good),
         "responses": responses,
-        "openapi_extra": extra,
         "response_class": Response,
     }
 

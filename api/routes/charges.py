@@ -2,15 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import Query
+from fastapi import Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.description.route_docs import KEY, PREFER, described, object_of, page_of, ref
+from api.description.route_docs import described, object_of, page_of, ref
 from api.routes import objects
+from api.routes.bodies import Body, Waits
 from api.routes.dependencies import Asker, router_of
 from api.routes.filters import ChargeFilters
+from api.routes.objects import Cancels, Captures
 from infra.billing.contract.objects import Charge, TimelineEntry
+from infra.billing.contract.requests.cancel import CancelRequest
+from infra.billing.contract.requests.capture import CaptureRequest
+from infra.billing.contract.requests.charge import ChargeRequest
 
 router = router_of("Charges", f"{objects.PREFIX}/charges")
 
@@ -19,12 +24,12 @@ router = router_of("Charges", f"{objects.PREFIX}/charges")
     "",
     **described(
         {202: ref(Charge), 200: ref(Charge)},
-        body=ref("ChargeRequest"),
         refuses=(409,),
-        parameters=(KEY, PREFER),
     ),
 )
-async def create_charge(request: Request) -> Response:
+async def create_charge(
+    request: Annotated[Request, Body(ChargeRequest), Waits()],
+) -> Response:
     """Take money, once per key. 202: accepted. 200: a repeat (`Idempotent-Replayed: true`),
     answered with the charge as it is now; or a final charge, as `Prefer: wait` asked for."""
     return await objects.create(request, "charge")
@@ -34,34 +39,36 @@ async def create_charge(request: Request) -> Response:
     "/{id}/capture",
     **described(
         {202: ref(Charge), 200: ref(Charge)},
-        body=ref("CaptureRequest"),
-        body_is_required=False,
         refuses=(404, 409),
-        parameters=(KEY, PREFER),
     ),
 )
-async def capture_charge(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+async def capture_charge(
+    request: Annotated[Request, Waits()],
+    access: Asker,
+    wanted: Annotated[CaptureRequest, Depends(Captures())],
+) -> Response:
     """Take money of a charge that is authorized, once per key: all that is left, or an `amount`.
     202: the processor is asked. 200: a repeat (`Idempotent-Replayed: true`), answered with the
     charge as it is now; or a final charge, as `Prefer: wait` asked for."""
-    return await objects.capture(request, access, id)
+    return await objects.capture(request, access, wanted)
 
 
 @router.post(
     "/{id}/cancel",
     **described(
         {202: ref(Charge), 200: ref(Charge)},
-        body=ref("CancelRequest"),
-        body_is_required=False,
         refuses=(404, 409),
-        parameters=(PREFER,),
     ),
 )
-async def cancel_charge(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+async def cancel_charge(
+    request: Annotated[Request, Waits()],
+    access: Asker,
+    wanted: Annotated[CancelRequest, Depends(Cancels())],
+) -> Response:
     """End a charge before any money moves. 200: it is canceled, now or before. 202: the processor
     is asked first, and money that moved meanwhile wins; `Prefer: wait` waits for that. To cancel
     twice is to cancel once."""
-    return await objects.cancel(request, access, id)
+    return await objects.cancel(request, access, wanted)
 
 
 @router.get("", **described({200: page_of(Charge)}))
@@ -74,8 +81,12 @@ async def list_charges(
     )
 
 
-@router.get("/{id}", **described({200: ref(Charge)}, refuses=(404,), parameters=(PREFER,)))
-async def get_charge(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+@router.get("/{id}", **described({200: ref(Charge)}, refuses=(404,)))
+async def get_charge(
+    request: Annotated[Request, Waits()],
+    access: Asker,
+    id: str,  # noqa: A002  # its name in the URL
+) -> Response:
     """Get a charge."""
     return await objects.get(request, access, "charge", id)
 

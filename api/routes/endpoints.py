@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers, request_input
-from api.description.route_docs import KEY, described, page_of, ref
+from api.description.route_docs import described, page_of, ref
+from api.routes.bodies import Body
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.filters import LIMIT, moment
 from api.routes.objects import PREFIX
@@ -44,13 +45,12 @@ class Place(BaseModel):
 @router.post(
     "",
     **described(
-        {201: ref("NewWebhookEndpoint"), 200: ref("NewWebhookEndpoint")},
-        body=ref("WebhookEndpointRequest"),
-        refuses=(404, 409),
-        parameters=(KEY,),
+        {201: ref("NewWebhookEndpoint"), 200: ref("NewWebhookEndpoint")}, refuses=(404, 409)
     ),
 )
-async def create_webhook_endpoint(request: Request, access: Asker) -> Response:
+async def create_webhook_endpoint(
+    request: Annotated[Request, Body("WebhookEndpointRequest")], access: Asker
+) -> Response:
     """Send webhooks to a URL, once per key. The secret that signs them is in this answer, and for a
     day in those to repeats under the same key; then in none."""
     fields, key = await _once(
@@ -96,9 +96,13 @@ async def get_webhook_endpoint(request: Request, access: Asker, id: str) -> Resp
 
 @router.patch(
     "/{id}",
-    **described({200: ref(Endpoint)}, body=ref("WebhookEndpointChanges"), refuses=(404,)),
+    **described({200: ref(Endpoint)}, refuses=(404,)),
 )
-async def update_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
+async def update_webhook_endpoint(
+    request: Annotated[Request, Body("WebhookEndpointChanges")],
+    access: Asker,
+    id: str,  # noqa: A002  # likewise
+) -> Response:
     """Change an endpoint: its url, event types, description, `max_in_flight` or state. What is not
     sent stays."""
     changes = await request_input.fields(request)
@@ -124,15 +128,13 @@ async def delete_webhook_endpoint(request: Request, access: Asker, id: str) -> R
 
 @router.post(
     "/{id}/rotate-secret",
-    **described(
-        {200: ref("NewWebhookEndpoint")},
-        body=ref("SecretRotation"),
-        body_is_required=False,
-        refuses=(404, 409),
-        parameters=(KEY,),
-    ),
+    **described({200: ref("NewWebhookEndpoint")}, refuses=(404, 409)),
 )
-async def rotate_webhook_secret(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
+async def rotate_webhook_secret(
+    request: Annotated[Request, Body("SecretRotation", is_required=False)],
+    access: Asker,
+    id: str,  # noqa: A002  # likewise
+) -> Response:
     """Make a new secret, once per key. It is in this answer, and for a day in those to repeats
     under the same key. For `overlap_s` seconds (a day, unless sent) the one before signs, too."""
     fields, key = await _once(request, "overlap_s", body_is_required=False)
@@ -144,15 +146,13 @@ async def rotate_webhook_secret(request: Request, access: Asker, id: str) -> Res
 
 @router.post(
     "/{id}/ping",
-    **described(
-        {202: _PINGED, 200: _PINGED},
-        body=ref("Ping"),
-        body_is_required=False,
-        refuses=(404, 409),
-        parameters=(KEY,),
-    ),
+    **described({202: _PINGED, 200: _PINGED}, refuses=(404, 409)),
 )
-async def ping_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
+async def ping_webhook_endpoint(
+    request: Annotated[Request, Body("Ping", is_required=False)],
+    access: Asker,
+    id: str,  # noqa: A002  # likewise
+) -> Response:
     """Send the endpoint an event of type `ping`, whatever its event types; once per key."""
     _, key = await _once(request, body_is_required=False)
 
@@ -164,14 +164,13 @@ async def ping_webhook_endpoint(request: Request, access: Asker, id: str) -> Res
 
 @router.post(
     "/{id}/replay",
-    **described(
-        {202: ref("Replayed"), 200: ref("Replayed")},
-        body=ref("Replay"),
-        refuses=(404, 409),
-        parameters=(KEY,),
-    ),
+    **described({202: ref("Replayed"), 200: ref("Replayed")}, refuses=(404, 409)),
 )
-async def replay_to_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
+async def replay_to_webhook_endpoint(
+    request: Annotated[Request, Body("Replay")],
+    access: Asker,
+    id: str,  # noqa: A002  # likewise
+) -> Response:
     """Send events again, under their own ids: those with `event_ids`, or those created from `since`
     on and before `until`; once per key. While `has_more`, call again with `after` = `next_after`
     (and another key)."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,8 @@ from api import answers, request_input
 from api.edge.keyring import presented
 from api.edge.problems import DatabaseUnavailable, TooManyRequests
 from api.intake import Call
-from api.routes.dependencies import app_state, permission_for
+from api.routes.bodies import Body
+from api.routes.dependencies import Asker, app_state, permission_for
 from api.settled import horizon
 from infra.billing.contract.ids import PREFIXES, is_id, traceparent
 from infra.billing.contract.ids import Kind as KindName
@@ -69,13 +71,37 @@ async def _fields(request: Request) -> Mapping[str, Any] | Refused:
         return refused
 
 
-async def cancel(request: Request, access: Access, id_: str) -> Response:
+@dataclass(frozen=True, slots=True)
+class Cancels(Body):
+    """Which charge, as the path says, and why, as the body may say."""
+
+    model: type[CancelRequest] = CancelRequest
+    is_required: bool = False
+
+    async def __call__(self, request: Request, _: Asker, id: str) -> CancelRequest:  # noqa: A002  # its name in the URL
+        _check("charge", id)
+        given = request_input.only(await request_input.fields_if_any(request), "reason")
+        return parse(CancelRequest, {**given, "charge_id": id})
+
+
+@dataclass(frozen=True, slots=True)
+class Captures(Body):
+    """Which charge, as the path says, and how much of it, as the body may say."""
+
+    model: type[CaptureRequest] = CaptureRequest
+    is_required: bool = False
+
+    async def __call__(self, request: Request, access: Asker, id: str) -> CaptureRequest:  # noqa: A002  # likewise
+        _check("charge", id)
+        given = await request_input.under_key(request, if_any=True)
+        given = request_input.only(given, "amount", "final", "idempotency_key")
+        return parse(CaptureRequest, {**given, "charge_id": id, "producer": access.producer})
+
+
+async def cancel(request: Request, access: Access, wanted: CancelRequest) -> Response:
     """200 with the canceled charge, or with one that was waited for and is final; 202 while it is
     pending."""
-    _check("charge", id_)
-    given = request_input.only(await request_input.fields_if_any(request), "reason")
-    wanted = parse(CancelRequest, {**given, "charge_id": id_})
-    by = access.producer or str(access.key_id)
+    id_, by = wanted.charge_id, access.producer or str(access.key_id)
     one = Cancellation(id_, by=by, reason=wanted.reason, access=access)
     (row,) = await app_state(request).database.transaction(partial(cancels.cancel, asked=[one]))
     if isinstance(row, NotFound):
@@ -86,13 +112,9 @@ async def cancel(request: Request, access: Access, id_: str) -> Response:
     return answers.one(charge_view(row), status=202 if row.state == State.PENDING else 200)
 
 
-async def capture(request: Request, access: Access, id_: str) -> Response:
+async def capture(request: Request, access: Access, wanted: CaptureRequest) -> Response:
     """202 with the charge that is being captured; 200 for a repeat, and for one that was waited for
     and is final."""
-    _check("charge", id_)
-    given = await request_input.under_key(request, if_any=True)
-    given = request_input.only(given, "amount", "final", "idempotency_key")
-    wanted = parse(CaptureRequest, {**given, "charge_id": id_, "producer": access.producer})
     one = NewCapture(wanted, access, request_id=request.state.request_id)
     here = app_state(request)
     write = partial(captures.accept, asked=[one], limits=here.money_limits)

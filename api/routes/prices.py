@@ -8,9 +8,10 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers, request_input
-from api.description.route_docs import KEY, described, listing_of, ref
+from api import answers
+from api.description.route_docs import described, listing_of, ref
 from api.routes import catalogue
+from api.routes.bodies import body
 from api.routes.catalogue import PriceFilters
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
@@ -20,11 +21,9 @@ from infra.billing.contract.requests.inventory import InventoryRequest, QuoteReq
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from models.rows import PriceRow
 from payments.catalog import inventory, prices
-from payments.catalog.changes import changes
 from payments.catalog.price_locks import find
 from payments.catalog.quotes import quote
 from payments.catalog.views import deleted_view, price_view, quote_view
-from payments.parsing import parse, read
 from payments.transaction import Transaction
 
 router = router_of("Prices", f"{PREFIX}/prices")
@@ -34,17 +33,16 @@ router = router_of("Prices", f"{PREFIX}/prices")
     "",
     **described(
         {201: ref(Price), 200: ref(Price)},
-        body=ref("PriceRequest"),
         refuses=(409,),
-        parameters=(KEY,),
     ),
 )
-async def create_price(request: Request, access: Asker) -> Response:
+async def create_price(
+    request: Request,
+    access: Asker,
+    wanted: Annotated[PriceRequest, body(PriceRequest)],
+) -> Response:
     """Make a price of a product, once per key. 200: a repeat (`Idempotent-Replayed: true`),
     answered with the price as it is now."""
-    wanted = read(
-        PriceRequest, {**await request_input.under_key(request), "producer": access.producer}
-    )
     here = app_state(request)
 
     def make(transaction: Transaction) -> tuple[dict[str, Any], bool]:
@@ -69,11 +67,15 @@ async def get_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A
     return answers.one(price_view(*await app_state(request).database.read(partial(find, name=id))))
 
 
-@router.put("/{id}", **described({200: ref(Price)}, body=ref("PriceChanges"), refuses=(404, 409)))
-async def update_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
+@router.put("/{id}", **described({200: ref(Price)}, refuses=(404, 409)))
+async def update_price(
+    request: Request,
+    _: Asker,
+    id: str,  # noqa: A002  # likewise
+    wanted: Annotated[PriceChanges, body(PriceChanges)],
+) -> Response:
     """Change what a price is called, its lookup key, its metadata, or whether it takes new charges.
     What is not sent stays, null unsets; metadata is merged. What it costs never changes."""
-    wanted = changes(PriceChanges, await request_input.fields(request))
     return await _changed(request, id, partial(prices.change, changes=wanted))
 
 
@@ -93,28 +95,30 @@ async def delete_price(request: Request, _: Asker, id: str) -> Response:  # noqa
 
 @router.put(
     "/{id}/inventory",
-    **described(
-        {200: ref(Price)}, body=ref("InventoryRequest"), refuses=(404, 409), parameters=(KEY,)
-    ),
+    **described({200: ref(Price)}, refuses=(404, 409)),
 )
-async def change_price_inventory(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
+async def change_price_inventory(
+    request: Request,
+    access: Asker,
+    id: str,  # noqa: A002  # likewise
+    wanted: Annotated[InventoryRequest, body(InventoryRequest)],
+) -> Response:
     """Count the stock of a price up or down, once per key; a repeat changes nothing
     (`Idempotent-Replayed: true`)."""
-    wanted = read(
-        InventoryRequest, {**await request_input.under_key(request), "producer": access.producer}
-    )
     adjust = partial(inventory.adjust, name=id, request=wanted)
     price, product, is_new = await app_state(request).database.transaction(adjust)
     headers = {} if is_new else {"idempotent-replayed": "true"}
     return answers.one(price_view(price, product), headers=headers)
 
 
-@router.post(
-    "/{id}/quote", **described({200: ref(Quote)}, body=ref("QuoteRequest"), refuses=(404,))
-)
-async def quote_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
+@router.post("/{id}/quote", **described({200: ref(Quote)}, refuses=(404,)))
+async def quote_price(
+    request: Request,
+    _: Asker,
+    id: str,  # noqa: A002  # likewise
+    wanted: Annotated[QuoteRequest, body(QuoteRequest)],
+) -> Response:
     """Show what a quantity would cost, line by line. It reserves nothing."""
-    wanted = parse(QuoteRequest, await request_input.fields(request))
     price, _product = await app_state(request).database.read(partial(find, name=id))
     return answers.one(quote_view(quote(price, wanted.quantity)))
 

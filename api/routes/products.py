@@ -7,18 +7,17 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers, request_input
-from api.description.route_docs import KEY, described, listing_of, ref
+from api import answers
+from api.description.route_docs import described, listing_of, ref
 from api.routes import catalogue
+from api.routes.bodies import body
 from api.routes.catalogue import ProductFilters
 from api.routes.dependencies import Asker, app_state, router_of
 from api.routes.objects import PREFIX
 from infra.billing.contract.objects import Deleted, Product
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
 from payments.catalog import products
-from payments.catalog.changes import changes
 from payments.catalog.views import deleted_view, product_view
-from payments.parsing import read
 
 router = router_of("Products", f"{PREFIX}/products")
 
@@ -27,17 +26,18 @@ router = router_of("Products", f"{PREFIX}/products")
     "",
     **described(
         {201: ref(Product), 200: ref(Product)},
-        body=ref("ProductRequest"),
         refuses=(409,),
-        parameters=(KEY,),
     ),
 )
-async def create_product(request: Request, access: Asker) -> Response:
+async def create_product(
+    request: Request,
+    access: Asker,
+    wanted: Annotated[ProductRequest, body(ProductRequest)],
+) -> Response:
     """Make a product, once per key. 200: a repeat (`Idempotent-Replayed: true`),
     answered with the product as it is now."""
-    fields = {**await request_input.under_key(request), "producer": access.producer}
     here = app_state(request)
-    make = partial(products.create, request=read(ProductRequest, fields), livemode=here.livemode)
+    make = partial(products.create, request=wanted, livemode=here.livemode)
     row, is_new = await here.database.transaction(make)
     return catalogue.made(product_view(row), is_new=is_new)
 
@@ -57,10 +57,14 @@ async def get_product(request: Request, _: Asker, id: str) -> Response:  # noqa:
     return answers.one(product_view(row))
 
 
-@router.put("/{id}", **described({200: ref(Product)}, body=ref("ProductChanges"), refuses=(404,)))
-async def update_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
+@router.put("/{id}", **described({200: ref(Product)}, refuses=(404,)))
+async def update_product(
+    request: Request,
+    _: Asker,
+    id: str,  # noqa: A002  # likewise
+    wanted: Annotated[ProductChanges, body(ProductChanges)],
+) -> Response:
     """Change a product: what is not sent stays, null unsets; metadata is merged."""
-    wanted = changes(ProductChanges, await request_input.fields(request))
     change = partial(products.change, id_=id, changes=wanted)
     return answers.one(product_view(await app_state(request).database.transaction(change)))
 

@@ -6,11 +6,13 @@ from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.description.route_docs import KEY, PREFER, described, object_of, page_of, ref
+from api.description.route_docs import described, object_of, page_of, ref
 from api.routes import objects
+from api.routes.bodies import Body, Waits
 from api.routes.dependencies import Asker, router_of
 from api.routes.filters import RefundFilters
 from infra.billing.contract.objects import Refund, TimelineEntry
+from infra.billing.contract.requests.refund import RefundRequest
 
 router = router_of("Refunds", f"{objects.PREFIX}/refunds")
 
@@ -19,12 +21,12 @@ router = router_of("Refunds", f"{objects.PREFIX}/refunds")
     "",
     **described(
         {202: ref(Refund), 200: ref(Refund)},
-        body=ref("RefundRequest"),
         refuses=(404, 409),
-        parameters=(KEY, PREFER),
     ),
 )
-async def create_refund(request: Request) -> Response:
+async def create_refund(
+    request: Annotated[Request, Body(RefundRequest), Waits()],
+) -> Response:
     """Give money of a charge back, once per key. 202: accepted. 200: a repeat
     (`Idempotent-Replayed: true`), answered with the refund as it is now; or a refund that is final,
     as `Prefer: wait` asked for."""
@@ -41,8 +43,12 @@ async def list_refunds(
     )
 
 
-@router.get("/{id}", **described({200: ref(Refund)}, refuses=(404,), parameters=(PREFER,)))
-async def get_refund(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+@router.get("/{id}", **described({200: ref(Refund)}, refuses=(404,)))
+async def get_refund(
+    request: Annotated[Request, Waits()],
+    access: Asker,
+    id: str,  # noqa: A002  # its name in the URL
+) -> Response:
     """Get a refund."""
     return await objects.get(request, access, "refund", id)
 
