@@ -1,8 +1,9 @@
 """What people type as a number, or as yes or no, on a command line or in a file."""
 
 import re
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 
 def number(typed: str) -> Any:
@@ -15,6 +16,21 @@ def number(typed: str) -> Any:
     return typed
 
 
+def reader(annotation: Any) -> Callable[[str], Any]:
+    """How a value is typed in a field of this type, for the rules to judge."""
+    return next((_READERS[kind] for kind in _kinds(annotation) if kind in _READERS), str)
+
+
 def truth(typed: str) -> bool | str:
     """What was typed, for the rules to judge unless it is `true` or `false`, exactly."""
     return {"true": True, "false": False}.get(typed, typed)
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _kinds(part)
+
+
+_READERS: Mapping[Any, Callable[[str], Any]] = {int: number, bool: truth}

@@ -42,7 +42,8 @@ class Command(TyperCommand):
 def in_capitals(root: typer.Typer) -> None:
     """Make every command below a `Command`."""
     for command in root.registered_commands:
-        command.cls = Command
+        if not (command.cls and issubclass(command.cls, Command)):
+            command.cls = Command
     for group in root.registered_groups:
         if group.typer_instance is not None:
             in_capitals(group.typer_instance)

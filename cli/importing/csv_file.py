@@ -2,8 +2,10 @@
 
 import csv
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TextIO
+
+from pydantic.fields import FieldInfo
 
 from cli import input_values
 from cli.importing import columns
@@ -18,19 +20,6 @@ from cli.importing.lines import (
 )
 
 KEY = "idempotency_key"
-# Whole numbers. What people write there is judged by the rules, which know the fix for 19.99.
-NUMBERS = frozenset(
-    {
-        "amount",
-        "expected_amount",
-        "quantity",
-        "expected_refunded_amount",
-        "restock_quantity",
-        "expires_in_s",
-    }
-)
-# Yes or no: `true` or `false`.
-TRUTHS = frozenset({"restock"})
 # Of one record with all its line breaks in quotes: the end of a quote that nobody closed.
 RECORD_CHARACTERS_MAX = 2_000_000
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]")
@@ -41,7 +30,11 @@ class CsvFile:
 
     suffix = ".csv"
 
-    def __init__(self, file: BinaryIO, *, fields: Collection[str], ways: columns.Ways):
+    def __init__(self, file: BinaryIO, *, fields: Mapping[str, FieldInfo], ways: columns.Ways):
+        # What people write where a number belongs is judged by the rules, which know the fix.
+        self._readers = {
+            name: input_values.reader(field.annotation) for name, field in fields.items()
+        }
         self._records = _Records(file)
         self._header = self._read_header()
         self._columns = [name.strip() for name in self._header]
@@ -67,7 +60,7 @@ class CsvFile:
             if name.startswith(METADATA):
                 fields.setdefault("metadata", {})[name.removeprefix(METADATA)] = cell
             else:
-                fields[name] = _read(name, cell)
+                fields[name] = self._readers[name](cell)
         return fields
 
     def write_header(self, out: TextIO) -> None:
@@ -103,12 +96,6 @@ class CsvFile:
         if not any(header):
             raise FileRefused("the first line is empty; it must name the columns")
         return header
-
-
-def _read(name: str, cell: str) -> Any:
-    if name in NUMBERS:
-        return input_values.number(cell)
-    return input_values.truth(cell) if name in TRUTHS else cell
 
 
 class _Records:

@@ -4,7 +4,7 @@ import typer
 
 from cli import database_access, options, tables
 from cli.importing.command import import_command
-from cli.payments import requests
+from cli.payments import asking, requests
 
 COLUMNS = ("charge_id", "state", "amount", "refunded_amount", "reference", "created_at")
 NARROW = ("charge_id", "state", "amount", "created_at")
@@ -12,7 +12,7 @@ NARROW = ("charge_id", "state", "amount", "created_at")
 
 def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Money taken from customers.")
-    group.command("create")(create)
+    group.command("create", cls=asking.Charge)(create)
     group.command("capture")(capture)
     group.command("cancel")(cancel)
     group.command("get")(get)
@@ -27,30 +27,7 @@ def register(root: typer.Typer) -> None:
 
 
 def create(
-    amount: str | None = typer.Option(None, help="In minor units: 1999 for USD 19.99."),
-    currency: str | None = typer.Option(None, help="Three letters, as in ISO 4217."),
-    price: str | None = typer.Option(
-        None, help="In place of both: the id or the lookup key of a price."
-    ),
-    quantity: str | None = typer.Option(None, help="How many units of the price."),
-    expected_amount: str | None = typer.Option(
-        None, help="Charge nothing unless the price comes to exactly this, in minor units."
-    ),
-    customer: str | None = typer.Option(None, help="The customer's id."),
-    payment_method: str | None = typer.Option(None, help="Such as pm_card_visa."),
-    reference: str | None = typer.Option(
-        None, help="Your order id: one pending or succeeded charge each."
-    ),
-    description: str | None = typer.Option(None),
-    scheduled_at: str | None = typer.Option(
-        None, help="When to take the money: 2026-12-01T08:00:00Z. At once without it."
-    ),
-    expires_in: str | None = typer.Option(
-        None, metavar="SECONDS", help="Cancel it if it has not succeeded this long after that."
-    ),
-    capture: str | None = typer.Option(
-        None, help="`manual`: only set the money aside, to be captured later."
-    ),
+    ctx: typer.Context,
     metadata: options.Metadata = None,
     key: options.Key = None,
     producer: options.Producer = "default",
@@ -61,24 +38,13 @@ def create(
 
     The row is committed before the answer, and what is sold is held in stock.
     """
-    if None in (amount, currency) and None in (price, quantity):
+    from infra.billing.contract.requests.charge import WAYS
+
+    typed = asking.typed(ctx, "charge")
+    if not any(typed.keys() >= way.keys() for way in WAYS):
         raise options.Misused("give --amount and --currency, or --price and --quantity")
     fields = options.fields(
-        amount=options.number(amount),
-        currency=currency,
-        price_id=price,
-        quantity=options.number(quantity),
-        expected_amount=options.number(expected_amount),
-        customer_id=customer,
-        payment_method_id=payment_method,
-        reference=reference,
-        description=description,
-        scheduled_at=scheduled_at,
-        expires_in_s=options.number(expires_in),
-        capture=capture,
-        metadata=options.pairs(metadata),
-        idempotency_key=key,
-        producer=producer,
+        **typed, metadata=options.pairs(metadata), idempotency_key=key, producer=producer
     )
     requests.create("charge", fields, wait_s=wait, as_json=as_json)
 

@@ -6,7 +6,7 @@ import typer
 
 from cli import database_access, options, tables
 from cli.importing.command import import_command
-from cli.payments import requests
+from cli.payments import asking, requests
 
 COLUMNS = ("refund_id", "state", "amount", "charge_id", "created_at")
 NARROW = ("refund_id", "state", "amount", "created_at")
@@ -16,7 +16,7 @@ ChargeId = Annotated[str, typer.Argument(parser=options.charge_id, metavar="CHAR
 
 def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Money given back.")
-    group.command("create")(create)
+    group.command("create", cls=asking.Refund)(create)
     group.command("get")(get)
     group.command("list")(list_)
     group.command("import")(
@@ -29,24 +29,8 @@ def register(root: typer.Typer) -> None:
 
 
 def create(
+    ctx: typer.Context,
     charge_id: ChargeId,
-    amount: str | None = typer.Option(None, help="In minor units; all that is left without it."),
-    reason: str | None = typer.Option(None),
-    if_pending: str | None = typer.Option(
-        None, help="While the charge is pending: wait or reject."
-    ),
-    if_missing: str | None = typer.Option(
-        None, help="While there is no such charge: reject (unless said otherwise) or wait."
-    ),
-    expected_refunded_amount: str | None = typer.Option(
-        None, help="Refuse unless exactly this much is refunded already, in minor units."
-    ),
-    restock: bool = typer.Option(
-        False, "--restock", help="The goods come back, too: for sale again once it has succeeded."
-    ),
-    restock_quantity: str | None = typer.Option(
-        None, help="With --restock: how many units; all that are out without it."
-    ),
     metadata: options.Metadata = None,
     key: options.Key = None,
     producer: options.Producer = "default",
@@ -55,14 +39,8 @@ def create(
 ) -> None:
     """Give money of a charge back, once per key."""
     fields = options.fields(
+        **asking.typed(ctx, "refund"),
         charge_id=charge_id,
-        amount=options.number(amount),
-        reason=reason,
-        if_pending=if_pending,
-        if_missing=if_missing,
-        expected_refunded_amount=options.number(expected_refunded_amount),
-        restock=restock or None,
-        restock_quantity=options.number(restock_quantity),
         metadata=options.pairs(metadata),
         idempotency_key=key,
         producer=producer,

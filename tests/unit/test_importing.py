@@ -3,20 +3,19 @@
 import csv
 import io
 import json
-from datetime import datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from cli.importing.checks import check
-from cli.importing.csv_file import NUMBERS, TRUTHS
 from cli.importing.lines import LINE_BYTES_MAX, FileRefused
 from cli.importing.refused import RefusedLines
 from cli.importing.source import Checked, Source
 from cli.importing.tally import PRICES_MAX, Sold, Tally
+from cli.input_values import reader
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from tests.support.every import every
@@ -583,19 +582,14 @@ def test_json_says_true_without_quotes(folder: Path) -> None:
 
 @pytest.mark.parametrize("model", [ChargeRequest, RefundRequest])
 def test_cells_are_read_as_what_their_fields_hold(model: Any) -> None:
-    kinds: dict[Any, set[str]] = {int: set(), bool: set(), str: set(), datetime: set()}
-    for name, field in model.model_fields.items():
-        for kind, names in kinds.items():
-            if holds(field.annotation, kind):
-                names.add(name)
-    assert kinds[int] == NUMBERS & model.model_fields.keys()
-    assert kinds[bool] == TRUTHS & model.model_fields.keys()
-    assert kinds[datetime] <= {"scheduled_at"}  # which are written as text
-    assert {"idempotency_key", "metadata"} <= kinds[str]
-
-
-def holds(annotation: Any, kind: type) -> bool:
-    return annotation is kind or any(holds(part, kind) for part in get_args(annotation))
+    read = {name: reader(field.annotation)("7") for name, field in model.model_fields.items()}
+    numbers = {"amount", "expected_amount", "quantity", "expires_in_s"} | {
+        "expected_refunded_amount", "restock_quantity",
+    }  # fmt: skip
+    assert {name for name, value in read.items() if value == 7} == numbers & read.keys()
+    truths = {name for name, field in model.model_fields.items() if field.annotation is bool}
+    assert all(reader(model.model_fields[name].annotation)("true") is True for name in truths)
+    assert read["idempotency_key"] == "7"
 
 
 # --- Whatever the bytes ---
