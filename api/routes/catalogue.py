@@ -10,25 +10,18 @@ from starlette.responses import Response
 
 from api import answers
 from api.routes.dependencies import app_state
+from api.routes.filters import PageSize
 from api.routes.objects import PREFIX
 from api.settled import horizon
-from infra.billing.contract.ids import MADE_PREFIXES
-from infra.billing.contract.limits import LIMIT_MAX, PAGE_MAX
-from infra.billing.contract.requests.fields import Text, whole_number
+from infra.billing.contract.limits import PAGE_MAX
+from infra.billing.contract.requests.fields import ProductId, Text, whole_number
 from infra.billing.contract.requests.price_parts import CurrencyId
-from infra.billing.contract.requests.rules import id_of, id_schema
 from infra.billing.contract.words import PriceType
 from payments.catalog.listing import PAGE_SIZE, Kind, page
 from payments.errors import InvalidRequest
 
 CURRENCIES_MAX = 300
-_ProductId = Annotated[
-    Text,
-    Field(json_schema_extra=id_schema(MADE_PREFIXES["product"])),
-    id_of(MADE_PREFIXES["product"], "a product"),
-]
 _PageNumber = Annotated[int, Field(ge=1, le=PAGE_MAX), whole_number(1, PAGE_MAX)]
-_PageSize = Annotated[int, Field(ge=1, le=LIMIT_MAX), whole_number(1, LIMIT_MAX)]
 _CurrencyCount = Annotated[int, Field(ge=1, le=CURRENCIES_MAX), whole_number(1, CURRENCIES_MAX)]
 
 
@@ -38,7 +31,7 @@ class Place(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     page: _PageNumber | None = Field(None, description="Which page, from 1; not beside `cursor`.")
-    page_size: _PageSize = Field(PAGE_SIZE, alias="pageSize", description="How many at most.")
+    page_size: PageSize = Field(PAGE_SIZE, alias="pageSize", description="How many at most.")
     order: Literal["desc", "asc"] = Field(
         "desc", description="By the moment of creation; `desc` is newest first."
     )
@@ -62,7 +55,7 @@ class PriceFilters(Place):
     active: bool | None = Field(None, description="Only those that are, or are not.")
     type: PriceType | None = Field(None, description="Only those.")
     currency_id: CurrencyId | None = Field(None, description="Only those in this currency.")
-    product_id: _ProductId | None = Field(None, description="Only those of this product.")
+    product_id: ProductId | None = Field(None, description="Only those of this product.")
     lookup_key: Text | None = Field(None, description="Only the one with this key.")
 
 

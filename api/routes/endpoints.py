@@ -13,11 +13,9 @@ from api import answers, request_input
 from api.description.route_docs import described, page_of, ref
 from api.routes.bodies import Body
 from api.routes.dependencies import Asker, app_state, router_of
-from api.routes.filters import LIMIT, moment
+from api.routes.filters import LIMIT, PageSize, moment
 from api.routes.objects import PREFIX
-from infra.billing.contract.limits import LIMIT_MAX
 from infra.billing.contract.objects import Endpoint, Pinged
-from infra.billing.contract.requests.fields import whole_number
 from payments.access.scopes import Access
 from payments.errors import InvalidRequest
 from payments.intake import once
@@ -36,9 +34,7 @@ class Place(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), whole_number(1, LIMIT_MAX)] = Field(
-        LIMIT, description="How many at most."
-    )
+    limit: PageSize = Field(LIMIT, description="How many at most.")
     cursor: str = Field("", description="The `next_cursor` of the page before.")
 
 

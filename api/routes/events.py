@@ -15,6 +15,7 @@ from api import answers
 from api.database import Database
 from api.description.route_docs import described, object_of, ref
 from api.routes.dependencies import Asker, app_state, router_of
+from api.routes.filters import PageSize
 from api.routes.objects import PREFIX
 from infra.billing.contract.limits import LIMIT_MAX
 from infra.billing.contract.objects import Event
@@ -46,9 +47,7 @@ class Place(BaseModel):
     after: Annotated[int, Field(ge=0, le=feed.POSITION_MAX), whole_number(0, feed.POSITION_MAX)] = (
         Field(0, description="The position behind which to begin.")
     )
-    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), whole_number(1, LIMIT_MAX)] = Field(
-        LIMIT_MAX, description="How many at most."
-    )
+    limit: PageSize = Field(LIMIT_MAX, description="How many at most.")
 
 
 @router.get("", **described({200: _PAGE}))

@@ -24,6 +24,7 @@ from models.states import Phase, State
 from payments.errors import InvalidRequest
 
 LIMIT = 20
+PageSize = Annotated[int, Field(ge=1, le=LIMIT_MAX), whole_number(1, LIMIT_MAX)]
 _ChargeId = Annotated[
     str,
     Field(json_schema_extra=id_schema(PREFIXES["charge"])),
@@ -68,9 +69,7 @@ class Filters(BaseModel):
     created_before: Moment | None = Field(
         None, description="Only those created before this moment (RFC 3339)."
     )
-    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX), whole_number(1, LIMIT_MAX)] = Field(
-        LIMIT, description="How many at most."
-    )
+    limit: PageSize = Field(LIMIT, description="How many at most.")
     cursor: str = Field("", description="The `next_cursor` of the page before; empty: the first.")
 
     def conditions(self) -> dict[str, str | datetime]:
