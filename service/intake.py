@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.invalid import Invalid
+from infra.billing.contract.requests import reading
 from infra.billing.contract.requests.by_kind import MODELS, Request
 from payments.errors import Refused
 from payments.lifecycle.accepting import asked, charges, refunds
 from payments.lifecycle.accepting.asked import Accepted, New, NewCharge, NewRefund
-from payments.parsing import read
+from payments.parsing import refusal_of
 from payments.processors.registry import Processors
 from payments.transaction import Transaction
 
@@ -18,7 +20,10 @@ Answer: TypeAlias = Accepted | Refused
 def request(kind: Kind, fields: Mapping[str, Any]) -> Request:
     """The request that the fields make, to be judged when it turns out to be new. Raises
     InvalidRequest for what is no request on any day."""
-    return read(MODELS[kind], fields)
+    try:
+        return reading.read(MODELS[kind], fields)
+    except Invalid as wrong:
+        raise refusal_of(wrong) from None
 
 
 def new(request: Request, processors: Processors, **said: Any) -> New:

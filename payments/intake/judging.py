@@ -12,7 +12,7 @@ from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from payments.amounts import in_words
 from payments.errors import InvalidRequest, UnexpectedAmount
-from payments.parsing import judged
+from payments.parsing import refusal_of
 from payments.processors.limits import MoneyLimit, MoneyLimits
 
 # So many currencies are named to whoever sends another one.
@@ -34,7 +34,8 @@ def judge(
     take or a refund give back; both are None while that isn't known (a refund whose charge has not
     been seen). Raises Refused.
     """
-    judged(request)
+    if request.against is not None:
+        raise refusal_of(request.against)
     if amount is None or currency is None:
         return
     if not isinstance(request, ChargeRequest):

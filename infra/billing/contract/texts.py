@@ -11,7 +11,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 # Who asks, as JSON Schema says it, and what a refusal says of another name.
 PRODUCER = "[A-Za-z0-9._-]{1,64}"
 PRODUCER_MUST = "must be 1 to 64 letters, digits, dots, dashes or underscores"
-_PRODUCER = re.compile(PRODUCER)
+PRODUCER_NAME = re.compile(PRODUCER)
 _FIELD = re.compile(r"[a-z_]{1,40}")
 
 
@@ -31,7 +31,7 @@ def is_unicode(text: str) -> bool:
 
 def is_producer(value: object) -> TypeGuard[str]:
     """Whether it can be the name of a producer: it is part of every id, so it never changes."""
-    return isinstance(value, str) and _PRODUCER.fullmatch(value) is not None
+    return isinstance(value, str) and PRODUCER_NAME.fullmatch(value) is not None
 
 
 def field_name(name: object) -> str | None:

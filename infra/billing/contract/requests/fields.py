@@ -6,7 +6,7 @@ The rules of `rules` are marked beside each type, so that a schema says them, to
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ClassVar, ParamSpec, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
-from infra.billing.contract.card_data import is_called_a_code
+from infra.billing.contract.card_data import holds_card_data, is_called_a_code
 from infra.billing.contract.ids import MADE_PREFIXES, PREFIXES, fingerprint
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.limits import (
@@ -45,9 +45,8 @@ from infra.billing.contract.requests.rules import (
     is_judged,
     lengths,
     rule,
-    without_card_data,
 )
-from infra.billing.contract.texts import PRODUCER, PRODUCER_MUST, is_producer
+from infra.billing.contract.texts import PRODUCER, PRODUCER_MUST, PRODUCER_NAME
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -90,9 +89,11 @@ MetadataChanges = Annotated[
 ]
 
 
-def _producer(value: str) -> str:
-    if not is_producer(value):
+def _producer(value: str, info: ValidationInfo) -> str:
+    if not PRODUCER_NAME.fullmatch(value):
         raise PydanticCustomError("producer", PRODUCER_MUST)
+    if is_judged(info) and holds_card_data(value):
+        raise card_data()
     return value
 
 
@@ -100,7 +101,6 @@ ProducerName = Annotated[
     str,
     Field(json_schema_extra={"pattern": f"^{PRODUCER}$"}),
     AfterValidator(_producer),
-    rule(without_card_data),
 ]
 
 Quantity = Annotated[
@@ -157,10 +157,8 @@ class Keyed(Asked):
         examples=["shop"],
     )
 
-    @cached_property  # `reading.read` sets it
-    def against(self) -> Invalid | None:
-        """What today's rules say against it, unless it was accepted before."""
-        return None
+    # What today's rules say against it, unless it was accepted before: `reading.read` sets it.
+    against: ClassVar[Invalid | None] = None
 
     def asked(self) -> dict[str, Any]:
         """The request without who asked and under which key: what the fingerprint covers.

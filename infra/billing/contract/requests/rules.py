@@ -124,13 +124,6 @@ def at_most(most: int) -> AfterValidator:
     return rule(check)
 
 
-def without_card_data(text: str) -> str:
-    """The text, if no card data is in it."""
-    if holds_card_data(text):
-        raise card_data()
-    return text
-
-
 def card_data() -> PydanticCustomError:
     """What a validator raises of card data."""
     return PydanticCustomError("card_data", "{said}", {"said": CARD_DATA})
