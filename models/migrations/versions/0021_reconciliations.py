@@ -26,7 +26,7 @@ def upgrade() -> None:
         sa.Column("net", sa.BigInteger(), nullable=True),
         sa.Column("settlement_currency", sa.String(), nullable=True),
         sa.Column("payout_id", sa.String(), nullable=True),
-        sa.PrimaryKeyConstraint("reconciliation_id", "id", name="reconciled_records_pkey"),
+        sa.PrimaryKeyConstraint("reconciliation_id", "id", name=op.f("reconciled_records_pkey")),
     )
     op.create_index(
         "reconciled_records_object_idx",
@@ -64,16 +64,17 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint(
             "(finished_at IS NULL) = (found IS NULL)",
-            name="reconciliations_finished_has_found_check",
+            name=op.f("reconciliations_finished_has_found_check"),
         ),
         sa.CheckConstraint(
-            "(since IS NULL) <> (payout_id IS NULL)", name="reconciliations_period_or_payout_check"
+            "(since IS NULL) <> (payout_id IS NULL)",
+            name=op.f("reconciliations_period_or_payout_check"),
         ),
         sa.CheckConstraint(
             "(since IS NULL) = (until IS NULL) AND since < until",
-            name="reconciliations_period_check",
+            name=op.f("reconciliations_period_check"),
         ),
-        sa.PrimaryKeyConstraint("id", name="reconciliations_pkey"),
+        sa.PrimaryKeyConstraint("id", name=op.f("reconciliations_pkey")),
     )
     op.create_index(
         "reconciliations_open_idx",

@@ -13,9 +13,10 @@ from infra.billing.contract.ids import Kind
 from infra.billing.contract.limits import TEXT_MAX
 from infra.billing.contract.objects import RejectedRequest
 from infra.billing.contract.objects.fields import fields_of
+from infra.billing.contract.requests import rules
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
-from payments import parsing, redaction, rules
+from payments import parsing, redaction
 from payments.errors import (
     ChargeNotRefundable,
     InsufficientInventory,
