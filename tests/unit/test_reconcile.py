@@ -225,6 +225,7 @@ def test_a_refund_that_came_back_can_be_told() -> None:
         (pending("unknown", reference=None), [line(), line(id="txn_2", reference="pi_2")]),
         (pending("unknown"), [line(reference="pi_2")]),
         (pending("unknown", by_hand=True), [line()]),
+        (a_refund(), [a_refund_line(), replace(BACK, amount=400, net=400)]),
     ],
 )
 def test_nothing_else_is_repaired_and_it_is_said_why(

@@ -136,7 +136,7 @@ def _is_on_its_way(pair: Pair, ours: Ours, theirs: State, terms: Terms) -> bool:
 
 def _remedy(pair: Pair, ours: Ours, theirs: State) -> Succeeded | Declined | None:
     """What may be told as a report of the processor: that one movement is what we asked for, or
-    that a refund came back. No money moves for it, and the table of moves allows it."""
+    that all of a refund came back. No money moves for it, and the table of moves allows it."""
     if ours.by_hand or ours.state == State.FAILED:
         return None
     references = {line.reference for line in pair.moved}
@@ -145,7 +145,8 @@ def _remedy(pair: Pair, ours: Ours, theirs: State) -> Succeeded | Declined | Non
     (reference,) = references
     if theirs == State.SUCCEEDED:
         return Succeeded(reference)
-    if ours.kind == "refund":
+    back = sum(line.amount for line in pair.moved if line.kind == "reversal")
+    if ours.kind == "refund" and back == ours.amount:
         return Declined("refund_failed", "reversal", message_for("refund_failed"), reference)
     return None
 
