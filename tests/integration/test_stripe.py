@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -388,6 +389,24 @@ def test_a_handshake_that_fails_is_a_promise_too(account: tuple[Stripe, Service]
     with stripe_at(service.url.replace("http:", "https:")) as stripe:
         assert send(stripe, CHARGE) == Unavailable("tls_error")
     assert not service.asked
+
+
+def test_the_environment_names_a_proxy_and_never_another_key(
+    account: tuple[Stripe, Service], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, service = account
+    passwords = tmp_path / "netrc"
+    passwords.write_text("default login somebody password else\n")
+    passwords.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(passwords))
+    monkeypatch.setenv("http_proxy", service.url)
+    service.will(Says(200, an_intent(CHARGE)))
+    with stripe_at("http://stripe.invalid") as stripe:
+        assert send(stripe, CHARGE) == Succeeded(INTENT)
+        monkeypatch.setenv("no_proxy", "stripe.invalid")
+        assert send(stripe, CHARGE) == Unavailable("dns_failed")
+    [asked] = service.asked
+    assert asked.headers["authorization"] == f"Bearer {API_KEY}"
 
 
 @contextmanager

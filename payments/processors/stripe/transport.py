@@ -14,6 +14,8 @@ from concurrent.futures import wait
 from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import stripe
@@ -70,6 +72,7 @@ class Transport(stripe.HTTPClient):
                     data=post_data,
                     headers=headers,
                     allow_redirects=False,
+                    proxy=_proxy_of(url),
                     trace_request_ctx=exchange,
                 ) as answer,
             ):
@@ -99,7 +102,6 @@ class Transport(stripe.HTTPClient):
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),  # `request_async` has the only one
                 trace_configs=[_tracing()],
-                trust_env=True,  # HTTPS_PROXY, as with the library's own clients
             )
         return self._session
 
@@ -148,6 +150,13 @@ class Line:
 
 async def _awaited(call: Callable[[], Awaitable[None]]) -> None:
     await call()
+
+
+def _proxy_of(url: str) -> str | None:
+    """HTTPS_PROXY and NO_PROXY, as with the library's own clients. (aiohttp reads them only
+    together with ~/.netrc, and refuses to send our key when something stands there.)"""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def _tls() -> ssl.SSLContext:
