@@ -5,7 +5,7 @@ What these find is tried on a real database in tests/integration/rules/test_comp
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from infra.billing.contract.objects import BY_NAME
 from infra.billing.contract.objects.fields import fields_of
@@ -99,6 +99,14 @@ BECOMES: Mapping[str, frozenset[str]] = {
 OF_OTHER_ORDERS = {"kind", "charge_id", "charge_reference", "captured_before", "final"}
 ASKED = [(kind, name) for kind, model in MODELS.items() for name in model.model_fields]
 KEPT = [(kind, name) for kind, name in ASKED if name not in NOT_KEPT[kind]]
+
+
+@every("kind, name", ASKED)
+def test_what_is_asked_for_shows_an_example(kind: Any, name: str) -> None:
+    field = MODELS[kind].model_fields[name]
+    kinds = (field.annotation, *get_args(field.annotation))
+    has_few_values = bool in kinds or any(get_origin(one) is Literal for one in kinds)
+    assert field.examples or has_few_values, "examples of Field(…)"
 
 
 @every("kind, name", ASKED)
