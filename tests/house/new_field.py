@@ -3,6 +3,7 @@ kept, sent to the processor and shown at every door."""
 
 import json
 from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -57,15 +58,19 @@ def test_a_message_brings_it_as_far_as_the_processor(till: Till, redis_url: str)
     assert getattr(order, FIELD) == SAID
 
 
-def test_a_column_of_a_file_takes_it_and_a_command_shows_it(
-    billing: Billing, tmp_path: Any
-) -> None:
+def test_the_command_line_takes_it_and_shows_it(billing: Billing) -> None:
+    money = ("--amount", "1999", "--currency", "USD")
+    made = billing("charge", "create", *money, "--statement-descriptor", SAID, "--json").json
+    assert made[FIELD] == SAID
+    assert billing("charge", "get", made["charge_id"], "--json").json[FIELD] == SAID
+
+
+def test_a_column_of_a_file_takes_it(billing: Billing, tmp_path: Path) -> None:
     file = tmp_path / "charges.csv"
     file.write_text(f"amount,currency,{FIELD}\n1999,USD,{SAID}\n")
     assert billing("charge", "import", str(file)).code == 0
     (made,) = billing("charge", "list", "--json").json
     assert made[FIELD] == SAID
-    assert billing("charge", "get", made["charge_id"], "--json").json[FIELD] == SAID
 
 
 def test_it_is_described(caller: Caller) -> None:
