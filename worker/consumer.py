@@ -15,7 +15,8 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu import compression
 from kombu.exceptions import ContentDisallowed, DecodeError
 
-from payments.intake.quarantine import GIVEN_UP, REQUESTS
+from infra.billing.contract.requests.by_kind import TASKS
+from payments.intake.quarantine import GIVEN_UP
 from service.broker import connections
 from service.broker.celery_config import DEAD, PAYMENTS, ForeignQueue, dead_letters
 from worker import envelope, signing
@@ -204,7 +205,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             is_dead = message.delivery_info.get("routing_key") == DEAD
             given_up = is_dead and not envelope.given_up_as_too_old(message)
             call = envelope.read(message, self._callable)
-            if given_up and call.task not in REQUESTS:
+            if given_up and call.task not in TASKS:
                 return GIVEN_UP
             wishes = replace(call.wishes, given_up=given_up)
         except Broken as broken:

@@ -10,12 +10,12 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select, update
 
 from infra.billing.contract.card_data import DIGITS_MIN, holds_card_data, is_called_a_code
+from infra.billing.contract.requests.by_kind import TASKS
 from models import QuarantinedMessage
 from models.base import table_of
 from models.rows import QuarantinedRow
 from payments.errors import InvalidRequest, MoveNotAllowed, NotFound
 from payments.intake.masking import RAW_MAX, Masked, masked_text, without_card_data
-from payments.kinds import KINDS
 from payments.parsing import refuse_card_data
 from payments.redaction import redacted
 from payments.transaction import Transaction, first, read
@@ -26,8 +26,6 @@ PAGE = 100
 # that can be tried again.
 OF_A_BUG: Final = "internal error "
 GIVEN_UP: Final = "given up by the broker after too many deliveries"
-# The tasks that ask for something.
-REQUESTS = frozenset({*(f"billing.{kind}.create" for kind in KINDS), "billing.charge.cancel"})
 # What its message said besides, which goes with it.
 _HEADERS_KEPT = ("eta", "expires", "traceparent")
 
@@ -148,7 +146,7 @@ def request_in(raw: bytes, headers: Mapping[str, Any] | None, *, reason: str) ->
     match message:
         case {"task": str(task), "id": str(id_), "kwargs": dict(kwargs), **rest}:
             kept = {str(name): str(it) for name, it in rest.items() if name in _HEADERS_KEPT}
-            if task in REQUESTS and kept == rest:
+            if task in TASKS and kept == rest:
                 return KeptRequest(task, id_, kwargs, kept)
     return None
 

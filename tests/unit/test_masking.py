@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from infra.billing.contract.card_data import holds_card_data
 from payments.intake import masking
 from payments.intake.masking import NOT_KEPT, RAW_MAX, masked, masked_object, without_card_data
+from payments.intake.quarantine import GIVEN_UP, KeptRequest, as_kept, request_in
+from tests.support.every import every
 
 PAN = "4242424242424242"
 TRACK = f"%B{PAN}^DOE/JANE^28121010000123?"
@@ -183,3 +185,10 @@ def test_whatever_is_kept_holds_none_and_is_kept_again_as_it_is(text: str) -> No
 @given(st.binary(max_size=200) | st.binary(max_size=80).map(base64.b64encode))
 def test_any_bytes_can_be_looked_through(raw: bytes) -> None:
     assert masked(masking.masked(raw)) == masked(raw)
+
+
+@every("task", ["charge.create", "charge.capture", "charge.cancel", "refund.create"])
+def test_every_request_is_kept_so_that_it_can_be_tried_again(task: str) -> None:
+    asked = KeptRequest(f"billing.{task}", "t-1", {"charge_id": "ch_1", "amount": 5})
+    kept = as_kept(asked.written(), None, reason=GIVEN_UP)
+    assert request_in(kept.raw, kept.headers, reason=GIVEN_UP) == asked
