@@ -156,7 +156,7 @@ class TaskHandlers:
             message.fingerprint = request.fingerprint
             access = Access(request.producer, frozenset({CHARGES_WRITE}))
             id_ = task_id if is_request_id(task_id) else None
-            new = NewCapture(request, access, request_id=id_, timing=wishes.timing)
+            new = NewCapture(request, access, request_id=id_, task_id=task_id, timing=wishes.timing)
             return self._executor.capture(new)
 
         return self._answered(message, carry_out)

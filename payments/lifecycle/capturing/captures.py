@@ -26,6 +26,7 @@ from payments.errors import (
     NotFound,
     Refused,
 )
+from payments.intake import rejections
 from payments.intake.judging import judge
 from payments.intake.timing import ANY_TIME, Timing, objections
 from payments.kinds import CHARGE
@@ -52,6 +53,7 @@ class NewCapture:
     access: Access = OPERATOR
     by: str | None = None  # who, when it is not the request's producer: a person
     request_id: str | None = None
+    task_id: str | None = None  # the message that asks for it, if one does
     timing: Timing = ANY_TIME
 
 
@@ -75,11 +77,16 @@ def accept(
     known = _known(transaction, asked)
     timings = {place: one.timing for place, one in enumerate(asked)}
     late = objections(transaction, timings, may_wait=False)
+    told = _refused_before(transaction, asked)
     answers: list[Accepted | Refused] = []
     for place, one in enumerate(asked):
         row = rows.get(one.request.charge_id)
         is_new = one.request.id not in known
-        objection = _objection(row, one, known.get(one.request.id), limits) or late.get(place)
+        objection = (
+            told.get(place)
+            or _objection(row, one, known.get(one.request.id), limits)
+            or late.get(place)
+        )
         if objection is not None and (is_new or isinstance(objection, KeyReused | NotFound)):
             answers.append(objection)
         elif row is not None and not is_new:
@@ -109,6 +116,18 @@ def warn_of_expiry(transaction: Transaction, *, limit: int = BATCH) -> int:
         ],
     )
     return len(rows)
+
+
+def _refused_before(transaction: Transaction, asked: Sequence[NewCapture]) -> dict[int, Refused]:
+    """Those whose message was refused already, and came once more: by now its charge may be
+    authorized, but the receivers have been told."""
+    messages = {
+        place: (one.request.charge_id, one.request.fingerprint, one.task_id)
+        for place, one in enumerate(asked)
+        if one.task_id is not None
+    }
+    known = rejections.of_messages(transaction.connection, messages.values())
+    return {place: known[message] for place, message in messages.items() if message in known}
 
 
 def _seen(transaction: Transaction, asked: Sequence[NewCapture]) -> set[str]:

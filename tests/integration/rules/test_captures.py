@@ -15,7 +15,9 @@ from payments.errors import (
     NotFound,
     RefundExceedsCharge,
 )
+from payments.intake import rejections
 from payments.lifecycle.accepting import charges
+from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
@@ -36,6 +38,7 @@ from tests.support.factories import (
     Till,
     a_capture,
     a_charge,
+    a_key,
     a_refund,
     a_sale,
     is_left_alone,
@@ -184,6 +187,34 @@ def test_what_is_not_set_aside_is_not_captured(till: Till) -> None:
     till.cancel(being_canceled)
     for id_ in (queued.id, in_flight, lost, done, being_canceled, till.charged()):
         assert isinstance(till.capture(a_capture(id_)), ChargeNotCapturable), id_
+
+
+def test_a_message_that_was_refused_stays_refused(till: Till) -> None:
+    charge, task_id = a_charge(capture="manual"), a_key()
+    hasty = a_capture(charge.id)
+
+    def by_message(task_id: str) -> object:
+        (answer,) = till.capture_all(NewCapture(hasty, task_id=task_id))
+        return answer
+
+    claimed = till.claim(charge)
+    refused = by_message(task_id)
+    assert isinstance(refused, ChargeNotCapturable)
+    with till.database.transaction() as transaction:
+        rejections.record(
+            transaction,
+            "billing.charge.capture",
+            refused=refused,
+            fields=hasty.model_dump(),
+            task_id=task_id,
+            fingerprint=hasty.fingerprint,
+        )
+    till.settle(claimed, Authorized("sbx_1"))
+    again = by_message(task_id)
+    assert (type(again), str(again)) == (ChargeNotCapturable, str(refused))
+    assert till.stand(charge.id) == "authorized"
+    # Whoever asks again, and is not just heard again, is served, under the same key, too.
+    assert isinstance(by_message(a_key()), Accepted)
 
 
 # --- Parts ---
