@@ -19,11 +19,12 @@ from api.routes import (
     events,
     health,
     prices,
+    processors,
     products,
     refunds,
 )
 from api.routes.objects import PREFIX
-from payments.access.scopes import OPERATIONS
+from payments.access.scopes import OPERATIONS, SIGNED
 
 ROUTERS = (
     charges.router,
@@ -33,12 +34,14 @@ ROUTERS = (
     currencies.router,
     events.router,
     endpoints.router,
+    processors.router,
     health.router,
     description.router,
 )
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 # Nobody may do what nobody has said who may do.
-if unruled := [r.name for r in ROUTES if r.path.startswith(PREFIX) and r.name not in OPERATIONS]:
+RULED = OPERATIONS.keys() | SIGNED
+if unruled := [r.name for r in ROUTES if r.path.startswith(PREFIX) and r.name not in RULED]:
     raise LookupError(f"payments.access.scopes.OPERATIONS lacks {', '.join(unruled)}")
 
 

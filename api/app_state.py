@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 
 from api.database import Database
 from api.edge.hosts import Hosts
@@ -9,6 +10,7 @@ from api.edge.keyring import Keyring
 from api.edge.limits import Limits
 from api.intake import Intake
 from api.readiness import Readiness
+from payments.lifecycle.settlement import policies_of
 from payments.processors.statements import statements_of
 from payments.webhooks.target import TargetCheck
 from service.broker.consumers import Readers
@@ -32,7 +34,10 @@ class AppState:
     ) -> None:
         self.database = Database(settings.database_url, waker)
         self._waker = waker
-        named = processors(settings)
+        self.processors = named = processors(settings)
+        wait = timedelta(seconds=settings.customer_wait_s)
+        self.policies = policies_of(named, customer_wait=wait)
+        self.call_deadline_s = settings.call_deadline_s
         self.livemode = named[named.default].livemode
         self.money_limits = named.limits
         self.intake = Intake(self.database, processors=named)

@@ -31,7 +31,7 @@ async def fields(request: Request) -> dict[str, Any]:
 
     Raises InvalidRequest, BodyTooLarge, RequestTimeout.
     """
-    body = await _body(request)
+    body = await raw(request)
     try:
         given = strict_json.read(body)
     except NotStrict as wrong:
@@ -125,7 +125,8 @@ def wait_s(headers: Headers) -> int:
     return min(int(asked[1]), WAIT_MAX_S) if asked else 0
 
 
-async def _body(request: Request) -> bytes:
+async def raw(request: Request) -> bytes:
+    """The body as it came. Raises BodyTooLarge, EncodingNotSupported, RequestTimeout."""
     body = bytearray()
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise EncodingNotSupported

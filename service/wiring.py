@@ -41,6 +41,7 @@ from service.database.limits import SANDBOX, WORK, Limits
 from service.database.retrying import Retrying
 from service.processor_names import PROCESSOR_ENTRY_POINTS, SANDBOX_LIMIT
 from service.settings import Settings
+from service.stripe_settings import secrets_of
 
 logger = log.get(__name__)
 
@@ -99,6 +100,7 @@ def stripe(settings: Settings) -> Processor:
 
     return Stripe(
         settings.stripe_api_key.get_secret_value(),
+        webhook_secrets=secrets_of(settings.stripe_webhook_secrets),
         api_base=settings.stripe_api_base,
     )
 

@@ -57,6 +57,12 @@ def _object(required: Sequence[str] = (), **fields: Any) -> dict[str, Any]:
 
 
 BODIES: dict[str, Any] = {
+    "ProcessorEvent": {
+        "type": "object",
+        "description": "An event, as the processor writes it. Whatever it says, what it names is"
+        " looked up.",
+        "properties": {"id": {"type": "string", "description": "The processor's own id of it."}},
+    },
     "WebhookEndpointRequest": _object(
         ["url"],
         idempotency_key=_KEY,

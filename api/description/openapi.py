@@ -23,6 +23,7 @@ from infra.billing.contract.objects.sales import A_PRODUCT
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.fields import Keyed
+from payments.access.scopes import SIGNED
 from payments.catalog.currencies import codes, id_of
 from payments.errors import (
     BillingError,
@@ -58,6 +59,10 @@ TAGS = [
     {"name": "Events", "description": "The feed: the same events as webhooks, to read."},
     {"name": "Webhook endpoints", "description": "URLs that receive events."},
     {"name": "Webhooks", "description": "What your endpoints are sent."},
+    {
+        "name": "Processors",
+        "description": "What processors tell, signed by them, so no key.",
+    },
     {"name": "Health", "description": "Probes for load balancers and alerts; they need no key."},
 ]
 
@@ -159,7 +164,8 @@ def _finish(path: str, operation: dict[str, Any], route: APIRoute) -> None:
             headers["Location"] = {"$ref": "#/components/headers/Location"}
         if status == "200" and signatures.is_keyed(route):
             headers["Idempotent-Replayed"] = {"$ref": "#/components/headers/Idempotent-Replayed"}
-    operation["security"] = [{"key": []}] if path.startswith("/v1/") else []
+    has_key = path.startswith("/v1/") and operation["operationId"] not in SIGNED
+    operation["security"] = [{"key": []}] if has_key else []
 
 
 def _own(schemas: dict[str, Any]) -> dict[str, Any]:

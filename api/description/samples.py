@@ -150,4 +150,19 @@ SAMPLES: Mapping[str, Mapping[str, Sample]] = {
             {"since": "2026-11-22T10:00:00Z", "until": "2026-11-22T11:00:00Z"},
         ),
     },
+    "ProcessorEvent": {
+        "thin": Sample(
+            "A thin event of Stripe's",
+            {
+                "id": "evt_65R9Ijk8dKEYZcXeRWn16R9A7j1FSQ3w3TGDPLLGSM4CW0",
+                "object": "v2.core.event",
+                "type": "v1.payment_intent.succeeded",
+                "related_object": {
+                    "id": "pi_3MtwBwLkdIwHu7ix28a3tqPa",
+                    "type": "payment_intent",
+                    "url": "/v1/payment_intents/pi_3MtwBwLkdIwHu7ix28a3tqPa",
+                },
+            },
+        )
+    },
 }

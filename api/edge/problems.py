@@ -60,6 +60,18 @@ class RequestTimeout(Refused):
     code = "request_timeout"
 
 
+class EventNotTaken(Refused):
+    code = "event_refused"
+
+
+class EventTooEarly(Refused):
+    code = "event_too_early"
+
+
+class ProcessorSilent(BillingError):
+    code = "processor_silent"
+
+
 class Held(BillingError):
     # A person in psql, or a transaction that hangs. The others are none the worse for it.
     code = "temporarily_held"

@@ -45,7 +45,8 @@ SCOPES: Mapping[str, frozenset[str]] = {
     OPERATE: _READING | _WRITING | {OPERATE},
 }
 
-# What each operation needs, by its name in OpenAPI. A route that is not here is not served.
+# What each operation needs, by its name in OpenAPI. A route that is not here, or in SIGNED, is not
+# served.
 OPERATIONS: Mapping[str, str] = {
     "create_charge": CHARGES_WRITE,
     "capture_charge": CHARGES_WRITE,
@@ -83,6 +84,9 @@ OPERATIONS: Mapping[str, str] = {
     "ping_webhook_endpoint": WEBHOOKS_WRITE,
     "replay_to_webhook_endpoint": WEBHOOKS_WRITE,
 }
+
+# Operations that need no key, since what they take is signed by somebody else.
+SIGNED = frozenset({"hear_processor"})
 
 # As the producer of an event: it concerns the catalogue, so it is everybody's. No producer can
 # have this name.

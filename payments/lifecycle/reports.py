@@ -15,15 +15,16 @@ from models.rows import LifecycleRow, as_charge
 from models.states import Phase, State, status_of
 from payments.catalog.stock import hold_prices_of
 from payments.kinds import CHARGE, KINDS, REFUND
+from payments.lifecycle.accepting.found_refunds import record
 from payments.lifecycle.backoff import Dice
 from payments.lifecycle.capturing.authorizations import is_old_news
 from payments.lifecycle.claims import captures_under_way
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moves import Move, asks_otherwise, move
-from payments.lifecycle.reading import fingerprints
+from payments.lifecycle.reading import fingerprints, some
 from payments.lifecycle.settlement import Policy, decide
 from payments.processors.outcomes import Authorized, Canceled, Declined, Pending, Succeeded
-from payments.processors.port import ProcessorEvent
+from payments.processors.port import FoundRefund, ProcessorEvent
 from payments.transaction import Transaction
 
 log = logging.getLogger(__name__)
@@ -112,6 +113,44 @@ def _takes_otherwise(one: Move) -> bool:
 
 # What a report may tell; the others are answers to calls.
 _TELLING = (Succeeded, Authorized, Declined, Canceled, Pending)
+
+
+def _is_of_another(row: LifecycleRow, event: ProcessorEvent) -> bool:
+    """Whether what is told is not what our own call has made, though it carries our id."""
+    reference = getattr(event.outcome, "reference", None)
+    return None not in (reference, row.processor_reference) and reference != row.processor_reference
+
+
+def hear(
+    transaction: Transaction,
+    heard: ProcessorEvent | FoundRefund,
+    *,
+    processor: str,
+    policy: Policy,
+    dice: Dice,
+) -> bool:
+    """Apply what a processor brought to our door, if it is about something that is here.
+
+    False: not yet. A processor that shares its account with another installation of ours, or whose
+    event was faster than our own commit, tells it again later.
+    """
+    if isinstance(heard, FoundRefund):
+        refund_id = record(transaction, heard, processor=processor)
+        if refund_id is None:
+            return False
+        heard = ProcessorEvent(refund_id, "refund", heard.outcome)
+    elif heard.kind != "dispute":
+        row = some(transaction.connection, KINDS[heard.kind], [heard.object_id]).get(
+            heard.object_id
+        )
+        if row is None:
+            return False
+        if _is_of_another(row, heard):
+            log.warning("%s has another reference; this event changes nothing", row.id)
+            return True
+    apply(transaction, [heard], processor=processor, policy=policy, dice=dice)
+    return True
+
 
 # Not while somebody asks already, whose answer says when to ask again.
 _LOOK_UP_NOW = (

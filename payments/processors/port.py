@@ -58,6 +58,18 @@ class ProcessorEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundRefund:
+    """A refund of a charge of ours that was made at the processor, and not by us."""
+
+    reference: str  # the processor's id of it
+    charge_id: str
+    charge_reference: str
+    amount: int  # minor units
+    currency: str  # ISO 4217, upper case
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
 class Movement:
     """Money that moved once, by the processor's own books; minor units."""
 
@@ -111,6 +123,10 @@ class RecordsUnavailable(Exception):
 
 class EventRefused(Exception):
     """The processor's event has no valid signature, or can't be read."""
+
+
+class EventUnanswered(Exception):
+    """The event is the processor's, but it gave no answer when it was asked how it stands."""
 
 
 class Processor(Protocol):
@@ -218,6 +234,21 @@ class DeclaresLimits(Protocol):
     currency is refused when it is accepted, with the number that would do."""
 
     limits: MoneyLimits
+
+
+@runtime_checkable
+class BringsEvents(Protocol):
+    """An optional verb: a processor that brings its events to our door, signed."""
+
+    def hear(
+        self, headers: Mapping[str, str], body: bytes, *, deadline_s: float
+    ) -> ProcessorEvent | FoundRefund | None:
+        """What is so, now that the event came; None when it is about nothing of ours.
+
+        An event is a hint: what it is about is looked up, so that duplicates and events in any
+        order tell the same. Raises EventRefused; EventUnanswered when it can't be looked up now.
+        """
+        ...
 
 
 @runtime_checkable

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from payments.errors import MoveNotAllowed, NotFound
+from payments.processors.event_signatures import TOLERANCE_S
 from payments.processors.outcomes import Declined, Outcome, Pending, Succeeded, Unavailable, Unknown
 from payments.processors.outcomes import NotFound as NothingFound
 from payments.processors.port import EventRefused, Order
@@ -23,7 +24,7 @@ from payments.processors.sandbox import (
     moved_for,
 )
 from payments.processors.sandbox.books import apply
-from payments.processors.sandbox.events import OFFERED_AGAIN_AFTER, TOLERANCE_S
+from payments.processors.sandbox.events import OFFERED_AGAIN_AFTER
 from payments.processors.sandbox.requests import Instruction
 from payments.processors.statements import Total, totals
 from service.database.limits import SANDBOX

@@ -33,7 +33,7 @@ from payments.lifecycle.executor import Begin, Begun, Settlement
 from payments.lifecycle.settlement import Policy
 from payments.parsing import parse
 from payments.processors.outcomes import Authorized, Found, Succeeded, Unknown
-from payments.processors.port import ProcessorEvent
+from payments.processors.port import FoundRefund, ProcessorEvent
 from payments.transaction import Database, Wakes
 from tests.support.waiting import wait_for
 
@@ -278,6 +278,11 @@ class Till:
             return reports.apply(
                 transaction, events, processor=by, policy=self.policy, dice=no_dice
             )
+
+    def hear(self, heard: ProcessorEvent | FoundRefund, *, by: str = "sandbox") -> bool:
+        """What the door does with an event that a processor brings."""
+        with self.database.transaction() as transaction:
+            return reports.hear(transaction, heard, processor=by, policy=self.policy, dice=no_dice)
 
     def resolve(self, object_id: str, decision: Any) -> Row:
         with self.database.transaction() as transaction:

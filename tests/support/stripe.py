@@ -1,14 +1,18 @@
 """Stripe in tests: its objects and errors as its documentation has them, and an account on them."""
 
+import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from payments.processors import event_signatures
 from payments.processors.port import Order
 from payments.processors.stripe import Stripe
 from tests.support.scripted import Asked, Says, Service, scripted_service
 
 API_KEY = "sk_test_51Scripted0key0that0nobody0may0see"
+WEBHOOK_SECRET = "whsec_scripted0secret"
 INTENT, REFUND = "pi_3Scripted", "re_3Scripted"
 
 
@@ -43,6 +47,26 @@ def a_stripe_refund(order: Order, status: str = "succeeded", **changes: Any) -> 
     }
 
 
+def a_snapshot(found: Mapping[str, Any], type_: str = "payment_intent.succeeded") -> bytes:
+    """A snapshot event (docs.stripe.com/api/events/object): with the object as it was then."""
+    data = {"object": dict(found)}
+    return json.dumps({"id": "evt_1", "object": "event", "type": type_, "data": data}).encode()
+
+
+def a_thin_event(found: Mapping[str, Any], type_: str = "v1.payment_intent.succeeded") -> bytes:
+    """A thin event (docs.stripe.com/api/v2/core/events/object): with its name only."""
+    related = {"id": found["id"], "type": found["object"], "url": "/v1/things"}
+    event = {"id": "evt_1", "object": "v2.core.event", "type": type_, "related_object": related}
+    return json.dumps(event).encode()
+
+
+def signed(body: bytes, *, secret: str = WEBHOOK_SECRET, at: float | None = None) -> dict[str, str]:
+    """The headers under which Stripe brings an event."""
+    now = time.time() if at is None else at
+    value = event_signatures.sign(body, secret=secret.encode(), now=now)
+    return {"Stripe-Signature": value, "Content-Type": "application/json"}
+
+
 def a_list(*objects: Mapping[str, Any], has_more: bool = False) -> Says:
     """A page of a list (docs.stripe.com/api/pagination)."""
     page = {
@@ -73,7 +97,7 @@ def by_path(**answers: Says) -> Any:
 @contextmanager
 def stripe_at(url: str, **options: Any) -> Iterator[Stripe]:
     """The adapter, for an API at this address."""
-    stripe = Stripe(API_KEY, api_base=url, **options)
+    stripe = Stripe(API_KEY, webhook_secrets=[WEBHOOK_SECRET], api_base=url, **options)
     try:
         yield stripe
     finally:

@@ -221,6 +221,23 @@ CODES: Mapping[str, Meaning] = {
         "Somebody else holds what this needs; send it again with the same key in a second.",
         "Send it again after `Retry-After` seconds, with the same key.",
     ),
+    "event_refused": Meaning(
+        400,
+        "The processor's event has no valid signature, or can't be read.",
+        "Compare the signing secret of the endpoint at the processor with the one in our settings,"
+        " and the clocks.",
+    ),
+    "event_too_early": Meaning(
+        409,
+        "The event is about something that is not here yet; send it again later.",
+        "Nothing: the processor sends it again. If it goes on for hours, the processor's account is"
+        " shared with another installation.",
+    ),
+    "processor_silent": Meaning(
+        503,
+        "The processor could not be asked what its event is about; send it again later.",
+        "Nothing: the processor sends it again. `billing doctor` tells if its key is wrong.",
+    ),
     "database_unavailable": Meaning(
         503,
         "The database does not answer; send it again with the same key. It can't happen twice.",

@@ -4,8 +4,6 @@ Like those of any processor they come at least once, late, and in no order. Nobo
 fetched event, so each one is offered several times: whoever dies with it in hand gets it again.
 """
 
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -15,6 +13,7 @@ from sqlalchemy import Connection, bindparam, case, func, insert, select, update
 from models.base import as_rows, given, table_of
 from models.rows import SandboxRequestRow
 from models.sandbox import SandboxEvent
+from payments.processors import event_signatures
 from payments.processors.outcomes import NotFound
 from payments.processors.port import EventRefused, ProcessorEvent
 from payments.processors.sandbox.answers import outcome_of
@@ -22,8 +21,6 @@ from payments.processors.sandbox.verdicts import Decision
 from payments.views import moment
 
 SIGNATURE_HEADER = "sandbox-signature"
-# Stripe's tolerance: old enough for a slow network, too young to be replayed next week.
-TOLERANCE_S = 300
 # Offered at once, again so long after the first offer, and for the last time so long after that.
 OFFERED_AGAIN_AFTER = (timedelta(seconds=10), timedelta(minutes=1))
 
@@ -80,13 +77,14 @@ def offer(connection: Connection, *, limit: int) -> list[bytes]:
 
 def sign(body: bytes, *, secret: bytes, now: float) -> dict[str, str]:
     """The headers that go with `body`. `now` in Unix seconds."""
-    timestamp = str(int(now))
-    return {SIGNATURE_HEADER: f"t={timestamp},v1={_signature(timestamp, body, secret)}"}
+    return {SIGNATURE_HEADER: event_signatures.sign(body, secret=secret, now=now)}
 
 
 def read(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float) -> ProcessorEvent:
     """The event in `body`; raises EventRefused unless it is signed, fresh and well-formed."""
-    _check(headers, body, secret=secret, now=now)
+    given_headers = {name.lower(): value for name, value in headers.items()}
+    signature = given_headers.get(SIGNATURE_HEADER, "")
+    event_signatures.check(signature, body, secrets=[secret], now=now)
     try:
         # The defaults: what was told before anything could be captured.
         told = {"captured": 0, "capture_before": None, **json.loads(body)}
@@ -98,29 +96,6 @@ def read(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float) 
         return ProcessorEvent(told["object_id"], told["kind"], outcome)
     except (ValueError, KeyError, TypeError) as error:
         raise EventRefused("The event can't be read.") from error
-
-
-def _check(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float) -> None:
-    given_headers = {name.lower(): value for name, value in headers.items()}
-    parts = dict(
-        part.split("=", 1)
-        for part in given_headers.get(SIGNATURE_HEADER, "").split(",")
-        if "=" in part
-    )
-    timestamp, signature = parts.get("t", ""), parts.get("v1", "")
-    expected = _signature(timestamp, body, secret)
-    # Compared as bytes: compare_digest refuses text that isn't ASCII, and a forger may send any.
-    if not hmac.compare_digest(expected.encode(), signature.encode(errors="replace")):
-        raise EventRefused("The event's signature does not match.")
-    # The signature covers the timestamp, so from here on it is one that we wrote.
-    if abs(now - int(timestamp)) > TOLERANCE_S:
-        raise EventRefused("The event's signature is too old.")
-
-
-def _signature(timestamp: str, body: bytes, secret: bytes) -> str:
-    return hmac.new(
-        secret, timestamp.encode(errors="replace") + b"." + body, hashlib.sha256
-    ).hexdigest()
 
 
 def _body(row: SandboxRequestRow) -> str:

@@ -1,15 +1,31 @@
-"""What became of a charge or a refund: by its reference, or else by lists and our id in metadata.
+"""What became of a charge or a refund: by its reference, or else by lists and our id in metadata;
+and how a charge is closed for good.
 
 Never by search, which may lag by an hour (https://docs.stripe.com/search#data-freshness).
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 
-from payments.processors.outcomes import Found, NotFound, Unknown
+import stripe
+
+from payments.processors.outcomes import Canceled, Declined, Found, NotFound, Unknown
 from payments.processors.port import Order
-from payments.processors.stripe.standing import is_as_ordered, is_of, of_intent, of_refund
+from payments.processors.stripe.refusals import code_of
+from payments.processors.stripe.standing import (
+    ABANDONED,
+    is_as_ordered,
+    is_of,
+    of_intent,
+    of_refund,
+)
 from payments.processors.stripe.wire import Object, Wire
 
+# How an object stands, by what it says.
+Says = Callable[[Object], Found]
+
+# Refused, since it is past the state in which it could be canceled.
+NOT_CANCELABLE = "payment_intent_unexpected_state"
 # Our database's clock and Stripe's differ.
 CLOCKS_DIFFER = timedelta(minutes=5)
 DIFFERENT = Unknown("another_amount")
@@ -45,3 +61,23 @@ def standing(found: Object | None, order: Order) -> Found:
     if not is_as_ordered(found, order):
         return DIFFERENT
     return of_intent(found) if order.kind == "charge" else of_refund(found)
+
+
+async def settled(wire: Wire, intent: Object, says: Says) -> Found:
+    """How a charge stands, and surely: a PaymentIntent whose payment failed could still be paid, by
+    a customer who tries another card on the page that asks for it. So it is closed first."""
+    outcome = says(intent)
+    if not isinstance(outcome, Declined) or intent["status"] == "canceled":
+        return outcome
+    then = await closed(wire, intent, says, ABANDONED)
+    return outcome if isinstance(then, Canceled | Declined) else then
+
+
+async def closed(wire: Wire, intent: Object, says: Says, reason: str) -> Found:
+    """Cancel a PaymentIntent, and say how it stands then."""
+    try:
+        return says(await wire.cancel_intent(intent["id"], reason))
+    except stripe.StripeError as error:
+        if code_of(error) != NOT_CANCELABLE:
+            raise
+    return says(await wire.intent(intent["id"]))

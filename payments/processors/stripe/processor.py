@@ -2,13 +2,13 @@
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 
 import stripe
 
 from payments.processors.outcomes import (
-    Canceled,
     Declined,
     Found,
     NotFound,
@@ -16,11 +16,18 @@ from payments.processors.outcomes import (
     Unavailable,
     Unknown,
 )
-from payments.processors.port import Order, ProcessorEvent
-from payments.processors.stripe.finding import find, standing
+from payments.processors.port import (
+    EventRefused,
+    EventUnanswered,
+    FoundRefund,
+    Order,
+    ProcessorEvent,
+)
+from payments.processors.stripe import events
+from payments.processors.stripe.finding import closed, find, settled, standing
 from payments.processors.stripe.money import LIMITS
-from payments.processors.stripe.refusals import CHARGES, COMMON, REFUNDS, Row, code_of, outcome_of
-from payments.processors.stripe.standing import ABANDONED, REQUESTED
+from payments.processors.stripe.refusals import CHARGES, COMMON, REFUNDS, Row, outcome_of
+from payments.processors.stripe.standing import REQUESTED
 from payments.processors.stripe.wire import API_BASE, Object, Wire
 
 log = logging.getLogger(__name__)
@@ -30,8 +37,7 @@ log = logging.getLogger(__name__)
 KEY_WINDOW = timedelta(hours=24)
 # How often a process says that its key or its permissions are wrong.
 ALARM_EVERY_S = 300.0
-# Refused, since it is past the state in which it could be canceled.
-NOT_CANCELABLE = "payment_intent_unexpected_state"
+NO_SUCH_OBJECT = 404
 
 
 class Stripe:
@@ -44,15 +50,18 @@ class Stripe:
         api_key: str,
         *,
         name: str = "stripe",
+        webhook_secrets: Sequence[str] = (),
         api_base: str = API_BASE,
         key_window: timedelta = KEY_WINDOW,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self.name = name
         self.livemode = is_live(api_key)
         self.key_window = key_window
         self._wire = Wire(api_key, api_base=api_base)
-        self._clock = clock
+        self._secrets = [secret.encode() for secret in webhook_secrets]
+        self._clock, self._now_s = clock, now
         self._alarm_at = -ALARM_EVERY_S
 
     def charge(self, order: Order, *, deadline_s: float) -> Outcome:
@@ -80,7 +89,10 @@ class Stripe:
         """What came of a charge or refund, however long ago."""
 
         async def look() -> Found:
-            return await self._settled(await find(self._wire, order), order)
+            found = await find(self._wire, order)
+            if found is None or order.kind != "charge":
+                return standing(found, order)
+            return await settled(self._wire, found, partial(standing, order=order))
 
         return self._ask(look, COMMON, deadline_s)
 
@@ -91,20 +103,37 @@ class Stripe:
             found = await find(self._wire, order)
             if found is None:
                 return NotFound()
-            outcome = standing(found, order)
-            if isinstance(outcome, Declined | Unknown):
-                return await self._settled(found, order)
-            return await self._closed(found, order, REQUESTED)
+            says = partial(standing, order=order)
+            if isinstance(says(found), Declined | Unknown):
+                return await settled(self._wire, found, says)
+            return await closed(self._wire, found, says, REQUESTED)
 
         return self._ask(end, COMMON, deadline_s)
 
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
-        """Stripe brings its events itself; see `payments.processors.stripe.events`."""
-        raise NotImplementedError
+        """None is fetched, so none is there to be read."""
+        raise EventRefused("Stripe brings its events to our door.")
 
     def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:
         """None: Stripe brings them."""
         return []
+
+    def hear(
+        self, headers: Mapping[str, str], body: bytes, *, deadline_s: float
+    ) -> ProcessorEvent | FoundRefund | None:
+        """What is so, now that an event came: the PaymentIntent or the refund that it names."""
+        named = events.read(headers, body, secrets=self._secrets, now=self._now_s())
+        if named is None:
+            return None
+        try:
+            return self._wire.run(partial(named.look_up, self._wire), deadline_s=deadline_s)
+        except stripe.StripeError as error:
+            if error.http_status == NO_SUCH_OBJECT:
+                return None
+            outcome = self._said(outcome_of(error, COMMON))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            outcome = Unknown("unreadable_answer")
+        raise EventUnanswered(getattr(outcome, "reason", ""))
 
     def check(self, *, deadline_s: float) -> str | None:
         """Whether the key is good for what a look-up asks."""
@@ -127,8 +156,11 @@ class Stripe:
     def _ask(
         self, call: Callable[[], Awaitable[Found]], rows: tuple[Row, ...], deadline_s: float
     ) -> Found:
-        """What a call comes to. What an operator has to mend is said aloud."""
-        outcome = self._try(call, rows, deadline_s)
+        """What a call comes to."""
+        return self._said(self._try(call, rows, deadline_s))
+
+    def _said(self, outcome: Found) -> Found:
+        """The outcome; what an operator has to mend is said aloud."""
         if isinstance(outcome, Unavailable) and outcome.needs_operator:
             self._alarm(outcome.reason)
         return outcome
@@ -152,26 +184,6 @@ class Stripe:
             return standing(await again(repeated["id"]), order)
         except stripe.StripeError:
             return Unknown("look_up_failed")  # Whatever this call met, money may have moved before.
-
-    async def _settled(self, found: Object | None, order: Order) -> Found:
-        """How it stands, and surely: a PaymentIntent whose payment failed could still be paid, by a
-        customer who tries another card on the page that asks for it. So it is closed first."""
-        outcome = standing(found, order)
-        if found is None or order.kind != "charge" or not isinstance(outcome, Declined):
-            return outcome
-        if found["status"] == "canceled":
-            return outcome
-        closed = await self._closed(found, order, ABANDONED)
-        return outcome if isinstance(closed, Canceled | Declined) else closed
-
-    async def _closed(self, found: Object, order: Order, reason: str) -> Found:
-        """Cancel a PaymentIntent, and say how it stands then."""
-        try:
-            return standing(await self._wire.cancel_intent(found["id"], reason), order)
-        except stripe.StripeError as error:
-            if code_of(error) != NOT_CANCELABLE:
-                raise
-        return standing(await self._wire.intent(found["id"]), order)
 
     def _alarm(self, reason: str) -> None:
         """One loud line, and not one for each charge that waits."""

@@ -1,0 +1,72 @@
+"""Refunds that were made at the processor, by hand: recorded as refunds of ours.
+
+Such a refund takes from what may be refunded, belongs to the charge's producer and is told like any
+other. Its id comes from the processor's, so that it is recorded once, however often it is told.
+"""
+
+import logging
+from collections.abc import Mapping
+
+from sqlalchemy import func, update
+
+from infra.billing.contract.ids import id_from_key
+from infra.billing.contract.requests.refund import RefundRequest
+from models.base import id_among
+from models.rows import ChargeRow
+from models.states import State
+from payments.errors import Refused
+from payments.kinds import REFUND
+from payments.lifecycle.accepting import refunds
+from payments.lifecycle.accepting.asked import NewRefund
+from payments.lifecycle.locks import hold_charges
+from payments.lifecycle.reading import fingerprints
+from payments.parsing import parse
+from payments.processors.port import FoundRefund
+from payments.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+
+def record(transaction: Transaction, found: FoundRefund, *, processor: str) -> str | None:
+    """The id of the refund, recorded now or before, as one that was sent; what came of it is still
+    to be told. None: it has no place yet, as its charge is not known to have succeeded, or others
+    hold what it takes. The processor tells it again later."""
+    held = hold_charges(transaction, ids=[found.charge_id])
+    charge = held.get(found.charge_id)
+    if charge is None:
+        return None
+    key = f"{processor}:{found.reference}"
+    refund_id = id_from_key("refund", producer=charge.producer, key=key)
+    if fingerprints(transaction.connection, REFUND, [refund_id]):
+        return refund_id
+    if not _fits(charge, found, processor):
+        return None
+    request = parse(RefundRequest, _fields(found, charge, key))
+    (answer,) = refunds.accept(transaction, [NewRefund(request, processor)], held)
+    if isinstance(answer, Refused):
+        log.warning("a refund of %s made at %s: %s", charge.id, processor, answer.code)
+        return None
+    transaction.wakes.refunds.discard(refund_id)
+    transaction.execute(_SENT, {"ids": [refund_id]})
+    return refund_id
+
+
+def _fits(charge: ChargeRow, found: FoundRefund, processor: str) -> bool:
+    """Whether it is a refund of this very charge, as it stands."""
+    is_at_hand = charge.processor == processor and charge.currency == found.currency
+    is_same = charge.processor_reference in (None, found.charge_reference)
+    return is_at_hand and is_same and charge.state == State.SUCCEEDED
+
+
+def _fields(found: FoundRefund, charge: ChargeRow, key: str) -> Mapping[str, object]:
+    return {
+        "charge_id": found.charge_id,
+        "amount": found.amount,
+        "reason": "refunded at the processor",
+        "idempotency_key": key,
+        "producer": charge.producer,
+    }
+
+
+# It was sent by somebody, so that what the processor tells of it is an answer.
+_SENT = update(REFUND.table).where(id_among(REFUND.table.c.id)).values(first_called_at=func.now())

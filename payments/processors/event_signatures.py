@@ -1,0 +1,39 @@
+"""Who wrote an event: Stripe's scheme, `t=TIMESTAMP,v1=HMAC-SHA256(TIMESTAMP.BODY)` in a header.
+
+https://docs.stripe.com/webhooks#verify-manually. Several `v1`, and several secrets of ours, while a
+secret is rolled.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+
+from payments.processors.port import EventRefused
+
+# Stripe's tolerance: old enough for a slow network, too young to be replayed next week.
+TOLERANCE_S = 300
+
+
+def sign(body: bytes, *, secret: bytes, now: float) -> str:
+    """The header's value. `now` in Unix seconds."""
+    timestamp = str(int(now))
+    return f"t={timestamp},v1={_signature(timestamp, body, secret)}"
+
+
+def check(header: str, body: bytes, *, secrets: Iterable[bytes], now: float) -> None:
+    """Raises EventRefused unless one of the secrets signed it, and not long ago."""
+    parts = [part.strip().partition("=") for part in header.split(",")]
+    timestamp = next((value for name, _, value in parts if name == "t"), "")
+    # Compared as bytes: compare_digest refuses text that isn't ASCII, and a forger may send any.
+    signatures = [value.encode(errors="replace") for name, _, value in parts if name == "v1"]
+    expected = [_signature(timestamp, body, secret).encode() for secret in secrets]
+    if not any(hmac.compare_digest(ours, theirs) for ours in expected for theirs in signatures):
+        raise EventRefused("The event's signature does not match.")
+    # The signature covers the timestamp, so from here on it is one that the processor wrote.
+    if abs(now - int(timestamp)) > TOLERANCE_S:
+        raise EventRefused("The event's signature is too old.")
+
+
+def _signature(timestamp: str, body: bytes, secret: bytes) -> str:
+    signed = timestamp.encode(errors="replace") + b"." + body
+    return hmac.new(secret, signed, hashlib.sha256).hexdigest()
