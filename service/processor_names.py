@@ -1,7 +1,14 @@
-"""How settings write which processors there are, and what the sandbox takes."""
+"""How settings write which processors there are, who takes what, and what the sandbox takes."""
 
 import re
 from importlib.metadata import entry_points
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
+
+from payments.processors.limits import MoneyLimit
+from payments.processors.routing import Route
 
 # Processors of our own; packages bring others as entry points of this group, by their names.
 BUILT_IN_PROCESSORS = frozenset({"sandbox", "stripe"})
@@ -11,9 +18,59 @@ SANDBOX_LIMIT = re.compile(r"([A-Z]{3}):([0-9]{1,15})-([0-9]{1,15})(?:/([0-9]{1,
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
+# The processor of a new charge, by what the charge is: `stripe:currency=EUR:producer=shop`.
+_CONDITION = re.compile(r"(currency)=([A-Z]{3})|(producer)=([A-Za-z0-9._-]+)|(method)=(\w+\*?)")
+
+
+def route(text: str) -> Route:
+    """A route as settings write it. Raises ValueError."""
+    processor, *conditions = text.strip().split(":")
+    said: dict[str, str] = {}
+    for condition in conditions:
+        found = _CONDITION.fullmatch(condition)
+        name, _, value = condition.partition("=")
+        if found is None or name in said:
+            raise ValueError
+        said[name] = value
+    if not said:
+        raise ValueError
+    return Route(processor, **said)
+
+
+def _routes(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(route(part) for part in value.split(",") if part.strip())
+    return value
+
+
+def _names(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _known(value: tuple[str, ...]) -> tuple[str, ...]:
+    if not value or len(set(value)) != len(value) or not all(map(is_processor, value)):
+        raise ValueError
+    return value
+
+
+def _sandbox_limits(value: str) -> str:
+    for _, least, most, multiple in SANDBOX_LIMIT.findall(value):
+        MoneyLimit(int(least), int(most), int(multiple or 1))  # raises ValueError
+    return value
+
+
 def is_processor(name: str) -> bool:
     """Whether there is a processor of this name. What a package brings is found, not loaded."""
     if name in BUILT_IN_PROCESSORS:
         return True
     brought = entry_points(group=PROCESSOR_ENTRY_POINTS, name=name)
     return _NAME.fullmatch(name) is not None and bool(brought)
+
+
+ProcessorNames = Annotated[
+    tuple[str, ...], NoDecode, BeforeValidator(_names), AfterValidator(_known)
+]
+ProcessorRoutes = Annotated[tuple[Route, ...], NoDecode, BeforeValidator(_routes)]
+SandboxLimits = Annotated[str, AfterValidator(_sandbox_limits)]

@@ -3,7 +3,7 @@
 import os
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -13,14 +13,21 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from payments.processors.routing import Route
 from service import data_dir as embedded_data_dir
 from service import misspelled
 from service.broker_settings import TOLD, BrokerUrl, QueueNames
 from service.database.database_url import normalised
 from service.network_settings import HostNames, Networks
-from service.processor_names import PROCESSOR_ENTRY_POINTS, SANDBOX_LIMIT, is_processor
+from service.processor_names import (
+    PROCESSOR_ENTRY_POINTS,
+    SANDBOX_LIMIT,
+    ProcessorNames,
+    ProcessorRoutes,
+    SandboxLimits,
+)
 from service.settings_errors import NothingRuns, SettingsError
 from service.stripe_settings import StripeApiBase, StripeApiKey, StripeWebhookSecrets
 
@@ -88,7 +95,7 @@ class Settings(BaseSettings):
     # The payment processors in use. The sandbox moves no real money: the only safe default.
     # When new charges move to another processor, keep the old name in the list until its last
     # refund: a row goes only to the processor that it names.
-    processors: Annotated[tuple[str, ...], NoDecode] = Field(
+    processors: ProcessorNames = Field(
         default=("sandbox",),
         description="names of processors separated by commas: sandbox, or what a package brings"
         f" as an entry point of {PROCESSOR_ENTRY_POINTS}",
@@ -96,6 +103,14 @@ class Settings(BaseSettings):
     # Which of them takes new charges. Unset, the first in the list.
     processor: str = Field(
         default="", description="the name of one of BILLING_PROCESSORS: where new charges go"
+    )
+    # Which new charges go to another one, by their currency, their producer, or their payment
+    # method. The first route that fits counts. None: all go to BILLING_PROCESSOR.
+    processor_routes: ProcessorRoutes = Field(
+        default=(),
+        description="routes separated by commas, such as stripe:currency=EUR,"
+        "sandbox:producer=load-test:method=pm_card_*: one of BILLING_PROCESSORS and what charges"
+        " go there (currency, producer, method; * stands for any end)",
     )
     # How long each call to the sandbox takes. None, unless you want to see a slow processor.
     sandbox_latency_ms: int = Field(
@@ -110,7 +125,7 @@ class Settings(BaseSettings):
     sandbox_key_window_s: int = Field(default=86_400, ge=1, le=31_536_000, description=SECONDS)
     # Which amounts and currencies the sandbox takes, so that you meet a processor's limits early.
     # Unset, any amount of any currency.
-    sandbox_limits: str = Field(
+    sandbox_limits: SandboxLimits = Field(
         default="",
         pattern=f"^({SANDBOX_LIMIT.pattern}(,{SANDBOX_LIMIT.pattern})*)?$",
         description="what the sandbox takes, such as USD:50-99999999,KWD:50-99999990/10: currencies"
@@ -207,20 +222,6 @@ class Settings(BaseSettings):
     def _database_url(cls, value: str) -> str:
         return normalised(value) if value else value
 
-    @field_validator("processors", mode="before")
-    @classmethod
-    def _names(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("processors")
-    @classmethod
-    def _processors(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) != len(value) or not all(map(is_processor, value)):
-            raise ValueError
-        return value
-
     @field_validator("processor")
     @classmethod
     def _processor(cls, value: str, info: ValidationInfo) -> str:
@@ -229,13 +230,12 @@ class Settings(BaseSettings):
             raise ValueError
         return value or next(iter(names), "")
 
-    @field_validator("sandbox_limits")
+    @field_validator("processor_routes")
     @classmethod
-    def _sandbox_limits(cls, value: str) -> str:
-        for _, least, most, multiple in SANDBOX_LIMIT.findall(value):
-            from payments.processors.limits import MoneyLimit
-
-            MoneyLimit(int(least), int(most), int(multiple or 1))  # raises ValueError
+    def _routes(cls, value: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...]:
+        names = info.data.get("processors", ())
+        if names and any(route.processor not in names for route in value):
+            raise ValueError
         return value
 
     @property

@@ -123,7 +123,7 @@ def processors(
         made.append(make(settings))
         if made[-1].name != name:
             raise ValueError(f"the processor {name!r} calls itself {made[-1].name!r}")
-    return Processors(*made, default=settings.processor)
+    return Processors(*made, default=settings.processor, routes=settings.processor_routes)
 
 
 def statements(settings: Settings) -> Statements:

@@ -50,6 +50,8 @@ class Found:
         others = [name for name in settings.processors if name != settings.processor]
         beside = f", besides it {', '.join(others)}" if others else ""
         yield f"processor {settings.processor}{beside}"
+        if settings.processor_routes:
+            yield f"but {', '.join(map(str, settings.processor_routes))}"
         if networks := settings.webhook_allow_private:
             yield f"webhooks may go to {', '.join(map(str, networks))} besides public addresses"
         else:

@@ -155,10 +155,18 @@ def _import(
 
 
 def _judge(named: "Processors") -> Callable[..., None]:
-    """What speaks against a new line: today's rules, or the limits of who takes new charges."""
+    """What speaks against a new line: today's rules, or what its processor takes."""
+    from infra.billing.contract.requests.charge import ChargeRequest
     from payments.intake.judging import judge
 
-    return partial(judge, processor=named.default, limits=named.limits[named.default])
+    limits = named.limits
+
+    def against(request: Any, *, amount: int | None, currency: str | None) -> None:
+        is_charge = isinstance(request, ChargeRequest)
+        name = named.of_charge(request, currency) if is_charge else named.default
+        judge(request, processor=name, limits=limits[name], amount=amount, currency=currency)
+
+    return against
 
 
 def _check(source: "Source", refused: "RefusedLines", **database: Any) -> "Tally":

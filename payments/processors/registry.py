@@ -1,24 +1,40 @@
 """The processors of an installation, by the names that rows carry."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from infra.billing.contract.requests.charge import ChargeRequest
 from payments.processors.limits import ANYTHING, MoneyLimits
 from payments.processors.port import DeclaresLimits, Processor
+from payments.processors.routing import Route, choose
 
 
 class Processors(Mapping[str, Processor]):
-    """Processors by name. `default` names the one that takes new charges; the others go on with
-    what is theirs: a row is sent to, looked up at and refunded by the processor that it names."""
+    """Processors by name. `routes` and `default` name those that take new charges; the others go on
+    with what is theirs: a row is sent to, looked up at and refunded by the one that it names."""
 
-    def __init__(self, *processors: Processor, default: str | None = None) -> None:
-        """`default` is the first one unless said otherwise. Raises ValueError when two have one
-        name, or none has the default's."""
+    def __init__(
+        self, *processors: Processor, default: str | None = None, routes: Sequence[Route] = ()
+    ) -> None:
+        """`default` is the first one unless said otherwise; it takes the new charges that no route
+        fits. Raises ValueError when two have one name, or none has the default's or a route's."""
         self._by_name = {one.name: one for one in processors}
         if len(self._by_name) != len(processors):
             raise ValueError("two processors have the same name")
         self.default = default or next(iter(self._by_name), "")
-        if self.default not in self._by_name:
-            raise ValueError(f"no processor is named {self.default!r}")
+        self.routes = tuple(routes)
+        for name in (self.default, *(route.processor for route in self.routes)):
+            if name not in self._by_name:
+                raise ValueError(f"no processor is named {name!r}")
+
+    def of_charge(self, request: ChargeRequest, currency: str | None) -> str:
+        """The name of the one that takes a new charge in this currency."""
+        return choose(
+            self.routes,
+            self.default,
+            currency=currency,
+            producer=request.producer,
+            method=request.payment_method_id,
+        )
 
     @property
     def limits(self) -> Mapping[str, MoneyLimits]:

@@ -43,6 +43,8 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environ: str) -> str:
         ("SANDBOX_LIMITS", "usd:1-5", "must be what the sandbox takes, such as USD:50-99999999"),
         ("SANDBOX_LIMITS", "USD:1", "must be what the sandbox takes, such as USD:50-99999999"),
         ("SANDBOX_LIMITS", "USD:9-5", "must be what the sandbox takes, such as USD:50-99999999"),
+        ("PROCESSOR_ROUTES", "sandbox", "must be routes separated by commas, such as stripe:"),
+        ("PROCESSOR_ROUTES", "paypal:currency=EUR", "must be routes separated by commas, such as"),
         ("STRIPE_API_KEY", "pk_test_publishable", "must be a key of Stripe's: sk_test_…"),
         ("STRIPE_WEBHOOK_SECRETS", "secret", "must be signing secrets of Stripe's (whsec_…)"),
         ("STRIPE_API_BASE", "http://example.com", "must be https://…, or http://… on this machine"),

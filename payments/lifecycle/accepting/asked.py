@@ -1,6 +1,7 @@
 """What a door asks for when it has read a request, and what it is answered."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infra.billing.contract.requests.charge import ChargeRequest
@@ -41,6 +42,13 @@ class _New:
 @dataclass(frozen=True, slots=True)
 class NewCharge(_New):
     request: ChargeRequest
+    # Of a charge by price, whose currency is known only when it is accepted: what it has of the
+    # processors of the currencies that go elsewhere.
+    elsewhere: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def in_currency(self, currency: str) -> "NewCharge":
+        """With the processor that takes a charge in this currency."""
+        return replace(self, **self.elsewhere.get(currency, {}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +60,27 @@ New = NewCharge | NewRefund
 
 
 def new(request: ChargeRequest | RefundRequest, processors: Processors, **said: Any) -> New:
-    """A request to accept; what is new of charges goes to the default of `processors`. `said` is
-    what the door says beside it: fields of NewCharge and NewRefund."""
-    name = processors.default
-    processor = processors[name]
-    said |= {"processor": name, "livemode": processor.livemode}
-    said |= {"authorizes": isinstance(processor, Authorizes)}
+    """A request to accept; what is new of charges goes to the one of `processors` that their routes
+    say. `said` is what the door says beside it: fields of NewCharge and NewRefund."""
     if isinstance(request, RefundRequest):
-        return NewRefund(request, **said)
-    return NewCharge(request, **said)
+        return NewRefund(request, **_at(processors, processors.default), **said)
+    if request.price_id is not None:
+        currencies = {route.currency for route in processors.routes if route.currency is not None}
+        said["elsewhere"] = {
+            code: _at(processors, processors.of_charge(request, code)) for code in currencies
+        }
+    name = processors.of_charge(request, request.currency)
+    return NewCharge(request, **_at(processors, name), **said)
+
+
+def _at(processors: Processors, name: str) -> dict[str, Any]:
+    """What a request has of the processor that is to get it."""
+    one = processors[name]
+    return {
+        "processor": name,
+        "livemode": one.livemode,
+        "authorizes": isinstance(one, Authorizes),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,17 +78,18 @@ def _judged(
         terms = _as_asked(one.request)
         if terms is None and prices is not None:
             terms = prices.comes_to(one.request)
+        routed = one if terms is None else one.in_currency(terms.currency)
         try:
-            if one.request.capture == "manual" and not one.authorizes:
+            if one.request.capture == "manual" and not routed.authorizes:
                 raise InvalidRequest(
-                    f"the processor {one.processor} can't set money aside; leave `capture` out, and"
-                    " it is taken at once",
+                    f"the processor {routed.processor} can't set money aside; leave `capture` out,"
+                    " and it is taken at once",
                     param="capture",
                 )
             judge(
                 one.request,
-                processor=one.processor,
-                limits=limits.get(one.processor, ANYTHING),
+                processor=routed.processor,
+                limits=limits.get(routed.processor, ANYTHING),
                 amount=None if terms is None else terms.amount,
                 currency=None if terms is None else terms.currency,
             )
@@ -183,7 +184,7 @@ class _Batch:
                 self._refusals[place] = refused
                 continue
             self._refusals.pop(place, None)
-            offers[request.id] = columns(one, terms)
+            offers[request.id] = columns(one.in_currency(terms.currency), terms)
             if reference:
                 references.add(reference)
         return offers
