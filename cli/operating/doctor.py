@@ -24,7 +24,7 @@ def doctor(as_json: options.Json = False) -> None:
 
     Exits with 1 when something fails; warnings are for you to look at.
     """
-    from cli.doctor import broker, database_checks, processors, rounds
+    from cli.doctor import broker, database_checks, processor_checks, rounds
     from cli.doctor.configuration import Found
     from cli.doctor.findings import is_healthy
 
@@ -36,7 +36,7 @@ def doctor(as_json: options.Json = False) -> None:
     if (broker_url := found.broker_url) is not None and settings is not None:
         parts.append(("broker", lambda: broker.look(settings, broker_url)))
     if settings is not None and not found.troubles:
-        parts.append(("processors", lambda: processors.look(settings)))
+        parts.append(("processors", lambda: processor_checks.look(settings)))
     with output.progress("looking", len(parts)):
         findings = list(rounds.make(parts))
     healthy = is_healthy(findings)
