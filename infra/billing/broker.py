@@ -77,7 +77,7 @@ class Broker:
         asked = self._read(model, fields)
         (why,) = self._post.send([self._signed(call(task, asked.sent(), queue=QUEUE))])
         if why is not None:
-            raise Unavailable(f"{self._post.where()} did not take the request: {why}")
+            raise self._unavailable(fields, why)
         return pending("charge", asked.charge_id, {}) | {"phase": None}
 
     def get(self, kind: Kind, id_: str, *, wait_s: float | None = None) -> NoReturn:
@@ -143,7 +143,7 @@ class Broker:
     def _unavailable(self, fields: Mapping[str, Any], why: str) -> Unavailable:
         return Unavailable(
             f"{self._post.where()} did not take the request: {why}",
-            idempotency_key=fields["idempotency_key"],
+            idempotency_key=arguments.key_of(fields),
         )
 
     def _signed(self, asked: Message) -> Message:
