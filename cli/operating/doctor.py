@@ -20,8 +20,9 @@ def register(root: typer.Typer) -> None:
 
 
 def doctor(as_json: options.Json = False) -> None:
-    """Look at settings, database, broker, workers, processors and work, for up to ten seconds.
+    """Look at everything that must work, for up to ten seconds.
 
+    Settings, database, broker, workers, processors, and the work that waits.
     Exits with 1 when something fails; warnings are for you to look at.
     """
     from cli.doctor import broker, database_checks, processor_checks, rounds

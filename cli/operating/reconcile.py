@@ -69,7 +69,7 @@ def reconcile(
     as_csv: Csv = False,
     as_json: options.Json = False,
 ) -> None:
-    """Hold charges and refunds against the processor's records, line by line.
+    """Hold our books against the processor's, line by line.
 
     Yesterday's, unless told otherwise. Tells what only one side has, and where amount, currency,
     state or fee differ. No money moves, whatever is found. JSON is a line per difference, and one

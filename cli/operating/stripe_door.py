@@ -33,7 +33,7 @@ def stripe_door(
     thin: bool = typer.Option(False, "--thin", help="Send thin events, without the object."),
     latency_ms: int = typer.Option(0, min=0, help="How long every call takes."),
 ) -> None:
-    """Run a stand-in for Stripe until Ctrl-C: its API, with faults on demand.
+    """Run a stand-in for Stripe, with faults on demand.
 
     It moves no real money, and knows no real cards. docs/reference/stripe-door.md has the payment
     methods for every decline and every fault.

@@ -26,7 +26,7 @@ def resolve(
     who: str = typer.Option("", help="Who decides; your user name by default."),
     as_json: options.Json = False,
 ) -> None:
-    """Settle a charge or refund that needs review, or send it again."""
+    """Decide on a charge or refund that needs review."""
     from payments.kinds import kind_of
     from payments.lifecycle import reviews
 
