@@ -13,6 +13,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_unless_there
 
 from infra.billing.contract.ids import PREFIXES, Kind, id_from_key, is_id, random_id, rejection_id
+from infra.billing.contract.requests.by_kind import TASKS
+from infra.billing.contract.requests.fields import Keyed
 from models import QuarantinedMessage, RejectedRequest
 from models.base import table_of
 from models.rows import columns_of
@@ -30,6 +32,8 @@ SIZE_MAX = (1 << 31) - 1  # bytes; of an integer of PostgreSQL
 
 # The tasks that make something under a key.
 CREATES: Mapping[str, Kind] = {f"billing.{kind}.create": kind for kind in PREFIXES}
+# Those that are done once per key.
+KEYED = frozenset(task for task, model in TASKS.items() if issubclass(model, Keyed))
 
 # A message that asks for something: the id of that, the request's fingerprint, and its own id.
 Message = tuple[str, str, str]
@@ -68,10 +72,10 @@ def record(
     """
     fields = {name: value for name, value in fields.items() if value is not None}
     producer, key = fields.get("producer", "default"), told_key(fields.get("idempotency_key"))
-    kind = CREATES.get(task)  # None: it makes nothing, so nothing has a key
+    kind = CREATES.get(task)
     # Each for itself: what is wrong with the key must not hide whose request it was.
     producer = producer if isinstance(producer, str) and _storable(producer) else None
-    key = key if kind is not None and key is not None and _storable(key) else None
+    key = key if task in KEYED and key is not None and _storable(key) else None
     name = producer_name(producer)
     row = {
         "id": (

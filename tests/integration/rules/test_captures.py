@@ -209,6 +209,8 @@ def test_a_message_that_was_refused_stays_refused(till: Till) -> None:
             task_id=task_id,
             fingerprint=hasty.fingerprint,
         )
+    (kept,) = till.query("SELECT * FROM rejected_requests WHERE task_id = :id", id=task_id)
+    assert (kept["object_id"], kept["idempotency_key"]) == (charge.id, hasty.idempotency_key)
     till.settle(claimed, Authorized("sbx_1"))
     again = by_message(task_id)
     assert (type(again), str(again)) == (ChargeNotCapturable, str(refused))
