@@ -58,7 +58,8 @@ class Edge:
             await send(message)
 
         try:
-            self._check_host(scope)
+            named = [value for name, value in scope["headers"] if name == b"host"]
+            self._hosts.check(named, scope["target"], http_version=scope["http_version"])
         except Refused as refused:
             logger.info("request refused", code=refused.code, status=refused.status)
             await problems.response(refused, request_id=request_id)(scope, receive, answer)
@@ -86,10 +87,6 @@ class Edge:
             duration_ms=round((time.perf_counter() - started_at) * 1000, 1),
             producer=scope["state"].get("producer"),
         )
-
-    def _check_host(self, scope: Scope) -> None:
-        hosts = [value for name, value in scope["headers"] if name == b"host"]
-        self._hosts.check(hosts, scope["target"], http_version=scope["http_version"])
 
 
 def route_of(scope: Scope) -> str | None:

@@ -50,12 +50,10 @@ class Hosts:
         match = _HOST.fullmatch(host.decode("latin-1"))
         if match is None:
             raise BadHost
-        if not self._any and not self._is_ours(match["name"] or match["v6"]):
+        name = (match["name"] or match["v6"]).lower().rstrip(".")
+        is_ours = self._any or name in self._names or name.endswith(self._suffixes)
+        if not is_ours and not _is_address(name):
             raise HostNotAllowed
-
-    def _is_ours(self, name: str) -> bool:
-        plain = name.lower().rstrip(".")
-        return plain in self._names or plain.endswith(self._suffixes) or _is_address(plain)
 
 
 def _is_address(text: str) -> bool:

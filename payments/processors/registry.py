@@ -25,9 +25,16 @@ class Processors(Mapping[str, Processor]):
         for name in (self.default, *(route.processor for route in self.routes)):
             if name not in self._by_name:
                 raise ValueError(f"no processor is named {name!r}")
+        # What each of them takes, by name.
+        self.limits: Mapping[str, MoneyLimits] = {
+            one.name: one.limits if isinstance(one, DeclaresLimits) else ANYTHING
+            for one in processors
+        }
 
     def of_charge(self, request: ChargeRequest, currency: str | None) -> str:
         """The name of the one that takes a new charge in this currency."""
+        if not self.routes:
+            return self.default
         return choose(
             self.routes,
             self.default,
@@ -35,14 +42,6 @@ class Processors(Mapping[str, Processor]):
             producer=request.producer,
             method=request.payment_method_id,
         )
-
-    @property
-    def limits(self) -> Mapping[str, MoneyLimits]:
-        """What each of them takes, by name."""
-        return {
-            name: one.limits if isinstance(one, DeclaresLimits) else ANYTHING
-            for name, one in self._by_name.items()
-        }
 
     def __getitem__(self, name: str) -> Processor:
         return self._by_name[name]
