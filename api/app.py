@@ -29,6 +29,7 @@ from payments.access.scopes import OPERATIONS, SIGNED
 ROUTERS = (
     charges.router,
     refunds.router,
+    charges.disputes,
     products.router,
     prices.router,
     currencies.router,

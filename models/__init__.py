@@ -3,7 +3,7 @@
 from models.api_keys import ApiKey
 from models.attempts import Attempt
 from models.catalogue import Price, Product
-from models.charges import Capture, Charge
+from models.charges import Capture, Charge, Dispute
 from models.events import Event
 from models.heartbeats import Heartbeat
 from models.reconciliations import ReconciledRecord, Reconciliation
@@ -21,6 +21,7 @@ __all__ = [
     "Charge",
     "Delivery",
     "DeliveryAttempt",
+    "Dispute",
     "Event",
     "Heartbeat",
     "InventoryChange",

@@ -1,4 +1,4 @@
-"""A charge: money that a producer asked to be taken from a customer, once; and its captures."""
+"""A charge: money that a producer asked to be taken, once; its captures and its disputes."""
 
 from datetime import datetime
 from typing import Any
@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Column, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from infra.billing.contract.states import DisputeState
 from models.base import timestamp
 from models.lifecycle import Lifecycle, lifecycle_constraints
 
@@ -42,6 +43,11 @@ class Charge(Lifecycle, table=True):
         CheckConstraint("phase <> 'authorized' OR authorized_at IS NOT NULL", name="authorized"),
         CheckConstraint(
             "authorized_at IS NULL OR capture = 'manual'", name="authorized_to_be_captured"
+        ),
+        CheckConstraint("disputed_amount >= 0", name="disputed_amount"),
+        CheckConstraint(
+            "(fee IS NULL) = (net IS NULL) AND (fee IS NULL) = (settlement_currency IS NULL)",
+            name="fee_is_whole",
         ),
         # A cancellation has a code (why, for programs), a name (who) and a moment, or none of them.
         CheckConstraint(
@@ -130,6 +136,15 @@ class Charge(Lifecycle, table=True):
     capture_warned_at: datetime | None = timestamp()
     # Why its last capture failed, until the next one is asked for.
     capture_failure_code: str | None
+    # What banks contest of it and have taken back for now, or for good.
+    disputed_amount: int = Field(
+        default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
+    )
+    # What the processor keeps of it and what it pays out, in minor units of the currency in which
+    # it settles; NULL = not known yet.
+    fee: int | None = Field(default=None, sa_type=BigInteger)
+    net: int | None = Field(default=None, sa_type=BigInteger)
+    settlement_currency: str | None
     # When it is to be made; NULL = at once.
     scheduled_at: datetime | None = timestamp()
     # A pending charge is canceled then; NULL = never.
@@ -187,3 +202,36 @@ class Capture(SQLModel, table=True):
     processor_code: str | None
     created_at: datetime = timestamp(when_written=True, nullable=False)
     settled_at: datetime | None = timestamp()
+
+
+class Dispute(SQLModel, table=True):
+    """A customer's bank contests a charge: how that stands, as the processor told it."""
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        CheckConstraint("amount > 0", name="amount_positive"),
+        CheckConstraint(f"state IN {tuple(map(str, DisputeState))}", name="state"),
+        Index("disputes_charge_idx", "charge_id"),
+        Index("disputes_created_idx", "created_at", "id"),
+        Index("disputes_producer_created_idx", "producer", "created_at", "id"),
+    )
+
+    # Made of the processor's name and its own id: a report that comes again is the same dispute.
+    id: str = Field(primary_key=True)
+    charge_id: str
+    # The charge's.
+    producer: str
+    processor: str
+    livemode: bool
+    processor_reference: str
+    state: str
+    amount: int = Field(sa_type=BigInteger)
+    currency: str
+    reason: str
+    respond_by: datetime | None = timestamp()
+    # When it stood so, by the processor's clock: what is older is old news.
+    told_at: datetime = timestamp(nullable=False)
+    # Events of it so far.
+    sequence: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    created_at: datetime = timestamp(when_written=True, nullable=False)
+    closed_at: datetime | None = timestamp()

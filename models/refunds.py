@@ -1,6 +1,7 @@
 """A refund: money that goes back, in full or in part, and never more than was taken."""
 
 from sqlalchemy import BigInteger, CheckConstraint, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
 from models.lifecycle import Lifecycle, lifecycle_constraints
@@ -37,5 +38,11 @@ class Refund(Lifecycle, table=True):
     restock_quantity: int | None = Field(default=None, sa_type=BigInteger)
     restocked: int = Field(default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"})
     reason: str | None
+    # What its caller should know, as codes: `charge_disputed`.
+    warnings: list[str] = Field(
+        default_factory=list,
+        sa_type=JSONB,
+        sa_column_kwargs={"nullable": False, "server_default": text("'[]'")},
+    )
     if_pending: str = Field(default="wait", sa_column_kwargs={"server_default": "wait"})
     expected_refunded_amount: int | None = Field(default=None, sa_type=BigInteger)

@@ -16,7 +16,7 @@ from sqlalchemy.engine.result import result_tuple
 from models.api_keys import ApiKey
 from models.attempts import Attempt
 from models.catalogue import Price, Product
-from models.charges import Capture, Charge
+from models.charges import Capture, Charge, Dispute
 from models.events import Event
 from models.lifecycle import Lifecycle
 from models.refunds import Refund
@@ -44,6 +44,11 @@ if TYPE_CHECKING:
 
     class CaptureRow(Capture):
         """A row of `captures`."""
+
+    class DisputeRow(Dispute):
+        """A row of `disputes`."""
+
+        now: datetime
 
     class ProductRow(Product):
         """A row of `products`."""
@@ -97,7 +102,9 @@ if TYPE_CHECKING:
     SandboxMovementRow = SandboxMovement
 
 else:
-    LifecycleRow = ChargeRow = RefundRow = CaptureRow = ProductRow = PriceRow = EndpointRow = Row
+    LifecycleRow = ChargeRow = RefundRow = CaptureRow = DisputeRow = ProductRow = PriceRow = (
+        EndpointRow
+    ) = Row
     DeliveryRow = ApiKeyRow = AttemptRow = EventRow = InventoryChangeRow = PostRow = Row
     QuarantinedRow = RejectedRow = RequestMadeRow = ReservationRow = Row
     SandboxEventRow = SandboxMovementRow = SandboxRequestRow = Row

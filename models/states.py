@@ -7,9 +7,9 @@ one stands. A *status* is the two in one word: the phase while pending, else the
 
 from collections.abc import Mapping
 
-from infra.billing.contract.states import Phase, State
+from infra.billing.contract.states import DisputeState, Phase, State
 
-__all__ = ["Phase", "State"]
+__all__ = ["DisputeState", "Phase", "State"]
 
 Status = State | Phase
 
@@ -66,6 +66,33 @@ REFUND_MOVES: Mapping[Status, frozenset[Status]] = {
     State.SUCCEEDED: frozenset({State.FAILED}),
     State.FAILED: frozenset(),
 }
+
+
+_OPEN = frozenset(DisputeState)
+# Reports come late and in any order, so an open one may go anywhere. An inquiry that was closed may
+# become a dispute after all.
+DISPUTE_MOVES: Mapping[DisputeState, frozenset[DisputeState]] = {
+    DisputeState.WARNING_NEEDS_RESPONSE: _OPEN,
+    DisputeState.WARNING_UNDER_REVIEW: _OPEN,
+    DisputeState.WARNING_CLOSED: frozenset(
+        {
+            DisputeState.NEEDS_RESPONSE,
+            DisputeState.UNDER_REVIEW,
+            DisputeState.WON,
+            DisputeState.LOST,
+        }
+    ),
+    DisputeState.NEEDS_RESPONSE: _OPEN,
+    DisputeState.UNDER_REVIEW: _OPEN,
+    DisputeState.WON: frozenset(),
+    DisputeState.LOST: frozenset(),
+}
+# Nothing is to be done about these any more.
+DISPUTE_CLOSED = frozenset({DisputeState.WARNING_CLOSED, DisputeState.WON, DisputeState.LOST})
+# While it stands so, the bank has the money.
+DISPUTE_HOLDS_MONEY = frozenset(
+    {DisputeState.NEEDS_RESPONSE, DisputeState.UNDER_REVIEW, DisputeState.LOST}
+)
 
 
 def status_of(state: str, phase: str | None) -> Status:

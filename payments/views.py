@@ -10,9 +10,9 @@ from operator import attrgetter
 from typing import Any
 
 from infra.billing.contract.moments import rfc3339
-from infra.billing.contract.objects import Charge, Refund, Resource
+from infra.billing.contract.objects import Charge, Dispute, Refund, Resource
 from infra.billing.contract.objects.fields import constant, fields_of, is_moment
-from models.rows import ChargeRow, RefundRow, reading
+from models.rows import ChargeRow, DisputeRow, RefundRow, reading
 from models.states import State
 
 # The name of another column or attribute, or what makes the value.
@@ -84,4 +84,5 @@ charge_view: Callable[[ChargeRow], dict[str, Any]] = view_of(
     amount_capturable=capturable,
     refund_pending_amount=lambda row: row.refund_reserved - row.refunded_amount,
 )
+dispute_view: Callable[[DisputeRow], dict[str, Any]] = view_of(Dispute, dispute_id="id")
 refund_view: Callable[[RefundRow], dict[str, Any]] = view_of(Refund, refund_id="id")

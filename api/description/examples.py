@@ -131,6 +131,9 @@ _STANDS: Mapping[str, Mapping[str, Any]] = {
         "processor_reference": "sbx_1f0c9a",
         "expires_at": "2026-11-23T10:23:20.342000Z",
     },
+    "opened": {},
+    "updated": {"state": "under_review"},
+    "closed": {"state": "won", "closed_at": "2026-11-29T10:23:20.342000Z"},
     "archived": {"active": False},
     "disabled": {"state": "disabled"},
 }

@@ -53,6 +53,7 @@ OVER_HTTP = (Event, NewEndpoint, Pinged, Replayed)
 TAGS = [
     {"name": "Charges", "description": "Money taken from customers."},
     {"name": "Refunds", "description": "Money given back."},
+    {"name": "Disputes", "description": "Charges that banks contest."},
     {"name": "Products", "description": "What is sold."},
     {"name": "Prices", "description": "What it costs, and how much is left."},
     {"name": "Currencies", "description": "What it is paid in."},

@@ -1,23 +1,29 @@
-"""Charges over HTTP."""
+"""Charges over HTTP, and the disputes of them."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api import answers
 from api.description.route_docs import described, object_of, page_of, ref
 from api.routes import objects
 from api.routes.bodies import Body, Waits
-from api.routes.dependencies import Asker, router_of
-from api.routes.filters import ChargeFilters
+from api.routes.dependencies import Asker, app_state, router_of
+from api.routes.filters import ChargeFilters, DisputeFilters
 from api.routes.objects import Cancels, Captures
-from infra.billing.contract.objects import Charge, TimelineEntry
+from api.settled import horizon
+from infra.billing.contract.objects import Charge, Dispute, TimelineEntry
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
+from payments.disputes import lookup
+from payments.views import dispute_view
 
 router = router_of("Charges", f"{objects.PREFIX}/charges")
+disputes = router_of("Disputes", f"{objects.PREFIX}/disputes")
 
 
 @router.post(
@@ -100,3 +106,33 @@ async def get_charge(
 async def get_charge_timeline(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Get everything that happened to a charge, in order."""
     return await objects.story(request, access, "charge", id)
+
+
+# --- Disputes: read only, as they are answered at the processor
+
+
+@disputes.get("", **described({200: page_of(Dispute)}))
+async def list_disputes(
+    request: Request, access: Asker, filters: Annotated[DisputeFilters, Query()]
+) -> Response:
+    """List disputes, newest first."""
+    database = app_state(request).database
+    found = await database.read(
+        partial(
+            lookup.page,
+            filters=filters.conditions(),
+            limit=filters.limit,
+            cursor=filters.cursor or None,
+            access=access,
+            until=await horizon(database, lookup.TABLE),
+        )
+    )
+    views = [dispute_view(row) for row in found.rows]
+    return answers.page(views, next_cursor=found.next_cursor)
+
+
+@disputes.get("/{id}", **described({200: ref(Dispute)}, refuses=(404,)))
+async def get_dispute(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # its name in the URL
+    """Get a dispute."""
+    row = await app_state(request).database.read(partial(lookup.get, id_=id, access=access))
+    return answers.one(dispute_view(row))

@@ -20,7 +20,7 @@ from infra.billing.contract.limits import LIMIT_MAX
 from infra.billing.contract.moments import MOMENT
 from infra.billing.contract.requests.fields import whole_number
 from infra.billing.contract.requests.rules import id_of, id_schema
-from models.states import Phase, State
+from models.states import DisputeState, Phase, State
 from payments.errors import InvalidRequest
 
 LIMIT = 20
@@ -56,10 +56,22 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_as_written)]
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
-class Filters(BaseModel):
+class _Paged(BaseModel):
     """What every list has. Unknown names are refused: a misspelled filter would list everything."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    limit: PageSize = Field(LIMIT, description="How many at most.")
+    cursor: str = Field("", description="The `next_cursor` of the page before; empty: the first.")
+
+    def conditions(self) -> dict[str, str | datetime]:
+        """The filters for the function that reads a page."""
+        given: dict[str, Any] = self.model_dump(exclude={"limit", "cursor"}, exclude_none=True)
+        return given
+
+
+class Filters(_Paged):
+    """What lists of charges and of refunds have."""
 
     state: State | None = Field(None, description="Only those in this state.")
     phase: Phase | None = Field(None, description="Only pending ones that stand there.")
@@ -69,13 +81,6 @@ class Filters(BaseModel):
     created_before: Moment | None = Field(
         None, description="Only those created before this moment (RFC 3339)."
     )
-    limit: PageSize = Field(LIMIT, description="How many at most.")
-    cursor: str = Field("", description="The `next_cursor` of the page before; empty: the first.")
-
-    def conditions(self) -> dict[str, str | datetime]:
-        """The filters for `payments.lifecycle.reading.page`."""
-        given: dict[str, Any] = self.model_dump(exclude={"limit", "cursor"}, exclude_none=True)
-        return given
 
 
 class ChargeFilters(Filters):
@@ -87,4 +92,9 @@ class ChargeFilters(Filters):
 
 
 class RefundFilters(Filters):
+    charge_id: _ChargeId | None = Field(None, description="Only those of this charge.")
+
+
+class DisputeFilters(_Paged):
+    state: DisputeState | None = Field(None, description="Only those in this state.")
     charge_id: _ChargeId | None = Field(None, description="Only those of this charge.")

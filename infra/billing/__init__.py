@@ -21,6 +21,7 @@ A receiver of webhooks: `billing.webhook.verify(body, headers, secret)`. What ca
 from infra.billing import (
     charge,
     currency,
+    dispute,
     endpoint,
     errors,
     event,
@@ -69,6 +70,7 @@ from infra.billing.objects import Listing, Page
 from infra.billing.results import (
     Charge,
     Currency,
+    Dispute,
     Endpoint,
     Event,
     Line,
@@ -92,6 +94,7 @@ __all__ = [
     "ChargeNotRefundable",
     "Conflict",
     "Currency",
+    "Dispute",
     "Endpoint",
     "EndpointDisabled",
     "Event",
@@ -135,6 +138,7 @@ __all__ = [
     "charge",
     "configure",
     "currency",
+    "dispute",
     "endpoint",
     "errors",
     "event",

@@ -7,6 +7,7 @@ from infra.billing.contract.objects import (
     BY_NAME,
     Charge,
     Currency,
+    Dispute,
     Endpoint,
     Event,
     Line,
@@ -26,6 +27,7 @@ from infra.billing.contract.objects import (
 __all__ = [
     "Charge",
     "Currency",
+    "Dispute",
     "Endpoint",
     "Event",
     "Line",

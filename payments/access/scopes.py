@@ -58,6 +58,8 @@ OPERATIONS: Mapping[str, str] = {
     "list_refunds": CHARGES_READ,
     "get_refund": CHARGES_READ,
     "get_refund_timeline": CHARGES_READ,
+    "list_disputes": CHARGES_READ,
+    "get_dispute": CHARGES_READ,
     "list_events": CHARGES_READ,
     "create_product": PRICES_WRITE,
     "list_products": PRICES_READ,

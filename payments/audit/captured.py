@@ -1,4 +1,4 @@
-"""The promises about captures, as `payments.audit.invariants` has those about charges."""
+"""The promises about captures and disputes, as `payments.audit.invariants` has the others."""
 
 from payments.audit.promises import Invariant
 
@@ -42,4 +42,19 @@ _COUNTED = Invariant(
     """,
 )
 
-CAPTURES = (_UNDER_WAY, _COUNTED)
+_DISPUTED = Invariant(
+    "disputes are counted",
+    "What a charge says is disputed is the sum of its disputes in which the bank has the money.",
+    "disputes",
+    """
+    SELECT coalesce(c.id, d.charge_id) AS id,
+           format('%s disputed, its disputes say %s', c.disputed_amount, d.amount) AS detail
+    FROM (SELECT * FROM charges WHERE disputed_amount <> 0) c FULL JOIN (
+        SELECT charge_id, sum(amount) AS amount FROM disputes
+        WHERE state IN ('needs_response', 'under_review', 'lost') GROUP BY charge_id
+    ) d ON d.charge_id = c.id
+    WHERE coalesce(c.disputed_amount, 0) <> coalesce(d.amount, 0)
+    """,
+)
+
+CAPTURES = (_UNDER_WAY, _COUNTED, _DISPUTED)

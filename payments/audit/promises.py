@@ -50,5 +50,6 @@ objects AS NOT MATERIALIZED (
 ),
 numbered AS NOT MATERIALIZED (
     SELECT id, sequence FROM objects UNION ALL SELECT id, sequence FROM prices
+    UNION ALL SELECT id, sequence FROM disputes
 )
 """

@@ -31,6 +31,7 @@ from payments.lifecycle.capturing.charge_columns import (
     values_of,
 )
 from payments.lifecycle.waiting_refunds import wake_refunds_of
+from payments.processors.outcomes import Fees
 from payments.transaction import Transaction
 from payments.webhooks.events import Fact, publish
 
@@ -103,6 +104,8 @@ class Move:
     amount_captured: int | None = None
     capture_before: datetime | None = None
     capture: CaptureEnd | None = None
+    # Of a charge that succeeded: what the processor keeps of it, if that is known.
+    fees: Fees | None = None
     # Who did it, when it wasn't the worker that holds the lease.
     actor: str | None = None
     # True for what is not an attempt of the lease's holder (the sweep, a person): it gets a

@@ -6,24 +6,33 @@ report says, or stands where no report can move it.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 
-from sqlalchemy import func, update
+from sqlalchemy import bindparam, func, update
 
 from models.base import id_among
-from models.rows import LifecycleRow, as_charge
+from models.rows import CaptureRow, LifecycleRow, as_charge
 from models.states import Phase, State, status_of
 from payments.catalog.stock import hold_prices_of
+from payments.disputes import reported
 from payments.kinds import CHARGE, KINDS, REFUND
 from payments.lifecycle.accepting.found_refunds import record
 from payments.lifecycle.backoff import Dice
-from payments.lifecycle.capturing.authorizations import is_old_news
+from payments.lifecycle.capturing.authorizations import is_by_hand, is_old_news
 from payments.lifecycle.claims import captures_under_way
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moves import Move, asks_otherwise, move
 from payments.lifecycle.reading import fingerprints, some
 from payments.lifecycle.settlement import Policy, decide
-from payments.processors.outcomes import Authorized, Canceled, Declined, Pending, Succeeded
+from payments.processors.outcomes import (
+    Authorized,
+    Canceled,
+    Declined,
+    Disputed,
+    Outcome,
+    Pending,
+    Succeeded,
+)
 from payments.processors.port import FoundRefund, ProcessorEvent
 from payments.transaction import Transaction
 
@@ -56,6 +65,7 @@ def apply(
         name: fingerprints(transaction.connection, kind, [e.object_id for e in events])
         for name, kind in KINDS.items()
     }
+    contested = [e for e in events if e.kind == "dispute" and e.object_id in known["charge"]]
     events = [e for e in events if e.kind != "dispute" and e.object_id in known[e.kind]]
     ids = {name: list(known[name]) for name in KINDS}
     hold_prices_of(transaction, charges=ids["charge"], refunds=ids["refund"])
@@ -65,32 +75,15 @@ def apply(
     rows: dict[str, LifecycleRow] = {**charges, **refunds}
     # One at a time: the second report of an object stands on what the first one wrote.
     for event in sorted(events, key=lambda event: event.kind):
-        if event.kind == "dispute":
+        if event.kind == "dispute" or isinstance(event.outcome, Disputed):
             continue
         kind, row = KINDS[event.kind], rows.get(event.object_id)
-        if row is None or not isinstance(event.outcome, _TELLING):
-            continue
-        if row.first_called_at is None and getattr(row, "authorized_at", None) is None:
-            continue  # It was never sent, so whatever this is, it is no answer to it.
-        if row.processor != processor:
-            log.warning(
-                "%s is at %s; a report of %s changes nothing",
-                row.id,
-                row.processor,
-                processor,
-            )
-            continue
-        capture = captures.get(row.id)
-        if kind is CHARGE and is_old_news(as_charge(row), event.outcome, capture):
+        capture = captures.get(event.object_id)
+        if row is None or not _counts(row, event.outcome, capture, processor):
             continue
         one = decide(row, event.outcome, verb="report", policy=policy, dice=dice, capture=capture)
         if one.to not in kind.moves[status_of(row.state, row.phase)]:
-            if isinstance(one.to, State) and row.state not in (State.PENDING, one.to):
-                # Only the processor's late change of mind about a refund is a move. This is old
-                # news that came again, or a contradiction that `billing verify` shows.
-                log.warning(
-                    "%s is %s; a report that it %s changes nothing", row.id, row.state, one.to
-                )
+            moved += _of_what_is_final(transaction, one)
             continue
         if isinstance(one.to, Phase) and row.phase == one.to:
             if kind is CHARGE and (asks_otherwise(one) or _takes_otherwise(one)):
@@ -100,10 +93,39 @@ def apply(
         rows |= move(transaction, kind, [report])
         captures.pop(row.id, None)
         moved += 1
+    ours = {id_: row for id_, row in charges.items() if row.processor == processor}
+    moved += reported.apply(transaction, contested, ours)
     if doubtful:
         due = transaction.execute(_LOOK_UP_NOW, {"ids": doubtful}).scalars()
         transaction.wakes.charges.update(due)
     return moved
+
+
+def _counts(
+    row: LifecycleRow, outcome: Outcome, capture: CaptureRow | None, processor: str
+) -> bool:
+    """Whether a report can say anything of this row."""
+    if not isinstance(outcome, _TELLING):
+        return False
+    if row.first_called_at is None and getattr(row, "authorized_at", None) is None:
+        return False  # It was never sent, so whatever this is, it is no answer to it.
+    if row.processor != processor:
+        log.warning("%s is at %s; a report of %s changes nothing", row.id, row.processor, processor)
+        return False
+    return not (is_by_hand(row) and is_old_news(as_charge(row), outcome, capture))
+
+
+def _of_what_is_final(transaction: Transaction, one: Move) -> int:
+    """A report that is no move; whether it says something new all the same."""
+    row = one.row
+    if one.fees is not None and row.state == one.to:
+        fees = {f"its_{name}": value for name, value in asdict(one.fees).items()}
+        return transaction.execute(_KNOW_FEES, {"its_id": row.id, **fees}).rowcount
+    if isinstance(one.to, State) and row.state not in (State.PENDING, one.to):
+        # Only the processor's late change of mind about a refund is a move. This is old news that
+        # came again, or a contradiction that `billing verify` shows.
+        log.warning("%s is %s; a report that it %s changes nothing", row.id, row.state, one.to)
+    return 0
 
 
 def _takes_otherwise(one: Move) -> bool:
@@ -139,19 +161,28 @@ def hear(
         if refund_id is None:
             return False
         heard = ProcessorEvent(refund_id, "refund", heard.outcome)
-    elif heard.kind != "dispute":
-        row = some(transaction.connection, KINDS[heard.kind], [heard.object_id]).get(
-            heard.object_id
-        )
+    else:
+        kind = CHARGE if heard.kind == "dispute" else KINDS[heard.kind]
+        row = some(transaction.connection, kind, [heard.object_id]).get(heard.object_id)
         if row is None:
             return False
-        if _is_of_another(row, heard):
+        if heard.kind != "dispute" and _is_of_another(row, heard):
             log.warning("%s has another reference; this event changes nothing", row.id)
             return True
     apply(transaction, [heard], processor=processor, policy=policy, dice=dice)
     return True
 
 
+# What the processor keeps of a charge is known later than that it succeeded.
+_KNOW_FEES = (
+    update(CHARGE.table)
+    .where(CHARGE.table.c.id == bindparam("its_id"), CHARGE.table.c.fee.is_(None))
+    .values(
+        fee=bindparam("its_fee"),
+        net=bindparam("its_net"),
+        settlement_currency=bindparam("its_currency"),
+    )
+)
 # Not while somebody asks already, whose answer says when to ask again.
 _LOOK_UP_NOW = (
     update(CHARGE.table)

@@ -130,8 +130,15 @@ def canceled(row: LifecycleRow, verb: str, *, reference: str | None = None, **mo
 def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
     status = status_of(row.state, row.phase)
     match found:
-        case Succeeded(reference):
-            return Move(row, State.SUCCEEDED, verb, "succeeded", processor_reference=reference)
+        case Succeeded(reference, fees=fees):
+            return Move(
+                row,
+                State.SUCCEEDED,
+                verb,
+                "succeeded",
+                processor_reference=reference,
+                fees=fees,
+            )
         case Declined(code, processor_code, message, reference):
             return Move(
                 row,

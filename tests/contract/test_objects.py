@@ -98,6 +98,9 @@ CHARGE_ROWS = _lifecycle(
     # No more than any amount is; what is captured by itself has none.
     amount_captured=st.sampled_from([None, 0, 1]),
     capture_failure_code=_perhaps(st.sampled_from([*DECLINES, *FAILURES])),
+    disputed_amount=st.integers(0, AMOUNT_MAX),
+    **dict.fromkeys(("fee", "net"), _perhaps(st.integers(-AMOUNT_MAX, AMOUNT_MAX))),
+    settlement_currency=_perhaps(currencies),
     refunded_amount=st.integers(0, AMOUNT_MAX // 2),
     refund_reserved=st.integers(AMOUNT_MAX // 2, AMOUNT_MAX),
     quantity=_perhaps(amounts),
@@ -131,6 +134,7 @@ REFUND_ROWS = _lifecycle(
     amount=_perhaps(amounts),
     currency=_perhaps(currencies),
     reason=_perhaps(texts),
+    warnings=st.lists(texts, max_size=2),
     restock=st.booleans(),
     restock_quantity=_perhaps(amounts),
 )

@@ -61,6 +61,9 @@ def _live_through(day: Counter) -> None:
     day.refund(day.capture(taken["id"], amount=700)["id"], amount=200)
     let_go = day.charge(capture="manual")
     day.cancel(let_go["id"])
+    day.charge(idempotency_key="contested", payment_method_id="pm_sandbox_disputed")
+    day.query("UPDATE sandbox_events SET next_offer_at = now() WHERE next_offer_at IS NOT NULL")
+    day.hear_reports()
     tea = day.price(idempotency_key="tea", quantity_available=10)
     day.adjust(tea["id"], "increment", 5)
     bought = day.buy(tea["id"], 4, idempotency_key="bought")
@@ -97,7 +100,7 @@ def test_an_empty_house_keeps_every_promise(engine: Engine) -> None:
 def test_a_day_of_everything_keeps_every_promise(day: Counter) -> None:
     found = {one.invariant.name: one for one in verify(day.engine, statements=STATEMENTS)}
     assert [one.view() for one in found.values() if not one.is_kept] == []
-    assert found["charges moved money once"].looked_at == 16
+    assert found["charges moved money once"].looked_at == 17
     assert found["refunds moved money once"].looked_at == 6
     assert found["captures moved money once"].looked_at == 3
     assert found["stock adds up"].looked_at == 1
@@ -328,6 +331,14 @@ TAMPERINGS = [
         "UPDATE charges SET phase = 'unknown' WHERE id = {held}",
     ),
     (
+        "disputes are counted",
+        "UPDATE charges SET disputed_amount = 1 WHERE id = {contested}",
+    ),
+    (
+        "disputes are counted",
+        "DELETE FROM disputes WHERE charge_id = {contested}",
+    ),
+    (
         "captures are counted",
         "UPDATE captures SET amount = 401 WHERE charge_id = {held}",
     ),
@@ -378,7 +389,18 @@ TAMPERINGS = [
 def tamper(connection: Connection, statements: str) -> None:
     """Do what no rule of ours would."""
     kinds = {"part": "refunds", "back": "refunds", "returned": "refunds", "tea": "prices"}
-    keys = ("paid", "part", "back", "customer", "left", "dark", "declined", "held", "taken")
+    keys = (
+        "paid",
+        "part",
+        "back",
+        "customer",
+        "left",
+        "dark",
+        "declined",
+        "held",
+        "taken",
+        "contested",
+    )
     for key in (*keys, "tea", "bought", "returned", "too dear", "in the dark"):
         id_ = f"(SELECT id FROM {kinds.get(key, 'charges')} WHERE idempotency_key = '{key}')"
         statements = statements.replace(f"{{{key}}}", id_)

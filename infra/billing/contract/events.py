@@ -73,6 +73,11 @@ EVENTS: Mapping[str, EventType] = {
             "refund",
             "Nobody could find out whether money went back; a person decides.",
         ),
+        EventType("dispute.opened", "dispute", "A customer's bank contests a charge, or asks."),
+        EventType(
+            "dispute.updated", "dispute", "It stands otherwise: its state, amount or `respond_by`."
+        ),
+        EventType("dispute.closed", "dispute", "It is over: `won`, `lost` or `warning_closed`."),
         EventType(
             "request.rejected", "rejected_request", "A request that came by message was refused."
         ),

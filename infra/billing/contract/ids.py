@@ -25,6 +25,7 @@ _REQUEST_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}")
 
 Kind = Literal["charge", "refund"]
 PREFIXES: Mapping[Kind, str] = {"charge": "ch_", "refund": "re_"}
+DISPUTE_PREFIX = "dp_"
 # What else is made under a key: a capture, a product, a price, a change of a price's stock.
 Made = Literal["capture", "product", "price", "inventory"]
 MADE_PREFIXES: Mapping[Made, str] = {
@@ -47,6 +48,11 @@ def id_from_key(kind: Kind | Made, *, producer: str, key: str) -> str:
 def event_id(object_id: str, sequence: int) -> str:
     """The id of the n-th event of an object. It has no dot: Standard Webhooks forbids it."""
     return "evt_" + _digest(f"{object_id}\n{sequence}".encode())
+
+
+def dispute_id(processor: str, reference: str) -> str:
+    """The id of a dispute that a processor knows by this one."""
+    return DISPUTE_PREFIX + _digest(f"{processor}\n{reference}".encode())
 
 
 def request_made_id(operation: str, *, producer: str, key: str) -> str:

@@ -9,6 +9,18 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+class DisputeState(StrEnum):
+    """A `warning_…` is an inquiry: the bank asks, and takes no money (yet)."""
+
+    WARNING_NEEDS_RESPONSE = "warning_needs_response"
+    WARNING_UNDER_REVIEW = "warning_under_review"
+    WARNING_CLOSED = "warning_closed"
+    NEEDS_RESPONSE = "needs_response"  # send evidence by respond_by
+    UNDER_REVIEW = "under_review"  # the bank decides
+    WON = "won"
+    LOST = "lost"
+
+
 class Phase(StrEnum):
     QUEUED = "queued"  # due at next_attempt_at; surely not executed
     IN_FLIGHT = "in_flight"  # leased by a worker that calls the processor

@@ -224,6 +224,7 @@ def _columns(
         "processor": charge.processor if charge else one.processor,
         # A refund is as real as its charge.
         "livemode": charge.livemode if charge else False,
+        "warnings": ["charge_disputed"] if charge and charge.disputed_amount else [],
     }
 
 
@@ -264,6 +265,7 @@ _given_names = (
     "restock_quantity",
     "processor",
     "livemode",
+    "warnings",
 )
 _new = given("new", [_t.c[name] for name in _given_names])
 _values: dict[str, Any] = {

@@ -85,9 +85,8 @@ def decide_by_hand(
     """The move of a charge that is captured by hand; None: the same as that of any other charge.
     `capture` is the one that is under way."""
     match found:
-        case Succeeded(reference, captured):
-            wanted = row.amount if capture is None else _wanted(row, capture)
-            return _taken(row, capture, verb, reference, wanted if captured is None else captured)
+        case Succeeded():
+            return _taken(row, found, capture, verb)
         case Authorized():
             return _set_aside(row, found, capture, verb, dice)
         case Canceled(reference):
@@ -144,10 +143,10 @@ def _is_over(row: ChargeRow) -> bool:
     return row.capture_before is not None and row.capture_before <= row.now
 
 
-def _taken(
-    row: ChargeRow, capture: CaptureRow | None, verb: str, reference: str, captured: int
-) -> Move:
+def _taken(row: ChargeRow, found: Succeeded, capture: CaptureRow | None, verb: str) -> Move:
     """All that will ever be captured was. Somebody else may have done it, at the processor."""
+    wanted = row.amount if capture is None else _wanted(row, capture)
+    captured = wanted if found.captured is None else found.captured
     end = None
     if capture is not None:
         end = CaptureEnd(capture.id, None if captured >= _wanted(row, capture) else "canceled")
@@ -156,9 +155,10 @@ def _taken(
         State.SUCCEEDED,
         verb,
         "succeeded",
-        processor_reference=reference,
+        processor_reference=found.reference,
         amount_captured=captured,
         capture=end,
+        fees=found.fees,
     )
 
 

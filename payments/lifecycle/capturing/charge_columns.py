@@ -49,6 +49,9 @@ def columns_of_charge(one: "Move") -> dict[str, Any]:
         "capture_before": one.capture_before,
         # Why the last capture failed is known until the next one is asked for.
         "tells_of_capture": asks_for_capture or one.capture is not None,
+        "fee": one.fees and one.fees.fee,
+        "net": one.fees and one.fees.net,
+        "settlement_currency": one.fees and one.fees.currency,
         "capture_failure_code": None if one.capture is None else one.capture.failure_code,
     }
 
@@ -78,6 +81,9 @@ COLUMNS: list[Column[Any]] = [
     _t.c.capture_before,
     Column("tells_of_capture", Boolean),
     _t.c.capture_failure_code,
+    _t.c.fee,
+    _t.c.net,
+    _t.c.settlement_currency,
 ]
 
 
@@ -96,6 +102,10 @@ def values_of(new: Any) -> dict[str, Any]:
             (new.c.tells_of_capture, new.c.capture_failure_code),
             else_=_t.c.capture_failure_code,
         ),
+        **{
+            name: func.coalesce(new.c[name], _t.c[name])
+            for name in ("fee", "net", "settlement_currency")
+        },
         **_expiry(new, is_authorized),
     }
 

@@ -19,6 +19,7 @@ from models.rows import SandboxRequestRow
 from payments.processors.outcomes import Found, NotFound
 from payments.processors.port import Order
 from payments.processors.sandbox import cancels, captures, ledger
+from payments.processors.sandbox.aftermath import foresee
 from payments.processors.sandbox.answers import KEY_REUSED, Answer, outcome_of
 from payments.processors.sandbox.events import tell
 from payments.processors.sandbox.refunds import refundables
@@ -145,6 +146,7 @@ def _execute(
     ]
     succeeded = [row for row, _ in executed if row.status == "succeeded"]
     ledger.move(connection, [ledger.movement(row, row.kind) for row in succeeded])
+    foresee(connection, [row for row in succeeded if row.kind == "charge"])
     tell(connection, [row for row, verdict in executed if verdict.tells])
     return answers | {row.key: verdict.answer for row, verdict in executed}
 

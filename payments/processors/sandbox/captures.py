@@ -15,6 +15,7 @@ from models.rows import SandboxRequestRow, changed
 from payments.processors.outcomes import Found, NotFound
 from payments.processors.port import Order
 from payments.processors.sandbox import ledger
+from payments.processors.sandbox.aftermath import foresee
 from payments.processors.sandbox.answers import (
     KEY_REUSED,
     SERVER_ERROR,
@@ -78,9 +79,11 @@ class _Changes:
             {name: getattr(charges[id_], name) for name in ("key", "status", "captured")}
             for id_ in sorted(self.charge_ids)
         ]
+        ended = sorted(self.charge_ids)
         if changed:
             connection.execute(_FOLLOW, {"changed": as_rows(changed)})
         ledger.move(connection, self.movements)
+        foresee(connection, [charges[i] for i in ended if charges[i].status == "succeeded"])
 
 
 def _answer(

@@ -6,6 +6,7 @@ fetched event, so each one is offered several times: whoever dies with it in han
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, case, func, insert, select, update
@@ -14,8 +15,9 @@ from models.base import as_rows, given, table_of
 from models.rows import SandboxRequestRow
 from models.sandbox import SandboxEvent
 from payments.processors import event_signatures
-from payments.processors.outcomes import NotFound
+from payments.processors.outcomes import NotFound, Succeeded
 from payments.processors.port import EventRefused, ProcessorEvent
+from payments.processors.sandbox.aftermath import dispute_in, fees_of
 from payments.processors.sandbox.answers import outcome_of
 from payments.processors.sandbox.verdicts import Decision
 from payments.views import moment
@@ -90,7 +92,11 @@ def read(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float) 
         told = {"captured": 0, "capture_before": None, **json.loads(body)}
         if told["capture_before"] is not None:
             told["capture_before"] = datetime.fromisoformat(told["capture_before"])
+        if told["kind"] == "dispute":
+            return ProcessorEvent(told["object_id"], "dispute", dispute_in(told))
         outcome = outcome_of(Decision(**{name: told[name] for name in _OF_ITS_STANDING}))
+        if told.get("tells_fees") and isinstance(outcome, Succeeded):
+            outcome = replace(outcome, fees=fees_of(told["amount"], told["currency"]))
         if isinstance(outcome, NotFound) or told["kind"] not in ("charge", "refund"):
             raise EventRefused("The event tells of nothing that we could have asked for.")
         return ProcessorEvent(told["object_id"], told["kind"], outcome)

@@ -3,18 +3,21 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, Select
 
 from payments.processors.limits import ANYTHING, MoneyLimits
-from payments.processors.outcomes import Found, NotFound, Outcome, Unknown
+from payments.processors.outcomes import Found, NotFound, Outcome, Succeeded, Unknown
 from payments.processors.port import Order, ProcessorEvent, Record
 from payments.processors.sandbox import events, ledger, records, transitions
+from payments.processors.sandbox.aftermath import fees_of
 from payments.processors.sandbox.answers import Answer
 from payments.processors.sandbox.books import carry_out
 from payments.processors.sandbox.requests import Instruction
+from payments.processors.sandbox.script import script_for
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +79,7 @@ class Sandbox:
 
     def charge(self, order: Order, *, deadline_s: float) -> Outcome:
         """Take the money of a charge, once per key."""
-        return _executed(self._call(Instruction("execute", order), deadline_s))
+        return _executed(_with_fees(order, self._call(Instruction("execute", order), deadline_s)))
 
     def refund(self, order: Order, *, deadline_s: float) -> Outcome:
         """Give back money of a charge, once per key and never more than was taken."""
@@ -88,7 +91,7 @@ class Sandbox:
 
     def look_up(self, order: Order, *, deadline_s: float) -> Found:
         """What came of a charge, capture or refund, however long ago."""
-        return self._call(Instruction("look_up", order), deadline_s)
+        return _with_fees(order, self._call(Instruction("look_up", order), deadline_s))
 
     def cancel(self, order: Order, *, deadline_s: float) -> Found:
         """End a charge that waits for its customer, or that never arrived; see the port."""
@@ -149,6 +152,14 @@ class Sandbox:
         if seconds > 0:
             self._sleep(max(0.0, min(seconds, left)))
         return seconds <= left
+
+
+def _with_fees(order: Order, found: Found) -> Found:
+    """What the sandbox keeps of a charge, if that is told with its success."""
+    is_told = order.kind == "charge" and script_for(order.payment_method_id).fees == "told"
+    if not is_told or not isinstance(found, Succeeded):
+        return found
+    return replace(found, fees=fees_of(found.captured or order.amount, order.currency))
 
 
 def _executed(found: Found) -> Outcome:

@@ -17,7 +17,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Literal
 
-from payments.processors.outcomes import Unavailable
+from payments.processors.outcomes import DisputeState, Unavailable
 
 Status = Literal["open", "pending", "authorized", "succeeded", "declined", "canceled"]
 
@@ -47,6 +47,10 @@ class Script:
     tells: bool = False
     # What becomes of refunds of this charge; None = they succeed.
     refunds: "Script | None" = None
+    # How a dispute of it stands, one after the other, LATE_S apart; none = nobody contests it.
+    disputes: tuple[DisputeState, ...] = ()
+    # Whether it tells what it keeps of the charge: in its answer, or by an event later.
+    fees: Literal["unsaid", "told", "later"] = "unsaid"
     # What becomes of captures of it, if it is only authorized, and until when they can be made.
     captures: "Script | None" = None
     authorized_for: timedelta = AUTHORIZED_FOR
@@ -86,6 +90,13 @@ FAULTS: Mapping[str, Script] = {
     "late_success": Script(
         status="pending", processor_code="processing", turns_to="succeeded", turns_after_s=LATE_S
     ),
+    # The customer's bank contests it, or asks.
+    "disputed": Script(disputes=("needs_response",)),
+    "dispute_won": Script(disputes=("needs_response", "under_review", "won")),
+    "dispute_lost": Script(disputes=("needs_response", "lost")),
+    "inquiry": Script(disputes=("warning_needs_response", "warning_closed")),
+    "fees": Script(fees="told"),
+    "fees_later": Script(fees="later"),
     # The event overtakes the answer.
     "event_first": Script(tells=True, delay_s=LATE_S),
 }

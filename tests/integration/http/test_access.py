@@ -3,14 +3,17 @@
 import re
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 import pytest
 
 from api.app import ROUTES
+from infra.billing.contract.ids import dispute_id
 from payments.access import scopes
-from payments.processors.outcomes import Succeeded
+from payments.processors.outcomes import Disputed, Succeeded
+from payments.processors.port import ProcessorEvent
 from tests.support.every import every
 from tests.support.factories import Till
 from tests.support.programs import ROOT
@@ -24,7 +27,7 @@ OF_ONE = [
     for route in RULED
     if "{id}" in route.path and not scopes.OPERATIONS[route.name].startswith("prices:")
 ]
-NOBODYS = {"charges": "ch_", "refunds": "re_", "webhook-endpoints": "we_"}
+NOBODYS = {"charges": "ch_", "refunds": "re_", "disputes": "dp_", "webhook-endpoints": "we_"}
 
 
 def method_of(route: Any) -> str:
@@ -94,15 +97,19 @@ def other(door: Web) -> Iterator[Caller]:
 
 @pytest.fixture
 def theirs(other: Caller, till: Till) -> dict[str, str]:
-    """What the other producer has, by its place in the path: a paid charge, a refund of it, and a
-    webhook endpoint."""
+    """What the other producer has, by its place in the path: a paid charge, a refund and a dispute
+    of it, and a webhook endpoint."""
     charge_id = other.charge(reference="order-1").json()["charge_id"]
     till.settle(till.claim(charge_id), Succeeded("sbx_1"))
     refund_id = other.refund(charge_id, amount=1).json()["refund_id"]
+    noon = datetime(2026, 11, 29, tzinfo=UTC)
+    contested = Disputed(f"dp_{charge_id}", "needs_response", 1, "USD", "fraudulent", noon)
+    till.report_all(ProcessorEvent(charge_id, "dispute", contested))
     endpoint = other.post("/webhook-endpoints", json={"url": "https://example.com/hooks"})
     return {
         "charges": charge_id,
         "refunds": refund_id,
+        "disputes": dispute_id("sandbox", contested.reference),
         "webhook-endpoints": endpoint.json()["id"],
     }
 

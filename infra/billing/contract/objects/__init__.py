@@ -6,9 +6,11 @@ docs and the SDK's pending objects are made of them.
 
 from collections.abc import Mapping
 
+from infra.billing.contract.objects.disputes import Dispute
 from infra.billing.contract.objects.explanations import Problem, TimelineEntry
 from infra.billing.contract.objects.fields import constant
-from infra.billing.contract.objects.payments import Charge, NextAction, Refund
+from infra.billing.contract.objects.payments import Charge, NextAction
+from infra.billing.contract.objects.refunds import Refund
 from infra.billing.contract.objects.resource import Resource, WithFacts
 from infra.billing.contract.objects.sales import (
     Currency,
@@ -38,6 +40,7 @@ OBJECTS: tuple[type[Resource], ...] = (
     Deleted,
     Charge,
     Refund,
+    Dispute,
     RejectedRequest,
     Endpoint,
     TimelineEntry,
@@ -54,6 +57,7 @@ __all__ = [
     "Charge",
     "Currency",
     "Deleted",
+    "Dispute",
     "Endpoint",
     "Event",
     "Line",

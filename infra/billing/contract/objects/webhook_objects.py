@@ -6,7 +6,8 @@ from infra.billing.contract.events import ONLY_BY_NAME, TYPES
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.limits import IN_FLIGHT_MAX
 from infra.billing.contract.objects.fields import Moment, OneOf, Shown, id_pattern
-from infra.billing.contract.objects.payments import A_CHARGE, A_REFUND
+from infra.billing.contract.objects.payments import A_CHARGE
+from infra.billing.contract.objects.refunds import A_REFUND
 from infra.billing.contract.objects.resource import Resource
 from infra.billing.contract.words import EndpointState
 

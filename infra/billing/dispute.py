@@ -1,0 +1,23 @@
+"""Disputes: `billing.dispute.get(…)`, `list`. They are answered at the processor."""
+
+from infra.billing import arguments, client, pages
+from infra.billing.objects import Page
+from infra.billing.results import Dispute
+
+
+def get(id: str) -> Dispute:
+    """The dispute with this id, as it stands. Raises NotFound; ReadingNeedsHttp over a broker."""
+    return Dispute(client.transport().ask("GET", "disputes", arguments.id_of(id)))
+
+
+def list(
+    *,
+    state: str | None = None,
+    charge_id: str | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Page[Dispute]:
+    """A page of disputes, newest first; `.auto_paging_iter()` goes through all of them. `limit` is
+    at most 100. Raises ReadingNeedsHttp over a broker."""
+    query = arguments.given(state=state, charge_id=charge_id, limit=limit, cursor=cursor)
+    return pages.page(("disputes",), query, Dispute)

@@ -1,0 +1,1 @@
+"""Disputes: what processors tell of them, and looking them up."""
