@@ -111,21 +111,11 @@ class Http:
 
     def capture(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
         """Take money of a charge; answers with it. Raises what the service refuses."""
-        path = f"/charges/{segment(fields['charge_id'])}/capture"
-        body = {name: value for name, value in fields.items() if name != "charge_id"}
-        return self._once("charge", path, "charge_id", body, wait_s=wait_s or 0.0)
+        return self._of_charge("capture", fields, wait_s)
 
     def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
         """Ask for the end of a charge; answers with it. Raises what the service refuses."""
-        id_ = fields["charge_id"]
-        body = carried({name: value for name, value in fields.items() if name != "charge_id"})
-        waits_until = self._clock() + (wait_s or 0.0)
-        path = f"/charges/{segment(id_)}/cancel"
-        asked = self._call("POST", path, body=body, expects="charge_id", wait_s=wait_s or 0.0)
-        left_s = waits_until - self._clock()
-        if asked.get("state") != "pending" or left_s <= 0:
-            return asked
-        return self.get("charge", id_, wait_s=left_s)
+        return self._of_charge("cancel", fields, wait_s)
 
     def get(self, kind: Kind, id_: str, *, wait_s: float | None = None) -> dict[str, Any]:
         """The object with this id, at once or when it is final."""
@@ -165,10 +155,18 @@ class Http:
     def __repr__(self) -> str:
         return f"Http({self._root})"  # no key
 
+    def _of_charge(
+        self, verb: str, fields: Mapping[str, Any], wait_s: float | None
+    ) -> dict[str, Any]:
+        path = f"/charges/{segment(fields['charge_id'])}/{verb}"
+        body = {name: value for name, value in fields.items() if name != "charge_id"}
+        return self._once("charge", path, "charge_id", body, wait_s=wait_s or 0.0)
+
     def _once(
         self, kind: Kind, path: str, expects: str, fields: Mapping[str, Any], *, wait_s: float
     ) -> dict[str, Any]:
-        """POST what is done once per key; with the object of the answer, or as it stands later."""
+        """POST what may be done twice, since it has a key or ends something; answers with the
+        object as it is then, or as it stands later."""
         key = arguments.key_of(fields)
         waits_until = self._clock() + wait_s
         try:
