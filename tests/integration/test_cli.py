@@ -70,6 +70,20 @@ def test_a_charge_is_canceled_in_the_name_of_who_typed_it(billing: Billing) -> N
     assert billing("charge", "cancel", "ch_" + "a" * 32).code == 1
 
 
+def test_a_charge_is_captured_in_the_name_of_who_typed_it(billing: Billing, till: Counter) -> None:
+    charge_id = till.charge(idempotency_key="order-1", capture="manual", amount=1000)["id"]
+    asked = billing("charge", "capture", charge_id, "--amount", "400", "--more", "--json")
+    assert (asked.code, asked.json["phase"], asked.json["amount_capturable"]) == (0, "queued", 1000)
+    told = billing("explain", "order-1").out
+    assert "capture → requested" in told
+    assert getpass.getuser() in told
+    refused = billing("charge", "capture", charge_id)
+    assert refused.code == 1
+    assert "another capture of this charge is under way" in refused.err
+    assert "no disputes" in billing("dispute", "list", "--charge", charge_id).err
+    assert billing("dispute", "get", "dp_" + "a" * 32).code == 1
+
+
 def test_people_see_amounts_and_states_as_they_say_them(billing: Billing) -> None:
     a_charge(billing)
     shown = billing("charge", "get", id_from_key("charge", producer="default", key="order-1"))
