@@ -55,6 +55,9 @@ class Charge(Lifecycle, table=True):
             " AND (cancel_requested_at IS NULL) = (cancel_requested_by IS NULL)",
             name="cancel_is_whole",
         ),
+        CheckConstraint(
+            "failure_advice IN ('retry_later', 'ask_customer', 'stop')", name="failure_advice"
+        ),
         CheckConstraint("cancel_code IN ('canceled', 'expired')", name="cancel_code"),
         # Two keys for one order are the double charge that idempotency keys alone never stop.
         Index(
@@ -156,6 +159,10 @@ class Charge(Lifecycle, table=True):
     next_action: dict[str, Any] | None = Field(
         default=None, sa_column=Column(JSONB(none_as_null=True))
     )
+    # Of one that failed: what to do about it, and from when on another try makes sense
+    # (`payments.processors.advice`).
+    failure_advice: str | None
+    retry_at: datetime | None = timestamp()
     # Somebody wants it ended: no call is made for it any more but to cancel it.
     cancel_requested_at: datetime | None = timestamp()
     cancel_requested_by: str | None

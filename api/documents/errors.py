@@ -12,6 +12,7 @@ from infra.billing.contract.errors import CODES
 from infra.billing.contract.failures import DECLINES, FAILURES
 from payments import errors
 from payments.access import signatures
+from payments.processors.advice import BY_CODE, VERSION
 from worker import envelope
 
 # Errors that are only what others have in common.
@@ -107,18 +108,28 @@ def _failures() -> Iterator[str]:
     yield ""
     yield (
         "`failure_code` of a charge or refund whose `state` is `failed`. It stays failed: to try"
-        " again, send a new request with a new key."
+        " again, send a new request with a new key. `failure_advice` of a charge says whether that"
+        f" makes sense (policy of {VERSION}); a processor may advise something else for one charge."
     )
     yield ""
     rows = [("processor", DECLINES), ("billing", FAILURES)]
     yield from table(
-        ("failure_code", "decided by", "meaning", "what to do"),
+        ("failure_code", "decided by", "meaning", "failure_advice", "what to do"),
         [
-            (f"`{code}`", who, message, AFTER_A_FAILURE.get(code, ""))
+            (f"`{code}`", who, message, _advice(code), AFTER_A_FAILURE.get(code, ""))
             for who, messages in rows
             for code, message in messages.items()
         ],
     )
+
+
+def _advice(code: str) -> str:
+    """What charges are advised for it by default."""
+    if code not in BY_CODE:
+        return ""
+    one = BY_CODE[code]
+    after = f" after {one.retry_after.total_seconds() / 3600:.0f} h" if one.retry_after else ""
+    return f"`{one.advice}`{after}"
 
 
 def _of_the_sdk() -> Iterator[str]:

@@ -31,6 +31,7 @@ from payments.lifecycle.capturing.charge_columns import (
     values_of,
 )
 from payments.lifecycle.waiting_refunds import wake_refunds_of
+from payments.processors.advice import Advised
 from payments.processors.outcomes import Fees
 from payments.transaction import Transaction
 from payments.webhooks.events import Fact, publish
@@ -92,6 +93,8 @@ class Move:
     failure_code: str | None = None
     failure_message: str | None = None
     processor_code: str | None = None
+    # What to do about a failure, if that is another thing than for others of this code.
+    advice: Advised | None = None
     processor_reference: str | None = None
     # Of a charge that waits for its customer: what is to be done, and for how long it may wait if
     # nothing was said about that before.

@@ -139,7 +139,7 @@ def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice:
                 processor_reference=reference,
                 fees=fees,
             )
-        case Declined(code, processor_code, message, reference):
+        case Declined(code, processor_code, message, reference, advice):
             return Move(
                 row,
                 State.FAILED,
@@ -150,6 +150,7 @@ def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice:
                 failure_message=message or message_for(code),
                 processor_code=processor_code,
                 processor_reference=reference,
+                advice=advice,
             )
         case Canceled(reference):
             return canceled(row, verb, reference=reference)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from infra.billing.contract import objects
+from payments.processors.advice import Advised
 from payments.views import view_of_value
 
 
@@ -49,6 +50,8 @@ class Declined:
     processor_code: str  # the processor's word
     message: str
     reference: str | None = None
+    # What the processor advises, where it knows more than our word for it says.
+    advised: Advised | None = None
 
 
 @dataclass(frozen=True, slots=True)

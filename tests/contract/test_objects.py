@@ -15,7 +15,7 @@ from api.description import schemas
 from api.description.events import DATA, event
 from api.description.models import model_of
 from infra.billing.contract.card_data import holds_card_data
-from infra.billing.contract.failures import DECLINES, FAILURES
+from infra.billing.contract.failures import DECLINES, FAILURES, Advice
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.money import AMOUNT_MAX
 from infra.billing.contract.objects import OBJECTS, Charge, Endpoint, Refund, TimelineEntry
@@ -107,8 +107,16 @@ CHARGE_ROWS = _lifecycle(
     next_action=_perhaps(
         st.builds(NextAction, texts, _perhaps(texts), _perhaps(moments)).map(NextAction.view)
     ),
+    failure_advice=_perhaps(st.sampled_from(list(Advice))),
     **dict.fromkeys(
-        ("scheduled_at", "expires_at", "cancel_requested_at", "authorized_at", "capture_before"),
+        (
+            "scheduled_at",
+            "expires_at",
+            "cancel_requested_at",
+            "authorized_at",
+            "capture_before",
+            "retry_at",
+        ),
         _perhaps(moments),
     ),
     lines=_perhaps(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from infra.billing.contract.failures import message_for
+from payments.processors.advice import ASK, STOP, TOMORROW
 from payments.processors.outcomes import (
     Authorized,
     Canceled,
@@ -25,6 +26,7 @@ from payments.processors.outcomes import (
 )
 from payments.processors.port import Order
 from payments.processors.stripe import Stripe
+from payments.processors.stripe.declines import advice_on
 from tests.support.every import every
 from tests.support.sandbox import a_charge, a_refund
 from tests.support.scripted import Drips, Hangs, HangsUp, Line, Resets, Says, Service
@@ -65,7 +67,7 @@ def send(stripe: Stripe, order: Order, *, deadline_s: float = DEADLINE_S) -> obj
 
 
 def declined(code: str, word: str, reference: str | None = None) -> Declined:
-    return Declined(code, word, message_for(code), reference)
+    return Declined(code, word, message_for(code), reference, advice_on(word, None))
 
 
 # --- what is asked ----------------------------------------------------------------------------
@@ -225,6 +227,30 @@ def card(code: str, decline_code: str | None = None) -> Says:
     more = {} if decline_code is None else {"decline_code": decline_code}
     left = an_intent(CHARGE, "requires_payment_method")
     return an_error(402, "card_error", code=code, payment_intent=left, **more)
+
+
+@every(
+    "decline_code, advice_code, advice",
+    [
+        ("insufficient_funds", None, None),  # our code for it says all
+        ("fraudulent", None, STOP),
+        ("insufficient_funds", "do_not_try_again", STOP),  # what the issuer advises counts most
+        ("generic_decline", "try_again_later", TOMORROW),
+        ("generic_decline", "confirm_card_data", ASK),
+    ],
+)
+def test_a_decline_brings_what_stripe_advises(
+    decline_code: str, advice_code: str | None, advice: object
+) -> None:
+    told = {"code": "card_declined", "decline_code": decline_code, "advice_code": advice_code}
+    failed = an_intent(CHARGE, "requires_payment_method", last_payment_error=told)
+    with stripe_by_script() as (stripe, service):
+        service.will(an_error(402, "card_error", payment_intent=failed, **told))
+        sent = send(stripe, CHARGE)
+        assert isinstance(sent, Declined)
+        assert sent.advised == advice
+        service.will(a_list(failed), Says(200, an_intent(CHARGE, "canceled")))
+        assert stripe.look_up(CHARGE, deadline_s=DEADLINE_S) == sent
 
 
 def invalid(status: int = 400, **told: Any) -> Says:

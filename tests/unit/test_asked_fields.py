@@ -69,6 +69,8 @@ BECOMES: Mapping[str, frozenset[str]] = {
             "refund_pending_amount",
             "failure_code",
             "failure_message",
+            "failure_advice",
+            "retry_at",
             "next_action",
             "processor",
             "livemode",

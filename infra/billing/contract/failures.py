@@ -5,6 +5,16 @@ beside it. The words are Stripe's (docs: "Decline codes"), which the field knows
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Advice(StrEnum):
+    """What to do about a charge that failed."""
+
+    RETRY_LATER = "retry_later"
+    ASK_CUSTOMER = "ask_customer"
+    STOP = "stop"
+
 
 DECLINES: Mapping[str, str] = {
     "card_declined": "The card was declined.",

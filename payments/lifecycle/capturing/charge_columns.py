@@ -12,6 +12,7 @@ from models.base import as_rows, given, seconds, table_of
 from models.rows import as_charge
 from models.states import Phase, State
 from payments.kinds import CHARGE
+from payments.processors.advice import advised
 from payments.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -41,10 +42,14 @@ def columns_of_charge(one: "Move") -> dict[str, Any]:
     """What its customer has to do is known while it waits for that, and no longer; an answer that
     does not come says nothing of it."""
     says_nothing = one.to is Phase.AWAITING_CUSTOMER and one.outcome != "pending"
+    advice = None if one.failure_code is None else one.advice or advised(one.failure_code)
+    wait = None if advice is None else advice.retry_after
     asks_for_capture = one.verb == "capture" and one.to is Phase.QUEUED and one.extra_attempt
     return {
         "next_action": as_charge(one.row).next_action if says_nothing else one.next_action,
         "expires_in_s": one.expires_in_s,
+        "failure_advice": advice and advice.advice,
+        "retry_in_s": wait and wait.total_seconds(),
         "amount_captured": one.amount_captured,
         "capture_before": one.capture_before,
         # Why the last capture failed is known until the next one is asked for.
@@ -77,6 +82,8 @@ _t = CHARGE.table
 COLUMNS: list[Column[Any]] = [
     _t.c.next_action,
     Column("expires_in_s", Float),
+    _t.c.failure_advice,
+    Column("retry_in_s", Float),
     _t.c.amount_captured,
     _t.c.capture_before,
     Column("tells_of_capture", Boolean),
@@ -92,6 +99,8 @@ def values_of(new: Any) -> dict[str, Any]:
     is_authorized = new.c.phase == Phase.AUTHORIZED.value
     return {
         "next_action": new.c.next_action,
+        "failure_advice": new.c.failure_advice,
+        "retry_at": func.now() + seconds(new.c.retry_in_s),
         "amount_captured": func.coalesce(new.c.amount_captured, _t.c.amount_captured),
         "authorized_at": case(
             (is_authorized, func.coalesce(_t.c.authorized_at, func.now())),

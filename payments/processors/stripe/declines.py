@@ -7,6 +7,8 @@ https://docs.stripe.com/testing#declined-payments (what the test cards answer).
 
 from collections.abc import Mapping
 
+from payments.processors.advice import ASK, STOP, TOMORROW, Advised
+
 # Whatever stands in no table is a plain decline: issuers and Stripe invent new words.
 ELSE = "card_declined"
 
@@ -81,7 +83,36 @@ ERROR_CODES: Mapping[str, str] = {
     "processing_error": "processing_error",
 }
 
+# What the issuer lets Stripe advise; it counts most
+# (https://docs.stripe.com/declines/card#retrying-issuer-declines).
+BY_ADVICE_CODE: Mapping[str, Advised] = {
+    "confirm_card_data": ASK,
+    "do_not_try_again": STOP,
+    "try_again_later": TOMORROW,
+}
+
+# Where the next step that Stripe's list names is another one than for the rest of our code. (Of
+# `do_not_honor` and `generic_decline` sources disagree; Stripe sends the customer to their bank.)
+BY_WORD: Mapping[str, Advised] = {
+    "do_not_try_again": STOP,
+    "duplicate_transaction": STOP,
+    "fraudulent": STOP,
+    "merchant_blacklist": STOP,
+    "no_action_taken": TOMORROW,
+    "pickup_card": STOP,
+    "restricted_card": STOP,
+    "revocation_of_all_authorizations": STOP,
+    "revocation_of_authorization": STOP,
+    "security_violation": STOP,
+    "stop_payment_order": STOP,
+}
+
 
 def our_code(code: str | None, decline_code: str | None) -> str:
     """Our word for a refused card."""
     return DECLINE_CODES.get(decline_code or "") or ERROR_CODES.get(code or "") or ELSE
+
+
+def advice_on(word: str, advice_code: str | None) -> Advised | None:
+    """What to do about a refused card, where Stripe says more than our own code for it."""
+    return BY_ADVICE_CODE.get(advice_code or "") or BY_WORD.get(word)

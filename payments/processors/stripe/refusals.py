@@ -14,7 +14,7 @@ import stripe
 
 from infra.billing.contract.failures import message_for
 from payments.processors.outcomes import Declined, Outcome, Unavailable, Unknown
-from payments.processors.stripe.declines import our_code
+from payments.processors.stripe.declines import advice_on, our_code
 from payments.processors.stripe.transport import NotSent
 
 # What is refused for how we are set up is tried again so often: at once when somebody mends it is
@@ -58,6 +58,7 @@ class Refusal:
     type: str = ""
     code: str = ""
     decline_code: str = ""
+    advice_code: str = ""
     param: str = ""
     reference: str | None = None
     retry_after_s: float | None = None
@@ -78,7 +79,8 @@ def _misconfigured(told: Refusal) -> Outcome:
 
 def _declined(code: str, told: Refusal) -> Outcome:
     word = told.decline_code or told.code or told.type
-    return Declined(code, word, message_for(code), told.reference)
+    advised = advice_on(word, told.advice_code)
+    return Declined(code, word, message_for(code), told.reference, advised)
 
 
 def _invalid(told: Refusal) -> Outcome:
@@ -154,6 +156,7 @@ def _read(error: stripe.StripeError) -> Refusal | None:
         type=_word(told.get("type")),
         code=_word(told.get("code")),
         decline_code=_word(told.get("decline_code")),
+        advice_code=_word(told.get("advice_code")),
         param=_word(told.get("param")),
         reference=reference if isinstance(reference, str) else None,
         retry_after_s=_seconds(_header(error, "retry-after")),

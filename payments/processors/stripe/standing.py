@@ -23,7 +23,7 @@ from payments.processors.outcomes import (
     Unknown,
 )
 from payments.processors.port import Order
-from payments.processors.stripe.declines import our_code
+from payments.processors.stripe.declines import advice_on, our_code
 from payments.processors.stripe.money import from_stripe, to_stripe
 from payments.processors.stripe.wire import CHARGE_ID, REFUND_ID, Object
 
@@ -105,7 +105,8 @@ def _was_closed(intent: Object) -> bool:
 def _declined(reference: str, error: Mapping[str, Any]) -> Declined:
     code = our_code(error.get("code"), error.get("decline_code"))
     word = error.get("decline_code") or error.get("code") or "declined"
-    return Declined(code, word, message_for(code), reference)
+    advised = advice_on(word, error.get("advice_code"))
+    return Declined(code, word, message_for(code), reference, advised)
 
 
 def _next_action(action: Mapping[str, Any] | None) -> NextAction:

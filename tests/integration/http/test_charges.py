@@ -16,7 +16,8 @@ FIELDS = [
     "charge_id", "object", "amount", "currency", "state", "phase", "customer_id",
     "payment_method_id", "price_id", "quantity", "lines", "reference", "description", "metadata",
     "capture", "amount_captured", "amount_capturable", "capture_before", "capture_failure_code",
-    "refunded_amount", "refund_pending_amount", "failure_code", "failure_message", "next_action",
+    "refunded_amount", "refund_pending_amount", "failure_code", "failure_message",
+    "failure_advice", "retry_at", "next_action",
     "processor", "livemode", "processor_reference", "producer", "idempotency_key", "created_at",
     "scheduled_at", "expires_at", "cancel_requested_at", "settled_at",
 ]  # fmt: skip

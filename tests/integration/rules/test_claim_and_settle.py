@@ -1,5 +1,7 @@
 """Claim, call, settle, on real rows: what a worker may do, and what a dead or late one leaves."""
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from threading import Barrier
 
@@ -8,6 +10,7 @@ import pytest
 from payments.errors import NotFound as NoSuchObject
 from payments.lifecycle.claims import Claimed, NotDue
 from payments.lifecycle.executor import Begin
+from payments.processors.advice import STOP
 from payments.processors.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable
 from tests.support.factories import (
     SUCCEEDED,
@@ -47,6 +50,20 @@ def test_a_declined_charge_says_why(till: Till) -> None:
         "failed", "insufficient_funds", "51",
     )  # fmt: skip
     assert till.events(row["id"]) == ["charge.pending", "charge.failed"]
+
+
+def test_a_failed_charge_says_what_to_do_about_it_and_when(till: Till) -> None:
+    """By our policy, unless the processor knows better; and receivers are told."""
+    row = till.settle(till.claim(a_charge()), DECLINED)
+    assert row["failure_advice"] == "retry_later"
+    assert row["retry_at"] - row["settled_at"] == timedelta(days=1)
+    events = till.query("SELECT body FROM events WHERE object_id = :id", id=row["id"])
+    told = [json.loads(event["body"])["data"]["failure_advice"] for event in events]
+    assert sorted(told, key=str) == [None, "retry_later"]
+    stopped = till.settle(till.claim(a_charge()), replace(DECLINED, advised=STOP))
+    assert (stopped["failure_advice"], stopped["retry_at"]) == ("stop", None)
+    paid = till.settle(till.claim(a_charge()), SUCCEEDED)
+    assert (paid["failure_advice"], paid["retry_at"]) == (None, None)
 
 
 def test_a_refused_call_is_made_again_later_with_the_same_key(till: Till) -> None:

@@ -6,6 +6,7 @@ unknown ones are to be ignored.
 
 from typing import Annotated, Literal
 
+from infra.billing.contract.failures import Advice
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.objects import shared
 from infra.billing.contract.objects.fields import (
@@ -183,6 +184,17 @@ class Charge(Resource):
     ]
     failure_code: shared.FailureCode
     failure_message: Annotated[shared.FailureMessage, Shown(example="The card was declined.")]
+    failure_advice: Annotated[
+        Annotated[str, OneOf(Advice)] | None,
+        Shown(
+            "What to do about a failure, or null. `retry_later`: another try, with a new key, may"
+            " work by itself, from `retry_at` on. `ask_customer`: it won't before the customer does"
+            " something, such as use another card. `stop`: don't try this payment method again."
+        ),
+    ]
+    retry_at: Annotated[
+        Moment | None, Shown("From when on another try makes sense, with `retry_later`.")
+    ]
     next_action: Annotated[
         NextAction | None,
         Shown("What the customer has to do, while the charge waits for that; else null."),
