@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from sqlalchemy import bindparam, func, update
 
 from models.base import id_among
-from models.rows import CaptureRow, LifecycleRow, as_charge
+from models.rows import CaptureRow, LifecycleRow, as_charge, as_refund
 from models.states import Phase, State, status_of
 from payments.catalog.stock import hold_prices_of
 from payments.disputes import reported
@@ -138,9 +138,15 @@ _TELLING = (Succeeded, Authorized, Declined, Canceled, Pending)
 
 
 def _is_of_another(row: LifecycleRow, event: ProcessorEvent) -> bool:
-    """Whether what is told is not what our own call has made, though it carries our id."""
-    reference = getattr(event.outcome, "reference", None)
-    return None not in (reference, row.processor_reference) and reference != row.processor_reference
+    """Whether what is told is not what our own call has made, though it carries our id: somebody
+    copied it, or another installation of ours, on the same account, has the same keys."""
+    ours = as_charge(row) if event.kind == "charge" else as_refund(row)
+    pairs = (
+        (getattr(event.outcome, "reference", None), ours.processor_reference),
+        (event.amount, ours.amount),
+        (event.currency, ours.currency),
+    )
+    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
 
 
 def hear(
@@ -167,7 +173,7 @@ def hear(
         if row is None:
             return False
         if heard.kind != "dispute" and _is_of_another(row, heard):
-            log.warning("%s has another reference; this event changes nothing", row.id)
+            log.warning("%s is another one here; this event changes nothing", row.id)
             return True
     apply(transaction, [heard], processor=processor, policy=policy, dice=dice)
     return True

@@ -55,6 +55,10 @@ class ProcessorEvent:
     object_id: str  # ch_… or re_…; of a dispute: that of the charge
     kind: Literal["charge", "refund", "dispute"]
     outcome: Outcome | Disputed
+    # Of which amount the charge or refund is there, if it says so. One of another than we asked for
+    # carries our id, and is none of ours.
+    amount: int | None = None  # minor units
+    currency: str | None = None  # ISO 4217, upper case
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,11 +129,15 @@ def test_an_event_is_a_hint_and_what_it_names_is_looked_up(write: Any) -> None:
     with stripe_by_script(now=lambda: NOW) as (stripe, service):
         service.will(Says(200, an_intent(CHARGE, "processing")))
         told = hear(stripe, write(an_intent(CHARGE, "requires_action")))
-        assert told == ProcessorEvent(CHARGE.id, "charge", Pending(INTENT, "processing"))
+        assert told == ProcessorEvent(
+            CHARGE.id, "charge", Pending(INTENT, "processing"), CHARGE.amount, CHARGE.currency
+        )
         assert service.asked[0].path == f"/v1/payment_intents/{INTENT}"
         service.will(Says(200, a_stripe_refund(REFUND_OF)))
         told = hear(stripe, write(a_stripe_refund(REFUND_OF)))
-        assert told == ProcessorEvent(REFUND_OF.id, "refund", Succeeded(REFUND))
+        assert told == ProcessorEvent(
+            REFUND_OF.id, "refund", Succeeded(REFUND), 400, CHARGE.currency
+        )
 
 
 def test_a_payment_that_failed_is_closed_first(account: tuple[Stripe, Service]) -> None:
@@ -154,7 +158,9 @@ def test_a_refund_that_the_bank_returns_is_told_as_declined(
     stripe, service = account
     failed = a_stripe_refund(REFUND_OF, "failed", failure_reason="expired_or_canceled_card")
     service.will(Says(200, failed))
-    assert hear(stripe, a_snapshot(failed)) == ProcessorEvent(REFUND_OF.id, "refund", BOUNCED)
+    assert hear(stripe, a_snapshot(failed)) == ProcessorEvent(
+        REFUND_OF.id, "refund", BOUNCED, 400, CHARGE.currency
+    )
 
 
 def test_a_refund_made_by_hand_is_known_by_its_charge(account: tuple[Stripe, Service]) -> None:

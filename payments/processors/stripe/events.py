@@ -69,7 +69,7 @@ async def _of_charge(wire: Wire, intent: Object) -> ProcessorEvent | None:
     outcome = await settled(wire, intent, of_intent)
     if isinstance(outcome, NotFound | Unknown):
         return None  # It was made and not tried yet: whoever does that hears how it ends.
-    return ProcessorEvent(charge_id, "charge", outcome)
+    return ProcessorEvent(charge_id, "charge", outcome, *_sum_of(intent))
 
 
 def _of_refund(refund: Object) -> ProcessorEvent | FoundRefund | None:
@@ -77,14 +77,18 @@ def _of_refund(refund: Object) -> ProcessorEvent | FoundRefund | None:
     if isinstance(outcome, NotFound | Unknown):
         return None
     if (refund_id := _ours(refund, REFUND_ID, PREFIXES["refund"])) is not None:
-        return ProcessorEvent(refund_id, "refund", outcome)
+        return ProcessorEvent(refund_id, "refund", outcome, *_sum_of(refund))
     intent: Any = refund.get("payment_intent")  # expanded
     charge_id = _ours(intent, CHARGE_ID, PREFIXES["charge"]) if intent else None
     if charge_id is None:
         return None
-    currency = refund["currency"].upper()
-    amount = from_stripe(refund["amount"], currency)
-    return FoundRefund(refund["id"], charge_id, intent["id"], amount, currency, outcome)
+    return FoundRefund(refund["id"], charge_id, intent["id"], *_sum_of(refund), outcome)
+
+
+def _sum_of(found: Object) -> tuple[int, str]:
+    """Its amount and currency, as we write them."""
+    currency = found["currency"].upper()
+    return from_stripe(found["amount"], currency), currency
 
 
 def _ours(found: Object, name: str, prefix: str) -> str | None:

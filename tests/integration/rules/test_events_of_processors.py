@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 
 from payments.processors.outcomes import Declined, Pending, Succeeded, Unknown
 from payments.processors.port import FoundRefund, ProcessorEvent
+from tests.support.every import every
 from tests.support.factories import Till, a_charge, a_refund
 
 BOUNCED = Declined("refund_failed", "lost_or_stolen_card", "")
@@ -63,6 +64,19 @@ def test_what_carries_our_id_and_another_reference_changes_nothing(till: Till) -
     assert till.hear(ProcessorEvent(claimed.id, "charge", Succeeded("pi_2")))
     assert till.stand(claimed.id) == "awaiting_customer"
     assert till.hear(ProcessorEvent(claimed.id, "charge", Succeeded("pi_1")))
+    assert till.stand(claimed.id) == "succeeded"
+
+
+@every("theirs", [(999, "USD"), (1000, "EUR")])
+def test_what_carries_our_id_and_is_of_another_amount_changes_nothing(
+    till: Till, theirs: tuple[int, str]
+) -> None:
+    """Another installation on the same account, with the same keys."""
+    claimed = till.claim(a_charge(amount=1000, currency="USD"))
+    till.settle(claimed, Unknown("key_reused"))
+    assert till.hear(ProcessorEvent(claimed.id, "charge", Succeeded("pi_2"), *theirs))
+    assert till.stand(claimed.id) == "unknown"
+    assert till.hear(ProcessorEvent(claimed.id, "charge", Succeeded("pi_1"), 1000, "USD"))
     assert till.stand(claimed.id) == "succeeded"
 
 
