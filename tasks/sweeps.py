@@ -1,5 +1,5 @@
-"""Sweeps: finding what needs no luck. Beat runs them in place (`worker.beat`); sent as messages
-they do the same. Every one is idempotent."""
+"""Sweeps: finding what is due, whether or not a message tells of it. Beat runs them in place
+(`worker.beat`); sent as messages they do the same. Every one is idempotent."""
 
 from typing import Any
 

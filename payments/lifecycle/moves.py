@@ -3,7 +3,8 @@
 `move` takes rows that the caller has locked (`payments.lifecycle.locks`), and the prices whose
 stock may come back with it before them, checks each move against the table of allowed moves, and
 writes, in one transaction and in one statement per table: the new state, the attempt that led to
-it, the event that tells it, and what follows from it on other rows.
+it, the event that tells it, and what follows from it on other rows. One phase is left without it: a
+claim puts what was queued `in_flight` (`payments.lifecycle.claims`).
 """
 
 from collections.abc import Mapping, Sequence

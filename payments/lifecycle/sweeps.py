@@ -1,4 +1,4 @@
-"""What needs no luck: finding what is due, and what a dead worker left behind.
+"""Finding what is due, whether or not a message tells of it, and what a dead worker left behind.
 
 Every sweep is idempotent and takes locks that skip what others hold, so any number of sweepers
 may run at once.

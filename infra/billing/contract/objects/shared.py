@@ -9,7 +9,8 @@ from infra.billing.contract.objects.fields import Moment, OneOf, Shown
 
 STATE = "`pending`, until it is `succeeded` or `failed` for good."
 PHASE = (
-    "Where a pending one stands; null once it is final. `queued`: surely not executed, due soon."
+    "Where a pending one stands; null once it is final. `queued`: surely not executed, and"
+    " due at once or later: scheduled, or to be tried again."
     " `in_flight`: a worker asks the processor. `unknown`: money may have moved; the processor is"
     " asked before anything else is done. `awaiting_customer`: the processor waits."
     " `authorized`: the money of a charge is set aside, to be captured."
