@@ -33,8 +33,9 @@ from payments.processors.outcomes import (
 )
 from payments.processors.port import Processor
 
-# A processor that refuses to work for this long, counted from the first call, is given up. Nobody
-# wants a charge that arrives days late, and Unavailable is a promise that nothing moved.
+# What a processor that is busy or down has not carried out this long after the first call is given
+# up. Nobody wants a charge that arrives days late, and Unavailable is a promise that nothing moved.
+# The pauses until then: `payments.lifecycle.backoff`.
 GIVE_UP_AFTER = timedelta(hours=24)
 
 # The verbs that move no money: they ask how it stands, or end it.
@@ -51,12 +52,14 @@ KEY_WINDOW_MARGIN = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a processor and an operator may set."""
+    """How long what may take, at one processor."""
 
+    # For how long it remembers a key: the processor's own.
     key_window: timedelta
+    # These two are the same everywhere; only tests set others.
     give_up_after: timedelta = GIVE_UP_AFTER
     margin: timedelta = KEY_WINDOW_MARGIN
-    # How long a charge without a limit of its own waits for its customer.
+    # How long a charge without a limit of its own waits for its customer (BILLING_CUSTOMER_WAIT_S).
     customer_wait: timedelta = CUSTOMER_WAIT
 
     def may_resend(self, row: LifecycleRow, now: datetime) -> bool:
@@ -234,7 +237,8 @@ def _unknown(
     if row.phase != Phase.UNKNOWN or policy.may_resend(row, row.now):
         return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
     # Sending again with the same key is no longer safe. Asking always is: once after the last
-    # call, and a few times more while the processor gives no answer.
+    # call, and more often while look-ups without an answer are few. All in a row count, those from
+    # before the key ran out, too.
     if verb not in ASKS:
         delay = look_up_delay_s(1, dice=dice)
         return Move(row, Phase.UNKNOWN, verb, outcome, code=reason, retries=1, next_in_s=delay)

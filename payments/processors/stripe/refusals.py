@@ -17,9 +17,11 @@ from payments.processors.outcomes import Declined, Outcome, Unavailable, Unknown
 from payments.processors.stripe.declines import advice_on, our_code
 from payments.processors.stripe.transport import NotSent
 
-# What is refused for how we are set up is tried again so often: at once when somebody mends it is
-# not needed, and a thousand waiting charges must not look like an attack.
+# How long the pauses are when we are refused for how we are set up. Nobody needs it tried at once
+# when that is mended, and a thousand waiting charges must not look like an attack.
 MISCONFIGURED_S = 60.0
+# The most that is taken over of what Stripe asks for (`payments.lifecycle.backoff` has a limit for
+# all processors, too: the lower one counts).
 RETRY_AFTER_MAX_S = 3600.0
 
 # 400s that are about the account or its key, and not about the one charge.
