@@ -18,6 +18,9 @@ class Order:
     `key` is the processor's idempotency key: our own id with the operation, never the caller's
     key, and the same for every attempt. (Stripe's keys belong to one endpoint each, so the
     operation is part of it.)
+
+    Of a charge, fields are filled in from the columns of their names. What is sent of them is each
+    adapter's choice: one that is new is sent by none until it says so.
     """
 
     id: str  # ch_…, cap_… or re_…

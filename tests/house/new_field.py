@@ -1,5 +1,5 @@
 """The tests that a scratch copy runs, in which a charge has a `statement_descriptor`: it is taken,
-kept, sent to the processor and shown at every door."""
+kept, put into the order for the processor, and shown at every door."""
 
 import json
 from base64 import b64decode

@@ -1,5 +1,7 @@
-"""A new field of a charge, `statement_descriptor`, at every door: the edits that it takes, tried in
-a scratch copy of the checkout, where no single line of them can be left out unnoticed.
+"""A new field of a charge, `statement_descriptor`, at every door: the edits without which it gets
+lost, tried in a scratch copy of the checkout, where no single line of them can be left out
+unnoticed. What comes on top, such as an argument of the SDK and what an adapter sends:
+CONTRIBUTING.md.
 """
 
 import os

@@ -7,7 +7,8 @@ from infra.billing.contract.requests.refund import RefundRequest
 from models.rows import LifecycleRow
 from payments.errors import KeyReused
 
-# Fields that are kept as they were asked for. Of a charge by price the amount is computed, and a
+# Fields that are kept as they were asked for, one that is new included: the refusal names no field
+# that is missing here. Of a charge by price the amount is computed, and a
 # price may have been asked for by its lookup key: of those nothing can be said.
 _CHARGE = (
     "amount",

@@ -107,7 +107,7 @@ class Asked:
 def test_what_is_asked_for_is_kept(till: Till, kind: str, name: str) -> None:
     asked = Asked(till, kind, name)
     assert till.row(asked.request.id)[name] == asked.value, (
-        f"payments/{kind}s.py does not write it: see _columns and _given_names"
+        "payments/lifecycle/accepting does not write it: see _OF_REQUEST"
     )
 
 
