@@ -4,6 +4,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -14,8 +15,6 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlmodel import SQLModel
 
-from models.migrations import one_at_a_time
-from models.migrations.one_at_a_time import let_go
 from service.database import limits, migrate, revisions
 from service.database.engine import open_engine
 from service.database.limits import MIGRATION, Limits
@@ -154,27 +153,39 @@ def test_what_waits_behind_a_migration_that_waits_gives_up_later_than_it() -> No
     assert MIGRATION.lock_s * 1000 == migrate.LOCK_TIMEOUT_MS
 
 
-def test_a_migration_that_is_cut_off_between_two_tables_is_made_again(
+def test_a_migration_that_is_cut_off_after_a_commit_is_made_again(
     empty: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever stands before the place at which another table turned out to be locked."""
+    """Whatever stands before the place at which a table turned out to be locked: another one, or
+    one whose rows were to be read beside everybody who writes."""
     cut: set[tuple[str, int]] = set()
     steps: Counter[str] = Counter()
+    autocommit_block = MigrationContext.autocommit_block
 
-    def cut_off() -> None:
-        let_go()
-        revision = sys._getframe(1).f_globals["revision"]
-        steps[revision] += 1
-        place = (revision, steps[revision])
-        if place not in cut:
-            cut.add(place)
-            steps.clear()
-            raise OperationalError("ALTER TABLE", {}, LockNotAvailable())
+    @contextmanager
+    def cut_off(context: MigrationContext) -> Iterator[None]:
+        with autocommit_block(context):
+            revision = _revision_that_runs()
+            steps[revision] += 1
+            place = (revision, steps[revision])
+            if place not in cut:
+                cut.add(place)
+                steps.clear()
+                raise OperationalError("ALTER TABLE", {}, LockNotAvailable())
+            yield
 
-    monkeypatch.setattr(one_at_a_time, "let_go", cut_off)
+    monkeypatch.setattr(MigrationContext, "autocommit_block", cut_off)
     monkeypatch.setattr(migrate, "LOCK_PAUSE_S", 0.0)
     migrate.upgrade(empty)
-    assert len(cut) > 10
+    assert len(cut) > 20
     with empty.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def _revision_that_runs() -> str:
+    frame = sys._getframe()
+    while "down_revision" not in frame.f_globals:
+        assert frame.f_back is not None, "no migration runs"
+        frame = frame.f_back
+    return str(frame.f_globals["revision"])

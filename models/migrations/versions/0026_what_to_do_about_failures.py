@@ -10,8 +10,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    op.add_column("charges", sa.Column("failure_advice", sa.String(), nullable=True))
-    op.add_column("charges", sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True))
+    # All this is committed before the table is read, and done again when that fails.
+    for column in (
+        sa.Column("failure_advice", sa.String(), nullable=True),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+    ):
+        op.add_column("charges", column, if_not_exists=True)
+    op.execute("ALTER TABLE charges DROP CONSTRAINT IF EXISTS charges_failure_advice_check")
     # No row has an advice yet, so there is nothing to look at; to look would read all of them.
     op.execute(
         "ALTER TABLE charges ADD CONSTRAINT charges_failure_advice_check CHECK"
