@@ -56,8 +56,10 @@ def resolve(
     if is_by_hand(row):
         capture = captures_under_way(transaction, [as_charge(row)]).get(object_id)
     one = _decided(row, decision, capture, who=who, why=why)
+    if one.to is Phase.AUTHORIZED and as_charge(row).cancel_requested_at is not None:
+        one = replace(one, next_in_s=0.0)  # Somebody wants it let go of.
     moved = move(transaction, kind, [one])
-    if one.to is Phase.QUEUED:
+    if one.next_in_s is not None:
         transaction.wakes.of(kind.name).add(object_id)
     resolved: LifecycleRow = moved[object_id]
     return resolved

@@ -335,6 +335,16 @@ def test_a_person_decides_about_an_authorization(till: Till, decision: str, stan
     assert till.stand(id_) == stand
 
 
+def test_what_a_person_finds_set_aside_is_still_let_go_of(till: Till) -> None:
+    id_ = till.authorized()
+    till.cancel(id_)
+    till.settle(till.claim(id_), NeverHeardOf())
+    till.wakes.charges.clear()
+    till.resolve(id_, "succeeded")
+    assert id_ in till.wakes.charges
+    assert till.claim(id_).is_to_end
+
+
 def test_a_capture_that_is_refused_for_a_day_fails_and_the_money_is_still_set_aside(
     till: Till,
 ) -> None:
