@@ -87,6 +87,9 @@ def decide_by_hand(
     match found:
         case Succeeded():
             return _taken(row, found, capture, verb)
+        case Authorized(reference, captured) if captured == row.amount:
+            # Nothing is left that could be captured, whatever the processor calls that.
+            return _taken(row, Succeeded(reference, captured), capture, verb)
         case Authorized():
             return _set_aside(row, found, capture, verb, dice)
         case Canceled(reference):

@@ -345,6 +345,13 @@ def test_what_a_person_finds_set_aside_is_still_let_go_of(till: Till) -> None:
     assert till.claim(id_).is_to_end
 
 
+def test_what_is_captured_whole_has_succeeded_whatever_it_is_called(till: Till) -> None:
+    id_ = capturing(till, final=False)
+    till.settle(till.claim(id_), Authorized("sbx_1", 1000))
+    assert stands(till, id_) == ("succeeded", 1000)
+    assert isinstance(till.capture(a_capture(id_)), ChargeNotCapturable)
+
+
 def test_a_capture_that_is_refused_for_a_day_fails_and_the_money_is_still_set_aside(
     till: Till,
 ) -> None:
