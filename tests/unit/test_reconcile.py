@@ -33,7 +33,7 @@ def ours(**changes: Any) -> Ours:
     row = Ours(
         kind="charge", id="ch_1", processor="acme", reference="pi_1", state="succeeded",
         phase=None, is_leased=False, amount=1000, moved=1000, by_hand=False, currency="USD",
-        first_called_at=NOON - timedelta(seconds=1), settled_at=NOON,
+        began_at=NOON - timedelta(seconds=1), settled_at=NOON,
     )  # fmt: skip
     return replace(row, **changes)
 
@@ -157,8 +157,8 @@ def test_what_is_only_there_for_a_moment_is_no_difference(
         (None, [line(moved_at=TERMS.since - MOMENT)], Standing.ELSEWHERE),  # type: ignore[operator]
         (None, [line(moved_at=TERMS.since)], Standing.DIFFERS),
         # Money that moved before anything was read is no matter of this period.
-        (ours(first_called_at=TERMS.read_from), [], Standing.UNDECIDED),
-        (ours(first_called_at=TERMS.read_from + SKEW), [], Standing.DIFFERS),  # type: ignore[operator]
+        (ours(began_at=TERMS.read_from), [], Standing.UNDECIDED),
+        (ours(began_at=TERMS.read_from + SKEW), [], Standing.DIFFERS),  # type: ignore[operator]
         # Nor is a refund that the bank returned behind it.
         (a_refund(state="failed", settled_at=TERMS.read_to), [a_refund_line()],
          Standing.UNDECIDED),
@@ -187,6 +187,17 @@ def test_what_is_captured_by_hand_is_held_against_what_was_captured() -> None:
     authorized = pending("authorized", taken, moved=300, by_hand=True)
     assert judged(authorized, line(amount=300, net=241)).standing is Standing.AGREES
     assert codes(judged(authorized, line(amount=400, net=341))) == ["state_differs"]
+
+
+def test_captures_outside_of_what_was_read_are_not_missed() -> None:
+    part = line(amount=300, net=241)
+    authorized = pending("authorized", moved=700, by_hand=True)
+    assert judged(authorized, part).standing is Standing.UNDECIDED  # more may be captured later
+    assert judged(authorized, part, terms=OF_A_PAYOUT).standing is Standing.UNDECIDED
+    until_now = replace(TERMS, read_to=TERMS.started_at)
+    assert codes(judged(authorized, part, terms=until_now)) == ["state_differs"]
+    earlier = replace(authorized, began_at=TERMS.read_from)
+    assert judged(earlier, part, terms=until_now).standing is Standing.UNDECIDED
 
 
 @every(
@@ -278,7 +289,7 @@ def agreeing(draw: st.DrawFn) -> tuple[Ours, Record]:
         moved=amount,
         currency=currency,
         reference=draw(st.sampled_from((None, "own"))),
-        first_called_at=moved_at - skew,
+        began_at=moved_at - skew,
         settled_at=min(moved_at + skew, NOON + 12 * HOUR - MOMENT),
     )
     theirs = (line if of_charge else a_refund_line)(

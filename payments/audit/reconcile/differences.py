@@ -57,7 +57,7 @@ class Ours:
     # Whether it is taken in parts, by hand.
     by_hand: bool
     currency: str | None
-    first_called_at: datetime | None
+    began_at: datetime | None  # nothing moved before
     settled_at: datetime | None
 
     def view(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from infra.billing.contract.failures import message_for
 from models.states import State
 from payments.amounts import in_words
 from payments.audit.reconcile.differences import Code, Difference, Kind, Ours, in_sum
-from payments.audit.reconcile.terms import Terms
+from payments.audit.reconcile.terms import GRACE, Terms
 from payments.processors.outcomes import Declined, Succeeded
 from payments.processors.port import Record
 
@@ -87,7 +87,7 @@ def _only_ours(pair: Pair, ours: Ours, terms: Terms) -> Judgement:
         return Judgement(Standing.PENDING)
     if ours.state == State.FAILED:
         return Judgement(Standing.AGREES)
-    if not terms.reach(ours.first_called_at):
+    if not terms.reach(ours.began_at):
         return Judgement(Standing.UNDECIDED)
     amount = in_words(ours.amount, ours.currency)
     return _differs(pair, Code.ONLY_OURS, f"{amount} moved, as we have it; not there")
@@ -99,8 +99,9 @@ def _by_state(pair: Pair, ours: Ours, terms: Terms) -> tuple[Standing, Differenc
     if ours.state == theirs:
         is_pending = theirs == State.PENDING
         return (Standing.PENDING if is_pending else Standing.AGREES), None
-    if ours.state == State.PENDING and _is_authorized(ours, pair.moved):
-        return Standing.AGREES, None
+    captured = _of_captures(ours, pair.moved, terms)
+    if captured is not None:
+        return captured, None
     if _is_on_its_way(pair, ours, theirs, terms):
         return Standing.PENDING, None
     if (
@@ -123,9 +124,20 @@ def _state_of(pair: Pair) -> State:
     return State.FAILED if _is_over(pair.theirs) else State.PENDING
 
 
-def _is_authorized(ours: Ours, moved: Sequence[Record]) -> bool:
-    """Whether that much was captured, and more may be."""
-    return ours.by_hand and sum(line.amount for line in moved) == ours.moved
+def _of_captures(ours: Ours, moved: Sequence[Record], terms: Terms) -> Standing | None:
+    """How one stands of which a part was captured, and more may be; None: as any other."""
+    if not ours.by_hand or ours.state != State.PENDING:
+        return None
+    there = sum(line.amount for line in moved)
+    if there < ours.moved and not _is_whole(ours, terms):
+        return Standing.UNDECIDED  # Earlier captures, or later ones, lie outside of what was read.
+    return Standing.AGREES if there == ours.moved else None
+
+
+def _is_whole(ours: Ours, terms: Terms) -> bool:
+    """Whether all that ever moved of it would be among the records."""
+    last = ours.settled_at or terms.started_at - GRACE
+    return terms.reach(ours.began_at) and not terms.changed_since(last)
 
 
 def _is_on_its_way(pair: Pair, ours: Ours, theirs: State, terms: Terms) -> bool:
@@ -182,8 +194,7 @@ def _expected(ours: Ours, terms: Terms) -> int | None:
     """What should have moved in all; None where nobody can say."""
     if not ours.by_hand:
         return ours.amount
-    is_whole = terms.reach(ours.first_called_at) and not terms.changed_since(ours.settled_at)
-    return ours.moved if ours.state == State.SUCCEEDED and is_whole else None
+    return ours.moved if ours.state == State.SUCCEEDED and _is_whole(ours, terms) else None
 
 
 def _adds_up(line: Record) -> bool:

@@ -65,19 +65,34 @@ _OF_OURS = [field.name for field in fields(Ours)]
 _OURS = ", ".join(f"o.{name} AS our_{name}" for name in _OF_OURS)
 
 
-def _objects(kind: str, table: str, *, taken: str = "NULL", by_hand: str = "false") -> str:
-    """The columns of `Ours`; `taken` is what was captured of one that is captured by hand."""
+def _objects(
+    kind: str,
+    table: str,
+    *,
+    taken: str = "NULL",
+    by_hand: str = "false",
+    began: str = "first_called_at",
+) -> str:
+    """The columns of `Ours`; `taken` is what was captured of one that is captured by hand, and
+    `began` is when the first of it may have moved."""
     return f"""
     SELECT '{kind}' AS kind, id, processor, processor_reference AS reference, state, phase,
            lease_token IS NOT NULL AS is_leased, amount,
            coalesce({taken}, CASE state WHEN 'succeeded' THEN amount ELSE 0 END) AS moved,
            {by_hand} AS by_hand,
-           currency, first_called_at, settled_at, created_at
+           currency, {began} AS began_at, settled_at, created_at
     FROM {table}
     """  # noqa: S608
 
 
-_CHARGES = _objects("charge", "charges", taken="amount_captured", by_hand="capture = 'manual'")
+# `first_called_at` of what is captured by hand is that of the last capture.
+_CHARGES = _objects(
+    "charge",
+    "charges",
+    taken="amount_captured",
+    by_hand="capture = 'manual'",
+    began="coalesce(authorized_at, first_called_at)",
+)
 _EVERY = f"{_CHARGES} UNION ALL {_objects('refund', 'refunds')}"
 _WITH_RECORDS = text(f"""
     SELECT r.*, {_OURS} FROM (

@@ -122,7 +122,8 @@ _OF_RUN = [_runs.c[field.name] for field in fields(Run)]
 # No index has these moments: it costs what `billing verify` costs.
 _BEGAN = text("""
     SELECT least(
-        (SELECT min(first_called_at) FROM charges WHERE processor = :processor
+        (SELECT min(coalesce(authorized_at, first_called_at)) FROM charges
+         WHERE processor = :processor
          AND state = 'succeeded' AND settled_at >= :since AND settled_at < :until),
         (SELECT min(first_called_at) FROM refunds WHERE processor = :processor
          AND state = 'succeeded' AND settled_at >= :since AND settled_at < :until)

@@ -75,6 +75,22 @@ def test_what_is_captured_is_held_against_all_that_was_captured(
     assert total["repaired"] == 0
 
 
+def test_what_was_captured_before_the_period_is_not_missed(
+    billing: Billing, engine: Engine, till: Counter
+) -> None:
+    for days in (3, 8):  # within what is read for the sake of what ends in the period, and before
+        charge = till.charge(capture="manual")["id"]
+        till.capture(charge, amount=300, final=False)
+        ago = {"id": charge, "days": days}
+        past = "= now() - make_interval(days => :days)"
+        till.query(f"UPDATE charges SET authorized_at {past} WHERE id = :id", **ago)
+        till.query(f"UPDATE sandbox_ledger SET moved_at {past} WHERE charge_id = :id", **ago)
+        till.capture(charge, amount=200)
+    an_hour_passes(engine)
+    found, total = reconciled(billing)
+    assert (found, total["agree"]) == ([], 2)
+
+
 def test_what_happens_right_now_is_pending(billing: Billing, till: Counter) -> None:
     till.charge(payment_method_id="pm_sandbox_timeout_after")
     done = till.charge()
