@@ -14,11 +14,13 @@ import pytest
 from sqlalchemy import Engine, text
 
 from infra.billing.contract.requests.charge import ChargeRequest
+from payments.access.scopes import OPERATOR
+from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.executor import Settlement
 from payments.processors.outcomes import Declined
-from payments.processors.port import Order, ProcessorEvent
+from payments.processors.port import Authorizes, Order, ProcessorEvent
 from tests.support.every import every
-from tests.support.factories import a_charge, a_refund, kind
+from tests.support.factories import a_capture, a_charge, a_refund, kind
 from tests.support.processors import Rig
 from tests.support.queueless import QueuelessWorker
 from tests.support.waiting import wait_for
@@ -141,6 +143,43 @@ def test_while_the_processor_cannot_be_reached_nothing_is_lost(
         worker.go_on(charge.id, rounds=2)
     assert worker.go_on(charge.id) == "succeeded"
     assert moved(rig, worker, charge.id) == CHARGED
+
+
+# --- captures ---------------------------------------------------------------------------------
+
+CAPTURES = ["timeout before", "timeout after", "error after", "unavailable"]
+
+
+def authorized(rig: Rig, worker: QueuelessWorker, happening: str) -> str:
+    """The id of a charge whose money is set aside, and to whose captures this happens."""
+    if not isinstance(rig.processor, Authorizes):
+        pytest.skip(f"{rig.processor.name} can't set money aside")
+    charge = asked(rig, happening, capture="manual")
+    worker.executor.create(charge)
+    assert worker.till.stand(charge.id) == "authorized"
+    assert worker.till.row(charge.id)["capture_before"] is not None
+    return charge.id
+
+
+@pytest.mark.parametrize("happening", CAPTURES)
+def test_a_capture_ends_as_succeeded_and_moved_once(
+    rig: Rig, worker: QueuelessWorker, happening: str
+) -> None:
+    charge_id = authorized(rig, worker, f"capture {happening}")
+    request = a_capture(charge_id, amount=400)
+    worker.executor.capture(NewCapture(request, OPERATOR))
+    assert worker.go_on(charge_id) == "succeeded"
+    assert worker.till.row(charge_id)["amount_captured"] == 400
+    capture = replace(order_of(worker, charge_id), kind="capture", id=request.id)
+    assert rig.moved(replace(capture, charge_id=charge_id)) == [("capture", 400)]
+    assert moved(rig, worker, charge_id) == []
+
+
+def test_what_is_set_aside_and_canceled_moves_nothing(rig: Rig, worker: QueuelessWorker) -> None:
+    charge_id = authorized(rig, worker, "succeeds")
+    worker.till.cancel(charge_id)
+    assert worker.go_on(charge_id) == "failed"
+    assert moved(rig, worker, charge_id) == []
 
 
 # --- a worker that dies -----------------------------------------------------------------------

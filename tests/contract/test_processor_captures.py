@@ -23,6 +23,7 @@ from tests.support.processors import (
     Rig,
     at_once,
     authorized,
+    authorized_in_parts,
     cancel,
     look_up,
     send,
@@ -71,7 +72,7 @@ def test_a_final_capture_of_a_part_lets_go_of_the_rest(rig: Rig) -> None:
 
 
 def test_captures_in_parts_take_all_of_it_and_no_more(rig: Rig) -> None:
-    charge = authorized(rig)
+    charge = authorized_in_parts(rig)
     first, second = (a_capture(charge, amount=400, final=False) for _ in range(2))
     assert captured(send(rig.processor, first)) == 400
     too_much = a_capture(charge, amount=601, captured_before=400)
@@ -87,8 +88,20 @@ def test_captures_in_parts_take_all_of_it_and_no_more(rig: Rig) -> None:
     assert rig.moved(too_much) == []
 
 
-def test_captures_raced_against_one_charge_never_exceed_it(rig: Rig) -> None:
+def test_a_processor_that_captures_once_declines_parts_and_takes_the_whole(rig: Rig) -> None:
+    if rig.captures_in_parts:
+        pytest.skip(f"{rig.processor.name} captures in parts")
     charge = authorized(rig)
+    part = a_capture(charge, amount=400, final=False)
+    assert isinstance(send(rig.processor, part), Declined)
+    assert captured(look_up(rig, charge)) == 0
+    last, too_late = (a_capture(charge, amount=400) for _ in range(2))
+    assert [captured(send(rig.processor, one)) for one in (last, too_late)] == [400, 400]
+    assert [rig.moved(one) for one in (part, last, too_late)] == [[], [("capture", 400)], []]
+
+
+def test_captures_raced_against_one_charge_never_exceed_it(rig: Rig) -> None:
+    charge = authorized_in_parts(rig)
     captures = [a_capture(charge, amount=300, final=False) for _ in range(10)]
     answers = at_once(rig, captures)
     assert sum(not isinstance(answer, Declined) for answer in answers) == 3
@@ -132,7 +145,7 @@ def test_a_declined_capture_leaves_the_money_set_aside(rig: Rig) -> None:
 
 
 def test_a_capture_under_a_key_of_another_amount_takes_nothing_more(rig: Rig) -> None:
-    capture = a_capture(authorized(rig), amount=400, final=False)
+    capture = a_capture(authorized(rig), amount=400, final=not rig.captures_in_parts)
     send(rig.processor, capture)
     assert isinstance(send(rig.processor, replace(capture, amount=500)), Unknown)
     assert rig.moved(capture) == [("capture", 400)]
@@ -156,7 +169,7 @@ def test_a_canceled_authorization_is_let_go_of_and_not_captured_any_more(rig: Ri
 
 
 def test_what_was_captured_stays_when_the_rest_is_let_go_of(rig: Rig) -> None:
-    charge = authorized(rig)
+    charge = authorized_in_parts(rig)
     capture = a_capture(charge, amount=400, final=False)
     send(rig.processor, capture)
     assert captured(cancel(rig, charge)) == 400
@@ -167,7 +180,7 @@ def test_what_was_captured_stays_when_the_rest_is_let_go_of(rig: Rig) -> None:
 
 @every("taken, left", [(0, Canceled), (400, Succeeded)])
 def test_an_authorization_that_runs_out_is_let_go_of(rig: Rig, taken: int, left: type) -> None:
-    charge = authorized(rig)
+    charge = authorized_in_parts(rig) if taken else authorized(rig)
     if taken:
         send(rig.processor, a_capture(charge, amount=taken, final=False))
     standing = look_up(rig, charge)

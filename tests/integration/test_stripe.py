@@ -47,6 +47,7 @@ from tests.support.waiting import slowness
 DEADLINE_S = 5.0
 CHARGE = a_charge(description="Order 66", metadata={"email": "ada@example.com"})
 REFUND_OF = a_refund(CHARGE, amount=400, charge_reference=INTENT)
+A_WEEK = datetime(1970, 1, 8, tzinfo=UTC)
 AUTHENTICATE = {
     "type": "redirect_to_url",
     "redirect_to_url": {"url": "https://hooks.stripe.com/3ds", "return_url": None},
@@ -161,7 +162,9 @@ def test_amounts_are_written_in_stripes_smallest_unit(
 STANDINGS: list[tuple[dict[str, Any], object]] = [
     (an_intent(CHARGE, "succeeded"), Succeeded(INTENT)),
     (an_intent(CHARGE, "processing"), Pending(INTENT, "processing")),
-    (an_intent(CHARGE, "requires_capture"), Authorized(INTENT)),
+    (an_intent(CHARGE, "requires_capture", created=0), Authorized(INTENT, 0, A_WEEK)),
+    (an_intent(CHARGE, capture_method="manual", amount_received=400), Succeeded(INTENT, 400)),
+    (an_intent(CHARGE, "canceled", amount_received=400), Succeeded(INTENT, 400)),
     (
         an_intent(CHARGE, "requires_action", next_action=AUTHENTICATE),
         Pending(

@@ -53,6 +53,9 @@ class Rig:
     # Whether a refund says in which currency it is; else it is in that of the charge, and only its
     # answer tells that another was meant.
     refunds_have_a_currency: bool = True
+    # Whether what is set aside may be captured more than once; else a capture of a part that is not
+    # the last is declined.
+    captures_in_parts: bool = True
     # Whether it tells anything by itself, and its adapter reads it.
     tells: bool = True
     # The line is cut: no connection comes about until the end of the `with`.
@@ -76,16 +79,19 @@ def stripe_rig(database_url: str) -> Iterator[Rig]:
         for customer in ("cus_ada", "cus_x"):
             door.client().v1.customers.create({"id": customer})  # type: ignore[typeddict-unknown-key]
         ours, other = (stack.enter_context(stripe_at(line.url)) for _ in range(2))
-        directions = {"refund_failure": "reversal"}
 
         def seen(order: Order) -> list[tuple[str, int]]:
-            name = {"charge": CHARGE_ID, "refund": REFUND_ID}[order.kind]
-            moved = door.movements(metadata={name: order.id})
-            ours = {"charge": ("charge",), "refund": ("refund", "refund_failure")}[order.kind]
+            if order.kind == "refund":
+                names = {"refund": "refund", "refund_failure": "reversal"}
+                moved = door.movements(metadata={REFUND_ID: order.id})
+            else:
+                names = {"charge": order.kind}
+                moved = door.movements(metadata={CHARGE_ID: order.charge_id or order.id})
+                moved = [one for one in moved if is_moved_by(order, one["key"] or "")]
             return [
-                (directions.get(one["direction"], one["direction"]), one["amount"])
+                (names[one["direction"]], one["amount"])
                 for one in moved
-                if one["direction"] in ours
+                if one["direction"] in names
             ]
 
         yield Rig(
@@ -95,10 +101,16 @@ def stripe_rig(database_url: str) -> Iterator[Rig]:
             moved=seen,
             time_passes=lambda duration: door.wait(math.ceil(duration.total_seconds())),
             refunds_have_a_currency=False,
+            captures_in_parts=False,
             tells=False,
             unplugged=line.cut,
             secrets=(API_KEY,),
         )
+
+
+def is_moved_by(order: Order, key: str) -> bool:
+    """Whether the request of this key moved it: that of a capture moves money of its charge."""
+    return key == order.key if order.kind == "capture" else not key.endswith(":capture")
 
 
 STRIPE_METHODS = {
@@ -117,6 +129,10 @@ STRIPE_METHODS = {
     "rate limited": "pm_fault_429_once",
     "slow": "pm_fault_slow_60000_once",
     "late success": "pm_fault_late_success",
+    "capture timeout after": "pm_fault_capture_applied_then_timeout_once",
+    "capture timeout before": "pm_fault_capture_timeout_before_once",
+    "capture error after": "pm_fault_capture_applied_then_500_once",
+    "capture unavailable": "pm_fault_capture_lock_timeout_once",
     "refund timeout after": "pm_fault_refund_applied_then_timeout_once",
     "refund timeout before": "pm_fault_refund_timeout_before_once",
     "refund error after": "pm_fault_refund_applied_then_500_once",
@@ -223,6 +239,13 @@ def authorized(rig: Rig, happening: str = "succeeds") -> Order:
     outcome = send(rig.processor, charge)
     assert isinstance(outcome, Authorized)
     return replace(charge, reference=outcome.reference)
+
+
+def authorized_in_parts(rig: Rig) -> Order:
+    """A charge whose money is set aside, to be captured in parts."""
+    if not rig.captures_in_parts:
+        pytest.skip(f"{rig.processor.name} captures once")
+    return authorized(rig)
 
 
 def waiting(rig: Rig, happening: str = "requires action", **changes: object) -> Order:

@@ -6,6 +6,7 @@
         ├──────► standing               what a PaymentIntent or a refund says
         ├──────► refusals ─► declines   what an error says, as a table with its sources
         ├──────► finding                what became of something, by lists, never by search
+        ├──────► holds                  money that is set aside: taking it, and until when
         ├──────► money                  amounts as Stripe writes them, and what it takes
         └──────► events                 signed, and a hint only: the object is looked up
 """

@@ -16,6 +16,7 @@ from payments.processors import event_signatures
 from payments.processors.outcomes import NotFound, Unknown
 from payments.processors.port import EventRefused, FoundRefund, ProcessorEvent
 from payments.processors.stripe.finding import settled
+from payments.processors.stripe.holds import dated
 from payments.processors.stripe.money import from_stripe
 from payments.processors.stripe.standing import metadata_of, of_intent, of_refund
 from payments.processors.stripe.wire import CHARGE_ID, REFUND_ID, Object, Wire
@@ -66,7 +67,7 @@ async def _of_charge(wire: Wire, intent: Object) -> ProcessorEvent | None:
     charge_id = _ours(intent, CHARGE_ID, PREFIXES["charge"])
     if charge_id is None:
         return None
-    outcome = await settled(wire, intent, of_intent)
+    outcome = await dated(wire, await settled(wire, intent, of_intent))
     if isinstance(outcome, NotFound | Unknown):
         return None  # It was made and not tried yet: whoever does that hears how it ends.
     return ProcessorEvent(charge_id, "charge", outcome, *_sum_of(intent))

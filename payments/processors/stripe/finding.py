@@ -1,5 +1,5 @@
-"""What became of a charge or a refund: by its reference, or else by lists and our id in metadata;
-and how a charge is closed for good.
+"""What became of a charge, a capture or a refund: by its reference, or else by lists and our id in
+metadata; and how a charge is closed for good.
 
 Never by search, which may lag by an hour (https://docs.stripe.com/search#data-freshness).
 """
@@ -32,10 +32,13 @@ DIFFERENT = Unknown("another_amount")
 
 
 async def find(wire: Wire, order: Order) -> Object | None:
-    """Stripe's object of this charge or refund; None when Stripe has none.
+    """Stripe's object of this charge or refund; of a capture, that of its charge; None when Stripe
+    has none.
 
     Lists have no end in time: what a person lets be sent again may be much later than the first.
     """
+    if order.kind == "capture":
+        return None if order.charge_reference is None else await wire.intent(order.charge_reference)
     if order.reference is not None:
         known = wire.intent if order.kind == "charge" else wire.refund
         return await known(order.reference)
@@ -60,7 +63,7 @@ def standing(found: Object | None, order: Order) -> Found:
         return NotFound()
     if not is_as_ordered(found, order):
         return DIFFERENT
-    return of_intent(found) if order.kind == "charge" else of_refund(found)
+    return of_refund(found) if order.kind == "refund" else of_intent(found)
 
 
 async def settled(wire: Wire, intent: Object, says: Says) -> Found:

@@ -1,4 +1,4 @@
-"""Stripe behind the port: charge, refund, look up, cancel."""
+"""Stripe behind the port: charge, capture, refund, look up, cancel."""
 
 import logging
 import time
@@ -23,10 +23,17 @@ from payments.processors.port import (
     Order,
     ProcessorEvent,
 )
-from payments.processors.stripe import events
+from payments.processors.stripe import events, holds
 from payments.processors.stripe.finding import closed, find, settled, standing
 from payments.processors.stripe.money import LIMITS
-from payments.processors.stripe.refusals import CHARGES, COMMON, REFUNDS, Row, outcome_of
+from payments.processors.stripe.refusals import (
+    CAPTURES,
+    CHARGES,
+    COMMON,
+    REFUNDS,
+    Row,
+    outcome_of,
+)
 from payments.processors.stripe.standing import REQUESTED
 from payments.processors.stripe.wire import API_BASE, Object, Wire
 
@@ -65,13 +72,27 @@ class Stripe:
         self._alarm_at = -ALARM_EVERY_S
 
     def charge(self, order: Order, *, deadline_s: float) -> Outcome:
-        """Take the money of a charge, once per key."""
+        """Take the money of a charge, or set it aside, once per key."""
 
         async def take() -> Found:
             intent, is_repeated = await self._wire.create_intent(order)
             return await self._now(intent, order) if is_repeated else standing(intent, order)
 
         return _executed(self._ask(take, CHARGES, deadline_s))
+
+    def capture(self, order: Order, *, deadline_s: float) -> Found:
+        """Take what is set aside, or a part of it, once and for all: in parts is declined."""
+
+        async def take() -> Found:
+            answer = await holds.capture(self._wire, order)
+            if not isinstance(answer, tuple):
+                return answer
+            intent, is_repeated = answer
+            return await self._now(intent, order) if is_repeated else standing(intent, order)
+
+        if (objection := holds.objection_to(order)) is not None:
+            return objection
+        return _executed(self._ask(take, CAPTURES, deadline_s))
 
     def refund(self, order: Order, *, deadline_s: float) -> Outcome:
         """Give back money of a charge, once per key and never more than was taken."""
@@ -86,11 +107,11 @@ class Stripe:
         return _executed(self._ask(give_back, REFUNDS, deadline_s))
 
     def look_up(self, order: Order, *, deadline_s: float) -> Found:
-        """What came of a charge or refund, however long ago."""
+        """What came of a charge, capture or refund, however long ago."""
 
         async def look() -> Found:
             found = await find(self._wire, order)
-            if found is None or order.kind != "charge":
+            if found is None or order.kind == "refund":
                 return standing(found, order)
             return await settled(self._wire, found, partial(standing, order=order))
 
@@ -169,8 +190,12 @@ class Stripe:
         self, call: Callable[[], Awaitable[Found]], rows: tuple[Row, ...], deadline_s: float
     ) -> Found:
         """What a call comes to; an error is read by `rows`."""
+
+        async def whole() -> Found:
+            return await holds.dated(self._wire, await call())
+
         try:
-            return self._wire.run(call, deadline_s=deadline_s)
+            return self._wire.run(whole, deadline_s=deadline_s)
         except stripe.StripeError as error:
             return outcome_of(error, rows)
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -179,7 +204,7 @@ class Stripe:
 
     async def _now(self, repeated: Object, order: Order) -> Found:
         """How it stands by now: a repeated answer is as old as the first one."""
-        again = self._wire.intent if order.kind == "charge" else self._wire.refund
+        again = self._wire.refund if order.kind == "refund" else self._wire.intent
         try:
             return standing(await again(repeated["id"]), order)
         except stripe.StripeError:

@@ -103,6 +103,18 @@ COMMON: tuple[Row, ...] = (
     # The key was used with other parameters. Money may well have moved under it.
     Row(lambda told: told.type == "idempotency_error", lambda _: Unknown("key_reused")),
 )
+
+
+def _declines(code: str) -> Row:
+    """What is refused for good, since it can't be done."""
+    return Row(
+        lambda told: (
+            told.status in (400, 402, 404) and told.type in ("card_error", "invalid_request_error")
+        ),
+        lambda told: _declined(code, told),
+    )
+
+
 CHARGES: tuple[Row, ...] = (
     *COMMON,
     Row(
@@ -114,16 +126,10 @@ CHARGES: tuple[Row, ...] = (
         _invalid,
     ),
 )
-REFUNDS: tuple[Row, ...] = (
-    *COMMON,
-    # More than is left, a charge that is disputed, too little on the balance, …
-    Row(
-        lambda told: (
-            told.status in (400, 402, 404) and told.type in ("card_error", "invalid_request_error")
-        ),
-        lambda told: _declined("refund_declined", told),
-    ),
-)
+# More than is left, a charge that is disputed, too little on the balance, …
+REFUNDS: tuple[Row, ...] = (*COMMON, _declines("refund_declined"))
+# More than is set aside, a card that was closed meanwhile, …
+CAPTURES: tuple[Row, ...] = (*COMMON, _declines("capture_declined"))
 
 
 def outcome_of(error: stripe.StripeError, rows: tuple[Row, ...]) -> Outcome:

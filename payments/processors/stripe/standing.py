@@ -1,12 +1,13 @@
 """What a PaymentIntent or a refund says of itself, as outcomes.
 
 Sources, read 2026-11: https://docs.stripe.com/payments/paymentintents/lifecycle,
-https://docs.stripe.com/api/payment_intents/object (`next_action`, `last_payment_error`),
+https://docs.stripe.com/api/payment_intents/object (`next_action`, `last_payment_error`,
+`amount_received`), https://docs.stripe.com/payments/place-a-hold-on-a-payment-method (holds),
 https://docs.stripe.com/api/refunds/object (`status`, `failure_reason`).
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from infra.billing.contract.failures import message_for
@@ -30,6 +31,9 @@ from payments.processors.stripe.wire import CHARGE_ID, REFUND_ID, Object
 # Why a PaymentIntent was canceled: since somebody wanted that, or since its payment had failed.
 REQUESTED, ABANDONED = "requested_by_customer", "abandoned"
 
+# For how long money stays set aside, where the charge does not say it.
+HELD_FOR = timedelta(days=7)
+
 # Where each kind of next action has its page, and until when that works.
 _URLS = ("url", "hosted_voucher_url", "hosted_instructions_url", "hosted_verification_url")
 
@@ -43,14 +47,15 @@ def of_intent(intent: Object) -> Found:
     reference, status = intent["id"], intent["status"]
     match status:
         case "succeeded":
-            return Succeeded(reference)
+            return Succeeded(reference, _received(intent) if _is_by_hand(intent) else None)
         case "processing":
             return Pending(reference, status)
         case "requires_capture":
-            taken = from_stripe(intent.get("amount_received") or 0, intent["currency"].upper())
-            return Authorized(reference, taken)
+            return Authorized(reference, _received(intent), _held_until(intent))
         case "requires_action":
             return Pending(reference, REQUIRES_ACTION, _next_action(intent.get("next_action")))
+        case "canceled" if _received(intent):
+            return Succeeded(reference, _received(intent))  # what was not taken is let go of
         case "canceled" if _was_closed(intent):
             return _declined(reference, intent["last_payment_error"])
         case "canceled":
@@ -83,17 +88,42 @@ def is_of(found: Object, order: Order) -> bool:
 
 
 def is_as_ordered(found: Object, order: Order) -> bool:
-    """Whether it is of the amount that was ordered; another one is nothing that we asked for."""
-    return bool(
-        found["amount"] == to_stripe(order.amount, order.currency)
-        and found["currency"] == order.currency.lower()
+    """Whether it is of the amount that was ordered; another one is nothing that we asked for. (What
+    a capture takes is a part of its PaymentIntent's.)"""
+    is_amount = order.kind == "capture" or found["amount"] == to_stripe(
+        order.amount, order.currency
     )
+    return bool(is_amount and found["currency"] == order.currency.lower())
 
 
 def metadata_of(found: Object) -> Mapping[str, Any]:
     """What we wrote beside it, if it was us."""
     metadata: Mapping[str, Any] = found.get("metadata") or {}
     return metadata
+
+
+def capture_before(charge: Object) -> datetime | None:
+    """Until when the money of a card is set aside, as its charge says."""
+    card: Mapping[str, Any] = (charge.get("payment_method_details") or {}).get("card") or {}
+    return _moment(card.get("capture_before"))
+
+
+def _is_by_hand(intent: Object) -> bool:
+    return bool(intent.get("capture_method") == "manual")
+
+
+def _received(intent: Object) -> int:
+    """What was taken of it, in our minor units."""
+    return from_stripe(intent.get("amount_received") or 0, intent["currency"].upper())
+
+
+def _held_until(intent: Object) -> datetime | None:
+    made = _moment(intent.get("created"))
+    return None if made is None else made + HELD_FOR
+
+
+def _moment(seconds: object) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) else None
 
 
 def _was_closed(intent: Object) -> bool:
@@ -117,6 +147,4 @@ def _next_action(action: Mapping[str, Any] | None) -> NextAction:
     if not isinstance(details, Mapping):
         return NextAction(kind)
     url = next((details[name] for name in _URLS if isinstance(details.get(name), str)), None)
-    until = details.get("expires_at")
-    expires_at = datetime.fromtimestamp(until, UTC) if isinstance(until, int) else None
-    return NextAction(kind, url, expires_at)
+    return NextAction(kind, url, _moment(details.get("expires_at")))

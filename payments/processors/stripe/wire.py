@@ -21,6 +21,7 @@ PAGE = 100  # the most that a list gives at once
 
 # In whose metadata our own id stands.
 CHARGE_ID, REFUND_ID = "billing_charge_id", "billing_refund_id"
+CAPTURE_ID = "billing_capture_id"  # in that of the PaymentIntent that it took
 
 Object = Mapping[str, Any]
 
@@ -69,8 +70,23 @@ class Wire:
             "description": order.description,
         }
         params |= {name: value for name, value in named.items() if value is not None}
+        if order.capture == "manual":
+            params["capture_method"] = "manual"
         return _answered(
             await self._intents.create_async(cast(Any, params), {"idempotency_key": order.key})
+        )
+
+    async def capture_intent(self, order: Order) -> tuple[Object, bool]:
+        """Take what is set aside, or a part of it, and let go of the rest; and whether Stripe
+        repeats an earlier answer to the same key."""
+        params: dict[str, Any] = {
+            "amount_to_capture": to_stripe(order.amount, order.currency),
+            "metadata": {CAPTURE_ID: order.id},
+        }
+        return _answered(
+            await self._intents.capture_async(
+                str(order.charge_reference), cast(Any, params), {"idempotency_key": order.key}
+            )
         )
 
     async def create_refund(self, order: Order) -> tuple[Object, bool]:
@@ -87,6 +103,13 @@ class Wire:
     async def intent(self, id_: str) -> Object:
         """A PaymentIntent as it stands."""
         return _plain(await self._intents.retrieve_async(id_))
+
+    async def latest_charge(self, intent_id: str) -> Object:
+        """The last try of a PaymentIntent. A key may be good for PaymentIntents, and not for
+        this."""
+        intent = await self._intents.retrieve_async(intent_id, {"expand": ["latest_charge"]})
+        charge: Object | None = _plain(intent).get("latest_charge")
+        return charge or {}
 
     async def refund(self, id_: str) -> Object:
         """A refund as it stands, with its PaymentIntent in it."""
