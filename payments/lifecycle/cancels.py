@@ -89,7 +89,7 @@ def cancel_expired(transaction: Transaction, *, limit: int = BATCH) -> int:
     free = [row.id for row in over if row.price_id is None or row.price_id in prices]
     # As they stand now that they are held: somebody may have been faster.
     rows = locked(transaction, CHARGE, free, skip_locked=True)
-    over_now = {id_: row for id_, row in rows.items() if _may_expire(row)}
+    over_now = {id_: row for id_, row in rows.items() if may_expire(row)}
     stuck = waited_for_by_held_refunds(
         transaction, [id_ for id_, row in over_now.items() if _is_unsent(row)]
     )
@@ -136,7 +136,8 @@ def _is_open(row: ChargeRow) -> bool:
     return row.state == State.PENDING and row.cancel_requested_at is None
 
 
-def _may_expire(row: ChargeRow) -> bool:
+def may_expire(row: ChargeRow) -> bool:
+    """Whether its time is up, by its own clock reading, and nothing has come between."""
     until = row.capture_before if row.phase == Phase.AUTHORIZED else row.expires_at
     return (
         until is not None and until <= row.now and _is_open(row) and row.phase != Phase.NEEDS_REVIEW

@@ -141,9 +141,8 @@ def _accept_charges(
 def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
     """The charges of all refunds, those to accept and those to claim."""
     new = [b.new for b in items.values() if isinstance(b.new, NewRefund)]
-    due = [b.id for b in items.values() if b.kind is REFUND and b.id is not None]
-    # What is asked for again may have been accepted by somebody who may do more.
-    due += [n.request.id for n in new]
+    # Also those that are asked for: one may have been accepted by somebody who may do more.
+    due = [id_ for kind, id_ in (b.target for b in items.values()) if kind is REFUND]
     return hold_charges(transaction, to_refund=refunds.charges_of(new), of_refunds=due)
 
 

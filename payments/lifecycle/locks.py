@@ -25,7 +25,7 @@ def locked(
 
     Whoever locks refunds holds their charges.
     """
-    wanted = sorted(set(ids))
+    wanted = list(ids)
     if not wanted:
         return {}
     rows = transaction.read(kind.row, _LOCK[kind.name, skip_locked], {"ids": wanted})
@@ -50,10 +50,10 @@ def hold_charges(
     that does it the other way round.
     """
     asked = [{"id": id_, "producer": producer} for id_, producer in set(to_refund)]
-    refund_ids = sorted(set(of_refunds))
+    refund_ids = list(of_refunds)
     if not refund_ids and not asked:
         return locked(transaction, CHARGE, ids)
-    wanted = {"ids": sorted(set(ids)), "refund_ids": refund_ids, "asked": as_rows(asked)}
+    wanted = {"ids": list(ids), "refund_ids": refund_ids, "asked": as_rows(asked)}
     rows = transaction.read(ChargeRow, _HOLD_CHARGES, wanted)
     return {row.id: row for row in rows}
 

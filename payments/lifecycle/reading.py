@@ -141,7 +141,7 @@ def _conditions(kind: Kind, filters: Mapping[str, Any]) -> Iterator[ColumnElemen
             yield kind.table.c[name] == literal(_text(name, value), literal_execute=True)
         else:
             yield kind.table.c[name] == _text(name, value)
-    if filters.get("phase") is not None and filters.get("state") is None:
+    if filters.get("phase") is not None:
         yield kind.table.c.state == literal(State.PENDING.value, literal_execute=True)
 
 

@@ -21,7 +21,7 @@ from payments.lifecycle.accepting.refund_reserve import (
     reserve,
 )
 from payments.lifecycle.claims import Claimed, Lease, NotDue, not_due, refund_order, take
-from payments.lifecycle.locks import hold_charges, locked
+from payments.lifecycle.locks import locked
 from payments.lifecycle.moves import Move, move
 from payments.transaction import Transaction
 
@@ -38,17 +38,16 @@ CHARGE_PENDING_S = 30.0
 def claim_refunds(
     transaction: Transaction,
     leases: Mapping[str, Lease],
-    held: Held | None = None,
+    charges: Held,
     *,
     processors: Collection[str],
 ) -> dict[str, Claimed | NotDue]:
     """Claim the refunds that are due and whose charge has succeeded at one of `processors`.
 
     The others are moved on here: they wait for their charge, or fail with it. Ids that no refund
-    has are absent from the answer. `held` are their charges, when the caller holds them already;
-    a charge that turned up since then counts as not there yet.
+    has are absent from the answer. `charges` are theirs, which the caller holds; one that turned up
+    since then counts as not there yet.
     """
-    charges = hold_charges(transaction, of_refunds=leases) if held is None else held
     rows = locked(transaction, REFUND, leases, skip_locked=True)
     left = {id_: most_refundable(row) - row.refund_reserved for id_, row in charges.items()}
     back = [row.charge_id for row in rows.values() if row.restock and not row.reserved]

@@ -40,7 +40,6 @@ def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -
             verb=verb_of(kind, row),
             outcome="lease_expired",
             detail="the worker did not come back before its lease ran out",
-            retries=0,
             next_in_s=0.0,
         )
         for row in rows

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, func, or_, select, update
+from sqlalchemy import and_, func, select, update
 
 from models.base import id_among
 from models.states import Phase, State
@@ -37,7 +37,8 @@ _is_waiting = and_(
     _refunds.c.state == State.PENDING.value,
     _refunds.c.phase == Phase.QUEUED.value,
     _refunds.c.lease_token.is_(None),
-    or_(_refunds.c.next_attempt_at > func.now(), _refunds.c.woken_at.is_(None)),
+    # What was woken is on its way; what waits was not, since its claim let it wait.
+    _refunds.c.woken_at.is_(None),
 )
 _WAITING = select(_refunds.c.id, _refunds.c.charge_id).where(_is_waiting)
 _HOLD_FREE_WAITING = (
