@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from local.embedded.throwaway import Servers
 from payments.errors import InvalidRequest, NotFound
@@ -201,3 +202,15 @@ def test_a_page_far_back_is_entered_by_the_index(connection: Connection) -> None
     reading.page(Explaining(), CHARGE, cursor=cursor)  # type: ignore[arg-type]
     assert "Index Scan Backward using charges_created_idx" in "\n".join(plans)
     assert "Index Cond: (created_at <=" in "\n".join(plans)
+
+
+def test_a_page_is_read_as_far_as_it_goes(connection: Connection) -> None:
+    """However many rows there are: one more tells that there is a next page."""
+    fetched: list[int] = []
+
+    def count(_connection: object, cursor: Any, *_: object) -> None:
+        fetched.append(cursor.rowcount)
+
+    event.listen(connection, "after_cursor_execute", count)
+    assert len(reading.page(connection, CHARGE, limit=3).rows) == 3
+    assert fetched == [4]

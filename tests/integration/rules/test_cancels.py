@@ -1,10 +1,12 @@
 """Ending a charge: at once while nothing was sent, else after asking; money that moved wins."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from payments.access.scopes import Access
 from payments.errors import ChargeNotCancelable, NotFound
 from payments.lifecycle import cancels
 from payments.lifecycle.accepting import charges
@@ -22,6 +24,7 @@ from payments.processors.outcomes import (
 )
 from payments.processors.outcomes import NotFound as NeverHeardOf
 from tests.integration.rules.test_executor import MINUTE, Shop
+from tests.support.every import every
 from tests.support.factories import (
     SUCCEEDED,
     TIMEOUT,
@@ -34,6 +37,7 @@ from tests.support.factories import (
 )
 
 WAITS = Pending("sbx_1", REQUIRES_ACTION, NextAction("redirect_to_url", "https://pay.example/1"))
+NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 CANCELED = ["charge.pending", "charge.canceled"]
 
 
@@ -309,6 +313,20 @@ def test_nobody_cancels_what_another_producer_asked_for(till: Till) -> None:
     assert not isinstance(row, Exception)
 
 
+def test_nobody_cancels_by_standing_beside_the_owner(till: Till) -> None:
+    """What several ask for at once is one batch, and each sees only its own."""
+    request = a_charge()
+    till.accept(request)
+    others, owners = (Access(name, frozenset()) for name in ("another", "tests"))
+    refused, row = till.cancel_all(
+        Cancellation(request.id, by="another", access=others),
+        Cancellation(request.id, by="tests", access=owners),
+    )
+    assert isinstance(refused, NotFound)
+    assert not isinstance(row, Exception)
+    assert row.cancel_requested_by == "tests"
+
+
 def test_a_stranger_waits_for_neither_the_charge_nor_its_price(till: Till) -> None:
     """That would tell that they are there, and hold up whoever needs them."""
     price = till.price(stock=2)
@@ -454,6 +472,36 @@ def test_a_held_refund_holds_up_the_end_of_its_own_charge_only(till: Till) -> No
     assert till.row(sent.id)["cancel_code"] == "expired"  # that wakes no refund yet
     till.sweep()
     assert till.stand(held.id) == "failed"
+
+
+def test_a_sweep_that_finds_nothing_over_has_ended_nothing(till: Till) -> None:
+    with till.database.transaction() as transaction:
+        assert cancels.cancel_expired(transaction, limit=0) == 0
+
+
+@every(
+    "what, may_expire",
+    [
+        ({}, True),
+        ({"expires_at": None}, False),
+        ({"expires_at": NOW + MINUTE}, False),
+        ({"state": "succeeded", "phase": None}, False),
+        ({"cancel_requested_at": NOW}, False),
+        ({"phase": "needs_review"}, False),
+        ({"phase": "authorized"}, False),
+        ({"phase": "authorized", "capture_before": NOW}, True),
+    ],
+    ids=str,
+)
+def test_what_changed_while_the_sweep_came_to_it_does_not_expire(
+    what: dict[str, Any], may_expire: bool
+) -> None:
+    over = {
+        "now": NOW, "expires_at": NOW, "capture_before": None, "state": "pending",
+        "phase": "queued", "cancel_requested_at": None,
+    }  # fmt: skip
+    row: Any = SimpleNamespace(**over | what)
+    assert cancels.may_expire(row) is may_expire
 
 
 def test_what_needs_a_person_does_not_expire(till: Till) -> None:

@@ -9,13 +9,15 @@ import pytest
 from sqlalchemy import Engine
 
 from payments.errors import KeyReused
+from payments.kinds import CHARGE
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.executor import Begin, Begun
 from payments.processors.outcomes import Found, Outcome, Unavailable
 from payments.processors.port import Order
 from payments.processors.sandbox import Sandbox
 from tests.support import sandbox as other_side
-from tests.support.factories import a_charge, a_refund, kind
+from tests.support.every import every
+from tests.support.factories import a_charge, a_lease, a_refund, kind
 from tests.support.queueless import QueuelessWorker
 
 MINUTE = timedelta(minutes=1)
@@ -297,6 +299,19 @@ def test_the_order_of_a_refund_never_changes_its_key(shop: Shop) -> None:
     shop.go(refund)
     keys = shop.till.query("SELECT key FROM sandbox_requests WHERE object_id = :id", id=refund.id)
     assert [row["key"] for row in keys] == [f"{refund.id}:refund"]
+
+
+def test_a_charge_names_the_message_that_asked_for_it_if_that_can_be_shown(shop: Shop) -> None:
+    named, nameless = a_charge(), a_charge()
+    shop.executor.create(named, task_id="task-1")
+    shop.executor.create(nameless, task_id="4111 1111")
+    assert [shop.till.row(one.id)["request_id"] for one in (named, nameless)] == ["task-1", None]
+
+
+@every("half", [{"kind": CHARGE}, {"id": "ch_1"}, {}], ids=str)
+def test_what_is_to_begin_is_a_request_or_a_row_by_its_kind_and_id(half: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="neither a request nor an id"):
+        _ = Begin(a_lease(), **half).target
 
 
 def test_orders_carry_what_the_processor_needs(shop: Shop) -> None:

@@ -8,8 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 from payments.errors import Refused
-from payments.lifecycle.accepting.asked import Accepted
+from payments.lifecycle.accepting.asked import Accepted, NewRefund
 from payments.lifecycle.claims import Claimed, NotDue
+from payments.lifecycle.executor import Begin
 from payments.processors.outcomes import (
     Canceled,
     Declined,
@@ -21,7 +22,7 @@ from payments.processors.outcomes import (
     Unknown,
 )
 from tests.support.every import every
-from tests.support.factories import Till, a_charge, a_refund, a_sale
+from tests.support.factories import Till, a_charge, a_lease, a_refund, a_sale
 from tests.support.recorded import FOLDER, Names, hold
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -224,6 +225,81 @@ def loses_its_worker(life: Life) -> None:
     life.call(id_, YES, after=MINUTE)
 
 
+def loses_its_worker_while_it_is_looked_up(life: Life) -> None:
+    id_ = life.charge()
+    life.call(id_, SILENCE)
+    life.till.time_passes(HOUR, id_)
+    life.till.claim(id_)
+    life.till.time_passes(MINUTE, id_)
+    life.till.sweep()
+    life.call(id_, YES, after=MINUTE)
+
+
+def loses_its_worker_while_it_expires(life: Life) -> None:
+    id_ = life.charge(expires_in_s=3600)
+    life.call(id_, CUSTOMER, after=timedelta(0))
+    life.till.time_passes(2 * HOUR, id_)
+    life.till.claim(id_)
+    life.till.time_passes(MINUTE, id_)
+    life.till.sweep()
+    life.call(id_, Canceled("proc_1"), after=MINUTE)
+
+
+def is_claimed_by_the_door_that_accepts_it(life: Life) -> None:
+    request = a_charge()
+    life.know("charge", request.id)
+    life.names.know("key of charge", request.idempotency_key)
+    claimed = life.till.claim(request)
+    life.note("begin", claimed.order)
+    life.till.sweep()  # its lease has begun just now
+    life.note("stands at", life.till.stand(request.id))
+    life.till.settle(claimed, YES)
+
+
+def is_canceled_while_a_person_decides(life: Life) -> None:
+    id_ = life.charge()
+    life.call(id_, SILENCE, NotFound(), YES)
+    life.note("cancel", life.till.cancel(id_))
+
+
+def real_money_is_refunded(life: Life) -> None:
+    charge = life.charge(customer_id="cus_1", payment_method_id="pm_1")
+    life.till.put("UPDATE charges SET livemode = true WHERE id = :id", id=charge)
+    life.call(charge, YES)
+    life.call(life.refund(charge, amount=400), Succeeded("ref_1"))
+
+
+def refunds_that_come_before_their_charge(life: Life) -> None:
+    request = a_charge()
+    fits = life.refund(request.id, "fits", amount=400, expected_refunded_amount=0)
+    too_late = life.refund(request.id, "too late", amount=400, expected_refunded_amount=0)
+    charge = life.accept("charge", request)
+    life.till.put("UPDATE charges SET livemode = true WHERE id = :id", id=charge)
+    life.call(charge, YES)
+    life.call(fits, Succeeded("ref_1"))
+    life.call(too_late, YES)
+
+
+def a_refund_by_another_that_comes_before_the_charge(life: Life) -> None:
+    charge = a_charge()
+    refund = a_refund(charge, producer="support")
+    life.know("refund", refund.id)
+    life.names.know("key of refund", refund.idempotency_key)
+    new = NewRefund(refund, "sandbox", any_charge=True)
+    life.till.begin(Begin(a_lease(), new=new))
+    life.call(life.accept("charge", charge), YES)
+    life.call(refund.id, Succeeded("ref_1"))
+
+
+def refunds_that_are_refused(life: Life) -> None:
+    charge = life.charge()
+    life.refund(charge, "hasty", if_pending="reject")
+    life.call(charge, YES)
+    life.call(life.refund(charge, "first", amount=300), Succeeded("ref_1"))
+    life.refund(charge, "second", amount=200)
+    life.refund(charge, "unaware", amount=100, expected_refunded_amount=0)
+
+
 def is_refunded_in_parts(life: Life) -> None:
     charge = life.charge()
     life.call(charge, YES)
@@ -288,6 +364,20 @@ def repeats_and_contradictions(life: Life) -> None:
     life.note("the same reference", life.till.accept(second)[0])
 
 
+def several_at_once_for_one_key_or_reference(life: Life) -> None:
+    """The first of a batch is served, whatever their ids say."""
+    one = a_charge(amount=1)
+    keys = (one, one.model_copy(update={"amount": 2}))
+    reference = f"order-{life.till.product()}"
+    life.names.know("reference", reference)
+    rivals = sorted((a_charge(reference=reference) for _ in range(2)), key=lambda r: r.id)
+    for name, request in {"first": one, "second": rivals[1], "third": rivals[0]}.items():
+        life.know(name, request.id)
+        life.names.know(f"key of {name}", request.idempotency_key)
+    for answer in life.till.accept(*keys, *reversed(rivals)):
+        life.note("at once", answer)
+
+
 LIVES: list[Callable[[Life], None]] = [
     succeeds,
     is_declined,
@@ -305,6 +395,14 @@ LIVES: list[Callable[[Life], None]] = [
     is_reported_before_it_is_called,
     is_reported_while_it_is_called,
     loses_its_worker,
+    loses_its_worker_while_it_is_looked_up,
+    loses_its_worker_while_it_expires,
+    is_claimed_by_the_door_that_accepts_it,
+    is_canceled_while_a_person_decides,
+    real_money_is_refunded,
+    refunds_that_come_before_their_charge,
+    a_refund_by_another_that_comes_before_the_charge,
+    refunds_that_are_refused,
     is_refunded_in_parts,
     is_refunded_and_the_bank_returns_it,
     a_refund_waits_for_its_charge,
@@ -313,6 +411,7 @@ LIVES: list[Callable[[Life], None]] = [
     is_sold_and_comes_back,
     is_not_sold,
     repeats_and_contradictions,
+    several_at_once_for_one_key_or_reference,
 ]
 
 

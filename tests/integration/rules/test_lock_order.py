@@ -8,15 +8,20 @@ import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, text
 
 from payments.catalog.price_locks import hold_all, hold_to_sell
+from payments.kinds import CHARGE
+from payments.lifecycle.locks import hold_charges
+from payments.lifecycle.sweeps import expire_leases
 from payments.processors.outcomes import Pending, Succeeded
 from payments.processors.port import ProcessorEvent
 from payments.transaction import Transaction
+from tests.support.every import every
 from tests.support.factories import Till, a_charge, a_refund
 
 WAITING = Pending("sbx_1", "processing")
@@ -144,3 +149,26 @@ def test_whatever_is_done_prices_come_before_charges_and_charges_before_refunds(
             *((one, one.kind.name, Succeeded("sbx_1")) for one in claims)  # type: ignore[union-attr]
         )
     assert locked == ["prices", "charges", "refunds"]
+
+
+@every("asks", ["of_refunds", "to_refund"])
+def test_only_the_charges_of_these_refunds_are_held(till: Till, asks: str) -> None:
+    """Whoever else may refund, and whatever else has refunds, is not waited for."""
+    charge, other = till.charged(), till.charged()
+    refund = a_refund(charge)
+    till.accept(refund, a_refund(other))
+    wanted: dict[str, Any] = {"of_refunds": [refund.id], "to_refund": [(charge, "tests")]}
+    with till.database.transaction() as transaction:
+        assert set(hold_charges(transaction, **{asks: wanted[asks]})) == {charge}
+
+
+def test_a_sweep_of_leases_waits_for_nobody(till: Till) -> None:
+    """Whoever holds a row whose lease ran out is settling it."""
+    held, free = till.claim(a_charge()).id, till.claim(a_charge()).id
+    till.time_passes(timedelta(minutes=1), held, free)
+    with till.engine.connect() as holder, holder.begin():
+        holder.execute(text("SELECT 1 FROM charges WHERE id = :id FOR UPDATE"), {"id": held})
+        with till.database.transaction() as transaction:
+            transaction.execute(text("SET LOCAL lock_timeout = '2s'"))
+            expire_leases(transaction, CHARGE, limit=100_000)
+    assert [till.stand(id_) for id_ in (held, free)] == ["in_flight", "unknown"]

@@ -141,6 +141,17 @@ def test_a_report_of_something_else_to_do_has_what_waits_looked_up_at_once(
     assert (row["expires_at"] is None) == (action is None)
 
 
+def test_a_report_has_nothing_else_looked_up(till: Till) -> None:
+    told, other = till.claim(a_charge()), till.claim(a_charge())
+    for one in (told, other):
+        till.settle(one, ACTS)
+    before = till.row(other.id)
+    till.report(told.id, WAITING)
+    assert told.id in till.wakes.charges
+    assert other.id not in till.wakes.charges
+    assert till.row(other.id) == before
+
+
 def test_one_that_is_older_than_what_is_known_changes_nothing_in_the_end(till: Till) -> None:
     claimed = till.claim(a_charge())
     till.settle(claimed, ACTS)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from payments.errors import InvalidRequest, MoveNotAllowed
+from payments.errors import InvalidRequest, MoveNotAllowed, Refused
 from payments.errors import NotFound as NoSuchObject
 from payments.lifecycle import reviews
 from payments.processors.outcomes import NotFound
@@ -101,9 +101,10 @@ def test_of_two_people_who_decide_one_comes_too_late(till: Till) -> None:
     ("id_", "error"),
     [("ch_nobody", NoSuchObject), ("re_nobody", NoSuchObject), ("evt_1", InvalidRequest)],
 )
-def test_what_is_not_there_cannot_be_resolved(till: Till, id_: str, error: type) -> None:
-    with pytest.raises(error):
+def test_what_is_not_there_cannot_be_resolved(till: Till, id_: str, error: type[Refused]) -> None:
+    with pytest.raises(error) as refused:
         till.resolve(id_, "failed")
+    assert refused.value.param == "id"
 
 
 @pytest.mark.parametrize(("who", "why"), [("", "x"), ("ada", " ")])

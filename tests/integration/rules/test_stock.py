@@ -15,6 +15,7 @@ from payments.lifecycle import reports
 from payments.lifecycle.accepting import charges
 from payments.lifecycle.accepting.charges import Accepted
 from payments.lifecycle.claims import Claimed
+from payments.processors.limits import MoneyLimit, MoneyLimits
 from payments.processors.outcomes import (
     Declined,
     Found,
@@ -177,6 +178,31 @@ def test_who_asks_for_references_that_are_taken_holds_up_nobody(till: Till) -> N
     assert {told(one)[0] for one in refused} == {"reference_in_use"}
     assert isinstance(last, Accepted)
     assert till.stock(price_id) == 0
+
+
+def test_repeats_with_references_are_no_rivals_of_themselves(till: Till) -> None:
+    """Nor is a key that was used before told of its own reference."""
+    price_id = till.price(stock=5)
+    sale, other = a_sale(price_id, 1, reference=a_key()), a_charge(reference=a_key())
+    till.accept(sale, other)
+    changed = a_sale(price_id, 2, reference=sale.reference, idempotency_key=sale.idempotency_key)
+    again, repeated, new, reused = till.accept(sale, other, a_sale(price_id, 1), changed)
+    for one, fresh in ((again, False), (repeated, False), (new, True)):
+        assert isinstance(one, Accepted)
+        assert one.fresh is fresh
+    assert told(reused)[0] == "idempotency_key_reused"
+
+
+def test_what_a_price_comes_to_must_be_what_the_processor_takes(till: Till) -> None:
+    price_id = till.price(stock=5)
+    limits = {"sandbox": MoneyLimits(named={"USD": MoneyLimit(most=2000)})}
+    new = [charges.NewCharge(a_sale(price_id, quantity), "sandbox") for quantity in (3, 2)]
+    with till.database.transaction() as transaction:
+        too_much, taken = charges.accept(transaction, new, limits=limits)
+    assert told(too_much)[0] == "invalid_request"
+    assert "must be at most 20.00 USD" in str(too_much)
+    assert isinstance(taken, Accepted)
+    assert till.stock(price_id) == 3
 
 
 def test_of_two_requests_under_one_key_the_one_that_can_be_is_taken(till: Till) -> None:
