@@ -30,7 +30,13 @@ def _plainly(view: View) -> dict[str, Any]:
 def _movement(view: View) -> dict[str, Any]:
     """A charge or a refund."""
     words = {name: value for name, value in view.items() if name not in ("currency", "phase")}
-    for name in ("amount", "refunded_amount", "refund_pending_amount"):
+    for name in (
+        "amount",
+        "amount_captured",
+        "amount_capturable",
+        "refunded_amount",
+        "refund_pending_amount",
+    ):
         if name in words:
             words[name] = _money(words[name], view["currency"])
     if why := view["phase"] or view["failure_code"]:

@@ -135,7 +135,8 @@ class Settings(BaseSettings):
     # refunds. Its prefix says whether money is real.
     stripe_api_key: StripeApiKey = Field(
         default=SecretStr(""),
-        description="a key of Stripe's: sk_test_…, sk_live_…, rk_test_… or rk_live_…",
+        description="a key of Stripe's: sk_test_…, sk_live_…, rk_test_… or rk_live_…,"
+        " with 8 characters or more behind that",
     )
     # The signing secrets of the endpoint that Stripe sends its events to. Several, while one is
     # rolled: the old one signs for up to a day more.

@@ -75,8 +75,10 @@ def show(
 
 
 def release(id_: MessageId, as_json: options.Json = False) -> None:
-    """Put a request that a bug of ours, or a broker that gave it up, kept from being carried out
-    back on its queue, under the id that it had."""
+    """Put a request back on its queue, under the id that it had.
+
+    For those that a bug of ours, or a broker that gave them up, kept from being carried out.
+    """
     from payments.intake import quarantine
 
     with database_access.writing() as transaction:

@@ -41,7 +41,8 @@ To = Annotated[
     ),
 ]
 WhichProcessor = Annotated[
-    str | None, typer.Option("--processor", help="Whose records; of who takes new charges.")
+    str | None,
+    typer.Option("--processor", help="Whose records; else those of who takes new charges."),
 ]
 Payout = Annotated[
     str | None, typer.Option(metavar="ID", help="The records of this payout, not of a period.")
@@ -140,7 +141,8 @@ def _begun(
         with database.transaction() as transaction:
             return runs.of_payout(transaction, theirs.name, payout)
     if not isinstance(theirs, ListsRecords):
-        raise output.Failed(f"{theirs.name} does not list what it moved")
+        said = f"{theirs.name} does not list what it moved; --processor names another one"
+        raise output.Failed(said)
     if any(at is not None and at.year not in YEARS for at in (since, until)):
         raise options.Misused(f"--from and --to are years from {YEARS[0]} to {YEARS[-1]}")
     until = until or datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

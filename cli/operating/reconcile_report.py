@@ -78,7 +78,8 @@ def _in_words(run: "Run", tally: "Tally") -> str:
     differ = f"{view['differences']} differences, {view['repaired']} of them repaired"
     lines = [
         f"{run.processor}, {of_what}, {run.records} records",
-        f"{compared}, {view['pending']} pending; {differ}",
+        f"{compared}, {view['pending']} pending",
+        differ,
     ]
     if view["undecided"]:
         lines.append(

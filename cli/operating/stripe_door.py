@@ -35,8 +35,8 @@ def stripe_door(
 ) -> None:
     """Run a stand-in for Stripe, with faults on demand.
 
-    It moves no real money, and knows no real cards. docs/reference/stripe-door.md has the payment
-    methods for every decline and every fault.
+    It moves no real money, and knows no real cards. The payment methods for every decline and every
+    fault are in docs/reference/stripe-door.md.
     """
     from local.stripe_door.wire.server import Options
 
@@ -66,7 +66,7 @@ async def _serve(options: "Options", *, show_secret: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     async with running(options) as (_, url):
-        output.say(f"Stripe's API at {url}; any key that begins with sk_test_ will do")
+        output.say(f"Stripe's API at {url}; a key is sk_test_ and more")
         if show_secret:
             output.say(f"events are signed with {options.webhook_secret}")
         await stopping.wait()

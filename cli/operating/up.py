@@ -219,7 +219,8 @@ def bring_up_to_date(settings: Settings, narrator: Narrator, *, makes_key: bool)
     engine = open_engine(settings.migrated_at, MIGRATION)
     try:
         if applied := migrate.upgrade(engine):
-            narrator.report("billing", f"database brought up to date: {', '.join(applied)}")
+            steps = applied[0] if len(applied) == 1 else f"{applied[0]} to {applied[-1]}"
+            narrator.report("billing", f"database brought up to date: {steps}")
         return development_key.ensure(engine, settings.data_dir) if makes_key else None
     finally:
         engine.dispose()

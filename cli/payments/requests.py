@@ -96,7 +96,10 @@ def _require_final(row: "LifecycleRow", wait_s: float | None) -> None:
         said = "it needs review: look at the processor, then `billing resolve`"
         raise output.Failed(said, code="needs_review")
     if wait_s is not None and row.state == "pending":
-        raise output.Failed(f"still pending after {wait_s:g} s", code="still_pending")
+        said = f"still pending after {wait_s:g} s"
+        if row.phase == "authorized":
+            said += ": the money is set aside, until `billing charge capture` takes it"
+        raise output.Failed(said, code="still_pending")
 
 
 def _accept(kind: "KindName", fields: Mapping[str, Any]) -> "LifecycleRow":

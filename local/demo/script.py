@@ -42,8 +42,8 @@ def play(scenario: Scenario, screen: Screen, log_file: TextIO | None = None) -> 
     Raises StageError or EmbeddedError when the stage can't be set up.
     """
     screen.say(
-        f"a shopping day in a minute: {_shops(scenario)}, {scenario.requests} requests for "
-        "charges and refunds"
+        f"a shopping day in a minute: {_shops(scenario)}, {scenario.requests} requests to "
+        "charge or refund"
     )
     screen.say("starting PostgreSQL and Redis in a temporary folder")
     with environment.prepared(log_file) as set_up, receiver() as (url, inbox):
