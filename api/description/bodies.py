@@ -62,6 +62,7 @@ BODIES: dict[str, Any] = {
         "description": "An event, as the processor writes it. Whatever it says, what it names is"
         " looked up.",
         "properties": {"id": {"type": "string", "description": "The processor's own id of it."}},
+        "additionalProperties": True,
     },
     "WebhookEndpointRequest": _object(
         ["url"],
