@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Interval, bindparam, func, insert, literal, select, update
+from sqlalchemy import Interval, bindparam, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.requests.capture import CaptureRequest
 from models import Capture
@@ -91,8 +92,12 @@ def accept(
             answers.append(objection)
         elif row is not None and not is_new:
             answers.append(Accepted(row, fresh=False))
+        elif row is not None and not _write_down(transaction, row, one):
+            # Somebody was faster, and with another charge: this one has been locked since.
+            answers.append(KeyReused(param="idempotency_key"))
         elif row is not None:
-            known[one.request.id], rows[row.id] = _begin(transaction, row, one)
+            known[one.request.id] = one.request.fingerprint
+            rows[row.id] = _queue(transaction, row, one)
             answers.append(Accepted(rows[row.id], fresh=True))
     return answers
 
@@ -195,39 +200,45 @@ def _why_not(row: ChargeRow) -> str | None:
     return None
 
 
-def _begin(transaction: Transaction, row: ChargeRow, one: NewCapture) -> tuple[str, ChargeRow]:
-    """Write it down and queue its charge. Returns its fingerprint, and the charge."""
-    request, left = one.request, row.amount - (row.amount_captured or 0)
-    amount = left if request.amount is None else request.amount
-    transaction.execute(
-        _INSERT,
-        {
-            "id": request.id,
-            "charge_id": row.id,
-            "producer": request.producer,
-            "idempotency_key": request.idempotency_key,
-            "fingerprint": request.fingerprint,
-            "request_id": one.request_id,
-            "amount": amount,
-            "final": request.final,
-        },
-    )
+def _write_down(transaction: Transaction, row: ChargeRow, one: NewCapture) -> bool:
+    """Whether its key is written down now; it is there already otherwise."""
+    request = one.request
+    new = {
+        "id": request.id,
+        "charge_id": row.id,
+        "producer": request.producer,
+        "idempotency_key": request.idempotency_key,
+        "fingerprint": request.fingerprint,
+        "request_id": one.request_id,
+        "amount": _amount(row, one),
+        "final": request.final,
+    }
+    return transaction.execute(_INSERT, new).first() is not None
+
+
+def _queue(transaction: Transaction, row: ChargeRow, one: NewCapture) -> ChargeRow:
+    """The charge, queued for it."""
+    what = in_words(_amount(row, one), row.currency or "")
     queued = Move(
         row,
         Phase.QUEUED,
         verb="capture",
         outcome="requested",
-        detail=f"{in_words(amount, row.currency or '')}{'' if request.final else ', not final'}",
-        actor=one.by or request.producer,
+        detail=f"{what}{'' if one.request.final else ', not final'}",
+        actor=one.by or one.request.producer,
         extra_attempt=True,
         next_in_s=0.0,
         # Of the capture: each operation at the processor has a key of its own, and the memory of a
         # key counts from its first call.
         is_unsent=True,
     )
-    moved = move(transaction, CHARGE, [queued])
     transaction.wakes.charges.add(row.id)
-    return request.fingerprint, moved[row.id]
+    return move(transaction, CHARGE, [queued])[row.id]
+
+
+def _amount(row: ChargeRow, one: NewCapture) -> int:
+    left = row.amount - (row.amount_captured or 0)
+    return left if one.request.amount is None else one.request.amount
 
 
 # --- The statements, built once ---
@@ -235,7 +246,11 @@ def _begin(transaction: Transaction, row: ChargeRow, one: NewCapture) -> tuple[s
 _t, _captures = CHARGE.table, table_of(Capture)
 _OWNERS = select(_t.c.id, _t.c.producer).where(id_among(_t.c.id))
 _KNOWN = select(_captures).where(id_among(_captures.c.id))
-_INSERT = insert(_captures)
+_INSERT = (
+    insert(_captures)
+    .on_conflict_do_nothing(index_elements=[_captures.c.id])
+    .returning(_captures.c.id)
+)
 _ending = (
     select(_t.c.id)
     .where(

@@ -1,5 +1,6 @@
 """Charges that are captured by hand: set aside, taken whole or in parts, and let go of."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +19,7 @@ from payments.errors import (
 from payments.intake import rejections
 from payments.lifecycle.accepting import charges
 from payments.lifecycle.accepting.asked import Accepted
+from payments.lifecycle.capturing import captures
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
@@ -43,6 +45,7 @@ from tests.support.factories import (
     a_sale,
     is_left_alone,
 )
+from tests.support.waiting import patience_s
 
 SET_ASIDE = ["charge.pending", "charge.authorized"]
 REFUSED = Declined("capture_declined", "capture_refused", "The card was closed.")
@@ -152,6 +155,18 @@ def test_a_key_with_another_amount_is_refused(till: Till) -> None:
     till.capture(request)
     other = a_capture(id_, amount=500, idempotency_key=request.idempotency_key)
     assert isinstance(till.capture(other), KeyReused)
+
+
+def test_one_key_for_two_charges_at_once_is_one_and_a_refusal(till: Till) -> None:
+    first = a_capture(till.authorized())
+    second = a_capture(till.authorized(), idempotency_key=first.idempotency_key)
+    with ThreadPoolExecutor(1) as other:
+        with till.database.transaction() as transaction:
+            captures.accept(transaction, [NewCapture(first)])
+            late = other.submit(till.capture, second)
+            till.wait_until_stuck(1)
+        assert isinstance(late.result(patience_s()), KeyReused)
+    assert till.stand(second.charge_id) == "authorized"
 
 
 def test_two_captures_at_once_are_one_and_a_refusal(till: Till) -> None:
