@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from infra.billing.contract.failures import message_for
-from payments.processors.outcomes import Declined, Pending, Succeeded
+from payments.processors.outcomes import Declined, Disputed, Fees, Pending, Succeeded
 from payments.processors.port import (
     EventRefused,
     EventUnanswered,
@@ -21,6 +22,7 @@ from tests.support.scripted import Line, Resets, Says, Service
 from tests.support.stripe import (
     INTENT,
     REFUND,
+    TOLD_AT,
     WEBHOOK_SECRET,
     a_snapshot,
     a_stripe_refund,
@@ -37,6 +39,26 @@ CHARGE = a_charge()
 REFUND_OF = a_refund(CHARGE, amount=400, charge_reference=INTENT)
 PAID = an_intent(CHARGE)
 BODY = a_snapshot(PAID)
+# docs.stripe.com/api/disputes/object and docs.stripe.com/api/charges/object, as far as they are
+# read, and expanded.
+DISPUTE: dict[str, Any] = {
+    "id": "du_1",
+    "object": "dispute",
+    "amount": 1000,
+    "currency": "usd",
+    "reason": "fraudulent",
+    "status": "needs_response",
+    "evidence_details": {"due_by": TOLD_AT + 60},
+    "payment_intent": PAID,
+}
+TRY: dict[str, Any] = {
+    "id": "ch_1",
+    "object": "charge",
+    "amount": 1000,
+    "amount_captured": 1000,
+    "balance_transaction": {"fee": 59, "net": 941, "currency": "eur"},
+    "payment_intent": {**PAID, "latest_charge": "ch_1"},
+}
 BOUNCED = Declined(
     "refund_failed", "expired_or_canceled_card", message_for("refund_failed"), REFUND
 )
@@ -176,7 +198,10 @@ def test_a_refund_made_by_hand_is_known_by_its_charge(account: tuple[Stripe, Ser
     "event, answer",
     [
         (a_snapshot({"object": "customer", "id": "cus_1"}), None),
-        (a_thin_event({"object": "charge", "id": "ch_1"}), None),
+        (a_thin_event({"object": "payout", "id": "po_1"}), None),
+        (a_snapshot(DISPUTE), Says(200, DISPUTE | {"payment_intent": None})),
+        (a_snapshot(DISPUTE), Says(200, DISPUTE | {"status": "prevented"})),
+        (a_snapshot(TRY), Says(200, TRY | {"payment_intent": None})),
         (BODY, Says(200, an_intent(CHARGE, metadata={}))),
         (BODY, Says(200, an_intent(CHARGE, metadata={"billing_charge_id": "not an id"}))),
         (BODY, Says(200, an_intent(CHARGE, "requires_confirmation"))),
@@ -208,6 +233,61 @@ def test_what_can_not_be_looked_up_now_comes_again(answer: Line) -> None:
         service.will(answer)
         with pytest.raises(EventUnanswered):
             hear(stripe, BODY)
+
+
+# --- disputes and fees ------------------------------------------------------------------------
+
+
+@every("write", [a_snapshot, a_thin_event])
+@every("status, due_by", [("needs_response", TOLD_AT + 60), ("won", None)])
+def test_a_dispute_is_told_of_its_charge_as_it_stands(
+    write: Any, status: str, due_by: int | None
+) -> None:
+    stands = DISPUTE | {"status": status, "evidence_details": {"due_by": due_by}}
+    with stripe_by_script(now=lambda: NOW) as (stripe, service):
+        service.will(Says(200, stands))
+        told = hear(stripe, write(DISPUTE | {"status": "under_review"}))
+        assert service.asked[0].path == "/v1/disputes/du_1"
+        assert service.asked[0].query == {"expand[0]": ["payment_intent"]}
+    told_at = datetime.fromtimestamp(TOLD_AT, UTC)
+    respond_by = None if due_by is None else told_at + timedelta(minutes=1)
+    assert told == ProcessorEvent(
+        CHARGE.id,
+        "dispute",
+        Disputed("du_1", status, 1000, "USD", "fraudulent", told_at, respond_by),  # type: ignore[arg-type]
+    )
+
+
+@every(
+    "changes, fees",
+    [
+        ({}, Fees(59, 941, "EUR")),
+        ({"balance_transaction": {"fee": 5900, "net": 94100, "currency": "isk"}},
+         Fees(59, 941, "ISK")),
+        ({"balance_transaction": None}, None),  # not known yet
+        ({"amount_captured": 400}, None),  # its line is of the whole
+        ({"id": "ch_0"}, None),  # an earlier try, which failed
+    ],
+)  # fmt: skip
+def test_fees_are_told_with_the_try_of_a_charge(changes: dict[str, Any], fees: object) -> None:
+    with stripe_by_script(now=lambda: NOW) as (stripe, service):
+        service.will(Says(200, TRY | changes))
+        told = hear(stripe, a_snapshot(TRY, "charge.updated"))
+        assert service.asked[0].path == "/v1/charges/ch_1"
+        assert isinstance(told, ProcessorEvent)
+        assert (told.object_id, told.kind) == (CHARGE.id, "charge")
+        assert told.outcome == Succeeded(INTENT, fees=fees)  # type: ignore[arg-type]
+
+
+def test_a_try_that_is_under_way_says_how_its_charge_stands(
+    account: tuple[Stripe, Service],
+) -> None:
+    stripe, service = account
+    intent = an_intent(CHARGE, "processing", latest_charge="ch_1")
+    service.will(Says(200, TRY | {"payment_intent": intent, "balance_transaction": None}))
+    told = hear(stripe, a_snapshot(TRY, "charge.pending"))
+    assert isinstance(told, ProcessorEvent)
+    assert told.outcome == Pending(INTENT, "processing")
 
 
 def test_amounts_come_back_in_our_minor_units(account: tuple[Stripe, Service]) -> None:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from payments.processors import event_signatures
@@ -13,6 +14,7 @@ from tests.support.scripted import Asked, Says, Service, scripted_service
 
 API_KEY = "sk_test_51Scripted0key0that0nobody0may0see"
 WEBHOOK_SECRET = "whsec_scripted0secret"
+TOLD_AT = 1_800_000_000  # of events; Unix seconds
 INTENT, REFUND = "pi_3Scripted", "re_3Scripted"
 
 
@@ -49,14 +51,15 @@ def a_stripe_refund(order: Order, status: str = "succeeded", **changes: Any) -> 
 
 def a_snapshot(found: Mapping[str, Any], type_: str = "payment_intent.succeeded") -> bytes:
     """A snapshot event (docs.stripe.com/api/events/object): with the object as it was then."""
-    data = {"object": dict(found)}
-    return json.dumps({"id": "evt_1", "object": "event", "type": type_, "data": data}).encode()
+    event = {"id": "evt_1", "object": "event", "type": type_, "created": TOLD_AT}
+    return json.dumps({**event, "data": {"object": dict(found)}}).encode()
 
 
 def a_thin_event(found: Mapping[str, Any], type_: str = "v1.payment_intent.succeeded") -> bytes:
     """A thin event (docs.stripe.com/api/v2/core/events/object): with its name only."""
     related = {"id": found["id"], "type": found["object"], "url": "/v1/things"}
     event = {"id": "evt_1", "object": "v2.core.event", "type": type_, "related_object": related}
+    event["created"] = datetime.fromtimestamp(TOLD_AT, UTC).isoformat().replace("+00:00", "Z")
     return json.dumps(event).encode()
 
 

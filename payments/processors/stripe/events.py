@@ -1,4 +1,5 @@
-"""Stripe's events: signed, and no more than a hint at a PaymentIntent or a refund.
+"""Stripe's events: signed, and no more than a hint at a PaymentIntent, its charge, a refund or a
+dispute.
 
 Snapshot events carry the object as it was then, thin ones only its name
 (https://docs.stripe.com/event-destinations#events-overview). Neither is believed further than that:
@@ -8,20 +9,28 @@ the object is looked up.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal, get_args
 
 from infra.billing.contract.ids import PREFIXES, is_id
 from payments.processors import event_signatures
-from payments.processors.outcomes import NotFound, Unknown
+from payments.processors.outcomes import NotFound, Succeeded, Unknown
 from payments.processors.port import EventRefused, FoundRefund, ProcessorEvent
 from payments.processors.stripe.finding import settled
 from payments.processors.stripe.holds import dated
 from payments.processors.stripe.money import from_stripe
-from payments.processors.stripe.standing import metadata_of, of_intent, of_refund
+from payments.processors.stripe.standing import (
+    fees_of,
+    metadata_of,
+    of_dispute,
+    of_intent,
+    of_refund,
+)
 from payments.processors.stripe.wire import CHARGE_ID, REFUND_ID, Object, Wire
 
 SIGNATURE_HEADER = "stripe-signature"
+Type = Literal["payment_intent", "charge", "refund", "dispute"]
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 
 
@@ -29,14 +38,20 @@ _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 class Named:
     """What an event is about."""
 
-    type: Literal["payment_intent", "refund"]
+    type: Type
     id: str
+    told_at: datetime  # by Stripe's clock
 
     async def look_up(self, wire: Wire) -> ProcessorEvent | FoundRefund | None:
         """What it says now; None when it is not ours, or says nothing yet."""
-        if self.type == "payment_intent":
-            return await _of_charge(wire, await wire.intent(self.id))
-        return _of_refund(await wire.refund(self.id))
+        match self.type:
+            case "payment_intent":
+                return await _of_charge(wire, await wire.intent(self.id))
+            case "charge":
+                return await _with_fees(wire, await wire.charge(self.id))
+            case "refund":
+                return _of_refund(await wire.refund(self.id))
+        return _of_dispute(await wire.dispute(self.id), self.told_at)
 
 
 def read(
@@ -45,6 +60,7 @@ def read(
     """What an event is about, if it is something that we keep. Raises EventRefused."""
     given = {name.lower(): value for name, value in headers.items()}
     event_signatures.check(given.get(SIGNATURE_HEADER, ""), body, secrets=secrets, now=now)
+    type_: Any
     try:
         event = json.loads(body)
         if event["object"] == "v2.core.event":
@@ -53,14 +69,21 @@ def read(
         else:
             about = event["data"]["object"]
             type_ = about.get("object")
-        id_ = about.get("id", "")
+        id_, told_at = about.get("id", ""), _time(event["created"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise EventRefused("The event can't be read.") from error
-    if type_ not in ("payment_intent", "refund"):
+    if type_ not in get_args(Type):
         return None
     if not isinstance(id_, str) or not _ID.fullmatch(id_):
         raise EventRefused("The event names no object.")
-    return Named(type_, id_)
+    return Named(type_, id_, told_at)
+
+
+def _time(created: Any) -> datetime:
+    """When an event was made: Unix seconds of a snapshot, RFC 3339 of a thin one."""
+    if isinstance(created, str):
+        return datetime.fromisoformat(created)
+    return datetime.fromtimestamp(created, UTC)
 
 
 async def _of_charge(wire: Wire, intent: Object) -> ProcessorEvent | None:
@@ -71,6 +94,27 @@ async def _of_charge(wire: Wire, intent: Object) -> ProcessorEvent | None:
     if isinstance(outcome, NotFound | Unknown):
         return None  # It was made and not tried yet: whoever does that hears how it ends.
     return ProcessorEvent(charge_id, "charge", outcome, *_sum_of(intent))
+
+
+async def _with_fees(wire: Wire, charge: Object) -> ProcessorEvent | None:
+    """What the try of a charge says of it: how it stands, and what Stripe keeps of it. That is
+    known some time after it has succeeded, and only the try is told anew then."""
+    intent: Any = charge.get("payment_intent")  # expanded
+    told = await _of_charge(wire, intent) if intent else None
+    if told is None or not isinstance(told.outcome, Succeeded):
+        return told
+    if intent["latest_charge"] != charge["id"]:
+        return told  # an earlier try
+    return replace(told, outcome=replace(told.outcome, fees=fees_of(charge)))
+
+
+def _of_dispute(dispute: Object, told_at: datetime) -> ProcessorEvent | None:
+    intent: Any = dispute.get("payment_intent")  # expanded
+    charge_id = _ours(intent, CHARGE_ID, PREFIXES["charge"]) if intent else None
+    outcome = of_dispute(dispute, told_at)
+    if charge_id is None or outcome is None:
+        return None
+    return ProcessorEvent(charge_id, "dispute", outcome)
 
 
 def _of_refund(refund: Object) -> ProcessorEvent | FoundRefund | None:

@@ -1,14 +1,15 @@
-"""What a PaymentIntent or a refund says of itself, as outcomes.
+"""What a PaymentIntent, a refund or a dispute says of itself, as outcomes.
 
 Sources, read 2026-11: https://docs.stripe.com/payments/paymentintents/lifecycle,
 https://docs.stripe.com/api/payment_intents/object (`next_action`, `last_payment_error`,
 `amount_received`), https://docs.stripe.com/payments/place-a-hold-on-a-payment-method (holds),
-https://docs.stripe.com/api/refunds/object (`status`, `failure_reason`).
+https://docs.stripe.com/api/refunds/object (`status`, `failure_reason`),
+https://docs.stripe.com/api/disputes/object, https://docs.stripe.com/api/balance_transactions/object.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 from infra.billing.contract.failures import message_for
 from payments.processors.outcomes import (
@@ -16,6 +17,9 @@ from payments.processors.outcomes import (
     Authorized,
     Canceled,
     Declined,
+    Disputed,
+    DisputeState,
+    Fees,
     Found,
     NextAction,
     NotFound,
@@ -81,6 +85,33 @@ def of_refund(refund: Object) -> Found:
     return Unknown("unknown_status")
 
 
+def of_dispute(dispute: Object, told_at: datetime) -> Disputed | None:
+    """How a dispute stands; None: in a way that has no word here (`prevented`)."""
+    if dispute["status"] not in get_args(DisputeState):
+        return None
+    currency = dispute["currency"].upper()
+    return Disputed(
+        reference=dispute["id"],
+        state=dispute["status"],
+        amount=from_stripe(dispute["amount"], currency),
+        currency=currency,
+        reason=dispute["reason"],
+        told_at=told_at,
+        respond_by=moment((dispute.get("evidence_details") or {}).get("due_by")),
+    )
+
+
+def fees_of(charge: Object) -> Fees | None:
+    """What Stripe keeps of a charge, once it knows. Of one that was captured in part it writes the
+    whole and, in a second line, what it let go of: there the first alone would tell a wrong sum."""
+    entry: Any = charge.get("balance_transaction")
+    if not isinstance(entry, Mapping) or charge["amount_captured"] != charge["amount"]:
+        return None
+    currency = entry["currency"].upper()
+    fee, net = (from_stripe(entry[name], currency) for name in ("fee", "net"))
+    return Fees(fee, net, currency)
+
+
 def is_of(found: Object, order: Order) -> bool:
     """Whether it carries our id of this very charge or refund."""
     name = CHARGE_ID if order.kind == "charge" else REFUND_ID
@@ -105,7 +136,7 @@ def metadata_of(found: Object) -> Mapping[str, Any]:
 def capture_before(charge: Object) -> datetime | None:
     """Until when the money of a card is set aside, as its charge says."""
     card: Mapping[str, Any] = (charge.get("payment_method_details") or {}).get("card") or {}
-    return _moment(card.get("capture_before"))
+    return moment(card.get("capture_before"))
 
 
 def _is_by_hand(intent: Object) -> bool:
@@ -118,11 +149,12 @@ def _received(intent: Object) -> int:
 
 
 def _held_until(intent: Object) -> datetime | None:
-    made = _moment(intent.get("created"))
+    made = moment(intent.get("created"))
     return None if made is None else made + HELD_FOR
 
 
-def _moment(seconds: object) -> datetime | None:
+def moment(seconds: object) -> datetime | None:
+    """Stripe's Unix seconds, if it says any."""
     return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) else None
 
 
@@ -147,4 +179,4 @@ def _next_action(action: Mapping[str, Any] | None) -> NextAction:
     if not isinstance(details, Mapping):
         return NextAction(kind)
     url = next((details[name] for name in _URLS if isinstance(details.get(name), str)), None)
-    return NextAction(kind, url, _moment(details.get("expires_at")))
+    return NextAction(kind, url, moment(details.get("expires_at")))

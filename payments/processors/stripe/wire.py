@@ -42,6 +42,7 @@ class Wire:
         )
         atexit.register(self.close)
         self._intents, self._refunds = client.v1.payment_intents, client.v1.refunds
+        self._charges, self._disputes = client.v1.charges, client.v1.disputes
 
     def run(self, call: Callable[[], Awaitable[T]], *, deadline_s: float) -> T:
         """What `call` comes to, within `deadline_s`. Raises stripe.StripeError."""
@@ -110,6 +111,15 @@ class Wire:
         intent = await self._intents.retrieve_async(intent_id, {"expand": ["latest_charge"]})
         charge: Object | None = _plain(intent).get("latest_charge")
         return charge or {}
+
+    async def dispute(self, id_: str) -> Object:
+        """A dispute as it stands, with its PaymentIntent in it."""
+        return _plain(await self._disputes.retrieve_async(id_, {"expand": ["payment_intent"]}))
+
+    async def charge(self, id_: str) -> Object:
+        """A try of a PaymentIntent, with that in it, and with what it brought to our balance."""
+        expand = ["payment_intent", "balance_transaction"]
+        return _plain(await self._charges.retrieve_async(id_, {"expand": expand}))
 
     async def refund(self, id_: str) -> Object:
         """A refund as it stands, with its PaymentIntent in it."""
