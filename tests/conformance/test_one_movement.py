@@ -78,8 +78,8 @@ def order_of(worker: QueuelessWorker, id_: str) -> Order:
 
 def told(rig: Rig, worker: QueuelessWorker, *ids: str) -> list[ProcessorEvent]:
     """What the processor has told of these since it was last asked."""
-    events = [rig.elsewhere.read_event(*sent) for sent in rig.events()]
-    return [event for event in events if event.object_id in ids]
+    events = [rig.read(*sent) for sent in rig.events()]
+    return [event for event in events if event is not None and event.object_id in ids]
 
 
 def report(worker: QueuelessWorker, *events: ProcessorEvent) -> None:

@@ -17,6 +17,7 @@ from payments.processors.port import (
 )
 from payments.processors.stripe import Stripe
 from tests.support.every import every
+from tests.support.processors import stripe_rig, taken
 from tests.support.sandbox import a_charge, a_refund
 from tests.support.scripted import Line, Resets, Says, Service
 from tests.support.stripe import (
@@ -32,6 +33,7 @@ from tests.support.stripe import (
     signed,
     stripe_by_script,
 )
+from tests.support.waiting import wait_for
 
 NOW = 1_800_000_000.0
 DEADLINE_S = 5.0
@@ -277,6 +279,21 @@ def test_fees_are_told_with_the_try_of_a_charge(changes: dict[str, Any], fees: o
         assert isinstance(told, ProcessorEvent)
         assert (told.object_id, told.kind) == (CHARGE.id, "charge")
         assert told.outcome == Succeeded(INTENT, fees=fees)  # type: ignore[arg-type]
+
+
+def test_fees_come_with_the_events_of_the_stand_in() -> None:
+    with stripe_rig("") as rig:
+        charge = taken(rig)
+        fees: list[Fees] = []
+
+        def told() -> bool:
+            heard = [rig.read(*event) for event in rig.events()]
+            outcomes = [one.outcome for one in heard if one and one.object_id == charge.id]
+            fees.extend(one.fees for one in outcomes if isinstance(one, Succeeded) and one.fees)
+            return bool(fees)
+
+        wait_for(told, what="an event with fees")
+        assert fees[0] == Fees(59, 941, "USD")
 
 
 def test_a_try_that_is_under_way_says_how_its_charge_stands(

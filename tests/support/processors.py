@@ -17,14 +17,22 @@ from typing import Any
 import pytest
 
 from payments.processors.outcomes import Authorized, Pending, Succeeded
-from payments.processors.port import Authorizes, Order, Processor
+from payments.processors.port import (
+    Authorizes,
+    BringsEvents,
+    FoundRefund,
+    Order,
+    Processor,
+    ProcessorEvent,
+)
 from payments.processors.sandbox import Sandbox
 from payments.processors.stripe.wire import CHARGE_ID, REFUND_ID
 from service.database.group_commit import GroupCommitter
 from service.wiring import open_sandbox
 from tests.support.cuttable import cuttable
 from tests.support.sandbox import a_charge, moved, time_passes
-from tests.support.stripe import API_KEY, stripe_at
+from tests.support.sink import webhook_sink
+from tests.support.stripe import API_KEY, WEBHOOK_SECRET, stripe_at
 from tests.support.stripe_door import stripe_door
 from tests.support.waiting import patience_s, wait_for
 
@@ -63,6 +71,15 @@ class Rig:
     # What must stand in no log and in no row of ours.
     secrets: tuple[str, ...] = ()
 
+    def read(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent | None:
+        """What an event says, to the door that it is brought to or to who has fetched it; None: it
+        is about nothing that is kept."""
+        if not isinstance(self.elsewhere, BringsEvents):
+            return self.elsewhere.read_event(headers, body)
+        heard = self.elsewhere.hear(headers, body, deadline_s=DEADLINE_S)
+        assert not isinstance(heard, FoundRefund), "every refund is ours"
+        return heard
+
     def events(self) -> list[Event]:
         """What the processor has told by itself since it was last asked."""
         if not self.tells:
@@ -74,7 +91,8 @@ class Rig:
 def stripe_rig(database_url: str) -> Iterator[Rig]:
     """Stripe's adapter, and the stand-in for Stripe, behind a line that can be cut."""
     with ExitStack() as stack:
-        door = stack.enter_context(stripe_door())
+        sink = stack.enter_context(webhook_sink())
+        door = stack.enter_context(stripe_door(webhook_url=sink.url, webhook_secret=WEBHOOK_SECRET))
         line = stack.enter_context(cuttable(door.port))
         for customer in ("cus_ada", "cus_x"):
             door.client().v1.customers.create({"id": customer})  # type: ignore[typeddict-unknown-key]
@@ -94,15 +112,22 @@ def stripe_rig(database_url: str) -> Iterator[Rig]:
                 if one["direction"] in names
             ]
 
+        asked = [0]
+
+        def new_events() -> list[Event]:
+            came = sink.requests[asked[0] :]
+            asked[0] += len(came)
+            return [(dict(one.headers), one.body) for one in came]
+
         yield Rig(
             processor=ours,
             elsewhere=other,
-            methods=STRIPE_METHODS,
+            methods={**STRIPE_METHODS, "disputed": "pm_card_createDispute"},
             moved=seen,
             time_passes=lambda duration: door.wait(math.ceil(duration.total_seconds())),
             refunds_have_a_currency=False,
             captures_in_parts=False,
-            tells=False,
+            told=new_events,
             unplugged=line.cut,
             secrets=(API_KEY,),
         )
@@ -172,6 +197,7 @@ def sandbox(database_url: str) -> Iterator[Rig]:
                 "rate limited": "pm_sandbox_rate_limited",
                 "slow": "pm_sandbox_slow_60000",
                 "late success": "pm_sandbox_late_success",
+                "disputed": "pm_sandbox_disputed",
                 "requires action": "pm_sandbox_requires_action",
                 "cancel too late": "pm_sandbox_cancel_too_late",
                 "cancel timeout after": "pm_sandbox_cancel_timeout_after",
@@ -206,8 +232,8 @@ def event_of(rig: Rig, order: Order, *, outcome: type) -> Event:
     def find() -> Event | None:
         came.extend(rig.events())
         for event in came:
-            read = rig.elsewhere.read_event(*event)
-            if read.object_id == order.id and isinstance(read.outcome, outcome):
+            read = rig.read(*event)
+            if read and read.object_id == order.id and isinstance(read.outcome, outcome):
                 return event
         return None
 
