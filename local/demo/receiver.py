@@ -88,8 +88,9 @@ def receiver() -> Iterator[tuple[str, Inbox]]:
 
 def _about(event: Event) -> str:
     data = event.data
-    # A refund names its charge, too; a rejected request has an id and neither of the others.
-    return str(data.get("refund_id") or data.get("charge_id") or data.get("id"))
+    # Refunds and disputes name their charge, too; a rejected request has an id and none of these.
+    names = ("dispute_id", "refund_id", "charge_id", "id")
+    return next((str(data[name]) for name in names if data.get(name)), "")
 
 
 class _Server(ThreadingHTTPServer):
