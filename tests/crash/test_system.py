@@ -111,8 +111,10 @@ def test_with_the_default_settings_a_killed_worker_is_made_up_for_within_30_s(
             tmp_path_factory.mktemp("defaults"),
             nursery,
             defaults=True,
-            BILLING_SANDBOX_LATENCY_MS="300",
-            BILLING_SLOTS="16",  # so that some wait, some fly and some are done when it happens
+            # Long calls and few of them at once, so that some wait, some fly and some are done when
+            # it happens, also where webhooks take seconds to come.
+            BILLING_SANDBOX_LATENCY_MS="1000",
+            BILLING_SLOTS="16",
         ) as town,
     ):
         town.start()
