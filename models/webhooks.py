@@ -51,7 +51,8 @@ class WebhookEndpoint(SQLModel, table=True):
     drain_expires_at: datetime | None = timestamp()
     # When a drainer was last told to come.
     woken_at: datetime | None = timestamp()
-    # Every event since then that it asked for has a delivery: when it was added, or last enabled.
+    # Every event since then that it asks for has a delivery. It is the moment when the endpoint was
+    # added, last enabled after being disabled, or last given other event types.
     subscribed_at: datetime = timestamp(default_now=True, nullable=False)
     created_at: datetime = timestamp(default_now=True, nullable=False)
     deleted_at: datetime | None = timestamp()
