@@ -10,7 +10,8 @@ from pydantic_settings import NoDecode
 from payments.processors.limits import MoneyLimit
 from payments.processors.routing import Route
 
-# Processors of our own; packages bring others as entry points of this group, by their names.
+# Processors of our own, the same names as in `BUILT_IN` of `service.wiring`, which makes them (and
+# which this module can't import). Packages bring others as entry points of this group.
 BUILT_IN_PROCESSORS = frozenset({"sandbox", "stripe"})
 PROCESSOR_ENTRY_POINTS = "billing.processors"
 # A currency, the least, the most and the last digits of what the sandbox takes.

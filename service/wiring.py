@@ -132,7 +132,8 @@ def statements(settings: Settings) -> Statements:
 
 
 def livemode(settings: Settings) -> bool:
-    """Whether the processor that takes new charges moves real money."""
+    """Whether BILLING_PROCESSOR moves real money: what products and prices show. Charges show it of
+    the processor that took them, which a route may have chosen."""
     return processors(settings)[settings.processor].livemode
 
 

@@ -25,7 +25,7 @@ logger = log.get(__name__)
 WAKE_MAX = 1000
 # A quarter of a second's work, once a second.
 GIVE_UP_MAX = 5_000
-# Events fetched from the processor per sweep.
+# Events fetched from each processor per sweep.
 EVENTS_MAX = 100
 
 
@@ -44,8 +44,8 @@ class Sweeper:
         return self._swept("webhooks", self._webhooks)
 
     def processors(self) -> int:
-        """Hear the events of all processors; one that can't be asked holds up none of the
-        others."""
+        """Fetch and apply the events that wait at each processor; one that can't be asked holds up
+        none of the others. What processors post to us is `api.routes.processors`."""
         return all_of(partial(self._hear, one) for one in self._services.processors.values())
 
     def _swept(self, name: str, sweep: Callable[[], int]) -> int:

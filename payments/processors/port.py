@@ -137,8 +137,13 @@ class EventUnanswered(Exception):
 
 
 class Processor(Protocol):
-    """Every verb answers within `deadline_s`, connect, send and read included, and answers with a
-    value: an adapter that meets an error it does not understand says Unknown."""
+    """Every verb that is given a `deadline_s` answers within it, connect, send and read included,
+    and answers with a value: an adapter that meets an error it does not understand says Unknown.
+
+    Events come in one of two ways. The sweep fetches those that wait with `pull_events`, and reads
+    each with `read_event`. Those that the processor posts to us go to `BringsEvents.hear`, and
+    never to `read_event`: an adapter without `hear` has no address to post to.
+    """
 
     name: str
     # Whether it moves real money: kept with every charge that it takes.
@@ -170,7 +175,9 @@ class Processor(Protocol):
         """
         ...
 
-    def read_event(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent: ...
+    def read_event(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
+        """What an event that `pull_events` fetched says. Raises EventRefused."""
+        ...
 
     def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:
         """Events that wait to be fetched, for processors that can be asked; else an empty list."""
@@ -245,7 +252,8 @@ class DeclaresLimits(Protocol):
 
 @runtime_checkable
 class BringsEvents(Protocol):
-    """An optional verb: a processor that brings its events to our door, signed."""
+    """An optional verb: a processor that posts its events to us, signed, at
+    `POST /v1/billing/processors/{name}/events`. Without it that address answers 404."""
 
     def hear(
         self, headers: Mapping[str, str], body: bytes, *, deadline_s: float
