@@ -97,8 +97,8 @@ class Settings(BaseSettings):
     # refund: a row goes only to the processor that it names.
     processors: ProcessorNames = Field(
         default=("sandbox",),
-        description="names of processors separated by commas: sandbox, or what a package brings"
-        f" as an entry point of {PROCESSOR_ENTRY_POINTS}",
+        description="names of processors separated by commas: sandbox, stripe, or what a package"
+        f" brings as an entry point of {PROCESSOR_ENTRY_POINTS}",
     )
     # Which of them takes new charges. Unset, the first in the list.
     processor: str = Field(
