@@ -1,5 +1,6 @@
 """docs/reference/objects.md: every object that routes take and answer with."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -32,8 +33,10 @@ def document(openapi: Mapping[str, Any]) -> str:
 
 
 def _objects(openapi: Mapping[str, Any]) -> Iterator[str]:
+    of_routes = json.dumps(openapi["paths"])
     for name, schema in sorted(openapi["components"]["schemas"].items()):
-        if name.endswith("Event"):  # the envelope of a webhook
+        # The envelope of a webhook is on the page of events.
+        if name.endswith("Event") and f'/{name}"' not in of_routes:
             continue
         yield f"## {name}"
         yield ""
