@@ -21,6 +21,9 @@ TOGETHER = {
 FIRST = (
     "tests/acceptance/",
     "tests/crash/",
+    "tests/conformance/",
+    "tests/house/",
+    "tests/integration/test_cut_lines.py",
     "tests/integration/http/test_openapi.py",
     "tests/integration/test_cli_fuzz.py",
     "tests/integration/test_up.py",
