@@ -62,11 +62,17 @@ def stripe_door(
 async def _serve(options: "Options", *, show_secret: bool) -> None:
     from local.stripe_door.wire.server import running
 
-    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopping.set)
+    stopping = _asked_to_stop()
     async with running(options) as (_, url):
         output.say(f"Stripe's API at {url}; a key is sk_test_ and more")
         if show_secret:
             output.say(f"events are signed with {options.webhook_secret}")
         await stopping.wait()
+
+
+def _asked_to_stop() -> asyncio.Event:
+    """What is set by Ctrl-C, and by SIGTERM."""
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping

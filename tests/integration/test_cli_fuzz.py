@@ -1,5 +1,6 @@
 """Whatever is typed, every command ends with 0, 1 or 2, and never with a traceback."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 import cli
+from cli.operating import stripe_door
 from infra.billing.contract.ids import event_id, id_from_key
 from tests.support.command import Billing
 from tests.support.counter import counter
@@ -124,6 +126,13 @@ def arguments_of(command: click.Command, ids: list[str]) -> st.SearchStrategy[li
     )
 
 
+def at_once() -> asyncio.Event:
+    """A server is asked to stop as soon as it has started."""
+    stopping = asyncio.Event()
+    stopping.set()
+    return stopping
+
+
 def has_no_nul(text: str) -> bool:
     return "\x00" not in text  # the system hands over none
 
@@ -139,6 +148,7 @@ def test_whatever_is_typed_ends_with_a_code_and_without_a_traceback(
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(stripe_door, "_asked_to_stop", at_once)
     (folder / "file.csv").write_text("amount,currency\n5,USD\n0,USD\n")
 
     @settings(
