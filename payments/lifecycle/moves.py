@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, Column, Float, case, func, insert, select, update
 
-from infra.billing.contract.failures import ENDED
+from infra.billing.contract.failures import ENDED, message_for
 from models import Attempt
 from models.base import as_rows, given, seconds, table_of
 from models.rows import LifecycleRow, as_charge, as_refund
@@ -115,6 +115,19 @@ class Move:
     # True for what is not an attempt of the lease's holder (the sweep, a person): it gets a
     # number of its own.
     extra_attempt: bool = False
+
+
+def ended(row: LifecycleRow, verb: str, code: str, **more: Any) -> Move:
+    """The move of a charge that is over without money having moved, for the reason `code`."""
+    return Move(
+        row,
+        State.FAILED,
+        verb,
+        code,
+        failure_code=code,
+        failure_message=message_for(code),
+        **more,
+    )
 
 
 def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> dict[str, R]:

@@ -18,7 +18,7 @@ from payments.lifecycle.capturing.authorizations import (
     is_by_hand,
     understood,
 )
-from payments.lifecycle.moves import Move
+from payments.lifecycle.moves import Move, ended
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
     Canceled,
@@ -118,16 +118,7 @@ def _end_asked_for(row: LifecycleRow, column: str) -> Any:
 def canceled(row: LifecycleRow, verb: str, *, reference: str | None = None, **more: Any) -> Move:
     """The move of a charge that is over without money having moved."""
     code = _end_asked_for(row, "cancel_code") or "canceled"
-    return Move(
-        row,
-        State.FAILED,
-        verb,
-        code,
-        failure_code=code,
-        failure_message=message_for(code),
-        processor_reference=reference,
-        **more,
-    )
+    return ended(row, verb, code, processor_reference=reference, **more)
 
 
 def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:

@@ -8,12 +8,11 @@ what was captured in all.
 from dataclasses import replace
 from typing import Any
 
-from infra.billing.contract.failures import message_for
 from models.rows import CaptureRow, ChargeRow
 from models.states import Phase, State
 from payments.lifecycle.backoff import Dice, look_up_delay_s
 from payments.lifecycle.capturing.charge_columns import CaptureEnd
-from payments.lifecycle.moves import Move
+from payments.lifecycle.moves import Move, ended
 from payments.processors.outcomes import (
     Authorized,
     Canceled,
@@ -129,17 +128,7 @@ def released(
     end = None if capture is None else CaptureEnd(capture.id, code)
     if row.amount_captured:
         return Move(row, State.SUCCEEDED, verb, "released", capture=end, **more)
-    return Move(
-        row,
-        State.FAILED,
-        verb,
-        code,
-        failure_code=code,
-        failure_message=message_for(code),
-        processor_reference=reference,
-        capture=end,
-        **more,
-    )
+    return ended(row, verb, code, processor_reference=reference, capture=end, **more)
 
 
 def _is_over(row: ChargeRow) -> bool:
