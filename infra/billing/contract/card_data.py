@@ -75,6 +75,8 @@ _MADE = re.compile(
     r"|(?=[0-9]*[a-fA-F])[0-9a-fA-F]{12}[1-8][0-9a-fA-F]{3}[89abAB][0-9a-fA-F]{15}"
     r"|(?=(?:[0-9]*[a-fA-F]){6})[0-9a-fA-F]{24,})(?![0-9A-Za-z])"
 )
+_NO_DIGITS = bytes({*range(256)} - {*b"0123456789"})
+_UUID_LENGTH = 36
 _IBAN = re.compile(r"(?<![0-9A-Za-z])[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]){11,30}(?![0-9A-Za-z])")
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # doubled, and the digits of that added
 _WHOLE = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
@@ -83,12 +85,24 @@ _WHOLE = re.compile(r"[0-9][0-9 -]{11,21}[0-9]")
 def holds_card_data(text: str) -> bool:
     """Whether there is a card number, a track of a card or a verification code that is called so,
     anywhere in it."""
-    plain = text if text.isascii() else _plain(text)
+    if text.isascii():
+        # Nearly all texts have neither the digits of a card nor a code that is called so; of those
+        # that do, most are a UUID and nothing else.
+        digits = len(text.encode().translate(None, _NO_DIGITS))
+        if digits < DIGITS_MIN and "cv" not in text.lower():
+            return False
+        if len(text) == _UUID_LENGTH and _MADE.fullmatch(text):
+            return False
+        plain = text
+    else:
+        plain = _plain(text)
     if "cv" in plain.lower() and _CODES.search(plain):
         return True
     if len(plain) < DIGITS_MIN or not _has_digits_enough(plain):
         return False
     plain = _MADE.sub(_blotted, plain)
+    if not _has_digits_enough(plain):
+        return False
     if _TRACKS.search(plain.replace(" ", "")):
         return True
     return next(card_numbers(plain), None) is not None

@@ -144,6 +144,12 @@ CODES: Mapping[str, Meaning] = {
         "The price has no limit, so there is nothing to count.",
         "There is nothing to count. Make a price with a `quantity_available`.",
     ),
+    "events_gone": Meaning(
+        410,
+        "Events behind this position are not kept any more.",
+        "You have missed some. Read the objects that you keep as they stand now, and go on with"
+        " `after=0`, which begins with the first event that is kept (`BILLING_KEEP_EVENTS_DAYS`).",
+    ),
     "endpoint_disabled": Meaning(
         409,
         "The webhook endpoint is disabled; enable it first.",

@@ -12,9 +12,13 @@ class EventType(NamedTuple):
     means: str
     # Whether an endpoint without a list of types is not told of it.
     only_by_name: bool = False
+    # Whether the endpoint that it is about is not told of it.
+    to_others: bool = False
 
 
 # Every charge and refund is pending once; receivers seldom care, so they must ask for it by name.
+# And for `charge.updated`, which may overtake the end that it comes after: a receiver that waits
+# for that end by its type, and passes over what is older than the newest, would never act on it.
 EVENTS: Mapping[str, EventType] = {
     event.name: event
     for event in (
@@ -63,6 +67,13 @@ EVENTS: Mapping[str, EventType] = {
             "charge",
             "Nobody could find out whether money was taken; a person decides.",
         ),
+        EventType(
+            "charge.updated",
+            "charge",
+            "Something became known of a charge that had ended: what the processor keeps of it"
+            " (`fee`, `net`, `settlement_currency`). Its state stands.",
+            only_by_name=True,
+        ),
         EventType("refund.pending", "refund", "A refund was accepted.", only_by_name=True),
         EventType("refund.succeeded", "refund", "The money went back."),
         EventType(
@@ -98,11 +109,23 @@ EVENTS: Mapping[str, EventType] = {
         EventType(
             "endpoint.disabled",
             "webhook_endpoint",
-            "Somebody disabled an endpoint: it is sent nothing until it is enabled. Sent to the"
-            " other endpoints.",
+            "An endpoint was disabled, by somebody or by itself (`disabled_because`): it is sent"
+            " nothing until it is enabled. Sent to the other endpoints.",
+            to_others=True,
+        ),
+        EventType(
+            "endpoint.failing",
+            "webhook_endpoint",
+            "An endpoint has accepted nothing for 60 hours, since `failing_since`. After 120 hours"
+            " it is disabled, if a webhook has used up all its attempts. Sent to the other"
+            " endpoints.",
+            to_others=True,
         ),
         EventType("ping", "webhook_endpoint", "A test that webhooks arrive."),
     )
 }
 TYPES = tuple(EVENTS)
+TO_OTHERS = tuple(name for name, event in EVENTS.items() if event.to_others)
 ONLY_BY_NAME = tuple(name for name, event in EVENTS.items() if event.only_by_name)
+# The same in a sentence.
+UNASKED_FOR = f"`{'`, `'.join(ONLY_BY_NAME[:-1])}` and `{ONLY_BY_NAME[-1]}`"

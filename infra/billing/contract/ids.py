@@ -9,23 +9,26 @@ import hashlib
 import json
 import re
 import secrets
-from base64 import b32encode
+from base64 import b32decode, b32encode
 from collections.abc import Mapping
 from typing import Any, Literal
 
 ID_BYTES = 20  # 160 bits: 32 base32 characters with no padding, beyond any chance of collision.
 ID_PATTERN = "[a-z2-7]{32}"  # behind the prefix
+_NUMBER_BYTES = 8  # a bigint
 _ID_TEXT = re.compile(ID_PATTERN)
 # An API key, or a signing key: its id, and its secret.
 KEY = re.compile(r"(key_[a-z2-7]{16})_([a-z2-7]{52})")
 
 # Card numbers have no letters, and e-mail addresses have an @.
-_TRACEPARENT = re.compile(r"00-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-[0-9a-f]{2}")
+_TRACEPARENT = re.compile(
+    r"00-(?P<trace>[0-9a-f]{32})-(?P<span>[0-9a-f]{16})-(?P<flags>[0-9a-f]{2})"
+)
 _REQUEST_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}")
 
 Kind = Literal["charge", "refund"]
 PREFIXES: Mapping[Kind, str] = {"charge": "ch_", "refund": "re_"}
-DISPUTE_PREFIX = "dp_"
+DISPUTE_PREFIX, DELIVERY_PREFIX, AUDIT_PREFIX = "dp_", "del_", "aud_"
 # What else is made under a key: a capture, a product, a price, a change of a price's stock.
 Made = Literal["capture", "product", "price", "inventory"]
 MADE_PREFIXES: Mapping[Made, str] = {
@@ -53,6 +56,31 @@ def event_id(object_id: str, sequence: int) -> str:
 def dispute_id(processor: str, reference: str) -> str:
     """The id of a dispute that a processor knows by this one."""
     return DISPUTE_PREFIX + _digest(f"{processor}\n{reference}".encode())
+
+
+def delivery_id(number: int) -> str:
+    """The id of the delivery that has this number in its table.
+
+    It is the number, so it is found without an index of its own, hidden by a check that no other
+    number has: neighbours don't look alike, and what somebody mistyped is no id.
+    """
+    raw = number.to_bytes(_NUMBER_BYTES, "big")
+    check = hashlib.sha256(b"delivery\n" + raw).digest()[: ID_BYTES - _NUMBER_BYTES]
+    return DELIVERY_PREFIX + base32(_masked(raw, check) + check)
+
+
+def delivery_number(id_: object) -> int | None:
+    """The number of the delivery with this id; None if it is the id of none."""
+    if not isinstance(id_, str) or not is_id(id_, DELIVERY_PREFIX):
+        return None
+    raw = b32decode(id_.removeprefix(DELIVERY_PREFIX).upper())
+    number = int.from_bytes(_masked(raw[:_NUMBER_BYTES], raw[_NUMBER_BYTES:]), "big")
+    return number if number < 2**63 and delivery_id(number) == id_ else None
+
+
+def _masked(number: bytes, check: bytes) -> bytes:
+    mask = hashlib.sha256(check).digest()
+    return bytes(one ^ other for one, other in zip(number, mask, strict=False))
 
 
 def request_made_id(operation: str, *, producer: str, key: str) -> str:
@@ -92,6 +120,17 @@ def traceparent(value: object) -> str | None:
     if not isinstance(value, str) or not (found := _TRACEPARENT.fullmatch(value)):
         return None
     return value if found["trace"].strip("0") and found["span"].strip("0") else None
+
+
+def trace_of(kept: str | None) -> str | None:
+    """The id of the trace that a `traceparent`, read by the function of that name, belongs to."""
+    return None if kept is None else kept[3:35]
+
+
+def sampled_trace(kept: str | None) -> str | None:
+    """The id of the trace, if who began it keeps it (the flag `sampled`): there is something to
+    look at."""
+    return kept[3:35] if kept is not None and int(kept[53:55], 16) & 1 else None
 
 
 def is_request_id(value: object) -> bool:

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from infra.billing.contract.invalid import Invalid
-from infra.billing.contract.limits import AHEAD_MAX, BEHIND_MAX
+from infra.billing.contract.limits import BEHIND_MAX, MOMENT_AHEAD_MAX
 
 # What a refusal says of what is none, behind the field.
 MOMENT = "must be a moment with its zone, like 2026-11-22T10:00:00Z"
@@ -32,9 +32,10 @@ def rfc3339(at: datetime) -> str:
 def ahead(
     param: str, value: object, *, is_judged: bool = True, may_be_past: bool = False
 ) -> datetime:
-    """A moment at most AHEAD_MAX from now, in UTC; what passed less than BEHIND_MAX ago is taken as
-    it is. How far off it may be is a rule of today: without `is_judged`, any moment is taken.
-    `may_be_past` is for callers who don't know whether it is a repeat: time goes on meanwhile.
+    """A moment at most MOMENT_AHEAD_MAX from now, in UTC; what passed less than BEHIND_MAX ago is
+    taken as it is. How far off it may be is a rule of today: without `is_judged`, any moment is
+    taken. `may_be_past` is for callers who don't know whether it is a repeat: time goes on
+    meanwhile.
 
     Raises Invalid.
     """
@@ -42,8 +43,8 @@ def ahead(
     if at is None:
         raise Invalid(f"{param} {MOMENT}", param=param)
     now = datetime.now(UTC)
-    if is_judged and at > now + AHEAD_MAX:
-        raise Invalid(f"{param} must be at most {AHEAD_MAX.days} days ahead", param=param)
+    if is_judged and at > now + MOMENT_AHEAD_MAX:
+        raise Invalid(f"{param} must be at most {MOMENT_AHEAD_MAX.days} days ahead", param=param)
     if is_judged and not may_be_past and at < now - BEHIND_MAX:
         raise Invalid(
             f"{param} is more than {BEHIND_MAX.days} days past; leave it out to charge at once",

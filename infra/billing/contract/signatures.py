@@ -13,6 +13,10 @@ from collections.abc import Iterable, Sequence
 VERSION = "v1"
 # The header of a signed message.
 MESSAGE_HEADER = "billing-signature"
+# Of a webhook, beside the three of Standard Webhooks, and signed by none: which number of those
+# sent to this endpoint it has; and "1" if it is replayed.
+SEQUENCE_HEADER = "webhook-sequence"
+REPLAY_HEADER = "webhook-replay"
 SECRET_PREFIX = "whsec_"  # noqa: S105  # What every secret begins with is none
 SECRET_BYTES = 32  # The specification allows 24 to 64.
 

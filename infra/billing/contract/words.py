@@ -15,5 +15,18 @@ LineType = Literal["unit", "package", "flat"]
 # Of refunds: what to do while their charge is not ready for them.
 Waiting = Literal["wait", "reject"]
 
-# Of webhook endpoints.
+# Of webhook endpoints, and of what is sent there again.
 EndpointState = Literal["enabled", "disabled"]
+DisabledBecause = Literal["gone", "failing"]
+HeldBackBecause = Literal["retry_after", "failing", "gone", "local_fault"]
+EndpointOrder = Literal["strict", "relaxed"]
+EndpointTrace = Literal["off", "forward"]
+ReplayOf = Literal["undelivered", "failed", "missed", "all"]
+# Of deliveries, and of what makes their attempts.
+DeliveryState = Literal["pending", "delivered", "exhausted"]
+Trigger = Literal["scheduled", "replay", "manual", "ping"]
+
+# Who does something: a person, an API key, a producer (by message), or the service by itself; and
+# which way it comes.
+ActorKind = Literal["person", "key", "producer", "billing"]
+Door = Literal["command", "http", "console", "broker", "sweep"]

@@ -5,10 +5,18 @@ docs and the SDK's pending objects are made of them.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
+from infra.billing.contract.objects.audit import AuditEntry
+from infra.billing.contract.objects.deliveries import (
+    Delivery,
+    DeliveryAttempt,
+    DeliveryWithAttempts,
+)
 from infra.billing.contract.objects.disputes import Dispute
 from infra.billing.contract.objects.explanations import Problem, TimelineEntry
 from infra.billing.contract.objects.fields import constant
+from infra.billing.contract.objects.finds import Find
 from infra.billing.contract.objects.payments import Charge, NextAction
 from infra.billing.contract.objects.refunds import Refund
 from infra.billing.contract.objects.resource import Resource, WithFacts
@@ -25,6 +33,7 @@ from infra.billing.contract.objects.sales import (
 )
 from infra.billing.contract.objects.webhook_objects import (
     Endpoint,
+    EndpointHealth,
     Event,
     NewEndpoint,
     Pinged,
@@ -43,7 +52,10 @@ OBJECTS: tuple[type[Resource], ...] = (
     Dispute,
     RejectedRequest,
     Endpoint,
+    Delivery,
     TimelineEntry,
+    Find,
+    AuditEntry,
     Problem,
 )
 # By what they say that they are, in their field `object`.
@@ -54,12 +66,18 @@ BY_NAME: Mapping[str, type[Resource]] = {
 __all__ = [
     "BY_NAME",
     "OBJECTS",
+    "AuditEntry",
     "Charge",
     "Currency",
     "Deleted",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryWithAttempts",
     "Dispute",
     "Endpoint",
+    "EndpointHealth",
     "Event",
+    "Find",
     "Line",
     "NewEndpoint",
     "NextAction",
@@ -77,4 +95,10 @@ __all__ = [
     "Resource",
     "TimelineEntry",
     "WithFacts",
+    "resource",
 ]
+
+
+def resource(fields: Mapping[str, Any]) -> Resource:
+    """The object that `fields` are, by their `object`."""
+    return BY_NAME.get(fields.get("object", ""), Resource)(fields)

@@ -99,6 +99,9 @@ class Charge(Resource):
         ),
     ]
     description: Annotated[str | None, Shown("The caller's words.", example="Two tickets")]
+    statement_descriptor: Annotated[
+        str | None, Shown("What the customer's bank statement says.", example="TICKETS 1001")
+    ]
     metadata: Annotated[shared.Metadata, Shown(example={"cart": "42"})]
     capture: Annotated[
         str,
@@ -194,6 +197,13 @@ class Charge(Resource):
     ]
     retry_at: Annotated[
         Moment | None, Shown("From when on another try makes sense, with `retry_later`.")
+    ]
+    return_url: Annotated[
+        str | None,
+        Shown(
+            "Where the customer, who is there, comes back to; null: nobody is there.",
+            example="https://shop.example.com/orders/1001/paid",
+        ),
     ]
     next_action: Annotated[
         NextAction | None,

@@ -2,17 +2,24 @@
 
 from typing import Annotated, Any, Literal
 
-from infra.billing.contract.events import ONLY_BY_NAME, TYPES
+from infra.billing.contract.endpoints import MASKED
+from infra.billing.contract.events import TYPES, UNASKED_FOR
 from infra.billing.contract.ids import PREFIXES
-from infra.billing.contract.limits import IN_FLIGHT_MAX
+from infra.billing.contract.limits import IN_FLIGHT, IN_FLIGHT_MAX, RATE_MAX, RECENT_MAX
 from infra.billing.contract.objects.fields import Moment, OneOf, Shown, id_pattern
 from infra.billing.contract.objects.payments import A_CHARGE
 from infra.billing.contract.objects.refunds import A_REFUND
 from infra.billing.contract.objects.resource import Resource
-from infra.billing.contract.words import EndpointState
+from infra.billing.contract.words import (
+    DisabledBecause,
+    EndpointOrder,
+    EndpointState,
+    EndpointTrace,
+    HeldBackBecause,
+)
 
 AN_EVENT = "evt_c7dnqoq2lixhqxkbpgnfzxg7mqbdq5gk"
-_AN_ENDPOINT = "we_mfrggzdfmztwq2lknnwg23tpobyxe43u"
+AN_ENDPOINT = "we_mfrggzdfmztwq2lknnwg23tpobyxe43u"
 EVENT_ID = id_pattern("evt_")
 
 
@@ -42,6 +49,36 @@ class Event(Resource):
     data: Annotated[Resource, Shown("The object as it was then.")]
 
 
+class EndpointHealth(Resource):
+    """How an endpoint is doing: of its last hundred attempts, however long ago they were, and of
+    what waits for it."""
+
+    __slots__ = ()
+    _shown = ("attempts", "success_rate", "p95_ms")
+
+    attempts: Annotated[
+        int, Shown("How many attempts it is told from.", ge=0, le=RECENT_MAX, example=RECENT_MAX)
+    ]
+    success_rate: Annotated[
+        float | None,
+        Shown(
+            "Those of them that were answered with 2xx, from 0 to 1; null: none yet.", ge=0, le=1
+        ),
+    ]
+    p95_ms: Annotated[
+        int | None,
+        Shown("19 of 20 of those took no longer, in milliseconds; null: none yet.", ge=0),
+    ]
+    last_success_at: Annotated[Moment | None, Shown("When the last 2xx was recorded; null: never.")]
+    oldest_due_at: Annotated[
+        Moment | None, Shown("Since when its oldest delivery is due; null: nothing is.")
+    ]
+    local_fault: Annotated[
+        str | None, Shown("What last kept the service itself from sending; null: nothing did.")
+    ]
+    local_fault_at: Annotated[Moment | None, Shown("When that was; null: never.")]
+
+
 class Endpoint(Resource):
     """A receiver of webhooks. Its secret is shown once, when it is made."""
 
@@ -49,7 +86,7 @@ class Endpoint(Resource):
     # Neither its url, which may hold a password, nor the secret.
     _shown = ("id", "state")
 
-    id: Annotated[str, Shown(pattern=id_pattern("we_"), example=_AN_ENDPOINT)]
+    id: Annotated[str, Shown(pattern=id_pattern("we_"), example=AN_ENDPOINT)]
     object: Literal["webhook_endpoint"]
     producer: Annotated[
         str | None,
@@ -61,14 +98,17 @@ class Endpoint(Resource):
     ]
     url: Annotated[
         str,
-        Shown("Where webhooks are sent.", format="uri", example="https://shop.example.com/hooks"),
+        Shown(
+            "Where webhooks are sent. The user and password of a queue are left out.",
+            format="uri",
+            example="https://shop.example.com/hooks",
+        ),
     ]
     description: Annotated[str | None, Shown("What people call it.", example="the shop")]
     event_types: Annotated[
         list[Annotated[str, OneOf(TYPES)]],
         Shown(
-            "What it is told. Empty: every type but"
-            f" {' and '.join(f'`{name}`' for name in ONLY_BY_NAME)}.",
+            f"What it is told. Empty: every type but {UNASKED_FOR}.",
             example=["charge.succeeded", "charge.failed"],
         ),
     ]
@@ -78,14 +118,82 @@ class Endpoint(Resource):
             "How many webhooks may be under way there at once.",
             ge=1,
             le=IN_FLIGHT_MAX,
-            example=16,
+            example=IN_FLIGHT,
+        ),
+    ]
+    headers: Annotated[
+        dict[str, str],
+        Shown(
+            "Headers that every webhook there has besides ours. In place of each value stands"
+            f" `{MASKED}`.",
+            example={"x-api-key": MASKED},
+        ),
+    ]
+    rate_limit: Annotated[
+        int | None,
+        Shown(
+            "How many webhooks per second it is sent at most. Null: no limit.",
+            ge=1,
+            le=RATE_MAX,
+            example=50,
+        ),
+    ]
+    retry_schedule: Annotated[
+        list[int] | None,
+        Shown(
+            "Seconds from one try to the next, give or take a fifth. Null: ten tries over three"
+            " days, as Standard Webhooks has it.",
+            example=[60, 600, 3600],
+        ),
+    ]
+    ordered: Annotated[
+        EndpointOrder,
+        Shown(
+            "`strict`: what happened to one object arrives in its order, whatever it waits for."
+            " `relaxed`: what can't be delivered holds up nothing for long."
+        ),
+    ]
+    trace_context: Annotated[
+        EndpointTrace,
+        Shown(
+            "`forward`: webhooks have the header `traceparent` of the request that their charge or"
+            " refund came from, if it had one (W3C Trace Context)."
         ),
     ]
     state: Annotated[
         EndpointState,
         Shown("While `disabled`, nothing is sent and new events pass it by."),
     ]
+    disabled_because: Annotated[
+        DisabledBecause | None,
+        Shown(
+            "Why it was disabled, when no person did it: `gone`, it answered 410; `failing`, it"
+            " accepted nothing for 120 hours. Its webhooks wait until it is enabled.",
+            example=None,
+        ),
+    ]
+    failing_since: Annotated[
+        Moment | None,
+        Shown("When the first webhook failed behind the last that was accepted.", example=None),
+    ]
+    held_back_until: Annotated[
+        Moment | None,
+        Shown(
+            "Nothing is sent until then. Webhooks wait meanwhile, and none uses up an attempt.",
+            example=None,
+        ),
+    ]
+    held_back_because: Annotated[
+        HeldBackBecause | None,
+        Shown(
+            "Why: `retry_after`, it asked for it with 429 or 503; `failing`, most webhooks failed"
+            " lately; `gone`, it answered 410 and is about to be disabled; `local_fault`, the"
+            " service itself could not send, and tries again in seconds.",
+            example=None,
+        ),
+    ]
     created_at: Moment
+    health: Annotated[EndpointHealth, Shown("How it is doing.")]
 
 
 class NewEndpoint(Endpoint):

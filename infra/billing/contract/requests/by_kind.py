@@ -16,9 +16,12 @@ MODELS: Mapping[Kind, type[ChargeRequest] | type[RefundRequest]] = {
     "charge": ChargeRequest,
     "refund": RefundRequest,
 }
+# The names of messages: Celery's tasks.
+CAPTURE_TASK, CANCEL_TASK = "billing.charge.capture", "billing.charge.cancel"
+
 # What may be asked for by message.
 TASKS: Mapping[str, type[Asked]] = {
     **{f"billing.{kind}.create": model for kind, model in MODELS.items()},
-    "billing.charge.capture": CaptureRequest,
-    "billing.charge.cancel": CancelRequest,
+    CAPTURE_TASK: CaptureRequest,
+    CANCEL_TASK: CancelRequest,
 }

@@ -9,7 +9,7 @@ from pydantic import Field, PlainSerializer, ValidationInfo, field_validator
 
 from infra.billing.contract.card_data import is_card_number
 from infra.billing.contract.ids import id_from_key
-from infra.billing.contract.limits import EXPIRES_MAX_S
+from infra.billing.contract.limits import DESCRIPTOR_MAX, EXPIRES_MAX_S
 from infra.billing.contract.moments import ahead, rfc3339
 from infra.billing.contract.money import (
     AMOUNT_MAX,
@@ -20,9 +20,12 @@ from infra.billing.contract.money import (
 )
 from infra.billing.contract.requests.fields import (
     MONEY,
+    Email,
     LongText,
+    Page,
     Quantity,
     Request,
+    StatementDescriptor,
     Text,
     checked,
     minor,
@@ -95,6 +98,18 @@ class ChargeRequest(Request):
     description: LongText | None = Field(
         default=None, description="For people.", examples=["Two tickets"]
     )
+    statement_descriptor: StatementDescriptor | None = Field(
+        default=None,
+        description="What the customer's bank statement says, where the processor lets it be said:"
+        f" at most {DESCRIPTOR_MAX} characters, plain ASCII with a letter, and none of"
+        " < > \\ ' \" *. Behind the account's own name, if that is how the processor writes it.",
+        examples=["TICKETS 1001"],
+    )
+    receipt_email: Email | None = Field(
+        default=None,
+        description="Where the processor sends a receipt, if it sends any. Shown nowhere.",
+        examples=["ada@example.com"],
+    )
 
     capture: Literal["automatic", "manual"] = Field(
         default="automatic",
@@ -118,6 +133,24 @@ class ChargeRequest(Request):
         " the service is set up otherwise.",
         examples=[3600],
     )
+
+    return_url: Page | None = Field(
+        default=None,
+        description="The customer is there, and their bank may want to see them: then the charge"
+        " waits with a `next_action`, whose `url` is where to send them, and here they come back"
+        " to. Without it nobody is there, and what needs them is declined"
+        " (`authentication_required`). Not with `scheduled_at`.",
+        examples=["https://shop.example.com/orders/1001/paid"],
+    )
+
+    @field_validator("return_url", mode="before")
+    @classmethod
+    def _return_url(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and info.data.get("scheduled_at") is not None:
+            raise refused(
+                "return_url is for a customer who is there now; send it without scheduled_at"
+            )
+        return value
 
     @field_validator("scheduled_at", mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 The rules of `rules` are marked beside each type, so that a schema says them, too.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cached_property
@@ -25,12 +26,14 @@ from infra.billing.contract.card_data import holds_card_data, is_called_a_code
 from infra.billing.contract.ids import MADE_PREFIXES, PREFIXES, fingerprint
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.limits import (
+    DESCRIPTOR_MAX,
     LONG_TEXT_MAX,
     METADATA_KEY_MAX,
     METADATA_KEYS_MAX,
     METADATA_VALUE_MAX,
     QUANTITY_MAX,
     TEXT_MAX,
+    URL_MAX,
 )
 from infra.billing.contract.moments import rfc3339
 from infra.billing.contract.money import AMOUNT_MAX, minor_amount
@@ -103,6 +106,62 @@ ProducerName = Annotated[
     AfterValidator(_producer),
 ]
 
+
+# https, or http on this machine; no user name; and in ASCII, as it is written on the wire.
+_PAGE = (
+    r"(https://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])|http://(localhost|127\.0\.0\.1|\[::1\]))"
+    r"(:[0-9]{1,5})?([/?#][!-~]*)?"
+)
+
+
+def _page(value: str) -> None:
+    if not re.fullmatch(_PAGE, value):
+        raise PydanticCustomError(
+            "page",
+            "must be a page that a browser can be sent to, like https://shop.example.com/paid;"
+            " http:// only on localhost, and no user name in it",
+        )
+
+
+Page = Annotated[
+    str,
+    Field(json_schema_extra=lengths(1, URL_MAX, pattern=f"^{_PAGE}$")),
+    characters(1, URL_MAX),
+    rule(_page),
+]
+
+# As card networks print it: https://docs.stripe.com/get-started/account/statement-descriptors.
+_PRINTED = r"[ !#-&()+-;=?-\[\]-~]*"
+_DESCRIPTOR = rf"{_PRINTED}[A-Za-z]{_PRINTED}"
+
+
+def _descriptor(text: str) -> None:
+    if not re.fullmatch(_DESCRIPTOR, text):
+        raise PydanticCustomError("descriptor", "must be ASCII with a letter, and no < > \\ ' \" *")
+
+
+StatementDescriptor = Annotated[
+    str,
+    Field(json_schema_extra=lengths(1, DESCRIPTOR_MAX, pattern=f"^{_DESCRIPTOR}$")),
+    characters(1, DESCRIPTOR_MAX),
+    rule(_descriptor),
+]
+
+_EMAIL = r"[!-?A-~]+@[!-?A-~]+"
+
+
+def _email(text: str) -> None:
+    if not re.fullmatch(_EMAIL, text):
+        raise PydanticCustomError("email", "must be an e-mail address, such as ada@example.com")
+
+
+Email = Annotated[
+    str,
+    Field(json_schema_extra=lengths(3, 254, pattern=f"^{_EMAIL}$")),
+    characters(3, 254),
+    rule(_email),
+]
+
 Quantity = Annotated[
     int, Field(json_schema_extra=bounds(1, QUANTITY_MAX)), between(1, QUANTITY_MAX)
 ]
@@ -141,6 +200,10 @@ class Asked(BaseModel):
             for name, value in self.__dict__.items()
             if name in said
         }
+
+    def given(self) -> dict[str, Any]:
+        """What was said, as it was read."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class Keyed(Asked):
@@ -192,10 +255,6 @@ class Changes(Asked):
         description="Merged into what is there: a name is set by text, and unset by null.",
         examples=[{"plan": "gold", "trial": None}],
     )
-
-    def given(self) -> dict[str, Any]:
-        """What was sent."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 def refused(message: str) -> PydanticCustomError:

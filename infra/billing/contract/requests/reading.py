@@ -46,13 +46,9 @@ def read(model: type[K], fields: Mapping[str, Any]) -> K:
 def parse(model: type[R], fields: Mapping[str, Any], *, day: str | None = None) -> R:
     """The request that `fields` make by the rules of today, or Invalid naming the field and
     the fix. With `day` ANY_DAY, no rule of today judges it."""
-    if "args" in fields:  # they came by position, in a message (tasks/requests.py)
-        raise Invalid("send the fields by name, not by position", param="args")
     # Before what is missing: a name that is misspelled is both, and only this tells which.
+    refuse_unknown(model, fields)
     known = model.model_fields
-    for name in fields:
-        if name not in known:
-            raise _unknown(model, field_name(name))
     # In what is made, null is how many clients say "absent"; in what changes, it unsets.
     unsets = "producer" not in known
     given = {name: value for name, value in fields.items() if unsets or value is not None}
@@ -65,6 +61,16 @@ def parse(model: type[R], fields: Mapping[str, Any], *, day: str | None = None) 
     if param == "metadata":
         raise Invalid(_of_metadata(len(loc), *wrong_is), param=param)
     raise Invalid(sentence(_place(loc), *wrong_is), param=param)
+
+
+def refuse_unknown(model: type[BaseModel], fields: Mapping[str, Any]) -> None:
+    """Raise Invalid for the first name that no field has."""
+    if "args" in fields:  # they came by position, in a message (tasks/requests.py)
+        raise Invalid("send the fields by name, not by position", param="args")
+    known = model.model_fields  # a property, which costs more than to look into it
+    for name in fields:
+        if name not in known:
+            raise _unknown(model, field_name(name))
 
 
 def sentence(place: str, kind: str, message: str, facts: Mapping[str, Any]) -> str:
