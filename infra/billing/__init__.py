@@ -19,8 +19,10 @@ A receiver of webhooks: `billing.webhook.verify(body, headers, secret)`. What ca
 """
 
 from infra.billing import (
+    audit,
     charge,
     currency,
+    delivery,
     dispute,
     endpoint,
     errors,
@@ -31,6 +33,26 @@ from infra.billing import (
     webhook,
 )
 from infra.billing.client import configure
+from infra.billing.contract.objects import (
+    AuditEntry,
+    Charge,
+    Currency,
+    Delivery,
+    DeliveryAttempt,
+    Dispute,
+    Endpoint,
+    Event,
+    Find,
+    Line,
+    NextAction,
+    Price,
+    Product,
+    Quote,
+    Refund,
+    RejectedRequest,
+    Resource,
+    TimelineEntry,
+)
 from infra.billing.errors import (
     BillingError,
     CaptureExceedsCharge,
@@ -39,6 +61,7 @@ from infra.billing.errors import (
     ChargeNotRefundable,
     Conflict,
     EndpointDisabled,
+    EventsGone,
     InsufficientInventory,
     InsufficientScope,
     InvalidRequest,
@@ -65,27 +88,13 @@ from infra.billing.errors import (
     Unavailable,
     UnexpectedAmount,
 )
+from infra.billing.finding import search
 from infra.billing.money import minor
 from infra.billing.objects import Listing, Page
-from infra.billing.results import (
-    Charge,
-    Currency,
-    Dispute,
-    Endpoint,
-    Event,
-    Line,
-    NextAction,
-    Price,
-    Product,
-    Quote,
-    Refund,
-    RejectedRequest,
-    Resource,
-    TimelineEntry,
-)
 from infra.billing.version import __version__
 
 __all__ = [
+    "AuditEntry",
     "BillingError",
     "CaptureExceedsCharge",
     "Charge",
@@ -94,10 +103,14 @@ __all__ = [
     "ChargeNotRefundable",
     "Conflict",
     "Currency",
+    "Delivery",
+    "DeliveryAttempt",
     "Dispute",
     "Endpoint",
     "EndpointDisabled",
     "Event",
+    "EventsGone",
+    "Find",
     "InsufficientInventory",
     "InsufficientScope",
     "InvalidRequest",
@@ -135,9 +148,11 @@ __all__ = [
     "Unavailable",
     "UnexpectedAmount",
     "__version__",
+    "audit",
     "charge",
     "configure",
     "currency",
+    "delivery",
     "dispute",
     "endpoint",
     "errors",
@@ -146,5 +161,6 @@ __all__ = [
     "price",
     "product",
     "refund",
+    "search",
     "webhook",
 ]

@@ -12,15 +12,14 @@ from infra.billing import arguments
 from infra.billing.broker_publisher import Post
 from infra.billing.contract.ids import Kind, id_from_key
 from infra.billing.contract.requests import reading
-from infra.billing.contract.requests.by_kind import MODELS
+from infra.billing.contract.requests.by_kind import CANCEL_TASK, CAPTURE_TASK, MODELS
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.fields import Asked
 from infra.billing.contract.requests.rules import MAYBE_A_REPEAT
 from infra.billing.errors import BillingError, InvalidRequest, ReadingNeedsHttp, Unavailable
-from infra.billing.message import CANCEL, CAPTURE, QUEUE, Message, call, message
+from infra.billing.message import QUEUE, Message, call, message, signed
 from infra.billing.pending import pending
-from infra.billing.signing import signed
 
 A = TypeVar("A", bound=Asked)
 
@@ -60,11 +59,11 @@ class Broker:
     def capture(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
         """Send the request; answers with what is known of the charge. Raises InvalidRequest,
         Unavailable."""
-        return self._about(CAPTURE, CaptureRequest, fields, wait_s)
+        return self._about(CAPTURE_TASK, CaptureRequest, fields, wait_s)
 
     def cancel(self, fields: Mapping[str, Any], *, wait_s: float | None = None) -> dict[str, Any]:
         """Likewise."""
-        return self._about(CANCEL, CancelRequest, fields, wait_s)
+        return self._about(CANCEL_TASK, CancelRequest, fields, wait_s)
 
     def _about(
         self,

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 from infra.billing import arguments, client
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.objects import Resource
 from infra.billing.errors import BillingError, InvalidRequest, Unavailable
-from infra.billing.results import Resource
 from infra.billing.transport import Transport
 
 # Half a megabyte of messages: one round trip of a few milliseconds, and nothing in memory.

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from infra.billing import arguments, bulk, client, pages
+from infra.billing.contract.objects import Charge, TimelineEntry
 from infra.billing.errors import BillingError
 from infra.billing.objects import Page
-from infra.billing.results import Charge, TimelineEntry
 
 
 def create(
@@ -26,6 +26,9 @@ def create(
     scheduled_at: datetime | str | None = None,
     expires_in_s: int | None = None,
     capture: str | None = None,
+    return_url: str | None = None,
+    statement_descriptor: str | None = None,
+    receipt_email: str | None = None,
     wait_s: float | None = None,
     **newer: Any,
 ) -> Charge:
@@ -41,8 +44,12 @@ def create(
     `reference` is your own order id: at most one charge per reference is pending or succeeded.
     `scheduled_at` is when to take the money, up to a year ahead: a datetime with a zone, or RFC
     3339. `expires_in_s`: it is canceled if it has not succeeded so many seconds later.
-    `capture="manual"` only sets the money aside, until the charge is captured (`capture`). `newer`
-    are fields that the service knows, and this SDK has no argument for yet.
+    `capture="manual"` only sets the money aside, until the charge is captured (`capture`).
+    `return_url` says that the customer is there: if their bank wants to see them, the charge waits
+    with a `next_action`, whose `url` is where to send them, and that page is where they come back
+    to. `statement_descriptor` is what their bank statement says, and `receipt_email` where the
+    processor sends a receipt. `newer` are fields that the service knows, and this SDK has no
+    argument for yet.
     Raises InvalidRequest, Unavailable, NotConfigured; over HTTP also what else the service refuses,
     such as KeyReused, ReferenceInUse, PriceInactive,
     UnexpectedAmount and InsufficientInventory.
@@ -62,6 +69,9 @@ def create(
         scheduled_at=scheduled_at,
         expires_in_s=expires_in_s,
         capture=capture,
+        return_url=return_url,
+        statement_descriptor=statement_descriptor,
+        receipt_email=receipt_email,
         **newer,
     )
     wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)

@@ -1,8 +1,8 @@
 """Currencies: `billing.currency.list()`, `retrieve`. Both need an http(s) url."""
 
 from infra.billing import arguments, client, pages
+from infra.billing.contract.objects import Currency
 from infra.billing.objects import Listing
-from infra.billing.results import Currency
 
 ROUTE = "currencies"
 

@@ -1,8 +1,8 @@
 """Disputes: `billing.dispute.get(…)`, `list`. They are answered at the processor."""
 
 from infra.billing import arguments, client, pages
+from infra.billing.contract.objects import Dispute
 from infra.billing.objects import Page
-from infra.billing.results import Dispute
 
 
 def get(id: str) -> Dispute:

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from infra.billing import arguments, client, pages
-from infra.billing.arguments import given
+from infra.billing.arguments import UNSET, Unset, given, passed
+from infra.billing.contract.objects import Endpoint, NewEndpoint, Pinged, Replayed
 from infra.billing.objects import Page
-from infra.billing.results import Endpoint, NewEndpoint, Pinged, Replayed
 
 ROUTE = "webhook-endpoints"
 
@@ -17,13 +17,24 @@ def create(
     url: str,
     event_types: Sequence[str] | None = None,
     description: str | None = None,
+    headers: Mapping[str, str] | None = None,
     max_in_flight: int | None = None,
+    rate_limit: int | None = None,
+    retry_schedule: Sequence[int] | None = None,
+    ordered: str | None = None,
+    trace_context: str | None = None,
     producer: str | None = None,
     idempotency_key: str | None = None,
+    **newer: Any,
 ) -> NewEndpoint:
     """Have events sent to `url`; all but the `.pending` ones, or those of `event_types`.
 
-    `max_in_flight` is how many webhooks may be under way there at once: 1 to 100, 16 unless given.
+    `headers` are sent with each webhook, besides ours; their values are never shown again.
+    `max_in_flight` is how many webhooks may be under way there at once: 1 to 1000, 256 unless
+    given; `rate_limit` how many per second at most. `retry_schedule` are the seconds from one try
+    to the next, in place of ten tries over three days. `ordered` is "strict" or "relaxed".
+    `trace_context` is "forward", for webhooks with the `traceparent` of your request, or "off".
+    `newer` are fields that the service knows, and this SDK has no argument for yet.
     They are those of your own producer. With a key for all producers, those of `producer`, or of
     all without it.
 
@@ -34,8 +45,14 @@ def create(
         url=url,
         event_types=event_types,
         description=description,
+        headers=headers,
         max_in_flight=max_in_flight,
+        rate_limit=rate_limit,
+        retry_schedule=retry_schedule,
+        ordered=ordered,
+        trace_context=trace_context,
         producer=producer,
+        **newer,
     )
     return NewEndpoint(client.transport().ask("POST", ROUTE, body=_keyed(body, idempotency_key)))
 
@@ -58,14 +75,33 @@ def update(
     description: str | None = None,
     max_in_flight: int | None = None,
     state: str | None = None,
+    headers: Mapping[str, str | None] | Unset | None = UNSET,
+    rate_limit: int | Unset | None = UNSET,
+    retry_schedule: Sequence[int] | Unset | None = UNSET,
+    ordered: str | Unset | None = UNSET,
+    trace_context: str | Unset | None = UNSET,
+    **newer: Any,
 ) -> Endpoint:
-    """Change what is given, and leave the rest. `state` is "enabled" or "disabled"."""
+    """Change what is given, and leave the rest. `state` is "enabled" or "disabled".
+
+    `headers` are merged into those that are there: `{"x-old": None}` removes one. With a `url` on
+    another host all of them must be given anew or removed, as their values were not for it. None
+    takes `headers`, `rate_limit`, `retry_schedule`, `ordered` and `trace_context` back to what they
+    are unless said.
+    """
     body = given(
         url=url,
         event_types=event_types,
         description=description,
         max_in_flight=max_in_flight,
         state=state,
+    ) | passed(
+        headers=headers,
+        rate_limit=rate_limit,
+        retry_schedule=retry_schedule,
+        ordered=ordered,
+        trace_context=trace_context,
+        **newer,
     )
     return Endpoint(client.transport().ask("PATCH", ROUTE, arguments.id_of(id), body=body))
 
@@ -102,8 +138,9 @@ def replay(
 ) -> Replayed:
     """Send events there again: those of `event_ids`, or of a time; `replayed` says how many.
 
-    `only` is "undelivered" or "all". While the answer says `has_more`, call again with `after` its
-    `next_after`. A receiver sees the same `webhook-id` as the first time.
+    `only` is "undelivered", "failed", "missed" (never to be sent) or "all". While the answer says
+    `has_more`, call again with `after` its `next_after`. A receiver
+    sees the same `webhook-id` as the first time, and `webhook-replay: 1`.
     """
     body = given(event_ids=event_ids, since=since, until=until, only=only, after=after)
     return Replayed(_post(id, "replay", _keyed(body, idempotency_key)))

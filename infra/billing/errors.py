@@ -7,6 +7,7 @@
     ├── Unauthenticated             unauthenticated             401  check the API key
     ├── InsufficientScope           insufficient_scope          403  ask for a key that may
     ├── NotFound                    not_found                   404  check the id
+    ├── EventsGone                  events_gone                 410  read on with after=0
     ├── Conflict                    conflict                    409  look at what is there
     │   ├── KeyReused               idempotency_key_reused      422  send a new key
     │   ├── ReferenceInUse          reference_in_use                 the order is paid, or will be
@@ -109,6 +110,10 @@ class InsufficientScope(BillingError):
 
 class NotFound(BillingError):
     code = "not_found"
+
+
+class EventsGone(BillingError):
+    code = "events_gone"
 
 
 class Conflict(BillingError):

@@ -5,8 +5,8 @@ from typing import Any
 
 from infra.billing import pages
 from infra.billing.arguments import given
+from infra.billing.contract.objects import Event, resource
 from infra.billing.objects import Page
-from infra.billing.results import Event, resource
 
 
 def list(*, after: int | str | None = None, limit: int | None = None) -> Page[Event]:

@@ -7,16 +7,15 @@ import json
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from uuid import uuid4
 
 from infra.billing.contract.ids import Kind
+from infra.billing.contract.signatures import MESSAGE_HEADER, sign_message
 
 QUEUE = "payments"
-CAPTURE = "billing.charge.capture"
-CANCEL = "billing.charge.cancel"
 # What a stock worker would obey, and ours ignores: callbacks and the like.
 _EMBED: Mapping[str, None] = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 # Logs and monitors copy these headers; what was asked is nobody's business there.
@@ -68,3 +67,12 @@ def call(task: str, kwargs: Mapping[str, Any], *, queue: str, kwargsrepr: str = 
             "ignore_result": True,
         },
     )
+
+
+def signed(message: Message, key: str) -> Message:
+    """The message with its signature in the header `billing-signature`, as docs/reference/wire.md
+    specifies: HMAC-SHA256 of its id, its task and its body, under `key`
+    (`key_…`, of `billing keys create --signing`)."""
+    task, body = message.headers["task"], message.body.encode()
+    signature = sign_message(key, task=task, task_id=message.id, body=body)
+    return replace(message, headers={**message.headers, MESSAGE_HEADER: signature})

@@ -10,8 +10,8 @@ from typing import Any
 from infra.billing import arguments, client, pages
 from infra.billing.arguments import UNSET, Unset
 from infra.billing.contract.ids import is_price_id
+from infra.billing.contract.objects import Price, Quote, Resource
 from infra.billing.objects import Listing
-from infra.billing.results import Price, Quote, Resource
 
 ROUTE = "prices"
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 from infra.billing import arguments, client, pages
 from infra.billing.arguments import UNSET, Unset
+from infra.billing.contract.objects import Product, Resource
 from infra.billing.objects import Listing
-from infra.billing.results import Product, Resource
 
 ROUTE = "products"
 

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from infra.billing import arguments, bulk, client, pages
+from infra.billing.contract.objects import Refund, TimelineEntry
 from infra.billing.errors import BillingError
 from infra.billing.objects import Page
-from infra.billing.results import Refund, TimelineEntry
 
 
 def create(

@@ -1,0 +1,53 @@
+"""Deliveries of events to webhook endpoints: `billing.delivery.list(…)`, `get`, `retry`."""
+
+from datetime import datetime
+
+from infra.billing import arguments, client, pages
+from infra.billing.contract.objects import Delivery, DeliveryWithAttempts
+from infra.billing.objects import Page
+
+
+def get(id: str) -> DeliveryWithAttempts:
+    """The delivery with this id, and its `attempts`: when, how long, and what was answered. Raises
+    NotFound; ReadingNeedsHttp over a broker."""
+    return DeliveryWithAttempts(client.transport().ask("GET", "deliveries", arguments.id_of(id)))
+
+
+def list(
+    endpoint_id: str,
+    *,
+    state: str | None = None,
+    event_type: str | None = None,
+    event_id: str | None = None,
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    after_sequence: int | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Page[Delivery]:
+    """A page of the deliveries to an endpoint, newest first; `.auto_paging_iter()` goes through all
+    of them. `state` is "pending", "delivered" or "exhausted"; `limit` is at most 100. With
+    `event_type` a page may be empty while it `has_more`. With `after_sequence`, those with a higher
+    `sequence` than that, in its order: what a receiver asks for that lacks some."""
+    query = arguments.given(
+        state=state,
+        event_type=event_type,
+        event_id=event_id,
+        since=since,
+        until=until,
+        after_sequence=after_sequence,
+        limit=limit,
+        cursor=cursor,
+    )
+    return pages.page(
+        ("webhook-endpoints", arguments.id_of(endpoint_id), "deliveries"), query, Delivery
+    )
+
+
+def retry(id: str, *, idempotency_key: str | None = None) -> Delivery:
+    """Send a delivery again now, whatever became of it, once per `idempotency_key`, which is made
+    for you unless given. Raises NotFound, EndpointDisabled."""
+    body = {"idempotency_key": arguments.key(idempotency_key)}
+    return Delivery(
+        client.transport().ask("POST", "deliveries", arguments.id_of(id), "retry", body=body)
+    )

@@ -1,0 +1,1 @@
+"""What a receiver of webhooks is tried with, and what its answers say about it."""
