@@ -2,10 +2,12 @@
 
 from models.api_keys import ApiKey
 from models.attempts import Attempt
+from models.audit import AuditEntry
+from models.bookkeeping import LedgerBalance, LedgerBook, LedgerFilling, LedgerPosting, LedgerSeal
 from models.catalogue import Price, Product
 from models.charges import Capture, Charge, Dispute
 from models.events import Event
-from models.heartbeats import Heartbeat
+from models.heartbeats import Heartbeat, Installation, Retention
 from models.reconciliations import ReconciledRecord, Reconciliation
 from models.refunds import Refund
 from models.rejections import QuarantinedMessage, RejectedRequest
@@ -17,6 +19,7 @@ from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 __all__ = [
     "ApiKey",
     "Attempt",
+    "AuditEntry",
     "Capture",
     "Charge",
     "Delivery",
@@ -24,7 +27,13 @@ __all__ = [
     "Dispute",
     "Event",
     "Heartbeat",
+    "Installation",
     "InventoryChange",
+    "LedgerBalance",
+    "LedgerBook",
+    "LedgerFilling",
+    "LedgerPosting",
+    "LedgerSeal",
     "Price",
     "Product",
     "QuarantinedMessage",
@@ -34,6 +43,7 @@ __all__ = [
     "RejectedRequest",
     "RequestMade",
     "Reservation",
+    "Retention",
     "SandboxEvent",
     "SandboxMovement",
     "SandboxRequest",

@@ -24,3 +24,5 @@ class Attempt(SQLModel, table=True):
     outcome: str
     code: str | None
     detail: str | None
+    # Of a look-up that ran out of time: nothing that was made before this moment is it.
+    looked_until: datetime | None = timestamp()

@@ -9,7 +9,7 @@ from sqlmodel import Field, SQLModel
 
 from infra.billing.contract.states import DisputeState
 from models.base import timestamp
-from models.lifecycle import Lifecycle, lifecycle_constraints
+from models.lifecycle import Lifecycle, amount_index, lifecycle_constraints, words_index
 
 
 class Charge(Lifecycle, table=True):
@@ -73,6 +73,9 @@ class Charge(Lifecycle, table=True):
             "created_at",
             postgresql_where=text("reference IS NOT NULL"),
         ),
+        # What people search by: an amount, and words of metadata (payments/history/search.py).
+        amount_index("charges"),
+        words_index("charges"),
         # Lists of a producer's own, when it is a small one among large ones.
         Index("charges_producer_created_idx", "producer", "created_at", "id"),
         Index(
@@ -121,6 +124,9 @@ class Charge(Lifecycle, table=True):
     )
     reference: str | None
     description: str | None
+    statement_descriptor: str | None
+    # Passed on to the processor, and shown nowhere.
+    receipt_email: str | None
     refunded_amount: int = Field(
         default=0, sa_type=BigInteger, sa_column_kwargs={"server_default": "0"}
     )
@@ -150,6 +156,8 @@ class Charge(Lifecycle, table=True):
     settlement_currency: str | None
     # When it is to be made; NULL = at once.
     scheduled_at: datetime | None = timestamp()
+    # Where the customer comes back to, who is there; NULL = nobody is.
+    return_url: str | None
     # A pending charge is canceled then; NULL = never.
     expires_at: datetime | None = timestamp()
     # Whether that is how long anybody waits for a customer, and not what was asked for: it ends
@@ -185,6 +193,12 @@ class Capture(SQLModel, table=True):
         CheckConstraint("(state = 'failed') = (failure_code IS NOT NULL)", name="failed_says_why"),
         CheckConstraint("(state <> 'pending') = (settled_at IS NOT NULL)", name="final_is_settled"),
         Index("captures_charge_idx", "charge_id"),
+        Index(
+            "captures_request_idx",
+            "request_id",
+            postgresql_using="hash",
+            postgresql_where=text("request_id IS NOT NULL"),
+        ),
         # Two captures at once are how more is taken than was meant.
         Index(
             "captures_open_key",
@@ -219,6 +233,7 @@ class Dispute(SQLModel, table=True):
         CheckConstraint("amount > 0", name="amount_positive"),
         CheckConstraint(f"state IN {tuple(map(str, DisputeState))}", name="state"),
         Index("disputes_charge_idx", "charge_id"),
+        Index("disputes_processor_reference_idx", "processor_reference", postgresql_using="hash"),
         Index("disputes_created_idx", "created_at", "id"),
         Index("disputes_producer_created_idx", "producer", "created_at", "id"),
     )

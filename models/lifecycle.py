@@ -103,6 +103,13 @@ def lifecycle_constraints(table: str, *, more_phases: tuple[str, ...] = ()) -> t
             postgresql_where=text("phase IN ('unknown', 'needs_review')"),
         ),
         Index(f"{table}_created_idx", "created_at", "id"),
+        # What ended on a day: exports.
+        Index(
+            f"{table}_settled_idx",
+            "settled_at",
+            "id",
+            postgresql_where=text("settled_at IS NOT NULL"),
+        ),
         # For those who ask what became of a request, or what the processor speaks of. Hashes: ids
         # of strangers may be long, and nobody sorts by them.
         Index(
@@ -124,4 +131,21 @@ def lifecycle_constraints(table: str, *, more_phases: tuple[str, ...] = ()) -> t
             "id",
             postgresql_where=text("state <> 'succeeded'"),
         ),
+    )
+
+
+def amount_index(table: str) -> Index:
+    """By which people find an amount, newest first."""
+    return Index(f"{table}_amount_idx", "currency", "amount", "created_at")
+
+
+def words_index(table: str) -> Index:
+    """By which people find words of metadata, in no order. What is new waits in a list, and whoever
+    writes one too many merges them all: some milliseconds' work for a short list."""
+    return Index(
+        f"{table}_words_idx",
+        text("jsonb_to_tsvector('simple'::regconfig, metadata, '[\"string\"]'::jsonb)"),
+        postgresql_using="gin",
+        postgresql_with={"gin_pending_list_limit": 256},
+        postgresql_where=text("metadata <> '{}'::jsonb"),
     )

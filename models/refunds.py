@@ -4,7 +4,7 @@ from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
-from models.lifecycle import Lifecycle, lifecycle_constraints
+from models.lifecycle import Lifecycle, amount_index, lifecycle_constraints, words_index
 
 
 class Refund(Lifecycle, table=True):
@@ -15,6 +15,9 @@ class Refund(Lifecycle, table=True):
         CheckConstraint("NOT reserved OR amount IS NOT NULL", name="reserved_has_amount"),
         CheckConstraint("state <> 'succeeded' OR reserved", name="success_was_reserved"),
         Index("refunds_charge_idx", "charge_id"),
+        # As charges have them.
+        amount_index("refunds"),
+        words_index("refunds"),
         Index(
             "refunds_owner_created_idx",
             text("COALESCE(charge_producer, producer)"),

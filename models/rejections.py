@@ -14,7 +14,11 @@ class RejectedRequest(SQLModel, table=True):
     """A well-formed message whose request was refused. Told by a `request.rejected` webhook."""
 
     __tablename__ = "rejected_requests"
-    __table_args__ = (Index("rejected_requests_key_idx", "producer", "idempotency_key"),)
+    __table_args__ = (
+        Index("rejected_requests_key_idx", "producer", "idempotency_key"),
+        # What the sweep of old ones reads.
+        Index("rejected_requests_created_idx", "created_at"),
+    )
 
     id: str = Field(primary_key=True)
     task: str
@@ -39,6 +43,12 @@ class QuarantinedMessage(SQLModel, table=True):
     __tablename__ = "quarantined_messages"
     __table_args__ = (
         Index("quarantined_messages_unseen_idx", "id", postgresql_where=text("masked IS NULL")),
+        # What the sweep of old ones reads: those that a person was done with.
+        Index(
+            "quarantined_messages_released_idx",
+            "released_at",
+            postgresql_where=text("released_at IS NOT NULL"),
+        ),
     )
 
     id: int = big_identity()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column
+from sqlalchemy import Column, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -14,6 +14,8 @@ class RequestMade(SQLModel, table=True):
     """A request and what was answered, for its repeats. A secret is in no answer."""
 
     __tablename__ = "requests_made"
+    # What the sweep of old ones reads.
+    __table_args__ = (Index("requests_made_created_idx", "created_at"),)
 
     # Made of the producer, the operation and the key.
     id: str = Field(primary_key=True)

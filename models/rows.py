@@ -15,6 +15,7 @@ from sqlalchemy.engine.result import result_tuple
 
 from models.api_keys import ApiKey
 from models.attempts import Attempt
+from models.audit import AuditEntry
 from models.catalogue import Price, Product
 from models.charges import Capture, Charge, Dispute
 from models.events import Event
@@ -63,16 +64,21 @@ if TYPE_CHECKING:
         now: datetime
 
     class EndpointRow(WebhookEndpoint):
-        """A row of `webhook_endpoints`; `waiting` are deliveries, `oldest` when one was due."""
+        """A row of `webhook_endpoints`; `waiting` are deliveries, `oldest` when one was due, and
+        `oldest_due_at` is that if it is due now."""
 
         now: datetime
         waiting: int
         oldest: datetime | None
+        oldest_due_at: datetime | None
 
     class DeliveryRow(Delivery):
-        """A row of `deliveries`, with what its endpoint says."""
+        """A row of `deliveries`, with what its endpoint, its event and its last attempt say."""
 
         now: datetime
+        event_type: str
+        status_code: int | None
+        error: str | None
         url: str
         endpoint_state: str
         endpoint_producer: str | None
@@ -92,6 +98,7 @@ if TYPE_CHECKING:
 
     ApiKeyRow = ApiKey
     AttemptRow = Attempt
+    AuditRow = AuditEntry
     EventRow = Event
     InventoryChangeRow = InventoryChange
     PostRow = DeliveryAttempt
@@ -105,7 +112,7 @@ else:
     LifecycleRow = ChargeRow = RefundRow = CaptureRow = DisputeRow = ProductRow = PriceRow = (
         EndpointRow
     ) = Row
-    DeliveryRow = ApiKeyRow = AttemptRow = EventRow = InventoryChangeRow = PostRow = Row
+    DeliveryRow = ApiKeyRow = AttemptRow = AuditRow = EventRow = InventoryChangeRow = PostRow = Row
     QuarantinedRow = RejectedRow = RequestMadeRow = ReservationRow = Row
     SandboxEventRow = SandboxMovementRow = SandboxRequestRow = Row
 

@@ -10,14 +10,16 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Index,
+    Integer,
     String,
     Text,
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
+from infra.billing.contract.limits import IN_FLIGHT
 from models.base import timestamp
 
 
@@ -29,28 +31,101 @@ class WebhookEndpoint(SQLModel, table=True):
         CheckConstraint("(cardinality(secrets) = 0) = (state = 'deleted')", name="has_a_secret"),
         CheckConstraint("(state = 'deleted') = (deleted_at IS NOT NULL)", name="deleted_at"),
         CheckConstraint("max_in_flight > 0", name="max_in_flight_positive"),
+        CheckConstraint(
+            "held_back_because IN ('retry_after', 'failing', 'gone', 'local_fault')"
+            " AND (held_back_because IS NULL) = (held_back_until IS NULL)",
+            name="held_back_because",
+        ),
+        CheckConstraint("(local_fault IS NULL) = (local_fault_at IS NULL)", name="local_fault_at"),
+        CheckConstraint("disabled_because IN ('gone', 'failing')", name="disabled_because"),
+        CheckConstraint(
+            "cardinality(header_names) = cardinality(header_values)", name="headers_are_whole"
+        ),
+        CheckConstraint("rate_limit > 0", name="rate_limit_positive"),
+        CheckConstraint(
+            "cardinality(retry_schedule) > 0 AND 0 < ALL (retry_schedule)", name="retry_schedule"
+        ),
+        CheckConstraint("ordered IN ('strict', 'relaxed')", name="ordered"),
+        CheckConstraint("trace_context IN ('off', 'forward')", name="trace_context"),
     )
 
     id: str = Field(primary_key=True)
     # Whose events it is told; NULL = those of all producers.
     producer: str | None
+    # Without the user and password that it may name: those are sealed, `user:password`.
     url: str
+    url_credentials: str | None
     description: str | None
     # Empty = every type but the `.pending` ones, which must be asked for by name.
     event_types: list[str] = Field(
         sa_column=Column(ARRAY(String), nullable=False, server_default=text("'{}'"))
     )
-    # `whsec_…`, newest first; more than one while a secret rotates.
+    # Newest first; more than one while a secret rotates. Sealed (payments/webhooks/sealed.py), or
+    # `whsec_…` as versions before that wrote it, until a sweep comes by.
     secrets: list[str] = Field(sa_column=Column(ARRAY(String), nullable=False))
     # Until then the older ones sign, too; afterwards only the newest does.
     older_secrets_until: datetime | None = timestamp()
     state: str = Field(default="enabled", sa_column_kwargs={"server_default": "enabled"})
-    max_in_flight: int = Field(default=16, sa_column_kwargs={"server_default": "16"})
+    max_in_flight: int = Field(
+        default=IN_FLIGHT, sa_column_kwargs={"server_default": str(IN_FLIGHT)}
+    )
+    # Headers that every webhook there has besides ours. The values are credentials: nobody is shown
+    # them. The two are in one order.
+    header_names: list[str] = Field(
+        sa_column=Column(ARRAY(String), nullable=False, server_default=text("'{}'"))
+    )
+    header_values: list[str] = Field(
+        sa_column=Column(ARRAY(String), nullable=False, server_default=text("'{}'"))
+    )
+    # Webhooks per second; NULL = no limit.
+    rate_limit: int | None
+    # Seconds between one try and the next; NULL = those of Standard Webhooks.
+    retry_schedule: list[int] | None = Field(sa_column=Column(ARRAY(Integer)))
+    # `strict`: what happened to one object arrives in order, however long that takes.
+    ordered: str = Field(default="relaxed", sa_column_kwargs={"server_default": "relaxed"})
+    # `forward`: webhooks have the `traceparent` of the request that their object came from.
+    trace_context: str = Field(default="off", sa_column_kwargs={"server_default": "off"})
+    # While the rate is limited: when the next webhook may be sent.
+    next_post_at: datetime | None = timestamp()
     # The one drainer that posts to this endpoint now.
     drain_token: UUID | None
     drain_expires_at: datetime | None = timestamp()
-    # When a drainer was last told to come.
+    # Whether it could begin no more, so that nobody need be told of what becomes due.
+    drain_is_full: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    # Of its last hundred attempts, the newest first: how long each took, in ms; of one that failed,
+    # -1 less that. So its health is told without looking for its attempts.
+    recent_ms: list[int] = Field(
+        sa_column=Column(ARRAY(Integer), nullable=False, server_default=text("'{}'"))
+    )
+    last_success_at: datetime | None = timestamp()
+    # When the sweep last called a drainer; none since one has come.
     woken_at: datetime | None = timestamp()
+    # The number of the delivery that was last claimed for the first time. The drainer counts, so
+    # that no transaction that publishes waits for this row.
+    last_sequence: int = Field(
+        default=0, sa_type=BigInteger, nullable=False, sa_column_kwargs={"server_default": "0"}
+    )
+    # Until then nothing is posted to it, and why: it asked for patience, most fails, it is gone, or
+    # something is wrong on our side.
+    held_back_until: datetime | None = timestamp()
+    held_back_because: str | None
+    # What was wrong on our side when something was last to be posted to it, and when that was; NULL
+    # once anything was posted. A word of `payments.webhooks.pacing.local_words.LOCAL`.
+    local_fault: str | None
+    local_fault_at: datetime | None = timestamp()
+    # How often in a row it was left alone because most failed; 0 once something is accepted.
+    back_offs: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    # Attempts, and those of them that failed, of some minutes that began with a failure.
+    counted_since: datetime | None = timestamp()
+    counted: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    counted_failed: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    # Since the first failure behind the last success; and below, when the others were told of it.
+    failing_since: datetime | None = timestamp()
+    # Whether a webhook has used up all its attempts since then.
+    has_given_up: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    warned_at: datetime | None = timestamp()
+    # Why it was disabled, when no person did it: it said 410, or failed for days.
+    disabled_because: str | None
     # Every event since then that it asks for has a delivery. It is the moment when the endpoint was
     # added, last enabled after being disabled, or last given other event types.
     subscribed_at: datetime = timestamp(default_now=True, nullable=False)
@@ -68,9 +143,29 @@ class Delivery(SQLModel, table=True):
         Index(
             "deliveries_due_idx",
             "endpoint_id",
+            "is_replay",
             "next_attempt_at",
             postgresql_where=text("state = 'pending'"),
         ),
+        # What is unfinished of one object at one endpoint, in its order. The object comes first, or
+        # a drain on statistics from before an outage would look here for all of an endpoint.
+        Index(
+            "deliveries_object_idx",
+            "object_id",
+            "endpoint_id",
+            "object_sequence",
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index(
+            "deliveries_sequence_key",
+            "endpoint_id",
+            "sequence",
+            unique=True,
+            postgresql_where=text("sequence IS NOT NULL"),
+        ),
+        # Lists of one endpoint, by state or merged from all states. Not by `state` itself: a drain
+        # on statistics from before an outage would take this index for its own.
+        Index("deliveries_listed_idx", text("upper(state)"), "endpoint_id", "created_at", "id"),
     )
 
     id: int = Field(
@@ -83,10 +178,27 @@ class Delivery(SQLModel, table=True):
     endpoint_id: str = Field(
         sa_column=Column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), nullable=False)
     )
+    # Of its event, once more: the object, and which event of that it is. NULL = a ping, or finished
+    # before they were kept: in nobody's way, and behind nothing.
+    object_id: str | None
+    object_sequence: int | None
+    # Its number among those of the endpoint, from 1 and without a gap, in the order in which they
+    # were first claimed; for ever the same. NULL = not claimed yet, or finished before there were
+    # numbers.
+    sequence: int | None = Field(default=None, sa_type=BigInteger)
     state: str = Field(default="pending", sa_column_kwargs={"server_default": "pending"})
     attempts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     # How many of them were before the last replay: the schedule begins anew with it.
     attempts_before: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    # What makes it due, if not the schedule: `replay`, `manual` or `ping`.
+    trigger: str | None
+    # Replayed, again or for the first time: it comes behind what is sent by itself.
+    is_replay: bool = Field(
+        default=False, nullable=False, sa_column_kwargs={"server_default": text("false")}
+    )
+    # The delivery of an earlier event of the same object that goes first. `next_attempt_at` is when
+    # it is looked at all the same.
+    waits_for: int | None = Field(default=None, sa_type=BigInteger)
     next_attempt_at: datetime | None = timestamp(default_now=True)
     created_at: datetime = timestamp(default_now=True, nullable=False)
     finished_at: datetime | None = timestamp()
@@ -106,7 +218,17 @@ class DeliveryAttempt(SQLModel, table=True):
     started_at: datetime = timestamp(nullable=False)
     duration_ms: int
     status_code: int | None
-    # Why there is no status code: a word of `payments.webhooks.post` such as `timeout`.
+    # Why there is no status code: a word of `payments.webhooks.targets.target_port` such as
+    # `timeout`. Neither: a queue took it.
     error: str | None
     remote_ip: str | None
     response_body: str | None = Field(default=None, sa_type=Text)
+    # What made it: `scheduled`, `replay`, `manual` or `ping`; NULL from before it was kept.
+    trigger: str | None
+    # How long its parts took (`payments.webhooks.records.phases`).
+    dns_ms: int | None
+    connect_ms: int | None
+    tls_ms: int | None
+    first_byte_ms: int | None
+    # Those that may be kept (`payments.webhooks.records.kept_headers`).
+    response_headers: dict[str, str] | None = Field(default=None, sa_type=JSONB(none_as_null=True))
