@@ -7,20 +7,17 @@ answer are kept until it is understood, and an answer whose head is complete is 
 
 import asyncio
 import re
-import socket
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from aiohttp import ServerDisconnectedError, TCPConnector, ThreadedResolver
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp import ServerDisconnectedError, TCPConnector
 from aiohttp.client_proto import ResponseHandler
 
-from payments.webhooks.target import TargetCheck
+from infra.billing.contract.limits import HEAD_BYTES_MAX
+from payments.webhooks.records.kept_headers import in_head
+from payments.webhooks.records.phases import DIALLING, Line
 
-# The head of an answer: proxies and frameworks put dozens of cookies and policies there. Nginx's
-# own limit for what it passes on is 32 KiB. Interim answers (1xx) before it count.
-HEAD_BYTES_MAX = 64 * 1024
-HEADERS_MAX = 1_000
+ANSWER_HEADERS_MAX = 1_000
 # Of the body, that much is kept for people to read.
 BODY_BYTES_MAX = 16 * 1024
 # Of all that comes: past a body's beginning there may be trailers, and chunks of one byte.
@@ -42,14 +39,23 @@ class Connection(ResponseHandler):
     _status = 0  # of the last whole head
     _head_at = _looked_at = 0  # where in `received` the next head begins; how far it was looked for
 
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, is_encrypted: bool = False) -> None:
+        """It is made by the post that needs it, once TCP is there and before TLS is."""
+        super().__init__(loop)
+        self.line = Line(is_encrypted)
+        if (dialling := DIALLING.get()) is not None:
+            dialling.line = self.line
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.line.is_ready()
         peer = transport.get_extra_info("peername")
         self.remote_ip = str(peer[0]) if peer else None
 
     def set_response_params(self, **params: Any) -> None:
         """A post begins."""
         self.posts += 1
+        self.line.is_asked()
         self.received, self._is_asked = b"", True
         self._bytes = self._status = self._head_at = self._looked_at = 0
         super().set_response_params(**params)
@@ -64,6 +70,7 @@ class Connection(ResponseHandler):
         if data and not self._is_asked:
             self._hang_up()
             return
+        self.line.is_answered()
         self._bytes += len(data)
         self.received += data[: HEAD_BYTES_MAX + BODY_BYTES_MAX - len(self.received)]
         self._look_for_heads()
@@ -103,14 +110,22 @@ class Connection(ResponseHandler):
 class Connector(TCPConnector):
     """aiohttp's connector, whose connections are ours."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, encrypted: bool, **options: Any) -> None:
         super().__init__(**options)
         loop = asyncio.get_running_loop()
-        self._factory: Any = partial(Connection, loop=loop)
+        self._factory: Any = partial(Connection, loop=loop, is_encrypted=encrypted)
 
 
-def answer_in(received: bytes) -> tuple[int, bytes] | None:
-    """The status and the beginning of the body, if a whole head was received; None if not.
+class Said(NamedTuple):
+    """What can be had of an answer that no parser takes."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes  # its beginning
+
+
+def answer_in(received: bytes) -> Said | None:
+    """What was answered, if a whole head was received; None if not.
 
     Interim answers (1xx) are passed over. What is wrong within the head, or behind it, is not
     looked at.
@@ -119,29 +134,7 @@ def answer_in(received: bytes) -> tuple[int, bytes] | None:
     while (head := _HEAD.match(received, at)) is not None:
         status = int(head[1])
         if status >= 200:
-            return status, received[head.end() : head.end() + BODY_BYTES_MAX]
+            body = received[head.end() : head.end() + BODY_BYTES_MAX]
+            return Said(status, in_head(head[0]), body)
         at = head.end()
     return None
-
-
-class CheckedResolver(AbstractResolver):
-    """Resolves names, and refuses a name with even one address that is not allowed.
-
-    Dialling the allowed ones of a mixed answer would let a name win by patience.
-    """
-
-    def __init__(self, target_check: TargetCheck, *, encrypted: bool) -> None:
-        self._resolver = ThreadedResolver()
-        self._check = target_check
-        self._encrypted = encrypted
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        found = await self._resolver.resolve(host, port, family)
-        for one in found:
-            self._check.refuse(one["host"], encrypted=self._encrypted)
-        return found
-
-    async def close(self) -> None:
-        await self._resolver.close()

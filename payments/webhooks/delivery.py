@@ -2,34 +2,50 @@
 
 import asyncio
 import random
+import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine
+from aiohttp import ThreadedResolver
+from aiohttp.abc import AbstractResolver
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from payments.webhooks.drainer import Drainer, Tools
-from payments.webhooks.drains import Drained
-from payments.webhooks.post import Client, Limits
+from payments.access.vault import Vault
+from payments.transaction import Wakes, nobody
+from payments.webhooks.draining import drains, leases
+from payments.webhooks.draining.drainer import Drainer
+from payments.webhooks.draining.drains import Drained, Record
+from payments.webhooks.draining.posting import Answered
+from payments.webhooks.draining.together import Asking, Grouping
+from payments.webhooks.draining.tools import Tools, uncounted
+from payments.webhooks.pacing.window import Window
+from payments.webhooks.post import OpenSocket
 from payments.webhooks.target import Network, TargetCheck
+from payments.webhooks.targets.dispatch import Targets
+from payments.webhooks.targets.target_port import Limits
 
 log = structlog.get_logger(__name__)
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
-# A drain that ends in time for the next to begin keeps one endpoint from holding a slot for ever.
+# A drain ends, and its endpoint may go to another process, which has less to do.
 DRAIN_S = 20.0
 # For recording the last answers, when everything ends.
 CLOSE_S = 5.0
-# Statements of all drains: each takes about a millisecond, so few connections serve many drains.
-DATABASE_THREADS = 4
+# Posts under way in all, each with a socket.
+POSTS_MAX = 4_096
+# How often to look for what is due at endpoints whose drainers have room and were told nothing.
+LOOK_EVERY_S = 1.0
+# Of how many endpoints it is remembered how much they take.
+WINDOWS_MAX = 10_000
 # A name whose servers don't answer holds a thread for many seconds; others must not wait for it.
 RESOLVER_THREADS = 64
 
@@ -37,32 +53,49 @@ RESOLVER_THREADS = 64
 class Deliverer:
     """Delivers webhooks. `drain` and `submit` may be called from any thread.
 
-    `allow_private` are the networks that webhooks may reach besides public addresses; `clock`
-    gives seconds since the epoch for the webhook's timestamp, `dice` floats in [0, 1) for the
-    jitter of retries.
+    `vault` opens the secrets that sign; `together` has what drains ask of the database at the same
+    time asked as one; `allow_private` are the networks that webhooks may reach
+    besides public addresses; `clock` gives seconds since the epoch for the webhook's timestamp,
+    `dice` floats in [0, 1) for the jitter of retries. `wake` is told of endpoints whose drain ended
+    before everything was posted; `count` of what was posted, and what is recorded of it. `resolver`
+    makes what looks names up.
     """
 
     def __init__(
         self,
         engine: Engine,
+        vault: Vault,
         *,
+        together: Grouping,
         allow_private: Sequence[Network] = (),
         drain_s: float = DRAIN_S,
         clock: Callable[[], float] = time.time,
         dice: Callable[[], float] = random.random,
         limits: Limits | None = None,
         tls: ssl.SSLContext | None = None,
+        wake: Callable[[Wakes], None] = nobody,
+        count: Callable[[Sequence[Answered], Sequence[Record]], None] = uncounted,
+        posts_max: int = POSTS_MAX,
+        resolver: Callable[[], AbstractResolver] = ThreadedResolver,
+        open_socket: OpenSocket = socket.socket,
     ) -> None:
-        # Each turn is one statement, and commits by itself: one round trip.
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine, self._together = engine, together
+        self._vault = vault
         self._target_check = TargetCheck(allow_private)
         self._drain_s = drain_s
         self._clock = clock
         self._dice = dice
         self._limits = limits or Limits()
         self._tls = tls
+        self._wake = wake
+        self._count = count
+        self._posts_max = posts_max
+        self._windows: dict[str, Window] = {}
+        self._resolver = resolver
+        self._open_socket = open_socket
         self._drainers: dict[str, Drainer] = {}
         self._drains: set[asyncio.Task[Drained]] = set()
+        self._handed: set[asyncio.Task[Drained]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._is_closing = False
@@ -112,9 +145,18 @@ class Deliverer:
 
     def submit(self, endpoint_id: str) -> Future[Drained]:
         """Like `drain`, but doesn't wait: a dead endpoint then holds no thread at all."""
+        return self._on_loop(self._drain(endpoint_id))
+
+    def hand_over(self, endpoint_ids: Sequence[str]) -> None:
+        """Have these endpoints drained, and wait only until the loop has taken them on: a loop that
+        hangs is seen by who waits. What goes wrong is logged, and the sweep sees what is left."""
+        self._on_loop(self._taken_on(endpoint_ids)).result()
+
+    def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         if self._loop is None:
+            coroutine.close()
             raise RuntimeError("the deliverer is not started")
-        return asyncio.run_coroutine_threadsafe(self._drain(endpoint_id), self._loop)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def _run(self, started: Future[None]) -> None:
         try:
@@ -130,16 +172,49 @@ class Deliverer:
         self._loop = asyncio.get_running_loop()
         self._closed = asyncio.Event()
         self._loop.set_default_executor(ThreadPoolExecutor(RESOLVER_THREADS, "webhooks-resolver"))
-        with ThreadPoolExecutor(DATABASE_THREADS, "webhooks-database") as executor:
-            client = Client(self._target_check, limits=self._limits, tls=self._tls)
-            self._tools = Tools(
-                client, partial(self._in_database, executor), self._clock, self._dice
-            )
-            started.set_result(None)
-            try:
-                await self._closed.wait()
-            finally:
-                await client.close()
+        self._asking = Asking(self._engine, self._together)
+        targets = Targets(
+            self._target_check,
+            limits=self._limits,
+            tls=self._tls,
+            resolver=self._resolver,
+            open_socket=self._open_socket,
+        )
+        self._tools = Tools(
+            targets,
+            self._vault,
+            self._asking,
+            self._clock,
+            self._dice,
+            posts_max=self._posts_max,
+            counted=self._count,
+        )
+        keeping = asyncio.create_task(self._keep())
+        started.set_result(None)
+        try:
+            await self._closed.wait()
+        finally:
+            keeping.cancel()
+            await targets.close()
+            self._asking.close()
+
+    async def _taken_on(self, endpoint_ids: Sequence[str]) -> None:
+        for endpoint_id in endpoint_ids:
+            if (busy := self._drainers.get(endpoint_id)) is not None:
+                busy.nudge()
+                continue
+            task = asyncio.create_task(self._drain(endpoint_id))
+            self._handed.add(task)
+            task.add_done_callback(partial(self._done, endpoint_id))
+
+    def _done(self, endpoint_id: str, task: asyncio.Task[Drained]) -> None:
+        self._handed.discard(task)
+        if task.cancelled():
+            return
+        if (error := task.exception()) is not None:
+            log.error("drain failed", endpoint_id=endpoint_id, exc_info=error)
+        elif task.result().more:
+            self._wake(Wakes(endpoints={endpoint_id}))
 
     async def _drain(self, endpoint_id: str) -> Drained:
         if (busy := self._drainers.get(endpoint_id)) is not None:
@@ -147,7 +222,9 @@ class Deliverer:
             return Drained()
         if self._is_closing:
             return Drained(more=True)
-        drainer = Drainer(self._tools, endpoint_id, drain_s=self._drain_s)
+        drainer = Drainer(
+            self._tools, endpoint_id, drain_s=self._drain_s, window=self._window(endpoint_id)
+        )
         self._drainers[endpoint_id] = drainer
         task = asyncio.create_task(drainer.run())
         self._drains.add(task)
@@ -157,18 +234,31 @@ class Deliverer:
             self._drains.discard(task)
             del self._drainers[endpoint_id]
 
-    async def _in_database(
-        self,
-        executor: ThreadPoolExecutor,
-        function: Callable[Concatenate[Connection, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T:
-        def run() -> T:
-            with self._engine.connect() as connection:
-                return function(connection, *args, **kwargs)
+    def _window(self, endpoint_id: str) -> Window:
+        """What is known of how much it takes, which lives as long as this process."""
+        window = self._windows.pop(endpoint_id, None) or Window()
+        self._windows[endpoint_id] = window  # the last that is forgotten
+        if len(self._windows) > WINDOWS_MAX:
+            del self._windows[next(iter(self._windows))]
+        return window
 
-        return await asyncio.get_running_loop().run_in_executor(executor, run)
+    async def _keep(self) -> None:
+        """Renew all leases, and find what drainers were not told: one statement each, for all."""
+        loop = asyncio.get_running_loop()
+        renewed_at = loop.time()
+        while True:
+            await asyncio.sleep(min(LOOK_EVERY_S, drains.LEASE_S / 4))
+            alive = [drainer.alive for drainer in self._drainers.values()]
+            try:
+                if alive and loop.time() - renewed_at >= drains.LEASE_S / 4:
+                    renewed_at = loop.time()
+                    await self._asking.run(leases.renew, alive)
+                if curious := [one for one in alive if not one.is_full]:
+                    for id_ in await self._asking.run(leases.with_more_due, curious):
+                        if (drainer := self._drainers.get(id_)) is not None:
+                            drainer.nudge()
+            except SQLAlchemyError as error:  # Drainers have patience of their own.
+                log.warning("leases of endpoints could not be renewed", exc_info=error)
 
     async def _close(self) -> None:
         self._is_closing = True

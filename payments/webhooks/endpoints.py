@@ -1,77 +1,82 @@
 """Webhook endpoints: who is told, where, and of what."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, bindparam, case, func, insert, select
+from sqlalchemy import Select, bindparam, case, func, insert, select, text
 from sqlalchemy import update as sql_update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from infra.billing.contract import endpoints as rules
-from infra.billing.contract.events import TYPES
 from infra.billing.contract.ids import is_id, random_id
-from infra.billing.contract.limits import LIMIT_MAX
+from infra.billing.contract.limits import LIMIT_MAX, OVERLAP_S
 from infra.billing.contract.objects import Endpoint
+from infra.billing.contract.requests.webhook_endpoint import (
+    UNSETTABLE,
+    EndpointSettings,
+    WebhookEndpointChanges,
+    WebhookEndpointRequest,
+)
 from infra.billing.contract.signatures import new_secret
 from infra.billing.contract.texts import field_name
 from models import Event, WebhookEndpoint
 from models.base import table_of
 from models.rows import EndpointRow
+from payments.access import audit_log
 from payments.access.scopes import OPERATOR, Access
+from payments.access.vault import Vault
 from payments.errors import InvalidRequest, NotFound
-from payments.parsing import refusing
+from payments.parsing import parse, refusing
 from payments.transaction import Transaction
-from payments.views import view_of
+from payments.views import moment, view_of
+from payments.webhooks import headers, leftovers
 from payments.webhooks.events import Fact, publish
-from payments.webhooks.target import TargetCheck
+from payments.webhooks.pacing.troubles import AFRESH
+from payments.webhooks.records import health
+from payments.webhooks.sealed import seal_credentials, seal_headers, seal_secret
+from payments.webhooks.target import TargetCheck, is_same_host
 
-CHANGEABLE = ("url", "event_types", "description", "max_in_flight", "state")
-# Posts to one endpoint at a time: one process of a framework answers so many without trouble.
-IN_FLIGHT = 16
-# A day, as Stripe and Svix have it: time for a deployment.
-OVERLAP_S = 86_400
+CHANGEABLE = tuple(WebhookEndpointChanges.model_fields)
 
 # The public endpoint of a row; never a secret.
-view = view_of(Endpoint)
+view = view_of(Endpoint, headers=headers.shown, health=health.of)
 
 
 def add(
     transaction: Transaction,
     *,
-    url: object,
     target_check: TargetCheck,
-    event_types: object = (),
-    description: object = None,
-    max_in_flight: object = None,
-    producer: object = None,
+    vault: Vault,
     access: Access = OPERATOR,
-) -> EndpointRow:
-    """A new, enabled endpoint with a secret of its own, which is the row's `secrets[0]`.
+    **fields: object,
+) -> tuple[EndpointRow, str]:
+    """A new, enabled endpoint, and its secret, which is shown now and never again.
 
-    It is told of this producer's events; without one, of those of who makes it, or of all.
-
-    The caller shows the secret now and never again. No event types = every type but the
-    `.pending` ones. `max_in_flight` is how many webhooks may be under way there at once, 1 to
-    IN_FLIGHT_MAX (1: one after the other). Raises InvalidRequest.
+    `fields` are those of a WebhookEndpointRequest. It is told of this producer's events; without
+    one, of those of who makes it, or of all. Raises InvalidRequest.
     """
+    asked = parse(WebhookEndpointRequest, fields)
+    aim = target_check.checked(asked.url)
+    id_, secret = random_id("we_"), new_secret()
     row = {
-        "id": random_id("we_"),
-        "producer": access.producer_of_endpoint(producer),
-        "url": target_check.checked_url(url),
-        "event_types": _event_types(event_types),
-        "description": _description(description),
-        "max_in_flight": _in_flight(max_in_flight),
-        "secrets": [new_secret()],
+        "id": id_,
+        "producer": access.producer_of_endpoint(asked.producer),
+        "secrets": [seal_secret(vault, id_, secret)],
+        **_columns(asked),
+        "url": aim.url,
+        "url_credentials": seal_credentials(vault, id_, aim.credentials),
+        **headers.columns_of(seal_headers(vault, id_, asked.headers)),
     }
-    (made,) = transaction.read(EndpointRow, _INSERT, row)
-    return made
+    (made,) = transaction.read(EndpointRow, insert(_endpoints).returning(*health.ENDPOINT), row)
+    audit_log.record(transaction, "endpoint.create", id_, after=view(made))
+    return made, secret
 
 
 def get(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
     """The endpoint with this id. Raises NotFound, also for a deleted one, and for one that
     `access` doesn't see."""
-    return _found(transaction, endpoint_id, select(_endpoints), access)
+    return _found(transaction, endpoint_id, select(*health.ENDPOINT), access)
 
 
 def locked(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
@@ -80,7 +85,7 @@ def locked(transaction: Transaction, endpoint_id: str, *, access: Access = OPERA
     Whoever changes its deliveries asks for this first, as a drainer's turn does: so the two never
     wait for each other in a circle.
     """
-    statement = select(_endpoints).with_for_update(key_share=True)
+    statement = select(*health.ENDPOINT).with_for_update(key_share=True)
     return _found(transaction, endpoint_id, statement, access)
 
 
@@ -99,7 +104,7 @@ def listed(
     if after and not is_id(after, "we_"):
         raise InvalidRequest("the cursor is none of ours", param="cursor")
     statement = (
-        select(_endpoints)
+        select(*health.ENDPOINT)
         .where(_endpoints.c.id > after, _is_there, access.sees_where(_endpoints.c.producer))
         .order_by(_endpoints.c.id)
         .limit(limit)
@@ -113,11 +118,14 @@ def update(
     *,
     changes: Mapping[str, object],
     target_check: TargetCheck,
+    vault: Vault,
     access: Access = OPERATOR,
 ) -> EndpointRow:
-    """Change some of CHANGEABLE; what is not among the changes stays as it is.
+    """Change some of CHANGEABLE; what is not among the changes stays as it is, and what is None is
+    as when nothing was said of it.
 
-    What waits for the endpoint goes to its new URL. Other event types count for events from now
+    What waits for the endpoint goes to its new URL, and in its new order: where that is `relaxed`,
+    what waits for an earlier event is looked at anew. Other event types count for events from now
     on. `state` does what `enable` and `disable` do. Raises InvalidRequest, NotFound.
     """
     if unknown := [field_name(name) for name in changes if name not in CHANGEABLE]:
@@ -125,48 +133,73 @@ def update(
         raise InvalidRequest(
             f"{named} can't be changed; what can be is {', '.join(CHANGEABLE)}", param=unknown[0]
         )
-    values: dict[str, Any] = {}
-    if "url" in changes:
-        values["url"] = target_check.checked_url(changes["url"])
-    if "description" in changes:
-        values["description"] = _description(changes["description"])
-    if "max_in_flight" in changes:
-        values["max_in_flight"] = _in_flight(changes["max_in_flight"])
-    if "event_types" in changes:
+    unset = {name for name in UNSETTABLE if changes.get(name, ...) is None}
+    said = {name: value for name, value in changes.items() if name not in unset}
+    asked = parse(WebhookEndpointChanges, said)
+    values = dict.fromkeys(unset - {"headers"}, _DEFAULT) | _columns(asked)
+    aim = target_check.checked(asked.url) if "url" in said else None
+    there = locked(transaction, endpoint_id, access=access)
+    if said.keys() & {"url", "headers"}:
+        if "headers" not in unset:
+            values |= headers.changed(there, asked.headers, vault=vault, url=aim and aim.url)
+        if aim is not None:
+            values |= {"url": aim.url, **AFRESH}
+            if aim.credentials is not None or not is_same_host(there.url, aim.url):
+                sealed = seal_credentials(vault, endpoint_id, aim.credentials)
+                values["url_credentials"] = sealed
+    if "headers" in unset:
+        values |= headers.columns_of({})
+    if "event_types" in values:
         # Nobody promised it the past: see `subscribed_at`.
-        values |= {"event_types": _event_types(changes["event_types"]), "subscribed_at": func.now()}
-    switch = _switch(changes["state"]) if "state" in changes else get
+        values["subscribed_at"] = func.now()
+    switch = get if "state" not in said else enable if asked.state == "enabled" else disable
     if values:
-        _changed(transaction, endpoint_id, values, access)
+        _record(transaction, "update", there, _changed(transaction, endpoint_id, values, access))
+    is_relaxed = "ordered" in changes and asked.ordered == "relaxed"
+    if is_relaxed and leftovers.let_pass(transaction, endpoint_id):
+        transaction.wakes.endpoints.add(endpoint_id)
     return switch(transaction, endpoint_id, access=access)
 
 
 def enable(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
     """Send to it again, beginning with what waited meanwhile. Raises NotFound."""
     since = case((_endpoints.c.state == "enabled", _endpoints.c.subscribed_at), else_=func.now())
-    values = {"state": "enabled", "subscribed_at": since}
+    values = {"state": "enabled", "disabled_because": None, "subscribed_at": since, **AFRESH}
+    was = locked(transaction, endpoint_id, access=access)
     endpoint = _changed(transaction, endpoint_id, values, access)
+    _record(transaction, "enable", was, endpoint)
     transaction.wakes.endpoints.add(endpoint_id)
     return endpoint
 
 
 def disable(
-    transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR
+    transaction: Transaction,
+    endpoint_id: str,
+    *,
+    because: str | None = None,
+    access: Access = OPERATOR,
 ) -> EndpointRow:
     """Send nothing to it. What waits for it stays; new events pass it by. Raises NotFound.
 
     The other endpoints are told of it (`endpoint.disabled`): whoever disabled it may not be the one
-    who waits for its webhooks.
+    who waits for its webhooks. `because` says why, when no person did.
     """
     was = locked(transaction, endpoint_id, access=access)
     if was.state == "disabled":
         return was
-    endpoint = _changed(transaction, endpoint_id, {"state": "disabled"}, access)
-    number, at = next_number(transaction, endpoint_id)
-    whose = endpoint.producer
-    fact = Fact("endpoint.disabled", endpoint_id, number, view(endpoint), at, whose)
-    publish(transaction, [fact])
+    values = {"state": "disabled", "disabled_because": because}
+    endpoint = _changed(transaction, endpoint_id, values, access)
+    _record(transaction, "disable", was, endpoint, because=because or "")
+    tell(transaction, "endpoint.disabled", endpoint_id)
     return endpoint
+
+
+def tell(transaction: Transaction, event_type: str, endpoint_id: str) -> None:
+    """Tell the others of an endpoint how it is now. For who holds it (`locked`)."""
+    endpoint = get(transaction, endpoint_id)
+    number, at = next_number(transaction, endpoint_id)
+    fact = Fact(event_type, endpoint_id, number, view(endpoint), at, endpoint.producer)
+    publish(transaction, [fact])
 
 
 def next_number(transaction: Transaction, endpoint_id: str) -> tuple[int, datetime]:
@@ -177,8 +210,8 @@ def next_number(transaction: Transaction, endpoint_id: str) -> tuple[int, dateti
 
 
 def delete(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
-    """Be done with it: its secrets are wiped, nothing more is sent, and a sweep gives up what
-    waits for it (`payments.webhooks.leftovers`).
+    """Be done with it: its secrets and headers are wiped, nothing more is sent, and a sweep gives
+    up what waits for it (`payments.webhooks.leftovers`).
 
     Its row stays, because its deliveries are history. Raises NotFound.
     """
@@ -186,19 +219,25 @@ def delete(transaction: Transaction, endpoint_id: str, *, access: Access = OPERA
         "state": "deleted",
         "deleted_at": func.now(),
         "secrets": [],
+        "url_credentials": None,
+        "header_names": [],
+        "header_values": [],
         "older_secrets_until": None,
     }
-    return _changed(transaction, endpoint_id, wiped, access)
+    was = locked(transaction, endpoint_id, access=access)
+    _record(transaction, "delete", was, now := _changed(transaction, endpoint_id, wiped, access))
+    return now
 
 
 def rotate_secret(
     transaction: Transaction,
     endpoint_id: str,
     *,
+    vault: Vault,
     overlap_s: object = OVERLAP_S,
     access: Access = OPERATOR,
-) -> EndpointRow:
-    """A new secret, which is the row's `secrets[0]`; it is shown now and never again.
+) -> tuple[EndpointRow, str]:
+    """A new secret: the endpoint's row, and the secret, which is shown now and never again.
 
     For `overlap_s` seconds (0 = not at all, at most a week) the one before signs, too, so that a
     receiver can go over to the new one at leisure. Older ones sign no more. Raises
@@ -207,14 +246,23 @@ def rotate_secret(
     seconds = refusing(rules.overlap_s, overlap_s)
     older = locked(transaction, endpoint_id, access=access).secrets[:1] if seconds else []
     until = func.now() + timedelta(seconds=seconds) if seconds else None
-    values = {"secrets": [new_secret(), *older], "older_secrets_until": until}
-    return _changed(transaction, endpoint_id, values, access)
+    secret = new_secret()
+    secrets = [seal_secret(vault, endpoint_id, secret), *older]
+    values = {"secrets": secrets, "older_secrets_until": until}
+    changed = _changed(transaction, endpoint_id, values, access)
+    after = {"older_secrets_until": moment(changed.older_secrets_until)}
+    audit_log.record(transaction, "endpoint.rotate_secret", endpoint_id, after=after)
+    return changed, secret
+
+
+def _record(transaction: Transaction, verb: str, *rows: EndpointRow, because: str = "") -> None:
+    audit_log.record_change(transaction, f"endpoint.{verb}", *map(view, rows), because=because)
 
 
 def _changed(
     transaction: Transaction, endpoint_id: str, values: Mapping[str, Any], access: Access
 ) -> EndpointRow:
-    statement = sql_update(_endpoints).values(**values).returning(_endpoints)
+    statement = sql_update(_endpoints).values(**values).returning(*health.ENDPOINT)
     return _found(transaction, endpoint_id, statement, access)
 
 
@@ -236,43 +284,17 @@ def _found(
     raise NotFound("There is no webhook endpoint with this id.", param="endpoint_id")
 
 
-def _switch(state: object) -> Callable[..., EndpointRow]:
-    if state == "enabled":
-        return enable
-    if state == "disabled":
-        return disable
-    raise InvalidRequest("state must be 'enabled' or 'disabled'", param="state")
-
-
-def _event_types(value: object) -> list[str]:
-    if value is None:
-        return []
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise InvalidRequest(
-            'event_types must be a list of types, like ["charge.succeeded"]',
-            param="event_types",
-        )
-    for one in value:
-        if one not in TYPES:
-            raise InvalidRequest(
-                f"event_types: {str(one)[:80]!r} is not an event type; send some of"
-                f" {', '.join(TYPES)}, or none for all but the .pending ones",
-                param="event_types",
-            )
-    return list(dict.fromkeys(value))
-
-
-def _description(value: object) -> str | None:
-    return None if value is None else refusing(rules.description, value)
-
-
-def _in_flight(value: object) -> int:
-    return IN_FLIGHT if value is None else refusing(rules.max_in_flight, value)
+def _columns(asked: EndpointSettings) -> dict[str, Any]:
+    """What is said of its settings but for its headers and its URL, by the columns of their
+    names."""
+    said = (asked.model_fields_set & EndpointSettings.model_fields.keys()) - {"headers", "url"}
+    return {name: getattr(asked, name) for name in said}
 
 
 _endpoints, _events = table_of(WebhookEndpoint), table_of(Event)
 _is_there = _endpoints.c.state != "deleted"
-_INSERT = insert(_endpoints).returning(_endpoints)
+# Of a column, whatever that is.
+_DEFAULT = text("DEFAULT")
 _NUMBERED = select(
     (func.coalesce(func.max(_events.c.sequence), 0) + 1).label("sequence"), func.now().label("at")
 ).where(_events.c.object_id == bindparam("endpoint_id"))

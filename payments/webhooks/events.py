@@ -4,21 +4,20 @@ Both are written in the transaction that makes the fact true, so an event can't 
 none exists for what was rolled back.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, insert, literal, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, insert, literal, not_, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
-from infra.billing.contract.events import ONLY_BY_NAME
+from infra.billing.contract.events import ONLY_BY_NAME, TO_OTHERS
 from infra.billing.contract.ids import event_id
 from infra.billing.contract.moments import rfc3339
 from models import Delivery, Event, WebhookEndpoint
-from models.base import as_rows, given, table_of
+from models.base import as_rows, given, json_text, table_of
 from payments.access.scopes import may_be_told_where
 from payments.transaction import Transaction
 
@@ -41,15 +40,13 @@ class Fact:
 
 def body_of(fact: Fact) -> str:
     """The webhook's body: the exact text that is stored, signed and sent."""
-    return json.dumps(
+    return json_text(
         {
             "type": fact.type,
             "timestamp": rfc3339(fact.at),
             "sequence": fact.sequence,
             "data": fact.data,
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
+        }
     )
 
 
@@ -83,26 +80,55 @@ def is_asked_for(event_type: ColumnElement[Any], event_types: ColumnElement[Any]
     )
 
 
+def has_use_for_a_call() -> ColumnElement[bool]:
+    """Whether somebody should be told at once that something is due at an endpoint, in SQL: not
+    while it is left alone, nor while its drainer has all it can do and looks for itself, nor while
+    a call is under way that nobody has heard yet. For what failed last, the sweep calls: hundreds
+    of dead ones, told of each event, would hold up who works."""
+    is_held_back = func.coalesce(_endpoints.c.held_back_until > func.now(), false())
+    is_full = and_(_endpoints.c.drain_is_full, _endpoints.c.drain_expires_at > func.now())
+    is_called = func.coalesce(_endpoints.c.woken_at > func.now() - timedelta(seconds=1), false())
+    is_failing = _endpoints.c.failing_since.is_not(None)
+    is_useless = or_(is_held_back, func.coalesce(is_full, false()), is_called, is_failing)
+    return not_(is_useless).label("has_use_for_a_call")
+
+
 _events, _deliveries, _endpoints = (table_of(t) for t in (Event, Delivery, WebhookEndpoint))
 _columns = [_events.c[name] for name in ("id", "type", "object_id", "sequence", "producer", "body")]
 _facts = given("facts", _columns)
 _told = (
     insert(_events)
     .from_select([c.name for c in _columns], select(*(_facts.c[c.name] for c in _columns)))
-    .returning(_events.c.id, _events.c.type, _events.c.producer)
+    .returning(
+        _events.c.id, _events.c.type, _events.c.producer, _events.c.object_id, _events.c.sequence
+    )
     .cte("told")
 )
 _wanted = and_(
     _endpoints.c.state == "enabled",
     is_asked_for(_told.c.type, _endpoints.c.event_types),
     may_be_told_where(_told.c.producer, _endpoints.c.producer),
+    or_(_told.c.type.not_in(TO_OTHERS), _told.c.object_id != _endpoints.c.id),
+)
+_for_whom = (
+    select(
+        _told.c.id,
+        _endpoints.c.id.label("endpoint_id"),
+        _told.c.object_id,
+        _told.c.sequence,
+        has_use_for_a_call(),
+    )
+    .join_from(_told, _endpoints, _wanted)
+    .cte("for_whom")
+)
+_written = insert(_deliveries).from_select(
+    ["event_id", "endpoint_id", "object_id", "object_sequence"],
+    select(*(_for_whom.c[name] for name in ("id", "endpoint_id", "object_id", "sequence"))),
+    include_defaults=False,  # the table's own; the model's come out as NULL beside a CTE
 )
 _PUBLISH = (
-    insert(_deliveries)
-    .from_select(
-        ["event_id", "endpoint_id"],
-        select(_told.c.id, _endpoints.c.id).join_from(_told, _endpoints, _wanted),
-        include_defaults=False,  # the table's own; the model's come out as NULL beside a CTE
-    )
-    .returning(_deliveries.c.endpoint_id)
+    select(_for_whom.c.endpoint_id)
+    .where(_for_whom.c.has_use_for_a_call)
+    .distinct()
+    .add_cte(_written.cte("written"))
 )

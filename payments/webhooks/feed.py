@@ -8,6 +8,10 @@ after the gap was seen, and once all below the mark have ended, the gap is what 
 
 Who sees one producer's events only reads a part of it (`read_part`), with the same positions. The
 positions of others' events are passed over by the cursor, which so never lags behind.
+
+Events leave when they have been kept for their time (`payments.keeping.retention`), some of them
+later than those around them. The feed begins behind the last that has left: whoever reads on from
+before it has missed some, and is told.
 """
 
 from collections.abc import Sequence
@@ -16,15 +20,34 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, literal, select, text, union_all
 
-from models import Event
+from models import Event, Retention
 from models.base import table_of
 from models.rows import EventRow
 from payments.access.scopes import EVERYBODY
+from payments.errors import EventsGone
 from payments.transaction import read as rows_of
 
 POSITION_MAX = 2**63 - 1
 # So many positions of the index are counted in well under a millisecond.
 COUNTED_MAX = 1_000
+
+
+def beginning(connection: Connection) -> int:
+    """The position behind which the feed begins: that of the last event that has left."""
+    return int(connection.execute(_GONE).scalar_one())
+
+
+def require_kept(connection: Connection, *, after: int) -> None:
+    """Raise EventsGone when events behind `after` have left. To be asked once they were read, as
+    they may leave meanwhile."""
+    if after < (gone := beginning(connection)):
+        raise EventsGone(
+            f"events up to position {gone} have been kept for their time: you have missed those"
+            " behind your `after`. Read the objects that you keep as they stand now, then go on"
+            " with after=0",
+            param="after",
+            kept_after=gone,
+        )
 
 
 def read(
@@ -98,13 +121,14 @@ def item(row: EventRow) -> str:
     return f'{{"id":"{row.id}","position":{row.position},{row.body[1:]}'
 
 
-_events = table_of(Event)
+_events, _retention = table_of(Event), table_of(Retention)
 _READ = (
     select(_events.c.id, _events.c.position, _events.c.body)
     .where(_events.c.position > bindparam("after"), _events.c.position <= bindparam("until"))
     .order_by(_events.c.position)
     .limit(bindparam("limit"))
 )
+_GONE = select(func.coalesce(func.max(_retention.c.gone), 0)).where(_retention.c.name == "events")
 _LAST = select(func.coalesce(func.max(_events.c.position), 0))
 
 

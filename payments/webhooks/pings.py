@@ -7,11 +7,13 @@ from sqlalchemy import Connection, and_, bindparam, insert, select
 from infra.billing.contract.ids import event_id
 from models import Delivery, DeliveryAttempt, Event
 from models.base import table_of
+from payments.access import audit_log
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import EndpointDisabled
 from payments.transaction import Transaction
 from payments.webhooks.endpoints import locked, next_number, view
 from payments.webhooks.events import Fact, body_of
+from payments.webhooks.pacing.troubles import probe
 
 
 def ping(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> str:
@@ -33,9 +35,12 @@ def ping(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATO
         "body": body_of(fact),
     }
     transaction.execute(insert(_events), event)
-    delivery = {"event_id": event["id"], "endpoint_id": endpoint_id}
-    transaction.execute(insert(_deliveries), delivery)
-    transaction.wakes.endpoints.add(endpoint_id)
+    # Without its object: a ping waits for no other, or it would tell nothing of an endpoint that
+    # fails.
+    delivery = {"event_id": event["id"], "endpoint_id": endpoint_id, "trigger": "ping"}
+    made = transaction.execute(insert(_deliveries).returning(_deliveries.c.id), delivery)
+    audit_log.record(transaction, "endpoint.ping", endpoint_id, after={"event_id": event["id"]})
+    probe(transaction, endpoint_id, made.scalar_one())
     return str(event["id"])
 
 

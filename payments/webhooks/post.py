@@ -4,26 +4,32 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import structlog
+from aiohttp.abc import AbstractResolver
 from yarl import URL
 
+from infra.billing.contract.limits import HEAD_BYTES_MAX
 from payments.webhooks.bodies import in_words
 from payments.webhooks.connection import (
+    ANSWER_HEADERS_MAX,
     BODY_BYTES_MAX,
-    HEAD_BYTES_MAX,
-    HEADERS_MAX,
-    CheckedResolver,
     Connection,
     Connector,
     answer_in,
 )
-from payments.webhooks.target import TargetCheck, TargetRefused
+from payments.webhooks.pacing.local_words import RESOLVER_AWAY
+from payments.webhooks.reasons import word_for
+from payments.webhooks.records import kept_headers
+from payments.webhooks.records.phases import DIALLING, Dialling, Phases
+from payments.webhooks.target import TargetCheck
+from payments.webhooks.targets.resolving import CheckedResolver, Watch
+from payments.webhooks.targets.target_port import Answer, Limits, Message
 
 log = structlog.get_logger(__name__)
 
@@ -32,38 +38,7 @@ KEEP_ALIVE_S = 4.0
 
 USER_AGENT = "billing-webhooks/1"
 
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long the parts of a POST may take, in seconds."""
-
-    connect_s: float = 5.0  # TCP and TLS together.
-    # Everything: DNS, connection, TLS, sending, the answer's head and body. Standard Webhooks
-    # asks for 15 to 30 s.
-    total_s: float = 15.0
-    # The status decides; the body is kept for people to read. A slow one is cut, not waited for.
-    body_s: float = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of a POST: a status code, or a word that says why there is none.
-
-    The words: `timeout`, `connect_timeout`, `dns_failed`, `connection_refused`, `unreachable`,
-    `connection_closed`, `tls_error`, `bad_response`, `target_not_allowed`, `invalid_url`,
-    `internal_error`.
-    """
-
-    duration_ms: int
-    status_code: int | None = None
-    error: str | None = None
-    remote_ip: str | None = None
-    body: str | None = None
-    retry_after: str | None = None
-
-    @property
-    def is_ok(self) -> bool:
-        return self.status_code is not None and 200 <= self.status_code < 300
+OpenSocket = Callable[[int, int, int], socket.socket]
 
 
 class Client:
@@ -78,10 +53,15 @@ class Client:
         target_check: TargetCheck,
         *,
         limits: Limits,
-        tls: ssl.SSLContext | None = None,
+        tls: ssl.SSLContext,
+        resolver: Callable[[], AbstractResolver],
+        watch: Watch,
+        open_socket: OpenSocket = socket.socket,
     ) -> None:
         self._limits = limits
-        self._tls = tls or ssl.create_default_context()
+        self._resolver, self._watch = resolver, watch
+        self._tls = tls
+        self._open_socket = open_socket
         # One session for each rule: without TLS only allow-listed addresses may be dialled. And one
         # whose connections are all new, for what met the end of one that was kept.
         self._sessions = {
@@ -96,21 +76,15 @@ class Client:
         for session in self._sessions.values():
             await session.close()
 
-    async def post(self, url: str, *, headers: Mapping[str, str], body: bytes) -> Answer:
-        """POST `body` and wait for the answer, `total_s` at most. Never raises for what the
-        network or the receiver does."""
+    async def send(self, message: Message, target: URL) -> Answer:
+        """POST it and wait for the answer, `total_s` at most. Never raises for what the network or
+        the receiver does."""
         started = time.monotonic()
-        try:
-            target = URL(url, encoded=True)
-        except ValueError:
-            return Answer(0, error="invalid_url")
-        if (target.scheme, False) not in self._sessions:
-            return Answer(0, error="invalid_url")
         deadline = asyncio.get_running_loop().time() + self._limits.total_s
         for is_fresh in (False, True):
             session = self._sessions[target.scheme, is_fresh]
             try:
-                said = await self._exchange(session, target, headers, body, deadline)
+                said = await self._exchange(session, target, message, deadline)
             except _Stale:
                 continue
             return replace(said, duration_ms=_ms_since(started))
@@ -120,23 +94,29 @@ class Client:
         self,
         session: aiohttp.ClientSession,
         target: URL,
-        headers: Mapping[str, str],
-        body: bytes,
+        message: Message,
         deadline: float,
     ) -> Answer:
         """One try on one connection. Raises _Stale when that was closed while it was kept, and no
         byte of an answer came: nobody knows whether the post arrived, and it may arrive twice."""
-        wire = _Wire()
-        token = _WIRE.set(wire)
+        wire, dialling = _Wire(), Dialling()
+        token, dialled = _WIRE.set(wire), DIALLING.set(dialling)
         try:
             async with asyncio.timeout_at(deadline):
                 response = await session.post(
-                    target, data=body, headers=headers, allow_redirects=False
+                    target, data=message.body, headers=message.headers, allow_redirects=False
                 )
         except Exception as error:  # noqa: BLE001  # Whatever it was, it is this attempt's answer
-            return _answer_of(error, wire.connection)
+            failed = _answer_of(error, wire.connection)
+            if failed.error == "timeout" and dialling.is_looking_up and await self._watch.is_away():
+                failed = replace(failed, error=RESOLVER_AWAY)
+            # That of a connection that could not be made is the one that was dialled.
+            address = failed.remote_ip or dialling.address
+            return replace(failed, remote_ip=address, phases=wire.phases(dialling))
         finally:
             _WIRE.reset(token)
+            DIALLING.reset(dialled)
+        phases = wire.phases(dialling)
         try:
             read = await self._body_of(response, deadline)
         finally:
@@ -148,10 +128,14 @@ class Client:
             remote_ip=None if wire.connection is None else wire.connection.remote_ip,
             body=in_words(read, encoding=response.headers.get("Content-Encoding")),
             retry_after=response.headers.get("Retry-After"),
+            headers=kept_headers.kept(response.raw_headers),
+            phases=phases,
         )
 
     async def _body_of(self, response: aiohttp.ClientResponse, deadline: float) -> bytes:
         """What can be had of the body within `body_s` and 16 KiB."""
+        if response.content.at_eof():  # there is none, as nearly always
+            return b""
         read = bytearray()
         ends_at = min(deadline, asyncio.get_running_loop().time() + self._limits.body_s)
         try:
@@ -170,13 +154,19 @@ class Client:
             """The last gate: the concrete address of every connection, literal or resolved."""
             family, kind, protocol, _, address = info
             target_check.refuse(str(address[0]), encrypted=encrypted)
-            return socket.socket(family, kind, protocol)
+            if (dialling := DIALLING.get()) is not None:
+                dialling.dials(str(address[0]))
+            return self._open_socket(family, kind, protocol)
 
         keeping: dict[str, Any] = (
             {"force_close": True} if is_fresh else {"keepalive_timeout": KEEP_ALIVE_S}
         )
+        checked = CheckedResolver(
+            target_check, encrypted=encrypted, resolver=self._resolver(), watch=self._watch
+        )
         connector = Connector(
-            resolver=CheckedResolver(target_check, encrypted=encrypted),
+            encrypted=encrypted,
+            resolver=checked,
             socket_factory=checked_socket,
             ssl=self._tls,
             limit=0,  # Each drain keeps to its endpoint's max_in_flight.
@@ -191,7 +181,7 @@ class Client:
             auto_decompress=False,
             max_line_size=HEAD_BYTES_MAX,
             max_field_size=HEAD_BYTES_MAX,
-            max_headers=HEADERS_MAX,
+            max_headers=ANSWER_HEADERS_MAX,
             headers={
                 "content-type": "application/json",
                 "user-agent": USER_AGENT,
@@ -210,6 +200,10 @@ class _Wire:
 
     connection: Connection | None = None
 
+    def phases(self, dialling: Dialling) -> Phases:
+        """How long each part took so far."""
+        return dialling.phases(None if self.connection is None else self.connection.line)
+
 
 _WIRE: ContextVar[_Wire] = ContextVar("wire")
 
@@ -227,7 +221,7 @@ def _answer_of(error: Exception, connection: Connection | None) -> Answer:
 
     Raises _Stale."""
     if connection is None:
-        return Answer(0, error=_word_for(error))
+        return Answer(0, error=word_for(error))
     if connection.is_too_long:
         return Answer(0, error="bad_response", remote_ip=connection.remote_ip)
     # The peer's own end, and not our deadline: a silent receiver may be at work on it.
@@ -237,43 +231,15 @@ def _answer_of(error: Exception, connection: Connection | None) -> Answer:
     if is_cut and connection.was_kept and not connection.received:
         raise _Stale
     if (said := answer_in(connection.received)) is not None:
-        status, body = said
         return Answer(
             0,
-            status_code=status,
+            status_code=said.status,
             remote_ip=connection.remote_ip,
-            body=in_words(body, encoding=None),
+            body=in_words(said.body, encoding=None),
+            headers=kept_headers.kept(said.headers),
         )
-    return Answer(0, error=_word_for(error), remote_ip=connection.remote_ip)
+    return Answer(0, error=word_for(error), remote_ip=connection.remote_ip)
 
 
 def _ms_since(started: float) -> int:
     return round((time.monotonic() - started) * 1000)
-
-
-def _word_for(error: Exception) -> str:
-    """Why there is no answer, in one word."""
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    for kind, word in _WORDS:
-        if isinstance(cause, kind) or isinstance(error, kind):
-            return word
-    log.error("a webhook could not be posted", exc_info=error)
-    return "internal_error"
-
-
-# The first match counts, so the particular stands before the general.
-_WORDS: tuple[tuple[type[Exception], str], ...] = (
-    (TargetRefused, "target_not_allowed"),
-    (aiohttp.ConnectionTimeoutError, "connect_timeout"),
-    (TimeoutError, "timeout"),
-    (aiohttp.ClientConnectorDNSError, "dns_failed"),
-    (ssl.SSLError, "tls_error"),
-    (ConnectionRefusedError, "connection_refused"),
-    (ConnectionResetError, "connection_closed"),
-    (aiohttp.ClientConnectorError, "unreachable"),
-    (aiohttp.InvalidURL, "invalid_url"),
-    (aiohttp.ClientConnectionError, "connection_closed"),
-    (OSError, "connection_closed"),
-    (aiohttp.ClientResponseError, "bad_response"),
-    (aiohttp.ClientPayloadError, "bad_response"),
-)

@@ -2,29 +2,46 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
+from typing import Any, get_args
 
-from sqlalchemy import Boolean, DateTime, String, and_, bindparam, func, or_, select
+from sqlalchemy import (
+    DateTime,
+    String,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from infra.billing.contract import endpoints as rules
+from infra.billing.contract.events import TO_OTHERS
 from infra.billing.contract.ids import is_id
+from infra.billing.contract.words import ReplayOf
 from models import Delivery, Event, WebhookEndpoint
 from models.base import table_of
+from models.rows import DeliveryRow
+from payments.access import audit_log
 from payments.access.scopes import OPERATOR, Access, may_be_told_where
 from payments.errors import EndpointDisabled, InvalidRequest
 from payments.parsing import refusing
 from payments.transaction import Transaction
+from payments.views import moment
 from payments.webhooks.endpoints import locked
 from payments.webhooks.events import is_asked_for
+from payments.webhooks.pacing.troubles import probe
+from payments.webhooks.positions import DISORDER, Positions
+from payments.webhooks.records import reading
 
 # Of one call: its statement takes about a second, in which the endpoint's drainer waits.
 EVENTS_MAX = 10_000
-UNDELIVERED, ALL = "undelivered", "all"
-# Events are numbered when they are written, and dated when their transaction began: by so much
-# the two orders may differ. No transaction of ours lives half as long.
-DISORDER = timedelta(minutes=1)
+UNDELIVERED = "undelivered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +65,14 @@ def replay(
     limit: int = EVENTS_MAX,
     access: Access = OPERATOR,
 ) -> Replayed:
-    """Send events to the endpoint at once, with the retries of new ones.
+    """Send events to the endpoint, behind what happens meanwhile, with the retries of new ones.
 
     Either exactly those with the given ids (up to EVENT_IDS_MAX), whatever became of them; or those
     created from `since` on and before `until` that it asks for by its present event types, also
-    from before it was there: `only` "undelivered" ones (never sent, given up, or still waiting) or
-    "all". What an endpoint may not be told (`payments.access.scopes`) counts as not there, whoever
-    asks. In the order in which they happened, up to `limit` (at most EVENTS_MAX) in one call.
+    from before it was there: `only` "failed", "missed" (never to be sent),
+    "undelivered" or "all" ones. What an endpoint may not be told
+    (`payments.access.scopes`) counts as not there, whoever asks. In the order in which they
+    happened, up to `limit` (at most EVENTS_MAX) in one call.
 
     Raises InvalidRequest, NotFound, EndpointDisabled.
     """
@@ -73,17 +91,37 @@ def replay(
             "endpoint": endpoint_id,
             "since": since,
             "until": until,
-            "only_open": only != ALL,
-            "after": max(after, _position_before(transaction, since, -DISORDER)),
-            "last": until and _position_before(transaction, until, DISORDER),
+            "only": only,
+            "after": max(after, _positions.before(transaction, since, -DISORDER)),
+            "last": until and _positions.before(transaction, until, DISORDER),
             "limit": min(limit, EVENTS_MAX),
         }
         range_of = transaction.read(tuple[int, int, int], _SEND_RANGE, chosen)
         ((count, next_after, found),) = range_of
         replayed = Replayed(count, found > count, next_after)
+    sent = {"count": replayed.count, "only": None if since is None else only}
+    bounds = {"since": moment(since), "until": moment(until)}
+    audit_log.record(transaction, "endpoint.replay", endpoint_id, after={**sent, **bounds})
     if replayed.count:
-        transaction.wakes.endpoints.add(endpoint_id)
+        probe(transaction, endpoint_id)
     return replayed
+
+
+def retry(transaction: Transaction, delivery_id: str, *, access: Access = OPERATOR) -> DeliveryRow:
+    """Post one delivery again at once, whatever became of it, with the retries of a new one;
+    returns it as it stands then. Raises NotFound, EndpointDisabled."""
+    connection = transaction.connection
+    was = reading.get(connection, delivery_id, access=access)
+    if was.endpoint_state == "deleted":
+        raise EndpointDisabled("Its endpoint was deleted: nothing is sent there.", param="id")
+    if locked(transaction, was.endpoint_id, access=access).state != "enabled":
+        raise EndpointDisabled(param="id")
+    transaction.execute(_RETRY, {"number": was.id})
+    probe(transaction, was.endpoint_id, was.id)
+    now = reading.get(connection, delivery_id, access=access)
+    before, after = ({"state": row.state, "trigger": row.trigger} for row in (was, now))
+    audit_log.record(transaction, "delivery.retry", delivery_id, before=before, after=after)
+    return now
 
 
 def _send_these(transaction: Transaction, endpoint_id: str, ids: Sequence[str]) -> Replayed:
@@ -98,32 +136,15 @@ def _send_these(transaction: Transaction, endpoint_id: str, ids: Sequence[str]) 
     return Replayed(count)
 
 
-def _position_before(transaction: Transaction, at: datetime, margin: timedelta) -> int:
-    """The position of the last event that was created before `at` and a margin; 0 when there is
-    none. Right within DISORDER.
-
-    Events have no index on their age: each would cost every charge something, and this bisection
-    of an index that is there takes some thirty probes.
-    """
-    before, behind = 0, transaction.execute(_LAST_POSITION).scalar_one()
-    while before < behind:
-        middle = (before + behind + 1) // 2
-        found = transaction.execute(_AT_OR_BEFORE, {"position": middle}).first()
-        if found is None or found.created_at - margin < at:
-            before = middle
-        else:
-            behind = found.position - 1
-    return before
-
-
 def _check_range(since: datetime, until: datetime | None, only: object) -> None:
     for name, value in (("since", since), ("until", until)):
         if value is not None and value.tzinfo is None:
             raise InvalidRequest(
                 f"{name} must name its zone, like 2026-11-22T10:00:00Z", param=name
             )
-    if only not in (UNDELIVERED, ALL):
-        raise InvalidRequest(f"only must be {UNDELIVERED!r} or {ALL!r}", param="only")
+    if only not in get_args(ReplayOf):
+        named = ", ".join(repr(name) for name in get_args(ReplayOf))
+        raise InvalidRequest(f"only must be one of {named}", param="only")
 
 
 # --- The statements, built once ---
@@ -132,33 +153,58 @@ _events, _deliveries, _endpoints = (table_of(t) for t in (Event, Delivery, Webho
 _endpoint_given = bindparam("endpoint", type_=String)
 
 
+_AS_GOOD_AS_NEW = {
+    "state": "pending",
+    "next_attempt_at": func.now(),
+    "attempts_before": _deliveries.c.attempts,
+    "finished_at": None,
+    "waits_for": None,
+}
+
+
 def _sending(events: Any) -> Any:
-    """Deliveries of these events become as good as new; what has none gets one."""
+    """Deliveries of these events become as good as new; what has none gets one. They come behind
+    what is sent by itself."""
     statement = insert(_deliveries).from_select(
-        ["event_id", "endpoint_id"],
-        select(events.c.id, _endpoint_given).order_by(events.c.position),
+        ["event_id", "endpoint_id", "object_id", "object_sequence", "trigger", "is_replay"],
+        select(
+            events.c.id,
+            _endpoint_given,
+            events.c.object_id,
+            events.c.sequence,
+            literal("replay"),
+            true(),
+        ).order_by(events.c.position),
         include_defaults=False,  # the table's own; the model's come out as NULL
     )
     return statement.on_conflict_do_update(
         index_elements=["event_id", "endpoint_id"],
         set_={
-            "state": "pending",
-            "next_attempt_at": func.now(),
-            "attempts_before": _deliveries.c.attempts,
-            "finished_at": None,
+            **_AS_GOOD_AS_NEW,
+            "trigger": "replay",
+            "is_replay": True,
+            # From before they were kept.
+            "object_id": statement.excluded.object_id,
+            "object_sequence": statement.excluded.object_sequence,
         },
     ).returning(_deliveries.c.id)
 
 
-_LAST_POSITION = select(func.coalesce(func.max(_events.c.position), 0))
-_AT_OR_BEFORE = (
-    select(_events.c.position, _events.c.created_at)
-    .where(_events.c.position <= bindparam("position"))
-    .order_by(_events.c.position.desc())
-    .limit(1)
+_RETRY = (
+    update(_deliveries)
+    .where(_deliveries.c.id == bindparam("number"))
+    .values({**_AS_GOOD_AS_NEW, "trigger": "manual", "is_replay": False})
 )
+_positions = Positions(_events.c.position, _events.c.created_at)
+_sent_columns = [
+    _events.c.id,
+    _events.c.position,
+    # As `pings` says.
+    case((_events.c.type != "ping", _events.c.object_id)).label("object_id"),
+    _events.c.sequence,
+]
 _SEND_THESE = _sending(
-    select(_events.c.id, _events.c.position)
+    select(*_sent_columns)
     .join_from(_events, _endpoints, _endpoints.c.id == _endpoint_given)
     .where(
         may_be_told_where(_events.c.producer, _endpoints.c.producer),
@@ -169,12 +215,14 @@ _SEND_THESE = _sending(
     .cte("these")
 )
 
+_only = bindparam("only", type_=String)
+_is_open = _deliveries.c.state.is_distinct_from("delivered")
 _until, _last = (
     bindparam("until", type_=DateTime(timezone=True)),
     bindparam("last", type_=_events.c.position.type),
 )
 _found = (
-    select(_events.c.id, _events.c.position)
+    select(*_sent_columns)
     .join_from(_events, _endpoints, _endpoints.c.id == _endpoint_given)
     .outerjoin(
         _deliveries,
@@ -192,13 +240,15 @@ _found = (
             and_(
                 _events.c.type != "ping",
                 # That it was disabled is told to the others.
-                or_(_events.c.type != "endpoint.disabled", _events.c.object_id != _endpoint_given),
+                or_(_events.c.type.not_in(TO_OTHERS), _events.c.object_id != _endpoint_given),
                 is_asked_for(_events.c.type, _endpoints.c.event_types),
             ),
         ),
-        or_(
-            bindparam("only_open", type_=Boolean).is_(False),
-            _deliveries.c.state.is_distinct_from("delivered"),
+        case(
+            (_only == "all", true()),
+            (_only == "missed", _deliveries.c.id.is_(None)),
+            (_only == "failed", and_(_deliveries.c.attempts > 0, _is_open)),
+            else_=_is_open,
         ),
     )
     .order_by(_events.c.position)

@@ -17,12 +17,14 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import NamedTuple
 
 from yarl import URL
 
 from infra.billing.contract import endpoints as rules
 from payments.errors import InvalidRequest
-from payments.parsing import refuse_card_data, refusing
+from payments.parsing import refusing
+from payments.webhooks.targets.target_kinds import BY_SCHEME, KINDS, is_encrypted, port_of
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -64,6 +66,20 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 
 
+class Aim(NamedTuple):
+    """Where an endpoint's URL leads, in the form that is dialled; and apart from it, as it may not
+    be kept in clear, `user:password`, where it names them."""
+
+    url: str
+    credentials: str | None = None
+
+
+def is_same_host(url: str, other: str) -> bool:
+    """Whether both lead to one port of one host, by one scheme: what was for the one may go to the
+    other."""
+    return URL(url).origin() == URL(other).origin()
+
+
 class TargetRefused(OSError):
     """The address is not one that webhooks may go to."""
 
@@ -91,31 +107,30 @@ class TargetCheck:
         if not self.allows(address, encrypted=encrypted):
             raise TargetRefused(f"webhooks may not go to {address}")
 
-    def checked_url(self, value: object) -> str:
-        """The URL in the form that is dialled, or InvalidRequest that says what to send instead.
+    def checked(self, value: object) -> Aim:
+        """Where the URL leads, or InvalidRequest that says what to send instead.
 
         A host name is not resolved here: what it resolves to counts when it is called.
         """
         url = _parsed(value)
-        refuse_card_data("url", str(value))
-        encrypted = url.scheme == "https"
+        encrypted = is_encrypted(url.scheme)
         if not encrypted and not self.allow_private:
             raise InvalidRequest(
-                "url must begin with https://; http only goes to networks that the operator adds"
-                " to BILLING_WEBHOOK_ALLOW_PRIVATE",
+                f"url must begin with {_safe_twin(url.scheme)}://; {url.scheme} only goes to"
+                " networks that the operator adds to BILLING_WEBHOOK_ALLOW_PRIVATE",
                 param="url",
             )
         host = url.raw_host or ""
-        literal = _literal(host)
-        if literal is None:
-            return str(url)
-        if not self.allows(literal, encrypted=encrypted):
+        ip = literal(host)
+        if ip is not None and not self.allows(ip, encrypted=encrypted):
             raise InvalidRequest(
-                f"url points to {literal}, where webhooks may not go; send a public https address,"
-                " or let the operator add its network to BILLING_WEBHOOK_ALLOW_PRIVATE",
+                f"url points to {ip}, where webhooks may not go; send a public"
+                f" {_safe_twin(url.scheme)} address, or let the operator add its network to"
+                " BILLING_WEBHOOK_ALLOW_PRIVATE",
                 param="url",
             )
-        return str(url.with_host(str(literal)))
+        bare = url.with_user(None)
+        return Aim(str(bare if ip is None else bare.with_host(str(ip))), _credentials(url))
 
 
 def _plain(ip: Address) -> Address:
@@ -132,7 +147,7 @@ def _is_public(ip: Address) -> bool:
     return not any(ip in network for network in NOT_PUBLIC)
 
 
-def _literal(host: str) -> Address | None:
+def literal(host: str) -> Address | None:
     """The address that a host *is*, in any of the spellings a resolver takes; None for a name."""
     bare = host.rstrip(".")
     try:
@@ -150,16 +165,32 @@ def _parsed(value: object) -> URL:
     written = refusing(rules.url, value)
     try:
         url = URL(written)
-        host, port = url.raw_host, url.port
+        kind = BY_SCHEME.get(url.scheme)
+        host, port = url.raw_host, kind and port_of(url)
     except ValueError:
-        host, port = None, None
-    if not host or not port or not _HOST.fullmatch(host) or url.scheme not in ("https", "http"):
-        raise InvalidRequest("url must be like https://example.com/webhooks", param="url")
-    if url.user is not None or url.password is not None:
+        kind = host = port = None
+    if kind is None or not host or not port or not _HOST.fullmatch(host):
+        raise InvalidRequest(
+            f"url must be like {', or like '.join(kind.example for kind in KINDS)}", param="url"
+        )
+    if not kind.takes_credentials and (url.user is not None or url.password is not None):
         raise InvalidRequest(
             "url must not contain a user name or password; the signature proves who sends",
             param="url",
         )
     if url.raw_fragment:
         raise InvalidRequest("url must not contain a fragment (#…)", param="url")
+    kind.check(url)
     return url
+
+
+def _safe_twin(scheme: str) -> str:
+    """What the encrypted scheme of this kind is called."""
+    return next(name for name, (encrypted, _) in BY_SCHEME[scheme].schemes.items() if encrypted)
+
+
+def _credentials(url: URL) -> str | None:
+    """`user:password`, percent-encoded as in the URL."""
+    if url.raw_user is None and url.raw_password is None:
+        return None
+    return f"{url.raw_user or ''}:{url.raw_password or ''}"

@@ -3,7 +3,7 @@
 Standard Webhooks 1.0.0, "Operational considerations": ten attempts over three days.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 # Seconds from one attempt's answer to the next attempt; the first one is made at once.
 DELAYS_S = (
@@ -25,15 +25,24 @@ JITTER = 0.2
 RETRY_AFTER_MAX_S = 10 * 3600.0
 
 
+def delays_s(retry_schedule: Sequence[int] | None) -> Sequence[float]:
+    """What an endpoint has in place of DELAYS_S: the seconds before each try but the first."""
+    return DELAYS_S if retry_schedule is None else (0.0, *retry_schedule)
+
+
 def retry_in_s(
-    attempts: int, *, dice: Callable[[], float], retry_after_s: float | None = None
+    attempts: int,
+    *,
+    dice: Callable[[], float],
+    retry_after_s: float | None = None,
+    delays_s: Sequence[float] = DELAYS_S,
 ) -> float | None:
     """Seconds until the next attempt after `attempts` failed ones; None when all are used up.
 
     `dice` returns a float in [0, 1): the delay lies within ±20 % of the schedule, and is never
     shorter than what the receiver asked for.
     """
-    if attempts >= ATTEMPTS_MAX:
+    if attempts >= len(delays_s):
         return None
-    delay_s = DELAYS_S[attempts] * (1.0 - JITTER + 2.0 * JITTER * dice())
+    delay_s = delays_s[attempts] * (1.0 - JITTER + 2.0 * JITTER * dice())
     return max(delay_s, min(retry_after_s or 0.0, RETRY_AFTER_MAX_S))

@@ -1,0 +1,300 @@
+"""The statements of a drain, in SQL: each is one sentence, and reads better as such."""
+
+from sqlalchemy import Boolean, literal_column, text
+
+# Whether anything is due at the endpoint `e`. Two probes, as replays have their own part of the
+# index; as one they would look dearer than another index.
+_IS_DUE_AT_E = """
+    (SELECT true FROM (VALUES (false), (true)) AS kind (is_replay)
+     CROSS JOIN LATERAL (
+         SELECT FROM deliveries d
+         WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.is_replay = kind.is_replay
+           AND d.next_attempt_at <= now()
+         LIMIT 1) due
+     LIMIT 1)
+"""
+
+# No statement waits for an endpoint whose row somebody holds: the others would wait with it. Who is
+# skipped is asked for again, alone (`together`); and then it is waited for.
+_SKIPPING = "SKIP LOCKED"
+
+# What was free when the statement began, and whether it was taken.
+_TAKE = f"""
+    WITH free AS MATERIALIZED (
+        SELECT e.id, a.token
+        FROM unnest(CAST(:ids AS text[]), CAST(:tokens AS uuid[])) AS a (id, token)
+        JOIN webhook_endpoints e ON e.id = a.id
+        WHERE e.state = 'enabled'
+          AND (e.held_back_until IS NULL OR e.held_back_until <= now())
+          AND (e.drain_token IS NULL OR e.drain_token = a.token OR e.drain_expires_at < now())
+          AND {_IS_DUE_AT_E}
+    ), locked AS MATERIALIZED (
+        SELECT e.id, free.token
+        FROM free JOIN webhook_endpoints e ON e.id = free.id
+        WHERE e.state = 'enabled'
+          AND (e.held_back_until IS NULL OR e.held_back_until <= now())
+          AND (e.drain_token IS NULL OR e.drain_token = free.token OR e.drain_expires_at < now())
+        ORDER BY e.id
+        FOR NO KEY UPDATE OF e %s
+    ), taken AS (
+        UPDATE webhook_endpoints e
+        SET drain_token = locked.token, drain_expires_at = now() + :lease_s * interval '1 second',
+            woken_at = NULL
+        FROM locked WHERE e.id = locked.id
+        RETURNING e.id
+    )
+    SELECT free.id, taken.id IS NOT NULL AS is_taken
+    FROM free LEFT JOIN taken ON taken.id = free.id
+"""  # noqa: S608  # no part of it is given
+
+# Many endpoints are recorded and claimed for at once, each as if it were alone.
+#
+# The lock on an endpoint's row is the fence: it finds no row when the token is another's, then
+# nothing below it finds any, and it keeps others from taking over until this is committed.
+#
+# However many deliveries wait, a batch reads those it takes. Nothing here must look as if reading
+# all of them were cheap, even to a planner whose statistics are from before an outage: records and
+# numbers find their deliveries by primary key alone, out of lists that look short; the order is the
+# index's own, the limit is hidden.
+#
+# What moves under a post while it is made: an endpoint that is deleted gets no second try, and a
+# delivery that is replayed stays due, as the answer that failed is the answer to an earlier post.
+#
+# A delivery gets its number when it is first claimed, and both are committed before it is posted.
+# The rows are locked before they are counted: where this statement waited for one of the same
+# drainer whose answer got lost, it began before that one gave its numbers, and doesn't see them.
+#
+# The order of one object: what is due but behind an earlier event of its object is set aside, with
+# `waits_for`, so that however many wait, none is looked at with every batch. When what goes first
+# is finished, or at a `relaxed` endpoint waits for more than a minute (`passed`), the next of its
+# object is due at once. Of `relaxed`, the nearest sixteen are looked at, and nothing waits for
+# longer than a minute, and what just happened for no replay; of `strict`, an hour, in case the row
+# it waits for went another way.
+#
+# Of each endpoint the first row tells how it is now, and each what was claimed, if anything was.
+#
+# Replays are looked for apart, so that not even a million of them stand before what just happened.
+_NEXT_BATCHES = """
+    WITH asked AS MATERIALIZED (
+        SELECT * FROM json_to_recordset(CAST(:asked AS json)) AS a (
+            endpoint_id text, token uuid, wanted bigint, wanted_replays bigint, held bigint[],
+            releasing boolean, places bigint, next_post_in_s float)
+    ), e AS MATERIALIZED (
+        SELECT w.id, url, url_credentials, header_names, header_values, max_in_flight, rate_limit,
+               retry_schedule, state, last_sequence, ordered = 'strict' AS is_strict, back_offs,
+               held_back_until > now() IS TRUE AS is_held_back,
+               coalesce(counted_since, failing_since) IS NOT NULL OR back_offs > 0 AS is_watched,
+               CAST(greatest(0, coalesce(a.next_post_in_s,
+                                         extract(epoch FROM next_post_at - now()))) AS float)
+                   AS next_post_in_s,
+               CASE WHEN older_secrets_until > now() THEN secrets
+                    ELSE secrets[1:1] END AS secrets,
+               a.wanted, a.wanted_replays, a.held, a.releasing, a.places,
+               a.next_post_in_s AS then_post_in_s
+        FROM asked a JOIN webhook_endpoints w ON w.id = a.endpoint_id AND w.drain_token = a.token
+        ORDER BY w.id
+        FOR NO KEY UPDATE OF w %s
+    ), records AS (
+        SELECT * FROM json_to_recordset(CAST(:records AS json)) AS r (
+            endpoint_id text, delivery_id bigint, number integer, state text, retry_in_s float,
+            started_ago_s float, duration_ms integer, status_code integer, error text,
+            remote_ip text, response_body text, attempts_before integer, trigger text,
+            dns_ms integer, connect_ms integer, tls_ms integer, first_byte_ms integer,
+            response_headers jsonb)
+    ), went AS (
+        SELECT r.endpoint_id,
+               coalesce(array_agg(CASE r.state WHEN 'delivered' THEN r.duration_ms
+                                  ELSE -1 - r.duration_ms END ORDER BY r.started_ago_s),
+                        '{}') AS recent_ms,
+               CASE WHEN bool_or(r.state = 'delivered') THEN now() END AS succeeded_at
+        FROM records r GROUP BY r.endpoint_id
+    ), moved AS (
+        UPDATE deliveries d
+        SET state = CASE WHEN r.state = 'delivered' THEN 'delivered'
+                         WHEN e.state = 'deleted' THEN 'exhausted'
+                         WHEN d.attempts_before > r.attempts_before THEN 'pending'
+                         ELSE r.state END,
+            attempts = r.number,
+            trigger = CASE WHEN d.attempts_before > r.attempts_before THEN d.trigger END,
+            waits_for = NULL,
+            next_attempt_at =
+                CASE WHEN r.state = 'delivered' OR e.state = 'deleted' THEN NULL
+                     WHEN d.attempts_before > r.attempts_before THEN d.next_attempt_at
+                     ELSE now() + r.retry_in_s * interval '1 second' END,
+            finished_at =
+                CASE WHEN r.state = 'delivered' OR e.state = 'deleted' THEN now()
+                     WHEN d.attempts_before > r.attempts_before OR r.state = 'pending' THEN NULL
+                     ELSE now() END
+        FROM e, records r
+        WHERE r.endpoint_id = e.id AND d.id = r.delivery_id AND d.attempts = r.number - 1
+        RETURNING e.id AS endpoint_id, d.id, d.object_id, d.object_sequence, d.state,
+                  d.next_attempt_at
+    ), kept AS (
+        INSERT INTO delivery_attempts (delivery_id, number, started_at, duration_ms,
+                                       status_code, error, remote_ip, response_body, trigger,
+                                       dns_ms, connect_ms, tls_ms, first_byte_ms,
+                                       response_headers)
+        SELECT r.delivery_id, r.number, now() - r.started_ago_s * interval '1 second',
+               r.duration_ms, r.status_code, r.error, r.remote_ip, r.response_body, r.trigger,
+               r.dns_ms, r.connect_ms, r.tls_ms, r.first_byte_ms, r.response_headers
+        FROM records r JOIN moved ON moved.id = r.delivery_id
+    ), passed AS MATERIALIZED (
+        SELECT moved.endpoint_id, moved.id, moved.object_id, moved.object_sequence
+        FROM moved JOIN e ON e.id = moved.endpoint_id
+        WHERE moved.state <> 'pending'
+           OR NOT e.is_strict AND moved.next_attempt_at > now() + interval '1 minute'
+    ), looked_at AS MATERIALIZED (
+        SELECT e.id AS endpoint_id, e.last_sequence, e.is_strict, found.*, (
+            SELECT near.id FROM (
+                SELECT b.id, b.waits_for, b.next_attempt_at FROM deliveries b
+                WHERE b.endpoint_id = e.id AND b.state = 'pending'
+                  AND b.object_id = found.object_id AND b.object_sequence < found.object_sequence
+                  AND (e.is_strict OR found.is_replay OR NOT b.is_replay)
+                  AND b.id <> ALL (ARRAY(SELECT id FROM passed))
+                ORDER BY b.object_sequence DESC
+                LIMIT 16
+            ) near
+            WHERE e.is_strict
+               OR found.created_at > now() - interval '1 minute'
+                  AND (near.waits_for IS NOT NULL
+                       OR near.next_attempt_at <= now() + interval '1 minute')
+            LIMIT 1
+        ) AS behind
+        FROM e
+        CROSS JOIN LATERAL (VALUES (false, e.wanted), (true, e.wanted_replays))
+                           AS kind (is_replay, wanted)
+        CROSS JOIN LATERAL (
+            SELECT d.id, d.attempts, d.attempts_before, d.event_id, d.next_attempt_at, d.sequence,
+                   d.waits_for, d.is_replay, d.object_id, d.object_sequence, d.created_at,
+                   coalesce(d.trigger, 'scheduled') AS trigger
+            FROM deliveries d
+            WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.is_replay = kind.is_replay
+              AND d.next_attempt_at <= now()
+              AND e.state = 'enabled' AND NOT e.is_held_back
+              AND d.id <> ALL (e.held)
+            ORDER BY d.next_attempt_at
+            LIMIT kind.wanted
+            FOR NO KEY UPDATE OF d
+        ) found
+    ), due AS (
+        SELECT * FROM looked_at WHERE behind IS NULL
+    ), fresh AS MATERIALIZED (
+        SELECT id, coalesce(sequence, last_sequence + row_number() OVER (
+            PARTITION BY endpoint_id
+            ORDER BY sequence IS NOT NULL, is_replay, next_attempt_at, id)) AS sequence
+        FROM due WHERE sequence IS NULL OR waits_for IS NOT NULL
+    ), numbered AS (
+        UPDATE deliveries d SET sequence = f.sequence, waits_for = NULL
+        FROM unnest(ARRAY(SELECT id FROM fresh ORDER BY id),
+                    ARRAY(SELECT sequence FROM fresh ORDER BY id)) AS f (id, sequence)
+        WHERE d.id = f.id
+    ), behind AS MATERIALIZED (
+        SELECT id, behind, is_strict FROM looked_at WHERE behind IS NOT NULL
+    ), waiting AS (
+        UPDATE deliveries d
+        SET waits_for = l.behind,
+            next_attempt_at = CASE WHEN l.is_strict THEN now() + interval '1 hour'
+                                   ELSE d.created_at + interval '1 minute' END
+        FROM unnest(ARRAY(SELECT id FROM behind ORDER BY id),
+                    ARRAY(SELECT behind FROM behind ORDER BY id),
+                    ARRAY(SELECT is_strict FROM behind ORDER BY id)) AS l (id, behind, is_strict)
+        WHERE d.id = l.id
+    ), let_pass AS (
+        UPDATE deliveries d SET waits_for = NULL, next_attempt_at = now()
+        FROM unnest(ARRAY(
+            SELECT DISTINCT next.id FROM passed p CROSS JOIN LATERAL (
+                SELECT n.id FROM deliveries n
+                WHERE n.endpoint_id = p.endpoint_id AND n.state = 'pending'
+                  AND n.object_id = p.object_id AND n.object_sequence > p.object_sequence
+                  AND n.waits_for IS NOT NULL
+                  AND n.id <> ALL (ARRAY(SELECT id FROM looked_at))
+                ORDER BY n.object_sequence
+                LIMIT 1
+            ) next
+        )) AS l (id)
+        WHERE d.id = l.id
+        RETURNING d.endpoint_id
+    ), claimed AS MATERIALIZED (
+        SELECT due.endpoint_id, due.id, due.attempts, due.attempts_before, due.event_id,
+               due.trigger, due.is_replay, coalesce(due.sequence, fresh.sequence) AS sequence,
+               row_number() OVER (
+                   PARTITION BY due.endpoint_id
+                   ORDER BY due.is_replay, due.next_attempt_at,
+                            coalesce(due.sequence, fresh.sequence)) AS place
+        FROM due LEFT JOIN fresh ON fresh.id = due.id
+    ), seen AS MATERIALIZED (
+        SELECT e.id,
+               (SELECT count(*) FROM moved WHERE moved.endpoint_id = e.id) AS recorded,
+               EXISTS (SELECT FROM let_pass WHERE let_pass.endpoint_id = e.id) AS has_let_pass,
+               count(l.id) FILTER (WHERE NOT l.is_replay) AS looked_at,
+               count(l.id) FILTER (WHERE l.is_replay) AS looked_at_replays,
+               count(l.id) FILTER (WHERE l.behind IS NULL) AS due,
+               count(l.id) FILTER (WHERE l.behind IS NULL AND l.sequence IS NULL) AS unnumbered
+        FROM e LEFT JOIN looked_at l ON l.endpoint_id = e.id
+        GROUP BY e.id
+    ), renewed AS (
+        UPDATE webhook_endpoints w
+        SET drain_token = CASE WHEN NOT e.releasing THEN w.drain_token END,
+            drain_expires_at =
+                CASE WHEN NOT e.releasing THEN now() + :lease_s * interval '1 second' END,
+            next_post_at =
+                coalesce(now() + e.then_post_in_s * interval '1 second', w.next_post_at),
+            last_sequence = w.last_sequence + seen.unnumbered,
+            drain_is_full = NOT e.releasing AND seen.due >= e.places,
+            recent_ms = (coalesce(went.recent_ms, '{}') || w.recent_ms)[1:100],
+            last_success_at = coalesce(went.succeeded_at, w.last_success_at)
+        FROM e JOIN seen ON seen.id = e.id LEFT JOIN went ON went.endpoint_id = e.id
+        WHERE w.id = e.id
+    )
+    SELECT a.endpoint_id, e.id IS NOT NULL AS is_ours, w.drain_token = a.token AS was_ours,
+           e.url, e.url_credentials, e.secrets, e.header_names, e.header_values, e.max_in_flight,
+           e.rate_limit, e.retry_schedule, e.next_post_in_s, e.state = 'enabled' AS is_enabled,
+           e.is_held_back, e.is_watched, e.back_offs,
+           seen.recorded, seen.has_let_pass, seen.looked_at, seen.looked_at_replays,
+           claimed.id AS delivery_id, claimed.attempts, claimed.attempts_before,
+           claimed.event_id, claimed.trigger, events.body, claimed.is_replay, claimed.sequence,
+           extract(epoch FROM now() - events.created_at)::float AS age_s,
+           CASE WHEN w.trace_context = 'forward' THEN coalesce(
+               (SELECT c.traceparent FROM charges c WHERE c.id = events.object_id),
+               (SELECT r.traceparent FROM refunds r WHERE r.id = events.object_id)) END
+               AS traceparent
+    FROM asked a
+    LEFT JOIN webhook_endpoints w ON w.id = a.endpoint_id
+    LEFT JOIN claimed ON claimed.endpoint_id = a.endpoint_id
+    LEFT JOIN e ON e.id = a.endpoint_id AND coalesce(claimed.place, 1) = 1
+    LEFT JOIN seen ON seen.id = e.id
+    LEFT JOIN events ON events.id = claimed.event_id
+    ORDER BY a.endpoint_id, claimed.place
+"""
+
+TAKE = {False: text(_TAKE % _SKIPPING), True: text(_TAKE % "")}
+NEXT_BATCHES = {False: text(_NEXT_BATCHES % _SKIPPING), True: text(_NEXT_BATCHES % "")}
+
+ARE_DUE = text(f"""
+    SELECT e.id FROM webhook_endpoints e
+    WHERE e.id = ANY (CAST(:ids AS text[])) AND e.state = 'enabled'
+      AND (e.held_back_until IS NULL OR e.held_back_until <= now())
+      AND {_IS_DUE_AT_E}
+""")  # noqa: S608  # no part of it is given
+
+_WITHOUT_DRAINER = f"""
+    SELECT e.id FROM webhook_endpoints e
+    WHERE e.state = 'enabled'
+      AND (e.held_back_until IS NULL OR e.held_back_until <= now())
+      AND (e.drain_expires_at IS NULL OR e.drain_expires_at < now())
+      AND (e.woken_at IS NULL OR e.woken_at < now() - interval '1 second')
+      AND {_IS_DUE_AT_E}
+"""  # noqa: S608  # no part of it is given
+# Whether `DUE_ENDPOINTS` would find any.
+ANY_DUE = literal_column(f"EXISTS ({_WITHOUT_DRAINER})", Boolean)
+# SKIP LOCKED: an endpoint whose row is locked has a drainer at work, or another sweep.
+DUE_ENDPOINTS = text(f"""
+    WITH due AS (
+        {_WITHOUT_DRAINER}
+        ORDER BY e.woken_at NULLS FIRST
+        LIMIT :limit
+        FOR NO KEY UPDATE OF e SKIP LOCKED
+    )
+    UPDATE webhook_endpoints e SET woken_at = now() FROM due WHERE e.id = due.id
+    RETURNING e.id
+""")  # noqa: S608  # no part of it is given

@@ -1,0 +1,269 @@
+"""What drains ask of the database: the lease of an endpoint, what is due, what came of it.
+
+All of it is asked for many endpoints at once, so that a statement is not the price of each.
+
+One drainer per endpoint. It holds a lease on the endpoint, by the database's clock, with a token
+that fences everything it writes. Deliveries stay `pending` while they are posted: a drainer that
+dies leaves nothing behind that needs repair, and what it had not recorded is posted again.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter, itemgetter
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from models.base import as_rows
+from payments.webhooks import headers
+from payments.webhooks.draining import drain_statements
+from payments.webhooks.draining.together import LOCKED, Locked
+
+# Renewed with each batch, and for all drainers of a process well before it ends (`leases`). Past
+# it, another takes over; a drainer that was paused resumes if no other has taken the lease.
+LEASE_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One delivery to make: the event's id and exact body, and which attempt it will be.
+
+    `sequence` is its number at the endpoint, the same in every attempt.
+    """
+
+    delivery_id: int
+    number: int
+    event_id: str
+    body: bytes
+    sequence: int
+    # How many attempts were before the last replay: the schedule counts those since.
+    attempts_before: int = 0
+    trigger: str = "scheduled"  # what makes it due: `models.webhooks.DeliveryAttempt`
+    is_replay: bool = False
+    # When its event was committed, by `time.monotonic` of this process.
+    committed_at: float = 0.0
+    # Of the request that its object came from, if the endpoint is to be sent it.
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What came of one attempt. `retry_in_s` is None when the delivery is finished."""
+
+    delivery_id: int
+    number: int
+    state: str
+    retry_in_s: float | None
+    # Seconds between the start of the attempt and now: the database's clock tells when that was.
+    started_ago_s: float
+    duration_ms: int
+    status_code: int | None
+    error: str | None
+    remote_ip: str | None
+    response_body: str | None
+    # As it was when the delivery was claimed.
+    attempts_before: int = 0
+    trigger: str = "scheduled"
+    # Of its parts; None of one that did not take place.
+    dns_ms: int | None = None
+    connect_ms: int | None = None
+    tls_ms: int | None = None
+    first_byte_ms: int | None = None
+    response_headers: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrainBatch:
+    """The endpoint as it is now, how many records were written, and what is due."""
+
+    url: str
+    secrets: tuple[str, ...]
+    # Its own headers; their values are credentials, sealed as the secrets are.
+    headers: Mapping[str, str]
+    # `user:password` for its URL, sealed, too.
+    url_credentials: str | None
+    max_in_flight: int
+    # Webhooks per second, and how many seconds before the next.
+    rate_limit: int | None
+    next_post_in_s: float
+    retry_schedule: tuple[int, ...] | None
+    is_enabled: bool
+    # Left alone for now; something failed lately; how often in a row it was left alone for that.
+    is_held_back: bool
+    is_watched: bool
+    back_offs: int
+    recorded: int
+    due: list[Due]
+    # Whether there is probably more: as many were found as were wanted, or something need not wait
+    # any more for an earlier event of its object. None = nothing was wanted.
+    has_more: bool | None
+    has_more_replays: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What a drain did. `more` = its time was up before everything due was posted."""
+
+    delivered: int = 0
+    retried: int = 0
+    exhausted: int = 0
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Become the drainer of an endpoint, and take the first batch, of so many (as in NextBatch)."""
+
+    endpoint_id: str
+    token: UUID
+    wanted: int
+    wanted_replays: int = 0
+    places: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class NextBatch:
+    """Record, renew the lease (or give it back), and claim up to `wanted` due deliveries, and
+    `wanted_replays` of those that are replayed.
+
+    `held` are the ids that this drainer knows already. `next_post_in_s` is when the rate lets the
+    next webhook be sent, for the drainer that comes after. `places` is how many posts it could
+    begin: when as many are claimed, nobody need tell it of more.
+    """
+
+    endpoint_id: str
+    token: UUID
+    records: Sequence[Record] = ()
+    held: Sequence[int] = ()
+    wanted: int = 0
+    wanted_replays: int = 0
+    releasing: bool = False
+    next_post_in_s: float | None = None
+    places: int = 1
+
+
+def begin(
+    connection: Connection, items: Sequence[Begin], *, waits: bool
+) -> list[DrainBatch | Literal[Locked.LOCKED] | None]:
+    """The first batch of each; None where there is another drainer, or nothing is due, or the
+    endpoint is disabled or left alone."""
+    taken = take(connection, {one.endpoint_id: one.token for one in items}, waits=waits)
+    turns = [
+        NextBatch(
+            one.endpoint_id,
+            one.token,
+            wanted=one.wanted,
+            wanted_replays=one.wanted_replays,
+            places=one.places,
+        )
+        for one in items
+        if taken.get(one.endpoint_id)
+    ]
+    # A statement of its own, because it must see what the last drainer committed.
+    begun = iter(next_batches(connection, turns, waits=waits) if turns else ())
+    return [
+        next(begun) if is_taken else None if is_taken is None or waits else LOCKED
+        for is_taken in (taken.get(one.endpoint_id) for one in items)
+    ]
+
+
+def take(connection: Connection, tokens: Mapping[str, UUID], *, waits: bool) -> dict[str, bool]:
+    """Become the drainer of these endpoints, under these tokens: of each that is free and has
+    something due, whether that came about."""
+    given = {"ids": list(tokens), "tokens": list(tokens.values()), "lease_s": LEASE_S}
+    rows = connection.execute(drain_statements.TAKE[waits], given)
+    return {row.id: row.is_taken for row in rows}
+
+
+def next_batches(
+    connection: Connection, items: Sequence[NextBatch], *, waits: bool
+) -> list[DrainBatch | Literal[Locked.LOCKED] | None]:
+    """The next batch of each; None = the lease is somebody else's by now: nothing was written."""
+    given = {"asked": _asked(items), "records": _records(items), "lease_s": LEASE_S}
+    rows = connection.execute(drain_statements.NEXT_BATCHES[waits], given).all()
+    found = {id_: list(group) for id_, group in groupby(rows, attrgetter("endpoint_id"))}
+    return [_batch(one, found[one.endpoint_id], waits=waits) for one in items]
+
+
+def _batch(
+    turn: NextBatch, rows: Sequence[Any], *, waits: bool
+) -> DrainBatch | Literal[Locked.LOCKED] | None:
+    first = rows[0]
+    if not first.is_ours:
+        return LOCKED if first.was_ours and not waits else None
+    now = time.monotonic()
+    return DrainBatch(
+        url=first.url,
+        secrets=tuple(first.secrets),
+        headers=headers.kept(first.header_names, first.header_values),
+        url_credentials=first.url_credentials,
+        max_in_flight=first.max_in_flight,
+        rate_limit=first.rate_limit,
+        next_post_in_s=first.next_post_in_s,
+        retry_schedule=first.retry_schedule and tuple(first.retry_schedule),
+        is_enabled=first.is_enabled,
+        is_held_back=first.is_held_back,
+        is_watched=first.is_watched,
+        back_offs=first.back_offs,
+        recorded=first.recorded,
+        has_more=first.has_let_pass or _is_more(first.looked_at, turn.wanted),
+        has_more_replays=(
+            first.has_let_pass or _is_more(first.looked_at_replays, turn.wanted_replays)
+        ),
+        due=[
+            Due(
+                row.delivery_id,
+                row.attempts + 1,
+                row.event_id,
+                row.body.encode(),
+                row.sequence,
+                row.attempts_before,
+                row.trigger,
+                row.is_replay,
+                now - row.age_s,
+                row.traceparent,
+            )
+            for row in rows
+            if row.delivery_id is not None
+        ],
+    )
+
+
+def are_due(connection: Connection, items: Sequence[str], *, waits: bool) -> list[bool]:
+    """Of each of these endpoints, whether it is enabled and has deliveries that could be made
+    now. Waits for nobody."""
+    found = set(connection.execute(drain_statements.ARE_DUE, {"ids": list(items)}).scalars())
+    return [id_ in found for id_ in items]
+
+
+def due_endpoints(connection: Connection, *, limit: int = 1000) -> list[str]:
+    """Endpoints with something due and no live drainer, noted as woken now.
+
+    For the sweep: whoever was woken within the last second is left out, as its drainer is
+    probably on the way. One index probe per endpoint, however many deliveries are finished.
+    """
+    return list(connection.execute(drain_statements.DUE_ENDPOINTS, {"limit": limit}).scalars())
+
+
+def _is_more(found: int, wanted: int) -> bool | None:
+    return found >= wanted if wanted else None
+
+
+def _asked(items: Sequence[NextBatch]) -> str:
+    return as_rows([{name: getattr(one, name) for name in _ASKED} for one in items])
+
+
+def _records(items: Sequence[NextBatch]) -> str:
+    given = [
+        {"endpoint_id": one.endpoint_id, **{name: getattr(r, name) for name in Record.__slots__}}
+        for one in items
+        for r in one.records
+    ]
+    # In the order of ids, so that statements lock the rows they share in one order.
+    return as_rows(sorted(given, key=itemgetter("delivery_id")))
+
+
+_ASKED = [name for name in NextBatch.__slots__ if name != "records"]

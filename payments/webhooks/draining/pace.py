@@ -1,0 +1,43 @@
+"""How fast webhooks follow each other at an endpoint whose rate is limited: evenly, and no attempt
+is used up by waiting."""
+
+import asyncio
+
+# What wakes up late may be caught up with, by so much: timers round up to milliseconds, and a rate
+# of a thousand a second would come to half of it.
+LATE_S = 0.05
+
+
+class Pace(asyncio.Lock):
+    """When the next webhook may be sent, on the loop's clock. One place in the window at a time
+    waits for it, behind the lock that this is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pause_s = 0.0  # from one to the next; 0 is without limit
+        self._next_at: float | None = None
+
+    def set(self, rate_limit: int | None, next_post_in_s: float, *, now: float) -> None:
+        """What is changed about the rate counts from now on; what the drainer before left to wait
+        for counts once, at the beginning."""
+        self._pause_s = 0.0 if rate_limit is None else 1.0 / rate_limit
+        if self._next_at is None:
+            self._next_at = now + next_post_in_s
+
+    @property
+    def is_limited(self) -> bool:
+        return self._pause_s > 0.0
+
+    def wait_s(self, now: float) -> float:
+        """How long to wait for the next."""
+        if not self._pause_s or self._next_at is None:
+            return 0.0
+        return max(0.0, self._next_at - now)
+
+    def count(self, now: float) -> None:
+        """One is sent now."""
+        self._next_at = max(self._next_at or now, now - LATE_S) + self._pause_s
+
+    def left_s(self, now: float) -> float | None:
+        """What the drainer that comes after has to wait for; None without a limit."""
+        return self.wait_s(now) if self._pause_s else None

@@ -1,0 +1,28 @@
+"""What the drainers of a process work with."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from payments.access.vault import Vault
+from payments.webhooks.draining.drains import Record
+from payments.webhooks.draining.posting import Answered
+from payments.webhooks.draining.together import Ask
+from payments.webhooks.targets.dispatch import Targets
+
+
+def uncounted(answered: Sequence[Answered], records: Sequence[Record]) -> None:
+    """Counts nothing."""
+
+
+class Tools(NamedTuple):
+    """What a drainer works with."""
+
+    targets: Targets
+    vault: Vault
+    ask: Ask
+    clock: Callable[[], float]  # seconds since the epoch
+    dice: Callable[[], float]  # [0, 1)
+    # Under way at all endpoints of the process: beyond that, each has one.
+    posts_max: int = 4_096
+    # Told what was posted, once what came of it is recorded.
+    counted: Callable[[Sequence[Answered], Sequence[Record]], None] = uncounted

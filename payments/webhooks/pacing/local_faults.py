@@ -1,0 +1,91 @@
+"""Faults of ours: what could not be sent for a reason that no receiver can help.
+
+Our resolver doesn't answer, our network has no route, our process has no sockets left: then the
+whole endpoint is left alone for some seconds, and what is due stays due. A bug of ours is about one
+delivery, which is put off alone. None of it is an attempt, nor counts for the breaker, nor towards
+the days after which an endpoint is disabled. What it was stands on the endpoint, for people.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+
+from payments.webhooks.draining.together import LOCKED, Locked
+from payments.webhooks.pacing.local_words import INTERNAL
+
+# For so long an endpoint is left alone, and by up to this part longer: hundreds of them that met
+# the same fault must not all come back together.
+HOLD_S, JITTER = 5.0, 1.0
+# What met a bug waits for a tenth of its age, within these bounds: it may be there for days.
+PUT_OFF_MIN_S, PUT_OFF_MAX_S = 5.0, 300.0
+# For so long after it was last met, a fault is told. More than PUT_OFF_MAX_S, so that one that
+# lasts is told all the time.
+TOLD_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A fault that the drainer with this lease met: a word of `local_words.LOCAL`, and of a bug the
+    deliveries that met it. `dice` is in [0, 1)."""
+
+    endpoint_id: str
+    token: UUID
+    word: str
+    delivery_ids: Sequence[int]
+    dice: float
+
+
+def note(
+    connection: Connection, items: Sequence[Met], *, waits: bool
+) -> list[Literal[Locked.LOCKED] | None]:
+    """Put off what met a fault of ours. Nothing is written where the lease is somebody else's."""
+    return [_noted(connection, one, waits=waits) for one in items]
+
+
+def _noted(connection: Connection, met: Met, *, waits: bool) -> Literal[Locked.LOCKED] | None:
+    is_bug = met.word == INTERNAL
+    given = {
+        "endpoint_id": met.endpoint_id,
+        "token": met.token,
+        "word": met.word,
+        "hold_s": None if is_bug else HOLD_S * (1 + JITTER * met.dice),
+        "ids": list(met.delivery_ids) if is_bug else [],
+        "least": PUT_OFF_MIN_S,
+        "most": PUT_OFF_MAX_S,
+    }
+    is_written = connection.execute(_NOTE[waits], given).first() is not None
+    # Whose lease was lost is taken for locked: alone, nothing is found of it.
+    return None if is_written or waits else LOCKED
+
+
+# What failed before goes on failing no longer than it did: the time that is held back is ours.
+_NOTES = """
+    WITH locked AS MATERIALIZED (
+        SELECT id, now() + CAST(:hold_s AS float) * interval '1 second' AS hold_until
+        FROM webhook_endpoints
+        WHERE id = :endpoint_id AND drain_token = :token
+        FOR NO KEY UPDATE %s
+    ), e AS (
+        UPDATE webhook_endpoints w
+        SET local_fault = :word, local_fault_at = now(),
+            held_back_because = CASE
+                WHEN hold_until IS NULL OR w.held_back_until > hold_until THEN w.held_back_because
+                ELSE 'local_fault' END,
+            held_back_until = greatest(w.held_back_until, hold_until),
+            failing_since = w.failing_since + coalesce(hold_until - now(), interval '0')
+        FROM locked WHERE w.id = locked.id
+        RETURNING w.id
+    ), put_off AS (
+        UPDATE deliveries d
+        SET next_attempt_at = now() + least(
+            greatest((now() - d.created_at) / 10, CAST(:least AS float) * interval '1 second'),
+            CAST(:most AS float) * interval '1 second')
+        FROM e
+        WHERE d.id = ANY (CAST(:ids AS bigint[])) AND d.endpoint_id = e.id AND d.state = 'pending'
+    )
+    SELECT id FROM e
+"""
+_NOTE = {False: text(_NOTES % "SKIP LOCKED"), True: text(_NOTES % "")}

@@ -1,0 +1,62 @@
+"""The headers of an answer as they are kept: what may open a door is hidden, and all is bounded.
+
+Receivers are strangers: whatever framework or proxy answers there sets cookies, sessions and tokens
+that are nobody's to read here. By the name of a header it is told whether it holds one.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from payments.webhooks.bodies import readable
+
+# Of one answer. Twenty is usual; what is past them, or longer, says nothing about a webhook.
+KEPT_MAX = 50
+NAME_MAX = 64
+VALUE_MAX = 256
+HIDDEN = "<hidden>"
+
+_SECRET = re.compile(
+    "auth|cookie|credential|csrf|jwt|key|nonce|passw|secret|session|signature|token|xsrf"
+)
+# Where a redirect leads is told; with which ticket, and under whose name, isn't.
+_URLS = frozenset({"location", "content-location", "refresh", "link"})
+_QUERY = re.compile(r"[?#][^\s>;,]*")
+_USER = re.compile(r"//[^/\s@]*@")
+
+
+def kept(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """What is kept of these, by their names in lower case. Those of one name are joined by a comma
+    (RFC 9110, 5.3)."""
+    told: dict[str, str] = {}
+    for raw_name, raw_value in headers:
+        name, is_secret = _named(raw_name[:NAME_MAX])
+        value = HIDDEN if is_secret else _value(name, raw_value)
+        if name not in told:
+            if name and len(told) < KEPT_MAX:
+                told[name] = value
+        elif not is_secret:
+            told[name] = f"{told[name]}, {value}"[:VALUE_MAX]
+    return told
+
+
+def in_head(head: bytes) -> list[tuple[bytes, bytes]]:
+    """The headers of a head that no parser takes: of each line what stands before and behind its
+    colon, if it has one."""
+    lines = head.split(b"\n")[1:]
+    pairs = (line.partition(b":") for line in lines)
+    return [(name.strip(), value.strip()) for name, colon, value in pairs if colon]
+
+
+def _value(name: str, raw: bytes) -> str:
+    value = readable(raw[:VALUE_MAX])
+    if name in _URLS:
+        value = _QUERY.sub("", value)
+    return _USER.sub("//", value) if "//" in value else value
+
+
+@lru_cache(maxsize=1024)  # receivers send the same few again and again
+def _named(raw: bytes) -> tuple[str, bool]:
+    """A header's name, and whether what it holds is a secret."""
+    name = readable(raw).lower()
+    return name, _SECRET.search(name) is not None

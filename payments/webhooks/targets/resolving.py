@@ -1,0 +1,103 @@
+"""Looking names up: every address judged, and our own resolver told apart from a name's servers."""
+
+import asyncio
+import errno
+import socket
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from payments.webhooks.records.phases import DIALLING
+from payments.webhooks.target import TargetCheck
+
+# RFC 6761, 6.4: there is no such name, and every resolver knows so without asking anybody. The dot
+# at its end keeps it from being looked for in the machine's own domains.
+NO_NAME = "resolver-check.invalid."
+# A resolver that works says so at once. For how long that counts, in seconds.
+ASKED_S, FRESH_S = 2.0, 5.0
+# What says that there is no such name, or none with an address: somebody answered.
+_ANSWERED = frozenset(
+    getattr(socket, name)
+    for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
+    if hasattr(socket, name)
+)
+
+
+class ResolverAway(OSError):
+    """Our resolver answers nobody: that the name was not found says nothing about the name."""
+
+
+class Watch:
+    """Knows whether our resolver answers. Made and used on one event loop."""
+
+    def __init__(self, resolver: AbstractResolver) -> None:
+        self._resolver = resolver
+        self._loop = asyncio.get_running_loop()
+        self._asked: asyncio.Task[bool] | None = None
+        self._asked_at = 0.0
+
+    async def close(self) -> None:
+        if self._asked is not None:
+            self._asked.cancel()
+            await asyncio.wait([self._asked])
+        await self._resolver.close()
+
+    async def is_away(self) -> bool:
+        """Whether it answers nothing, not even what needs no other server. Takes ASKED_S at
+        most; asked once for all who want to know."""
+        now = self._loop.time()
+        if self._asked is None or (self._asked.done() and now - self._asked_at > FRESH_S):
+            self._asked, self._asked_at = asyncio.create_task(self._answers()), now
+        asked = self._asked
+        await asyncio.wait([asked], timeout=ASKED_S)
+        return not (asked.done() and not asked.cancelled() and asked.result())
+
+    async def _answers(self) -> bool:
+        try:
+            await self._resolver.resolve(NO_NAME, 0, socket.AF_INET)
+        except OSError as error:
+            return is_answered(error)
+        return True
+
+
+def is_answered(error: OSError) -> bool:
+    """Whether it says that there is no such name, rather than that nobody answered."""
+    return not isinstance(error, socket.gaierror) or error.errno in _ANSWERED
+
+
+class CheckedResolver(AbstractResolver):
+    """Resolves names, and refuses a name with even one address that is not allowed.
+
+    Dialling the allowed ones of a mixed answer would let a name win by patience.
+    """
+
+    def __init__(
+        self,
+        target_check: TargetCheck,
+        *,
+        encrypted: bool,
+        resolver: AbstractResolver,
+        watch: Watch,
+    ) -> None:
+        self._resolver, self._watch = resolver, watch
+        self._check = target_check
+        self._encrypted = encrypted
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if (dialling := DIALLING.get()) is not None:
+            dialling.looks_up()
+        try:
+            found = await self._resolver.resolve(host, port, family)
+        except OSError as error:
+            if not is_answered(error) and await self._watch.is_away():
+                raise ResolverAway(errno.EAGAIN, "our resolver does not answer") from error
+            raise
+        if dialling is not None:
+            dialling.has_found()
+        for one in found:
+            self._check.refuse(one["host"], encrypted=self._encrypted)
+        return found
+
+    async def close(self) -> None:
+        await self._resolver.close()

@@ -1,0 +1,119 @@
+"""The port of a target: what it is given to send, what comes of it, and what a kind is made of."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from yarl import URL
+
+from infra.billing.contract.endpoints import is_accepted
+from payments.webhooks.pacing.local_words import LOCAL
+from payments.webhooks.records.phases import NONE, Phases
+from payments.webhooks.targets.streams import Stream
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long the parts of a post may take, in seconds."""
+
+    connect_s: float = 5.0  # TCP and TLS together.
+    # Everything: DNS, connection, TLS, sending, the answer's head and body. Standard Webhooks
+    # asks for 15 to 30 s.
+    total_s: float = 15.0
+    # The status decides; the body is kept for people to read. A slow one is cut, not waited for.
+    body_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One webhook on its way: the exact bytes that are signed, and the headers that go with them.
+
+    `credentials` are `user:password` as a URL writes them, percent-encoded; the URL has none.
+    Endpoints share no line to a queue, where they are the same queue, either (`endpoint_id`): over
+    one, an event that is for both would be there twice under one id.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    credentials: str | None = None
+    endpoint_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a post: a status code, or that a queue took it, or a word that says why not.
+
+    The words: `timeout`, `connect_timeout`, `dns_failed`, `connection_refused`, `unreachable`,
+    `connection_closed`, `tls_error`, `bad_response`, `target_not_allowed`, `invalid_url`,
+    `internal_error`; of queues also `authentication_failed`, `target_not_found`, `unroutable`,
+    `target_refused`.
+    """
+
+    duration_ms: int
+    status_code: int | None = None
+    error: str | None = None
+    remote_ip: str | None = None
+    body: str | None = None
+    retry_after: str | None = None
+    headers: Mapping[str, str] | None = None  # as they may be kept
+    phases: Phases = NONE
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it came to nothing by a fault of ours (`local_words`), and is no attempt."""
+        return self.error in LOCAL
+
+    @property
+    def is_ok(self) -> bool:
+        return is_accepted(self.status_code, self.error)
+
+
+class NotTaken(Exception):
+    """A post that came to nothing, in one word; `said` is what the target said of it."""
+
+    def __init__(self, word: str, said: str | None = None) -> None:
+        super().__init__(word)
+        self.word, self.said = word, said
+
+
+class Line(Protocol):
+    """A line to a queue that is kept open, over which many messages may be under way."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another message may be sent over it."""
+        ...
+
+    async def send(self, message: Message) -> str | None:
+        """Return once the target has the message for good; what it said, if anything.
+
+        Raises NotTaken for what it said against it, and OSError when the line broke. Need not end
+        by itself: who waits has a deadline, and closes the line when that has passed.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Take leave as the protocol has it. Need not end by itself, either."""
+        ...
+
+
+# Speaks up on a fresh stream: authenticates, opens what is needed. Raises as `Line.send` does.
+Open = Callable[[Stream, Message], Awaitable[Line]]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of target.
+
+    `schemes` says of each whether it is encrypted, and its port. `check` raises
+    `payments.errors.InvalidRequest` for a URL that it can't use; it runs when an endpoint is saved.
+    `opener` imports what the protocol needs, for only a process that delivers has a use for it.
+    """
+
+    name: str
+    schemes: Mapping[str, tuple[bool, int]]
+    example: str
+    check: Callable[[URL], None]
+    opener: Callable[[], Open] | None = None  # of a queue; HTTP has a client of its own
+    takes_credentials: bool = False
