@@ -15,3 +15,12 @@ def in_words(amount: int | None, currency: str | None) -> str:
     except Invalid:  # Not fixed yet, or a currency that ISO has withdrawn since.
         return f"{amount} minor units {currency or ''}".rstrip()
     return f"{Decimal(amount).scaleb(-places):.{places}f} {currency}"
+
+
+def as_decimal(amount: int, currency: str | None) -> Decimal:
+    """Minor units as a decimal with all places of the currency: 1999 of USD is 19.99, 500 of JPY
+    is 500. One that ISO 4217 does not know keeps its minor units."""
+    try:
+        return Decimal(amount).scaleb(-exponent(currency or ""))
+    except Invalid:
+        return Decimal(amount)

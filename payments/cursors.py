@@ -47,7 +47,21 @@ def behind(
 ) -> ColumnElement[bool]:
     """What comes behind the cursor of a page of ids with this prefix, in the list of these filters
     and this order. Raises InvalidRequest."""
-    at, id_ = _read(cursor, prefix, _digest(filters, order))
+    return behind_place(table, *place(cursor, prefix=prefix, filters=filters, order=order), order)
+
+
+def place(
+    cursor: str, *, prefix: str | None, filters: Mapping[str, Any], order: Order = "desc"
+) -> tuple[datetime, str]:
+    """Where the page before ended, likewise: when its last row was made, and the public id of
+    that, which may be any if no prefix is given. Raises InvalidRequest."""
+    return _read(cursor, prefix, _digest(filters, order))
+
+
+def behind_place(
+    table: Table, at: datetime, id_: str | int, order: Order = "desc"
+) -> ColumnElement[bool]:
+    """What comes behind the row that was made then and has this id in its table."""
     created_at, ids = table.c.created_at, table.c.id
     # The first condition alone is what the index is entered by.
     if order == "desc":
@@ -73,11 +87,12 @@ def _plain(value: object) -> str:
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _read(cursor: str, prefix: str, digest: str) -> tuple[datetime, str]:
+def _read(cursor: str, prefix: str | None, digest: str) -> tuple[datetime, str]:
     try:
         at, id_, of = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         moment = datetime.fromisoformat(at)
-        if moment.tzinfo is None or not is_id(id_, prefix):
+        is_known = isinstance(id_, str) if prefix is None else is_id(id_, prefix)
+        if moment.tzinfo is None or not is_known:
             raise ValueError
     except (ValueError, TypeError, RecursionError, binascii.Error):
         raise InvalidRequest(

@@ -5,7 +5,7 @@
     BillingError
     └── Refused                        a caller's mistake: never retried, told with code and param
         ├── InvalidRequest             the field is named, and what to send instead
-        ├── Unauthenticated, InsufficientScope, NotFound
+        ├── Unauthenticated, InsufficientScope, NotFound, EventsGone
         └── Conflict                   it contradicts what is already there
 
 A class names its code. The HTTP status, what it means and what to do about it are the contract's
@@ -133,6 +133,10 @@ class InsufficientInventory(Conflict):
 
 class InventoryUnlimited(Conflict):
     code = "inventory_unlimited"
+
+
+class EventsGone(Refused):
+    code = "events_gone"
 
 
 class EndpointDisabled(Conflict):

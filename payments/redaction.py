@@ -16,6 +16,7 @@ from infra.billing.contract.money import AMOUNT_MAX, CARD_DIGITS_MIN
 from infra.billing.contract.texts import field_name, is_producer
 
 FIELDS_MAX = 50  # A request has a dozen; a message of a million names is no row and no webhook.
+IDS_MAX = 100  # A wake-up call names no more.
 REST = "…"  # No field can have this name.
 
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
@@ -44,7 +45,7 @@ def producer_name(value: object) -> str | None:
     """The producer if that is what it is: no e-mail address, and no card number in disguise."""
     if not is_producer(value):
         return None
-    return value if sum(c.isdigit() for c in value) < CARD_DIGITS_MIN else None
+    return value if sum(map(str.isdigit, value)) < CARD_DIGITS_MIN else None
 
 
 def told_key(value: object) -> str | None:
@@ -79,6 +80,14 @@ def _id_of(*prefixes: str) -> Callable[[Any], bool]:
     return lambda value: any(is_id(value, prefix) for prefix in prefixes)
 
 
+def _ids_of(prefix: str) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, list)
+        and len(value) <= IDS_MAX
+        and all(is_id(one, prefix) for one in value)
+    )
+
+
 SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "amount": _is_amount,
     "quantity": _is_amount,
@@ -93,6 +102,7 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "charge_id": _id_of("ch_"),
     "refund_id": _id_of("re_"),
     "endpoint_id": _id_of("we_"),
+    "endpoint_ids": _ids_of("we_"),
     "if_pending": _is_choice,
     "if_missing": _is_choice,
     "producer": lambda value: producer_name(value) is not None,

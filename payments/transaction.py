@@ -4,14 +4,17 @@ Rules take a `Transaction`, never an engine: they can't commit, and they can't r
 Waking is best-effort by design: what is due stands in a row, and the sweep finds it again.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Connection, CursorResult, Engine, Executable
 
 from infra.billing.contract.ids import Kind
+from models.rows import LifecycleRow
+from models.states import Status
+from payments.acting import Acting
 
 T = TypeVar("T")
 
@@ -53,12 +56,31 @@ class Wakes:
         return self.charges if kind == "charge" else self.refunds
 
 
-class Transaction:
-    """An open transaction on one connection."""
+class Moved(NamedTuple):
+    """A charge or refund that went somewhere: what was done, what came of it, and the row as it is
+    then."""
 
-    def __init__(self, connection: Connection) -> None:
+    operation: Kind
+    verb: str
+    outcome: str
+    to: Status
+    row: LifecycleRow
+
+
+class Transaction:
+    """An open transaction on one connection, and who acts in it.
+
+    Workers settle what others asked for, and act for nobody (None). What a person or a key may do
+    leaves a row that says who it was (`payments.access.audit_log`), so a rule that does it fails in
+    a transaction of nobody's.
+    """
+
+    def __init__(self, connection: Connection, acting: Acting | None = None) -> None:
         self.connection = connection
+        self.acting = acting
         self.wakes = Wakes()
+        # What was moved in it: for those who count, once it is committed.
+        self.moved: list[Moved] = []
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None
@@ -76,17 +98,33 @@ def nobody(_: Wakes) -> None:
     """Wakes nobody; the sweep will."""
 
 
-class Database:
-    """Opens transactions; after each commit it hands the wakes on."""
+def uncounted(_: Sequence[Moved]) -> None:
+    """Counts nothing."""
 
-    def __init__(self, engine: Engine, wake: Callable[[Wakes], None] = nobody) -> None:
+
+class Database:
+    """Opens transactions, all of `acting`; after each commit it hands the wakes on, and tells
+    `count` what moved."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        wake: Callable[[Wakes], None] = nobody,
+        count: Callable[[Sequence[Moved]], None] = uncounted,
+        *,
+        acting: Acting | None = None,
+    ) -> None:
         self.engine = engine
         self._wake = wake
+        self._count = count
+        self._acting = acting
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         with self.engine.begin() as connection:
-            transaction = Transaction(connection)
+            transaction = Transaction(connection, self._acting)
             yield transaction
+        if transaction.moved:
+            self._count(transaction.moved)
         if transaction.wakes:
             self._wake(transaction.wakes)

@@ -12,7 +12,7 @@ from typing import Any
 from infra.billing.contract.moments import rfc3339
 from infra.billing.contract.objects import Charge, Dispute, Refund, Resource
 from infra.billing.contract.objects.fields import constant, fields_of, is_moment
-from models.rows import ChargeRow, DisputeRow, RefundRow, reading
+from models.rows import ChargeRow, DisputeRow, LifecycleRow, RefundRow, reading
 from models.states import State
 
 # The name of another column or attribute, or what makes the value.
@@ -62,6 +62,11 @@ def _compiled(
 def moment(at: datetime | None) -> str | None:
     """RFC 3339 in UTC with a `Z`, or None."""
     return None if at is None else rfc3339(at)
+
+
+def standing(row: LifecycleRow) -> dict[str, Any]:
+    """How a charge or a refund stands, without anything about a person."""
+    return {"state": row.state, "phase": row.phase, "failure_code": row.failure_code}
 
 
 def captured(row: ChargeRow) -> int:

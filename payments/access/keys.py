@@ -23,6 +23,7 @@ from infra.billing.contract.texts import PRODUCER_MUST
 from models import ApiKey
 from models.base import id_among, table_of
 from models.rows import ApiKeyRow
+from payments.access import audit_log
 from payments.access.scopes import READ, SCOPES, WRITE, Access
 from payments.errors import InvalidRequest, NotFound, Unauthenticated
 from payments.redaction import producer_name
@@ -88,6 +89,7 @@ def _made(
         "signing_secret": f"{id_}_{secret}" if scopes == [SIGN] else None,
     }
     (kept,) = transaction.read(ApiKeyRow, _INSERT, row)
+    audit_log.record(transaction, "key.create", id_, after=view(kept))
     return kept, f"{id_}_{secret}"
 
 
@@ -96,10 +98,12 @@ def revoke(transaction: Transaction, key_id: str) -> ApiKeyRow:
 
     Raises NotFound.
     """
-    revoked = transaction.read(ApiKeyRow, _REVOKE, {"key_id": key_id})
-    if not revoked:
+    was = transaction.read(ApiKeyRow, _HELD, {"key_id": key_id})
+    if not was:
         raise NotFound("there is no API key with this id", param="id")
-    return revoked[0]
+    (revoked,) = transaction.read(ApiKeyRow, _REVOKE, {"key_id": key_id})
+    audit_log.record(transaction, "key.revoke", key_id, before=view(was[0]), after=view(revoked))
+    return revoked
 
 
 def every(connection: Connection) -> Iterator[dict[str, Any]]:
@@ -148,6 +152,7 @@ def admit(row: ApiKeyRow | None, shown: Presented) -> Access:
 
 _keys = table_of(ApiKey)
 _INSERT = insert(_keys).returning(_keys)
+_HELD = select(_keys).where(_keys.c.id == bindparam("key_id")).with_for_update()
 _REVOKE = (
     update(_keys)
     .where(_keys.c.id == bindparam("key_id"))

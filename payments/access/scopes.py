@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, func, or_, true
 
 from infra.billing.contract.texts import is_producer
-from models.rows import ChargeRow, LifecycleRow
+from models.rows import ChargeRow, LifecycleRow, as_refund
 from payments.errors import InsufficientScope, InvalidRequest
 
 CHARGES_READ, CHARGES_WRITE, REFUNDS_WRITE = "charges:read", "charges:write", "refunds:write"
@@ -45,6 +45,12 @@ SCOPES: Mapping[str, frozenset[str]] = {
     OPERATE: _READING | _WRITING | {OPERATE},
 }
 
+# By the permission: the scopes that allow it.
+_ALLOWED_BY: Mapping[str, frozenset[str]] = {
+    permission: frozenset(scope for scope, allowed in SCOPES.items() if permission in allowed)
+    for permission in frozenset().union(*SCOPES.values())
+}
+
 # What each operation needs, by its name in OpenAPI. A route that is not here, or in SIGNED, is not
 # served.
 OPERATIONS: Mapping[str, str] = {
@@ -60,6 +66,8 @@ OPERATIONS: Mapping[str, str] = {
     "get_refund_timeline": CHARGES_READ,
     "list_disputes": CHARGES_READ,
     "get_dispute": CHARGES_READ,
+    "export": CHARGES_READ,
+    "report": CHARGES_READ,
     "list_events": CHARGES_READ,
     "create_product": PRICES_WRITE,
     "list_products": PRICES_READ,
@@ -85,6 +93,11 @@ OPERATIONS: Mapping[str, str] = {
     "rotate_webhook_secret": WEBHOOKS_WRITE,
     "ping_webhook_endpoint": WEBHOOKS_WRITE,
     "replay_to_webhook_endpoint": WEBHOOKS_WRITE,
+    "list_deliveries": WEBHOOKS_READ,
+    "get_delivery": WEBHOOKS_READ,
+    "retry_delivery": WEBHOOKS_WRITE,
+    "list_audit": OPERATE,
+    "search": CHARGES_READ,
 }
 
 # Operations that need no key, since what they take is signed by somebody else.
@@ -106,12 +119,16 @@ class Access:
     # Of the API key, if it is one.
     key_id: str | None = None
 
+    def allows(self, permission: str) -> bool:
+        """Whether one of the scopes allows it."""
+        return not self.scopes.isdisjoint(_ALLOWED_BY[permission])
+
     def require(self, permission: str) -> None:
         """Raises InsufficientScope unless one of the scopes allows it."""
-        if any(permission in SCOPES.get(scope, ()) for scope in self.scopes):
+        those = _ALLOWED_BY[permission]
+        if not self.scopes.isdisjoint(those):
             return
-        those = [scope for scope, allowed in SCOPES.items() if permission in allowed]
-        wanted = next(scope for scope in (permission, *those) if scope in those)
+        wanted = next(scope for scope in (permission, *SCOPES) if scope in those)
         raise InsufficientScope(
             f"this API key lacks the scope {wanted!r}; ask for one that has it", scope=wanted
         )
@@ -148,7 +165,9 @@ OPERATOR = Access(None, frozenset({OPERATE}), all_producers=True)
 
 def owner(row: LifecycleRow) -> str:
     """The producer that a charge or a refund belongs to."""
-    return getattr(row, "charge_producer", None) or row.producer
+    # Looked for first: to ask a row for a column that it doesn't have costs ten times as much.
+    is_of_a_charge = "charge_producer" in row._mapping  # type: ignore[attr-defined]  # noqa: SLF001  # public, in spite of its name
+    return (is_of_a_charge and as_refund(row).charge_producer) or row.producer
 
 
 def owner_in(table: Table) -> ColumnElement[Any]:

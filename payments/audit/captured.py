@@ -48,12 +48,14 @@ _DISPUTED = Invariant(
     "disputes",
     """
     SELECT coalesce(c.id, d.charge_id) AS id,
-           format('%s disputed, its disputes say %s', c.disputed_amount, d.amount) AS detail
+           format('%s %s disputed, its disputes say %s %s', coalesce(c.disputed_amount, 0),
+                  c.currency, coalesce(d.amount, 0), d.currency) AS detail
     FROM (SELECT * FROM charges WHERE disputed_amount <> 0) c FULL JOIN (
-        SELECT charge_id, sum(amount) AS amount FROM disputes
-        WHERE state IN ('needs_response', 'under_review', 'lost') GROUP BY charge_id
+        SELECT charge_id, currency, sum(amount) AS amount FROM disputes
+        WHERE state IN ('needs_response', 'under_review', 'lost') GROUP BY charge_id, currency
     ) d ON d.charge_id = c.id
-    WHERE coalesce(c.disputed_amount, 0) <> coalesce(d.amount, 0)
+    WHERE (coalesce(c.disputed_amount, 0), c.currency)
+          IS DISTINCT FROM (coalesce(d.amount, 0)::bigint, d.currency)
     """,
 )
 

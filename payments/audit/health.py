@@ -4,7 +4,7 @@ For people and monitors that look now and then. Every query reads what is pendin
 index, or the newest rows; none reads what is finished.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, TextClause, text
 from models.rows import columns_of
 from payments.kinds import KINDS
 from payments.transaction import Transaction
+from payments.webhooks.pacing.local_faults import TOLD_S
 
 T = TypeVar("T")
 
@@ -24,6 +25,8 @@ UNSWEPT_S = 30.0
 SWEEPS_STOPPED_S = 10.0
 # As many deliveries tell how a receiver does.
 RECENT = 5_000
+# As many charges tell in which mode a processor was used last.
+NEWEST = 100
 # Past this many, how many more makes no difference.
 COUNT_MAX = 10_000
 
@@ -62,6 +65,17 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherMode:
+    """Charges and refunds of live mode at a processor that is set up for test mode, or the other
+    way round: so many wait, and of the newest charges there are so many."""
+
+    processor: str
+    livemode: bool
+    waiting: int
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
 class Receiver:
     """An enabled endpoint: what waits for it, and how its newest deliveries went."""
 
@@ -74,6 +88,23 @@ class Receiver:
     failing: int
     given_up: int
     last_answer: str | None
+    # Since its first failure behind its last success; None when that was the last.
+    failing_s: float | None
+    # For how much longer it is left alone, and why.
+    held_back_s: float
+    held_back_because: str | None
+    # What kept us from sending lately (`payments.webhooks.pacing.local_words`), and how long ago.
+    local_fault: str | None
+    local_fault_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class DisabledByItself:
+    """An endpoint that no person disabled: it said that it is gone, or failed for days."""
+
+    endpoint_id: str
+    because: str
+    waiting: int
 
 
 def piles(connection: Connection) -> list[Pile]:
@@ -97,10 +128,27 @@ def elsewhere(connection: Connection, processors: Collection[str]) -> list[Elsew
     return _read(connection, Elsewhere, _ELSEWHERE, processors=list(processors))
 
 
+def in_other_mode(connection: Connection, modes: Mapping[str, bool]) -> list[OtherMode]:
+    """What is of another mode than its processor; `modes` says of each whether it is live."""
+    parameters = {"names": list(modes), "modes": list(modes.values()), "recent": NEWEST}
+    return _read(connection, OtherMode, _OTHER_MODE, **parameters)
+
+
 def receivers(connection: Connection) -> list[Receiver]:
     """Every enabled endpoint."""
-    parameters = {"recent": RECENT, "late": LATE_S, "unswept": UNSWEPT_S, "most": COUNT_MAX}
+    parameters = {
+        "recent": RECENT,
+        "late": LATE_S,
+        "unswept": UNSWEPT_S,
+        "most": COUNT_MAX,
+        "told": TOLD_S,
+    }
     return _read(connection, Receiver, _RECEIVERS, **parameters)
+
+
+def disabled_by_themselves(connection: Connection) -> list[DisabledByItself]:
+    """Endpoints that somebody has to look at: what waits for them waits until they are enabled."""
+    return _read(connection, DisabledByItself, _DISABLED, most=COUNT_MAX)
 
 
 def quarantined(connection: Connection) -> int:
@@ -108,9 +156,9 @@ def quarantined(connection: Connection) -> int:
     return int(connection.execute(_QUARANTINED).scalar_one())
 
 
-def note_sweep(transaction: Transaction, name: str) -> None:
-    """Say that this sweep has been made, to be seen by `swept_ago_s`."""
-    transaction.execute(_NOTE_SWEEP, {"name": name})
+def note_sweeps(transaction: Transaction, *names: str) -> None:
+    """Say that these sweeps have been made, to be seen by `swept_ago_s`."""
+    transaction.execute(_NOTE_SWEEPS, {"names": sorted(names)})
 
 
 def swept_ago_s(connection: Connection, name: str = "payments") -> float | None:
@@ -163,6 +211,24 @@ _ELSEWHERE = _of_each_kind("""
            extract(epoch FROM now() - min(created_at))::float AS oldest_s
     FROM TABLE WHERE state = 'pending' AND processor <> ALL(:processors) GROUP BY processor
 """)
+_OTHER_MODE = text("""
+    WITH modes AS (
+        SELECT * FROM unnest(CAST(:names AS text[]), CAST(:modes AS boolean[])) m (name, is_live)
+    ), waiting AS (
+        SELECT processor, livemode FROM charges WHERE state = 'pending'
+        UNION ALL SELECT processor, livemode FROM refunds WHERE state = 'pending'
+    ), newest AS (
+        SELECT processor, livemode FROM charges ORDER BY created_at DESC LIMIT :recent
+    )
+    SELECT name AS processor, NOT is_live AS livemode, waiting, newest FROM (
+        SELECT name, is_live,
+               (SELECT count(*) FROM waiting
+                WHERE processor = name AND livemode <> is_live) AS waiting,
+               (SELECT count(*) FROM newest
+                WHERE processor = name AND livemode <> is_live) AS newest
+        FROM modes
+    ) counted WHERE waiting + newest > 0 ORDER BY name
+""")
 _RECEIVERS = text("""
     WITH recent AS MATERIALIZED (
         SELECT id, endpoint_id, state, attempts, attempts_before FROM deliveries
@@ -172,13 +238,24 @@ _RECEIVERS = text("""
            w.overdue_s > :late
                AND (e.woken_at IS NULL OR e.woken_at < now() - :unswept * interval '1 second')
                AND (e.drain_expires_at IS NULL OR e.drain_expires_at < now()) AS is_unswept,
-           r.delivered, r.failing, r.given_up, l.last_answer
+           r.delivered, r.failing, r.given_up, l.last_answer,
+           extract(epoch FROM now() - e.failing_since)::float AS failing_s,
+           h.held_back_s, CASE WHEN h.held_back_s > 0 THEN e.held_back_because END
+               AS held_back_because,
+           CASE WHEN h.local_fault_s < :told THEN e.local_fault END AS local_fault,
+           CASE WHEN h.local_fault_s < :told THEN h.local_fault_s END AS local_fault_s
     FROM webhook_endpoints e
+    CROSS JOIN LATERAL (
+        SELECT greatest(coalesce(extract(epoch FROM e.held_back_until - now()), 0), 0)::float
+            AS held_back_s,
+            extract(epoch FROM now() - e.local_fault_at)::float AS local_fault_s
+    ) h
     CROSS JOIN LATERAL (
         SELECT count(*) AS waiting,
                coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS waiting_s,
-               greatest(coalesce(extract(epoch FROM now() - min(next_attempt_at)), 0), 0)::float
-                   AS overdue_s
+               -- What is left alone is not late.
+               greatest(coalesce(extract(epoch FROM now() - greatest(
+                   min(next_attempt_at), e.held_back_until)), 0), 0)::float AS overdue_s
         FROM (SELECT d.created_at, d.next_attempt_at FROM deliveries d
               WHERE d.endpoint_id = e.id AND d.state = 'pending'
               ORDER BY d.next_attempt_at LIMIT :most) AS first
@@ -196,9 +273,18 @@ _RECEIVERS = text("""
     ) l ON true
     WHERE e.state = 'enabled' ORDER BY e.id
 """)
+_DISABLED = text("""
+    SELECT e.id AS endpoint_id, e.disabled_because AS because,
+           (SELECT count(*) FROM (
+               SELECT FROM deliveries d WHERE d.endpoint_id = e.id AND d.state = 'pending'
+               LIMIT :most) AS pending) AS waiting
+    FROM webhook_endpoints e
+    WHERE e.state = 'disabled' AND e.disabled_because IS NOT NULL ORDER BY e.id
+""")
 _QUARANTINED = text("SELECT count(*) FROM quarantined_messages WHERE released_at IS NULL")
-_NOTE_SWEEP = text(
-    "INSERT INTO heartbeats (name, at) VALUES (:name, now())"
+_NOTE_SWEEPS = text(
+    # In one order, so that two that note wait for each other in none.
+    "INSERT INTO heartbeats (name, at) SELECT unnest(CAST(:names AS text[])), now()"
     " ON CONFLICT (name) DO UPDATE SET at = excluded.at"
 )
 _SWEPT = text("SELECT extract(epoch FROM now() - at)::float FROM heartbeats WHERE name = :name")

@@ -49,7 +49,16 @@ objects AS NOT MATERIALIZED (
            lease_expires_at, next_attempt_at, first_called_at, created_at, failure_code FROM refunds
 ),
 numbered AS NOT MATERIALIZED (
-    SELECT id, sequence FROM objects UNION ALL SELECT id, sequence FROM prices
-    UNION ALL SELECT id, sequence FROM disputes
+    SELECT id, sequence, created_at FROM objects
+    UNION ALL SELECT id, sequence, created_at FROM prices
+    UNION ALL SELECT id, sequence, created_at FROM disputes
+),
+-- What has been kept for its time and has left (payments.keeping.retention): up to which position
+-- and which moment, within a minute, events may have; up to which delivery its posts may have.
+gone AS NOT MATERIALIZED (
+    SELECT coalesce(max(gone) FILTER (WHERE name = 'events'), 0) AS events_through,
+           coalesce(max(gone_before) + interval '1 minute', '-infinity') AS before,
+           coalesce(max(gone) FILTER (WHERE name = 'delivery_attempts'), 0) AS deliveries_through
+    FROM retention
 )
 """

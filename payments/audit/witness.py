@@ -3,8 +3,10 @@
 Held against them are the charges and refunds of the processors that keep one.
 """
 
+from models.bookkeeping import Account
 from payments.audit.captured import CAPTURES
 from payments.audit.invariants import OURS
+from payments.audit.ledgered import LEDGER
 from payments.audit.promises import Invariant
 from payments.audit.stocktaking import STOCK
 from payments.processors.statements import Statements, as_sql
@@ -55,8 +57,10 @@ _CHARGES = Invariant(
     """,
 )
 
-# A capture that is pending here may have moved its money already.
-_CAPTURED = Invariant(
+# A capture that is pending here may have moved its money already. One that was in doubt counts as
+# made when the processor says that all of it was taken, though that may have been somebody else
+# there: then the money moved under the charge itself.
+CAPTURED = Invariant(
     "captures moved money once",
     "Money moved exactly once per succeeded capture, with its amount; never for a failed one; and"
     " in all what the charge says.",
@@ -67,7 +71,7 @@ _CAPTURED = Invariant(
                   ' of {' || k.amount || ' ' || k.currency || '}', coalesce(m.times, 0),
                   ', {' || m.amount || ' ' || m.currency || '}') AS detail
     FROM (
-        SELECT k.id, k.state, k.amount, c.currency, c.processor FROM captures k
+        SELECT k.id, k.charge_id, k.state, k.amount, c.currency, c.processor FROM captures k
         JOIN charges c ON c.id = k.charge_id
         WHERE c.processor IN (SELECT processor FROM witnessed)
     ) k
@@ -76,7 +80,9 @@ _CAPTURED = Invariant(
     WHERE CASE
         WHEN k.id IS NULL THEN TRUE
         WHEN k.state = 'failed' THEN m.object_id IS NOT NULL
-        WHEN m.object_id IS NULL THEN k.state = 'succeeded'
+        WHEN m.object_id IS NULL THEN k.state = 'succeeded' AND NOT EXISTS (
+            SELECT FROM statement s WHERE s.direction = 'charge' AND s.object_id = k.charge_id
+            AND s.processor = k.processor)
         ELSE m.times <> 1 OR m.amounts <> 1 OR m.amount <> k.amount OR m.currency <> k.currency
     END
     UNION ALL
@@ -119,6 +125,15 @@ _REFUNDS = Invariant(
 )
 
 # What is pending here may have moved already; what the bank returned just now isn't reported yet.
+_OF_WHAT_IS_FINAL = """
+        FROM statement l
+        LEFT JOIN charges c ON c.id = l.charge_id AND l.direction IN ('charge', 'capture')
+        LEFT JOIN refunds r ON r.id = l.object_id
+        WHERE coalesce(c.state, r.state, '') <> 'pending' AND NOT (
+            l.direction = 'reversal' AND r.state = 'succeeded' AND l.moved_at >= now() - :report
+        )
+        GROUP BY l.processor, l.currency
+"""
 _MONEY = Invariant(
     "money adds up",
     "Per processor and currency, what we say was taken and given back is what its statement says.",
@@ -145,17 +160,57 @@ _MONEY = Invariant(
                sum(l.amount) FILTER (WHERE l.direction IN ('charge', 'capture')) AS taken,
                sum(CASE l.direction WHEN 'refund' THEN l.amount WHEN 'reversal' THEN -l.amount END)
                    AS given
-        FROM statement l
-        LEFT JOIN charges c ON c.id = l.charge_id AND l.direction IN ('charge', 'capture')
-        LEFT JOIN refunds r ON r.id = l.object_id
-        WHERE coalesce(c.state, r.state, '') <> 'pending' AND NOT (
-            l.direction = 'reversal' AND r.state = 'succeeded' AND l.moved_at >= now() - :report
-        )
-        GROUP BY l.processor, l.currency
+        OF_WHAT_IS_FINAL
     ) theirs ON theirs.currency = ours.currency AND theirs.processor = ours.processor
     WHERE coalesce(ours.taken, 0) <> coalesce(theirs.taken, 0)
        OR coalesce(ours.given, 0) <> coalesce(theirs.given, 0)
-    """,
+    """.replace("OF_WHAT_IS_FINAL", _OF_WHAT_IS_FINAL),
+)
+
+# Between these accounts money moves by charges and refunds: no fees, no disputes.
+_MOVED = ", ".join(
+    str(int(one))
+    for one in (
+        Account.CUSTOMER,
+        Account.CLEARING,
+        Account.IN_TRANSIT,
+        Account.REFUNDS_PAYABLE,
+    )
+)
+# What the ledger says that the processor has of what was settled, before fees and disputes.
+_CLEARED = Invariant(
+    "the ledger is what processors say",
+    "Per processor and currency, what the ledger has of charges and refunds that are final is what"
+    " the processor's statement says.",
+    "statement",
+    (
+        """
+    SELECT coalesce(ours.currency, theirs.currency) AS id,
+           format('%1$s: {%2$s %4$s} in the ledger, {%3$s %4$s} there',
+                  coalesce(ours.processor, theirs.processor), coalesce(ours.amount, 0),
+                  coalesce(theirs.amount, 0), coalesce(ours.currency, theirs.currency)) AS detail
+    FROM (
+        SELECT b.processor, b.currency,
+               sum(CASE WHEN p.debit = CLEARING THEN p.amount ELSE -p.amount END) AS amount
+        FROM ledger_postings p JOIN ledger_books b ON b.id = p.book
+        LEFT JOIN charges c ON c.id = p.object_id LEFT JOIN refunds r ON r.id = p.object_id
+        WHERE CLEARING IN (p.debit, p.credit) AND p.debit IN (MOVED) AND p.credit IN (MOVED)
+          AND coalesce(c.state, r.state, 'pending') <> 'pending'
+          AND b.processor IN (SELECT processor FROM witnessed)
+        GROUP BY b.processor, b.currency
+    ) ours
+    FULL JOIN (
+        SELECT l.processor, l.currency,
+               sum(CASE WHEN l.direction = 'refund' THEN -l.amount ELSE l.amount END) AS amount
+        OF_WHAT_IS_FINAL
+    ) theirs ON theirs.currency = ours.currency AND theirs.processor = ours.processor
+    WHERE coalesce(ours.amount, 0) <> coalesce(theirs.amount, 0)
+      AND NOT EXISTS (SELECT FROM ledger_filling WHERE finished_at IS NULL)
+    """
+    )
+    .replace("OF_WHAT_IS_FINAL", _OF_WHAT_IS_FINAL)
+    .replace("CLEARING", str(int(Account.CLEARING)))
+    .replace("MOVED", _MOVED),
 )
 
 INVARIANTS: tuple[Invariant, ...] = (
@@ -163,7 +218,9 @@ INVARIANTS: tuple[Invariant, ...] = (
     *STOCK,
     *CAPTURES,
     _CHARGES,
-    _CAPTURED,
+    CAPTURED,
     _REFUNDS,
     _MONEY,
+    *LEDGER,
+    _CLEARED,
 )

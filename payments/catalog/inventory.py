@@ -12,6 +12,7 @@ from infra.billing.contract.requests.inventory import InventoryRequest
 from models import InventoryChange
 from models.base import id_among, table_of
 from models.rows import InventoryChangeRow, PriceRow, ProductRow
+from payments.access import audit_log
 from payments.catalog.price_locks import PRICES, find, hold, products
 from payments.catalog.stock import CHANGED, tell, too_few
 from payments.errors import InvalidRequest, InventoryUnlimited, KeyReused
@@ -57,6 +58,8 @@ def adjust(
     attempt.commit()
     product = products(transaction, [price.product_id])[price.product_id]
     tell(transaction, [changed], {product.id: product})
+    before, after = ({"quantity_available": row.quantity_available} for row in (price, changed))
+    audit_log.record(transaction, "price.inventory", price.id, before=before, after=after)
     return changed, product, True
 
 

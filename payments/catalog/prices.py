@@ -15,6 +15,7 @@ from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from models import Charge, Event, Reservation
 from models.base import as_rows, given, table_of
 from models.rows import PriceRow, ProductRow
+from payments.access import audit_log
 from payments.access.scopes import EVERYBODY
 from payments.catalog.changes import merged
 from payments.catalog.price_locks import (
@@ -78,6 +79,7 @@ def create(
             param="idempotency_key",
         )
     _tell(transaction, "price.created", price, product)
+    audit_log.record(transaction, "price.create", price.id, after=price_view(price, product))
     return price, True
 
 
@@ -121,6 +123,7 @@ def delete(transaction: Transaction, name: str) -> PriceRow:
     if transaction.execute(_USED, {"id": price.id}).scalar():
         raise PriceInUse(param="id")
     _tell(transaction, "price.deleted", price, sequence=price.sequence + 1)
+    audit_log.record(transaction, "price.delete", price.id, before=shown(transaction, price))
     transaction.execute(PRICES.delete().where(PRICES.c.id == price.id))
     return price
 
@@ -165,6 +168,9 @@ def _write(transaction: Transaction, price: PriceRow, new: Mapping[str, Any]) ->
     (changed,) = transaction.read(PriceRow, statement)
     is_archived = price.active and not changed.active
     _tell(transaction, "price.archived" if is_archived else "price.updated", changed)
+    before, after = ({name: getattr(row, name) for name in new} for row in (price, changed))
+    verb = "archive" if is_archived else "update"
+    audit_log.record(transaction, f"price.{verb}", price.id, before=before, after=after)
     return changed
 
 

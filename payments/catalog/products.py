@@ -9,8 +9,10 @@ from sqlalchemy.dialects.postgresql import insert
 from infra.billing.contract.ids import MADE_PREFIXES, is_id
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
 from models.rows import ProductRow
+from payments.access import audit_log
 from payments.catalog.changes import merged
 from payments.catalog.price_locks import PRICES, PRODUCTS
+from payments.catalog.views import product_view
 from payments.errors import KeyReused, NotFound, ProductInUse
 from payments.parsing import judged
 from payments.transaction import Transaction, first
@@ -37,6 +39,7 @@ def create(
     }
     statement = insert(PRODUCTS).values(values).on_conflict_do_nothing().returning(PRODUCTS)
     if made := transaction.read(ProductRow, statement):
+        audit_log.record(transaction, "product.create", made[0].id, after=product_view(made[0]))
         return made[0], True
     # Deleted since a moment ago, it is told as what is not there.
     return _known(transaction, request) or get(transaction.connection, request.id), False
@@ -82,6 +85,7 @@ def delete(transaction: Transaction, id_: str) -> ProductRow:
     if transaction.execute(select(PRICES.c.id).where(PRICES.c.product_id == id_).limit(1)).first():
         raise ProductInUse(param="id")
     transaction.execute(PRODUCTS.delete().where(PRODUCTS.c.id == id_))
+    audit_log.record(transaction, "product.delete", id_, before=product_view(row))
     return row
 
 
@@ -103,4 +107,8 @@ def _write(transaction: Transaction, row: ProductRow, new: Mapping[str, Any]) ->
         .values(**new, updated_at=func.clock_timestamp())
         .returning(PRODUCTS)
     )
-    return transaction.read(ProductRow, statement)[0]
+    (changed,) = transaction.read(ProductRow, statement)
+    verb = "archive" if row.active and not changed.active else "update"
+    before, after = product_view(row), product_view(changed)
+    audit_log.record(transaction, f"product.{verb}", row.id, before=before, after=after)
+    return changed

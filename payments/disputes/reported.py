@@ -15,6 +15,7 @@ from models.base import id_among, table_of
 from models.rows import ChargeRow, DisputeRow
 from models.states import DISPUTE_CLOSED, DISPUTE_HOLDS_MONEY, DISPUTE_MOVES, DisputeState
 from payments.kinds import CHARGE
+from payments.ledger.postings import Change, post
 from payments.processors.outcomes import Disputed
 from payments.processors.port import ProcessorEvent
 from payments.transaction import Transaction
@@ -65,6 +66,7 @@ def _apply_one(transaction: Transaction, charge: ChargeRow, report: Disputed) ->
             **stands,
         }
         (row,) = transaction.read(DisputeRow, _INSERT.values(new))
+        post(transaction, "dispute", [Change(None, row)])
         _tell(transaction, row, "opened")
         if is_closed:
             (row,) = transaction.read(DisputeRow, _CLOSE, {"id_": id_})
@@ -78,7 +80,8 @@ def _apply_one(transaction: Transaction, charge: ChargeRow, report: Disputed) ->
     changes: dict[str, Any] = {**stands, "told_at": report.told_at, "sequence": row.sequence + 1}
     changes["closed_at"] = func.now() if is_closed else None
     changed = _UPDATE.where(_t.c.id == id_).values(changes)
-    (row,) = transaction.read(DisputeRow, changed)
+    before, (row,) = row, transaction.read(DisputeRow, changed)
+    post(transaction, "dispute", [Change(before, row)])
     _tell(transaction, row, "closed" if is_closed else "updated")
     return True
 

@@ -3,14 +3,24 @@
 Every way to look goes by an index, so that ten million rows are no matter.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Text, bindparam, cast, select, text
 
+from infra.billing.contract.ids import (
+    AUDIT_PREFIX,
+    DELIVERY_PREFIX,
+    DISPUTE_PREFIX,
+    MADE_PREFIXES,
+    Made,
+    delivery_number,
+    id_from_key,
+    is_id,
+)
 from infra.billing.contract.ids import Kind as KindName
-from infra.billing.contract.ids import Made, id_from_key, is_id
 from payments.kinds import CHARGE, KINDS, REFUND
 
 # A customer may have thousands of charges; the newest are told.
@@ -18,6 +28,7 @@ EACH_MAX = 20
 # Producers are services of one's own. A thousand of them are looked through in some milliseconds.
 PRODUCERS_MAX = 1_000
 ID_PREFIXES = ("ch_", "re_", "prod_", "price_", "rej_", "we_")
+_KEY_ID = re.compile(r"key_[a-z2-7]{16}")
 _KEYED: tuple[KindName | Made, ...] = (*KINDS, "product", "price")
 
 
@@ -39,8 +50,12 @@ def named(connection: Connection, wanted: str, *, producer: str | None = None) -
     if is_id(wanted, "evt_"):
         found = connection.execute(_OF_EVENT, {"wanted": wanted}).scalars()
         return Named(list(found))
-    if any(is_id(wanted, prefix) for prefix in ID_PREFIXES):
+    if any(is_id(wanted, prefix) for prefix in ID_PREFIXES) or _KEY_ID.fullmatch(wanted):
         return Named([wanted])
+    for prefix, statement in _BELONGING.items():
+        if is_id(wanted, prefix):
+            given = {"wanted": delivery_number(wanted) if prefix == DELIVERY_PREFIX else wanted}
+            return Named([str(id_) for id_ in connection.execute(statement, given).scalars()])
     producers = producers_of(connection) if producer is None else [producer]
     keyed = [id_from_key(name, producer=who, key=wanted) for who in producers for name in _KEYED]
     given = {"wanted": wanted, "producer": producer, "limit": EACH_MAX + 1}
@@ -70,6 +85,16 @@ def _way(kind: Any, column: str, *, newest: bool) -> Any:
     return found.limit(bindparam("limit"))
 
 
+# What else has an id, and what it belongs to.
+_BELONGING = {
+    DELIVERY_PREFIX: text(
+        "SELECT e.object_id FROM deliveries d JOIN events e ON e.id = d.event_id"
+        " WHERE d.id = :wanted"
+    ),
+    DISPUTE_PREFIX: text("SELECT charge_id FROM disputes WHERE id = :wanted"),
+    MADE_PREFIXES["capture"]: text("SELECT charge_id FROM captures WHERE id = :wanted"),
+    AUDIT_PREFIX: text("SELECT object_id FROM audit_log WHERE id = :wanted"),
+}
 _OF_EVENT = text("SELECT object_id FROM events WHERE id = :wanted")
 _WAYS = (
     _way(CHARGE, "reference", newest=True),

@@ -46,7 +46,7 @@ def of_payments(
     for refund in read(connection, RefundRow, _REFUNDS, {"ids": ids}):
         yield _request(refund, "refund", f" of {refund.charge_id}")
         yield from _tried(connection, refund, statements, charge_id=refund.charge_id)
-        yield _now(refund)
+        yield _now(refund, statements)
 
 
 def _charge(connection: Connection, row: ChargeRow, statements: Statements) -> Iterator[Entry]:
@@ -58,7 +58,7 @@ def _charge(connection: Connection, row: ChargeRow, statements: Statements) -> I
     yield from history.of_charge(connection, row.id)
     for refund in read(connection, RefundRow, _REFUNDS_OF, {"id": row.id}):
         yield _refund(row, refund)
-    yield _now(row, row.expires_at)
+    yield _now(row, statements, row.expires_at)
 
 
 def _tried(
@@ -101,6 +101,8 @@ def _attempt(row: LifecycleRow, attempt: AttemptRow) -> Entry:
     said = " ".join(filter(None, (attempt.outcome, attempt.code and f"({attempt.code})")))
     text = f"attempt {attempt.number}: {attempt.verb} → {said}"
     facts = facts_of(attempt, "number", "verb", "outcome", "code", "worker")
+    if attempt.looked_until is not None:
+        facts["looked_until"] = moment(attempt.looked_until)
     if attempt.started_at is not None:
         facts["duration_ms"] = _ms(attempt.ended_at - attempt.started_at)
         text += f" after {facts['duration_ms']} ms"
@@ -133,7 +135,9 @@ def _refund(charge: ChargeRow, refund: RefundRow) -> Entry:
     return Entry(refund.created_at, "refund", charge.id, text, facts)
 
 
-def _now(row: LifecycleRow, expires_at: datetime | None = None) -> Entry:
+def _now(row: LifecycleRow, statements: Statements, expires_at: datetime | None = None) -> Entry:
+    # Of a processor that keeps a statement, what moved tells its name for it.
+    is_named = row.processor not in statements
     text = f"now {status_of(row.state, row.phase)}"
     if row.failure_code:
         text += f": {row.failure_code}"
@@ -141,7 +145,13 @@ def _now(row: LifecycleRow, expires_at: datetime | None = None) -> Entry:
         text += f", leased by {row.worker} until {moment(row.lease_expires_at)}"
     elif row.next_attempt_at is not None and row.state == "pending":
         text += f", due at {moment(row.next_attempt_at)}"
-    facts = facts_of(row, "state", "phase", "failure_code")
+    if is_named and row.processor_reference:
+        text += f", at {row.processor} as {row.processor_reference}"
+    facts = facts_of(row, "state", "phase", "failure_code", "processor_reference")
+    until = getattr(row, "capture_before", None)
+    if row.phase == "authorized" and until is not None:
+        facts["capture_before"] = moment(until)
+        text += f", to be captured before {facts['capture_before']}"
     if row.state == "pending" and expires_at is not None:
         facts["expires_at"] = moment(expires_at)
         text += f", canceled at {facts['expires_at']} unless it is final by then"

@@ -13,13 +13,21 @@ from infra.billing.contract.objects.explanations import WHAT
 from models import RejectedRequest
 from models.base import table_of
 from models.rows import RejectedRow
-from payments.access.scopes import OPERATOR, Access
+from payments.access import audit_log
+from payments.access.scopes import OPERATOR, READ, Access
 from payments.catalog import history
-from payments.errors import NotFound
-from payments.history.finding import named
+from payments.errors import InvalidRequest, NotFound
+from payments.history import search
+from payments.history.finding import EACH_MAX, named
 from payments.history.payment_entries import of_payments
-from payments.history.webhook_entries import event_with, events_of, of_endpoints, of_events
-from payments.kinds import Kind
+from payments.history.webhook_entries import (
+    event_with,
+    events_of,
+    of_endpoints,
+    of_events,
+    of_gone,
+)
+from payments.kinds import KINDS, Kind
 from payments.lifecycle.reading import get
 from payments.processors.statements import Statements
 from payments.timeline_entries import Entry, facts_of
@@ -52,11 +60,15 @@ def timeline(
     """
     ids = named(connection, id_or_key, producer=producer).ids
     entries = [*of_payments(connection, ids, statements)]
+    if not entries:  # an amount, or words of metadata
+        ids = [*ids, *_found(connection, id_or_key, producer)]
+        entries += of_payments(connection, ids, statements)
     priced = [*ids, *history.with_key(connection, id_or_key)]
     entries += history.of_products(connection, ids)
     entries += history.of_prices(connection, priced)
     entries += _of_rejections(connection, [*ids, id_or_key])
     entries += of_endpoints(connection, ids)
+    entries += _of_actions(connection, ids)
     # Of a price that has been deleted they are all that is left.
     of_prices = history.latest_events(connection, [id_ for id_ in priced if _has_many_events(id_)])
     if not entries and not of_prices and (event := event_with(connection, id_or_key)):
@@ -71,6 +83,7 @@ def timeline(
     others = {entry.object_id for entry in entries if not _has_many_events(entry.object_id)}
     entries += history.left_out(of_prices)
     events = [*events_of(connection, others), *of_prices]
+    entries += of_gone(connection, events, others)
     entries += of_events(connection, events, access)
     # What came of a request in its own transaction has the moment at which that began, a little
     # earlier than the request was written: it is told at the moment of the request, after it.
@@ -81,6 +94,26 @@ def timeline(
             asked_at.setdefault(entry.object_id, entry.at)
     told = [replace(e, at=max(e.at, asked_at.get(e.object_id, e.at))) for e in entries]
     return sorted(told, key=lambda entry: (entry.at, WHAT.index(entry.what)))
+
+
+def _found(connection: Connection, wanted: str, producer: str | None) -> list[str]:
+    """The newest charges and refunds that a search finds."""
+    access = OPERATOR if producer is None else Access(producer, frozenset({READ}))
+    try:
+        page = search.search(connection, wanted, access=access, limit=EACH_MAX)
+    except InvalidRequest:  # too long for a search, and no id either
+        return []
+    return [one.id for one in page.found if one.type in KINDS]
+
+
+def _of_actions(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
+    """What people and keys did to endpoints and keys: of all others their own histories say so."""
+    for id_ in ids:
+        if id_.startswith(_ACTED_ON):
+            for row in audit_log.page(connection, filters={"object_id": id_}).rows:
+                why = f": {row.reason}" if row.reason else ""
+                text = f"{row.action} by {row.actor} ({row.door}){why}"
+                yield Entry(row.created_at, "action", id_, text, facts_of(row, "actor", "action"))
 
 
 def _has_many_events(id_: str) -> bool:
@@ -99,6 +132,8 @@ def _rejection(row: RejectedRow) -> Entry:
     facts = facts_of(row, "code", "param", "task_id", "request")
     return Entry(row.created_at, "rejection", row.id, text, facts)
 
+
+_ACTED_ON = ("we_", "key_")
 
 # --- The statement, built once ---
 

@@ -1,18 +1,36 @@
 """What was told: events, their deliveries, every post, and how the endpoints stand."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal, select, true
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Connection, Select, bindparam, case, func, literal, not_, select, true
+from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
+from infra.billing.contract.endpoints import ACCEPTED, is_accepted
 from models import Delivery, DeliveryAttempt, Event, WebhookEndpoint
 from models.base import id_among, table_of
 from models.rows import DeliveryRow, EndpointRow, EventRow, PostRow
-from payments.access.scopes import Access
+from payments.access.scopes import Access, may_be_told_where
 from payments.catalog import history
+from payments.kinds import KINDS
 from payments.timeline_entries import Entry, facts_of
 from payments.transaction import read
 from payments.views import moment
+from payments.webhooks.events import is_asked_for
+
+# Endpoints that are named in one line, and what is told of a body: its first words.
+NAMED_MAX = 5
+BODY_SHOWN_MAX = 200
+# Why an endpoint got no delivery of an event. Its row tells how it is now, not how it was.
+REASONS = {
+    "added_later": "added later",
+    "other_producer": "for events of another producer",
+    "not_then": "disabled then, or asking for other types",
+    "not_asked_for": "doesn't ask for this type",
+    "disabled": "disabled",
+    "missing": "nothing says why; `billing verify` tells if it is a bug",
+}
 
 
 def event_with(connection: Connection, id_: str) -> list[EventRow]:
@@ -23,6 +41,22 @@ def event_with(connection: Connection, id_: str) -> list[EventRow]:
 def events_of(connection: Connection, object_ids: Collection[str]) -> list[EventRow]:
     """All events of these, in the order of each."""
     return read(connection, EventRow, _EVENTS, {"ids": list(object_ids)})
+
+
+def of_gone(
+    connection: Connection, events: Sequence[EventRow], ids: Collection[str]
+) -> Iterator[Entry]:
+    """A word on the events of these charges and refunds that were kept for their time."""
+    there = Counter(row.object_id for row in events)
+    for kind in KINDS.values():
+        table = kind.table
+        columns = (table.c.id, table.c.sequence, table.c.created_at)
+        told = connection.execute(select(*columns).where(id_among(table.c.id)), {"ids": list(ids)})
+        for id_, sequence, created_at in told:
+            if (gone := sequence - there[id_]) > 0:
+                are = "event is" if gone == 1 else "events are"
+                text = f"{gone} {are} not kept any more (BILLING_KEEP_EVENTS_DAYS)"
+                yield Entry(created_at, "event", id_, text, {"left_out": gone})
 
 
 def of_events(
@@ -37,6 +71,7 @@ def of_events(
             text += history.told(row, numbered.get((row.object_id, row.sequence - 1)))
         facts = {"event_id": row.id, "type": row.type, "sequence": row.sequence}
         yield Entry(row.created_at, "event", row.object_id, text, facts)
+    yield from _without_delivery(connection, of, access)
     deliveries = {
         row.id: row
         for row in read(connection, DeliveryRow, _DELIVERIES, {"ids": list(of)})
@@ -49,6 +84,20 @@ def of_events(
         yield _post(of[delivery.event_id], delivery, post)
 
 
+def _without_delivery(
+    connection: Connection, of: Mapping[str, EventRow], access: Access
+) -> Iterator[Entry]:
+    """Which endpoints got no delivery of these events, and why, as far as their rows tell."""
+    for event_id, reason, endpoint_ids, count in connection.execute(
+        _missed(access), {"ids": list(of)}
+    ):
+        event, shown = of[event_id], endpoint_ids[:NAMED_MAX]
+        more = f" and {count - len(shown)} more" if count > len(shown) else ""
+        text = f"{event.type} not for {', '.join(shown)}{more}: {REASONS[reason]}"
+        facts = {"event_id": event_id, "reason": reason, "endpoint_ids": shown, "endpoints": count}
+        yield Entry(event.created_at, "no_delivery", event.object_id, text, facts)
+
+
 def _delivery(event: EventRow, row: DeliveryRow) -> Iterator[Entry]:
     """What is to be delivered, and how it ended: behind the posts that made it end."""
     text = f"{event.type} for {row.endpoint_id} at {row.url}"
@@ -57,6 +106,8 @@ def _delivery(event: EventRow, row: DeliveryRow) -> Iterator[Entry]:
     if row.state == "pending":
         is_on = row.endpoint_state == "enabled"
         at = f"due at {moment(row.next_attempt_at)}"
+        if row.waits_for is not None:
+            at = "behind an earlier event of the same object"
         text += f": pending, {at}" if is_on else f": pending, endpoint {row.endpoint_state}"
     yield Entry(row.created_at, "delivery", event.object_id, text, facts)
     if row.state != "pending" and row.finished_at is not None:
@@ -82,14 +133,56 @@ def _endpoint(row: EndpointRow) -> Entry:
 
 
 def _post(event: EventRow, delivery: DeliveryRow, row: PostRow) -> Entry:
-    answer = row.status_code or row.error
+    answer = row.status_code or row.error or ACCEPTED
     text = (
         f"{event.type} posted to {delivery.endpoint_id}, attempt {row.number}:"
         f" {answer} after {row.duration_ms} ms"
     )
     facts = facts_of(row, "number", "status_code", "error", "duration_ms")
+    is_last, is_ok = row.number == delivery.attempts, is_accepted(row.status_code, row.error)
+    if is_last and not is_ok and row.response_body:
+        said = " ".join(row.response_body[:BODY_SHOWN_MAX].split())
+        text += f", saying: {said}"
+        facts["response_body"] = said
     facts |= {"event_id": event.id, "endpoint_id": delivery.endpoint_id}
     return Entry(row.started_at, "post", event.object_id, text, facts)
+
+
+def _missed(access: Access) -> Select[Any]:
+    """Of each event, the endpoints without a delivery that `access` sees, by the reason why."""
+    reason = case(
+        (_endpoints.c.created_at > _events.c.created_at, "added_later"),
+        (not_(may_be_told_where(_events.c.producer, _endpoints.c.producer)), "other_producer"),
+        (_endpoints.c.subscribed_at > _events.c.created_at, "not_then"),
+        (not_(is_asked_for(_events.c.type, _endpoints.c.event_types)), "not_asked_for"),
+        (_endpoints.c.state == "disabled", "disabled"),
+        else_="missing",
+    ).label("reason")
+    is_there = (
+        select(_deliveries.c.id)
+        .where(_deliveries.c.event_id == _events.c.id, _deliveries.c.endpoint_id == _endpoints.c.id)
+        .exists()
+    )
+    return (
+        select(
+            _events.c.id,
+            reason,
+            func.array_agg(aggregate_order_by(_endpoints.c.id, _endpoints.c.id)),
+            func.count(),
+        )
+        .join_from(_events, _endpoints, true())
+        .where(
+            id_among(_events.c.id),
+            # A ping is for one endpoint, and that one was disabled is told to the others.
+            _events.c.type != "ping",
+            _events.c.object_id != _endpoints.c.id,
+            _endpoints.c.state != "deleted",
+            access.sees_where(_endpoints.c.producer),
+            not_(is_there),
+        )
+        .group_by(_events.c.id, reason)
+        .order_by(_events.c.id, reason)
+    )
 
 
 # --- The statements, built once ---

@@ -36,6 +36,12 @@ def judge(
     """
     if request.against is not None:
         raise refusal_of(request.against)
+    if isinstance(request, CaptureRequest) and not (request.final or limits.captures_in_parts):
+        raise InvalidRequest(
+            f"final must be true at the processor {processor}, which captures a charge once and"
+            " lets go of the rest; send amount=… with final=true, or capture the whole later",
+            param="final",
+        )
     if amount is None or currency is None:
         return
     if not isinstance(request, ChargeRequest):

@@ -21,10 +21,12 @@ from models import RequestMade
 from models.base import table_of
 from models.rows import EndpointRow, RequestMadeRow
 from payments.access.scopes import OPERATOR, Access
+from payments.access.vault import Vault
 from payments.errors import KeyReused, NotFound
 from payments.parsing import parse
 from payments.transaction import Transaction
 from payments.webhooks import endpoints
+from payments.webhooks.sealed import open_secret
 
 # Who lost the answer that had a secret in it may have it again for so long, under the same key.
 SECRET_SHOWN_FOR = timedelta(hours=24)
@@ -84,6 +86,7 @@ def add_endpoint(
     key: object,
     access: Access,
     fields: Mapping[str, Any],
+    vault: Vault,
     **given: Any,
 ) -> tuple[dict[str, Any], bool]:
     """`endpoints.add`, once per key: the endpoint with its secret, and whether it is new.
@@ -93,21 +96,34 @@ def add_endpoint(
     """
 
     def add() -> dict[str, Any]:
-        return _made(endpoints.add(transaction, access=access, **{"url": None, **fields}, **given))
+        asked = {"access": access, "vault": vault, **fields, **given}
+        return _made(*endpoints.add(transaction, **asked))
 
-    return _shown(transaction, "endpoint.create", key, access, dict(fields), add)
+    # What of it may be a password.
+    said = {
+        name: _slow_digest(value) if name == "headers" or _has_user(name, value) else value
+        for name, value in fields.items()
+    }
+    return _shown(transaction, "endpoint.create", key, access, said, add, vault)
 
 
 def rotate_secret(
-    transaction: Transaction, endpoint_id: str, *, key: object, access: Access, **fields: Any
+    transaction: Transaction,
+    endpoint_id: str,
+    *,
+    key: object,
+    access: Access,
+    vault: Vault,
+    **fields: Any,
 ) -> tuple[dict[str, Any], bool]:
     """`endpoints.rotate_secret`, once per key, likewise."""
 
     def rotate() -> dict[str, Any]:
-        return _made(endpoints.rotate_secret(transaction, endpoint_id, access=access, **fields))
+        given = {"access": access, "vault": vault, **fields}
+        return _made(*endpoints.rotate_secret(transaction, endpoint_id, **given))
 
     asked = {"endpoint_id": endpoint_id, **fields}
-    return _shown(transaction, "endpoint.rotate_secret", key, access, asked, rotate)
+    return _shown(transaction, "endpoint.rotate_secret", key, access, asked, rotate, vault)
 
 
 def _shown(
@@ -117,6 +133,7 @@ def _shown(
     access: Access,
     asked: Mapping[str, Any],
     do: Callable[[], dict[str, Any]],
+    vault: Vault,
 ) -> tuple[dict[str, Any], bool]:
     done = once(transaction, operation, key=key, asked=asked, do=do, access=access)
     try:
@@ -126,15 +143,29 @@ def _shown(
             "the endpoint of this idempotency key was deleted; send another key",
             param="idempotency_key",
         ) from None
-    secret = row.secrets[0]
-    # Not one that a later rotation made: that was shown to whoever asked for it.
-    is_its_own = _digest(secret) == done.answer["secret_sha256"]
-    shown = secret if is_its_own and done.is_recent else None
+    shown = None
+    if done.is_recent:
+        secret = open_secret(vault, row.id, row.secrets[0])
+        # Not one that a later rotation made: that was shown to whoever asked for it.
+        shown = secret if _digest(secret) == done.answer["secret_sha256"] else None
     return {**endpoints.view(row), "secret": shown}, done.is_new
 
 
-def _made(row: EndpointRow) -> dict[str, Any]:
-    return {"endpoint_id": row.id, "secret_sha256": _digest(row.secrets[0])}
+def _has_user(name: str, value: object) -> bool:
+    """Whether it is a URL that may name a user and a password, as those of queues do."""
+    return name == "url" and not str(value).startswith(("https://", "http://"))
+
+
+def _slow_digest(secret: object) -> str:
+    """What tells others from these. Headers and URLs hold passwords of people's making, so that a
+    fast hash of them in a copy of the database would be as good as they are."""
+    said = json.dumps(secret, sort_keys=True, default=str).encode()
+    return hashlib.scrypt(said, salt=b"headers of an endpoint", n=2**14, r=8, p=1).hex()
+
+
+def _made(row: EndpointRow, secret: str) -> dict[str, Any]:
+    # 256 random bits: of their hash nobody makes a secret.
+    return {"endpoint_id": row.id, "secret_sha256": _digest(secret)}
 
 
 def _digest(secret: str) -> str:

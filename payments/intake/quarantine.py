@@ -7,16 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Text, cast, func, select, update
 
 from infra.billing.contract.card_data import DIGITS_MIN, holds_card_data, is_called_a_code
 from infra.billing.contract.requests.by_kind import TASKS
 from models import QuarantinedMessage
 from models.base import table_of
 from models.rows import QuarantinedRow
+from payments.access import audit_log
 from payments.errors import InvalidRequest, MoveNotAllowed, NotFound
 from payments.intake.masking import RAW_MAX, Masked, masked_text, without_card_data
-from payments.parsing import refuse_card_data
 from payments.redaction import redacted
 from payments.transaction import Transaction, first, read
 from payments.views import moment
@@ -37,10 +37,15 @@ _CARD_LIKE = re.compile(r"[0-9]{13}|^[0-9.:+-]{13,}$")
 
 _messages = table_of(QuarantinedMessage)
 _WITHOUT_CONTENTS = [c for c in _messages.c if c.name not in ("raw", "headers")]
-# A megabyte takes seconds to look through: one in a transaction of a sweep.
+_is_unseen = _messages.c.masked.is_(None)
+# Whether `mask` would find one.
+ANY_UNSEEN = select(_messages.c.id).where(_is_unseen).exists()
+# A megabyte takes seconds to look through: one in a transaction of a sweep. Headers as text, since
+# they are anybody's, with numbers of any length: whoever sweeps may read JSON of rows by a reader
+# that knows no such numbers (`service.wiring.services`).
 _UNSEEN = (
-    select(_messages)
-    .where(_messages.c.masked.is_(None))
+    select(*_WITHOUT_CONTENTS, _messages.c.raw, cast(_messages.c.headers, Text).label("headers"))
+    .where(_is_unseen)
     .order_by(_messages.c.id)
     .limit(1)
     .with_for_update(skip_locked=True)
@@ -98,23 +103,26 @@ def release(transaction: Transaction, id_: int) -> KeptRequest:
             param="id",
         )
     _let_go(transaction, id_)
+    audit_log.record(transaction, "message.release", str(id_), after={"task": request.task})
     return request
 
 
-def dismiss(transaction: Transaction, id_: int, *, why: str) -> None:
+def dismiss(transaction: Transaction, id_: int) -> None:
     """Be done with a message, for good. Raises NotFound, MoveNotAllowed, InvalidRequest."""
-    if not why.strip() or not why.isprintable():
+    why = audit_log.acting_in(transaction).reason
+    if not why.isprintable():
         raise InvalidRequest("say why, in one line; it stays with the message", param="why")
-    refuse_card_data("why", why)
     _held(transaction, id_)
     _let_go(transaction, id_, dismissed_why=why)
+    audit_log.record(transaction, "message.dismiss", str(id_))
 
 
 def mask(transaction: Transaction) -> int:
     """Mask card data in what older versions kept; returns how many messages were looked through."""
-    rows = transaction.read(QuarantinedRow, _UNSEEN)
+    rows = transaction.execute(_UNSEEN).all()
     for row in rows:
-        without = _without_card_data(row)
+        headers = None if row.headers is None else json.loads(row.headers)
+        without = as_kept(row.raw, headers, reason=row.reason)
         changes = {
             "raw": without.raw,
             "headers": without.headers,

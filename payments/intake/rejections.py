@@ -12,10 +12,18 @@ from sqlalchemy import Connection, String, bindparam, cast, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import insert as insert_unless_there
 
-from infra.billing.contract.ids import PREFIXES, Kind, id_from_key, is_id, random_id, rejection_id
+from infra.billing.contract.ids import (
+    PREFIXES,
+    Kind,
+    event_id,
+    id_from_key,
+    is_id,
+    random_id,
+    rejection_id,
+)
 from infra.billing.contract.requests.by_kind import TASKS
 from infra.billing.contract.requests.fields import Keyed
-from models import QuarantinedMessage, RejectedRequest
+from models import Event, QuarantinedMessage, RejectedRequest
 from models.base import table_of
 from models.rows import columns_of
 from payments.errors import Refused, refusal
@@ -39,6 +47,8 @@ KEYED = frozenset(task for task, model in TASKS.items() if issubclass(model, Key
 Message = tuple[str, str, str]
 _rejected = table_of(RejectedRequest)
 _INSERT = insert_unless_there(_rejected).on_conflict_do_nothing().returning(func.now())
+_events = table_of(Event)
+_TOLD = select(_events.c.id).where(_events.c.id == bindparam("event_id"))
 _OF_MESSAGES = (
     select(
         *(
@@ -94,11 +104,16 @@ def record(
         "request": redacted(fields),
     }
     at = transaction.execute(_INSERT, {**row, "fingerprint": fingerprint}).scalar()
-    if at is None:
+    if at is None or _was_told(transaction, str(row["id"])):
         return str(row["id"])
     data = {"object": "rejected_request", **row, "facts": refused.facts}
     publish(transaction, [Fact("request.rejected", str(row["id"]), 1, data, at, name)])
     return str(row["id"])
+
+
+def _was_told(transaction: Transaction, id_: str) -> bool:
+    """Whether its event is there, which may be kept for longer than its row was."""
+    return transaction.execute(_TOLD, {"event_id": event_id(id_, 1)}).first() is not None
 
 
 def _object_id(

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import func, select
 
-from infra.billing.contract.limits import AHEAD_MAX
+from infra.billing.contract.limits import MOMENT_AHEAD_MAX
 from payments.errors import InvalidRequest, Refused, RequestExpired
 from payments.transaction import Transaction
 
@@ -53,6 +53,8 @@ def _objection(timing: Timing, now: datetime, may_wait: bool) -> Refused | None:
         return InvalidRequest(
             "eta and countdown are for charges only; send this when it is to be done", param="eta"
         )
-    if timing.not_before > now + AHEAD_MAX:
-        return InvalidRequest(f"eta must be at most {AHEAD_MAX.days} days ahead", param="eta")
+    if timing.not_before > now + MOMENT_AHEAD_MAX:
+        return InvalidRequest(
+            f"eta must be at most {MOMENT_AHEAD_MAX.days} days ahead", param="eta"
+        )
     return None

@@ -1,36 +1,114 @@
 """The call between claim and settle: what is asked of a processor, with no transaction open."""
 
+import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any, Protocol, Self
 
+from models.rows import LifecycleRow
 from models.states import Phase
 from payments.lifecycle.capturing.authorizations import shows_no_capture
 from payments.lifecycle.claims import Claimed
 from payments.lifecycle.settlement import Policy
-from payments.processors.outcomes import Found, NotFound, Unknown
+from payments.processors.outcomes import Found, NotFound, Unavailable, Unknown
+from payments.processors.port import Order
 from payments.processors.registry import Processors
 
 log = logging.getLogger(__name__)
 
+# Why a row waits that is of test mode, while its processor is set up for live mode, or vice versa.
+OTHER_MODE = "livemode_differs"
+# Nobody needs it at once when that is mended.
+ASK_AGAIN_S = 60.0
+
+
+Verb = Callable[..., Any]
+
+
+async def within(answer: Awaitable[Found], deadline_s: float) -> Found:
+    """What a verb that is `async` answers in so many seconds. Raises TimeoutError."""
+    async with asyncio.timeout(deadline_s):
+        return await answer
+
+
+class Asking(Protocol):
+    """How a verb of a processor is called: `verb(order, deadline_s=…)`, which answers with what it
+    found, or with something to await for it."""
+
+    def __call__(self, verb: Verb, order: Order, *, deadline_s: float) -> Awaitable[Found]: ...
+
+
+class Watched(AbstractContextManager["Watched", None]):
+    """An attempt or a call that goes on; this one is watched by nobody."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None
+
+    def answered(self, found: Found) -> None:
+        """The call was answered."""
+
+    def settled(self, verb: str, row: LifecycleRow) -> None:
+        """The attempt was settled; `verb` is what was done, `row` how it stands then."""
+
+
+class Watch(Protocol):
+    """Who is asked for a `Watched` when an attempt or a call begins."""
+
+    def attempt(self, claimed: Claimed) -> Watched:
+        """From the claim to the settlement."""
+        ...
+
+    def call(self, claimed: Claimed, verb: str) -> Watched:
+        """One call to a processor; an attempt has none, one or two."""
+        ...
+
+
+class Unwatched:
+    """Nobody watches."""
+
+    _watched = Watched()
+
+    def attempt(self, claimed: Claimed) -> Watched:
+        return self._watched
+
+    def call(self, claimed: Claimed, verb: str) -> Watched:
+        return self._watched
+
 
 class Caller:
-    """Asks the processor that a row names. Every call has a deadline; `clock` is our own, in
-    seconds."""
+    """Asks the processor that a row names, by `ask`. Every call has a deadline; `clock` is our own,
+    in seconds."""
 
     def __init__(
         self,
         processors: Processors,
         policies: Mapping[str, Policy],
         *,
+        ask: Asking,
         deadline_s: float,
         clock: Callable[[], float],
+        watch: Watch | None = None,
     ) -> None:
+        self._ask = ask
+        self._watch = watch or Unwatched()
         self._processors = processors
         self._policies = policies
         self._deadline_s = deadline_s
         self._clock = clock
+        # The processors of which it was said that they are set up for the other mode.
+        self._alarmed: set[str] = set()
 
-    def call(self, claimed: Claimed, leased_until: float) -> tuple[str, Found]:
+    async def call(self, claimed: Claimed, leased_until: float) -> tuple[str, Found]:
         """What was asked (`charge`, `capture`, `refund`, `look_up`, `cancel`), and what came of
         it.
 
@@ -40,21 +118,24 @@ class Caller:
         verb: str = "look_up" if claimed.in_doubt else claimed.verb
         if claimed.is_to_end:
             verb = "cancel"
+        if (objection := self._objection(claimed)) is not None:
+            return verb, objection
         try:
             if verb == "cancel":
-                return verb, self._cancel(claimed)
+                return verb, await self._cancel(claimed)
             if verb == claimed.verb:
-                return verb, self._send(claimed, leased_until)
-            found = self._look_up(claimed)
+                return verb, await self._send(claimed, leased_until)
+            found = await self._look_up(claimed)
             may_resend = self._policies[claimed.processor].may_resend(claimed.row, claimed.now)
             in_the_dark = claimed.row.phase == Phase.UNKNOWN and _not_executed(claimed, found)
             if in_the_dark and may_resend:
                 # The processor has never heard of it, and its memory of keys reaches back to our
                 # first call: sending again with the same key can't move money twice.
                 verb = claimed.verb
-                return verb, self._send(claimed, leased_until)
+                return verb, await self._send(claimed, leased_until)
             return verb, found
-        except Exception as broken:  # noqa: BLE001  # whatever it is, money may have moved
+        # Whatever it is, money may have moved: also by a call whose future somebody canceled.
+        except (Exception, asyncio.CancelledError) as broken:  # noqa: BLE001
             # An adapter broke its promise of answering with a value; the money may have moved
             # before it did. Its text stays out of the log: it may hold what was sent.
             log.error(
@@ -65,23 +146,45 @@ class Caller:
             )
             return verb, Unknown("adapter_error")
 
-    def _look_up(self, claimed: Claimed) -> Found:
-        processor = self._processors[claimed.processor]
-        return processor.look_up(claimed.order, deadline_s=self._deadline_s)
+    def _objection(self, claimed: Claimed) -> Unavailable | None:
+        """Why this processor is not even asked. With a key of test mode it has never heard of what
+        is live, or the other way round: it would say so of money that has moved."""
+        is_live = self._processors[claimed.processor].livemode
+        if claimed.row.livemode == is_live:
+            return None
+        if claimed.processor not in self._alarmed:
+            self._alarmed.add(claimed.processor)
+            log.error(
+                "%s is set up for %s mode, and charges and refunds of %s mode wait for it; see"
+                " `billing doctor`",
+                claimed.processor,
+                *(("live", "test") if is_live else ("test", "live")),
+            )
+        return Unavailable(OTHER_MODE, ASK_AGAIN_S, needs_operator=True)
 
-    def _cancel(self, claimed: Claimed) -> Found:
+    async def _look_up(self, claimed: Claimed) -> Found:
+        processor = self._processors[claimed.processor]
+        return await self._call(claimed, "look_up", processor.look_up)
+
+    async def _cancel(self, claimed: Claimed) -> Found:
         # Whoever else holds the lease by now wants the same, and to cancel twice is to do it once.
         processor = self._processors[claimed.processor]
-        return processor.cancel(claimed.order, deadline_s=self._deadline_s)
+        return await self._call(claimed, "cancel", processor.cancel)
 
-    def _send(self, claimed: Claimed, leased_until: float) -> Found:
+    async def _send(self, claimed: Claimed, leased_until: float) -> Found:
         # Stopped since the claim (SIGSTOP, a suspended machine), others may have taken over and
         # settled, so long ago that the processor has forgotten the key.
         if self._clock() >= leased_until:
             return Unknown("lease_expired")
         processor = self._processors[claimed.processor]
-        call: Callable[..., Found] = getattr(processor, claimed.order.kind)
-        return call(claimed.order, deadline_s=self._deadline_s)
+        verb = claimed.order.kind
+        return await self._call(claimed, verb, getattr(processor, verb))
+
+    async def _call(self, claimed: Claimed, name: str, verb: Verb) -> Found:
+        with self._watch.call(claimed, name) as watched:
+            found = await self._ask(verb, claimed.order, deadline_s=self._deadline_s)
+            watched.answered(found)
+            return found
 
 
 def _not_executed(claimed: Claimed, found: Found) -> bool:

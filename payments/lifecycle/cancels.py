@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import bindparam, case, func, literal, select, update
+from sqlalchemy import bindparam, case, func, literal, or_, select, update
 
 from infra.billing.contract.failures import ENDED
 from models.base import as_rows, given, id_among
 from models.rows import ChargeRow
 from models.states import Phase, State
+from payments.access import audit_log
+from payments.access.audit_log import Action
 from payments.access.scopes import OPERATOR, Access, owner
+from payments.acting import Acting
 from payments.catalog.price_locks import hold_free
 from payments.catalog.stock import hold_prices_of
 from payments.errors import ChargeNotCancelable, NotFound, Refused
@@ -28,16 +31,21 @@ from payments.lifecycle.moves import move
 from payments.lifecycle.settlement import canceled
 from payments.lifecycle.waiting_refunds import waited_for_by_held_refunds
 from payments.transaction import Transaction
+from payments.views import standing
 
 BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """Who wants a charge ended, and why. To those who don't see it (`access`), it isn't there."""
+    """Who wants a charge ended, and why. To those who don't see it (`access`), it isn't there.
+
+    `acting` is whoever asks, where a transaction is of several. `reason` is erased with what else
+    callers say of a customer; the reasons that people give for what they do are not.
+    """
 
     charge_id: str
-    by: str
+    acting: Acting | None = None
     reason: str | None = None
     access: Access = OPERATOR
     timing: Timing = ANY_TIME
@@ -68,7 +76,22 @@ def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[Char
     first: dict[str, Cancellation] = {}
     for one in new.values():
         first.setdefault(one.charge_id, one)
-    rows |= _end(transaction, list(first.values()), "canceled")
+    before = {id_: standing(rows[id_]) for id_ in first}
+    rows |= _end(
+        transaction,
+        [
+            _End(one.charge_id, audit_log.acting_in(transaction, one.acting).name, one.reason)
+            for one in first.values()
+        ],
+        "canceled",
+    )
+    audit_log.record_all(
+        transaction,
+        [
+            Action("charge.cancel", id_, before[id_], _canceled(rows[id_]), one.acting)
+            for id_, one in first.items()
+        ],
+    )
     return [
         rows[one.charge_id] if answer is None else answer
         for one, answer in zip(asked, answers, strict=True)
@@ -94,8 +117,21 @@ def cancel_expired(transaction: Transaction, *, limit: int = BATCH) -> int:
         transaction, [id_ for id_, row in over_now.items() if _is_unsent(row)]
     )
     ids = [id_ for id_ in over_now if id_ not in stuck]
-    _end(transaction, [Cancellation(id_, "billing") for id_ in ids], "expired")
+    _end(transaction, [_End(id_, "billing") for id_ in ids], "expired")
     return len(ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Whose charge ends, who wants it, and why."""
+
+    charge_id: str
+    by: str
+    reason: str | None = None
+
+
+def _canceled(row: ChargeRow) -> dict[str, object]:
+    return {**standing(row), "cancel_requested_by": row.cancel_requested_by}
 
 
 def _seen(transaction: Transaction, asked: Sequence[Cancellation]) -> set[str]:
@@ -151,7 +187,7 @@ def _is_unsent(row: ChargeRow) -> bool:
 
 
 def _end(
-    transaction: Transaction, asked: Sequence[Cancellation], code: Literal["canceled", "expired"]
+    transaction: Transaction, asked: Sequence["_End"], code: Literal["canceled", "expired"]
 ) -> dict[str, ChargeRow]:
     """Write it down, and end what was never sent. The charges are held, and their prices."""
     pending = [
@@ -226,4 +262,9 @@ _OVER = (
     )
     .order_by(_t.c.expires_at)
     .limit(bindparam("limit"))
+)
+# Whether `cancel_expired` would find any.
+ANY_OVER = or_(
+    _AUTHORIZATION_OVER.order_by(None).limit(None).exists(),
+    _OVER.order_by(None).limit(None).exists(),
 )

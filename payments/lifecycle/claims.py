@@ -6,7 +6,7 @@ leaves behind when its holder dies is found by the sweep.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -32,6 +32,7 @@ from models.rows import CaptureRow, ChargeRow, LifecycleRow, RefundRow, as_charg
 from models.states import Phase, State
 from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
 from payments.lifecycle.capturing.authorizations import is_capturing
+from payments.lifecycle.reading import past_of
 from payments.processors.port import Order
 from payments.transaction import Transaction
 
@@ -164,15 +165,19 @@ def claim_charges(
     from the answer."""
     taken = take(transaction, CHARGE, leases, processors=processors)
     captures = captures_under_way(transaction, taken.values())
+    past = past_of(transaction, taken.values())
     claims: dict[str, Claimed | NotDue] = {
-        id_: _claimed(row, leases[id_].token, captures.get(id_)) for id_, row in taken.items()
+        id_: _claimed(row, leases[id_].token, captures.get(id_), past.get(id_, {}))
+        for id_, row in taken.items()
     }
     return claims | not_due(transaction, CHARGE, [id_ for id_ in leases if id_ not in taken])
 
 
-def _claimed(row: ChargeRow, token: UUID, capture: CaptureRow | None) -> Claimed:
+def _claimed(
+    row: ChargeRow, token: UUID, capture: CaptureRow | None, past: Mapping[str, Any]
+) -> Claimed:
     """What is to end is canceled as a whole, whatever was to be captured of it."""
-    order = charge_order(row)
+    order = replace(charge_order(row), **past)
     if capture is not None and row.cancel_requested_at is None:
         order = capture_order(capture, row)
     return Claimed(CHARGE, row, token, order, row.processor, capture)

@@ -1,13 +1,13 @@
 """Claim, call, settle: how one charge or refund gets from asked to final.
 
-`Executor` is what a task holds. Its two database steps take lists (`begin`, `settle`), so that
-whoever wires it may put many threads' items into one transaction; the call between them has no
+`Executor` is what a worker holds. Its two database steps take lists (`begin`, `settle`), so that
+whoever wires it may put the items of many into one transaction; the call between them has no
 transaction open.
 """
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.billing.contract.ids import is_request_id
@@ -25,7 +25,7 @@ from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.accepting.asked import Accepted, New, NewCharge, NewRefund, new
 from payments.lifecycle.accepting.refund_reserve import Held
 from payments.lifecycle.backoff import Dice
-from payments.lifecycle.calls import Caller
+from payments.lifecycle.calls import Caller, Unwatched, Watch
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Claimed, Lease, NotDue, claim_charges
@@ -252,32 +252,35 @@ def _charge_id(claimed: Claimed) -> str:
 
 
 class Executor:
-    """Takes one order from claim to settled."""
+    """Takes one order from claim to settled.
+
+    Its steps are awaited: on an event loop, where hundreds of orders wait at once, and in threads,
+    where a step that is awaited is done at once (`payments.lifecycle.blocking`).
+    """
 
     def __init__(
         self,
         *,
-        begin: Callable[[Begin], Begun],
-        settle: Callable[[Settlement], LifecycleRow],
-        cancel: Callable[[Cancellation], LifecycleRow | Refused],
-        capture: Callable[[NewCapture], Accepted | Refused],
+        begin: Callable[[Begin], Awaitable[Begun]],
+        settle: Callable[[Settlement], Awaitable[LifecycleRow]],
+        cancel: Callable[[Cancellation], Awaitable[LifecycleRow | Refused]],
+        capture: Callable[[NewCapture], Awaitable[Accepted | Refused]],
+        caller: Caller,
         processors: Processors,
-        policies: Mapping[str, Policy],
         new_lease: Callable[[], Lease],
-        call_deadline_s: float,
         clock: Callable[[], float] = time.monotonic,
+        watch: Watch | None = None,
     ) -> None:
-        self._begin = begin
-        self._settle = settle
-        self._cancel = cancel
-        self._capture = capture
+        self._watch = watch or Unwatched()
+        self._begin, self._settle = begin, settle
+        self._cancel, self._capture = cancel, capture
         self._processors = processors
         self._new_lease = new_lease
         self._clock = clock
-        self._caller = Caller(processors, policies, deadline_s=call_deadline_s, clock=clock)
+        self._caller = caller
         self._missed: set[str] = set()
 
-    def create(
+    async def create(
         self,
         request: ChargeRequest | RefundRequest,
         *,
@@ -299,38 +302,41 @@ class Executor:
             timing=timing,
             traceparent=traceparent,
         )
-        return self._go(Begin(lease, new=asked, task_id=task_id))
+        return await self._go(Begin(lease, new=asked, task_id=task_id))
 
-    def submit(self, kind: Kind, id_: str) -> LifecycleRow:
+    async def submit(self, kind: Kind, id_: str) -> LifecycleRow:
         """Go on with a row that is due; one that isn't is left alone. Raises NotFound."""
-        return self._go(Begin(self._new_lease(), kind=kind, id=id_))
+        return await self._go(Begin(self._new_lease(), kind=kind, id=id_))
 
-    def cancel(self, one: Cancellation) -> LifecycleRow:
+    async def cancel(self, one: Cancellation) -> LifecycleRow:
         """End a charge, now if that is possible; returns it as it stands then. Raises Refused."""
-        row = self._cancel(one)
+        row = await self._cancel(one)
         if isinstance(row, Refused):
             raise row
         if row.state != State.PENDING or row.lease_token is not None:
             return row
-        return self.submit(CHARGE, one.charge_id)
+        return await self.submit(CHARGE, one.charge_id)
 
-    def capture(self, new: NewCapture) -> LifecycleRow:
+    async def capture(self, new: NewCapture) -> LifecycleRow:
         """Take money of a charge that is set aside; returns the charge as it stands then. Raises
         Refused."""
-        accepted = self._capture(new)
+        accepted = await self._capture(new)
         if isinstance(accepted, Refused):
             raise accepted
-        return self.submit(CHARGE, new.request.charge_id)
+        return await self.submit(CHARGE, new.request.charge_id)
 
-    def _go(self, item: Begin) -> LifecycleRow:
-        begun, leased_until = self._claim(item)
+    async def _go(self, item: Begin) -> LifecycleRow:
+        begun, leased_until = await self._claim(item)
         if isinstance(begun, Refused):
             raise begun
         if isinstance(begun, NotDue):
             self._note_missing(begun.row)
             return begun.row
-        verb, found = self._caller.call(begun, leased_until)
-        return self._settle(Settlement(begun, verb, found))
+        with self._watch.attempt(begun) as watched:
+            verb, found = await self._caller.call(begun, leased_until)
+            row = await self._settle(Settlement(begun, verb, found))
+            watched.settled(verb, row)
+            return row
 
     def _note_missing(self, row: LifecycleRow) -> None:
         """Log once of each processor that rows wait for and that this worker doesn't have."""
@@ -339,7 +345,7 @@ class Executor:
             self._missed.add(name)
             log.warning("this worker has no processor %r; what names it is left alone", name)
 
-    def _claim(self, item: Begin) -> tuple[Begun, float]:
+    async def _claim(self, item: Begin) -> tuple[Begun, float]:
         """Begin, and until when (by our own clock) the lease is surely ours.
 
         When that took long, the database was away, or this process was stopped: whether the
@@ -347,7 +353,7 @@ class Executor:
         """
         while True:
             asked_at = self._clock()
-            begun = self._begin(item)
+            begun = await self._begin(item)
             took_s = self._clock() - asked_at
             if not isinstance(begun, Claimed) or took_s < item.lease.seconds / 2:
                 return begun, asked_at + item.lease.seconds

@@ -3,8 +3,8 @@
 `move` takes rows that the caller has locked (`payments.lifecycle.locks`), and the prices whose
 stock may come back with it before them, checks each move against the table of allowed moves, and
 writes, in one transaction and in one statement per table: the new state, the attempt that led to
-it, the event that tells it, and what follows from it on other rows. One phase is left without it: a
-claim puts what was queued `in_flight` (`payments.lifecycle.claims`).
+it, the event that tells it, its postings, and what follows from it on other rows. One phase is left
+without it: a claim puts what was queued `in_flight` (`payments.lifecycle.claims`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,7 @@ from payments.access.scopes import owner
 from payments.catalog import stock
 from payments.errors import BillingError
 from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
+from payments.ledger.postings import Change, post
 from payments.lifecycle.capturing.charge_columns import (
     COLUMNS,
     CaptureEnd,
@@ -34,7 +35,7 @@ from payments.lifecycle.capturing.charge_columns import (
 from payments.lifecycle.waiting_refunds import wake_refunds_of
 from payments.processors.advice import Advised
 from payments.processors.outcomes import Fees
-from payments.transaction import Transaction
+from payments.transaction import Moved, Transaction
 from payments.webhooks.events import Fact, publish
 
 # Which statuses publish an event when they are entered.
@@ -97,6 +98,8 @@ class Move:
     # What to do about a failure, if that is another thing than for others of this code.
     advice: Advised | None = None
     processor_reference: str | None = None
+    # How far a look-up came that ran out of time.
+    looked_until: datetime | None = None
     # Of a charge that waits for its customer: what is to be done, and for how long it may wait if
     # nothing was said about that before.
     next_action: Mapping[str, Any] | None = None
@@ -145,6 +148,7 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
         kind.row, _MOVE[kind.name], {"moves": as_rows([_columns(kind, m) for m in moves])}
     )
     rows = {row.id: row for row in written}
+    transaction.moved += [Moved(kind.name, m.verb, m.outcome, m.to, rows[m.row.id]) for m in moves]
     attempts = [attempt for m in moves for attempt in (*_overtaken(kind, m), _attempt(m))]
     transaction.execute(_INSERT_ATTEMPTS, {"attempts": as_rows(attempts)})
     publish(
@@ -162,6 +166,7 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
             if (word := told(kind, m)) is not None
         ],
     )
+    post(transaction, kind.name, [Change(m.row, rows[m.row.id]) for m in moves])
     if kind.name == REFUND.name:
         _count_refunds(transaction, moves)
         succeeded = (as_refund(m.row) for m in moves if m.to is State.SUCCEEDED)
@@ -226,6 +231,7 @@ def _attempt(one: Move) -> dict[str, Any]:
         "outcome": one.outcome,
         "code": one.code,
         "detail": one.detail,
+        "looked_until": one.looked_until,
     }
 
 
@@ -310,10 +316,18 @@ _columns_of_move = (
 )
 _MOVE = {k.name: _move_statement(k) for k in (CHARGE, REFUND)}
 
-_attempt_columns = [
-    _attempts.c[n]
-    for n in ("object_id", "number", "verb", "worker", "started_at", "outcome", "code", "detail")
-]
+_columns_of_attempt = (
+    "object_id",
+    "number",
+    "verb",
+    "worker",
+    "started_at",
+    "outcome",
+    "code",
+    "detail",
+    "looked_until",
+)
+_attempt_columns = [_attempts.c[name] for name in _columns_of_attempt]
 _new_attempts = given("attempts", _attempt_columns)
 _INSERT_ATTEMPTS = insert(_attempts).from_select(
     [c.name for c in _attempt_columns], select(*(_new_attempts.c[c.name] for c in _attempt_columns))

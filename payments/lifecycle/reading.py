@@ -1,22 +1,24 @@
 """Reading charges and refunds: one by its id, or a list page by page, newest first."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic
 
-from sqlalchemy import ColumnElement, Connection, literal, select
+from sqlalchemy import ColumnElement, Connection, func, literal, or_, select
 
 from infra.billing.contract.ids import PREFIXES, is_id, is_price_id
 from infra.billing.contract.limits import LIMIT_MAX
-from models.base import id_among
+from models import Attempt
+from models.base import id_among, table_of
+from models.rows import ChargeRow, LifecycleRow
 from models.states import Phase, State
 from payments.access.scopes import OPERATOR, Access, owner, owner_in
 from payments.catalog.price_locks import find
 from payments.cursors import after, behind, ordered
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind, KindOf, R
-from payments.transaction import first, read
+from payments.transaction import Transaction, first, read
 
 # What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
 FILTERS: Mapping[str, tuple[str, ...]] = {
@@ -24,6 +26,8 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
     REFUND.name: ("state", "phase", "charge_id"),
 }
 BOUNDS = ("created_after", "created_before")
+# The fields of an order that the attempts of a charge tell.
+PAST = ("last_sent_at", "looked_until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,47 @@ def get(connection: Connection, kind: KindOf[R], id_: str, *, access: Access = O
     return row
 
 
+def is_at_rest(row: LifecycleRow) -> bool:
+    """Whether nothing more comes of it by itself: it is final, or its money is set aside, which
+    its owner captures or cancels."""
+    if row.state != State.PENDING:
+        return True
+    return row.phase == Phase.AUTHORIZED and getattr(row, "cancel_requested_at", None) is None
+
+
+def at_rest(kind: Kind) -> ColumnElement[bool]:
+    """The same, as a condition."""
+    is_final: ColumnElement[bool] = kind.table.c.state != State.PENDING.value
+    if kind is not CHARGE:
+        return is_final
+    is_asked_for = kind.table.c.cancel_requested_at.is_not(None)
+    return is_final | ((kind.table.c.phase == Phase.AUTHORIZED.value) & ~is_asked_for)
+
+
 def some(connection: Connection, kind: KindOf[R], ids: Sequence[str]) -> dict[str, R]:
     """The rows of those ids that there are."""
     rows = read(connection, kind.row, _SOME[kind.name], {"ids": list(ids)})
     return {row.id: row for row in rows}
+
+
+def past_of(
+    transaction: Transaction, rows: Iterable[ChargeRow]
+) -> dict[str, Mapping[str, datetime | None]]:
+    """When these charges were sent for the last time, and how far look-ups came, by their ids; of
+    those that are in doubt or to end, and whose id at the processor is not known.
+
+    An attempt that was not settled may have sent it, whatever it was about to do.
+    """
+    ids = [
+        row.id
+        for row in rows
+        if row.processor_reference is None
+        and (row.phase != Phase.IN_FLIGHT or row.cancel_requested_at is not None)
+    ]
+    if not ids:
+        return {}
+    found = transaction.execute(_PAST, {"ids": ids}).mappings()
+    return {one["object_id"]: {name: one[name] for name in PAST} for one in found}
 
 
 def fingerprints(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, str]:
@@ -163,6 +204,19 @@ def _moment(name: str, value: object) -> datetime:
     return value
 
 
-# --- The statement, built once ---
+# --- The statements, built once ---
 
 _SOME = {name: select(kind.table).where(id_among(kind.table.c.id)) for name, kind in KINDS.items()}
+_attempts = table_of(Attempt)
+_may_have_sent = or_(
+    _attempts.c.verb == CHARGE.name, _attempts.c.outcome.in_(["lease_expired", "overtaken"])
+)
+_PAST = (
+    select(
+        _attempts.c.object_id,
+        func.max(_attempts.c.started_at).filter(_may_have_sent).label("last_sent_at"),
+        func.max(_attempts.c.looked_until).label("looked_until"),
+    )
+    .where(id_among(_attempts.c.object_id))
+    .group_by(_attempts.c.object_id)
+)

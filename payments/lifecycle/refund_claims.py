@@ -14,6 +14,7 @@ from payments.access.scopes import may_refund, other_producer
 from payments.catalog.stock import to_restock, units_out
 from payments.errors import NothingToRestock
 from payments.kinds import REFUND
+from payments.ledger.postings import Change, post
 from payments.lifecycle.accepting.refund_reserve import (
     Held,
     is_taken_later,
@@ -78,11 +79,12 @@ def claim_refunds(
             waits.append({"id": id_, "wait_s": verdict})
         else:
             failures.append(_failed(row, verdict))
-    if late:
-        transaction.execute(_RESERVE_LATE, {"late": as_rows(late)})
-        reserve(transaction, [(one["charge_id"], one["amount"]) for one in late], charges)
     if misnamed:
         transaction.execute(_NAME_PROCESSOR, {"misnamed": as_rows(misnamed)})
+    if late:
+        reserved_late = transaction.read(RefundRow, _RESERVE_LATE, {"late": as_rows(late)})
+        post(transaction, "refund", [Change(None, row) for row in reserved_late])
+        reserve(transaction, [(one["charge_id"], one["amount"]) for one in late], charges)
     if waits:
         transaction.execute(_WAIT, {"waits": as_rows(waits)})
     move(transaction, REFUND, failures)
@@ -190,6 +192,7 @@ _RESERVE_LATE = (
         restock_quantity=_late.c.restock_quantity,
         reserved=True,
     )
+    .returning(_t, func.now().label("now"))
 )
 _misnamed = given("misnamed", [_t.c.id, _t.c.processor])
 _NAME_PROCESSOR = (

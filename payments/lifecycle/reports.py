@@ -11,11 +11,13 @@ from dataclasses import asdict, replace
 from sqlalchemy import bindparam, func, update
 
 from models.base import id_among
-from models.rows import CaptureRow, LifecycleRow, as_charge, as_refund
+from models.rows import CaptureRow, ChargeRow, LifecycleRow, as_charge, as_refund
 from models.states import Phase, State, status_of
+from payments.access.scopes import owner
 from payments.catalog.stock import hold_prices_of
 from payments.disputes import reported
 from payments.kinds import CHARGE, KINDS, REFUND
+from payments.ledger.postings import Change, post
 from payments.lifecycle.accepting.found_refunds import record
 from payments.lifecycle.backoff import Dice
 from payments.lifecycle.capturing.authorizations import is_by_hand, is_old_news
@@ -29,12 +31,15 @@ from payments.processors.outcomes import (
     Canceled,
     Declined,
     Disputed,
+    Fees,
     Outcome,
     Pending,
     Succeeded,
 )
 from payments.processors.port import FoundRefund, ProcessorEvent
 from payments.transaction import Transaction
+from payments.views import charge_view
+from payments.webhooks.events import Fact, publish
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +88,9 @@ def apply(
             continue
         one = decide(row, event.outcome, verb="report", policy=policy, dice=dice, capture=capture)
         if one.to not in kind.moves[status_of(row.state, row.phase)]:
-            moved += _of_what_is_final(transaction, one)
+            changed = _of_what_is_final(transaction, one)
+            rows |= changed
+            moved += len(changed)
             continue
         if isinstance(one.to, Phase) and row.phase == one.to:
             if kind is CHARGE and (asks_otherwise(one) or _takes_otherwise(one)):
@@ -115,17 +122,31 @@ def _counts(
     return not (is_by_hand(row) and is_old_news(as_charge(row), outcome, capture))
 
 
-def _of_what_is_final(transaction: Transaction, one: Move) -> int:
-    """A report that is no move; whether it says something new all the same."""
+def _of_what_is_final(transaction: Transaction, one: Move) -> dict[str, LifecycleRow]:
+    """A report that is no move; the row, by its id, if it says something new all the same."""
     row = one.row
     if one.fees is not None and row.state == one.to:
-        fees = {f"its_{name}": value for name, value in asdict(one.fees).items()}
-        return transaction.execute(_KNOW_FEES, {"its_id": row.id, **fees}).rowcount
+        return _know_fees(transaction, row, one.fees)
     if isinstance(one.to, State) and row.state not in (State.PENDING, one.to):
         # Only the processor's late change of mind about a refund is a move. This is old news that
         # came again, or a contradiction that `billing verify` shows.
         log.warning("%s is %s; a report that it %s changes nothing", row.id, row.state, one.to)
-    return 0
+    return {}
+
+
+def _know_fees(transaction: Transaction, row: LifecycleRow, fees: Fees) -> dict[str, LifecycleRow]:
+    """Write what the processor keeps of a charge, and tell it, the first time that it is known."""
+    known = {"its_id": row.id, **{f"its_{name}": value for name, value in asdict(fees).items()}}
+    changed = {one.id: one for one in transaction.read(ChargeRow, _KNOW_FEES, known)}
+    post(transaction, "charge", [Change(row, one) for one in changed.values()])
+    publish(
+        transaction,
+        [
+            Fact("charge.updated", id_, one.sequence, charge_view(one), one.now, owner(one))
+            for id_, one in changed.items()
+        ],
+    )
+    return dict(changed)
 
 
 def _takes_otherwise(one: Move) -> bool:
@@ -187,7 +208,9 @@ _KNOW_FEES = (
         fee=bindparam("its_fee"),
         net=bindparam("its_net"),
         settlement_currency=bindparam("its_currency"),
+        sequence=CHARGE.table.c.sequence + 1,
     )
+    .returning(CHARGE.table, func.now().label("now"))
 )
 # Not while somebody asks already, whose answer says when to ask again.
 _LOOK_UP_NOW = (

@@ -7,6 +7,7 @@ from typing import Literal
 from infra.billing.contract.failures import message_for
 from models.rows import CaptureRow, ChargeRow, LifecycleRow, as_charge
 from models.states import Phase, State, Status, status_of
+from payments.access import audit_log
 from payments.catalog.stock import hold_prices_of
 from payments.errors import InvalidRequest, MoveNotAllowed
 from payments.errors import NotFound as NoSuchObject
@@ -16,8 +17,8 @@ from payments.lifecycle.capturing.charge_columns import CaptureEnd
 from payments.lifecycle.claims import captures_under_way
 from payments.lifecycle.locks import hold_charges, locked
 from payments.lifecycle.moves import Move, move
-from payments.parsing import refuse_card_data
 from payments.transaction import Transaction
+from payments.views import standing
 
 Decision = Literal["succeeded", "failed", "retry"]
 _TO: Mapping[Decision, Status] = {
@@ -27,10 +28,9 @@ _TO: Mapping[Decision, Status] = {
 }
 
 
-def resolve(
-    transaction: Transaction, object_id: str, decision: Decision, *, who: str, why: str
-) -> LifecycleRow:
-    """Settle what stands at `needs_review`, or queue it again; a move like any other.
+def resolve(transaction: Transaction, object_id: str, decision: Decision) -> LifecycleRow:
+    """Settle what stands at `needs_review`, or queue it again; a move like any other, of whoever
+    acts, who must say why.
 
     `retry` sends with the same processor key again: only right when the person has seen at the
     processor that nothing moved. Raises NotFound, MoveNotAllowed, InvalidRequest.
@@ -38,10 +38,8 @@ def resolve(
     kind = kind_of(object_id)
     if kind is None:
         raise InvalidRequest("send the id of a charge (ch_…) or a refund (re_…)", param="id")
-    if not who.strip() or not why.strip():
-        raise InvalidRequest("say who decides and why; both stay in the history", param="why")
-    for param, text in (("who", who), ("why", why)):
-        refuse_card_data(param, text)
+    acting = audit_log.acting_in(transaction)
+    who, why = acting.name, acting.reason
     hold_prices_of(transaction, **{f"{kind.name}s": [object_id]})
     if kind is REFUND:
         hold_charges(transaction, of_refunds=[object_id])
@@ -59,6 +57,13 @@ def resolve(
     if one.to is Phase.AUTHORIZED and as_charge(row).cancel_requested_at is not None:
         one = replace(one, next_in_s=0.0)  # Somebody wants it let go of.
     moved = move(transaction, kind, [one])
+    audit_log.record(
+        transaction,
+        f"{kind.name}.resolve",
+        object_id,
+        before=standing(row),
+        after=standing(moved[object_id]),
+    )
     if one.next_in_s is not None:
         transaction.wakes.of(kind.name).add(object_id)
     resolved: LifecycleRow = moved[object_id]

@@ -163,8 +163,11 @@ def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice:
             return _unknown(row, verb, "unavailable", reason, policy, dice)
         case Unknown(reason) if status is Phase.AWAITING_CUSTOMER and verb in ASKS:
             return _again(row, Phase.AWAITING_CUSTOMER, verb, "unknown", reason, dice)
-        case Unknown(reason):
-            return _unknown(row, verb, "unknown", reason, policy, dice)
+        case Unknown(looked_until=datetime() as looked_until) if verb in ASKS:
+            return _further(row, found, verb, looked_until)
+        case Unknown(reason, reference):
+            move = _unknown(row, verb, "unknown", reason, policy, dice)
+            return replace(move, processor_reference=reference)
         case _:  # NotFound
             return _unknown(row, verb, "not_found", None, policy, dice)
 
@@ -236,6 +239,24 @@ def _unknown(
     if outcome != "not_found" and row.retries < len(LOOK_UP_S):
         return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
     return Move(row, Phase.NEEDS_REVIEW, verb, outcome, code=reason)
+
+
+def _further(row: LifecycleRow, found: Unknown, verb: str, looked_until: datetime) -> Move:
+    """A look-up that came a part of its way, and is not through: it goes on soon, and counts as no
+    look-up without an answer. What was queued when it was to end stays so: no call for it is on its
+    way, and nothing has become more doubtful."""
+    is_unsent = verb == "cancel" and row.phase == Phase.IN_FLIGHT
+    return Move(
+        row,
+        Phase.QUEUED if is_unsent else Phase.UNKNOWN,
+        verb,
+        "unknown",
+        code=found.reason,
+        detail=f"nothing that was made there before {looked_until:%Y-%m-%d %H:%M:%S} UTC is it",
+        retries=row.retries,
+        next_in_s=LOOK_UP_S[0],
+        looked_until=looked_until,
+    )
 
 
 def _again(

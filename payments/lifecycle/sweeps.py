@@ -8,7 +8,17 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import String, bindparam, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    String,
+    bindparam,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.base import id_among
@@ -24,6 +34,16 @@ WAKE_AGAIN_S = 10.0
 WAKE_ELSEWHERE_S = 60.0
 ELSEWHERE_MAX = 100
 BATCH = 500
+
+
+def is_anything_due(kind: Kind) -> ColumnElement[bool]:
+    """Whether a lease ran out or a row is to be woken: what the two sweeps below would find."""
+    table = kind.table
+    again = case((_is_of_ours(kind), WAKE_AGAIN_S), else_=WAKE_ELSEWHERE_S)
+    woken_before = func.now() - again * timedelta(seconds=1)
+    expired, due = select(table.c.id).where(*_expired(kind)), select(table.c.id).where(*_due(kind))
+    due = due.where(or_(table.c.woken_at.is_(None), table.c.woken_at < woken_before))
+    return or_(expired.exists(), due.exists())
 
 
 def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -> int:
@@ -73,11 +93,28 @@ def _note_woken(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> Non
 # --- The statements, built once ---
 
 
+def _expired(kind: Kind) -> tuple[ColumnElement[bool], ...]:
+    return kind.table.c.lease_token.is_not(None), kind.table.c.lease_expires_at < func.now()
+
+
+def _due(kind: Kind) -> tuple[ColumnElement[bool], ...]:
+    return (
+        # Written out, not a parameter: a plan made for any state can't use the partial index.
+        kind.table.c.state == literal(State.PENDING.value, literal_execute=True),
+        kind.table.c.lease_token.is_(None),
+        kind.table.c.next_attempt_at <= func.now(),
+    )
+
+
+def _is_of_ours(kind: Kind) -> ColumnElement[bool]:
+    return kind.table.c.processor == func.any(bindparam("processors", type_=ARRAY(String)))
+
+
 def _expired_statement(kind: Kind) -> Any:
     table = kind.table
     return (
         select(table, func.now().label("now"))
-        .where(table.c.lease_token.is_not(None), table.c.lease_expires_at < func.now())
+        .where(*_expired(kind))
         .order_by(table.c.lease_expires_at)
         .limit(bindparam("limit"))
         .with_for_update(key_share=True, skip_locked=True)
@@ -86,15 +123,12 @@ def _expired_statement(kind: Kind) -> Any:
 
 def _due_statement(kind: Kind, *, elsewhere: bool) -> Any:
     table = kind.table
-    is_ours = table.c.processor == func.any(bindparam("processors", type_=ARRAY(String)))
+    is_ours = _is_of_ours(kind)
     again_s = WAKE_ELSEWHERE_S if elsewhere else WAKE_AGAIN_S
     return (
         select(table.c.id)
         .where(
-            # Written out, not a parameter: a plan made for any state can't use the partial index.
-            table.c.state == literal(State.PENDING.value, literal_execute=True),
-            table.c.lease_token.is_(None),
-            table.c.next_attempt_at <= func.now(),
+            *_due(kind),
             ~is_ours if elsewhere else is_ours,
             or_(
                 table.c.woken_at.is_(None),

@@ -1,4 +1,5 @@
-"""What a processor takes: which currencies, and which amounts of them; known before it is asked."""
+"""What a processor takes: which currencies, which amounts of them, and whether in parts; known
+before it is asked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ class MoneyLimits:
 
     named: Mapping[str, MoneyLimit] = field(default_factory=dict)
     others: MoneyLimit | None = MoneyLimit()
+    # Whether a capture may leave the rest set aside for another one.
+    captures_in_parts: bool = True
 
     def of(self, currency: str) -> MoneyLimit | None:
         """The limit of a currency (upper case); None when the processor doesn't take it."""

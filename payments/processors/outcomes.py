@@ -104,6 +104,10 @@ class Unknown:
     """Money may have moved: look it up before anything else."""
 
     reason: str  # `timeout`, `server_error`, `lease_expired`, `adapter_error`
+    reference: str | None = None  # the processor's own id, if that much is known
+    # Of a look-up through lists that are too long for one call: of what the processor made before
+    # this moment, nothing is it. The next one goes on there, and soon.
+    looked_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

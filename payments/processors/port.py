@@ -30,6 +30,11 @@ class Order:
     customer_id: str | None = None
     payment_method_id: str | None = None
     description: str | None = None
+    statement_descriptor: str | None = None
+    receipt_email: str | None = None
+    # The customer is there, and comes back to this page when the processor has sent them to its
+    # own. None: nobody is there.
+    return_url: str | None = None
     # The processor's id of this very object, once known.
     reference: str | None = None
     # For a charge: whether its money is taken at once, or only set aside until it is captured.
@@ -44,6 +49,11 @@ class Order:
     # When it was sent for the first time, by our database's clock: the processor has nothing of it
     # that is much older. None: not yet, or nobody knows.
     first_sent_at: datetime | None = None
+    # Of a charge that is looked up without a reference. When it was sent for the last time, at the
+    # latest: the processor made it before, or within minutes of that. And how far look-ups have
+    # come, as `Unknown.looked_until` said.
+    last_sent_at: datetime | None = None
+    looked_until: datetime | None = None
 
     @property
     def key(self) -> str:
@@ -139,6 +149,8 @@ class EventUnanswered(Exception):
 class Processor(Protocol):
     """Every verb that is given a `deadline_s` answers within it, connect, send and read included,
     and answers with a value: an adapter that meets an error it does not understand says Unknown.
+    They may be `async`: then they are awaited on a worker's event loop, hundreds at once, and must
+    not block it. Others get a thread for each call.
 
     Events come in one of two ways. The sweep fetches those that wait with `pull_events`, and reads
     each with `read_event`. Those that the processor posts to us go to `BringsEvents.hear`, and
@@ -159,7 +171,11 @@ class Processor(Protocol):
     def refund(self, order: Order, *, deadline_s: float) -> Outcome: ...
 
     def look_up(self, order: Order, *, deadline_s: float) -> Found:
-        """What came of an order, however long ago. Of a capture: as `Authorizes.capture` says."""
+        """What came of an order, however long ago. Of a capture: as `Authorizes.capture` says.
+
+        NotFound only when everything was looked through: one that ran out of time says Unknown, and
+        how far it came.
+        """
         ...
 
     def cancel(self, order: Order, *, deadline_s: float) -> Found:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from infra.billing.contract.requests.charge import ChargeRequest
 from payments.processors.limits import ANYTHING, MoneyLimits
-from payments.processors.port import DeclaresLimits, Processor
+from payments.processors.port import Authorizes, DeclaresLimits, Processor
 from payments.processors.routing import Route, choose
 
 
@@ -30,6 +30,8 @@ class Processors(Mapping[str, Processor]):
             one.name: one.limits if isinstance(one, DeclaresLimits) else ANYTHING
             for one in processors
         }
+        # The names of those that can set money aside.
+        self.authorizing = frozenset(one.name for one in processors if isinstance(one, Authorizes))
 
     def of_charge(self, request: ChargeRequest, currency: str | None) -> str:
         """The name of the one that takes a new charge in this currency."""

@@ -59,6 +59,10 @@ class Ours:
     currency: str | None
     began_at: datetime | None  # nothing moved before
     settled_at: datetime | None
+    # What the processor keeps of a charge and pays out, as it told it; None: not yet, or a refund.
+    fee: int | None = None
+    net: int | None = None
+    settlement_currency: str | None = None
 
     def view(self) -> dict[str, Any]:
         """As programs get it."""
@@ -69,6 +73,9 @@ class Ours:
             "phase": self.phase,
             "processor": self.processor,
             "settled_at": moment(self.settled_at),
+            "fee": self.fee,
+            "net": self.net,
+            "settlement_currency": self.settlement_currency,
         }
 
 

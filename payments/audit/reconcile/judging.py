@@ -51,25 +51,30 @@ class Tally:
 
 
 def differences(
-    engine: Engine, run: Run, tally: Tally, *, advance: Callable[[int], object]
+    engine: Engine, run: Run, tally: Tally, *, livemode: bool, advance: Callable[[int], object]
 ) -> Iterator[Difference]:
-    """What differs, counted in `tally`; `advance` is told of the lines that were looked at.
+    """What differs, counted in `tally`; `advance` is told of the lines that were looked at. What is
+    of another mode than the processor (`livemode`) is not among its records.
 
     Reads only, and one snapshot of ours; whoever repairs does it on other connections.
     """
     snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with snapshot.begin() as connection:
         tally.others = pairs.others(connection, run)
-        for one in _differences(connection, run, tally, advance):
+        for one in _differences(connection, run, tally, livemode, advance):
             tally.codes[one.code] += 1
             yield one
 
 
 def _differences(
-    connection: Connection, run: Run, tally: Tally, advance: Callable[[int], object]
+    connection: Connection,
+    run: Run,
+    tally: Tally,
+    livemode: bool,
+    advance: Callable[[int], object],
 ) -> Iterator[Difference]:
     terms = run.terms
-    for pair in pairs.pairs(connection, run):
+    for pair in pairs.pairs(connection, run, livemode=livemode):
         judged = judge(pair, terms)
         tally.standings[judged.standing] += 1
         advance(len(pair.theirs))

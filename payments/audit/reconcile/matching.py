@@ -180,6 +180,9 @@ def _by_money(pair: Pair, ours: Ours, terms: Terms) -> Iterator[Difference]:
     elif own and _expected(ours, terms) not in (None, sum(line.amount for line in own)):
         detail = f"{in_words(_expected(ours, terms), ours.currency)} here, {in_sum(own)} there"
         yield _difference(pair, Code.AMOUNT_DIFFERS, detail)
+    elif own and (fees := _other_fees(ours, own)) is not None:
+        here = _fees_in_words(ours.fee, ours.net, ours.settlement_currency)
+        yield _difference(pair, Code.FEE_DIFFERS, f"{here} here, {_fees_in_words(*fees)} there")
     for line in pair.moved:
         if not _adds_up(line):
             detail = (
@@ -203,6 +206,23 @@ def _adds_up(line: Record) -> bool:
         return True
     signed = -line.amount if line.kind == "refund" else line.amount
     return line.net == signed - line.fee
+
+
+def _other_fees(ours: Ours, own: Sequence[Record]) -> tuple[int, int, str | None] | None:
+    """What the processor's records say that it keeps and pays out, where it told us otherwise.
+    Records that contradict themselves are told as that."""
+    if not all(map(_adds_up, own)):
+        return None
+    fees = [(line.fee, line.net, line.settlement_currency) for line in own]
+    if ours.fee is None or any(fee is None or net is None for fee, net, _ in fees):
+        return None
+    fee, net = sum(one[0] or 0 for one in fees), sum(one[1] or 0 for one in fees)
+    there = (fee, net, fees[0][2])
+    return None if there == (ours.fee, ours.net, ours.settlement_currency) else there
+
+
+def _fees_in_words(fee: int | None, net: int | None, currency: str | None) -> str:
+    return f"a fee of {in_words(fee, currency)} that leaves {in_words(net, currency)}"
 
 
 def _is_over(lines: Sequence[Record]) -> bool:

@@ -16,14 +16,14 @@ from payments.processors.port import Record
 ROWS = 1_000
 
 
-def pairs(connection: Connection, run: Run) -> Iterator[Pair]:
-    """All that the records of a run are about, and what of ours they should be about, one after the
-    other. `connection` sees one snapshot."""
-    for (kind, _), rows in groupby(_rows(connection, _WITH_RECORDS, run), key=_name):
+def pairs(connection: Connection, run: Run, *, livemode: bool) -> Iterator[Pair]:
+    """All that the records of a run are about, and what of ours they should be about (live or not,
+    as the processor is), one after the other. `connection` sees one snapshot."""
+    for (kind, _), rows in groupby(_rows(connection, _WITH_RECORDS, run, livemode), key=_name):
         together = list(rows)
         yield Pair(kind, _ours(together[0]), tuple(map(_record, together)))
     if run.since is not None:
-        for row in _rows(connection, _WITHOUT_RECORDS, run):
+        for row in _rows(connection, _WITHOUT_RECORDS, run, livemode):
             yield Pair(row.our_kind, _ours(row), ())
 
 
@@ -33,12 +33,13 @@ def others(connection: Connection, run: Run) -> dict[str, int]:
     return {row.kind: row.lines for row in found}
 
 
-def _rows(connection: Connection, statement: Any, run: Run) -> Iterator[Any]:
+def _rows(connection: Connection, statement: Any, run: Run, livemode: bool) -> Iterator[Any]:
     asked = {
         "run": run.id,
         "processor": run.processor,
         "since": run.since,
         "until": run.until,
+        "livemode": livemode,
     }
     used = {name: asked[name] for name in statement.compile().params}
     yield from connection.execute(statement, used, execution_options={"yield_per": ROWS})
@@ -72,15 +73,18 @@ def _objects(
     taken: str = "NULL",
     by_hand: str = "false",
     began: str = "first_called_at",
+    has_fees: bool = False,
 ) -> str:
     """The columns of `Ours`; `taken` is what was captured of one that is captured by hand, and
     `began` is when the first of it may have moved."""
+    fees = ("fee", "bigint"), ("net", "bigint"), ("settlement_currency", "text")
+    told = ", ".join(f"{n if has_fees else 'NULL'}::{t} AS {n}" for n, t in fees)
     return f"""
     SELECT '{kind}' AS kind, id, processor, processor_reference AS reference, state, phase,
            lease_token IS NOT NULL AS is_leased, amount,
            coalesce({taken}, CASE state WHEN 'succeeded' THEN amount ELSE 0 END) AS moved,
            {by_hand} AS by_hand,
-           currency, {began} AS began_at, settled_at, created_at
+           currency, {began} AS began_at, settled_at, created_at, livemode, {told}
     FROM {table}
     """  # noqa: S608
 
@@ -92,6 +96,7 @@ _CHARGES = _objects(
     taken="amount_captured",
     by_hand="capture = 'manual'",
     began="coalesce(authorized_at, first_called_at)",
+    has_fees=True,
 )
 _EVERY = f"{_CHARGES} UNION ALL {_objects('refund', 'refunds')}"
 _WITH_RECORDS = text(f"""
@@ -105,7 +110,7 @@ _WITH_RECORDS = text(f"""
 """)  # noqa: S608
 _WITHOUT_RECORDS = text(f"""
     SELECT {_OURS} FROM ({_EVERY}) o
-    WHERE o.processor = :processor AND (
+    WHERE o.processor = :processor AND o.livemode = :livemode AND (
         o.state = 'succeeded' AND o.settled_at >= :since AND o.settled_at < :until
         OR o.state = 'pending' AND o.created_at >= :since AND o.created_at < :until
     ) AND NOT EXISTS (

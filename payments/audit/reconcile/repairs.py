@@ -9,7 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from models.rows import LifecycleRow
 from models.states import State
+from payments.access import audit_log
+from payments.access.audit_log import Action
 from payments.audit.reconcile.differences import Difference
 from payments.kinds import KINDS
 from payments.lifecycle import reports
@@ -19,6 +22,7 @@ from payments.lifecycle.settlement import Policy
 from payments.processors.outcomes import Succeeded
 from payments.processors.port import ProcessorEvent
 from payments.transaction import Database, Transaction
+from payments.views import standing
 
 # Of one transaction.
 BATCH = 50
@@ -63,14 +67,27 @@ def _report(
     ]
     if not events:
         return set()
+    was = _standing(transaction, [event.object_id for event in events])
     reports.apply(transaction, events, processor=processor, policy=policy, dice=dice)
     wanted = {
         event.object_id: State.SUCCEEDED if isinstance(event.outcome, Succeeded) else State.FAILED
         for event in events
     }
-    rows = {
+    rows = _standing(transaction, list(wanted))
+    mended = {id_ for id_, row in rows.items() if row.state == wanted[id_]}
+    actions = [
+        Action(f"{one.kind}.repair", id_, standing(was[id_]), standing(rows[id_]))
+        for one in events
+        if (id_ := one.object_id) in mended
+    ]
+    audit_log.record_all(transaction, actions)
+    return mended
+
+
+def _standing(transaction: Transaction, ids: Sequence[str]) -> dict[str, LifecycleRow]:
+    """The charges and refunds with these ids, as they stand."""
+    return {
         id_: row
         for kind in KINDS.values()
-        for id_, row in some(transaction.connection, kind, list(wanted)).items()
+        for id_, row in some(transaction.connection, kind, ids).items()
     }
-    return {id_ for id_, row in rows.items() if row.state == wanted[id_]}

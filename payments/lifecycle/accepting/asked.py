@@ -10,7 +10,6 @@ from infra.billing.contract.words import Waiting
 from models.rows import LifecycleRow
 from payments.intake.timing import ANY_TIME, Timing
 from payments.lifecycle.claims import Claimed, Lease
-from payments.processors.port import Authorizes
 from payments.processors.registry import Processors
 
 
@@ -48,7 +47,8 @@ class NewCharge(_New):
 
     def in_currency(self, currency: str) -> "NewCharge":
         """With the processor that takes a charge in this currency."""
-        return replace(self, **self.elsewhere.get(currency, {}))
+        place = self.elsewhere.get(currency)
+        return replace(self, **place) if place else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _at(processors: Processors, name: str) -> dict[str, Any]:
     return {
         "processor": name,
         "livemode": one.livemode,
-        "authorizes": isinstance(one, Authorizes),
+        "authorizes": name in processors.authorizing,
     }
 
 

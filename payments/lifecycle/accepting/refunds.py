@@ -21,6 +21,7 @@ from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge, 
 from payments.intake.judging import judge
 from payments.intake.timing import objections
 from payments.kinds import REFUND
+from payments.ledger.postings import Change, post
 from payments.lifecycle.accepting.asked import Accepted, NewRefund
 from payments.lifecycle.accepting.refund_reserve import (
     Held,
@@ -93,6 +94,7 @@ def accept(
         rows[one.request.id] = _columns(one, charge, amount, units)
 
     inserted = _insert(transaction, list(rows.values()))
+    post(transaction, "refund", [Change(None, row) for row in inserted.values()])
     reserve(
         transaction,
         [(row.charge_id, row.amount or 0) for row in inserted.values() if row.reserved],

@@ -21,6 +21,9 @@ _CHARGE = (
     "metadata",
     "scheduled_at",
     "capture",
+    "return_url",
+    "statement_descriptor",
+    "receipt_email",
 )
 _REFUND = ("charge_id", "amount", "reason", "metadata")
 

@@ -141,7 +141,10 @@ def _taken(row: ChargeRow, found: Succeeded, capture: CaptureRow | None, verb: s
     captured = wanted if found.captured is None else found.captured
     end = None
     if capture is not None:
-        end = CaptureEnd(capture.id, None if captured >= _wanted(row, capture) else "canceled")
+        # One that was queued was not sent: all that its charge was asked for is its end.
+        is_unsent = verb == "cancel" and row.phase == Phase.IN_FLIGHT
+        took_it = captured >= _wanted(row, capture) and not is_unsent
+        end = CaptureEnd(capture.id, None if took_it else "canceled")
     return Move(
         row,
         State.SUCCEEDED,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import Interval, bindparam, func, literal, select, update
+from sqlalchemy import bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from infra.billing.contract.requests.capture import CaptureRequest
@@ -18,7 +18,10 @@ from models import Capture
 from models.base import id_among, table_of
 from models.rows import CaptureRow, ChargeRow
 from models.states import Phase, State
+from payments.access import audit_log
+from payments.access.audit_log import Action
 from payments.access.scopes import OPERATOR, Access, owner
+from payments.acting import Acting
 from payments.amounts import in_words
 from payments.errors import (
     CaptureExceedsCharge,
@@ -35,9 +38,10 @@ from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.capturing.authorizations import is_capturing
 from payments.lifecycle.locks import locked
 from payments.lifecycle.moves import Move, move
+from payments.parsing import refusal_of
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Transaction
-from payments.views import charge_view
+from payments.views import charge_view, standing
 from payments.webhooks.events import Fact, publish
 
 # A day is enough to capture by hand what nobody had thought of. What is authorized for less than
@@ -48,11 +52,12 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class NewCapture:
-    """Who wants money of a charge. To those who don't see it (`access`), it isn't there."""
+    """Who wants money of a charge. To those who don't see it (`access`), it isn't there. `acting`
+    is whoever asks, where a transaction is of several."""
 
     request: CaptureRequest
     access: Access = OPERATOR
-    by: str | None = None  # who, when it is not the request's producer: a person
+    acting: Acting | None = None
     request_id: str | None = None
     task_id: str | None = None  # the message that asks for it, if one does
     timing: Timing = ANY_TIME
@@ -80,6 +85,7 @@ def accept(
     late = objections(transaction, timings, may_wait=False)
     told = _refused_before(transaction, asked)
     answers: list[Accepted | Refused] = []
+    done: list[Action] = []
     for place, one in enumerate(asked):
         row = rows.get(one.request.charge_id)
         is_new = one.request.id not in known
@@ -98,14 +104,15 @@ def accept(
         elif row is not None:
             known[one.request.id] = one.request.fingerprint
             rows[row.id] = _queue(transaction, row, one)
+            done.append(_action(row, rows[row.id], one))
             answers.append(Accepted(rows[row.id], fresh=True))
+    audit_log.record_all(transaction, done)
     return answers
 
 
 def warn_of_expiry(transaction: Transaction, *, limit: int = BATCH) -> int:
     """Tell of authorizations that will soon be over, once of each; returns how many."""
-    until = {"limit": limit, "before": WARNED_BEFORE}
-    rows = transaction.read(ChargeRow, _WARN, until)
+    rows = transaction.read(ChargeRow, _WARN, {"limit": limit})
     publish(
         transaction,
         [
@@ -158,6 +165,8 @@ def _objection(
 ) -> Refused | None:
     if known is not None and known != one.request.fingerprint:
         return KeyReused(param="idempotency_key")
+    if known is None and one.request.against is not None:
+        return refusal_of(one.request.against)
     if row is None or not one.access.sees(owner(row)):
         return NotFound("there is no charge with this id", param="charge_id")
     if (why := _why_not(row)) is not None:
@@ -225,7 +234,7 @@ def _queue(transaction: Transaction, row: ChargeRow, one: NewCapture) -> ChargeR
         verb="capture",
         outcome="requested",
         detail=f"{what}{'' if one.request.final else ', not final'}",
-        actor=one.by or one.request.producer,
+        actor=audit_log.acting_in(transaction, one.acting).name,
         extra_attempt=True,
         next_in_s=0.0,
         # Of the capture: each operation at the processor has a key of its own, and the memory of a
@@ -234,6 +243,11 @@ def _queue(transaction: Transaction, row: ChargeRow, one: NewCapture) -> ChargeR
     )
     transaction.wakes.charges.add(row.id)
     return move(transaction, CHARGE, [queued])[row.id]
+
+
+def _action(was: ChargeRow, row: ChargeRow, one: NewCapture) -> Action:
+    after = {**standing(row), "amount": _amount(was, one), "final": one.request.final}
+    return Action("charge.capture", row.id, standing(was), after, one.acting)
 
 
 def _amount(row: ChargeRow, one: NewCapture) -> int:
@@ -251,16 +265,17 @@ _INSERT = (
     .on_conflict_do_nothing(index_elements=[_captures.c.id])
     .returning(_captures.c.id)
 )
+_to_warn = select(_t.c.id).where(
+    # Written out, for the partial index.
+    _t.c.phase == literal(Phase.AUTHORIZED.value, literal_execute=True),
+    _t.c.capture_warned_at.is_(None),
+    _t.c.capture_before <= func.now() + WARNED_BEFORE,
+    _t.c.cancel_requested_at.is_(None),
+)
+# Whether `warn_of_expiry` would find any.
+ANY_TO_WARN = _to_warn.exists()
 _ending = (
-    select(_t.c.id)
-    .where(
-        # Written out, for the partial index.
-        _t.c.phase == literal(Phase.AUTHORIZED.value, literal_execute=True),
-        _t.c.capture_warned_at.is_(None),
-        _t.c.capture_before <= func.now() + bindparam("before", type_=Interval),
-        _t.c.cancel_requested_at.is_(None),
-    )
-    .order_by(_t.c.capture_before)
+    _to_warn.order_by(_t.c.capture_before)
     .limit(bindparam("limit"))
     .with_for_update(key_share=True, skip_locked=True)
     # A CTE is evaluated once; a subquery may be evaluated again and lock more than the limit.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, bindparam, case, exists, func, insert, select, update
 
 from models.base import as_rows, given, table_of
 from models.rows import SandboxRequestRow
@@ -32,6 +32,8 @@ _TELL = insert(_EVENTS).from_select(
     ["object_id", "body"], select(_TOLD.c.object_id, _TOLD.c.body), include_defaults=False
 )
 
+# Whether `offer` would find any.
+ANY_DUE = exists().where(_EVENTS.c.next_offer_at <= func.now())
 _DUE = (
     select(_EVENTS.c.id)
     .where(_EVENTS.c.next_offer_at <= func.now())

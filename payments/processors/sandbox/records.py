@@ -1,7 +1,7 @@
 """The sandbox's books as it lists them: a line per movement, and what it pays out every day.
 
-It takes no fee. What moved on a day (UTC) goes to the bank at midnight, a payout per currency,
-whose id says which: `sbx_po_20261128_USD`.
+What it tells of a charge's fee, it keeps; of all others nothing. What moved on a day (UTC) goes to
+the bank at midnight, a payout per currency, whose id says which: `sbx_po_20261128_USD`.
 """
 
 import re
@@ -14,6 +14,8 @@ from sqlalchemy import Engine, String, bindparam, func, select
 from models.base import table_of
 from models.sandbox import SandboxMovement, SandboxRequest
 from payments.processors.port import Record
+from payments.processors.sandbox.aftermath import fees_of
+from payments.processors.sandbox.script import script_for
 
 PAGE = 1_000
 _PAYOUT = re.compile(r"sbx_po_([0-9]{8})_([A-Z]{3})")
@@ -25,10 +27,12 @@ _LINES = (
         _LEDGER,
         func.now().label("now"),
         _CHARGES.c.reference.label("charge_reference"),
+        _CHARGES.c.payment_method_id,
     )
     .outerjoin(
         _CHARGES,
-        (_LEDGER.c.direction == "capture") & (_CHARGES.c.key == _LEDGER.c.charge_id + ":charge"),
+        _LEDGER.c.direction.in_(["charge", "capture"])
+        & (_CHARGES.c.key == _LEDGER.c.charge_id + ":charge"),
     )
     .where(
         _LEDGER.c.id > bindparam("after"),
@@ -98,17 +102,20 @@ def _line(row: Any) -> Record:
     day = row.moved_at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     is_capture = row.direction == "capture"  # a part of its charge
     is_paid_out = row.now >= day + _DAY
+    fee = 0
+    if row.direction == "charge" and script_for(row.payment_method_id).fees != "unsaid":
+        fee = fees_of(row.amount, row.currency).fee
     return Record(
         id=str(row.id),
-        reference=row.charge_reference or row.reference,
+        reference=(row.charge_reference if is_capture else None) or row.reference,
         kind="charge" if is_capture else row.direction,
         state="succeeded",
         amount=row.amount,
         currency=row.currency,
         moved_at=row.moved_at,
         object_id=row.charge_id if is_capture else row.object_id,
-        fee=0,
-        net=-row.amount if row.direction == "refund" else row.amount,
+        fee=fee,
+        net=(-row.amount if row.direction == "refund" else row.amount) - fee,
         settlement_currency=row.currency,
         payout_id=f"sbx_po_{day:%Y%m%d}_{row.currency}" if is_paid_out else None,
     )

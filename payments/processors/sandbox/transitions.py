@@ -9,6 +9,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     case,
+    exists,
     func,
     null,
     select,
@@ -26,6 +27,8 @@ from payments.transaction import read
 
 _REQUESTS = table_of(SandboxRequest)
 
+# Whether `turn_due` would find any.
+ANY_DUE = exists().where(_REQUESTS.c.turns_at <= func.now())
 _DUE = (
     select(_REQUESTS.c.key, _REQUESTS.c.status)
     .where(_REQUESTS.c.turns_at <= func.now())

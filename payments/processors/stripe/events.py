@@ -13,19 +13,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
-from infra.billing.contract.ids import PREFIXES, is_id
+from infra.billing.contract.ids import PREFIXES
 from payments.processors import event_signatures
 from payments.processors.outcomes import NotFound, Succeeded, Unknown
 from payments.processors.port import EventRefused, FoundRefund, ProcessorEvent
 from payments.processors.stripe.finding import settled
 from payments.processors.stripe.holds import dated
 from payments.processors.stripe.money import from_stripe
+from payments.processors.stripe.ownership import Ownership
 from payments.processors.stripe.standing import (
     fees_of,
-    metadata_of,
     of_dispute,
     of_intent,
     of_refund,
+    our_id,
 )
 from payments.processors.stripe.wire import CHARGE_ID, REFUND_ID, Object, Wire
 
@@ -41,17 +42,28 @@ class Named:
     type: Type
     id: str
     told_at: datetime  # by Stripe's clock
+    livemode: bool | None  # of the event, if it says so
 
-    async def look_up(self, wire: Wire) -> ProcessorEvent | FoundRefund | None:
+    async def look_up(self, wire: Wire, owner: Ownership) -> ProcessorEvent | FoundRefund | None:
         """What it says now; None when it is not ours, or says nothing yet."""
+        found = await {
+            "payment_intent": wire.intent,
+            "charge": wire.charge,
+            "refund": wire.refund,
+            "dispute": wire.dispute,
+        }[self.type](self.id)
+        intent = found.get("payment_intent")  # expanded, where there is one
+        charge = intent if isinstance(intent, Mapping) else {}
+        if owner.is_anothers(found) or owner.is_anothers(charge):
+            return None
         match self.type:
             case "payment_intent":
-                return await _of_charge(wire, await wire.intent(self.id))
+                return await _of_charge(wire, found)
             case "charge":
-                return await _with_fees(wire, await wire.charge(self.id))
+                return await _with_fees(wire, found)
             case "refund":
-                return _of_refund(await wire.refund(self.id))
-        return _of_dispute(await wire.dispute(self.id), self.told_at)
+                return _of_refund(found)
+        return _of_dispute(found, self.told_at)
 
 
 def read(
@@ -76,7 +88,7 @@ def read(
         return None
     if not isinstance(id_, str) or not _ID.fullmatch(id_):
         raise EventRefused("The event names no object.")
-    return Named(type_, id_, told_at)
+    return Named(type_, id_, told_at, event.get("livemode"))
 
 
 def _time(created: Any) -> datetime:
@@ -87,7 +99,7 @@ def _time(created: Any) -> datetime:
 
 
 async def _of_charge(wire: Wire, intent: Object) -> ProcessorEvent | None:
-    charge_id = _ours(intent, CHARGE_ID, PREFIXES["charge"])
+    charge_id = our_id(intent, CHARGE_ID, PREFIXES["charge"])
     if charge_id is None:
         return None
     outcome = await dated(wire, await settled(wire, intent, of_intent))
@@ -110,7 +122,7 @@ async def _with_fees(wire: Wire, charge: Object) -> ProcessorEvent | None:
 
 def _of_dispute(dispute: Object, told_at: datetime) -> ProcessorEvent | None:
     intent: Any = dispute.get("payment_intent")  # expanded
-    charge_id = _ours(intent, CHARGE_ID, PREFIXES["charge"]) if intent else None
+    charge_id = our_id(intent, CHARGE_ID, PREFIXES["charge"]) if intent else None
     outcome = of_dispute(dispute, told_at)
     if charge_id is None or outcome is None:
         return None
@@ -121,10 +133,10 @@ def _of_refund(refund: Object) -> ProcessorEvent | FoundRefund | None:
     outcome = of_refund(refund)
     if isinstance(outcome, NotFound | Unknown):
         return None
-    if (refund_id := _ours(refund, REFUND_ID, PREFIXES["refund"])) is not None:
+    if (refund_id := our_id(refund, REFUND_ID, PREFIXES["refund"])) is not None:
         return ProcessorEvent(refund_id, "refund", outcome, *_sum_of(refund))
     intent: Any = refund.get("payment_intent")  # expanded
-    charge_id = _ours(intent, CHARGE_ID, PREFIXES["charge"]) if intent else None
+    charge_id = our_id(intent, CHARGE_ID, PREFIXES["charge"]) if intent else None
     if charge_id is None:
         return None
     return FoundRefund(refund["id"], charge_id, intent["id"], *_sum_of(refund), outcome)
@@ -134,9 +146,3 @@ def _sum_of(found: Object) -> tuple[int, str]:
     """Its amount and currency, as we write them."""
     currency = found["currency"].upper()
     return from_stripe(found["amount"], currency), currency
-
-
-def _ours(found: Object, name: str, prefix: str) -> str | None:
-    """Our id in the object's metadata, if one is there."""
-    value = metadata_of(found).get(name)
-    return value if isinstance(value, str) and is_id(value, prefix) else None

@@ -5,7 +5,6 @@ Never by search, which may lag by an hour (https://docs.stripe.com/search#data-f
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import stripe
 
@@ -19,6 +18,7 @@ from payments.processors.stripe.standing import (
     of_intent,
     of_refund,
 )
+from payments.processors.stripe.walking import walk
 from payments.processors.stripe.wire import Object, Wire
 
 # How an object stands, by what it says.
@@ -26,41 +26,42 @@ Says = Callable[[Object], Found]
 
 # Refused, since it is past the state in which it could be canceled.
 NOT_CANCELABLE = "payment_intent_unexpected_state"
-# Our database's clock and Stripe's differ.
-CLOCKS_DIFFER = timedelta(minutes=5)
 DIFFERENT = Unknown("another_amount")
 
 
-async def find(wire: Wire, order: Order) -> Object | None:
+async def find(
+    wire: Wire, order: Order, name: str | None, *, now: float, has_time: Callable[[], bool]
+) -> Object | Unknown | None:
     """Stripe's object of this charge or refund; of a capture, that of its charge; None when Stripe
-    has none.
+    has none that carries `name`, our installation's; Unknown when there was no time to see all.
 
-    Lists have no end in time: what a person lets be sent again may be much later than the first.
+    `now` is our clock, in Unix seconds; `has_time` says whether to look further through lists.
     """
+
+    def is_it(one: Object) -> bool:
+        return is_of(one, order, name)
+
     if order.kind == "capture":
         return None if order.charge_reference is None else await wire.intent(order.charge_reference)
     if order.reference is not None:
         known = wire.intent if order.kind == "charge" else wire.refund
         return await known(order.reference)
     if order.kind == "charge":
-        since = 0
-        if order.first_sent_at is not None:
-            since = int((order.first_sent_at - CLOCKS_DIFFER).timestamp())
-        listed = wire.intents(created_from=since, customer=order.customer_id)
-    elif order.charge_reference is None:
+        return await walk(wire, order, is_it, now=now, has_time=has_time)
+    if order.charge_reference is None:
         return None
-    else:
-        listed = wire.refunds(intent=order.charge_reference)
-    async for one in listed:
-        if is_of(one, order):
+    async for one in wire.refunds(intent=order.charge_reference):
+        if is_it(one):
             return one
     return None
 
 
-def standing(found: Object | None, order: Order) -> Found:
+def standing(found: Object | Unknown | None, order: Order) -> Found:
     """What the object says of the order."""
     if found is None:
         return NotFound()
+    if isinstance(found, Unknown):
+        return found
     if not is_as_ordered(found, order):
         return DIFFERENT
     return of_refund(found) if order.kind == "refund" else of_intent(found)
@@ -77,8 +78,11 @@ async def settled(wire: Wire, intent: Object, says: Says) -> Found:
 
 
 async def closed(wire: Wire, intent: Object, says: Says, reason: str) -> Found:
-    """Cancel a PaymentIntent, and say how it stands then."""
+    """Cancel a PaymentIntent, or what was not captured of it, and say how it stands then."""
     try:
+        # https://docs.stripe.com/payments/multicapture#close-payment
+        if intent["status"] == "requires_capture" and intent.get("amount_received"):
+            return says(await wire.release_intent(intent["id"]))
         return says(await wire.cancel_intent(intent["id"], reason))
     except stripe.StripeError as error:
         if code_of(error) != NOT_CANCELABLE:

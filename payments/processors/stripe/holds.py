@@ -1,8 +1,10 @@
 """Money that is set aside: how it is taken, and until when that can be.
 
-Once per PaymentIntent: to take it in parts is a feature ("multicapture") that an account must have
-and each PaymentIntent must ask for, and that few have
-(https://docs.stripe.com/payments/multicapture, read 2026-11). It is not asked for.
+Once per PaymentIntent; or in up to 50 parts ("multicapture"), a feature that an account must have
+("IC+ pricing") and each PaymentIntent must ask for: https://docs.stripe.com/payments/multicapture,
+read 2026-11-29. `if_available` is no more than a wish about the card, and an error for an account
+without the feature, for which then nothing could be set aside at all: so it is asked for only where
+a setting says that the account has it.
 """
 
 from dataclasses import replace
@@ -21,18 +23,18 @@ from payments.processors.stripe.wire import Object, Wire
 T = TypeVar("T")
 
 
-def objection_to(order: Order) -> Declined | None:
+def objection_to(order: Order, *, multicapture: bool) -> Declined | None:
     """Why this capture is not even sent."""
-    if not order.final:
+    if not (order.final or multicapture):
         return _declined("multicapture_unavailable")
     return _declined("charge_reference_missing") if order.charge_reference is None else None
 
 
-async def capture(wire: Wire, order: Order) -> tuple[Object, bool] | Found:
-    """Take it: the PaymentIntent, and whether that is a repeated answer; or what a refusal comes
-    to. Raises stripe.StripeError."""
+async def capture(wire: Wire, order: Order, name: str | None) -> tuple[Object, bool] | Found:
+    """Take it, under our installation's `name`: the PaymentIntent, and whether that is a repeated
+    answer; or what a refusal comes to. Raises stripe.StripeError."""
     try:
-        return await wire.capture_intent(order)
+        return await wire.capture_intent(order, name)
     except stripe.StripeError as error:
         refused = outcome_of(error, CAPTURES)
         if not isinstance(refused, Declined):

@@ -1,7 +1,8 @@
 """Amounts as Stripe writes them, and which it takes.
 
 Ours are in the minor unit of ISO 4217. Stripe's are in its own smallest unit, which differs for a
-few currencies. All rules: https://docs.stripe.com/currencies, read 2026-11.
+few currencies. All rules: https://docs.stripe.com/currencies, read 2026-11-29: its table of
+minimums and its list of how many digits an amount may have, entry by entry.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,8 @@ LAST_DIGIT_0 = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 # #minimum-and-maximum-charge-amounts, in our minor units. Stripe judges by the settlement currency,
 # which differs from the charge's where accounts have one only: it may ask for a little more than
-# this, and then declines.
+# this, and then declines. Of currencies that nothing settles in, as UGX and MGA, it names no least:
+# what such a charge comes to in the account's own currency must be that currency's least.
 LEAST: Mapping[str, int] = {
     "AED": 200,
     "AUD": 50,
@@ -44,10 +46,12 @@ LEAST: Mapping[str, int] = {
     "THB": 1000,
     "USD": 50,
 }
-# "The amount value supports up to eight digits": for these, of which one unit is worth enough that
-# nobody needs more. Of the others Stripe takes more digits of some; what is too much it declines.
+# Below the same table: "8 digits for all other currencies", as Stripe writes them.
 EIGHT_DIGITS = 99_999_999
-BOUNDED = frozenset({"AUD", "BRL", "CAD", "CHF", "EUR", "GBP", "NZD", "SGD", "USD"})
+MORE_DIGITS: Mapping[str, int] = {"IDR": 999_999_999_999, "INR": 999_999_999}
+# Of cards these take more, and the page's text and its figures disagree on how much: what is too
+# much Stripe declines.
+UNBOUNDED = frozenset({"COP", "HUF", "JPY", "LBP"})
 
 
 def to_stripe(amount: int, currency: str) -> int:
@@ -73,12 +77,17 @@ def from_stripe(amount: int, currency: str) -> int:
 def _limit(currency: str) -> MoneyLimit:
     multiple = 10 if currency in LAST_DIGIT_0 else 100 if currency in WHOLE_UNITS else 1
     return MoneyLimit(
-        least=LEAST.get(currency, multiple),
-        most=EIGHT_DIGITS if currency in BOUNDED else None,
-        multiple_of=multiple,
+        least=LEAST.get(currency, multiple), most=_most(currency), multiple_of=multiple
     )
 
 
+def _most(currency: str) -> int | None:
+    if currency in UNBOUNDED:
+        return None
+    return from_stripe(MORE_DIGITS.get(currency, EIGHT_DIGITS), currency)
+
+
+_NAMED = {*LEAST, *MORE_DIGITS, *UNBOUNDED, *TIMES_100, *WHOLE_UNITS, *LAST_DIGIT_0}
 LIMITS = MoneyLimits(
-    {code: _limit(code) for code in sorted({*LEAST, *BOUNDED, *LAST_DIGIT_0, *WHOLE_UNITS})}
+    {code: _limit(code) for code in sorted(_NAMED)}, others=MoneyLimit(most=EIGHT_DIGITS)
 )

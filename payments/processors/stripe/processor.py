@@ -1,13 +1,16 @@
 """Stripe behind the port: charge, capture, refund, look up, cancel."""
 
+import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
 
 import stripe
 
+from payments.processors.installation import Installation
 from payments.processors.outcomes import (
     Declined,
     Found,
@@ -22,10 +25,13 @@ from payments.processors.port import (
     FoundRefund,
     Order,
     ProcessorEvent,
+    Record,
 )
 from payments.processors.stripe import events, holds
+from payments.processors.stripe.balance_lines import BalanceLines
 from payments.processors.stripe.finding import closed, find, settled, standing
 from payments.processors.stripe.money import LIMITS
+from payments.processors.stripe.ownership import Ownership
 from payments.processors.stripe.refusals import (
     CAPTURES,
     CHARGES,
@@ -45,12 +51,15 @@ KEY_WINDOW = timedelta(hours=24)
 # How often a process says that its key or its permissions are wrong.
 ALARM_EVERY_S = 300.0
 NO_SUCH_OBJECT = 404
+# Which part of a call's time a walk through lists may take.
+WALKS_FOR = 0.6
 
 
 class Stripe:
-    """A Stripe account. Thread-safe: all calls of a process go over one event loop."""
+    """A Stripe account. Thread-safe: all calls of a process go over one event loop.
 
-    limits = LIMITS
+    `multicapture`: the account may capture in parts.
+    """
 
     def __init__(
         self,
@@ -59,14 +68,20 @@ class Stripe:
         name: str = "stripe",
         webhook_secrets: Sequence[str] = (),
         api_base: str = API_BASE,
+        multicapture: bool = False,
         key_window: timedelta = KEY_WINDOW,
+        installation: Callable[[], Installation] | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = name
         self.livemode = is_live(api_key)
         self.key_window = key_window
-        self._wire = Wire(api_key, api_base=api_base)
+        self.limits = replace(LIMITS, captures_in_parts=multicapture)
+        self._wire = Wire(api_key, api_base=api_base, multicapture=multicapture)
+        self._owner = Ownership(installation)
+        self._books = BalanceLines(self._wire, self._owner, sleep)
         self._secrets = [secret.encode() for secret in webhook_secrets]
         self._clock, self._now_s = clock, now
         self._alarm_at = -ALARM_EVERY_S
@@ -75,22 +90,24 @@ class Stripe:
         """Take the money of a charge, or set it aside, once per key."""
 
         async def take() -> Found:
-            intent, is_repeated = await self._wire.create_intent(order)
+            intent, is_repeated = await self._wire.create_intent(order, self._owner.name_of(order))
             return await self._now(intent, order) if is_repeated else standing(intent, order)
 
         return _executed(self._ask(take, CHARGES, deadline_s))
 
     def capture(self, order: Order, *, deadline_s: float) -> Found:
-        """Take what is set aside, or a part of it, once and for all: in parts is declined."""
+        """Take what is set aside, or a part of it. That something stays set aside is declined
+        where the account can't do that, or the card."""
 
         async def take() -> Found:
-            answer = await holds.capture(self._wire, order)
+            answer = await holds.capture(self._wire, order, self._owner.name_of(order))
             if not isinstance(answer, tuple):
                 return answer
             intent, is_repeated = answer
             return await self._now(intent, order) if is_repeated else standing(intent, order)
 
-        if (objection := holds.objection_to(order)) is not None:
+        in_parts = self.limits.captures_in_parts
+        if (objection := holds.objection_to(order, multicapture=in_parts)) is not None:
             return objection
         return _executed(self._ask(take, CAPTURES, deadline_s))
 
@@ -98,7 +115,7 @@ class Stripe:
         """Give back money of a charge, once per key and never more than was taken."""
 
         async def give_back() -> Found:
-            refund, is_repeated = await self._wire.create_refund(order)
+            refund, is_repeated = await self._wire.create_refund(order, self._owner.name_of(order))
             return await self._now(refund, order) if is_repeated else standing(refund, order)
 
         if order.charge_reference is None:
@@ -110,8 +127,8 @@ class Stripe:
         """What came of a charge, capture or refund, however long ago."""
 
         async def look() -> Found:
-            found = await find(self._wire, order)
-            if found is None or order.kind == "refund":
+            found = await self._find(order, deadline_s)
+            if found is None or isinstance(found, Unknown) or order.kind == "refund":
                 return standing(found, order)
             return await settled(self._wire, found, partial(standing, order=order))
 
@@ -121,9 +138,9 @@ class Stripe:
         """End a charge that has not succeeded yet; see the port."""
 
         async def end() -> Found:
-            found = await find(self._wire, order)
-            if found is None:
-                return NotFound()
+            found = await self._find(order, deadline_s)
+            if found is None or isinstance(found, Unknown):
+                return standing(found, order)
             says = partial(standing, order=order)
             if isinstance(says(found), Declined | Unknown):
                 return await settled(self._wire, found, says)
@@ -146,8 +163,13 @@ class Stripe:
         named = events.read(headers, body, secrets=self._secrets, now=self._now_s())
         if named is None:
             return None
+        if named.livemode not in (None, self.livemode):
+            raise EventUnanswered("livemode_differs")  # our key would not find what it is about
+        if (objection := self._owner.objection()) is not None:
+            raise EventUnanswered(objection.reason)
+        look_up = partial(named.look_up, self._wire, self._owner)
         try:
-            return self._wire.run(partial(named.look_up, self._wire), deadline_s=deadline_s)
+            return self._wire.run(look_up, deadline_s=deadline_s)
         except stripe.StripeError as error:
             if error.http_status == NO_SUCH_OBJECT:
                 return None
@@ -155,6 +177,16 @@ class Stripe:
         except (KeyError, TypeError, ValueError, AttributeError):
             outcome = Unknown("unreadable_answer")
         raise EventUnanswered(getattr(outcome, "reason", ""))
+
+    def records(
+        self, since: datetime, until: datetime, *, after: str | None = None
+    ) -> Iterator[Record]:
+        """The lines of our balance of that time, newest first."""
+        return self._books.lines(since, until, after=after)
+
+    def records_of_payout(self, payout_id: str, *, after: str | None = None) -> Iterator[Record]:
+        """The lines of an automatic payout, newest first: its own is the first one."""
+        return self._books.payout(payout_id, after=after)
 
     def check(self, *, deadline_s: float) -> str | None:
         """Whether the key is good for what a look-up asks."""
@@ -164,6 +196,10 @@ class Stripe:
             return NotFound()
 
         match self._try(knock, COMMON, deadline_s):
+            case Unavailable("installation_renamed"):
+                return "has our objects under another name than BILLING_STRIPE_INSTALLATION says"
+            case Unavailable("installation_unknown"):
+                return "was not asked, as our database does not say whose objects are ours"
             case Unavailable(reason, needs_operator=True):
                 return f"refuses our key ({reason})"
             case Unavailable(reason) | Unknown(reason):
@@ -194,6 +230,8 @@ class Stripe:
         async def whole() -> Found:
             return await holds.dated(self._wire, await call())
 
+        if (objection := self._owner.objection()) is not None:
+            return objection
         try:
             return self._wire.run(whole, deadline_s=deadline_s)
         except stripe.StripeError as error:
@@ -202,13 +240,24 @@ class Stripe:
             # It is JSON, and not what Stripe's objects look like.
             return Unknown("unreadable_answer")
 
+    async def _find(self, order: Order, deadline_s: float) -> Object | Unknown | None:
+        """Stripe's object of the order. What is found may have to be asked for more, so that not
+        all of the time may be spent on finding it."""
+        name = self._owner.name_of(order)
+        clock = asyncio.get_running_loop().time
+        stops_at = clock() + deadline_s * WALKS_FOR
+        return await find(
+            self._wire, order, name, now=self._now_s(), has_time=lambda: clock() < stops_at
+        )
+
     async def _now(self, repeated: Object, order: Order) -> Found:
         """How it stands by now: a repeated answer is as old as the first one."""
         again = self._wire.refund if order.kind == "refund" else self._wire.intent
         try:
             return standing(await again(repeated["id"]), order)
         except stripe.StripeError:
-            return Unknown("look_up_failed")  # Whatever this call met, money may have moved before.
+            # Whatever this call met, money may have moved before.
+            return Unknown("look_up_failed", repeated["id"])
 
     def _alarm(self, reason: str) -> None:
         """One loud line, and not one for each charge that waits."""

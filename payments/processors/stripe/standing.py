@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
 from infra.billing.contract.failures import message_for
+from infra.billing.contract.ids import is_id
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
     Authorized,
@@ -30,7 +31,7 @@ from payments.processors.outcomes import (
 from payments.processors.port import Order
 from payments.processors.stripe.declines import advice_on, our_code
 from payments.processors.stripe.money import from_stripe, to_stripe
-from payments.processors.stripe.wire import CHARGE_ID, REFUND_ID, Object
+from payments.processors.stripe.wire import CHARGE_ID, INSTALLATION, REFUND_ID, Object
 
 # Why a PaymentIntent was canceled: since somebody wanted that, or since its payment had failed.
 REQUESTED, ABANDONED = "requested_by_customer", "abandoned"
@@ -101,21 +102,30 @@ def of_dispute(dispute: Object, told_at: datetime) -> Disputed | None:
     )
 
 
+def _is_of_all(entry: Mapping[str, Any], charge: Object) -> bool:
+    """Whether a line of the balance stands for all that was taken."""
+    return (entry["amount"], entry["currency"]) == (charge["amount"], charge["currency"])
+
+
 def fees_of(charge: Object) -> Fees | None:
     """What Stripe keeps of a charge, once it knows. Of one that was captured in part it writes the
-    whole and, in a second line, what it let go of: there the first alone would tell a wrong sum."""
+    whole and, in a second line, what it let go of; and of one that may be captured in parts, a line
+    for each: there one line alone would tell a wrong sum."""
     entry: Any = charge.get("balance_transaction")
     if not isinstance(entry, Mapping) or charge["amount_captured"] != charge["amount"]:
+        return None
+    if _is_in_parts(charge) and not _is_of_all(entry, charge):
         return None
     currency = entry["currency"].upper()
     fee, net = (from_stripe(entry[name], currency) for name in ("fee", "net"))
     return Fees(fee, net, currency)
 
 
-def is_of(found: Object, order: Order) -> bool:
-    """Whether it carries our id of this very charge or refund."""
-    name = CHARGE_ID if order.kind == "charge" else REFUND_ID
-    return bool(metadata_of(found).get(name) == order.id)
+def is_of(found: Object, order: Order, name: str | None) -> bool:
+    """Whether it carries our id of this very charge or refund, and our installation's `name`."""
+    id_ = CHARGE_ID if order.kind == "charge" else REFUND_ID
+    metadata = metadata_of(found)
+    return bool(metadata.get(id_) == order.id and metadata.get(INSTALLATION) == name)
 
 
 def is_as_ordered(found: Object, order: Order) -> bool:
@@ -133,10 +143,22 @@ def metadata_of(found: Object) -> Mapping[str, Any]:
     return metadata
 
 
+def our_id(found: Object, name: str, prefix: str) -> str | None:
+    """Our id in the object's metadata, if one is there."""
+    value = metadata_of(found).get(name)
+    return value if isinstance(value, str) and is_id(value, prefix) else None
+
+
 def capture_before(charge: Object) -> datetime | None:
     """Until when the money of a card is set aside, as its charge says."""
     card: Mapping[str, Any] = (charge.get("payment_method_details") or {}).get("card") or {}
     return moment(card.get("capture_before"))
+
+
+def _is_in_parts(charge: Object) -> bool:
+    """Whether it may be captured in parts."""
+    card: Mapping[str, Any] = (charge.get("payment_method_details") or {}).get("card") or {}
+    return bool((card.get("multicapture") or {}).get("status") == "available")
 
 
 def _is_by_hand(intent: Object) -> bool:

@@ -22,6 +22,7 @@ PAGE = 100  # the most that a list gives at once
 # In whose metadata our own id stands.
 CHARGE_ID, REFUND_ID = "billing_charge_id", "billing_refund_id"
 CAPTURE_ID = "billing_capture_id"  # in that of the PaymentIntent that it took
+INSTALLATION = "billing_installation"  # whose it is, beside each of them
 
 Object = Mapping[str, Any]
 
@@ -29,8 +30,11 @@ Object = Mapping[str, Any]
 class Wire:
     """Stripe's library, on a transport of ours. `run` takes what one verb asks."""
 
-    def __init__(self, api_key: str, *, api_base: str = API_BASE) -> None:
+    def __init__(
+        self, api_key: str, *, api_base: str = API_BASE, multicapture: bool = False
+    ) -> None:
         _silence()
+        self._multicapture = multicapture
         self._line, self._transport = Line(), Transport()
         client = stripe.StripeClient(
             api_key,
@@ -43,6 +47,7 @@ class Wire:
         atexit.register(self.close)
         self._intents, self._refunds = client.v1.payment_intents, client.v1.refunds
         self._charges, self._disputes = client.v1.charges, client.v1.disputes
+        self._entries = client.v1.balance_transactions
 
     def run(self, call: Callable[[], Awaitable[T]], *, deadline_s: float) -> T:
         """What `call` comes to, within `deadline_s`. Raises stripe.StripeError."""
@@ -52,54 +57,57 @@ class Wire:
         """Hang up. The next call opens the line anew."""
         self._line.close(self._transport.close_async)
 
-    async def create_intent(self, order: Order) -> tuple[Object, bool]:
+    async def create_intent(self, order: Order, name: str | None) -> tuple[Object, bool]:
         """Charge: a PaymentIntent that is made and confirmed at once; and whether Stripe repeats an
         earlier answer to the same key. Only what is asked for goes there: none of the caller's
-        metadata."""
+        metadata. `name` is our installation's."""
         params: dict[str, Any] = {
             "amount": to_stripe(order.amount, order.currency),
             "currency": order.currency.lower(),
             "confirm": True,
-            # Nobody is there who could go through a page of the bank's.
-            "off_session": True,
-            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
-            "metadata": {CHARGE_ID: order.id},
+            "metadata": _signed({CHARGE_ID: order.id}, name),
+            **_session(order),
         }
         named = {
             "customer": order.customer_id,
             "payment_method": order.payment_method_id,
             "description": order.description,
+            "receipt_email": order.receipt_email,
+            # Behind the account's own prefix. `statement_descriptor` is an error for cards:
+            # https://docs.stripe.com/api/payment_intents/create
+            "statement_descriptor_suffix": order.statement_descriptor,
         }
         params |= {name: value for name, value in named.items() if value is not None}
         if order.capture == "manual":
             params["capture_method"] = "manual"
-        return _answered(
-            await self._intents.create_async(cast(Any, params), {"idempotency_key": order.key})
-        )
+            if self._multicapture:
+                card = {"request_multicapture": "if_available"}
+                params["payment_method_options"] = {"card": card}
+        return _answered(await self._intents.create_async(cast(Any, params), _once(order, name)))
 
-    async def capture_intent(self, order: Order) -> tuple[Object, bool]:
-        """Take what is set aside, or a part of it, and let go of the rest; and whether Stripe
-        repeats an earlier answer to the same key."""
+    async def capture_intent(self, order: Order, name: str | None) -> tuple[Object, bool]:
+        """Take what is set aside, or a part of it, and let go of the rest unless it is not the last
+        capture; and whether Stripe repeats an earlier answer to the same key."""
         params: dict[str, Any] = {
             "amount_to_capture": to_stripe(order.amount, order.currency),
-            "metadata": {CAPTURE_ID: order.id},
+            "metadata": _signed({CAPTURE_ID: order.id}, name),
         }
+        if not order.final:  # only who may capture in parts may say it, even of the last one
+            params["final_capture"] = False
         return _answered(
             await self._intents.capture_async(
-                str(order.charge_reference), cast(Any, params), {"idempotency_key": order.key}
+                str(order.charge_reference), cast(Any, params), _once(order, name)
             )
         )
 
-    async def create_refund(self, order: Order) -> tuple[Object, bool]:
+    async def create_refund(self, order: Order, name: str | None) -> tuple[Object, bool]:
         """Give back; and whether Stripe repeats an earlier answer to the same key."""
         params: dict[str, Any] = {
             "payment_intent": order.charge_reference,
             "amount": to_stripe(order.amount, order.currency),
-            "metadata": {REFUND_ID: order.id, CHARGE_ID: order.charge_id},
+            "metadata": _signed({REFUND_ID: order.id, CHARGE_ID: order.charge_id}, name),
         }
-        return _answered(
-            await self._refunds.create_async(cast(Any, params), {"idempotency_key": order.key})
-        )
+        return _answered(await self._refunds.create_async(cast(Any, params), _once(order, name)))
 
     async def intent(self, id_: str) -> Object:
         """A PaymentIntent as it stands."""
@@ -132,14 +140,22 @@ class Wire:
             await self._intents.cancel_async(id_, cast(Any, {"cancellation_reason": reason}))
         )
 
-    async def intents(self, *, created_from: int, customer: str | None) -> AsyncIterator[Object]:
-        """PaymentIntents, newest first, page by page; moments in Unix seconds."""
-        params: dict[str, Any] = {"created": {"gte": created_from}, "limit": PAGE}
-        if customer is not None:
-            params["customer"] = customer
+    async def release_intent(self, id_: str) -> Object:
+        """Let go of what is left of a PaymentIntent of which something was captured. Under a key of
+        its own each time, as a cancellation."""
+        params: dict[str, Any] = {"amount_to_capture": 0, "final_capture": True}
+        return _plain(await self._intents.capture_async(id_, cast(Any, params)))
+
+    async def intents(
+        self, begin: int, end: int, *, customer: str | None, after: str | None = None
+    ) -> tuple[list[Object], bool]:
+        """A page of the PaymentIntents that were made from one moment to another (not included; in
+        Unix seconds), newest first, behind `after`; and whether there are more."""
+        params: dict[str, Any] = {"created": {"gte": begin, "lt": end}, "limit": PAGE}
+        named = {"customer": customer, "starting_after": after}
+        params |= {name: value for name, value in named.items() if value is not None}
         page = await self._intents.list_async(cast(Any, params))
-        async for one in page.auto_paging_iter():
-            yield _plain(one)
+        return [_plain(one) for one in page.data], page.has_more
 
     async def refunds(self, *, intent: str) -> AsyncIterator[Object]:
         """The refunds of a PaymentIntent, newest first, page by page."""
@@ -147,9 +163,42 @@ class Wire:
         async for one in page.auto_paging_iter():
             yield _plain(one)
 
+    async def entries(self, narrowed: Mapping[str, Any]) -> tuple[list[Object], bool]:
+        """A page of the lines of our balance, newest first, each with what it is about in it; and
+        whether there are more."""
+        params = {name: value for name, value in narrowed.items() if value is not None}
+        params |= {"limit": PAGE, "expand": ["data.source"]}
+        page = await self._entries.list_async(cast(Any, params))
+        return [_plain(one) for one in page.data], page.has_more
+
     async def knock(self) -> None:
         """The cheapest request that needs a key which may do what a look-up does."""
         await self._intents.list_async({"limit": 1})
+
+
+def _session(order: Order) -> dict[str, Any]:
+    """Whether the customer is there: then Stripe may want them on a page, and tells of it
+    (`redirect_to_url`), as to all who don't say that they use its scripts
+    (https://docs.stripe.com/api/payment_intents/create: `return_url`, `use_stripe_sdk`)."""
+    if order.return_url is None:
+        # Nobody is there who could go through a page of the bank's.
+        return {
+            "off_session": True,
+            "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+        }
+    return {
+        "return_url": order.return_url,
+        "automatic_payment_methods": {"enabled": True, "allow_redirects": "always"},
+    }
+
+
+def _signed(metadata: Mapping[str, str | None], name: str | None) -> Mapping[str, str | None]:
+    return metadata if name is None else {**metadata, INSTALLATION: name}
+
+
+def _once(order: Order, name: str | None) -> Any:
+    """Two installations may have the same ids, and so the same keys."""
+    return {"idempotency_key": order.key if name is None else f"{name}:{order.key}"}
 
 
 def _plain(answered: stripe.StripeObject) -> Object:

@@ -1,0 +1,209 @@
+"""What people and keys did: a row for each action, in the transaction that does it.
+
+Append-only: nobody changes or deletes a row (`models.base.APPEND_ONLY`). So nothing secret goes
+in, and nothing that `billing erase` would have to take out: of an object only what tells nothing of
+a person, and of reasons those that people give for what they do, not what callers say of customers.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select
+
+from infra.billing.contract.ids import AUDIT_PREFIX, random_id
+from infra.billing.contract.limits import LIMIT_MAX
+from infra.billing.contract.objects import AuditEntry as Shown
+from infra.billing.contract.texts import is_storable
+from models import AuditEntry
+from models.base import table_of
+from models.rows import AuditRow
+from payments.acting import Acting, by_itself
+from payments.cursors import after as cursor_after
+from payments.cursors import behind, ordered
+from payments.errors import InvalidRequest, NotFound
+from payments.transaction import Transaction, first, read
+from payments.views import view_of
+
+# What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
+FILTERS = ("actor", "action", "object_id", "request_id")
+BOUNDS = ("since", "until")
+# Of an object that is shown as it is: what changes by itself.
+LEFT_OUT = frozenset({"object", "created_at", "updated_at", "sequence", "health"})
+
+view = view_of(Shown)
+
+
+class NobodyActs(Exception):
+    """What only a person or a key may do was asked for in a transaction of nobody's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something that is done: `charge.cancel`, on which object, what it was before and is after.
+
+    Of `before` and `after` only what differs is kept; of what is made or deleted, all of it.
+    """
+
+    name: str
+    object_id: str
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+    # Who does it, when it is not whoever the transaction is of.
+    acting: Acting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows, and the cursor of the next page; None at the end."""
+
+    rows: list[AuditRow]
+    next_cursor: str | None
+
+
+def record(
+    transaction: Transaction,
+    name: str,
+    object_id: str,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    acting: Acting | None = None,
+) -> None:
+    """Write one action down. Raises NobodyActs."""
+    record_all(transaction, [Action(name, object_id, before, after, acting)])
+
+
+def record_change(
+    transaction: Transaction,
+    name: str,
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    *,
+    because: str = "",
+) -> None:
+    """Likewise, of an object as it was and is shown; `because`: the service did it by itself."""
+    acting = by_itself(because) if because else None
+    record(transaction, name, after["id"], before=before, after=after, acting=acting)
+
+
+def record_all(transaction: Transaction, actions: Sequence[Action]) -> None:
+    """Likewise, several of them: one statement."""
+    if actions:
+        transaction.execute(_INSERT, [_row(transaction, one) for one in actions])  # type: ignore[arg-type]
+
+
+def acting_in(transaction: Transaction, acting: Acting | None = None) -> Acting:
+    """Who acts. Raises NobodyActs."""
+    found = acting or transaction.acting
+    if found is None:
+        raise NobodyActs("open the transaction with the Acting of whoever asks")
+    return found
+
+
+def page(
+    connection: Connection,
+    *,
+    filters: Mapping[str, Any] | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
+    until: datetime | None = None,
+) -> Page:
+    """Up to `limit` (1 to 100) actions, newest first, from where `cursor` says.
+
+    `filters`: those of FILTERS; `since` and `until` (moments with a zone; the first one included,
+    the second one not). `until` is where the list ends (`payments.history.settled`). Raises
+    InvalidRequest.
+    """
+    if not 1 <= limit <= LIMIT_MAX:
+        raise InvalidRequest(f"limit must be from 1 to {LIMIT_MAX}, not {limit}", param="limit")
+    asked = {name: value for name, value in (filters or {}).items() if value is not None}
+    statement = select(_t).where(*_conditions(asked)).order_by(*ordered(_t)).limit(limit + 1)
+    if until is not None:
+        statement = statement.where(_t.c.created_at < until)
+    if cursor is not None:
+        statement = statement.where(behind(_t, cursor, prefix=AUDIT_PREFIX, filters=asked))
+    rows = read(connection, AuditRow, statement)
+    more = len(rows) > limit
+    return Page(rows[:limit], cursor_after(rows[limit - 1], filters=asked) if more else None)
+
+
+def every(
+    connection: Connection, *, filters: Mapping[str, Any], until: datetime | None = None
+) -> Iterator[AuditRow]:
+    """All rows, newest first, as `page` reads them; never more than a page of them in memory."""
+    cursor: str | None = None
+    while True:
+        found = page(connection, filters=filters, limit=LIMIT_MAX, cursor=cursor, until=until)
+        yield from found.rows
+        cursor = found.next_cursor
+        if cursor is None:
+            return
+
+
+def changes(shown: Mapping[str, Any]) -> str:
+    """What an action changed, in a line: `state: enabled → disabled`."""
+    before, after = shown["before"] or {}, shown["after"] or {}
+    if not before or not after:  # what was made, or deleted, is all there
+        return ""
+    return ", ".join(f"{name}: {before.get(name)} → {value}" for name, value in after.items())
+
+
+def get(connection: Connection, id_: str) -> AuditRow:
+    """The action with this id. Raises NotFound."""
+    row = first(connection, AuditRow, select(_t).where(_t.c.id == id_))
+    if row is None:
+        raise NotFound("there is no action with this id", param="id")
+    return row
+
+
+def _row(transaction: Transaction, one: Action) -> dict[str, Any]:
+    acting = acting_in(transaction, one.acting)
+    before, after = _kept(one.before), _kept(one.after)
+    if before is not None and after is not None:
+        differing = {name for name in after if name not in before or before[name] != after[name]}
+        before, after = (
+            {name: value for name, value in side.items() if name in differing}
+            for side in (before, after)
+        )
+    return {
+        "id": random_id(AUDIT_PREFIX),
+        "actor": acting.actor,
+        "actor_kind": acting.kind,
+        "account": acting.account,
+        "producer": acting.producer,
+        "door": acting.door,
+        "action": one.name,
+        "object_id": one.object_id,
+        "reason": acting.why,
+        "before": before,
+        "after": after,
+        "request_id": acting.request_id,
+    }
+
+
+def _kept(shown: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if shown is None:
+        return None
+    return {name: value for name, value in shown.items() if name not in LEFT_OUT}
+
+
+def _conditions(asked: Mapping[str, Any]) -> Iterator[Any]:
+    for name, value in asked.items():
+        if name == "since":
+            yield _t.c.created_at >= value
+        elif name == "until":
+            yield _t.c.created_at < value
+        elif name in FILTERS:
+            if not is_storable(value):
+                raise InvalidRequest(f"{name} holds control characters", param=name)
+            yield _t.c[name] == value
+        else:
+            fields = ", ".join((*FILTERS, *BOUNDS))
+            raise InvalidRequest(f"{name} is not a filter; the filters are: {fields}", param=name)
+
+
+_t = table_of(AuditEntry)
+TABLE = _t.name
+_INSERT = insert(_t)

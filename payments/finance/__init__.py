@@ -1,0 +1,1 @@
+"""The books as those need them who keep them: exports and reports."""

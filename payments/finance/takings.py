@@ -1,0 +1,122 @@
+"""What was taken per day or month and currency, from the ledger: gross, refunds, disputes, fees,
+net, payouts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from typing import Any, Literal
+
+from sqlalchemy import Connection, text
+
+from payments.access.scopes import OPERATOR, Access
+from payments.errors import InvalidRequest
+
+Period = Literal["day", "month"]
+DAYS_MAX = 366
+
+
+@dataclass(frozen=True, slots=True)
+class Takings:
+    """Minor units of one currency; of a period, a day or a month of UTC."""
+
+    period: str
+    currency: str
+    # Taken of charges, and given back by refunds that have gone.
+    gross: int = 0
+    refunds: int = 0
+    # Taken back by banks, less what they returned.
+    disputes: int = 0
+    # Kept by processors, in the currency in which they settle.
+    fees: int = 0
+    # Come from other currencies (above zero) or gone into them, where a processor settles in
+    # another than a charge's.
+    exchanged: int = 0
+    payouts: int = 0
+
+    @property
+    def net(self) -> int:
+        """What the processor has more than before, before it paid anything out."""
+        return self.gross - self.refunds - self.disputes - self.fees + self.exchanged
+
+    def view(self) -> dict[str, Any]:
+        """The takings for programs."""
+        shown = {one.name: getattr(self, one.name) for one in fields(self)}
+        payouts = shown.pop("payouts")
+        return {**shown, "net": self.net, "payouts": payouts}
+
+
+def takings(
+    connection: Connection,
+    period: Period,
+    since: datetime,
+    until: datetime,
+    *,
+    livemode: bool,
+    access: Access = OPERATOR,
+) -> list[Takings]:
+    """The takings of each period between these moments of UTC (`until` not included), oldest first;
+    of real money or of test money. Periods and currencies without any are left out.
+
+    Read day by day. Raises InvalidRequest for more than DAYS_MAX days.
+    """
+    if since >= until:
+        raise InvalidRequest("from must be before to, which is not included", param="from")
+    if until - since > timedelta(days=DAYS_MAX):
+        raise InvalidRequest(f"ask for at most {DAYS_MAX} days at a time", param="from")
+    sums: dict[tuple[str, str], dict[str, int]] = {}
+    for begins, ends in days(since, until):
+        given = {
+            "since": begins,
+            "until": ends,
+            "livemode": livemode,
+            "producer": None if access.sees_all else access.producer,
+        }
+        for row in connection.execute(_TAKINGS, given):
+            key = (name_of(period, begins.date()), row.currency)
+            kept = sums.setdefault(key, dict.fromkeys(_SUMS, 0))
+            for name in _SUMS:
+                kept[name] += getattr(row, name)
+    return [
+        Takings(name, currency, **kept)
+        for (name, currency), kept in sorted(sums.items())
+        if any(kept.values())
+    ]
+
+
+def name_of(period: Period, day: date) -> str:
+    """`2026-11-30`, or `2026-11`."""
+    return day.isoformat() if period == "day" else day.isoformat()[:7]
+
+
+def days(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """The days between two moments, in their zone; the first and the last may be parts."""
+    while since.date() < until.date():
+        midnight = since.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        yield since, midnight
+        since = midnight
+    if since < until:
+        yield since, until
+
+
+_SUMS = ("gross", "refunds", "disputes", "fees", "exchanged", "payouts")
+# By accounts alone, of which every posting moves two: what is neither taken nor given back stays
+# on accounts that are counted together.
+_TAKINGS = text("""
+    SELECT b.currency,
+        coalesce(-sum(e.amount) FILTER (WHERE kind = 'ch_' AND account IN (1, 3)), 0)::bigint
+            AS gross,
+        coalesce(sum(e.amount) FILTER (WHERE kind = 're_' AND account IN (1, 3, 6)), 0)::bigint
+            AS refunds,
+        coalesce(sum(e.amount) FILTER (WHERE kind = 'dp_' AND account IN (1, 5)), 0)::bigint
+            AS disputes,
+        coalesce(sum(e.amount) FILTER (WHERE account = 4), 0)::bigint AS fees,
+        coalesce(-sum(e.amount) FILTER (WHERE account = 7), 0)::bigint AS exchanged,
+        coalesce(sum(e.amount) FILTER (WHERE account = 8), 0)::bigint AS payouts
+    FROM ledger_postings p JOIN ledger_books b ON b.id = p.book
+    CROSS JOIN LATERAL (VALUES
+        (left(p.object_id, 3), p.debit, p.amount), (left(p.object_id, 3), p.credit, -p.amount)
+    ) AS e (kind, account, amount)
+    WHERE p.effective_at >= :since AND p.effective_at < :until AND b.livemode = :livemode
+      AND (CAST(:producer AS text) IS NULL OR b.producer = :producer)
+    GROUP BY b.currency
+""")

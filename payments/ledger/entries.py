@@ -1,0 +1,65 @@
+"""Reading the ledger: what was posted of one thing, a time's entries, and the seals."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from models.bookkeeping import Account
+from payments.access.scopes import OPERATOR, Access
+
+# Rows that are read from the server at a time.
+PAGE = 1000
+
+
+def of_object(connection: Connection, object_id: str) -> list[dict[str, Any]]:
+    """The postings of a charge, a refund, a dispute or a payout, in the order of writing."""
+    rows = connection.execute(_OF_OBJECT, {"id": object_id}).mappings()
+    return [posting_view(row) for row in rows]
+
+
+def of_period(
+    connection: Connection, since: datetime, until: datetime, *, access: Access = OPERATOR
+) -> Iterator[dict[str, Any]]:
+    """The postings that count in this time (`until` not included), in the order in which they do.
+    Read as they are taken; however many, they are never all in memory."""
+    producer = None if access.sees_all else access.producer
+    given = {"since": since, "until": until, "producer": producer}
+    streamed = connection.execution_options(yield_per=PAGE).execute(_OF_PERIOD, given)
+    for row in streamed.mappings():
+        yield posting_view(row)
+
+
+def newest_seals(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    """The last seals, newest first."""
+    return [dict(row) for row in connection.execute(_SEALS, {"limit": limit}).mappings()]
+
+
+def posting_view(row: Any) -> dict[str, Any]:
+    """A posting for programs; its accounts by their names."""
+    view = dict(row)
+    for side in ("debit", "credit"):
+        view[side] = Account(view[side]).name.lower()
+    return view
+
+
+# --- The statements, built once ---
+
+_COLUMNS = """
+    p.at, p.id, p.effective_at, p.object_id, b.producer, b.processor, b.livemode, p.debit, p.credit,
+    p.amount, b.currency
+"""
+_OF_OBJECT = text(f"""
+    SELECT {_COLUMNS} FROM ledger_postings p JOIN ledger_books b ON b.id = p.book
+    WHERE p.object_id = :id ORDER BY p.at, p.id
+""")  # noqa: S608  # names of ours only
+_OF_PERIOD = text(f"""
+    SELECT {_COLUMNS} FROM ledger_postings p JOIN ledger_books b ON b.id = p.book
+    WHERE p.effective_at >= :since AND p.effective_at < :until
+      AND (CAST(:producer AS text) IS NULL OR b.producer = :producer)
+    ORDER BY p.effective_at, p.object_id, p.id
+""")  # noqa: S608  # likewise
+_SEALS = text("""
+    SELECT until, postings, hash, sealed_at FROM ledger_seals ORDER BY until DESC LIMIT :limit
+""")
