@@ -4,6 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
+from infra.billing.contract.requests.by_kind import CANCEL_TASK, CAPTURE_TASK
 from tasks.requests import by_name, id_field, of_message, only_keywords
 
 
@@ -23,14 +24,14 @@ def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off
 
 
-@shared_task(name="billing.charge.cancel", bind=True)
+@shared_task(name=CANCEL_TASK, bind=True)
 def cancel(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """End a charge, unless money has moved. Fields: `CancelRequest`."""
     row = self.app.handlers.cancel(by_name(args, fields), **of_message(self.request))
     return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off
 
 
-@shared_task(name="billing.charge.capture", bind=True)
+@shared_task(name=CAPTURE_TASK, bind=True)
 def capture(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
     """Take money of a charge that is set aside. Fields: `CaptureRequest`; without
     `idempotency_key` Celery's task id is the key."""

@@ -1,11 +1,14 @@
 """What tasks need from whoever runs them; `service.wiring` provides it as `app.handlers`."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
 from infra.billing.contract.ids import Kind
 from models.rows import LifecycleRow
 from tasks.requests import Wishes
+
+# `due` makes those of the others that have something to do.
+Sweep = Literal["due", "payments", "webhooks", "processor", "secrets", "retention", "ledger"]
 
 
 class TaskHandlers(Protocol):
@@ -29,12 +32,10 @@ class TaskHandlers(Protocol):
         """Go on with a row that is due."""
         ...
 
-    def drain(self, endpoint_id: str) -> int:
-        """Deliver what is due at an endpoint; returns how many deliveries were tried."""
+    def drain(self, endpoint_ids: Sequence[str]) -> None:
+        """Have what is due at these endpoints delivered, and don't wait for it."""
         ...
 
-    def sweep_payments(self) -> int: ...
-
-    def sweep_webhooks(self) -> int: ...
-
-    def sweep_processor(self) -> int: ...
+    def sweep(self, what: Sweep) -> int:
+        """Find what is due; returns how much that was."""
+        ...

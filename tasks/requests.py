@@ -9,6 +9,7 @@ from infra.billing.contract.ids import is_id
 from infra.billing.contract.texts import field_name
 from payments.errors import InvalidRequest
 from payments.intake.timing import ANY_TIME, Timing
+from payments.redaction import IDS_MAX
 
 LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -67,6 +68,13 @@ def by_name(args: Sequence[Any], fields: Mapping[str, Any]) -> Mapping[str, Any]
     return {**fields, "args": list(args)} if args else fields
 
 
+def keyed(fields: Mapping[str, Any], task_id: str) -> dict[str, Any]:
+    """The fields of a request, with a key. Celery's own task id survives redelivery, so it is a key
+    as good as any; null is how foreign clients say "absent"."""
+    key = fields.get("idempotency_key")
+    return {**fields, "idempotency_key": task_id if key is None else key}
+
+
 def nothing(args: Sequence[Any], fields: Mapping[str, Any], request: Any) -> None:
     """A sweep looks for itself; whoever sends it something means another task."""
     wishes(request).refuse_callbacks()
@@ -84,3 +92,18 @@ def id_field(fields: Mapping[str, Any], name: str, prefix: str) -> str:
     if not isinstance(value, str) or not is_id(value, prefix):
         raise InvalidRequest(f"{name} must be an id ({prefix}…)", param=name)
     return value
+
+
+def ids_field(fields: Mapping[str, Any], name: str, prefix: str) -> list[str]:
+    """Likewise, of a field `name` or `name` + "s", which takes a list of IDS_MAX ids at most."""
+    many = f"{name}s"
+    if many not in fields or name in fields:
+        return [id_field(fields, name, prefix)]
+    values = fields[many]
+    if len(fields) > 1:
+        raise InvalidRequest(f"send {many} alone", param=many)
+    if not isinstance(values, list) or not 0 < len(values) <= IDS_MAX:
+        raise InvalidRequest(f"{many} must be a list of 1 to {IDS_MAX} ids", param=many)
+    if not all(isinstance(value, str) and is_id(value, prefix) for value in values):
+        raise InvalidRequest(f"each of {many} must be an id ({prefix}…)", param=many)
+    return values

@@ -8,11 +8,19 @@ from celery import shared_task
 from tasks.requests import nothing
 
 
+@shared_task(name="billing.sweep.due", bind=True)
+def due(self: Any, /, *args: Any, **fields: Any) -> int:
+    """Whichever of the sweeps below has something to do is made, but for that of secrets."""
+    nothing(args, fields, self.request)
+    found: int = self.app.handlers.sweep("due")
+    return found
+
+
 @shared_task(name="billing.sweep.payments", bind=True)
 def payments(self: Any, /, *args: Any, **fields: Any) -> int:
     """Expired leases end as unknown; charges and refunds that are due are woken."""
     nothing(args, fields, self.request)
-    found: int = self.app.handlers.sweep_payments()
+    found: int = self.app.handlers.sweep("payments")
     return found
 
 
@@ -20,7 +28,7 @@ def payments(self: Any, /, *args: Any, **fields: Any) -> int:
 def webhooks(self: Any, /, *args: Any, **fields: Any) -> int:
     """Endpoints with deliveries that are due and no drainer are woken."""
     nothing(args, fields, self.request)
-    found: int = self.app.handlers.sweep_webhooks()
+    found: int = self.app.handlers.sweep("webhooks")
     return found
 
 
@@ -28,5 +36,29 @@ def webhooks(self: Any, /, *args: Any, **fields: Any) -> int:
 def processor(self: Any, /, *args: Any, **fields: Any) -> int:
     """What the processor tells by itself is read and applied."""
     nothing(args, fields, self.request)
-    found: int = self.app.handlers.sweep_processor()
+    found: int = self.app.handlers.sweep("processor")
+    return found
+
+
+@shared_task(name="billing.sweep.secrets", bind=True)
+def secrets(self: Any, /, *args: Any, **fields: Any) -> int:
+    """Secrets that are not encrypted with the newest key are."""
+    nothing(args, fields, self.request)
+    found: int = self.app.handlers.sweep("secrets")
+    return found
+
+
+@shared_task(name="billing.sweep.retention", bind=True)
+def retention(self: Any, /, *args: Any, **fields: Any) -> int:
+    """What has been kept for its time is deleted."""
+    nothing(args, fields, self.request)
+    found: int = self.app.handlers.sweep("retention")
+    return found
+
+
+@shared_task(name="billing.sweep.ledger", bind=True)
+def ledger(self: Any, /, *args: Any, **fields: Any) -> int:
+    """Closed hours of the ledger are sealed; what was there before it is posted."""
+    nothing(args, fields, self.request)
+    found: int = self.app.handlers.sweep("ledger")
     return found

@@ -17,11 +17,15 @@ from service import log
 from service.broker.celery_config import configuration
 from service.database import limits, revisions
 from service.database.diagnosis import Hopeless
+from service.metrics import gauges, serving
+from service.metrics.catalogue import REGISTRY
 from service.settings import load
 from service.settings_errors import SettingsError
+from service.tracing import sentry
 from service.wiring import REAL
 from worker import guard, watchdog
 from worker.handlers import TaskHandlers
+from worker.loop.way import LoopStep
 from worker.request import BillingTask
 from worker.transport import redis_transport
 
@@ -62,6 +66,10 @@ def make_app() -> Billing:
     if found := list(limits.problems(settings.database_url)):
         raise SystemExit("\n".join(found))
     log.configure(settings.log_format, settings.log_level)
+    try:
+        sentry.start(settings.sentry_dsn.get_secret_value())
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
     if settings.log_level != "debug":
         # Two lines per task, of a machine's interest only: the history of a charge is in its
         # rows, refusals and bugs are logged by ourselves, and Flower shows the rest.
@@ -77,12 +85,13 @@ def make_app() -> Billing:
         beat_scheduler="worker.beat:Sweeper",
         beat_schedule={
             # Every second: with this and the lease, recovery stays well under 30 s.
-            "payments": {"task": "billing.sweep.payments", "schedule": 1.0},
-            "webhooks": {"task": "billing.sweep.webhooks", "schedule": 1.0},
-            "processor": {"task": "billing.sweep.processor", "schedule": 1.0},
+            "due": {"task": "billing.sweep.due", "schedule": 1.0},
+            # Something to do after an upgrade or with a new key: nobody waits for it.
+            "secrets": {"task": "billing.sweep.secrets", "schedule": 60.0},
         },
     )
     guard.install(app)
+    app.steps["worker"].add(LoopStep)
     watchdog.install(
         app,
         task_limit_s=limits.task_limit_s(
@@ -101,8 +110,18 @@ def _require_tables(**_: Any) -> None:
     """A worker on old tables would fail every request it takes from the queue."""
     try:
         app.handlers.require_tables()
-    except (revisions.Behind, Hopeless) as refusal:
+    except (revisions.Behind, Hopeless, SettingsError) as refusal:
         raise SystemExit(str(refusal)) from None
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]
+@signals.beat_init.connect  # type: ignore[untyped-decorator]
+def _serve_metrics(signal: Any, **_: Any) -> None:
+    """Of beat, of which there is one, also how much stands where in the database."""
+    settings = app.handlers.services.settings
+    if signal is signals.beat_init and settings.metrics_port:
+        REGISTRY.register(gauges.of_database(settings.database_url))
+    serving.serve(settings)
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]

@@ -37,6 +37,8 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
         if self._watch is None:
             self._watch = Watch()
             self._watch.start()
+            # One tick makes all sweeps that have something to do: each is a sign of life.
+            self.app.handlers.sweeper.on_made = self._watch.is_alive_now
         self._watch.is_alive_now()
         return super().tick(*args, **kwargs)
 

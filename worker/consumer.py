@@ -19,9 +19,13 @@ from infra.billing.contract.requests.by_kind import TASKS
 from payments.intake.quarantine import GIVEN_UP
 from service.broker import connections
 from service.broker.celery_config import DEAD, PAYMENTS, ForeignQueue, dead_letters
-from worker import envelope, signing
-from worker.envelope import Broken
+from worker import envelope
+from worker.envelope import Broken, Call
+from worker.event_flushes import SoonFlushed
+from worker.loop import events
+from worker.loop.way import LoopWay
 from worker.quarantine import Quarantine, exhibit
+from worker.request import make_plain
 from worker.transport import foreign_queues
 
 # For kombu, which wants a logger of the standard library.
@@ -31,9 +35,8 @@ logger = logging.getLogger(__name__)
 # (service/broker/celery_config.py).
 SOCKET_TIMEOUT_S = 10.0
 
-# Flower reads along; a tenth of a second is at once for a person.
-EVENTS_EVERY_S = 0.1
-EVENTS_MAX = 500
+# What got lost between threads or with a connection is made up for so often.
+TIDY_EVERY_S = 1.0
 
 # A broker that answers no is asked again after a while, and then ever more rarely; after a minute
 # without a refusal it is as good as new.
@@ -71,6 +74,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         # Of the message that is being handed to Celery.
         self._queue: str | None = None
         self._refusals, self._refused_until = 0, 0.0
+        self._soon: SoonFlushed | None = None
         _refuse_compression()
         super().__init__(
             *args,
@@ -84,16 +88,24 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             **rest,
         )
         self.quarantine = Quarantine(self.app.handlers.quarantine)
+        self.loop_way: LoopWay | None = None
         # Only what is ours, or the sender could run Celery's own canvas tasks.
         self._callable = frozenset(t for t in self.app.tasks if not t.startswith("celery."))
         queues = self.app.amqp.queues
         if PAYMENTS in queues.consume_from:
+            self.loop_way = self._make_loop_way()
             # Also where -Q names only ours.
             for queue in self.app.conf.task_queues:
                 if isinstance(queue, ForeignQueue):
                     queues.select_add(queue)
         if self.conninfo.transport.driver_type == "amqp":
             queues.select_add(dead_letters())
+
+    def _make_loop_way(self) -> LoopWay | None:
+        """The way over the loop, for an app whose handlers have one."""
+        make = getattr(self.app.handlers, "carrier", None)
+        carrier = make() if make is not None else None
+        return LoopWay(self, carrier, self._hand_on) if carrier is not None else None
 
     def connection_for_read(self, heartbeat: float | None = None) -> Any:
         return self.ensure_connected(
@@ -120,17 +132,24 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         return super().ensure_connected(conn)
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """As Celery's, and events go out by the clock: one message for all of a tenth of a second.
-
-        Celery sends them with every turn of its loop, which costs a tenth of all our time.
-        """
+        """As Celery's, with one timer of ours."""
         super().register_with_event_loop(hub)
+        self._soon = SoonFlushed(hub, self.event_dispatcher)
         if self.event_dispatcher is not None:
-            self.event_dispatcher.buffer_limit = EVENTS_MAX
-            hub.call_repeatedly(EVENTS_EVERY_S, self._flush_events)
+            events.prepare(self.event_dispatcher)
+        if self.loop_way is not None:
+            self.loop_way.take_from(self.task_consumer.channel)
+        hub.call_repeatedly(TIDY_EVERY_S, self._tidy)
+
+    def _tidy(self) -> None:
+        self._flush_events()
+        if self.loop_way is not None:
+            # Not here: what a timer raises is logged, and the consumer must learn of it.
+            self.call_soon(self.loop_way.land)
 
     def on_send_event_buffered(self) -> None:
-        """Nothing: see `register_with_event_loop`."""
+        if self._soon is not None:
+            self._soon.has_more()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """As Celery's, which would try for ever to declare a queue that exists as another kind."""
@@ -177,54 +196,59 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
     def _send(self, send: Callable[..., Any], type: str, **fields: Any) -> Any:  # noqa: A002  # Celery's
         if type == "task-received":
-            fields["queue"] = self._queue
+            if self.loop_way is not None and self.loop_way.is_known(fields["uuid"]):
+                return None
+            fields.setdefault("queue", self._queue)
         return send(type, **fields)
 
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
         """A callback that takes any message, and never raises because of one."""
-        to_celery = super().create_task_handler(*args, **options)
+        self._to_celery = super().create_task_handler(*args, **options)
 
         def on_message(message: Any) -> None:
             self.received += 1
-            self._queue = message.delivery_info.get("routing_key")
-            if broken := self._make_plain(message):
-                self._to_quarantine(message, broken)
+            self._queue = queue = message.delivery_info.get("routing_key")
+            way = self.loop_way
+            if way is not None and queue != DEAD and way.take_message(message):
                 return
-            try:
-                to_celery(message)
-            except OF_THE_MESSAGE as error:
-                if self.blueprint.state != RUN:
-                    raise
-                self._to_quarantine(message, f"could not be handed on: {type(error).__name__}")
+            call = self._read(message)
+            if isinstance(call, str):
+                self._to_quarantine(message, call)
+            elif way is not None and way.takes(call):
+                way.take(message, call)
+            else:
+                self._hand_on(message, call)
 
         return on_message
 
-    def _make_plain(self, message: Any) -> str | None:
-        """Replace what the message says by what we understood of it; returns why it can't be."""
+    def _hand_on(self, message: Any, call: Call) -> None:
+        """Give a message to Celery, which runs its task in a thread."""
+        is_told = self.loop_way is not None and self.loop_way.is_known(call.id)
+        make_plain(message, call, is_told=is_told)
+        try:
+            self._to_celery(message)
+        except OF_THE_MESSAGE as error:
+            if self.blueprint.state != RUN:
+                raise
+            self._to_quarantine(message, f"could not be handed on: {type(error).__name__}")
+
+    def _read(self, message: Any) -> Call | str:
+        """What a message says, as far as we understand it; or why it can't be read."""
         try:
             is_dead = message.delivery_info.get("routing_key") == DEAD
             given_up = is_dead and not envelope.given_up_as_too_old(message)
             call = envelope.read(message, self._callable)
-            if given_up and call.task not in TASKS:
-                return GIVEN_UP
-            wishes = replace(call.wishes, given_up=given_up)
         except Broken as broken:
             return str(broken)
         except Exception as error:  # noqa: BLE001  # reading asks nobody: it is the message
             # Not as what handlers keep: nobody has looked at its signature.
             return f"could not be read: {type(error).__name__}"
-        message.headers = {
-            "lang": message.headers.get("lang"),
-            "task": call.task,
-            "id": call.id,
-            "root_id": call.root_id,
-            "parent_id": call.parent_id,
-            signing.PROOF: signing.proof_of(message, task=call.task, task_id=call.id),
-            # What the broker gave up as too old is over, whatever our clocks say.
-            "wishes": wishes.over() if is_dead and not given_up else wishes,
-        }
-        message._decoded_cache = [call.args, call.kwargs, {}]  # noqa: SLF001  # its `payload`
-        return None
+        if given_up:
+            if call.task not in TASKS:
+                return GIVEN_UP
+            return replace(call, wishes=replace(call.wishes, given_up=True))
+        # What the broker gave up as too old is over, whatever our clocks say.
+        return replace(call, wishes=call.wishes.over()) if is_dead else call
 
     def _to_quarantine(self, message: Any, reason: str) -> None:
         if message.channel is not self.task_consumer.channel:
@@ -255,8 +279,9 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         self._to_quarantine(message, "invalid task message")
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        broken = self._make_plain(message)
-        self._to_quarantine(message, broken or f"undecodable: {type(exc).__name__}")
+        call = self._read(message)
+        broken = call if isinstance(call, str) else f"undecodable: {type(exc).__name__}"
+        self._to_quarantine(message, broken)
 
 
 def _refuse_compression() -> None:

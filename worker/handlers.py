@@ -9,45 +9,55 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import Reject
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from infra.billing.contract.ids import Kind as KindName
-from infra.billing.contract.ids import is_request_id
+from infra.billing.contract.requests.by_kind import CANCEL_TASK, CAPTURE_TASK
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.capture import CaptureRequest
 from models.rows import LifecycleRow
 from payments.access import signatures
 from payments.access.scopes import CHARGES_WRITE, Access
+from payments.acting import by_message
 from payments.errors import BillingError, Refused
 from payments.intake import quarantine, rejections
 from payments.intake.quarantine import KeptRequest
 from payments.kinds import KINDS
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing.captures import NewCapture
-from payments.parsing import parse
-from payments.transaction import Wakes
+from payments.parsing import parse, read
 from payments.views import moment
 from service import intake, log
 from service.broker.publisher import Waker
 from service.database import diagnosis, revisions
 from service.database.retrying import DatabaseUnavailable, Retrying
+from service.execution.executors import make_executor, make_loop_executor
+from service.metrics import catalogue, counting
 from service.settings import Settings
-from service.wiring import REAL, Delivers, Parts, make_executor, services
-from tasks.requests import NOTHING_ELSE, Wishes
+from service.wiring import REAL, Delivers, Parts, services
+from tasks.handlers import Sweep
+from tasks.requests import NOTHING_ELSE, Wishes, keyed
 from worker.holding_on import given_back_while_held, until_done
+from worker.loop.carrying import Carrier
 from worker.signing import Signatures
-from worker.sweeping import Sweeper
+from worker.sweeps.sweeping import Sweeper
 
 logger = log.get(__name__)
 
 REQUEUE_PAUSE_S = 1.0
 
 
-def _keyed(fields: Mapping[str, Any], task_id: str) -> dict[str, Any]:
-    """The fields of a request, with a key. Celery's own task id survives redelivery, so it is a key
-    as good as any; null is how foreign clients say "absent"."""
-    key = fields.get("idempotency_key")
-    return {**fields, "idempotency_key": task_id if key is None else key}
+def _check_tables(engine: Engine, _: Sequence[None]) -> list[None]:
+    try:
+        revisions.require_current(engine)
+    except DBAPIError as error:
+        if diagnosis.is_hopeless(error):
+            raise diagnosis.Hopeless(
+                f"the database turns us away: {diagnosis.reason(error)}; see BILLING_DATABASE_URL"
+            ) from None
+        raise
+    return [None]
 
 
 class GivenUp(BillingError):
@@ -73,7 +83,7 @@ class TaskHandlers:
         self._publisher = parts.publisher(app)
         self._waker = Waker(self._publisher)
         self.services = services(settings, self._waker, parts)
-        self._sweeper = Sweeper(self.services, self._publisher)
+        self.sweeper = Sweeper(self.services, self._publisher)
         self._retrying = Retrying(self.services.stopping)
         self._executor = make_executor(self.services, parts)
         self._signatures = Signatures(settings.broker_signatures, self._signing_keys)
@@ -87,20 +97,7 @@ class TaskHandlers:
 
         Raises diagnosis.Hopeless when waiting can't help.
         """
-
-        def check(_: Sequence[None]) -> list[None]:
-            try:
-                revisions.require_current(self.services.engine)
-            except DBAPIError as error:
-                if diagnosis.is_hopeless(error):
-                    raise diagnosis.Hopeless(
-                        f"the database turns us away: {diagnosis.reason(error)};"
-                        " see BILLING_DATABASE_URL"
-                    ) from None
-                raise
-            return [None]
-
-        self._retrying(check)([None])
+        self._retrying(partial(_check_tables, self.services.engine))([None])
 
     def create(
         self,
@@ -110,7 +107,7 @@ class TaskHandlers:
         task_id: str,
         wishes: Wishes = NOTHING_ELSE,
     ) -> LifecycleRow:
-        given = _keyed(fields, task_id)
+        given = keyed(fields, task_id)
         message = Asked(f"billing.{kind}.create", task_id, given, wishes)
 
         def carry_out() -> LifecycleRow:
@@ -135,28 +132,29 @@ class TaskHandlers:
             return self._executor.cancel(
                 Cancellation(
                     request.charge_id,
-                    by=request.producer,
+                    acting=by_message(request.producer, task_id),
                     reason=request.reason,
                     access=Access(request.producer, frozenset({CHARGES_WRITE})),
                     timing=wishes.timing,
                 )
             )
 
-        return self._answered(Asked("billing.charge.cancel", task_id, given, wishes), carry_out)
+        return self._answered(Asked(CANCEL_TASK, task_id, given, wishes), carry_out)
 
     def capture(
         self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes = NOTHING_ELSE
     ) -> LifecycleRow:
-        given = _keyed(fields, task_id)
-        message = Asked("billing.charge.capture", task_id, given, wishes)
+        given = keyed(fields, task_id)
+        message = Asked(CAPTURE_TASK, task_id, given, wishes)
 
         def carry_out() -> LifecycleRow:
             wishes.refuse_callbacks()
-            request = parse(CaptureRequest, given)
-            message.fingerprint = request.fingerprint
+            request = read(CaptureRequest, given)
+            message.fingerprint = request.fingerprint if request.against is None else None
             access = Access(request.producer, frozenset({CHARGES_WRITE}))
-            id_ = task_id if is_request_id(task_id) else None
-            new = NewCapture(request, access, request_id=id_, task_id=task_id, timing=wishes.timing)
+            acting = by_message(request.producer, task_id)
+            id_, timing = acting.request_id, wishes.timing
+            new = NewCapture(request, access, acting, id_, task_id=task_id, timing=timing)
             return self._executor.capture(new)
 
         return self._answered(message, carry_out)
@@ -191,21 +189,11 @@ class TaskHandlers:
         with given_back_while_held(REQUEUE_PAUSE_S):
             return self._executor.submit(KINDS[kind], id_)
 
-    def drain(self, endpoint_id: str) -> int:
-        with given_back_while_held(REQUEUE_PAUSE_S):
-            drained = self._delivery().drain(endpoint_id)
-        if drained.more:
-            self._waker(Wakes(endpoints={endpoint_id}))
-        return drained.delivered + drained.retried + drained.exhausted
+    def drain(self, endpoint_ids: Sequence[str]) -> None:
+        self._delivery().hand_over(endpoint_ids)
 
-    def sweep_payments(self) -> int:
-        return self._sweeper.payments()
-
-    def sweep_webhooks(self) -> int:
-        return self._sweeper.webhooks()
-
-    def sweep_processor(self) -> int:
-        return self._sweeper.processors()
+    def sweep(self, what: Sweep) -> int:
+        return self.sweeper.sweep(what)
 
     def quarantine(
         self,
@@ -226,8 +214,9 @@ class TaskHandlers:
                     )
                 ]
 
-        (sha256,) = self._retrying(keep)([None])
-        return sha256
+        message_hash = self._retrying(keep)([None])[0]
+        catalogue.QUARANTINED.inc()
+        return message_hash
 
     def close(self) -> None:
         """Stop waiting for an absent database, finish posts under way, publish what is left."""
@@ -252,6 +241,7 @@ class TaskHandlers:
                 ]
 
         (rejection_id,) = self._retrying(record)([None])
+        catalogue.REFUSED_MESSAGES.labels(message.task, refused.code).inc()
         logger.info(
             "request refused",
             task=message.task,
@@ -286,15 +276,25 @@ class TaskHandlers:
             with self.services.engine.connect() as connection:
                 return [signatures.keys_of(connection, producer)]
 
-        (keys,) = self._retrying(read)([None])
-        return keys
+        return self._retrying(read)([None])[0]
+
+    def carrier(self) -> Carrier | None:
+        """What carries requests on an event loop, if the settings want that."""
+        catalogue.SLOTS.set(self.services.settings.slots)
+        if self.services.settings.dispatch == "threads":
+            return None
+        executor = make_loop_executor(self.services, self._parts)
+        return Carrier(executor, self._signatures, pause_s=REQUEUE_PAUSE_S)
 
     def _delivery(self) -> Delivers:
         with self._lock:  # Only processes that deliver webhooks start the loop.
             if self._deliverer is None:
                 self._deliverer = self._parts.deliverer(
                     self.services.engine,
+                    self.services.vault,
                     allow_private=self.services.settings.webhook_allow_private,
                     drain_s=self.services.settings.drain_s,
+                    wake=self._waker,
+                    count=counting.posted,
                 ).start()
             return self._deliverer

@@ -14,11 +14,14 @@ from service.database.retrying import DatabaseUnavailable
 from service.running import register
 from tasks.requests import Wishes
 from worker import signing
+from worker.envelope import Call
 
 logger = log.get(__name__)
 
 # RabbitMQ's word that a message is safe takes milliseconds; a publisher gives it this long.
 CONFIRM_TIMEOUT_S = 2.0
+# The header by which the consumer says that monitors were told that a task has begun.
+TOLD = "told"
 
 
 class TaskFailed(Exception):
@@ -52,14 +55,15 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
         if not isinstance(args, (list, tuple)) or not isinstance(kwargs, dict):
             raise InvalidTaskError("the arguments are not a list and an object")
         task_id, wishes = headers["id"], headers.get("wishes")
+        self._is_told = bool(headers.get(TOLD))
         super().__init__(
             message,
             headers={
                 "lang": headers.get("lang"),
                 "task": headers["task"],
                 "id": task_id,
-                "root_id": _id(headers.get("root_id")) or task_id,
-                "parent_id": _id(headers.get("parent_id")),
+                "root_id": told_id(headers.get("root_id")) or task_id,
+                "parent_id": told_id(headers.get("parent_id")),
                 "retries": 0,
                 signing.PROOF: headers.get(signing.PROOF),
                 "wishes": wishes if isinstance(wishes, Wishes) else None,
@@ -77,7 +81,10 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
         )
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002  # Celery's name for it
-        """With the queue, by which monitors such as celery-exporter tell tasks apart."""
+        """With the queue, by which monitors such as celery-exporter tell tasks apart; and nothing
+        twice."""
+        if type == "task-started" and self._is_told:
+            return
         super().send_event(type, **{"queue": self.delivery_info.get("routing_key"), **fields})
 
     def info(self, safe: bool = False) -> dict[str, Any]:
@@ -86,7 +93,24 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
         return answer
 
 
-def _id(value: Any) -> str | None:
+def make_plain(message: Any, call: Call, *, is_told: bool = False) -> None:
+    """Replace what a message says by what we understood of it, and whether monitors were told
+    already that it is under way."""
+    message.headers = {
+        "lang": message.headers.get("lang"),
+        "task": call.task,
+        "id": call.id,
+        "root_id": call.root_id,
+        "parent_id": call.parent_id,
+        signing.PROOF: signing.proof_of(message, task=call.task, task_id=call.id),
+        "wishes": call.wishes,
+        TOLD: is_told,
+    }
+    message._decoded_cache = [call.args, call.kwargs, {}]  # noqa: SLF001  # its `payload`
+
+
+def told_id(value: Any) -> str | None:
+    """An id that a message says it belongs to, if that is what it looks like: events tell it."""
     if not isinstance(value, str) or len(value) > 255 or not value.isprintable():
         return None
     return None if holds_card_data(value) else value

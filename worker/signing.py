@@ -63,6 +63,11 @@ class Signatures:
         self._known: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
         self._lock = threading.Lock()  # of `_known`: threads share this
 
+    @property
+    def are_asked_for(self) -> bool:
+        """Whether a message may have to be signed at all."""
+        return self._mode != "off"
+
     def check(self, fields: Mapping[str, Any]) -> None:
         """Raises SignatureInvalid when the message of the running task, which asks for this, is not
         signed as the setting wants it: `accept` takes unsigned ones, and refuses wrong ones."""

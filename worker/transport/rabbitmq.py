@@ -9,10 +9,13 @@ into quarantine like any other that is broken.
 import errno
 import functools
 import selectors
-from collections.abc import Callable
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import kombu.transport
+from amqp import RecoverableConnectionError
 from amqp.basic_message import Message
 from amqp.transport import SSLTransport as AmqpSSLTransport
 from amqp.transport import TCPTransport
@@ -29,6 +32,13 @@ SCHEMES = {
 NOTHING_YET = (errno.EAGAIN, errno.EINTR, errno.ENOENT)
 # The rest of a frame follows its beginning at once.
 FRAME_S = 5.0
+# A message is three frames: so many are handed out before others have their turn.
+FRAMES_MAX = 3 * 64
+# So much is read at once, if it is there.
+AHEAD = 64 * 1024
+# A frame: its type, channel and size; what it carries; and its end. (AMQP 0-9-1, 4.2.3)
+HEADER, FRAME_END = struct.Struct(">BHI"), 0xCE
+FRAME_AROUND = HEADER.size + 1
 # Of properties that could not be read, so much is kept.
 HEX_MAX_BYTES = 4096
 
@@ -62,9 +72,58 @@ def _readable_properties(self: Any, class_id: int, buffer: Any, offset: int) -> 
 
 
 class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu has no types here
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # The tags that were handed out and are not answered, in their order. Celery's threads
+        # answer, too.
+        self._unanswered: dict[int, None] = {}
+        self._answering = threading.Lock()
+        super().__init__(*args, **options)
+
+    def _on_basic_deliver(self, consumer_tag: str, delivery_tag: int, *rest: Any) -> None:
+        if consumer_tag not in self.no_ack_consumers:
+            with self._answering:
+                self._unanswered[delivery_tag] = None
+        super()._on_basic_deliver(consumer_tag, delivery_tag, *rest)
+
+    def basic_ack(self, delivery_tag: int, *args: Any, **options: Any) -> None:
+        super().basic_ack(delivery_tag, *args, **options)
+        self._answered(delivery_tag)
+
+    def basic_reject(self, delivery_tag: int, *args: Any, **options: Any) -> None:
+        super().basic_reject(delivery_tag, *args, **options)
+        self._answered(delivery_tag)
+
+    def _answered(self, tag: int) -> None:
+        # Afterwards: until its answer is written, `acknowledge` must not answer for it.
+        with self._answering:
+            self._unanswered.pop(tag, None)
+
     def queue_purge(self, queue: str = "", *args: Any, **options: Any) -> Any:
         refuse_purge(queue)
         return super().queue_purge(queue, *args, **options)
+
+    def acknowledge(self, tags: Sequence[int]) -> None:
+        """Acknowledge messages that were handed out, by their tags: at once as many of them as have
+        nobody else's before them."""
+        left, last = set(tags), 0
+        with self._answering:
+            for tag in self._unanswered:
+                if tag not in left:
+                    break
+                left.remove(tag)
+                last = tag
+        if last:
+            super().basic_ack(last, multiple=True)
+        for tag in left:
+            super().basic_ack(tag)
+        with self._answering:
+            for tag in tags:
+                self._unanswered.pop(tag, None)
+
+    @staticmethod
+    def message_of(_: str | None, message: Any) -> Any:
+        """What was handed out, as a message of kombu's: it is one."""
+        return message
 
 
 class _Deadlined:
@@ -72,6 +131,9 @@ class _Deadlined:
 
     _is_in_frame = False
     _quick_recv: Callable[[int], bytes]
+    # What was read beyond what was asked for, and how far it is used up.
+    _ahead, _at = b"", 0
+    _reads_ahead = False
 
     def _setup_transport(self) -> None:
         super()._setup_transport()  # type: ignore[misc]  # py-amqp's
@@ -81,7 +143,41 @@ class _Deadlined:
         self._is_in_frame = not initial
         return bytes(super()._read(n, initial))  # type: ignore[misc]  # py-amqp's
 
+    def read_frames(self, frames_max: int) -> Iterator[Any]:
+        """The frames that are there, up to so many, read many at a time. Raises what `read_frame`
+        raises when there is nothing more: TimeoutError."""
+        for _ in range(frames_max):
+            frame = self._frame_at_hand()
+            if frame is None:
+                self._reads_ahead = True
+                try:
+                    with self.having_timeout(0):  # type: ignore[attr-defined]  # py-amqp's
+                        frame = self.read_frame()  # type: ignore[attr-defined]  # likewise
+                finally:
+                    self._reads_ahead = False
+            yield frame
+
+    def _frame_at_hand(self) -> Any:
+        """A frame that is wholly there, as `read_frame` returns it; else None."""
+        ahead, at = self._ahead, self._at
+        if len(ahead) - at < FRAME_AROUND:
+            return None
+        kind, channel, size = HEADER.unpack_from(ahead, at)
+        end = at + HEADER.size + size
+        if len(ahead) <= end or ahead[end] != FRAME_END:
+            return None
+        self._at = end + 1
+        return kind, channel, ahead[at + HEADER.size : end]
+
     def _receive(self, receive: Callable[[int], bytes], size: int) -> bytes:
+        if part := self._ahead[self._at : self._at + size]:
+            self._at += len(part)
+            return part
+        read = self._receive_now(receive, max(size, AHEAD) if self._reads_ahead else size)
+        self._ahead, self._at = read, size
+        return read[:size]
+
+    def _receive_now(self, receive: Callable[[int], bytes], size: int) -> bytes:
         try:
             return receive(size)
         except OSError as error:
@@ -124,11 +220,33 @@ class Connection(pyamqp.Connection):  # type: ignore[misc]  # kombu has no types
         )
 
 
-class Transport(pyamqp.Transport):  # type: ignore[misc]  # kombu has no types here
+class _ReadsMany:
+    """Of a transport of kombu's, which reads a message in each turn of its event loop."""
+
+    def _make_reader(self, connection: Any, *_: Any) -> Callable[[Any], None]:
+        def read(loop: Any) -> None:
+            if not connection.connected:
+                raise RecoverableConnectionError("the socket was disconnected")
+            try:
+                for frame in connection.transport.read_frames(FRAMES_MAX):
+                    connection.on_inbound_frame(frame)
+            except TimeoutError:
+                return
+            except OSError as error:
+                if error.errno in NOTHING_YET:
+                    return
+                raise
+            # What was read ahead shows on no socket.
+            loop.call_soon(read, loop)
+
+        return read
+
+
+class Transport(_ReadsMany, pyamqp.Transport):  # type: ignore[misc]  # kombu has no types here
     Connection = Connection
 
 
-class SSLTransport(pyamqp.SSLTransport):  # type: ignore[misc]  # kombu has no types here
+class SSLTransport(_ReadsMany, pyamqp.SSLTransport):  # type: ignore[misc]  # kombu has no types here
     Connection = Connection
 
     def establish_connection(self) -> Any:

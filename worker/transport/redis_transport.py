@@ -14,23 +14,20 @@ again. So what it refuses is done without: workers look now and then instead of 
 `tests/unit/test_transport.py` says when kombu's originals have changed.
 """
 
-import json
 import logging
-from collections.abc import Iterator
-from importlib.resources import files
+from collections.abc import Callable, Sequence
 from queue import Empty
-from time import monotonic, time
+from time import monotonic
 from typing import Any
 
 import kombu.transport
 from kombu.transport import redis as kombu_redis
-from kombu.utils.uuid import uuid
 from redis import Redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from service.broker.celery_config import PAYMENTS
-from worker import envelope
 from worker.transport import rabbitmq
+from worker.transport.fetching import FETCH, FETCH_MAX, Fetched, take
 from worker.transport.purging import refuse_purge
 from worker.transport.unacked import QoS
 
@@ -42,8 +39,6 @@ SCHEMES = {
     "sentinel": "worker.transport.redis_transport:SentinelTransport",
 }
 
-# One script blocks Redis for so many items: some milliseconds.
-FETCH_MAX = 64
 # How long a worker of several queues waits for one of them before it looks into the others.
 TURN_S = 0.1
 # Where it may not wait, it looks so often.
@@ -54,7 +49,6 @@ NOTHING = "billing.nothing"
 OF_A_BROADCAST = (
     LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError
 )  # fmt: skip
-FETCH = files("worker.transport").joinpath("fetch.lua").read_text()
 
 
 # The queues of answers to whoever asks the workers something (kombu's name for them). kombu lets
@@ -85,6 +79,9 @@ class Client(Redis):
 
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types here
     QoS = QoS
+    # Is given what was fetched from a queue, before kombu makes messages of it, and returns what it
+    # leaves to kombu. The rest is its own, to acknowledge or to give back by tags.
+    takes: Callable[[str, Sequence[Fetched]], Sequence[Fetched]] | None = None
     _commands: Any = None
     _fetch: Any = None
     # Why Redis would not let us wait, the last time; and whether to pause before the next.
@@ -179,29 +176,36 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             logger.warning("Redis refuses waiting workers, which look by themselves now: %s", said)
 
     def _hand_out(self, queue: str) -> int:
-        letters = list(self._fetched(queue))
-        for letter in letters:
-            self.connection._deliver(letter, queue)  # noqa: SLF001  # as kombu's does
-        return len(letters)
+        left = fetched = self._fetched(queue)
+        if fetched and self.takes is not None:
+            # Held from now on, whatever becomes of it: what isn't is given back by nobody.
+            self.qos.hold([one.tag for one in fetched])
+            left = self.takes(queue, fetched)
+        for one in left:
+            self.connection._deliver(one.letter(queue), queue)  # noqa: SLF001  # as kombu's does
+        return len(fetched)
 
-    def _fetched(self, queue: str) -> Iterator[envelope.Letter]:
+    def _fetched(self, queue: str) -> Sequence[Fetched]:
         room = self.qos.can_consume_max_estimate()
         count = FETCH_MAX if room is None else min(room, FETCH_MAX)
         if count <= 0:
-            return
+            return []
         self._create_client()
-        prefix, qos = f"{uuid()}.", self.qos
-        items = self._fetch(
-            keys=[
-                qos.unacked_index_key,
-                qos.unacked_key,
-                *(self._q_for_pri(queue, priority) for priority in self.priority_steps),
-            ],
-            args=[count, prefix, time(), json.dumps(queue)],
-        )
-        for number, item in enumerate(items, start=1):
-            beginning, size = item if isinstance(item, list) else (item, None)
-            yield envelope.unwrap(beginning, queue, tag=f"{prefix}{number:03}", size=size)
+        lists = [self._q_for_pri(queue, priority) for priority in self.priority_steps]
+        return take(self._fetch, self.qos, queue, lists, count)
+
+    def message_of(self, queue: str, letter: Any) -> Any:
+        """What `takes` took as a message of kombu's after all, to be answered as any other."""
+        if not isinstance(letter, Fetched):
+            return letter
+        message = self.Message(letter.letter(queue), channel=self)
+        self.qos.append(message, letter.tag)
+        return message
+
+    def acknowledge(self, tags: Sequence[str]) -> None:
+        """Acknowledge messages that `takes` took."""
+        if not self.is_gone():
+            self.qos.ack_all(tags)
 
     def queue_of_strays(self) -> str:
         """Where a message goes that doesn't say where it was: to a worker, which looks at it."""

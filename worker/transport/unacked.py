@@ -35,13 +35,24 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
         """As kombu's, without storing it: `Channel.fetch` has done that."""
         super(kombu_redis.QoS, self).append(message, delivery_tag)
 
+    def hold(self, tags: Sequence[str]) -> None:
+        """Count messages among those that are fetched and not yet acknowledged: they fill slots,
+        are renewed, and given back in the end."""
+        if self._dirty:
+            self._flush()
+        self._delivered.update(dict.fromkeys(tags))
+
     def ack(self, delivery_tag: str) -> None:
         """As kombu's, but Redis is told once for all of one turn of the event loop.
 
         What a crash leaves untold comes again, and finds its row as it is.
         """
-        super(kombu_redis.QoS, self).ack(delivery_tag)
-        self._acknowledged.append(delivery_tag)
+        self.ack_all([delivery_tag])
+
+    def ack_all(self, tags: Sequence[str]) -> None:
+        """The same for many."""
+        self._dirty.update(tags)
+        self._acknowledged.extend(tags)
         loop = get_event_loop()
         if loop is None:
             self.tell()

@@ -1,0 +1,80 @@
+"""What is done with a request on the loop: the same as in a thread, as long as all goes well."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Literal
+
+from infra.billing.contract.ids import PREFIXES
+from infra.billing.contract.ids import Kind as KindName
+from models.rows import LifecycleRow
+from payments.kinds import KINDS
+from payments.lifecycle.executor import Executor
+from service import intake
+from service.database.retrying import is_held_up
+from tasks.requests import id_field, keyed
+from worker import signing
+from worker.envelope import Call
+from worker.signing import Signatures
+
+# The tasks that are carried out here: `billing.charge.create` and its like.
+_VERBS: Mapping[str, tuple[KindName, Literal["create", "submit"]]] = {
+    "billing.charge.create": ("charge", "create"),
+    "billing.refund.create": ("refund", "create"),
+    "billing.charge.submit": ("charge", "submit"),
+    "billing.refund.submit": ("refund", "submit"),
+}
+
+
+TASKS = frozenset(_VERBS)
+
+
+class HeldUp(Exception):
+    """Somebody holds a row that it needs: it is given back, and comes again."""
+
+
+class Carrier:
+    """Carries out calls. Raises whatever keeps one from being plainly done."""
+
+    def __init__(self, executor: Executor, signatures: Signatures, *, pause_s: float) -> None:
+        self._executor = executor
+        self._signatures = signatures
+        self._pause_s = pause_s
+
+    @staticmethod
+    def takes(call: Call) -> bool:
+        """Whether it is plainly one of those that are carried out here."""
+        return (
+            call.task in _VERBS
+            and not call.args
+            and not call.wishes.callbacks
+            and not call.wishes.given_up
+        )
+
+    async def carry(self, call: Call, proof: object) -> dict[str, str]:
+        """Do what is asked, as far as that goes now; what its task returns in a thread."""
+        kind, verb = _VERBS[call.task]
+        try:
+            if verb == "create":
+                row = await self._create(kind, call, proof)
+            else:
+                id_ = id_field(call.kwargs, "id", PREFIXES[kind])
+                row = await self._executor.submit(KINDS[kind], id_)
+        except Exception as error:
+            if not is_held_up(error):
+                raise
+            await asyncio.sleep(self._pause_s)
+            raise HeldUp from None
+        return {"state": row.state, f"{kind}_id": row.id}
+
+    async def _create(self, kind: KindName, call: Call, proof: object) -> LifecycleRow:
+        if self._signatures.are_asked_for:
+            with signing.presented(proof):
+                # In a thread: it may have to ask the database for a producer's keys.
+                await asyncio.to_thread(self._signatures.check, call.kwargs)
+        request = intake.request(kind, keyed(call.kwargs, call.id))
+        return await self._executor.create(
+            request,
+            task_id=call.id,
+            timing=call.wishes.timing,
+            traceparent=call.wishes.traceparent,
+        )

@@ -1,0 +1,48 @@
+"""What there is to sweep, asked in one round trip: on a quiet day nothing is, second after second.
+
+Each question stands beside the sweep that it is about, and is answered by the same indexes.
+"""
+
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, Engine, or_, select
+
+from payments.intake import quarantine
+from payments.keeping import retention
+from payments.keeping.retention import Keep
+from payments.kinds import KINDS
+from payments.ledger import filling, sealing
+from payments.lifecycle import cancels, sweeps
+from payments.lifecycle.capturing import captures
+from payments.webhooks import leftovers
+from payments.webhooks.draining import drain_statements
+from payments.webhooks.pacing import disabling
+from tasks.handlers import Sweep
+
+
+class Look:
+    """Asks which sweeps have something to do. `processors` are the names of ours."""
+
+    def __init__(self, engine: Engine, *, keep: Keep, processors: list[str]) -> None:
+        # One statement is a transaction of its own: it takes no BEGIN and no COMMIT.
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        questions: Mapping[Sweep, ColumnElement[bool]] = {
+            "payments": or_(
+                *(sweeps.is_anything_due(kind) for kind in KINDS.values()),
+                quarantine.ANY_UNSEEN,
+                cancels.ANY_OVER,
+                captures.ANY_TO_WARN,
+            ),
+            "webhooks": or_(leftovers.ANY_LEFT, disabling.ANY_FAILING, drain_statements.ANY_DUE),
+            "retention": retention.is_anything_old(keep),
+            "ledger": or_(sealing.ANY_ENDED, filling.ANY_LEFT),
+        }
+        self.sweeps = tuple(questions)
+        self._statement = select(*questions.values())
+        self._parameters = {"processors": processors}
+
+    def __call__(self) -> list[Sweep]:
+        """Those that have something to do now."""
+        with self._engine.connect() as connection:
+            answers = connection.execute(self._statement, self._parameters).one()
+        return [name for name, needed in zip(self.sweeps, answers, strict=True) if needed]

@@ -1,0 +1,227 @@
+"""The sweeps: what is due is found in the tables and woken, whatever became of its messages."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from sqlalchemy.exc import DBAPIError
+
+from payments.audit import health
+from payments.intake import quarantine
+from payments.keeping import retention
+from payments.kinds import KINDS
+from payments.ledger import filling, sealing
+from payments.lifecycle import cancels, reports, sweeps
+from payments.lifecycle.capturing import captures
+from payments.processors.port import EventRefused, Processor
+from payments.transaction import Transaction
+from payments.webhooks import leftovers, sealed
+from payments.webhooks.draining.drains import due_endpoints
+from payments.webhooks.pacing import disabling
+from service import faults, log
+from service.broker.publisher import Publisher
+from service.database.retrying import is_transient
+from service.metrics import catalogue
+from service.wiring import Services
+from tasks.handlers import Sweep
+from worker.sweeps.looking import Look
+from worker.sweeps.steps import all_of
+
+logger = log.get(__name__)
+
+# Enough messages to keep a fleet busy for the second until the next sweep, few enough that a
+# sweep's transaction stays short.
+WAKE_MAX = 1000
+# A quarter of a second's work, once a second.
+GIVE_UP_MAX = 5_000
+# Each is told to all others.
+DISABLE_MAX = 100
+# How often a sweep is noted: well below what is taken for a stop (SWEEPS_STOPPED_S of
+# payments.audit.health), as each note is a commit.
+NOTE_EVERY_S = 3.0
+# Events fetched from each processor per sweep.
+EVENTS_MAX = 100
+
+
+def _nobody() -> None:
+    """Hears it."""
+
+
+class Sweeper:
+    """Each sweep returns how much it found; to sweep twice is to sweep once.
+
+    `on_made` is called after each sweep, also one that failed: what is called hanging is one that
+    takes too long, and not all of them together.
+    """
+
+    def __init__(self, services: Services, publisher: Publisher) -> None:
+        self._services, self._publisher = services, publisher
+        self._look = Look(
+            services.engine, keep=services.settings.keep, processors=list(services.processors)
+        )
+        self.on_made: Callable[[], None] = _nobody
+        self._noted_at: dict[Sweep, float] = {}
+        self._sweeps: Mapping[Sweep, Callable[[], int]] = {
+            "payments": self._payments,
+            "webhooks": self._webhooks,
+            "processor": self._processors,
+            "secrets": self._secrets,
+            "retention": self._retention,
+            "ledger": self._ledger,
+        }
+
+    def sweep(self, what: Sweep) -> int:
+        """Make this one, and let those who watch know."""
+        if what == "due":
+            return self._due()
+        found = self._make(what)
+        self._note([what])
+        return found
+
+    def _due(self) -> int:
+        """Make those that have something to do; of the others it is known that they have not."""
+        needed = self._needed()
+        made = [name for name in self._look.sweeps if name not in needed]
+        found, failures = 0, []
+        # What waits at a processor only that can tell.
+        for name in (*needed, "processor"):
+            try:
+                found += self._make(name)
+            except Exception as failure:  # told as soon as all were made
+                failures.append(failure)
+                if is_transient(failure):
+                    # The database is away for all of them: to wait for it once is enough.
+                    raise
+            else:
+                made.append(name)
+        self._note(made)
+        if failures:
+            raise failures[0]
+        return found
+
+    def _make(self, what: Sweep) -> int:
+        """Make one, and count it."""
+        began_at, result = time.perf_counter(), "failed"
+        try:
+            found = self._sweeps[what]()
+            result = "made"
+        finally:
+            catalogue.SWEEPS.labels(what, result).observe(time.perf_counter() - began_at)
+            self.on_made()
+        catalogue.SWEPT.labels(what).inc(found)
+        return found
+
+    def _needed(self) -> Sequence[Sweep]:
+        try:
+            return self._look()
+        except DBAPIError as error:
+            if is_transient(error):
+                raise
+            # A table that somebody holds, or that can't be read, holds up its own sweeps alone.
+            logger.warning("could not look what is due", error=faults.describe(error).kind)
+            return self._look.sweeps
+
+    def _note(self, names: Sequence[Sweep]) -> None:
+        now = time.monotonic()
+        noted_at = {name: self._noted_at.get(name, -NOTE_EVERY_S) for name in names}
+        due = [name for name, at in noted_at.items() if now - at >= NOTE_EVERY_S]
+        if due:
+            with self._services.database.transaction() as transaction:
+                health.note_sweeps(transaction, *due)
+            self._noted_at |= dict.fromkeys(due, now)
+
+    def _payments(self) -> int:
+        """Wake what is due, and take back what somebody was at work on when they died."""
+        room = self._publisher.room("payments", WAKE_MAX)
+        steps: list[Callable[[Transaction], int]] = []
+        for kind in KINDS.values():
+            wake_due = partial(
+                sweeps.wake_due, kind=kind, processors=self._services.processors, limit=room
+            )
+            steps += [partial(sweeps.expire_leases, kind=kind), wake_due]
+        steps.append(quarantine.mask)
+        # Last, as it touches the most rows, each of which somebody may hold.
+        steps += [cancels.cancel_expired, captures.warn_of_expiry]
+        return all_of(partial(self._in_transaction, step) for step in steps)
+
+    def _in_transaction(self, step: Callable[[Transaction], int]) -> int:
+        with self._services.database.transaction() as transaction:
+            return step(transaction)
+
+    def _webhooks(self) -> int:
+        """Wake the endpoints that have something due."""
+        with self._services.database.transaction() as transaction:
+            leftovers.give_up(transaction, limit=GIVE_UP_MAX)
+        with self._services.database.transaction() as transaction:
+            disabling.disable_or_warn(transaction, limit=DISABLE_MAX)
+        room = self._publisher.room("webhooks", WAKE_MAX)
+        if room == 0:
+            return 0
+        with self._services.database.transaction() as transaction:
+            due = due_endpoints(transaction.connection, limit=room)
+            transaction.wakes.endpoints.update(due)
+        return len(due)
+
+    def _secrets(self) -> int:
+        """Seal what is kept in the open, or under an older key, with the key that seals now."""
+        found, after = 0, ""
+        while True:
+            with self._services.database.transaction() as transaction:
+                page = sealed.reseal(transaction, self._services.vault, after=after)
+            found += page.resealed
+            for reason in page.unreadable:
+                logger.error("a secret can't be opened", reason=reason)
+            if page.last is None:
+                return found
+            after = page.last
+
+    def _retention(self) -> int:
+        """Delete what has been kept for its time, a page of each table."""
+        steps = retention.steps(self._services.settings.keep)
+        return all_of(partial(self._in_transaction, step) for step in steps)
+
+    def _ledger(self) -> int:
+        """Seal a part of the ledger, and post a page of what was there before it. Whoever keeps
+        the log elsewhere has a witness of each seal."""
+        fills = (partial(filling.step, name=name) for name in filling.TABLES)
+        return all_of([self._seal, *(partial(self._in_transaction, step) for step in fills)])
+
+    def _seal(self) -> int:
+        with self._services.database.transaction() as transaction:
+            made = sealing.seal(transaction)
+        if made is None:
+            return 0
+        logger.info(
+            "ledger sealed",
+            until=made.until.isoformat(),
+            postings=made.postings,
+            hash=made.hash,
+        )
+        return 1
+
+    def _processors(self) -> int:
+        """Fetch and apply the events that wait at each processor; one that can't be asked holds up
+        none of the others. What processors post to us is `api.routes.processors`."""
+        return all_of(partial(self._hear, one) for one in self._services.processors.values())
+
+    def _hear(self, processor: Processor) -> int:
+        pulled = processor.pull_events(EVENTS_MAX)
+        if not pulled:
+            return 0
+        events = []
+        for headers, body in pulled:
+            try:
+                events.append(processor.read_event(headers, body))
+            except EventRefused as refused:  # The others are none the worse for it.
+                logger.warning(
+                    "processor's event refused", processor=processor.name, reason=str(refused)
+                )
+        with self._services.database.transaction() as transaction:
+            return reports.apply(
+                transaction,
+                events,
+                processor=processor.name,
+                policy=self._services.policies[processor.name],
+                dice=random.random,
+            )
