@@ -4,14 +4,17 @@ import fcntl
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
+from payments.access.encryption_keys import new_key
+
 LOCK = "lock"
 RUNNING = "running.json"
+ENCRYPTION_KEY = "encryption-key"
 # A person's clock and the kernel's differ by rounding only; a reused pid starts much later.
 START_TOLERANCE_S = 2.0
 
@@ -92,14 +95,23 @@ def running(folder: Path) -> dict[str, str]:
     return {name: str(value) for name, value in facts.items()}
 
 
-def secret(path: Path) -> str:
-    """The password kept in this file, made on first use (hex, mode 0600)."""
+def encryption_key(folder: Path) -> str:
+    """The key that secrets in this folder's database are encrypted with, made on first use."""
+    return secret(folder / ENCRYPTION_KEY, make=new_key)
+
+
+def _password() -> str:
+    return secrets.token_hex(24)
+
+
+def secret(path: Path, make: Callable[[], str] = _password) -> str:
+    """The password kept in this file, made on first use (mode 0600)."""
     try:
         kept = path.read_text().strip()
     except FileNotFoundError:
         kept = ""
     if not kept:  # also after a crash between creating the file and writing it
-        kept = secrets.token_hex(24)
+        kept = make()
         write_private(path, kept + "\n")
     return kept
 

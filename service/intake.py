@@ -7,12 +7,16 @@ from infra.billing.contract.ids import Kind
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.requests import reading
 from infra.billing.contract.requests.by_kind import MODELS, Request
+from models.rows import LifecycleRow
+from payments.access import audit_log
+from payments.access.audit_log import Action
 from payments.errors import Refused
 from payments.lifecycle.accepting import asked, charges, refunds
 from payments.lifecycle.accepting.asked import Accepted, New, NewCharge, NewRefund
 from payments.parsing import refusal_of
 from payments.processors.registry import Processors
 from payments.transaction import Transaction
+from payments.views import standing
 
 Answer: TypeAlias = Accepted | Refused
 
@@ -34,10 +38,29 @@ def new(request: Request, processors: Processors, **said: Any) -> New:
 
 
 def accept(transaction: Transaction, news: Sequence[New], processors: Processors) -> list[Answer]:
-    """Write requests that are all of one kind; answers each in its place."""
+    """Write requests that are all of one kind; answers each in its place.
+
+    What a producer asks for says so itself, with the request that it came by. What a person asks
+    for is an action of theirs.
+    """
     limits = processors.limits
     some = [one for one in news if isinstance(one, NewCharge)]
+    answers: list[Answer] = []
     if some:
-        return charges.accept(transaction, some, limits=limits)
-    back = [one for one in news if isinstance(one, NewRefund)]
-    return refunds.accept(transaction, back, limits=limits) if back else []
+        answers = charges.accept(transaction, some, limits=limits)
+    elif back := [one for one in news if isinstance(one, NewRefund)]:
+        answers = refunds.accept(transaction, back, limits=limits)
+    if transaction.acting is not None and transaction.acting.kind == "person":
+        _record(transaction, "charge" if some else "refund", answers)
+    return answers
+
+
+def _record(transaction: Transaction, kind: Kind, answers: Sequence[Answer]) -> None:
+    rows = [one.row for one in answers if isinstance(one, Accepted) and one.fresh]
+    actions = [Action(f"{kind}.create", row.id, after=_asked_for(row)) for row in rows]
+    audit_log.record_all(transaction, actions)
+
+
+def _asked_for(row: LifecycleRow) -> dict[str, Any]:
+    amount = row.amount  # type: ignore[attr-defined]  # both have one
+    return {**standing(row), "amount": amount, "currency": row.currency}

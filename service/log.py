@@ -4,16 +4,19 @@ import logging
 import re
 import sys
 import threading
+from contextvars import ContextVar
 from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from infra.billing import brokers
+from infra.billing.contract.ids import trace_of
 
-# Secrets that sign webhooks, and API keys: whatever library speaks of them. The first part of a key
-# is its id, which may be told.
+# Secrets that sign webhooks, keys that encrypt them, and API keys: whatever library speaks of them.
+# The first part of an API key is its id, which may be told.
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
+_ENCRYPTION_KEY = re.compile(r"bek_[A-Za-z0-9_-]+")
 _API_KEY = re.compile(r"(?P<id>key_[a-z2-7]{16})_[A-Za-z0-9]+")
 
 # These tell at "info" what is of interest to their own authors; "debug" shows it.
@@ -26,6 +29,9 @@ INDISCREET = ("celery.pool", "kombu.pidbox", "psycopg", "redis")
 
 # As kombu words it (kombu/message.py).
 _UNACKNOWLEDGED = ("Couldn't ack ", "Couldn't reject ")
+
+# What an attempt that goes on is about: a row of a charge or a refund.
+subject: ContextVar[Any] = ContextVar("subject", default=None)
 
 Format = Literal["console", "json"]
 
@@ -40,6 +46,7 @@ def configure(log_format: Format, level: str = "info", stream: TextIO | None = N
     stream = stream or sys.stderr
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _about,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
@@ -89,9 +96,21 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def scrub(line: str) -> str:
-    """The line without passwords of URLs, webhook secrets and API keys."""
+    """The line without passwords of URLs, webhook secrets, encryption keys and API keys."""
     line = _WEBHOOK_SECRET.sub("whsec_***", brokers.scrub(line))
+    line = _ENCRYPTION_KEY.sub("bek_***", line)
     return _API_KEY.sub(r"\g<id>_***", line)
+
+
+def _about(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """The charge or refund that is being worked on, and whose request it goes back to."""
+    if (row := subject.get()) is not None:
+        line.setdefault("object_id", row.id)
+        if row.request_id is not None:
+            line.setdefault("request_id", row.request_id)
+        if row.traceparent is not None:
+            line.setdefault("trace_id", trace_of(row.traceparent))
+    return line
 
 
 def _no_alarm(record: logging.LogRecord) -> bool:

@@ -2,14 +2,14 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class Running:
-    """A task in a thread. Times are seconds of the register's clock."""
+    """A task, and the thread that runs it. Times are seconds of the register's clock."""
 
     task: str
     task_id: str
@@ -27,18 +27,22 @@ class Register:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._running: dict[int, Running] = {}
+        self._running: dict[Hashable, Running] = {}
         self._lock = threading.Lock()
         self._waiters = 0
         self._waiting_since = 0.0
         self._waited_s = 0.0
 
-    def begin(self, task: str, task_id: str) -> None:
+    def begin(self, task: str, task_id: str, *, key: Hashable = None) -> None:
+        """A task begins in this thread, which runs no other; or, by `key`, one of many that it
+        runs at once."""
         thread_id = threading.get_ident()
-        self._running[thread_id] = Running(task, task_id, thread_id, self._clock(), self.waited_s())
+        self._running[thread_id if key is None else key] = Running(
+            task, task_id, thread_id, self._clock(), self.waited_s()
+        )
 
-    def end(self) -> None:
-        self._running.pop(threading.get_ident(), None)
+    def end(self, *, key: Hashable = None) -> None:
+        self._running.pop(threading.get_ident() if key is None else key, None)
 
     def now(self) -> list[Running]:
         return list(self._running.values())

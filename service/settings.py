@@ -17,10 +17,13 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from payments.processors.routing import Route
 from service import data_dir as embedded_data_dir
-from service import misspelled
+from service import misspelled, stripe_settings
 from service.broker_settings import TOLD, BrokerUrl, QueueNames
+from service.console_settings import ConsoleSettings
 from service.database.database_url import normalised
-from service.network_settings import HostNames, Networks
+from service.kept_settings import KeptSettings
+from service.metrics.telemetry_settings import TelemetrySettings
+from service.network_settings import HttpSettings, Networks
 from service.processor_names import (
     PROCESSOR_ENTRY_POINTS,
     SANDBOX_LIMIT,
@@ -29,18 +32,15 @@ from service.processor_names import (
     SandboxLimits,
 )
 from service.settings_errors import NothingRuns, SettingsError
-from service.stripe_settings import StripeApiBase, StripeApiKey, StripeWebhookSecrets
 
 PREFIX = "BILLING_"
+SECONDS = "a whole number of seconds from 1"
 
 # Read by the SDK (infra.billing) or by people's scripts, not by the worker: known, so not refused.
 FOREIGN_VARIABLES = frozenset({"URL", "API_KEY", "SIGNING_KEY"})
 
 
-SECONDS = "a whole number of seconds from 1"
-
-
-class Settings(BaseSettings):
+class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings):
     """Everything that can be set. A field's description says what its variable must be; the comment
     above it, what it is for and why the default is so (docs/reference/settings.md shows both)."""
 
@@ -61,11 +61,13 @@ class Settings(BaseSettings):
         " perhaps with several hosts: …@host1:5432,host2:5432/name",
     )
     # Where migrations connect. Unset, the same URL. They need a session of their own, which a
-    # pooler in transaction mode doesn't give.
+    # pooler in transaction mode doesn't give; and with a role of their own, which owns the tables,
+    # the service's role may not change history.
     database_direct_url: str = Field(
         default="",
         repr=False,
-        description="a PostgreSQL URL of the same database without a connection pooler in front",
+        description="a PostgreSQL URL of the same database without a connection pooler in front,"
+        " perhaps of the role that owns the tables",
     )
     # The broker. Unset, the embedded Redis-compatible server, for the same reason.
     broker_url: BrokerUrl = Field(
@@ -133,21 +135,32 @@ class Settings(BaseSettings):
     )
     # The secret key of the Stripe account, or a restricted key that may write PaymentIntents and
     # refunds. Its prefix says whether money is real.
-    stripe_api_key: StripeApiKey = Field(
+    stripe_api_key: stripe_settings.ApiKey = Field(
         default=SecretStr(""),
         description="a key of Stripe's: sk_test_…, sk_live_…, rk_test_… or rk_live_…,"
         " with 8 characters or more behind that",
     )
     # The signing secrets of the endpoint that Stripe sends its events to. Several, while one is
     # rolled: the old one signs for up to a day more.
-    stripe_webhook_secrets: StripeWebhookSecrets = Field(
+    stripe_webhook_secrets: stripe_settings.WebhookSecrets = Field(
         default=SecretStr(""),
         description="signing secrets of Stripe's (whsec_…), separated by commas",
     )
+    # Whose our objects are at Stripe, beside our ids: several installations may share an account.
+    # Unset, a name that the database keeps from its first use on. A name in use can't be changed.
+    stripe_installation: stripe_settings.Installation = Field(
+        default="",
+        description="a name of up to 40 small letters, digits, dots and dashes",
+    )
     # Where Stripe's API answers. Another one only for tests, and for stand-ins on this machine.
-    stripe_api_base: StripeApiBase = Field(
+    stripe_api_base: stripe_settings.ApiBase = Field(
         default="https://api.stripe.com",
         description="https://…, or http://… on this machine, without a path",
+    )
+    # Whether a charge may be captured in parts. Off, because Stripe refuses every charge that is to
+    # be captured by hand of an account that doesn't have the feature (multicapture).
+    stripe_multicapture: stripe_settings.Multicapture = Field(
+        "off", description="off or if_available"
     )
     # Private networks that webhooks may reach. None: otherwise anybody who may add an endpoint
     # could have your internal services called.
@@ -155,47 +168,9 @@ class Settings(BaseSettings):
         default=(),
         description="networks separated by commas, such as 127.0.0.0/8,::1/128,10.20.0.0/16",
     )
-    # The address that the HTTP service listens on. This machine only, until TLS is in front.
-    http_host: str = Field(
-        default="127.0.0.1", min_length=1, description="an address or host name to listen on"
-    )
-    # Host names under which clients call the HTTP service. `localhost` and addresses are always
-    # accepted; other names only if listed, as protection against DNS rebinding.
-    http_hosts: HostNames = Field(
-        default=(),
-        description="names under which clients ask, separated by commas, such as"
-        " billing.example.com,.internal, or * for any",
-    )
-    # The port that it listens on: the usual one of Python servers. 0 takes a free one and logs it.
-    http_port: int = Field(
-        default=8000, ge=0, le=65_535, description="a whole number from 0 (any free one) to 65535"
-    )
-    # Proxies whose X-Forwarded-For is believed. None by default: anybody can write that header.
-    http_trusted_proxies: Networks = Field(
-        default=(),
-        description="networks of proxies whose X-Forwarded-For is believed, separated by commas",
-    )
-    # The rate limit of one API key, in each process. Three times what a process accepts (0.66 ms of
-    # a core per charge); lower it where producers share one, so that the busiest leaves room.
-    http_key_rate: float = Field(
-        default=5_000.0, ge=0, description="requests per second of one API key; 0 for no limit"
-    )
-    # The rate limit of one client address. Off: behind a proxy that isn't trusted, all callers
-    # share one address.
-    http_address_rate: float = Field(
-        default=0.0, ge=0, description="requests per second of one address; 0 for no limit"
-    )
-    # The rate limit of refused requests of one address. Keys can't be guessed; this spares the log
-    # and the database, and never limits a valid key.
-    http_refused_rate: float = Field(
-        default=10.0,
-        ge=0,
-        description="requests per second of one address with a wrong key or scope; 0 for no limit",
-    )
     # The format of log lines. For people by default; set json where a machine reads them.
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")
-    # The least level that is logged. Info has what is refused, quarantined, lost or found again;
-    # what went well is in the tables.
+    # The least level that is logged. Info has what is refused, lost or found; the tables the rest.
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"
     )
@@ -210,9 +185,10 @@ class Settings(BaseSettings):
     call_deadline_s: float = Field(
         default=10.0, gt=0, le=300, description="seconds, above 0 and below half BILLING_LEASE_S"
     )
-    # How many charges and refunds a worker process has in flight. They wait on the network: at
-    # 300 ms each, 128 threads carry 400 charges/s, and a waiting thread costs no CPU.
-    slots: int = Field(default=128, ge=1, le=1_024, description="a whole number from 1 to 1024")
+    # How charges and refunds are carried: on one event loop, at half the cost; or a thread each.
+    dispatch: Literal["loop", "threads"] = Field(default="loop", description="loop or threads")
+    # How many charges and refunds a worker has in flight: at 300 ms each, 256 are 850 charges/s.
+    slots: int = Field(default=256, ge=1, le=1_024, description="a whole number from 1 to 1024")
     # How long one webhook endpoint is served before the next in the queue gets the slot.
     drain_s: float = Field(default=20.0, gt=0, le=60, description="seconds, above 0, at most 60")
     # How long a worker finishes its work after SIGQUIT: two calls at their deadline and more.
@@ -303,6 +279,12 @@ def load(**overrides: Any) -> Settings:
         if name not in running:
             raise NothingRuns(settings.data_dir, variable(name))
     found: dict[str, object] = {name: running[name] for name in missing}
+    if "database_url" in missing and not settings.database_direct_url:
+        found["database_direct_url"] = running.get("database_direct_url", "")
+    if "database_url" in missing and not settings.encryption_keys.get_secret_value():
+        # Those of `billing up`: what a command encrypts is what its processes must read.
+        keys = running.get("encryption_keys") or embedded_data_dir.encryption_key(settings.data_dir)
+        found["encryption_keys"] = SecretStr(keys)
     if "database_url" in missing and not settings.webhook_allow_private:
         # Who adds an endpoint there may add what its webhooks worker delivers to.
         allowed = running.get("webhook_allow_private", "").split(",")

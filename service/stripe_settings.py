@@ -2,13 +2,14 @@
 
 import re
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
 # A secret key or a restricted one, of test mode or live (docs.stripe.com/keys).
 _API_KEY = re.compile(r"[sr]k_(test|live)_[A-Za-z0-9_]{8,250}")
+_INSTALLATION = re.compile("([a-z0-9][a-z0-9.-]{0,39})?")
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]{8,250}")
 
 
@@ -20,6 +21,12 @@ def _api_key(value: SecretStr) -> SecretStr:
 
 def _webhook_secrets(value: SecretStr) -> SecretStr:
     if not all(map(_WEBHOOK_SECRET.fullmatch, secrets_of(value))):
+        raise ValueError
+    return value
+
+
+def _installation(value: str) -> str:
+    if not _INSTALLATION.fullmatch(value):
         raise ValueError
     return value
 
@@ -46,6 +53,9 @@ def secrets_of(value: SecretStr) -> tuple[str, ...]:
     return tuple(part for one in value.get_secret_value().split(",") if (part := one.strip()))
 
 
-StripeApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
-StripeWebhookSecrets = Annotated[SecretStr, AfterValidator(_webhook_secrets)]
-StripeApiBase = Annotated[str, AfterValidator(_api_base)]
+ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
+WebhookSecrets = Annotated[SecretStr, AfterValidator(_webhook_secrets)]
+# In the word that a PaymentIntent has for it.
+Multicapture = Literal["off", "if_available"]
+ApiBase = Annotated[str, AfterValidator(_api_base)]
+Installation = Annotated[str, AfterValidator(_installation)]

@@ -1,54 +1,68 @@
 """The one place that decides what is real: engines, processors, committers, and who wakes whom."""
 
 import os
-import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Protocol, Self
 
+import orjson
 from celery import Celery
 from sqlalchemy import Engine
 
-from infra.billing.contract.requests.charge import ChargeRequest
-from models.rows import ChargeRow, LifecycleRow, as_charge
+from models.rows import ChargeRow, LifecycleRow
+from payments.access.vault import Vault
 from payments.errors import Refused
 from payments.lifecycle import cancels, executor
 from payments.lifecycle.accepting.asked import Accepted
-from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing import captures
-from payments.lifecycle.capturing.captures import NewCapture
-from payments.lifecycle.claims import lease
-from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
+from payments.lifecycle.executor import Begun
 from payments.lifecycle.settlement import Policy, policies_of
+from payments.processors.installation import Installation, installation
 from payments.processors.limits import ANYTHING, MoneyLimit, MoneyLimits
 from payments.processors.port import Processor
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
 from payments.processors.statements import Statements, statements_of
 from payments.transaction import Database, Wakes
-from payments.webhooks.drains import Drained
 from service import log
 from service.broker.publisher import Publisher
+from service.database import retrying
 from service.database.engine import open_engine
 from service.database.group_commit import GroupCommitter
 from service.database.limits import SANDBOX, WORK, Limits
-from service.database.retrying import Retrying
+from service.database.loop_commit import LoopCommitter
+from service.kept_settings import NO_KEY, keys_of
+from service.metrics import counting
+from service.process import garbage, open_files
 from service.processor_names import PROCESSOR_ENTRY_POINTS, SANDBOX_LIMIT
 from service.settings import Settings
+from service.settings_errors import SettingsError
 from service.stripe_settings import secrets_of
 
 logger = log.get(__name__)
 
+# What a process that delivers has open besides the sockets of its posts.
+SPARE_FILES = 256
+# Of so many endpoints what came of posts is written at once, up to 64 of each: more would keep
+# those that follow waiting, and cost each no less.
+DRAINS_MAX = 32
 
-def open_database(url: str, *, pool_size: int = 8, limits: Limits = WORK) -> Engine:
+
+def open_database(
+    url: str,
+    *,
+    pool_size: int = 8,
+    limits: Limits = WORK,
+    json: Callable[[bytes], Any] | None = None,
+) -> Engine:
     """Our engine. Every connection has limits, so that nothing can hold up a worker for ever."""
-    return open_engine(url, limits, pool_size=pool_size)
+    return open_engine(url, limits, pool_size=pool_size, json=json)
 
 
 def open_sandbox(url: str, *, pool_size: int = 4, limits: Limits = SANDBOX) -> Engine:
@@ -63,6 +77,7 @@ class Services:
     settings: Settings
     engine: Engine
     database: Database
+    vault: Vault
     processors: Processors
     policies: Mapping[str, Policy]
     stopping: threading.Event
@@ -102,7 +117,19 @@ def stripe(settings: Settings) -> Processor:
         settings.stripe_api_key.get_secret_value(),
         webhook_secrets=secrets_of(settings.stripe_webhook_secrets),
         api_base=settings.stripe_api_base,
+        multicapture=settings.stripe_multicapture == "if_available",
+        installation=partial(_installation, settings),
     )
+
+
+def _installation(settings: Settings) -> Installation:
+    """Whose database this is: asked once by a process. Raises Renamed."""
+    engine = open_database(settings.database_url, pool_size=1)
+    try:
+        with engine.begin() as connection:
+            return installation(connection, settings.stripe_installation)
+    finally:
+        engine.dispose()
 
 
 # How a processor of ours is made, by its name; a package's entry point is called in the same way.
@@ -141,15 +168,35 @@ class Delivers(Protocol):
     """What the handlers need of `payments.webhooks.delivery.Deliverer`."""
 
     def start(self) -> Self: ...
-    def drain(self, endpoint_id: str) -> Drained: ...
+    def hand_over(self, endpoint_ids: Sequence[str]) -> None: ...
     def close(self) -> None: ...
 
 
-def deliverer(engine: Engine, **options: Any) -> Delivers:
-    """The deliverer. Its HTTP client is heavy, so only a process that delivers loads it."""
-    from payments.webhooks.delivery import Deliverer
+def vault(settings: Settings) -> Vault:
+    """What seals secrets for the database, and opens them. Raises SettingsError without a key."""
+    if not (keys := keys_of(settings.encryption_keys)):
+        raise SettingsError(NO_KEY)
+    return Vault(keys)
 
-    return Deliverer(engine, **options)
+
+def asked_together(
+    run: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]],
+) -> Callable[[Any], Awaitable[Any]]:
+    """For the deliverer: what its drains ask at the same time is asked as one. Those of a batch
+    that met a database that is away have patience of their own."""
+    committer = LoopCommitter[Any, Any](
+        run, batch_max=DRAINS_MAX, is_hopeless=retrying.is_transient
+    )
+    return committer.submit
+
+
+def deliverer(engine: Engine, vault: Vault, **options: Any) -> Delivers:
+    """The deliverer. Its HTTP client is heavy, so only a process that delivers loads it."""
+    from payments.webhooks.delivery import POSTS_MAX, Deliverer
+
+    posts_max = max(1, min(POSTS_MAX, open_files.raised() - SPARE_FILES))
+    garbage.look_seldom()
+    return Deliverer(engine, vault, together=asked_together, posts_max=posts_max, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,69 +218,20 @@ REAL = Parts()
 def services(settings: Settings, wake: Callable[[Wakes], None], parts: Parts = REAL) -> Services:
     """Open what every kind of process shares. Nothing connects before it is used."""
     stopping = threading.Event()
-    engine = open_database(settings.database_url)
+    # What these processes read of JSON is ours and has no long numbers, and they read it with each
+    # row: a tenth of what a row costs them is Python's own reader. Headers of the quarantine, which
+    # may have any, are read as text.
+    engine = open_database(settings.database_url, json=orjson.loads)
     named = processors(settings, parts.processors)
     return Services(
         settings=settings,
         engine=engine,
-        database=Database(engine, wake),
+        database=Database(engine, wake, counting.moved),
+        vault=vault(settings),
         processors=named,
         policies=policies_of(named, customer_wait=timedelta(seconds=settings.customer_wait_s)),
         stopping=stopping,
     )
-
-
-def make_executor(services: Services, parts: Parts = REAL) -> Executor:
-    """The executor of a worker process: all its threads share two group committers."""
-    retrying = Retrying(services.stopping)
-    settings, database = services.settings, services.database
-    names, policies = frozenset(services.processors), services.policies
-    limits = services.processors.limits
-
-    def begin(items: Sequence[Begin]) -> list[Begun]:
-        with database.transaction() as transaction:
-            return parts.begin(transaction, items, processors=names, limits=limits)
-
-    def settle(items: Sequence[Settlement]) -> list[LifecycleRow]:
-        with database.transaction() as transaction:
-            return parts.settle(transaction, items, policies=policies, dice=random.random)
-
-    def cancel(items: Sequence[Cancellation]) -> list[ChargeRow | Refused]:
-        with database.transaction() as transaction:
-            rows = parts.cancel(transaction, items)
-            # The executor goes on with them by itself; should it die, the sweep wakes somebody.
-            transaction.wakes.charges.difference_update(one.charge_id for one in items)
-            return rows
-
-    def capture(items: Sequence[NewCapture]) -> list[Accepted | Refused]:
-        with database.transaction() as transaction:
-            accepted = parts.capture(transaction, items, limits=limits)
-            # As above.
-            transaction.wakes.charges.difference_update(one.request.charge_id for one in items)
-            return accepted
-
-    return Executor(
-        cancel=GroupCommitter(retrying(cancel)).submit,
-        capture=GroupCommitter(retrying(capture)).submit,
-        begin=GroupCommitter(retrying(begin), shared=_price_asked_for).submit,
-        settle=GroupCommitter(retrying(settle), shared=_price_charged).submit,
-        processors=services.processors,
-        policies=policies,
-        new_lease=partial(lease, worker_name(), settings.lease_s),
-        call_deadline_s=settings.call_deadline_s,
-        clock=since_boot_s,
-    )
-
-
-def _price_asked_for(item: Begin) -> str | None:
-    """The price that many may want at once, by the name they have for it."""
-    request = item.new.request if item.new is not None else None
-    return request.price_id if isinstance(request, ChargeRequest) else None
-
-
-def _price_charged(item: Settlement) -> str | None:
-    """The price whose stock may come back."""
-    return as_charge(item.claimed.row).price_id if executor.may_release(item) else None
 
 
 def since_boot_s() -> float:

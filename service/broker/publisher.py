@@ -5,7 +5,9 @@ A call that is lost costs a second: what is due stands in a row, and the sweep c
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from itertools import islice
+from typing import Any
 
 from celery import Celery
 
@@ -28,6 +30,11 @@ BROKER_DOWN_S = 1.0
 # After a call, what comes within this time is one batch: under load there would be one per
 # transaction, each a round trip of its own. The first never waits.
 MERGE_S = 0.02
+# Where more endpoints than this are told of one event, no calls are added to a queue that is longer
+# than that: there would be more each second than all workers can hear.
+FEW, CALLS_MAX = 20, 200
+# Endpoints that one message names: few enough that several processes share what is due at many.
+TOLD_TOGETHER = 32
 
 
 class Publisher:
@@ -44,10 +51,13 @@ class Publisher:
         """Publish what `wakes` holds. Never raises; gives up after PUBLISH_S."""
         if time.monotonic() < self._down_until:
             return
+        endpoints = wakes.endpoints
+        if len(endpoints) > FEW and not self.room(WEBHOOKS, CALLS_MAX):
+            endpoints = set()  # the sweep calls them when somebody has time to hear it
         batch = [
             *(_call("billing.charge.submit", PAYMENTS, id=id_) for id_ in wakes.charges),
             *(_call("billing.refund.submit", PAYMENTS, id=id_) for id_ in wakes.refunds),
-            *(_call("billing.webhook.drain", WEBHOOKS, endpoint_id=id_) for id_ in wakes.endpoints),
+            *_drains(endpoints),
         ]
         try:
             lost = [reason for reason in self._post.send(batch) if reason is not None]
@@ -80,7 +90,18 @@ class Publisher:
         return max(0, limit - waiting)
 
 
-def _call(task: str, queue: str, **kwargs: str) -> Message:
+def _drains(endpoints: Collection[str]) -> Iterator[Message]:
+    """A message costs whoever hears it more than the drain that it asks for."""
+    if len(endpoints) == 1:
+        (endpoint_id,) = endpoints
+        yield _call("billing.webhook.drain", WEBHOOKS, endpoint_id=endpoint_id)
+        return
+    left = iter(endpoints)
+    while some := list(islice(left, TOLD_TOGETHER)):
+        yield _call("billing.webhook.drain", WEBHOOKS, endpoint_ids=some)
+
+
+def _call(task: str, queue: str, **kwargs: Any) -> Message:
     return call(task, kwargs, queue=queue, kwargsrepr=kwargs_text(kwargs))
 
 

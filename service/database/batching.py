@@ -37,6 +37,10 @@ HELD_S = 2.0
 GIVE_UP_S = 10.0
 
 
+def _is_stopping(failure: Exception) -> bool:
+    return isinstance(failure, retrying.DatabaseUnavailable)
+
+
 class Ticket(ABC, Generic[Item, Answer]):
     """An item that waits for its answer.
 
@@ -68,11 +72,11 @@ class Batching(Generic[Item, Answer]):
     """Who waits, who leads, and how a batch that failed is taken apart. For any thread.
 
     When writing a batch fails, its items are written again one by one, so that an item that can't
-    be written fails alone; but not when the failure is one of `hopeless`, which would meet all of
-    them. When somebody holds up a batch, those that share a row are written together, apart from
-    those that share none. When they are held up again, one of them is written alone: if it is held
-    up, too, it is by what they share, and all of them fail, as one by one each would wait for it as
-    long. When taking it apart has lasted `give_up_s` seconds, what is left of the batch fails, too.
+    be written fails alone; but not when the failure `is_hopeless`: it would meet all of them. When
+    somebody holds up a batch, those that share a row are written together, apart from those that
+    share none. When they are held up again, one of them is written alone: if it is held up, too, it
+    is by what they share, and all of them fail, as one by one each would wait for it as long. When
+    taking it apart has lasted `give_up_s` seconds, what is left of the batch fails, too.
     `side_by_side` is how many parts may be written at the same time.
     """
 
@@ -83,7 +87,7 @@ class Batching(Generic[Item, Answer]):
         side_by_side: int = 1,
         give_up_s: float = GIVE_UP_S,
         stuck_s: float = STUCK_S,
-        hopeless: tuple[type[Exception], ...] = (retrying.DatabaseUnavailable,),
+        is_hopeless: Callable[[Exception], bool] = _is_stopping,
         is_held_up: Callable[[Exception], bool] = retrying.is_held_up,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -93,7 +97,7 @@ class Batching(Generic[Item, Answer]):
         self.leaders = 0
         self._side_by_side = side_by_side
         self._give_up_s = give_up_s
-        self._hopeless = hopeless
+        self._is_hopeless = is_hopeless
         self._is_held_up = is_held_up
         self._clock = clock
         self._lock = threading.Lock()
@@ -166,7 +170,7 @@ class Batching(Generic[Item, Answer]):
 
     def may_be_apart(self, batch: Sequence[Ticket[Item, Answer]], failure: Exception) -> bool:
         """Whether the batch is to be taken `apart`; if not, all of it has failed now."""
-        if len(batch) > 1 and not isinstance(failure, self._hopeless):
+        if len(batch) > 1 and not self._is_hopeless(failure):
             return True
         for ticket in batch:
             ticket.fail(failure)

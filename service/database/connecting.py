@@ -7,6 +7,10 @@ word: the process that a client is told it talks to is not the one that answers
 `pg_backend_pid()`. Then nothing is prepared, nothing is set but for one transaction at a time
 (`service.database.engine`), and what needs a session is refused. A pooler by session looks the
 same, and is treated the same.
+
+A COMMIT that is given up is not canceled. Under synchronous replication it waits for a standby with
+the row on its own disk already; canceled, it would end there and then, and show everybody a row
+that a failover takes back. Hung up on, it goes on waiting, and the row is unseen until it is safe.
 """
 
 import asyncio
@@ -48,6 +52,15 @@ class Connection(psycopg.Connection[Any]):
 
     answer_s: float = 10.0
     is_pooled = False
+    is_committing = False
+
+    def commit(self) -> None:
+        """As psycopg's; it is noted, since nobody may cancel it."""
+        self.is_committing = True
+        try:
+            super().commit()
+        finally:
+            self.is_committing = False
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """As psycopg's; every answer comes this way."""
@@ -60,7 +73,7 @@ class Connection(psycopg.Connection[Any]):
             raise psycopg.OperationalError(f"no answer within {self.answer_s:g} s") from None
 
     def _give_up(self) -> None:
-        if self.is_pooled:
+        if self.is_pooled and not self.is_committing:
             # Without a limit of the server's own, the statement would go on for nobody, and
             # another behind the next connection, and so on.
             with contextlib.suppress(psycopg.Error):
@@ -69,9 +82,11 @@ class Connection(psycopg.Connection[Any]):
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
-    """psycopg's, for an event loop that ends its waits itself (`api.database`)."""
+    """psycopg's, for an event loop that ends its waits itself (`api.database`), and says when it
+    is committing."""
 
     is_pooled = False
+    is_committing = False
 
 
 class Road:
@@ -226,9 +241,10 @@ async def end(driver: AsyncConnection) -> None:
     PostgreSQL at work learns of no hang-up. Without a pooler its own limit ends the statement;
     behind one there is such a limit in transactions only (`service.database.engine`), so the pooler
     is asked to cancel first: of a client that has gone it knows nothing any more. Afterwards the
-    connection is to be thrown away: the request to cancel may be late.
+    connection is to be thrown away: the request to cancel may be late. A COMMIT is not canceled
+    (see above).
     """
-    if driver.is_pooled:
+    if driver.is_pooled and not driver.is_committing:
         telling = asyncio.ensure_future(driver.cancel_safe(timeout=CANCEL_S))
         await asyncio.wait([telling], timeout=CANCEL_AT_ONCE_S)
         telling.add_done_callback(_retrieved)

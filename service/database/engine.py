@@ -5,6 +5,7 @@ answers "read-only" is thrown away with all others of its pool: the server it le
 any more, and would answer everybody so.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_engine, event
@@ -20,12 +21,20 @@ READ_ONLY = "25006"  # read_only_sql_transaction: PostgreSQL, appendix A
 
 
 def open_engine(
-    url: str, limits: Limits, *, pool_size: int = 8, max_overflow: int = 4, pooled: bool = True
+    url: str,
+    limits: Limits,
+    *,
+    pool_size: int = 8,
+    max_overflow: int = 4,
+    pooled: bool = True,
+    json: Callable[[bytes], Any] | None = None,
 ) -> Engine:
     """An engine with these limits. Nothing connects before it is used.
 
-    `pooled=False` makes a connection for each use. Parameters never appear in an error's text.
-    Connecting raises diagnosis.Hopeless when a pooler is in the way of what the URL asks for.
+    `pooled=False` makes a connection for each use. `json` reads values of JSON; unless it is given,
+    Python's own reader does, which knows numbers of any length. Parameters never appear in an
+    error's text. Connecting raises diagnosis.Hopeless when a pooler is in the way of what the URL
+    asks for.
     """
     pool: dict[str, Any] = {"poolclass": NullPool}
     if pooled:
@@ -39,7 +48,9 @@ def open_engine(
             "pool_pre_ping": False,
         }
     target, road = _road(url, limits)
-    engine = create_engine(target, hide_parameters=True, use_native_hstore=False, **pool)
+    engine = create_engine(
+        target, hide_parameters=True, use_native_hstore=False, json_deserializer=json, **pool
+    )
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, _args: Any, parameters: dict[str, Any]) -> Any:

@@ -130,6 +130,15 @@ DOCTOR = Limits(
     connect_s=3,
     pool_s=3.0,
 )
+# Who asks for gauges gives up after ten seconds, and asks again: better none than late.
+MONITOR = Limits(
+    application_name="billing metrics",
+    statement_s=2.0,
+    lock_s=0.5,
+    idle_s=10.0,
+    connect_s=2,
+    pool_s=2.0,
+)
 # An index on a large table may take hours (`service.database.migrate` watches whether it is still
 # made). Who waits for a table makes everybody behind wait, so for less time than they would.
 MIGRATION = Limits(

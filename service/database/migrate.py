@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from service import settings
-from service.database import revisions
+from service.database import revisions, roles
 from service.database.connecting import hang_up
 from service.database.diagnosis import Hopeless
 from service.database.engine import open_engine
@@ -49,11 +49,16 @@ LOOK_ANSWER_S = 3.0
 ALONE_S = 600.0  # another `billing migrate` may be building an index on a large table
 
 
-def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
+def upgrade(
+    engine: Engine, *, runs_as: str | None = None, patience_s: float = ALONE_S
+) -> list[str]:
     """Bring the database up to date; the revisions applied, in order, [] when it already was.
 
+    `runs_as` is the URL that the service connects to: its role, if it is another than the one that
+    migrates, is given what it needs, and is made if it is not there (`service.database.roles`).
     Two at once are harmless: the second waits, up to `patience_s`, and finds nothing to do.
-    Raises TimeoutError, or sqlalchemy's OperationalError when a table stays locked.
+    Raises TimeoutError, or sqlalchemy's OperationalError when a table stays locked; Hopeless when
+    the role can't be made.
     """
     with _alone(engine, patience_s), engine.connect() as connection:
         connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
@@ -71,6 +76,8 @@ def upgrade(engine: Engine, *, patience_s: float = ALONE_S) -> list[str]:
                 if not tries_left or getattr(error.orig, "sqlstate", "") not in LOCKED:
                     raise
                 time.sleep(LOCK_PAUSE_S)
+        if runs_as is not None:
+            roles.equip(connection, runs_as)
         connection.invalidate()  # never back into the pool with our lock_timeout
     return todo
 
@@ -79,7 +86,8 @@ def new(engine: Engine, what: str) -> Path:
     """Write the next migration from the difference to the models, to be read and corrected."""
     with engine.connect() as connection:
         config = _config(connection)
-        number = len(revisions.known()) + 1  # `service.database.revisions` reads them in this order
+        # `service.database.revisions` reads them in the order of their numbers; there may be gaps.
+        number = int(revisions.known()[-1]) + 1
         script = command.revision(config, what, autogenerate=True, rev_id=f"{number:04d}")
     if script is None or isinstance(script, list):
         raise RuntimeError("Alembic wrote no script")

@@ -1,0 +1,161 @@
+"""Many coroutines, one transaction: whatever waits is asked of the database together.
+
+As threads do (`service.database.group_commit`), on an event loop: who finds nobody asking goes at
+once; what arrives while it asks is the next batch (`service.database.batching`).
+"""
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from service.database.batching import Batching, Ticket
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+# Of batches that were taken apart, so many parts at once: as few connections, and others need some,
+# too.
+APART_MAX = 4
+
+# Where there is a crowd, the next batch lets it gather for so long: each caller waits a little, and
+# all of them together cost far fewer trips. Who is alone never waits.
+GATHER_S = 0.001
+# Callers that were answered together come back within this time, or were no crowd.
+CROWD_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many may wait, and for how many seconds each; and what is raised beyond."""
+
+    waiting_max: int
+    too_many: Callable[[], Exception]
+    deadline_s: float
+    too_late: Callable[[], Exception]
+
+
+class LoopCommitter(Generic[Item, Answer]):
+    """Puts items into batches for `run`, and hands each its own answer.
+
+    `run` takes up to `batch_max` items and returns as many answers. `shared` says which row an item
+    has in common with others; the other `rules` are those of `Batching`, by which a batch is taken
+    apart for which `run` raises. Without `patience` any number waits for as long as it takes.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        *,
+        shared: Callable[[Item], Hashable] = lambda _: None,
+        patience: Patience | None = None,
+        **rules: Any,
+    ) -> None:
+        self._run = run
+        self._shared = shared
+        self._patience = patience
+        self._batching = Batching[Item, Answer](side_by_side=APART_MAX, **rules)
+        self._crowd_until = 0.0
+        self._places = asyncio.Semaphore(APART_MAX)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._watch: asyncio.TimerHandle | None = None
+
+    async def submit(self, item: Item) -> Answer:
+        """The answer for `item`. Raises what `run` raised for it, and what patience raises."""
+        patience = self._patience
+        if patience is not None and len(self._batching.waiting) >= patience.waiting_max:
+            raise patience.too_many()
+        loop = asyncio.get_running_loop()
+        ticket: _Ticket[Item, Answer] = _Ticket(item, self._shared(item), loop.create_future())
+        if self._batching.join(ticket) or self._batching.leads_beside(ticket):
+            self._start(self._lead())
+        elif self._watch is None:
+            self._watch = loop.call_later(self._batching.stuck_s, self._look)
+        if patience is None:
+            return await ticket.future
+        giving_up = loop.call_later(patience.deadline_s, ticket.give_up, patience.too_late)
+        try:
+            return await ticket.future
+        finally:
+            giving_up.cancel()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        # In a context of its own: it works for many requests, so it must not log as one.
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(work, context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _lead(self) -> None:
+        loop, leads = asyncio.get_running_loop(), True
+        while leads:
+            if loop.time() < self._crowd_until and self._is_less_than_a_batch():
+                await asyncio.sleep(GATHER_S)
+            batch = self._batching.next_batch()
+            failure = await self._try(batch) if batch else None
+            if failure is not None:
+                # Beside the batches that follow: who wants a row that somebody holds may wait for
+                # it, and nobody else shall.
+                self._start(self._take_apart(batch, failure))
+            if len(batch) > 1 or self._batching.waiting:
+                self._crowd_until = loop.time() + CROWD_S
+            leads = self._batching.hand_over() is not None
+
+    def _look(self) -> None:
+        """While somebody waits: behind a batch that is stuck the next leads beside it."""
+        waiting, self._watch = self._batching.waiting, None
+        if not waiting:
+            return
+        if not waiting[0].leads and self._batching.leads_beside(waiting[0]):
+            self._start(self._lead())
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(self._batching.stuck_s, self._look)
+
+    def _is_less_than_a_batch(self) -> bool:
+        return len(self._batching.waiting) < self._batching.batch_max
+
+    async def _try(self, batch: Sequence[Ticket[Item, Answer]]) -> Exception | None:
+        """Ask for a batch; what went wrong with it, if it is to be taken apart."""
+        try:
+            answers = await self._run([ticket.item for ticket in batch])
+            self._batching.answered(batch, answers)
+        except Exception as failure:  # noqa: BLE001  # whatever it is, its request gets it
+            return failure if self._batching.may_be_apart(batch, failure) else None
+        return None
+
+    async def _take_apart(self, batch: Sequence[Ticket[Item, Answer]], failure: Exception) -> None:
+        for parts in self._batching.apart(batch, failure):
+            await asyncio.gather(*map(self._ask_part, parts))
+
+    async def _ask_part(self, part: Sequence[Ticket[Item, Answer]]) -> None:
+        async with self._places:
+            left = [ticket for ticket in part if not ticket.is_done]
+            failure = await self._try(left) if left else None
+        if failure is not None:
+            await self._take_apart(left, failure)
+
+
+class _Ticket(Ticket[Item, Answer]):
+    """One item, and the future that its owner waits for."""
+
+    def __init__(self, item: Item, shared: Hashable, future: "asyncio.Future[Answer]") -> None:
+        super().__init__(item, shared)
+        self.future = future
+
+    def give_up(self, why: Callable[[], Exception]) -> None:
+        """Fail, as its turn didn't come in time."""
+        self.fail(why())
+
+    @property
+    def is_done(self) -> bool:
+        return self.future.done()
+
+    def succeed(self, answer: Answer) -> None:
+        if not self.is_done:
+            self.future.set_result(answer)
+
+    def fail(self, failure: BaseException) -> None:
+        if not self.is_done:
+            self.failure = failure
+            self.future.set_exception(failure)

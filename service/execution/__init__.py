@@ -1,0 +1,1 @@
+"""How a process carries charges and refunds: its executors, and how they call processors."""

@@ -1,0 +1,64 @@
+"""The settings of what the database keeps: encrypted with which keys, and for how long."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings
+
+from payments.access.encryption_keys import KEY
+from payments.keeping.retention import Keep
+
+# What a process that needs a key says when there is none.
+NO_KEY = (
+    "BILLING_ENCRYPTION_KEYS must be set: secrets of webhooks are encrypted in the database."
+    " `billing keys encryption` makes a key; keep it where your passwords are, not in the database"
+)
+
+
+def keys_of(value: SecretStr) -> tuple[str, ...]:
+    """The keys that the setting lists, separated by commas."""
+    return tuple(part for one in value.get_secret_value().split(",") if (part := one.strip()))
+
+
+def _keys(value: SecretStr) -> SecretStr:
+    if not all(map(KEY.fullmatch, keys_of(value))):
+        raise ValueError
+    return value
+
+
+EncryptionKeys = Annotated[SecretStr, AfterValidator(_keys)]
+DAYS = "a whole number of days from 0 to 36500; 0 keeps them for ever"
+
+
+class KeptSettings(BaseSettings):
+    """A part of `service.settings.Settings`, which says how it is read."""
+
+    # The keys that encrypt secrets of webhooks in the database: the first encrypts, all decrypt.
+    # Unset, one in the data folder if the database is the embedded one; with another, processes
+    # refuse to start.
+    encryption_keys: EncryptionKeys = Field(
+        default=SecretStr(""),
+        description="keys that `billing keys encryption` makes (bek_…), separated by commas",
+    )
+    # How long events and their deliveries are kept, once nothing about them is pending. A quarter:
+    # a bank may contest a charge for about as long, and no receiver is down for longer. What is
+    # older can't be replayed, and has left the feed.
+    keep_events_days: int = Field(default=90, ge=0, le=36_500, description=DAYS)
+    # How long each post of a webhook is kept, with what the receiver answered. A month, as Stripe
+    # shows them: these are the most rows, and of interest while somebody asks why one failed.
+    # Whether and when an event was delivered stays with the event.
+    keep_delivery_attempts_days: int = Field(default=30, ge=0, le=36_500, description=DAYS)
+    # How long refused requests are kept. As long as events, since one tells of each.
+    keep_rejected_requests_days: int = Field(default=90, ge=0, le=36_500, description=DAYS)
+    # How long messages in quarantine are kept after somebody has released or dismissed them. Those
+    # that nobody was done with stay.
+    keep_quarantined_messages_days: int = Field(default=30, ge=0, le=36_500, description=DAYS)
+    # How long the keys of endpoints that were made, rotations, pings and replays are known: a
+    # repeat is answered for so long, and done again later. No caller repeats for a month. Keys of
+    # charges and refunds are known for ever.
+    keep_requests_made_days: int = Field(default=30, ge=0, le=36_500, description=DAYS)
+
+    @property
+    def keep(self) -> Keep:
+        """For how many days each is kept."""
+        return Keep(**{name: getattr(self, f"keep_{name}_days") for name in Keep.__slots__})

@@ -1,0 +1,1 @@
+"""What this process did, in numbers, for Prometheus. What they are: `catalogue`."""

@@ -1,0 +1,70 @@
+"""`GET /metrics` of a process, on a port of its own: OpenMetrics, or Prometheus' older text."""
+
+import errno
+import threading
+from collections.abc import Callable
+
+from prometheus_client import exposition, start_http_server
+
+from service import log
+from service.metrics.catalogue import REGISTRY
+from service.settings import Settings, variable
+
+logger = log.get(__name__)
+
+# A process that is still ending may have the port; after that, its successor gets it.
+AGAIN_S = 5.0
+
+
+def answer(accept: str | None) -> tuple[bytes, str]:
+    """The body for who accepts this, and its content type."""
+    encode, content_type = exposition.choose_encoder(accept or "")
+    return encode(REGISTRY), content_type
+
+
+def serve(settings: Settings) -> Callable[[], None]:
+    """Answer on BILLING_METRICS_PORT, if that is set; returns what ends it.
+
+    A port that is taken stops no payment: it is told once, and tried again until it is free.
+    """
+    if not settings.metrics_port:
+        return lambda: None
+    ended = threading.Event()
+    thread = threading.Thread(
+        target=_serve, args=(settings, ended), name="metrics-start", daemon=True
+    )
+    thread.start()
+
+    def end() -> None:
+        ended.set()
+        thread.join(AGAIN_S)
+
+    return end
+
+
+def _serve(settings: Settings, ended: threading.Event) -> None:
+    is_told = False
+    while not ended.is_set():
+        try:
+            server, thread = start_http_server(
+                settings.metrics_port, settings.metrics_host, REGISTRY
+            )
+        except OSError as failure:
+            if not is_told:
+                is_told = True
+                logger.error(
+                    "no metrics",
+                    see=f"{variable('metrics_host')}, {variable('metrics_port')}",
+                    host=settings.metrics_host,
+                    port=settings.metrics_port,
+                    error=errno.errorcode.get(failure.errno or 0, type(failure).__name__),
+                )
+            ended.wait(AGAIN_S)
+            continue
+        logger.info(
+            "metrics", url=f"http://{settings.metrics_host}:{settings.metrics_port}/metrics"
+        )
+        ended.wait()
+        server.shutdown()
+        server.server_close()
+        thread.join(AGAIN_S)

@@ -1,0 +1,1 @@
+"""What a process asks of the system that it runs on."""
