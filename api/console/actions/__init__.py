@@ -1,0 +1,46 @@
+"""What can be done at the console.
+
+Every action has a page of its own, which says what it will do and asks why; it works without a
+script, and with the keyboard alone. Then it goes through the same function as the command line.
+`of` is the list that its object stands in, as in the object's path.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from api.console.actions import catalog, messages, payments, webhooks
+from api.console.actions.action import Action
+from api.console.actions.keys import ACTIONS as KEYS
+from api.console.session import Session
+
+ACTIONS: Mapping[tuple[str, str], Action] = {
+    (one.of, one.name): one
+    for one in (
+        *payments.ACTIONS,
+        *webhooks.ACTIONS,
+        *messages.ACTIONS,
+        *catalog.ACTIONS,
+        *KEYS,
+    )
+}
+
+
+def possible(of: str, row: Any, session: Session) -> list[Action]:
+    """What this person may do with this object as it stands."""
+    return [
+        one
+        for one in ACTIONS.values()
+        if one.of == of
+        and one.needs_object
+        and session.may(one.permission)
+        and one.is_possible(row)
+    ]
+
+
+def of_list(of: str, session: Session) -> list[Action]:
+    """What this person may do that makes a new object of this list."""
+    return [
+        one
+        for one in ACTIONS.values()
+        if one.of == of and not one.needs_object and session.may(one.permission)
+    ]

@@ -1,0 +1,71 @@
+"""The console as an application of its own, mounted at `/console`."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from api.app_state import AppState
+from api.console.actions import ACTIONS
+from api.console.actions import pages as acting
+from api.console.door import refused
+from api.console.pages import catalog, finding, operating, overview, payments, signing_in, webhooks
+from api.console.rendering import HERE, static_version
+from payments.errors import BillingError
+
+PAGES = (
+    ("/charges", payments.charges),
+    ("/charges/{id}", payments.charge),
+    ("/refunds", payments.refunds),
+    ("/refunds/{id}", payments.refund),
+    ("/review", payments.review),
+    ("/search", finding.search),
+    ("/audit", finding.audit),
+    ("/endpoints", webhooks.endpoints),
+    ("/endpoints/{id}", webhooks.endpoint),
+    ("/deliveries/{id}", webhooks.delivery),
+    ("/messages", operating.messages),
+    ("/quarantine/{id}", operating.message),
+    ("/prices", catalog.prices),
+    ("/prices/{id}", catalog.price),
+    ("/keys", operating.keys),
+    ("/keys/{id}", operating.key),
+)
+ROUTES = (
+    Route("/", overview.show),
+    Route("/login", signing_in.show, methods=["GET"]),
+    Route("/login", signing_in.sign_in, methods=["POST"]),
+    Route("/logout", signing_in.sign_out, methods=["POST"]),
+    # Before the pages of objects: what makes a new one is no object's id.
+    Route("/new/{of}/{name}", acting.show, methods=["GET"]),
+    Route("/new/{of}/{name}", acting.do, methods=["POST"]),
+    *(Route(path, handler) for path, handler in PAGES),
+    Route("/{of}/{id}/{name}", acting.show, methods=["GET"]),
+    Route("/{of}/{id}/{name}", acting.do, methods=["POST"]),
+)
+
+
+class Files(StaticFiles):
+    """Files under a name that changes with them: browsers keep them for ever."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        if response.status_code == 200:
+            response.headers["cache-control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def make(app_state: AppState) -> Starlette:
+    """The console on what the API stands on."""
+    files = Files(directory=HERE / "static")
+    made = Starlette(
+        routes=[Mount(f"/static/{static_version()}", files), *ROUTES],
+        exception_handlers=dict.fromkeys((BillingError, HTTPException, Exception), refused),
+    )
+    made.router.redirect_slashes = False
+    made.state.app_state = app_state
+    made.state.titles = {f"{one.of}.{one.name}": one.title for one in ACTIONS.values()}
+    made.state.routes = ()  # nothing is said of paths that nearly are one
+    return made

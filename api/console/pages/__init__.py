@@ -1,0 +1,1 @@
+"""What the console shows. Each page reads what it shows in one go, by indexes."""
