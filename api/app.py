@@ -5,9 +5,12 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
 
 from api import answers
 from api.app_state import AppState
+from api.console.session import HOME, PATH
 from api.description import openapi
 from api.edge import errors
 from api.edge.edge import Application, Edge
@@ -23,7 +26,9 @@ from api.routes import (
     products,
     refunds,
 )
+from api.routes.books import finance
 from api.routes.objects import PREFIX
+from api.routes.operating import audit, search
 from payments.access.scopes import OPERATIONS, SIGNED
 
 ROUTERS = (
@@ -35,6 +40,12 @@ ROUTERS = (
     currencies.router,
     events.router,
     endpoints.router,
+    events.deliveries_of,
+    events.deliveries,
+    finance.exports_router,
+    finance.reports_router,
+    audit.router,
+    search.router,
     processors.router,
     health.router,
     description.router,
@@ -68,4 +79,16 @@ def make(app_state: AppState) -> Application:
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
-    return Edge(app, app_state.hosts)
+    if app_state.console.console == "on":
+        _add_console(app, app_state)
+    return Edge(app, app_state.hosts, access_log=app_state.access_log)
+
+
+def _add_console(app: FastAPI, app_state: AppState) -> None:
+    from api.console import app as console  # its templates, which a door without it needs not
+
+    async def to_console(_: Request) -> Response:
+        return RedirectResponse(HOME, 308)
+
+    app.add_route(PATH, to_console)
+    app.mount(PATH, console.make(app_state))

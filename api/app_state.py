@@ -15,8 +15,10 @@ from payments.processors.statements import statements_of
 from payments.webhooks.target import TargetCheck
 from service.broker.consumers import Readers
 from service.broker.publisher import Waker
+from service.console_settings import ConsoleSettings
+from service.metrics import counting
 from service.settings import Settings
-from service.wiring import processors
+from service.wiring import processors, vault
 
 
 class AppState:
@@ -32,7 +34,7 @@ class AppState:
         waker: Waker,
         ask_workers: Callable[[], Readers],
     ) -> None:
-        self.database = Database(settings.database_url, waker)
+        self.database = Database(settings.database_url, waker, count=counting.moved)
         self._waker = waker
         self.processors = named = processors(settings)
         wait = timedelta(seconds=settings.customer_wait_s)
@@ -45,8 +47,11 @@ class AppState:
         self.readiness = Readiness(self.database, ask_workers)
         self.statements = statements_of(named)
         self.limits = Limits(settings)
+        self.access_log = settings.http_access_log
         self.hosts = Hosts(settings.http_hosts, listening=settings.http_host)
         self.target_check = TargetCheck(settings.webhook_allow_private)
+        self.vault = vault(settings)
+        self.console: ConsoleSettings = settings
 
     def stop_waiting(self) -> None:
         """Let those go who wait for a final state; they are answered how it stands."""

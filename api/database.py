@@ -8,17 +8,18 @@ repeats it under the same key.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from api.edge.problems import DatabaseUnavailable, Held
-from payments.transaction import Transaction, Wakes
+from payments.acting import Acting
+from payments.transaction import Moved, Transaction, Wakes, uncounted
 from service import log
 from service.database.connecting import end
 from service.database.diagnosis import Hopeless, is_lacking, reason
@@ -37,6 +38,13 @@ PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 0.5
 CONNECTIONS_MAX = 12
 
 
+def in_thread(call: Callable[[], T]) -> T:
+    """For what a transaction runs: do this in a thread, since it may block, and all requests of the
+    process would wait with it."""
+    done: T = await_only(asyncio.to_thread(call))
+    return done
+
+
 class Database:
     """Runs functions of a `Connection` or a `Transaction` on connections of a pool."""
 
@@ -45,8 +53,10 @@ class Database:
         url: str,
         wake: Callable[[Wakes], None],
         *,
+        count: Callable[[Sequence[Moved]], None] = uncounted,
         deadline_s: float = DEADLINE_S,
     ) -> None:
+        self._count = count
         self._engine = open_async_engine(url, WEB, pool_size=4, max_overflow=CONNECTIONS_MAX - 4)
         self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
@@ -61,8 +71,17 @@ class Database:
         """What `run` reads, all of it of one moment. Raises DatabaseUnavailable."""
         return await self._patiently(self._snapshots, run)
 
-    async def transaction(self, run: Callable[[Transaction], T], *, idempotent: bool = True) -> T:
-        """What `run` answers, once it is committed; then those whom it concerns are woken.
+    async def transaction(
+        self,
+        run: Callable[[Transaction], T],
+        *,
+        acting: Acting | None = None,
+        idempotent: bool = True,
+    ) -> T:
+        """What `run` answers, once it is committed; then `count` is told what moved, and those whom
+        it concerns are woken.
+
+        `acting` is who does what a row of the audit log will tell.
 
         When the answer to a COMMIT gets lost, `run` runs again, unless it is not `idempotent`: then
         nobody knows, and the caller is told. Raises DatabaseUnavailable; Held when somebody else
@@ -70,20 +89,22 @@ class Database:
         """
         has_run = False
 
-        def in_transaction(connection: Connection) -> tuple[T, Wakes]:
+        def in_transaction(connection: Connection) -> tuple[T, Transaction]:
             nonlocal has_run
             has_run = False
-            transaction = Transaction(connection)
+            transaction = Transaction(connection, acting)
             answer = run(transaction)
             has_run = True
-            return answer, transaction.wakes
+            return answer, transaction
 
         def may_repeat() -> bool:
             return idempotent or not has_run
 
-        answer, wakes = await self._patiently(self._engine, in_transaction, may_repeat)
-        if wakes:
-            self._wake(wakes)
+        answer, done = await self._patiently(self._engine, in_transaction, may_repeat)
+        if done.moved:
+            self._count(done.moved)
+        if done.wakes:
+            self._wake(done.wakes)
         return answer
 
     async def close(self) -> None:
@@ -145,9 +166,12 @@ async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: fl
                 task.add_done_callback(_ENDING.discard)
 
             timer = loop.call_at(ends_at, give_up)
+            driver.is_committing = False
             try:
                 with connection.begin():
-                    return run(connection)
+                    answer = run(connection)
+                    driver.is_committing = True
+                    return answer
             except DBAPIError:
                 if (
                     ending

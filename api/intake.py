@@ -7,7 +7,7 @@ from typing import Any
 
 from api.batches import Batches
 from api.database import Database
-from api.pollers import Pollers, finals
+from api.pollers import Pollers, at_rest
 from infra.billing.contract.ids import Kind as KindName
 from infra.billing.contract.requests.by_kind import Request
 from models.rows import ApiKeyRow, LifecycleRow
@@ -56,7 +56,7 @@ class Intake:
             return [found.get(id_) for id_ in ids]
 
         async def settled(kind: KindName, ids: Sequence[str]) -> set[str]:
-            return await database.read(partial(finals, kind=kind, ids=ids))
+            return await database.read(partial(at_rest, kind=kind, ids=ids))
 
         # A batch is of one kind: they lock different tables.
         self._taking = {
@@ -75,11 +75,11 @@ class Intake:
     async def get(
         self, kind: KindName, id_: str, *, access: Access, wait_s: float = 0
     ) -> LifecycleRow:
-        """The row as it stands, or as soon as it is final. Raises NotFound, also for what `access`
-        doesn't see."""
+        """The row as it stands, or as soon as nothing more comes of it by itself. Raises NotFound,
+        also for what `access` doesn't see."""
         row = await self._row(kind, id_, access)
-        if wait_s and row.state == "pending":
-            await self.waiters.until_final(kind, id_, wait_s=wait_s)
+        if wait_s and not reading.is_at_rest(row):
+            await self.waiters.until_at_rest(kind, id_, wait_s=wait_s)
             row = await self._row(kind, id_, access)
         return row
 

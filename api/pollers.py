@@ -1,4 +1,4 @@
-"""Waiting for a final state, without a database connection or a thread for each who waits.
+"""Waiting for what comes by itself, without a database connection or a thread for each who waits.
 
 One task asks for all of them, in one statement per kind. Who began to wait just now is looked
 after often, who has waited for long seldom: a look comes when the wait is a third longer.
@@ -15,8 +15,8 @@ from sqlalchemy import Connection, select
 from api.edge.problems import DatabaseUnavailable
 from infra.billing.contract.ids import Kind as KindName
 from models.base import id_among
-from models.states import State
 from payments.kinds import KINDS
+from payments.lifecycle import reading
 from service import faults, log
 
 logger = log.get(__name__)
@@ -40,16 +40,17 @@ class Waiter:
 
 
 class Pollers:
-    """All who wait. `finals(kind, ids)` tells which of them are final."""
+    """All who wait. `at_rest(kind, ids)` tells of which nothing more comes by itself."""
 
-    def __init__(self, finals: Callable[[KindName, Sequence[str]], Awaitable[set[str]]]) -> None:
-        self._finals = finals
+    def __init__(self, at_rest: Callable[[KindName, Sequence[str]], Awaitable[set[str]]]) -> None:
+        self._at_rest = at_rest
         self._waiters: set[Waiter] = set()
         self._looker: asyncio.Task[None] | None = None
         self._stopping = False
 
-    async def until_final(self, kind: KindName, id_: str, *, wait_s: float) -> None:
-        """Return when it is final, after `wait_s`, or when the process stops."""
+    async def until_at_rest(self, kind: KindName, id_: str, *, wait_s: float) -> None:
+        """Return when nothing more comes of it by itself, or after `wait_s`, or when the process
+        stops."""
         if self._stopping or len(self._waiters) >= WAITERS_MAX or wait_s <= 0:
             return
         loop = asyncio.get_running_loop()
@@ -96,15 +97,15 @@ class Pollers:
             ids = sorted({waiter.id for waiter in due if waiter.kind == kind})
             if not ids:
                 continue
-            final = await self._finals(kind, ids)
+            rest = await self._at_rest(kind, ids)
             for waiter in due:
-                if waiter.kind == kind and waiter.id in final:
+                if waiter.kind == kind and waiter.id in rest:
                     _let_go(waiter)
 
 
-def finals(connection: Connection, kind: KindName, ids: Sequence[str]) -> set[str]:
-    """Which of these are final."""
-    return set(connection.execute(_FINALS[kind], {"ids": list(ids)}).scalars())
+def at_rest(connection: Connection, kind: KindName, ids: Sequence[str]) -> set[str]:
+    """Of which of these nothing more comes by itself."""
+    return set(connection.execute(_AT_REST[kind], {"ids": list(ids)}).scalars())
 
 
 def _let_go(waiter: Waiter) -> None:
@@ -112,9 +113,7 @@ def _let_go(waiter: Waiter) -> None:
         waiter.done.set_result(None)
 
 
-_FINALS = {
-    name: select(kind.table.c.id).where(
-        id_among(kind.table.c.id), kind.table.c.state != State.PENDING.value
-    )
+_AT_REST = {
+    name: select(kind.table.c.id).where(id_among(kind.table.c.id), reading.at_rest(kind))
     for name, kind in KINDS.items()
 }

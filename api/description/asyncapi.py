@@ -222,7 +222,12 @@ def _webhook(type_: str) -> dict[str, Any]:
         "contentType": "application/json",
         "headers": {
             "type": "object",
-            "required": ["webhook-id", "webhook-timestamp", "webhook-signature"],
+            "required": [
+                "webhook-id",
+                "webhook-timestamp",
+                "webhook-signature",
+                "webhook-sequence",
+            ],
             "properties": {
                 "webhook-id": {
                     "type": "string",
@@ -241,6 +246,20 @@ def _webhook(type_: str) -> dict[str, Any]:
                     "pattern": "^v1,[A-Za-z0-9+/]{43}=( v1,[A-Za-z0-9+/]{43}=)*$",
                     "description": "One, or several while a secret is replaced: one must match.",
                     "examples": ["v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4="],
+                },
+                "webhook-sequence": {
+                    "type": "string",
+                    "pattern": "^[1-9][0-9]*$",
+                    "description": "Which of all webhooks to this endpoint it is, counted from 1"
+                    " without a gap; the same in every try and replay. Not signed.",
+                    "examples": ["4711"],
+                },
+                "webhook-replay": {
+                    "type": "string",
+                    "enum": ["1"],
+                    "examples": ["1"],
+                    "description": "There if it is replayed, again or for the first time."
+                    " Not signed.",
                 },
             },
         },

@@ -55,13 +55,15 @@ def standing(told: Mapping[str, Any], stand: str) -> dict[str, Any]:
     for part in ("data", "list"):
         if isinstance(told.get(part), list):
             return {**told, part: [standing(one, stand) for one in told[part]]}
-    stands = _STANDS.get(stand, {})
+    stands = _STANDS.get(_ALSO.get((str(told.get("object")), stand), stand), {})
     # Others have a state, too, which is none of these.
     if "phase" in stands and "phase" not in told:
         return dict(told)
     return {**told, **{name: value for name, value in stands.items() if name in told}}
 
 
+# Of a word that says something else of another object.
+_ALSO = {("charge", "updated"): "succeeded"}
 _PENDING: Mapping[str, Any] = {
     "state": "pending",
     "phase": "queued",

@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
 from api.description import signatures
-from api.description.bodies import BODIES
+from api.description.bodies import Health, ProcessorEvent, Readiness
 from api.description.events import DATA, event
 from api.description.examples import example, standing
 from api.description.models import model_of
@@ -18,15 +18,28 @@ from api.description.schemas import REQUESTS, everything
 from api.description.schemas import components as components_of
 from api.edge import problems
 from infra.billing.contract.events import EVENTS
-from infra.billing.contract.objects import Charge, Event, NewEndpoint, Pinged, Replayed
+from infra.billing.contract.objects import (
+    Charge,
+    DeliveryWithAttempts,
+    Event,
+    NewEndpoint,
+    Pinged,
+    Replayed,
+)
 from infra.billing.contract.objects.sales import A_PRODUCT
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.fields import Keyed
+from infra.billing.contract.requests.webhook_endpoint import (
+    UNSETTABLE,
+    Repeatable,
+    WebhookEndpointChanges,
+)
 from payments.access.scopes import SIGNED
 from payments.catalog.currencies import codes, id_of
 from payments.errors import (
     BillingError,
+    EventsGone,
     InsufficientScope,
     InvalidRequest,
     KeyReused,
@@ -49,7 +62,7 @@ instead. Every answer has an `X-Request-Id`, which our log lines have, too; send
 kept.
 """
 # What only HTTP answers with.
-OVER_HTTP = (Event, NewEndpoint, Pinged, Replayed)
+OVER_HTTP = (DeliveryWithAttempts, Event, NewEndpoint, Pinged, Replayed)
 TAGS = [
     {"name": "Charges", "description": "Money taken from customers."},
     {"name": "Refunds", "description": "Money given back."},
@@ -59,11 +72,11 @@ TAGS = [
     {"name": "Currencies", "description": "What it is paid in."},
     {"name": "Events", "description": "The feed: the same events as webhooks, to read."},
     {"name": "Webhook endpoints", "description": "URLs that receive events."},
+    {"name": "Deliveries", "description": "What became of each webhook, and sending it again."},
+    {"name": "Finance", "description": "Exports and reports, for those who keep the books."},
     {"name": "Webhooks", "description": "What your endpoints are sent."},
-    {
-        "name": "Processors",
-        "description": "What processors tell, signed by them, so no key.",
-    },
+    {"name": "Operating", "description": "Search, and what people and API keys did."},
+    {"name": "Processors", "description": "What processors tell, signed by them, so no key."},
     {"name": "Health", "description": "Probes for load balancers and alerts; they need no key."},
 ]
 
@@ -83,8 +96,7 @@ def document(routes: Sequence[APIRoute]) -> dict[str, Any]:
     components["schemas"] = {
         **_own(components.get("schemas", {})),
         **_of_http(everything()),
-        **components_of(*map(model_of, OVER_HTTP)),
-        **BODIES,
+        **components_of(*map(model_of, OVER_HTTP), ProcessorEvent, Health, Readiness),
     }
     components["headers"] = _HEADERS
     components["securitySchemes"] = {
@@ -123,11 +135,13 @@ def _show_examples(made: dict[str, Any]) -> None:
 
 def _answered(
     operation: str, status: str, body: Mapping[str, Any], schemas: Mapping[str, Any]
-) -> dict[str, Any]:
+) -> Any:
     """An example of an answer, as it is when it answers this."""
-    shown: dict[str, Any] = example(body["schema"], schemas)
+    shown: Any = example(body["schema"], schemas)
     if body["schema"] == ref("Problem"):
         return shown | _refused(int(status))
+    if body["schema"].get("type") == "string":  # a file
+        return str(body["schema"]["examples"][0])
     if operation == "list_events":
         charge = standing(example(ref(Charge), schemas), "succeeded")
         shown["data"] = [{**one, "data": charge} for one in shown["data"]]
@@ -176,14 +190,14 @@ def _own(schemas: dict[str, Any]) -> dict[str, Any]:
 
 def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
     """Requests as they are sent over HTTP: no producer, which is the key's name; null = absent."""
-    for name in (model.__name__ for model in REQUESTS if issubclass(model, Keyed)):
-        fields, required = schemas[name]["properties"], schemas[name].get("required", ())
-        fields.pop("producer")
-        for field, schema in fields.items():
-            if field not in required and isinstance(schema.get("type"), str):
-                schema["type"] = [schema["type"], "null"]
-                if "enum" in schema:
-                    schema["enum"] = [*schema["enum"], None]
+    for model in REQUESTS:
+        schema = schemas[model.__name__]
+        if issubclass(model, Keyed):
+            schema["properties"].pop("producer")
+        if issubclass(model, (Keyed, Repeatable)):
+            _may_be_null(schema, set(schema["properties"]) - {*schema.get("required", ())})
+    _may_be_null(schemas[WebhookEndpointChanges.__name__], UNSETTABLE)
+    schemas[WebhookEndpointChanges.__name__].pop("required", None)
     # The path says which charge, and the key whose it is.
     cancel = schemas[CancelRequest.__name__]
     cancel["properties"] = {"reason": cancel["properties"]["reason"]}
@@ -197,18 +211,27 @@ def _of_http(schemas: dict[str, Any]) -> dict[str, Any]:
         "enum": [*codes(), None],
         "description": "ISO 4217. Lower case is taken, too.",
     }
-    schemas |= _ways(schemas["ChargeRequest"])
+    schemas |= _ways(schemas["ChargeRequest"], _CHARGES)
+    schemas |= _ways(schemas["Replay"], _REPLAYS)
     currency_id = schemas["PriceRequest"]["properties"]["currency_id"]
     currency_id.pop("pattern")
     currency_id["enum"] = _currency_ids()
     return schemas
 
 
-def _ways(request: dict[str, Any]) -> dict[str, Any]:
-    """The ways to ask for a charge, each a schema of its own with all of its fields: generators of
+def _may_be_null(request: Mapping[str, Any], names: Iterable[str]) -> None:
+    for schema in (request["properties"][name] for name in names):
+        if isinstance(schema.get("type"), str):
+            schema["type"] = [schema["type"], "null"]
+            if "enum" in schema:
+                schema["enum"] = [*schema["enum"], None]
+
+
+def _ways(request: dict[str, Any], said: Mapping[str, str]) -> dict[str, Any]:
+    """The ways to ask for something, each a schema of its own with all of its fields: generators of
     clients drop what stands beside a `oneOf`."""
     made: dict[str, Any] = {}
-    for name, what, way in zip(_WAYS, _WAYS_SAID, request["oneOf"], strict=True):
+    for (name, what), way in zip(said.items(), request["oneOf"], strict=True):
         fields = {}
         for field, schema in request["properties"].items():
             # The fields of the other way may be sent as null; nobody would, and typed clients of
@@ -222,10 +245,9 @@ def _ways(request: dict[str, Any]) -> dict[str, Any]:
             "required": way["required"],
             "properties": fields,
         }
-    made["ChargeRequest"] = {
-        "description": request["description"],
-        "anyOf": [ref(name) for name in _WAYS],
-    }
+    choice = {"description": request["description"], "anyOf": [ref(name) for name in said]}
+    request.clear()
+    request |= choice
     return made
 
 
@@ -288,6 +310,7 @@ _ERRORS: Mapping[int, type[BillingError]] = {
     404: NotFound,
     408: problems.RequestTimeout,
     409: ReferenceInUse,
+    410: EventsGone,
     413: problems.BodyTooLarge,
     415: problems.EncodingNotSupported,
     421: problems.HostNotAllowed,
@@ -296,17 +319,24 @@ _ERRORS: Mapping[int, type[BillingError]] = {
     500: problems.InternalError,
     503: problems.DatabaseUnavailable,
 }
-_PARAMS = {400: "amount", 404: "id", 422: "idempotency_key"}
-_WAYS = ("ChargeByAmount", "ChargeByPrice")
-_WAYS_SAID = (
-    "Take `amount` minor units of `currency`, once.",
-    "Take what `quantity` units of a price cost, once.",
-)
+_PARAMS = {400: "amount", 404: "id", 410: "after", 422: "idempotency_key"}
+_CHARGES = {
+    "ChargeByAmount": "Take `amount` minor units of `currency`, once.",
+    "ChargeByPrice": "Take what `quantity` units of a price cost, once.",
+}
+_REPLAYS = {
+    "ReplayOfEvents": "Exactly these events, whatever became of them.",
+    "ReplayOfATime": "The events of a time.",
+}
 _TEXT = {"type": "string"}
 _SIGNATURE = {
     "webhook-id": "The event's id: the same on every try. Keep those that you have handled.",
     "webhook-timestamp": "When it was sent, in Unix seconds. Refuse what is older than 5 minutes.",
     "webhook-signature": "`v1,` and the signature; several, while a secret is replaced.",
+    "webhook-sequence": "Which of all webhooks to this endpoint it is: they are counted from 1"
+    " without a gap, and one keeps its number in every try and replay. Not signed.",
+    "webhook-replay": "`1` if it is replayed, again or for the first time; else absent. Not"
+    " signed.",
 }
 _HEADERS = {
     "X-Request-Id": {

@@ -28,6 +28,7 @@ REFUSALS: Mapping[int, str] = {
     404: "There is nothing with this id.",
     408: "The body did not arrive in time.",
     409: "It contradicts what is there; `code` says how.",
+    410: "What is asked for is not kept any more.",
     413: "The body is larger than 64 KiB.",
     415: "The body is encoded, with gzip for example.",
     421: "The service does not answer under the name in the header Host.",

@@ -140,6 +140,7 @@ SAMPLES: Mapping[str, Mapping[str, Sample]] = {
     },
     "WebhookEndpointChanges": {"disable": Sample("Be sent nothing", {"state": "disabled"})},
     "Ping": {"ping": Sample("Once, however often it is sent", {"idempotency_key": "ping-1"})},
+    "Retry": {"retry": Sample("Once, however often it is sent", {"idempotency_key": "retry-1"})},
     "SecretRotation": {
         "rotation": Sample("The secret before signs for an hour more", {"overlap_s": 3600})
     },

@@ -13,9 +13,14 @@ from infra.billing.contract.requests.by_kind import MODELS
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import BY_PRICE, WAYS, ChargeRequest
+from infra.billing.contract.requests.endpoint_verbs import Ping, Replay, Retry, SecretRotation
 from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
+from infra.billing.contract.requests.webhook_endpoint import (
+    WebhookEndpointChanges,
+    WebhookEndpointRequest,
+)
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 COMPONENT = "#/components/schemas/{model}"
@@ -30,7 +35,15 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     PriceChanges,
     InventoryRequest,
     QuoteRequest,
+    WebhookEndpointRequest,
+    WebhookEndpointChanges,
+    SecretRotation,
+    Ping,
+    Retry,
+    Replay,
 )
+# What is not sent stays: their defaults mean nothing.
+CHANGES = (ProductChanges, PriceChanges, WebhookEndpointChanges)
 
 
 class Schemas(GenerateJsonSchema):
@@ -55,8 +68,8 @@ def components(
         if "description" in schema:  # a docstring, in lines
             schema["description"] = " ".join(schema["description"].split())
         for field in schema.get("properties", {}).values():
-            if name in (ProductChanges.__name__, PriceChanges.__name__):
-                field.pop("default", None)  # what is not sent stays
+            if name in (model.__name__ for model in CHANGES):
+                field.pop("default", None)
             _say_default(field)
         if name in (model.__name__ for model in REQUESTS):
             _complete(name, schema)
@@ -81,7 +94,7 @@ def _say_default(field: dict[str, Any]) -> None:
     default = field.pop("default", None)
     if isinstance(default, bool):
         field.setdefault("examples", [default])
-    if default not in (None, "", {}):
+    if default not in (None, "", {}, []):
         said = field.get("description", "").rstrip()
         shown = str(default).lower() if isinstance(default, bool) else default
         field["description"] = f"{said} Absent: `{shown}`.".lstrip()
@@ -91,6 +104,12 @@ def _complete(name: str, schema: dict[str, Any]) -> None:
     """A key is not required of every request: a message has its task id, HTTP a header."""
     if "idempotency_key" in schema.get("required", ()):
         schema["required"].remove("idempotency_key")
+    if name == Replay.__name__:
+        events, a_time = {"event_ids": "array"}, {"since": "string"}
+        schema["oneOf"] = [
+            _either(events, {**a_time, **dict.fromkeys(("until", "only", "after"), "")}),
+            _either(a_time, events),
+        ]
     if name == ChargeRequest.__name__:
         by_amount, by_price = WAYS
         schema["oneOf"] = [

@@ -6,7 +6,6 @@ from typing import Any, get_type_hints
 from fastapi.params import Depends
 from fastapi.routing import APIRoute
 
-from api.description.bodies import BODIES
 from api.description.route_docs import KEY, PREFER, WITH_BODY, ref, refusal
 from api.routes.bodies import Body, Waits
 
@@ -18,7 +17,7 @@ def describe(route: APIRoute, operation: dict[str, Any]) -> None:
     for one in _declared(route):
         match one:
             case Body():
-                content = {"application/json": {"schema": ref(one.schema)}}
+                content = {"application/json": {"schema": ref(one.model.__name__)}}
                 operation["requestBody"] = {"required": one.is_required, "content": content}
                 refused += WITH_BODY
                 if _is_keyed(one):
@@ -38,10 +37,7 @@ def is_keyed(route: APIRoute) -> bool:
 
 
 def _is_keyed(body: Body) -> bool:
-    if not isinstance(body.model, str):
-        return "idempotency_key" in body.model.model_fields
-    schema = BODIES[body.model]
-    return any("idempotency_key" in one["properties"] for one in schema.get("oneOf", [schema]))
+    return "idempotency_key" in body.model.model_fields
 
 
 def _declared(route: APIRoute) -> Iterator[Any]:

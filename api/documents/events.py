@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from api.documents.markdown import NOTICE, anchor, table
-from infra.billing.contract.events import ONLY_BY_NAME
+from infra.billing.contract.events import UNASKED_FOR
 
 
 def document(openapi: Mapping[str, Any]) -> str:
@@ -25,9 +25,9 @@ def document(openapi: Mapping[str, Any]) -> str:
             "",
             *table(("type", "sent when", "`data`"), list(_rows(openapi))),
             (
-                "An endpoint without `event_types` gets all of these but"
-                f" {' and '.join(f'`{one}`' for one in sorted(ONLY_BY_NAME))}, which have to be"
-                " asked for by name. New types may be added: answer 2xx to those you don't know."
+                f"An endpoint without `event_types` gets all of these but {UNASKED_FOR}, which have"
+                " to be asked for by name. New types may be added: answer 2xx to those you don't"
+                " know."
             ),
             "",
             "## Delivery",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from api.description import asyncapi
-from api.documents import commands, errors, events, objects, routes, settings
+from api.documents import commands, errors, events, metrics, objects, routes, settings
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -42,6 +42,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/reference/errors.md": errors.document,
     "docs/reference/events.md": lambda: events.document(_openapi()),
     "docs/reference/objects.md": lambda: objects.document(_openapi()),
+    "docs/reference/metrics.md": metrics.document,
     "docs/reference/openapi.json": lambda: _json(_openapi()),
     "docs/reference/routes.md": lambda: routes.document(_openapi()),
     "docs/reference/settings.md": settings.document,

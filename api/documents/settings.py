@@ -5,15 +5,16 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 
 from api.documents.markdown import NOTICE
-from service import settings
 from service.settings import Settings, variable
 
 # By the first words of a name, in the order of the page; what no other heading takes is the last's.
 GROUPS: Mapping[str, Sequence[str]] = {
-    "Database and broker": ("database_", "broker_", "extra_queues", "data_dir"),
+    "Database and broker": ("database_", "broker_", "extra_queues", "data_dir", "encryption_"),
     "Processors": ("processor", "customer_", "call_", "sandbox_", "stripe_"),
     "HTTP": ("http_",),
     "Webhooks": ("webhook_", "drain_"),
+    "What is kept": ("keep_",),
+    "Metrics and traces": ("metrics_", "traces_", "sentry_"),
     "Workers and logs": ("",),
 }
 
@@ -46,17 +47,20 @@ def document() -> str:
 
 def reasons() -> Mapping[str, str]:
     """What stands above each field of the settings, by its name: what it is for, and why so."""
-    source = inspect.getsource(settings).splitlines()
-    (found,) = (
-        node
-        for node in ast.parse("\n".join(source)).body
-        if isinstance(node, ast.ClassDef) and node.name == Settings.__name__
-    )
     return {
-        node.target.id: " ".join(_above(source, node.lineno))
-        for node in found.body
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        name: why
+        for part in Settings.__mro__
+        if part.__module__.startswith("service.")
+        for name, why in _reasons_in(inspect.getsource(part).splitlines())
     }
+
+
+def _reasons_in(source: Sequence[str]) -> Iterator[tuple[str, str]]:
+    (found,) = ast.parse("\n".join(source)).body
+    assert isinstance(found, ast.ClassDef)
+    for node in found.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id, " ".join(_above(source, node.lineno))
 
 
 def _above(source: Sequence[str], line: int) -> Sequence[str]:

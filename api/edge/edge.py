@@ -8,6 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
 from typing import Any
 
 import structlog
@@ -15,9 +16,10 @@ import structlog
 from api.edge import problems
 from api.edge.hosts import Hosts
 from infra.billing.contract.card_data import holds_card_data
-from infra.billing.contract.ids import is_request_id
+from infra.billing.contract.ids import is_request_id, trace_of, traceparent
 from payments.errors import Refused
 from service import log
+from service.metrics import catalogue
 
 logger = log.get("billing.http")
 _stdlib = logging.getLogger("billing.http")
@@ -36,7 +38,9 @@ NO_STORE = (b"cache-control", b"no-store")
 class Edge:
     """Wraps an ASGI application that answers under these names."""
 
-    def __init__(self, app: Application, hosts: Hosts) -> None:
+    def __init__(self, app: Application, hosts: Hosts, *, access_log: bool = False) -> None:
+        self._tell = logger.info if access_log else logger.debug
+        self._told_at = logging.INFO if access_log else logging.DEBUG
         self._app = app
         self._hosts = hosts
 
@@ -47,13 +51,18 @@ class Edge:
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        given = next((value for name, value in scope["headers"] if name == b"traceparent"), None)
+        if given is not None and (trace := traceparent(given.decode("latin-1"))) is not None:
+            structlog.contextvars.bind_contextvars(trace_id=trace_of(trace))
         started_at, status = time.perf_counter(), 0
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                own = ((HEADER, request_id.encode()), NO_STORE)
+                own = [(HEADER, request_id.encode())]
+                if NO_STORE[0] not in dict(message["headers"]):
+                    own.append(NO_STORE)
                 message["headers"] = [*message["headers"], *own]
             await send(message)
 
@@ -63,6 +72,7 @@ class Edge:
         except Refused as refused:
             logger.info("request refused", code=refused.code, status=refused.status)
             await problems.response(refused, request_id=request_id)(scope, receive, answer)
+            _requests(_method(scope), "", status).inc()
             return
         if scope["method"] == "HEAD":
             # As GET, without the body (RFC 9110, 9.3.2), which the server leaves away: it knows
@@ -74,12 +84,16 @@ class Edge:
             # Starlette raises again what it has answered and we have told of (api/edge/errors.py),
             # for a server that would log it with all its values.
             if status == 0:
+                _requests(_method(scope), route_of(scope) or "", 500).inc()
                 raise
-        # At debug: what went well is in the rows, and a line costs as much as the request does.
-        # Even one that is dropped costs, so it is asked first, and not through structlog.
-        if not _stdlib.isEnabledFor(logging.DEBUG):
+        named_route = getattr(scope.get("route"), "path", "")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        _requests(method, named_route, status).inc()
+        _seconds(method, named_route).observe(time.perf_counter() - started_at)
+        # Even a line that is dropped costs, so it is asked first, and not through structlog.
+        if not _stdlib.isEnabledFor(self._told_at):
             return
-        logger.debug(
+        self._tell(
             "answered",
             method=_method(scope),
             route=route_of(scope),
@@ -111,4 +125,7 @@ def _method(scope: Scope) -> str:
     return str(scope["method"]) if scope["method"] in _METHODS else "other"
 
 
+# A child of a metric for its labels: a lookup costs as much as to count. Few: nobody can add any.
+_requests = cache(catalogue.HTTP.labels)
+_seconds = cache(catalogue.HTTP_S.labels)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

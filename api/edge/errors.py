@@ -25,7 +25,16 @@ def install(app: FastAPI) -> None:
 
 
 async def _answer(request: Request, error: Exception) -> Response:
-    problem, has_key = problem_of(error), "authorization" in request.headers
+    problem, has_key = told(request, error), "authorization" in request.headers
+    response = problems.response(problem, request_id=request.state.request_id, has_key=has_key)
+    if problem.status == MethodNotAllowed.status:
+        response.headers["allow"] = ", ".join(_allowed(request))
+    return response
+
+
+def told(request: Request, error: Exception) -> BillingError:
+    """What the caller is told, once it has left its trace in the log."""
+    problem = problem_of(error)
     if isinstance(problem, NoSuchPath):
         problem = _no_such_path(request)
     elif isinstance(problem, NotFound) and request.path_params.get("id") == "search":
@@ -45,10 +54,7 @@ async def _answer(request: Request, error: Exception) -> Response:
             route=route_of(request.scope),
             producer=getattr(request.state, "producer", None),
         )
-    response = problems.response(problem, request_id=request.state.request_id, has_key=has_key)
-    if problem.status == MethodNotAllowed.status:
-        response.headers["allow"] = ", ".join(_allowed(request))
-    return response
+    return problem
 
 
 def problem_of(error: Exception) -> BillingError:

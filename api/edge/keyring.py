@@ -32,13 +32,30 @@ class Keyring:
         shown = presented(request)
         return keys.admit(await self._rows.submit(shown.id), shown)
 
+    async def admit(self, request: Request, key: str) -> Access:
+        """What this key may do, which came with the request in another way. Raises RateLimited,
+        Unauthenticated, DatabaseUnavailable."""
+        shown = presented(request, key)
+        return keys.admit(await self._rows.submit(shown.id), shown)
 
-def presented(request: Request) -> Presented:
-    """What the request shows as its key. Raises RateLimited, Unauthenticated."""
+    async def still(self, key_id: str) -> Access:
+        """What the key with this id may do, whose holder has shown it before. Raises
+        Unauthenticated once it is revoked, DatabaseUnavailable."""
+        row = await self._rows.submit(key_id)
+        if row is None:
+            raise Unauthenticated
+        return keys.admit(row, Presented(row.id, bytes(row.secret_sha256)))
+
+
+def presented(request: Request, key: str | None = None) -> Presented:
+    """What the request shows as its key, in its header unless it is given. Raises RateLimited,
+    Unauthenticated."""
     limits: Limits = request.app.state.app_state.limits
     limits.admit_address(request)
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    shown = keys.presented(key.strip()) if scheme.lower() == _SCHEME else None
+    if key is None:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        key = key if scheme.lower() == _SCHEME else ""
+    shown = keys.presented(key.strip())
     if shown is None:
         raise Unauthenticated
     limits.admit_key(shown)

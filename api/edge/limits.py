@@ -116,6 +116,11 @@ class Limits:
         peer = request.client.host if request.client else ""
         return client_address(peer, request.headers.getlist("x-forwarded-for"), self._trusted)
 
+    def is_from_proxy(self, request: Request) -> bool:
+        """Whether the other end of the connection is a proxy that is trusted."""
+        peer = _address(request.client.host if request.client else "")
+        return peer is not None and any(peer in network for network in self._trusted)
+
     def _log(
         self, request: Request, problem: BillingError, address: str, *, is_limited: bool
     ) -> None:

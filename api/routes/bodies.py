@@ -7,7 +7,7 @@ key and the refusals that go with them.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import Depends
 from pydantic import BaseModel
@@ -16,29 +16,23 @@ from starlette.requests import Request
 from api import request_input
 from api.routes.dependencies import Asker
 from infra.billing.contract.requests.fields import Changes, Keyed
+from infra.billing.contract.requests.reading import refuse_unknown
 from payments.catalog.changes import changes
-from payments.parsing import parse, read
+from payments.parsing import parse, read, refusing
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What the body asks for: a model, or a schema of `api.description.bodies`, by its name. By
-    itself it only declares that, where the body is read in a batch, or by hand."""
+    """What the body asks for. By itself it only declares that, where the body is read in a batch,
+    or by hand."""
 
-    model: type[BaseModel] | str
+    model: type[BaseModel]
     is_required: bool = True
-
-    @property
-    def schema(self) -> str:
-        """The name of its schema."""
-        return self.model if isinstance(self.model, str) else self.model.__name__
 
 
 @dataclass(frozen=True, slots=True)
 class Read(Body):
     """The body, read: strict JSON, then the model. Raises what `request_input.fields` raises."""
-
-    model: type[BaseModel]
 
     async def __call__(self, request: Request, access: Asker) -> Any:
         if issubclass(self.model, Keyed):
@@ -50,6 +44,26 @@ class Read(Body):
         return parse(self.model, given)
 
 
+class Given(NamedTuple):
+    """The fields of a body that are there, and the key under which they are sent; None without."""
+
+    fields: dict[str, Any]
+    key: object
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFields(Body):
+    """The fields of the body, which have the names of the model's. What is asked under a key is
+    read by the model when it turns out to be new, since a repeat is what it was."""
+
+    async def __call__(self, request: Request) -> Given:
+        read_body = request_input.fields if self.is_required else request_input.fields_if_any
+        given = request_input.with_key(await read_body(request), request.headers)
+        refusing(refuse_unknown, self.model, given)
+        fields = {name: value for name, value in given.items() if value is not None}
+        return Given(fields, fields.pop("idempotency_key", None))
+
+
 @dataclass(frozen=True, slots=True)
 class Waits:
     """That `Prefer: wait` is obeyed."""
@@ -58,3 +72,8 @@ class Waits:
 def body(model: type[BaseModel]) -> Any:
     """The dependency that reads a body."""
     return Depends(Read(model))
+
+
+def keyed_fields(model: type[BaseModel], *, is_required: bool = True) -> Any:
+    """The dependency that reads the fields of a body, and the key."""
+    return Depends(ReadFields(model, is_required))

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from api import request_input
 from api.app_state import AppState
 from payments.access.scopes import OPERATIONS, Access
+from payments.acting import Acting
 
 
 def router_of(tag: str, prefix: str = "") -> APIRouter:
@@ -28,9 +29,22 @@ def permission_for(request: Request) -> str:
     return OPERATIONS[request.scope["route"].name]
 
 
+def acting(request: Request) -> Acting:
+    """Who acts by the request of an `Asker`: its API key."""
+    key: Acting = request.state.acting
+    return key
+
+
 async def _asker(request: Request) -> Access:
     access = await app_state(request).keyring.access(request)
     request.state.producer = access.producer  # for the log line
+    request.state.acting = Acting(
+        actor=str(access.key_id),
+        kind="key",
+        door="http",
+        producer=access.producer,
+        request_id=request.state.request_id,
+    )
     access.require(permission_for(request))
     request_input.once(request.query_params)
     return access

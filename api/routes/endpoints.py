@@ -1,6 +1,5 @@
 """Webhook endpoints over HTTP: who is told, where, and of what."""
 
-from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,16 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers, request_input
+from api import answers, repeats, request_input
 from api.description.route_docs import described, page_of, ref
-from api.routes.bodies import Body
-from api.routes.dependencies import Asker, app_state, router_of
-from api.routes.filters import LIMIT, PageSize, moment
+from api.routes.bodies import Body, Given, keyed_fields
+from api.routes.dependencies import Asker, acting, app_state, router_of
+from api.routes.filters import LIMIT, PageSize
 from api.routes.objects import PREFIX
 from infra.billing.contract.objects import Endpoint, Pinged
-from payments.access.scopes import Access
-from payments.errors import InvalidRequest
+from infra.billing.contract.requests.endpoint_verbs import Ping, Replay, SecretRotation
+from infra.billing.contract.requests.webhook_endpoint import (
+    WebhookEndpointChanges,
+    WebhookEndpointRequest,
+)
 from payments.intake import once
+from payments.parsing import parse
 from payments.transaction import Transaction
 from payments.webhooks import endpoints, pings, replays
 
@@ -45,19 +48,25 @@ class Place(BaseModel):
     ),
 )
 async def create_webhook_endpoint(
-    request: Annotated[Request, Body("WebhookEndpointRequest")], access: Asker
+    request: Request,
+    access: Asker,
+    given: Annotated[Given, keyed_fields(WebhookEndpointRequest)],
 ) -> Response:
     """Send webhooks to a URL, once per key. The secret that signs them is in this answer, and for a
     day in those to repeats under the same key; then in none."""
-    fields, key = await _once(
-        request, "url", "event_types", "description", "max_in_flight", "producer"
-    )
     here = app_state(request)
     add = partial(
-        once.add_endpoint, key=key, access=access, fields=fields, target_check=here.target_check
+        once.add_endpoint,
+        key=given.key,
+        access=access,
+        fields=given.fields,
+        target_check=here.target_check,
+        vault=here.vault,
     )
-    view, is_new = await here.database.transaction(add, idempotent=key is not None)
-    headers = {"location": f"{PREFIX}/webhook-endpoints/{view['id']}", **_replayed(is_new)}
+    view, is_new = await here.database.transaction(
+        add, acting=acting(request), idempotent=given.key is not None
+    )
+    headers = {"location": f"{PREFIX}/webhook-endpoints/{view['id']}", **repeats.told(is_new)}
     return answers.one(view, status=201 if is_new else 200, headers=headers)
 
 
@@ -95,12 +104,11 @@ async def get_webhook_endpoint(request: Request, access: Asker, id: str) -> Resp
     **described({200: ref(Endpoint)}, refuses=(404,)),
 )
 async def update_webhook_endpoint(
-    request: Annotated[Request, Body("WebhookEndpointChanges")],
+    request: Annotated[Request, Body(WebhookEndpointChanges)],
     access: Asker,
     id: str,  # noqa: A002  # likewise
 ) -> Response:
-    """Change an endpoint: its url, event types, description, `max_in_flight` or state. What is not
-    sent stays."""
+    """Change an endpoint: its settings, or whether it is enabled. What is not sent stays."""
     changes = await request_input.fields(request)
     here = app_state(request)
     change = partial(
@@ -108,16 +116,19 @@ async def update_webhook_endpoint(
         endpoint_id=id,
         changes=changes,
         target_check=here.target_check,
+        vault=here.vault,
         access=access,
     )
-    return answers.one(endpoints.view(await here.database.transaction(change)))
+    row = await here.database.transaction(change, acting=acting(request))
+    return answers.one(endpoints.view(row))
 
 
 @router.delete("/{id}", **described({204: {}}, refuses=(404,)))
 async def delete_webhook_endpoint(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Delete an endpoint: pending deliveries are given up; what was sent stays on record."""
     await app_state(request).database.transaction(
-        partial(endpoints.delete, endpoint_id=id, access=access)
+        partial(endpoints.delete, endpoint_id=id, access=access),
+        acting=acting(request),
     )
     return Response(status_code=204)
 
@@ -127,17 +138,26 @@ async def delete_webhook_endpoint(request: Request, access: Asker, id: str) -> R
     **described({200: ref("NewWebhookEndpoint")}, refuses=(404, 409)),
 )
 async def rotate_webhook_secret(
-    request: Annotated[Request, Body("SecretRotation", is_required=False)],
+    request: Request,
     access: Asker,
     id: str,  # noqa: A002  # likewise
+    given: Annotated[Given, keyed_fields(SecretRotation, is_required=False)],
 ) -> Response:
     """Make a new secret, once per key. It is in this answer, and for a day in those to repeats
     under the same key. For `overlap_s` seconds (a day, unless sent) the one before signs, too."""
-    fields, key = await _once(request, "overlap_s", body_is_required=False)
-    rotate = partial(once.rotate_secret, endpoint_id=id, key=key, access=access, **fields)
     here = app_state(request)
-    view, is_new = await here.database.transaction(rotate, idempotent=key is not None)
-    return answers.one(view, headers=_replayed(is_new))
+    rotate = partial(
+        once.rotate_secret,
+        endpoint_id=id,
+        key=given.key,
+        access=access,
+        vault=here.vault,
+        **given.fields,
+    )
+    view, is_new = await here.database.transaction(
+        rotate, acting=acting(request), idempotent=given.key is not None
+    )
+    return answers.one(view, headers=repeats.told(is_new))
 
 
 @router.post(
@@ -145,17 +165,19 @@ async def rotate_webhook_secret(
     **described({202: _PINGED, 200: _PINGED}, refuses=(404, 409)),
 )
 async def ping_webhook_endpoint(
-    request: Annotated[Request, Body("Ping", is_required=False)],
+    request: Request,
     access: Asker,
     id: str,  # noqa: A002  # likewise
+    given: Annotated[Given, keyed_fields(Ping, is_required=False)],
 ) -> Response:
     """Send the endpoint an event of type `ping`, whatever its event types; once per key."""
-    _, key = await _once(request, body_is_required=False)
 
     def ping(transaction: Transaction) -> dict[str, Any]:
         return {"event_id": pings.ping(transaction, id, access=access)}
 
-    return await _done(request, access, "endpoint.ping", key, {"endpoint_id": id}, ping)
+    return await repeats.done(
+        request, access, "endpoint.ping", given.key, {"endpoint_id": id}, ping
+    )
 
 
 @router.post(
@@ -163,69 +185,19 @@ async def ping_webhook_endpoint(
     **described({202: ref("Replayed"), 200: ref("Replayed")}, refuses=(404, 409)),
 )
 async def replay_to_webhook_endpoint(
-    request: Annotated[Request, Body("Replay")],
+    request: Request,
     access: Asker,
     id: str,  # noqa: A002  # likewise
+    given: Annotated[Given, keyed_fields(Replay)],
 ) -> Response:
     """Send events again, under their own ids: those with `event_ids`, or those created from `since`
     on and before `until`; once per key. While `has_more`, call again with `after` = `next_after`
     (and another key)."""
-    by_ids, by_time = ("event_ids",), ("since", "until", "only", "after")
-    fields, key = await _once(request, *by_ids, *by_time)
-    said = {"endpoint_id": id, **fields}
-    if {"event_ids", "since"} <= fields.keys():
-        raise InvalidRequest("send event_ids or since, not both", param="since")
-    request_input.only(fields, *(by_ids if "event_ids" in fields else by_time))
-    for name in ("since", "until"):
-        if name in fields:
-            fields[name] = moment(name, fields[name])
-    after = fields.get("after", 0)
-    if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after < 2**63:
-        raise InvalidRequest("after must be the next_after of the call before", param="after")
+    said = {"endpoint_id": id, **given.fields}
+    wanted = parse(Replay, given.fields).given()
 
     def replay(transaction: Transaction) -> dict[str, Any]:
-        done = replays.replay(transaction, id, limit=REPLAYED_MAX, access=access, **fields)
+        done = replays.replay(transaction, id, limit=REPLAYED_MAX, access=access, **wanted)
         return {"replayed": done.count, "has_more": done.has_more, "next_after": done.next_after}
 
-    return await _done(request, access, "endpoint.replay", key, said, replay)
-
-
-async def _once(
-    request: Request, *names: str, body_is_required: bool = True
-) -> tuple[dict[str, Any], object]:
-    """The fields of the body, which may have these names, and the idempotency key; None without."""
-    given = await (request_input.fields if body_is_required else request_input.fields_if_any)(
-        request
-    )
-    fields = request_input.with_key(given, request.headers)
-    key = fields.pop("idempotency_key", None)
-    return request_input.only(fields, *names, "idempotency_key"), key
-
-
-async def _done(
-    request: Request,
-    access: Access,
-    operation: str,
-    key: object,
-    said: Mapping[str, Any],
-    do: Callable[[Transaction], dict[str, Any]],
-) -> Response:
-    """202 for what is done now, 200 for a repeat under its key."""
-
-    def run(transaction: Transaction) -> once.Done:
-        return once.once(
-            transaction,
-            operation,
-            key=key,
-            asked=said,
-            do=lambda: do(transaction),
-            access=access,
-        )
-
-    done = await app_state(request).database.transaction(run, idempotent=key is not None)
-    status = 202 if done.is_new else 200
-    return answers.one(done.answer, status=status, headers=_replayed(done.is_new))
-
-
-def _replayed(is_new: bool) -> dict[str, str]:
-    return {} if is_new else {"idempotent-replayed": "true"}
+    return await repeats.done(request, access, "endpoint.replay", given.key, said, replay)

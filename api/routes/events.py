@@ -1,29 +1,35 @@
-"""The feed of events over HTTP: the bodies of the webhooks, for those who read."""
+"""Events over HTTP: the feed, for those who read; and their deliveries to those who are told."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import answers
+from api import answers, repeats
 from api.database import Database
-from api.description.route_docs import described, object_of, ref
+from api.description.route_docs import described, object_of, page_of, ref
+from api.routes.bodies import Given, keyed_fields
 from api.routes.dependencies import Asker, app_state, router_of
-from api.routes.filters import PageSize
+from api.routes.filters import DeliveryFilters, PageSize
 from api.routes.objects import PREFIX
 from infra.billing.contract.limits import LIMIT_MAX
-from infra.billing.contract.objects import Event
+from infra.billing.contract.objects import Delivery, DeliveryWithAttempts, Event
+from infra.billing.contract.requests.endpoint_verbs import Retry
 from infra.billing.contract.requests.fields import whole_number
 from models.rows import EventRow
-from payments.webhooks import feed
+from payments.transaction import Transaction
+from payments.webhooks import feed, replays
+from payments.webhooks.records import reading
 
 router = router_of("Events", f"{PREFIX}/events")
+deliveries = router_of("Deliveries", f"{PREFIX}/deliveries")
+deliveries_of = router_of("Deliveries", f"{PREFIX}/webhook-endpoints")
 
 _PAGE = object_of(
     data={"type": "array", "items": ref(Event)},
@@ -50,14 +56,15 @@ class Place(BaseModel):
     limit: PageSize = Field(LIMIT_MAX, description="How many at most.")
 
 
-@router.get("", **described({200: _PAGE}))
+@router.get("", **described({200: _PAGE}, refuses=(410,)))
 async def list_events(
     request: Request, access: Asker, place: Annotated[Place, Query()]
 ) -> Response:
     """List events in one order: those of your own producer and of the catalogue, or of all
     producers with a key for all. `next_cursor` is the next `after`, also at the end: ask again
-    there later, and no event is missed."""
-    database, after = app_state(request).database, place.after
+    there later, and no event is missed. `after=0` begins with the first event that is kept."""
+    database = app_state(request).database
+    after = place.after or await database.read(feed.beginning)
     if access.sees_all:
         found = await _settled(database, after, place.limit + 1)
         rows = found[: place.limit]
@@ -65,6 +72,7 @@ async def list_events(
     else:
         part = await _settled_part(database, str(access.producer), after, place.limit)
         rows, has_more, through = part.rows, part.has_more, part.through
+    await database.read(partial(feed.require_kept, after=after))
     body = "".join(
         (
             '{"data":[',
@@ -111,3 +119,53 @@ async def _gaps_are_for_good(database: Database) -> bool:
             return False
         await asyncio.sleep(GAP_LOOK_S)
     return True
+
+
+# --- Deliveries
+
+
+@deliveries_of.get("/{id}/deliveries", **described({200: page_of(Delivery)}, refuses=(404,)))
+async def list_deliveries(
+    request: Request,
+    access: Asker,
+    id: str,  # noqa: A002  # its name in the URL
+    filters: Annotated[DeliveryFilters, Query()],
+) -> Response:
+    """List what was, is and will be delivered to an endpoint, newest first; also to one that is
+    deleted. With `event_type` a page may be short, or empty, while `has_more`: read on."""
+    read = partial(
+        reading.page,
+        endpoint_id=id,
+        filters=filters.conditions(),
+        limit=filters.limit,
+        cursor=filters.cursor or None,
+        access=access,
+    )
+    found = await app_state(request).database.read(read)
+    return answers.page([reading.view(row) for row in found.rows], next_cursor=found.next_cursor)
+
+
+@deliveries.get("/{id}", **described({200: ref(DeliveryWithAttempts)}, refuses=(404,)))
+async def get_delivery(request: Request, access: Asker, id: str) -> Response:  # noqa: A002  # likewise
+    """Get a delivery with its attempts: when, how long, and what was answered."""
+    read = partial(reading.with_attempts, id_=id, access=access)
+    return answers.one(await app_state(request).database.snapshot(read))
+
+
+@deliveries.post(
+    "/{id}/retry", **described({202: ref(Delivery), 200: ref(Delivery)}, refuses=(404, 409))
+)
+async def retry_delivery(
+    request: Request,
+    access: Asker,
+    id: str,  # noqa: A002  # likewise
+    given: Annotated[Given, keyed_fields(Retry, is_required=False)],
+) -> Response:
+    """Send a delivery again now, whatever became of it, with new retries; once per key."""
+
+    def retry(transaction: Transaction) -> dict[str, Any]:
+        return reading.view(replays.retry(transaction, id, access=access))
+
+    return await repeats.done(
+        request, access, "delivery.retry", given.key, {"delivery_id": id}, retry
+    )

@@ -1,27 +1,27 @@
 """What a list may be narrowed down by, as the query of a URL."""
 
 import re
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    TypeAdapter,
-    ValidationError,
 )
 from pydantic_core import PydanticCustomError
 
+from infra.billing.contract.events import TYPES
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.limits import LIMIT_MAX
 from infra.billing.contract.moments import MOMENT
 from infra.billing.contract.requests.fields import whole_number
 from infra.billing.contract.requests.rules import id_of, id_schema
+from infra.billing.contract.words import DeliveryState
 from models.states import DisputeState, Phase, State
-from payments.errors import InvalidRequest
 
 LIMIT = 20
 PageSize = Annotated[int, Field(ge=1, le=LIMIT_MAX), whole_number(1, LIMIT_MAX)]
@@ -30,17 +30,14 @@ _ChargeId = Annotated[
     Field(json_schema_extra=id_schema(PREFIXES["charge"])),
     id_of(PREFIXES["charge"], "a charge"),
 ]
+_EventId = Annotated[str, Field(json_schema_extra=id_schema("evt_")), id_of("evt_", "an event")]
+if TYPE_CHECKING:
+    EventType = str
+else:  # mypy takes no list for a Literal
+    EventType = Literal[(*TYPES,)]
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 # In a URL a plus means a space, so a zone that was not escaped arrives with one.
 _LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
-
-
-def moment(name: str, value: object) -> datetime:
-    """A moment with its zone out of a JSON body. Raises InvalidRequest."""
-    try:
-        return _MOMENT.validate_python(value)
-    except ValidationError:
-        raise InvalidRequest(f"{name} {MOMENT}", param=name) from None
 
 
 def _as_written(value: object) -> object:
@@ -50,10 +47,14 @@ def _as_written(value: object) -> object:
     return _LOST_PLUS.sub("+", value)
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_as_written)]
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:  # in year 1 or 9999, and in UTC a day beyond
+        raise PydanticCustomError("moment", MOMENT) from None
 
 
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_written), AfterValidator(_in_utc)]
 
 
 class _Paged(BaseModel):
@@ -98,3 +99,35 @@ class RefundFilters(Filters):
 class DisputeFilters(_Paged):
     state: DisputeState | None = Field(None, description="Only those in this state.")
     charge_id: _ChargeId | None = Field(None, description="Only those of this charge.")
+
+
+class AuditFilters(_Paged):
+    actor: str | None = Field(
+        None, description="Only what they did: a person's name, or the id of an API key."
+    )
+    action: str | None = Field(None, description="Only this, such as `charge.resolve`.")
+    object_id: str | None = Field(None, description="Only what was done to it.")
+    request_id: str | None = Field(None, description="Only what this request did.")
+    since: Moment | None = Field(
+        None, description="Only what was done at this moment (RFC 3339) or later."
+    )
+    until: Moment | None = Field(
+        None, description="Only what was done before this moment (RFC 3339)."
+    )
+
+
+class DeliveryFilters(_Paged):
+    state: DeliveryState | None = Field(None, description="Only those in this state.")
+    event_type: EventType | None = Field(None, description="Only those of events of this type.")
+    event_id: _EventId | None = Field(None, description="Only that of this event.")
+    since: Moment | None = Field(
+        None, description="Only those made at this moment (RFC 3339) or later."
+    )
+    until: Moment | None = Field(None, description="Only those made before this moment (RFC 3339).")
+    after_sequence: int | None = Field(
+        None,
+        ge=0,
+        lt=2**63,
+        description="Only those with a higher `sequence`, which is the `webhook-sequence`, and in"
+        " the order of that.",
+    )

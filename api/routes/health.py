@@ -1,11 +1,14 @@
 """How this process is, and whether it could do its work: for those who watch it. No key needed."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from api import answers
 from api.description.route_docs import answer, ref, refusal
 from api.routes.dependencies import app_state, router_of
+from service.metrics import serving
 
 router = router_of("Health")
 
@@ -36,3 +39,11 @@ async def get_readiness(request: Request) -> Response:
     """
     state = await app_state(request).readiness.look()
     return answers.one(state.view(), status=200 if state.can_accept else 503)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def get_metrics(request: Request) -> Response:
+    """What this process did, for Prometheus: `service.metrics.catalogue`."""
+    accept = request.headers.get("accept")
+    body, content_type = await asyncio.to_thread(serving.answer, accept)
+    return Response(body, headers={"content-type": content_type})

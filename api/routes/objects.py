@@ -14,7 +14,7 @@ from api.edge.keyring import presented
 from api.edge.problems import DatabaseUnavailable, TooManyRequests
 from api.intake import Call
 from api.routes.bodies import Body
-from api.routes.dependencies import Asker, app_state, permission_for
+from api.routes.dependencies import Asker, acting, app_state, permission_for
 from api.settled import horizon
 from infra.billing.contract.ids import PREFIXES, is_id, traceparent
 from infra.billing.contract.ids import Kind as KindName
@@ -30,10 +30,12 @@ from payments.lifecycle import cancels, reading
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing import captures
 from payments.lifecycle.capturing.captures import NewCapture
-from payments.parsing import parse
+from payments.parsing import parse, read
 from payments.views import charge_view
+from service.metrics import catalogue
 
 PREFIX = "/v1/billing"
+_ACCEPTED = {kind: catalogue.ACCEPTED.labels(kind, "http") for kind in KINDS}
 
 
 async def create(request: Request, kind: KindName) -> Response:
@@ -50,6 +52,8 @@ async def create(request: Request, kind: KindName) -> Response:
         raise taken.answer
     row: LifecycleRow = taken.answer.row
     is_new = taken.answer.fresh
+    if is_new:
+        _ACCEPTED[kind].inc()
     wait_s = request_input.wait_s(request.headers)
     if wait_s and row.state == State.PENDING:
         # It is accepted, and the caller's to see: what goes wrong from now on must not make it
@@ -95,15 +99,16 @@ class Captures(Body):
         _check("charge", id)
         given = await request_input.under_key(request, if_any=True)
         given = request_input.only(given, "amount", "final", "idempotency_key")
-        return parse(CaptureRequest, {**given, "charge_id": id, "producer": access.producer})
+        return read(CaptureRequest, {**given, "charge_id": id, "producer": access.producer})
 
 
 async def cancel(request: Request, access: Access, wanted: CancelRequest) -> Response:
     """200 with the canceled charge, or with one that was waited for and is final; 202 while it is
     pending."""
-    id_, by = wanted.charge_id, access.producer or str(access.key_id)
-    one = Cancellation(id_, by=by, reason=wanted.reason, access=access)
-    (row,) = await app_state(request).database.transaction(partial(cancels.cancel, asked=[one]))
+    one = Cancellation(wanted.charge_id, reason=wanted.reason, access=access)
+    (row,) = await app_state(request).database.transaction(
+        partial(cancels.cancel, asked=[one]), acting=acting(request)
+    )
     if isinstance(row, NotFound):
         raise _not_found("charge")
     if isinstance(row, Refused):
@@ -118,7 +123,7 @@ async def capture(request: Request, access: Access, wanted: CaptureRequest) -> R
     one = NewCapture(wanted, access, request_id=request.state.request_id)
     here = app_state(request)
     write = partial(captures.accept, asked=[one], limits=here.money_limits)
-    (answer,) = await here.database.transaction(write)
+    (answer,) = await here.database.transaction(write, acting=acting(request))
     if isinstance(answer, NotFound):
         raise _not_found("charge")
     if isinstance(answer, Refused):

@@ -13,7 +13,7 @@ from api.description.route_docs import described, listing_of, ref
 from api.routes import catalogue
 from api.routes.bodies import body
 from api.routes.catalogue import PriceFilters
-from api.routes.dependencies import Asker, app_state, router_of
+from api.routes.dependencies import Asker, acting, app_state, router_of
 from api.routes.objects import PREFIX
 from infra.billing.contract.ids import is_price_id
 from infra.billing.contract.objects import Deleted, Price, Quote
@@ -49,7 +49,7 @@ async def create_price(
         row, is_new = prices.create(transaction, wanted, livemode=here.livemode)
         return prices.shown(transaction, row), is_new
 
-    view, is_new = await here.database.transaction(make)
+    view, is_new = await here.database.transaction(make, acting=acting(request))
     return catalogue.made(view, is_new=is_new)
 
 
@@ -89,7 +89,9 @@ async def archive_price(request: Request, _: Asker, id: str) -> Response:  # noq
 async def delete_price(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Delete a price for good, while nothing was charged by it."""
     delete = partial(prices.delete, name=id)
-    row = await app_state(request).database.transaction(delete, idempotent=False)
+    row = await app_state(request).database.transaction(
+        delete, acting=acting(request), idempotent=False
+    )
     return answers.one(deleted_view(row, "price"))
 
 
@@ -106,7 +108,9 @@ async def change_price_inventory(
     """Count the stock of a price up or down, once per key; a repeat changes nothing
     (`Idempotent-Replayed: true`)."""
     adjust = partial(inventory.adjust, name=id, request=wanted)
-    price, product, is_new = await app_state(request).database.transaction(adjust)
+    price, product, is_new = await app_state(request).database.transaction(
+        adjust, acting=acting(request)
+    )
     headers = {} if is_new else {"idempotent-replayed": "true"}
     return answers.one(price_view(price, product), headers=headers)
 
@@ -129,4 +133,7 @@ async def _changed(request: Request, name: str, change: Callable[..., PriceRow])
 
     # A lookup key may be another price's, or nobody's, when the same is done a second time.
     idempotent = is_price_id(name)
-    return answers.one(await app_state(request).database.transaction(run, idempotent=idempotent))
+    view = await app_state(request).database.transaction(
+        run, acting=acting(request), idempotent=idempotent
+    )
+    return answers.one(view)

@@ -12,7 +12,7 @@ from api.description.route_docs import described, listing_of, ref
 from api.routes import catalogue
 from api.routes.bodies import body
 from api.routes.catalogue import ProductFilters
-from api.routes.dependencies import Asker, app_state, router_of
+from api.routes.dependencies import Asker, acting, app_state, router_of
 from api.routes.objects import PREFIX
 from infra.billing.contract.objects import Deleted, Product
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
@@ -38,7 +38,7 @@ async def create_product(
     answered with the product as it is now."""
     here = app_state(request)
     make = partial(products.create, request=wanted, livemode=here.livemode)
-    row, is_new = await here.database.transaction(make)
+    row, is_new = await here.database.transaction(make, acting=acting(request))
     return catalogue.made(product_view(row), is_new=is_new)
 
 
@@ -66,19 +66,23 @@ async def update_product(
 ) -> Response:
     """Change a product: what is not sent stays, null unsets; metadata is merged."""
     change = partial(products.change, id_=id, changes=wanted)
-    return answers.one(product_view(await app_state(request).database.transaction(change)))
+    row = await app_state(request).database.transaction(change, acting=acting(request))
+    return answers.one(product_view(row))
 
 
 @router.put("/{id}/archive", **described({200: ref(Product)}, refuses=(404,)))
 async def archive_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Take no new charges by its prices, and no new prices. What is pending goes on."""
     archive = partial(products.archive, id_=id)
-    return answers.one(product_view(await app_state(request).database.transaction(archive)))
+    row = await app_state(request).database.transaction(archive, acting=acting(request))
+    return answers.one(product_view(row))
 
 
 @router.delete("/{id}", **described({200: ref(Deleted)}, refuses=(404, 409)))
 async def delete_product(request: Request, _: Asker, id: str) -> Response:  # noqa: A002  # likewise
     """Delete a product for good, while it has no prices."""
     delete = partial(products.delete, id_=id)
-    row = await app_state(request).database.transaction(delete, idempotent=False)
+    row = await app_state(request).database.transaction(
+        delete, acting=acting(request), idempotent=False
+    )
     return answers.one(deleted_view(row, "product"))
