@@ -22,7 +22,7 @@ from service.settings_errors import SettingsError
 # How Python hands over bytes that are no characters.
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 # Where the commands stand; what else is here serves them.
-ROOMS = ("catalog", "operating", "payments", "webhooks")
+ROOMS = ("catalog", "finance", "operating", "payments", "webhooks")
 EXPECTED = (SettingsError, DataDirError, EmbeddedError, output.Failed)
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from cli.actor import somebody
+
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
@@ -97,7 +99,7 @@ def database(*, waiting_max: int | None = None) -> "Iterator[Database]":
         publisher(wakes)
 
     with opened(load()) as engine:
-        yield Database(engine, wake)
+        yield Database(engine, wake, acting=somebody())
 
 
 @contextmanager
@@ -107,15 +109,15 @@ def writing() -> "Iterator[Transaction]":
         yield transaction
 
 
-def wait_until_final(kind: "KindOf[R]", id_: str, *, wait_s: float) -> "R":
-    """The row as soon as it is final or needs a person, or as it stands after `wait_s`."""
-    from models.states import Phase, State
-    from payments.lifecycle.reading import get
+def wait_until_at_rest(kind: "KindOf[R]", id_: str, *, wait_s: float) -> "R":
+    """The row as soon as nothing more comes by itself, or as it stands after `wait_s`."""
+    from models.states import Phase
+    from payments.lifecycle.reading import get, is_at_rest
 
     with reading() as connection:
         return wait_until(
             lambda: get(connection, kind, id_),
-            lambda row: row.state != State.PENDING or row.phase == Phase.NEEDS_REVIEW,
+            lambda row: is_at_rest(row) or row.phase == Phase.NEEDS_REVIEW,
             wait_s=wait_s,
         )
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 
 def number(typed: str) -> Any:
@@ -18,7 +18,11 @@ def number(typed: str) -> Any:
 
 def reader(annotation: Any) -> Callable[[str], Any]:
     """How a value is typed in a field of this type, for the rules to judge."""
-    return next((_READERS[kind] for kind in _kinds(annotation) if kind in _READERS), str)
+    every = [*kinds(annotation)]
+    read = next((_READERS[kind] for kind in every if kind in _READERS), str)
+    if any(get_origin(kind) is list for kind in every):
+        return lambda typed: [read(one.strip()) for one in typed.split(",")]
+    return read
 
 
 def truth(typed: str) -> bool | str:
@@ -26,11 +30,11 @@ def truth(typed: str) -> bool | str:
     return {"true": True, "false": False}.get(typed, typed)
 
 
-def _kinds(annotation: Any) -> Iterator[Any]:
-    """The types that an annotation is made of."""
+def kinds(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation is made of, and what is marked beside them."""
     yield annotation
     for part in get_args(annotation):
-        yield from _kinds(part)
+        yield from kinds(part)
 
 
 _READERS: Mapping[Any, Callable[[str], Any]] = {int: number, bool: truth}

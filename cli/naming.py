@@ -16,6 +16,7 @@ OTHERWISE: Mapping[str, str] = {
     "customer_id": "customer",
     "event_ids": "event",
     "event_types": "event",
+    "headers": "header",
     "idempotency_key": "key",
     "overlap_s": "overlap",
     "payment_method_id": "payment_method",

@@ -1,9 +1,9 @@
 """Options that several commands share, and how what was typed becomes what is asked."""
 
-import getpass
-import os
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -50,11 +50,11 @@ def moment(typed: str) -> datetime:
     """A moment as people type it, or as our own answers write it; UTC unless it names a zone."""
     try:
         at = datetime.fromisoformat(typed.strip())
-    except ValueError:
+        return at.replace(tzinfo=at.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{typed!r} is not a moment like 2026-11-22 or 2026-11-22T10:00:00Z"
         ) from None
-    return at.replace(tzinfo=at.tzinfo or UTC)
 
 
 def charge_id(typed: str) -> str:
@@ -116,7 +116,13 @@ def number(typed: str | None) -> Any:
     return None if typed is None else typed_number(typed)
 
 
-def pairs(typed: Sequence[str] | None) -> dict[str, str] | None:
+def read(typed: str) -> str:
+    """What was typed, or a line of stdin in place of `-`: of what others on the machine may not
+    see on a command line."""
+    return sys.stdin.readline().strip() if typed == "-" else typed
+
+
+def pairs(typed: Sequence[str] | None, option: str = "--metadata") -> dict[str, str] | None:
     """`--metadata name=value`, repeated."""
     if not typed:
         return None
@@ -124,21 +130,35 @@ def pairs(typed: Sequence[str] | None) -> dict[str, str] | None:
     for one in typed:
         name, equals, value = one.partition("=")
         if not equals:
-            raise typer.BadParameter(f"{one!r} is not NAME=VALUE", param_hint="--metadata")
+            # The value of a header is nobody's to repeat.
+            said = f"{one!r} is not" if option == "--metadata" else "it must be"
+            raise typer.BadParameter(f"{said} NAME=VALUE", param_hint=option)
         if name in given:
-            raise typer.BadParameter(f"{name!r} is given twice", param_hint="--metadata")
-        given[name] = value
+            raise typer.BadParameter(f"{name!r} is given twice", param_hint=option)
+        given[name] = value if option == "--metadata" else _unseen(value, option)
     return given
 
 
+def _unseen(typed: str, option: str) -> str:
+    """A value that is a secret: itself, a line of stdin (`-`), or what a file holds (`@FILE`)."""
+    if not typed.startswith("@"):
+        return read(typed)
+    try:
+        return Path(typed[1:]).read_text().strip()
+    except (OSError, UnicodeError):
+        raise typer.BadParameter("the file can't be read", param_hint=option) from None
+
+
 def metadata_changes(
-    typed: Sequence[str] | None, unset: Sequence[str] | None
+    typed: Sequence[str] | None,
+    unset: Sequence[str] | None,
+    options: tuple[str, str] = ("--metadata", "--unset"),
 ) -> dict[str, str | None] | None:
     """`--metadata name=value` sets, `--unset name` takes away; None if neither was typed."""
-    new = pairs(typed) or {}
+    new = pairs(typed, options[0]) or {}
     for name in unset or ():
         if name in new:
-            raise typer.BadParameter(f"{name!r} is set, too", param_hint="--unset")
+            raise typer.BadParameter(f"{name!r} is set, too", param_hint=options[1])
     return {**new, **dict.fromkeys(unset or ())} or None
 
 
@@ -146,11 +166,3 @@ def _fresh_key() -> str:
     from uuid import uuid4
 
     return str(uuid4())
-
-
-def user() -> str:
-    """Who types, for the history."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user that has a number, but no name
-        return f"uid {os.getuid()}"

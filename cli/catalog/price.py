@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from cli import database_access, options, tables
+from cli.actor import acts
 from cli.catalog import model
 from infra.billing.contract.words import Interval, PriceType, Rounding, TiersMode, UsageType
 
@@ -22,14 +23,14 @@ def register(root: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="What products cost. PRICE is an id or a lookup key."
     )
-    group.command("create")(create)
+    group.command("create")(acts(create))
     group.command("get")(get)
     group.command("list")(list_)
     group.command("quote")(quote)
-    group.command("inventory")(inventory)
-    group.command("update")(update)
-    group.command("archive")(archive)
-    group.command("delete")(delete)
+    group.command("inventory")(acts(inventory))
+    group.command("update")(acts(update))
+    group.command("archive")(acts(archive))
+    group.command("delete")(acts(delete))
     root.add_typer(group, name="price")
 
 

@@ -3,6 +3,7 @@
 import typer
 
 from cli import database_access, options, tables
+from cli.actor import acts
 
 COLUMNS = ("id", "name", "active", "created_at")
 NARROW = ("id", "name", "active")
@@ -10,12 +11,12 @@ NARROW = ("id", "name", "active")
 
 def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="What is sold.")
-    group.command("create")(create)
+    group.command("create")(acts(create))
     group.command("get")(get)
     group.command("list")(list_)
-    group.command("update")(update)
-    group.command("archive")(archive)
-    group.command("delete")(delete)
+    group.command("update")(acts(update))
+    group.command("archive")(acts(archive))
+    group.command("delete")(acts(delete))
     root.add_typer(group, name="product")
 
 

@@ -12,6 +12,7 @@ from service.database import revisions
 from service.database.database_url import place
 from service.database.engine import open_engine
 from service.database.limits import DOCTOR
+from service.database.roles import owns_history
 
 VERSION_MIN = 14
 # Receivers of webhooks refuse what is signed five minutes off (Standard Webhooks), and workers sign
@@ -43,8 +44,15 @@ def server(connection: Connection, url: str) -> Iterable[Finding]:
     if number < VERSION_MIN * 10_000:
         yield fail("database", f"PostgreSQL {version}", f"upgrade it to {VERSION_MIN} or later")
     elif connection.execute(text("SELECT pg_is_in_recovery()")).scalar_one():
-        advice = "let BILLING_DATABASE_URL point to the primary"
+        advice = (
+            "let BILLING_DATABASE_URL point to the primary, or name all hosts of the cluster:"
+            " …@db1:5432,db2:5432/name finds the one that can be written to"
+        )
         yield fail("database", f"PostgreSQL {version} at {place(url)} is a standby", advice)
+    elif connection.execute(text("SHOW default_transaction_read_only")).scalar_one() == "on":
+        seen = f"PostgreSQL {version} at {place(url)} takes no writes"
+        advice = "see why default_transaction_read_only is on: an operator, or a full disk"
+        yield fail("database", seen, advice)
     else:
         yield ok("database", f"PostgreSQL {version} at {place(url)}")
 
@@ -90,6 +98,19 @@ def durability(connection: Connection) -> Iterable[Finding]:
         yield warn("durability", f"{name} is off", f"set it to on: {DURABILITY[name]}")
     if not off:
         yield ok("durability", "what is committed survives a crash")
+
+
+def roles(connection: Connection) -> Iterable[Finding]:
+    """Whether the role that the service runs as could change history."""
+    if owns_history(connection):
+        yield warn(
+            "roles",
+            "the role that the service runs as owns the tables: it could change the audit log",
+            "give the owner's URL as BILLING_DATABASE_DIRECT_URL and another role's as"
+            " BILLING_DATABASE_URL, then `billing migrate` (docs/how-to/audit.md)",
+        )
+    else:
+        yield ok("roles", "the service may not change history")
 
 
 def pooler(connection: Connection) -> Iterable[Finding]:

@@ -1,28 +1,30 @@
 """The part of the doctor's rounds that needs the database, in one go on one connection."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from cli.doctor import database, receivers, work
+from cli.doctor import ages, database, receivers, replication, secrets, vacuum, work
 from cli.doctor.findings import Finding, fail
 from cli.doctor.rounds import broken
 from service.database import diagnosis
 from service.database.database_url import place
+from service.settings import Settings
 
 
-def look(url: str, processors: Collection[str]) -> Iterable[Finding]:
-    """Everything that the database can tell. `processors` are the names of those there are."""
+def look(url: str, settings: Settings) -> Iterable[Finding]:
+    """Everything that the database can tell."""
     try:
         with database.connected(url) as connection:
-            yield from _all_of_it(connection, url, processors)
+            yield from _all_of_it(connection, url, settings)
     except OperationalError as error:
         advice = "start it, or mend BILLING_DATABASE_URL; nothing else could be asked of it"
         yield fail("database", f"{place(url)}: {diagnosis.reason(error)}", advice)
 
 
-def _all_of_it(connection: Connection, url: str, processors: Collection[str]) -> Iterable[Finding]:
+def _all_of_it(connection: Connection, url: str, settings: Settings) -> Iterable[Finding]:
+    processors = settings.processors
     yield from database.server(connection, url)
     state = list(database.migrations(connection))
     yield from state
@@ -31,6 +33,8 @@ def _all_of_it(connection: Connection, url: str, processors: Collection[str]) ->
         ("pooler", database.pooler),
         ("clock", database.clock),
         ("durability", database.durability),
+        ("replication", replication.standbys),
+        ("transactions", vacuum.transactions),
         ("connections", database.connections),
     ):
         yield from _guarded(subject, check, connection)
@@ -50,12 +54,19 @@ def _all_of_it(connection: Connection, url: str, processors: Collection[str]) ->
     def at_processors(connection: Connection) -> Iterable[Finding]:
         return work.at_processors(connection, processors)
 
+    def encryption(connection: Connection) -> Iterable[Finding]:
+        return secrets.encryption(connection, settings)
+
     for subject, check in (
+        ("dead rows", vacuum.dead_rows),
+        ("roles", database.roles),
         ("sweeper", sweeper),
         ("processors", at_processors),
         ("pending", work.pending),
         ("webhooks", webhooks),
         ("quarantine", work.quarantine),
+        ("secrets", encryption),
+        ("retention", lambda connection: ages.kept(connection, settings.keep)),
     ):
         yield from _guarded(subject, check, connection)
 

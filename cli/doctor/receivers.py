@@ -8,7 +8,8 @@ from sqlalchemy import Connection
 from cli.doctor.findings import Finding, Level, ago, ok, some
 from cli.doctor.work import BEAT, LATE_FAIL_S, most
 from payments.audit import health
-from payments.audit.health import Receiver
+from payments.audit.health import DisabledByItself, Receiver
+from payments.webhooks.pacing.breaker import DISABLED_AFTER_S, WARNED_AFTER_S
 
 # So many endpoints with the same problem are named each; more are counted, and some named.
 EACH_MAX = 3
@@ -32,9 +33,11 @@ def webhooks(connection: Connection, *, is_swept: bool) -> Iterable[Finding]:
     """What is wrong at receivers. `is_swept`: somebody looks for what is due, so that what nobody
     was woken for waits behind a queue that is full."""
     receivers = health.receivers(connection)
+    given_up = list(_disabled(health.disabled_by_themselves(connection)))
+    yield from given_up
     findings = [one for problem in _problems(is_swept) for one in _told(problem, receivers)]
     yield from findings
-    if findings:
+    if findings or given_up:
         return
     if not receivers:
         yield ok("webhooks", "no endpoint is enabled")
@@ -43,6 +46,44 @@ def webhooks(connection: Connection, *, is_swept: bool) -> Iterable[Finding]:
     oldest_s = max(one.waiting_s for one in receivers)
     more = f"; {most(waiting, 'webhook')} on the way, the oldest for {ago(oldest_s)}"
     yield ok("webhooks", f"{some(len(receivers), 'endpoint')}{more if waiting else ''}")
+
+
+WHY_HELD_BACK = {
+    "retry_after": "it asked for patience",
+    "failing": "most webhooks failed lately",
+    "gone": "it answered 410",
+}
+# Of a fault of ours: what it is, and what to do.
+LOCAL_FAULTS = {
+    "resolver_away": (
+        "the resolver of the webhooks processes answers nobody",
+        "look at /etc/resolv.conf there, and at the servers that it names",
+    ),
+    "no_route": (
+        "the network of the webhooks processes leads nowhere",
+        "look at their routes, and at the network policy around them",
+    ),
+    "no_sockets": (
+        "the webhooks processes, or their machine, have no sockets left",
+        "raise the limit of open files (`ulimit -n`), or start them on more machines",
+    ),
+    "internal_error": (
+        "a bug kept webhooks from being sent",
+        "see what the webhooks processes log, and report it",
+    ),
+}
+WHY_DISABLED = {"gone": "it answered 410", "failing": "it accepted nothing for 120 hours"}
+
+
+def _disabled(found: Sequence[DisabledByItself]) -> Iterable[Finding]:
+    for one in found[:EACH_MAX]:
+        seen = f"{one.endpoint_id} was disabled: {WHY_DISABLED[one.because]}"
+        waits = f"; {most(one.waiting, 'webhook')} wait for it" if one.waiting else ""
+        advice = f"ask its owner; then `billing endpoint enable {one.endpoint_id}`, or delete it"
+        yield Finding("webhooks", "warn", f"{seen}{waits}", advice)
+    if (more := len(found) - EACH_MAX) > 0:
+        seen = f"{some(more, 'more endpoint')} disabled because they failed or are gone"
+        yield Finding("webhooks", "warn", seen, "`billing endpoint list`")
 
 
 def _told(problem: _Problem, receivers: Sequence[Receiver]) -> Iterable[Finding]:
@@ -83,6 +124,19 @@ def _problems(is_swept: bool) -> Iterable[_Problem]:
         summed=lambda found: f"{_due(found)}, and nobody is woken for them",
         advice=lambda _: BEAT,
     )
+    for word, (what, advice) in LOCAL_FAULTS.items():
+        yield _Problem(
+            is_it=lambda one, word=word: one.local_fault == word,  # type: ignore[misc]  # as below
+            level="fail",
+            seen=lambda one, what=what: (  # type: ignore[misc]
+                f"{one.endpoint_id}: {what}, last {ago(one.local_fault_s or 0.0)} ago;"
+                f" {_waiting(one)} waiting, and no attempt is used up"
+            ),
+            summed=lambda found, what=what: (  # type: ignore[misc]
+                f"wait: {what}, last {ago(min(one.local_fault_s or 0.0 for one in found))} ago"
+            ),
+            advice=lambda _, advice=advice: advice,  # type: ignore[misc]
+        )
     for level in ("fail", "warn"):
         yield _Problem(
             is_it=lambda one, level=level: (  # type: ignore[misc]  # a lambda with a default
@@ -95,6 +149,33 @@ def _problems(is_swept: bool) -> Iterable[_Problem]:
             summed=_due,
             advice=lambda _: WORKERS,
         )
+    yield _Problem(
+        is_it=lambda one: (one.failing_s or 0.0) > WARNED_AFTER_S,
+        level="warn",
+        seen=lambda one: (
+            f"{one.endpoint_id} has accepted nothing for {ago(one.failing_s or 0.0)}, and will be"
+            f" disabled after {ago(DISABLED_AFTER_S)}"
+        ),
+        summed=lambda found: (
+            f"have accepted nothing for {ago(WARNED_AFTER_S)} and more, and will be disabled after"
+            f" {ago(DISABLED_AFTER_S)}"
+        ),
+        advice=lambda who: f"ask its owner; then `billing endpoint ping {who}`",
+    )
+    yield _Problem(
+        is_it=lambda one: (
+            bool(one.held_back_s and one.waiting) and one.held_back_because != "local_fault"
+        ),
+        level="warn",
+        seen=lambda one: (
+            f"{one.endpoint_id} is left alone for {ago(one.held_back_s)}:"
+            f" {WHY_HELD_BACK[one.held_back_because or 'failing']}; {_waiting(one)} waiting"
+        ),
+        summed=lambda found: (
+            f"are left alone, with {most(sum(one.waiting for one in found), 'webhook')} waiting"
+        ),
+        advice=lambda who: f"when it works again: `billing endpoint ping {who}`",
+    )
     yield _Problem(
         is_it=lambda one: bool(one.failing) and not one.delivered,
         level="warn",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import database_access, options, output
+from cli.actor import acts
 from cli.importing import by_price
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def import_command(kind: "Kind", what: str) -> Callable[..., None]:
     started again: a line's key is its idempotency_key, or made of the file's name and the line's
     number.
     """
-    return import_
+    return acts(import_)
 
 
 def run(

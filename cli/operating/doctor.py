@@ -33,11 +33,11 @@ def doctor(as_json: options.Json = False) -> None:
     parts.append(("settings", found.look))
     settings = found.settings
     if (database_url := found.database_url) is not None and settings is not None:
-        parts.append(("database", lambda: database_checks.look(database_url, settings.processors)))
+        parts.append(("database", lambda: database_checks.look(database_url, settings)))
     if (broker_url := found.broker_url) is not None and settings is not None:
         parts.append(("broker", lambda: broker.look(settings, broker_url)))
     if settings is not None and not found.troubles:
-        parts.append(("processors", lambda: processor_checks.look(settings)))
+        parts.append(("processors", lambda: processor_checks.look(settings, database_url)))
     with output.progress("looking", len(parts)):
         findings = list(rounds.make(parts))
     healthy = is_healthy(findings)

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from cli import database_access, options, output, tables
+from cli.actor import acts
 
 COLUMNS = ("id", "producer", "scopes", "all_producers", "created_at", "revoked_at")
 NARROW = ("id", "producer", "scopes", "all_producers", "revoked_at")
@@ -12,11 +13,13 @@ NARROW = ("id", "producer", "scopes", "all_producers", "revoked_at")
 
 def register(root: typer.Typer) -> None:
     group = typer.Typer(
-        no_args_is_help=True, help="Keys for the HTTP API, and keys that sign messages."
+        no_args_is_help=True,
+        help="Keys for HTTP, for signing messages, for encryption.",
     )
-    group.command("create")(create)
+    group.command("create")(acts(create))
     group.command("list")(list_)
-    group.command("revoke")(revoke)
+    group.command("revoke")(acts(revoke))
+    group.command("encryption")(encryption)
     group.command("development")(development)
     root.add_typer(group, name="keys")
 
@@ -89,6 +92,23 @@ def revoke(
     with database_access.writing() as transaction:
         row = keys.revoke(transaction, shown.id if shown else key_id)
     tables.show(keys.view(row), as_json=as_json)
+
+
+def encryption(as_json: options.Json = False) -> None:
+    """Make a key for BILLING_ENCRYPTION_KEYS. It is shown now, and kept nowhere."""
+    from payments.access.encryption_keys import new_key
+    from payments.access.vault import Vault
+
+    key = new_key()
+    (id_,) = Vault([key]).key_ids
+    if as_json:
+        output.print_json({"id": id_, "key": key})
+        return
+    sys.stdout.write(f"{key}\n")  # alone, so that a script can take it
+    sys.stderr.write(
+        f"the encryption key {id_}: set BILLING_ENCRYPTION_KEYS to it for every process, or put it"
+        " in front of the keys there and a comma; without the key, nothing can be decrypted\n"
+    )
 
 
 def development() -> None:

@@ -27,7 +27,11 @@ def migrate(
         else open_engine(given.migrated_at, MIGRATION)
     )
     try:
-        todo = revisions.missing(engine) if check else migration.upgrade(engine)
+        todo = (
+            revisions.missing(engine)
+            if check
+            else migration.upgrade(engine, runs_as=given.database_url)
+        )
     finally:
         engine.dispose()
     if check and todo:

@@ -1,15 +1,12 @@
 """`billing quarantine`: messages that could not be taken, and what becomes of them."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cli import database_access, options, tables
-
-if TYPE_CHECKING:
-    from payments.intake.quarantine import KeptRequest
-    from payments.transaction import Transaction
+from cli.actor import acts
 
 COLUMNS = ("id", "created_at", "state", "queue", "reason", "size", "sha256")
 NARROW = ("id", "created_at", "state", "reason")
@@ -22,8 +19,8 @@ def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Messages that could not be taken.")
     group.command("list")(list_)
     group.command("show")(show)
-    group.command("release")(release)
-    group.command("dismiss")(dismiss)
+    group.command("release")(acts(release))
+    group.command("dismiss")(acts(dismiss))
     root.add_typer(group, name="quarantine")
 
 
@@ -80,38 +77,14 @@ def release(id_: MessageId, as_json: options.Json = False) -> None:
     For those that a bug of ours, or a broker that gave them up, kept from being carried out.
     """
     from payments.intake import quarantine
+    from worker.sending_again import send_again
 
     with database_access.writing() as transaction:
         request = quarantine.release(transaction, id_)
         # Before the commit, against the rule: a message that is not sent must not count as
         # released. Sent twice it does no harm, as its id, or its key, is the same.
-        _send_again(transaction, request)
+        send_again(transaction, request)
     _show(id_, as_json=as_json)
-
-
-def _send_again(transaction: "Transaction", request: "KeptRequest") -> None:
-    """Publish it under its id, signed with its producer's key if that has one: it was found right
-    before it was kept, and workers may want no others."""
-    from kombu.serialization import dumps
-
-    from infra.billing.contract.signatures import MESSAGE_HEADER, sign_message
-    from payments.access import signatures
-    from worker.app import app
-
-    producer = request.kwargs.get("producer", "default")
-    keys = signatures.keys_of(transaction.connection, str(producer))
-    embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    # As Celery writes it: a list of three, by kombu's own JSON.
-    _, _, body = dumps(([], request.kwargs, embed), serializer="json")
-    # What it said of time as headers, and not as Celery's own `eta`, which has queues of its own.
-    headers = dict(request.headers)
-    if keys:
-        headers[MESSAGE_HEADER] = sign_message(
-            keys[0], task=request.task, task_id=request.id, body=body.encode()
-        )
-    app.tasks[request.task].apply_async(
-        args=[], kwargs=request.kwargs, task_id=request.id, headers=headers
-    )
 
 
 def dismiss(
@@ -123,7 +96,7 @@ def dismiss(
     from payments.intake import quarantine
 
     with database_access.writing() as transaction:
-        quarantine.dismiss(transaction, id_, why=why)
+        quarantine.dismiss(transaction, id_)
     _show(id_, as_json=as_json)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli import database_access, options, output
+from cli.actor import acts, somebody
 from cli.operating import reconcile_report as report
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ Csv = Annotated[bool, typer.Option("--csv", help="Answer in CSV, amounts in mino
 
 
 def register(root: typer.Typer) -> None:
-    root.command()(reconcile)
+    root.command()(acts(reconcile))
 
 
 def reconcile(
@@ -93,14 +94,15 @@ def reconcile(
     policies = policies_of(named, customer_wait=timedelta(seconds=known.customer_wait_s))
     with database_access.opened(known, limits=BOOKS) as engine:
         # Whom a repair concerns is told by the sweep, within a second.
-        database, tally = Database(engine), Tally()
+        database, tally = Database(engine, acting=somebody()), Tally()
         run = (
             _resumed(database, theirs) if resume else _begun(database, theirs, since, until, payout)
         )
         run = _read(database, run, theirs)
         _require_payout(database, run, tally)
-        found = _found(database, run, tally, policies[theirs.name] if apply else None)
+        found = _found(database, run, tally, theirs, policies[theirs.name] if apply else None)
         report.tell(found, as_csv=as_csv, as_json=as_json)
+        _post_payouts(database, run, theirs)
         _finish(database, run, tally)
     report.sum_up(run, tally, as_csv=as_csv, as_json=as_json)
     if not tally.is_clean:
@@ -196,13 +198,19 @@ def _require_payout(database: "Database", run: "Run", tally: "Tally") -> None:
         )
 
 
-def _found(database: "Database", run: "Run", tally: "Tally", policy: Any) -> "Iterator[Difference]":
+def _found(
+    database: "Database", run: "Run", tally: "Tally", theirs: "Processor", policy: Any
+) -> "Iterator[Difference]":
     """What differs, as it is found; with a policy, after it was repaired."""
     from payments.audit.reconcile import judging, repairs
 
     with output.progress("comparing", run.records) as bar:
         found: Iterator[Difference] = judging.differences(
-            database.engine, run, tally, advance=lambda n: bar.advance(bar.task_ids[0], n)
+            database.engine,
+            run,
+            tally,
+            livemode=theirs.livemode,
+            advance=lambda n: bar.advance(bar.task_ids[0], n),
         )
         if policy is not None:
             found = repairs.repaired(
@@ -211,6 +219,13 @@ def _found(database: "Database", run: "Run", tally: "Tally", policy: Any) -> "It
         for one in found:
             tally.repaired += one.is_repaired
             yield one
+
+
+def _post_payouts(database: "Database", run: "Run", theirs: "Processor") -> None:
+    from payments.audit.reconcile import payouts
+
+    with database.transaction() as transaction:
+        payouts.post(transaction, run, livemode=theirs.livemode)
 
 
 def _finish(database: "Database", run: "Run", tally: "Tally") -> None:

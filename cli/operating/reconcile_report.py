@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from cli import output, spreadsheets, tables
+from cli import output, tables
 
 if TYPE_CHECKING:
     from payments.audit.reconcile.differences import Difference
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from payments.audit.reconcile.runs import Run
 
 COLUMNS = ("code", "id", "processor_reference", "detail", "advice")
-NARROW = ("id", "code", "detail")
 CSV_COLUMNS = (
     "code", "kind", "id", "processor_reference", "our_amount", "our_currency", "our_state",
     "their_amount", "their_currency", "their_state", "fee", "net", "settlement_currency",
@@ -24,7 +23,9 @@ CSV_COLUMNS = (
 def tell(found: "Iterable[Difference]", *, as_csv: bool, as_json: bool) -> None:
     """The differences, as they are found: however many, they are never all in memory."""
     if as_csv:
-        spreadsheets.write(map(_cells, found), CSV_COLUMNS)
+        from payments.finance import spreadsheets
+
+        sys.stdout.writelines(spreadsheets.lines(map(_cells, found), CSV_COLUMNS))
     elif as_json:
         for one in found:
             _print_line(one.view())
@@ -32,7 +33,6 @@ def tell(found: "Iterable[Difference]", *, as_csv: bool, as_json: bool) -> None:
         tables.show_many(
             ({**one.view(), "id": one.object_id or one.reference} for one in found),
             COLUMNS,
-            narrow=NARROW,
             as_json=False,
             nothing="nothing differs",
         )

@@ -11,8 +11,10 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
+from pydantic import SecretStr
 
 from cli import ports
+from cli.operating import scraping
 from cli.output import Failed
 from local import welcome as welcoming
 from local.narrator import Narrator
@@ -73,6 +75,7 @@ def up(
                 narrator.report("billing", "stopping")
         finally:
             data_dir.withdraw(settings.data_dir)
+            scraping.withdraw(settings)
         narrator.report("billing", "stopped")
 
 
@@ -113,8 +116,13 @@ def run(
     web = welcoming.Door(url_of(settings), key) if "web" in commands else None
     facts = {"database_url": settings.database_url, "broker_url": settings.broker_url}
     ours = {name: facts[name] for name, server in servers.items() if server.alive}
+    if "database_url" in ours:
+        ours["database_direct_url"] = settings.database_direct_url
     ours["webhook_allow_private"] = ",".join(map(str, settings.webhook_allow_private))
+    ours["encryption_keys"] = settings.encryption_keys.get_secret_value()
     data_dir.announce(settings.data_dir, ours)
+    watched = scraping.addresses(settings, commands)
+    scraping.announce(settings, {**watched, **({"web": scraping.of_web(settings)} if web else {})})
     revive = reviver(list(servers.values()), narrator)
 
     def welcome(late: list[str]) -> None:
@@ -128,6 +136,11 @@ def run(
         facts |= {server.name: f"127.0.0.1:{server.port}" for server in servers.values()}
         if web is not None:
             facts["HTTP"] = f"{web.url}/v1/billing, described at {web.url}/openapi.json"
+            if settings.console == "on":
+                facts["Console"] = f"{web.url}/console/, with a key of `billing keys create`"
+            facts["metrics"] = f"{web.url}/metrics" + "".join(
+                f", {scraping.url_of(address)} ({name})" for name, address in watched.items()
+            )
         if "flower" in commands:
             facts["Flower"] = f"http://127.0.0.1:{flower_port}"
         narrator.welcome(ways, facts)
@@ -143,9 +156,11 @@ def run(
         revive()
         lookout.look()
 
+    theirs = settings.model_copy(update={"database_direct_url": ""})
     supervisor = Supervisor(
         commands,
-        environ=settings_module.environ_of(settings, **environ_here(flower_port)),
+        environ=settings_module.environ_of(theirs, **environ_here(flower_port)),
+        environ_of=scraping.environ_of(commands, watched),
         folder=ROOT,
         echo=echo,
         report=narrator.report,
@@ -190,10 +205,18 @@ def environ_here(flower_port: int) -> dict[str, str]:
 def start_servers(
     settings: Settings, narrator: Narrator, stack: ExitStack
 ) -> tuple[Settings, dict[str, "Server"]]:
-    """Servers of our own for the URLs that are unset, by setting; and settings with all URLs."""
+    """Servers of our own for the URLs that are unset, by setting; and settings with all URLs.
+
+    With a database of our own, a key for what is encrypted there is ours, too. Raises SettingsError
+    when a key for another is missing.
+    """
     from local.embedded.postgres import Postgres
     from local.embedded.redis import Redis
+    from service import data_dir
+    from service.wiring import vault
 
+    if settings.database_url:
+        vault(settings)
     servers: dict[str, Server] = {}
     found: dict[str, object] = {}
     for name, kind in (("database_url", Postgres), ("broker_url", Redis)):
@@ -204,8 +227,12 @@ def start_servers(
         stack.callback(server.stop)  # first: starting it may be interrupted
         found[name] = server.start()
         servers[name] = server
+        if isinstance(server, Postgres):
+            found |= {name: server.service_url, "database_direct_url": server.url}
     if not settings.webhook_allow_private:
         found["webhook_allow_private"] = LOOPBACK  # on one machine, receivers are on it too
+    if "database_url" in servers and not settings.encryption_keys.get_secret_value():
+        found["encryption_keys"] = SecretStr(data_dir.encryption_key(settings.data_dir))
     return settings.model_copy(update=found), servers
 
 
@@ -218,7 +245,7 @@ def bring_up_to_date(settings: Settings, narrator: Narrator, *, makes_key: bool)
 
     engine = open_engine(settings.migrated_at, MIGRATION)
     try:
-        if applied := migrate.upgrade(engine):
+        if applied := migrate.upgrade(engine, runs_as=settings.database_url):
             steps = applied[0] if len(applied) == 1 else f"{applied[0]} to {applied[-1]}"
             narrator.report("billing", f"database brought up to date: {steps}")
         return development_key.ensure(engine, settings.data_dir) if makes_key else None

@@ -2,9 +2,10 @@
 
 import typer
 
-from cli import database_access, options, tables
+from cli import asking, database_access, options, tables
+from cli.actor import acts
 from cli.importing.command import import_command
-from cli.payments import asking, requests
+from cli.payments import requests
 
 COLUMNS = ("charge_id", "state", "amount", "refunded_amount", "reference", "created_at")
 NARROW = ("charge_id", "state", "amount", "created_at")
@@ -12,9 +13,9 @@ NARROW = ("charge_id", "state", "amount", "created_at")
 
 def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Money taken from customers.")
-    group.command("create", cls=asking.Charge)(create)
-    group.command("capture")(capture)
-    group.command("cancel")(cancel)
+    group.command("create", cls=asking.Charge)(acts(create))
+    group.command("capture")(acts(capture))
+    group.command("cancel")(acts(cancel))
     group.command("get")(get)
     group.command("list")(list_)
     group.command("import")(
@@ -40,7 +41,7 @@ def create(
     """
     from infra.billing.contract.requests.charge import WAYS
 
-    typed = asking.typed(ctx, "charge")
+    typed = asking.typed(ctx)
     if not any(typed.keys() >= way.keys() for way in WAYS):
         raise options.Misused("give --amount and --currency, or --price and --quantity")
     fields = options.fields(
@@ -55,7 +56,6 @@ def capture(
     more: bool = typer.Option(
         False, "--more", help="Not the last capture: the rest stays set aside."
     ),
-    who: str = typer.Option("", help="Who captures it; your user name by default."),
     key: options.Key = None,
     producer: options.Producer = "default",
     wait: options.Wait = None,
@@ -69,13 +69,12 @@ def capture(
         idempotency_key=key,
         producer=producer,
     )
-    requests.capture(fields, who=who or options.user(), wait_s=wait, as_json=as_json)
+    requests.capture(fields, wait_s=wait, as_json=as_json)
 
 
 def cancel(
     charge_id: str,
     why: str | None = typer.Option(None, help="Stays in the charge's history."),
-    who: str = typer.Option("", help="Who cancels it; your user name by default."),
     wait: options.Wait = None,
     as_json: options.Json = False,
 ) -> None:
@@ -83,7 +82,7 @@ def cancel(
 
     What was sent to the processor already is canceled there; money that moved meanwhile wins.
     """
-    requests.cancel(charge_id, who=who or options.user(), why=why, wait_s=wait, as_json=as_json)
+    requests.cancel(charge_id, why=why, wait_s=wait, as_json=as_json)
 
 
 def get(charge_id: str, as_json: options.Json = False) -> None:

@@ -18,8 +18,9 @@ def register(root: typer.Typer) -> None:
 
 def explain(
     id_or_key: str = typer.Argument(
-        help="ch_…, re_…, prod_…, price_…, evt_…, rej_…, we_…; an idempotency key, a lookup key, an"
-        " order's reference, a customer, the processor's reference, or the id of a request."
+        help="Whatever `billing find` finds: an id of any kind, an idempotency key, a lookup key,"
+        " an order's reference, a customer, the processor's reference, the id of a request, an"
+        " amount, or words of metadata."
     ),
     producer: str | None = typer.Option(None, help="Only what this producer asked for."),
     as_json: options.Json = False,

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from cli import database_access, options, tables
+from cli import asking, database_access, options, tables
+from cli.actor import acts
 from cli.importing.command import import_command
-from cli.payments import asking, requests
+from cli.payments import requests
 
 COLUMNS = ("refund_id", "state", "amount", "charge_id", "created_at")
 NARROW = ("refund_id", "state", "amount", "created_at")
@@ -16,7 +17,7 @@ ChargeId = Annotated[str, typer.Argument(parser=options.charge_id, metavar="CHAR
 
 def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Money given back.")
-    group.command("create", cls=asking.Refund)(create)
+    group.command("create", cls=asking.Refund)(acts(create))
     group.command("get")(get)
     group.command("list")(list_)
     group.command("import")(
@@ -39,7 +40,7 @@ def create(
 ) -> None:
     """Give money of a charge back, once per key."""
     fields = options.fields(
-        **asking.typed(ctx, "refund"),
+        **asking.typed(ctx),
         charge_id=charge_id,
         metadata=options.pairs(metadata),
         idempotency_key=key,

@@ -22,14 +22,14 @@ def create(
 
     row = _accept(kind, fields)
     if wait_s is not None:
-        row = database_access.wait_until_final(KINDS[kind], row.id, wait_s=wait_s)
+        row = database_access.wait_until_at_rest(KINDS[kind], row.id, wait_s=wait_s)
     tables.show(KINDS[kind].view(row), as_json=as_json)
     if wait_s is not None and row.state == "failed":
         raise output.Failed(row.failure_message or "it failed", code=row.failure_code or "failed")
     _require_final(row, wait_s)
 
 
-def capture(fields: Mapping[str, Any], *, who: str, wait_s: float | None, as_json: bool) -> None:
+def capture(fields: Mapping[str, Any], *, wait_s: float | None, as_json: bool) -> None:
     """Ask for money of a charge that is authorized, and show it as it stands; with `wait_s`, once
     it is final.
 
@@ -42,11 +42,11 @@ def capture(fields: Mapping[str, Any], *, who: str, wait_s: float | None, as_jso
     from payments.kinds import CHARGE
     from payments.lifecycle.capturing import captures
     from payments.lifecycle.capturing.captures import NewCapture
-    from payments.parsing import parse
+    from payments.parsing import read
     from service.settings import load
     from service.wiring import processors
 
-    one = NewCapture(parse(CaptureRequest, fields), by=who)
+    one = NewCapture(read(CaptureRequest, fields))
     limits = processors(load()).limits
     with database_access.writing() as transaction:
         (answer,) = captures.accept(transaction, [one], limits=limits)
@@ -54,14 +54,12 @@ def capture(fields: Mapping[str, Any], *, who: str, wait_s: float | None, as_jso
         raise answer
     row = as_charge(answer.row)
     if wait_s is not None:
-        row = database_access.wait_until_final(CHARGE, row.id, wait_s=wait_s)
+        row = database_access.wait_until_at_rest(CHARGE, row.id, wait_s=wait_s)
     tables.show(CHARGE.view(row), as_json=as_json)
     _require_final(row, wait_s)
 
 
-def cancel(
-    charge_id: str, *, who: str, why: str | None, wait_s: float | None, as_json: bool
-) -> None:
+def cancel(charge_id: str, *, why: str | None, wait_s: float | None, as_json: bool) -> None:
     """Ask for the end of a charge and show it as it stands; with `wait_s`, once it is final.
 
     Raises Refused. When it was waited for, one that took the money after all, and one that is still
@@ -78,12 +76,12 @@ def cancel(
         CancelRequest, {"charge_id": charge_id, **({} if why is None else {"reason": why})}
     )
     with database_access.writing() as transaction:
-        one = Cancellation(wanted.charge_id, by=who, reason=wanted.reason)
+        one = Cancellation(wanted.charge_id, reason=wanted.reason)
         (row,) = cancels.cancel(transaction, [one])
     if isinstance(row, Refused):
         raise row
     if wait_s is not None:
-        row = database_access.wait_until_final(CHARGE, charge_id, wait_s=wait_s)
+        row = database_access.wait_until_at_rest(CHARGE, charge_id, wait_s=wait_s)
     tables.show(CHARGE.view(row), as_json=as_json)
     if wait_s is not None and row.state == "succeeded":
         raise output.Failed("money had moved meanwhile; refund it instead", code="succeeded")
@@ -96,10 +94,10 @@ def _require_final(row: "LifecycleRow", wait_s: float | None) -> None:
         said = "it needs review: look at the processor, then `billing resolve`"
         raise output.Failed(said, code="needs_review")
     if wait_s is not None and row.state == "pending":
-        said = f"still pending after {wait_s:g} s"
-        if row.phase == "authorized":
-            said += ": the money is set aside, until `billing charge capture` takes it"
-        raise output.Failed(said, code="still_pending")
+        if row.phase == "authorized" and getattr(row, "cancel_requested_at", None) is None:
+            output.note("the money is set aside, until `billing charge capture` takes it")
+            return
+        raise output.Failed(f"still pending after {wait_s:g} s", code="still_pending")
 
 
 def _accept(kind: "KindName", fields: Mapping[str, Any]) -> "LifecycleRow":

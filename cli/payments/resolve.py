@@ -5,6 +5,7 @@ from enum import StrEnum
 import typer
 
 from cli import database_access, options, tables
+from cli.actor import acts
 
 
 class Decision(StrEnum):
@@ -14,7 +15,7 @@ class Decision(StrEnum):
 
 
 def register(root: typer.Typer) -> None:
-    root.command()(resolve)
+    root.command()(acts(resolve))
 
 
 def resolve(
@@ -23,7 +24,6 @@ def resolve(
         help="What you found at the processor; retry only if you saw that nothing moved."
     ),
     why: str = typer.Option(..., help="What you saw; it stays in the history."),
-    who: str = typer.Option("", help="Who decides; your user name by default."),
     as_json: options.Json = False,
 ) -> None:
     """Decide on a charge or refund that needs review."""
@@ -31,7 +31,7 @@ def resolve(
     from payments.lifecycle import reviews
 
     with database_access.writing() as transaction:
-        row = reviews.resolve(transaction, id_, decision.value, who=who or options.user(), why=why)
+        row = reviews.resolve(transaction, id_, decision.value)
     kind = kind_of(id_)
     assert kind is not None, "resolve has refused other ids"
     tables.show(kind.view(row), as_json=as_json)

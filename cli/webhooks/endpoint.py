@@ -5,37 +5,54 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import database_access, options, output, tables
+from cli import asking, database_access, options, output, tables
+from cli.actor import acts
+from cli.webhooks import receiver_check
 
-COLUMNS = ("id", "state", "producer", "url", "event_types", "description", "created_at")
-NARROW = ("id", "state", "url")
+COLUMNS = (
+    "id", "state", "success", "p95_ms", "oldest_due_at", "producer", "url", "event_types",
+    "description", "last_success_at", "created_at",
+)  # fmt: skip
+NARROW = ("id", "state", "success", "url")
 
-InFlight = Annotated[
-    int | None,
-    typer.Option(help="How many webhooks may be under way there at once: 1 to 100 (16)."),
+Events = Annotated[
+    list[str],
+    typer.Option(
+        "--event", metavar="TYPE", help="Only these, such as charge.succeeded. May be repeated."
+    ),
+]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header",
+        metavar="NAME=VALUE",
+        help="A header that every webhook there has, too. It is never shown again. NAME=@FILE reads"
+        " the value from a file, NAME=- from stdin. Repeatable.",
+    ),
 ]
 
 
 def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Receivers of webhooks.")
-    group.command("add")(add)
+    group.command("add", cls=asking.Endpoint)(acts(add))
     group.command("list")(list_)
-    group.command("enable")(enable)
-    group.command("disable")(disable)
-    group.command("update")(update)
-    group.command("rotate")(rotate)
-    group.command("ping")(ping)
-    group.command("delete")(delete)
+    group.command("enable")(acts(enable))
+    group.command("disable")(acts(disable))
+    group.command("update", cls=asking.Endpoint)(acts(update))
+    group.command("rotate")(acts(rotate))
+    group.command("ping")(acts(ping))
+    group.command("check")(receiver_check.check)
+    group.command("delete")(acts(delete))
     root.add_typer(group, name="endpoint")
 
 
 def add(
-    url: str,
-    event: list[str] = typer.Option(
-        [], metavar="TYPE", help="Only these, such as charge.succeeded. May be repeated."
-    ),
-    description: str | None = typer.Option(None),
-    max_in_flight: InFlight = None,
+    ctx: typer.Context,
+    url: Annotated[
+        str, typer.Argument(help="Where to; - reads it from stdin, for one that has a password.")
+    ],
+    event: Events = [],  # noqa: B006  # typer makes a new one
+    header: Headers = None,
     producer: str | None = typer.Option(
         None, help="Only events of what this producer asked for; of all producers without it."
     ),
@@ -45,19 +62,24 @@ def add(
     from payments.webhooks import endpoints
     from payments.webhooks.target import TargetCheck
     from service.settings import load
+    from service.wiring import vault
 
-    check = TargetCheck(load().webhook_allow_private)
+    settings = load()
+    fields = options.sent(
+        url=options.read(url),
+        event_types=event,
+        headers=options.pairs(header, "--header"),
+        producer=producer,
+    )
     with database_access.writing() as transaction:
-        row = endpoints.add(
+        row, secret = endpoints.add(
             transaction,
-            url=url,
-            target_check=check,
-            event_types=event,
-            description=description,
-            max_in_flight=max_in_flight,
-            producer=producer,
+            target_check=TargetCheck(settings.webhook_allow_private),
+            vault=vault(settings),
+            **fields,
+            **asking.typed(ctx),
         )
-    tables.show({**endpoints.view(row), "secret": row.secrets[0]}, as_json=as_json)
+    tables.show({**endpoints.view(row), "secret": secret}, as_json=as_json)
 
 
 def list_(as_json: options.Json = False) -> None:
@@ -84,35 +106,38 @@ def disable(endpoint_id: str, as_json: options.Json = False) -> None:
 
 
 def update(
+    ctx: typer.Context,
     endpoint_id: str,
-    url: str | None = typer.Option(None, help="Where to send from now on."),
-    event: list[str] = typer.Option(
-        [], metavar="TYPE", help="Only these from now on. May be repeated."
+    event: Events = [],  # noqa: B006  # as above
+    every_event: bool = typer.Option(False, help="The default types from now on."),
+    header: Headers = None,
+    unset_header: list[str] | None = typer.Option(
+        None, metavar="NAME", help="A header that goes there no more. Repeatable."
     ),
-    every_event: bool = typer.Option(False, help="All types but the .pending ones from now on."),
-    description: str | None = typer.Option(None, help="An empty one takes it away."),
-    max_in_flight: InFlight = None,
     as_json: options.Json = False,
 ) -> None:
-    """Change what is given; the rest stays."""
+    """Change what is given; the rest stays. An empty value is as when nothing was said."""
     from payments.webhooks import endpoints
     from payments.webhooks.target import TargetCheck
     from service.settings import load
+    from service.wiring import vault
 
     if event and every_event:
         raise options.Misused("give one of --event and --every-event")
-    changes: dict[str, object] = {}
-    if url is not None:
-        changes["url"] = url
+    changes = asking.changes(ctx) | options.sent(
+        headers=options.metadata_changes(header, unset_header, ("--header", "--unset-header"))
+    )
     if event or every_event:
         changes["event_types"] = event
-    if description is not None:
-        changes["description"] = description or None
-    if max_in_flight is not None:
-        changes["max_in_flight"] = max_in_flight
-    check = TargetCheck(load().webhook_allow_private)
+    settings = load()
     with database_access.writing() as transaction:
-        row = endpoints.update(transaction, endpoint_id, changes=changes, target_check=check)
+        row = endpoints.update(
+            transaction,
+            endpoint_id,
+            changes=changes,
+            target_check=TargetCheck(settings.webhook_allow_private),
+            vault=vault(settings),
+        )
     tables.show(endpoints.view(row), as_json=as_json)
 
 
@@ -124,13 +149,18 @@ def rotate(
     as_json: options.Json = False,
 ) -> None:
     """Make a new secret. It is shown now, and never again."""
+    from infra.billing.contract.limits import OVERLAP_S
     from payments.views import moment
     from payments.webhooks import endpoints
+    from service.settings import load
+    from service.wiring import vault
 
-    overlap_s = endpoints.OVERLAP_S if overlap is None else overlap
+    overlap_s = OVERLAP_S if overlap is None else overlap
     with database_access.writing() as transaction:
-        row = endpoints.rotate_secret(transaction, endpoint_id, overlap_s=overlap_s)
-    told = {"secret": row.secrets[0], "older_secrets_until": moment(row.older_secrets_until)}
+        row, secret = endpoints.rotate_secret(
+            transaction, endpoint_id, vault=vault(load()), overlap_s=overlap_s
+        )
+    told = {"secret": secret, "older_secrets_until": moment(row.older_secrets_until)}
     tables.show({**endpoints.view(row), **told}, as_json=as_json)
 
 

@@ -3,12 +3,13 @@
 import typer
 
 from cli import database_access, options, output
+from cli.actor import acts
 
 
 def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="What endpoints are sent.")
     group.callback()(lambda: None)  # or a group of one verb would be that verb
-    group.command("replay")(replay)
+    group.command("replay")(acts(replay))
     root.add_typer(group, name="webhook")
 
 
@@ -20,7 +21,9 @@ def replay(
     since: options.Moment = None,
     until: options.Moment = None,
     only: str = typer.Option(
-        "undelivered", help="Of those since then: undelivered, or all that it asks for."
+        "undelivered",
+        help="Of those since then: undelivered (failed, missed, or waiting), failed, missed (never"
+        " to be sent), or all that it asks for.",
     ),
     as_json: options.Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""The options of `charge create` and `refund create`: one for each field of what may be asked.
+"""The options of commands that ask for something: one for each field of what may be asked.
 
 The models are looked at when the command is, so that `billing --help` answers at once.
 """
@@ -6,14 +6,14 @@ The models are looked at when the command is, so that `billing --help` answers a
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from cli import input_values, usage
+from cli import input_values, naming, usage
 
 if TYPE_CHECKING:
-    from infra.billing.contract.ids import Kind
+    from pydantic import BaseModel
 
 # Every command that asks for something has these, in words of its own.
 COMMON = ("idempotency_key", "producer", "metadata")
@@ -22,13 +22,17 @@ COMMON = ("idempotency_key", "producer", "metadata")
 class Asks(usage.Command):
     """A command with an option for each field of a model, but for those that are its own."""
 
-    kind: ClassVar["Kind"]
     _is_made = False
     _fields: list[Any] | None = None
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._is_made = True
+
+    @staticmethod
+    def model() -> "type[BaseModel]":
+        """What is asked for."""
+        raise NotImplementedError
 
     @property
     def params(self) -> list[Any]:
@@ -52,7 +56,8 @@ class Asks(usage.Command):
 
         def asks() -> None: ...
 
-        options = [one for one in _options(self.kind) if one.name not in own]
+        fields = _options(self.model())
+        options = [one for one in fields if not {one.name, naming.OTHERWISE.get(one.name)} & own]
         asks.__signature__ = inspect.Signature(options)  # type: ignore[attr-defined]
         asks.__annotations__ = {one.name: one.annotation for one in options}
         alone = typer.Typer(add_completion=False)
@@ -64,34 +69,57 @@ class Asks(usage.Command):
 class Charge(Asks):
     """Asks for a charge."""
 
-    kind = "charge"
+    @staticmethod
+    def model() -> "type[BaseModel]":
+        from infra.billing.contract.requests.charge import ChargeRequest
+
+        return ChargeRequest
 
 
 class Refund(Asks):
     """Asks for a refund."""
 
-    kind = "refund"
+    @staticmethod
+    def model() -> "type[BaseModel]":
+        from infra.billing.contract.requests.refund import RefundRequest
+
+        return RefundRequest
 
 
-def typed(ctx: typer.Context, kind: "Kind") -> dict[str, Any]:
+class Endpoint(Asks):
+    """Asks for a webhook endpoint, or that its settings change."""
+
+    @staticmethod
+    def model() -> "type[BaseModel]":
+        from infra.billing.contract.requests.webhook_endpoint import EndpointSettings
+
+        return EndpointSettings
+
+
+def typed(ctx: typer.Context) -> dict[str, Any]:
     """What was typed of the fields, for the rules to judge."""
-    from infra.billing.contract.requests.by_kind import MODELS
+    said = _read(ctx).items()
+    return {name: value for name, value in said if value is not None and value is not False}
 
-    fields = MODELS[kind].model_fields
+
+def changes(ctx: typer.Context) -> dict[str, Any]:
+    """Likewise, of what is to change: what was typed empty is to be unset."""
+    return {name: None if value == "" else value for name, value in typed(ctx).items()}
+
+
+def _read(ctx: typer.Context) -> dict[str, Any]:
+    fields = ctx.command.model().model_fields  # type: ignore[attr-defined]  # one that Asks
     return {
         name: input_values.reader(fields[name].annotation)(value)
-        if isinstance(value, str)
+        if isinstance(value, str) and value
         else value
         for name, value in ctx.meta[__name__].items()
-        if value not in (None, False)
     }
 
 
-def _options(kind: "Kind") -> Iterator[inspect.Parameter]:
+def _options(model: "type[BaseModel]") -> Iterator[inspect.Parameter]:
     """An option for each field, called as the field without its unit, or that it is an id."""
-    from infra.billing.contract.requests.by_kind import MODELS
-
-    fields = MODELS[kind].model_fields
+    fields = model.model_fields
     names = {name: f"--{re.sub('_(id|s)$', '', name).replace('_', '-')}" for name in fields}
     for name, field in fields.items():
         is_truth = input_values.reader(field.annotation) is input_values.truth
@@ -99,7 +127,7 @@ def _options(kind: "Kind") -> Iterator[inspect.Parameter]:
             False if is_truth else None,
             names[name],
             metavar="SECONDS" if name.endswith("_s") else None,
-            help=_in_options(field.description or "", names),
+            help=_in_options(field.description or "", names) + _bounds(field),
         )
         yield inspect.Parameter(
             name,
@@ -112,3 +140,19 @@ def _options(kind: "Kind") -> Iterator[inspect.Parameter]:
 def _in_options(said: str, names: Mapping[str, str]) -> str:
     """What is said of a field, with options in place of fields, and without Markdown."""
     return re.sub("`([^`]*)`", lambda quoted: names.get(quoted[1], quoted[1]), said)
+
+
+def _bounds(field: Any) -> str:
+    """The bounds of a number, where its type has them, and what it is unless said otherwise."""
+    marks = [
+        mark
+        for one in (field, *input_values.kinds(field.annotation))
+        for mark in getattr(one, "metadata", ())
+    ]
+    found = {
+        name: getattr(mark, name) for mark in marks for name in ("ge", "le") if hasattr(mark, name)
+    }
+    if found.keys() < {"ge", "le"}:
+        return ""
+    default = "" if field.default is None else f" ({field.default})"
+    return f" {found['ge']} to {found['le']}{default}."

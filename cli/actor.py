@@ -1,0 +1,81 @@
+"""Who acts by a command, and why: the options `--as` and `--why` of every command that changes
+something.
+
+    group.command("revoke")(acting.acts(revoke))
+
+The account that the command runs under is kept beside the name that somebody gives.
+"""
+
+import functools
+import getpass
+import inspect
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from payments.acting import Acting
+
+Who = Annotated[
+    str,
+    typer.Option(
+        "--as",
+        "--who",
+        metavar="NAME",
+        help="Who you are, for the history; your user name without it.",
+    ),
+]
+Why = Annotated[str | None, typer.Option(help="Why, for the history (`billing audit list`).")]
+# What was typed: who, and why. None while the command that runs changes nothing.
+_TYPED: ContextVar[tuple[str, str | None] | None] = ContextVar("typed", default=None)
+
+
+def acts(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options that say who does it, and why. One that must be told why has a
+    `why` of its own, in words of its own."""
+    signature = inspect.signature(command, eval_str=True)
+    has_why = "why" in signature.parameters
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    more = [inspect.Parameter("who", keyword, default="", annotation=Who)]
+    if not has_why:
+        more.append(inspect.Parameter("why", keyword, default=None, annotation=Why))
+
+    @functools.wraps(command)
+    def acting(*args: Any, who: str, why: str | None, **named: Any) -> None:
+        token = _TYPED.set((who, why))
+        try:
+            command(*args, **named, **({"why": why} if has_why else {}))
+        finally:
+            _TYPED.reset(token)
+
+    own = list(signature.parameters.values())
+    # `--json` stays the last of the options.
+    last = [p for p in own if p.name == "as_json"]
+    rest = [p for p in own if p.name != "as_json"]
+    parameters = [p.replace(kind=keyword) for p in (*rest, *more, *last)]
+    acting.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    acting.__annotations__ = {p.name: p.annotation for p in parameters}
+    return acting
+
+
+def somebody() -> "Acting | None":
+    """Who acts by the command that runs; None for one that changes nothing. Raises InvalidRequest
+    for what can't stay in the history."""
+    from payments.acting import person
+
+    typed = _TYPED.get()
+    if typed is None:
+        return None
+    who, why = typed
+    return person(who or account(), account=account(), why=why)
+
+
+def account() -> str:
+    """The account of the operating system that types."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user that has a number, but no name
+        return f"uid {os.getuid()}"

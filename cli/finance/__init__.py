@@ -1,0 +1,1 @@
+"""Commands for the books: the ledger, exports and reports."""

@@ -1,0 +1,72 @@
+"""`billing erase`: personal data of one customer is taken out; the books stay."""
+
+import typer
+
+from cli import database_access, options, output
+from cli.actor import acts, somebody
+
+
+def register(root: typer.Typer) -> None:
+    group = typer.Typer(no_args_is_help=True, help="Personal data.")
+    group.command("customer")(acts(customer))
+    root.add_typer(group, name="erase")
+
+
+def customer(
+    customer_id: str = typer.Argument(help="The customer, as charges name them."),
+    why: str = typer.Option(..., help="Why; it stays in the history of each charge."),
+    producer: str | None = typer.Option(
+        None, help="Only of what this producer asked for; of all producers without it."
+    ),
+    yes: bool = typer.Option(False, "--yes", help="Do it. Without it, only tell what there is."),
+    as_json: options.Json = False,
+) -> None:
+    """Take a customer's personal data out of the database.
+
+    Amounts, states and ids stay: they are the books. Tells first what there is; with --yes, does
+    it, some charges at a time. To be repeated when it was interrupted.
+    """
+    from dataclasses import asdict
+
+    from payments.keeping import erasing, personal
+
+    acting = somebody()
+    assert acting is not None, "this command acts"
+    erasing.check(acting)
+    with database_access.reading() as connection:
+        found = erasing.look(connection, customer_id, producer=producer)
+    done = erasing.Found()
+    if yes:
+        with (
+            database_access.database() as database,
+            output.progress("erasing", found.charges) as bar,
+        ):
+            while True:
+                with database.transaction() as transaction:
+                    some = erasing.erase_some(transaction, customer_id, producer=producer)
+                if not some.charges:
+                    break
+                done += some
+                bar.advance(bar.task_ids[0], some.charges)
+            with database.transaction() as transaction:
+                done += erasing.erase_messages(transaction, customer_id)
+    told = {**asdict(done if yes else found), "waiting": list(() if yes else found.waiting)}
+    if as_json:
+        output.print_json({"erased": yes, **told, "stays": dict(personal.STAYS)})
+        return
+    _show(told, erased=yes)
+
+
+def _show(told: dict[str, object], *, erased: bool) -> None:
+    from payments.keeping import personal
+
+    console = output.console()
+    console.print("erased" if erased else "there is (nothing was changed; --yes erases it)")
+    for name in ("charges", "refunds", "events", "answers", "messages"):
+        console.print(f"  {name:<9} {told[name]}", markup=False)
+    waiting = told["waiting"]
+    if isinstance(waiting, list) and waiting:
+        output.say(f"{', '.join(waiting)}: still pending, so --yes will refuse", head="  ! ")
+    console.print("\nstays, beside amounts, states and moments")
+    for name, reason in personal.STAYS.items():
+        output.say(reason, head=f"  {name:<21} ")
