@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from payments.access import keys
+from payments.acting import person
 from payments.errors import Refused
 from payments.transaction import Database
 from service.data_dir import write_private
@@ -29,7 +30,8 @@ def ensure(engine: Engine, folder: Path) -> str:
     key = kept(folder)
     if key is not None and _is_good(engine, key):
         return key
-    with Database(engine).transaction() as transaction:
+    acting = person("billing up", why="a key for this machine")
+    with Database(engine, acting=acting).transaction() as transaction:
         # On this machine one person is all producers.
         _, key = keys.create(transaction, producer=PRODUCER, all_producers=True)
     write_private(folder / FILE, f"{key}\n")

@@ -81,19 +81,23 @@ class Supervisor:
         commands: Mapping[str, Sequence[str]],
         *,
         environ: Mapping[str, str],
+        environ_of: Mapping[str, Mapping[str, str]] | None = None,
         folder: Path,
         echo: Say,
         report: Say,
         stop_s: float,
         tick: Callable[[], None] = lambda: None,
     ) -> None:
-        """`echo` is given what processes say, `report` what becomes of them.
+        """`environ` is told to all, `environ_of` to those that it names, besides.
+
+        `echo` is given what processes say, `report` what becomes of them.
 
         `stop_s`: how long they may take to end by themselves when all is stopped.
         `tick` is called some ten times a second, for whatever else must be kept running.
         """
         self.children = [Child(name, command) for name, command in commands.items()]
         self._environ = environ
+        self._environ_of = environ_of or {}
         self._folder = folder
         self._echo = echo
         self._report = report
@@ -131,7 +135,7 @@ class Supervisor:
         child.running = process.spawn(
             child.command,
             death_signal=signal.SIGKILL,
-            environ=self._environ,
+            environ={**self._environ, **self._environ_of.get(child.name, {})},
             folder=self._folder,
             output=subprocess.PIPE,
         )
@@ -188,7 +192,8 @@ class Supervisor:
     def _end_all(self) -> None:
         family = _descendants(self._alive())
         for running in self._alive():
-            running.send_signal(signal.SIGTERM)
+            # Not `send_signal`, which buries one that has just ended: that is for `_bury`.
+            os.kill(running.pid, signal.SIGTERM)
         self._wait_for_the_end(self._stop_s)
         family += _descendants(self._alive())
         for child in self.children:

@@ -16,6 +16,7 @@ from typing import TextIO
 from local import supervisor
 from local.embedded import throwaway
 from local.embedded.throwaway import Servers
+from payments.access.encryption_keys import new_key
 from service import log
 from service.database import migrate
 from service.database.engine import open_engine
@@ -63,6 +64,7 @@ class Stage:
     servers: Servers
     # Where to write what the processes say; None = nowhere, the last lines are kept anyway.
     log_file: TextIO | None = None
+    encryption_key: str = field(default_factory=new_key, repr=False)
     said: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     # When each said that it is ready, every time that it was started; monotonic seconds.
     readies: dict[str, list[float]] = field(default_factory=dict)
@@ -70,7 +72,7 @@ class Stage:
     def __post_init__(self) -> None:
         self._supervisor = supervisor.Supervisor(
             _commands(),
-            environ=_environ(self.servers),
+            environ=_environ(self.servers, self.encryption_key),
             folder=ROOT,
             echo=self._hear,
             report=self._note,
@@ -143,7 +145,7 @@ def prepared(log_file: TextIO | None = None) -> Iterator[Stage]:
         servers = stack.enter_context(throwaway.servers())
         engine = open_engine(servers.postgres.url, MIGRATION)
         stack.callback(engine.dispose)
-        migrate.upgrade(engine)
+        migrate.upgrade(engine, runs_as=servers.postgres.service_url)
         stage = Stage(servers, log_file)
         stack.callback(stage.stop)
         # Who presses Ctrl-C twice would otherwise leave half of it behind.
@@ -156,13 +158,14 @@ def _commands() -> dict[str, list[str]]:
     return {name: supervisor.command_of(procfile[name]) for name in ROLES}
 
 
-def _environ(servers: Servers) -> Mapping[str, str]:
+def _environ(servers: Servers, encryption_key: str) -> Mapping[str, str]:
     """Ours, without anybody's settings: the demo must never reach a real database."""
     ours = outside_environ()
     settings = SETTINGS | {
-        "DATABASE_URL": servers.postgres.url,
+        "DATABASE_URL": servers.postgres.service_url,
         "BROKER_URL": servers.redis.url,
         "DATA_DIR": str(servers.folder / "data"),
+        "ENCRYPTION_KEYS": encryption_key,
     }
     path = f"{Path(sys.executable).parent}{os.pathsep}{ours.get('PATH', os.defpath)}"
     return ours | {PREFIX + name: value for name, value in settings.items()} | {"PATH": path}

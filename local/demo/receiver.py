@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from infra.billing import webhook
+from infra.billing.contract.objects import Event
 from infra.billing.errors import BillingError
-from infra.billing.results import Event
 
 HOST = "127.0.0.1"
 # Every so many-th event is answered with 500 at its first try, until it was enough of them.

@@ -19,6 +19,8 @@ from local.demo.receiver import Inbox, receiver
 from local.demo.scenario import PRODUCER, Scenario
 from local.demo.screen import Screen
 from models.states import Phase
+from payments.access.vault import Vault
+from payments.acting import person
 from payments.catalog import currencies, prices, products
 from payments.parsing import parse
 from payments.processors import sandbox
@@ -35,6 +37,10 @@ DEADLINE_S = 75.0
 LOOPBACK = (ip_network("127.0.0.0/8"),)
 
 
+# Who sets the stage.
+DEMO = person("billing demo")
+
+
 def play(scenario: Scenario, screen: Screen, log_file: TextIO | None = None) -> Figures:
     """Play it from the first server to the last sum; returns what came of it.
 
@@ -49,7 +55,7 @@ def play(scenario: Scenario, screen: Screen, log_file: TextIO | None = None) -> 
     with environment.prepared(log_file) as set_up, receiver() as (url, inbox):
         engine = open_database(set_up.database_url)
         try:
-            inbox.secret = _subscribe(engine, url)
+            inbox.secret = _subscribe(engine, url, Vault([set_up.encryption_key]))
             _put_up_for_sale(engine, scenario)
             screen.say("tables are made; starting worker, webhooks and beat")
             set_up.start()
@@ -263,7 +269,7 @@ def _put_up_for_sale(engine: Engine, scenario: Scenario) -> None:
             "quantity_available": price.stock,
             **named,
         }
-        with Database(engine).transaction() as transaction:
+        with Database(engine, acting=DEMO).transaction() as transaction:
             products.create(transaction, product, livemode=False)
             prices.create(transaction, parse(PriceRequest, request), livemode=False)
 
@@ -273,14 +279,15 @@ def _shops(scenario: Scenario) -> str:
     return "1 shop" if count == 1 else f"{count} shops"
 
 
-def _subscribe(engine: Engine, url: str) -> str:
+def _subscribe(engine: Engine, url: str, vault: Vault) -> str:
     """Add the receiver as an endpoint that hears everything; returns its secret."""
-    with Database(engine).transaction() as transaction:
-        endpoint = endpoints.add(
+    with Database(engine, acting=DEMO).transaction() as transaction:
+        _, secret = endpoints.add(
             transaction,
             url=url,
             target_check=TargetCheck(LOOPBACK),
+            vault=vault,
             event_types=list(TYPES),
             description="the demo's receiver",
         )
-    return endpoint.secrets[0]
+    return secret

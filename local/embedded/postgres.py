@@ -1,5 +1,6 @@
 """A real PostgreSQL 18 from a Python package, for those who have none to set up."""
 
+import hashlib
 import os
 import shutil
 import signal
@@ -15,7 +16,8 @@ from local.embedded import identity, process
 from local.embedded.server import HOST, EmbeddedError, Server
 
 MAJOR = "18"
-NAME = "billing"  # of the user and of the database
+NAME = "billing"  # of the user who owns the tables, and of the database
+SERVICE = "billing_service"  # whom the service is (`service.database.roles` makes it)
 INITDB_S = 120.0  # a slow disk on a busy machine; usually 1 s
 
 CONFIG = {
@@ -63,6 +65,13 @@ class Postgres(Server):
     def url_of(self, database: str) -> str:
         """The SQLAlchemy URL of one of its databases, for psycopg 3."""
         return f"postgresql+psycopg://{NAME}:{self.password}@{HOST}:{self._port}/{database}"
+
+    @property
+    def service_url(self) -> str:
+        """The URL for the service itself, whose role `billing migrate` makes: it may not change
+        history."""
+        password = hashlib.sha256(f"{SERVICE}\n{self.password}".encode()).hexdigest()
+        return f"postgresql+psycopg://{SERVICE}:{password}@{HOST}:{self._port}/{NAME}"
 
     @property
     def data(self) -> Path:

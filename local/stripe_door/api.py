@@ -81,7 +81,7 @@ _CREATE: Takes = {
     "transfer_group": _TEXT,
 }
 _CAPTURE: Takes = {
-    "amount_to_capture": forms.amount,
+    "amount_to_capture": forms.amount_or_none,
     "final_capture": _BOOL,
     "metadata": _WORDS,
     "statement_descriptor": _TEXT,
@@ -141,6 +141,7 @@ ROUTES = [
     ),
     Route("POST", f"{_DISPUTES}/{{id}}/close", disputes.close),
     Route("POST", _CUSTOMERS, customers.create, _CUSTOMER),
+    Route("DELETE", f"{_CUSTOMERS}/{{id}}", customers.delete),
     Route(
         "POST", _METHODS, customers.create_method,
         {"type": forms.either("card"), "card": _ANY, "metadata": _WORDS, "billing_details": _ANY},

@@ -11,6 +11,9 @@ from local.stripe_door.store import Store
 from local.stripe_door.wire.errors import missing
 
 CAPTURE_WITHIN_S = 7 * 24 * 3600
+# Of which cards what is set aside may be captured in parts, wherever the account is
+# (docs.stripe.com/payments/multicapture#availability).
+IN_PARTS = ("visa", "mastercard", "amex", "discover", "diners")
 
 
 def retrieve(request: Request) -> Object:
@@ -70,7 +73,7 @@ def make(request: Request, intent: Object, method: Object, card: Card, status: s
         "paid": status == "succeeded",
         "payment_intent": intent["id"],
         "payment_method": method["id"],
-        "payment_method_details": _details(request, card, intent["amount"], manual=manual),
+        "payment_method_details": _details(request, card, intent, manual=manual),
         "radar_options": {},
         "receipt_email": intent["receipt_email"],
         "receipt_number": None,
@@ -117,6 +120,29 @@ def collect(request: Request, charge: Object, amount: int) -> None:
     request.store.put(charge)
 
 
+def is_in_parts(charge: Object) -> bool:
+    """Whether it may be captured in parts."""
+    card = charge["payment_method_details"]["card"]
+    return bool(card["multicapture"]["status"] == "available")
+
+
+def collect_part(request: Request, charge: Object, amount: int, *, is_last: bool) -> None:
+    """Take a part of a charge. What the last one leaves is let go of, and never was taken."""
+    if amount:
+        entry = balance.enter(
+            request, type_="charge", source=charge, amount=amount, fee=balance.fee_of(amount)
+        )
+        charge["balance_transaction"] = entry["id"]
+        balance.witness(request, charge, "charge", amount, entry)
+    charge |= {
+        "amount_captured": charge["amount_captured"] + amount,
+        "captured": is_last,
+        "outcome": _outcome(None),
+        "_released": 0,
+    }
+    request.store.put(charge)
+
+
 def _outcome(decline: Decline | None) -> Object:
     if decline is None:
         return {
@@ -143,8 +169,10 @@ def _outcome(decline: Decline | None) -> Object:
     }
 
 
-def _details(request: Request, card: Card, amount: int, *, manual: bool) -> Object:
-    shape = shape_of(card)
+def _details(request: Request, card: Card, intent: Object, *, manual: bool) -> Object:
+    shape, amount = shape_of(card), intent["amount"]
+    asked = intent["payment_method_options"]["card"].get("request_multicapture")
+    in_parts = manual and asked == "if_available" and card.brand in IN_PARTS
     kept = ("brand", "checks", "country", "exp_month", "exp_year", "fingerprint", "funding",
             "last4", "regulated_status", "wallet")  # fmt: skip
     capture_before = int(request.now) + CAPTURE_WITHIN_S
@@ -156,7 +184,7 @@ def _details(request: Request, card: Card, amount: int, *, manual: bool) -> Obje
         "incremental_authorization": {"status": "unavailable"},
         "installments": None,
         "mandate": None,
-        "multicapture": {"status": "unavailable"},
+        "multicapture": {"status": "available" if in_parts else "unavailable"},
         "network": card.brand,
         "network_token": {"used": False},
         "network_transaction_id": "104102978678771",

@@ -56,9 +56,18 @@ def retrieve(request: Request) -> Object:
     return found(request.store, request.target, param="id", status=404)
 
 
+def delete(request: Request) -> Object:
+    """Take a customer away; that there was one stays known."""
+    customer = retrieve(request)
+    kept = {name: customer[name] for name in ("id", "object", "created")}
+    request.store.put({**kept, "deleted": True})
+    return {"id": customer["id"], "object": "customer", "deleted": True}
+
+
 def found(store: Store, id_: str, *, param: str = "customer", status: int = 400) -> Object:
     """A customer that there is. Raises Refused."""
-    if customer := store.get("customer", id_):
+    customer = store.get("customer", id_)
+    if customer and "deleted" not in customer:
         return customer
     raise missing("customer", id_, param=param, status=status)
 

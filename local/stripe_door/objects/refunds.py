@@ -120,7 +120,8 @@ def _charge(request: Request) -> Object:
 
 def _refunded(charge: Object) -> int:
     """What went back, without what was never taken."""
-    return int(charge["amount_refunded"] - (charge["amount"] - charge["amount_captured"]))
+    released = charge.get("_released", charge["amount"] - charge["amount_captured"])
+    return int(charge["amount_refunded"] - released)
 
 
 def _check(charge: Object, amount: int, left: int) -> None:

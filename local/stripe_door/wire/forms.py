@@ -73,10 +73,19 @@ def whole(name: str, value: Any) -> int:
 
 def amount(name: str, value: Any) -> int:
     """Minor units, more than none."""
+    return _at_least(1, name, value)
+
+
+def amount_or_none(name: str, value: Any) -> int:
+    """Minor units, perhaps 0."""
+    return _at_least(0, name, value)
+
+
+def _at_least(least: int, name: str, value: Any) -> int:
     units = whole(name, value)
-    if units < 1:
+    if units < least:
         raise invalid(
-            "This value must be greater than or equal to 1.",
+            f"This value must be greater than or equal to {least}.",
             param=name,
             code="parameter_invalid_integer",
         )

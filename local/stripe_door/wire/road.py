@@ -99,6 +99,8 @@ async def _hang_up(request: web.Request, last: bytes, *, resets: bool) -> None:
     if last:
         transport.write(last)
         await asyncio.sleep(_LOOK_S)  # so that it leaves before the RST, which drops what waits
+    if transport.is_closing():
+        return  # the other side was faster
     if resets:
         socket_ = transport.get_extra_info("socket")
         socket_.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
