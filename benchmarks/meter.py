@@ -52,15 +52,30 @@ def read(roots: Mapping[str, int], postgres: psycopg.Connection) -> Reading:
     )
 
 
+def rss_mb(roots: Mapping[str, int]) -> dict[str, float]:
+    """Resident memory of each process tree now, in MB; pages that forks share count once each."""
+    return {role: sum(_rss(one) for one in _tree(pid)) / 1e6 for role, pid in roots.items()}
+
+
+def _rss(process: psutil.Process) -> int:
+    with suppress(psutil.NoSuchProcess):
+        return int(process.memory_info().rss)
+    return 0
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
+
+
 def _tree_cpu_s(pid: int) -> float:
     """CPU seconds of a process and all below it, also of those that have ended.
 
     A process that ends hands its time to the parent that waits for it (`children_*`), so the sum
     over the living is the sum over all.
     """
-    root = psutil.Process(pid)
     spent = 0.0
-    for process in [root, *root.children(recursive=True)]:
+    for process in _tree(pid):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
             spent += times.user + times.system + times.children_user + times.children_system

@@ -4,12 +4,15 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
+from benchmarks import rabbitmq
+from benchmarks.rabbitmq import RabbitMQ
 from benchmarks.receiver import Receiver
 from local.embedded import throwaway
 
@@ -22,6 +25,8 @@ class Place:
     receiver: Receiver
     postgres: psycopg.Connection  # to look and to tidy up with; autocommit
     folder: Path
+    rabbitmq: RabbitMQ | None = None  # where one runs already
+    _broker_databases: "count[int]" = field(default_factory=lambda: count(1))
 
     @property
     def roots(self) -> dict[str, int]:
@@ -40,13 +45,19 @@ class Place:
     def broker_url(self, *, database: int) -> str:
         return self.servers.redis.url_of(database)
 
+    def next_broker_database(self) -> int:
+        """A number of a database of Redis that nobody has yet."""
+        return next(self._broker_databases)
+
     def facts(self) -> dict[str, Any]:
         """What it is measured on, and how safe that is by the server's own word."""
         names = ("server_version", "fsync", "synchronous_commit", "full_page_writes")
         rows = (self.postgres.execute(f"show {name}").fetchone() for name in names)
-        return {"cores": os.cpu_count(), "python": platform.python_version()} | {
-            name: row[0] for name, row in zip(names, rows, strict=True) if row
-        }
+        return {
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+            "load_average": os.getloadavg()[0],
+        } | {name: row[0] for name, row in zip(names, rows, strict=True) if row}
 
 
 @contextmanager
@@ -56,8 +67,9 @@ def prepared() -> Iterator[Place]:
         throwaway.servers(durable=True) as servers,
         Receiver() as receiver,
         _connect(servers.postgres.url) as postgres,
+        rabbitmq.virtual_host(f"billing-bench-{os.getpid()}") as rabbit,
     ):
-        yield Place(servers, receiver, postgres, servers.folder)
+        yield Place(servers, receiver, postgres, servers.folder, rabbit)
 
 
 def _connect(url: str) -> psycopg.Connection:

@@ -34,9 +34,9 @@ from payments.lifecycle.executor import Begin, Settlement
 from payments.lifecycle.settlement import Policy, timedelta
 from payments.parsing import parse
 from payments.processors.outcomes import Declined, Succeeded
-from payments.transaction import Database
 from service.database import migrate
 from service.wiring import open_database
+from tests.support.acting import Database
 
 BATCH = 64  # of one transaction, as a worker makes them
 LISTED = 100_000

@@ -1,9 +1,11 @@
 """The receiver of the webhooks: a process of its own, common to all contenders, that only notes.
 
-It answers every POST at once with 204 and keeps the time of arrival and the bytes. Signatures are
-checked after the clock has stopped, by the process that measures.
+It answers every POST with 204, at once or after as many ms as it was told, and keeps the time of
+arrival and the bytes. Signatures are checked after the clock has stopped, by the process that
+measures.
 
-`GET /count` tells how many have arrived; `GET /arrivals` hands them over and forgets them.
+`GET /count` tells how many have arrived; `GET /arrivals` hands them over and forgets them; `GET
+/delay/100` makes later answers take 100 ms.
 """
 
 import asyncio
@@ -14,6 +16,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 
 import httpx
@@ -35,16 +38,26 @@ class Arrival:
         """The idempotency key of the charge it is about."""
         return str(json.loads(self.body)["data"]["idempotency_key"])
 
+    @property
+    def settled_at_s(self) -> float:
+        """When the charge was settled, by its own word and on the clock of `at_s`."""
+        said = str(json.loads(self.body)["data"]["settled_at"])
+        return datetime.fromisoformat(said).timestamp() - (time.time() - time.monotonic())
+
     def verify(self, secret: str) -> None:
         """Raises WebhookVerificationError unless it is signed per Standard Webhooks."""
         Webhook(secret).verify(self.body, self.headers)
 
 
 class Receiver:
-    """The process, started with `with`, and what it has received."""
+    """The process, started with `with`, and what it has received. It answers after `delay_ms`."""
+
+    def __init__(self, *, delay_ms: int = 0) -> None:
+        self._delay_ms = delay_ms
 
     def __enter__(self) -> "Receiver":
-        command = children.tied([sys.executable, "-m", __name__], death_signal=signal.SIGKILL)
+        command = [sys.executable, "-m", __name__, str(self._delay_ms)]
+        command = children.tied(command, death_signal=signal.SIGKILL)
         self._process = children.start(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         self._http = httpx.Client(timeout=30)
@@ -59,6 +72,10 @@ class Receiver:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def answer_after(self, delay_ms: int) -> None:
+        """From now on."""
+        self._get(f"delay/{delay_ms}")
 
     def count(self) -> int:
         return int(self._get("count"))
@@ -78,6 +95,7 @@ class _Connection(asyncio.Protocol):
     """Just enough of HTTP/1.1: kept-alive, pipelined, bodies with a content-length."""
 
     arrivals: ClassVar[list[tuple[float, bytes, bytes]]] = []
+    delay_s: ClassVar[float] = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -91,13 +109,21 @@ class _Connection(asyncio.Protocol):
             if len(self._buffer) < body_end:
                 return
             body, self._buffer = self._buffer[body_start:body_end], self._buffer[body_end:]
-            self._transport.write(self._answer(head, body))  # type: ignore[attr-defined]
+            answer = self._answer(head, body)
+            if self.delay_s and head.startswith(b"POST "):
+                loop = asyncio.get_running_loop()
+                loop.call_later(self.delay_s, self._transport.write, answer)  # type: ignore[attr-defined]
+            else:
+                self._transport.write(answer)  # type: ignore[attr-defined]
 
     def _answer(self, head: bytes, body: bytes) -> bytes:
         if head.startswith(b"POST "):
             self.arrivals.append((time.monotonic(), head, body))
             return b"HTTP/1.1 204 No Content\r\n\r\n"
-        if head.startswith(b"GET /count "):
+        if head.startswith(b"GET /delay/"):
+            type(self).delay_s = int(head.split(b" ", 2)[1].rpartition(b"/")[2]) / 1000
+            answer = b""
+        elif head.startswith(b"GET /count "):
             answer = str(len(self.arrivals)).encode()
         else:
             answer = json.dumps(
@@ -124,7 +150,10 @@ def _headers(head: bytes) -> dict[str, str]:
 
 async def main() -> None:
     """Listens on a free port of the loopback, says which, and serves until it is ended."""
-    server = await asyncio.get_running_loop().create_server(_Connection, "127.0.0.1", 0)
+    _Connection.delay_s = int(sys.argv[1]) / 1000
+    server = await asyncio.get_running_loop().create_server(
+        _Connection, "127.0.0.1", 0, backlog=1024
+    )
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -1,12 +1,13 @@
 """Reconciliation at scale: a day of records with planted differences, found by the real command.
 
 `python -m benchmarks.reconcile`: 100,000 records in a throwaway PostgreSQL, 50 of each difference
-among them. It fails unless `billing reconcile` finds these and no other, and tells how long that
-took and how much memory.
+among them; with `--at stripe`, on Stripe's adapter and a stand-in for Stripe. It fails unless
+`billing reconcile` finds these and no other, and tells how long that took and how much memory.
 """
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -14,8 +15,10 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from hashlib import md5
 from itertools import islice
 from pathlib import Path
@@ -25,6 +28,7 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Connection, text
 
+from benchmarks.stripe_books import hand_over
 from local.embedded import throwaway
 from payments.processors.port import Record
 from payments.processors.sandbox import Sandbox
@@ -40,36 +44,67 @@ WRONG_FEES = "BENCH_WRONG_FEES"  # in the environment of the command: the file o
 Planted = Mapping[str, set[str]]
 
 
+class At(StrEnum):
+    SANDBOX = "sandbox"
+    STRIPE = "stripe"
+
+
 def main(
     records: Annotated[int, typer.Option(min=1000, help="How many.")] = 100_000,
     each: Annotated[int, typer.Option(min=1, help="Of each difference.")] = 50,
+    at: Annotated[At, typer.Option(help="Whose adapter lists them.")] = At.SANDBOX,
 ) -> None:
     """Measures a reconciliation, and holds what it found against what was planted."""
-    with throwaway.servers(durable=True) as servers, tempfile.NamedTemporaryFile("w") as fees:
+    with throwaway.servers(durable=True) as servers, tempfile.TemporaryDirectory() as folder:
         url = servers.postgres.url_of("postgres")
         engine = open_database(url, limits=BOOKS)
         migrate.upgrade(engine)
+        journal, fees = Path(folder, "stripe.jsonl"), Path(folder, "fees.json")
         with engine.begin() as connection:
             fill(connection, records)
             planted = plant(connection, records, each)
+            if at is At.STRIPE:
+                hand_over(connection, journal, wrong_fees=planted["fee_differs"])
         engine.dispose()
-        json.dump(sorted(planted["fee_differs"]), fees)
-        fees.flush()
-        environ = {**os.environ, "BILLING_DATABASE_URL": url, WRONG_FEES: fees.name}
-        start_s = time.perf_counter()
-        answer = subprocess.run(
-            [sys.executable, "-m", "benchmarks.reconcile", "command", *PERIOD, "--json"],
-            env=environ, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        took_s = time.perf_counter() - start_s
-        # While PostgreSQL runs: of its processes, too, the largest would count.
-        peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        fees.write_text(json.dumps(sorted(planted["fee_differs"])))
+        environ = {**os.environ, "BILLING_DATABASE_URL": url, WRONG_FEES: str(fees)}
+        with stripe_door(journal) if at is At.STRIPE else nullcontext({}) as more:
+            answer, took_s, peak_mb = _measured({**environ, **more})
     print(answer.stderr, end="")
     *found, total = map(json.loads, answer.stdout.splitlines())
     if answer.returncode != 1 or by_code(found) != planted:
         raise SystemExit("what was found is not what was planted")
     print(f"{total['records']} records, {len(found)} differences found, and no other")
     print(f"{took_s:.1f} s, at most {peak_mb:.0f} MiB of memory")
+
+
+def _measured(environ: Mapping[str, str]) -> tuple[subprocess.CompletedProcess[str], float, float]:
+    """What the command says, how long it takes (s), and how much memory (MiB)."""
+    command = [sys.executable, "-m", "benchmarks.reconcile", "command", *PERIOD, "--json"]
+    start_s = time.perf_counter()
+    answer = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    took_s = time.perf_counter() - start_s
+    # While its servers run: of their processes, too, the largest would count.
+    return answer, took_s, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+@contextmanager
+def stripe_door(journal: Path) -> Iterator[Mapping[str, str]]:
+    """A stand-in for Stripe that goes on from this journal, as settings of the command."""
+    command = [sys.executable, "-m", "cli", "stripe-door", "--port", "0", "--journal", str(journal)]
+    door = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert door.stdout is not None
+        found = re.search(r"http://\S+", door.stdout.readline())
+        assert found is not None, "the door says where it is"
+        yield {
+            "BILLING_PROCESSORS": "stripe",
+            "BILLING_STRIPE_API_KEY": "sk_test_of_the_door",
+            "BILLING_STRIPE_API_BASE": found[0].rstrip(";"),
+        }
+    finally:
+        door.terminate()
+        door.wait()
 
 
 def by_code(found: list[Any]) -> dict[str, set[str]]:

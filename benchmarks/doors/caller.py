@@ -32,8 +32,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Calls:
-    """All answers, and the seconds from the first request to the last answer."""
+    """All answers, the seconds from the first request to the last answer, and when that was sent
+    (`time.monotonic`)."""
 
+    started_s: float
     seconds: float
     answers: list[Answer]
 
@@ -57,8 +59,10 @@ def call(*, port: int, authorization: str, connections: int, keys: Sequence[str]
         timeout=CALLS_MAX_S,
         check=True,
     )
-    seconds, answers = json.loads(done.stdout)
-    return Calls(seconds, [Answer(ms, status, json.loads(body)) for ms, status, body in answers])
+    started_s, seconds, answers = json.loads(done.stdout)
+    return Calls(
+        started_s, seconds, [Answer(ms, status, json.loads(body)) for ms, status, body in answers]
+    )
 
 
 class _Connection(asyncio.Protocol):
@@ -100,7 +104,7 @@ class _Connection(asyncio.Protocol):
             self.done.set_exception(exc or ConnectionError("the server hung up"))
 
 
-async def _carry_out(order: Order) -> tuple[float, list[tuple[float, bytes]]]:
+async def _carry_out(order: Order) -> tuple[float, float, list[tuple[float, bytes]]]:
     requests = iter([_request(key, order) for key in order["keys"]])
     answers: list[tuple[float, bytes]] = []
     loop = asyncio.get_running_loop()
@@ -108,18 +112,22 @@ async def _carry_out(order: Order) -> tuple[float, list[tuple[float, bytes]]]:
     for each in connections:
         await loop.create_connection(lambda each=each: each, "127.0.0.1", order["port"])
         await each.opened
-    start_s = time.perf_counter()
+    start_s = time.monotonic()
     for each in connections:
         each.send()
     await asyncio.gather(*(each.done for each in connections))
-    return time.perf_counter() - start_s, answers
+    return start_s, time.monotonic() - start_s, answers
+
+
+def http_request(key: str) -> tuple[str, dict[str, object]]:
+    """The key and the body. Over HTTP the key stands in a header, and who asks is who the API key
+    belongs to."""
+    unsaid = ("idempotency_key", "producer")
+    return key, {name: value for name, value in request(key).items() if name not in unsaid}
 
 
 def _request(key: str, order: Order) -> bytes:
-    # Over HTTP the key stands in a header, and who asks is who the API key belongs to.
-    unsaid = ("idempotency_key", "producer")
-    fields = {name: value for name, value in request(key).items() if name not in unsaid}
-    body = json.dumps(fields).encode()
+    body = json.dumps(http_request(key)[1]).encode()
     head = (
         f"POST {PATH} HTTP/1.1\r\nhost: 127.0.0.1:{order['port']}\r\n"
         f"authorization: {order['authorization']}\r\nidempotency-key: {key}\r\n"
@@ -129,12 +137,12 @@ def _request(key: str, order: Order) -> bytes:
 
 
 def main() -> None:
-    seconds, answers = uvloop.run(_carry_out(json.load(sys.stdin)))
+    started_s, seconds, answers = uvloop.run(_carry_out(json.load(sys.stdin)))
     told = []
     for took_s, whole in answers:
         head, _, body = whole.partition(b"\r\n\r\n")
         told.append((1000 * took_s, int(head.split(b" ", 2)[1]), body.decode()))
-    json.dump((seconds, told), sys.stdout)
+    json.dump((started_s, seconds, told), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ class Door(ABC):
         self.processes = Processes(self.name, place.folder)
         self.database_url = place.create_database(f"{self.name}_http")
         self.database = place.connect(f"{self.name}_http")
-        self.port = _free_port()
+        self.port = free_port()
 
     def install(self) -> None:
         """Makes the tables: the same for all, with every index and check."""
@@ -52,7 +52,7 @@ class Door(ABC):
         """Starts it, and waits until it listens."""
         self.processes.start({"web": self.command()}, self.environment())
         deadline_s = time.monotonic() + START_MAX_S
-        while not _listens(self.port):
+        while not listens(self.port):
             self.processes.check_alive()
             if time.monotonic() > deadline_s:
                 raise TimeoutError(f"{self.name} never listened\n{self.processes.log_tails()}")
@@ -78,14 +78,16 @@ class Door(ABC):
         return int(row[0])
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
     with closing(socket.socket()) as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
         return port
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:

@@ -25,9 +25,10 @@ def run(scenario: Calling, door: Door, place: Place) -> Figures:
         calls = _call(scenario, door, keys)
         door.wait_until_quiet()
         spent = meter.read(roots, place.postgres).since(start)
+        rss_mb = meter.rss_mb(door.processes.roots)
     finally:
         door.processes.stop()
-    return _figures(calls, spent)
+    return _figures(calls, spent, rss_mb)
 
 
 def _call(scenario: Calling, door: Door, keys: Sequence[str]) -> Calls:
@@ -48,7 +49,7 @@ def _call(scenario: Calling, door: Door, keys: Sequence[str]) -> Calls:
     return calls
 
 
-def _figures(calls: Calls, spent: meter.Reading) -> Figures:
+def _figures(calls: Calls, spent: meter.Reading, rss_mb: dict[str, float]) -> Figures:
     requests = len(calls.answers)
     hundredths = quantiles((answer.ms for answer in calls.answers), n=100)
     return Figures(
@@ -60,6 +61,9 @@ def _figures(calls: Calls, spent: meter.Reading) -> Figures:
         p50_ms=hundredths[49],
         p95_ms=hundredths[94],
         p99_ms=hundredths[98],
+        settled_p50_ms=0,
+        settled_p99_ms=0,
+        rss_mb=rss_mb,
         repeats=0,
         others_percent=100 * spent.others_s / spent.cores_s,
         stolen_percent=100 * spent.stolen_s / spent.cores_s,

@@ -1,4 +1,4 @@
-"""The baseline's tables: a charge, its event, and the record of its delivery."""
+"""The plain way's tables: a charge, its event, and the record of its delivery."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""The baseline's two tasks: make a charge, deliver a webhook. A session for every step."""
+"""The plain way's two tasks: make a charge, deliver a webhook. A session for every step."""
 
 import json
 import time
@@ -11,13 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, select
 from standardwebhooks import Webhook
 
-from benchmarks.baseline import app as baseline
-from benchmarks.baseline.tables import Charge, Delivery, Endpoint, Event
+from benchmarks.plain import app as plain
+from benchmarks.plain.tables import Charge, Delivery, Endpoint, Event
 
-app = baseline.app
+app = plain.app
 
 
-@app.task(name="baseline.charge.create")  # type: ignore[untyped-decorator]  # Celery has none
+@app.task(name="plain.charge.create")  # type: ignore[untyped-decorator]  # Celery has none
 def charge_create(
     *,
     amount: int,
@@ -41,7 +41,7 @@ def charge_create(
         details=metadata or {},
     )
     charge_id = charge.id
-    with Session(baseline.engine) as session:
+    with Session(plain.engine) as session:
         session.add(charge)
         try:
             session.commit()
@@ -50,7 +50,7 @@ def charge_create(
 
     reference = call_processor()
 
-    with Session(baseline.engine) as session:
+    with Session(plain.engine) as session:
         charge = session.get_one(Charge, charge_id)
         charge.state = "succeeded"
         charge.processor_reference = reference
@@ -64,14 +64,14 @@ def charge_create(
 
 
 @app.task(  # type: ignore[untyped-decorator]  # Celery has none
-    name="baseline.webhook.deliver",
+    name="plain.webhook.deliver",
     autoretry_for=(httpx.HTTPError,),
     retry_backoff=True,
     max_retries=10,
 )
 def webhook_deliver(event_id: str) -> None:
     """Posts one event to the endpoint, signed, and records that it has arrived."""
-    with Session(baseline.engine) as session:
+    with Session(plain.engine) as session:
         event = session.get_one(Event, event_id)
         endpoint = session.exec(select(Endpoint)).one()
         sent_at = datetime.now(UTC)
@@ -80,7 +80,7 @@ def webhook_deliver(event_id: str) -> None:
         )
         url, endpoint_id, secret = endpoint.url, endpoint.id, endpoint.secret
 
-    answer = baseline.http.post(
+    answer = plain.http.post(
         url,
         content=body,
         headers={
@@ -92,14 +92,14 @@ def webhook_deliver(event_id: str) -> None:
     )
     answer.raise_for_status()
 
-    with Session(baseline.engine) as session:
+    with Session(plain.engine) as session:
         session.add(Delivery(event_id=event_id, endpoint_id=endpoint_id, status=answer.status_code))
         session.commit()
 
 
 def call_processor() -> str:
-    """The processor: takes its time, and says yes. It keeps no ledger, in the baseline's favour."""
-    time.sleep(baseline.LATENCY_S)
+    """The processor: takes its time, and says yes. It keeps no ledger, in this way's favour."""
+    time.sleep(plain.LATENCY_S)
     return f"proc_{uuid4().hex}"
 
 

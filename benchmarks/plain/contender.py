@@ -1,4 +1,4 @@
-"""The baseline as a contender: one stock Celery worker, prefork, as many processes as cores."""
+"""The plain way as a contender: one stock Celery worker, prefork, as many processes as cores."""
 
 import base64
 import secrets
@@ -7,18 +7,14 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, create_engine, func, select
 
-from benchmarks.baseline.tables import Charge, Delivery, Endpoint, Table
 from benchmarks.contender import Contender
+from benchmarks.plain.tables import Charge, Delivery, Endpoint, Table
+from benchmarks.publisher import CeleryPublisher, Publisher
 
 
-class Baseline(Contender):
+class Plain(Contender):
     name = "plain"
-    task = "baseline.charge.create"
-    queue = "celery"  # Celery's default: both tasks share it
-
-    @property
-    def broker_url(self) -> str:
-        return self.place.broker_url(database=1)
+    title = "plain Celery, prefork, Redis"
 
     def install(self) -> None:
         self.secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
@@ -29,16 +25,18 @@ class Baseline(Contender):
             session.commit()
 
     def commands(self) -> dict[str, Sequence[str]]:
-        return {
-            "worker": [sys.executable, "-m", "celery", "-A", "benchmarks.baseline.app", "worker"]
-        }
+        return {"worker": [sys.executable, "-m", "celery", "-A", "benchmarks.plain.app", "worker"]}
 
     def environment(self, *, latency_ms: int) -> dict[str, str]:
         return {
-            "BASELINE_DATABASE_URL": self.database_url,
-            "BASELINE_BROKER_URL": self.broker_url,
-            "BASELINE_LATENCY_MS": str(latency_ms),
+            "PLAIN_DATABASE_URL": self.database_url,
+            "PLAIN_BROKER_URL": self.broker_url,
+            "PLAIN_LATENCY_MS": str(latency_ms),
         }
+
+    def publisher(self) -> Publisher:
+        # Celery's default queue: both tasks share it.
+        return CeleryPublisher(self.broker_url, queue="celery", task="plain.charge.create")
 
     def unfinished(self) -> int:
         with Session(self._engine) as session:

@@ -1,4 +1,4 @@
-"""The baseline's Celery app: stock settings, but for what the manuals advise for such work."""
+"""The plain way's Celery app: stock settings, but for what the manuals advise for such work."""
 
 import os
 
@@ -8,14 +8,14 @@ from celery.signals import worker_process_init
 from sqlalchemy import Engine
 from sqlmodel import create_engine
 
-app = Celery("baseline", broker=os.environ["BASELINE_BROKER_URL"])
+app = Celery("plain", broker=os.environ["PLAIN_BROKER_URL"])
 app.conf.update(
     task_acks_late=True,  # Celery's advice for tasks that are idempotent
     task_ignore_result=True,  # nobody reads them
     broker_connection_retry_on_startup=True,
-    imports=["benchmarks.baseline.tasks"],
+    imports=["benchmarks.plain.tasks"],
 )
-LATENCY_S = float(os.environ["BASELINE_LATENCY_MS"]) / 1000
+LATENCY_S = float(os.environ["PLAIN_LATENCY_MS"]) / 1000
 
 engine: Engine
 http: httpx.Client
@@ -29,5 +29,5 @@ def connect(**_: object) -> None:
     request costs over 30 ms of CPU for its TLS context alone.
     """
     global engine, http  # noqa: PLW0603 - what Celery's own examples do with this signal
-    engine = create_engine(os.environ["BASELINE_DATABASE_URL"])
+    engine = create_engine(os.environ["PLAIN_DATABASE_URL"])
     http = httpx.Client(timeout=10)

@@ -1,1 +1,0 @@
-"""The baseline: charges and webhooks the plain way, as the manuals of its parts recommend."""

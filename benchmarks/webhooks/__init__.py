@@ -1,0 +1,1 @@
+"""Delivery beside a bare loop of the same HTTP client, and beside endpoints that are dead."""
