@@ -27,14 +27,16 @@ from tests.support.programs import Program, Programs
 from tests.support.sdk import unconfigured
 from tests.support.sink import Sink, webhook_sink
 from tests.support.turns import Turns, turn
+from tests.support.vault import KEY
 from tests.support.waiting import slowness
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 
 
 def pytest_configure() -> None:
-    """Hypothesis for a machine that may be busy: no example is late by the clock. And it draws the
-    same examples each time where a test says so (`derandomize`).
+    """Hypothesis for a machine that may be busy: no example is late by the clock, and none is drawn
+    too slowly. And it draws the same examples each time, so that nobody's change fails by a draw
+    that it has nothing to do with; others with BILLING_TEST_RANDOM=1.
 
     By itself it mixes in the constants of all our modules that are imported, and which these are
     differs with what else has run in the process.
@@ -42,7 +44,12 @@ def pytest_configure() -> None:
     none = providers._local_constants
     assert not len(none), "too late: some are gathered already"
     providers._get_local_constants = lambda: none
-    hypothesis.settings.register_profile("patient", deadline=None)
+    hypothesis.settings.register_profile(
+        "patient",
+        deadline=None,
+        derandomize=not os.environ.get("BILLING_TEST_RANDOM"),
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
     hypothesis.settings.load_profile("patient")
     # A shell that starts us in the background has SIGINT ignored, and so would all that we start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -195,6 +202,7 @@ def make_settings(database_url: str, tmp_path: Path) -> Callable[..., Settings]:
             "database_url": database_url,
             "data_dir": tmp_path / "data",
             "webhook_allow_private": LOOPBACK,
+            "encryption_keys": KEY,
             **fields,
         }
         return Settings(**given)  # type: ignore[arg-type]
@@ -253,6 +261,7 @@ def environ_for(database_url: str, broker_url: str, folder: Path) -> dict[str, s
         "BILLING_BROKER_URL": broker_url,
         "BILLING_DATA_DIR": str(folder / "data"),
         "BILLING_WEBHOOK_ALLOW_PRIVATE": LOOPBACK,
+        "BILLING_ENCRYPTION_KEYS": KEY,
         # All tests come from one address, and many with a wrong key.
         "BILLING_HTTP_REFUSED_RATE": "0",
         "PYTHONUNBUFFERED": "1",

@@ -34,8 +34,18 @@ def rabbitmq_broker() -> Iterator[Broker]:
         yield RabbitBroker(url)
 
 
+@pytest.fixture(scope="session")
+def houses() -> list[House]:
+    """Those that stand so far."""
+    return []
+
+
 def _house(
-    shaken: Servers, broker: Broker, nursery: Nursery, folders: pytest.TempPathFactory
+    shaken: Servers,
+    broker: Broker,
+    nursery: Nursery,
+    folders: pytest.TempPathFactory,
+    houses: list[House],
 ) -> Iterator[House]:
     with (
         databases.fresh(shaken.postgres) as database_url,
@@ -50,7 +60,9 @@ def _house(
         ) as running,
     ):
         running.start()
+        houses.append(running)
         yield running
+        houses.remove(running)
 
 
 @pytest.fixture(scope="session")
@@ -59,8 +71,9 @@ def redis_house(
     redis_broker: Broker,
     nursery: Nursery,
     tmp_path_factory: pytest.TempPathFactory,
+    houses: list[House],
 ) -> Iterator[House]:
-    yield from _house(shaken, redis_broker, nursery, tmp_path_factory)
+    yield from _house(shaken, redis_broker, nursery, tmp_path_factory, houses)
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +82,9 @@ def rabbitmq_house(
     rabbitmq_broker: Broker,
     nursery: Nursery,
     tmp_path_factory: pytest.TempPathFactory,
+    houses: list[House],
 ) -> Iterator[House]:
-    yield from _house(shaken, rabbitmq_broker, nursery, tmp_path_factory)
+    yield from _house(shaken, rabbitmq_broker, nursery, tmp_path_factory, houses)
 
 
 @pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])

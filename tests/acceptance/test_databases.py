@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 
 from local.embedded.redis import Redis
@@ -18,7 +17,7 @@ from tests.support.nursery import Nursery
 from tests.support.pair import Standby, again_as_standby, promote, run, switch_over
 from tests.support.pgbouncer import pgbouncer
 from tests.support.silent_proxy import before
-from tests.support.waiting import patience_s, wait_for
+from tests.support.waiting import wait_for
 from tests.support.web import Caller
 
 FOLLOWERS = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
@@ -50,10 +49,6 @@ def settled_in(
             raise
 
 
-def readiness(town: House) -> httpx.Response:
-    return httpx.get(f"http://127.0.0.1:{town.port}/readyz", timeout=patience_s(), trust_env=False)
-
-
 def test_a_database_that_is_open_and_silent_is_given_up_by_everybody_and_found_again(
     shaken: Servers,
     redis: Redis,
@@ -69,13 +64,13 @@ def test_a_database_that_is_open_and_silent_is_given_up_by_everybody_and_found_a
         pids = town.pids()
         first = town.charge()
         town.witness.wait_until_final([first])
-        wait_for(lambda: readiness(town).json()["status"] == "ready", what="all to be ready")
+        wait_for(lambda: town.readiness().json()["status"] == "ready", what="all to be ready")
 
         under_way = [town.charge() for _ in range(20)]
         proxy.fall_silent()
         during = [town.charge() for _ in range(5)]
-        wait_for(lambda: readiness(town).status_code == 503, what="it to be told")
-        assert readiness(town).json()["status"] == "not_ready"
+        wait_for(lambda: town.readiness().status_code == 503, what="it to be told")
+        assert town.readiness().json()["status"] == "not_ready"
         assert caller.charge("order-1").status_code == 503
         # Each of them has noticed by itself: none waits for the other end.
         town.running["worker"].wait_until("database unavailable, waiting")
@@ -100,14 +95,14 @@ def test_sweeps_that_have_stopped_are_told_and_take_nobody_s_door_away(
         databases.fresh(shaken.postgres) as url,
         settled_in(url, url, redis, nursery, tmp_path) as town,
     ):
-        wait_for(lambda: readiness(town).json()["status"] == "ready", what="all to be ready")
+        wait_for(lambda: town.readiness().json()["status"] == "ready", what="all to be ready")
         town.running["beat"].kill()
         town.running["worker"].kill()
         moved = "UPDATE heartbeats SET at = at - interval '1 minute' RETURNING 1"
         assert town.witness.rows(moved)
 
         def told() -> bool:
-            ready = readiness(town)
+            ready = town.readiness()
             assert ready.status_code == 200
             reasons = " ".join(ready.json()["reasons"])
             assert ready.json()["status"] == "degraded"
@@ -115,7 +110,7 @@ def test_sweeps_that_have_stopped_are_told_and_take_nobody_s_door_away(
 
         wait_for(told, what="it to be told")
         wait_for(
-            lambda: any(one.startswith("worker: ") for one in readiness(town).json()["reasons"]),
+            lambda: any(one.startswith("worker: ") for one in town.readiness().json()["reasons"]),
             what="the missing worker to be told",
         )
 
@@ -190,5 +185,5 @@ def test_behind_a_pooler_by_transaction_two_hundred_charges_are_made_and_none_is
         tried = town.witness.rows("SELECT DISTINCT outcome FROM attempts")
         assert tried == [{"outcome": "succeeded"}]
         town.witness.wait_until_final([town.refund(sent[0], amount=5)])
-        wait_for(lambda: readiness(town).json()["status"] == "ready", what="all to be ready")
+        wait_for(lambda: town.readiness().json()["status"] == "ready", what="all to be ready")
         town.witness.testify()

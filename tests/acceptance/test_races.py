@@ -80,7 +80,7 @@ def test_the_same_key_with_another_amount_is_refused_and_told(town: House) -> No
 def test_a_zombie_changes_nothing(town: House) -> None:
     """Stopped in the middle of its call, past its lease; another has settled it when it wakes."""
     zombie = town.running["worker"]
-    charge_id = town.charge(payment_method_id="pm_sandbox_slow_700")
+    charge_id = town.charge(payment_method_id="pm_sandbox_slow_2000")
     wait_for(
         lambda: town.witness.rows(
             "SELECT FROM sandbox_requests WHERE object_id = :id", id=charge_id
@@ -90,6 +90,7 @@ def test_a_zombie_changes_nothing(town: House) -> None:
     )
     zombie.signal(signal.SIGSTOP)
     try:
+        town.leases_end()
         town.start("worker")
         town.witness.wait_until_final([charge_id])
         settled, story = town.witness.object(charge_id), town.witness.story(charge_id)
@@ -114,7 +115,8 @@ def test_64_charges_wait_for_the_processor_at_once_in_one_process(town: House) -
         BILLING_CALL_DEADLINE_S=f"{2 * call_s:.1f}",
         BILLING_LEASE_S=f"{6 * call_s:.1f}",
     )
-    charge_ids = [town.charge() for _ in range(64)]
+    with town.asleep("worker"):
+        charge_ids = [town.charge() for _ in range(64)]
 
     town.witness.wait_until_final(charge_ids)
 

@@ -11,6 +11,7 @@ import pytest
 from tests.support.house import House
 from tests.support.rude import link, rest_of
 from tests.support.waiting import wait_for
+from tests.support.web import ask
 
 MB = 1_000_000
 
@@ -33,7 +34,7 @@ def test_trailers_without_an_end_cost_no_memory(redis_house: House, url: str) ->
             for _ in range(20 * MB // (1_000 * len(piece))):
                 connection.sendall(piece * 1_000)
     assert process.memory_info().rss - before < 20 * MB
-    assert httpx.get(f"{url}/healthz").status_code == 200
+    assert ask(f"{url}/healthz").status_code == 200
 
 
 def test_answered_connections_whose_body_never_ends_do_not_shut_the_door(
@@ -46,7 +47,7 @@ def test_answered_connections_whose_body_never_ends_do_not_shut_the_door(
         for connection in links:
             connection.sendall(head)
         assert all(connection.recv(12) == b"HTTP/1.1 401" for connection in links)
-        assert httpx.get(f"{url}/healthz").status_code == 200
+        assert ask(f"{url}/healthz").status_code == 200
         open_ = set(links)
 
         def all_are_hung_up_on() -> bool:
@@ -70,7 +71,7 @@ def _drips(connection: socket.socket) -> bool:
 
 def test_a_page_that_points_its_name_at_us_reads_nothing(url: str) -> None:
     for host in ("evil.example", "evil.example:8000", "127.0.0.1.nip.io"):
-        answer = httpx.get(f"{url}/openapi.json", headers={"host": host})
+        answer = ask(f"{url}/openapi.json", headers={"host": host})
         assert (answer.status_code, answer.json()["code"]) == (421, "host_not_allowed")
         assert "evil" not in answer.text
     for hosts in ("", "host: localhost\r\nhost: evil.example\r\n"):
@@ -81,7 +82,7 @@ def test_a_page_that_points_its_name_at_us_reads_nothing(url: str) -> None:
             assert rest_of(connection).startswith(b"HTTP/1.1 400 ")
     port = httpx.URL(url).port
     # As Kubernetes asks for the health of a pod: by its address.
-    probe = httpx.get(f"{url}/healthz", headers={"host": f"10.244.1.17:{port}"})
+    probe = ask(f"{url}/healthz", headers={"host": f"10.244.1.17:{port}"})
     assert probe.status_code == 200
 
 

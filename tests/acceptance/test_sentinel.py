@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Iterator
 
-import httpx
 import pytest
 
 from infra.billing.broker_publisher import Post
@@ -64,11 +63,7 @@ def test_a_killed_primary_loses_nothing_that_was_accepted(
         assert send("before") == [None]
         sent = [home.charge() for _ in range(60)]
         accepted = [home.accept() for _ in range(30)]
-        wait_for(
-            lambda: any(home.witness.state(id_) == "succeeded" for id_ in sent),
-            what="the first to be done",
-            every_s=0.002,
-        )
+        home.wait_until_some_succeeded(sent)
 
         redis_group.kill_primary()
 
@@ -76,8 +71,7 @@ def test_a_killed_primary_loses_nothing_that_was_accepted(
         late = home.charge()
         there = {row["id"] for row in home.witness.rows("SELECT id FROM charges")}
         home.witness.wait_until_final([*accepted, *(there & set(sent)), late])
-        ready = f"http://127.0.0.1:{home.port}/readyz"
-        wait_for(lambda: httpx.get(ready).json()["checks"]["broker"]["ok"], what="/readyz to agree")
+        wait_for(lambda: home.readiness().json()["checks"]["broker"]["ok"], what="/readyz to agree")
     sdk.close()
     doctor = children.run(
         [sys.executable, "-m", "cli", "doctor"],

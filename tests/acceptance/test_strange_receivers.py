@@ -3,12 +3,13 @@
 import threading
 from socket import socket
 
-from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
+from tests.support.acting import Database
 from tests.support.house import House
 from tests.support.rude import rude_receiver
 from tests.support.strange import MOMENTS
+from tests.support.vault import VAULT
 from tests.support.waiting import wait_for
 from tests.support.webhooks import LOOPBACK
 
@@ -32,10 +33,11 @@ def test_a_moment_that_nobody_can_read_does_not_make_us_post_without_end(
     database = Database(redis_house.witness.engine)
     with rude_receiver(busy) as url:
         with database.transaction() as transaction:
-            endpoint = endpoints.add(
+            endpoint, _ = endpoints.add(
                 transaction,
                 url=url,
                 target_check=TargetCheck(LOOPBACK),
+                vault=VAULT,
                 event_types=["charge.succeeded"],
             )
         try:

@@ -60,6 +60,7 @@ def test_poison_among_good_ones_holds_up_nothing_when_its_worker_is_killed(
                 broker.abandon(json.dumps({**TAGGED, "held": number}).encode())
         if number == 15:
             killed.kill()
+            town.leases_end()
     town.start("worker")
     town.witness.wait_until_final(charge_ids)
     poison = 9 if isinstance(broker, RedisBroker) else 3
@@ -87,11 +88,7 @@ def test_a_request_that_makes_no_sense_is_recorded_and_told(town: House) -> None
 def test_a_worker_that_is_told_to_stop_finishes_what_it_holds(town: House, broker: Broker) -> None:
     with town.asleep("worker"):
         charge_ids = [town.charge() for _ in range(150)]
-    wait_for(
-        lambda: any(town.witness.state(id_) == "succeeded" for id_ in charge_ids),
-        what="the first to be done",
-        every_s=0.002,
-    )
+    town.wait_until_some_succeeded(charge_ids)
 
     assert town.running["worker"].stop() == 0
 
@@ -110,12 +107,9 @@ def test_two_beats_are_harmless(town: House) -> None:
     second.wait_until("(?i)sweeper")
     with town.asleep("worker"):
         charge_ids = [town.charge() for _ in range(60)]
-    wait_for(
-        lambda: any(town.witness.state(id_) == "succeeded" for id_ in charge_ids),
-        what="the first to be done",
-        every_s=0.002,
-    )
+    town.wait_until_some_succeeded(charge_ids)
     town.running["worker"].kill()
+    town.leases_end()
     town.start("worker")
 
     town.witness.wait_until_final(charge_ids)

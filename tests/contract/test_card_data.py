@@ -14,13 +14,19 @@ from pydantic import BaseModel
 
 from api.description.schemas import REQUESTS
 from infra.billing.contract.card_data import holds_card_data
+from infra.billing.contract.limits import DESCRIPTOR_MAX
 from infra.billing.contract.requests.cancel import CancelRequest
 from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
+from infra.billing.contract.requests.endpoint_verbs import Ping, Replay, Retry, SecretRotation
 from infra.billing.contract.requests.inventory import InventoryRequest
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
 from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.webhook_endpoint import (
+    WebhookEndpointChanges,
+    WebhookEndpointRequest,
+)
 from payments.errors import InvalidRequest
 from payments.parsing import parse
 from tests.support.every import every
@@ -106,6 +112,12 @@ FIELDS: dict[type[BaseModel], dict[str, Any]] = {
     InventoryRequest: {"quantity": 1, "action": "increment", "idempotency_key": "k"},
     ProductChanges: {},
     PriceChanges: {},
+    WebhookEndpointRequest: {"url": "https://example.com/hooks"},
+    WebhookEndpointChanges: {},
+    SecretRotation: {},
+    Ping: {},
+    Replay: {},
+    Retry: {},
 }
 
 
@@ -173,6 +185,7 @@ def texts() -> list[tuple[type[BaseModel], str]]:
     """Every field of every request in which text may stand that is not one of ours."""
     ours = {"currency", "charge_id", "product_id", "currency_id", "unit_amount", "if_pending"}
     ours |= {"if_missing", "type", "tiers_mode", "billing_scheme", "action"}
+    ours |= {"event_types", "event_ids", "headers", "ordered", "trace_context", "state", "only"}
     found = []
     for model in REQUESTS:
         for name, field in model.model_fields.items():
@@ -191,9 +204,28 @@ def test_no_text_of_a_request_holds_one(model: type[BaseModel], field: str, card
     with pytest.raises(InvalidRequest) as refused:
         parse(model, fields)
     assert refused.value.param == field
-    if not (field == "producer" and "/" in card):
+    # What can't be a text of the field is not looked at for what it holds.
+    is_too_long = field == "statement_descriptor" and len(card) > DESCRIPTOR_MAX
+    if not (field == "producer" and "/" in card) and not is_too_long:
         assert "must hold no card data" in str(refused.value)
     assert "4242" not in str(refused.value)
+
+
+@every("model", [WebhookEndpointRequest, WebhookEndpointChanges])
+@every(
+    "field, value, says",
+    [
+        ("headers", {PAN: "x"}, "headers must hold no card data"),
+        ("event_types", [PAN], "event_types: one of them is not an event type"),
+    ],
+)
+def test_nor_does_what_is_shown_of_an_endpoint(
+    model: type[BaseModel], field: str, value: Any, says: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=says) as refused:
+        parse(model, {**FIELDS[model], field: value})
+    assert refused.value.param == field
+    assert PAN not in str(refused.value)
 
 
 @every("model", [m for m in FIELDS if "metadata" in m.model_fields])

@@ -7,8 +7,7 @@ import pytest
 from celery import Celery, signals
 
 from infra.billing.contract.signatures import MESSAGE_HEADER, message_content, sign_message
-from infra.billing.message import Message
-from infra.billing.signing import signed
+from infra.billing.message import Message, signed
 from payments.access.signatures import Proof, is_signed
 from tests.support.every import every
 from tests.support.programs import ROOT

@@ -42,6 +42,7 @@ from tests.support.asked_fields import (
     CAPTURES,
     CHARGE,
     CHARGES,
+    NEW_YEAR,
     REFUND,
     REFUNDS,
 )
@@ -104,6 +105,8 @@ CHARGE_ROWS = _lifecycle(
     refunded_amount=st.integers(0, AMOUNT_MAX // 2),
     refund_reserved=st.integers(AMOUNT_MAX // 2, AMOUNT_MAX),
     quantity=_perhaps(amounts),
+    return_url=_perhaps(texts),
+    statement_descriptor=_perhaps(texts),
     next_action=_perhaps(
         st.builds(NextAction, texts, _perhaps(texts), _perhaps(moments)).map(NextAction.view)
     ),
@@ -241,7 +244,8 @@ def test_the_examples_are_ones(model):
 
 
 # What no schema can say: JSON Schema takes 5.0 for an integer, and knows neither the currencies nor
-# card numbers' check digits. The rules refuse them, by name.
+# card numbers' check digits; what can't go together it could, at length. The rules refuse them, by
+# name.
 BEYOND_SCHEMAS: list[dict[str, Any]] = [
     {"amount": 5.0},
     {"amount": 5.0, "currency": "JPY"},
@@ -254,6 +258,7 @@ BEYOND_SCHEMAS: list[dict[str, Any]] = [
     {**BY_PRICE, "quantity": 2.0},
     {**BY_PRICE, "expected_amount": 4000.0},
     {"restock": True, "restock_quantity": 2.0},
+    {"return_url": "https://shop.example.com/", "scheduled_at": NEW_YEAR},
     {"expires_in_s": 60.0},
     # Nor what day it is.
     {"scheduled_at": "2020-12-01T08:00:00+02:00"},

@@ -15,10 +15,10 @@ from sqlalchemy import Engine, text
 from api.documents.files import CHECKOUT
 from infra.billing.contract.ids import id_from_key
 from infra.billing.contract.limits import (
-    AHEAD_MAX,
     METADATA_KEY_MAX,
     METADATA_KEYS_MAX,
     METADATA_VALUE_MAX,
+    MOMENT_AHEAD_MAX,
     TEXT_MAX,
 )
 from infra.billing.contract.money import AMOUNT_MAX
@@ -163,7 +163,7 @@ SIZES = (
         f"At most {AMOUNT_MAX:,}.",
         f"`idempotency_key` up to {TEXT_MAX} characters",
         f"text of 1 to {envelope.TASK_ID_MAX} characters",
-        f"up to {AHEAD_MAX.days} days ahead",
+        f"up to {MOMENT_AHEAD_MAX.days} days ahead",
         METADATA,
         SIZES,
     ],

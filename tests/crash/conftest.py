@@ -7,7 +7,7 @@ import pytest
 from local.embedded.throwaway import Servers
 from tests.conftest import FAILED, tell_the_last_of
 from tests.support import databases
-from tests.support.house import CRASHING, House, house
+from tests.support.house import CRASHING, House, hasty, house
 from tests.support.nursery import Nursery
 from tests.support.web import Caller
 
@@ -31,6 +31,7 @@ def crashing(
             tmp_path_factory.mktemp("crash"),
             nursery,
             app=CRASHING,
+            **hasty(lease_s=10.0),
         ) as running,
     ):
         running.start()

@@ -10,6 +10,7 @@ from typing import Any
 from celery import signals
 from sqlalchemy import Engine, event
 
+from payments.access.vault import Vault
 from payments.lifecycle import cancels, executor
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing import captures
@@ -18,15 +19,18 @@ from payments.processors.outcomes import Found, Outcome
 from payments.processors.port import Order
 from payments.processors.sandbox import Sandbox
 from payments.transaction import Transaction, Wakes
-from payments.webhooks import drains
 from payments.webhooks.delivery import Deliverer
+from payments.webhooks.draining import drains
 from service.broker.publisher import Publisher
 from service.database.group_commit import GroupCommitter
 from service.settings import Settings
-from service.wiring import Parts, open_sandbox
+from service.wiring import Parts, asked_together, open_sandbox
 from tests.crash.points import die_at
 from tests.support.waiting import slowness
+from worker import handlers
 from worker.app import app
+from worker.envelope import Call
+from worker.loop.carrying import Carrier
 
 # What a drainer that died leaves behind, for as long as a test can wait.
 drains.LEASE_S = 2.0 * slowness()
@@ -40,6 +44,19 @@ def _received(**_: Any) -> None:
 @signals.task_postrun.connect
 def _done(**_: Any) -> None:
     die_at("done")  # Everything is committed, the message not yet acknowledged.
+
+
+class MortalCarrier(Carrier):
+    """On the loop, the same."""
+
+    async def carry(self, call: Call, proof: object) -> dict[str, str]:
+        die_at("received")
+        result = await super().carry(call, proof)
+        die_at("done")
+        return result
+
+
+handlers.Carrier = MortalCarrier  # type: ignore[misc]  # it is made there
 
 
 def begin(
@@ -122,7 +139,7 @@ class MortalPublisher(Publisher):
         die_at("woken")
 
 
-def deliverer(engine: Engine, **options: Any) -> Deliverer:
+def deliverer(engine: Engine, vault: Vault, **options: Any) -> Deliverer:
     """The real one, on an engine that notices a drainer's turns."""
 
     def records(parameters: Any) -> bool | None:
@@ -142,7 +159,7 @@ def deliverer(engine: Engine, **options: Any) -> Deliverer:
             case False:
                 die_at("drain_claimed")
 
-    return Deliverer(engine, **options)
+    return Deliverer(engine, vault, together=asked_together, **options)
 
 
 app.parts = Parts(

@@ -4,7 +4,7 @@ Started as `python -m tests.crash.crashing_web`; tests/crash/points.py says how 
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from api import app_state
 from api.app_state import AppState
@@ -21,13 +21,13 @@ T = TypeVar("T")
 
 
 class MortalDatabase(Database):
-    async def transaction(self, run: Callable[[Transaction], T]) -> T:
+    async def transaction(self, run: Callable[[Transaction], T], **options: Any) -> T:
         def to_its_end(transaction: Transaction) -> T:
             answer = run(transaction)
             die_at("accepting")  # All is written, nothing committed.
             return answer
 
-        return await super().transaction(to_its_end)
+        return await super().transaction(to_its_end, **options)
 
 
 class MortalPublisher(Publisher):

@@ -38,6 +38,7 @@ def test_a_charge_is_canceled_once_though_the_worker_dies(point: str, town: Hous
     town.arm("worker", point)
     town.cancel(charge_id)
     town.wait_for_death("worker", point)
+    town.leases_end()
 
     town.start("worker")
 
@@ -58,6 +59,7 @@ def test_money_that_moved_wins_though_the_worker_that_heard_of_it_dies(
     town.arm("worker", point)
     town.cancel(charge_id)
     town.wait_for_death("worker", point)
+    town.leases_end()
 
     town.start("worker")
 
@@ -79,6 +81,8 @@ def test_a_charge_whose_worker_dies_in_flight_is_canceled_unless_money_had_moved
     town.cancel(charge_id)
 
     town.start("worker")
+    town.wait_until_the_end_is_asked_for(charge_id)
+    town.leases_end()
 
     town.witness.wait_until_final([charge_id])
     assert town.witness.state(charge_id) == state

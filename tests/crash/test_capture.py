@@ -114,9 +114,10 @@ def test_a_cancellation_after_the_worker_died_is_second_to_money_that_moved(
     town.capture(charge_id)
     town.wait_for_death("worker", point)
     town.cancel(charge_id)
-    town.leases_end()
 
     town.start("worker")
+    town.wait_until_the_end_is_asked_for(charge_id)
+    town.leases_end()
 
     town.witness.wait_until_final([charge_id])
     assert town.witness.state(charge_id) == state

@@ -37,3 +37,20 @@ def test_a_charge_is_made_once_though_the_worker_dies(point: str, town: House) -
     assert town.witness.state(charge_id) == "succeeded"
     assert town.witness.story(charge_id) == POINTS[point]
     town.witness.testify()
+
+
+@pytest.mark.parametrize("point", ["received", "answered", "done"])
+def test_so_it_is_where_threads_carry_charges(point: str, town: House) -> None:
+    """`BILLING_DISPATCH=threads`; the other points, with `BILLING_TEST_DISPATCH=threads`."""
+    town.running["worker"].end()
+    town.start("worker", BILLING_DISPATCH="threads")
+    town.arm("worker", point)
+    charge_id = town.charge()
+    town.wait_for_death("worker", point)
+    town.leases_end()
+    town.start("worker", BILLING_DISPATCH="threads")
+
+    town.witness.wait_until_final([charge_id])
+    assert town.witness.story(charge_id) == POINTS[point]
+    town.witness.testify()
+    town.running["worker"].end()  # the next test starts the usual one

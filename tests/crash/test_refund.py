@@ -54,6 +54,7 @@ def test_a_refund_that_waits_for_its_charge_outlives_the_worker(town: House) -> 
     charge_id = town.charge(payment_method_id="pm_sandbox_slow_600")
     refund_id = town.refund(charge_id)
     town.wait_for_death("worker", "answered")
+    town.leases_end()
 
     town.start("worker")
 

@@ -32,6 +32,7 @@ def test_a_worker_that_dies_takes_and_gives_back_once(
         payment_method_id=payment_method,
     )  # fmt: skip
     town.wait_for_death("worker", point)
+    town.leases_end()
     town.start("worker")
     town.witness.wait_until_final([charge_id])
     assert town.witness.state(charge_id) == state
@@ -49,6 +50,7 @@ def test_goods_come_back_once_though_the_worker_dies(
     town.arm("worker", point)
     refund_id = town.refund(charge_id, restock=True, producer=caller.producer)
     town.wait_for_death("worker", point)
+    town.leases_end()
     town.start("worker")
     town.witness.wait_until_final([refund_id])
     assert left(caller, price["id"]) == IN_STOCK

@@ -1,4 +1,4 @@
-"""The tests that a scratch copy runs, in which a charge has a `statement_descriptor`: it is taken,
+"""The tests that a scratch copy runs, in which a charge has a `gift_note`: it is taken,
 kept, put into the order for the processor, and shown at every door."""
 
 import json
@@ -16,7 +16,7 @@ from tests.support.factories import Till
 from tests.support.sdk import unconfigured
 from tests.support.web import CHARGE, Caller
 
-FIELD, SAID = "statement_descriptor", "SHOP TICKETS"
+FIELD, SAID = "gift_note", "FOR ADA"
 ASKED = {**CHARGE, FIELD: SAID}
 
 
@@ -30,7 +30,7 @@ def test_http_takes_it_and_everybody_is_told(caller: Caller, till: Till) -> None
     assert json.loads(event["body"])["data"][FIELD] == SAID  # what webhooks and the feed tell
     with unconfigured():
         sdk.configure(url=caller.url, api_key=caller.key)
-        assert sdk.charge.get(id_).statement_descriptor == SAID
+        assert sdk.charge.get(id_).gift_note == SAID
         assert sdk.charge.create(**ASKED)[FIELD] == SAID
     assert getattr(till.claim(id_).order, FIELD) == SAID  # what the processor is asked
 
@@ -60,7 +60,7 @@ def test_a_message_brings_it_as_far_as_the_processor(till: Till, redis_url: str)
 
 def test_the_command_line_takes_it_and_shows_it(billing: Billing) -> None:
     money = ("--amount", "1999", "--currency", "USD")
-    made = billing("charge", "create", *money, "--statement-descriptor", SAID, "--json").json
+    made = billing("charge", "create", *money, "--gift-note", SAID, "--json").json
     assert made[FIELD] == SAID
     assert billing("charge", "get", made["charge_id"], "--json").json[FIELD] == SAID
 

@@ -24,6 +24,7 @@ from api.edge.protocol import Protocol
 from api.server import Server
 from service.broker.publisher import Waker
 from service.settings import Settings
+from tests.support.waiting import patience_s
 from tests.support.web import CHARGE, V1, a_key
 
 CHECKOUT = Path(__file__).parents[2]
@@ -133,7 +134,7 @@ async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     (listener,) = running.servers[0].sockets
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
-        async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=url, timeout=patience_s(), trust_env=False) as client:
             yield client
     finally:
         running.should_exit = True

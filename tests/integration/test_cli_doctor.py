@@ -13,9 +13,9 @@ from sqlalchemy import Engine, make_url
 
 from cli.doctor import receivers, work
 from payments.audit import health
-from payments.transaction import Database
 from payments.webhooks import endpoints
 from tests.conftest import environ_for
+from tests.support.acting import Database
 from tests.support.command import Answer, Billing
 from tests.support.counter import Counter, counter
 from tests.support.every import every
@@ -86,8 +86,8 @@ def test_a_house_in_order_is_healthy(
         "settings", "database", "migrations", "clock", "connections", "sweeper", "payments",
         "pending", "webhooks", "quarantine", "broker", "queues", "workers",
     }  # fmt: skip
-    # The tests' database is one that may lose what it has.
-    assert {subject for subject, level in seen if level != "ok"} <= {"durability"}
+    # The tests' database is one that may lose what it has, and its owner runs the service.
+    assert {subject for subject, level in seen if level != "ok"} <= {"durability", "roles"}
     readers = [one["seen"] for one in told.json["findings"] if one["subject"] == "workers"]
     assert readers[0].startswith("payments is read by payments@")
     assert readers[1].startswith("webhooks is read by webhooks@")
@@ -110,7 +110,7 @@ def test_a_sweeper_that_is_missing_is_missed(
     assert found["level"] == "fail"
     assert found["seen"] == "nobody has ever looked for what is due"
     with Database(engine).transaction() as transaction:
-        health.note_sweep(transaction, "payments")
+        health.note_sweeps(transaction, "payments")
     (found,) = doctor()["sweeper"]
     assert (found["level"], found["seen"]) == ("ok", "somebody looks for what is due")
     rows(engine, "UPDATE heartbeats SET at = now() - interval '3 min'")
@@ -411,6 +411,44 @@ def test_a_key_that_the_processor_refuses_is_told(
     found = found_by(told, "stripe")
     assert (found["level"], found["seen"]) == (level, seen)
     assert API_KEY not in told.out
+
+
+def test_an_installation_by_another_name_is_told_and_nothing_is_asked(
+    billing: Billing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with scripted_service() as service:
+        service.will(a_list())
+        seen = []
+        for name in ("shop", "club"):
+            told = without(
+                billing,
+                monkeypatch,
+                BILLING_PROCESSORS="sandbox,stripe",
+                BILLING_STRIPE_API_KEY=API_KEY,
+                BILLING_STRIPE_API_BASE=service.url,
+                BILLING_STRIPE_INSTALLATION=name,
+            )
+            seen.append(found_by(told, "stripe")["seen"])
+        assert seen == [
+            "takes our key; test mode",
+            "it has our objects under another name than BILLING_STRIPE_INSTALLATION says",
+        ]
+        assert len(service.asked) == 1
+
+
+def test_a_key_of_the_other_mode_is_told(
+    till: Counter, doctor: Callable[[], dict[str, list[dict[str, Any]]]]
+) -> None:
+    till.charge(payment_method_id="pm_sandbox_timeout_after")
+    assert "sandbox" not in doctor()
+    till.query("UPDATE charges SET livemode = true")
+    (told,) = doctor()["sandbox"]
+    assert told["level"] == "fail"
+    assert told["seen"] == "1 of live mode pending, and our key is of test mode"
+    till.query("UPDATE charges SET state = 'succeeded', phase = NULL, settled_at = now()")
+    (told,) = doctor()["sandbox"]
+    assert told["level"] == "warn"
+    assert told["seen"] == "our key is of test mode, and 1 charge of late were live"
 
 
 def test_what_waits_for_a_processor_that_is_not_there_is_told(

@@ -9,13 +9,17 @@ from rich.cells import cell_len
 from sqlalchemy import Engine
 
 from cli.payments import charge
+from cli.webhooks import delivery
+from payments.audit.reconcile.differences import LEFT, Code
 from tests.support.command import Billing
 from tests.support.counter import Counter, counter
+from tests.support.reconciling import an_hour_passes, lately
 from tests.support.terminal import Screen, seen
-from tests.support.webhooks import an_endpoint
+from tests.support.webhooks import an_endpoint, events_happen
 
 WIDTHS = (80, 120)
-ID = re.compile(r"\b(?:ch|re|price|prod|rej|we)_[a-z2-7]{32}\b")
+ID = re.compile(r"\b(?:ch|re|price|prod|rej|we|del)_[a-z2-7]{32}\b")
+AMOUNT = Code.AMOUNT_DIFFERS
 LISTS = ("price", "charge", "refund", "rejected", "product", "currency", "endpoint", "quarantine")
 # What costs and moments are shortened to, and a moment that is told as it is asked for.
 IN_BRIEF = re.compile(
@@ -98,6 +102,18 @@ def test_every_list_is_a_table_on_a_terminal_of_80_columns(billing: Billing, loo
         assert not [line for line in screen.lines if line != line.rstrip()]
 
 
+def test_deliveries_are_a_table_on_a_terminal_of_80_columns(
+    billing: Billing, look: Look, engine: Engine
+) -> None:
+    endpoint = an_endpoint(engine, "https://hooks.shop.example/billing")
+    events_happen(engine, 2)
+    screen = look(80, "delivery", "list", endpoint.id)
+    whole = billing("delivery", "list", endpoint.id).out
+    assert max(map(cell_len, screen.lines)) <= 80, screen.text
+    assert screen.lines[0].split() == list(delivery.NARROW)
+    assert ID.findall(screen.text) == [line.split()[0] for line in whole.splitlines()[1:]]
+
+
 @pytest.mark.usefixtures("some_of_all")
 def test_a_list_shows_more_where_there_is_room(look: Look) -> None:
     wide, narrow = look(120, "charge", "list").lines, look(80, "charge", "list").lines
@@ -172,3 +188,34 @@ def test_a_pipe_gets_a_line_per_object_however_long(billing: Billing, till: Coun
         assert len(lines) == 2
         assert not [line for line in lines if line != line.rstrip()]
     assert "volume, 60 tiers, the first at 6.99 USD" in billing("price", "list").out
+
+
+@pytest.mark.parametrize("columns", WIDTHS)
+def test_a_difference_is_told_whole_on_a_narrow_terminal(
+    till: Counter, look: Look, engine: Engine, columns: int
+) -> None:
+    id_ = till.charge()["id"]
+    till.query("UPDATE sandbox_ledger SET amount = 5")
+    an_hour_passes(engine)
+    screen = look(columns, "reconcile", *lately())
+    assert screen.code == 1
+    assert max(map(cell_len, screen.lines)) <= columns, screen.text
+    told = " ".join(screen.text.split())
+    for said in ("amount_differs", id_, "10.00 USD here, 0.05 USD there", LEFT[AMOUNT]):
+        assert said in told, screen.text
+
+
+def test_a_charge_that_was_captured_in_part_is_listed_with_both(
+    till: Counter, billing: Billing
+) -> None:
+    id_ = till.charge(capture="manual", amount=1000)["id"]
+    till.capture(id_, amount=300)
+    assert "3.00 of 10.00 USD" in billing("charge", "list").out
+
+
+def test_whatever_is_money_is_told_with_its_currency(till: Counter, billing: Billing) -> None:
+    id_ = till.charge(amount=1000, payment_method_id="pm_sandbox_fees")["id"]
+    till.query("UPDATE charges SET disputed_amount = 400")
+    told = dict(line.split(None, 1) for line in billing("charge", "get", id_).out.splitlines())
+    amounts = {name: told[name] for name in ("disputed_amount", "fee", "net")}
+    assert amounts == {"disputed_amount": "4.00 USD", "fee": "0.59 USD", "net": "9.41 USD"}

@@ -156,8 +156,49 @@ def test_how_many_webhooks_are_under_way_at_once_is_an_option(billing: Billing) 
     assert added["max_in_flight"] == 1
     changed = billing("endpoint", "update", added["id"], "--max-in-flight", "5", "--json").json
     assert changed["max_in_flight"] == 5
-    refused = billing("endpoint", "update", added["id"], "--max-in-flight", "101")
-    assert (refused.code, "from 1 to 100" in refused.err) == (1, True)
+    refused = billing("endpoint", "update", added["id"], "--max-in-flight", "1001")
+    assert (refused.code, "from 1 to 1000" in refused.err) == (1, True)
+
+
+def test_every_setting_of_an_endpoint_is_an_option(billing: Billing) -> None:
+    set_ = ("--rate-limit", "50", "--retry-schedule", "60, 600", "--ordered", "strict")
+    added = billing(
+        "endpoint", "add", HOOK, "--header", "x-key=k=1", "--header", "x-other=o", *set_, "--json"
+    ).json
+    assert (added["rate_limit"], added["retry_schedule"]) == (50, [60, 600])
+    assert (added["ordered"], added["headers"]) == ("strict", {"x-key": "****", "x-other": "****"})
+    changed = billing(
+        "endpoint", "update", added["id"], "--header", "x-new=n", "--unset-header", "x-key",
+        "--rate-limit", "", "--retry-schedule", "", "--ordered", "", "--json",
+    ).json  # fmt: skip
+    assert changed["headers"] == {"x-other": "****", "x-new": "****"}
+    unset = (changed["rate_limit"], changed["retry_schedule"], changed["ordered"])
+    assert unset == (None, None, "relaxed")
+
+
+@every(
+    "typed, said",
+    [
+        (("--rate-limit", "0"), "--rate-limit must be a whole number from 1 to 1000"),
+        (("--rate-limit", "many"), "--rate-limit must be a whole number from 1 to 1000"),
+        (("--retry-schedule", "60,soon"), "--retry-schedule must be a list of 1 to 20"),
+        (("--ordered", "mostly"), "--ordered must be 'strict' or 'relaxed'"),
+        (("--header", "host=x"), "--header: host is ours to say; leave it out"),
+    ],
+)
+def test_a_setting_that_can_not_be_is_refused_by_its_option(
+    billing: Billing, typed: tuple[str, ...], said: str
+) -> None:
+    refused = billing("endpoint", "add", HOOK, *typed)
+    assert (refused.code, refused.out) == (1, "")
+    assert said in refused.err
+
+
+def test_a_header_without_a_value_is_a_matter_of_usage(billing: Billing) -> None:
+    refused = billing("endpoint", "add", HOOK, "--header", "x-key:k_secret")
+    assert refused.code == 2
+    assert "NAME=VALUE" in refused.err
+    assert "k_secret" not in refused.err
 
 
 @pytest.mark.parametrize("options", [(), ("--event", "evt_x", "--since", "2026-01-01")])

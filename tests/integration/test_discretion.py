@@ -21,6 +21,8 @@ TELL_TALES = {
     "customer_id": "cus-telltale-1",
     "payment_method_id": "pm-telltale-2",
     "description": "Ada's telltale-3",
+    "statement_descriptor": "telltale-12",
+    "receipt_email": "ada-telltale-13@example.org",
     "reference": "order telltale-4",
     "idempotency_key": "ada-telltale-5@example.org",
     "metadata": {"telltale_6": "telltale-7"},

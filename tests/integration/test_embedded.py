@@ -24,6 +24,7 @@ from local.embedded.server import EmbeddedError, Server
 from service import data_dir
 from service.data_dir import AlreadyRunning
 from tests.support.every import every
+from tests.support.living import pid_lives
 from tests.support.waiting import patience_s, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -73,10 +74,7 @@ def ask(postgres: Postgres, query: str) -> object:
 
 
 def gone(*pids: int) -> bool:
-    return not any(
-        psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-        for pid in pids
-    )
+    return not any(map(pid_lives, pids))
 
 
 def test_postgres_keeps_its_data_port_and_password_from_start_to_start(

@@ -1,8 +1,10 @@
-"""Executors of a worker process: many threads, few connections, a database that goes away."""
+"""Executors of a worker process, of its threads and of its loop: many at once, few connections,
+a database that goes away."""
 
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -10,11 +12,13 @@ from sqlalchemy.exc import DBAPIError
 
 from payments.transaction import nobody
 from service.database.retrying import is_held_up, is_transient
+from service.execution.executors import make_executor, make_loop_executor
 from service.settings import Settings
-from service.wiring import Services, make_executor, services
+from service.wiring import Services, services
 from tests.support.factories import Till, a_charge, a_refund
+from tests.support.loops import CalledFromThreads
 from tests.support.threads import at_once
-from tests.support.waiting import patience_s, wait_for
+from tests.support.waiting import patience_s, slowness, wait_for
 
 SLOTS = 64
 
@@ -34,11 +38,28 @@ def make_services(make_settings: Callable[..., Settings]) -> Iterator[Callable[.
         each.processors["sandbox"]._engine.dispose()  # type: ignore[attr-defined]
 
 
+@pytest.fixture(params=["threads", "loop"])
+def make(request: pytest.FixtureRequest) -> Iterator[Callable[[Services], Any]]:
+    """Makes an executor, to be called from threads."""
+    made: list[CalledFromThreads] = []
+
+    def make(ours: Services) -> Any:
+        if request.param == "threads":
+            return make_executor(ours)
+        made.append(CalledFromThreads(make_loop_executor(ours)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
 def test_sixty_four_charges_wait_for_the_processor_at_once(
     make_services: Callable[..., Services],
+    make: Callable[[Services], Any],
 ) -> None:
     ours = make_services(sandbox_latency_ms=2000)
-    executor = make_executor(ours)
+    executor = make(ours)
     rows = at_once(SLOTS, lambda _: executor.create(a_charge()))
     assert {row.state for row in rows} == {"succeeded"}
     # The last was sent before the first was answered.
@@ -49,9 +70,11 @@ def test_sixty_four_charges_wait_for_the_processor_at_once(
     assert ours.engine.pool.checkedout() == 0  # type: ignore[attr-defined]
 
 
-def test_threads_share_transactions(make_services: Callable[..., Services]) -> None:
+def test_threads_share_transactions(
+    make_services: Callable[..., Services], make: Callable[[Services], Any]
+) -> None:
     ours = make_services()
-    executor = make_executor(ours)
+    executor = make(ours)
     with ThreadPoolExecutor(SLOTS) as threads:
         list(threads.map(executor.create, [a_charge() for _ in range(10 * SLOTS)]))
     # One moment of the database's clock is one transaction.
@@ -63,9 +86,10 @@ def test_threads_share_transactions(make_services: Callable[..., Services]) -> N
 
 def test_one_key_from_sixty_four_threads_is_one_movement_and_one_answer(
     make_services: Callable[..., Services],
+    make: Callable[[Services], Any],
 ) -> None:
     ours = make_services(sandbox_latency_ms=100)
-    executors = [make_executor(ours) for _ in range(2)]
+    executors = [make(ours) for _ in range(2)]
     request = a_charge()
     rows = at_once(SLOTS, lambda n: executors[n % 2].create(request))
     assert {row.id for row in rows} == {request.id}
@@ -77,9 +101,10 @@ def test_one_key_from_sixty_four_threads_is_one_movement_and_one_answer(
 
 def test_partial_refunds_from_many_threads_never_exceed_the_charge(
     make_services: Callable[..., Services],
+    make: Callable[[Services], Any],
 ) -> None:
     ours = make_services()
-    executor, till = make_executor(ours), Till(ours.engine)
+    executor, till = make(ours), Till(ours.engine)
     charge = a_charge(amount=1000)
     executor.create(charge)
 
@@ -96,10 +121,11 @@ def test_partial_refunds_from_many_threads_never_exceed_the_charge(
 
 def test_a_stopped_process_in_the_middle_of_a_transaction_holds_up_others_only_for_a_while(
     make_services: Callable[..., Services],
+    make: Callable[[Services], Any],
 ) -> None:
     """The database ends a transaction that idles, and whoever waited for its locks goes on."""
     ours = make_services()
-    executor, till = make_executor(ours), Till(ours.engine)
+    executor, till = make(ours), Till(ours.engine)
     charge = a_charge(amount=1000)
     executor.create(charge)
     with till.engine.connect() as stopped, ThreadPoolExecutor(1) as threads:
@@ -112,10 +138,11 @@ def test_a_stopped_process_in_the_middle_of_a_transaction_holds_up_others_only_f
 
 def test_work_that_the_database_cut_off_is_done_again(
     make_services: Callable[..., Services],
+    make: Callable[[Services], Any],
 ) -> None:
     """Every connection is killed, again and again, while charges are made."""
     ours = make_services(sandbox_latency_ms=5)
-    executor, till = make_executor(ours), Till(ours.engine)
+    executor, till = make(ours), Till(ours.engine)
     requests = [a_charge() for _ in range(300)]
     done = threading.Event()
 
@@ -129,7 +156,7 @@ def test_work_that_the_database_cut_off_is_done_again(
                         " WHERE application_name = 'billing' AND datname = current_database()"
                     )
                 )
-            done.wait(0.2)
+            done.wait(0.2 * slowness())  # in between, something has to come to its end
         engine.dispose()
 
     thread = threading.Thread(target=kill)
@@ -149,6 +176,7 @@ def test_work_that_the_database_cut_off_is_done_again(
 
 def test_a_process_that_was_stopped_in_the_middle_of_a_transaction_runs_it_again(
     make_services: Callable[..., Services],
+    make: Callable[[Services], Any],
 ) -> None:
     ours = make_services()
     with ours.engine.connect() as connection:
@@ -165,10 +193,11 @@ def test_a_process_that_was_stopped_in_the_middle_of_a_transaction_runs_it_again
 
 def test_a_charge_that_somebody_holds_holds_up_nobody_else(
     make_services: Callable[..., Services],
+    make: Callable[[Services], Any],
 ) -> None:
     """A person in psql who went to lunch in the middle of a transaction."""
     ours = make_services()
-    executor = make_executor(ours)
+    executor = make(ours)
     held, other = a_charge(), a_charge()
     for request in (held, other):
         executor.create(request)

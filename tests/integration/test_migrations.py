@@ -39,7 +39,7 @@ def test_they_make_exactly_the_tables_of_the_models(engine: Engine) -> None:
 
 def test_a_second_run_finds_nothing_to_do(empty: Engine) -> None:
     applied = migrate.upgrade(empty)
-    assert applied == [f"{number:04d}" for number in range(1, len(applied) + 1)]
+    assert applied == revisions.known()
     assert migrate.upgrade(empty) == []
     revisions.require_current(empty)
 
@@ -181,6 +181,27 @@ def test_a_migration_that_is_cut_off_after_a_commit_is_made_again(
     with empty.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, SQLModel.metadata) == []
+
+
+def test_what_endpoints_had_by_default_is_what_they_have_by_default(empty: Engine) -> None:
+    migrate.upgrade(empty)
+    with empty.begin() as connection:
+        for id_, most in (("we_default", 16), ("we_other", 15)):
+            connection.execute(
+                text(
+                    "INSERT INTO webhook_endpoints (id, url, secrets, max_in_flight)"
+                    " VALUES (:id, 'https://example.com/', '{whsec_x}', :most)"
+                ),
+                {"id": id_, "most": most},
+            )
+        connection.execute(text("UPDATE alembic_version SET version_num = '0026'"))
+    assert "0027" in migrate.upgrade(empty)
+    with empty.connect() as connection:
+        read = text("SELECT id, max_in_flight FROM webhook_endpoints ORDER BY id")
+        assert [tuple(row) for row in connection.execute(read)] == [
+            ("we_default", 256),
+            ("we_other", 15),
+        ]
 
 
 def _revision_that_runs() -> str:

@@ -8,13 +8,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
 from local.embedded import process
+from tests.support.living import lives, named, none_lives
 from tests.support.nursery import nursery
 from tests.support.waiting import patience_s, wait_for
 
@@ -103,27 +104,10 @@ def test_a_fork_starts_children_of_its_own(tmp_path: Path) -> None:
     assert note.read_text() == "0"
 
 
-def lives(one: psutil.Process) -> bool:
-    """Whether it does anything; one that nobody has buried yet does nothing."""
-    try:
-        return one.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def named(family: Sequence[psutil.Process]) -> dict[psutil.Process, str]:
-    """What each of them runs; without those that have ended meanwhile."""
-    found = {}
-    for one in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found[one] = " ".join(one.cmdline())
-    return found
-
-
 def left_of(family: dict[psutil.Process, str]) -> list[str]:
     """Wait for the end of processes; what those run that live on, and are ended now."""
     with contextlib.suppress(AssertionError):
-        wait_for(lambda: not any(map(lives, family)), what="all to end")
+        wait_for(lambda: none_lives(family), what="all to end")
     left = [one for one in family if lives(one)]
     for one in left:
         one.kill()

@@ -12,15 +12,19 @@ from api.database import Database
 from api.edge.problems import DatabaseUnavailable
 from cli.doctor import database
 from cli.doctor.database import connected
+from local.embedded.throwaway import Servers
 from payments.transaction import nobody
 from service.database import migrate
 from service.database.diagnosis import Hopeless
 from service.database.engine import open_engine
 from service.database.limits import MIGRATION, WORK
 from service.database.retrying import is_held_up
+from service.execution.executors import make_executor
 from service.settings import Settings
-from service.wiring import make_executor, open_database, services
+from service.wiring import open_database, services
+from tests.support import databases
 from tests.support.factories import Till, a_charge
+from tests.support.pair import run
 from tests.support.pgbouncer import pgbouncer
 from tests.support.waiting import wait_for
 
@@ -70,6 +74,49 @@ def test_a_statement_that_gets_no_answer_is_ended_at_the_server_too(
     asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%'"
     with engine.connect() as connection:
         assert connection.execute(text(asleep + " AND state = 'active'")).scalar_one() == 0
+
+
+def test_a_commit_that_waits_for_a_standby_is_hung_up_on_and_never_canceled(
+    own_servers: Servers,
+) -> None:
+    """Canceled, it would show everybody a row that is on no standby, and that a failover takes
+    back."""
+    server = own_servers.postgres
+    names = "ALTER SYSTEM {} synchronous_standby_names", "SELECT pg_reload_conf()"
+    with databases.fresh(server) as url, pgbouncer(url) as pooled_url:
+        made = create_engine(url)
+        with made.begin() as connection:
+            connection.execute(text("CREATE TABLE kept (n int)"))
+        run(server, names[0].format("SET") + " = 'nobody'", names[1])
+        one, other = text("INSERT INTO kept VALUES (1)"), text("INSERT INTO kept VALUES (2)")
+
+        pooled = open_database(pooled_url)
+        with pooled.connect() as connection:
+            connection.execute(one)
+            connection.connection.driver_connection.answer_s = 0.5  # type: ignore[union-attr]
+            with pytest.raises(DBAPIError, match="no answer within"):
+                connection.commit()
+        pooled.dispose()
+
+        async def ask() -> None:
+            web = Database(pooled_url, nobody, deadline_s=0.5)
+            with pytest.raises(DatabaseUnavailable):
+                await web.transaction(lambda t: t.execute(other), idempotent=False)
+            await web.close()
+
+        asyncio.run(ask())
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        with made.connect() as connection:
+            assert connection.execute(text(waiting)).scalar_one() == 2
+            assert connection.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
+        run(server, names[0].format("RESET"), names[1])
+
+        def kept() -> int:
+            with made.connect() as connection:
+                return int(connection.execute(text("SELECT count(*) FROM kept")).scalar_one())
+
+        wait_for(kept, until=lambda count: count == 2, what="what was safe to be seen")
+        made.dispose()
 
 
 def test_two_hundred_charges_of_two_workers_none_of_which_is_unknown(

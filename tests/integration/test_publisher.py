@@ -8,9 +8,10 @@ import pytest
 import redis
 from celery import Celery
 
+from infra.billing.contract.ids import random_id
 from payments.transaction import Wakes
 from service.broker.celery_config import configuration
-from service.broker.publisher import Publisher
+from service.broker.publisher import TOLD_TOGETHER, Publisher
 from service.settings import Settings
 from tests.support.broker import RabbitBroker
 from tests.support.producer import Producer
@@ -119,6 +120,17 @@ def test_each_call_is_a_message_of_its_task_in_its_queue(app: Celery) -> None:
     assert drain.headers["task"] == "billing.webhook.drain"
     assert drain.payload == [[], {"endpoint_id": endpoint}, drain.payload[2]]
     assert drain.headers["kwargsrepr"] == f"{{'endpoint_id': '{endpoint}'}}"
+
+
+def test_endpoints_that_are_due_together_are_called_together_and_each_once(app: Celery) -> None:
+    ids = {random_id("we_") for _ in range(2 * TOLD_TOGETHER + 1)}
+    Publisher(app)(Wakes(endpoints=ids))
+    drains = _messages(app, "webhooks")
+    assert {drain.headers["task"] for drain in drains} == {"billing.webhook.drain"}
+    called = [tuple(drain.payload[1].items()) for drain in drains]
+    assert {name for ((name, _),) in called} == {"endpoint_ids"}
+    assert sorted(id_ for ((_, named),) in called for id_ in named) == sorted(ids)
+    assert sorted(len(named) for ((_, named),) in called) == [1, TOLD_TOGETHER, TOLD_TOGETHER]
 
 
 def test_ids_that_are_none_show_neither_in_flower_nor_in_logs(app: Celery) -> None:

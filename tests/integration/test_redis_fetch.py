@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from payments.intake.masking import READ_MAX
 from tests.support.waiting import patience_s, wait_for
-from worker.transport import redis_transport
+from worker.transport import fetching, redis_transport
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_long_queue_does_not_keep_the_other_from_its_turn(connection, redis):
 @pytest.mark.parametrize("item", [b"no json", b"\xff\xfe", b"[" * 5000, b"[1]", b"7"])
 def test_what_is_no_message_is_stored_as_one_that_can_be_restored(redis, item):
     redis.lpush("payments", item)
-    fetch = redis.register_script(redis_transport.FETCH)
+    fetch = redis.register_script(fetching.FETCH)
     items = fetch(keys=["index", "hash", "payments"], args=[9, "tag.", 1.0, '"payments"'])
     assert items == [item]
     letter, exchange, queue = json.loads(redis.hget("hash", "tag.001"))
@@ -142,7 +142,7 @@ def test_what_is_no_message_is_stored_as_one_that_can_be_restored(redis, item):
 def test_of_one_that_is_too_large_the_beginning_comes_with_its_size(redis, begins):
     item = begins + b"x" * 3_000_000
     redis.lpush("payments", item)
-    fetch = redis.register_script(redis_transport.FETCH)
+    fetch = redis.register_script(fetching.FETCH)
     items = fetch(keys=["index", "hash", "payments"], args=[9, "tag.", 1.0, '"payments"'])
     assert items == [[item[:READ_MAX], len(item)]]
     letter, *_ = json.loads(redis.hget("hash", "tag.001"))

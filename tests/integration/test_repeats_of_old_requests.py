@@ -12,9 +12,9 @@ from infra.billing.contract.requests.rules import ANY_DAY
 from payments.errors import InvalidRequest
 from payments.lifecycle.accepting import charges
 from payments.parsing import parse
-from payments.transaction import Database
 from service.settings import load
 from service.wiring import REAL
+from tests.support.acting import Database
 from tests.support.command import Billing
 from tests.support.nursery import Nursery
 from tests.support.sdk import sdk_of

@@ -389,7 +389,9 @@ METHODS = st.lists(
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(methods=METHODS, calls=CALLS)
 def test_whatever_is_sent_in_whatever_order_no_key_moves_twice_and_no_refund_is_unpaid_for(

@@ -14,12 +14,11 @@ from infra.billing.broker import Broker
 from infra.billing.broker_publisher import Post
 from infra.billing.contract.ids import id_from_key
 from infra.billing.contract.signatures import message_content, sign
-from infra.billing.message import message
-from infra.billing.signing import signed
+from infra.billing.message import message, signed
 from payments.access import keys
 from payments.access.signatures import Proof, SignatureInvalid
-from payments.transaction import Database
 from tests.conftest import environ_for
+from tests.support.acting import Database
 from tests.support.producer import Producer
 from tests.support.programs import Programs
 from tests.support.waiting import wait_for

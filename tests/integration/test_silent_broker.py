@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from celery import Celery
+from sqlalchemy import Engine
 
 from infra.billing.broker_publisher import Post
 from infra.billing.message import message
@@ -17,6 +18,7 @@ from service.broker.consumers import queues_read
 from service.broker.publisher import Publisher
 from service.settings import Settings
 from tests.conftest import environ_for
+from tests.support.factories import Till, a_charge
 from tests.support.producer import Producer
 from tests.support.programs import Programs
 from tests.support.silent_proxy import SilentProxy, silent_proxy
@@ -71,9 +73,11 @@ def test_beat_sweeps_whether_or_not_a_broker_speaks(
     broker_url: str,
     proxy: SilentProxy,
     database_url: str,
+    engine: Engine,
     tmp_path: Path,
     start_programs: Callable[..., Programs],
 ) -> None:
+    Till(engine).create(a_charge())  # something to wake somebody for
     proxy.fall_silent()
     programs = start_programs(environ_for(database_url, proxy.url(broker_url), tmp_path))
     beat = programs.start("beat")

@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -98,6 +99,17 @@ def test_a_charge_is_one_payment_intent_confirmed_off_session_under_our_key(
         "description": "Order 66",
         "metadata[billing_charge_id]": CHARGE.id,
     }
+
+
+def test_what_the_customer_reads_goes_along(account: tuple[Stripe, Service]) -> None:
+    stripe, service = account
+    service.will(Says(200, an_intent(CHARGE)))
+    said = {"statement_descriptor": "TICKETS 1001", "receipt_email": "ada@example.com"}
+    assert send(stripe, replace(CHARGE, **said)) == Succeeded(INTENT)  # type: ignore[arg-type]
+    body = service.asked[0].body
+    assert body["statement_descriptor_suffix"] == "TICKETS 1001"
+    assert body["receipt_email"] == "ada@example.com"
+    assert "statement_descriptor" not in body  # an error for cards
 
 
 def test_a_refund_names_its_payment_intent_under_a_key_of_its_own(
@@ -467,7 +479,7 @@ def test_a_repeated_answer_is_as_old_as_the_first_so_it_is_asked_for_anew(
     service.will(then, now)
     assert send(stripe, CHARGE) == Canceled(INTENT)
     service.will(then, Says(429, {}))
-    assert send(stripe, CHARGE) == Unknown("look_up_failed")
+    assert send(stripe, CHARGE) == Unknown("look_up_failed", INTENT)
 
 
 # --- looking up -------------------------------------------------------------------------------
@@ -477,17 +489,33 @@ def test_without_a_reference_it_is_found_in_the_list_of_its_customer_by_our_id(
     account: tuple[Stripe, Service],
 ) -> None:
     stripe, service = account
-    others = [an_intent(a_charge(), id=f"pi_{n}") for n in range(2)]
-    service.will(a_list(*others, has_more=True), a_list(an_intent(CHARGE, "processing")))
     sent_at = datetime(2026, 1, 2, tzinfo=UTC)
-    order = replace(CHARGE, first_sent_at=sent_at)
+    since = int((sent_at - timedelta(minutes=5)).timestamp())
+    until = int((sent_at + timedelta(minutes=25)).timestamp()) + 1
+    others = [an_intent(a_charge(), id=f"pi_{n}", created=until - 9) for n in range(2)]
+    service.will(a_list(*others, has_more=True), a_list(an_intent(CHARGE, "processing")))
+    order = replace(CHARGE, first_sent_at=sent_at, last_sent_at=sent_at)
     assert stripe.look_up(order, deadline_s=DEADLINE_S) == Pending(INTENT, "processing")
     first, second = service.asked
-    since = int((sent_at - timedelta(minutes=5)).timestamp())
     assert first.path == second.path == "/v1/payment_intents"
-    assert first.query["created[gte]"] == [str(since)]
-    assert first.query["customer"] == ["cus_ada"]
-    assert second.query["starting_after"] == ["pi_1"]
+    assert first.query["created[gte]"] == second.query["created[gte]"] == [str(since)]
+    assert first.query["created[lt]"] == [str(until)]
+    # There are more in that time than a page has: it is narrowed down, from its beginning.
+    assert second.query["created[lt]"] == [str(since + 9)]
+    assert first.query["customer"] == second.query["customer"] == ["cus_ada"]
+
+
+@every("verb", ["look_up", "cancel"])
+def test_a_walk_that_runs_out_of_time_says_how_far_it_came(verb: str) -> None:
+    with stripe_by_script() as (stripe, service):
+        order = replace(CHARGE, first_sent_at=datetime.now(UTC) - timedelta(days=2))
+        recent = an_intent(a_charge(), id="pi_1", created=int(time.time()) - 60)
+        service.will(a_list(recent, has_more=True), a_list(), Hangs())
+        found = getattr(stripe, verb)(order, deadline_s=0.5 * slowness())
+        assert isinstance(found, Unknown)
+        assert found.reason == "look_up_incomplete"
+        assert found.looked_until is not None
+        assert found.looked_until > order.first_sent_at
 
 
 def test_a_refund_is_found_among_those_of_its_charge(account: tuple[Stripe, Service]) -> None:

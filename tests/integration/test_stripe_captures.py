@@ -12,6 +12,7 @@ from payments.processors.outcomes import (
     Authorized,
     Canceled,
     Declined,
+    Fees,
     NotFound,
     Pending,
     Succeeded,
@@ -20,6 +21,7 @@ from payments.processors.outcomes import (
 )
 from payments.processors.port import ProcessorEvent
 from payments.processors.stripe import Stripe
+from payments.processors.stripe.standing import fees_of
 from tests.support.every import every
 from tests.support.sandbox import a_capture, a_charge
 from tests.support.scripted import Line, Resets, Says, Service
@@ -217,6 +219,69 @@ def test_a_repeated_answer_is_asked_for_anew(account: tuple[Stripe, Service]) ->
         )
     )
     assert capture(stripe) == Succeeded(INTENT, 400)
+
+
+# --- in parts ---------------------------------------------------------------------------------
+
+
+def test_who_may_capture_in_parts_asks_for_it_and_says_which_is_not_the_last() -> None:
+    with stripe_by_script(multicapture=True) as (stripe, service):
+        assert stripe.limits.captures_in_parts
+        service.will(Says(200, held()))
+        for one in (CHARGE, replace(CHARGE, capture="automatic")):
+            stripe.charge(one, deadline_s=DEADLINE_S)
+        asked = "payment_method_options[card][request_multicapture]"
+        made = [asked_.body.get(asked) for asked_ in service.asked if asked_.method == "POST"]
+        assert made == ["if_available", None]
+        service.asked.clear()
+        service.will(Says(200, held(amount_received=400)))
+        assert capture(stripe, final=False) == Authorized(INTENT, 400, A_WEEK)
+        service.will(Says(200, taken(800)))
+        assert capture(stripe, captured_before=400) == Succeeded(INTENT, 800)
+        captures = [asked_.body for asked_ in service.asked if asked_.path.endswith("capture")]
+        assert [body.get("final_capture") for body in captures] == ["false", None]
+
+
+def test_a_card_that_cannot_do_it_declines_the_part_and_stays_set_aside() -> None:
+    with stripe_by_script(multicapture=True) as (stripe, service):
+        service.will(refused(""), Says(200, held()))
+        assert capture(stripe, final=False) == no("invalid_request_error")
+
+
+@every(
+    "intent, asked",
+    [(held(amount_received=400), "capture"), (held(), "cancel")],
+    ids=["captured in part", "not captured"],
+)
+def test_what_was_captured_in_part_is_let_go_of_by_a_last_capture_of_nothing(
+    intent: dict[str, Any], asked: str
+) -> None:
+    with stripe_by_script() as (stripe, service):
+        service.will(
+            by_path(
+                capture=Says(200, taken(400)),
+                cancel=Says(200, held(status="canceled")),
+                **{INTENT: Says(200, intent)},
+            )
+        )
+        stripe.cancel(CHARGE, deadline_s=DEADLINE_S)
+        sent = service.asked[1]
+        assert sent.path == f"/v1/payment_intents/{INTENT}/{asked}"
+        if asked == "capture":
+            assert sent.body == {"amount_to_capture": "0", "final_capture": "true"}
+
+
+def test_the_fees_of_one_line_are_not_those_of_a_charge_that_was_captured_in_parts() -> None:
+    card = {"card": {"multicapture": {"status": "available"}}}
+    line = {"amount": 1000, "fee": 59, "net": 941, "currency": "usd"}
+    charge = {
+        "amount": 1000,
+        "amount_captured": 1000,
+        "currency": "usd",
+        "payment_method_details": card,
+    }
+    assert fees_of({**charge, "balance_transaction": line}) == Fees(59, 941, "USD")
+    assert fees_of({**charge, "balance_transaction": {**line, "amount": 600}}) is None
 
 
 # --- what became of it ------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Stripe's events: who signed them, what they are about, and what is so by then."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -315,3 +316,19 @@ def test_amounts_come_back_in_our_minor_units(account: tuple[Stripe, Service]) -
     told = hear(stripe, a_snapshot(by_hand()))
     assert isinstance(told, FoundRefund)
     assert (told.amount, told.currency) == (3, "ISK")
+
+
+@every("body", [a_snapshot(PAID), a_thin_event(PAID)])
+def test_an_event_of_the_other_mode_is_told_to_come_again(
+    account: tuple[Stripe, Service], body: bytes
+) -> None:
+    """Our key would not find what it is about."""
+    stripe, service = account
+    live = json.dumps({**json.loads(body), "livemode": True}).encode()
+    with pytest.raises(EventUnanswered, match="livemode_differs"):
+        hear(stripe, live)
+    service.will(Says(200, PAID))
+    assert service.asked == []
+    test = json.dumps({**json.loads(body), "livemode": False}).encode()
+    assert isinstance(hear(stripe, test), ProcessorEvent)
+    service.asked.clear()

@@ -91,6 +91,23 @@ def test_lines_of_all_processes_arrive_with_their_names(script: Callable[..., Sc
     assert {("a", "out"), ("a", "err"), ("b", "here")} <= set(running.said)
 
 
+def test_a_process_is_told_what_is_its_own(tmp_path: Path) -> None:
+    say = [sys.executable, "-c", "import os; print('port', os.environ['OWN_PORT'], flush=True)"]
+    said: list[tuple[str, str]] = []
+    supervisor = Supervisor(
+        {"a": say, "b": say},
+        environ={**os.environ, "OWN_PORT": "1"},
+        environ_of={"b": {"OWN_PORT": "2"}},
+        folder=tmp_path,
+        echo=lambda name, line: said.append((name, line)),
+        report=lambda name, event: None,
+        stop_s=5.0,
+        tick=lambda: supervisor.stop() if {name for name, _ in said} == {"a", "b"} else None,
+    )
+    supervisor.run()
+    assert {("a", "port 1"), ("b", "port 2")} <= set(said)
+
+
 def test_a_killed_process_starts_again(script: Callable[..., Script]) -> None:
     running = script(a=FOREVER)
     pids: list[int] = []

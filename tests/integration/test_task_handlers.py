@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import NoReturn
 
 import pytest
-from celery import Celery
 from celery.exceptions import Reject
 from sqlalchemy import Engine, text
 
 from payments.intake.quarantine import GIVEN_UP, OF_A_BUG, KeptRequest, as_kept
-from payments.processors.sandbox import Sandbox
 from service.processor_names import BUILT_IN_PROCESSORS
 from service.settings import Settings
 from service.wiring import BUILT_IN, REAL, processors
@@ -19,12 +16,12 @@ from tasks.requests import Wishes
 from tests.support.counter import Counter, counter
 from tests.support.every import every
 from tests.support.factories import Till, a_refund
+from tests.support.handlers import task_handlers
 from tests.support.paper import Paper
 from tests.support.second import PLUGINS, open_books
-from tests.support.webhooks import an_endpoint
 from worker import handlers as worker_handlers
-from worker import sweeping
-from worker.handlers import GivenUp, TaskHandlers
+from worker.handlers import GivenUp
+from worker.sweeps import sweeping
 
 MakeSettings = Callable[..., Settings]
 
@@ -44,19 +41,6 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 def plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     """A package that brings a second processor is installed."""
     monkeypatch.syspath_prepend(str(PLUGINS))
-
-
-@contextmanager
-def task_handlers(settings: Settings, parts: object = REAL) -> Iterator[TaskHandlers]:
-    handlers = TaskHandlers(Celery(broker=settings.broker_url), settings, parts)  # type: ignore[arg-type]
-    try:
-        yield handlers
-    finally:
-        handlers.close()
-        handlers.services.engine.dispose()
-        for one in handlers.services.processors.values():
-            if isinstance(one, Sandbox):
-                one._engine.dispose()
 
 
 @contextmanager
@@ -109,7 +93,7 @@ def test_events_are_pulled_from_all_and_one_that_is_away_holds_up_no_other(
         assert (row.processor, row.phase) == ("second", "awaiting_customer")
         till.query("UPDATE second.sandbox_requests SET turns_at = now()")
         with pytest.raises(ConnectionError):  # for the log: beat tries again in a second
-            handlers.sweep_processor()
+            handlers.sweep("processor")
         (settled,) = till.query("SELECT state FROM charges WHERE id = :id", id=row.id)
         assert settled["state"] == "succeeded"
 
@@ -137,9 +121,9 @@ def test_a_step_of_the_sweep_that_fails_holds_up_no_other(
     monkeypatch.setattr(sweeping.cancels, "cancel_expired", step("cancel_expired"))
     with task_handlers(make_settings(broker_url=redis_url)) as handlers:
         with pytest.raises(RuntimeError):  # for the log: beat tries again in a second
-            handlers.sweep_payments()
+            handlers.sweep("payments")
         assert taken == ["expire_leases", "wake_due"] * 2 + ["cancel_expired"]
-        assert handlers.sweep_payments() == 5
+        assert handlers.sweep("payments") == 5
 
 
 # --- rows that somebody holds -----------------------------------------------------------------
@@ -162,36 +146,6 @@ def test_what_somebody_holds_is_given_back_and_goes_on_when_it_is_free(
         assert new.value.requeue
         assert known.value.requeue
         assert handlers.create("refund", fields, task_id="return-1").state == "succeeded"
-
-
-def test_an_endpoint_that_somebody_holds_is_drained_later(
-    make_settings: MakeSettings, redis_url: str, engine: Engine
-) -> None:
-    endpoint = an_endpoint(engine, "http://127.0.0.1:1/hook")
-
-    class Drains:
-        """Waits for the endpoint's row, as the real one does, without its patience."""
-
-        def start(self) -> "Drains":
-            return self
-
-        def drain(self, endpoint_id: str) -> NoReturn:
-            with engine.begin() as connection:
-                lock = text("SELECT 1 FROM webhook_endpoints WHERE id = :id FOR UPDATE")
-                connection.execute(lock, {"id": endpoint_id})
-            raise AssertionError("nobody holds it")
-
-        def close(self) -> None:
-            pass
-
-    parts = replace(REAL, deliverer=lambda *_, **__: Drains())
-    with (
-        task_handlers(make_settings(broker_url=redis_url), parts) as handlers,
-        held(engine, "webhook_endpoints", endpoint.id),
-        pytest.raises(Reject) as given_back,
-    ):
-        handlers.drain(endpoint.id)
-    assert given_back.value.requeue
 
 
 def test_what_the_broker_gave_up_is_held_until_it_is_kept(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -18,12 +19,13 @@ from payments.history.timeline import timeline
 from payments.lifecycle import cancels
 from payments.lifecycle.cancels import Cancellation
 from payments.timeline_entries import Entry
-from payments.transaction import Database
 from payments.webhooks import endpoints
 from payments.webhooks.pings import ping
 from payments.webhooks.target import TargetCheck
+from tests.support.acting import Database, by
 from tests.support.counter import Counter, counter
 from tests.support.sandbox import STATEMENTS
+from tests.support.vault import VAULT
 from tests.support.webhooks import LOOPBACK
 
 
@@ -55,6 +57,16 @@ def test_a_charge_that_just_worked(till: Counter) -> None:
     assert told[3].text.startswith("attempt 1: charge → succeeded after ")
     assert (told[4].facts["type"], told[4].facts["sequence"]) == ("charge.succeeded", 2)
     assert told[5].text == "now succeeded"
+
+
+def test_what_is_set_aside_is_named_as_its_processor_does_and_until_when(till: Counter) -> None:
+    charge = till.charge(capture="manual")
+    with till.engine.connect() as connection:
+        now = timeline(connection, charge["id"], statements={})[-1]  # of one that shows no books
+    assert now.facts["processor_reference"] == charge["processor_reference"]
+    assert f", at sandbox as {charge['processor_reference']}, to be captured before " in now.text
+    assert now.facts["capture_before"] in now.text
+    assert " as sbx_" not in story(till, charge["id"])[-1].text  # its movement names it
 
 
 def test_a_timeout_shows_the_doubt_and_how_it_ended(till: Counter) -> None:
@@ -164,9 +176,8 @@ def _scanned(connection: Connection) -> int:
 
 def test_an_endpoint_tells_how_it_stands_and_what_was_told_of_it(till: Counter) -> None:
     with Database(till.engine).transaction() as transaction:
-        endpoint = endpoints.add(
-            transaction, url="http://127.0.0.1:9/", target_check=TargetCheck(LOOPBACK)
-        )
+        url, check = "http://127.0.0.1:9/", TargetCheck(LOOPBACK)
+        endpoint, _ = endpoints.add(transaction, url=url, target_check=check, vault=VAULT)
         ping(transaction, endpoint.id)
         endpoints.disable(transaction, endpoint.id)
     told = story(till, endpoint.id)
@@ -179,7 +190,7 @@ def test_an_endpoint_tells_how_it_stands_and_what_was_told_of_it(till: Counter) 
 def test_delivered_stands_behind_the_post_that_delivered(till: Counter) -> None:
     with Database(till.engine).transaction() as transaction:
         url, check = "https://example.com/hook", TargetCheck()
-        endpoint = endpoints.add(transaction, url=url, target_check=check)
+        endpoint, _ = endpoints.add(transaction, url=url, target_check=check, vault=VAULT)
     charge = till.charge()
     till.query(
         "INSERT INTO delivery_attempts (delivery_id, number, started_at, duration_ms, status_code)"
@@ -200,9 +211,8 @@ def test_delivered_stands_behind_the_post_that_delivered(till: Counter) -> None:
 
 def test_deliveries_and_each_post_are_told(till: Counter) -> None:
     with till.database.transaction() as transaction:
-        endpoint = endpoints.add(
-            transaction, url="https://example.com/hook", target_check=TargetCheck()
-        )
+        url, check = "https://example.com/hook", TargetCheck()
+        endpoint, _ = endpoints.add(transaction, url=url, target_check=check, vault=VAULT)
     charge = till.charge()
     till.query(
         "INSERT INTO delivery_attempts (delivery_id, number, started_at, duration_ms, status_code,"
@@ -217,6 +227,83 @@ def test_deliveries_and_each_post_are_told(till: Counter) -> None:
         f"charge.succeeded posted to {endpoint.id}, attempt 1: 500 after 12 ms",
         f"charge.succeeded posted to {endpoint.id}, attempt 2: timeout after 10000 ms",
     ]
+
+
+def test_what_the_last_attempt_was_answered_is_told_if_it_failed(till: Counter) -> None:
+    with till.database.transaction() as transaction:
+        url, check = "https://example.com/hook", TargetCheck()
+        endpoint, _ = endpoints.add(transaction, url=url, target_check=check, vault=VAULT)
+    charge = till.charge()
+    till.query(
+        "INSERT INTO delivery_attempts (delivery_id, number, started_at, duration_ms, status_code,"
+        " response_body) SELECT id, n, now(), 12, 500, 'no\ntable ' || n || repeat('x', 999)"
+        " FROM deliveries, generate_series(1, 2) n"
+    )
+    till.query("UPDATE deliveries SET attempts = 2")
+    first, last = [entry for entry in story(till, charge["id"]) if entry.what == "post"]
+    assert first.text.endswith("attempt 1: 500 after 12 ms")
+    assert f"{endpoint.id}, attempt 2: 500 after 12 ms, saying: no table 2xxx" in last.text
+    assert len(last.text) < 400
+
+
+def test_why_an_endpoint_was_not_told_is_told(till: Counter) -> None:
+    check = TargetCheck()
+
+    def added(**fields: Any) -> str:
+        with till.database.transaction() as transaction:
+            made, _ = endpoints.add(
+                transaction,
+                url="https://example.com/hook",
+                target_check=check,
+                vault=VAULT,
+                **fields,
+            )
+        return made.id
+
+    all_but_pending, refunds = added(), added(event_types=["refund.succeeded"])
+    others, off, changed, gone = added(producer="other"), added(), added(), added()
+    with till.database.transaction() as transaction:
+        endpoints.disable(transaction, off)
+        endpoints.disable(transaction, changed)
+        endpoints.delete(transaction, gone)
+    charge = till.charge()
+    with till.database.transaction() as transaction:
+        endpoints.enable(transaction, changed)
+    late = added()
+    told = story(till, charge["id"])
+    why = {
+        (entry.text.partition(" ")[0], entry.facts["reason"]): entry.facts["endpoint_ids"]
+        for entry in told
+        if entry.what == "no_delivery"
+    }
+    assert why["charge.succeeded", "not_asked_for"] == [refunds]
+    assert why["charge.succeeded", "other_producer"] == [others]
+    assert why["charge.succeeded", "disabled"] == [off]
+    assert why["charge.succeeded", "not_then"] == [changed]
+    assert why["charge.succeeded", "added_later"] == [late]
+    assert all_but_pending in why["charge.pending", "not_asked_for"]
+    assert all_but_pending not in str([why[key] for key in why if key[0] == "charge.succeeded"])
+    assert gone not in str(why)
+    texts = [entry.text for entry in told if entry.what == "no_delivery"]
+    assert f"charge.succeeded not for {refunds}: doesn't ask for this type" in texts
+
+
+def test_many_that_were_not_told_are_counted(till: Counter) -> None:
+    with till.database.transaction() as transaction:
+        for _ in range(8):
+            endpoints.add(
+                transaction,
+                url="https://example.com/hook",
+                target_check=TargetCheck(),
+                vault=VAULT,
+                producer="other",
+            )
+    charge = till.charge()
+    of_pending, of_success = [
+        entry for entry in story(till, charge["id"]) if entry.what == "no_delivery"
+    ]
+    assert " and 3 more: for events of another producer" in of_success.text
+    assert (len(of_pending.facts["endpoint_ids"]), of_pending.facts["endpoints"]) == (5, 8)
 
 
 def test_a_refund_that_the_bank_returned_tells_both_ways_of_the_money(till: Counter) -> None:
@@ -251,12 +338,16 @@ def test_a_refused_repeat_belongs_to_the_story_of_the_first(till: Counter) -> No
 
 def test_a_ping_has_a_story_too(till: Counter) -> None:
     with Database(till.engine).transaction() as transaction:
-        check = TargetCheck(LOOPBACK)
-        endpoint = endpoints.add(transaction, url="http://127.0.0.1:9/", target_check=check)
+        url, check = "http://127.0.0.1:9/", TargetCheck(LOOPBACK)
+        endpoint, _ = endpoints.add(transaction, url=url, target_check=check, vault=VAULT)
         event_id = ping(transaction, endpoint.id)
     told = story(till, event_id)
-    assert whats(told) == ["event", "delivery", "now"]
+    assert whats(told) == ["event", "delivery", "action", "action", "now"]
     assert endpoint.id in told[1].text
+    assert [one.text for one in told if one.what == "action"] == [
+        "endpoint.create by ada (command): I looked",
+        "endpoint.ping by ada (command): I looked",
+    ]
 
 
 def test_a_charge_by_price_tells_what_became_of_its_stock(till: Counter) -> None:
@@ -377,7 +468,7 @@ def test_a_cancellation_moves_nothing_that_came_before_it(till: Counter) -> None
     charge = till.charge(scheduled_at=tomorrow)
     asked_at = charge["created_at"]
     with till.database.transaction() as transaction:
-        cancels.cancel(transaction, [Cancellation(charge["id"], by="tests")])
+        cancels.cancel(transaction, [Cancellation(charge["id"], acting=by("tests"))])
     told = story(till, charge["id"])
     assert [(entry.what, entry.at == asked_at) for entry in told[:2]] == [
         ("request", True), ("event", True),

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -12,14 +13,14 @@ import trustme
 from sqlalchemy import Engine
 from standardwebhooks.webhooks import Webhook
 
-from payments.transaction import Database
 from payments.webhooks import endpoints
-from payments.webhooks.drains import Drained
+from payments.webhooks.draining.drains import Drained
+from payments.webhooks.pacing.window import FIRST, Verdict, Window
+from tests.support.acting import Database
 from tests.support.rude import Manners, drips, rude_receiver, says, stays_silent
 from tests.support.sink import Answer, Received, Sink
 from tests.support.waiting import patience_s, slowness, wait_for
 from tests.support.webhooks import (
-    HASTY,
     PATIENT,
     a_deliverer,
     all_is_due,
@@ -27,6 +28,7 @@ from tests.support.webhooks import (
     attempts,
     deliveries,
     events_happen,
+    hasty,
     is_due_again_after,
     rows,
 )
@@ -83,10 +85,30 @@ def test_a_hundred_webhooks_keep_to_the_window(engine: Engine, sink: Sink) -> No
     sink.answer = answer
     endpoint = an_endpoint(engine, sink.url, max_in_flight=8)
     events_happen(engine, 100)
-    assert drain(engine, endpoint.id) == Drained(delivered=100)
+    with a_deliverer(engine) as deliverer:
+        deliverer._windows[endpoint.id] = a_wide_window()
+        assert deliverer.drain(endpoint.id) == Drained(delivered=100)
     assert most[0] == 8
     assert len({request.headers["webhook-id"] for request in sink.requests}) == 100
     assert len(sink.requests) == 100
+
+
+def a_wide_window() -> Window:
+    """Of an endpoint that has answered at once again and again."""
+    window, now = Window(), time.monotonic()
+    for _ in range(1_000):
+        window.answered(Verdict.GOOD, took_s=0.0, was_full=True, under_way=0, most=256, now=now)
+    assert window.places(256) == 256
+    return window
+
+
+def test_a_window_opens_as_answers_come_and_is_remembered(engine: Engine, sink: Sink) -> None:
+    endpoint = an_endpoint(engine, sink.url, max_in_flight=64)
+    with a_deliverer(engine) as deliverer:
+        for _ in range(2):
+            events_happen(engine, 100)
+            deliverer.drain(endpoint.id)
+        assert deliverer._windows[endpoint.id].places(64) > FIRST
 
 
 def test_one_slow_answer_does_not_hold_up_the_others(engine: Engine, sink: Sink) -> None:
@@ -164,9 +186,9 @@ def test_after_ten_attempts_under_one_id_it_is_given_up(engine: Engine, sink: Si
 
 # Those who go on for ever are left at our limit; for the others there is all the time they need.
 ENDLESS = {
-    "silence": HASTY,
-    "drips its head": HASTY,
-    "drips its body": replace(PATIENT, body_s=0.3),
+    "silence": hasty,
+    "drips its head": hasty,
+    "drips its body": lambda: replace(PATIENT, body_s=0.3),
 }
 RUDE: dict[str, tuple[Manners, dict[str, Any]]] = {
     "silence": (stays_silent, {"error": "timeout"}),
@@ -214,7 +236,7 @@ def test_no_receiver_is_too_rude(engine: Engine, manners: str) -> None:
     with rude_receiver(behave) as url:
         endpoint = an_endpoint(engine, url)
         events_happen(engine)
-        drained = drain(engine, endpoint.id, limits=ENDLESS.get(manners, PATIENT))
+        drained = drain(engine, endpoint.id, limits=ENDLESS.get(manners, lambda: PATIENT)())
     (attempt,) = attempts(engine)
     assert {name: attempt[name] for name in expected} == expected
     assert drained.delivered == (attempt["status_code"] == 200)
@@ -318,7 +340,7 @@ def test_when_its_time_is_up_a_drain_ends_what_it_began_and_says_there_is_more(
 ) -> None:
     endpoint = an_endpoint(engine, sink.url, max_in_flight=1)
     events_happen(engine, 3)
-    drain_s = slowness()  # time to begin, and none any more when the first answer comes
+    drain_s = 2 * slowness()  # time to begin, and none any more when the first answer comes
     sink.answer = Answer(delay_s=drain_s)
     drained = drain(engine, endpoint.id, drain_s=drain_s)
     assert drained == Drained(delivered=1, more=True)
@@ -371,7 +393,7 @@ def test_a_hundred_dead_endpoints_do_not_slow_down_a_healthy_one(
         dead = [an_endpoint(engine, dead_url).id for _ in range(100)]
         healthy = an_endpoint(engine, sink.url)
         events_happen(engine, 2)
-        with a_deliverer(engine, limits=HASTY) as deliverer:
+        with a_deliverer(engine, limits=hasty(times=3)) as deliverer:
             drains = [deliverer.submit(endpoint_id) for endpoint_id in dead]
             assert deliverer.drain(healthy.id) == Drained(delivered=2)
             assert {one.result(patience_s()) for one in drains} == {Drained(retried=2)}

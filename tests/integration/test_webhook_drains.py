@@ -1,11 +1,10 @@
 """Drains: one drainer per endpoint, and one that died or overslept does no harm."""
 
 import asyncio
-import json
 import random
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,18 +14,29 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.exc import OperationalError
 
-from payments.transaction import Database
-from payments.webhooks import drains, endpoints
+from payments.transaction import Wakes
+from payments.webhooks import endpoints
 from payments.webhooks.bodies import readable
-from payments.webhooks.drainer import Drainer, Tools
-from payments.webhooks.drains import Drained, Record, due_endpoints, next_batch, take
-from payments.webhooks.post import Client, Limits
+from payments.webhooks.draining import drain_statements, drains, leases
+from payments.webhooks.draining.drainer import Drainer
+from payments.webhooks.draining.drains import Drained, NextBatch, due_endpoints
+from payments.webhooks.draining.leases import Alive
+from payments.webhooks.draining.together import Ask, Step
+from payments.webhooks.draining.tools import Tools
+from payments.webhooks.events import publish
 from payments.webhooks.target import TargetCheck
+from payments.webhooks.targets.dispatch import Targets
+from payments.webhooks.targets.target_port import Limits
+from tests.support.acting import Database
+from tests.support.drains import a_record, next_batch, take
 from tests.support.sink import Answer, Received, Sink
-from tests.support.waiting import patience_s
+from tests.support.vault import VAULT
+from tests.support.waiting import patience_s, wait_for
 from tests.support.webhooks import (
     LOOPBACK,
+    PATIENT,
     a_deliverer,
+    a_fact,
     all_is_due,
     an_endpoint,
     attempts,
@@ -53,20 +63,6 @@ def endpoint_id(engine: Engine) -> str:
     id_: str = an_endpoint(engine, URL).id
     events_happen(engine)
     return id_
-
-
-def a_record(delivery_id: int, number: int = 1, **fields: Any) -> Record:
-    given_fields = {
-        "state": "delivered",
-        "retry_in_s": None,
-        "started_ago_s": 0.1,
-        "duration_ms": 100,
-        "status_code": 200,
-        "error": None,
-        "remote_ip": "127.0.0.1",
-        "response_body": None,
-    }
-    return Record(delivery_id, number, **(given_fields | fields))
 
 
 def claimed(connection: Connection, endpoint_id: str, token: UUID, wanted: int = 10) -> list[int]:
@@ -192,7 +188,9 @@ def test_an_attempt_is_counted_once(
 
 
 @settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(body=st.binary(), error=st.text(st.characters(codec="utf-8", exclude_characters="\x00")))
 def test_whatever_a_receiver_says_can_be_recorded(
@@ -211,6 +209,97 @@ def test_whatever_a_receiver_says_can_be_recorded(
     assert (attempt["response_body"], attempt["error"]) == (readable(body), error)
 
 
+# --- All drainers of a process ---
+
+
+def alive(endpoint_id: str, token: UUID, *, held: int = 0, is_full: bool = False) -> Alive:
+    return Alive(endpoint_id, token, held, is_full)
+
+
+def test_leases_are_renewed_together_and_only_by_who_has_them(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    other = an_endpoint(engine, URL).id
+    events_happen(engine)
+    for id_ in (endpoint_id, other):
+        assert take(connection, id_, ONE)
+    lease_runs_out(engine)
+    leases.renew(connection, [alive(other, OTHER), alive(endpoint_id, ONE)])
+    assert not take(connection, endpoint_id, OTHER)
+    assert take(connection, other, OTHER)
+
+
+def test_more_is_due_than_a_drainer_holds(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    events_happen(engine, 2)
+    assert leases.with_more_due(connection, [alive(endpoint_id, ONE, held=3)]) == []
+    assert leases.with_more_due(connection, [alive(endpoint_id, ONE, held=2)]) == [endpoint_id]
+
+
+def woken_by_an_event(engine: Engine) -> set[str]:
+    woken: list[Wakes] = []
+    with Database(engine, woken.append).transaction() as transaction:
+        publish(transaction, [a_fact()])
+    return woken[0].endpoints if woken else set()
+
+
+def test_a_drainer_that_has_all_it_can_do_is_not_told_of_more(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    take(connection, endpoint_id, ONE)
+    next_batch(connection, endpoint_id, ONE, places=0)
+    assert woken_by_an_event(engine) == set()
+    leases.renew(connection, [alive(endpoint_id, ONE, is_full=False)])
+    assert woken_by_an_event(engine) == {endpoint_id}
+    leases.renew(connection, [alive(endpoint_id, ONE, is_full=True)])
+    assert woken_by_an_event(engine) == set()
+    lease_runs_out(engine)  # nobody looks for itself any more
+    assert woken_by_an_event(engine) == {endpoint_id}
+    next_batch(connection, endpoint_id, ONE, places=0)
+    next_batch(connection, endpoint_id, ONE, places=0, releasing=True)
+    assert woken_by_an_event(engine) == {endpoint_id}
+
+
+def test_what_a_drainer_was_not_told_is_found_while_it_waits(engine: Engine, sink: Sink) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+
+    def answer(_: Received) -> Answer:
+        if len(sink.requests) == 1:
+            events_happen(engine)  # its wake-up call is lost
+            sink.wait_for(2)
+        return Answer()
+
+    sink.answer = answer
+    with a_deliverer(engine, limits=PATIENT) as deliverer:
+        assert deliverer.drain(endpoint.id) == Drained(delivered=2)
+
+
+def test_a_lease_lasts_as_long_as_its_drainer_waits(
+    engine: Engine, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drains, "LEASE_S", 1.0)
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+    (taken,) = rows(engine, "SELECT now() AS at")
+
+    def answer(_: Received) -> Answer:
+        wait_for(
+            lambda: rows(
+                engine,
+                "SELECT 1 FROM webhook_endpoints WHERE drain_expires_at > :at",
+                at=taken["at"] + timedelta(seconds=3),
+            ),
+            what="a lease that was renewed",
+        )
+        return Answer()
+
+    sink.answer = answer
+    with a_deliverer(engine, limits=PATIENT) as deliverer:
+        assert deliverer.drain(endpoint.id) == Drained(delivered=1)
+
+
 # --- A drainer that dies, oversleeps, or loses its database ---
 
 
@@ -218,32 +307,29 @@ class KilledError(Exception):
     """Stands for kill -9: what comes after it does not happen."""
 
 
-InDatabase = Callable[..., Awaitable[Any]]
-
-
 def drain_with(
     engine: Engine,
     endpoint_id: str,
-    misfortune: Callable[[InDatabase], InDatabase],
+    misfortune: Callable[[Ask], Ask],
     *,
     drain_s: float = 10.0,
 ) -> Drained:
     """Drain in this thread, with something going wrong between the drainer and the database."""
 
-    async def in_database(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def ask(step: Step, item: Any, *, aside: bool) -> Any:
         def run() -> Any:
             with engine.begin() as connection:
-                return function(connection, *args, **kwargs)
+                return step(connection, [item], waits=True)[0]
 
         return await asyncio.to_thread(run)
 
     async def run() -> Drained:
-        client = Client(TargetCheck(LOOPBACK), limits=Limits())
+        targets = Targets(TargetCheck(LOOPBACK), limits=Limits())
         try:
-            tools = Tools(client, misfortune(in_database), lambda: 1_800_000_000, lambda: 0.5)
+            tools = Tools(targets, VAULT, misfortune(ask), lambda: 1_800_000_000, lambda: 0.5)
             return await Drainer(tools, endpoint_id, drain_s=drain_s).run()
         finally:
-            await client.close()
+            await targets.close()
 
     return asyncio.run(run())
 
@@ -254,15 +340,15 @@ def test_a_kill_between_post_and_record_costs_a_second_post_under_the_same_id(
     endpoint = an_endpoint(engine, sink.url)
     events_happen(engine)
 
-    def killed_before_it_records(in_database: InDatabase) -> InDatabase:
+    def killed_before_it_records(ask: Ask) -> Ask:
         is_dead = False
 
-        async def until_then(function: Any, *args: Any, **kwargs: Any) -> Any:
+        async def until_then(step: Step, item: Any, *, aside: bool) -> Any:
             nonlocal is_dead
-            is_dead = is_dead or bool(kwargs.get("records"))
+            is_dead = is_dead or bool(getattr(item, "records", ()))
             if is_dead:
                 raise KilledError
-            return await in_database(function, *args, **kwargs)
+            return await ask(step, item, aside=aside)
 
         return until_then
 
@@ -311,13 +397,13 @@ def test_while_the_database_is_away_results_are_kept_and_nothing_is_posted_twice
     endpoint = an_endpoint(engine, sink.url)
     events_happen(engine, 3)
 
-    def away_for_two_statements(in_database: InDatabase) -> InDatabase:
+    def away_for_two_statements(ask: Ask) -> Ask:
         refusals = iter([True, True])
 
-        async def sometimes(function: Any, *args: Any, **kwargs: Any) -> Any:
-            if kwargs.get("records") and next(refusals, False):
+        async def sometimes(step: Step, item: Any, *, aside: bool) -> Any:
+            if getattr(item, "records", ()) and next(refusals, False):
                 raise OperationalError("", {}, Exception("the database is starting up"))
-            return await in_database(function, *args, **kwargs)
+            return await ask(step, item, aside=aside)
 
         return sometimes
 
@@ -332,15 +418,15 @@ def test_what_is_committed_while_the_lease_is_given_back_is_found_by_the_second_
     endpoint = an_endpoint(engine, sink.url)
     events_happen(engine)
 
-    def something_happens_before_the_release(in_database: InDatabase) -> InDatabase:
+    def something_happens_before_the_release(ask: Ask) -> Ask:
         is_first = True
 
-        async def late(function: Any, *args: Any, **kwargs: Any) -> Any:
+        async def late(step: Step, item: Any, *, aside: bool) -> Any:
             nonlocal is_first
-            if kwargs.get("releasing") and is_first:
+            if getattr(item, "releasing", False) and is_first:
                 is_first = False
                 events_happen(engine)  # its wake-up call finds the lease taken, and leaves
-            return await in_database(function, *args, **kwargs)
+            return await ask(step, item, aside=aside)
 
         return late
 
@@ -357,10 +443,10 @@ def test_a_drainer_that_waits_for_slow_answers_leaves_the_database_in_peace(
     events_happen(engine, 4)
     statements: list[Any] = []
 
-    def counted(in_database: InDatabase) -> InDatabase:
-        async def count(function: Any, *args: Any, **kwargs: Any) -> Any:
-            statements.append(function)
-            return await in_database(function, *args, **kwargs)
+    def counted(ask: Ask) -> Ask:
+        async def count(step: Step, item: Any, *, aside: bool) -> Any:
+            statements.append(step)
+            return await ask(step, item, aside=aside)
 
         return count
 
@@ -474,17 +560,31 @@ def test_a_batch_reads_what_it_takes_however_much_is_finished_or_waits(
     many_deliveries(engine, endpoint_id, "delivered", 20_000)
     rows(engine, "ANALYZE")  # what the planner knows is from before the outage
     many_deliveries(engine, endpoint_id, "pending", 5_000)
+    turn = NextBatch(
+        endpoint_id,
+        ONE,
+        records=[a_record(n) for n in range(1, 33)],
+        held=range(1, 65),
+        wanted=64,
+        wanted_replays=32,
+        next_post_in_s=0.5,
+    )
     parameters = {
         "limit": 1000,
-        "endpoint_id": endpoint_id,
-        "token": ONE,
         "lease_s": 10.0,
-        "releasing": False,
-        "records": json.dumps([asdict(a_record(n)) for n in range(1, 33)]),
-        "held": list(range(1, 65)),
-        "wanted": 64,
+        "ids": [endpoint_id],
+        "tokens": [ONE],
+        "asked": drains._asked([turn]),
+        "records": drains._records([turn]),
+        "held": [64],
     }
-    for statement in (drains._DUE_ENDPOINTS, drains._TAKE, drains._NEXT_BATCH, drains._IS_DUE):
+    for statement in (
+        drain_statements.DUE_ENDPOINTS,
+        *drain_statements.TAKE.values(),
+        *drain_statements.NEXT_BATCHES.values(),
+        drain_statements.ARE_DUE,
+        leases._WITH_MORE_DUE,
+    ):
         plan = plan_of(engine, statement, parameters, plan_mode)
         assert "using deliveries_due_idx" in plan, plan
         for greedy in ("Bitmap", "Seq Scan on deliveries", "Seq Scan on events"):
@@ -502,8 +602,9 @@ def many_deliveries(engine: Engine, endpoint_id: str, state: str, number: int) -
     )
     rows(
         engine,
-        "INSERT INTO deliveries (event_id, endpoint_id, state, next_attempt_at)"
-        " SELECT id, :id, CAST(:state AS text), now() FROM events"
+        "INSERT INTO deliveries"
+        " (event_id, endpoint_id, object_id, object_sequence, state, next_attempt_at)"
+        " SELECT id, :id, object_id, sequence, CAST(:state AS text), now() FROM events"
         " WHERE id LIKE 'evt_' || :state || '%'",
         id=endpoint_id,
         state=state,
@@ -514,8 +615,13 @@ def plan_of(
     engine: Engine, statement: TextClause, parameters: Mapping[str, Any], plan_mode: str
 ) -> str:
     """How PostgreSQL would run a prepared statement."""
-    types = {"limit": "int", "wanted": "int", "lease_s": "float", "releasing": "boolean"}
-    types |= {"token": "uuid", "held": "bigint[]"}
+    types = {
+        "limit": "int",
+        "lease_s": "float",
+        "ids": "text[]",
+        "tokens": "uuid[]",
+        "held": "int[]",
+    }
     names = [name for name in parameters if name in statement._bindparams]
     sql = statement.text
     for number, name in enumerate(names, start=1):

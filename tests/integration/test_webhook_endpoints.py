@@ -9,12 +9,15 @@ from sqlalchemy import Engine, text
 from infra.billing.contract.signatures import key_of
 from models.rows import columns_of
 from payments.errors import InvalidRequest, NotFound
-from payments.transaction import Database, Transaction
+from payments.transaction import Transaction
 from payments.views import moment
-from payments.webhooks import endpoints
+from payments.webhooks import endpoints, headers
 from payments.webhooks.pings import ping
+from payments.webhooks.sealed import open_headers
 from payments.webhooks.target import TargetCheck
+from tests.support.acting import Database
 from tests.support.every import every
+from tests.support.vault import VAULT, opened
 
 URL = "https://example.com/webhooks"
 
@@ -26,7 +29,16 @@ def transaction(engine: Engine) -> Iterator[Transaction]:
 
 
 def added(transaction: Transaction, **fields: Any) -> Any:
-    return endpoints.add(transaction, **{"url": URL, "target_check": TargetCheck(), **fields})
+    given = {"url": URL, "target_check": TargetCheck(), "vault": VAULT, **fields}
+    row, secret = endpoints.add(transaction, **given)
+    assert opened(row).secrets == [secret]
+    return row
+
+
+def rotated(transaction: Transaction, endpoint_id: str, **fields: Any) -> Any:
+    row, secret = endpoints.rotate_secret(transaction, endpoint_id, vault=VAULT, **fields)
+    assert opened(row).secrets[0] == secret
+    return row
 
 
 def test_an_endpoint_begins_enabled_with_a_secret_of_its_own(transaction: Transaction) -> None:
@@ -34,8 +46,8 @@ def test_an_endpoint_begins_enabled_with_a_secret_of_its_own(transaction: Transa
     assert one.id.startswith("we_")
     assert one.state == "enabled"
     assert one.event_types == []
-    assert len(key_of(one.secrets[0])) == 32
-    assert one.secrets != another.secrets
+    assert len(key_of(opened(one).secrets[0])) == 32
+    assert opened(one).secrets != opened(another).secrets
     assert endpoints.get(transaction, one.id) == one
 
 
@@ -60,8 +72,8 @@ def test_event_types_and_a_description_are_kept(transaction: Transaction) -> Non
         ({"description": "\ud800"}, "description", "text"),
         ({"description": 7}, "description", "text"),
         *(
-            ({"max_in_flight": n}, "max_in_flight", "from 1 to 100")
-            for n in (0, 101, -1, True, "8", 1.5)
+            ({"max_in_flight": n}, "max_in_flight", "from 1 to 1000")
+            for n in (0, 1001, -1, True, "8", 1.5)
         ),
     ],
 )
@@ -73,12 +85,77 @@ def test_what_is_wrong_is_named_with_its_fix(
     assert refused.value.param == param
 
 
-def test_how_many_are_under_way_at_once_is_said_or_sixteen(transaction: Transaction) -> None:
-    assert added(transaction).max_in_flight == 16
+def test_how_many_are_under_way_at_once_is_said_or_256(transaction: Transaction) -> None:
+    assert added(transaction).max_in_flight == 256
     endpoint = added(transaction, max_in_flight=1)
     assert endpoints.view(endpoint)["max_in_flight"] == 1
-    assert change(transaction, endpoint.id, max_in_flight=100).max_in_flight == 100
-    assert change(transaction, endpoint.id, max_in_flight=None).max_in_flight == 16
+    assert change(transaction, endpoint.id, max_in_flight=1000).max_in_flight == 1000
+    assert change(transaction, endpoint.id, max_in_flight=None).max_in_flight == 256
+
+
+def kept(endpoint: Any) -> dict[str, str]:
+    """Its headers; their values are in no column as they are."""
+    sealed = headers.kept(endpoint.header_names, endpoint.header_values)
+    found = open_headers(VAULT, endpoint.id, sealed)
+    assert not set(found.values()) & set(sealed.values())
+    return found
+
+
+def test_what_is_set_stays_until_it_is_changed_or_unset(transaction: Transaction) -> None:
+    set_ = {"rate_limit": 50, "retry_schedule": [60, 600], "ordered": "strict"}
+    endpoint = added(transaction, headers={"x-key": "k"}, max_in_flight=9, **set_)
+    shown = endpoints.view(endpoint)
+    assert {name: shown[name] for name in set_} == set_
+    assert shown["headers"] == {"x-key": "****"}
+    changed = change(transaction, endpoint.id, rate_limit=5)
+    assert columns_of(changed) == columns_of(endpoint) | {"rate_limit": 5}
+    unset = dict.fromkeys((*set_, "headers", "max_in_flight", "event_types", "description"))
+    as_new = endpoints.view(change(transaction, endpoint.id, **unset))
+    assert as_new == endpoints.view(added(transaction)) | {
+        "id": endpoint.id,
+        "created_at": shown["created_at"],
+    }
+
+
+def test_headers_are_merged_into_those_that_are_there(transaction: Transaction) -> None:
+    endpoint = added(transaction, headers={"X-Key": "k", "x-other": "o"})
+    merged = change(transaction, endpoint.id, headers={"x-key": "l", "x-new": "n"})
+    assert kept(merged) == {"x-other": "o", "x-key": "l", "x-new": "n"}
+    fewer = change(transaction, endpoint.id, headers={"X-OTHER": None, "x-unknown": None})
+    assert kept(fewer) == {"x-key": "l", "x-new": "n"}
+    assert kept(change(transaction, endpoint.id, headers={})) == kept(fewer)
+    with pytest.raises(InvalidRequest, match="these would be 21, and 20 is the most") as refused:
+        change(transaction, endpoint.id, headers={f"x-{n}": "v" for n in range(19)})
+    assert refused.value.param == "headers"
+    assert kept(change(transaction, endpoint.id, headers=None)) == {}
+
+
+@every(
+    "url, given, is_taken",
+    [
+        ("https://example.com/elsewhere", {}, True),
+        ("https://EXAMPLE.com:443/elsewhere", {}, True),
+        ("https://example.org/webhooks", {}, False),
+        ("https://example.com:8443/webhooks", {}, False),
+        ("https://example.org/webhooks", {"x-key": "l"}, False),
+        ("https://example.org/webhooks", {"x-key": "l", "x-other": None}, True),
+        ("https://example.org/webhooks", {"x-key": "l", "X-Other": "o"}, True),
+        ("https://example.org/webhooks", None, True),
+    ],
+)
+def test_values_of_headers_do_not_go_to_a_host_that_they_were_not_for(
+    transaction: Transaction, url: str, given: Any, is_taken: bool
+) -> None:
+    endpoint = added(transaction, headers={"x-key": "k_secret", "x-other": "o_secret"})
+    if is_taken:
+        moved = change(transaction, endpoint.id, url=url, headers=given)
+        assert moved.url == url.replace("EXAMPLE.com:443", "example.com")
+        return
+    with pytest.raises(InvalidRequest, match="x-other were not for the new url's host") as refused:
+        change(transaction, endpoint.id, url=url, headers=given)
+    assert refused.value.param == "headers"
+    assert "secret" not in str(refused.value)
+    assert endpoints.get(transaction, endpoint.id) == endpoint
 
 
 def told_of(transaction: Transaction, endpoint_id: str) -> list[tuple[str, int, list[str]]]:
@@ -143,7 +220,9 @@ def test_enabling_wakes_the_drainer_for_what_waited(transaction: Transaction) ->
 
 def change(transaction: Transaction, endpoint_id: str, **changes: object) -> Any:
     check = TargetCheck()
-    return endpoints.update(transaction, endpoint_id, changes=changes, target_check=check)
+    return endpoints.update(
+        transaction, endpoint_id, changes=changes, target_check=check, vault=VAULT
+    )
 
 
 def test_what_is_not_changed_stays(transaction: Transaction) -> None:
@@ -170,9 +249,27 @@ def test_all_that_can_be_changed_is_changed_at_once(transaction: Transaction) ->
         "url": "https://example.com/new",
         "description": None,
         "event_types": ["refund.failed"],
-        "max_in_flight": 16,
+        "max_in_flight": 256,
+        "headers": {},
+        "rate_limit": None,
+        "retry_schedule": None,
+        "ordered": "relaxed",
+        "trace_context": "off",
         "state": "disabled",
+        "disabled_because": None,
+        "failing_since": None,
+        "held_back_until": None,
+        "held_back_because": None,
         "created_at": moment(endpoint.created_at),
+        "health": {
+            "attempts": 0,
+            "success_rate": None,
+            "p95_ms": None,
+            "last_success_at": None,
+            "oldest_due_at": None,
+            "local_fault": None,
+            "local_fault_at": None,
+        },
     }
     assert endpoints.get(transaction, endpoint.id) == changed
 
@@ -212,8 +309,12 @@ def test_who_asks_for_more_is_not_owed_the_past(engine: Engine) -> None:
 
 def test_a_deleted_endpoint_is_gone_and_its_secrets_are_wiped(transaction: Transaction) -> None:
     kept, endpoint = added(transaction), added(transaction)
-    endpoints.rotate_secret(transaction, endpoint.id)
-    assert endpoints.delete(transaction, endpoint.id).secrets == []
+    rotated(transaction, endpoint.id)
+    transaction.execute(
+        text("UPDATE webhook_endpoints SET header_names = '{x-key}', header_values = '{k}'")
+    )
+    deleted = endpoints.delete(transaction, endpoint.id)
+    assert (deleted.secrets, deleted.header_names, deleted.header_values) == ([], [], [])
     assert [row.id for row in endpoints.listed(transaction)] == [kept.id]
     with pytest.raises(NotFound):
         endpoints.get(transaction, endpoint.id)
@@ -233,27 +334,27 @@ def test_a_new_secret_comes_first_and_the_one_before_stays_for_a_day(
     transaction: Transaction,
 ) -> None:
     endpoint = added(transaction)
-    first = endpoints.rotate_secret(transaction, endpoint.id)
-    assert len(key_of(first.secrets[0])) == 32
+    first = rotated(transaction, endpoint.id)
+    assert len(key_of(opened(first).secrets[0])) == 32
     assert first.secrets[1:] == endpoint.secrets
     assert (first.older_secrets_until - first.created_at).total_seconds() == 86_400
-    second = endpoints.rotate_secret(transaction, endpoint.id, overlap_s=60)
+    second = rotated(transaction, endpoint.id, overlap_s=60)
     assert second.secrets[1:] == first.secrets[:1]  # the first of all is dropped
 
 
 def test_a_secret_that_leaked_is_dropped_at_once(transaction: Transaction) -> None:
     endpoint = added(transaction)
-    rotated = endpoints.rotate_secret(transaction, endpoint.id, overlap_s=0)
-    assert len(rotated.secrets) == 1
-    assert rotated.secrets != endpoint.secrets
-    assert rotated.older_secrets_until is None
+    row = rotated(transaction, endpoint.id, overlap_s=0)
+    assert len(row.secrets) == 1
+    assert opened(row).secrets != opened(endpoint).secrets
+    assert row.older_secrets_until is None
 
 
 @every("overlap_s", [-1, 7 * 86_400 + 1, 1.5, "60", True, None])
 def test_an_overlap_is_seconds_of_a_week(transaction: Transaction, overlap_s: object) -> None:
     endpoint = added(transaction)
     with pytest.raises(InvalidRequest) as refused:
-        endpoints.rotate_secret(transaction, endpoint.id, overlap_s=overlap_s)
+        rotated(transaction, endpoint.id, overlap_s=overlap_s)
     assert refused.value.param == "overlap_s"
 
 
@@ -264,7 +365,7 @@ def test_an_overlap_is_seconds_of_a_week(transaction: Transaction, overlap_s: ob
         endpoints.enable,
         endpoints.disable,
         endpoints.delete,
-        endpoints.rotate_secret,
+        rotated,
         change,
         ping,
     ],

@@ -7,15 +7,18 @@ from sqlalchemy import Engine
 
 from infra.billing import webhook
 from infra.billing.errors import InvalidSignature
-from payments.transaction import Database
+from models.rows import EndpointRow
 from payments.webhooks import endpoints
+from tests.support.acting import Database
 from tests.support.sink import Answer, Received, Sink
+from tests.support.vault import VAULT, opened
 from tests.support.webhooks import a_deliverer, an_endpoint, events_happen, rows
 
 
-def change(engine: Engine, verb: Any, endpoint_id: str, **options: Any) -> Any:
+def rotated(engine: Engine, endpoint_id: str, *, overlap_s: int) -> EndpointRow:
     with Database(engine).transaction() as transaction:
-        return verb(transaction, endpoint_id, **options)
+        row, _ = endpoints.rotate_secret(transaction, endpoint_id, vault=VAULT, overlap_s=overlap_s)
+    return opened(row)
 
 
 def drained(engine: Engine, endpoint_id: str) -> Any:
@@ -35,8 +38,7 @@ def test_while_a_secret_rotates_both_sign_and_afterwards_only_the_new_one(
     engine: Engine, sink: Sink
 ) -> None:
     endpoint = an_endpoint(engine, sink.url)
-    rotated = change(engine, endpoints.rotate_secret, endpoint.id, overlap_s=60)
-    new, old = rotated.secrets
+    new, old = rotated(engine, endpoint.id, overlap_s=60).secrets
     assert old == endpoint.secrets[0]
     for _ in range(2):
         events_happen(engine)
@@ -59,8 +61,7 @@ def test_a_running_drain_signs_with_what_counts_now(engine: Engine, sink: Sink) 
 
     def answer(_: Received) -> Answer:
         if len(sink.requests) == 1:
-            row = change(engine, endpoints.rotate_secret, endpoint.id, overlap_s=0)
-            secrets.append(row.secrets[0])
+            secrets.append(rotated(engine, endpoint.id, overlap_s=0).secrets[0])
         return Answer()
 
     sink.answer = answer
@@ -75,7 +76,7 @@ def test_an_older_secret_signs_until_its_time_is_up_and_not_after(
     engine: Engine, sink: Sink, until: str, signatures: int
 ) -> None:
     endpoint = an_endpoint(engine, sink.url)
-    new, old = change(engine, endpoints.rotate_secret, endpoint.id, overlap_s=60).secrets
+    new, old = rotated(engine, endpoint.id, overlap_s=60).secrets
     rows(
         engine,
         f"UPDATE webhook_endpoints SET older_secrets_until = now() {until} * interval '1 second'",

@@ -97,7 +97,7 @@ EXCUSES: tuple[Excuse, ...] = (
     ),
     Excuse(
         "payments/lifecycle/sweeps.py",
-        "table.c.next_attempt_at <= func.now(),",
+        "kind.table.c.next_attempt_at <= func.now(),",
         "<= becomes",
         "what is due at this very microsecond is woken by the next sweep, a second later",
     ),

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PURE = {
     "payments/lifecycle/backoff.py": ["tests/unit/test_backoff.py"],
     "payments/lifecycle/settlement.py": ["tests/unit/test_settlement.py"],
-    "payments/webhooks/schedule.py": ["tests/unit/test_webhook_schedule.py"],
+    "payments/webhooks/draining/schedule.py": ["tests/unit/test_webhook_schedule.py"],
     "payments/catalog/quotes.py": ["tests/unit/test_quotes.py"],
 }
 

@@ -19,6 +19,7 @@ Row = dict[str, Any]
 TABLES = (
     "charges",
     "refunds",
+    "captures",
     "attempts",
     "events",
     "deliveries",
@@ -31,6 +32,7 @@ TABLES = (
     "quarantined_messages",
     "sandbox_requests",
     "sandbox_ledger",
+    "ledger_postings",
 )
 
 

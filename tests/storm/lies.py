@@ -153,6 +153,40 @@ def money_moves_twice(e: Evidence) -> None:
 
 
 @lie("money moved once")
+def a_capture_moves_twice(e: Evidence) -> None:
+    again = {**_movement_of(e, _captured(e)), "id": 10**9}
+    e.tables["sandbox_ledger"].append(again)
+
+
+@lie("captures stay within charges")
+def more_is_captured_than_was_set_aside(e: Evidence) -> None:
+    capture = _captured(e)
+    (charge,) = (c for c in e.tables["charges"] if c["id"] == capture["charge_id"])
+    more = charge["amount"] + 10 - charge["amount_captured"]
+    for row, name in (
+        (capture, "amount"), (_movement_of(e, capture), "amount"), (charge, "amount_captured"),
+    ):  # fmt: skip
+        row[name] += more
+
+
+@lie("captures stay within charges")
+def a_charge_is_let_go_of_and_keeps_what_was_captured(e: Evidence) -> None:
+    capture = _captured(e)
+    (charge,) = (c for c in e.tables["charges"] if c["id"] == capture["charge_id"])
+    charge["state"] = "failed"
+
+
+@lie("captures are kept")
+def an_accepted_capture_vanishes(e: Evidence) -> None:
+    asked = {(one.asked["id"], one.asked["key"]) for one in e.exchanges if one.did == "capture"
+             and one.status in (200, 202)}  # fmt: skip
+    capture = next(
+        c for c in e.tables["captures"] if (c["charge_id"], c["idempotency_key"]) in asked
+    )
+    e.tables["captures"].remove(capture)
+
+
+@lie("money moved once")
 def money_moves_for_a_charge_that_failed(e: Evidence) -> None:
     charge = next(c for c in e.tables["charges"] if c["state"] == "failed")
     e.tables["sandbox_ledger"].append(_movement(charge, "charge"))
@@ -160,7 +194,9 @@ def money_moves_for_a_charge_that_failed(e: Evidence) -> None:
 
 @lie("money moved once")
 def a_charge_succeeds_and_no_money_moves(e: Evidence) -> None:
-    charge = next(c for c in e.tables["charges"] if c["state"] == "succeeded")
+    charge = next(
+        c for c in e.tables["charges"] if c["state"] == "succeeded" and c["capture"] == "automatic"
+    )
     e.tables["sandbox_ledger"] = [
         row for row in e.tables["sandbox_ledger"] if row["object_id"] != charge["id"]
     ]
@@ -295,8 +331,19 @@ def _accepted(e: Evidence) -> Row:
         if c["state"] == "succeeded"
         and c["id"] not in refunded
         and c["price_id"] is None
+        and c["capture"] == "automatic"
         and _answered(e, c)
     )
+
+
+def _captured(e: Evidence) -> Row:
+    """A capture that took something."""
+    return next(c for c in e.tables["captures"] if c["state"] == "succeeded")
+
+
+def _movement_of(e: Evidence, capture: Row) -> Row:
+    """What the ledger has of it."""
+    return next(m for m in e.tables["sandbox_ledger"] if m["object_id"] == capture["id"])
 
 
 def _movement(row: Row, direction: str) -> Row:
@@ -379,6 +426,29 @@ def _erase(e: Evidence, id_: str) -> None:
         for one in e.exchanges
         if one.did != "read" or one.asked.get("id") != id_ or id_ not in json.dumps(one.body)
     ]
+
+
+@lie("nothing is in transit")
+def what_arrived_is_still_on_its_way(e: Evidence) -> None:
+    _arrival(e)["debit"] = 3
+
+
+@lie("the ledger is what moved")
+def a_charge_was_never_posted(e: Evidence) -> None:
+    moved = e.tables["sandbox_ledger"][0]["object_id"]
+    e.tables["ledger_postings"] = [
+        row for row in e.tables["ledger_postings"] if row["object_id"] != moved
+    ]
+
+
+@lie("the ledger is what moved")
+def a_charge_was_posted_twice(e: Evidence) -> None:
+    e.tables["ledger_postings"].append(_arrival(e))
+
+
+def _arrival(e: Evidence) -> Row:
+    """A posting of money that the processor has since."""
+    return next(row for row in e.tables["ledger_postings"] if row["debit"] == 2)
 
 
 assert {*KINDS} == {"charge", "refund"}, "lies are told of these two"

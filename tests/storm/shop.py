@@ -42,8 +42,20 @@ METHODS = {
     "pm_sandbox_refund_timeout_before": 3,
     "pm_sandbox_refund_late_success": 3,
 }
+# Of charges that somebody captures: what befalls them, their captures, and the wait for one.
+BY_HAND = {
+    "pm_card_visa": 6,
+    "pm_sandbox_timeout_after": 1,
+    "pm_sandbox_timeout_before": 1,
+    "pm_sandbox_capture_timeout_after": 2,
+    "pm_sandbox_capture_timeout_before": 2,
+    "pm_sandbox_capture_error_after": 2,
+    "pm_sandbox_capture_unavailable_1": 1,
+    "pm_sandbox_capture_fails": 1,
+    "pm_sandbox_authorized_for_4": 2,
+}
 AMOUNTS = {"USD": (100, 50_000), "EUR": (100, 90_000), "JPY": (50, 9_000), "KWD": (1_000, 90_000)}
-OPENING = 12  # requests that every shop makes before the storm: one of each kind
+OPENING = 13  # requests that every shop makes before the storm: one of each kind
 
 
 @dataclass
@@ -118,6 +130,8 @@ class Shop:
             self._ask(self._refund(self._known("charge")[1], share=1.0))
         elif step == 10:
             self._ask(self._bad())
+        elif step == 11:
+            self._ask(self._charge(method="pm_card_visa", by_hand=True))
         else:
             self._insist()
             self._reuse_key(self._known("charge")[2])
@@ -128,8 +142,10 @@ class Shop:
         known, roll = self._known("charge"), self.dice.random()
         # A refund of what was never there waits ten minutes for it: longer than a storm's calm.
         refundable = [w for w in known if w.there or not self._may_be_refused(w)]
-        if roll < 0.38 or not known:
+        if roll < 0.30 or not known:
             self._ask(self._charge())
+        elif roll < 0.38:
+            self._ask(self._charge(by_hand=True))
         elif roll < 0.50 and self.prices:
             self._ask(self._charge(by_price=True))
         elif roll < 0.66 and refundable:
@@ -192,12 +208,17 @@ class Shop:
         self.number += 1
         return f"{self.name}-{kind[0]}{self.number}", Random(f"{self.seed} {self.number}")
 
-    def _charge(self, *, method: str | None = None, by_price: bool = False) -> Wish:
+    def _charge(
+        self, *, method: str | None = None, by_price: bool = False, by_hand: bool = False
+    ) -> Wish:
         key, dice = self._next("charge")
+        methods = BY_HAND if by_hand else METHODS
         fields: dict[str, Any] = {
-            "payment_method_id": method or dice.choices([*METHODS], [*METHODS.values()])[0],
+            "payment_method_id": method or dice.choices([*methods], [*methods.values()])[0],
             "customer_id": f"cus_{dice.randrange(20)}",
         }
+        if by_hand:
+            fields["capture"] = "manual"
         if by_price:
             price = dice.choice(self.prices)
             fields |= {"price_id": price["id"], "quantity": dice.randint(1, 3)}

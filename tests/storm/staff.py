@@ -354,6 +354,65 @@ class Canceler(Colleague):
             )  # fmt: skip
 
 
+class Shipper(Colleague):
+    """Takes what shops have set aside, as goods leave: the whole, a part, or the last of it; each
+    capture under a key, and again when unheard."""
+
+    pause_s = 0.3
+
+    def __init__(self, seed: object, shops: Mapping[str, Http], sql: Sql) -> None:
+        super().__init__(seed)
+        self.shops = shops
+        self.sql = sql
+        self.number = 0
+        self.open: list[tuple[str, str, str, dict[str, Any]]] = []
+
+    def act(self) -> None:
+        for one in self._set_aside(2):
+            part = max(10, int(one["left"] * 0.4) // 10 * 10)
+            fields: list[dict[str, Any]] = [{}, {"amount": part}, {"amount": part, "final": False}]
+            self._ship(one, self.dice.choice([*fields, fields[-1]]))
+        self.finish(1)
+
+    def finish(self, tries: int = 1) -> None:
+        """Ask (again) for what has no answer yet."""
+        for _ in range(tries):
+            for one in [*self.open]:
+                producer, charge_id, key, fields = one
+                answer = self.shops[producer].ask(
+                    "POST", f"/charges/{charge_id}/capture", did="capture", body=fields,
+                    note={"id": charge_id, "key": key, "fields": fields},
+                    headers={"idempotency-key": key},
+                )  # fmt: skip
+                if answer.accepted or answer.refused:
+                    self.open.remove(one)
+            if not self.open:
+                return
+
+    def ship_the_rest(self) -> None:
+        """Take what is left of everything, and let go of what can't be taken."""
+        for one in self._set_aside(100):
+            if one["capture_failure_code"] is None:
+                self._ship(one, {})
+            else:
+                self.shops[one["producer"]].ask(
+                    "POST", f"/charges/{one['id']}/cancel", did="cancel", note={"id": one["id"]}
+                )
+        self.finish(1)
+
+    def _ship(self, one: Mapping[str, Any], fields: dict[str, Any]) -> None:
+        self.number += 1
+        self.open.append((one["producer"], one["id"], f"capture-{self.number}", fields))
+
+    def _set_aside(self, limit: int) -> list[dict[str, Any]]:
+        return self.sql.rows(
+            "SELECT id, producer, amount - amount_captured AS left, capture_failure_code"
+            " FROM charges WHERE phase = 'authorized' AND cancel_requested_at IS NULL"
+            " AND producer = ANY(%s) ORDER BY md5(id || %s) LIMIT %s",
+            [*self.shops], str(self.dice.random()), limit,
+        )  # fmt: skip
+
+
 def written(folder: Path, name: str) -> bool:
     """Whether a shop has said this."""
     return (folder / name).exists()

@@ -32,6 +32,7 @@ from tests.storm.staff import (
     Poller,
     Postmaster,
     Reviewer,
+    Shipper,
     Sql,
     Storekeeper,
 )
@@ -275,6 +276,8 @@ class Run:
             self.reviewer, self.customer, self.storekeeper, self.postmaster, self.follower,
             self.forger, *self.pollers,
         ]  # fmt: skip
+        self.shipper = Shipper(seed, doors, self.sql)
+        everybody.append(self.shipper)
         if self.can_cancel:
             everybody.append(Canceler(seed, doors, self.sql))
         return everybody
@@ -308,6 +311,7 @@ class Run:
             self.notes["never answered"] = str(error)  # the witness tells it
         self.took["until all were answered"] = round(time.monotonic() - self.notes["calm_at"], 1)
         self.storekeeper.finish(20)
+        self.shipper.finish(20)
         self._wait_for_the_end()
         self.took["until all had ended"] = round(time.monotonic() - self.notes["calm_at"], 1)
         for colleague in self.staff:
@@ -321,11 +325,13 @@ class Run:
     def _wait_for_the_end(self) -> None:
         """Until nothing is open; if that never comes, the witness has the last word on it."""
         self._let_time_pass()
+        self.shipper.ship_the_rest()
         left, rounds = self._open(), count(1)
 
         def now() -> dict[str, int]:
             if next(rounds) % 8 == 0:
                 self._let_time_pass()
+                self.shipper.ship_the_rest()
             return self._open()
 
         try:
@@ -384,7 +390,7 @@ class Run:
                     self.doors[row["producer"]].read(kind, row["id"])
 
     def _count(self) -> None:
-        tables = ("charges", "refunds", "events", "deliveries", "quarantined_messages")
+        tables = ("charges", "refunds", "captures", "events", "deliveries", "quarantined_messages")
         self.notes["rows"] = {
             name: self.sql.rows(f"SELECT count(*) AS n FROM {name}")[0]["n"] for name in tables
         }

@@ -27,7 +27,7 @@ FIXED = {
     "charge": (
         "charge_id", "amount", "currency", "customer_id", "payment_method_id", "price_id",
         "quantity", "reference", "description", "metadata", "idempotency_key", "created_at",
-        "producer",
+        "producer", "capture",
     ),
     "refund": (
         "refund_id", "charge_id", "reason", "metadata", "idempotency_key", "created_at", "producer",
@@ -158,6 +158,21 @@ def accepted_is_kept(w: Witness) -> Iterator[str]:
             wrong = _differs(w, kind, one.asked["fields"], row)
             if wrong:
                 yield f"{row['id']} was accepted as {one.asked['fields']}; kept: {wrong}"
+
+
+def captures_are_kept(w: Witness) -> Iterator[str]:
+    """A capture that was ever accepted is there, once, and takes what was asked for."""
+    kept = defaultdict(list)
+    for row in w.tables["captures"]:
+        kept[row["charge_id"], row["idempotency_key"]].append(row)
+    for one in w.exchanges:
+        if one.did != "capture" or not _ok(one.status):
+            continue
+        id_, key, fields = one.asked["id"], one.asked["key"], one.asked["fields"]
+        there = [(row["amount"], row["final"]) for row in kept[id_, key]]
+        wanted = (fields.get("amount", there[0][0] if there else None), fields.get("final", True))
+        if there != [wanted]:
+            yield f"{key} of {id_} was accepted as {fields}; kept: {there}"
 
 
 def _differs(w: Witness, kind: str, fields: dict[str, Any], row: Row) -> dict[str, Any]:
@@ -317,13 +332,42 @@ def money_moved_once(w: Witness) -> Iterator[str]:
             there = [(m["direction"], m["amount"], m["currency"]) for m in movements]
             once = [(kind, row["amount"], row["currency"])]
             returned = [*once, ("reversal", row["amount"], row["currency"])]
-            right: list[Any] = [once] if row["state"] == "succeeded" else [[]]
+            # What is captured by hand, its captures move.
+            is_by_itself = row.get("capture") != "manual"
+            right: list[Any] = [once] if row["state"] == "succeeded" and is_by_itself else [[]]
             if kind == "refund" and row["state"] == "failed":
                 right.append(returned)
             if row["state"] != "pending" and there not in right:
                 yield f"{id_} is {row['state']} with {once}; the ledger has {there}"
+    for row in w.tables["captures"]:
+        there = [(m["direction"], m["amount"]) for m in moved.pop(row["id"], [])]
+        once = [("capture", row["amount"])] if row["state"] == "succeeded" else []
+        if row["state"] != "pending" and there != once:
+            yield f"{row['id']} of {row['charge_id']} is {row['state']}; the ledger has {there}"
     for id_, movements in moved.items():
         yield f"the ledger has {len(movements)} movements of {id_}, which nobody has asked for"
+
+
+def captures_stay_within_charges(w: Witness) -> Iterator[str]:
+    """What was captured is what the captures say, and never more than was set aside; who took
+    anything has succeeded, and nobody else has."""
+    taken: dict[str, int] = defaultdict(int)
+    for row in w.tables["sandbox_ledger"]:
+        if row["direction"] == "capture":
+            taken[row["charge_id"]] += row["amount"]
+    said: dict[str, int] = defaultdict(int)
+    for row in w.tables["captures"]:
+        if row["state"] == "succeeded":
+            said[row["charge_id"]] += row["amount"]
+    for id_, row in w.rows["charge"].items():
+        captured = row["amount_captured"] or 0
+        if not said[id_] == captured == taken[id_] <= row["amount"]:
+            yield (
+                f"{id_} of {row['amount']} says {captured} captured; its captures say {said[id_]},"
+                f" the ledger says {taken[id_]}"
+            )
+        if row["capture"] == "manual" and (row["state"] == "succeeded") != bool(captured):
+            yield f"{id_} is {row['state']}, and {captured} was captured"
 
 
 def refunds_stay_within_charges(w: Witness) -> Iterator[str]:
@@ -337,9 +381,10 @@ def refunds_stay_within_charges(w: Witness) -> Iterator[str]:
         if row["state"] == "succeeded":
             refunded[row["charge_id"]] += row["amount"]
     for id_, row in w.rows["charge"].items():
-        if not refunded[id_] == row["refunded_amount"] == back[id_] <= row["amount"]:
+        taken = row["amount"] if row["amount_captured"] is None else row["amount_captured"]
+        if not refunded[id_] == row["refunded_amount"] == back[id_] <= taken:
             yield (
-                f"{id_} of {row['amount']} says {row['refunded_amount']} refunded; its refunds say"
+                f"{id_} of {taken} says {row['refunded_amount']} refunded; its refunds say"
                 f" {refunded[id_]}, the ledger says {back[id_]}"
             )
         if back[id_] and row["state"] != "succeeded":
@@ -365,12 +410,52 @@ def everything_ends(w: Witness) -> Iterator[str]:
     numbers = defaultdict(list)
     for attempt in w.tables["attempts"]:
         numbers[attempt["object_id"]].append(attempt["number"])
+    for row in w.tables["captures"]:
+        if row["state"] == "pending":
+            yield f"{row['id']} of {row['charge_id']} is still pending"
     for rows in w.rows.values():
         for id_, row in rows.items():
             if row["state"] == "pending":
                 yield f"{id_} is still pending, {row['phase']}"
             if sorted(numbers[id_]) != list(range(1, row["attempts"] + 1)):
                 yield f"{id_} has {row['attempts']} attempts, numbered {sorted(numbers[id_])}"
+
+
+# --- The ledger ---
+
+CUSTOMER, CLEARING, IN_TRANSIT, PAYABLE = 1, 2, 3, 6
+
+
+def _accounts(w: Witness) -> dict[str, dict[int, int]]:
+    """What was posted of each object, by account: debits less credits. Fees and the like are no
+    money of customers."""
+    sums: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    for row in w.tables["ledger_postings"]:
+        if {row["debit"], row["credit"]} <= {CUSTOMER, CLEARING, IN_TRANSIT, PAYABLE}:
+            sums[row["object_id"]][row["debit"]] += row["amount"]
+            sums[row["object_id"]][row["credit"]] -= row["amount"]
+    return sums
+
+
+def nothing_is_in_transit(w: Witness) -> Iterator[str]:
+    """When the storm is long over, nothing of which nobody knows has moved, nor is to be given
+    back: these accounts have returned to zero, for each object by itself."""
+    for id_, accounts in _accounts(w).items():
+        for account, name in ((IN_TRANSIT, "in transit"), (PAYABLE, "to be given back")):
+            if accounts[account]:
+                yield f"{accounts[account]} of {id_} is {name}"
+
+
+def the_ledger_is_what_moved(w: Witness) -> Iterator[str]:
+    """What is posted of each charge and refund is what the processor says that it moved."""
+    there: dict[str, int] = defaultdict(int)
+    for row in w.tables["sandbox_ledger"]:
+        id_ = row["charge_id"] if row["direction"] == "capture" else row["object_id"]
+        there[id_] += -row["amount"] if row["direction"] == "refund" else row["amount"]
+    posted = {id_: accounts[CLEARING] for id_, accounts in _accounts(w).items()}
+    for id_ in sorted({*there, *posted}):
+        if id_.startswith(("ch_", "re_")) and there.get(id_, 0) != posted.get(id_, 0):
+            yield f"{posted.get(id_, 0)} of {id_} is posted, {there.get(id_, 0)} moved"
 
 
 # --- Stock ---
@@ -519,7 +604,7 @@ def webhooks_arrive(w: Witness) -> Iterator[str]:
             wanted = (
                 event["type"] in types
                 if name == "every"
-                else event["type"] not in ("charge.pending", "refund.pending")
+                else event["type"] not in ("charge.pending", "charge.updated", "refund.pending")
             )
             if wanted and event["id"] not in taken[name]:
                 what = f"{event['type']} of {event['object_id']}"
@@ -572,6 +657,7 @@ CHECKS: dict[str, Check] = {
     check.__name__.replace("_", " "): check
     for check in (
         accepted_is_kept,
+        captures_are_kept,
         ids_come_from_keys,
         messages_are_answered,
         refusals_hold,
@@ -580,9 +666,12 @@ CHECKS: dict[str, Check] = {
         lists_leave_nothing_out,
         states_only_go_forward,
         money_moved_once,
+        captures_stay_within_charges,
         refunds_stay_within_charges,
         references_are_unique,
         everything_ends,
+        nothing_is_in_transit,
+        the_ledger_is_what_moved,
         stock_adds_up,
         stock_is_counted_once,
         sequences_have_no_gap,

@@ -1,10 +1,12 @@
 """What may be asked for, and what may not: fields of requests with values right and wrong."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 CARD = "4242 4242 4242 4242"
+# Ahead on every day, and never by more than a request may be.
+NEW_YEAR = f"{datetime.now(UTC).year + 1}-01-01T00:00:00Z"
 
 
 CHARGE = {"amount": 1999, "currency": "USD", "idempotency_key": "order-1"}
@@ -134,7 +136,7 @@ CHARGES: list[dict[str, Any]] = [
     {"quantity": 2.5},
     {"quantity": 2, "amount": None},
     {"amount": None, "currency": None},
-    {"scheduled_at": "2026-12-01T08:00:00Z"},
+    {"scheduled_at": NEW_YEAR},
     {"scheduled_at": datetime(2020, 1, 1)},  # noqa: DTZ001  # refused
     {"scheduled_at": "2026-12-01T08:00:00"},
     {"scheduled_at": "2026-12-01"},
@@ -143,6 +145,35 @@ CHARGES: list[dict[str, Any]] = [
     {"scheduled_at": "9999-12-31T23:59:59Z"},
     {"scheduled_at": 1764547200},
     {"scheduled_at": True},
+    {"return_url": "https://shop.example.com/paid?order=1001"},
+    {"return_url": "http://localhost:3000/paid"},
+    {"return_url": "http://shop.example.com/paid"},
+    {"return_url": "https://ada:secret@shop.example.com/"},
+    {"return_url": "https://"},
+    {"return_url": "https://[::1"},
+    {"return_url": "https://shop.example.com:8443"},
+    {"return_url": "https://shop.example.com.evil@example.com/"},
+    {"return_url": "https://shop.example.com/a b"},
+    {"return_url": "javascript:alert(1)"},
+    {"return_url": "/paid"},
+    {"return_url": ""},
+    {"return_url": "https://shop.example.com/" + "p" * 2048},
+    {"return_url": 5},
+    {"statement_descriptor": "TICKETS 1001"},
+    {"statement_descriptor": "X" * 22},
+    {"statement_descriptor": "X" * 23},
+    {"statement_descriptor": "1001"},
+    {"statement_descriptor": "ADA*1"},
+    {"statement_descriptor": "Gr\u00fc\u00dfe"},
+    {"statement_descriptor": ""},
+    {"statement_descriptor": 5},
+    {"receipt_email": "ada@example.com"},
+    {"receipt_email": "ada"},
+    {"receipt_email": "a@b@c"},
+    {"receipt_email": "ada @example.com"},
+    {"receipt_email": "a@" + "b" * 253},
+    {"receipt_email": ""},
+    {"return_url": "https://shop.example.com/", "scheduled_at": NEW_YEAR},
     {"expires_in_s": 1},
     {"expires_in_s": 0},
     {"expires_in_s": 366 * 86_400},

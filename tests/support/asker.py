@@ -12,10 +12,11 @@ from pathlib import Path
 
 from infra.billing.contract.requests.charge import ChargeRequest
 from payments.errors import Refused
-from payments.lifecycle.executor import Executor
+from payments.lifecycle.blocking import BlockingExecutor
 from payments.parsing import parse
+from service.execution.executors import make_executor
 from service.settings import load
-from service.wiring import make_executor, services
+from service.wiring import services
 from tests.support.producer import Producer
 
 
@@ -25,7 +26,7 @@ def ask_over_the_queue(fields: dict[str, object]) -> str:
     return "sent"
 
 
-def ask_directly(executor: Executor, fields: dict[str, object]) -> str:
+def ask_directly(executor: BlockingExecutor, fields: dict[str, object]) -> str:
     try:
         row = executor.create(parse(ChargeRequest, fields))
     except Refused as refused:

@@ -20,18 +20,20 @@ from payments.intake import rejections
 from payments.kinds import kind_of
 from payments.lifecycle import cancels, executor, reports
 from payments.lifecycle.accepting.asked import Accepted
+from payments.lifecycle.blocking import BlockingExecutor
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing import captures
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import lease
-from payments.lifecycle.executor import Begin, Begun, Executor, Settlement
+from payments.lifecycle.executor import Begin, Begun, Settlement
 from payments.lifecycle.settlement import policies_of
 from payments.parsing import parse
 from payments.processors.registry import Processors
 from payments.processors.sandbox import Sandbox
-from payments.transaction import Database
 from service.wiring import open_sandbox
+from tests.support.acting import Database, by
 from tests.support.factories import a_key
+from tests.support.ledger import an_hour_passes, seal_all
 
 # A row by the names of its columns.
 Row = Mapping[str, Any]
@@ -46,7 +48,7 @@ class Counter:
         self.sandbox = sandbox
         self._processors = Processors(sandbox)
         self._policies = policies_of(self._processors)
-        self._executor = Executor(
+        self._executor = BlockingExecutor(
             begin=self._begin,
             settle=self._settle,
             cancel=self._cancel,
@@ -134,9 +136,16 @@ class Counter:
             found = connection.execute(text(statement), parameters)
             return [dict(row) for row in found.mappings()] if found.returns_rows else []
 
+    def seal(self) -> None:
+        """Let the hour end, and have the ledger seal it."""
+        an_hour_passes(self.engine)
+        seal_all(self.database)
+
     def cancel(self, charge_id: str, **more: Any) -> Row:
         """End a charge, as far as that goes now. Raises Refused."""
-        return columns_of(self._executor.cancel(Cancellation(charge_id, by="tests", **more)))
+        return columns_of(
+            self._executor.cancel(Cancellation(charge_id, acting=by("tests"), **more))
+        )
 
     def _cancel(self, one: Cancellation) -> ChargeRow | Refused:
         with self.database.transaction() as transaction:

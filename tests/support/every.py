@@ -59,9 +59,7 @@ def every(
                         raise  # nobody watches over the rows that are left
                     failure.add_note(f"in the row {name}")
                     failures.append((name, failure))
-            if failures:
-                told = f"{len(failures)} of {len(named)} rows: {', '.join(n for n, _ in failures)}"
-                raise BaseExceptionGroup(told, [failure for _, failure in failures])
+            _tell(failures, len(named))
 
         signature = inspect.signature(test)
         if unknown := set(fields) - set(signature.parameters):
@@ -72,6 +70,16 @@ def every(
         return over_all
 
     return decorate
+
+
+def _tell(failures: list[tuple[str, BaseException]], rows: int) -> None:
+    """All of them, each with the name of its row."""
+    skipped = [one for _, one in failures if isinstance(one, pytest.skip.Exception)]
+    if len(skipped) == rows:
+        raise skipped[0]  # Not one row ran. Of a group of skips pytest can't make a report.
+    if failures:
+        told = f"{len(failures)} of {rows} rows: {', '.join(name for name, _ in failures)}"
+        raise BaseExceptionGroup(told, [failure for _, failure in failures])
 
 
 def _row(row: object, width: int) -> tuple[str | None, tuple[object, ...]]:

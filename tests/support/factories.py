@@ -34,7 +34,8 @@ from payments.lifecycle.settlement import Policy
 from payments.parsing import parse
 from payments.processors.outcomes import Authorized, Found, Succeeded, Unknown
 from payments.processors.port import FoundRefund, ProcessorEvent
-from payments.transaction import Database, Wakes
+from payments.transaction import Wakes
+from tests.support.acting import Database, by
 from tests.support.waiting import wait_for
 
 # A row by the names of its columns.
@@ -286,7 +287,7 @@ class Till:
 
     def resolve(self, object_id: str, decision: Any) -> Row:
         with self.database.transaction() as transaction:
-            row = reviews.resolve(transaction, object_id, decision, who="ada", why="I looked")
+            row = reviews.resolve(transaction, object_id, decision)
             return columns_of(row)
 
     def cancel(
@@ -294,7 +295,7 @@ class Till:
     ) -> Row | Exception:
         """What every door does with a cancellation: an operator's, or that of a producer."""
         access = OPERATOR if producer is None else Access(producer, frozenset())
-        one = Cancellation(charge_id, by="tests", reason=reason, access=access)
+        one = Cancellation(charge_id, acting=by("tests"), reason=reason, access=access)
         answer = self.cancel_all(one)[0]
         return answer if isinstance(answer, Refused) else columns_of(answer)
 

@@ -19,11 +19,11 @@ LOCKED = Path(__file__).parents[1] / "contract" / "clients"
 INSTALL_S = 240.0
 
 
-def node_tools() -> Path:
-    """A folder with the locked packages of npm; skips the test where that can't be."""
+def node_tools(locked: Path = LOCKED) -> Path:
+    """A folder with the packages of npm that `locked` names; skips the test where that can't be."""
     if not shutil.which("node") or not shutil.which("npm"):
         _skip_or_fail("there is no node and npm here")
-    files = [LOCKED / "package.json", LOCKED / "package-lock.json"]
+    files = [locked / "package.json", locked / "package-lock.json"]
 
     def make(folder: Path) -> None:
         for file in files:

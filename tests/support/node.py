@@ -2,19 +2,18 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.support import children
+from tests.support import children, generated
 from tests.support.waiting import patience_s
 
 PROJECT = Path(__file__).parents[1] / "contract" / "node"
 MAJOR_MIN = 20  # of the `redis` package
-INSTALL_S = 100.0
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,16 @@ class Node:
     """A folder in which programs run as they would in anybody's project."""
 
     folder: Path
+
+    def start(self, name: str, program: str, environ: Mapping[str, str], **options: Any) -> Any:
+        """Write the program into the folder and start it."""
+        (self.folder / name).write_text(program)
+        return children.start(
+            ["node", name],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], **environ},
+            **options,
+        )
 
     def run(self, name: str, program: str, environ: Mapping[str, str]) -> str:
         """Write the program into the folder and run it; what it printed. Raises when it fails."""
@@ -41,27 +50,14 @@ class Node:
 
 
 def install(folder: Path) -> Node:
-    """A project in `folder` with the locked packages; skips the test where that can't be."""
-    if not shutil.which("node") or not shutil.which("npm"):
-        _skip_or_fail("there is no node and npm here")
+    """A project in `folder` with the locked packages, which are installed once for all; skips the
+    test where that can't be."""
+    tools = generated.node_tools(PROJECT)
     version = children.run(["node", "--version"], capture_output=True, text=True, check=True)
     if int(version.stdout.removeprefix("v").split(".")[0]) < MAJOR_MIN:
         _skip_or_fail(f"node {version.stdout.strip()} is older than {MAJOR_MIN}")
-    shutil.copytree(PROJECT, folder, dirs_exist_ok=True)
-    try:
-        done = children.run(
-            ["npm", "ci", "--ignore-scripts", "--no-progress"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=INSTALL_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        _skip_or_fail(f"npm ci took longer than {INSTALL_S:g} s")
-    else:
-        if done.returncode:
-            _skip_or_fail(f"npm ci failed: {done.stderr[-500:]}")
+    shutil.copy(PROJECT / "package.json", folder)
+    (folder / "node_modules").symlink_to(tools / "node_modules")
     return Node(folder)
 
 

@@ -37,6 +37,7 @@ from tests.support.stripe_door import stripe_door
 from tests.support.waiting import patience_s, wait_for
 
 DEADLINE_S = 5.0
+RETURN_URL = "https://shop.example.com/paid"
 Event = tuple[Mapping[str, str], bytes]
 
 
@@ -64,6 +65,10 @@ class Rig:
     # Whether what is set aside may be captured more than once; else a capture of a part that is not
     # the last is declined.
     captures_in_parts: bool = True
+    # Whether its records come oldest first; else newest first.
+    lists_oldest_first: bool = True
+    # Pays out what is due, and tells the ids of the payouts; None: records tell of it.
+    pays_out: Callable[[], list[str]] | None = None
     # Whether it tells anything by itself, and its adapter reads it.
     tells: bool = True
     # The line is cut: no connection comes about until the end of the `with`.
@@ -96,7 +101,9 @@ def stripe_rig(database_url: str) -> Iterator[Rig]:
         line = stack.enter_context(cuttable(door.port))
         for customer in ("cus_ada", "cus_x"):
             door.client().v1.customers.create({"id": customer})  # type: ignore[typeddict-unknown-key]
-        ours, other = (stack.enter_context(stripe_at(line.url)) for _ in range(2))
+        ours, other = (
+            stack.enter_context(stripe_at(line.url, multicapture=True)) for _ in range(2)
+        )
 
         def seen(order: Order) -> list[tuple[str, int]]:
             if order.kind == "refund":
@@ -122,11 +129,17 @@ def stripe_rig(database_url: str) -> Iterator[Rig]:
         yield Rig(
             processor=ours,
             elsewhere=other,
-            methods={**STRIPE_METHODS, "disputed": "pm_card_createDispute"},
+            methods={
+                **STRIPE_METHODS,
+                "disputed": "pm_card_createDispute",
+                # Of adapters that send `return_url`, and so are told where the customer is asked.
+                "requires action": "pm_card_authenticationRequired",
+            },
             moved=seen,
             time_passes=lambda duration: door.wait(math.ceil(duration.total_seconds())),
             refunds_have_a_currency=False,
-            captures_in_parts=False,
+            lists_oldest_first=False,
+            pays_out=lambda: [one["id"] for one in door.pay_out()],
             told=new_events,
             unplugged=line.cut,
             secrets=(API_KEY,),
@@ -169,6 +182,40 @@ STRIPE_METHODS = {
 }
 
 
+SANDBOX_METHODS = {
+    "succeeds": "pm_card_visa",
+    "declined": "pm_card_chargeDeclinedInsufficientFunds",
+    "event first": "pm_sandbox_event_first",
+    "timeout after": "pm_sandbox_timeout_after",
+    "timeout before": "pm_sandbox_timeout_before",
+    "error after": "pm_sandbox_error_after",
+    "unavailable": "pm_sandbox_unavailable_1",
+    "unavailable twice": "pm_sandbox_unavailable_2",
+    "rate limited": "pm_sandbox_rate_limited",
+    "slow": "pm_sandbox_slow_60000",
+    "late success": "pm_sandbox_late_success",
+    "disputed": "pm_sandbox_disputed",
+    "requires action": "pm_sandbox_requires_action",
+    "cancel too late": "pm_sandbox_cancel_too_late",
+    "cancel timeout after": "pm_sandbox_cancel_timeout_after",
+    "cancel timeout before": "pm_sandbox_cancel_timeout_before",
+    "cancel error after": "pm_sandbox_cancel_error_after",
+    "cancel unavailable twice": "pm_sandbox_cancel_unavailable_2",
+    "capture timeout after": "pm_sandbox_capture_timeout_after",
+    "capture timeout before": "pm_sandbox_capture_timeout_before",
+    "capture error after": "pm_sandbox_capture_error_after",
+    "capture unavailable": "pm_sandbox_capture_unavailable_1",
+    "capture declined": "pm_sandbox_capture_fails",
+    "refund timeout after": "pm_sandbox_refund_timeout_after",
+    "refund timeout before": "pm_sandbox_refund_timeout_before",
+    "refund error after": "pm_sandbox_refund_error_after",
+    "refund unavailable": "pm_sandbox_refund_unavailable_1",
+    "refund rate limited": "pm_sandbox_refund_rate_limited",
+    "refund fails": "pm_sandbox_refund_fails",
+    "refund fails later": "pm_sandbox_refund_fails_later",
+}
+
+
 @contextmanager
 def sandbox(database_url: str) -> Iterator[Rig]:
     """The sandbox, on a database of its own, with waits that take no time."""
@@ -185,38 +232,7 @@ def sandbox(database_url: str) -> Iterator[Rig]:
             # As a worker wires it; and as somebody would who has one thing to ask.
             processor=Sandbox(engine, batch=lambda run: GroupCommitter(run).submit, **settings),
             elsewhere=Sandbox(engine, **settings),
-            methods={
-                "succeeds": "pm_card_visa",
-                "declined": "pm_card_chargeDeclinedInsufficientFunds",
-                "event first": "pm_sandbox_event_first",
-                "timeout after": "pm_sandbox_timeout_after",
-                "timeout before": "pm_sandbox_timeout_before",
-                "error after": "pm_sandbox_error_after",
-                "unavailable": "pm_sandbox_unavailable_1",
-                "unavailable twice": "pm_sandbox_unavailable_2",
-                "rate limited": "pm_sandbox_rate_limited",
-                "slow": "pm_sandbox_slow_60000",
-                "late success": "pm_sandbox_late_success",
-                "disputed": "pm_sandbox_disputed",
-                "requires action": "pm_sandbox_requires_action",
-                "cancel too late": "pm_sandbox_cancel_too_late",
-                "cancel timeout after": "pm_sandbox_cancel_timeout_after",
-                "cancel timeout before": "pm_sandbox_cancel_timeout_before",
-                "cancel error after": "pm_sandbox_cancel_error_after",
-                "cancel unavailable twice": "pm_sandbox_cancel_unavailable_2",
-                "capture timeout after": "pm_sandbox_capture_timeout_after",
-                "capture timeout before": "pm_sandbox_capture_timeout_before",
-                "capture error after": "pm_sandbox_capture_error_after",
-                "capture unavailable": "pm_sandbox_capture_unavailable_1",
-                "capture declined": "pm_sandbox_capture_fails",
-                "refund timeout after": "pm_sandbox_refund_timeout_after",
-                "refund timeout before": "pm_sandbox_refund_timeout_before",
-                "refund error after": "pm_sandbox_refund_error_after",
-                "refund unavailable": "pm_sandbox_refund_unavailable_1",
-                "refund rate limited": "pm_sandbox_refund_rate_limited",
-                "refund fails": "pm_sandbox_refund_fails",
-                "refund fails later": "pm_sandbox_refund_fails_later",
-            },
+            methods=SANDBOX_METHODS,
             moved=seen,
             time_passes=lambda duration: time_passes(engine, duration),
             naps=naps,
@@ -276,7 +292,8 @@ def authorized_in_parts(rig: Rig) -> Order:
 
 def waiting(rig: Rig, happening: str = "requires action", **changes: object) -> Order:
     """A charge that waits for its customer."""
-    charge = charge_that(rig, happening, **changes)
+    # Who is to be asked has to be there.
+    charge = charge_that(rig, happening, return_url=RETURN_URL, **changes)
     outcome = send(rig.processor, charge)
     assert isinstance(outcome, Pending)
     assert outcome.reason == "requires_action"

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -107,7 +108,7 @@ class Program:
             self.child.kill()
             wait_for_end(self.child, what=f"{self.name} to be gone")
             for child in family:
-                if child.is_running():
+                with suppress(psutil.NoSuchProcess):  # most end with their parent
                     child.kill()
         self.log_path.unlink(missing_ok=True)
 

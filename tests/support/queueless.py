@@ -8,7 +8,8 @@ from sqlalchemy import Engine
 
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
-from payments.lifecycle.executor import Executor, Settlement
+from payments.lifecycle.blocking import BlockingExecutor
+from payments.lifecycle.executor import Settlement
 from payments.processors.port import Processor
 from payments.processors.registry import Processors
 from tests.support.factories import Till, a_lease, kind
@@ -36,14 +37,14 @@ class QueuelessWorker:
         self._call_deadline_s = call_deadline_s
         self.executor = self.executor_with(processor)
 
-    def executor_with(self, processor: Any, **others: Any) -> Executor:
+    def executor_with(self, processor: Any, **others: Any) -> BlockingExecutor:
         """Another worker on the same database; its processor or its steps may break."""
         parts: dict[str, Any] = {
             "begin": lambda item: self.till.begin(item)[0],
             "settle": self.settle,
             **others,
         }
-        return Executor(
+        return BlockingExecutor(
             **parts,
             cancel=lambda one: self.till.cancel_all(one)[0],
             capture=lambda one: self.till.capture_all(one)[0],

@@ -2,15 +2,21 @@
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, text
 
 from tests.support.command import Answer, Billing
+from tests.support.stripe_door import Door
 
 # `processor(make)`: what the command has in place of the sandbox.
 Replace = Callable[[Callable[[Any], Any]], None]
+
+# `at_stripe(journal=…)`: the command, with Stripe as its processor; and the stand-in that it takes
+# for Stripe.
+AtStripe = Callable[..., AbstractContextManager[tuple[Door, Billing]]]
 
 
 def an_hour_passes(engine: Engine) -> None:

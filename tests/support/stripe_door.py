@@ -14,7 +14,7 @@ import stripe
 import urllib3
 
 from local.stripe_door.wire.server import Options, running
-from tests.support.waiting import wait_for
+from tests.support.waiting import patience_s, wait_for
 
 SECRET = "whsec_of_the_tests"
 Error = TypeVar("Error", bound=Exception)
@@ -77,7 +77,7 @@ class Door:
 def client_at(url: str, **options: Any) -> stripe.StripeClient:
     """Stripe's own library, talking to whoever is at `url`."""
     given = {"base_addresses": {"api": url}, "max_network_retries": 0, **options}
-    given.setdefault("http_client", stripe.RequestsClient(timeout=5))
+    given.setdefault("http_client", stripe.RequestsClient(timeout=patience_s()))
     return stripe.StripeClient(KEY, **given)
 
 
@@ -116,7 +116,7 @@ def stripe_door(
     finally:
         if opened:
             loop.call_soon_threadsafe(closing.set)
-        thread.join(10)
+        thread.join(patience_s())
         assert not thread.is_alive(), "the door did not close"
         if failed:
             raise failed[0]

@@ -21,6 +21,7 @@ TOGETHER = {
 FIRST = (
     "tests/acceptance/",
     "tests/crash/",
+    "tests/kills/",
     "tests/conformance/",
     "tests/house/",
     "tests/integration/test_cut_lines.py",
@@ -34,6 +35,7 @@ FIRST = (
     "tests/integration/test_quarantine.py",
     "tests/integration/test_worker_guard.py",
     "tests/storm/",
+    "tests/live/",
     "tests/integration/",
     "tests/mutants/",
     "tests/contract/",

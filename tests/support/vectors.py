@@ -35,7 +35,7 @@ class Vector:
     def message(self) -> Any:
         """The message as kombu hands it to a worker."""
         if self.broker == "redis":
-            letter = envelope.unwrap(self._item(), QUEUE, tag="t")
+            letter = envelope.unwrap(self.item(), QUEUE, tag="t")
             return Connection("memory://").channel().message_to_python(letter)
         message = self._amqp_message()
         message.delivery_info = {"delivery_tag": 1, "exchange": "", "routing_key": QUEUE}
@@ -45,13 +45,13 @@ class Vector:
         """Send it as its producer does."""
         if self.broker == "redis":
             with redis.Redis.from_url(broker_url) as client:
-                client.lpush(QUEUE, self._item())
+                client.lpush(QUEUE, self.item())
             return
         with Connection(broker_url) as connection:
             channel = connection.default_channel
             channel.basic_publish(self._amqp_message(), exchange="", routing_key=QUEUE)
 
-    def _item(self) -> bytes:
+    def item(self) -> bytes:
         return (MESSAGES / "redis" / f"{self.name}.item").read_bytes()
 
     def _amqp_message(self) -> Any:

@@ -19,8 +19,11 @@ IDLE_S = 60.0
 
 
 def slowness() -> float:
-    """How many want each core of this machine now; 1 if there is room for all."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    """How many want each core of this machine now; 1 if there is room for all. The load is that of
+    the last minute: in the first one of a run, only the processes that share it tell of the next.
+    """
+    beside = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    return max(1.0, max(os.getloadavg()[0], beside) / (os.cpu_count() or 1))
 
 
 def patience_s() -> float:

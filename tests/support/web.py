@@ -12,7 +12,7 @@ import httpx
 from sqlalchemy import Engine
 
 from payments.access import keys
-from payments.transaction import Database
+from tests.support.acting import Database
 from tests.support.nursery import Nursery
 from tests.support.programs import READY, Program
 from tests.support.waiting import patience_s
@@ -96,6 +96,18 @@ class Caller(httpx.Client):
         """POST /refunds under a key."""
         named = {"idempotency-key": key or uuid.uuid4().hex}
         return self.post("/refunds", json={"charge_id": charge_id, **fields}, headers=named)
+
+
+def ask(url: str, **options: Any) -> httpx.Response:
+    """GET, by somebody without a key, who waits as patiently as all tests do."""
+    return httpx.get(url, timeout=patience_s(), trust_env=False, verify=NO_TLS, **options)
+
+
+def nobody(url: httpx.URL | str, **options: Any) -> httpx.Client:
+    """The same as a client, which keeps its cookies."""
+    return httpx.Client(
+        base_url=url, timeout=patience_s(), trust_env=False, verify=NO_TLS, **options
+    )
 
 
 def a_key(engine: Engine, producer: str, **options: Any) -> str:

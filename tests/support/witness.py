@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 from standardwebhooks import Webhook
 
+from infra.billing.contract.events import ONLY_BY_NAME
 from tests.support.sandbox import moved_twice
 from tests.support.sink import Received, Sink
 from tests.support.waiting import wait_for
@@ -204,7 +205,7 @@ class Witness:
             id_ = request.headers["webhook-id"]
             assert request.body.decode() == events[id_]["body"]
             received.add(id_)
-        wanted = {id_ for id_, row in events.items() if not row["type"].endswith(".pending")}
+        wanted = {id_ for id_, row in events.items() if row["type"] not in ONLY_BY_NAME}
         assert wanted - received == set()
         states = {row["id"]: row["state"] for row in objects}
         for id_ in received & wanted:

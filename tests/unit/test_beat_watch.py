@@ -1,8 +1,11 @@
 """A beat that hangs is ended; one that works, or is ending, is not."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 
-from worker.beat import EXIT_BEAT, Watch
+from celery import Celery
+
+from worker.beat import EXIT_BEAT, Sweeper, Watch
 
 
 def looks(watch: Watch, *, signs: Sequence[bool]) -> int:
@@ -36,3 +39,16 @@ def test_a_beat_that_is_ending_is_left_alone() -> None:
     watch.stop()
     watch.run()
     assert ended == []
+
+
+def test_each_sweep_of_a_tick_is_a_sign_of_life() -> None:
+    """All that one tick has to do may wait for longer than a beat may give no sign."""
+    app = Celery(set_as_current=False)
+    app.handlers, app.close_handlers = SimpleNamespace(sweeper=SimpleNamespace()), lambda: None
+    beat = Sweeper(app, lazy=True)
+    beat.tick()
+    assert beat._watch is not None
+    beat._watch._sign.clear()
+    app.handlers.sweeper.on_made()
+    assert beat._watch._sign.is_set()
+    beat.close()

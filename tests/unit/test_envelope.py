@@ -18,7 +18,7 @@ from worker.envelope import (
     size_of,
     unwrap,
 )
-from worker.transport import redis_transport
+from worker.transport import fetching
 
 TASKS = frozenset({"billing.charge.create"})
 HEADERS = {"lang": "go", "task": "billing.charge.create", "id": "t1"}
@@ -300,8 +300,8 @@ def test_a_reason_that_a_sender_wrote_is_not_told_nor_its_size():
     restored = _message(b"x", headers={"reason": KEPT_AS_HEX}, content_type=UNREADABLE)
     with pytest.raises(Broken, match=KEPT_AS_HEX):
         read(restored, TASKS)
-    assert KEPT_AS_HEX in redis_transport.FETCH
-    assert str(READ_MAX) in redis_transport.FETCH
+    assert KEPT_AS_HEX in fetching.FETCH
+    assert str(READ_MAX) in fetching.FETCH
 
 
 @every(

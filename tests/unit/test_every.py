@@ -62,6 +62,14 @@ def test_a_row_that_skips_hides_no_other() -> None:
     assert _failures(every("number", [1, 2])(skips)).message == "2 of 2 rows: 1, 2"
 
 
+def test_a_test_of_which_every_row_skips_is_skipped() -> None:
+    def skips(number: int) -> None:
+        pytest.skip(f"not here: {number}")
+
+    with pytest.raises(pytest.skip.Exception, match="not here: 1"):
+        every("number", [1, 2])(skips)()
+
+
 def test_what_would_not_run_is_a_mistake() -> None:
     async def later(number: int) -> None:
         raise AssertionError(number)

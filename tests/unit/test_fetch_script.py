@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 
-from worker.transport.redis_transport import FETCH
+from worker.transport.fetching import FETCH
 
 INDEX, UNACKED = "unacked_index", "unacked"
 

@@ -215,8 +215,15 @@ def test_a_storm_of_threads_gets_every_answer_once(threads: ThreadPoolExecutor) 
 
     answers = list(threads.map(send, range(2000)))
     assert answers == [str(n) if n % 97 == 0 else n * 10 for n in range(2000)]
-    assert ledger.most_inside == 1
     assert not committer._batching.waiting
+
+
+def test_in_a_storm_one_batch_is_written_at_a_time(threads: ThreadPoolExecutor) -> None:
+    """Only what is taken apart, because something in it was refused, goes beside the next one."""
+    ledger = Ledger()
+    committer = GroupCommitter(ledger.run, stuck_s=60)
+    assert list(threads.map(committer.submit, range(2000))) == [n * 10 for n in range(2000)]
+    assert ledger.most_inside == 1
 
 
 def test_a_batch_that_is_stuck_is_not_waited_for_by_those_behind_it(

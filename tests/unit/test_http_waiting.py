@@ -22,7 +22,7 @@ class Books:
         self.closed_until = 0.0
         self._final_at = final_at
 
-    async def finals(self, kind: Kind, ids: Sequence[str]) -> set[str]:
+    async def at_rest(self, kind: Kind, ids: Sequence[str]) -> set[str]:
         now = asyncio.get_running_loop().time()
         self.asked.append((now, kind, list(ids)))
         await asyncio.sleep(0)
@@ -37,7 +37,7 @@ async def waited_s(
     """For how long somebody waited in vain, or until it was final."""
     clock = asyncio.get_running_loop().time
     began_at = clock()
-    await waiters.until_final(kind, id_, wait_s=wait_s)
+    await waiters.until_at_rest(kind, id_, wait_s=wait_s)
     return clock() - began_at
 
 
@@ -47,7 +47,7 @@ async def together(*waits: object) -> list[float]:
 
 def test_who_waits_is_let_go_when_it_is_final() -> None:
     books = Books(a=0.2, b=6.0)
-    waiters = Pollers(books.finals)
+    waiters = Pollers(books.at_rest)
     a, b = hourglass.run(together(waited_s(waiters, "a"), waited_s(waiters, "b")))
     assert 0.2 <= a < 0.2 * 4 / 3 + 0.05
     assert 6.0 <= b < 6.0 + LOOK_MAX_S + 0.05
@@ -55,7 +55,7 @@ def test_who_waits_is_let_go_when_it_is_final() -> None:
 
 def test_a_look_comes_less_often_the_longer_the_wait() -> None:
     books = Books()
-    assert hourglass.run(waited_s(Pollers(books.finals), "a")) == pytest.approx(30)
+    assert hourglass.run(waited_s(Pollers(books.at_rest), "a")) == pytest.approx(30)
     moments = [moment for moment, _, _ in books.asked]
     pauses = [after - before for before, after in pairwise(moments)]
     assert moments[0] < 0.02
@@ -67,7 +67,7 @@ def test_a_look_comes_less_often_the_longer_the_wait() -> None:
 
 def test_all_of_a_kind_are_one_question() -> None:
     books = Books()
-    waiters = Pollers(books.finals)
+    waiters = Pollers(books.at_rest)
     ids = [f"{number:03}" for number in range(200)]
     waits = [waited_s(waiters, id_, wait_s=1, kind=kind) for id_ in ids for kind in KINDS]
     hourglass.run(together(*waits))
@@ -78,14 +78,14 @@ def test_all_of_a_kind_are_one_question() -> None:
 
 def test_two_who_wait_for_the_same_are_asked_for_once_and_both_let_go() -> None:
     books = Books(a=0.0)
-    waiters = Pollers(books.finals)
+    waiters = Pollers(books.at_rest)
     hourglass.run(together(waited_s(waiters, "a"), waited_s(waiters, "a")))
     assert [ids for _, _, ids in books.asked] == [["a"]]
 
 
 def test_who_came_later_is_looked_after_as_often_as_anybody() -> None:
     books = Books(late=20.5)
-    waiters = Pollers(books.finals)
+    waiters = Pollers(books.at_rest)
 
     async def late() -> float:
         await asyncio.sleep(20)
@@ -98,19 +98,19 @@ def test_who_came_later_is_looked_after_as_often_as_anybody() -> None:
 def test_a_database_that_is_away_meanwhile_ends_nobodys_wait() -> None:
     books = Books(a=2.0)
     books.closed_until = 9.0
-    waited = hourglass.run(waited_s(Pollers(books.finals), "a"))
+    waited = hourglass.run(waited_s(Pollers(books.at_rest), "a"))
     assert 9.0 <= waited < 9.0 + LOOK_MAX_S + 0.05
 
 
 def test_nobody_waits_longer_than_they_asked_or_than_anybody_may() -> None:
-    waiters = Pollers(Books().finals)
+    waiters = Pollers(Books().at_rest)
     waits = [waited_s(waiters, "a", wait_s=wait_s) for wait_s in (0, -1, 2, 1e9)]
     assert hourglass.run(together(*waits)) == [0, 0, pytest.approx(2), pytest.approx(WAIT_MAX_S)]
 
 
 def test_a_stop_lets_everybody_go_and_nobody_wait_any_more() -> None:
     async def story() -> None:
-        waiters = Pollers(Books().finals)
+        waiters = Pollers(Books().at_rest)
         waiting = [asyncio.create_task(waited_s(waiters, str(number))) for number in range(50)]
         await asyncio.sleep(1)
         waiters.stop()
@@ -122,7 +122,7 @@ def test_a_stop_lets_everybody_go_and_nobody_wait_any_more() -> None:
 
 def test_who_would_be_one_too_many_is_answered_at_once_until_there_is_room() -> None:
     async def story() -> None:
-        waiters = Pollers(Books().finals)
+        waiters = Pollers(Books().at_rest)
         waiting = [
             asyncio.create_task(waited_s(waiters, "a", wait_s=5)) for _ in range(WAITERS_MAX)
         ]
@@ -137,7 +137,7 @@ def test_who_would_be_one_too_many_is_answered_at_once_until_there_is_room() -> 
 def test_who_hangs_up_is_no_longer_looked_after_and_then_nobody_looks() -> None:
     async def story() -> None:
         books = Books()
-        waiting = asyncio.create_task(waited_s(Pollers(books.finals), "a"))
+        waiting = asyncio.create_task(waited_s(Pollers(books.at_rest), "a"))
         await asyncio.sleep(1)
         waiting.cancel()
         asked = len(books.asked)

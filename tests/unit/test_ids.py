@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.billing.contract.ids import (
+    delivery_id,
+    delivery_number,
     event_id,
     fingerprint,
     id_from_key,
+    is_id,
     random_id,
     rejection_id,
     traceparent,
@@ -100,3 +103,25 @@ def test_another_request_has_another_fingerprint(other: dict[str, object]) -> No
 )
 def test_a_trace_is_what_the_standard_says_or_none(value, is_one):
     assert traceparent(value) == (value if is_one else None)
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_the_id_of_a_delivery_is_its_number_and_looks_like_any_id(number: int) -> None:
+    id_ = delivery_id(number)
+    assert is_id(id_, "del_")
+    assert delivery_number(id_) == number
+
+
+def test_the_ids_of_neighbours_begin_differently() -> None:
+    assert len({delivery_id(number)[:8] for number in range(1, 40)}) == 39
+
+
+@every(
+    "id_",
+    [
+        None, 7, "", "del_", "del_" + "a" * 32, "we_" + delivery_id(7)[4:],
+        delivery_id(7).upper(), delivery_id(7)[:-1] + "z",
+    ],
+)  # fmt: skip
+def test_what_is_mistyped_is_the_id_of_no_delivery(id_: object) -> None:
+    assert delivery_number(id_) is None

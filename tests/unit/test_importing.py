@@ -644,7 +644,9 @@ json_bytes = st.one_of(
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     header=st.sampled_from(
@@ -675,7 +677,9 @@ def test_whatever_a_csv_holds_is_told_and_what_is_written_down_can_be_read(
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=300,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(lines=st.lists(json_bytes, max_size=4))
 def test_whatever_json_lines_hold_is_told_and_what_is_written_down_can_be_read(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from infra.billing.contract.money import AMOUNT_MAX
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from payments.errors import InvalidRequest
@@ -24,7 +25,7 @@ ROUND = "amount must be a multiple of 10 in KWD"
 
 
 def against(
-    request: ChargeRequest | RefundRequest,
+    request: ChargeRequest | CaptureRequest | RefundRequest,
     amount: int | None,
     currency: str | None,
     limits: MoneyLimits = LIMITS,
@@ -147,3 +148,16 @@ def test_a_limit_that_nothing_can_be_within_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="limit"):
         MoneyLimit(least, most, multiple_of)
+
+
+@every(
+    "final, in_parts, is_refused",
+    [(True, False, False), (False, True, False), (False, False, True)],
+)
+def test_where_a_charge_is_captured_once_each_capture_is_the_last(
+    final: bool, in_parts: bool, is_refused: bool
+) -> None:
+    fields = {"charge_id": "ch_" + "a" * 32, "idempotency_key": "k", "final": final}
+    capture = parse(CaptureRequest, fields)
+    told = against(capture, None, "USD", MoneyLimits(captures_in_parts=in_parts))
+    assert (told and told[0]) == ("final" if is_refused else None)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from api.database import DEADLINE_S
-from payments.webhooks import delivery, drainer
-from payments.webhooks.post import Limits as PostLimits
+from payments.webhooks import delivery
+from payments.webhooks.draining import recording
+from payments.webhooks.targets.target_port import Limits as PostLimits
 from service.database import limits
 from service.settings import Settings
 from tests.support.every import every
@@ -44,8 +45,8 @@ def test_a_task_may_wait_for_all_that_it_waits_for(call_deadline_s: float) -> No
     given = Settings(call_deadline_s=call_deadline_s, lease_s=600)
     limit_s = limits.task_limit_s(call_deadline_s=given.call_deadline_s, drain_s=given.drain_s)
     assert limit_s > 2 * limits.batch_wait_s() + 2 * call_deadline_s
-    assert limit_s > given.drain_s + PostLimits().total_s + drainer.DATABASE_PATIENCE_S
-    assert limits.DRAIN_END_S >= delivery.CLOSE_S + drainer.DATABASE_PATIENCE_S
+    assert limit_s > given.drain_s + PostLimits().total_s + recording.DATABASE_PATIENCE_S
+    assert limits.DRAIN_END_S >= delivery.CLOSE_S + recording.DATABASE_PATIENCE_S
     assert limits.sweep_wait_s(hosts=1) < limits.BEAT_LIMIT_S
 
 

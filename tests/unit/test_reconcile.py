@@ -38,6 +38,9 @@ def ours(**changes: Any) -> Ours:
     return replace(row, **changes)
 
 
+FEES = {"fee": 59, "net": 941, "settlement_currency": "USD"}
+
+
 def a_refund(**changes: Any) -> Ours:
     return ours(**{"kind": "refund", "id": "re_1", "reference": "rf_1", **changes})
 
@@ -78,6 +81,8 @@ def codes(judgement: Judgement) -> list[str]:
 def test_what_is_the_same_on_both_sides_agrees() -> None:
     assert judged(ours(), line()) == Judgement(Standing.AGREES)
     assert judged(a_refund(), a_refund_line()) == Judgement(Standing.AGREES)
+    assert judged(ours(**FEES), line()) == Judgement(Standing.AGREES)
+    assert judged(ours(**FEES), line(fee=None)) == Judgement(Standing.AGREES)
     assert judged(a_refund(state="failed"), a_refund_line(), BACK) == Judgement(Standing.AGREES)
     assert judged(a_refund(state="failed"), BACK) == Judgement(Standing.AGREES)
 
@@ -94,6 +99,10 @@ def test_what_is_the_same_on_both_sides_agrees() -> None:
         (ours(), [line(currency="EUR", settlement_currency="EUR")], ["currency_differs"]),
         (ours(), [line(fee=60)], ["fee_differs"]),
         (a_refund(), [a_refund_line(net=1000)], ["fee_differs"]),
+        (ours(**FEES), [line(fee=60, net=940)], ["fee_differs"]),
+        (ours(**FEES), [line(settlement_currency="EUR")], ["fee_differs"]),
+        (ours(**FEES), [line(fee=60)], ["fee_differs"]),
+        (ours(**FEES), [line(amount=999, net=940)], ["amount_differs"]),
         (ours(), [line(), line(id="txn_2", reference="pi_2")], ["duplicate_at_processor"]),
         # Whose first one lies before what was read.
         (ours(), [line(reference="pi_2")], ["duplicate_at_processor"]),

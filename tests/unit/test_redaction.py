@@ -43,6 +43,8 @@ def test_ids_of_ours_are_shown():
     assert kwargs_text({"charge_id": f"ch_{id_}"}) == f"{{'charge_id': 'ch_{id_}'}}"
     assert kwargs_text({"endpoint_id": f"we_{id_}"}) == f"{{'endpoint_id': 'we_{id_}'}}"
     assert redacted({"charge_id": f"ch_{id_}"}) == {"charge_id": f"ch_{id_}"}
+    some = {"endpoint_ids": [f"we_{id_}", f"we_{id_[::-1]}"]}
+    assert kwargs_text(some) == str(some)
 
 
 slips = every(
@@ -57,6 +59,8 @@ slips = every(
         {"expected_refunded_amount": int(CARD)},
         {"amount": float(CARD)},
         {"charge_id": f"ch_{CARD}"},
+        {"endpoint_ids": [f"we_{'abcd2345' * 4}", PERSON]},
+        {"endpoint_ids": {PERSON: 1}},
         {"producer": CARD},
         {"producer": f"shop-{CARD}"},
         {"producer": PERSON},

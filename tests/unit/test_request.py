@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from payments.errors import InvalidRequest
 from tests.support.every import every
-from worker.request import BillingTask, Request
+from worker.request import TOLD, BillingTask, Request
 
 SECRET = "4242424242424242"
 CHARGE = {"amount": 1999, "currency": "USD", "customer_id": SECRET}
@@ -60,6 +60,16 @@ def test_representations_are_ours_whatever_the_header_says():
     assert SECRET not in request.request_dict["argsrepr"] + request.request_dict["kwargsrepr"]
     assert "1999" in request.kwargsrepr
     assert SECRET not in repr(request)
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_monitors_are_told_once_that_it_has_begun(is_told):
+    told = []
+    request = _request(**{TOLD: is_told})
+    request.eventer = SimpleNamespace(enabled=True, send=lambda event, **_: told.append(event))
+    request.on_accepted(pid=1, time_accepted=0.0)
+    request.send_event("task-failed")
+    assert told == ["task-failed"] if is_told else ["task-started", "task-failed"]
 
 
 def test_inspection_is_told_no_more():

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 from infra import billing
+from infra.billing import errors
 from tests.support.every import every
 from tests.support.scripted import scripted_service
 
@@ -26,6 +27,7 @@ PROGRAM = """
 import sys, json
 before = set(sys.modules)
 from infra import billing
+from infra.billing import errors
 {code}
 names = {{name.split(".")[0] for name in set(sys.modules) - before}}
 print(json.dumps(sorted(names - sys.stdlib_module_names)))
@@ -153,3 +155,12 @@ def test_it_knows_its_version():
 @every("name", billing.__all__)
 def test_what_it_offers_is_there(name):
     assert getattr(billing, name) is not None
+
+
+def test_every_error_can_be_caught_by_its_name_in_the_package() -> None:
+    theirs = {
+        name
+        for name, one in vars(errors).items()
+        if isinstance(one, type) and issubclass(one, billing.BillingError)
+    }
+    assert theirs <= set(billing.__all__)

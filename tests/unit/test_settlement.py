@@ -247,3 +247,19 @@ def test_a_processor_that_is_busy_for_a_day_is_given_up(ago: timedelta, to: Stat
     move = decided(a_row(IN_FLIGHT, called_ago=ago), BUSY)
     assert move.to is to
     assert move.failure_code == ("processor_unavailable" if to is State.FAILED else None)
+
+
+def test_a_look_up_that_is_not_through_goes_on_soon_and_never_ends_with_a_person() -> None:
+    seen = NOW - timedelta(hours=1)
+    for retries in range(len(LOOK_UP_S) + 2):
+        row = a_row(UNKNOWN, called_ago=DAY * 2, retries=retries)
+        found = Unknown("look_up_incomplete", looked_until=seen)
+        move = decide(row, found, verb="look_up", policy=POLICY, dice=lambda: 0.5)
+        assert (move.to, move.next_in_s, move.retries) == (UNKNOWN, LOOK_UP_S[0], retries)
+        assert move.looked_until == seen
+
+
+def test_what_an_answer_lets_know_of_the_processors_id_is_kept() -> None:
+    found = Unknown("look_up_failed", "pi_1")
+    move = decide(a_row(IN_FLIGHT), found, verb="charge", policy=POLICY, dice=lambda: 0.5)
+    assert (move.to, move.processor_reference) == (UNKNOWN, "pi_1")

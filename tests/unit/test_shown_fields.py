@@ -43,7 +43,13 @@ from tests.support.every import every
 class Reading(dict[str, Any]):
     """A row that notes which columns are read."""
 
-    VALUES: ClassVar[Mapping[str, Any]] = {"currency": "USD", "tiers": None, "id": "1"}
+    VALUES: ClassVar[Mapping[str, Any]] = {
+        "currency": "USD",
+        "tiers": None,
+        "id": "1",
+        "header_names": ["x-api-key"],
+        "recent_ms": (),
+    }
 
     def __init__(self) -> None:
         self.columns: set[str] = set()
@@ -54,7 +60,9 @@ class Reading(dict[str, Any]):
 
     def __getitem__(self, column: str) -> Any:
         self.columns.add(column)
-        return self.VALUES.get(column, None if column.endswith(("_at", "_before")) else 1)
+        return self.VALUES.get(
+            column, None if column.endswith(("_at", "_before", "_since", "_until")) else 1
+        )
 
     __getattr__ = __getitem__
 
@@ -84,6 +92,7 @@ PRIVATE = {
         "cancel_requested_by": "who; the timeline tells it",
         "cancel_reason": "why; the timeline tells it",
         "cancel_code": "what `failure_code` will be",
+        "receipt_email": "a person's address: for the processor, and nobody else",
     },
     "refund": _OURS
     | {
@@ -111,6 +120,17 @@ VIEWS: list[tuple[Any, type[Resource], Callable[[Any], dict[str, Any]], Mapping[
         {
             "secrets": "shown when they are made, and never again",
             "older_secrets_until": "until when the one before signs",
+            "url_credentials": "they are sent, and never shown",
+            "header_values": "credentials: they are sent, and never shown",
+            "next_post_at": "when the rate lets the next be sent",
+            "back_offs": "how long it is left alone the next time",
+            "counted_since": "since when its attempts are counted",
+            "counted": "how many they are",
+            "counted_failed": "how many of them failed",
+            "has_given_up": "whether a webhook has used up its attempts since",
+            "warned_at": "when the others were told of it",
+            "last_sequence": "every webhook tells its own",
+            "drain_is_full": "whether its drainer has all it can hold",
             "drain_token": "who posts to it",
             "drain_expires_at": "until when",
             "woken_at": "when a drainer was called",

@@ -68,9 +68,13 @@ def test_one_whole_unit_has_as_many_decimals_as_stripe_gives_it(
         ("GBP", 30, 99_999_999, 1),
         ("JPY", 50, None, 1),
         ("HUF", 17_500, None, 1),
-        ("KWD", 10, None, 10),  # card networks settle in two decimals
-        ("MGA", 100, None, 100),
-        ("ZAR", 1, None, 1),  # what has no row of its own, Stripe judges
+        ("IDR", 1, 999_999_999_999, 1),
+        ("INR", 50, 999_999_999, 1),
+        ("KWD", 10, 99_999_999, 10),  # card networks settle in two decimals
+        ("ZAR", 1, 99_999_999, 1),  # what has no row of its own
+        # Eight digits as Stripe writes them are six of ours, and ten.
+        ("UGX", 1, 999_999, 1),
+        ("MGA", 100, 9_999_999_900, 100),
     ],
 )
 def test_what_stripe_takes_of_a_currency(

@@ -1,6 +1,6 @@
 """The tasks: what they hand on, and what they return; everything else is somebody else's."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,9 +45,8 @@ class TaskHandlers:
         self.asked.append(("submit", kind, id_))
         return SimpleNamespace(id=id_, state="succeeded", customer_id="cus_1")
 
-    def drain(self, endpoint_id: str) -> int:
-        self.asked.append(("drain", endpoint_id))
-        return 7
+    def drain(self, endpoint_ids: Sequence[str]) -> None:
+        self.asked.append(("drain", *endpoint_ids))
 
 
 @pytest.fixture
@@ -112,9 +111,18 @@ def test_a_wake_up_call_goes_on_with_its_row(
     assert handlers.asked == [("submit", kind, id_)]
 
 
-def test_a_drain_says_how_much_it_tried(app: Celery) -> None:
+def test_a_drain_is_handed_over(app: Celery, handlers: TaskHandlers) -> None:
     answer = run(app, "billing.webhook.drain", endpoint_id=f"we_{ID}")
-    assert answer == {"endpoint_id": f"we_{ID}", "tried": 7}
+    assert answer == {"endpoint_id": f"we_{ID}"}
+    assert handlers.asked == [("drain", f"we_{ID}")]
+
+
+def test_drains_of_many_endpoints_are_handed_over_together(
+    app: Celery, handlers: TaskHandlers
+) -> None:
+    ids = [f"we_{ID}", f"we_{ID[::-1]}"]
+    assert run(app, "billing.webhook.drain", endpoint_ids=ids) == {"endpoints": 2}
+    assert handlers.asked == [("drain", *ids)]
 
 
 @every(
@@ -132,9 +140,21 @@ def test_a_drain_says_how_much_it_tried(app: Celery) -> None:
         ("billing.webhook.drain", [], {"id": f"we_{ID}"}),
         ("billing.webhook.drain", [], {"endpoint_id": SECRET}),
         ("billing.webhook.drain", [], {"endpoint_id": f"we_{SECRET}"}),
+        ("billing.webhook.drain", [], {"endpoint_ids": []}),
+        ("billing.webhook.drain", [], {"endpoint_ids": f"we_{ID}"}),
+        ("billing.webhook.drain", [], {"endpoint_ids": {f"we_{ID}": 1}}),
+        ("billing.webhook.drain", [], {"endpoint_ids": [f"we_{ID}", SECRET]}),
+        ("billing.webhook.drain", [], {"endpoint_ids": [f"we_{ID}", 5]}),
+        ("billing.webhook.drain", [], {"endpoint_ids": [f"we_{ID}"] * 101}),
+        ("billing.webhook.drain", [], {"endpoint_ids": [f"we_{ID}"], SECRET: 1}),
+        ("billing.webhook.drain", [], {"endpoint_ids": [f"we_{ID}"], "endpoint_id": f"we_{ID}"}),
+        ("billing.sweep.due", [SECRET], {}),
         ("billing.sweep.payments", [SECRET], {}),
         ("billing.sweep.webhooks", [], {SECRET: 1}),
         ("billing.sweep.processor", [], {"self": SECRET}),
+        ("billing.sweep.secrets", [SECRET], {}),
+        ("billing.sweep.retention", [SECRET], {}),
+        ("billing.sweep.ledger", [SECRET], {}),
     ],
 )
 def test_a_wake_up_call_that_is_none_is_refused(

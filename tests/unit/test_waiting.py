@@ -22,7 +22,17 @@ def test_patience_grows_with_how_many_want_each_core(
 ) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.delenv("PYTEST_XDIST_WORKER_COUNT", raising=False)
     assert patience_s() == times * IDLE_S
+
+
+def test_processes_that_share_a_run_count_before_their_load_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.3, 0.0, 0.0))
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "4")
+    assert patience_s() == 2 * IDLE_S
 
 
 def test_what_is_read_is_returned_when_it_is_as_it_should_be() -> None:

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.webhooks.schedule import (
+from payments.webhooks.draining.schedule import (
     ATTEMPTS_MAX,
     DELAYS_S,
     RETRY_AFTER_MAX_S,
+    delays_s,
     retry_in_s,
 )
 
@@ -58,3 +59,12 @@ def test_a_receiver_that_asks_for_days_is_tried_again_after_ten_hours() -> None:
 @pytest.mark.parametrize(("throw", "factor"), [(0.0, 0.8), (0.5, 1.0), (1.0, 1.2)])
 def test_jitter_reaches_both_ends_of_a_fifth(throw: float, factor: float) -> None:
     assert retry_in_s(2, dice=lambda: throw) == pytest.approx(300 * factor)
+
+
+def test_an_endpoint_may_have_a_schedule_of_its_own() -> None:
+    own = delays_s((60, 600))
+    waits = [retry_in_s(attempts, dice=middle, delays_s=own) for attempts in range(1, 4)]
+    assert waits == [60, 600, None]
+    assert retry_in_s(1, dice=middle, retry_after_s=90.0, delays_s=own) == 90
+    assert retry_in_s(2, dice=lambda: 0.0, delays_s=own) == pytest.approx(480)
+    assert delays_s(None) == DELAYS_S

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.errors import InvalidRequest
-from payments.webhooks.target import NOT_PUBLIC, TargetCheck, TargetRefused
+from payments.webhooks.target import NOT_PUBLIC, Aim, TargetCheck, TargetRefused
 from tests.support.every import every
 
 STRICT = TargetCheck()
@@ -58,7 +58,7 @@ def test_an_inner_address_is_refused_in_every_spelling(
 ) -> None:
     host = data.draw(st.sampled_from(spellings(address)))
     with pytest.raises(InvalidRequest) as refused:
-        STRICT.checked_url(f"https://{host}/hook")
+        STRICT.checked(f"https://{host}/hook")
     assert refused.value.param == "url"
 
 
@@ -128,14 +128,14 @@ def test_the_table_names_no_network_twice() -> None:
 
 def test_what_the_operator_allows_may_be_reached_without_tls() -> None:
     for url in ("http://127.0.0.1:8080/hook", "https://127.0.0.1/hook", "http://[::1]:8080/"):
-        assert LOCAL.checked_url(url) == url
+        assert LOCAL.checked(url).url == url
     assert LOCAL.allows("::ffff:127.0.0.1", encrypted=False)
     assert not LOCAL.allows("10.0.0.1", encrypted=True)
 
 
 def test_a_url_is_kept_in_the_form_that_is_dialled() -> None:
-    assert LOCAL.checked_url("http://0x7f.1:8080/a?b=c") == "http://127.0.0.1:8080/a?b=c"
-    assert STRICT.checked_url("https://bücher.example/ü") == "https://xn--bcher-kva.example/%C3%BC"
+    assert LOCAL.checked("http://0x7f.1:8080/a?b=c").url == "http://127.0.0.1:8080/a?b=c"
+    assert STRICT.checked("https://bücher.example/ü").url == "https://xn--bcher-kva.example/%C3%BC"
 
 
 @every(
@@ -163,15 +163,64 @@ def test_a_url_is_kept_in_the_form_that_is_dialled() -> None:
 )
 def test_a_url_that_is_none_is_refused_with_the_fix(url: object, fix: str) -> None:
     with pytest.raises(InvalidRequest, match=fix) as refused:
-        STRICT.checked_url(url)
+        STRICT.checked(url)
     assert refused.value.param == "url"
 
 
 @given(url=st.text(min_size=1) | st.text().map("https://{}".format))
 def test_any_text_is_a_url_or_refused_with_a_sentence(url: str) -> None:
     try:
-        checked = LOCAL.checked_url(url)
+        checked = LOCAL.checked(url).url
     except InvalidRequest:
         return
     assert checked.startswith(("https://", "http://"))
-    assert LOCAL.checked_url(checked) == checked
+    assert LOCAL.checked(checked).url == checked
+
+
+@pytest.mark.parametrize(
+    ("url", "kept", "credentials"),
+    [
+        ("rediss://:p%40ss@r.example/0?stream=a", "rediss://r.example/0?stream=a", ":p%40ss"),
+        (
+            "rediss://r.example:7000?stream=a&maxlen=5",
+            "rediss://r.example:7000/?stream=a&maxlen=5",
+            None,
+        ),
+        (
+            "amqps://me:it@mq.example/shop?exchange=e&routing_key=a.{type}",
+            "amqps://mq.example/shop?exchange=e&routing_key=a.%7Btype%7D",
+            "me:it",
+        ),
+        ("amqps://mq.example?routing_key=queue", "amqps://mq.example/?routing_key=queue", None),
+    ],
+)  # fmt: skip
+def test_the_url_of_a_queue_is_kept_without_its_credentials(
+    url: str, kept: str, credentials: str | None
+) -> None:
+    assert STRICT.checked(url) == Aim(kept, credentials)
+    assert STRICT.checked(kept).url == kept
+
+
+@pytest.mark.parametrize(
+    ("url", "fix"),
+    [
+        ("redis://r.example/0?stream=a", "must begin with rediss://"),
+        ("amqp://mq.example/?exchange=a", "must begin with amqps://"),
+        ("rediss://127.0.0.1/0?stream=a", "where webhooks may not go"),
+        ("rediss://r.example/0", "name the stream"),
+        ("rediss://r.example/0?stream=a&maxlen=0", "maxlen must be a number from 1"),
+        ("rediss://r.example/x?stream=a", "the path, a database, must be a number"),
+        ("rediss://r.example/0?stream=a&password=hunter22", "the options of such a url are"),
+        ("rediss://r.example/0?stream=a&stream=b", "an option is there twice"),
+        ("amqps://mq.example/shop", "name an exchange"),
+        ("amqps://mq.example/a/b?exchange=e", "one virtual host"),
+        ("amqps://mq.example/?exchange=e&routing_key={producer}", r"is {type}"),
+        (f"amqps://mq.example/?exchange={'e' * 256}", "at most 255 bytes"),
+        ("sqs://q.example/", "url must be like https://"),
+    ],
+)  # fmt: skip
+def test_a_url_of_a_queue_that_can_not_be_used_is_refused_with_the_fix(url: str, fix: str) -> None:
+    with pytest.raises(InvalidRequest, match=fix) as refused:
+        STRICT.checked(url)
+    assert refused.value.param == "url"
+    assert "hunter22" not in str(refused.value)

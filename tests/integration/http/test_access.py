@@ -27,7 +27,13 @@ OF_ONE = [
     for route in RULED
     if "{id}" in route.path and not scopes.OPERATIONS[route.name].startswith("prices:")
 ]
-NOBODYS = {"charges": "ch_", "refunds": "re_", "disputes": "dp_", "webhook-endpoints": "we_"}
+NOBODYS = {
+    "charges": "ch_",
+    "refunds": "re_",
+    "disputes": "dp_",
+    "webhook-endpoints": "we_",
+    "deliveries": "del_",
+}
 
 
 def method_of(route: Any) -> str:
@@ -98,7 +104,7 @@ def other(door: Web) -> Iterator[Caller]:
 @pytest.fixture
 def theirs(other: Caller, till: Till) -> dict[str, str]:
     """What the other producer has, by its place in the path: a paid charge, a refund and a dispute
-    of it, and a webhook endpoint."""
+    of it, a webhook endpoint, and a delivery to that."""
     charge_id = other.charge(reference="order-1").json()["charge_id"]
     till.settle(till.claim(charge_id), Succeeded("sbx_1"))
     refund_id = other.refund(charge_id, amount=1).json()["refund_id"]
@@ -106,11 +112,15 @@ def theirs(other: Caller, till: Till) -> dict[str, str]:
     contested = Disputed(f"dp_{charge_id}", "needs_response", 1, "USD", "fraudulent", noon)
     till.report_all(ProcessorEvent(charge_id, "dispute", contested))
     endpoint = other.post("/webhook-endpoints", json={"url": "https://example.com/hooks"})
+    path = f"/webhook-endpoints/{endpoint.json()['id']}"
+    other.post(f"{path}/ping")
+    (delivery,) = other.get(f"{path}/deliveries").json()["data"]
     return {
         "charges": charge_id,
         "refunds": refund_id,
         "disputes": dispute_id("sandbox", contested.reference),
         "webhook-endpoints": endpoint.json()["id"],
+        "deliveries": delivery["id"],
     }
 
 

@@ -30,6 +30,24 @@ def test_a_charge_is_accepted_and_can_be_read(caller: Caller) -> None:
     assert (read.status_code, read.json()) == (200, charge)
 
 
+def test_an_address_for_receipts_goes_to_the_processor_and_is_shown_nowhere(
+    caller: Caller, till: Till
+) -> None:
+    said = {"statement_descriptor": "TICKETS 1001", "receipt_email": "ada@example.com"}
+    made = caller.charge("order-1", **said)
+    id_ = made.json()["charge_id"]
+    assert made.json()["statement_descriptor"] == "TICKETS 1001"
+    assert caller.charge("order-1", **said).status_code == 200
+    order = till.claim(id_).order
+    assert (order.statement_descriptor, order.receipt_email) == tuple(said.values())
+    (event,) = till.query("SELECT body FROM events WHERE object_id = :id", id=id_)
+    other = caller.charge("order-1", **said | {"receipt_email": "ben@example.com"})
+    told = (made, caller.get(f"/charges/{id_}"), caller.get(f"/charges/{id_}/timeline"), other)
+    assert other.status_code == 422
+    for text in (*(one.text for one in told), event["body"]):
+        assert "example.com" not in text
+
+
 def test_a_repeat_is_the_same_charge_and_says_so(caller: Caller) -> None:
     first, second = (caller.charge("order-1") for _ in range(2))
     assert (first.status_code, second.status_code) == (202, 200)

@@ -8,21 +8,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import text
 
 from infra import billing
 from local.embedded.throwaway import Servers
 from payments.access import keys
-from payments.transaction import Database
 from tests.conftest import FAILED, tell_the_last_of
 from tests.support import databases
+from tests.support.acting import Database
 from tests.support.house import House, house
 from tests.support.nursery import Nursery
 from tests.support.sdk import sdk_of
 from tests.support.waiting import wait_for
-from tests.support.web import CHARGE, Caller
+from tests.support.web import CHARGE, Caller, ask
 
 CARD = "4242424242424242"
 NAME = "telltale-1@example.org"
@@ -150,7 +149,7 @@ def in_keys(caller: Caller, town: House) -> list[str]:
         for shown in (other.key, f"{mine}_{secret}", f"{id_}_{my_secret}", secret, NAME, CARD):
             for scheme in ("Bearer ", "Basic ", "Bearer  x ", ""):
                 header = {"authorization": f"{scheme}{shown}"}
-                assert httpx.get(str(caller.base_url) + "charges", headers=header).is_client_error
+                assert ask(f"{caller.base_url}charges", headers=header).is_client_error
     return [secret, my_secret]
 
 

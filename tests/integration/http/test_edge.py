@@ -6,7 +6,7 @@ import re
 import httpx
 
 from tests.support.every import every
-from tests.support.web import Caller, Web
+from tests.support.web import Caller, Web, ask
 
 
 def test_an_answer_names_its_request(caller: Caller) -> None:
@@ -28,7 +28,7 @@ def test_what_may_not_stand_in_a_log_is_no_request_id(caller: Caller, given: str
 
 def test_a_path_that_is_none_is_a_problem(door: Web) -> None:
     for path in ("/", "/v1", "/v1/billing/charges/", "/docs", "/v1/billing/charge"):
-        answer = httpx.get(door.url + path)
+        answer = ask(door.url + path)
         assert answer.headers["content-type"] == "application/problem+json"
         assert (answer.status_code, answer.json()["code"]) == (404, "no_such_path")
 
@@ -166,3 +166,21 @@ def test_a_price_may_all_the_same_be_called_search(caller: Caller) -> None:
     # All tests share the prices of this service.
     caller.put(f"/prices/{price['id']}", json={"lookup_key": None})
     assert found["id"] == price["id"]
+
+
+def test_requests_are_counted_by_their_route_and_by_nothing_that_was_sent(
+    door: Web, caller: Caller
+) -> None:
+    path = "/charges/ch_" + "a" * 32
+    caller.get(path)
+    caller.get(path + "/stranger-wrote-this")
+    caller.request("BREW", "/charges")
+    answer = ask(f"{door.url}/metrics", headers={"accept": "application/openmetrics-text"})
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    told = answer.text
+    one = 'billing_http_requests_total{method="GET",route="/v1/billing/charges/{id}",status="404"}'
+    assert one in told
+    assert 'billing_http_requests_total{method="GET",route="",status="404"}' in told
+    assert "a" * 32 not in told
+    assert "stranger" not in told
+    assert "BREW" not in told

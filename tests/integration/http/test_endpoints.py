@@ -4,19 +4,24 @@ import json
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
 from infra import billing
 from payments.webhooks.delivery import Deliverer
+from service.wiring import asked_together
 from tests.support.every import every
 from tests.support.sdk import sdk_of
 from tests.support.sink import Sink
+from tests.support.vault import VAULT
 from tests.support.web import Caller, Web
 from tests.support.webhooks import LOOPBACK
 
 PATH = "/webhook-endpoints"
 FIELDS = [
     "id", "object", "producer", "url", "description", "event_types",
-    "max_in_flight", "state", "created_at",
+    "max_in_flight", "headers", "rate_limit", "retry_schedule", "ordered", "trace_context", "state",
+    "disabled_because", "failing_since", "held_back_until", "held_back_because", "created_at",
+    "health",
 ]  # fmt: skip
 
 
@@ -33,7 +38,7 @@ def endpoint(caller: Caller, sink: Sink) -> Iterator[dict]:
 
 @pytest.fixture
 def deliverer(door: Web) -> Iterator[Deliverer]:
-    with Deliverer(door.engine, allow_private=LOOPBACK) as running:
+    with Deliverer(door.engine, VAULT, together=asked_together, allow_private=LOOPBACK) as running:
         yield running
 
 
@@ -141,17 +146,101 @@ def test_how_many_are_under_way_at_once_can_be_set_and_is_bounded(
     caller: Caller, endpoint: dict
 ) -> None:
     path = f"{PATH}/{endpoint['id']}"
-    assert endpoint["max_in_flight"] == 16
+    assert endpoint["max_in_flight"] == 256
     assert caller.patch(path, json={"max_in_flight": 3}).json()["max_in_flight"] == 3
-    refused = caller.patch(path, json={"max_in_flight": 101}).json()
+    refused = caller.patch(path, json={"max_in_flight": 1001}).json()
     assert (refused["param"], refused["status"]) == ("max_in_flight", 400)
     with sdk_of(caller):
         made = billing.endpoint.create(url=endpoint["url"], max_in_flight=1)
         assert made.max_in_flight == 1
         assert billing.endpoint.update(made.id, max_in_flight=2).max_in_flight == 2
-        with pytest.raises(billing.InvalidRequest, match="from 1 to 100"):
+        with pytest.raises(billing.InvalidRequest, match="from 1 to 1000"):
             billing.endpoint.update(made.id, max_in_flight=0)
         billing.endpoint.delete(made.id)
+
+
+def test_every_setting_is_taken_shown_changed_and_unset(caller: Caller) -> None:
+    body = {
+        "url": "https://example.com/hooks",
+        "headers": {"x-key": "k"},
+        "rate_limit": 50,
+        "retry_schedule": [60, 600],
+        "ordered": "strict",
+        "trace_context": "forward",
+    }
+    made = caller.post(PATH, json=body)
+    assert made.status_code == 201, made.text
+    masked = {**body, "headers": {"x-key": "****"}}
+    path = f"{PATH}/{made.json()['id']}"
+    assert {name: caller.get(path).json()[name] for name in body} == masked
+    changed = caller.patch(path, json={"headers": {"x-new": "n", "x-key": None}, "rate_limit": 9})
+    assert changed.json() == caller.get(path).json()
+    assert (changed.json()["headers"], changed.json()["rate_limit"]) == ({"x-new": "****"}, 9)
+    unset = caller.patch(path, json=dict.fromkeys((*body.keys() - {"url"},))).json()
+    assert (unset["headers"], unset["rate_limit"]) == ({}, None)
+    assert (unset["retry_schedule"], unset["ordered"]) == (None, "relaxed")
+    assert unset["trace_context"] == "off"
+    for wrong, param in (
+        ({"headers": {"Content-Length": "1"}}, "headers"),
+        ({"rate_limit": 1001}, "rate_limit"),
+        ({"retry_schedule": [0]}, "retry_schedule"),
+        ({"ordered": "no"}, "ordered"),
+    ):
+        for refused in (
+            caller.patch(path, json=wrong),
+            caller.post(PATH, json={"url": body["url"], **wrong}),
+        ):
+            assert (refused.status_code, refused.json()["param"]) == (400, param)
+    caller.delete(path)
+
+
+def test_the_sdk_sets_changes_and_unsets_them(caller: Caller) -> None:
+    with sdk_of(caller):
+        made = billing.endpoint.create(
+            url="https://example.com/hooks",
+            headers={"x-key": "k"},
+            rate_limit=50,
+            retry_schedule=[60, 600],
+            ordered="strict",
+        )
+        assert (made.headers, made.rate_limit) == ({"x-key": "****"}, 50)
+        assert (made.retry_schedule, made.ordered) == ([60, 600], "strict")
+        changed = billing.endpoint.update(made.id, headers={"x-key": None, "x-new": "n"})
+        assert (changed.headers, changed.rate_limit) == ({"x-new": "****"}, 50)
+        unset = billing.endpoint.update(
+            made.id, headers=None, rate_limit=None, retry_schedule=None, ordered=None
+        )
+        assert (unset.headers, unset.rate_limit, unset.retry_schedule) == ({}, None, None)
+        assert unset.ordered == "relaxed"
+        with pytest.raises(billing.InvalidRequest, match="rate_limit must be a whole number"):
+            billing.endpoint.create(url="https://example.com/hooks", rate_limit=0)
+        billing.endpoint.delete(made.id)
+
+
+def test_the_value_of_a_header_is_sent_and_nowhere_else(
+    caller: Caller, door: Web, sink: Sink, deliverer: Deliverer
+) -> None:
+    secret = "k_5ecretvalue"
+    key = {"idempotency-key": f"headers-{sink.url}"}
+    body = {"url": sink.url, "headers": {"x-key": secret}}
+    made = caller.post(PATH, json=body, headers=key)
+    again = caller.post(PATH, json=body, headers=key)
+    assert (made.status_code, again.status_code) == (201, 200)
+    other = caller.post(PATH, json={**body, "headers": {"x-key": "k_other"}}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    path = f"{PATH}/{made.json()['id']}"
+    caller.post(f"{path}/ping")
+    deliverer.drain(made.json()["id"])
+    (received,) = sink.wait_for(1)
+    assert received.headers["x-key"] == secret
+    caller.patch(path, json={"state": "disabled"})
+    told = [made.text, again.text, caller.get(path).text, received.body.decode()]
+    with door.engine.connect() as connection:
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()"
+        for (table,) in connection.execute(text(tables)).all():
+            told += map(str, connection.execute(text(f'SELECT t FROM "{table}" t')).all())
+    assert not [one for one in told if secret in one]
+    caller.delete(path)
 
 
 def test_an_endpoint_that_is_disabled_over_http_is_told_to_the_others(

@@ -3,7 +3,7 @@
 import pytest
 
 from payments.access import keys
-from payments.transaction import Database
+from tests.support.acting import Database
 from tests.support.every import every
 from tests.support.web import Caller, Web
 

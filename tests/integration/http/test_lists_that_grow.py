@@ -18,6 +18,7 @@ from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.locks import hold_charges
 from payments.transaction import Transaction
 from tests.support import hourglass
+from tests.support.acting import ADA
 from tests.support.factories import Till, a_charge, a_price, a_product, a_refund
 from tests.support.waiting import patience_s
 from tests.support.web import Caller, Web
@@ -32,8 +33,10 @@ def being_written(door: Web, what: str, producer: str) -> Iterator[str]:
     if what == "refunds":
         charge = a_charge(producer=producer)
         till.create(charge)
+        # The first move of a producer's money makes its book in the ledger, which others wait for.
+        till.create(a_refund(charge, amount=1, producer=producer))
     with door.engine.connect() as connection:
-        transaction = Transaction(connection)
+        transaction = Transaction(connection, ADA)
         if what == "charges":
             (made,) = charges.accept(
                 transaction, [charges.NewCharge(a_charge(producer=producer), "sandbox")]

@@ -36,11 +36,14 @@ def bodies(
     """For each POST of the API, where it goes and what it says."""
     at = f"{PATH}/{endpoint['id']}"
     charge_id = caller.charge().json()["charge_id"]
+    caller.post(f"{at}/ping")
+    (delivery,) = caller.get(f"{at}/deliveries").json()["data"]
     set_aside = till.authorized(producer=caller.producer)
     return {
         "capture_charge": (f"/charges/{set_aside}/capture", {"amount": 1}),
         "create_charge": ("/charges", {"amount": 1, "currency": "USD"}),
         "create_refund": ("/refunds", {"charge_id": charge_id, "amount": 1}),
+        "retry_delivery": (f"/deliveries/{delivery['id']}/retry", {}),
         "create_product": ("/products", {"name": "Tea"}),
         "create_price": (
             "/prices",

@@ -5,7 +5,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
@@ -18,14 +17,19 @@ from api.app import ROUTES
 from api.description.events import DATA
 from api.description.openapi import document
 from tests.support.waiting import patience_s
-from tests.support.web import Caller, Web
+from tests.support.web import Caller, Web, ask
 
 DOCUMENT = document(ROUTES)
 schema = schemathesis.openapi.from_dict(document(ROUTES))
 
 
 # What rules say of one field by another, and no schema of one field can.
-BETWEEN_FIELDS = {("POST", "/v1/billing/prices"), ("PUT", "/v1/billing/prices/{id}")}
+BETWEEN_FIELDS = {
+    ("POST", "/v1/billing/prices"),
+    ("PUT", "/v1/billing/prices/{id}"),
+    ("GET", "/v1/billing/exports/{what}"),
+    ("GET", "/v1/billing/reports/{period}"),
+}
 
 
 @schema.hook
@@ -83,6 +87,9 @@ def follow(case: schemathesis.Case, door: Web) -> None:
         if has_another and case.meta and case.meta.generation.mode.is_positive:
             # Two keys are refused, and no schema can say so.
             case.headers.pop("Idempotency-Key", None)
+    if isinstance(case.body, dict) and case.body.get("return_url") is not None:
+        # Who is there now doesn't wait for a day: refused, and said in words only.
+        case.body.pop("scheduled_at", None)
     if (case.method, case.path) in BETWEEN_FIELDS:
         excluded.append(positive_data_acceptance)
     with door.caller(all_producers=True) as caller:
@@ -115,7 +122,7 @@ def name_what_is_there(body: Any, caller: Caller) -> None:
 
 
 def test_it_is_answered_without_a_key(door: Web) -> None:
-    answer = httpx.get(f"{door.url}/openapi.json")
+    answer = ask(f"{door.url}/openapi.json")
     assert (answer.status_code, answer.json()) == (200, json.loads(json.dumps(DOCUMENT)))
     assert answer.json()["openapi"].startswith("3.1")
 

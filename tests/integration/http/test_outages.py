@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -100,7 +101,8 @@ def test_a_database_that_hangs_holds_up_nobody_for_long(
         refused_all_the_while(caller)
     finally:
         for process in family:
-            process.send_signal(signal.SIGCONT)
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGCONT)
     wait_for(lambda: caller.get("/charges").status_code == 200, what="the database again")
     assert caller.charge("order-1").headers["idempotent-replayed"] == "true"
 
@@ -110,7 +112,8 @@ def stopped(servers: Servers) -> list[psutil.Process]:
     postmaster = psutil.Process(servers.postgres.pid)
     family = [postmaster, *postmaster.children(recursive=True)]
     for process in family:
-        process.send_signal(signal.SIGSTOP)
+        with suppress(psutil.NoSuchProcess):  # a child that had done its work
+            process.send_signal(signal.SIGSTOP)
     return family
 
 

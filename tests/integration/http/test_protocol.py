@@ -10,8 +10,8 @@ from api.edge.protocol import HEAD_MAX_BYTES
 from api.request_input import BODY_MAX_BYTES
 from tests.support.every import every
 from tests.support.rude import link, rest_of
-from tests.support.waiting import wait_for
-from tests.support.web import Caller, Web
+from tests.support.waiting import patience_s, wait_for
+from tests.support.web import Caller, Web, ask
 
 
 def problem_in(answer: bytes) -> dict:
@@ -78,12 +78,12 @@ def test_after_a_body_that_is_too_large_the_connection_ends(door: Web, caller: C
 
 def test_a_wish_for_a_websocket_is_no_news(door: Web) -> None:
     asked = {"upgrade": "websocket", "connection": "upgrade", "sec-websocket-key": "eA=="}
-    assert httpx.get(f"{door.url}/healthz", headers=asked).status_code == 200
+    assert ask(f"{door.url}/healthz", headers=asked).status_code == 200
     assert "websockets" not in door.program.output
 
 
 def test_a_head_of_health_is_answered(door: Web) -> None:
-    answer = httpx.head(f"{door.url}/healthz")
+    answer = httpx.head(f"{door.url}/healthz", timeout=patience_s())
     assert (answer.status_code, answer.content) == (200, b"")
 
 

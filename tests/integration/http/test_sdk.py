@@ -10,12 +10,14 @@ from infra import billing
 from infra.billing.contract.ids import id_from_key
 from payments.access import keys
 from payments.processors.outcomes import Succeeded
-from payments.transaction import Database
 from payments.webhooks.delivery import Deliverer
+from service.wiring import asked_together
+from tests.support.acting import Database
 from tests.support.every import every
 from tests.support.factories import Till
 from tests.support.sdk import sdk_of
 from tests.support.sink import Sink
+from tests.support.vault import VAULT
 from tests.support.waiting import patience_s, wait_for
 from tests.support.web import CHARGE, Caller, Web
 from tests.support.webhooks import LOOPBACK
@@ -193,7 +195,9 @@ def test_the_feed_goes_on_from_where_it_was_left(till: Till) -> None:
 def test_an_endpoint_lives_through_all_its_verbs(door: Web, sink: Sink) -> None:
     asked = {"url": sink.url, "event_types": ["request.rejected"], "description": "für uns"}
     made = billing.endpoint.create(**asked)
-    with Deliverer(door.engine, allow_private=LOOPBACK) as deliverer:
+    with Deliverer(
+        door.engine, VAULT, together=asked_together, allow_private=LOOPBACK
+    ) as deliverer:
         assert made.secret.startswith("whsec_")
         assert "secret" not in billing.endpoint.get(made.id)
         assert made.id in {one.id for one in billing.endpoint.list(limit=1).auto_paging_iter()}

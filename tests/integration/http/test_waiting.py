@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from payments.processors.outcomes import Succeeded
+from payments.processors.outcomes import Authorized, Succeeded
 from tests.support.factories import Till
 from tests.support.waiting import patience_s, wait_for
 from tests.support.web import Caller, Web
@@ -76,3 +76,22 @@ def test_fifty_who_wait_hold_no_connection_each(
     assert held[0]["n"] <= 12
     settle_when_there(till, caller, 50)
     assert {future.result(patience_s()).json()["state"] for future in asked} == {"succeeded"}
+
+
+def test_it_answers_when_the_money_is_set_aside_or_a_part_is_taken(
+    caller: Caller, till: Till, threads: ThreadPoolExecutor
+) -> None:
+    charge_id = caller.charge(capture="manual", amount=1000).json()["charge_id"]
+    prefer = {"headers": {"prefer": "wait=30"}}
+    asked = threads.submit(caller.get, f"/charges/{charge_id}", **prefer)
+    till.settle(till.claim(charge_id), Authorized("sbx_1"))
+    assert asked.result(patience_s()).json()["phase"] == "authorized"
+    assert caller.get(f"/charges/{charge_id}", **prefer).json()["phase"] == "authorized"
+    part = {"json": {"amount": 400, "final": False}, **prefer}
+    asked = threads.submit(caller.post, f"/charges/{charge_id}/capture", **part)
+    wait_for(
+        lambda: caller.get(f"/charges/{charge_id}").json()["phase"] == "queued", what="the capture"
+    )
+    till.settle(till.claim(charge_id), Authorized("sbx_1", 400))
+    answer = asked.result(patience_s())
+    assert (answer.status_code, answer.json()["amount_captured"]) == (202, 400)

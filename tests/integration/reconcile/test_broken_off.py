@@ -12,7 +12,7 @@ from payments.audit.reconcile.reading import PAGE
 from payments.audit.reconcile.runs import TakenOver
 from payments.processors.port import Record, RecordsUnavailable
 from payments.processors.sandbox import Sandbox
-from payments.transaction import Database
+from tests.support.acting import Database
 from tests.support.command import Billing
 from tests.support.counter import Counter
 from tests.support.reconciling import Replace, codes, reconciled

@@ -3,18 +3,21 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Engine
 
 from benchmarks.reconcile import PERIOD, by_code, fill, plant, with_fees
+from benchmarks.stripe_books import hand_over
 from payments.processors.port import Record
 from payments.processors.sandbox import Sandbox
 from service import wiring
 from tests.support.command import Billing
 from tests.support.counter import Counter
-from tests.support.reconciling import Replace, an_hour_passes, codes, lately, reconciled
+from tests.support.reconciling import AtStripe, Replace, an_hour_passes, codes, lately, reconciled
 
 RECORDS = 5_000
+OF_STRIPE = 1_500
 
 
 def test_every_planted_difference_is_found_and_no_other(
@@ -38,6 +41,28 @@ def test_every_planted_difference_is_found_and_no_other(
     left, total = reconciled(billing, *PERIOD)
     assert by_code(left) == {**planted, "state_differs": planted["state_differs"] - repaired}
     assert total["repaired"] == 0
+
+
+def test_every_difference_that_is_planted_at_stripe_is_found_and_no_other(
+    at_stripe: AtStripe, engine: Engine, tmp_path: Path
+) -> None:
+    journal = tmp_path / "stripe.jsonl"
+    with engine.begin() as connection:
+        fill(connection, OF_STRIPE)
+        planted = plant(connection, OF_STRIPE, 50)
+        hand_over(connection, journal, wrong_fees=planted["fee_differs"])
+    with at_stripe(journal=journal) as (door, billing):
+        found, total = reconciled(billing, *PERIOD)
+        assert by_code(found) == planted
+        assert (total["pending"], total["undecided"]) == (0, 0)
+        mended, _ = reconciled(billing, *PERIOD, "--apply")
+        repaired = {one["id"] for one in mended if one["repaired"]}
+        assert repaired == {one["id"] for one in found if one["can_be_repaired"]}
+        left, _ = reconciled(billing, *PERIOD)
+        assert by_code(left) == {**planted, "state_differs": planted["state_differs"] - repaired}
+        # Nothing was asked of it but its books, and nothing has moved.
+        assert {one["path"] for one in door.requests()} == {"/v1/balance_transactions"}
+        assert door.movements() == []
 
 
 def test_a_day_of_everything_agrees(billing: Billing, engine: Engine, till: Counter) -> None:
@@ -194,3 +219,14 @@ def test_what_is_not_surely_safe_is_left_with_the_reason(
     assert total["repaired"] == 0
     assert all(one["advice"] and not one["can_be_repaired"] for one in found)
     assert till.query("SELECT * FROM charges ORDER BY id") == before
+
+
+def test_what_was_charged_in_the_other_mode_is_not_among_the_records(
+    billing: Billing, engine: Engine, till: Counter
+) -> None:
+    ids = [till.charge()["id"] for _ in range(2)]
+    till.query("DELETE FROM sandbox_ledger")
+    till.query("UPDATE charges SET livemode = true WHERE id = :id", id=ids[0])
+    an_hour_passes(engine)
+    found, _ = reconciled(billing)
+    assert [(one["code"], one["id"]) for one in found] == [("only_ours", ids[1])]

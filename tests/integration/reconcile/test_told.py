@@ -9,6 +9,9 @@ import pytest
 from sqlalchemy import Engine
 
 from benchmarks.reconcile import SINCE, fill
+from payments.audit.reconcile import payouts
+from payments.audit.reconcile.runs import Run
+from payments.ledger.balances import balances
 from payments.processors.port import Record
 from payments.processors.sandbox import Sandbox
 from service import wiring
@@ -27,6 +30,11 @@ def test_a_payout_is_tied_to_its_charges_and_adds_up(
     found, total = reconciled(billing, "--payout", payout)
     assert (found, total["other_records"], total["payout_id"]) == ([], {"payout": 1}, payout)
     assert total["agree"] == total["compared"] == total["records"] - 1
+    # It is posted, and read again it is the same one.
+    paid = _paid_out(billing)
+    assert paid["bank"] == -paid["clearing"] > 0
+    reconciled(billing, "--payout", payout)
+    assert _paid_out(billing) == paid
 
     class Short(Sandbox):
         def records_of_payout(
@@ -39,6 +47,33 @@ def test_a_payout_is_tied_to_its_charges_and_adds_up(
     processor(lambda settings: Short(wiring.open_sandbox(settings.database_url)))
     ((short,), _) = reconciled(billing, "--payout", payout)
     assert (short["code"], short["processor_reference"]) == ("payout_differs", payout)
+
+
+def test_a_payout_that_the_bank_sends_back_is_posted_both_ways(till: Counter) -> None:
+    """The second record comes days later, in another walk, under the id of the same payout."""
+    ways = {1: -5_000, 2: 5_000}
+    for run, net in ways.items():
+        till.query(
+            "INSERT INTO reconciled_records"
+            " (reconciliation_id, id, reference, kind, state, amount, currency, moved_at, net)"
+            " VALUES (:run, :id, 'po_1', 'payout', 'succeeded', 5000, 'USD', now(), :net)",
+            run=run,
+            id=f"txn_{run}",
+            net=net,
+        )
+    posted = []
+    for run in (1, 1, 2, 2):
+        with till.database.transaction() as transaction:
+            walk = Run(run, "stripe", *[None] * 6, 1, True, SINCE)  # type: ignore[arg-type]
+            posted.append(payouts.post(transaction, walk, livemode=True))
+    assert posted == [1, 0, 1, 0]
+    with till.engine.connect() as connection:
+        assert {one.balance for one in balances(connection)} == {0}
+
+
+def _paid_out(billing: Billing) -> dict[str, int]:
+    found = billing("ledger", "balance", "--test", "--json").json
+    return {one["account"]: one["balance"] for one in found if one["producer"] == "*"}
 
 
 def test_a_payout_that_is_none_is_refused(billing: Billing) -> None:

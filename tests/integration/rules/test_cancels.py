@@ -24,6 +24,7 @@ from payments.processors.outcomes import (
 )
 from payments.processors.outcomes import NotFound as NeverHeardOf
 from tests.integration.rules.test_executor import MINUTE, Shop
+from tests.support.acting import by
 from tests.support.every import every
 from tests.support.factories import (
     SUCCEEDED,
@@ -235,6 +236,25 @@ def test_one_in_doubt_that_nobody_has_heard_of_stays_in_doubt(till: Till) -> Non
     assert till.stand(claimed.id) == "needs_review"
 
 
+def test_of_what_was_not_executed_a_look_up_that_is_not_through_leaves_nothing_in_doubt(
+    till: Till,
+) -> None:
+    """The walk through an account with many charges takes several looks: the last one ends it."""
+    id_ = till.settle(till.claim(a_charge()), Unavailable("busy"))["id"]
+    till.cancel(id_)
+    first = till.claim(id_)
+    seen = first.now - MINUTE
+    till.settle(first, Unknown("look_up_incomplete", looked_until=seen))
+    assert till.stand(id_) == "queued"
+    till.time_passes(MINUTE, id_)
+    second = till.claim(id_)
+    assert second.is_to_end
+    assert second.order.looked_until == seen
+    assert second.order.last_sent_at is not None
+    till.settle(second, NeverHeardOf())
+    assert till.events(id_) == CANCELED
+
+
 def test_what_a_person_sends_again_is_canceled_first(till: Till) -> None:
     claimed = till.claim(a_charge())
     till.settle(claimed, TIMEOUT)
@@ -273,7 +293,9 @@ def test_to_cancel_twice_is_to_cancel_once(till: Till) -> None:
     assert row["cancel_reason"] == "the first"
     both = a_charge()
     till.accept(both)
-    rows = till.cancel_all(Cancellation(both.id, by="a"), Cancellation(both.id, by="b"))
+    rows = till.cancel_all(
+        Cancellation(both.id, acting=by("a")), Cancellation(both.id, acting=by("b"))
+    )
     assert [row.cancel_requested_by for row in rows] == ["a", "a"]  # type: ignore[union-attr]
     assert till.events(both.id) == CANCELED
 
@@ -319,8 +341,8 @@ def test_nobody_cancels_by_standing_beside_the_owner(till: Till) -> None:
     till.accept(request)
     others, owners = (Access(name, frozenset()) for name in ("another", "tests"))
     refused, row = till.cancel_all(
-        Cancellation(request.id, by="another", access=others),
-        Cancellation(request.id, by="tests", access=owners),
+        Cancellation(request.id, acting=by("another"), access=others),
+        Cancellation(request.id, acting=by("tests"), access=owners),
     )
     assert isinstance(refused, NotFound)
     assert not isinstance(row, Exception)
@@ -592,7 +614,7 @@ def test_whatever_goes_wrong_the_charge_ends_as_the_processor_has_it(
 ) -> None:
     request = a_charge(payment_method_id=method)
     assert shop.executor.create(request).state == "pending"
-    shop.executor.cancel(Cancellation(request.id, by="tests"))
+    shop.executor.cancel(Cancellation(request.id, acting=by("tests")))
     assert shop.go_on(request.id) == state
     assert shop.till.row(request.id)["failure_code"] == code
     assert shop.moved(request.id) == ([("charge", 1000)] if state == "succeeded" else [])
@@ -601,7 +623,7 @@ def test_whatever_goes_wrong_the_charge_ends_as_the_processor_has_it(
 def test_a_charge_that_never_arrives_anywhere_ends_with_a_person(shop: Shop) -> None:
     request = a_charge(payment_method_id="pm_sandbox_lost")
     shop.executor.create(request)
-    shop.executor.cancel(Cancellation(request.id, by="tests"))
+    shop.executor.cancel(Cancellation(request.id, acting=by("tests")))
     shop.time_passes(timedelta(days=1), request.id)
     assert shop.go_on(request.id) == "needs_review"
 
@@ -612,7 +634,7 @@ def test_a_call_that_arrives_after_the_end_moves_nothing(shop: Shop) -> None:
     assert isinstance(begun, Claimed)
     shop.time_passes(MINUTE, begun.id)
     shop.till.sweep()
-    shop.executor.cancel(Cancellation(begun.id, by="tests"))
+    shop.executor.cancel(Cancellation(begun.id, acting=by("tests")))
     assert shop.till.stand(begun.id) == "failed"
     late = shop.processor.charge(begun.order, deadline_s=5.0)
     assert isinstance(late, Canceled)
@@ -622,6 +644,7 @@ def test_a_call_that_arrives_after_the_end_moves_nothing(shop: Shop) -> None:
 def test_an_adapter_that_breaks_while_it_cancels_leaves_it_in_doubt(shop: Shop) -> None:
     class Breaks:
         name, key_window = shop.processor.name, shop.processor.key_window
+        livemode = shop.processor.livemode
 
         def cancel(self, *_: Any, **__: Any) -> Any:
             raise ValueError("4242424242424242")
@@ -629,7 +652,7 @@ def test_an_adapter_that_breaks_while_it_cancels_leaves_it_in_doubt(shop: Shop) 
     request = a_charge(payment_method_id="pm_sandbox_timeout_before")
     shop.executor.create(request)
     broken = shop.executor_with(Breaks())
-    assert broken.cancel(Cancellation(request.id, by="tests")).phase == "unknown"
+    assert broken.cancel(Cancellation(request.id, acting=by("tests"))).phase == "unknown"
     assert shop.till.attempts(request.id)[-1] == ("cancel", "unknown")
 
 

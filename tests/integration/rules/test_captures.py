@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from payments.audit.captured import CAPTURES
+from payments.audit.verify import verify
+from payments.audit.witness import CAPTURED
 from payments.errors import (
     CaptureExceedsCharge,
     ChargeNotCapturable,
@@ -32,6 +35,7 @@ from payments.processors.outcomes import (
     Unavailable,
 )
 from payments.processors.outcomes import NotFound as NeverHeardOf
+from payments.processors.sandbox.transitions import complete
 from tests.integration.rules.test_executor import MINUTE, Shop
 from tests.support.every import every
 from tests.support.factories import (
@@ -611,6 +615,49 @@ def test_parts_are_captured_one_after_the_other(shop: Shop) -> None:
     assert shop.moved(request.id) == [("capture", 300), ("capture", 300), ("capture", 400)]
     refund = a_refund(request.id)
     assert shop.go(refund) == "succeeded"
+
+
+@every(
+    "dies, first, captured",
+    [
+        # Nobody had sent the capture, so it took nothing, though all of the money is taken.
+        (False, None, [("failed", 1000, "canceled")]),
+        (False, 300, [("succeeded", 300, None), ("failed", 700, "canceled")]),
+        # Nobody knows any more whether it was sent, and all that it wanted was taken.
+        (True, None, [("succeeded", 1000, None)]),
+    ],
+)
+def test_a_cancellation_that_is_too_late_ends_a_queued_capture(
+    shop: Shop, dies: bool, first: int | None, captured: list[tuple[str, int, str | None]]
+) -> None:
+    request = a_charge(capture="manual", payment_method_id="pm_sandbox_cancel_too_late")
+    shop.executor.create(request)
+    with shop.engine.begin() as connection:
+        complete(connection, request.id)
+    shop.go_on(request.id, rounds=1)
+    if first is not None:
+        part = a_capture(request.id, amount=first, final=False)
+        shop.executor.capture(NewCapture(part))
+    shop.till.capture(a_capture(request.id))
+    shop.till.cancel(request.id)
+    if dies:  # before it has asked
+        shop.till.claim(request.id)
+    assert shop.go_on(request.id) == "succeeded"
+    assert captures_of(shop.till, request.id) == captured
+    row = shop.till.row(request.id)
+    assert (row["amount_captured"], row["capture_failure_code"]) == (1000, captured[-1][2])
+    taken = [("capture", first), ("charge", 700)] if first else [("charge", 1000)]
+    assert shop.moved(request.id) == taken
+    assert doubts(shop, request.id) == []
+
+
+def doubts(shop: Shop, id_: str) -> list[str]:
+    """What `billing verify` has against this charge or its captures."""
+    statements = {shop.processor.name: shop.processor.statement()}
+    captures = shop.till.query("SELECT id FROM captures WHERE charge_id = :id", id=id_)
+    found = verify(shop.engine, statements=statements, invariants=[CAPTURED, *CAPTURES])
+    ours = {id_, *(row["id"] for row in captures)}
+    return [f"{one.id}: {one.detail}" for each in found for one in each.offenders if one.id in ours]
 
 
 def test_a_processor_that_cannot_set_money_aside_is_not_asked_to(shop: Shop) -> None:

@@ -11,7 +11,15 @@ from payments.errors import NotFound as NoSuchObject
 from payments.lifecycle.claims import Claimed, NotDue
 from payments.lifecycle.executor import Begin
 from payments.processors.advice import STOP
-from payments.processors.outcomes import Declined, Found, NotFound, Pending, Succeeded, Unavailable
+from payments.processors.outcomes import (
+    Declined,
+    Found,
+    NotFound,
+    Pending,
+    Succeeded,
+    Unavailable,
+    Unknown,
+)
 from tests.support.factories import (
     SUCCEEDED,
     TIMEOUT,
@@ -420,3 +428,48 @@ def test_an_endpoint_is_woken_for_what_it_wants_to_hear(till: Till) -> None:
     endpoints = [one["endpoint_id"] for one in told]
     assert endpoints.count(wants) == 1
     assert wants_not not in endpoints
+
+
+# --- Looking up without the processor's id ---
+
+
+def test_a_look_up_knows_when_the_charge_was_sent_and_how_far_others_came(till: Till) -> None:
+    id_ = till.settle(till.claim(a_charge()), TIMEOUT)["id"]
+    till.time_passes(MINUTE, id_)
+    first = till.claim(id_)
+    (sent,) = till.query("SELECT started_at FROM attempts WHERE object_id = :id", id=id_)
+    assert first.order.last_sent_at == sent["started_at"]
+    assert first.order.looked_until is None
+    seen = first.now - timedelta(hours=1)
+    till.settle(first, Unknown("look_up_incomplete", looked_until=seen), verb="look_up")
+    till.time_passes(MINUTE, id_)
+    second = till.claim(id_)
+    assert second.order.last_sent_at == first.order.last_sent_at
+    assert second.order.looked_until == seen
+    # One that says nothing of it takes nothing back.
+    till.settle(second, TIMEOUT, verb="look_up")
+    till.time_passes(MINUTE, id_)
+    assert till.claim(id_).order.looked_until == seen
+
+
+def test_an_attempt_that_was_not_settled_may_have_sent_it(till: Till) -> None:
+    """It looks up, finds nothing, sends it again, and dies."""
+    id_ = till.settle(till.claim(a_charge()), TIMEOUT)["id"]
+    earlier = "UPDATE attempts SET started_at = started_at - interval '1 h' WHERE object_id = :id"
+    till.put(earlier, id=id_)
+    till.time_passes(MINUTE, id_)
+    died = till.claim(id_)
+    till.time_passes(MINUTE, id_)
+    till.sweep()
+    again = till.claim(id_)
+    assert died.order.last_sent_at is not None
+    assert again.order.last_sent_at is not None
+    assert again.order.last_sent_at > died.order.last_sent_at
+    assert till.attempts(id_)[-1] == ("look_up", "lease_expired")
+
+
+def test_what_is_known_by_the_processors_id_needs_no_search(till: Till) -> None:
+    id_ = till.settle(till.claim(a_charge()), Unknown("look_up_failed", "sbx_1"))["id"]
+    till.time_passes(MINUTE, id_)
+    order = till.claim(id_).order
+    assert (order.reference, order.last_sent_at) == ("sbx_1", None)

@@ -1,18 +1,26 @@
 """Disputes: what processors tell of them, what we keep, and whom it concerns."""
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from payments.access.scopes import Access
+from payments.audit.promises import SETS
+from payments.audit.telling import EVENTS_TELL
 from payments.disputes import lookup
 from payments.errors import InvalidRequest, NotFound
 from payments.processors.outcomes import Disputed, Fees, Succeeded
 from payments.processors.port import ProcessorEvent
+from payments.webhooks import endpoints
+from payments.webhooks.target import TargetCheck
 from tests.integration.rules.test_executor import Shop
 from tests.support.every import every
 from tests.support.factories import Till, a_charge, a_refund
+from tests.support.vault import VAULT
+from tests.support.webhooks import LOOPBACK
 
 NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 
@@ -157,7 +165,71 @@ def test_or_later_once(till: Till) -> None:
     assert till.report(id_, Succeeded("sbx_1", fees=Fees(60, 940, "EUR"))) == 0
     row = till.row(id_)
     assert (row["fee"], row["net"], row["settlement_currency"]) == (59, 941, "EUR")
-    assert till.events(id_) == ["charge.pending", "charge.succeeded"]
+    assert till.events(id_) == ["charge.pending", "charge.succeeded", "charge.updated"]
+
+
+def test_what_becomes_known_later_is_told_with_the_whole_charge(till: Till) -> None:
+    id_ = till.charged()
+    # Twice in one transaction, and in another order: known is known.
+    fees = Succeeded(f"sbx_{id_}", fees=Fees(59, 941, "EUR"))
+    reports = [ProcessorEvent(id_, "charge", one) for one in (fees, Succeeded(f"sbx_{id_}"), fees)]
+    assert till.report_all(*reports) == 1
+    last = bodies(till, id_)[-1]
+    assert (last["type"], last["sequence"]) == ("charge.updated", 3)
+    shown = {name: last["data"][name] for name in ("state", "fee", "net", "settlement_currency")}
+    assert shown == {"state": "succeeded", "fee": 59, "net": 941, "settlement_currency": "EUR"}
+    assert till.row(id_)["sequence"] == 3
+
+
+def test_what_is_known_at_once_is_told_once(till: Till) -> None:
+    claimed = till.claim(a_charge())
+    till.settle(claimed, Succeeded("sbx_1", fees=Fees(59, 941, "USD")))
+    assert till.report(claimed.id, Succeeded("sbx_1", fees=Fees(59, 941, "USD"))) == 0
+    assert till.events(claimed.id) == ["charge.pending", "charge.succeeded"]
+
+
+def test_an_endpoint_is_told_of_updates_if_it_asks_for_them(till: Till) -> None:
+    def endpoint(*types: str) -> str:
+        url, check = "http://127.0.0.1:9/hooks", TargetCheck(LOOPBACK)
+        with till.database.transaction() as transaction:
+            row, _ = endpoints.add(
+                transaction, url=url, event_types=types, target_check=check, vault=VAULT
+            )
+        return row.id
+
+    unfiltered, asking = endpoint(), endpoint("charge.updated")
+    id_ = till.charged()
+    till.report(id_, Succeeded(f"sbx_{id_}", fees=Fees(59, 941, "EUR")))
+    sent = till.query(
+        "SELECT d.endpoint_id, e.type FROM deliveries d JOIN events e ON e.id = d.event_id"
+        " WHERE e.object_id = :id AND d.endpoint_id = ANY(:to) ORDER BY e.sequence",
+        id=id_,
+        to=[unfiltered, asking],
+    )
+    told = [(row["endpoint_id"], row["type"]) for row in sent]
+    with till.database.transaction() as transaction:
+        for one in (unfiltered, asking):
+            endpoints.delete(transaction, one)
+    assert told == [(unfiltered, "charge.succeeded"), (asking, "charge.updated")]
+
+
+def test_events_tell_the_truth_when_more_becomes_known(till: Till) -> None:
+    ids = [till.charged() for _ in range(2)]
+    till.report(ids[0], Succeeded(f"sbx_{ids[0]}", fees=Fees(59, 941, "EUR")))
+    assert lies(till, ids) == []
+    till.put("UPDATE events SET type = 'charge.updated' WHERE object_id = :id", id=ids[1])
+    assert lies(till, ids) == [ids[1]]
+
+
+def bodies(till: Till, id_: str) -> list[dict[str, Any]]:
+    rows = till.query("SELECT body FROM events WHERE object_id = :id ORDER BY sequence", id=id_)
+    return [json.loads(row["body"]) for row in rows]
+
+
+def lies(till: Till, ids: Sequence[str]) -> list[str]:
+    """Those of these charges whose events tell another story, as `billing verify` finds it."""
+    found = f"WITH {SETS} SELECT id FROM ({EVENTS_TELL.broken_by}) AS broken WHERE id = ANY(:ids)"
+    return [row["id"] for row in till.query(found, ids=ids)]
 
 
 # --- With the sandbox ---

@@ -21,6 +21,7 @@ from payments.processors.outcomes import (
     Unavailable,
     Unknown,
 )
+from tests.support.asked_fields import NEW_YEAR
 from tests.support.every import every
 from tests.support.factories import Till, a_charge, a_lease, a_refund, a_sale
 from tests.support.recorded import FOLDER, Names, hold
@@ -194,7 +195,7 @@ def waits_for_its_customer_in_vain(life: Life) -> None:
 
 
 def is_canceled_before_anything(life: Life) -> None:
-    id_ = life.charge(scheduled_at="2027-01-01T00:00:00Z")
+    id_ = life.charge(scheduled_at=NEW_YEAR)
     life.till.cancel(id_, reason="not today")
 
 

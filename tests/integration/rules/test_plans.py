@@ -15,6 +15,8 @@ from sqlalchemy import Engine, create_engine, event
 
 from local.embedded.throwaway import Servers
 from payments.audit import health
+from payments.keeping import retention
+from payments.keeping.retention import Keep
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.lifecycle import reading
 from payments.processors.outcomes import Declined
@@ -33,7 +35,7 @@ CASTS = {
     bool: "::boolean",
 }  # fmt: skip
 # Tables that may be read whole: they are as small as an installation has endpoints.
-SMALL = {"webhook_endpoints"}
+SMALL = {"webhook_endpoints", "retention", "disputes"}
 
 _LIFECYCLE = """
     id, producer, idempotency_key, fingerprint, processor, currency, amount, state, failure_code,
@@ -92,8 +94,10 @@ def old_engine(servers: Servers) -> Iterator[Engine]:
 
 
 @contextmanager
-def explained(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+def explained(engine: Engine, *, texts: bool = False) -> Iterator[list[tuple[str, Any]]]:
     """Every statement that runs in here, and its plans: for its values, and for any value.
+
+    With `texts` also those that are written with a line break first.
 
     psycopg prepares what runs often, and PostgreSQL may then plan it once for all values.
     """
@@ -102,7 +106,7 @@ def explained(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     def explain(
         connection: Any, cursor: Any, statement: str, parameters: Any, _: Any, many: bool
     ) -> None:
-        if statement.startswith(("SELECT", "INSERT", "UPDATE", "WITH")):
+        if statement.startswith(("SELECT", "INSERT", "UPDATE", "WITH")) or texts:
             names = list(parameters)
             generic = re.sub(
                 r"%\((\w+)\)s",
@@ -138,6 +142,13 @@ def assert_no_scan(plans: list[tuple[str, Any]]) -> None:
     for statement, plan in plans:
         scanned = set(scans(plan)) - SMALL
         assert not scanned, f"{scanned} scanned by {statement}\n{json.dumps(plan, indent=1)}"
+
+
+@pytest.fixture
+def aging_till(engine: Engine) -> Till:
+    """On a database with such a past that is one test's alone, for what deletes of it."""
+    fill(engine, _FILL)
+    return Till(engine)
 
 
 @pytest.fixture
@@ -204,6 +215,40 @@ def test_looking_at_how_things_stand_and_replaying_scan_nothing(old_till: Till) 
             until = since + timedelta(hours=1)
             assert replay(transaction, endpoint_id, since=since, until=until, only="all").count
             ping(transaction, endpoint_id)
+    assert_no_scan(plans)
+
+
+def test_what_was_kept_for_its_time_is_found_without_a_scan(aging_till: Till) -> None:
+    till = aging_till
+    endpoint_id = an_endpoint(till.engine, "http://127.0.0.1:1/").id
+    fill(
+        till.engine,
+        "INSERT INTO deliveries (event_id, endpoint_id, state, attempts, finished_at, created_at)"
+        f" SELECT id, '{endpoint_id}', 'delivered', 1, now() - interval '1 year',"
+        " now() - interval '1 year' FROM events;"
+        " INSERT INTO delivery_attempts (delivery_id, number, started_at, duration_ms)"
+        " SELECT id, 1, created_at, 1 FROM deliveries;"
+        " UPDATE events SET created_at = now() - interval '1 year';"
+        " INSERT INTO rejected_requests (id, task, code, detail, request, created_at)"
+        f" SELECT 'rej_' || n, 't', 'c', 'd', '{{}}', now() - n * interval '1 min'"
+        f" FROM generate_series(1, {ROWS}) n;"
+        " INSERT INTO quarantined_messages (queue, reason, sha256, size, raw, released_at)"
+        f" SELECT 'q', 'r', n, 1, 'x', now() - n * interval '1 min'"
+        f" FROM generate_series(1, {ROWS}) n;"
+        " INSERT INTO requests_made"
+        " (id, producer, idempotency_key, operation, fingerprint, created_at)"
+        f" SELECT n, 'p', 'k', 'o', 'f', now() - n * interval '1 min'"
+        f" FROM generate_series(1, {ROWS}) n;"
+        " ANALYZE",
+    )
+    with explained(till.engine, texts=True) as plans:
+        left = []
+        for step in retention.steps(Keep(90, 30, 60, 60, 60)):
+            with till.database.transaction() as transaction:
+                left.append(step(transaction))
+        with till.engine.connect() as connection:
+            assert all(retention.oldest_s(connection).values())
+    assert left == [retention.PAGE] * 5
     assert_no_scan(plans)
 
 

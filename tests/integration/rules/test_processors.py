@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
-from payments.lifecycle.executor import Executor
+from payments.lifecycle.blocking import BlockingExecutor
 from payments.lifecycle.settlement import policies_of
 from payments.processors.outcomes import Succeeded
 from payments.processors.registry import Processors
@@ -34,7 +34,7 @@ class Worker:
         self.till = Till(engine, processors=[one.name for one in processors])
         named = Processors(*processors)
         self.till.policies = policies_of(named)
-        self._executor = Executor(
+        self._executor = BlockingExecutor(
             begin=lambda item: self.till.begin(item)[0],
             settle=lambda item: self.till.settle_all((item.claimed, item.verb, item.found))[0],
             cancel=lambda one: self.till.cancel_all(one)[0],
@@ -249,3 +249,30 @@ def test_what_is_to_end_is_canceled_at_the_processor_that_it_names(
     after.go_on(request.id)
     assert old.asked[-1] == ("cancel", f"{request.id}:charge")
     assert new.asked == []
+
+
+def test_a_processor_of_the_other_mode_is_asked_nothing(
+    worker: MakeWorker, old: Paper, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would say of what has moved that it has never heard of it, and move it once more."""
+    here = worker(old)
+    paid, lost = a_charge(), a_charge()
+    assert here.create(paid) == "succeeded"
+    old.is_silent = True
+    assert here.create(lost) == "unknown"
+    asked, moved = list(old.asked), dict(old.moved)
+    old.is_silent, old.livemode, old.moved = False, True, {}
+
+    for _ in range(3):
+        assert here.go_on(lost.id) == "unknown"
+    refund = a_refund(paid)
+    assert here.create(refund) == "queued"
+    assert (old.asked, old.moved) == (asked, {})
+    told = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
+    assert [one for one in told if "charges and refunds of test mode wait for it" in one] == told
+    assert len(told) == 1
+
+    old.livemode, old.moved = False, moved
+    assert here.go_on(lost.id) == "succeeded"
+    assert here.go_on(refund.id) == "succeeded"
+    assert set(old.moved) == {f"{one.id}:{kind(one.id).name}" for one in (paid, lost, refund)}

@@ -5,10 +5,13 @@ from typing import Any
 
 import pytest
 
+from payments.access.audit_log import NobodyActs
+from payments.acting import person
 from payments.errors import InvalidRequest, MoveNotAllowed, Refused
 from payments.errors import NotFound as NoSuchObject
 from payments.lifecycle import reviews
 from payments.processors.outcomes import NotFound
+from tests.support.acting import Database
 from tests.support.factories import SUCCEEDED, TIMEOUT, Till, a_charge, a_refund
 
 
@@ -107,8 +110,21 @@ def test_what_is_not_there_cannot_be_resolved(till: Till, id_: str, error: type[
     assert refused.value.param == "id"
 
 
-@pytest.mark.parametrize(("who", "why"), [("", "x"), ("ada", " ")])
-def test_nobody_decides_for_no_reason(till: Till, who: str, why: str) -> None:
+@pytest.mark.parametrize(("who", "why"), [("", "x"), ("ada", " "), ("ada", None)])
+def test_nobody_decides_for_no_reason(till: Till, who: str, why: str | None) -> None:
     id_ = in_review(till, a_charge())
-    with till.database.transaction() as transaction, pytest.raises(InvalidRequest):
-        reviews.resolve(transaction, id_, "failed", who=who, why=why)
+
+    def decide() -> None:
+        acting = person(who, why=why)
+        with Database(till.engine, acting=acting).transaction() as transaction:
+            reviews.resolve(transaction, id_, "failed")
+
+    with pytest.raises(InvalidRequest):
+        decide()
+
+
+def test_in_a_transaction_of_nobodys_nothing_is_decided(till: Till) -> None:
+    id_ = in_review(till, a_charge())
+    with pytest.raises(NobodyActs), Database(till.engine, acting=None).transaction() as transaction:
+        reviews.resolve(transaction, id_, "failed")
+    assert till.row(id_)["phase"] == "needs_review"

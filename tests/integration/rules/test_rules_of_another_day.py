@@ -3,7 +3,9 @@
 from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import text
 
+from infra.billing.contract.requests.capture import CaptureRequest
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.fields import Keyed
 from infra.billing.contract.requests.inventory import InventoryRequest
@@ -12,8 +14,9 @@ from infra.billing.contract.requests.product import ProductRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from infra.billing.contract.requests.rules import ANY_DAY
 from payments.catalog import inventory, prices, products
-from payments.errors import InvalidRequest, KeyReused
+from payments.errors import InvalidRequest, KeyReused, NotFound
 from payments.lifecycle.accepting import charges, refunds
+from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Claimed
 from payments.parsing import parse, read
 from tests.support.every import every
@@ -184,3 +187,37 @@ def test_by_a_price_in_a_withdrawn_currency_nothing_new_is_charged(till: Till) -
     assert "BGN is no longer" in str(refused)
     assert isinstance(repeated, charges.Accepted)
     assert till.stock(gone) == 1
+
+
+@every("changes", [{"amount": 10**16}, {"charge_id": "charge-17"}])
+def test_a_capture_of_other_rules_is_answered_as_it_stands(
+    till: Till, changes: dict[str, Any]
+) -> None:
+    charge_id = till.authorized()
+    fields = {"charge_id": charge_id, "idempotency_key": a_key(), "producer": "tests", **changes}
+    new = read(CaptureRequest, fields)
+    (refused,) = till.capture_all(NewCapture(new))
+    assert isinstance(refused, InvalidRequest)
+    assert refused.param == next(iter(changes))
+    # As rules that took it have written it down.
+    with till.database.transaction() as transaction:
+        transaction.execute(
+            text(
+                "INSERT INTO captures (id, charge_id, producer, idempotency_key, fingerprint,"
+                " amount, final) VALUES (:id, :charge, 'tests', :key, :fingerprint, 500, true)"
+            ),
+            {
+                "id": new.id,
+                "charge": charge_id,
+                "key": new.idempotency_key,
+                "fingerprint": new.fingerprint,
+            },
+        )
+    (again,) = till.capture_all(NewCapture(new))
+    if "charge_id" in changes:  # another charge's is not even looked for
+        assert isinstance(again, NotFound)
+    else:
+        assert isinstance(again, charges.Accepted)
+        assert (again.fresh, again.row.id) == (False, charge_id)
+    (other,) = till.capture_all(NewCapture(read(CaptureRequest, {**fields, "amount": 1})))
+    assert isinstance(other, KeyReused)

@@ -129,7 +129,16 @@ def an_endpoint(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("rule", "changes"), [("state", {"state": "asleep"}), ("has_a_secret", {"secrets": []})]
+    ("rule", "changes"),
+    [
+        ("state", {"state": "asleep"}),
+        ("has_a_secret", {"secrets": []}),
+        ("headers_are_whole", {"header_names": ["x-key"]}),
+        ("rate_limit_positive", {"rate_limit": 0}),
+        ("retry_schedule", {"retry_schedule": []}),
+        ("retry_schedule", {"retry_schedule": [5, 0]}),
+        ("ordered", {"ordered": "mostly"}),
+    ],
 )
 def test_an_endpoint_that_must_not_be_is_refused(
     till: Till, rule: str, changes: dict[str, Any]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.billing.contract.limits import AHEAD_MAX, BEHIND_MAX
+from infra.billing.contract.limits import BEHIND_MAX, MOMENT_AHEAD_MAX
 from payments.errors import InvalidRequest, KeyReused, RequestExpired
 from payments.intake.timing import Timing
 from payments.lifecycle.accepting import charges, refunds
@@ -13,6 +13,7 @@ from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.claims import Claimed, NotDue
 from payments.lifecycle.executor import Begin
 from payments.lifecycle.refund_claims import CHARGE_PENDING_S
+from tests.support.acting import by
 from tests.support.factories import Till, a_charge, a_lease, a_refund, a_sale, is_left_alone
 
 
@@ -98,8 +99,11 @@ def test_what_is_no_moment_is_refused_with_the_fix(value: Any) -> None:
 
 
 def test_more_than_a_year_ahead_is_a_mistake() -> None:
-    a_charge(scheduled_at=(ahead() + AHEAD_MAX - timedelta(minutes=1)).isoformat())
-    for at in ((ahead() + AHEAD_MAX + timedelta(minutes=1)).isoformat(), "9999-12-31T23:59:59Z"):
+    a_charge(scheduled_at=(ahead() + MOMENT_AHEAD_MAX - timedelta(minutes=1)).isoformat())
+    for at in (
+        (ahead() + MOMENT_AHEAD_MAX + timedelta(minutes=1)).isoformat(),
+        "9999-12-31T23:59:59Z",
+    ):
         with pytest.raises(InvalidRequest, match="at most 366 days ahead"):
             a_charge(scheduled_at=at)
 
@@ -158,7 +162,7 @@ def test_only_charges_can_be_put_off(till: Till) -> None:
     till.accept(pending)
     refund, later = a_refund(charge_id), Timing(not_before=ahead(hours=1))
     refused = by_message(till, refund, later)
-    (not_canceled,) = till.cancel_all(Cancellation(pending.id, by="tests", timing=later))
+    (not_canceled,) = till.cancel_all(Cancellation(pending.id, acting=by("tests"), timing=later))
     for one in (refused, not_canceled):
         assert isinstance(one, InvalidRequest)
         assert str(one).startswith("eta and countdown are for charges only")
@@ -213,9 +217,9 @@ def test_a_cancellation_that_came_too_late_changes_nothing(till: Till) -> None:
     request = a_charge()
     till.accept(request)
     late = Timing(good_until=ahead(seconds=-1))
-    (refused,) = till.cancel_all(Cancellation(request.id, by="tests", timing=late))
+    (refused,) = till.cancel_all(Cancellation(request.id, acting=by("tests"), timing=late))
     assert isinstance(refused, RequestExpired)
     assert till.stand(request.id) == "queued"
     till.cancel(request.id)
-    (row,) = till.cancel_all(Cancellation(request.id, by="tests", timing=late))
+    (row,) = till.cancel_all(Cancellation(request.id, acting=by("tests"), timing=late))
     assert not isinstance(row, Exception)

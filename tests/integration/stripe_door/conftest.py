@@ -22,5 +22,5 @@ def client(door: Door) -> stripe.StripeClient:
 @pytest.fixture(autouse=True)
 def _nothing_moved_twice(door: Door) -> Iterator[None]:
     yield
-    moved = [(one["object"], one["direction"]) for one in door.movements()]
+    moved = [(one["object"], one["direction"], one["key"]) for one in door.movements()]
     assert len(moved) == len(set(moved))

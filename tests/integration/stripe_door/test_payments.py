@@ -172,6 +172,77 @@ def test_what_is_held_is_captured_in_part_and_the_rest_let_go(door: Door, client
     ]  # fmt: skip
 
 
+def test_a_customer_that_was_deleted_pays_nothing(client: Client) -> None:
+    customer = client.v1.customers.create({"name": "Ada"})
+    assert client.v1.customers.delete(customer.id).deleted
+    error = raised(stripe.InvalidRequestError, pay, client, customer=customer.id)
+    assert error.code == "resource_missing"
+    assert client.v1.customers.retrieve(customer.id).deleted
+
+
+IN_PARTS = {
+    "capture_method": "manual",
+    "payment_method_options": {"card": {"request_multicapture": "if_available"}},
+    "expand": ["latest_charge"],
+}
+
+
+def test_what_may_be_captured_in_parts_stays_held_until_the_last(
+    door: Door, client: Client
+) -> None:
+    intent, capture = pay(client, **IN_PARTS), client.v1.payment_intents.capture
+    charge = intent.latest_charge
+    assert isinstance(charge, stripe.Charge)
+    assert charge.payment_method_details.card.multicapture.status == "available"  # type: ignore[union-attr]
+    part = capture(intent.id, {"amount_to_capture": 600, "final_capture": False})
+    assert (part.status, part.amount_capturable, part.amount_received) == (
+        "requires_capture", 400, 600,
+    )  # fmt: skip
+    error = raised(stripe.InvalidRequestError, client.v1.payment_intents.cancel, intent.id)
+    assert error.http_status == 400
+    last = capture(intent.id, {"amount_to_capture": 100})
+    assert (last.status, last.amount_capturable, last.amount_received) == ("succeeded", 0, 700)
+    assert directions(door, intent) == [("charge", 600), ("charge", 100)]
+    assert client.v1.charges.retrieve(charge.id).amount_refunded == 0
+    refund = client.v1.refunds.create
+    raised(stripe.InvalidRequestError, refund, {"payment_intent": intent.id, "amount": 701})
+    assert refund({"payment_intent": intent.id}).amount == 700
+
+
+@every("taken", [0, 600])
+def test_what_is_left_is_let_go_of_by_a_last_capture_of_nothing_or_by_time(
+    door: Door, client: Client, taken: int
+) -> None:
+    capture = client.v1.payment_intents.capture
+    intents = [pay(client, **IN_PARTS) for _ in range(2)]
+    for intent in intents:
+        if taken:
+            capture(intent.id, {"amount_to_capture": taken, "final_capture": False})
+    last = {"amount_to_capture": 0, "final_capture": True}
+    if taken:
+        assert capture(intents[0].id, last).status == "succeeded"  # type: ignore[arg-type]
+    else:
+        raised(stripe.InvalidRequestError, capture, intents[0].id, last)
+    door.wait(8 * 24 * 3600)
+    after = client.v1.payment_intents.retrieve(intents[1].id)
+    assert (after.status, after.amount_received) == (
+        ("succeeded", taken) if taken else ("canceled", 0)
+    )
+
+
+def test_what_may_not_be_captured_in_parts_is_refused_a_part(door: Door, client: Client) -> None:
+    for intent in (
+        pay(client, capture_method="manual"),
+        pay(client, "pm_card_jcb", **IN_PARTS),  # such a card can't, whatever is asked for
+    ):
+        part = {"amount_to_capture": 600, "final_capture": False}
+        error = raised(
+            stripe.InvalidRequestError, client.v1.payment_intents.capture, intent.id, part
+        )
+        assert error.param == "final_capture"
+        assert directions(door, intent) == []
+
+
 def test_a_payment_is_canceled_until_it_has_succeeded(door: Door, client: Client) -> None:
     cancel = client.v1.payment_intents.cancel
     for params in ({"capture_method": "manual"}, {"confirm": False}):

@@ -1,0 +1,55 @@
+"""The ledger as tests use it: hours that pass, seals, and the five promises it keeps."""
+
+import time
+from datetime import timedelta
+
+from sqlalchemy import Engine
+
+from payments.audit.ledgered import LEDGER
+from payments.audit.verify import verify
+from payments.ledger import sealing
+from payments.ledger.sealing import Seal
+from tests.support.acting import Database
+
+# What a test of sealing takes at most, on a busy machine.
+TURN_S = 30.0
+
+
+def away_from_the_turn_of_an_hour() -> None:
+    """Wait until the database's hour has more than TURN_S left, as this machine's clock is its own:
+    what happened in an hour that ends meanwhile is sealed sooner than a test thinks."""
+    left_s = 3600 - time.time() % 3600
+    if left_s < TURN_S:
+        time.sleep(left_s + 0.1)
+
+
+def an_hour_passes(engine: Engine) -> None:
+    """Everything in the ledger happened an hour earlier; only before anything was sealed."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        for table, column in (("ledger_postings", "at"), ("ledger_seals", "until")):
+            connection.exec_driver_sql(
+                f"UPDATE {table} SET {column} = {column} - interval '1 hour'"
+            )
+
+
+def seal_all(
+    database: Database, *, part: int = sealing.PART, every: timedelta = sealing.HOUR
+) -> list[Seal]:
+    """Seal what can be sealed."""
+    seals = []
+    while True:
+        with database.transaction() as transaction:
+            made = sealing.seal(transaction, part=part, every=every)
+        if made is None:
+            return seals
+        seals.append(made)
+
+
+def broken(engine: Engine) -> list[str]:
+    """What of the ledger's promises is not kept: name, id, and in which way."""
+    return [
+        f"{one.invariant.name}: {offender.id} {offender.detail}"
+        for one in verify(engine, statements={}, invariants=LEDGER)
+        for offender in one.offenders
+    ]
