@@ -1,7 +1,8 @@
 # What one types here; `make` alone lists it. Needs Python 3.11 or later, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test storm mutants conformance up lint format docs bench lock clean
+.PHONY: help install demo test storm kills hostile mutants histories conformance up lint format docs bench \
+	webhooks lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,6 +43,16 @@ storm: $(VENV)/.dev  ## minutes of kills, cuts and silence, and a witness (SEED,
 	@$(BIN)/python -m tests.storm blow $(if $(SEED),--seed $(SEED)) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(BROKER),--broker $(BROKER)) $(ARGS)
 
+# CHARGES is how many meet each fault, and SEED in which order. The figures are printed (-s).
+kills: $(VENV)/.dev  ## each fault for 200 charges, and webhooks, through workers that are killed
+	@BILLING_TEST_CHARGES_PER_FAULT=$(or $(CHARGES),200) BILLING_TEST_KILLS_SEED=$(or $(SEED),1) \
+		BILLING_TEST_WEBHOOK_KILLS=50 \
+		$(BIN)/python -m pytest -s tests/kills tests/crash/test_webhook_kills.py $(ARGS)
+
+hostile: $(VENV)/.dev  ## receivers that mean harm, with the real limits (ROUNDS, 10 unless said)
+	@BILLING_TEST_HOSTILE=$(or $(ROUNDS),10) $(BIN)/python -m pytest -s \
+		tests/integration/test_hostile_receivers.py $(ARGS)
+
 # ONLY is a module or a folder; SHARD=1/8 an eighth; ARGS=--report tells what is known so far.
 # MUTANTS_FOLDER in the environment is where that is kept, when several checkouts share it.
 mutants: $(VENV)/.dev  ## which small wrongs in payments/ no test notices (SAMPLE, SEED, SHARD, ONLY)
@@ -49,6 +60,10 @@ mutants: $(VENV)/.dev  ## which small wrongs in payments/ no test notices (SAMPL
 		$(if $(SHARD),--shard $(SHARD)) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 # A rig is what docs/how-to/add-a-processor.md describes; without one, our own processors are tried.
+histories: $(VENV)/.dev  ## ten thousand random histories that the ledger must survive (HISTORIES)
+	@BILLING_TEST_HISTORIES=$(or $(HISTORIES),10000) $(BIN)/python -m pytest -s --timeout 7200 \
+		tests/integration/rules/test_ledger_histories.py $(ARGS)
+
 conformance: $(VENV)/.dev  ## the conformance kit on a processor (RIG=module:function, ARGS)
 	@$(BIN)/python -m pytest -p tests.conformance.plugin $(if $(RIG),--rig $(RIG)) \
 		tests/conformance tests/contract/test_processor_*.py $(ARGS)
@@ -70,21 +85,30 @@ format: $(VENV)/.dev  ## put every file into shape
 docs: $(VENV)/.docs  ## the documentation as a site, in site/; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
-bench: $(VENV)/.dev  ## the benchmarks, as ratios against a baseline in the same run
+# A quarter of an hour; ARGS="--quick" for two minutes, ARGS="--publish" for docs/performance.md.
+bench: $(VENV)/.dev  ## ours beside plain Celery, TaskIQ and a ceiling by hand, in the same run
 	@$(BIN)/python -m benchmarks $(ARGS)
 	@$(BIN)/python -m benchmarks.prices
 
+# Some minutes; ARGS="--quick", or "--only fair" for the dead endpoints alone.
+webhooks: $(VENV)/.dev  ## delivery beside a bare loop of its HTTP client, and beside 500 dead endpoints
+	@$(BIN)/python -m benchmarks.webhooks $(ARGS)
+
 lock:  ## choose versions anew (needs uv); ARGS="--upgrade" for the latest
 	@$(UV_COMPILE) $(ARGS) --group service --output-file requirements.lock
+	@$(UV_COMPILE) $(ARGS) --group telemetry --constraints requirements.lock \
+		--output-file requirements-telemetry.lock
 	@$(UV_COMPILE) $(ARGS) --group embedded --constraints requirements.lock \
 		--output-file requirements-embedded.lock
 	@$(UV_COMPILE) $(ARGS) --group dev --constraints requirements-embedded.lock \
+		--constraints requirements-telemetry.lock \
 		--output-file requirements-dev.lock
 	@$(UV_COMPILE) $(ARGS) --group docs --constraints requirements-dev.lock \
 		--output-file requirements-docs.lock
+	@$(UV_COMPILE) $(ARGS) benchmarks/tools.in --output-file benchmarks/tools.lock
 
 clean:  ## remove what was made here, except .billing with its data
-	rm -rf $(VENV) build dist site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .bench build dist site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A virtual environment whose Python is gone, or too old, is made anew; a good one is kept.
