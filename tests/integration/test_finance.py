@@ -30,7 +30,7 @@ from tests.support.command import Billing
 from tests.support.counter import Counter, counter
 from tests.support.every import every
 from tests.support.factories import a_key
-from tests.support.ledger import away_from_the_turn_of_an_hour
+from tests.support.ledger import begin_in_this_hour
 
 SINCE = datetime(2020, 1, 1, tzinfo=UTC)
 UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
@@ -277,7 +277,7 @@ def test_beancount_reads_it(books: Counter, tmp_path: Path) -> None:
 
 @pytest.fixture
 def some(engine: Engine, billing: Billing) -> Billing:
-    away_from_the_turn_of_an_hour()  # both are of one day, and of one hour of the ledger
+    begin_in_this_hour(engine)  # both are of one day, and of one hour of the ledger
     with counter(engine) as till:
         paid = till.charge(amount=1999)
         till.refund(paid["id"], amount=500)

@@ -15,22 +15,31 @@ from tests.support.acting import Database
 TURN_S = 30.0
 
 
-def away_from_the_turn_of_an_hour() -> None:
-    """Wait until the database's hour has more than TURN_S left, as this machine's clock is its own:
-    what happened in an hour that ends meanwhile is sealed sooner than a test thinks."""
+def begin_in_this_hour(engine: Engine) -> None:
+    """As if the database had been migrated in this hour, of which more than TURN_S is left: what
+    happened in an hour that ends meanwhile is sealed sooner than a test thinks, and the template of
+    the tests' databases was made when they began, which may be an hour ago."""
     left_s = 3600 - time.time() % 3600
     if left_s < TURN_S:
         time.sleep(left_s + 0.1)
+    _begin(engine, "date_trunc('hour', now(), 'UTC')")
 
 
 def an_hour_passes(engine: Engine) -> None:
     """Everything in the ledger happened an hour earlier; only before anything was sealed."""
+    _begin(engine, "date_trunc('hour', now(), 'UTC') - interval '1 hour'")
     with engine.begin() as connection:
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        for table, column in (("ledger_postings", "at"), ("ledger_seals", "until")):
-            connection.exec_driver_sql(
-                f"UPDATE {table} SET {column} = {column} - interval '1 hour'"
-            )
+        connection.exec_driver_sql("UPDATE ledger_postings SET at = at - interval '1 hour'")
+
+
+def _begin(engine: Engine, moment: str) -> None:
+    """The ledger's first seal, which its migration makes, is of `moment`."""
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        (seals,) = connection.exec_driver_sql("SELECT count(*) FROM ledger_seals").one()
+        assert seals == 1, "something was sealed already"
+        connection.exec_driver_sql(f"UPDATE ledger_seals SET until = {moment}")
 
 
 def seal_all(

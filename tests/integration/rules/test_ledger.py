@@ -30,7 +30,7 @@ from payments.transaction import Transaction
 from tests.integration.rules.test_disputes import later, of, told
 from tests.support.every import every
 from tests.support.factories import DAY, SUCCEEDED, TIMEOUT, Till, a_capture, a_charge, a_refund
-from tests.support.ledger import an_hour_passes, away_from_the_turn_of_an_hour, broken, seal_all
+from tests.support.ledger import an_hour_passes, begin_in_this_hour, broken, seal_all
 from tests.support.waiting import wait_for
 
 NO = Declined("card_declined", "51", "No.")
@@ -40,7 +40,7 @@ EUROS = Fees(fee=59, net=1341, currency="EUR")
 @pytest.fixture
 def books(engine: Engine) -> Till:
     """A till whose database is one test's alone, and whose ledger keeps its promises."""
-    away_from_the_turn_of_an_hour()
+    begin_in_this_hour(engine)
     return Till(engine)
 
 
