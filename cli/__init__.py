@@ -22,12 +22,15 @@ from service.settings_errors import SettingsError
 # How Python hands over bytes that are no characters.
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 # Where the commands stand; what else is here serves them.
-ROOMS = ("catalog", "finance", "operating", "payments", "webhooks")
+ROOMS = ("catalog", "finance", "operating", "payments", "processes", "webhooks")
+# Those that are started again and again, with the module of each.
+ALONE = {"healthcheck": "cli.processes.healthcheck"}
 EXPECTED = (SettingsError, DataDirError, EmbeddedError, output.Failed)
 
 
-def make() -> typer.Typer:
-    """The command with all its verbs.
+def make(word: str = "") -> typer.Typer:
+    """The command with all its verbs, or only with the one that `word` names: a health check, every
+    few seconds in each container, must not load all the others.
 
     Modules import what is heavy inside their functions, so that `--help` answers at once.
     """
@@ -41,7 +44,8 @@ def make() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root.callback()(_before)
-    for name in sorted(_commands(), key=lambda name: name.rsplit(".", 1)[1]):
+    names = sorted(_commands(), key=lambda name: name.rsplit(".", 1)[1])
+    for name in [ALONE[word]] if word in ALONE else names:
         if register := getattr(importlib.import_module(name), "register", None):
             register(root)
     usage.in_capitals(root)
@@ -62,7 +66,7 @@ def main() -> None:
         sys.stderr.write("what was typed is not UTF-8\n")
         sys.exit(2)
     try:
-        make()(prog_name="billing")
+        make(*sys.argv[1:2])(prog_name="billing")
     except EXPECTED as failure:
         output.fail(failure)
     except KeyboardInterrupt:

@@ -4,11 +4,12 @@ import errno
 import socket
 
 from cli.output import Failed
-from service.settings import variable
+from service.settings import Settings, variable
 
 LOOPBACK = "127.0.0.1"
 # Where to look for another port than the usual one: people remember it.
 NEIGHBOURS = range(8001, 8100)
+FLOWER_PORT = 5555  # its own default, where people look first
 
 
 def require_free(host: str, port: int, *, asked_by: str | None = None) -> None:
@@ -59,3 +60,11 @@ def _failures(host: str, port: int) -> list[OSError]:
     taken = [failure for failure in failures if failure.errno == errno.EADDRINUSE]
     # One address is enough: `localhost` has one in IPv6, which a container often hasn't.
     return taken or (failures if len(failures) == len(places) else [])
+
+
+def url_of(settings: Settings) -> str:
+    """Where a client on this machine finds the HTTP door."""
+    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared, not listened on
+    host = settings.http_host
+    host = everywhere.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{host}:{settings.http_port}"

@@ -1,12 +1,14 @@
 """The settings of what the database keeps: encrypted with which keys, and for how long."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from payments.access.encryption_keys import KEY
-from payments.keeping.retention import Keep
+
+if TYPE_CHECKING:
+    from payments.keeping.retention import Keep
 
 # What a process that needs a key says when there is none.
 NO_KEY = (
@@ -59,6 +61,8 @@ class KeptSettings(BaseSettings):
     keep_requests_made_days: int = Field(default=30, ge=0, le=36_500, description=DAYS)
 
     @property
-    def keep(self) -> Keep:
+    def keep(self) -> "Keep":
         """For how many days each is kept."""
+        from payments.keeping.retention import Keep  # the tables, which few who read settings need
+
         return Keep(**{name: getattr(self, f"keep_{name}_days") for name in Keep.__slots__})

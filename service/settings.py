@@ -17,13 +17,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from payments.processors.routing import Route
 from service import data_dir as embedded_data_dir
-from service import misspelled, stripe_settings
+from service import stripe_settings
 from service.broker_settings import TOLD, BrokerUrl, QueueNames
 from service.console_settings import ConsoleSettings
 from service.database.database_url import normalised
+from service.environment import misspelled
+from service.environment.value_files import SUFFIX, ValueFiles
 from service.kept_settings import KeptSettings
 from service.metrics.telemetry_settings import TelemetrySettings
 from service.network_settings import HttpSettings, Networks
+from service.process.process_settings import ProcessSettings
 from service.processor_names import (
     PROCESSOR_ENTRY_POINTS,
     SANDBOX_LIMIT,
@@ -40,7 +43,7 @@ SECONDS = "a whole number of seconds from 1"
 FOREIGN_VARIABLES = frozenset({"URL", "API_KEY", "SIGNING_KEY"})
 
 
-class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings):
+class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, ProcessSettings):
     """Everything that can be set. A field's description says what its variable must be; the comment
     above it, what it is for and why the default is so (docs/reference/settings.md shows both)."""
 
@@ -242,8 +245,9 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment. No .env file: one place to look, and it is visible."""
-        return (init_settings, env_settings)
+        """Arguments, files that the environment names, then the environment itself. No .env file:
+        one place to look, and it is visible."""
+        return (init_settings, ValueFiles(settings_cls, os.environ, prefix=PREFIX), env_settings)
 
 
 def read(**overrides: Any) -> Settings:
@@ -255,9 +259,9 @@ def read(**overrides: Any) -> Settings:
         settings = Settings(**overrides)
     except ValidationError as error:
         raise SettingsError(explain(error)) from None  # the cause would show the values
-    if wrong := misspelled.find(
-        os.environ, [*Settings.model_fields, *FOREIGN_VARIABLES], prefix=PREFIX
-    ):
+    known = [*Settings.model_fields, *FOREIGN_VARIABLES]
+    known += [f"{name}{SUFFIX}" for name in Settings.model_fields]
+    if wrong := misspelled.find(os.environ, known, prefix=PREFIX):
         raise SettingsError(f"{wrong[0]} is not a setting; did you mean {wrong[1]}?")
     return settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
 

@@ -97,6 +97,7 @@ def make_app() -> Billing:
         task_limit_s=limits.task_limit_s(
             call_deadline_s=settings.call_deadline_s, drain_s=settings.drain_s
         ),
+        run_dir=settings.run_dir,
     )
     return app
 

@@ -15,6 +15,7 @@ from celery.beat import Scheduler
 
 from service import faults, log
 from service.database.limits import BEAT_LIMIT_S
+from service.process.life import Life
 
 logger = log.get(__name__)
 
@@ -22,6 +23,7 @@ EXIT_BEAT = 83
 LOOK_EVERY_S = 5.0
 # What a log may take to be written before the process ends all the same.
 LAST_WORDS_S = 5.0
+NO_SIGN = Life(None, "beat")
 
 
 class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
@@ -35,7 +37,8 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
 
     def tick(self, *args: Any, **kwargs: Any) -> Any:
         if self._watch is None:
-            self._watch = Watch()
+            run_dir = self.app.handlers.services.settings.run_dir
+            self._watch = Watch(life=Life(run_dir, "beat"))
             self._watch.start()
             # One tick makes all sweeps that have something to do: each is a sign of life.
             self.app.handlers.sweeper.on_made = self._watch.is_alive_now
@@ -77,11 +80,13 @@ class Watch(threading.Thread):
         *,
         limit_s: float = BEAT_LIMIT_S,
         look_every_s: float = LOOK_EVERY_S,
+        life: Life = NO_SIGN,
         end: Callable[[int], None] = os._exit,
     ) -> None:
         super().__init__(name="watch", daemon=True)
         self._looks_max = round(limit_s / look_every_s)
         self._look_every_s = look_every_s
+        self._life = life
         self._end = end
         self._sign = threading.Event()
         self._stopped = threading.Event()
@@ -99,6 +104,8 @@ class Watch(threading.Thread):
         while not self._stopped.wait(self._look_every_s):
             looks = 0 if self._sign.is_set() else looks + 1
             self._sign.clear()
+            if not looks:
+                self._life.show()
             if looks >= self._looks_max:
                 self._give_up()
                 return

@@ -14,14 +14,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, bootsteps
 from celery.worker import state
 
 from service import faults, log
+from service.broker.celery_config import WEBHOOKS
 from service.broker.connections import Gauge
 from service.database.limits import TASK_LIMIT_S
+from service.process.life import Life
 from service.running import Register, Running, register
 
 logger = log.get(__name__)
@@ -106,9 +109,13 @@ class Judge:
 
 
 def install(
-    app: Celery, *, task_limit_s: float = TASK_LIMIT_S, stall_limit_s: float = STALL_LIMIT_S
+    app: Celery,
+    *,
+    task_limit_s: float = TASK_LIMIT_S,
+    stall_limit_s: float = STALL_LIMIT_S,
+    run_dir: Path | None = None,
 ) -> None:
-    """Watch every worker of this app. Limits in seconds."""
+    """Watch every worker of this app; its signs of life go to `run_dir`. Limits in seconds."""
 
     class WatchdogStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
         name = "worker.watchdog"
@@ -121,7 +128,8 @@ def install(
         def start(self, worker: Any) -> None:
             judge = Judge(task_limit_s=task_limit_s, stall_limit_s=stall_limit_s)
             look_every_s = min(LOOK_EVERY_S, task_limit_s / 4, stall_limit_s / 4)
-            self.watchdog = Watchdog(worker, judge, register, look_every_s=look_every_s)
+            life = Life(run_dir, _role(worker))
+            self.watchdog = Watchdog(worker, judge, register, life, look_every_s=look_every_s)
             self.watchdog.start()
 
         def register_with_event_loop(self, worker: Any, hub: Any) -> None:
@@ -141,6 +149,7 @@ class Watchdog(threading.Thread):
         worker: Any,
         judge: Judge,
         tasks: Register,
+        life: Life,
         *,
         look_every_s: float,
         end: Callable[[int], None] = os._exit,
@@ -149,6 +158,7 @@ class Watchdog(threading.Thread):
         self._worker = worker
         self._judge = judge
         self._tasks = tasks
+        self._life = life
         self._look_every_s = look_every_s
         self._end = end
         self._looped_at = time.monotonic()
@@ -168,6 +178,7 @@ class Watchdog(threading.Thread):
                 continue
             if verdict is not None:
                 self._execute(verdict)
+            self._life.show()
 
     def _glance(self) -> Glance:
         waiting = self._waiting()
@@ -206,6 +217,11 @@ class Watchdog(threading.Thread):
             }
         logger.critical("this worker hangs and ends itself", **facts)
         self._end(verdict.exit_code)
+
+
+def _role(worker: Any) -> str:
+    """What the Procfile calls a worker that reads these queues."""
+    return "webhooks" if set(worker.app.amqp.queues.consume_from) == {WEBHOOKS} else "worker"
 
 
 def _held(consumer: Any) -> int:

@@ -35,7 +35,10 @@ def document() -> str:
             (
                 "An empty variable counts as unset. A wrong value, or a misspelled name, is refused"
                 " at start by name. There is no settings file; durations are in the unit that ends"
-                " the name (`_s` seconds, `_ms` milliseconds). The SDK's own variables"
+                " the name (`_s` seconds, `_ms` milliseconds). Each can be given by a file, too, as"
+                " containers get their secrets: `BILLING_DATABASE_URL_FILE` is the absolute path of"
+                " a file that holds the value of `BILLING_DATABASE_URL`; only one of the two may be"
+                " set. The SDK's own variables"
                 " (`BILLING_URL`, `BILLING_API_KEY`, `BILLING_SIGNING_KEY`) are on the page of"
                 " the [Python SDK](python.md)."
             ),
@@ -93,6 +96,7 @@ def _sections() -> Iterator[str]:
 def _default(name: str) -> str:
     if name == "data_dir":
         return "`.billing` in the checkout"  # not where this checkout stands
-    value = Settings.model_fields[name].default
+    if (value := Settings.model_fields[name].default) is None:
+        return "unset"
     text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return f"`{text.removesuffix('.0')}`" if text else "unset"

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from local.supervisor import Supervisor
 
 ROOT = Path(__file__).parents[2]
-FLOWER_PORT = 5555  # its own default, where people look first
 # Beyond the time workers may take to finish what they do: Celery's own shutdown.
 STOP_MARGIN_S = 5.0
 SERVER_CHECK_S = 1.0
@@ -113,7 +112,7 @@ def run(
     key = bring_up_to_date(settings, narrator, makes_key="database_url" in servers)
     if "web" in commands and not given_port:
         settings = at_a_free_port(settings, narrator)
-    web = welcoming.Door(url_of(settings), key) if "web" in commands else None
+    web = welcoming.Door(ports.url_of(settings), key) if "web" in commands else None
     facts = {"database_url": settings.database_url, "broker_url": settings.broker_url}
     ours = {name: facts[name] for name, server in servers.items() if server.alive}
     if "database_url" in ours:
@@ -183,7 +182,7 @@ def port_of_flower() -> int:
     """The one that FLOWER_PORT asks for, or else the usual or a free one. Raises Failed."""
     given = settings_module.outside_environ().get("FLOWER_PORT", "")
     if not given:
-        return ports.free(FLOWER_PORT)
+        return ports.free(ports.FLOWER_PORT)
     if not (given.isdecimal() and 0 < int(given) < 65_536):
         raise Failed("FLOWER_PORT must be a whole number from 1 to 65535")
     ports.require_free("127.0.0.1", int(given), asked_by="FLOWER_PORT")
@@ -290,11 +289,3 @@ def heeding_signals() -> Iterator[Stopping]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def url_of(settings: Settings) -> str:
-    """Where a client on this machine finds the HTTP door."""
-    everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # compared, not listened on
-    host = settings.http_host
-    host = everywhere.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{host}:{settings.http_port}"

@@ -22,7 +22,7 @@ from tests.support.counter import counter
 from tests.support.webhooks import an_endpoint, events_happen, rows
 
 # They start servers, or look at them for seconds, and take nothing that one could get wrong.
-NOT_HERE = {"up", "demo", "doctor"}
+NOT_HERE = {"up", "run", "demo", "doctor"}
 KEY = "order-1"
 # What has hurt somebody: numbers beyond any type, what reads as an option, what terminals obey.
 NASTY = [

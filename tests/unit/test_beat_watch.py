@@ -1,10 +1,12 @@
 """A beat that hangs is ended; one that works, or is ending, is not."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 from celery import Celery
 
+from service.process.life import Life
 from worker.beat import EXIT_BEAT, Sweeper, Watch
 
 
@@ -33,6 +35,19 @@ def test_a_beat_without_a_sign_is_ended_and_one_with_signs_is_not() -> None:
     assert ended == [EXIT_BEAT]
 
 
+def test_a_beat_shows_life_while_it_sweeps_and_no_longer(tmp_path: Path) -> None:
+    class Shown(Life):
+        times = 0
+
+        def show(self) -> None:
+            self.times += 1
+
+    life = Shown(tmp_path, "beat")
+    watch = Watch(limit_s=10, look_every_s=1, end=lambda _: None, life=life)
+    looks(watch, signs=[True, True, False, False, False])
+    assert life.times == 2
+
+
 def test_a_beat_that_is_ending_is_left_alone() -> None:
     ended: list[int] = []
     watch = Watch(limit_s=0.02, look_every_s=0.01, end=ended.append)
@@ -44,7 +59,9 @@ def test_a_beat_that_is_ending_is_left_alone() -> None:
 def test_each_sweep_of_a_tick_is_a_sign_of_life() -> None:
     """All that one tick has to do may wait for longer than a beat may give no sign."""
     app = Celery(set_as_current=False)
-    app.handlers, app.close_handlers = SimpleNamespace(sweeper=SimpleNamespace()), lambda: None
+    services = SimpleNamespace(settings=SimpleNamespace(run_dir=None))
+    app.handlers = SimpleNamespace(sweeper=SimpleNamespace(), services=services)
+    app.close_handlers = lambda: None
     beat = Sweeper(app, lazy=True)
     beat.tick()
     assert beat._watch is not None

@@ -23,7 +23,8 @@ from tests.support.webhooks import an_endpoint, rows
 READS = {
     "audit list", "charge get", "charge list", "currency list", "delivery list", "delivery show",
     "dispute get", "dispute list", "doctor", "find", "endpoint check", "endpoint list", "explain",
-    "price get", "price list", "price quote", "product get", "product list", "quarantine list",
+    "healthcheck", "price get", "price list", "price quote", "product get", "product list",
+    "quarantine list",
     "quarantine show", "refund get", "refund list", "rejected list", "url", "verify", "keys list",
     "keys development", "keys encryption", "export charges", "export disputes", "export ledger",
     "export refunds", "ledger balance", "ledger seals", "ledger show", "report day",
@@ -31,6 +32,7 @@ READS = {
 }  # fmt: skip
 OTHERS = {
     "up": "starts processes",
+    "run": "becomes a process",
     "demo": "has a database of its own",
     "migrate": "changes tables, not rows",
     "ledger fill": "posts what was there before the ledger, as a sweep does",

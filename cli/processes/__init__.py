@@ -1,0 +1,1 @@
+"""Commands for processes of ours that stand alone, as in a container."""

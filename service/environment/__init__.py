@@ -1,0 +1,1 @@
+"""What the environment may say besides the settings themselves."""
