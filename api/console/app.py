@@ -11,7 +11,17 @@ from api.app_state import AppState
 from api.console.actions import ACTIONS
 from api.console.actions import pages as acting
 from api.console.door import refused
-from api.console.pages import catalog, finding, operating, overview, payments, signing_in, webhooks
+from api.console.pages import (
+    accounts,
+    catalog,
+    disputes,
+    finding,
+    operating,
+    overview,
+    payments,
+    signing_in,
+    webhooks,
+)
 from api.console.rendering import HERE, static_version
 from payments.errors import BillingError
 
@@ -20,6 +30,8 @@ PAGES = (
     ("/charges/{id}", payments.charge),
     ("/refunds", payments.refunds),
     ("/refunds/{id}", payments.refund),
+    ("/disputes", disputes.disputes),
+    ("/disputes/{id}", disputes.dispute),
     ("/review", payments.review),
     ("/search", finding.search),
     ("/audit", finding.audit),
@@ -30,6 +42,8 @@ PAGES = (
     ("/quarantine/{id}", operating.message),
     ("/prices", catalog.prices),
     ("/prices/{id}", catalog.price),
+    ("/takings", accounts.takings),
+    ("/books", accounts.books),
     ("/keys", operating.keys),
     ("/keys/{id}", operating.key),
 )

@@ -1,6 +1,7 @@
 """The door of the console: who may see a page, what a form says, and what a refusal looks like."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from urllib.parse import parse_qsl, quote
 
 from starlette.exceptions import HTTPException
@@ -15,6 +16,7 @@ from api.console.safety import SAFE_METHODS, require_same_site, secured
 from api.console.session import HOME, PATH, Session
 from api.edge import errors
 from api.edge.problems import NoSuchPath
+from infra.billing.contract.moments import moment
 from payments.errors import InvalidRequest
 
 FORM = "application/x-www-form-urlencoded"
@@ -70,6 +72,18 @@ def required(fields: Mapping[str, str], name: str, what: str) -> str:
     if name not in fields:
         raise InvalidRequest(f"say {what}", param=name)
     return fields[name]
+
+
+def moment_of(name: str, text: str | None) -> datetime | None:
+    """A moment of a filter: a date is its midnight, UTC. Raises InvalidRequest."""
+    if not text:
+        return None
+    at = moment(text if "T" in text else f"{text}T00:00:00+00:00")
+    if at is None:
+        raise InvalidRequest(
+            f"{name} must be a date such as 2026-11-29, or a moment with a zone", param=name
+        )
+    return at
 
 
 def to(path: str) -> Response:

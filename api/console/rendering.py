@@ -23,10 +23,13 @@ BAR = (
     ("/", "Overview", "charges:read"),
     ("/charges", "Charges", "charges:read"),
     ("/refunds", "Refunds", "charges:read"),
+    ("/disputes", "Disputes", "charges:read"),
     ("/review", "Review", "charges:read"),
     ("/endpoints", "Webhooks", "webhooks:read"),
     ("/messages", "Messages", "operator"),
     ("/prices", "Prices", "prices:read"),
+    ("/takings", "Takings", "charges:read"),
+    ("/books", "Books", "charges:read"),
     ("/keys", "Keys", "operator"),
     ("/audit", "Audit", "operator"),
 )
@@ -108,6 +111,7 @@ def _moment(at: str | datetime | None, now: datetime) -> Markup:
 LISTS = {
     "ch_": "charges",
     "re_": "refunds",
+    "dp_": "disputes",
     "we_": "endpoints",
     "del_": "deliveries",
     "price_": "prices",

@@ -6,7 +6,7 @@ Where money stands is said here a second time, in SQL, and not by the table from
 """
 
 from payments.audit.promises import Invariant
-from payments.ledger.sealing import LINES
+from payments.ledger.sealing import SEALED_AGAIN
 
 # Both sides of what stands somewhere: of the same objects that are posted already, if rows that
 # were there before the ledger are still being walked.
@@ -101,7 +101,7 @@ _EQUAL = Invariant(
     """,  # noqa: S608  # put together from constants of ours only
 )
 
-_WHOLE = Invariant(
+WHOLE = Invariant(
     "the ledger is whole",
     "What was there before the ledger has been posted.",
     "ledger_filling WHERE finished_at IS NULL",
@@ -134,24 +134,15 @@ _BALANCED = Invariant(
     """,
 )
 
-_CHAIN = Invariant(
+CHAIN = Invariant(
     "the seals are unbroken",
     "Each seal is the hash of the one before it and of its postings, as they are now.",
     "ledger_seals WHERE postings > 0",
     f"""
-    SELECT s.until::text AS id,
-           format('%s postings sealed, %s there; its hash is %s, and should be %s', s.postings,
-                  l.postings, left(s.hash, 12), left(l.hash, 12)) AS detail
-    FROM (
-        SELECT *, lag(hash) OVER (ORDER BY until) AS previous,
-               lag(until) OVER (ORDER BY until) AS since
-        FROM ledger_seals
-    ) s
-    CROSS JOIN LATERAL (
-        SELECT count(*) AS postings, {LINES.format(previous="s.previous")} AS hash
-        FROM ledger_postings p WHERE p.at >= s.since AND p.at < s.until
-    ) l
-    WHERE s.since IS NOT NULL AND (s.hash <> l.hash OR s.postings <> l.postings)
+    SELECT until::text AS id,
+           format('%s postings sealed, %s there; its hash is %s, and should be %s', postings,
+                  postings_now, left(hash, 12), left(hash_now, 12)) AS detail
+    FROM ({SEALED_AGAIN}) s WHERE hash <> hash_now OR postings <> postings_now
     UNION ALL
     SELECT p.id::text, format('written at %s, before the first seal', p.at)
     FROM ledger_postings p WHERE p.at < (SELECT min(until) FROM ledger_seals)
@@ -191,4 +182,4 @@ _BALANCES = Invariant(
     """,  # noqa: S608  # likewise
 )
 
-LEDGER = (_EQUAL, _WHOLE, _BALANCED, _CHAIN, _BALANCES)
+LEDGER = (_EQUAL, WHOLE, _BALANCED, CHAIN, _BALANCES)

@@ -4,7 +4,7 @@ net, payouts."""
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sqlalchemy import Connection, text
 
@@ -12,6 +12,7 @@ from payments.access.scopes import OPERATOR, Access
 from payments.errors import InvalidRequest
 
 Period = Literal["day", "month"]
+PERIODS = get_args(Period)
 DAYS_MAX = 366
 
 

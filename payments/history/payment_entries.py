@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from models import Attempt
+from models import Attempt, Dispute
 from models.base import id_among, table_of
-from models.rows import AttemptRow, ChargeRow, LifecycleRow, RefundRow, columns_of
+from models.rows import AttemptRow, ChargeRow, DisputeRow, LifecycleRow, RefundRow, columns_of
 from models.states import status_of
 from payments.amounts import in_words
 from payments.catalog import history
@@ -18,7 +18,7 @@ from payments.timeline_entries import Entry, facts_of
 from payments.transaction import read
 from payments.views import moment
 
-# A charge may have thousands of refunds; a story tells the first of them.
+# A charge may have thousands of refunds; a story tells the first of them, and of its disputes.
 REFUNDS_MAX = 100
 # What is told of a request, as far as it was said.
 _ASKED = (
@@ -58,6 +58,8 @@ def _charge(connection: Connection, row: ChargeRow, statements: Statements) -> I
     yield from history.of_charge(connection, row.id)
     for refund in read(connection, RefundRow, _REFUNDS_OF, {"id": row.id}):
         yield _refund(row, refund)
+    for dispute in read(connection, DisputeRow, _DISPUTES_OF, {"id": row.id}):
+        yield _dispute(dispute)
     yield _now(row, statements, row.expires_at)
 
 
@@ -135,6 +137,18 @@ def _refund(charge: ChargeRow, refund: RefundRow) -> Entry:
     return Entry(refund.created_at, "refund", charge.id, text, facts)
 
 
+def _dispute(row: DisputeRow) -> Entry:
+    """The dispute, under its own id: its events are told beside it."""
+    words = in_words(row.amount, row.currency)
+    text = f"dispute {row.id} of {words} ({row.reason}), now {row.state}"
+    facts = facts_of(row, "amount", "currency", "state", "reason", "processor_reference")
+    facts["charge_id"] = row.charge_id
+    if row.respond_by is not None and row.closed_at is None:
+        facts["respond_by"] = moment(row.respond_by)
+        text += f", evidence by {facts['respond_by']}"
+    return Entry(row.created_at, "dispute", row.id, text, facts)
+
+
 def _now(row: LifecycleRow, statements: Statements, expires_at: datetime | None = None) -> Entry:
     # Of a processor that keeps a statement, what moved tells its name for it.
     is_named = row.processor not in statements
@@ -168,6 +182,13 @@ _attempts = table_of(Attempt)
 _charges, _refunds, _now_too = CHARGE.table, REFUND.table, func.now().label("now")
 _CHARGES = select(_charges, _now_too).where(id_among(_charges.c.id))
 _REFUNDS = select(_refunds, _now_too).where(id_among(_refunds.c.id))
+_disputes = table_of(Dispute)
+_DISPUTES_OF = (
+    select(_disputes, _now_too)
+    .where(_disputes.c.charge_id == bindparam("id"))
+    .order_by(_disputes.c.created_at)
+    .limit(REFUNDS_MAX)
+)
 _ATTEMPTS = (
     select(_attempts).where(_attempts.c.object_id == bindparam("id")).order_by(_attempts.c.number)
 )

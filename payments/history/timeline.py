@@ -87,10 +87,10 @@ def timeline(
     entries += of_events(connection, events, access)
     # What came of a request in its own transaction has the moment at which that began, a little
     # earlier than the request was written: it is told at the moment of the request, after it.
-    # The first one, as a cancellation is a request, too.
+    # The first one, as a cancellation is a request, too. So is what came of a dispute.
     asked_at: dict[str, datetime] = {}
     for entry in entries:
-        if entry.what == "request":
+        if entry.what in ("request", "dispute"):
             asked_at.setdefault(entry.object_id, entry.at)
     told = [replace(e, at=max(e.at, asked_at.get(e.object_id, e.at))) for e in entries]
     return sorted(told, key=lambda entry: (entry.at, WHAT.index(entry.what)))

@@ -1,6 +1,6 @@
 """Reading the ledger: what was posted of one thing, a time's entries, and the seals."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from models.bookkeeping import Account
 from payments.access.scopes import OPERATOR, Access
+from payments.ledger.sealing import SEALED_AGAIN
 
 # Rows that are read from the server at a time.
 PAGE = 1000
@@ -31,9 +32,32 @@ def of_period(
         yield posting_view(row)
 
 
-def newest_seals(connection: Connection, limit: int) -> list[dict[str, Any]]:
-    """The last seals, newest first."""
-    return [dict(row) for row in connection.execute(_SEALS, {"limit": limit}).mappings()]
+def newest_seals(
+    connection: Connection, limit: int, *, before: datetime | None = None
+) -> list[dict[str, Any]]:
+    """The last seals, or the last ones before this one; newest first."""
+    given = {"limit": limit, "before": before}
+    return [dict(row) for row in connection.execute(_SEALS, given).mappings()]
+
+
+def hold_again(
+    connection: Connection, seals: Sequence[Mapping[str, Any]], *, postings_max: int
+) -> dict[datetime, bool]:
+    """Whether these seals, from the first on, are still what their postings come to, by their ends.
+
+    Stops before it would have to read more than `postings_max`; the first seal of all, which seals
+    nothing, is left out.
+    """
+    looked_at: list[datetime] = []
+    for one in seals:
+        postings_max -= one["postings"]
+        if postings_max < 0:
+            break
+        looked_at.append(one["until"])
+    rows = connection.execute(_AGAIN, {"untils": looked_at})
+    return {
+        row.until: row.hash == row.hash_now and row.postings == row.postings_now for row in rows
+    }
 
 
 def posting_view(row: Any) -> dict[str, Any]:
@@ -61,5 +85,8 @@ _OF_PERIOD = text(f"""
     ORDER BY p.effective_at, p.object_id, p.id
 """)  # noqa: S608  # likewise
 _SEALS = text("""
-    SELECT until, postings, hash, sealed_at FROM ledger_seals ORDER BY until DESC LIMIT :limit
+    SELECT until, postings, hash, sealed_at FROM ledger_seals
+    WHERE until < coalesce(CAST(:before AS timestamptz), 'infinity')
+    ORDER BY until DESC LIMIT :limit
 """)
+_AGAIN = text(f"{SEALED_AGAIN} WHERE s.until = ANY(CAST(:untils AS timestamptz[]))")

@@ -28,6 +28,20 @@ LINES = """encode(sha256(convert_to({previous} || coalesce(string_agg(
     ), '' ORDER BY p.at, p.id), ''), 'UTF8')), 'hex')"""
 
 
+# Seals that are not the first, beside what they would be by the postings that are there now.
+SEALED_AGAIN = f"""
+    SELECT s.until, s.postings, s.hash, l.postings AS postings_now, l.hash AS hash_now
+    FROM ledger_seals s
+    CROSS JOIN LATERAL (
+        SELECT hash, until FROM ledger_seals b WHERE b.until < s.until
+        ORDER BY b.until DESC LIMIT 1
+    ) before
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS postings, {LINES.format(previous="before.hash")} AS hash
+        FROM ledger_postings p WHERE p.at >= before.until AND p.at < s.until
+    ) l"""  # noqa: S608  # put together from constants of ours only
+
+
 @dataclass(frozen=True, slots=True)
 class Seal:
     """A row of `ledger_seals`."""

@@ -1,20 +1,17 @@
 """The search, and who did what."""
 
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.console.door import app_state, needing, to
+from api.console.door import app_state, moment_of, needing, to
 from api.console.rendering import LISTS, page
 from api.console.session import Session
 from infra.billing.contract.ids import is_id
-from infra.billing.contract.moments import moment
 from payments.access import audit_log
 from payments.access.scopes import OPERATE
-from payments.errors import InvalidRequest
 from payments.history import search as rules
 
 ROWS = 50
@@ -54,7 +51,7 @@ async def audit(request: Request, _: Session) -> Response:
     """What people and keys did, newest first."""
     query = request.query_params
     filters: dict[str, Any] = {name: query.get(name) or None for name in _FILTERS}
-    moments = {name: _moment(name, query.get(name)) for name in audit_log.BOUNDS}
+    moments = {name: moment_of(name, query.get(name)) for name in audit_log.BOUNDS}
 
     def read(connection: Connection) -> audit_log.Page:
         return audit_log.page(
@@ -73,15 +70,3 @@ async def audit(request: Request, _: Session) -> Response:
         filters={name: query.get(name, "") for name in (*_FILTERS, *audit_log.BOUNDS)},
         next_cursor=found.next_cursor,
     )
-
-
-def _moment(name: str, text: str | None) -> datetime | None:
-    """A moment of a filter: a date is its midnight, UTC. Raises InvalidRequest."""
-    if not text:
-        return None
-    at = moment(text if "T" in text else f"{text}T00:00:00+00:00")
-    if at is None:
-        raise InvalidRequest(
-            f"{name} must be a date such as 2026-11-29, or a moment with a zone", param=name
-        )
-    return at

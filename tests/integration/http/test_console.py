@@ -280,6 +280,8 @@ def test_search_leads_to_the_one_thing_or_lists_them(
         "/endpoints/we_" + "a" * 32,
         "/endpoints/x",
         "/deliveries/del_x",
+        "/disputes/dp_x",
+        "/disputes/dp_" + "a" * 32,
         "/quarantine/0",
         "/quarantine/99999999999999999999999",
         "/quarantine/x",
@@ -316,7 +318,8 @@ def test_a_producer_sees_its_own_alone(door: Web, caller: Caller, till: Till) ->
         for path in paths:
             assert stranger.get(path).status_code == 404
         assert stranger.post(f"/charges/{theirs}/refund", data={"why": "x"}).status_code == 404
-        for path in ("/", "/charges", "/refunds", "/review", "/search?q=cus_secret"):
+        lists = ("/", "/charges", "/refunds", "/disputes", "/review", "/takings", "/books")
+        for path in (*lists, "/search?q=cus_secret"):
             shown = stranger.get(path).text
             assert theirs not in shown
             assert caller.producer not in shown

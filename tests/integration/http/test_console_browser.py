@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from payments.processors.outcomes import Declined, Succeeded
+from tests.integration.rules.test_disputes import told
 from tests.support import browser as browsers
 from tests.support.console import visitor
 from tests.support.factories import Till
@@ -37,6 +38,7 @@ class Shop:
     charge_id: str
     endpoint_id: str
     price_id: str
+    dispute_id: str
 
     def paths(self) -> list[str]:
         return [
@@ -45,6 +47,8 @@ class Shop:
             f"/charges/{self.charge_id}",
             f"/charges/{self.charge_id}/refund",
             "/refunds",
+            "/disputes",
+            f"/disputes/{self.dispute_id}",
             "/review",
             "/search",
             "/search?q=nothing",
@@ -54,6 +58,9 @@ class Shop:
             "/messages",
             "/prices",
             f"/prices/{self.price_id}",
+            "/takings",
+            "/takings?period=month",
+            "/books",
             "/keys",
             "/new/keys/create",
             "/audit",
@@ -72,7 +79,18 @@ def shop(door: Web, caller: Caller, till: Till) -> Shop:
         added = operator.act("/new/endpoints/add", url="http://127.0.0.1:9/hook")
         endpoint_id = added.text.partition("/console/endpoints/")[2][:35]
     key = a_key(door.engine, caller.producer, scopes=["operator"])
-    return Shop(door.url, key, charge_id, endpoint_id, caller.price(quantity_available=5)["id"])
+    contested = str(caller.charge(amount=1999).json()["charge_id"])
+    till.settle(till.claim(contested), Succeeded("sbx_2"))
+    till.report_all(told(contested))
+    (dispute,) = caller.get("/disputes").json()["data"]
+    return Shop(
+        door.url,
+        key,
+        charge_id,
+        endpoint_id,
+        caller.price(quantity_available=5)["id"],
+        dispute["dispute_id"],
+    )
 
 
 def _signed_in(context: BrowserContext, shop: Shop) -> Page:

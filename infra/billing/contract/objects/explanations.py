@@ -16,6 +16,7 @@ WHAT = (
     "attempt",
     "stock",
     "refund",
+    "dispute",
     "action",
     "event",
     "no_delivery",
