@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test storm kills hostile mutants histories conformance up lint format docs bench \
-	webhooks lock clean
+	webhooks image lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -93,6 +93,10 @@ bench: $(VENV)/.dev  ## ours beside plain Celery, TaskIQ and a ceiling by hand, 
 # Some minutes; ARGS="--quick", or "--only fair" for the dead endpoints alone.
 webhooks: $(VENV)/.dev  ## delivery beside a bare loop of its HTTP client, and beside 500 dead endpoints
 	@$(BIN)/python -m benchmarks.webhooks $(ARGS)
+
+# PYTHON_IMAGE pins its base by a digest; ARGS is another name than `billing`.
+image:  ## the image of deploy/Dockerfile, with Docker, or without an engine (deploy/README.md)
+	@deploy/image.sh $(ARGS)
 
 lock:  ## choose versions anew (needs uv); ARGS="--upgrade" for the latest
 	@$(UV_COMPILE) $(ARGS) --group service --output-file requirements.lock

@@ -1,4 +1,7 @@
-"""Generators of clients, installed once per lock in a folder beside the virtual environment."""
+"""Tools with packages of their own, such as generators of clients.
+
+They are installed once per lock, in a folder beside the virtual environment.
+"""
 
 import fcntl
 import hashlib
@@ -33,9 +36,9 @@ def node_tools(locked: Path = LOCKED) -> Path:
     return _made("node", files, make)
 
 
-def python_tools() -> Path:
+def python_tools(locked: Path = LOCKED) -> Path:
     """The `bin` of a virtual environment with the locked packages; skips likewise."""
-    lock = LOCKED / "requirements.lock"
+    lock = locked / "requirements.lock"
 
     def make(folder: Path) -> None:
         venv.create(folder / "venv", with_pip=True)
@@ -43,7 +46,7 @@ def python_tools() -> Path:
         options = ["--quiet", "--no-deps", "--require-hashes", "--disable-pip-version-check"]
         _install([python, "-m", "pip", "install", *options, "-r", str(lock)], folder)
 
-    return _made("python", [lock], make) / "venv" / "bin"
+    return _made(f"python-{locked.name}", [lock], make) / "venv" / "bin"
 
 
 def run(command: Sequence[object], folder: Path, environ: Mapping[str, str] | None = None) -> str:
