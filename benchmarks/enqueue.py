@@ -15,7 +15,7 @@ import typer
 from benchmarks.publisher import request
 from benchmarks.run import new_keys
 from infra import billing
-from infra.billing import bulk
+from infra.billing.calls import bulk
 from local.embedded import throwaway
 
 QUEUE = "payments"

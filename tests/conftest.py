@@ -21,6 +21,8 @@ from local.embedded.throwaway import Servers
 from service.settings import Settings
 from service.wiring import open_database
 from tests.support import databases, rabbitmq
+from tests.support import sdk as sdk_of_tests
+from tests.support.both_clients import CLIENTS, awaiting
 from tests.support.nursery import Nursery
 from tests.support.nursery import nursery as forks
 from tests.support.programs import Program, Programs
@@ -89,6 +91,18 @@ def _no_settings_from_outside() -> Iterator[None]:
 def _unconfigured() -> Iterator[None]:
     """The SDK, as this test configures it, and no other."""
     with unconfigured():
+        yield
+
+
+@pytest.fixture(params=CLIENTS)
+def both(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each of the SDK's two clients as the `billing` of a test's module."""
+    if request.param == "threads":
+        yield
+        return
+    with awaiting() as billing:
+        for module in (request.module, sdk_of_tests):
+            monkeypatch.setattr(module, "billing", billing)
         yield
 
 

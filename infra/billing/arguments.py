@@ -33,6 +33,11 @@ def given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
+def counted(*, page_size: object = None, **fields: Any) -> dict[str, Any]:
+    """The query of a counted list, in the names of the service: those that are there."""
+    return given(**fields, pageSize=page_size)
+
+
 def passed(**fields: Any) -> dict[str, Any]:
     """What is to change: all but UNSET."""
     return {name: value for name, value in fields.items() if value is not UNSET}
@@ -78,6 +83,11 @@ def seconds(param: str, value: object) -> float:
     if not 0 <= value < math.inf:
         raise InvalidRequest(f"{param} must be 0 or more seconds", param=param)
     return value
+
+
+def wait_s(value: object) -> float | None:
+    """How long a call may wait for a final state; None = it answers at once."""
+    return None if value is None else seconds("wait_s", value)
 
 
 def checked(rule: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

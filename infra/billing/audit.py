@@ -1,10 +1,12 @@
 """What people and API keys did: `billing.audit.list()`. For keys with the scope `operator`."""
 
-from infra.billing import arguments, pages
+from infra.billing import arguments
+from infra.billing.calls.described import ListCall
 from infra.billing.contract.objects import AuditEntry
-from infra.billing.objects import Page
+from infra.billing.verbs import paged
 
 
+@paged
 def list(
     *,
     actor: str | None = None,
@@ -15,7 +17,7 @@ def list(
     until: str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
-) -> Page[AuditEntry]:
+) -> ListCall[AuditEntry]:
     """A page of actions, newest first; `.auto_paging_iter()` goes through all of them. `since` and
     `until` are moments (RFC 3339, with a zone), `limit` is at most 100. Raises InsufficientScope;
     ReadingNeedsHttp over a broker."""
@@ -29,4 +31,4 @@ def list(
         limit=limit,
         cursor=cursor,
     )
-    return pages.page(("audit",), query, AuditEntry)
+    return ListCall(("audit",), query, AuditEntry)

@@ -32,16 +32,17 @@ class Post:
         self._begin()
         _posts.add(self)
 
-    def send(self, batch: Sequence[Message]) -> list[str | None]:
+    def send(self, batch: Sequence[Message], *, ends_at: float | None = None) -> list[str | None]:
         """Hand in a batch. For each message None if the broker has it, else why not.
 
-        Returns within the timeout, and raises nothing that has to do with the broker. A message
-        that has a reason may have arrived all the same.
+        Returns within the timeout, or by `ends_at` (of the monotonic clock), and raises nothing
+        that has to do with the broker. A message that has a reason may have arrived all the same.
         """
-        ends_at = time.monotonic() + self._timeout_s
-        with self._place() as has_place:
+        if ends_at is None:
+            ends_at = time.monotonic() + self._timeout_s
+        with self._place(ends_at) as has_place:
             if not has_place:
-                return [f"no answer in time; all {LINKS_MAX} links are waiting for it"] * len(batch)
+                return [self.no_place()] * len(batch)
             reasons: list[str | None] = ["no answer in time"] * len(batch)
             places = list(range(len(batch)))
             link = self._take()
@@ -61,6 +62,10 @@ class Post:
                 else:
                     self._try(link, batch, places, reasons, ends_at)
             return reasons
+
+    def no_place(self) -> str:
+        """Why a batch was not sent whose turn did not come."""
+        return f"no answer in time; all {LINKS_MAX} links are waiting for it"
 
     def where(self) -> str:
         """The broker, without its password."""
@@ -113,9 +118,9 @@ class Post:
             return None
 
     @contextmanager
-    def _place(self) -> Iterator[bool]:
+    def _place(self, ends_at: float) -> Iterator[bool]:
         places = self._places
-        has_place = places.acquire(timeout=self._timeout_s)
+        has_place = places.acquire(timeout=max(0.0, ends_at - time.monotonic()))
         try:
             yield has_place
         finally:

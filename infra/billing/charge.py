@@ -1,15 +1,18 @@
 """Charges: `billing.charge.create(…)`, `create_many`, `capture`, `cancel`, `get`, `list`, …"""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from infra.billing import arguments, bulk, client, pages
+from infra.billing import arguments
+from infra.billing.calls import bulk
+from infra.billing.calls.bulk import Bulk
+from infra.billing.calls.described import Ask, Call, Change, Create, Get, ListCall, entries
 from infra.billing.contract.objects import Charge, TimelineEntry
-from infra.billing.errors import BillingError
-from infra.billing.objects import Page
+from infra.billing.verbs import many, paged, verb
 
 
+@verb
 def create(
     *,
     amount: int | None = None,
@@ -31,7 +34,7 @@ def create(
     receipt_email: str | None = None,
     wait_s: float | None = None,
     **newer: Any,
-) -> Charge:
+) -> Call[Charge]:
     """Take `amount` minor units of `currency` (ISO 4217), once per `idempotency_key`.
 
     Or send a `price_id`, which may be the price's lookup key, and a `quantity`: what so many units
@@ -74,16 +77,17 @@ def create(
         receipt_email=receipt_email,
         **newer,
     )
-    wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
-    return Charge(client.transport().create("charge", fields, wait_s=wait_s))
+    wait_s = arguments.wait_s(wait_s)
+    return Call(Create("charge", fields, wait_s), Charge)
 
 
+@many
 def create_many(
     charges: Iterable[Mapping[str, Any]],
     *,
     batch: int = bulk.BATCH,
     progress: bulk.Progress | None = None,
-) -> Iterator[Charge | BillingError]:
+) -> Bulk[Charge]:
     """Ask for many charges; for each, in order, its Charge or the BillingError that it met.
 
     ::
@@ -98,7 +102,7 @@ def create_many(
     the others. Over a broker a batch is one round trip, over HTTP a few connections share it.
     `progress(done, refused)` is told the sums after each batch.
     """
-    return bulk.create_many(
+    return Bulk(
         "charge",
         charges,
         result=Charge,
@@ -107,6 +111,7 @@ def create_many(
     )
 
 
+@verb
 def capture(
     id: str,
     *,
@@ -114,7 +119,7 @@ def capture(
     final: bool | None = None,
     idempotency_key: str | None = None,
     wait_s: float | None = None,
-) -> Charge:
+) -> Call[Charge]:
     """Take money of a charge that is authorized, once per `idempotency_key`: all that is left of
     it, or `amount` minor units. What the last capture leaves is let go of; with `final=False` the
     rest stays set aside, where the processor can do that.
@@ -130,11 +135,12 @@ def capture(
         final=final,
         idempotency_key=arguments.key(idempotency_key),
     )
-    wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
-    return Charge(client.transport().capture(fields, wait_s=wait_s))
+    wait_s = arguments.wait_s(wait_s)
+    return Call(Change("capture", fields, wait_s), Charge)
 
 
-def cancel(id: str, *, reason: str | None = None, wait_s: float | None = None) -> Charge:
+@verb
+def cancel(id: str, *, reason: str | None = None, wait_s: float | None = None) -> Call[Charge]:
     """End a charge before any money moves: one that is scheduled, or that waits for its customer.
 
     Answers with the charge as it stands. It has failed with the `failure_code` canceled if nothing
@@ -144,24 +150,27 @@ def cancel(id: str, *, reason: str | None = None, wait_s: float | None = None) -
     Raises NotFound, ChargeNotCancelable (it has succeeded: refund it), Unavailable.
     """
     fields = arguments.given(charge_id=arguments.id_of(id), reason=reason)
-    wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
-    return Charge(client.transport().cancel(fields, wait_s=wait_s))
+    wait_s = arguments.wait_s(wait_s)
+    return Call(Change("cancel", fields, wait_s), Charge)
 
 
-def get(id: str) -> Charge:
+@verb
+def get(id: str) -> Call[Charge]:
     """The charge with this id, as it stands. Raises NotFound; ReadingNeedsHttp over a broker."""
-    return Charge(client.transport().get("charge", arguments.id_of(id)))
+    return Call(Get("charge", arguments.id_of(id)), Charge)
 
 
-def wait(id: str, *, timeout_s: float = 30.0) -> Charge:
+@verb
+def wait(id: str, *, timeout_s: float = 30.0) -> Call[Charge]:
     """The charge as soon as it is final, or as it stands after `timeout_s`.
 
     Raises NotFound; ReadingNeedsHttp over a broker.
     """
     wait_s = arguments.seconds("timeout_s", timeout_s)
-    return Charge(client.transport().get("charge", arguments.id_of(id), wait_s=wait_s))
+    return Call(Get("charge", arguments.id_of(id), wait_s), Charge)
 
 
+@paged
 def list(
     *,
     state: str | None = None,
@@ -173,7 +182,7 @@ def list(
     created_before: datetime | str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
-) -> Page[Charge]:
+) -> ListCall[Charge]:
     """A page of charges, newest first; `.auto_paging_iter()` goes through all of them.
 
     `price_id` is the id or the lookup key of a price; `created_after` and `created_before` are
@@ -191,13 +200,14 @@ def list(
         limit=limit,
         cursor=cursor,
     )
-    return pages.page(("charges",), query, Charge)
+    return ListCall(("charges",), query, Charge)
 
 
-def timeline(id: str) -> Sequence[TimelineEntry]:
+@verb
+def timeline(id: str) -> Call[Sequence[TimelineEntry]]:
     """Everything that happened to a charge, in order: `at`, `what`, `object_id`, `text`, and facts.
 
     Raises NotFound; ReadingNeedsHttp over a broker.
     """
-    told = client.transport().ask("GET", "charges", arguments.id_of(id), "timeline")
-    return [TimelineEntry(entry) for entry in pages.entries(told)]
+    path = ("charges", arguments.id_of(id), "timeline")
+    return Call(Ask("GET", path), lambda told: [TimelineEntry(one) for one in entries(told)])

@@ -1,20 +1,23 @@
 """Currencies: `billing.currency.list()`, `retrieve`. Both need an http(s) url."""
 
-from infra.billing import arguments, client, pages
+from infra.billing import arguments
+from infra.billing.calls.described import Ask, Call, ListCall
 from infra.billing.contract.objects import Currency
-from infra.billing.objects import Listing
+from infra.billing.verbs import listed, verb
 
 ROUTE = "currencies"
 
 
-def list() -> Listing[Currency]:
+@listed
+def list() -> ListCall[Currency]:
     """All currencies that one can pay with."""
-    return pages.listing((ROUTE,), {}, Currency)
+    return ListCall((ROUTE,), {}, Currency, entries="list")
 
 
-def retrieve(id: str) -> Currency:
+@verb
+def retrieve(id: str) -> Call[Currency]:
     """The currency with this id, such as "cur_usd". Raises NotFound."""
-    return Currency(client.transport().ask("GET", ROUTE, arguments.currency_id(id)))
+    return Call(Ask("GET", (ROUTE, arguments.currency_id(id))), Currency)
 
 
 get = retrieve  # as it is called for charges

@@ -2,17 +2,20 @@
 
 from datetime import datetime
 
-from infra.billing import arguments, client, pages
+from infra.billing import arguments
+from infra.billing.calls.described import Ask, Call, ListCall
 from infra.billing.contract.objects import Delivery, DeliveryWithAttempts
-from infra.billing.objects import Page
+from infra.billing.verbs import paged, verb
 
 
-def get(id: str) -> DeliveryWithAttempts:
+@verb
+def get(id: str) -> Call[DeliveryWithAttempts]:
     """The delivery with this id, and its `attempts`: when, how long, and what was answered. Raises
     NotFound; ReadingNeedsHttp over a broker."""
-    return DeliveryWithAttempts(client.transport().ask("GET", "deliveries", arguments.id_of(id)))
+    return Call(Ask("GET", ("deliveries", arguments.id_of(id))), DeliveryWithAttempts)
 
 
+@paged
 def list(
     endpoint_id: str,
     *,
@@ -24,7 +27,7 @@ def list(
     after_sequence: int | None = None,
     limit: int | None = None,
     cursor: str | None = None,
-) -> Page[Delivery]:
+) -> ListCall[Delivery]:
     """A page of the deliveries to an endpoint, newest first; `.auto_paging_iter()` goes through all
     of them. `state` is "pending", "delivered" or "exhausted"; `limit` is at most 100. With
     `event_type` a page may be empty while it `has_more`. With `after_sequence`, those with a higher
@@ -39,15 +42,13 @@ def list(
         limit=limit,
         cursor=cursor,
     )
-    return pages.page(
-        ("webhook-endpoints", arguments.id_of(endpoint_id), "deliveries"), query, Delivery
-    )
+    path = ("webhook-endpoints", arguments.id_of(endpoint_id), "deliveries")
+    return ListCall(path, query, Delivery)
 
 
-def retry(id: str, *, idempotency_key: str | None = None) -> Delivery:
+@verb
+def retry(id: str, *, idempotency_key: str | None = None) -> Call[Delivery]:
     """Send a delivery again now, whatever became of it, once per `idempotency_key`, which is made
     for you unless given. Raises NotFound, EndpointDisabled."""
     body = {"idempotency_key": arguments.key(idempotency_key)}
-    return Delivery(
-        client.transport().ask("POST", "deliveries", arguments.id_of(id), "retry", body=body)
-    )
+    return Call(Ask("POST", ("deliveries", arguments.id_of(id), "retry"), body=body), Delivery)

@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from infra.billing import arguments, client, pages
+from infra.billing import arguments
 from infra.billing.arguments import UNSET, Unset, given, passed
+from infra.billing.calls.described import Ask, Call, ListCall
 from infra.billing.contract.objects import Endpoint, NewEndpoint, Pinged, Replayed
-from infra.billing.objects import Page
+from infra.billing.verbs import paged, verb
 
 ROUTE = "webhook-endpoints"
 
 
+@verb
 def create(
     *,
     url: str,
@@ -26,7 +28,7 @@ def create(
     producer: str | None = None,
     idempotency_key: str | None = None,
     **newer: Any,
-) -> NewEndpoint:
+) -> Call[NewEndpoint]:
     """Have events sent to `url`; all but the `.pending` ones, or those of `event_types`.
 
     `headers` are sent with each webhook, besides ours; their values are never shown again.
@@ -54,19 +56,22 @@ def create(
         producer=producer,
         **newer,
     )
-    return NewEndpoint(client.transport().ask("POST", ROUTE, body=_keyed(body, idempotency_key)))
+    return Call(Ask("POST", (ROUTE,), body=_keyed(body, idempotency_key)), NewEndpoint)
 
 
-def get(id: str) -> Endpoint:
+@verb
+def get(id: str) -> Call[Endpoint]:
     """The endpoint with this id, without its secret. Raises NotFound."""
-    return Endpoint(client.transport().ask("GET", ROUTE, arguments.id_of(id)))
+    return Call(Ask("GET", (ROUTE, arguments.id_of(id))), Endpoint)
 
 
-def list(*, limit: int | None = None, cursor: str | None = None) -> Page[Endpoint]:
+@paged
+def list(*, limit: int | None = None, cursor: str | None = None) -> ListCall[Endpoint]:
     """A page of endpoints; `.auto_paging_iter()` goes through all of them."""
-    return pages.page((ROUTE,), given(limit=limit, cursor=cursor), Endpoint)
+    return ListCall((ROUTE,), given(limit=limit, cursor=cursor), Endpoint)
 
 
+@verb
 def update(
     id: str,
     *,
@@ -81,7 +86,7 @@ def update(
     ordered: str | Unset | None = UNSET,
     trace_context: str | Unset | None = UNSET,
     **newer: Any,
-) -> Endpoint:
+) -> Call[Endpoint]:
     """Change what is given, and leave the rest. `state` is "enabled" or "disabled".
 
     `headers` are merged into those that are there: `{"x-old": None}` removes one. With a `url` on
@@ -103,29 +108,33 @@ def update(
         trace_context=trace_context,
         **newer,
     )
-    return Endpoint(client.transport().ask("PATCH", ROUTE, arguments.id_of(id), body=body))
+    return Call(Ask("PATCH", (ROUTE, arguments.id_of(id)), body=body), Endpoint)
 
 
-def delete(id: str) -> None:
+@verb
+def delete(id: str) -> Call[None]:
     """Send nothing there any more, and forget the endpoint. Raises NotFound."""
-    client.transport().ask("DELETE", ROUTE, arguments.id_of(id))
+    return Call(Ask("DELETE", (ROUTE, arguments.id_of(id))), lambda _: None)
 
 
+@verb
 def rotate_secret(
     id: str, *, overlap_s: int | None = None, idempotency_key: str | None = None
-) -> NewEndpoint:
+) -> Call[NewEndpoint]:
     """The endpoint with a new `secret`, shown here and, for a day, to repeats under the same
     `idempotency_key`. The former signs, too, for `overlap_s` whole seconds, a day unless given."""
     body = given(overlap_s=overlap_s)
-    return NewEndpoint(_post(id, "rotate-secret", _keyed(body, idempotency_key)))
+    return Call(_post(id, "rotate-secret", _keyed(body, idempotency_key)), NewEndpoint)
 
 
-def ping(id: str, *, idempotency_key: str | None = None) -> Pinged:
+@verb
+def ping(id: str, *, idempotency_key: str | None = None) -> Call[Pinged]:
     """Send a `ping` there, once per `idempotency_key`; its `event_id` is the `webhook-id` to look
     out for."""
-    return Pinged(_post(id, "ping", _keyed({}, idempotency_key)))
+    return Call(_post(id, "ping", _keyed({}, idempotency_key)), Pinged)
 
 
+@verb
 def replay(
     id: str,
     *,
@@ -135,7 +144,7 @@ def replay(
     only: str | None = None,
     after: int | None = None,
     idempotency_key: str | None = None,
-) -> Replayed:
+) -> Call[Replayed]:
     """Send events there again: those of `event_ids`, or of a time; `replayed` says how many.
 
     `only` is "undelivered", "failed", "missed" (never to be sent) or "all". While the answer says
@@ -143,11 +152,11 @@ def replay(
     sees the same `webhook-id` as the first time, and `webhook-replay: 1`.
     """
     body = given(event_ids=event_ids, since=since, until=until, only=only, after=after)
-    return Replayed(_post(id, "replay", _keyed(body, idempotency_key)))
+    return Call(_post(id, "replay", _keyed(body, idempotency_key)), Replayed)
 
 
-def _post(id: str, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    return client.transport().ask("POST", ROUTE, arguments.id_of(id), verb, body=body)
+def _post(id: str, verb: str, body: Mapping[str, Any]) -> Ask:
+    return Ask("POST", (ROUTE, arguments.id_of(id), verb), body=body)
 
 
 def _keyed(body: Mapping[str, Any], key: str | None) -> dict[str, Any]:

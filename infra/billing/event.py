@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from infra.billing import pages
 from infra.billing.arguments import given
+from infra.billing.calls.described import ListCall
 from infra.billing.contract.objects import Event, resource
-from infra.billing.objects import Page
+from infra.billing.verbs import paged
 
 
-def list(*, after: int | str | None = None, limit: int | None = None) -> Page[Event]:
+@paged
+def list(*, after: int | str | None = None, limit: int | None = None) -> ListCall[Event]:
     """The events behind the position `after`, oldest first: the same bodies as the webhooks.
 
     Keep `page.next_cursor`, which is always given, and pass it as the next `after`: so nothing is
@@ -17,7 +18,7 @@ def list(*, after: int | str | None = None, limit: int | None = None) -> Page[Ev
     is now; each event has its `position`. Needs an http(s) url.
     """
     query = given(limit=limit, after=after)
-    return pages.page(("events",), query, _event, cursor="after")
+    return ListCall(("events",), query, _event, cursor="after")
 
 
 def _event(fields: Mapping[str, Any]) -> Event:

@@ -7,52 +7,24 @@ import threading
 from collections.abc import Mapping
 from functools import partial
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
 
 from infra.billing.base_url import Root
+from infra.billing.calls.stepwise import (
+    ANSWER_MAX_BYTES,
+    CONNECTIONS_MAX,
+    PIECE_BYTES,
+    Answer,
+    NoAnswer,
+)
 
-# Threads that ask at the same time. One that waits for a final state holds its connection for as
-# long, so there are more of them than links to a broker.
-CONNECTIONS_MAX = 32
-# The largest honest answer is a page of 100 charges with all the metadata they may have: 3 MB.
-ANSWER_MAX_BYTES = 16 * 1024 * 1024
-PIECE_BYTES = 64 * 1024
 # A host has two or three addresses, and each may be the one where nobody answers.
 ADDRESSES = 3
 TIMEOUT_MIN_S = 0.05
-
-
-class Answer(NamedTuple):
-    """What the service said. The names of headers are as `headers.get` finds them, in any case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-class NoAnswer(Exception):
-    """Nobody answered, and why.
-
-    `is_sent`: the request may have arrived. `was_kept`: on a connection that was open since an
-    earlier request, and that the other side had closed. `is_hopeless`: the next try ends the same.
-    """
-
-    def __init__(
-        self,
-        reason: str,
-        *,
-        is_sent: bool = False,
-        was_kept: bool = False,
-        is_hopeless: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.is_sent = is_sent
-        self.was_kept = was_kept
-        self.is_hopeless = is_hopeless
 
 
 class Wire:

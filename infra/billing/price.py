@@ -7,15 +7,17 @@ The `id` of a price may be its lookup key everywhere: your own name for it, whic
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.billing import arguments, client, pages
+from infra.billing import arguments
 from infra.billing.arguments import UNSET, Unset
+from infra.billing.calls.described import Ask, Call, ListCall
 from infra.billing.contract.ids import is_price_id
 from infra.billing.contract.objects import Price, Quote, Resource
-from infra.billing.objects import Listing
+from infra.billing.verbs import listed, verb
 
 ROUTE = "prices"
 
 
+@verb
 def create(
     *,
     product_id: str,
@@ -34,7 +36,7 @@ def create(
     quantity_available: int | None = None,
     metadata: Mapping[str, str] | None = None,
     idempotency_key: str | None = None,
-) -> Price:
+) -> Call[Price]:
     """Say what a product costs, once per `idempotency_key`. What it costs never changes.
 
     `unit_amount` in minor units of the currency, as digits or a whole number: "2000" is 20.00 USD,
@@ -67,17 +69,19 @@ def create(
         metadata=metadata,
         idempotency_key=arguments.key(idempotency_key),
     )
-    return Price(client.transport().ask("POST", ROUTE, body=body))
+    return Call(Ask("POST", (ROUTE,), body=body), Price)
 
 
-def retrieve(id: str) -> Price:
+@verb
+def retrieve(id: str) -> Call[Price]:
     """The price with this id or lookup key. Raises NotFound."""
-    return Price(client.transport().ask("GET", ROUTE, arguments.price_name(id)))
+    return Call(Ask("GET", (ROUTE, arguments.price_name(id))), Price)
 
 
 get = retrieve  # as it is called for charges
 
 
+@verb
 def update(
     id: str,
     *,
@@ -86,7 +90,7 @@ def update(
     lookup_key: str | Unset | None = UNSET,
     transfer_lookup_key: bool = False,
     metadata: Mapping[str, str | None] | Unset = UNSET,
-) -> Price:
+) -> Call[Price]:
     """Change what is passed, and leave the rest. None unsets `nickname` and `lookup_key`.
 
     `metadata` is merged into what is there: `{"plan": None}` removes a name. What a price costs
@@ -102,9 +106,10 @@ def update(
     )
     # By a lookup key that moves, a second try finds another price, or none.
     repeatable = is_price_id(arguments.price_name(id))
-    return Price(client.transport().ask("PUT", ROUTE, id, body=body, repeatable=repeatable))
+    return Call(Ask("PUT", (ROUTE, id), body=body, repeatable=repeatable), Price)
 
 
+@listed
 def list(
     *,
     active: bool | None = None,
@@ -116,13 +121,13 @@ def list(
     page_size: int | None = None,
     order: str | None = None,
     cursor: str | None = None,
-) -> Listing[Price]:
+) -> ListCall[Price]:
     """A part of the prices, newest first; `.auto_paging_iter()` goes through all of them.
 
     `page` counts from 1, `page_size` is at most 100 (20 unless given), `order` is "desc" or "asc".
     `.count` is how many there are in all, `.list` is what is on this page.
     """
-    query = pages.query(
+    query = arguments.counted(
         active=active,
         type=type,
         currency_id=currency_id,
@@ -133,10 +138,13 @@ def list(
         order=order,
         cursor=cursor,
     )
-    return pages.listing((ROUTE,), query, Price)
+    return ListCall((ROUTE,), query, Price, entries="list")
 
 
-def inventory(id: str, *, quantity: int, action: str, idempotency_key: str | None = None) -> Price:
+@verb
+def inventory(
+    id: str, *, quantity: int, action: str, idempotency_key: str | None = None
+) -> Call[Price]:
     """Count what came in ("increment") or went out otherwise than by a charge ("decrement").
 
     The answer has the new `quantity_available`. Without a key one is made before the first try, so
@@ -149,32 +157,33 @@ def inventory(id: str, *, quantity: int, action: str, idempotency_key: str | Non
         action=action,
         idempotency_key=arguments.key(idempotency_key),
     )
-    asked = client.transport().ask("PUT", ROUTE, arguments.price_name(id), "inventory", body=body)
-    return Price(asked)
+    return Call(Ask("PUT", (ROUTE, arguments.price_name(id), "inventory"), body=body), Price)
 
 
-def archive(id: str) -> Price:
+@verb
+def archive(id: str) -> Call[Price]:
     """Take it off sale: it takes no new charges, and what was charged by it stays.
 
     `update(id, active=True)` puts it back. Raises NotFound.
     """
     # By a lookup key that has moved meanwhile, a second try would archive another price.
     repeatable = is_price_id(arguments.price_name(id))
-    return Price(client.transport().ask("PUT", ROUTE, id, "archive", repeatable=repeatable))
+    return Call(Ask("PUT", (ROUTE, id, "archive"), repeatable=repeatable), Price)
 
 
-def delete(id: str) -> Resource:
+@verb
+def delete(id: str) -> Call[Resource]:
     """Forget a price that nothing was charged by, for good. Raises PriceInUse, NotFound."""
     # By a lookup key that has moved meanwhile, a second try would delete another price.
     repeatable = is_price_id(arguments.price_name(id))
-    told = client.transport().ask("DELETE", ROUTE, id, repeatable=repeatable)
     # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
-    return Resource({"id": id, "object": "price", "deleted": True, **told})
+    deleted = {"id": id, "object": "price", "deleted": True}
+    asked = Ask("DELETE", (ROUTE, id), repeatable=repeatable)
+    return Call(asked, lambda told: Resource({**deleted, **told}))
 
 
-def quote(id: str, *, quantity: int) -> Quote:
+@verb
+def quote(id: str, *, quantity: int) -> Call[Quote]:
     """What so many units cost, and why, line by line; nothing is held. Raises NotFound."""
     body = arguments.given(quantity=quantity)
-    return Quote(
-        client.transport().ask("POST", ROUTE, arguments.price_name(id), "quote", body=body)
-    )
+    return Call(Ask("POST", (ROUTE, arguments.price_name(id), "quote"), body=body), Quote)

@@ -3,14 +3,16 @@
 
 from collections.abc import Mapping
 
-from infra.billing import arguments, client, pages
+from infra.billing import arguments
 from infra.billing.arguments import UNSET, Unset
+from infra.billing.calls.described import Ask, Call, ListCall
 from infra.billing.contract.objects import Product, Resource
-from infra.billing.objects import Listing
+from infra.billing.verbs import listed, verb
 
 ROUTE = "products"
 
 
+@verb
 def create(
     *,
     name: str,
@@ -19,7 +21,7 @@ def create(
     type: str | None = None,
     metadata: Mapping[str, str] | None = None,
     idempotency_key: str | None = None,
-) -> Product:
+) -> Call[Product]:
     """Make a product, once per `idempotency_key`; then give it prices.
 
     Without a key one is made before the first try, so that this call makes one product however
@@ -34,17 +36,19 @@ def create(
         metadata=metadata,
         idempotency_key=arguments.key(idempotency_key),
     )
-    return Product(client.transport().ask("POST", ROUTE, body=body))
+    return Call(Ask("POST", (ROUTE,), body=body), Product)
 
 
-def retrieve(id: str) -> Product:
+@verb
+def retrieve(id: str) -> Call[Product]:
     """The product with this id. Raises NotFound."""
-    return Product(client.transport().ask("GET", ROUTE, arguments.product_id(id)))
+    return Call(Ask("GET", (ROUTE, arguments.product_id(id))), Product)
 
 
 get = retrieve  # as it is called for charges
 
 
+@verb
 def update(
     id: str,
     *,
@@ -52,15 +56,16 @@ def update(
     description: str | Unset | None = UNSET,
     active: bool | Unset = UNSET,
     metadata: Mapping[str, str | None] | Unset = UNSET,
-) -> Product:
+) -> Call[Product]:
     """Change what is passed, and leave the rest. `description=None` unsets it.
 
     `metadata` is merged into what is there: `{"colour": None}` removes a name. Raises NotFound.
     """
     body = arguments.passed(name=name, description=description, active=active, metadata=metadata)
-    return Product(client.transport().ask("PUT", ROUTE, arguments.product_id(id), body=body))
+    return Call(Ask("PUT", (ROUTE, arguments.product_id(id)), body=body), Product)
 
 
+@listed
 def list(
     *,
     active: bool | None = None,
@@ -68,25 +73,30 @@ def list(
     page_size: int | None = None,
     order: str | None = None,
     cursor: str | None = None,
-) -> Listing[Product]:
+) -> ListCall[Product]:
     """A part of the products, newest first; `.auto_paging_iter()` goes through all of them.
 
     `page` counts from 1, `page_size` is at most 100 (20 unless given), `order` is "desc" or "asc".
     """
-    query = pages.query(active=active, page=page, page_size=page_size, order=order, cursor=cursor)
-    return pages.listing((ROUTE,), query, Product)
+    query = arguments.counted(
+        active=active, page=page, page_size=page_size, order=order, cursor=cursor
+    )
+    return ListCall((ROUTE,), query, Product, entries="list")
 
 
-def archive(id: str) -> Product:
+@verb
+def archive(id: str) -> Call[Product]:
     """Take it off sale: no new prices, and no new charges by those it has. What was charged stays.
 
     `update(id, active=True)` puts it back. Raises NotFound.
     """
-    return Product(client.transport().ask("PUT", ROUTE, arguments.product_id(id), "archive"))
+    return Call(Ask("PUT", (ROUTE, arguments.product_id(id), "archive")), Product)
 
 
-def delete(id: str) -> Resource:
+@verb
+def delete(id: str) -> Call[Resource]:
     """Forget a product that has no prices, for good. Raises ProductInUse, NotFound."""
-    told = client.transport().ask("DELETE", ROUTE, arguments.product_id(id))
     # Nothing is told when it was an earlier try that deleted it, and whose answer got lost.
-    return Resource({"id": id, "object": "product", "deleted": True, **told})
+    deleted = {"id": id, "object": "product", "deleted": True}
+    asked = Ask("DELETE", (ROUTE, arguments.product_id(id)))
+    return Call(asked, lambda told: Resource({**deleted, **told}))

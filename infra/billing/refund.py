@@ -1,15 +1,18 @@
 """Refunds: `billing.refund.create(…)`, `create_many`, `get`, `list`, `wait`, `timeline`."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from infra.billing import arguments, bulk, client, pages
+from infra.billing import arguments
+from infra.billing.calls import bulk
+from infra.billing.calls.bulk import Bulk
+from infra.billing.calls.described import Ask, Call, Create, Get, ListCall, entries
 from infra.billing.contract.objects import Refund, TimelineEntry
-from infra.billing.errors import BillingError
-from infra.billing.objects import Page
+from infra.billing.verbs import many, paged, verb
 
 
+@verb
 def create(
     *,
     charge_id: str,
@@ -24,7 +27,7 @@ def create(
     metadata: Mapping[str, str] | None = None,
     wait_s: float | None = None,
     **newer: Any,
-) -> Refund:
+) -> Call[Refund]:
     """Give back `amount` minor units of a charge, or all that is left of it, once per key.
 
     `if_pending` says what happens while the charge is pending: "wait" for it (the default), or
@@ -52,22 +55,23 @@ def create(
         metadata=metadata,
         **newer,
     )
-    wait_s = None if wait_s is None else arguments.seconds("wait_s", wait_s)
-    return Refund(client.transport().create("refund", fields, wait_s=wait_s))
+    wait_s = arguments.wait_s(wait_s)
+    return Call(Create("refund", fields, wait_s), Refund)
 
 
+@many
 def create_many(
     refunds: Iterable[Mapping[str, Any]],
     *,
     batch: int = bulk.BATCH,
     progress: bulk.Progress | None = None,
-) -> Iterator[Refund | BillingError]:
+) -> Bulk[Refund]:
     """Ask for many refunds; for each, in order, its Refund or the BillingError that it met.
 
     As `charge.create_many`: mappings with the arguments of `create`, read a `batch` at a time, and
     nothing is sent before you iterate.
     """
-    return bulk.create_many(
+    return Bulk(
         "refund",
         refunds,
         result=Refund,
@@ -76,20 +80,23 @@ def create_many(
     )
 
 
-def get(id: str) -> Refund:
+@verb
+def get(id: str) -> Call[Refund]:
     """The refund with this id, as it stands. Raises NotFound; ReadingNeedsHttp over a broker."""
-    return Refund(client.transport().get("refund", arguments.id_of(id)))
+    return Call(Get("refund", arguments.id_of(id)), Refund)
 
 
-def wait(id: str, *, timeout_s: float = 30.0) -> Refund:
+@verb
+def wait(id: str, *, timeout_s: float = 30.0) -> Call[Refund]:
     """The refund as soon as it is final, or as it stands after `timeout_s`.
 
     Raises NotFound; ReadingNeedsHttp over a broker.
     """
     wait_s = arguments.seconds("timeout_s", timeout_s)
-    return Refund(client.transport().get("refund", arguments.id_of(id), wait_s=wait_s))
+    return Call(Get("refund", arguments.id_of(id), wait_s), Refund)
 
 
+@paged
 def list(
     *,
     state: str | None = None,
@@ -99,7 +106,7 @@ def list(
     created_before: datetime | str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
-) -> Page[Refund]:
+) -> ListCall[Refund]:
     """A page of refunds, newest first; `.auto_paging_iter()` goes through all of them.
 
     `created_after` and `created_before` are datetimes with a zone, or RFC 3339; `limit` is at most
@@ -114,13 +121,14 @@ def list(
         limit=limit,
         cursor=cursor,
     )
-    return pages.page(("refunds",), query, Refund)
+    return ListCall(("refunds",), query, Refund)
 
 
-def timeline(id: str) -> Sequence[TimelineEntry]:
+@verb
+def timeline(id: str) -> Call[Sequence[TimelineEntry]]:
     """Everything that happened to a refund, in order: `at`, `what`, `object_id`, `text`, and facts.
 
     Raises NotFound; ReadingNeedsHttp over a broker.
     """
-    told = client.transport().ask("GET", "refunds", arguments.id_of(id), "timeline")
-    return [TimelineEntry(entry) for entry in pages.entries(told)]
+    path = ("refunds", arguments.id_of(id), "timeline")
+    return Call(Ask("GET", path), lambda told: [TimelineEntry(one) for one in entries(told)])

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from infra.billing.calls.stepwise import NoAnswer
 from infra.billing.errors import BillingError
-from infra.billing.http_transport import NoAnswer
 
 # Doubled with each try, and then a random part of it, so that a thousand producers who all lost
 # the service at once don't all come back at once.

@@ -19,6 +19,7 @@ HOW_TO = ROOT / "docs" / "how-to"
 # What one does in the same shell, with the path of the quick start.
 SHELL = examples((HOW_TO / "charge-from-your-service.md").read_text(), "command line")
 CAPTURE = examples((HOW_TO / "charge-from-your-service.md").read_text(), "capture")
+ASYNC = examples((HOW_TO / "charge-from-async-code.md").read_text(), "async")
 IMPORT = examples((HOW_TO / "import-a-file.md").read_text(), "import")
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
 OVER_HTTP = re.compile(r"over HTTP.*?\n((?:\s*export .*\n)+)")
@@ -87,7 +88,9 @@ def test_the_quick_start_does_what_it_says_and_the_same_when_it_is_pasted_again(
     # In one shell, since each starts with a command of its own: the pages of the command line, and
     # what became of the charges that Celery and the import asked for.
     asked = [_explain("order-1003-charge", producer="shop"), _explain("order-1011")]
-    *told, by_celery, imported = paste("shell", [QUICK_START[0], *SHELL, *CAPTURE, *IMPORT, *asked])
+    pages = [*SHELL, *CAPTURE, *IMPORT, *ASYNC, *asked]
+    *told, awaited, by_celery, imported = paste("shell", [QUICK_START[0], *pages])
+    assert [*OBJECT.sub("", awaited.text).split()][:2] == ["succeeded", "idempotency_key_reused"]
     assert "succeeded" in told[1].text
     assert "order-1003-charge" in by_celery.text
     assert "order-1011" in imported.text

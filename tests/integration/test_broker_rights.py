@@ -17,6 +17,7 @@ from celery import Celery
 from redis.exceptions import NoPermissionError
 
 from infra.billing.broker import Broker
+from infra.billing.calls.described import Create
 from local.embedded.throwaway import Servers
 from tests.support import rabbitmq
 from tests.support.producer import Producer
@@ -150,7 +151,7 @@ def test_a_producers_rabbitmq_user_asks_with_the_sdk_and_does_nothing_else(
     url = as_rabbit("rabbitmq: a producer")
     broker = Broker(url, timeout_s=5, producer="shop")
     try:
-        assert broker.create("charge", CHARGE)["producer"] == "shop"
+        assert broker.run(Create("charge", CHARGE))["producer"] == "shop"
     finally:
         broker.close()
     assert refused_all_but_asking(url) == 8

@@ -16,9 +16,10 @@ from infra import billing
 from infra.billing import client
 from infra.billing.broker_publisher import LINKS_MAX
 from service.broker.celery_config import queues
+from tests.support.both_clients import threads_only
 from tests.support.waiting import patience_s, wait_for
 
-pytestmark = pytest.mark.usefixtures("unconfigured")
+pytestmark = pytest.mark.usefixtures("unconfigured", "both")
 
 
 @pytest.fixture
@@ -151,6 +152,7 @@ def test_without_a_key_each_call_is_a_charge_of_its_own(broker, broker_url):
     assert keys == {first.idempotency_key, second.idempotency_key}
 
 
+@threads_only
 def test_threads_share_few_links(broker, broker_url):
     billing.configure(url=broker_url)
     with ThreadPoolExecutor(32) as threads:
@@ -165,6 +167,7 @@ def test_threads_share_few_links(broker, broker_url):
     assert client.transport()._post._idle.qsize() <= LINKS_MAX
 
 
+@threads_only
 def test_a_forked_child_sends_on_links_of_its_own(broker, broker_url):
     billing.configure(url=broker_url)
     billing.charge.create(amount=1, currency="USD", idempotency_key="parent-1")
@@ -235,6 +238,7 @@ def test_a_broker_that_says_nothing_is_given_up(scheme):
             billing.charge.create(amount=1, currency="USD")
 
 
+@threads_only
 def test_as_many_threads_as_there_are_links_ask_at_once():
     with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
         silent.settimeout(patience_s())
@@ -254,6 +258,7 @@ def test_as_many_threads_as_there_are_links_ask_at_once():
             assert all(answers)
 
 
+@threads_only
 def test_who_finds_all_links_waiting_is_told_when_its_time_is_up():
     billing.configure(url="redis://127.0.0.1:1", timeout_s=0.2)
     for _ in range(LINKS_MAX):
@@ -262,6 +267,7 @@ def test_who_finds_all_links_waiting_is_told_when_its_time_is_up():
         billing.charge.create(amount=1, currency="USD")
 
 
+@threads_only
 def test_a_lock_held_at_a_fork_does_not_hold_up_the_child(redis_url):
     billing.configure(url=redis_url)
     held, done = threading.Event(), threading.Event()

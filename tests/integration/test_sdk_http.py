@@ -6,6 +6,7 @@ import pytest
 
 from infra import billing
 from infra.billing import client
+from tests.support.both_clients import threads_only
 from tests.support.every import every
 from tests.support.scripted import (
     PENDING,
@@ -17,7 +18,7 @@ from tests.support.scripted import (
 from tests.support.waiting import patience_s
 
 CHARGE_ID = "ch_" + "a" * 32
-pytestmark = pytest.mark.usefixtures("unconfigured")
+pytestmark = pytest.mark.usefixtures("unconfigured", "both")
 
 KEY = "bk_live_telltale"
 ASKED = {"amount": 1999, "currency": "USD", "idempotency_key": "order-1042"}
@@ -199,17 +200,19 @@ def test_a_refund_says_that_goods_come_back_only_if_they_do(service):
 def clock(service, monkeypatch):
     """The SDK's own, which only its pauses move."""
     clock = Clock()
-    monkeypatch.setattr(client.transport(), "_clock", clock)
+    monkeypatch.setattr(client.transport().calls, "clock", clock)
     monkeypatch.setattr(client.transport(), "_sleep", clock.sleep)
     return clock
 
 
+@threads_only
 def test_waiting_asks_the_service_to_wait(service, clock):
     service.will(Says(200, PENDING), Says(200, {**PENDING, "state": "succeeded"}))
     assert billing.charge.wait(id="ch_1", timeout_s=3.0).state == "succeeded"
     assert [one.headers["prefer"] for one in service.asked] == ["wait=3", "wait=2"]
 
 
+@threads_only
 def test_a_charge_may_be_waited_for_in_the_same_call(service, clock):
     service.will(Says(200, {**PENDING, "state": "failed"}))
     assert billing.charge.create(**ASKED, wait_s=10).state == "failed"

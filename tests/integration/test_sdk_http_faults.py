@@ -12,7 +12,9 @@ import trustme
 
 from infra import billing
 from infra.billing import client, http_transport
+from infra.billing.aio import async_wire
 from infra.billing.base_url import root
+from tests.support.both_clients import threads_only
 from tests.support.scripted import (
     PENDING,
     Clock,
@@ -26,7 +28,7 @@ from tests.support.scripted import (
 )
 from tests.support.waiting import answer_of, patience_s, wait_for
 
-pytestmark = pytest.mark.usefixtures("unconfigured")
+pytestmark = pytest.mark.usefixtures("unconfigured", "both")
 
 KEY = "bk_live_telltale"
 LONG = b"HTTP/1.1 200 OK\r\ncontent-length: 999999\r\n\r\n"
@@ -115,7 +117,7 @@ def clock(monkeypatch):
             clock.now_s += min(monotonic() - began, timeout_s)
 
     monkeypatch.setattr(transport._wire, "exchange", timed)
-    monkeypatch.setattr(transport, "_clock", clock)
+    monkeypatch.setattr(transport.calls, "clock", clock)
     monkeypatch.setattr(transport, "_sleep", clock.sleep)
     return clock
 
@@ -125,6 +127,7 @@ def hasty(service):
     billing.configure(url=service.url, api_key=KEY, timeout_s=1.2)
 
 
+@threads_only
 @pytest.mark.parametrize(
     ("patience", "reason"),
     [
@@ -152,6 +155,7 @@ def test_a_call_has_raised_when_its_timeout_is_over(service, hasty, clock, patie
     assert set(service.keys) == {"order-1042"}
 
 
+@threads_only
 def test_a_byte_at_the_last_moment_buys_no_time(service, monkeypatch):
     """Each byte comes when there is time left, and the clock goes on by what it took."""
     clock = Clock()
@@ -194,6 +198,7 @@ def test_a_host_that_is_none_is_told_by_its_name():
         billing.charge.get(id="ch_1")
 
 
+@threads_only
 def test_a_kept_connection_that_the_service_closed_costs_neither_the_call_nor_a_pause(
     service, monkeypatch
 ):
@@ -210,6 +215,7 @@ def test_a_kept_connection_that_the_service_closed_costs_neither_the_call_nor_a_
     assert service.asked[2].port != service.asked[1].port
 
 
+@threads_only
 def test_threads_share_few_connections(service):
     with ThreadPoolExecutor(64) as threads:
         list(threads.map(lambda n: billing.charge.create(**ASKED | {"amount": n}), range(1, 321)))
@@ -217,6 +223,7 @@ def test_threads_share_few_connections(service):
     assert len({one.port for one in service.asked}) <= http_transport.CONNECTIONS_MAX
 
 
+@threads_only
 def test_a_call_waits_for_a_connection_no_longer_than_it_may(service, monkeypatch):
     monkeypatch.setattr(http_transport, "CONNECTIONS_MAX", 2)
     billing.configure(url=service.url, api_key=KEY, timeout_s=0.2)
@@ -231,6 +238,7 @@ def test_a_call_waits_for_a_connection_no_longer_than_it_may(service, monkeypatc
     assert service.asked == []
 
 
+@threads_only
 def test_the_wait_for_a_connection_is_part_of_the_time_that_a_call_has(service, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(http_transport, "monotonic", clock)
@@ -251,6 +259,7 @@ def test_the_wait_for_a_connection_is_part_of_the_time_that_a_call_has(service, 
     assert given == [10.0]
 
 
+@threads_only
 def test_a_forked_child_asks_on_a_connection_of_its_own(service):
     billing.charge.get(id="ch_parent")
     child = os.fork()
@@ -268,6 +277,7 @@ def test_a_forked_child_asks_on_a_connection_of_its_own(service):
     assert before.port == after.port != childs.port
 
 
+@threads_only
 def test_a_fork_while_other_threads_ask_holds_up_nobody(service):
     service.will(Says(after_s=0.3))
     with ThreadPoolExecutor(8) as threads:
@@ -297,6 +307,7 @@ def certified(authority):
         yield running
 
 
+@threads_only
 def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(certified, monkeypatch):
     billing.configure(url=certified.url, api_key=KEY)
 
@@ -318,6 +329,7 @@ def test_one_that_the_system_trusts_is_taken(certified, authority, monkeypatch, 
         billing.charge.create(**ASKED)
 
 
+@threads_only
 def test_the_api_key_shows_nowhere(service, caplog):
     caplog.set_level(logging.DEBUG)
     service.will(Says(503), HangsUp(), Says(401, {"code": "unauthenticated"}))
@@ -331,6 +343,7 @@ def test_the_api_key_shows_nowhere(service, caplog):
     assert "telltale" not in str(wrong.value)
 
 
+@threads_only
 def test_an_interrupted_call_leaves_no_half_read_answer_behind(service):
     service.will(Says(after_s=0.3, document={**PENDING, "charge_id": "ch_of_the_first"}), Says())
     interrupted = threading.Event()
@@ -354,7 +367,8 @@ def test_an_interrupted_call_leaves_no_half_read_answer_behind(service):
 
 
 def test_an_answer_without_an_end_is_not_kept_in_memory(service, monkeypatch):
-    monkeypatch.setattr(http_transport, "ANSWER_MAX_BYTES", 100_000)
+    for wire in (http_transport, async_wire):
+        monkeypatch.setattr(wire, "ANSWER_MAX_BYTES", 100_000)
     service.will(Says(200, raw=b"x" * 300_000))
     with pytest.raises(billing.Unavailable, match="its answer has no end"):
         billing.charge.get(id="ch_1")

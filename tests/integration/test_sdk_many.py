@@ -8,14 +8,17 @@ import pytest
 import redis
 
 from infra import billing
-from infra.billing import bulk, client, parallel
-from infra.billing.bulk import SILENT_MAX
+from infra.billing import client
+from infra.billing.calls import bulk
+from infra.billing.calls.bulk import SILENT_MAX
+from infra.billing.calls.silences import LANES
 from service.broker.celery_config import queues
+from tests.support.both_clients import threads_only
 from tests.support.every import every
 from tests.support.scripted import PENDING, Hangs, Says, problem, scripted_service
 from tests.support.waiting import patience_s
 
-pytestmark = pytest.mark.usefixtures("unconfigured")
+pytestmark = pytest.mark.usefixtures("unconfigured", "both")
 
 
 @pytest.fixture
@@ -77,7 +80,7 @@ def test_a_service_gets_all_of_them_and_the_answers_are_in_order(service):
     charges = list(billing.charge.create_many(rows(12), batch=5))
     assert [charge.charge_id for charge in charges] == [f"ch_k{n}" for n in range(1, 13)]
     assert sorted(service.keys) == sorted(f"k{n}" for n in range(1, 13))
-    assert len({one.port for one in service.asked}) <= parallel.LANES
+    assert len({one.port for one in service.asked}) <= LANES
 
 
 def test_refunds_likewise(service):
@@ -189,6 +192,7 @@ def test_a_service_that_says_nothing_costs_a_batch_a_few_timeouts_and_not_one_ea
     assert "not sent" in str(answers[-1])
 
 
+@threads_only
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "redis://127.0.0.1:1/0"])
 def test_after_some_batches_that_nobody_answers_the_rest_is_not_sent(url, monkeypatch):
     billing.configure(url=url, api_key="bk_1", timeout_s=0.2)

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, text
 
 from infra.billing.broker import Broker
 from infra.billing.broker_publisher import Post
+from infra.billing.calls.described import Create
 from infra.billing.contract.ids import id_from_key
 from infra.billing.contract.signatures import message_content, sign
 from infra.billing.message import message, signed
@@ -63,7 +64,7 @@ def test_only_its_producer_can_ask_in_its_name(
         wait_for(lambda: len(row(refused)) == 3, what="three refusals")
         # Its real producer sends the message whose id somebody else has used.
         assert post.send([signed(honest, shops)]) == [None]
-        by_sdk.create("charge", {**CHARGE, "idempotency_key": "order-1"})
+        by_sdk.run(Create("charge", {**CHARGE, "idempotency_key": "order-1"}))
         by_sdk.create_batch("charge", [{**CHARGE, "idempotency_key": "order-2"}])
         done = "SELECT id FROM charges WHERE state = 'succeeded'"
         wait_for(lambda: len(row(done)) == 3, what="three charges")

@@ -24,13 +24,12 @@ LONG = {
     "payments/lifecycle/executor.py": 360,
     "payments/lifecycle/moves.py": 360,
     "api/description/openapi.py": 360,  # goes when FastAPI describes the routes
-    "infra/billing/http.py": 360,
     "api/description/asyncapi.py": 360,
 }
 FILES_MAX = 15
 # What is still fuller, and may only get emptier.
 FULL = {
-    "infra/billing": 36,  # flat, as everything in it can be imported by its users
+    "infra/billing": 35,  # flat, as everything in it can be imported by its users
     "infra/billing/contract": 18,
     "models": 19,  # a table each
 }
@@ -41,7 +40,7 @@ SHARED = {
     "catalogue", "charge", "charges", "checks", "control", "currencies", "currency",
     "database", "delivery", "dispute", "disputes", "endpoint", "endpoints", "envelope",
     "errors", "events", "faults", "fields", "finding", "handlers", "health", "intake",
-    "inventory", "judging", "keys", "limits", "migrate", "money", "objects", "pages",
+    "inventory", "judging", "keys", "limits", "migrate", "money", "objects",
     "payments", "price", "prices", "problems", "processor", "product", "products",
     "quarantine", "reading", "redaction", "refund", "refunds", "rejections", "request",
     "requests", "sandbox", "script", "search", "server", "settings", "settled", "signatures",

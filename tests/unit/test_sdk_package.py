@@ -74,6 +74,31 @@ def test_a_charge_over_a_broker_loads_no_urllib3_and_nothing_of_the_service():
     assert not names & {"models", "payments", "tasks", "worker"}
 
 
+AWAITED = """
+import asyncio
+from infra.billing.aio import Billing
+async def charge():
+    async with Billing() as client:
+        try: await client.charge.create(amount=1, currency="USD")
+        except billing.Unavailable: pass
+asyncio.run(charge())
+"""
+
+
+def test_an_awaited_charge_over_http_loads_aiohttp_and_neither_urllib3_nor_models():
+    with scripted_service() as service:
+        names = loaded(AWAITED, BILLING_URL=service.url, BILLING_API_KEY="bk_1")
+        assert len(service.asked) == 1
+    assert "aiohttp" in names
+    assert not names & {"urllib3", "kombu", "pydantic"}
+
+
+def test_an_awaited_charge_over_a_broker_loads_neither():
+    names = loaded(AWAITED, BILLING_URL="redis://127.0.0.1:1")
+    assert {"kombu", "redis", "pydantic"} <= names
+    assert not names & {"urllib3", "aiohttp"}
+
+
 def test_it_imports_only_what_it_depends_on():
     used = set()
     for path in (ROOT / "infra").rglob("*.py"):
@@ -82,8 +107,14 @@ def test_it_imports_only_what_it_depends_on():
                 used.add((node.module or "").split(".")[0])
             elif isinstance(node, ast.Import):
                 used |= {alias.name.split(".")[0] for alias in node.names}
-    # amqp and redis come with kombu[redis], and pydantic_core with pydantic.
-    assert used - sys.stdlib_module_names == BROKER - {"vine"}
+    # amqp and redis come with kombu[redis], pydantic_core with pydantic, and yarl with aiohttp.
+    assert used - sys.stdlib_module_names == BROKER - {"vine"} | {"aiohttp", "yarl"}
+
+
+def test_only_the_wire_of_the_async_client_imports_aiohttp():
+    for path in (ROOT / "infra").rglob("*.py"):
+        if path.name != "async_wire.py":
+            assert "import aiohttp" not in path.read_text(), path
 
 
 def test_the_contract_stands_on_nothing_of_ours():
@@ -98,7 +129,7 @@ def test_the_contract_stands_on_nothing_of_ours():
 def test_it_depends_on_four_distributions():
     names = [one.split(">")[0] for one in PROJECT["project"]["dependencies"]]
     assert names == ["iso4217", "kombu[redis]", "pydantic", "urllib3"]
-    assert "optional-dependencies" not in PROJECT["project"]
+    assert PROJECT["project"]["optional-dependencies"] == {"aio": ["aiohttp>=3.13"]}
 
 
 def test_the_wheel_carries_the_sdk_and_that_it_is_typed():
@@ -123,6 +154,8 @@ else:
 import billing_sdk as billing
 import billing_sdk.webhook
 from billing_sdk.errors import BillingError
+from billing_sdk.aio import Billing
+assert Billing(url="redis://127.0.0.1").charge.get
 assert billing.webhook is billing_sdk.webhook
 assert BillingError is billing.BillingError
 import infra.billing

@@ -13,6 +13,7 @@ from payments.processors.outcomes import Succeeded
 from payments.webhooks.delivery import Deliverer
 from service.wiring import asked_together
 from tests.support.acting import Database
+from tests.support.both_clients import threads_only
 from tests.support.every import every
 from tests.support.factories import Till
 from tests.support.sdk import sdk_of
@@ -22,7 +23,7 @@ from tests.support.waiting import patience_s, wait_for
 from tests.support.web import CHARGE, Caller, Web
 from tests.support.webhooks import LOOPBACK
 
-pytestmark = pytest.mark.usefixtures("_sdk")
+pytestmark = pytest.mark.usefixtures("both", "_sdk")
 
 HOUR = timedelta(hours=1)
 # What headers, URLs, proxies and databases are fond of changing.
@@ -98,6 +99,7 @@ def test_a_refund_is_created_read_and_listed(till: Till) -> None:
     assert rest.amount == 1499
 
 
+@threads_only
 def test_who_waits_hears_as_soon_as_it_is_final(caller: Caller, till: Till) -> None:
     charge = billing.charge.create(**CHARGE)
     mine = "SELECT id FROM charges WHERE producer = :p AND state = 'pending'"

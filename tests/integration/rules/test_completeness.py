@@ -17,6 +17,7 @@ from cli import make
 from cli.payments import requests as commands
 from infra import billing as sdk
 from infra.billing import client
+from infra.billing.calls.described import Create
 from infra.billing.contract.objects import BY_NAME
 from infra.billing.contract.objects.fields import fields_of
 from infra.billing.contract.requests.charge import ChargeRequest
@@ -165,9 +166,9 @@ def test_it_can_be_asked_for_with_the_sdk(
     sent: dict[str, Any] = {}
 
     class Transport:
-        def create(self, _: str, fields: Mapping[str, Any], **__: Any) -> dict[str, Any]:
-            sent.update(fields)
-            return pending(kind, "id", fields)  # type: ignore[arg-type]
+        def run(self, asked: Create) -> dict[str, Any]:
+            sent.update(asked.fields)
+            return pending(asked.kind, "id", asked.fields)
 
     monkeypatch.setattr(client, "transport", Transport)
     asked = Asked(till, kind, name).request
