@@ -3,7 +3,9 @@
 import asyncio
 import random
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,12 +16,13 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.exc import OperationalError
 
+from infra.billing.contract.ids import event_id
 from payments.transaction import Wakes
 from payments.webhooks import endpoints
 from payments.webhooks.bodies import readable
 from payments.webhooks.draining import drain_statements, drains, leases
 from payments.webhooks.draining.drainer import Drainer
-from payments.webhooks.draining.drains import Drained, NextBatch, due_endpoints
+from payments.webhooks.draining.drains import Begin, DrainBatch, Drained, NextBatch, due_endpoints
 from payments.webhooks.draining.leases import Alive
 from payments.webhooks.draining.together import Ask, Step
 from payments.webhooks.draining.tools import Tools
@@ -101,6 +104,45 @@ def test_a_disabled_endpoint_is_not_taken(
     with Database(engine).transaction() as transaction:
         endpoints.disable(transaction, endpoint_id)
     assert not take(connection, endpoint_id, ONE)
+
+
+def test_who_waited_for_the_drainer_before_sees_what_that_one_recorded(
+    connection: Connection, engine: Engine, endpoint_id: str
+) -> None:
+    """The statement began before that was committed: it must not set the second event of an object
+    behind the first, which is delivered, as nothing would let it pass."""
+    rows(engine, "DELETE FROM deliveries")
+    first = replace(a_fact(), object_id="ch_both")
+    with Database(engine).transaction() as transaction:
+        publish(transaction, [first, replace(first, sequence=2)])
+    take(connection, endpoint_id, ONE)
+    batch = next_batch(connection, endpoint_id, ONE, wanted=9)
+    assert batch is not None
+    (due,) = batch.due
+    rows(engine, "UPDATE deliveries SET waits_for = NULL, next_attempt_at = now()")
+    lease_runs_out(engine)
+    found: list[DrainBatch | None] = []
+    with engine.begin() as before:
+        next_batch(before, endpoint_id, ONE, records=[a_record(due.delivery_id)], releasing=True)
+        after = threading.Thread(target=lambda: found.append(_begun(engine, endpoint_id)))
+        after.start()
+        wait_for(lambda: rows(engine, _WAITING), what="the second to wait for the row")
+    after.join(patience_s())
+    (begun,) = found
+    assert begun is not None
+    assert [one.event_id for one in begun.due] == [event_id("ch_both", 2)]
+
+
+def _begun(engine: Engine, endpoint_id: str) -> DrainBatch | None:
+    with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        (batch,) = drains.begin(connection, [Begin(endpoint_id, OTHER, wanted=9)], waits=True)
+    assert not isinstance(batch, drains.Locked)
+    return batch
+
+
+_WAITING = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 def test_disabling_ends_a_drain_but_what_was_posted_is_recorded(
@@ -580,7 +622,6 @@ def test_a_batch_reads_what_it_takes_however_much_is_finished_or_waits(
     }
     for statement in (
         drain_statements.DUE_ENDPOINTS,
-        *drain_statements.TAKE.values(),
         *drain_statements.NEXT_BATCHES.values(),
         drain_statements.ARE_DUE,
         leases._WITH_MORE_DUE,

@@ -6,12 +6,13 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from payments.webhooks.draining import drains
-from payments.webhooks.draining.drains import DrainBatch, NextBatch, Record
+from payments.webhooks.draining.drains import Begin, DrainBatch, NextBatch, Record
 
 
 def take(connection: Connection, endpoint_id: str, token: UUID) -> bool:
     """Whether it became the endpoint's drainer, now that whoever held its row is done."""
-    return drains.take(connection, {endpoint_id: token}, waits=True).get(endpoint_id, False)
+    (batch,) = drains.begin(connection, [Begin(endpoint_id, token, wanted=0)], waits=True)
+    return batch is not None
 
 
 def next_batch(

@@ -2,13 +2,13 @@
 
 from sqlalchemy import Boolean, literal_column, text
 
-# Whether anything is due at the endpoint `e`. Two probes, as replays have their own part of the
+# Whether anything is due at the endpoint `%s`. Two probes, as replays have their own part of the
 # index; as one they would look dearer than another index.
-_IS_DUE_AT_E = """
+_IS_DUE = """
     (SELECT true FROM (VALUES (false), (true)) AS kind (is_replay)
      CROSS JOIN LATERAL (
          SELECT FROM deliveries d
-         WHERE d.endpoint_id = e.id AND d.state = 'pending' AND d.is_replay = kind.is_replay
+         WHERE d.endpoint_id = %s.id AND d.state = 'pending' AND d.is_replay = kind.is_replay
            AND d.next_attempt_at <= now()
          LIMIT 1) due
      LIMIT 1)
@@ -18,34 +18,16 @@ _IS_DUE_AT_E = """
 # skipped is asked for again, alone (`together`); and then it is waited for.
 _SKIPPING = "SKIP LOCKED"
 
-# What was free when the statement began, and whether it was taken.
-_TAKE = f"""
-    WITH free AS MATERIALIZED (
-        SELECT e.id, a.token
-        FROM unnest(CAST(:ids AS text[]), CAST(:tokens AS uuid[])) AS a (id, token)
-        JOIN webhook_endpoints e ON e.id = a.id
-        WHERE e.state = 'enabled'
-          AND (e.held_back_until IS NULL OR e.held_back_until <= now())
-          AND (e.drain_token IS NULL OR e.drain_token = a.token OR e.drain_expires_at < now())
-          AND {_IS_DUE_AT_E}
-    ), locked AS MATERIALIZED (
-        SELECT e.id, free.token
-        FROM free JOIN webhook_endpoints e ON e.id = free.id
-        WHERE e.state = 'enabled'
-          AND (e.held_back_until IS NULL OR e.held_back_until <= now())
-          AND (e.drain_token IS NULL OR e.drain_token = free.token OR e.drain_expires_at < now())
-        ORDER BY e.id
-        FOR NO KEY UPDATE OF e %s
-    ), taken AS (
-        UPDATE webhook_endpoints e
-        SET drain_token = locked.token, drain_expires_at = now() + :lease_s * interval '1 second',
-            woken_at = NULL
-        FROM locked WHERE e.id = locked.id
-        RETURNING e.id
-    )
-    SELECT free.id, taken.id IS NOT NULL AS is_taken
-    FROM free LEFT JOIN taken ON taken.id = free.id
-"""  # noqa: S608  # no part of it is given
+# Whether the row `w` of an endpoint is for who asks `a`: for who begins one that is free and has
+# something due, else one whose lease is theirs.
+_IS_FOR_A = f"""
+    CASE WHEN a.begins
+         THEN w.state = 'enabled'
+              AND (w.held_back_until IS NULL OR w.held_back_until <= now())
+              AND (w.drain_token IS NULL OR w.drain_token = a.token OR w.drain_expires_at < now())
+              AND {_IS_DUE % "w"}
+         ELSE w.drain_token = a.token END
+"""
 
 # Many endpoints are recorded and claimed for at once, each as if it were alone.
 #
@@ -74,13 +56,17 @@ _TAKE = f"""
 # Of each endpoint the first row tells how it is now, and each what was claimed, if anything was.
 #
 # Replays are looked for apart, so that not even a million of them stand before what just happened.
-_NEXT_BATCHES = """
+_NEXT_BATCHES = f"""
     WITH asked AS MATERIALIZED (
         SELECT * FROM json_to_recordset(CAST(:asked AS json)) AS a (
-            endpoint_id text, token uuid, wanted bigint, wanted_replays bigint, held bigint[],
-            releasing boolean, places bigint, next_post_in_s float)
-    ), e AS MATERIALIZED (
-        SELECT w.id, url, url_credentials, header_names, header_values, max_in_flight, rate_limit,
+            endpoint_id text, token uuid, begins boolean, wanted bigint, wanted_replays bigint,
+            held bigint[], releasing boolean, places bigint, next_post_in_s float)
+    ), known AS MATERIALIZED (
+        SELECT w.id, w.ctid AS version
+        FROM asked a JOIN webhook_endpoints w ON w.id = a.endpoint_id AND a.begins
+    ), locked AS MATERIALIZED (
+        SELECT w.id, w.ctid AS version, a.token, a.begins,
+               url, url_credentials, header_names, header_values, max_in_flight, rate_limit,
                retry_schedule, state, last_sequence, ordered = 'strict' AS is_strict, back_offs,
                held_back_until > now() IS TRUE AS is_held_back,
                coalesce(counted_since, failing_since) IS NOT NULL OR back_offs > 0 AS is_watched,
@@ -91,9 +77,13 @@ _NEXT_BATCHES = """
                     ELSE secrets[1:1] END AS secrets,
                a.wanted, a.wanted_replays, a.held, a.releasing, a.places,
                a.next_post_in_s AS then_post_in_s
-        FROM asked a JOIN webhook_endpoints w ON w.id = a.endpoint_id AND w.drain_token = a.token
+        FROM asked a JOIN webhook_endpoints w ON w.id = a.endpoint_id AND {_IS_FOR_A}
         ORDER BY w.id
         FOR NO KEY UPDATE OF w %s
+    ), e AS MATERIALIZED (
+        SELECT * FROM locked l
+        WHERE NOT l.begins
+           OR EXISTS (SELECT FROM known k WHERE k.id = l.id AND k.version = l.version)
     ), records AS (
         SELECT * FROM json_to_recordset(CAST(:records AS json)) AS r (
             endpoint_id text, delivery_id bigint, number integer, state text, retry_in_s float,
@@ -105,7 +95,7 @@ _NEXT_BATCHES = """
         SELECT r.endpoint_id,
                coalesce(array_agg(CASE r.state WHEN 'delivered' THEN r.duration_ms
                                   ELSE -1 - r.duration_ms END ORDER BY r.started_ago_s),
-                        '{}') AS recent_ms,
+                        '{{}}') AS recent_ms,
                CASE WHEN bool_or(r.state = 'delivered') THEN now() END AS succeeded_at
         FROM records r GROUP BY r.endpoint_id
     ), moved AS (
@@ -234,19 +224,22 @@ _NEXT_BATCHES = """
         GROUP BY e.id
     ), renewed AS (
         UPDATE webhook_endpoints w
-        SET drain_token = CASE WHEN NOT e.releasing THEN w.drain_token END,
+        SET drain_token = CASE WHEN NOT e.releasing THEN e.token END,
             drain_expires_at =
                 CASE WHEN NOT e.releasing THEN now() + :lease_s * interval '1 second' END,
+            woken_at = CASE WHEN NOT e.begins THEN w.woken_at END,
             next_post_at =
                 coalesce(now() + e.then_post_in_s * interval '1 second', w.next_post_at),
             last_sequence = w.last_sequence + seen.unnumbered,
             drain_is_full = NOT e.releasing AND seen.due >= e.places,
-            recent_ms = (coalesce(went.recent_ms, '{}') || w.recent_ms)[1:100],
+            recent_ms = (coalesce(went.recent_ms, '{{}}') || w.recent_ms)[1:100],
             last_success_at = coalesce(went.succeeded_at, w.last_success_at)
         FROM e JOIN seen ON seen.id = e.id LEFT JOIN went ON went.endpoint_id = e.id
         WHERE w.id = e.id
     )
-    SELECT a.endpoint_id, e.id IS NOT NULL AS is_ours, w.drain_token = a.token AS was_ours,
+    SELECT a.endpoint_id, e.id IS NOT NULL AS is_ours, {_IS_FOR_A} AS was_ours,
+           e.id IS NULL AND EXISTS (SELECT FROM locked l WHERE l.id = a.endpoint_id)
+               AS has_changed,
            e.url, e.url_credentials, e.secrets, e.header_names, e.header_values, e.max_in_flight,
            e.rate_limit, e.retry_schedule, e.next_post_in_s, e.state = 'enabled' AS is_enabled,
            e.is_held_back, e.is_watched, e.back_offs,
@@ -265,16 +258,15 @@ _NEXT_BATCHES = """
     LEFT JOIN seen ON seen.id = e.id
     LEFT JOIN events ON events.id = claimed.event_id
     ORDER BY a.endpoint_id, claimed.place
-"""
+"""  # noqa: S608  # no part of it is given
 
-TAKE = {False: text(_TAKE % _SKIPPING), True: text(_TAKE % "")}
 NEXT_BATCHES = {False: text(_NEXT_BATCHES % _SKIPPING), True: text(_NEXT_BATCHES % "")}
 
 ARE_DUE = text(f"""
     SELECT e.id FROM webhook_endpoints e
-    WHERE e.id = ANY (CAST(:ids AS text[])) AND e.state = 'enabled'
+    WHERE e.id = ANY ((SELECT CAST(:ids AS text[]))::text[]) AND e.state = 'enabled'
       AND (e.held_back_until IS NULL OR e.held_back_until <= now())
-      AND {_IS_DUE_AT_E}
+      AND {_IS_DUE % "e"}
 """)  # noqa: S608  # no part of it is given
 
 _WITHOUT_DRAINER = f"""
@@ -283,7 +275,7 @@ _WITHOUT_DRAINER = f"""
       AND (e.held_back_until IS NULL OR e.held_back_until <= now())
       AND (e.drain_expires_at IS NULL OR e.drain_expires_at < now())
       AND (e.woken_at IS NULL OR e.woken_at < now() - interval '1 second')
-      AND {_IS_DUE_AT_E}
+      AND {_IS_DUE % "e"}
 """  # noqa: S608  # no part of it is given
 # Whether `DUE_ENDPOINTS` would find any.
 ANY_DUE = literal_column(f"EXISTS ({_WITHOUT_DRAINER})", Boolean)

@@ -103,8 +103,8 @@ class Drainer:
         the endpoint has another drainer."""
         while not self._is_late:
             self._begin()
-            # After a release, the second look: at what was committed meanwhile, for nobody's ears.
             wanted = min(AHEAD_MAX, 2 * self._window.places(AHEAD_MAX))
+            is_due = False  # for us to post
             batch = await self._recorder.begin(
                 wanted=wanted,
                 wanted_replays=self._ready.replays_wanted(self._ahead),
@@ -112,7 +112,9 @@ class Drainer:
             )
             if batch is not None:
                 await self._drain_and_release(batch)
-            elif not self._nudged:
+                # The second look: at what was committed meanwhile, for nobody's ears.
+                is_due = await self._recorder.is_anything_due()
+            if not (is_due or self._nudged):
                 return self._drained(more=False)
         self._nudged = False
         is_due = await self._recorder.is_anything_due()

@@ -126,8 +126,8 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class NextBatch:
-    """Record, renew the lease (or give it back), and claim up to `wanted` due deliveries, and
-    `wanted_replays` of those that are replayed.
+    """Record, renew the lease (take it when this `begins`, or give it back), and claim up to
+    `wanted` due deliveries, and `wanted_replays` of those that are replayed.
 
     `held` are the ids that this drainer knows already. `next_post_in_s` is when the rate lets the
     next webhook be sent, for the drainer that comes after. `places` is how many posts it could
@@ -136,6 +136,7 @@ class NextBatch:
 
     endpoint_id: str
     token: UUID
+    begins: bool = False
     records: Sequence[Record] = ()
     held: Sequence[int] = ()
     wanted: int = 0
@@ -150,42 +151,38 @@ def begin(
 ) -> list[DrainBatch | Literal[Locked.LOCKED] | None]:
     """The first batch of each; None where there is another drainer, or nothing is due, or the
     endpoint is disabled or left alone."""
-    taken = take(connection, {one.endpoint_id: one.token for one in items}, waits=waits)
     turns = [
         NextBatch(
             one.endpoint_id,
             one.token,
+            begins=True,
             wanted=one.wanted,
             wanted_replays=one.wanted_replays,
             places=one.places,
         )
         for one in items
-        if taken.get(one.endpoint_id)
     ]
-    # A statement of its own, because it must see what the last drainer committed.
-    begun = iter(next_batches(connection, turns, waits=waits) if turns else ())
-    return [
-        next(begun) if is_taken else None if is_taken is None or waits else LOCKED
-        for is_taken in (taken.get(one.endpoint_id) for one in items)
-    ]
-
-
-def take(connection: Connection, tokens: Mapping[str, UUID], *, waits: bool) -> dict[str, bool]:
-    """Become the drainer of these endpoints, under these tokens: of each that is free and has
-    something due, whether that came about."""
-    given = {"ids": list(tokens), "tokens": list(tokens.values()), "lease_s": LEASE_S}
-    rows = connection.execute(drain_statements.TAKE[waits], given)
-    return {row.id: row.is_taken for row in rows}
+    return next_batches(connection, turns, waits=waits)
 
 
 def next_batches(
     connection: Connection, items: Sequence[NextBatch], *, waits: bool
 ) -> list[DrainBatch | Literal[Locked.LOCKED] | None]:
     """The next batch of each; None = the lease is somebody else's by now: nothing was written."""
+    found = _found(connection, items, waits=waits)
+    # What changed while its row was waited for: nobody else waits with it.
+    while waits and (changed := [one for one in items if found[one.endpoint_id][0].has_changed]):
+        found |= _found(connection, changed, waits=waits)
+    return [_batch(one, found[one.endpoint_id], waits=waits) for one in items]
+
+
+def _found(
+    connection: Connection, items: Sequence[NextBatch], *, waits: bool
+) -> dict[str, list[Any]]:
+    """The rows of each endpoint; of each there is one at least."""
     given = {"asked": _asked(items), "records": _records(items), "lease_s": LEASE_S}
     rows = connection.execute(drain_statements.NEXT_BATCHES[waits], given).all()
-    found = {id_: list(group) for id_, group in groupby(rows, attrgetter("endpoint_id"))}
-    return [_batch(one, found[one.endpoint_id], waits=waits) for one in items]
+    return {id_: list(group) for id_, group in groupby(rows, attrgetter("endpoint_id"))}
 
 
 def _batch(
