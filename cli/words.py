@@ -56,6 +56,12 @@ def _movement(view: View) -> dict[str, Any]:
     return words
 
 
+def _dispute(view: View) -> dict[str, Any]:
+    """What a bank contests."""
+    words = {name: value for name, value in view.items() if name != "currency"}
+    return {**words, "amount": _money(view["amount"], view["currency"])}
+
+
 def _find(view: View) -> dict[str, Any]:
     """What a search has found."""
     words = {name: _listed(name, value) for name, value in view.items() if name != "currency"}
@@ -169,6 +175,7 @@ def _listed(name: str, value: Any) -> Any:
 _SAID: Mapping[str, Callable[[View], dict[str, Any]]] = {
     "charge": _movement,
     "refund": _movement,
+    "dispute": _dispute,
     "delivery": _delivery,
     "price": _price,
     "quote": _quote,
