@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test storm kills hostile mutants histories conformance up lint format docs bench \
-	webhooks image lock clean
+	webhooks image restore lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -97,6 +97,10 @@ webhooks: $(VENV)/.dev  ## delivery beside a bare loop of its HTTP client, and b
 # PYTHON_IMAGE pins its base by a digest; ARGS is another name than `billing`.
 image:  ## the image of deploy/Dockerfile, with Docker, or without an engine (deploy/README.md)
 	@deploy/image.sh $(ARGS)
+
+# Needs Debian's pgbackrest and postgresql. `make test` tries copies by pg_dump, which need neither.
+restore: $(VENV)/.dev  ## a database lost, and restored to a moment by pgBackRest, proved by `billing verify`
+	@BILLING_TEST_RESTORE=1 $(BIN)/python -m pytest tests/restore tests/integration/test_backups.py $(ARGS)
 
 lock:  ## choose versions anew (needs uv); ARGS="--upgrade" for the latest
 	@$(UV_COMPILE) $(ARGS) --group service --output-file requirements.lock
