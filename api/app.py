@@ -13,7 +13,7 @@ from api.app_state import AppState
 from api.console.session import HOME, PATH
 from api.description import openapi
 from api.edge import errors
-from api.edge.edge import Application, Edge
+from api.edge.edge import DEPRECATED, Application, Edge
 from api.routes import (
     charges,
     currencies,
@@ -55,6 +55,11 @@ ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(r
 RULED = OPERATIONS.keys() | SIGNED
 if unruled := [r.name for r in ROUTES if r.path.startswith(PREFIX) and r.name not in RULED]:
     raise LookupError(f"payments.access.scopes.OPERATIONS lacks {', '.join(unruled)}")
+
+
+# Described as such, and told in their answers (api/edge/edge.py).
+for ends in (route for route in ROUTES if route.name in DEPRECATED):
+    ends.deprecated = True
 
 
 def make(app_state: AppState) -> Application:

@@ -27,7 +27,7 @@ command -v buildah >/dev/null || {
     echo "Neither a Docker engine answers nor is buildah there: apt-get install buildah" >&2
     exit 1
 }
-if [ -z "${PYTHON_IMAGE:-}" ] && ! timeout 60 buildah pull --quiet docker.io/library/python:3.11-slim-bookworm 2>/dev/null; then
+if [ -z "${PYTHON_IMAGE:-}" ] && ! timeout 60 buildah pull --quiet docker://python:3.11-slim-bookworm 2>/dev/null; then
     PYTHON_IMAGE=localhost/billing-base:bookworm
     if ! buildah inspect --type image "$PYTHON_IMAGE" >/dev/null 2>&1; then
         echo "No registry answers: making a base of Debian's packages, for a try" >&2

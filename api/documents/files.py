@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from api.description import asyncapi
-from api.documents import commands, errors, events, metrics, objects, routes, settings
+from api.documents import commands, errors, events, metrics, objects, routes, settings, sunsets
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -39,6 +39,7 @@ def _json(document: object) -> str:
 DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "docs/reference/asyncapi.json": _asyncapi,
     "docs/reference/command-line.md": _commands,
+    "docs/reference/deprecations.md": sunsets.document,
     "docs/reference/errors.md": errors.document,
     "docs/reference/events.md": lambda: events.document(_openapi()),
     "docs/reference/objects.md": lambda: objects.document(_openapi()),

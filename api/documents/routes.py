@@ -55,6 +55,9 @@ def _route(method: str, path: str, operation: Mapping[str, Any]) -> Iterator[str
     yield ""
     yield f"`{method} {path}`{_scope(operation['operationId'])}"
     yield ""
+    if operation.get("deprecated"):
+        yield "**Deprecated**: [until when, and what to use instead](deprecations.md#what-ends)."
+        yield ""
     yield linked(" ".join(operation.get("description", "").split()))
     yield ""
     if parameters := operation.get("parameters"):

@@ -7,13 +7,14 @@ own base class for middleware costs more than all of this.
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import cache
 from typing import Any
 
 import structlog
 
 from api.edge import problems
+from api.edge.deprecations import Header, headers_by_operation
 from api.edge.hosts import Hosts
 from infra.billing.contract.card_data import holds_card_data
 from infra.billing.contract.ids import is_request_id, trace_of, traceparent
@@ -33,12 +34,21 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 HEADER = b"x-request-id"
 # Answers hold what customers bought, and secrets that are shown once.
 NO_STORE = (b"cache-control", b"no-store")
+DEPRECATED = headers_by_operation()
 
 
 class Edge:
     """Wraps an ASGI application that answers under these names."""
 
-    def __init__(self, app: Application, hosts: Hosts, *, access_log: bool = False) -> None:
+    def __init__(
+        self,
+        app: Application,
+        hosts: Hosts,
+        *,
+        access_log: bool = False,
+        deprecated: Mapping[str, list[Header]] = DEPRECATED,
+    ) -> None:
+        self._deprecated = deprecated
         self._tell = logger.info if access_log else logger.debug
         self._told_at = logging.INFO if access_log else logging.DEBUG
         self._app = app
@@ -63,6 +73,8 @@ class Edge:
                 own = [(HEADER, request_id.encode())]
                 if NO_STORE[0] not in dict(message["headers"]):
                     own.append(NO_STORE)
+                if self._deprecated:
+                    own += self._deprecated.get(getattr(scope.get("route"), "name", ""), ())
                 message["headers"] = [*message["headers"], *own]
             await send(message)
 
