@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test storm kills hostile mutants histories conformance up lint format docs bench \
-	webhooks image restore lock clean
+	webhooks image restore release lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -101,6 +101,10 @@ image:  ## the image of deploy/Dockerfile, with Docker, or without an engine (de
 # Needs Debian's pgbackrest and postgresql. `make test` tries copies by pg_dump, which need neither.
 restore: $(VENV)/.dev  ## a database lost, and restored to a moment by pgBackRest, proved by `billing verify`
 	@BILLING_TEST_RESTORE=1 $(BIN)/python -m pytest tests/restore tests/integration/test_backups.py $(ARGS)
+
+# From a clean checkout: wheel, sdist, npm tarball, bill of materials, sums. ARGS are make.py's.
+release:  ## what a release consists of, in dist/, built twice to the same bytes
+	@python3 deploy/release/make.py --twice $(ARGS) dist
 
 lock:  ## choose versions anew (needs uv); ARGS="--upgrade" for the latest
 	@$(UV_COMPILE) $(ARGS) --group service --output-file requirements.lock

@@ -1,3 +1,3 @@
-"""The version of the SDK, which is that of the distribution (a test holds the two equal)."""
+"""The version of all of it: the SDK, the service, the image and the TypeScript client."""
 
 __version__ = "0.1.0"

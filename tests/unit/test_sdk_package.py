@@ -181,8 +181,11 @@ def test_the_wheel_has_a_second_name_for_programs_with_an_infra_of_their_own(tmp
     assert told.stdout.split() == ["1999", billing.__version__]
 
 
-def test_it_knows_its_version():
-    assert billing.__version__ == PROJECT["project"]["version"]
+def test_its_version_stands_in_one_place():
+    assert "version" in PROJECT["project"]["dynamic"]
+    assert "version" not in PROJECT["project"]
+    place = ROOT / PROJECT["tool"]["hatch"]["version"]["path"]
+    assert place.read_text().endswith(f'\n__version__ = "{billing.__version__}"\n')
 
 
 @every("name", billing.__all__)
