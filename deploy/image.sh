@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 tag=${1:-billing}
 version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' infra/billing/version.py)
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
-# The time of the commit stands in the image, so that the same commit makes the same layers.
+# For builders that heed it: the image is of the time of its commit.
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
 export SOURCE_DATE_EPOCH
 

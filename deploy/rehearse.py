@@ -4,7 +4,7 @@ Every process of ours runs from the image's own root, read-only and as the image
 network of their own; PostgreSQL and Redis are those of this machine's packages. It prints the
 seconds after which each step was done.
 
-    deploy/image.sh && python3 deploy/rehearse.py        (root; Debian's buildah, postgresql, redis)
+    deploy/image.sh && .venv/bin/python deploy/rehearse.py    (root; Debian's postgresql and redis)
 """
 
 import json
