@@ -110,10 +110,12 @@ lock:  ## choose versions anew (needs uv); ARGS="--upgrade" for the latest
 	@$(UV_COMPILE) $(ARGS) --group service --output-file requirements.lock
 	@$(UV_COMPILE) $(ARGS) --group telemetry --constraints requirements.lock \
 		--output-file requirements-telemetry.lock
+	@$(UV_COMPILE) $(ARGS) --group agent --constraints requirements.lock \
+		--output-file requirements-agent.lock
 	@$(UV_COMPILE) $(ARGS) --group embedded --constraints requirements.lock \
 		--output-file requirements-embedded.lock
 	@$(UV_COMPILE) $(ARGS) --group dev --constraints requirements-embedded.lock \
-		--constraints requirements-telemetry.lock \
+		--constraints requirements-telemetry.lock --constraints requirements-agent.lock \
 		--output-file requirements-dev.lock
 	@$(UV_COMPILE) $(ARGS) --group docs --constraints requirements-dev.lock \
 		--output-file requirements-docs.lock

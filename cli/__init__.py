@@ -22,7 +22,7 @@ from service.settings_errors import SettingsError
 # How Python hands over bytes that are no characters.
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 # Where the commands stand; what else is here serves them.
-ROOMS = ("catalog", "finance", "operating", "payments", "processes", "webhooks")
+ROOMS = ("agent", "catalog", "finance", "operating", "payments", "processes", "webhooks")
 # Those that are started again and again, with the module of each.
 ALONE = {"healthcheck": "cli.processes.healthcheck"}
 EXPECTED = (SettingsError, DataDirError, EmbeddedError, output.Failed)

@@ -10,7 +10,8 @@ import functools
 import getpass
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -59,6 +60,16 @@ def acts(command: Callable[..., None]) -> Callable[..., None]:
     acting.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     acting.__annotations__ = {p.name: p.annotation for p in parameters}
     return acting
+
+
+@contextmanager
+def acting_as(who: str, why: str) -> Iterator[None]:
+    """Until the end of the `with`, what is done is done by them, as when it was typed."""
+    token = _TYPED.set((who, why))
+    try:
+        yield
+    finally:
+        _TYPED.reset(token)
 
 
 def somebody() -> "Acting | None":

@@ -25,9 +25,24 @@ def doctor(as_json: options.Json = False) -> None:
     Settings, database, broker, workers, processors, and the work that waits.
     Exits with 1 when something fails; warnings are for you to look at.
     """
+    from cli.doctor.findings import is_healthy
+
+    with output.progress("looking", None):
+        findings = examined()
+    healthy = is_healthy(findings)
+    if as_json:
+        views = [finding.view() for finding in findings]
+        output.print_json({"healthy": healthy, "findings": views})
+    else:
+        _show(findings, healthy=healthy)
+    if not healthy:
+        sys.exit(1)
+
+
+def examined() -> "list[Finding]":
+    """What was found, part by part."""
     from cli.doctor import broker, database_checks, processor_checks, rounds
     from cli.doctor.configuration import Found
-    from cli.doctor.findings import is_healthy
 
     found, parts = Found(), []
     parts.append(("settings", found.look))
@@ -38,16 +53,7 @@ def doctor(as_json: options.Json = False) -> None:
         parts.append(("broker", lambda: broker.look(settings, broker_url)))
     if settings is not None and not found.troubles:
         parts.append(("processors", lambda: processor_checks.look(settings, database_url)))
-    with output.progress("looking", len(parts)):
-        findings = list(rounds.make(parts))
-    healthy = is_healthy(findings)
-    if as_json:
-        views = [finding.view() for finding in findings]
-        output.print_json({"healthy": healthy, "findings": views})
-    else:
-        _show(findings, healthy=healthy)
-    if not healthy:
-        sys.exit(1)
+    return list(rounds.make(parts))
 
 
 def _show(findings: "Sequence[Finding]", *, healthy: bool) -> None:

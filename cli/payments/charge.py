@@ -107,10 +107,6 @@ def list_(
     as_json: options.Json = False,
 ) -> None:
     """List charges, newest first."""
-    from payments.history import settled
-    from payments.kinds import CHARGE
-    from payments.lifecycle import reading
-
     filters = {
         "state": state,
         "phase": phase,
@@ -120,9 +116,7 @@ def list_(
         "created_after": created_after,
         "created_before": created_before,
     }
-    with database_access.reading() as connection:
-        until = settled.horizon(connection, CHARGE.table.name)
-        views = map(CHARGE.view, reading.every(connection, CHARGE, filters=filters, until=until))
+    with requests.listed("charge", filters) as views:
         tables.show_many(
             views, COLUMNS, narrow=NARROW, limit=limit, as_json=as_json, nothing="no charges"
         )

@@ -69,10 +69,6 @@ def list_(
     as_json: options.Json = False,
 ) -> None:
     """List refunds, newest first."""
-    from payments.history import settled
-    from payments.kinds import REFUND
-    from payments.lifecycle import reading
-
     filters = {
         "state": state,
         "phase": phase,
@@ -80,9 +76,7 @@ def list_(
         "created_after": created_after,
         "created_before": created_before,
     }
-    with database_access.reading() as connection:
-        until = settled.horizon(connection, REFUND.table.name)
-        views = map(REFUND.view, reading.every(connection, REFUND, filters=filters, until=until))
+    with requests.listed("refund", filters) as views:
         tables.show_many(
             views, COLUMNS, narrow=NARROW, limit=limit, as_json=as_json, nothing="no refunds"
         )

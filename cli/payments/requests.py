@@ -1,6 +1,7 @@
 """The command line's door: a request is accepted as at every other door, and a worker woken."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cli import database_access, output, tables
@@ -20,13 +21,26 @@ def create(
     """
     from payments.kinds import KINDS
 
-    row = _accept(kind, fields)
+    row = accept(kind, fields)
     if wait_s is not None:
         row = database_access.wait_until_at_rest(KINDS[kind], row.id, wait_s=wait_s)
     tables.show(KINDS[kind].view(row), as_json=as_json)
     if wait_s is not None and row.state == "failed":
         raise output.Failed(row.failure_message or "it failed", code=row.failure_code or "failed")
     _require_final(row, wait_s)
+
+
+@contextmanager
+def listed(kind: "KindName", filters: Mapping[str, Any]) -> "Iterator[Iterator[Mapping[str, Any]]]":
+    """All charges or refunds that the filters leave, newest first, as they are shown."""
+    from payments.history import settled
+    from payments.kinds import KINDS
+    from payments.lifecycle import reading
+
+    of = KINDS[kind]
+    with database_access.reading() as connection:
+        until = settled.horizon(connection, of.table.name)
+        yield map(of.view, reading.every(connection, of, filters=filters, until=until))
 
 
 def capture(fields: Mapping[str, Any], *, wait_s: float | None, as_json: bool) -> None:
@@ -100,7 +114,9 @@ def _require_final(row: "LifecycleRow", wait_s: float | None) -> None:
         raise output.Failed(f"still pending after {wait_s:g} s", code="still_pending")
 
 
-def _accept(kind: "KindName", fields: Mapping[str, Any]) -> "LifecycleRow":
+def accept(kind: "KindName", fields: Mapping[str, Any]) -> "LifecycleRow":
+    """The row of a charge or a refund, accepted now or by an earlier request under the same key.
+    Raises Refused."""
     from payments.errors import Refused
     from service import intake
     from service.settings import load

@@ -84,7 +84,7 @@ def add(
 
 def list_(as_json: options.Json = False) -> None:
     """List all endpoints, without their secrets."""
-    tables.show_many(_every(), COLUMNS, narrow=NARROW, as_json=as_json, nothing="no endpoints")
+    tables.show_many(every(), COLUMNS, narrow=NARROW, as_json=as_json, nothing="no endpoints")
 
 
 def enable(endpoint_id: str, as_json: options.Json = False) -> None:
@@ -195,7 +195,8 @@ def delete(endpoint_id: str, as_json: options.Json = False) -> None:
     tables.show(endpoints.view(row), as_json=as_json)
 
 
-def _every() -> Iterator[dict[str, Any]]:
+def every() -> Iterator[dict[str, Any]]:
+    """All endpoints as they are shown."""
     from payments.transaction import Transaction
     from payments.webhooks import endpoints
 

@@ -34,6 +34,7 @@ OTHERS = {
     "up": "starts processes",
     "run": "becomes a process",
     "demo": "has a database of its own",
+    "mcp": "acts only where it is allowed to, as tests/integration/test_agent_door.py proves",
     "migrate": "changes tables, not rows",
     "ledger fill": "posts what was there before the ledger, as a sweep does",
     "queues mend": "mends queues at the broker",

@@ -1,0 +1,1 @@
+"""The server behind `billing mcp`: its tools, and the bounds of their answers."""

@@ -1,0 +1,27 @@
+"""Answers to agents, of a bounded size: what they read costs them, and fills what they can hold."""
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+LIMIT, LIMIT_MAX = 20, 100
+# As much as some dozen objects with all the metadata that they may have; a page of usual ones is a
+# third of it.
+CHARACTERS_MAX = 60_000
+
+View = Mapping[str, Any]
+
+
+def some(views: Iterable[View], limit: int = LIMIT) -> dict[str, Any]:
+    """The first of them: up to `limit`, up to CHARACTERS_MAX, and at least one. `has_more` says
+    whether there are others, for which to ask more narrowly."""
+    rest = iter(views)
+    data: list[View] = []
+    left = CHARACTERS_MAX
+    for view in islice(rest, limit):
+        left -= len(json.dumps(view, ensure_ascii=False, default=str))
+        if data and left < 0:
+            return {"data": data, "has_more": True}
+        data.append(view)
+    return {"data": data, "has_more": next(rest, None) is not None}
