@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from local.supervisor import parse_procfile
@@ -49,9 +50,16 @@ def test_every_role_runs_and_tells_that_it_works(
     folder = Path(container["BILLING_RUN_DIR"])
     programs = start_programs(container)
     command = [sys.executable, "-m", "cli", "run"]
-    started = {role: programs.launch(role, command=[*command, role]) for role in RUN}
+    options = {"worker": ["--hostname", "payments@one"]}
+    started = {
+        role: programs.launch(role, command=[*command, role, *options.get(role, ())])
+        for role in RUN
+    }
     for role, program in started.items():
         program.wait_until(READY[role])
+    became = psutil.Process(started["worker"].pid).cmdline()
+    assert became[-2:] == options["worker"], "signals reach Celery itself, with its options"
+    assert "cli" not in became
     # The first sign is left at the start, so it is a later one that shows that they work.
     for role in ("worker", "webhooks", "beat"):
         os.utime(folder / role, (0, 0))
