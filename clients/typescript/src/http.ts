@@ -182,11 +182,13 @@ async function answerOf<T>(response: globalThis.Response): Promise<WithResponse<
   const text = await response.text(); // to its end: a body that is cut is no answer
   let read: unknown;
   try {
-    read = text === "" ? {} : JSON.parse(text);
+    read = response.status === 204 ? {} : JSON.parse(text);
   } catch {
-    if (response.ok) throw new Error("the answer is no JSON"); // a proxy's page, or a part of one
-    read = {};
+    read = null;
   }
+  const isObject = typeof read === "object" && read !== null && !Array.isArray(read);
+  // A proxy's page, or nothing at all: it says neither that it was done, nor that it was not.
+  if (response.ok && !isObject) throw new Error("the answer is no JSON object");
   if (!response.ok) {
     const error = errorOf(response.status, (read ?? {}) as Partial<Problem>, requestId);
     return new Failed(error, PASSING.has(response.status), response.status, retryAfterMs(response));

@@ -32,7 +32,7 @@ const cut = (response) => response.destroy();
 const half = (response) => (response.writeHead(202, { ...JSON_, "content-length": "1000" }), response.write('{"charge'), setTimeout(() => response.destroy(), 10));
 const silent = () => {};
 
-for (const [name, fault] of Object.entries({ cut, half, busy: says(503, problem("database_unavailable")), limited: says(429, problem("rate_limited")), gateway: says(502, "<html>") })) {
+for (const [name, fault] of Object.entries({ cut, half, busy: says(503, problem("database_unavailable")), limited: says(429, problem("rate_limited")), gateway: says(502, "<html>"), empty: says(200, ""), page: says(200, "<html>"), list: says(200, "[]") })) {
   test(`after ${name} it asks again under the same key`, async () => {
     const { seen, client } = await serviceThat(fault, says(202));
     const charge = await client().charge({ amount: 1999, currency: "USD" });
