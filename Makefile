@@ -1,7 +1,7 @@
 # What one types here; `make` alone lists it. Needs Python 3.11 or later, nothing else.
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test storm kills hostile mutants histories conformance up lint format docs bench \
+.PHONY: help install demo test storm kills hostile mutants histories conformance runtimes up lint format docs bench \
 	webhooks image restore release lock clean
 SHELL := /bin/sh
 VENV := .venv
@@ -67,6 +67,10 @@ histories: $(VENV)/.dev  ## ten thousand random histories that the ledger must s
 conformance: $(VENV)/.dev  ## the conformance kit on a processor (RIG=module:function, ARGS)
 	@$(BIN)/python -m pytest -p tests.conformance.plugin $(if $(RIG),--rig $(RIG)) \
 		tests/conformance tests/contract/test_processor_*.py $(ARGS)
+
+runtimes: $(VENV)/.dev  ## the TypeScript client under Node, Deno and Bun (90 MB from npm)
+	@BILLING_TEST_REQUIRE_RUNTIMES=1 $(BIN)/python -m pytest \
+		tests/integration/http/test_typescript_client.py $(ARGS)
 
 up: $(VENV)/.embedded  ## everything running for local use, until Ctrl-C
 	@$(BIN)/billing up

@@ -49,6 +49,19 @@ def python_tools(locked: Path = LOCKED) -> Path:
     return _made(f"python-{locked.name}", [lock], make) / "venv" / "bin"
 
 
+def runtime(name: str) -> Path:
+    """The program `deno` or `bun`: the one on the path, or with BILLING_TEST_REQUIRE_RUNTIMES=1
+    (`make runtimes`) one from npm, which is 90 MB for both; otherwise skips the test."""
+    if os.environ.get("BILLING_TEST_REQUIRE_RUNTIMES") == "1":
+        modules = node_tools(LOCKED.parent / "runtimes") / "node_modules"
+        found = [path for path in modules.glob(f"@*/*/**/{name}") if path.is_file()]
+        assert found, f"npm has no {name} for this machine"
+        return found[0]
+    if there := shutil.which(name):
+        return Path(there)
+    pytest.skip(f"there is no {name} here; `make runtimes` brings it")
+
+
 def run(command: Sequence[object], folder: Path, environ: Mapping[str, str] | None = None) -> str:
     """What a command printed. Fails the test when the command does."""
     done = children.run(

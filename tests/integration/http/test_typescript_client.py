@@ -37,10 +37,39 @@ def _environ(caller: Caller) -> dict[str, str]:
     return {"URL": caller.url, "KEY": caller.key, "NODE_NO_WARNINGS": "1"}
 
 
+# How each runs a program, and the tests of a file.
+RUNTIMES = {
+    "deno": (["run", "--allow-all", "--no-check"], ["test", "--allow-all", "--no-check"]),
+    "bun": (["run"], ["test"]),
+}
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[list[str], list[str]]:
+    """What begins a command of Deno or Bun: to run a program, and to run tests."""
+    program = str(generated.runtime(request.param))
+    monkeypatch.setenv("DENO_DIR", str(tmp_path))
+    monkeypatch.setenv("DENO_NO_UPDATE_CHECK", "1")
+    to_run, to_test = RUNTIMES[request.param]
+    return [program, *to_run], [program, *to_test]
+
+
 def test_it_moves_money_once_at_the_real_door(built: Path, caller: Caller) -> None:
+    _moves_money_once(["node"], built, caller)
+
+
+def test_so_it_does_under_deno_and_bun(
+    built: Path, caller: Caller, runtime: tuple[list[str], list[str]]
+) -> None:
+    _moves_money_once(runtime[0], built, caller)
+
+
+def _moves_money_once(command: list[str], built: Path, caller: Caller) -> None:
     headers = billing.webhook.sign(BODY, SECRET, webhook_id="evt_1")
     given = {"BODY": BODY, "HEADERS": json.dumps(dict(headers)), "SECRET": SECRET}
-    printed = generated.run(["node", "test/door.mjs"], built, {**_environ(caller), **given})
+    printed = generated.run([*command, "test/door.mjs"], built, {**_environ(caller), **given})
     told = json.loads(printed)
     charge, refund = told.pop("charge"), told.pop("refund")
     assert charge["charge_id"] == id_from_key("charge", producer=caller.producer, key="ts-1")
@@ -74,6 +103,11 @@ def test_no_fault_makes_it_ask_for_money_twice(built: Path) -> None:
     said = generated.run(["node", "--test", "--test-reporter=tap", *files], built)
     assert "# fail 0" in said
     assert "# pass 0" not in said
+
+
+def test_nor_does_it_under_deno_and_bun(built: Path, runtime: tuple[list[str], list[str]]) -> None:
+    files = sorted(str(path) for path in (built / "test").glob("*.test.mjs"))
+    generated.run([*runtime[1], *files], built)  # with none, they fail
 
 
 def test_the_samples_of_the_seed_compile_strictly_and_run(
