@@ -3,7 +3,15 @@
 from models.api_keys import ApiKey
 from models.attempts import Attempt
 from models.audit import AuditEntry
-from models.bookkeeping import LedgerBalance, LedgerBook, LedgerFilling, LedgerPosting, LedgerSeal
+from models.bookkeeping import (
+    LedgerBalance,
+    LedgerBook,
+    LedgerDay,
+    LedgerDaysCounted,
+    LedgerFilling,
+    LedgerPosting,
+    LedgerSeal,
+)
 from models.catalogue import Price, Product
 from models.charges import Capture, Charge, Dispute
 from models.events import Event
@@ -31,6 +39,8 @@ __all__ = [
     "InventoryChange",
     "LedgerBalance",
     "LedgerBook",
+    "LedgerDay",
+    "LedgerDaysCounted",
     "LedgerFilling",
     "LedgerPosting",
     "LedgerSeal",

@@ -1,6 +1,6 @@
 """The ledger: which money went from which account to which, and the seals that keep it so."""
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import IntEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, SmallInteger
@@ -110,6 +110,33 @@ class LedgerBalance(SQLModel, table=True):
     # Debits less credits, in minor units; and how many entries it has had in all.
     balance: int = Field(sa_type=BigInteger)
     version: int = Field(sa_type=BigInteger)
+
+
+class LedgerDay(SQLModel, table=True):
+    """What a day of UTC brought to an account of a book, of objects of one kind, by the moment at
+    which postings count: of those that are sealed and counted (`LedgerDaysCounted`)."""
+
+    __tablename__ = "ledger_days"
+
+    day: date = Field(primary_key=True)
+    book: int = Field(
+        sa_type=BigInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
+    # `ch_`, `re_`, `dp_` or `po_`: how ids of the kind begin.
+    kind: str = Field(primary_key=True)
+    account: int = Field(
+        sa_type=SmallInteger, primary_key=True, sa_column_kwargs={"autoincrement": False}
+    )
+    # Debits less credits, in minor units.
+    amount: int = Field(sa_type=BigInteger)
+
+
+class LedgerDaysCounted(SQLModel, table=True):
+    """The one row that tells up to which seal postings are counted in `ledger_days`."""
+
+    __tablename__ = "ledger_days_counted"
+
+    until: datetime = Field(sa_type=Timestamp, primary_key=True)
 
 
 class LedgerFilling(SQLModel, table=True):

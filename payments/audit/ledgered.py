@@ -6,6 +6,7 @@ Where money stands is said here a second time, in SQL, and not by the table from
 """
 
 from payments.audit.promises import Invariant
+from payments.ledger.days import ENTRIES
 from payments.ledger.sealing import SEALED_AGAIN
 
 # Both sides of what stands somewhere: of the same objects that are posted already, if rows that
@@ -182,4 +183,27 @@ _BALANCES = Invariant(
     """,  # noqa: S608  # likewise
 )
 
-LEDGER = (_EQUAL, WHOLE, _BALANCED, CHAIN, _BALANCES)
+_DAYS = Invariant(
+    "days are what was posted",
+    "What a day brought to an account is the sum of its entries that count on it, of those that are"
+    " counted.",
+    "ledger_days",
+    f"""
+    SELECT day || ' ' || book || ':' || {_NAMES}[account] AS id,
+           format('%s of %s counted, posted were %s', coalesce(d.amount, 0), kind,
+                  coalesce(e.amount, 0)) AS detail
+    FROM ledger_days d FULL JOIN (
+        SELECT CAST(p.effective_at AT TIME ZONE 'UTC' AS date) AS day, p.book, e.kind, e.account,
+               sum(e.amount) AS amount
+        FROM ledger_postings p {ENTRIES}
+        WHERE p.at < (SELECT until FROM ledger_days_counted)
+        GROUP BY 1, 2, 3, 4
+    ) e USING (day, book, kind, account)
+    WHERE d.amount IS DISTINCT FROM e.amount
+    UNION ALL
+    SELECT 'where counting stands', format('there are %s rows of it, and one is right', count(*))
+    FROM ledger_days_counted HAVING count(*) <> 1
+    """,  # noqa: S608  # likewise
+)
+
+LEDGER = (_EQUAL, WHOLE, _BALANCED, CHAIN, _BALANCES, _DAYS)

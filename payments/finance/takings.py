@@ -1,7 +1,6 @@
 """What was taken per day or month and currency, from the ledger: gross, refunds, disputes, fees,
 net, payouts."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, get_args
@@ -10,6 +9,7 @@ from sqlalchemy import Connection, text
 
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import InvalidRequest
+from payments.ledger.days import ENTRIES
 
 Period = Literal["day", "month"]
 PERIODS = get_args(Period)
@@ -58,25 +58,28 @@ def takings(
     """The takings of each period between these moments of UTC (`until` not included), oldest first;
     of real money or of test money. Periods and currencies without any are left out.
 
-    Read day by day. Raises InvalidRequest for more than DAYS_MAX days.
+    Raises InvalidRequest for more than DAYS_MAX days.
     """
     if since >= until:
         raise InvalidRequest("from must be before to, which is not included", param="from")
     if until - since > timedelta(days=DAYS_MAX):
         raise InvalidRequest(f"ask for at most {DAYS_MAX} days at a time", param="from")
+    first, last = _whole_days(since, until)
+    given = {
+        "since": since,
+        "until": until,
+        "first": first,
+        "last": last,
+        "first_day": first.date(),
+        "last_day": last.date(),
+        "livemode": livemode,
+        "producer": None if access.sees_all else access.producer,
+    }
     sums: dict[tuple[str, str], dict[str, int]] = {}
-    for begins, ends in days(since, until):
-        given = {
-            "since": begins,
-            "until": ends,
-            "livemode": livemode,
-            "producer": None if access.sees_all else access.producer,
-        }
-        for row in connection.execute(_TAKINGS, given):
-            key = (name_of(period, begins.date()), row.currency)
-            kept = sums.setdefault(key, dict.fromkeys(_SUMS, 0))
-            for name in _SUMS:
-                kept[name] += getattr(row, name)
+    for row in connection.execute(_TAKINGS, given):
+        kept = sums.setdefault((name_of(period, row.day), row.currency), dict.fromkeys(_SUMS, 0))
+        for name in _SUMS:
+            kept[name] += getattr(row, name)
     return [
         Takings(name, currency, **kept)
         for (name, currency), kept in sorted(sums.items())
@@ -89,21 +92,41 @@ def name_of(period: Period, day: date) -> str:
     return day.isoformat() if period == "day" else day.isoformat()[:7]
 
 
-def days(since: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
-    """The days between two moments, in their zone; the first and the last may be parts."""
-    while since.date() < until.date():
-        midnight = since.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-        yield since, midnight
-        since = midnight
-    if since < until:
-        yield since, until
+def _whole_days(since: datetime, until: datetime) -> tuple[datetime, datetime]:
+    """From where to where these two moments enclose whole days; the end twice if they don't."""
+    first, last = _midnight(since), _midnight(until)
+    if first == since:
+        return first, last
+    return (first + timedelta(days=1), last) if first < last else (until, until)
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 _SUMS = ("gross", "refunds", "disputes", "fees", "exchanged", "payouts")
 # By accounts alone, of which every posting moves two: what is neither taken nor given back stays
-# on accounts that are counted together.
-_TAKINGS = text("""
-    SELECT b.currency,
+# on accounts that are counted together. Whole days are read as they were counted, and of postings
+# those that are not counted yet; of a part of a day, all.
+_TAKINGS = text(f"""
+    WITH entries (day, book, kind, account, amount) AS (
+        SELECT d.day, d.book, d.kind, d.account, d.amount FROM ledger_days d
+        WHERE d.day >= :first_day AND d.day < :last_day
+        UNION ALL
+        SELECT CAST(p.effective_at AT TIME ZONE 'UTC' AS date), p.book, e.kind, e.account, e.amount
+        FROM ledger_postings p {ENTRIES}
+        WHERE p.at >= (SELECT until FROM ledger_days_counted)
+          AND p.effective_at >= :first AND p.effective_at < :last
+        UNION ALL
+        SELECT CAST(p.effective_at AT TIME ZONE 'UTC' AS date), p.book, e.kind, e.account, e.amount
+        FROM ledger_postings p {ENTRIES}
+        WHERE p.effective_at >= :since AND p.effective_at < least(:first, :until)
+        UNION ALL
+        SELECT CAST(p.effective_at AT TIME ZONE 'UTC' AS date), p.book, e.kind, e.account, e.amount
+        FROM ledger_postings p {ENTRIES}
+        WHERE p.effective_at >= greatest(:first, :last) AND p.effective_at < :until
+    )
+    SELECT e.day, b.currency,
         coalesce(-sum(e.amount) FILTER (WHERE kind = 'ch_' AND account IN (1, 3)), 0)::bigint
             AS gross,
         coalesce(sum(e.amount) FILTER (WHERE kind = 're_' AND account IN (1, 3, 6)), 0)::bigint
@@ -113,11 +136,7 @@ _TAKINGS = text("""
         coalesce(sum(e.amount) FILTER (WHERE account = 4), 0)::bigint AS fees,
         coalesce(-sum(e.amount) FILTER (WHERE account = 7), 0)::bigint AS exchanged,
         coalesce(sum(e.amount) FILTER (WHERE account = 8), 0)::bigint AS payouts
-    FROM ledger_postings p JOIN ledger_books b ON b.id = p.book
-    CROSS JOIN LATERAL (VALUES
-        (left(p.object_id, 3), p.debit, p.amount), (left(p.object_id, 3), p.credit, -p.amount)
-    ) AS e (kind, account, amount)
-    WHERE p.effective_at >= :since AND p.effective_at < :until AND b.livemode = :livemode
-      AND (CAST(:producer AS text) IS NULL OR b.producer = :producer)
-    GROUP BY b.currency
-""")
+    FROM entries e JOIN ledger_books b ON b.id = e.book
+    WHERE b.livemode = :livemode AND (CAST(:producer AS text) IS NULL OR b.producer = :producer)
+    GROUP BY e.day, b.currency
+""")  # noqa: S608  # put together from constants of ours only

@@ -438,6 +438,9 @@ TAMPERINGS += [
         _UNGUARDED + "UPDATE ledger_balances SET balance = balance + 1 WHERE account = 2",
     ),
     ("balances are what was posted", _UNGUARDED + "DELETE FROM ledger_balances"),
+    ("days are what was posted", "UPDATE ledger_days SET amount = amount + 1 WHERE account = 2"),
+    ("days are what was posted", "DELETE FROM ledger_days"),
+    ("days are what was posted", "DELETE FROM ledger_days_counted"),
     (
         "the ledger is what processors say",
         "DELETE FROM sandbox_ledger WHERE object_id = {paid}",

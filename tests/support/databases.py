@@ -30,7 +30,8 @@ def _grow_older(engine: Engine) -> None:
     takes the hour of the migration for its own fails at once, not only then."""
     with engine.begin() as connection:
         connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
-        connection.exec_driver_sql("UPDATE ledger_seals SET until = until - interval '1 hour'")
+        for table in ("ledger_seals", "ledger_days_counted"):
+            connection.exec_driver_sql(f"UPDATE {table} SET until = until - interval '1 hour'")
 
 
 @contextmanager

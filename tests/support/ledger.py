@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 
 from payments.audit.ledgered import LEDGER
 from payments.audit.verify import verify
-from payments.ledger import sealing
+from payments.ledger import days, sealing
 from payments.ledger.sealing import Seal
 from tests.support.acting import Database
 
@@ -40,19 +40,30 @@ def _begin(engine: Engine, moment: str) -> None:
         (seals,) = connection.exec_driver_sql("SELECT count(*) FROM ledger_seals").one()
         assert seals == 1, "something was sealed already"
         connection.exec_driver_sql(f"UPDATE ledger_seals SET until = {moment}")
+        connection.exec_driver_sql(f"UPDATE ledger_days_counted SET until = {moment}")
 
 
 def seal_all(
     database: Database, *, part: int = sealing.PART, every: timedelta = sealing.HOUR
 ) -> list[Seal]:
-    """Seal what can be sealed."""
+    """Seal what can be sealed, and count what its days brought."""
     seals = []
     while True:
         with database.transaction() as transaction:
             made = sealing.seal(transaction, part=part, every=every)
         if made is None:
-            return seals
+            break
         seals.append(made)
+    count_days(database)
+    return seals
+
+
+def count_days(database: Database) -> None:
+    """Count what the days of all seals brought."""
+    while True:
+        with database.transaction() as transaction:
+            if not days.count(transaction):
+                return
 
 
 def broken(engine: Engine) -> list[str]:

@@ -11,7 +11,7 @@ from payments.intake import quarantine
 from payments.keeping import retention
 from payments.keeping.retention import Keep
 from payments.kinds import KINDS
-from payments.ledger import filling, sealing
+from payments.ledger import days, filling, sealing
 from payments.lifecycle import cancels, sweeps
 from payments.lifecycle.capturing import captures
 from payments.webhooks import leftovers
@@ -35,7 +35,7 @@ class Look:
             ),
             "webhooks": or_(leftovers.ANY_LEFT, disabling.ANY_FAILING, drain_statements.ANY_DUE),
             "retention": retention.is_anything_old(keep),
-            "ledger": or_(sealing.ANY_ENDED, filling.ANY_LEFT),
+            "ledger": or_(sealing.ANY_ENDED, filling.ANY_LEFT, days.ANY_UNCOUNTED),
         }
         self.sweeps = tuple(questions)
         self._statement = select(*questions.values())

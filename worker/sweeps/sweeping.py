@@ -11,7 +11,7 @@ from payments.audit import health
 from payments.intake import quarantine
 from payments.keeping import retention
 from payments.kinds import KINDS
-from payments.ledger import filling, sealing
+from payments.ledger import days, filling, sealing
 from payments.lifecycle import cancels, reports, sweeps
 from payments.lifecycle.capturing import captures
 from payments.processors.port import EventRefused, Processor
@@ -185,7 +185,8 @@ class Sweeper:
         """Seal a part of the ledger, and post a page of what was there before it. Whoever keeps
         the log elsewhere has a witness of each seal."""
         fills = (partial(filling.step, name=name) for name in filling.TABLES)
-        return all_of([self._seal, *(partial(self._in_transaction, step) for step in fills)])
+        steps: list[Callable[[Transaction], int]] = [*fills, days.count]
+        return all_of([self._seal, *(partial(self._in_transaction, step) for step in steps)])
 
     def _seal(self) -> int:
         with self._services.database.transaction() as transaction:

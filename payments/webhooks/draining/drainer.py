@@ -103,17 +103,15 @@ class Drainer:
         the endpoint has another drainer."""
         while not self._is_late:
             self._begin()
-            wanted = min(AHEAD_MAX, 2 * self._window.places(AHEAD_MAX))
-            is_due = False  # for us to post
             batch = await self._recorder.begin(
-                wanted=wanted,
+                wanted=min(AHEAD_MAX, 2 * self._window.places(AHEAD_MAX)),
                 wanted_replays=self._ready.replays_wanted(self._ahead),
                 places=self._places,
             )
             if batch is not None:
                 await self._drain_and_release(batch)
-                # The second look: at what was committed meanwhile, for nobody's ears.
-                is_due = await self._recorder.is_anything_due()
+            # After a release, the second look: at what was committed meanwhile, for nobody's ears.
+            is_due = batch is not None and await self._recorder.is_anything_due()
             if not (is_due or self._nudged):
                 return self._drained(more=False)
         self._nudged = False

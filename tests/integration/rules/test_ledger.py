@@ -343,6 +343,7 @@ def test_one_who_changes_an_old_row_is_found_out(books: Till) -> None:
         "UPDATE ledger_postings SET amount = 900",
         f"UPDATE charges SET amount = 900 WHERE id = '{id_}'",
         "UPDATE ledger_balances SET balance = balance * 9 / 10",
+        "UPDATE ledger_days SET amount = amount * 9 / 10",
     )
     (found,) = broken(books.engine)
     assert found.startswith("the seals are unbroken: ")
