@@ -28,7 +28,7 @@ from api.routes import (
 )
 from api.routes.books import finance
 from api.routes.objects import PREFIX
-from api.routes.operating import audit, search
+from api.routes.operating import approvals, audit, search
 from payments.access.scopes import OPERATIONS, SIGNED
 
 ROUTERS = (
@@ -44,6 +44,7 @@ ROUTERS = (
     events.deliveries,
     finance.exports_router,
     finance.reports_router,
+    approvals.router,
     audit.router,
     search.router,
     processors.router,

@@ -14,6 +14,7 @@ from models.rows import ApiKeyRow, LifecycleRow
 from payments.access import keys
 from payments.access.keys import Presented
 from payments.access.scopes import Access, owner
+from payments.acting import by_key
 from payments.errors import NotFound, Refused
 from payments.kinds import KINDS
 from payments.lifecycle import reading
@@ -110,6 +111,8 @@ def take(
             request_id=call.request_id,
             any_charge=access.sees_all,
             traceparent=call.traceparent,
+            # Charges are approved by nobody.
+            asked_by=by_key(access, call.request_id) if kind == "refund" else None,
         )
         for call, (access, what) in zip(calls, readings, strict=True)
         if access is not None and not isinstance(what, Refused)

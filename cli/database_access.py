@@ -10,6 +10,7 @@ from cli.actor import somebody
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
+    from payments.approval_policy import Approvals
     from payments.kinds import KindOf, R
     from payments.processors.statements import Statements
     from payments.transaction import Database, Transaction
@@ -100,6 +101,13 @@ def database(*, waiting_max: int | None = None) -> "Iterator[Database]":
 
     with opened(load()) as engine:
         yield Database(engine, wake, acting=somebody())
+
+
+def approvals() -> "Approvals":
+    """What a second person must approve, as the settings have it."""
+    from service import settings, wiring
+
+    return wiring.approvals(settings.load(broker_url="redis://unused"))
 
 
 @contextmanager

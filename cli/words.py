@@ -57,7 +57,7 @@ def _movement(view: View) -> dict[str, Any]:
 
 
 def _dispute(view: View) -> dict[str, Any]:
-    """What a bank contests."""
+    """What a bank contests, or a second person must approve."""
     words = {name: value for name, value in view.items() if name != "currency"}
     return {**words, "amount": _money(view["amount"], view["currency"])}
 
@@ -176,6 +176,7 @@ _SAID: Mapping[str, Callable[[View], dict[str, Any]]] = {
     "charge": _movement,
     "refund": _movement,
     "dispute": _dispute,
+    "approval": _dispute,
     "delivery": _delivery,
     "price": _price,
     "quote": _quote,

@@ -2,7 +2,7 @@
 
 from models.api_keys import ApiKey
 from models.attempts import Attempt
-from models.audit import AuditEntry
+from models.audit import Approval, AuditEntry
 from models.bookkeeping import (
     LedgerBalance,
     LedgerBook,
@@ -26,6 +26,7 @@ from models.webhooks import Delivery, DeliveryAttempt, WebhookEndpoint
 
 __all__ = [
     "ApiKey",
+    "Approval",
     "Attempt",
     "AuditEntry",
     "Capture",

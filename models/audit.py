@@ -1,13 +1,13 @@
-"""Who did what by hand: actions of people and of API keys."""
+"""Who did what by hand, and what waits for a second person."""
 
 from datetime import datetime
 from typing import Any, get_args
 
-from sqlalchemy import CheckConstraint, Column, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
-from infra.billing.contract.words import ActorKind, Door
+from infra.billing.contract.words import ActorKind, ApprovalOf, ApprovalState, Door
 from models.base import timestamp
 
 
@@ -48,3 +48,47 @@ class AuditEntry(SQLModel, table=True):
     before: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     after: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     request_id: str | None
+
+
+class Approval(SQLModel, table=True):
+    """A request that waits for a second person; one at a time of an object. Written in the
+    transaction that asks, and decided in the one that does what was asked."""
+
+    __tablename__ = "approvals"
+    __table_args__ = (
+        CheckConstraint(f"state IN {get_args(ApprovalState)}", name="state"),
+        CheckConstraint(f"action IN {get_args(ApprovalOf)}", name="action"),
+        CheckConstraint("(state = 'pending') = (decided_at IS NULL)", name="decided_is_dated"),
+        CheckConstraint("action = 'refund.create' OR decision IS NOT NULL", name="resolve_is_how"),
+        Index(
+            "approvals_pending_idx",
+            "object_id",
+            unique=True,
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index("approvals_object_idx", "object_id", "created_at"),
+        Index("approvals_created_idx", "created_at", "id"),
+        Index(
+            "approvals_open_idx",
+            "created_at",
+            "id",
+            postgresql_where=text("state = 'pending'"),
+        ),
+    )
+
+    id: str = Field(primary_key=True)
+    created_at: datetime = timestamp(when_written=True, nullable=False)
+    state: str
+    action: str
+    object_id: str
+    amount: int | None = Field(default=None, sa_type=BigInteger)
+    currency: str | None
+    decision: str | None
+    # As in the audit log: who asked, under which account or key, and why.
+    requested_by: str
+    requested_account: str | None
+    request_reason: str | None
+    decided_by: str | None
+    decided_account: str | None
+    decision_reason: str | None
+    decided_at: datetime | None = timestamp()

@@ -1,6 +1,6 @@
 """A refund: money that goes back, in full or in part, and never more than was taken."""
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Column, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field
 
@@ -10,7 +10,7 @@ from models.lifecycle import Lifecycle, amount_index, lifecycle_constraints, wor
 class Refund(Lifecycle, table=True):
     __tablename__ = "refunds"
     __table_args__ = (
-        *lifecycle_constraints("refunds"),
+        *lifecycle_constraints("refunds", more_phases=("awaiting_approval",)),
         CheckConstraint("amount > 0", name="amount_positive"),
         CheckConstraint("NOT reserved OR amount IS NOT NULL", name="reserved_has_amount"),
         CheckConstraint("state <> 'succeeded' OR reserved", name="success_was_reserved"),
@@ -49,3 +49,7 @@ class Refund(Lifecycle, table=True):
     )
     if_pending: str = Field(default="wait", sa_column_kwargs={"server_default": "wait"})
     expected_refunded_amount: int | None = Field(default=None, sa_type=BigInteger)
+    # Who asked, where refunds may have to be approved by somebody else; NULL otherwise.
+    asked_by: dict[str, str | None] | None = Field(
+        default=None, sa_column=Column(JSONB(none_as_null=True))
+    )

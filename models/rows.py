@@ -15,7 +15,7 @@ from sqlalchemy.engine.result import result_tuple
 
 from models.api_keys import ApiKey
 from models.attempts import Attempt
-from models.audit import AuditEntry
+from models.audit import Approval, AuditEntry
 from models.catalogue import Price, Product
 from models.charges import Capture, Charge, Dispute
 from models.events import Event
@@ -97,6 +97,7 @@ if TYPE_CHECKING:
         was: str
 
     ApiKeyRow = ApiKey
+    ApprovalRow = Approval
     AttemptRow = Attempt
     AuditRow = AuditEntry
     EventRow = Event
@@ -112,7 +113,9 @@ else:
     LifecycleRow = ChargeRow = RefundRow = CaptureRow = DisputeRow = ProductRow = PriceRow = (
         EndpointRow
     ) = Row
-    DeliveryRow = ApiKeyRow = AttemptRow = AuditRow = EventRow = InventoryChangeRow = PostRow = Row
+    DeliveryRow = ApiKeyRow = ApprovalRow = AttemptRow = AuditRow = EventRow = (
+        InventoryChangeRow
+    ) = PostRow = Row
     QuarantinedRow = RejectedRow = RequestMadeRow = ReservationRow = Row
     SandboxEventRow = SandboxMovementRow = SandboxRequestRow = Row
 

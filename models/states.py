@@ -63,6 +63,9 @@ CHARGE_MOVES: Mapping[Status, frozenset[Status]] = {
 # processor reported it as done (Stripe's `refund.failed`).
 REFUND_MOVES: Mapping[Status, frozenset[Status]] = {
     **_PENDING_MOVES,
+    # One that a second person must approve was never sent.
+    Phase.QUEUED: _PENDING_MOVES[Phase.QUEUED] | {Phase.AWAITING_APPROVAL},
+    Phase.AWAITING_APPROVAL: frozenset({Phase.QUEUED, State.FAILED}),
     State.SUCCEEDED: frozenset({State.FAILED}),
     State.FAILED: frozenset(),
 }

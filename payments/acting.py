@@ -1,12 +1,15 @@
 """Who does something, from where, and why: handed down with the transaction that does it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from infra.billing.contract.ids import is_request_id
 from infra.billing.contract.words import ActorKind, Door
 from payments.errors import InvalidRequest
 from payments.parsing import refuse_card_data
+
+if TYPE_CHECKING:
+    from payments.access.scopes import Access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,17 @@ def person(
         refuse_card_data(param, said)
     return Acting(
         actor=actor, kind="person", door=door, account=account, why=why, request_id=request_id
+    )
+
+
+def by_key(access: "Access", request_id: str | None) -> Acting:
+    """The API key that asks over HTTP."""
+    return Acting(
+        actor=str(access.key_id),
+        kind="key",
+        door="http",
+        producer=access.producer,
+        request_id=request_id,
     )
 
 

@@ -5,7 +5,7 @@
     BillingError
     └── Refused                        a caller's mistake: never retried, told with code and param
         ├── InvalidRequest             the field is named, and what to send instead
-        ├── Unauthenticated, InsufficientScope, NotFound, EventsGone
+        ├── Unauthenticated, InsufficientScope, SecondPersonRequired, NotFound, EventsGone
         └── Conflict                   it contradicts what is already there
 
 A class names its code. The HTTP status, what it means and what to do about it are the contract's
@@ -50,6 +50,10 @@ class Unauthenticated(Refused):
 
 class InsufficientScope(Refused):
     code = "insufficient_scope"
+
+
+class SecondPersonRequired(Refused):
+    code = "second_person_required"
 
 
 class NotFound(Refused):

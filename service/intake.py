@@ -49,7 +49,8 @@ def accept(transaction: Transaction, news: Sequence[New], processors: Processors
     if some:
         answers = charges.accept(transaction, some, limits=limits)
     elif back := [one for one in news if isinstance(one, NewRefund)]:
-        answers = refunds.accept(transaction, back, limits=limits)
+        approvals = processors.approvals
+        answers = refunds.accept(transaction, back, limits=limits, approvals=approvals)
     if transaction.acting is not None and transaction.acting.kind == "person":
         _record(transaction, "charge" if some else "refund", answers)
     return answers

@@ -44,6 +44,22 @@ def _routes(value: object) -> object:
     return value
 
 
+# What one person may have given back of a charge: a currency, or * for all others, and an amount.
+_APPROVED_ABOVE = re.compile(r"([A-Z]{3}|\*):([0-9]{1,15})")
+
+
+def _approved_above(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    above: dict[str, int] = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        found = _APPROVED_ABOVE.fullmatch(part)
+        if found is None or found[1] in above:
+            raise ValueError
+        above[found[1]] = int(found[2])
+    return above
+
+
 def _names(value: object) -> object:
     if isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
@@ -75,3 +91,4 @@ ProcessorNames = Annotated[
 ]
 ProcessorRoutes = Annotated[tuple[Route, ...], NoDecode, BeforeValidator(_routes)]
 SandboxLimits = Annotated[str, AfterValidator(_sandbox_limits)]
+ApprovedAbove = Annotated[dict[str, int], NoDecode, BeforeValidator(_approved_above)]

@@ -30,6 +30,7 @@ from service.process.process_settings import ProcessSettings
 from service.processor_names import (
     PROCESSOR_ENTRY_POINTS,
     SANDBOX_LIMIT,
+    ApprovedAbove,
     ProcessorNames,
     ProcessorRoutes,
     SandboxLimits,
@@ -165,6 +166,16 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, P
     stripe_multicapture: stripe_settings.Multicapture = Field(
         "off", description="off or if_available"
     )
+    # What may be given back of one charge on one person's word, in minor units, by currency: a
+    # refund that leads beyond that waits until somebody else approves it. Unset, none waits.
+    approve_refunds_above: ApprovedAbove = Field(
+        default_factory=dict,
+        description="currencies, or * for all others, with an amount in minor units, separated by"
+        " commas, such as USD:50000,EUR:50000,*:0",
+    )
+    # Whether what one person decides about what needs review is done once another approves it. Off:
+    # many have one person on call.
+    approve_resolve: Literal["off", "on"] = Field(default="off", description="off or on")
     # Private networks that webhooks may reach. None: otherwise anybody who may add an endpoint
     # could have your internal services called.
     webhook_allow_private: Networks = Field(
@@ -342,4 +353,6 @@ def variable(name: str) -> str:
 def _as_text(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
+    if isinstance(value, dict):
+        value = tuple(f"{name}:{one}" for name, one in value.items())
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -17,6 +17,7 @@ from sqlalchemy import Engine
 
 from models.rows import ChargeRow, LifecycleRow
 from payments.access.vault import Vault
+from payments.approval_policy import Approvals
 from payments.errors import Refused
 from payments.lifecycle import cancels, executor
 from payments.lifecycle.accepting.asked import Accepted
@@ -150,7 +151,17 @@ def processors(
         made.append(make(settings))
         if made[-1].name != name:
             raise ValueError(f"the processor {name!r} calls itself {made[-1].name!r}")
-    return Processors(*made, default=settings.processor, routes=settings.processor_routes)
+    return Processors(
+        *made,
+        default=settings.processor,
+        routes=settings.processor_routes,
+        approvals=approvals(settings),
+    )
+
+
+def approvals(settings: Settings) -> Approvals:
+    """What a second person must approve."""
+    return Approvals(settings.approve_refunds_above, resolve=settings.approve_resolve == "on")
 
 
 def statements(settings: Settings) -> Statements:

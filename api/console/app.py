@@ -13,6 +13,7 @@ from api.console.actions import pages as acting
 from api.console.door import refused
 from api.console.pages import (
     accounts,
+    approval_pages,
     catalog,
     disputes,
     finding,
@@ -33,6 +34,8 @@ PAGES = (
     ("/disputes", disputes.disputes),
     ("/disputes/{id}", disputes.dispute),
     ("/review", payments.review),
+    ("/approvals", approval_pages.approvals),
+    ("/approvals/{id}", approval_pages.approval),
     ("/search", finding.search),
     ("/audit", finding.audit),
     ("/endpoints", webhooks.endpoints),

@@ -15,6 +15,7 @@ _PLACES: dict[Status, tuple[int, int]] = {
     Phase.AWAITING_CUSTOMER: (2, 1),
     Phase.UNKNOWN: (2, 2),
     Phase.NEEDS_REVIEW: (3, 2),
+    Phase.AWAITING_APPROVAL: (0, 0),
     State.SUCCEEDED: (4, 0),
     State.FAILED: (4, 2),
 }
@@ -30,6 +31,9 @@ _LED_TO: dict[str, Status] = {
     "lease_expired": Phase.UNKNOWN,
     "needs_review": Phase.NEEDS_REVIEW,
     "retry": Phase.QUEUED,
+    "asked": Phase.AWAITING_APPROVAL,
+    "approved": Phase.QUEUED,
+    "rejected": State.FAILED,
 }
 WIDE, HIGH, ACROSS, DOWN = 132, 34, 160, 62
 
@@ -39,7 +43,7 @@ def way(outcomes: Sequence[str], now: Status) -> list[Status]:
     states: list[Status] = [Phase.QUEUED]
     for outcome in outcomes:
         led_to = _LED_TO.get(outcome)
-        if states[-1] is Phase.QUEUED:
+        if states[-1] is Phase.QUEUED and led_to is not Phase.AWAITING_APPROVAL:
             states.append(Phase.IN_FLIGHT)
         if led_to is not None and led_to is not states[-1]:
             states.append(led_to)

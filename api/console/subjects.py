@@ -14,6 +14,7 @@ from payments.errors import NotFound
 from payments.intake import quarantine
 from payments.kinds import CHARGE, REFUND
 from payments.lifecycle import reading
+from payments.lifecycle.approving import waiting
 from payments.transaction import Transaction
 from payments.webhooks import endpoints
 from payments.webhooks.records import reading as deliveries
@@ -51,6 +52,7 @@ _READ: Mapping[str, Callable[[Connection, str, Access], Any]] = {
     "quarantine": lambda c, id_, _: quarantine.get(c, number_of(id_)),
     "prices": lambda c, id_, _: price_locks.find(c, id_)[0],
     "keys": _key,
+    "approvals": lambda c, id_, _: waiting.get(c, id_),
 }
 _CALLED: Mapping[str, Callable[[Any], str]] = {
     "charges": lambda row: f"charge of {in_words(row.amount, row.currency)}, {row.state}",
@@ -59,5 +61,8 @@ _CALLED: Mapping[str, Callable[[Any], str]] = {
     "deliveries": lambda row: f"{row.event_type} to {row.url}, {row.state}",
     "quarantine": lambda row: f"message of {row.size} bytes: {row.reason}",
     "prices": lambda row: f"price {row.lookup_key or row.nickname or row.id}",
+    "approvals": lambda row: (
+        f"{row.action} of {in_words(row.amount, row.currency)}, asked for by {row.requested_by}"
+    ),
     "keys": lambda row: f"key of {row.producer} ({', '.join(row.scopes)})",
 }

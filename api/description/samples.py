@@ -55,6 +55,9 @@ SAMPLES: Mapping[str, Mapping[str, Sample]] = {
             {"amount": 1500, "final": False, "idempotency_key": "order-1001-capture-1"},
         ),
     },
+    "SecondOpinion": {
+        "why": Sample("Why, for the history", {"reason": "seen the organizer's mail"})
+    },
     "CancelRequest": {"cancel": Sample("Why, for people", {"reason": "the customer left"})},
     "RefundRequest": {
         "plain": Sample(

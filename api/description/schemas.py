@@ -17,6 +17,7 @@ from infra.billing.contract.requests.endpoint_verbs import Ping, Replay, Retry, 
 from infra.billing.contract.requests.inventory import InventoryRequest, QuoteRequest
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
+from infra.billing.contract.requests.second_opinion import SecondOpinion
 from infra.billing.contract.requests.webhook_endpoint import (
     WebhookEndpointChanges,
     WebhookEndpointRequest,
@@ -29,6 +30,7 @@ REQUESTS: tuple[type[BaseModel], ...] = (
     *MODELS.values(),
     CaptureRequest,
     CancelRequest,
+    SecondOpinion,
     ProductRequest,
     ProductChanges,
     PriceRequest,

@@ -42,6 +42,7 @@ AFTER_A_FAILURE: Mapping[str, str] = {
     "nothing_to_restock": "Refund again without `restock`, or with fewer units.",
     "canceled": "Nothing: it was canceled on request.",
     "expired": "Ask the customer to start again, if it is still wanted.",
+    "approval_rejected": "Ask who rejected it (`billing approval list`), or ask for less.",
     "resolved_failed": "Try again, if it is still wanted.",
 }
 

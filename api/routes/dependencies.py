@@ -8,7 +8,7 @@ from starlette.requests import Request
 from api import request_input
 from api.app_state import AppState
 from payments.access.scopes import OPERATIONS, Access
-from payments.acting import Acting
+from payments.acting import Acting, by_key
 
 
 def router_of(tag: str, prefix: str = "") -> APIRouter:
@@ -38,13 +38,7 @@ def acting(request: Request) -> Acting:
 async def _asker(request: Request) -> Access:
     access = await app_state(request).keyring.access(request)
     request.state.producer = access.producer  # for the log line
-    request.state.acting = Acting(
-        actor=str(access.key_id),
-        kind="key",
-        door="http",
-        producer=access.producer,
-        request_id=request.state.request_id,
-    )
+    request.state.acting = by_key(access, request.state.request_id)
     access.require(permission_for(request))
     request_input.once(request.query_params)
     return access

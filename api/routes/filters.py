@@ -20,7 +20,7 @@ from infra.billing.contract.limits import LIMIT_MAX
 from infra.billing.contract.moments import MOMENT
 from infra.billing.contract.requests.fields import whole_number
 from infra.billing.contract.requests.rules import id_of, id_schema
-from infra.billing.contract.words import DeliveryState
+from infra.billing.contract.words import ApprovalState, DeliveryState
 from models.states import DisputeState, Phase, State
 
 LIMIT = 20
@@ -114,6 +114,11 @@ class AuditFilters(_Paged):
     until: Moment | None = Field(
         None, description="Only what was done before this moment (RFC 3339)."
     )
+
+
+class ApprovalFilters(_Paged):
+    state: ApprovalState | None = Field(None, description="Only those in this state.")
+    object_id: str | None = Field(None, description="Only those of this charge or refund.")
 
 
 class DeliveryFilters(_Paged):

@@ -64,6 +64,7 @@ def _all_of_it(connection: Connection, url: str, settings: Settings) -> Iterable
         ("processors", at_processors),
         ("pending", work.pending),
         ("webhooks", webhooks),
+        ("approvals", work.approvals),
         ("quarantine", work.quarantine),
         ("secrets", encryption),
         ("retention", lambda connection: ages.kept(connection, settings.keep)),

@@ -7,11 +7,14 @@ from sqlalchemy import Connection
 from cli.doctor.findings import Finding, ago, fail, ok, some, warn
 from payments.audit import health
 from payments.audit.health import Elsewhere, Late
+from payments.lifecycle.approving import waiting as approving
 
 # Most unknown outcomes are looked up within seconds.
 UNKNOWN_S = 3600.0
 # Customers come back within a day or not at all; a bank may take a few.
 WAITING_S = 3 * 86_400.0
+# A working day: who asked has gone home, and a customer waits for their money.
+APPROVAL_S = 86_400.0
 # Half an hour's worth of workers that are down, or far too few.
 LATE_FAIL_S = 600.0
 
@@ -92,6 +95,19 @@ def pending(connection: Connection) -> Iterable[Finding]:
             yield warn("unknown", seen, "see at the processor what became of them")
         elif pile.phase == "awaiting_customer" and pile.oldest_s > WAITING_S:
             yield warn("waiting", seen, WAITING[pile.kind])
+
+
+def approvals(connection: Connection) -> Iterable[Finding]:
+    """What waits for a second person."""
+    waits = approving.waiting(connection)
+    seen = f"{some(waits.count, 'request')}, the oldest for {ago(waits.oldest_s)}"
+    if not waits.count:
+        yield ok("approvals", "nothing waits for a second person")
+    elif waits.oldest_s > APPROVAL_S:
+        advice = "`billing approval list --state pending`, then approve or reject each"
+        yield warn("approvals", seen, advice)
+    else:
+        yield ok("approvals", seen)
 
 
 def quarantine(connection: Connection) -> Iterable[Finding]:

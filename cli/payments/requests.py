@@ -107,6 +107,9 @@ def _require_final(row: "LifecycleRow", wait_s: float | None) -> None:
     if wait_s is not None and row.phase == "needs_review":
         said = "it needs review: look at the processor, then `billing resolve`"
         raise output.Failed(said, code="needs_review")
+    if wait_s is not None and row.phase == "awaiting_approval":
+        said = "somebody else must approve it first: `billing approval list`"
+        raise output.Failed(said, code="awaiting_approval")
     if wait_s is not None and row.state == "pending":
         if row.phase == "authorized" and getattr(row, "cancel_requested_at", None) is None:
             output.note("the money is set aside, until `billing charge capture` takes it")

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import typer
 
-from cli import database_access, options, tables
+from cli import database_access, options, output, tables
 from cli.actor import acts
 
 
@@ -30,8 +30,11 @@ def resolve(
     from payments.kinds import kind_of
     from payments.lifecycle import reviews
 
+    policy = database_access.approvals()
     with database_access.writing() as transaction:
-        row = reviews.resolve(transaction, id_, decision.value)
+        row = reviews.resolve(transaction, id_, decision.value, approvals=policy)
     kind = kind_of(id_)
     assert kind is not None, "resolve has refused other ids"
     tables.show(kind.view(row), as_json=as_json)
+    if policy.resolve:
+        output.note("nothing is settled yet: somebody else must approve it (`billing approval`)")

@@ -19,6 +19,7 @@ A receiver of webhooks: `billing.webhook.verify(body, headers, secret)`. What ca
 """
 
 from infra.billing import (
+    approval,
     audit,
     charge,
     currency,
@@ -34,6 +35,7 @@ from infra.billing import (
 )
 from infra.billing.client import configure
 from infra.billing.contract.objects import (
+    Approval,
     AuditEntry,
     Charge,
     Currency,
@@ -83,6 +85,7 @@ from infra.billing.errors import (
     ReferenceInUse,
     RefundExceedsCharge,
     RequestExpired,
+    SecondPersonRequired,
     TooLarge,
     Unauthenticated,
     Unavailable,
@@ -94,6 +97,7 @@ from infra.billing.objects import Listing, Page
 from infra.billing.version import __version__
 
 __all__ = [
+    "Approval",
     "AuditEntry",
     "BillingError",
     "CaptureExceedsCharge",
@@ -142,12 +146,14 @@ __all__ = [
     "RejectedRequest",
     "RequestExpired",
     "Resource",
+    "SecondPersonRequired",
     "TimelineEntry",
     "TooLarge",
     "Unauthenticated",
     "Unavailable",
     "UnexpectedAmount",
     "__version__",
+    "approval",
     "audit",
     "charge",
     "configure",

@@ -96,6 +96,10 @@ OPERATIONS: Mapping[str, str] = {
     "list_deliveries": WEBHOOKS_READ,
     "get_delivery": WEBHOOKS_READ,
     "retry_delivery": WEBHOOKS_WRITE,
+    "list_approvals": OPERATE,
+    "get_approval": OPERATE,
+    "approve": OPERATE,
+    "reject": OPERATE,
     "list_audit": OPERATE,
     "search": CHARGES_READ,
 }

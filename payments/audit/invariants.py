@@ -90,7 +90,8 @@ _NOT_FORGOTTEN = Invariant(
     """
     SELECT o.id, format('%s, and nobody will ever look', o.phase) AS detail
     FROM objects o WHERE o.state = 'pending' AND o.lease_token IS NULL
-      AND o.next_attempt_at IS NULL AND o.phase NOT IN ('needs_review', 'authorized')
+      AND o.next_attempt_at IS NULL
+      AND o.phase NOT IN ('needs_review', 'authorized', 'awaiting_approval')
     """,
 )
 

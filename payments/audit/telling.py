@@ -50,8 +50,9 @@ EVENTS_TELL = Invariant(
     -- A story whose beginning was kept for its time says no more whether it is true.
     WHERE (o.created_at > gone.before OR coalesce(e.n, 0) >= o.sequence)
       AND coalesce(e.story, '') !~ ('^' || replace(
-        'KIND[.]pending( KIND[.]needs_review| charge[.](requires_action|authorized|captured'
-        '|capture_failed|authorization_expiring))*' || CASE
+        'KIND[.]pending( KIND[.]needs_review| refund[.]needs_approval'
+        '| charge[.](requires_action|authorized|captured|capture_failed'
+        '|authorization_expiring))*' || CASE
             WHEN o.state = 'succeeded' THEN ' KIND[.]succeeded( charge[.]updated)*'
             WHEN o.kind = 'charge' AND o.failure_code IN ('canceled', 'expired')
                 THEN ' charge[.]canceled'

@@ -146,3 +146,10 @@ def _unexpected(request: ChargeRequest, amount: int) -> UnexpectedAmount:
         amount=amount,
         expected_amount=request.expected_amount,
     )
+
+
+def may_fit_later(request: ChargeRequest | RefundRequest) -> bool:
+    """Whether it may be refused for what others have done, and not only for what it says."""
+    if isinstance(request, RefundRequest):
+        return True
+    return request.price_id is not None or request.reference is not None

@@ -35,6 +35,7 @@ STANDS: Mapping[Of, Mapping[State | Phase | DisputeState, Sides]] = {
         Phase.QUEUED: _TO_GIVE_BACK,
         Phase.IN_FLIGHT: _TO_GIVE_BACK,
         Phase.AWAITING_CUSTOMER: _TO_GIVE_BACK,
+        Phase.AWAITING_APPROVAL: _TO_GIVE_BACK,
         Phase.UNKNOWN: (Account.CUSTOMER, Account.IN_TRANSIT),
         Phase.NEEDS_REVIEW: (Account.CUSTOMER, Account.IN_TRANSIT),
         State.SUCCEEDED: (Account.CUSTOMER, Account.CLEARING),

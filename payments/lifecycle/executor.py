@@ -9,16 +9,19 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from infra.billing.contract.ids import is_request_id
 from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from models.rows import LifecycleRow, as_charge, as_refund
 from models.states import State
+from payments.approval_policy import NOTHING, Approvals
 from payments.catalog.stock import hold_prices_of
 from payments.errors import NotFound as NoSuchObject
 from payments.errors import Refused
 from payments.intake import rejections
+from payments.intake.judging import may_fit_later
 from payments.intake.timing import ANY_TIME, Timing
 from payments.kinds import CHARGE, KINDS, REFUND, Kind
 from payments.lifecycle.accepting import charges, refunds
@@ -81,9 +84,10 @@ def begin(
     *,
     processors: Collection[str],
     limits: Mapping[str, MoneyLimits] = NO_LIMITS,
+    approvals: Approvals = NOTHING,
 ) -> list[Begun]:
     """Accept what is new and claim what is due at one of `processors` (by their names), for a list
-    of items in one transaction. `limits` are what they take."""
+    of items in one transaction. `limits` are what they take, `approvals` what must be approved."""
     answers = _refused_before(transaction, items)
 
     def left() -> dict[int, Begin]:
@@ -95,8 +99,10 @@ def begin(
         held: Held = {}
         if any(item.target[0] is REFUND for item in others.values()):
             held = _hold_charges(transaction, others)
-            answers |= _accept_refunds(transaction, others, held, limits)
-        answers |= _claim(transaction, left(), held, processors)
+            answers |= _accept_refunds(
+                transaction, others, held, limits=limits, approvals=approvals
+            )
+        answers |= _claim(transaction, left(), held, processors, approvals)
     return [answers[index] for index in range(len(items))]
 
 
@@ -106,19 +112,12 @@ def _refused_before(transaction: Transaction, items: Sequence[Begin]) -> dict[in
     asked = {
         index: (item.new.request.id, item.new.request.fingerprint, item.task_id)
         for index, item in enumerate(items)
-        if item.new is not None and item.task_id is not None and _may_fit_later(item.new.request)
+        if item.new is not None and item.task_id is not None and may_fit_later(item.new.request)
     }
     if not asked:
         return {}
     known = rejections.of_messages(transaction.connection, asked.values())
     return {index: known[message] for index, message in asked.items() if message in known}
-
-
-def _may_fit_later(request: ChargeRequest | RefundRequest) -> bool:
-    """Whether it may be refused for what others have done, and not only for what it says."""
-    if isinstance(request, RefundRequest):
-        return True
-    return request.price_id is not None or request.reference is not None
 
 
 def _accept_charges(
@@ -147,16 +146,13 @@ def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
 
 
 def _accept_refunds(
-    transaction: Transaction,
-    items: Mapping[int, Begin],
-    held: Held,
-    limits: Mapping[str, MoneyLimits],
+    transaction: Transaction, items: Mapping[int, Begin], held: Held, **rules: Any
 ) -> dict[int, Begun]:
-    """Those that are refused; the others are there to be claimed."""
+    """Those that are refused, by these rules of `begin`; the others are there to be claimed."""
     new = [(i, b.new) for i, b in items.items() if isinstance(b.new, NewRefund)]
     if not new:
         return {}
-    accepted = refunds.accept(transaction, [one for _, one in new], held, limits=limits)
+    accepted = refunds.accept(transaction, [one for _, one in new], held, **rules)
     return {
         index: answer
         for (index, _), answer in zip(new, accepted, strict=True)
@@ -169,6 +165,7 @@ def _claim(
     items: Mapping[int, Begin],
     held: Held,
     processors: Collection[str],
+    approvals: Approvals,
 ) -> dict[int, Begun]:
     leases: dict[str, dict[str, Lease]] = {"charge": {}, "refund": {}}
     for item in items.values():
@@ -177,7 +174,9 @@ def _claim(
         leases[kind.name].setdefault(id_, item.lease)
     claims: dict[str, Claimed | NotDue] = {}
     if leases["refund"]:
-        claims |= claim_refunds(transaction, leases["refund"], held, processors=processors)
+        claims |= claim_refunds(
+            transaction, leases["refund"], held, processors=processors, approvals=approvals
+        )
     # Last, since this one waits for nobody: it skips what others hold.
     if leases["charge"]:
         claims |= claim_charges(transaction, leases["charge"], processors=processors)

@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import Boolean, Column, Float, case, func, insert, select, update
 
 from infra.billing.contract.failures import ENDED, message_for
-from models import Attempt
-from models.base import as_rows, given, seconds, table_of
+from models import Approval, Attempt
+from models.base import as_rows, given, id_among, seconds, table_of
 from models.rows import LifecycleRow, as_charge, as_refund
 from models.states import Phase, State, Status, phase_of, state_of, status_of
 from payments.access.scopes import owner
@@ -43,7 +43,10 @@ PUBLISHED: Mapping[Status, str] = {
     State.SUCCEEDED: "succeeded",
     State.FAILED: "failed",
     Phase.NEEDS_REVIEW: "needs_review",
+    Phase.AWAITING_APPROVAL: "needs_approval",
 }
+# What a person was asked about in these is over as soon as they are left.
+_ASKED_IN = (Phase.NEEDS_REVIEW, Phase.AWAITING_APPROVAL)
 
 
 def told(kind: Kind, one: "Move") -> str | None:
@@ -167,6 +170,8 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
         ],
     )
     post(transaction, kind.name, [Change(m.row, rows[m.row.id]) for m in moves])
+    if left := [m.row.id for m in moves if m.row.phase in _ASKED_IN]:
+        transaction.execute(_OVERTAKE_APPROVALS, {"ids": left})
     if kind.name == REFUND.name:
         _count_refunds(transaction, moves)
         succeeded = (as_refund(m.row) for m in moves if m.to is State.SUCCEEDED)
@@ -260,7 +265,12 @@ def _count_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
 
 # --- The statements, built once ---
 
-_charges, _attempts = CHARGE.table, table_of(Attempt)
+_charges, _attempts, _approvals = CHARGE.table, table_of(Attempt), table_of(Approval)
+_OVERTAKE_APPROVALS = (
+    update(_approvals)
+    .where(id_among(_approvals.c.object_id), _approvals.c.state == "pending")
+    .values(state="overtaken", decided_at=func.now())
+)
 
 
 def _move_statement(kind: Kind) -> Any:

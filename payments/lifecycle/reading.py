@@ -50,8 +50,8 @@ def get(connection: Connection, kind: KindOf[R], id_: str, *, access: Access = O
 
 def is_at_rest(row: LifecycleRow) -> bool:
     """Whether nothing more comes of it by itself: it is final, or its money is set aside, which
-    its owner captures or cancels."""
-    if row.state != State.PENDING:
+    its owner captures or cancels, or a second person must approve it."""
+    if row.state != State.PENDING or row.phase == Phase.AWAITING_APPROVAL:
         return True
     return row.phase == Phase.AUTHORIZED and getattr(row, "cancel_requested_at", None) is None
 
@@ -60,7 +60,7 @@ def at_rest(kind: Kind) -> ColumnElement[bool]:
     """The same, as a condition."""
     is_final: ColumnElement[bool] = kind.table.c.state != State.PENDING.value
     if kind is not CHARGE:
-        return is_final
+        return is_final | (kind.table.c.phase == Phase.AWAITING_APPROVAL.value)
     is_asked_for = kind.table.c.cancel_requested_at.is_not(None)
     return is_final | ((kind.table.c.phase == Phase.AUTHORIZED.value) & ~is_asked_for)
 

@@ -11,6 +11,7 @@ from models.base import as_rows, given, seconds
 from models.rows import ChargeRow, RefundRow
 from models.states import State
 from payments.access.scopes import may_refund, other_producer
+from payments.approval_policy import NOTHING, Approvals
 from payments.catalog.stock import to_restock, units_out
 from payments.errors import NothingToRestock
 from payments.kinds import REFUND
@@ -21,6 +22,7 @@ from payments.lifecycle.accepting.refund_reserve import (
     most_refundable,
     reserve,
 )
+from payments.lifecycle.approving.holding_back import hold_back
 from payments.lifecycle.claims import Claimed, Lease, NotDue, not_due, refund_order, take
 from payments.lifecycle.locks import locked
 from payments.lifecycle.moves import Move, move
@@ -42,10 +44,12 @@ def claim_refunds(
     charges: Held,
     *,
     processors: Collection[str],
+    approvals: Approvals = NOTHING,
 ) -> dict[str, Claimed | NotDue]:
     """Claim the refunds that are due and whose charge has succeeded at one of `processors`.
 
-    The others are moved on here: they wait for their charge, or fail with it. Ids that no refund
+    The others are moved on here: they wait for their charge, or for a second person (`approvals`),
+    or fail with it. Ids that no refund
     has are absent from the answer. `charges` are theirs, which the caller holds; one that turned up
     since then counts as not there yet.
     """
@@ -81,6 +85,7 @@ def claim_refunds(
             failures.append(_failed(row, verdict))
     if misnamed:
         transaction.execute(_NAME_PROCESSOR, {"misnamed": as_rows(misnamed)})
+    reserved_late: list[RefundRow] = []
     if late:
         reserved_late = transaction.read(RefundRow, _RESERVE_LATE, {"late": as_rows(late)})
         post(transaction, "refund", [Change(None, row) for row in reserved_late])
@@ -88,6 +93,8 @@ def claim_refunds(
     if waits:
         transaction.execute(_WAIT, {"waits": as_rows(waits)})
     move(transaction, REFUND, failures)
+    waiting = hold_back(transaction, reserved_late, charges, approvals)
+    ready = {id_: one for id_, one in ready.items() if id_ not in waiting}
 
     taken = take(transaction, REFUND, ready, processors=processors)
     claims: dict[str, Claimed | NotDue] = {}

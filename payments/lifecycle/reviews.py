@@ -8,10 +8,12 @@ from infra.billing.contract.failures import message_for
 from models.rows import CaptureRow, ChargeRow, LifecycleRow, as_charge
 from models.states import Phase, State, Status, status_of
 from payments.access import audit_log
+from payments.approval_policy import Approvals
 from payments.catalog.stock import hold_prices_of
 from payments.errors import InvalidRequest, MoveNotAllowed
 from payments.errors import NotFound as NoSuchObject
-from payments.kinds import REFUND, kind_of
+from payments.kinds import REFUND, Kind, kind_of
+from payments.lifecycle.approving.holding_back import ask_to_resolve
 from payments.lifecycle.capturing.authorizations import is_by_hand
 from payments.lifecycle.capturing.charge_columns import CaptureEnd
 from payments.lifecycle.claims import captures_under_way
@@ -28,9 +30,16 @@ _TO: Mapping[Decision, Status] = {
 }
 
 
-def resolve(transaction: Transaction, object_id: str, decision: Decision) -> LifecycleRow:
+def resolve(
+    transaction: Transaction,
+    object_id: str,
+    decision: Decision,
+    *,
+    approvals: Approvals,
+) -> LifecycleRow:
     """Settle what stands at `needs_review`, or queue it again; a move like any other, of whoever
-    acts, who must say why.
+    acts, who must say why. If a second person must approve that, nothing moves but the request for
+    it (`payments.lifecycle.approving`); the row is answered as it stands.
 
     `retry` sends with the same processor key again: only right when the person has seen at the
     processor that nothing moved. Raises NotFound, MoveNotAllowed, InvalidRequest.
@@ -39,34 +48,58 @@ def resolve(transaction: Transaction, object_id: str, decision: Decision) -> Lif
     if kind is None:
         raise InvalidRequest("send the id of a charge (ch_…) or a refund (re_…)", param="id")
     acting = audit_log.acting_in(transaction)
-    who, why = acting.name, acting.reason
+    why = acting.reason
     hold_prices_of(transaction, **{f"{kind.name}s": [object_id]})
     if kind is REFUND:
         hold_charges(transaction, of_refunds=[object_id])
-    row = locked(transaction, kind, [object_id]).get(object_id)
+    row: LifecycleRow | None = locked(transaction, kind, [object_id]).get(object_id)
     if row is None:
         raise NoSuchObject(f"there is no {kind.name} with this id", param="id")
     if row.phase != Phase.NEEDS_REVIEW:
         raise MoveNotAllowed(
             f"it is {status_of(row.state, row.phase)}; only what needs review can be resolved"
         )
-    capture = None
-    if is_by_hand(row):
-        capture = captures_under_way(transaction, [as_charge(row)]).get(object_id)
-    one = _decided(row, decision, capture, who=who, why=why)
-    if one.to is Phase.AUTHORIZED and as_charge(row).cancel_requested_at is not None:
-        one = replace(one, next_in_s=0.0)  # Somebody wants it let go of.
-    moved = move(transaction, kind, [one])
+    if approvals.resolve:
+        asked = ask_to_resolve(transaction, kind, row, decision, acting)
+        told = {"approval_id": asked.id, "decision": decision}
+        audit_log.record(transaction, "approval.request", object_id, after=told)
+        return row
+    resolved = settle(transaction, kind, row, decision, who=acting.name, why=why)
     audit_log.record(
         transaction,
         f"{kind.name}.resolve",
         object_id,
         before=standing(row),
-        after=standing(moved[object_id]),
+        after=standing(resolved),
     )
+    return resolved
+
+
+def settle(
+    transaction: Transaction,
+    kind: Kind,
+    row: LifecycleRow,
+    decision: Decision,
+    *,
+    who: str,
+    why: str,
+) -> LifecycleRow:
+    """Make the move that was decided of a row that is locked, as are its charge and its price.
+    Raises MoveNotAllowed."""
+    if row.phase != Phase.NEEDS_REVIEW:
+        raise MoveNotAllowed(
+            f"it is {status_of(row.state, row.phase)}; only what needs review can be resolved"
+        )
+    capture = None
+    if is_by_hand(row):
+        capture = captures_under_way(transaction, [as_charge(row)]).get(row.id)
+    one = _decided(row, decision, capture, who=who, why=why)
+    if one.to is Phase.AUTHORIZED and as_charge(row).cancel_requested_at is not None:
+        one = replace(one, next_in_s=0.0)  # Somebody wants it let go of.
+    moved = move(transaction, kind, [one])
     if one.next_in_s is not None:
-        transaction.wakes.of(kind.name).add(object_id)
-    resolved: LifecycleRow = moved[object_id]
+        transaction.wakes.of(kind.name).add(row.id)
+    resolved: LifecycleRow = moved[row.id]
     return resolved
 
 

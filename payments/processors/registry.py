@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from infra.billing.contract.requests.charge import ChargeRequest
+from payments.approval_policy import NOTHING, Approvals
 from payments.processors.limits import ANYTHING, MoneyLimits
 from payments.processors.port import Authorizes, DeclaresLimits, Processor
 from payments.processors.routing import Route, choose
@@ -13,15 +14,23 @@ class Processors(Mapping[str, Processor]):
     with what is theirs: a row is sent to, looked up at and refunded by the one that it names."""
 
     def __init__(
-        self, *processors: Processor, default: str | None = None, routes: Sequence[Route] = ()
+        self,
+        *processors: Processor,
+        default: str | None = None,
+        routes: Sequence[Route] = (),
+        approvals: Approvals = NOTHING,
     ) -> None:
         """`default` is the first one unless said otherwise; it takes the new charges that no route
-        fits. Raises ValueError when two have one name, or none has the default's or a route's."""
+        fits. `approvals`: what a second person must approve before one of them is asked.
+
+        Raises ValueError when two have one name, or none has the default's or a route's.
+        """
         self._by_name = {one.name: one for one in processors}
         if len(self._by_name) != len(processors):
             raise ValueError("two processors have the same name")
         self.default = default or next(iter(self._by_name), "")
         self.routes = tuple(routes)
+        self.approvals = approvals
         for name in (self.default, *(route.processor for route in self.routes)):
             if name not in self._by_name:
                 raise ValueError(f"no processor is named {name!r}")

@@ -38,6 +38,7 @@ class Steps:
         self._services, self._parts = services, parts
         self._names = frozenset(services.processors)
         self._limits = services.processors.limits
+        self._approvals = services.processors.approvals
         retrying = Retrying(services.stopping)
         self.begin = retrying(self._begin)
         self.settle = retrying(self._settle)
@@ -47,7 +48,11 @@ class Steps:
     def _begin(self, items: Sequence[Begin]) -> list[Begun]:
         with self._services.database.transaction() as transaction:
             begun = self._parts.begin(
-                transaction, items, processors=self._names, limits=self._limits
+                transaction,
+                items,
+                processors=self._names,
+                limits=self._limits,
+                approvals=self._approvals,
             )
         _count_accepted(items, begun)
         return begun

@@ -19,6 +19,7 @@ from infra.billing.contract.requests.product import ProductChanges, ProductReque
 from infra.billing.contract.requests.refund import RefundRequest
 from models.rows import ChargeRow, LifecycleRow, columns_of
 from payments.access.scopes import OPERATOR, Access
+from payments.approval_policy import NOTHING, Approvals
 from payments.catalog import inventory, price_locks, prices, products
 from payments.catalog.changes import changes as changes_of
 from payments.errors import Refused
@@ -116,8 +117,11 @@ class Till:
         *,
         key_window: timedelta = DAY,
         processors: Collection[str] = ("sandbox",),
+        approvals: Approvals = NOTHING,
     ) -> None:
-        """`processors` are those that this worker has; new charges go to the first."""
+        """`processors` are those that this worker has; new charges go to the first. `approvals`:
+        what a second person must approve."""
+        self.approvals = approvals
         self.engine = engine
         self.processors = tuple(processors)
         self.wakes = Wakes()
@@ -134,7 +138,9 @@ class Till:
         backs = [refunds.NewRefund(r, to) for r in requests if isinstance(r, RefundRequest)]
         with self.database.transaction() as transaction:
             answers = [*charges.accept(transaction, news)] if news else []
-            return [*answers, *(refunds.accept(transaction, backs) if backs else [])]
+            if not backs:
+                return answers
+            return [*answers, *refunds.accept(transaction, backs, approvals=self.approvals)]
 
     def create(
         self, *requests: ChargeRequest | RefundRequest, lease_s: float = 20.0
@@ -150,7 +156,9 @@ class Till:
 
     def begin(self, *items: Begin) -> list[Begun]:
         with self.database.transaction() as transaction:
-            return executor.begin(transaction, items, processors=self.processors)
+            return executor.begin(
+                transaction, items, processors=self.processors, approvals=self.approvals
+            )
 
     def submit(self, *ids: str, lease_s: float = 20.0) -> list[Begun]:
         """What a wake-up call does: claim rows by their ids, as one batch."""
@@ -287,7 +295,7 @@ class Till:
 
     def resolve(self, object_id: str, decision: Any) -> Row:
         with self.database.transaction() as transaction:
-            row = reviews.resolve(transaction, object_id, decision)
+            row = reviews.resolve(transaction, object_id, decision, approvals=self.approvals)
             return columns_of(row)
 
     def cancel(

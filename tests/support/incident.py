@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from payments.access import keys
+from payments.approval_policy import NOTHING
 from payments.errors import Refused
 from payments.intake import rejections
 from payments.lifecycle import reviews
@@ -35,7 +36,7 @@ def happens(till: Counter, receiver: str) -> dict[str, str]:
     stuck = charge(amount=4321, payment_method_id="pm_sandbox_lost")
     decided, waiting = _for_review(till, 2600), _for_review(till, 2700)
     with Database(till.engine, acting=by("ben")).transaction() as transaction:
-        reviews.resolve(transaction, decided, "failed")
+        reviews.resolve(transaction, decided, "failed", approvals=NOTHING)
     _disputed(charge, till)
     price = till.price(quantity_available=3, lookup_key="concert-2026")["id"]
     till.buy(price, 2, producer="shop")

@@ -64,8 +64,9 @@ FOUND: dict[str, Found] = {
     "timeout": Unknown("timeout"),
     "not found": NotFound(),
 }
-# Nothing is set aside of what is taken at once (tests/integration/rules/test_captures.py).
-PHASES = [phase for phase in Phase if phase is not Phase.AUTHORIZED]
+# Nothing is set aside of what is taken at once (tests/integration/rules/test_captures.py), and no
+# call is under way of what a second person must approve.
+PHASES = [one for one in Phase if one not in (Phase.AUTHORIZED, Phase.AWAITING_APPROVAL)]
 VERBS = ("charge", "look_up", "cancel", "report")
 
 

@@ -19,7 +19,7 @@ def test_no_code_means_two_things() -> None:
 
 def test_every_failure_of_a_charge_has_its_advice() -> None:
     of_refunds = {"refund_declined", "refund_failed", "refund_exceeds_charge", "charge_failed"}
-    of_refunds |= {"charge_not_found", "nothing_to_restock"}
+    of_refunds |= {"charge_not_found", "nothing_to_restock", "approval_rejected"}
     assert BY_CODE.keys() == (DECLINES.keys() | FAILURES.keys()) - of_refunds
     for one in (*BY_CODE.values(), advised("a code of tomorrow")):
         assert (one.retry_after is not None) == (one.advice is Advice.RETRY_LATER)

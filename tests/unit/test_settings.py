@@ -164,6 +164,7 @@ def test_settings_survive_the_way_into_another_process(monkeypatch: pytest.Monke
         database_url="postgresql://u:p@h/d",
         webhook_allow_private=LOOPBACK,
         http_hosts=("billing.example.com", ".internal"),
+        approve_refunds_above={"USD": 500, "*": 0},
         slots=7,
         lease_s=2.5,
         call_deadline_s=1,

@@ -103,6 +103,7 @@ PRIVATE = {
         "restocked": "how many units came back; the timeline tells it",
         "if_pending": "a condition of accepting it",
         "expected_refunded_amount": "a condition of accepting it",
+        "asked_by": "who; its approval tells it",
     },
 }
 _OF_THE_CATALOG = {

@@ -8,7 +8,7 @@ script, and with the keyboard alone. Then it goes through the same function as t
 from collections.abc import Mapping
 from typing import Any
 
-from api.console.actions import catalog, messages, payments, webhooks
+from api.console.actions import approval_actions, catalog, messages, payments, webhooks
 from api.console.actions.action import Action
 from api.console.actions.keys import ACTIONS as KEYS
 from api.console.session import Session
@@ -17,6 +17,7 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
     (one.of, one.name): one
     for one in (
         *payments.ACTIONS,
+        *approval_actions.ACTIONS,
         *webhooks.ACTIONS,
         *messages.ACTIONS,
         *catalog.ACTIONS,

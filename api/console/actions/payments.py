@@ -85,6 +85,7 @@ async def _resolve(doing: Doing, of: str) -> Done:
         reviews.resolve,
         object_id=doing.id,
         decision=decision,
+        approvals=doing.here.processors.approvals,
     )
     await doing.here.database.transaction(resolve, acting=doing.acting, idempotent=False)
     return Done(f"/{of}/{doing.id}")
@@ -160,7 +161,8 @@ ACTIONS = (
         title="Refund",
         permission=REFUNDS_WRITE,
         says="Gives money of this charge back to the customer. It can't be undone. The reason is"
-        " kept with the refund, and its receivers see it.",
+        " kept with the refund, and its receivers see it. Above the amount that a second person"
+        " must approve, it waits for them.",
         run=_refund,
         is_possible=lambda row: (
             row.state == State.SUCCEEDED and (row.amount or 0) > row.refunded_amount
@@ -176,7 +178,7 @@ ACTIONS = (
             permission=OPERATE,
             says="Settles it by what you found at the processor, where it has the name that this"
             " page shows. Look there first: what you decide is told to the receivers, and can't be"
-            " taken back.",
+            " taken back. Where a second person must approve it, it waits for them.",
             run=partial(_resolve, of=of),
             is_possible=_needs_review,
             inputs=(_DECISION,),

@@ -47,7 +47,8 @@ def tools(actor: str) -> Iterator[tuple[Callable[..., Answer], bool]]:
             str, Field(description="The producer in whose name to ask; keys belong to producers.")
         ] = "default",
     ) -> Answer:
-        """Give money of a charge back to its customer. It can't be taken back."""
+        """Give money of a charge back to its customer. It can't be taken back. In the phase
+        awaiting_approval it waits for a person."""
         from cli.payments import requests
         from models.rows import as_refund
         from payments.kinds import REFUND
@@ -89,13 +90,15 @@ def tools(actor: str) -> Iterator[tuple[Callable[..., Answer], bool]]:
         idempotency_key: Key,
         reason: Reason,
     ) -> Answer:
-        """Settle a charge or refund that needs review, by what a person found at the processor."""
+        """Settle a charge or refund that needs review, by what a person found at the processor.
+        Where a second person must approve it, it stays as it is until they do."""
         from payments.lifecycle import reviews
         from payments.views import standing
 
         def settled(transaction: "Transaction") -> Answer:
             # What is kept of the answer says nothing about a customer.
-            return {"id": id, **standing(reviews.resolve(transaction, id, decision))}
+            row = reviews.resolve(transaction, id, decision, approvals=database_access.approvals())
+            return {"id": id, **standing(row)}
 
         with acting(reason) as transaction:
             asked = {"id": id, "decision": decision}

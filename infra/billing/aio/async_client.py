@@ -37,6 +37,7 @@ class Billing:
             signing_key=signing_key,
         )
         self._transport: AsyncTransport | None = None
+        self.approval = nouns.Approvals(self)
         self.audit = nouns.Audit(self)
         self.charge = nouns.Charges(self)
         self.currency = nouns.Currencies(self)

@@ -1,6 +1,7 @@
 """The nouns of the async client, with the verbs that they have in `infra.billing`."""
 
 from infra.billing import (
+    approval,
     audit,
     charge,
     currency,
@@ -49,6 +50,16 @@ class Refunds(Noun):
     wait = awaited(refund.wait)
     list = paged(refund.list)
     timeline = awaited(refund.timeline)
+
+
+class Approvals(Noun):
+    """What a second person must approve: `await billing.approval.list()`, `get`, `approve`,
+    `reject`."""
+
+    get = awaited(approval.get)
+    list = paged(approval.list)
+    approve = awaited(approval.approve)
+    reject = awaited(approval.reject)
 
 
 class Disputes(Noun):

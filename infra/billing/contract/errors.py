@@ -35,6 +35,11 @@ CODES: Mapping[str, Meaning] = {
         "This API key may not do this; ask for one with the scope that is needed.",
         "Use a key that has the scope.",
     ),
+    "second_person_required": Meaning(
+        403,
+        "Whoever asked for this may not approve it; somebody else must.",
+        "Have somebody else approve it: another person, under another account or key.",
+    ),
     "not_found": Meaning(
         404,
         "There is nothing with this id.",

@@ -84,6 +84,12 @@ EVENTS: Mapping[str, EventType] = {
             "refund",
             "Nobody could find out whether money went back; a person decides.",
         ),
+        EventType(
+            "refund.needs_approval",
+            "refund",
+            "A second person must approve it before it is sent (`billing approval`).",
+            only_by_name=True,
+        ),
         EventType("dispute.opened", "dispute", "A customer's bank contests a charge, or asks."),
         EventType(
             "dispute.updated", "dispute", "It stands otherwise: its state, amount or `respond_by`."

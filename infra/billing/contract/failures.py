@@ -43,6 +43,7 @@ FAILURES: Mapping[str, str] = {
     "nothing_to_restock": "The charge has fewer units out than were to come back.",
     "canceled": "It was canceled before any money moved.",
     "expired": "It was not completed in time, and was canceled before any money moved.",
+    "approval_rejected": "A second person did not approve it; no money moved.",
     "resolved_failed": "A person found that no money had moved.",
 }
 

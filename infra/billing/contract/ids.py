@@ -29,6 +29,7 @@ _REQUEST_ID = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9._-]{1,64}")
 Kind = Literal["charge", "refund"]
 PREFIXES: Mapping[Kind, str] = {"charge": "ch_", "refund": "re_"}
 DISPUTE_PREFIX, DELIVERY_PREFIX, AUDIT_PREFIX = "dp_", "del_", "aud_"
+APPROVAL_PREFIX = "apr_"
 # What else is made under a key: a capture, a product, a price, a change of a price's stock.
 Made = Literal["capture", "product", "price", "inventory"]
 MADE_PREFIXES: Mapping[Made, str] = {

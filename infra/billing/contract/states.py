@@ -28,3 +28,4 @@ class Phase(StrEnum):
     AWAITING_CUSTOMER = "awaiting_customer"  # the processor waits, for the customer or for itself
     AUTHORIZED = "authorized"  # the money of a charge is set aside, and waits to be captured
     NEEDS_REVIEW = "needs_review"  # nobody can tell any more: a person decides
+    AWAITING_APPROVAL = "awaiting_approval"  # a refund that a second person must approve

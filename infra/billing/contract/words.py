@@ -26,6 +26,10 @@ ReplayOf = Literal["undelivered", "failed", "missed", "all"]
 DeliveryState = Literal["pending", "delivered", "exhausted"]
 Trigger = Literal["scheduled", "replay", "manual", "ping"]
 
+# Of approvals: `overtaken` is what was settled otherwise before anybody decided.
+ApprovalState = Literal["pending", "approved", "rejected", "overtaken"]
+ApprovalOf = Literal["refund.create", "charge.resolve", "refund.resolve"]
+
 # Who does something: a person, an API key, a producer (by message), or the service by itself; and
 # which way it comes.
 ActorKind = Literal["person", "key", "producer", "billing"]

@@ -8,6 +8,7 @@ from infra.billing.contract.requests.charge import ChargeRequest
 from infra.billing.contract.requests.refund import RefundRequest
 from infra.billing.contract.words import Waiting
 from models.rows import LifecycleRow
+from payments.acting import Acting
 from payments.intake.timing import ANY_TIME, Timing
 from payments.lifecycle.claims import Claimed, Lease
 from payments.processors.registry import Processors
@@ -34,6 +35,8 @@ class _New:
     traceparent: str | None = None  # as `infra.billing.contract.ids.traceparent` reads it
     # Whether who asks may refund any producer's charge.
     any_charge: bool = False
+    # Who asks, where it is not whoever the transaction is of.
+    asked_by: Acting | None = None
     # What a refund does while its charge is not there, unless the request says it.
     if_missing: Waiting = "wait"
 

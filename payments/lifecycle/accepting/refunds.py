@@ -16,6 +16,7 @@ from models.base import as_rows, given, id_among
 from models.rows import ChargeRow, RefundRow
 from models.states import Phase, State
 from payments.access.scopes import may_refund, other_producer, owner
+from payments.approval_policy import NOTHING, Approvals
 from payments.catalog.stock import to_restock, units_out
 from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge, Refused
 from payments.intake.judging import judge
@@ -30,6 +31,7 @@ from payments.lifecycle.accepting.refund_reserve import (
     reserve,
 )
 from payments.lifecycle.accepting.reuse import key_reused
+from payments.lifecycle.approving.holding_back import asked_by, hold_back
 from payments.lifecycle.locks import hold_charges
 from payments.parsing import judged
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
@@ -44,6 +46,7 @@ def accept(
     held: Held | None = None,
     *,
     limits: Mapping[str, MoneyLimits] = NO_LIMITS,
+    approvals: Approvals = NOTHING,
 ) -> list[Accepted | Refused]:
     """Write the refunds that are new and reserve their amounts; answer each in its place.
 
@@ -52,7 +55,8 @@ def accept(
     (`payments.intake.judging`). A refund whose charge is pending is accepted and waits (unless it
     says `if_pending: reject`), and so is one whose charge is missing (unless it, or else its door,
     says `if_missing: reject`: NotFound). `held` are their charges, when the caller holds them
-    already; `limits` are what processors take, by name.
+    already; `limits` are what processors take, by name; `approvals`: what a second person must
+    approve is accepted, and waits for them.
     """
     charges = hold_charges(transaction, to_refund=charges_of(new)) if held is None else held
     # Only now: a repeat that waited here for the first one must find it, and not be told that
@@ -91,7 +95,8 @@ def accept(
             continue
         if amount is not None:
             left[one.request.charge_id] -= amount
-        rows[one.request.id] = _columns(one, charge, amount, units)
+        who = asked_by(approvals, one.asked_by or transaction.acting, one.request.producer)
+        rows[one.request.id] = _columns(one, charge, amount, units) | {"asked_by": who}
 
     inserted = _insert(transaction, list(rows.values()))
     post(transaction, "refund", [Change(None, row) for row in inserted.values()])
@@ -109,6 +114,7 @@ def accept(
         ],
     )
     transaction.wakes.refunds.update(inserted)
+    inserted |= hold_back(transaction, inserted.values(), charges, approvals)
 
     answers: list[Accepted | Refused] = []
     everything, first = known | raced | inserted, set(inserted)
@@ -268,6 +274,7 @@ _given_names = (
     "processor",
     "livemode",
     "warnings",
+    "asked_by",
 )
 _new = given("new", [_t.c[name] for name in _given_names])
 _values: dict[str, Any] = {

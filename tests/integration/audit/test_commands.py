@@ -14,6 +14,7 @@ from sqlalchemy import Engine
 import cli
 from payments.intake import rejections
 from payments.intake.quarantine import OF_A_BUG, KeptRequest
+from tests.support.approvals import an_approval
 from tests.support.command import Answer, Billing
 from tests.support.counter import Counter, counter
 from tests.support.reconciling import an_hour_passes, lately
@@ -21,8 +22,9 @@ from tests.support.webhooks import an_endpoint, rows
 
 # What changes nothing that is kept, or nothing of ours.
 READS = {
-    "audit list", "charge get", "charge list", "currency list", "delivery list", "delivery show",
-    "dispute get", "dispute list", "doctor", "find", "endpoint check", "endpoint list", "explain",
+    "approval list", "audit list", "charge get", "charge list", "currency list", "delivery list",
+    "delivery show", "dispute get", "dispute list", "doctor", "find", "endpoint check",
+    "endpoint list", "explain",
     "healthcheck", "price get", "price list", "price quote", "product get", "product list",
     "quarantine list",
     "quarantine show", "refund get", "refund list", "rejected list", "url", "verify", "keys list",
@@ -101,6 +103,9 @@ class Shop:
         (row,) = self.till.query("SELECT max(id) AS id FROM quarantined_messages")
         return str(row["id"])
 
+    def approval(self) -> str:
+        return an_approval(self.engine, self.charge())
+
     def file(self, line: Mapping[str, object]) -> str:
         path = self.folder / "lines.jsonl"
         path.write_text(json.dumps(line) + "\n")
@@ -140,6 +145,8 @@ WRITES: Mapping[str, tuple[Arguments, str]] = {
         "refund.create",
     ),
     "resolve": (lambda shop: (shop.in_review(), "failed"), "charge.resolve"),
+    "approval approve": (lambda shop: (shop.approval(),), "approval.approve"),
+    "approval reject": (lambda shop: (shop.approval(),), "approval.reject"),
     "product create": (lambda _: ("Tea",), "product.create"),
     "product update": (lambda shop: (shop.product(), "--name", "Coffee"), "product.update"),
     "product archive": (lambda shop: (shop.product(),), "product.archive"),

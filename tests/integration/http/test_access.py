@@ -25,7 +25,10 @@ RULED = [r for r in ROUTES if r.path.startswith(V1) and r.name not in scopes.SIG
 OF_ONE = [
     route
     for route in RULED
-    if "{id}" in route.path and not scopes.OPERATIONS[route.name].startswith("prices:")
+    if "{id}" in route.path
+    and not scopes.OPERATIONS[route.name].startswith("prices:")
+    # Approvals are for those who see everybody's.
+    and scopes.OPERATIONS[route.name] != scopes.OPERATE
 ]
 NOBODYS = {
     "charges": "ch_",

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from api.app import ROUTES
+from tests.support.approvals import an_approval
 from tests.support.every import every
 from tests.support.factories import Till
 from tests.support.web import Caller, Web
@@ -129,6 +130,16 @@ DONE: Mapping[str, tuple[str, Prepare | None, Ask]] = {
         lambda caller, _: an_endpoint(caller),
         ("POST", "/webhook-endpoints/{id}/replay", {"since": "2026-01-01T00:00:00Z"}),
     ),
+    "approve": (
+        "approval.approve",
+        lambda caller, till: an_approval(till.engine, till.charged(producer=caller.producer)),
+        ("POST", "/approvals/{id}/approve", {"reason": "as agreed"}),
+    ),
+    "reject": (
+        "approval.reject",
+        lambda caller, till: an_approval(till.engine, till.charged(producer=caller.producer)),
+        ("POST", "/approvals/{id}/reject", {"reason": "not agreed"}),
+    ),
     "retry_delivery": (
         "delivery.retry",
         lambda caller, _: a_delivery(caller),
@@ -157,7 +168,9 @@ def test_it_leaves_a_row_with_the_key_and_the_request(
     assert operator.key.startswith(row["actor"] + "_")
     assert row["producer"] == operator.producer
     made = answer.json() if answer.content else {}
-    assert row["object_id"] == (id_ if path != "/prices" and id_ else made["id"])
+    # Of an approval, what it is of.
+    on = made.get("object_id") or (id_ if path != "/prices" and id_ else made["id"])
+    assert row["object_id"] == on
     assert row["before"] or row["after"]
     kept = str(row)
     assert made.get("secret") is None or made["secret"] not in kept

@@ -50,6 +50,7 @@ class Shop:
             "/disputes",
             f"/disputes/{self.dispute_id}",
             "/review",
+            "/approvals",
             "/search",
             "/search?q=nothing",
             "/endpoints",

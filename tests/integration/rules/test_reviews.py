@@ -7,6 +7,7 @@ import pytest
 
 from payments.access.audit_log import NobodyActs
 from payments.acting import person
+from payments.approval_policy import NOTHING
 from payments.errors import InvalidRequest, MoveNotAllowed, Refused
 from payments.errors import NotFound as NoSuchObject
 from payments.lifecycle import reviews
@@ -117,7 +118,7 @@ def test_nobody_decides_for_no_reason(till: Till, who: str, why: str | None) -> 
     def decide() -> None:
         acting = person(who, why=why)
         with Database(till.engine, acting=acting).transaction() as transaction:
-            reviews.resolve(transaction, id_, "failed")
+            reviews.resolve(transaction, id_, "failed", approvals=NOTHING)
 
     with pytest.raises(InvalidRequest):
         decide()
@@ -126,5 +127,5 @@ def test_nobody_decides_for_no_reason(till: Till, who: str, why: str | None) -> 
 def test_in_a_transaction_of_nobodys_nothing_is_decided(till: Till) -> None:
     id_ = in_review(till, a_charge())
     with pytest.raises(NobodyActs), Database(till.engine, acting=None).transaction() as transaction:
-        reviews.resolve(transaction, id_, "failed")
+        reviews.resolve(transaction, id_, "failed", approvals=NOTHING)
     assert till.row(id_)["phase"] == "needs_review"

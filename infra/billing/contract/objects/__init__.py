@@ -7,6 +7,7 @@ docs and the SDK's pending objects are made of them.
 from collections.abc import Mapping
 from typing import Any
 
+from infra.billing.contract.objects.approval_objects import Approval
 from infra.billing.contract.objects.audit import AuditEntry
 from infra.billing.contract.objects.deliveries import (
     Delivery,
@@ -56,6 +57,7 @@ OBJECTS: tuple[type[Resource], ...] = (
     TimelineEntry,
     Find,
     AuditEntry,
+    Approval,
     Problem,
 )
 # By what they say that they are, in their field `object`.
@@ -66,6 +68,7 @@ BY_NAME: Mapping[str, type[Resource]] = {
 __all__ = [
     "BY_NAME",
     "OBJECTS",
+    "Approval",
     "AuditEntry",
     "Charge",
     "Currency",

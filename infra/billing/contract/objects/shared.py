@@ -15,6 +15,7 @@ PHASE = (
     " asked before anything else is done. `awaiting_customer`: the processor waits."
     " `authorized`: the money of a charge is set aside, to be captured."
     " `needs_review`: nobody could find out; a person decides."
+    " `awaiting_approval`: a refund that a second person must approve before it is sent."
 )
 
 Phase = Annotated[
