@@ -54,11 +54,11 @@ def talk(database_url: str, redis_url: str, tmp_path: Path) -> Callable[..., Non
     """Starts the door, with the given options, and talks to it."""
     environ = environ_for(database_url, redis_url, tmp_path)
 
-    def talk(to: Callable[[Agent], Awaitable[None]], *options: str) -> None:
+    def talk(to: Callable[[Agent], Awaitable[None]], *options: str, **more: str) -> None:
         door = stdio.StdioServerParameters(
             command=sys.executable,
             args=["-m", "cli", "mcp", *options],
-            env=environ,
+            env={**environ, **more},
             cwd=ROOT,
         )
 
@@ -207,3 +207,25 @@ def test_an_answer_has_an_end() -> None:
     page = bounded.some(long, 20)
     assert (len(page["data"]), page["has_more"]) == (1, True)
     assert bounded.some([{"text": "x" * bounded.CHARACTERS_MAX}], 20)["has_more"] is False
+
+
+def test_what_a_second_person_must_approve_waits_for_them(
+    talk: Callable[..., None], till: Counter, engine: Engine
+) -> None:
+    paid = till.charge(amount=1000)["id"]
+    unclear = till.charge(payment_method_id="pm_sandbox_timeout_before")["id"]
+    in_review = "UPDATE charges SET phase = 'needs_review', next_attempt_at = NULL WHERE id = :id"
+    rows(engine, in_review, id=unclear)
+    given = {"idempotency_key": "act-1", "reason": "ticket 12, asked for by ada"}
+
+    async def acts(agent: Agent) -> None:
+        refund = await agent("refund", charge_id=paid, **given)
+        assert refund["phase"] == "awaiting_approval"
+        still = await agent("resolve", id=unclear, decision="failed", **given)
+        assert still["phase"] == "needs_review"
+
+    two = {"BILLING_APPROVE_REFUNDS_ABOVE": "*:0", "BILLING_APPROVE_RESOLVE": "on"}
+    talk(acts, "--allow-writes", "--as", "support-bot", **two)
+    asked = rows(engine, "SELECT * FROM approvals ORDER BY created_at")
+    assert [one["action"] for one in asked] == ["refund.create", "charge.resolve"]
+    assert {one["requested_by"] for one in asked} == {"agent:support-bot"}

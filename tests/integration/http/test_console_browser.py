@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from payments.processors.outcomes import Declined, Succeeded
 from tests.integration.rules.test_disputes import told
 from tests.support import browser as browsers
+from tests.support.approvals import an_approval
 from tests.support.console import visitor
 from tests.support.factories import Till
 from tests.support.web import Caller, Web, a_key
@@ -39,6 +40,7 @@ class Shop:
     endpoint_id: str
     price_id: str
     dispute_id: str
+    approval_id: str
 
     def paths(self) -> list[str]:
         return [
@@ -51,6 +53,8 @@ class Shop:
             f"/disputes/{self.dispute_id}",
             "/review",
             "/approvals",
+            f"/approvals/{self.approval_id}",
+            f"/approvals/{self.approval_id}/approve",
             "/search",
             "/search?q=nothing",
             "/endpoints",
@@ -91,6 +95,7 @@ def shop(door: Web, caller: Caller, till: Till) -> Shop:
         endpoint_id,
         caller.price(quantity_available=5)["id"],
         dispute["dispute_id"],
+        an_approval(door.engine, contested),
     )
 
 
