@@ -1,5 +1,6 @@
 """What routes need: a router, the state of the application, and who asks."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -7,8 +8,14 @@ from starlette.requests import Request
 
 from api import request_input
 from api.app_state import AppState
-from payments.access.scopes import OPERATIONS, Access
+from infra.billing.contract.texts import is_storable
+from payments.access.scopes import OPERATE, OPERATIONS, Access
 from payments.acting import Acting, by_key
+from payments.errors import InvalidRequest
+from payments.parsing import refuse_card_data
+
+# As much as the console takes.
+REASON_MAX = 255
 
 
 def router_of(tag: str, prefix: str = "") -> APIRouter:
@@ -40,8 +47,28 @@ async def _asker(request: Request) -> Access:
     request.state.producer = access.producer  # for the log line
     request.state.acting = by_key(access, request.state.request_id)
     access.require(permission_for(request))
+    if "audit-reason" in request.headers and access.allows(OPERATE):
+        request.state.acting = replace(request.state.acting, why=_reason(request))
     request_input.once(request.query_params)
     return access
+
+
+def _reason(request: Request) -> str:
+    """Why an operator does it, as the header `Audit-Reason` says in UTF-8. Of other keys it is not
+    taken: what callers say may be about a customer, and the audit keeps it for ever. Raises
+    InvalidRequest."""
+    said = request.headers.getlist("audit-reason")
+    try:
+        (why,) = [one.encode("latin-1").decode() for one in said]
+    except ValueError:  # two of them, or no UTF-8
+        why = ""
+    if not why.strip() or len(why) > REASON_MAX or not is_storable(why):
+        raise InvalidRequest(
+            f"Audit-Reason must be one line of 1 to {REASON_MAX} characters in UTF-8",
+            param="Audit-Reason",
+        )
+    refuse_card_data("Audit-Reason", why)
+    return why
 
 
 # Who asks, if they may. As a dependency, so that a stranger is told 401 before anything else that

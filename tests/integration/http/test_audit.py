@@ -235,3 +235,16 @@ def test_the_sdk_reads_it(door: Web, operator: Caller, unconfigured: None) -> No
     billing.configure(url=door.url, api_key=operator.key)
     (entry,) = billing.audit.list(object_id=product).data
     assert (entry.action, entry.actor_kind, entry.after["id"]) == ("product.create", "key", product)
+
+
+def test_an_operator_says_why_in_a_header(door: Web, operator: Caller, caller: Caller) -> None:
+    why = "Straße gesperrt, ticket 12"
+    said = {"audit-reason": why.encode()}
+    (row,) = of_request(door, operator.post("/products", json={"name": "Tea"}, headers=said))
+    assert row["reason"] == why
+    # What others say may be about a customer, and stays for ever.
+    (row,) = of_request(door, caller.post("/products", json={"name": "Tea"}, headers=said))
+    assert row["reason"] is None
+    for wrong in (b"", b"x" * 256, b"\xff", b"card 4242 4242 4242 4242"):
+        refused = operator.post("/products", json={"name": "Tea"}, headers={"audit-reason": wrong})
+        assert (refused.status_code, refused.json()["param"]) == (400, "Audit-Reason")
