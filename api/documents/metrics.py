@@ -64,7 +64,7 @@ def _counted() -> Iterator[tuple[str, str, str]]:
 
 def _of_database() -> Iterator[tuple[str, str, str]]:
     nothing: Any = SimpleNamespace(units=0, charges=0)
-    found = Backlog([], [], nothing, [], [], [], 0, [], [], 0.0)
+    found = Backlog([], [], nothing, [], [], [], 0, [], 0.0, [], 0.0)
     families = [*gauges.of_the_look(0.0), *gauges.families(found)]
     for family in families:
         yield _row(family.name, _labels(family), family.documentation)

@@ -38,6 +38,7 @@ class Backlog:
     endpoints: list[Row[Any]]  # state, number
     quarantined: int
     sweeps: list[Row[Any]]  # sweep, ago_s
+    unsealed_s: float  # since the end of the last hour of the ledger that is sealed
     tables: list[Row[Any]]  # name, live, dead: rows, as PostgreSQL's statistics have them
     oldest_transaction_s: float  # of those that this role may see
 
@@ -57,6 +58,7 @@ def look(connection: Connection) -> Backlog:
         endpoints=rows(_ENDPOINTS),
         quarantined=connection.execute(_QUARANTINED, {"most": COUNT_MAX}).scalar_one(),
         sweeps=rows(_SWEEPS),
+        unsealed_s=float(connection.execute(_UNSEALED).scalar_one()),
         tables=tables(connection),
         oldest_transaction_s=oldest_transaction_s(connection),
     )
@@ -153,6 +155,10 @@ _SWEEPS = text(
     "SELECT name AS sweep, greatest(0, extract(epoch FROM now() - at))::float AS ago_s"
     " FROM heartbeats ORDER BY name"
 )
+_UNSEALED = text("""
+    SELECT coalesce((SELECT greatest(0, extract(epoch FROM now() - until)) FROM ledger_seals
+                     ORDER BY until DESC LIMIT 1), 0)::float
+""")
 _TABLES = text("""
     SELECT relname AS name, n_live_tup AS live, n_dead_tup AS dead FROM pg_stat_user_tables
     WHERE relname = ANY(:names) AND schemaname = current_schema() ORDER BY relname

@@ -131,6 +131,11 @@ def families(found: Backlog) -> Iterator[Metric]:
         ("sweep",),
         {(one.sweep,): one.ago_s for one in found.sweeps},
     )
+    yield _one(
+        "billing_ledger_unsealed_seconds",
+        "For how long nothing of the ledger has been sealed: since the end of the last seal.",
+        found.unsealed_s,
+    )
     yield _many(
         "billing_table_live_rows",
         "Rows of a table, as PostgreSQL's statistics have them.",

@@ -62,6 +62,8 @@ def test_gauges_tell_what_waits_and_for_how_long(engine: Engine, sink: Sink) -> 
     assert value("billing_webhook_overdue_seconds", endpoint_id=endpoint.id) >= 120
     assert value("billing_webhook_endpoints", state="enabled") == 1
     assert value("billing_sweep_age_seconds", sweep="payments") >= 7
+    # The template of the tests' databases was sealed an hour ago.
+    assert value("billing_ledger_unsealed_seconds") >= 3600
     assert value("billing_overdue_oldest_seconds", operation="refund") == 0
     assert ("billing_table_dead_rows", frozenset({("table", "charges")})) in told
 
