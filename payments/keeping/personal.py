@@ -18,7 +18,7 @@ CHARGE: Mapping[str, Any] = {
     "return_url": None,
     "cancel_reason": None,
 }
-REFUND: Mapping[str, Any] = {"reason": None, "metadata": {}}
+REFUND: Mapping[str, Any] = {"reason": None, "metadata": {}, "asked_by": None}
 
 # Beside amounts, currencies, states and moments, which nobody keeps books without.
 STAYS: Mapping[str, str] = {
