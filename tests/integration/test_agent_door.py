@@ -207,6 +207,10 @@ def test_an_answer_has_an_end() -> None:
     page = bounded.some(long, 20)
     assert (len(page["data"]), page["has_more"]) == (1, True)
     assert bounded.some([{"text": "x" * bounded.CHARACTERS_MAX}], 20)["has_more"] is False
+    # What is wrong is not what is left out.
+    found = [{"ok": True, **long[0]}, {"ok": True, **long[0]}, {"ok": False, **long[0]}]
+    told = bounded.findings(found, lambda view: view["ok"])
+    assert ([one["ok"] for one in told["findings"]], told["has_more"]) == ([False], True)
 
 
 def test_what_a_second_person_must_approve_waits_for_them(

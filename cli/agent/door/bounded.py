@@ -1,7 +1,7 @@
 """Answers to agents, of a bounded size: what they read costs them, and fills what they can hold."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any
 
@@ -25,3 +25,11 @@ def some(views: Iterable[View], limit: int = LIMIT) -> dict[str, Any]:
             return {"data": data, "has_more": True}
         data.append(view)
     return {"data": data, "has_more": next(rest, None) is not None}
+
+
+def findings(views: Iterable[View], is_good: Callable[[View], bool]) -> dict[str, Any]:
+    """What was found, the bad first: what there is no room for is what nobody need act on, and
+    `has_more` says that there is some."""
+    ordered = sorted(views, key=is_good)
+    told = some(ordered, len(ordered))
+    return {"findings": told["data"], "has_more": told["has_more"]}

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from cli import database_access, options
-from cli.agent.door.bounded import LIMIT, LIMIT_MAX, some
+from cli.agent.door.bounded import LIMIT, LIMIT_MAX, findings, some
 
 Answer = dict[str, Any]
 Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX, description="How many at most.")]
@@ -68,9 +68,9 @@ def verify() -> Answer:
     from service.database.limits import BOOKS
 
     with database_access.opened(limits=BOOKS) as engine:
-        findings = [*checks.verify(engine, statements=database_access.statements())]
-    told = some((one.view() for one in findings), len(findings))
-    return {"sound": checks.is_sound(findings), "findings": told["data"]}
+        found = [*checks.verify(engine, statements=database_access.statements())]
+    told = findings((one.view() for one in found), lambda view: view["kept"])
+    return {"sound": checks.is_sound(found), **told}
 
 
 def doctor() -> Answer:
@@ -79,9 +79,9 @@ def doctor() -> Answer:
     from cli.doctor.findings import is_healthy
     from cli.operating.doctor import examined
 
-    findings = examined()
-    told = some((one.view() for one in findings), len(findings))
-    return {"healthy": is_healthy(findings), "findings": told["data"]}
+    found = examined()
+    told = findings((one.view() for one in found), lambda view: view["level"] == "ok")
+    return {"healthy": is_healthy(found), **told}
 
 
 def list_charges(
