@@ -60,10 +60,10 @@ def test_every_role_runs_and_tells_that_it_works(
     became = psutil.Process(started["worker"].pid).cmdline()
     assert became[-2:] == options["worker"], "signals reach Celery itself, with its options"
     assert "cli" not in became
-    # The first sign is left at the start, so it is a later one that shows that they work.
+    # The first sign is left at the start, so it is a later one that shows that they work. It may
+    # come before anybody could have found the old one.
     for role in ("worker", "webhooks", "beat"):
         os.utime(folder / role, (0, 0))
-        assert healthcheck(role).code == 1
         wait_for(lambda role=role: healthcheck(role).code == 0, what=f"a sign of {role}")
     answer = healthcheck()
     assert answer.code == 0, answer
