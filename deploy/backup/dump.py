@@ -31,7 +31,9 @@ def main() -> None:
     given.folder.mkdir(parents=True, exist_ok=True)
     made = dump(given.folder / NAME.format(datetime.now(UTC)))
     # Only now: a copy that could not be made must cost none of the others.
-    for old in sorted(given.folder.glob(FORM))[: -given.keep]:
+    # And never this one, whatever the others are called: a clock may have been ahead.
+    others = sorted(path for path in given.folder.glob(FORM) if path != made)
+    for old in others[: max(0, len(others) + 1 - given.keep)]:
         old.unlink()
         sum_of(old).unlink(missing_ok=True)
     print(made)
