@@ -21,6 +21,12 @@ from service.database import revisions
 
 # Probes come every few seconds, from several places; the workers are asked once for all of them.
 FRESH_S = 2.0
+# What the broker and the workers may take until a probe is answered without them. A broker, or one
+# of its Sentinels, that takes connections and says nothing costs seconds, and a probe that is late
+# takes away a door that works. What comes later is told by the next look.
+BROKER_S = 0.5
+# For how long what was heard last stands for an answer that is late.
+HEARD_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class Readiness:
     def __init__(self, database: Database, ask_workers: Callable[[], Readers]) -> None:
         self._database = database
         self._ask_workers = ask_workers
+        self._asking: asyncio.Task[Readers] | None = None
+        self._heard, self._heard_at = _LATE, 0.0
         self._look: asyncio.Task[State] | None = None
         self._looked_at = 0.0
 
@@ -74,9 +82,24 @@ class Readiness:
 
     async def _look_anew(self) -> State:
         (database, sweeps), readers = await asyncio.gather(
-            self._look_at_database(), asyncio.to_thread(self._ask_workers)
+            self._look_at_database(), self._hear_workers()
         )
         return State([database, sweeps, *_of_broker(readers)])
+
+    async def _hear_workers(self) -> Readers:
+        """What they say within BROKER_S; else what was heard last."""
+        self._keep_answer()
+        if self._asking is None:
+            self._asking = asyncio.create_task(asyncio.to_thread(self._ask_workers))
+        await asyncio.wait([self._asking], timeout=BROKER_S)
+        self._keep_answer()
+        is_old = asyncio.get_running_loop().time() - self._heard_at > HEARD_S
+        return _LATE if is_old else self._heard
+
+    def _keep_answer(self) -> None:
+        if self._asking is not None and self._asking.done():
+            self._heard, self._asking = self._asking.result(), None
+            self._heard_at = asyncio.get_running_loop().time()
 
     async def _look_at_database(self) -> tuple[Check, Check]:
         try:
@@ -84,6 +107,9 @@ class Readiness:
         except DatabaseUnavailable:
             unknown = Check("sweeps", False, "can't be seen: the database does not answer")
             return _database("does not answer"), unknown
+
+
+_LATE = Readers({}, trouble=f"has not answered within {BROKER_S:g} s")
 
 
 def _of_database(connection: Connection) -> tuple[Check, Check]:
