@@ -14,7 +14,7 @@ from kombu import Connection
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from infra.billing.brokers import Broker, scrub
+from infra.billing.brokers import SENTINEL, Broker, scrub
 from infra.billing.envelope import envelope
 from infra.billing.message import Message
 
@@ -195,7 +195,8 @@ def _options(broker: Broker, *, timeout_s: float, name: str) -> dict[str, Any]:
             "client_name": name,
         }
     tls = {"ssl": dict(broker.ssl)} if broker.ssl else {}
-    return {"connect_timeout": timeout_s, "transport_options": limits, **tls}
+    ours = {"transport": "infra.billing.sentinels:Transport"} if broker.scheme in SENTINEL else {}
+    return {"connect_timeout": timeout_s, "transport_options": limits, **tls, **ours}
 
 
 def _left(ends_at: float) -> float:

@@ -25,6 +25,7 @@ from kombu.transport import redis as kombu_redis
 from redis import Redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
+from infra.billing import sentinels
 from service.broker.celery_config import PAYMENTS
 from worker.transport import rabbitmq
 from worker.transport.fetching import FETCH, FETCH_MAX, Fetched, take
@@ -286,7 +287,7 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no ty
                 return  # the loop finds out by itself
 
 
-class SentinelChannel(Channel, kombu_redis.SentinelChannel):  # type: ignore[misc]  # as above
+class SentinelChannel(Channel, sentinels.Channel):
     """A channel to the Redis that Sentinels name at each connect."""
 
 
