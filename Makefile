@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test storm kills hostile mutants histories conformance runtimes up lint format docs bench \
-	webhooks image restore release lock clean
+	cluster webhooks image restore release lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,6 +42,11 @@ test: $(VENV)/.dev  ## the whole test suite on throwaway real PostgreSQL and Red
 storm: $(VENV)/.dev  ## minutes of kills, cuts and silence, and a witness (SEED, MINUTES, BROKER)
 	@$(BIN)/python -m tests.storm blow $(if $(SEED),--seed $(SEED)) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(BROKER),--broker $(BROKER)) $(ARGS)
+
+# Needs root, and Debian's etcd-server, haproxy, redis-server and postgresql; docs/cluster.md.
+# ARGS="--rate 20", "--only primary", "--rounds 3", "--report FILE".
+cluster: $(VENV)/.dev $(VENV)/.patroni  ## three machines under Patroni that die, freeze and are cut off
+	@$(BIN)/python -m tests.cluster $(ARGS)
 
 # CHARGES is how many meet each fault, and SEED in which order. The figures are printed (-s).
 kills: $(VENV)/.dev  ## each fault for 200 charges, and webhooks, through workers that are killed
@@ -124,6 +129,7 @@ lock:  ## choose versions anew (needs uv); ARGS="--upgrade" for the latest
 	@$(UV_COMPILE) $(ARGS) --group docs --constraints requirements-dev.lock \
 		--output-file requirements-docs.lock
 	@$(UV_COMPILE) $(ARGS) benchmarks/tools.in --output-file benchmarks/tools.lock
+	@$(UV_COMPILE) $(ARGS) tests/cluster/patroni.in --output-file tests/cluster/patroni.lock
 
 clean:  ## remove what was made here, except .billing with its data
 	rm -rf $(VENV) .bench build dist site .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
@@ -164,4 +170,11 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.python
 
 $(VENV)/.docs: requirements-docs.lock $(VENV)/.python
 	$(call INSTALL,$<)
+	@touch $@
+
+# In an environment of its own: what it needs is no business of ours.
+$(VENV)/.patroni: tests/cluster/patroni.lock $(VENV)/.python
+	@$(BIN)/python -m venv $(VENV)/patroni
+	@$(VENV)/patroni/bin/python -m pip --disable-pip-version-check --no-input --quiet install \
+		--require-hashes -r $<
 	@touch $@

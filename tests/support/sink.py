@@ -62,10 +62,10 @@ class Sink:
 
 
 @contextmanager
-def webhook_sink() -> Iterator[Sink]:
-    """A sink on a free port of 127.0.0.1 that keeps connections alive, as real receivers do."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    server.sink = Sink(f"http://127.0.0.1:{server.server_port}")
+def webhook_sink(host: str = "127.0.0.1") -> Iterator[Sink]:
+    """A sink on a free port of this machine that keeps connections alive, as real receivers do."""
+    server = _Server((host, 0), _Handler)
+    server.sink = Sink(f"http://{host}:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="sink", daemon=True)
     thread.start()
     try:
