@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.client import client as mcp_client
+from mcp.client import stdio
 from sqlalchemy import Engine
 
 from cli.agent.door import bounded
@@ -17,9 +19,6 @@ from tests.support.counter import Counter, counter
 from tests.support.programs import ROOT
 from tests.support.waiting import patience_s
 from tests.support.webhooks import an_endpoint, rows
-
-mcp_client = pytest.importorskip("mcp.client.client", reason="needs requirements-agent.lock")
-stdio = pytest.importorskip("mcp.client.stdio")
 
 READS = {
     "find", "explain", "verify", "doctor", "list_charges", "list_refunds", "list_disputes",
