@@ -45,7 +45,8 @@ PUBLISHED: Mapping[Status, str] = {
     Phase.NEEDS_REVIEW: "needs_review",
     Phase.AWAITING_APPROVAL: "needs_approval",
 }
-# What a person was asked about in these is over as soon as they are left.
+# What a person was asked about in these is over as soon as they are left, and when they are entered
+# again, as a version that knows no approvals may have left them.
 _ASKED_IN = (Phase.NEEDS_REVIEW, Phase.AWAITING_APPROVAL)
 
 
@@ -170,8 +171,8 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
         ],
     )
     post(transaction, kind.name, [Change(m.row, rows[m.row.id]) for m in moves])
-    if left := [m.row.id for m in moves if m.row.phase in _ASKED_IN]:
-        transaction.execute(_OVERTAKE_APPROVALS, {"ids": left})
+    if passed := [m.row.id for m in moves if m.row.phase in _ASKED_IN or m.to in _ASKED_IN]:
+        transaction.execute(_OVERTAKE_APPROVALS, {"ids": passed})
     if kind.name == REFUND.name:
         _count_refunds(transaction, moves)
         succeeded = (as_refund(m.row) for m in moves if m.to is State.SUCCEEDED)

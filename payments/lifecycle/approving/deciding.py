@@ -84,7 +84,8 @@ def decide(transaction: Transaction, approval_id: str, verdict: Verdict) -> Appr
 def is_same(asked: ApprovalRow, acting: Acting) -> bool:
     """Whether who acts is who asked, by any name that is known of them."""
     theirs = {asked.requested_by, asked.requested_account} - {None}
-    ours = {acting.actor, acting.account} - {None}
+    # A message is asked by its producer: no key of that one is somebody else.
+    ours = {acting.actor, acting.account, acting.producer} - {None}
     return not {str(one).casefold() for one in theirs}.isdisjoint(
         str(one).casefold() for one in ours
     )

@@ -2,18 +2,20 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine
 
-from payments.acting import Acting, person
+from payments.acting import Acting, by_message, person
 from payments.approval_policy import Approvals
 from payments.audit.verify import verify
 from payments.errors import MoveNotAllowed, NotFound, Refused, SecondPersonRequired
 from payments.lifecycle import reviews
-from payments.lifecycle.accepting.asked import Accepted
+from payments.lifecycle.accepting.asked import Accepted, NewRefund
+from payments.lifecycle.accepting.refunds import accept
 from payments.lifecycle.approving import deciding, waiting
 from payments.processors.outcomes import Declined
 from payments.processors.outcomes import NotFound as Unheard
@@ -172,9 +174,6 @@ def test_the_key_that_asked_is_not_somebody_else(till: Till) -> None:
     key = Acting(actor="key_a", kind="key", door="http", producer="tests", why="x")
     request = a_refund(charge, amount=900)
     with Database(till.engine, acting=key).transaction() as transaction:
-        from payments.lifecycle.accepting.asked import NewRefund
-        from payments.lifecycle.accepting.refunds import accept
-
         accept(transaction, [NewRefund(request, "sandbox", asked_by=key)], approvals=POLICY)
     one = approval(till, request.id)["id"]
     with pytest.raises(SecondPersonRequired):
@@ -183,6 +182,33 @@ def test_the_key_that_asked_is_not_somebody_else(till: Till) -> None:
         decide(till, one, "approved", person("ben", door="console", account="key_a", why="x"))
     other = Acting(actor="key_b", kind="key", door="http", producer="tests", why="x")
     assert decide(till, one, "approved", other)["decided_by"] == "key_b"
+
+
+def test_no_key_of_the_producer_whose_message_asked_is_somebody_else(till: Till) -> None:
+    request = a_refund(till.charged(amount=1000), amount=900)
+    by_it = by_message("tests", "task")
+    with Database(till.engine, acting=by_it).transaction() as transaction:
+        accept(transaction, [NewRefund(request, "sandbox", asked_by=by_it)], approvals=POLICY)
+    one = approval(till, request.id)["id"]
+    key = Acting(actor="key_a", kind="key", door="http", producer="tests", why="x")
+    with pytest.raises(SecondPersonRequired):
+        decide(till, one, "approved", key)
+    assert decide(till, one, "approved", replace(key, producer="desk"))["state"] == "approved"
+
+
+def test_what_a_version_without_approvals_left_is_over_when_it_is_asked_about_again(
+    till: Till,
+) -> None:
+    id_ = in_review(till)
+    resolve(till, id_, "retry")
+    one = approval(till, id_)["id"]
+    # It was moved, and nobody was told that the question is over.
+    till.put("UPDATE charges SET phase = 'unknown', next_attempt_at = now() WHERE id = :id", id=id_)
+    till.settle(till.claim(id_), Unheard())
+    assert till.stand(id_) == "needs_review"
+    assert approval(till, id_)["state"] == "overtaken"
+    with pytest.raises(MoveNotAllowed):
+        decide(till, one, "approved")
 
 
 def test_to_decide_twice_is_to_decide_once_and_otherwise_is_refused(till: Till) -> None:
