@@ -6,7 +6,7 @@ import pytest
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.sentinel import MasterNotFoundError
 
-from infra.billing import sentinels
+from infra.billing import broker_connections
 
 
 class Pool:
@@ -39,26 +39,26 @@ class Manager:
 
 @pytest.fixture(autouse=True)
 def nobody_was_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sentinels, "_silent_at", {})
+    monkeypatch.setattr(broker_connections, "_silent_at", {})
 
 
 def test_a_silent_sentinel_is_asked_once_by_all_connections_of_a_process() -> None:
     silent, good = Sentinel("one", is_silent=True), Sentinel("two", is_silent=False)
     for _ in range(3):
-        found = sentinels.discover_master(Manager(silent, good), "till")
+        found = broker_connections.discover_master(Manager(silent, good), "till")
         assert found == ("10.0.0.9", 6379)
     assert (silent.asked, good.asked) == (1, 3)
 
 
 def test_when_the_others_fall_silent_the_first_is_asked_again() -> None:
     first, second = Sentinel("one", is_silent=True), Sentinel("two", is_silent=False)
-    sentinels.discover_master(Manager(first, second), "till")
+    broker_connections.discover_master(Manager(first, second), "till")
     first.is_silent, second.is_silent = False, True
     for _ in range(2):
-        sentinels.discover_master(Manager(first, second), "till")
+        broker_connections.discover_master(Manager(first, second), "till")
     assert (first.asked, second.asked) == (3, 2)
 
 
 def test_when_none_answers_it_is_told_which_were_asked() -> None:
     with pytest.raises(MasterNotFoundError, match="TimeoutError"):
-        sentinels.discover_master(Manager(Sentinel("one", is_silent=True)), "till")
+        broker_connections.discover_master(Manager(Sentinel("one", is_silent=True)), "till")

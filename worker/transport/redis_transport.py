@@ -25,7 +25,7 @@ from kombu.transport import redis as kombu_redis
 from redis import Redis
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from infra.billing import sentinels
+from infra.billing import broker_connections
 from service.broker.celery_config import PAYMENTS
 from worker.transport import rabbitmq
 from worker.transport.fetching import FETCH, FETCH_MAX, Fetched, take
@@ -287,7 +287,7 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no ty
                 return  # the loop finds out by itself
 
 
-class SentinelChannel(Channel, sentinels.Channel):
+class SentinelChannel(Channel, broker_connections.SentinelChannel):
     """A channel to the Redis that Sentinels name at each connect."""
 
 
