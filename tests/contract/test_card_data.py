@@ -23,6 +23,7 @@ from infra.billing.contract.requests.inventory import InventoryRequest
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
 from infra.billing.contract.requests.refund import RefundRequest
+from infra.billing.contract.requests.second_opinion import SecondOpinion
 from infra.billing.contract.requests.webhook_endpoint import (
     WebhookEndpointChanges,
     WebhookEndpointRequest,
@@ -118,6 +119,7 @@ FIELDS: dict[type[BaseModel], dict[str, Any]] = {
     Ping: {},
     Replay: {},
     Retry: {},
+    SecondOpinion: {},
 }
 
 

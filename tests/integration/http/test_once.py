@@ -15,8 +15,8 @@ PATH = "/webhook-endpoints"
 BODY = {"url": "https://example.com/hooks"}
 # They make nothing that a key could tell apart: a quote is only read, and to cancel a charge twice
 # is to cancel it once (test_cancel.py). What a processor tells twice is true once, too
-# (test_processor_events.py).
-MAKE_NOTHING = {"quote_price", "cancel_charge", "hear_processor"}
+# (test_processor_events.py), and what a second person decides (rules/test_approvals.py).
+MAKE_NOTHING = {"quote_price", "cancel_charge", "hear_processor", "approve", "reject"}
 
 
 def under(key: str) -> dict[str, dict[str, str]]:
