@@ -262,15 +262,11 @@ def test_search_leads_to_the_one_thing_or_lists_them(ann: Visitor, door: Web) ->
     # Keys are looked for in the names of the first 1,000 producers, and other tests may have made
     # more: this one comes before theirs.
     with door.caller(f"a-{uuid.uuid4().hex[:8]}") as caller:
-        _finds_what_this_one_has(ann, caller)
-
-
-def _finds_what_this_one_has(ann: Visitor, caller: Caller) -> None:
-    one = caller.charge("order-of-the-console", customer_id="cus_console").json()["charge_id"]
+        one = caller.charge("order-of-the-console", customer_id="cus_console").json()["charge_id"]
+        two = caller.charge(customer_id="cus_console").json()["charge_id"]
     found = ann.get("/search?q=order-of-the-console")
     assert (found.status_code, found.headers["location"]) == (303, f"/console/charges/{one}")
     assert ann.get(f"/search?q={one}").headers["location"] == f"/console/charges/{one}"
-    two = caller.charge(customer_id="cus_console").json()["charge_id"]
     both = ann.get("/search?q=cus_console").text
     assert one in both
     assert two in both
