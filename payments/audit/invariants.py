@@ -107,6 +107,45 @@ _DUE = Invariant(
     level="warning",
 )
 
+_APPROVALS = Invariant(
+    "what waits for approval is asked about",
+    "A refund that waits for a second person has one open approval, and an open approval is of"
+    " something that still waits: a refund, or a payment that needs review.",
+    "(SELECT id FROM refunds WHERE phase = 'awaiting_approval'"
+    " UNION SELECT object_id FROM approvals WHERE state = 'pending') AS waiting",
+    """
+    SELECT coalesce(o.id, a.object_id) AS id,
+           CASE WHEN o.id IS NULL THEN format('asked about in %s, and there is none', a.id)
+                WHEN a.id IS NULL THEN 'waits for approval, and nobody is asked'
+                WHEN a.number > 1 THEN format('%s open approvals', a.number)
+                ELSE format('%s is asked in %s, and it is %s', a.action, a.id,
+                            coalesce(o.phase, o.state)) END AS detail
+    FROM (SELECT id, kind, state, phase FROM objects WHERE phase = 'awaiting_approval'
+          UNION SELECT id, kind, state, phase FROM objects
+          WHERE id IN (SELECT object_id FROM approvals WHERE state = 'pending')) o
+    FULL JOIN (
+        SELECT object_id, count(*) AS number, min(id) AS id, min(action) AS action
+        FROM approvals WHERE state = 'pending' GROUP BY object_id
+    ) a ON a.object_id = o.id
+    WHERE o.id IS NULL OR a.id IS NULL OR a.number > 1
+       OR (a.action, coalesce(o.phase, o.state)) NOT IN (
+           ('refund.create', 'awaiting_approval'), (o.kind || '.resolve', 'needs_review'))
+    """,
+)
+
+_APPROVABLE = Invariant(
+    "what waits for approval can be done",
+    "No refund waits for a second person while its charge has failed.",
+    "refunds",
+    """
+    SELECT r.id, format('its charge %s has failed: reject %s', c.id, a.id) AS detail
+    FROM refunds r JOIN charges c ON c.id = r.charge_id
+    LEFT JOIN approvals a ON a.object_id = r.id AND a.state = 'pending'
+    WHERE r.phase = 'awaiting_approval' AND c.state = 'failed'
+    """,
+    level="warning",
+)
+
 _UNKNOWN = Invariant(
     "outcomes are known",
     "Nothing stays unknown, or in need of review, for long.",
@@ -158,6 +197,8 @@ OURS = (
     _LEASES,
     _NOT_FORGOTTEN,
     _DUE,
+    _APPROVALS,
+    _APPROVABLE,
     _UNKNOWN,
     _ENDED,
     telling.DELIVERIES,

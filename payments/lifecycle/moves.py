@@ -32,7 +32,7 @@ from payments.lifecycle.capturing.charge_columns import (
     told_of_authorized,
     values_of,
 )
-from payments.lifecycle.waiting_refunds import wake_refunds_of
+from payments.lifecycle.waiting_refunds import unapproved_of, wake_refunds_of
 from payments.processors.advice import Advised
 from payments.processors.outcomes import Fees
 from payments.transaction import Moved, Transaction
@@ -148,6 +148,8 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
         status = status_of(one.row.state, one.row.phase)
         if one.to not in kind.moves[status]:
             raise ForbiddenMove(f"{one.row.id} can't go from {status} to {one.to}")
+    if kind is CHARGE:
+        _end_unapproved(transaction, moves)
     written = transaction.read(
         kind.row, _MOVE[kind.name], {"moves": as_rows([_columns(kind, m) for m in moves])}
     )
@@ -241,6 +243,20 @@ def _attempt(one: Move) -> dict[str, Any]:
     }
 
 
+def _end_unapproved(transaction: Transaction, moves: Sequence[Move]) -> None:
+    """Refunds that wait for a second person fail with their charge: there is nothing to approve."""
+    # The others have no refund that counts, which costs a declined charge nothing.
+    ids = [m.row.id for m in moves if m.to is State.FAILED and as_charge(m.row).refund_reserved]
+    move(
+        transaction,
+        REFUND,
+        [
+            ended(row, "approve", "charge_failed", extra_attempt=True, actor="billing")
+            for row in unapproved_of(transaction, ids)
+        ],
+    )
+
+
 def _count_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
     """Carry what became of refunds over to their charges: the sums that bound all refunds."""
     changes: dict[str, list[int]] = {}
@@ -313,31 +329,15 @@ def _move_statement(kind: Kind) -> Any:
 
 
 _columns_of_move = (
-    "id",
-    "state",
-    "phase",
-    "sequence",
-    "attempts",
-    "retries",
-    "next_in_s",
-    "failure_code",
-    "failure_message",
-    "processor_code",
-    "processor_reference",
-)
+    "id", "state", "phase", "sequence", "attempts", "retries", "next_in_s", "failure_code",
+    "failure_message", "processor_code", "processor_reference",
+)  # fmt: skip
 _MOVE = {k.name: _move_statement(k) for k in (CHARGE, REFUND)}
 
 _columns_of_attempt = (
-    "object_id",
-    "number",
-    "verb",
-    "worker",
-    "started_at",
-    "outcome",
-    "code",
-    "detail",
+    "object_id", "number", "verb", "worker", "started_at", "outcome", "code", "detail",
     "looked_until",
-)
+)  # fmt: skip
 _attempt_columns = [_attempts.c[name] for name in _columns_of_attempt]
 _new_attempts = given("attempts", _attempt_columns)
 _INSERT_ATTEMPTS = insert(_attempts).from_select(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import and_, func, select, update
 
 from models.base import id_among
+from models.rows import RefundRow
 from models.states import Phase, State
 from payments.kinds import REFUND
 from payments.transaction import Transaction
@@ -20,6 +21,14 @@ def waited_for_by_held_refunds(transaction: Transaction, charge_ids: Sequence[st
     free = set(transaction.execute(_HOLD_FREE_WAITING, wanted).scalars())
     waiting = transaction.execute(_WAITING, wanted).all()
     return {row.charge_id for row in waiting if row.id not in free}
+
+
+def unapproved_of(transaction: Transaction, charge_ids: Sequence[str]) -> list[RefundRow]:
+    """The refunds of these charges, which the caller holds, that wait for a second person; locked.
+    Whoever decides about one holds its charge, too, so that nobody is waited for."""
+    if not charge_ids:
+        return []
+    return transaction.read(RefundRow, _HOLD_UNAPPROVED, {"ids": list(charge_ids)})
 
 
 def wake_refunds_of(transaction: Transaction, final: Sequence[str]) -> None:
@@ -41,6 +50,16 @@ _is_waiting = and_(
     _refunds.c.woken_at.is_(None),
 )
 _WAITING = select(_refunds.c.id, _refunds.c.charge_id).where(_is_waiting)
+_HOLD_UNAPPROVED = (
+    select(_refunds, func.now().label("now"))
+    .where(
+        id_among(_refunds.c.charge_id),
+        _refunds.c.state == State.PENDING.value,
+        _refunds.c.phase == Phase.AWAITING_APPROVAL.value,
+    )
+    .order_by(_refunds.c.id)
+    .with_for_update(key_share=True)
+)
 _HOLD_FREE_WAITING = (
     select(_refunds.c.id)
     .where(_is_waiting)

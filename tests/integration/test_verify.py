@@ -16,6 +16,7 @@ from payments.webhooks import endpoints
 from payments.webhooks.target import TargetCheck
 from service.wiring import open_database
 from tests.support import databases
+from tests.support.approvals import an_approval
 from tests.support.counter import Counter, counter
 from tests.support.every import every
 from tests.support.sandbox import STATEMENTS
@@ -78,6 +79,8 @@ def _live_through(day: Counter) -> None:
     day.buy(day.price()["id"], 7)
     day.refund("ch_" + "a" * 32, idempotency_key="early")
     day.charge(payment_method_id="pm_sandbox_fees")
+    large = day.charge(idempotency_key="large")
+    an_approval(day.engine, large["id"])
     day.seal()
     day.refuse({"amount": "x", "currency": "USD", "idempotency_key": "nonsense"})
 
@@ -104,9 +107,10 @@ def test_an_empty_house_keeps_every_promise(engine: Engine) -> None:
 def test_a_day_of_everything_keeps_every_promise(day: Counter) -> None:
     found = {one.invariant.name: one for one in verify(day.engine, statements=STATEMENTS)}
     assert [one.view() for one in found.values() if not one.is_kept] == []
-    assert found["charges moved money once"].looked_at == 18
-    assert found["refunds moved money once"].looked_at == 6
+    assert found["charges moved money once"].looked_at == 19
+    assert found["refunds moved money once"].looked_at == 7
     assert found["captures moved money once"].looked_at == 3
+    assert found["what waits for approval is asked about"].looked_at == 1
     assert found["stock adds up"].looked_at == 1
     assert found["stock follows charges"].looked_at == 3
     assert found["amounts are what prices said"].looked_at == 4
@@ -235,6 +239,38 @@ TAMPERINGS = [
         "due work is done",
         """UPDATE charges SET next_attempt_at = now() - interval '61 s'
            WHERE id = {customer}""",
+    ),
+    ("what waits for approval is asked about", "DELETE FROM approvals"),
+    (
+        "what waits for approval is asked about",
+        "UPDATE approvals SET state = 'overtaken', decided_at = now()",
+    ),
+    (
+        "what waits for approval is asked about",
+        """DROP INDEX approvals_pending_idx;
+           INSERT INTO approvals SELECT (json_populate_record(a, '{"id": "apr_copy"}')).*
+           FROM approvals a""",
+    ),
+    ("what waits for approval is asked about", "UPDATE approvals SET object_id = 're_gone'"),
+    ("what waits for approval is asked about", "UPDATE approvals SET object_id = {part}"),
+    (
+        "what waits for approval is asked about",
+        "UPDATE approvals SET action = 'refund.resolve', decision = 'failed'",
+    ),
+    (
+        "what waits for approval is asked about",
+        """UPDATE refunds SET phase = 'queued', next_attempt_at = now()
+           WHERE phase = 'awaiting_approval'""",
+    ),
+    (
+        "what waits for approval is asked about",
+        """INSERT INTO approvals (id, state, action, object_id, decision, requested_by)
+           VALUES ('apr_x', 'pending', 'charge.resolve', {paid}, 'failed', 'ada')""",
+    ),
+    (
+        "what waits for approval can be done",
+        """UPDATE charges SET state = 'failed', failure_code = 'expired_card'
+           WHERE id = {large}""",
     ),
     (
         "outcomes are known",
@@ -466,6 +502,7 @@ def tamper(connection: Connection, statements: str) -> None:
         "held",
         "taken",
         "contested",
+        "large",
     )
     for key in (*keys, "tea", "bought", "returned", "too dear", "in the dark"):
         id_ = f"(SELECT id FROM {kinds.get(key, 'charges')} WHERE idempotency_key = '{key}')"

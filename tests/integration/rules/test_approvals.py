@@ -270,11 +270,41 @@ def test_so_does_one_of_what_is_still_to_be_captured(till: Till) -> None:
     assert till.stand(id_) == "awaiting_approval"
 
 
-def test_one_whose_charge_fails_meanwhile_fails_when_it_is_approved(till: Till) -> None:
+def test_one_that_waits_fails_with_its_charge_in_the_same_transaction(till: Till) -> None:
     claimed = till.claim(a_charge(amount=1000))
     id_ = asked(till, claimed.id, amount=900)
     assert till.stand(id_) == "awaiting_approval"
     till.settle(claimed, Declined("card_declined", "no", "no"))
+    assert till.row(id_)["failure_code"] == "charge_failed"
+    assert till.events(id_) == ["refund.pending", "refund.needs_approval", "refund.failed"]
+    assert reserved(till, claimed.id) == 0
+    one = approval(till, id_)
+    assert (one["state"], one["decided_by"]) == ("overtaken", None)
+    for verdict in ("approved", "rejected"):
+        with pytest.raises(MoveNotAllowed, match="overtaken"):
+            decide(till, one["id"], verdict)
+
+
+def test_so_does_one_whose_charge_is_canceled(till: Till) -> None:
+    charge = till.accept(a_charge(amount=1000))[0].row.id  # type: ignore[union-attr]
+    ids = [asked(till, charge, amount=amount) for amount in (400, 600)]
+    assert [till.stand(id_) for id_ in ids] == ["queued", "awaiting_approval"]
+    till.cancel(charge)
+    assert till.row(ids[1])["failure_code"] == "charge_failed"
+    # The one that needs nobody is woken, and finds it out as ever.
+    till.submit(ids[0])
+    assert till.row(ids[0])["failure_code"] == "charge_failed"
+    assert reserved(till, charge) == 0
+
+
+def test_one_that_a_version_without_this_left_fails_when_it_is_approved(till: Till) -> None:
+    claimed = till.claim(a_charge(amount=1000))
+    id_ = asked(till, claimed.id, amount=900)
+    till.put(
+        "UPDATE charges SET state = 'failed', phase = NULL, lease_token = NULL, settled_at = now(),"
+        " lease_expires_at = NULL, failure_code = 'card_declined' WHERE id = :id",
+        id=claimed.id,
+    )
     decide(till, approval(till, id_)["id"], "approved")
     till.submit(id_)
     assert till.row(id_)["failure_code"] == "charge_failed"
