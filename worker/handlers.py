@@ -33,8 +33,9 @@ from service.broker.publisher import Waker
 from service.database import diagnosis, revisions
 from service.database.retrying import DatabaseUnavailable, Retrying
 from service.execution.executors import make_executor, make_loop_executor
-from service.metrics import catalogue, counting
+from service.metrics import catalogue
 from service.settings import Settings
+from service.tracing.post_spans import posts_told
 from service.wiring import REAL, Delivers, Parts, services
 from tasks.handlers import Sweep
 from tasks.requests import NOTHING_ELSE, Wishes, keyed
@@ -44,7 +45,6 @@ from worker.signing import Signatures
 from worker.sweeps.sweeping import Sweeper
 
 logger = log.get(__name__)
-
 REQUEUE_PAUSE_S = 1.0
 
 
@@ -295,6 +295,6 @@ class TaskHandlers:
                     allow_private=self.services.settings.webhook_allow_private,
                     drain_s=self.services.settings.drain_s,
                     wake=self._waker,
-                    count=counting.posted,
+                    **posts_told(self.services.settings.traces_url),
                 ).start()
             return self._deliverer

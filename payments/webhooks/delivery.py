@@ -57,8 +57,8 @@ class Deliverer:
     time asked as one; `allow_private` are the networks that webhooks may reach
     besides public addresses; `clock` gives seconds since the epoch for the webhook's timestamp,
     `dice` floats in [0, 1) for the jitter of retries. `wake` is told of endpoints whose drain ended
-    before everything was posted; `count` of what was posted, and what is recorded of it. `resolver`
-    makes what looks names up.
+    before everything was posted; `count` of what was posted, and what is recorded of it, with the
+    traces that it belongs to if it is `traced`. `resolver` makes what looks names up.
     """
 
     def __init__(
@@ -75,6 +75,7 @@ class Deliverer:
         tls: ssl.SSLContext | None = None,
         wake: Callable[[Wakes], None] = nobody,
         count: Callable[[Sequence[Answered], Sequence[Record]], None] = uncounted,
+        traced: bool = False,
         posts_max: int = POSTS_MAX,
         resolver: Callable[[], AbstractResolver] = ThreadedResolver,
         open_socket: OpenSocket = socket.socket,
@@ -88,7 +89,7 @@ class Deliverer:
         self._limits = limits or Limits()
         self._tls = tls
         self._wake = wake
-        self._count = count
+        self._count, self._traced = count, traced
         self._posts_max = posts_max
         self._windows: dict[str, Window] = {}
         self._resolver = resolver
@@ -188,6 +189,7 @@ class Deliverer:
             self._dice,
             posts_max=self._posts_max,
             counted=self._count,
+            traced=self._traced,
         )
         keeping = asyncio.create_task(self._keep())
         started.set_result(None)

@@ -17,9 +17,10 @@ class TelemetrySettings(BaseSettings):
     metrics_host: str = Field(
         default="127.0.0.1", min_length=1, description="an address or host name to listen on"
     )
-    # Where spans of attempts are sent, by OTLP over HTTP (its path /v1/traces is added). Unset,
-    # none are made. It needs the packages of requirements-telemetry.lock; whatever else there is to
-    # set, OpenTelemetry's own variables do (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER).
+    # Where spans of attempts, and of posts of webhooks, are sent, by OTLP over HTTP (its path
+    # /v1/traces is added). Unset, none are made. It needs the packages of
+    # requirements-telemetry.lock; whatever else there is to set, OpenTelemetry's own variables do
+    # (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER).
     traces_url: str = Field(
         default="",
         pattern=r"^(https?://[^\s@]+)?$",

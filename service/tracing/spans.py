@@ -24,11 +24,11 @@ NEEDED = "{} needs packages that are not installed: pip install -r requirements-
 def watch_of(traces_url: str) -> Watch:
     """Who watches attempts: their metrics, and with a URL also their spans. Raises SettingsError
     when what sends them is not installed."""
-    return Traced(_tracer(traces_url)) if traces_url else Counting()
+    return Traced(tracer_of(traces_url)) if traces_url else Counting()
 
 
 @cache
-def _tracer(traces_url: str) -> "Tracer":
+def tracer_of(traces_url: str) -> "Tracer":
     """One for the process: its spans are sent by a thread of its own, and the last at exit."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter

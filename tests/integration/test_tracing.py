@@ -11,18 +11,23 @@ import sentry_sdk
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import NoOpTracer, SpanKind, StatusCode
+from sqlalchemy import Engine
 
-from infra.billing.contract.ids import traceparent
+from infra.billing.contract.ids import delivery_id, traceparent
 from service import log
+from service.metrics import counting
 from service.settings import Settings
 from service.settings_errors import SettingsError
 from service.tracing import sentry, spans
+from service.tracing.post_spans import TracedPosts, posts_told
 from service.wiring import REAL, Parts
 from tasks.requests import Wishes
 from tests.support.every import every
 from tests.support.factories import a_key
 from tests.support.handlers import task_handlers
+from tests.support.sink import Answer, Sink
+from tests.support.webhooks import a_deliverer, an_endpoint, attempts, deliveries
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 URL = "http://127.0.0.1:4318"
@@ -35,7 +40,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(spans, "_tracer", lambda _: provider.get_tracer("tests"))
+    monkeypatch.setattr(spans, "tracer_of", lambda _: provider.get_tracer("tests"))
     return exporter
 
 
@@ -110,6 +115,78 @@ def test_without_a_url_no_span_is_made_and_nothing_of_opentelemetry_is_asked(
 ) -> None:
     create(make_settings(broker_url=redis_url))
     assert made.get_finished_spans() == ()
+
+
+# --- Webhooks ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_each_post_of_a_webhook_is_a_trace_linked_to_the_request(
+    engine: Engine,
+    sink: Sink,
+    make_settings: MakeSettings,
+    redis_url: str,
+    made: InMemorySpanExporter,
+    status: int,
+) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    sink.answer = Answer(status)
+    create(make_settings(broker_url=redis_url), customer_id="cus-secret")
+    with a_deliverer(engine, **posts_told(URL)) as deliverer:
+        deliverer.drain(endpoint.id)
+    (span,) = made.get_finished_spans()
+    (link,) = span.links
+    assert f"{link.context.trace_id:032x}-{link.context.span_id:016x}" == TRACE[3:52]
+    assert (span.name, span.parent, span.kind) == ("webhook post", None, SpanKind.CLIENT)
+    (delivery,) = deliveries(engine)
+    (attempt,) = attempts(engine)
+    assert attributes_of(span) == {
+        "billing.event.id": delivery["event_id"],
+        "billing.delivery.id": delivery_id(delivery["id"]),
+        "billing.endpoint.id": endpoint.id,
+        "billing.attempt": 1,
+        "billing.state": "delivered" if status == 200 else "pending",
+        "http.response.status_code": status,
+    }
+    failed = span.status.status_code is StatusCode.ERROR
+    assert failed is (status == 500)
+    assert span.start_time is not None
+    assert span.end_time is not None
+    assert (span.end_time - span.start_time) // 1_000_000 == attempt["duration_ms"]
+    # To whom it is sent, the endpoint says, and not whether spans are made.
+    assert "traceparent" not in sink.requests[0].headers
+    assert "cus-secret" not in span.to_json()
+
+
+def test_without_a_url_posts_make_no_spans_and_nobody_looks_for_their_traces(
+    engine: Engine,
+    sink: Sink,
+    make_settings: MakeSettings,
+    redis_url: str,
+    made: InMemorySpanExporter,
+) -> None:
+    endpoint, seen = an_endpoint(engine, sink.url), []
+    create(make_settings(broker_url=redis_url))
+    told = posts_told("")
+    assert told == {"count": counting.posted, "traced": False}
+    told["count"] = lambda answered, _: seen.extend(one.due.traceparent for one in answered)
+    with a_deliverer(engine, **told) as deliverer:
+        deliverer.drain(endpoint.id)
+    assert seen == [None]
+    assert made.get_finished_spans() == ()
+
+
+def test_what_goes_wrong_in_telling_costs_no_post(
+    engine: Engine, sink: Sink, make_settings: MakeSettings, redis_url: str
+) -> None:
+    class Broken(NoOpTracer):
+        def start_span(self, *_: Any, **__: Any) -> Any:
+            raise ValueError("out of order")
+
+    endpoint = an_endpoint(engine, sink.url)
+    create(make_settings(broker_url=redis_url))
+    with a_deliverer(engine, count=TracedPosts(Broken()), traced=True) as deliverer:
+        assert deliverer.drain(endpoint.id).delivered == 1
 
 
 @every("url", ["collector:4318", "ftp://x", "http://user:secret@collector"])

@@ -60,7 +60,7 @@ _NEXT_BATCHES = f"""
     WITH asked AS MATERIALIZED (
         SELECT * FROM json_to_recordset(CAST(:asked AS json)) AS a (
             endpoint_id text, token uuid, begins boolean, wanted bigint, wanted_replays bigint,
-            held bigint[], releasing boolean, places bigint, next_post_in_s float)
+            held bigint[], releasing boolean, places bigint, next_post_in_s float, traced boolean)
     ), known AS MATERIALIZED (
         SELECT w.id, w.ctid AS version
         FROM asked a JOIN webhook_endpoints w ON w.id = a.endpoint_id AND a.begins
@@ -247,7 +247,8 @@ _NEXT_BATCHES = f"""
            claimed.id AS delivery_id, claimed.attempts, claimed.attempts_before,
            claimed.event_id, claimed.trigger, events.body, claimed.is_replay, claimed.sequence,
            extract(epoch FROM now() - events.created_at)::float AS age_s,
-           CASE WHEN w.trace_context = 'forward' THEN coalesce(
+           w.trace_context = 'forward' AS is_forwarding,
+           CASE WHEN a.traced OR w.trace_context = 'forward' THEN coalesce(
                (SELECT c.traceparent FROM charges c WHERE c.id = events.object_id),
                (SELECT r.traceparent FROM refunds r WHERE r.id = events.object_id)) END
                AS traceparent

@@ -66,7 +66,7 @@ class Drainer:
         )
         self._pace = Pace()
         self._recorder = Recorder(
-            self._ask, self.endpoint_id, uuid4(), self._poster, dice=self._tools.dice
+            self._ask, self.endpoint_id, uuid4(), self._poster, dice=tools.dice, traced=tools.traced
         )
         self._is_held_back = False  # the endpoint is to be left alone
         self._is_probing = False  # it was, and one post shows whether it is back

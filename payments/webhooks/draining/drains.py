@@ -45,8 +45,11 @@ class Due:
     is_replay: bool = False
     # When its event was committed, by `time.monotonic` of this process.
     committed_at: float = 0.0
-    # Of the request that its object came from, if the endpoint is to be sent it.
+    # Of the request that its object came from, where somebody wants to know; and whether the
+    # endpoint is sent it.
     traceparent: str | None = None
+    is_forwarded: bool = False
+    endpoint_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,7 @@ class Begin:
     wanted: int
     wanted_replays: int = 0
     places: int = 1
+    traced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,8 @@ class NextBatch:
 
     `held` are the ids that this drainer knows already. `next_post_in_s` is when the rate lets the
     next webhook be sent, for the drainer that comes after. `places` is how many posts it could
-    begin: when as many are claimed, nobody need tell it of more.
+    begin: when as many are claimed, nobody need tell it of more. `traced`: each is to say which
+    trace it belongs to.
     """
 
     endpoint_id: str
@@ -144,6 +149,7 @@ class NextBatch:
     releasing: bool = False
     next_post_in_s: float | None = None
     places: int = 1
+    traced: bool = False
 
 
 def begin(
@@ -159,6 +165,7 @@ def begin(
             wanted=one.wanted,
             wanted_replays=one.wanted_replays,
             places=one.places,
+            traced=one.traced,
         )
         for one in items
     ]
@@ -222,6 +229,8 @@ def _batch(
                 row.is_replay,
                 now - row.age_s,
                 row.traceparent,
+                row.is_forwarding,
+                turn.endpoint_id,
             )
             for row in rows
             if row.delivery_id is not None

@@ -112,7 +112,7 @@ class Poster:
         headers = {**self._headers, **signed, SEQUENCE_HEADER: str(due.sequence)}
         if due.is_replay:
             headers[REPLAY_HEADER] = "1"
-        if due.traceparent is not None:
+        if due.is_forwarded and due.traceparent is not None:
             headers["traceparent"] = due.traceparent
         # Those that were sent: others may count once the answer is there.
         hidden = self._hidden

@@ -44,8 +44,10 @@ class Recorder:
         poster: Poster,
         *,
         dice: Callable[[], float],
+        traced: bool = False,
     ) -> None:
         self.token = token
+        self._traced = traced
         self._ask = ask
         self._endpoint_id = endpoint_id
         self._poster = poster
@@ -56,7 +58,7 @@ class Recorder:
 
     async def begin(self, **given: int) -> DrainBatch | None:
         """As `drains.begin`."""
-        item = Begin(self._endpoint_id, self.token, **given)
+        item = Begin(self._endpoint_id, self.token, traced=self._traced, **given)
         batch: DrainBatch | None = await self._patiently(drains.begin, item)
         self._is_watched = batch is not None and batch.is_watched
         return batch
@@ -107,7 +109,8 @@ class Recorder:
             await self._patiently(troubles.note, note)
 
     async def _batch(self, records: Sequence[Record], **given: Any) -> DrainBatch:
-        item = NextBatch(self._endpoint_id, self.token, records=records, **given)
+        traced = self._traced
+        item = NextBatch(self._endpoint_id, self.token, records=records, traced=traced, **given)
         batch: DrainBatch | None = await self._patiently(drains.next_batches, item)
         if batch is None:
             raise LeaseLost

@@ -26,3 +26,5 @@ class Tools(NamedTuple):
     posts_max: int = 4_096
     # Told what was posted, once what came of it is recorded.
     counted: Callable[[Sequence[Answered], Sequence[Record]], None] = uncounted
+    # Whether it wants to know which trace each belongs to.
+    traced: bool = False

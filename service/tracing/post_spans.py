@@ -1,0 +1,78 @@
+"""Spans of webhooks: one for each post, linked to the trace of the request that it tells of.
+
+They are made once what came of a batch is recorded, with the times at which each was posted. So a
+post costs nothing while it is under way, and one that nobody recorded, and that is posted again, is
+told once.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from infra.billing.contract.ids import delivery_id
+from service import faults, log
+from service.metrics import counting
+from service.tracing import spans
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+    from payments.webhooks.draining.drains import Record
+    from payments.webhooks.draining.posting import Answered
+
+logger = log.get(__name__)
+
+
+def posts_told(traces_url: str) -> dict[str, Any]:
+    """For a deliverer: `count`, who is told of posts, and whether they are `traced`. Raises
+    SettingsError when what sends spans is not installed."""
+    if not traces_url:
+        return {"count": counting.posted, "traced": False}
+    return {"count": TracedPosts(spans.tracer_of(traces_url)), "traced": True}
+
+
+class TracedPosts:
+    """Counts posts, and makes spans of them."""
+
+    def __init__(self, tracer: "Tracer") -> None:
+        self._tracer = tracer
+
+    def __call__(self, answered: Sequence["Answered"], records: Sequence["Record"]) -> None:
+        counting.posted(answered, records)
+        try:
+            # `started_at` is on the clock of the loop, which counts from no moment.
+            zero_ns = time.time_ns() - time.monotonic_ns()
+            for one, record in zip(answered, records, strict=True):
+                self._span(one, record, zero_ns + int(one.started_at * 1e9))
+        except Exception as error:  # noqa: BLE001  # what it tells of is done, and must stay so
+            fault = faults.describe(error)
+            logger.error("could not be traced", error=fault.kind, where=fault.where)
+
+    def _span(self, one: "Answered", record: "Record", started_ns: int) -> None:
+        from opentelemetry.context import Context
+        from opentelemetry.trace import SpanKind, StatusCode
+
+        due = one.due
+        told: dict[str, Any] = {
+            "billing.event.id": due.event_id,
+            "billing.delivery.id": delivery_id(due.delivery_id),
+            "billing.endpoint.id": due.endpoint_id,
+            "billing.attempt": record.number,
+            "billing.state": record.state,
+        }
+        if due.is_replay:
+            told["billing.replay"] = True
+        if record.status_code is not None:
+            told["http.response.status_code"] = record.status_code
+        span = self._tracer.start_span(
+            "webhook post",
+            context=Context(),
+            kind=SpanKind.CLIENT,
+            links=spans.link_to(due.traceparent),
+            attributes=told,
+            start_time=started_ns,
+        )
+        if not one.answer.is_ok:
+            # A word of ours, never what a stranger answered.
+            span.set_status(StatusCode.ERROR, record.error)
+        span.end(started_ns + record.duration_ms * 1_000_000)
