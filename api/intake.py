@@ -1,7 +1,7 @@
 """The HTTP door of charges and refunds: both end in the function in which all doors end."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,12 @@ from infra.billing.contract.requests.by_kind import Request
 from models.rows import ApiKeyRow, LifecycleRow
 from payments.access import keys
 from payments.access.keys import Presented
-from payments.access.scopes import Access, owner
-from payments.acting import by_key
+from payments.access.scopes import OPERATE, Access, owner
+from payments.acting import Acting, by_key
 from payments.errors import NotFound, Refused
 from payments.kinds import KINDS
 from payments.lifecycle import reading
+from payments.lifecycle.accepting.asked import New
 from payments.processors.registry import Processors
 from payments.transaction import Transaction
 from service import intake
@@ -27,13 +28,14 @@ from service.intake import Answer
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request as it came: the key it shows, what that key must allow, the fields of its body
-    or what is wrong there, and its id."""
+    or what is wrong there, its id; and why, as an operator says it, or what is wrong there."""
 
     shown: Presented
     permission: str
     fields: Mapping[str, Any] | Refused
     request_id: str | None = None
     traceparent: str | None = None
+    why: str | Refused | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +106,39 @@ def take(
     """
     rows = keys.read(transaction.connection, {call.shown.id for call in calls})
     readings = [_read(kind, call, rows.get(call.shown.id)) for call in calls]
-    asked = [
-        intake.new(
+    asked: list[New] = []
+    explained: dict[int, Acting] = {}
+    for call, (access, what) in zip(calls, readings, strict=True):
+        if access is None or isinstance(what, Refused):
+            continue
+        # Charges are approved by nobody.
+        by = _acting(call, access) if kind == "refund" or call.why is not None else None
+        if by is not None and by.why is not None:
+            explained[len(asked)] = by
+        new = intake.new(
             what,
             processors,
             request_id=call.request_id,
             any_charge=access.sees_all,
             traceparent=call.traceparent,
-            # Charges are approved by nobody.
-            asked_by=by_key(access, call.request_id) if kind == "refund" else None,
+            asked_by=by if kind == "refund" else None,
         )
-        for call, (access, what) in zip(calls, readings, strict=True)
-        if access is not None and not isinstance(what, Refused)
-    ]
-    answers = iter(intake.accept(transaction, asked, processors))
+        asked.append(new)
+    found = intake.accept(transaction, asked, processors)
+    if explained:  # What a service asks for says so itself; why an operator does stands nowhere.
+        intake.record(transaction, kind, [(by, found[at]) for at, by in explained.items()])
+    answers = iter(found)
     return [
         Taken(access, what if isinstance(what, Refused) else next(answers))
         for access, what in readings
     ]
+
+
+def _acting(call: Call, access: Access) -> Acting:
+    by = by_key(access, call.request_id)
+    if isinstance(call.why, str) and access.allows(OPERATE):
+        return replace(by, why=call.why)
+    return by
 
 
 def _row_wanted(call: Call) -> str | None:
@@ -141,6 +158,8 @@ def _read(
     try:
         access = keys.admit(row, call.shown)
         access.require(call.permission)
+        if isinstance(call.why, Refused) and access.allows(OPERATE):
+            return access, call.why
         if isinstance(call.fields, Refused):
             return access, call.fields
         return access, intake.request(kind, {**call.fields, "producer": access.producer})

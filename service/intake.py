@@ -10,6 +10,7 @@ from infra.billing.contract.requests.by_kind import MODELS, Request
 from models.rows import LifecycleRow
 from payments.access import audit_log
 from payments.access.audit_log import Action
+from payments.acting import Acting
 from payments.errors import Refused
 from payments.lifecycle.accepting import asked, charges, refunds
 from payments.lifecycle.accepting.asked import Accepted, New, NewCharge, NewRefund
@@ -51,14 +52,18 @@ def accept(transaction: Transaction, news: Sequence[New], processors: Processors
     elif back := [one for one in news if isinstance(one, NewRefund)]:
         approvals = processors.approvals
         answers = refunds.accept(transaction, back, limits=limits, approvals=approvals)
-    if transaction.acting is not None and transaction.acting.kind == "person":
-        _record(transaction, "charge" if some else "refund", answers)
+    if (acting := transaction.acting) is not None and acting.kind == "person":
+        record(transaction, "charge" if some else "refund", [(acting, one) for one in answers])
     return answers
 
 
-def _record(transaction: Transaction, kind: Kind, answers: Sequence[Answer]) -> None:
-    rows = [one.row for one in answers if isinstance(one, Accepted) and one.fresh]
-    actions = [Action(f"{kind}.create", row.id, after=_asked_for(row)) for row in rows]
+def record(transaction: Transaction, kind: Kind, answers: Sequence[tuple[Acting, Answer]]) -> None:
+    """An action for each that is new, by who asked for it."""
+    actions = [
+        Action(f"{kind}.create", one.row.id, after=_asked_for(one.row), acting=acting)
+        for acting, one in answers
+        if isinstance(one, Accepted) and one.fresh
+    ]
     audit_log.record_all(transaction, actions)
 
 

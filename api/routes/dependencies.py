@@ -48,16 +48,18 @@ async def _asker(request: Request) -> Access:
     request.state.acting = by_key(access, request.state.request_id)
     access.require(permission_for(request))
     if "audit-reason" in request.headers and access.allows(OPERATE):
-        request.state.acting = replace(request.state.acting, why=_reason(request))
+        request.state.acting = replace(request.state.acting, why=audit_reason(request))
     request_input.once(request.query_params)
     return access
 
 
-def _reason(request: Request) -> str:
-    """Why an operator does it, as the header `Audit-Reason` says in UTF-8. Of other keys it is not
-    taken: what callers say may be about a customer, and the audit keeps it for ever. Raises
-    InvalidRequest."""
+def audit_reason(request: Request) -> str | None:
+    """Why an operator does it, as the header `Audit-Reason` says in UTF-8, if it is there. Of other
+    keys it is not taken: what callers say may be about a customer, and the audit keeps it for ever.
+    Raises InvalidRequest."""
     said = request.headers.getlist("audit-reason")
+    if not said:
+        return None
     try:
         (why,) = [one.encode("latin-1").decode() for one in said]
     except ValueError:  # two of them, or no UTF-8

@@ -14,7 +14,7 @@ from api.edge.keyring import presented
 from api.edge.problems import DatabaseUnavailable, TooManyRequests
 from api.intake import Call
 from api.routes.bodies import Body
-from api.routes.dependencies import Asker, acting, app_state, permission_for
+from api.routes.dependencies import Asker, acting, app_state, audit_reason, permission_for
 from api.settled import horizon
 from infra.billing.contract.ids import PREFIXES, is_id, traceparent
 from infra.billing.contract.ids import Kind as KindName
@@ -44,7 +44,8 @@ async def create(request: Request, kind: KindName) -> Response:
     shown, intake = presented(request), app_state(request).intake
     fields, request_id = await _fields(request), request.state.request_id
     trace = traceparent(request.headers.get("traceparent"))
-    call = Call(shown, permission_for(request), fields, request_id, trace)
+    why = _why(request) if "audit-reason" in request.headers else None
+    call = Call(shown, permission_for(request), fields, request_id, trace, why)
     taken = await intake.take(kind, call)
     if taken.access is not None:
         request.state.producer = taken.access.producer  # for the log line
@@ -71,6 +72,14 @@ async def _fields(request: Request) -> Mapping[str, Any] | Refused:
     """The fields of the body, with a key among them; or what is wrong with it."""
     try:
         return await request_input.under_key(request)
+    except Refused as refused:
+        return refused
+
+
+def _why(request: Request) -> str | Refused | None:
+    """Why an operator asks; or what is wrong with how they say it."""
+    try:
+        return audit_reason(request)
     except Refused as refused:
         return refused
 

@@ -160,13 +160,15 @@ def test_it_leaves_a_row_with_the_key_and_the_request(
     id_ = prepare(operator, till) if prepare else ""
     if isinstance(body, dict):
         body = {name: id_ if value == "{id}" else value for name, value in body.items()}
-    options = {} if body is None else {"json": body}
+    options = {"headers": {"audit-reason": "ticket 12"}} | ({} if body is None else {"json": body})
     answer = operator.request(method, path.replace("{id}", id_), **options)
     assert answer.is_success, answer.text
     (row,) = of_request(door, answer)
     assert (row["action"], row["door"], row["actor_kind"]) == (action, "http", "key")
     assert operator.key.startswith(row["actor"] + "_")
     assert row["producer"] == operator.producer
+    # Of an approval, the reason that it must have.
+    assert row["reason"] == (body["reason"] if "approval" in action else "ticket 12")
     made = answer.json() if answer.content else {}
     # Of an approval, what it is of.
     on = made.get("object_id") or (id_ if path != "/prices" and id_ else made["id"])
@@ -248,3 +250,30 @@ def test_an_operator_says_why_in_a_header(door: Web, operator: Caller, caller: C
     for wrong in (b"", b"x" * 256, b"\xff", b"card 4242 4242 4242 4242"):
         refused = operator.post("/products", json={"name": "Tea"}, headers={"audit-reason": wrong})
         assert (refused.status_code, refused.json()["param"]) == (400, "Audit-Reason")
+
+
+def test_why_an_operator_asks_for_money_is_kept_of_what_is_new(
+    door: Web, operator: Caller, caller: Caller, till: Till
+) -> None:
+    charge = till.charged(producer=operator.producer)
+    wanted = {
+        "charge": ("/charges", {"amount": 1, "currency": "USD"}),
+        "refund": ("/refunds", {"charge_id": charge, "amount": 1}),
+    }
+    for kind, (path, body) in wanted.items():
+        said = {"audit-reason": b"ticket 12", "idempotency-key": f"{kind}-{charge}"}
+        first, again = (operator.post(path, json=body, headers=said) for _ in range(2))
+        assert again.json()[f"{kind}_id"] == first.json()[f"{kind}_id"]
+        (row,) = of_request(door, first)
+        assert (row["action"], row["object_id"], row["reason"], row["actor_kind"]) == (
+            f"{kind}.create", first.json()[f"{kind}_id"], "ticket 12", "key",
+        )  # fmt: skip
+        assert (row["producer"], row["after"]["amount"]) == (operator.producer, 1)
+        assert of_request(door, again) == []
+        wrong = operator.post(path, json=body, headers={"audit-reason": b"x" * 256})
+        assert (wrong.status_code, wrong.json()["param"]) == (400, "Audit-Reason")
+    # Others may say what they like, which nobody reads, and without a word there is no row.
+    for who, headers in ((caller, {"audit-reason": b"\xff"}), (operator, {})):
+        asked = who.post("/charges", json={"amount": 1, "currency": "USD"}, headers=headers)
+        assert asked.status_code == 202
+        assert of_request(door, asked) == []
