@@ -5,28 +5,26 @@ in, and nothing that `billing erase` would have to take out: of an object only w
 a person, and of reasons those that people give for what they do, not what callers say of customers.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, select
 
 from infra.billing.contract.ids import AUDIT_PREFIX, random_id
-from infra.billing.contract.limits import LIMIT_MAX
 from infra.billing.contract.objects import AuditEntry as Shown
 from infra.billing.contract.texts import is_storable
 from models import AuditEntry
 from models.base import table_of
 from models.rows import AuditRow
 from payments.acting import Acting, by_itself
-from payments.cursors import after as cursor_after
-from payments.cursors import behind, ordered
 from payments.errors import InvalidRequest, NotFound
-from payments.transaction import Transaction, first, read
+from payments.paging import Listing
+from payments.transaction import Transaction, first
 from payments.views import view_of
 
-# What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
+# What a list may be narrowed down by: columns that must equal, and bounds on `created_at` (moments
+# with a zone; the first one included, the second one not).
 FILTERS = ("actor", "action", "object_id", "request_id")
 BOUNDS = ("since", "until")
 # Of an object that is shown as it is: what changes by itself.
@@ -52,14 +50,6 @@ class Action:
     after: Mapping[str, Any] | None = None
     # Who does it, when it is not whoever the transaction is of.
     acting: Acting | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some rows, and the cursor of the next page; None at the end."""
-
-    rows: list[AuditRow]
-    next_cursor: str | None
 
 
 def record(
@@ -100,46 +90,6 @@ def acting_in(transaction: Transaction, acting: Acting | None = None) -> Acting:
     if found is None:
         raise NobodyActs("open the transaction with the Acting of whoever asks")
     return found
-
-
-def page(
-    connection: Connection,
-    *,
-    filters: Mapping[str, Any] | None = None,
-    limit: int = 20,
-    cursor: str | None = None,
-    until: datetime | None = None,
-) -> Page:
-    """Up to `limit` (1 to 100) actions, newest first, from where `cursor` says.
-
-    `filters`: those of FILTERS; `since` and `until` (moments with a zone; the first one included,
-    the second one not). `until` is where the list ends (`payments.history.settled`). Raises
-    InvalidRequest.
-    """
-    if not 1 <= limit <= LIMIT_MAX:
-        raise InvalidRequest(f"limit must be from 1 to {LIMIT_MAX}, not {limit}", param="limit")
-    asked = {name: value for name, value in (filters or {}).items() if value is not None}
-    statement = select(_t).where(*_conditions(asked)).order_by(*ordered(_t)).limit(limit + 1)
-    if until is not None:
-        statement = statement.where(_t.c.created_at < until)
-    if cursor is not None:
-        statement = statement.where(behind(_t, cursor, prefix=AUDIT_PREFIX, filters=asked))
-    rows = read(connection, AuditRow, statement)
-    more = len(rows) > limit
-    return Page(rows[:limit], cursor_after(rows[limit - 1], filters=asked) if more else None)
-
-
-def every(
-    connection: Connection, *, filters: Mapping[str, Any], until: datetime | None = None
-) -> Iterator[AuditRow]:
-    """All rows, newest first, as `page` reads them; never more than a page of them in memory."""
-    cursor: str | None = None
-    while True:
-        found = page(connection, filters=filters, limit=LIMIT_MAX, cursor=cursor, until=until)
-        yield from found.rows
-        cursor = found.next_cursor
-        if cursor is None:
-            return
 
 
 def changes(shown: Mapping[str, Any]) -> str:
@@ -189,21 +139,21 @@ def _kept(shown: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {name: value for name, value in shown.items() if name not in LEFT_OUT}
 
 
-def _conditions(asked: Mapping[str, Any]) -> Iterator[Any]:
-    for name, value in asked.items():
-        if name == "since":
-            yield _t.c.created_at >= value
-        elif name == "until":
-            yield _t.c.created_at < value
-        elif name in FILTERS:
-            if not is_storable(value):
-                raise InvalidRequest(f"{name} holds control characters", param=name)
-            yield _t.c[name] == value
-        else:
-            fields = ", ".join((*FILTERS, *BOUNDS))
-            raise InvalidRequest(f"{name} is not a filter; the filters are: {fields}", param=name)
+def _condition(name: str, value: Any) -> ColumnElement[bool]:
+    is_so: ColumnElement[bool]
+    if name == "since":
+        is_so = _t.c.created_at >= value
+    elif name == "until":
+        is_so = _t.c.created_at < value
+    elif is_storable(value):
+        is_so = _t.c[name] == value
+    else:
+        raise InvalidRequest(f"{name} holds control characters", param=name)
+    return is_so
 
 
 _t = table_of(AuditEntry)
 TABLE = _t.name
 _INSERT = insert(_t)
+_LISTING = Listing(AuditRow, _t, AUDIT_PREFIX, (*FILTERS, *BOUNDS), _condition)
+page, every = _LISTING.page, _LISTING.every

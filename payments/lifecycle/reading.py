@@ -1,23 +1,22 @@
 """Reading charges and refunds: one by its id, or a list page by page, newest first."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic
+from functools import partial
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, func, literal, or_, select
 
 from infra.billing.contract.ids import PREFIXES, is_id, is_price_id
-from infra.billing.contract.limits import LIMIT_MAX
 from models import Attempt
 from models.base import id_among, table_of
 from models.rows import ChargeRow, LifecycleRow
 from models.states import Phase, State
 from payments.access.scopes import OPERATOR, Access, owner, owner_in
 from payments.catalog.price_locks import find
-from payments.cursors import after, behind, ordered
 from payments.errors import InvalidRequest, NotFound
 from payments.kinds import CHARGE, KINDS, REFUND, Kind, KindOf, R
+from payments.paging import Listing, Page
 from payments.transaction import Transaction, first, read
 
 # What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
@@ -28,14 +27,6 @@ FILTERS: Mapping[str, tuple[str, ...]] = {
 BOUNDS = ("created_after", "created_before")
 # The fields of an order that the attempts of a charge tell.
 PAST = ("last_sent_at", "looked_until")
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[R]):
-    """Some rows, and the cursor of the next page; None at the end."""
-
-    rows: list[R]
-    next_cursor: str | None
 
 
 def get(connection: Connection, kind: KindOf[R], id_: str, *, access: Access = OPERATOR) -> R:
@@ -103,35 +94,18 @@ def page(
     kind: KindOf[R],
     *,
     filters: Mapping[str, Any] | None = None,
-    limit: int = 20,
-    cursor: str | None = None,
     access: Access = OPERATOR,
-    until: datetime | None = None,
+    **asked: Any,
 ) -> Page[R]:
-    """Of what `access` sees, up to `limit` (1 to 100) rows, newest first, from where `cursor` says.
+    """Of what `access` sees, a page of charges or refunds (`payments.paging`).
 
     `filters`: those of FILTERS (`price_id` is the id or the lookup key of a price), and
     `created_after` / `created_before` (datetimes with a zone; the first one included, the second
-    one not). Absent or None = any. `until` is where the list ends, so that nothing older turns up
-    later (`payments.history.settled`). Raises InvalidRequest.
+    one not). Raises InvalidRequest.
     """
-    if not 1 <= limit <= LIMIT_MAX:
-        raise InvalidRequest(f"limit must be from 1 to {LIMIT_MAX}, not {limit}", param="limit")
-    table, filters = kind.table, _resolved(connection, kind, filters or {})
-    statement = (
-        select(table)
-        .where(access.sees_where(owner_in(table)), *_conditions(kind, filters))
-        .order_by(*ordered(table))
-        .limit(limit + 1)  # One more than asked for tells whether there is a next page.
-    )
-    if until is not None:
-        statement = statement.where(table.c.created_at < until)
-    if cursor is not None:
-        prefix = PREFIXES[kind.name]
-        statement = statement.where(behind(table, cursor, prefix=prefix, filters=filters))
-    rows = read(connection, kind.row, statement)
-    more = len(rows) > limit
-    return Page(rows[:limit], after(rows[limit - 1], filters=filters) if more else None)
+    filters = _resolved(connection, kind, filters or {})
+    where = access.sees_where(owner_in(kind.table))
+    return _listing(kind).page(connection, filters=filters, where=where, **asked)
 
 
 def every(
@@ -142,13 +116,15 @@ def every(
     until: datetime | None = None,
 ) -> Iterator[R]:
     """All rows, newest first, as `page` reads them; never more than a page of them in memory."""
-    cursor: str | None = None
-    while True:
-        found = page(connection, kind, filters=filters, limit=LIMIT_MAX, cursor=cursor, until=until)
-        yield from found.rows
-        cursor = found.next_cursor
-        if cursor is None:
-            return
+    filters = _resolved(connection, kind, filters or {})
+    return _listing(kind).every(connection, filters=filters, until=until)
+
+
+def _listing(kind: KindOf[R]) -> Listing[R]:
+    names = (*FILTERS[kind.name], *BOUNDS)
+    return Listing(
+        kind.row, kind.table, PREFIXES[kind.name], names, partial(_condition, kind.table)
+    )
 
 
 def _resolved(connection: Connection, kind: Kind, filters: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,24 +142,17 @@ def _resolved(connection: Connection, kind: Kind, filters: Mapping[str, Any]) ->
     return {**filters, "price_id": price.id}
 
 
-def _conditions(kind: Kind, filters: Mapping[str, Any]) -> Iterator[ColumnElement[bool]]:
-    columns, created_at = FILTERS[kind.name], kind.table.c.created_at
-    for name, value in filters.items():
-        if name not in columns and name not in BOUNDS:
-            fields = ", ".join((*columns, *BOUNDS))
-            raise InvalidRequest(f"{name} is not a filter; the filters are: {fields}", param=name)
-        if value is None:
-            continue
-        if name in BOUNDS:
-            at = _moment(name, value)
-            yield created_at >= at if name == "created_after" else created_at < at
-        elif name in ("state", "phase"):
-            # Written out, not a parameter: a plan made for any state can't use a partial index.
-            yield kind.table.c[name] == literal(_text(name, value), literal_execute=True)
-        else:
-            yield kind.table.c[name] == _text(name, value)
-    if filters.get("phase") is not None:
-        yield kind.table.c.state == literal(State.PENDING.value, literal_execute=True)
+def _condition(table: Table, name: str, value: object) -> ColumnElement[bool]:
+    if name in BOUNDS:
+        at, created_at = _moment(name, value), table.c.created_at
+        return created_at >= at if name == "created_after" else created_at < at
+    asked = _text(name, value)
+    if name not in ("state", "phase"):
+        return table.c[name] == asked
+    # Written out, not a parameter: a plan made for any state can't use a partial index.
+    is_so = table.c[name] == literal(asked, literal_execute=True)
+    is_pending = table.c.state == literal(State.PENDING.value, literal_execute=True)
+    return is_so & is_pending if name == "phase" else is_so
 
 
 def _text(name: str, value: object) -> str:

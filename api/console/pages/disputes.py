@@ -16,6 +16,7 @@ from payments.disputes import lookup
 from payments.history import timeline
 from payments.kinds import CHARGE
 from payments.lifecycle import reading
+from payments.paging import Page
 from payments.timeline_entries import Entry
 from payments.views import dispute_view
 
@@ -28,7 +29,7 @@ async def disputes(request: Request, session: Session) -> Response:
     query = request.query_params
     filters = {name: query.get(name) or None for name in lookup.FILTERS}
 
-    def read(connection: Connection) -> lookup.Page:
+    def read(connection: Connection) -> Page[DisputeRow]:
         return lookup.page(
             connection,
             filters=filters,

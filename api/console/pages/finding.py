@@ -10,9 +10,11 @@ from api.console.door import app_state, moment_of, needing, to
 from api.console.rendering import LISTS, page
 from api.console.session import Session
 from infra.billing.contract.ids import is_id
+from models.rows import AuditRow
 from payments.access import audit_log
 from payments.access.scopes import OPERATE
 from payments.history import search as rules
+from payments.paging import Page
 
 ROWS = 50
 _FILTERS = ("actor", "action", "object_id", "request_id")
@@ -53,7 +55,7 @@ async def audit(request: Request, _: Session) -> Response:
     filters: dict[str, Any] = {name: query.get(name) or None for name in _FILTERS}
     moments = {name: moment_of(name, query.get(name)) for name in audit_log.BOUNDS}
 
-    def read(connection: Connection) -> audit_log.Page:
+    def read(connection: Connection) -> Page[AuditRow]:
         return audit_log.page(
             connection,
             filters={**filters, **moments},

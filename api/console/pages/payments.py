@@ -21,6 +21,7 @@ from payments.errors import NotFound
 from payments.history import timeline
 from payments.kinds import KINDS, REFUND, Kind
 from payments.lifecycle import reading
+from payments.paging import Page
 from payments.timeline_entries import Entry
 
 ROWS = 50
@@ -46,7 +47,7 @@ async def _listed(request: Request, session: Session, kind: KindName) -> Respons
     query = request.query_params
     filters = {name: query[name] for name in _FILTERS[kind] if query.get(name)}
 
-    def read(connection: Connection) -> reading.Page[Any]:
+    def read(connection: Connection) -> Page[Any]:
         return reading.page(
             connection,
             KINDS[kind],

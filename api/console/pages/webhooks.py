@@ -11,7 +11,9 @@ from api.console.door import app_state, needing
 from api.console.rendering import page
 from api.console.session import Session
 from infra.billing.contract.limits import LIMIT_MAX
+from models.rows import DeliveryRow
 from payments.access.scopes import WEBHOOKS_READ
+from payments.paging import Page
 from payments.transaction import Transaction
 from payments.webhooks import endpoints as rules
 from payments.webhooks.records import reading
@@ -47,7 +49,7 @@ async def endpoint(request: Request, session: Session) -> Response:
     id_, query = request.path_params["id"], request.query_params
     state = query.get("state") or None
 
-    def read(connection: Connection) -> tuple[Any, reading.Page]:
+    def read(connection: Connection) -> tuple[Any, Page[DeliveryRow]]:
         row = rules.get(Transaction(connection), id_, access=session.access)
         deliveries = reading.page(
             connection,

@@ -12,7 +12,6 @@ already: nobody may miss a fact, so facts are in the feed, and this is for looki
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, get_args
 
@@ -31,6 +30,7 @@ from models.rows import DeliveryRow, EndpointRow, PostRow
 from payments import cursors
 from payments.access.scopes import OPERATOR, Access
 from payments.errors import InvalidRequest, NotFound
+from payments.paging import Page, walk
 from payments.transaction import first, read
 from payments.views import View, view_of
 
@@ -41,14 +41,6 @@ LOOKED_AT_MAX = 2_000
 
 view: View = view_of(Shown, id=lambda row: ids.delivery_id(row.id), attempt_count="attempts")
 _attempt_view: View = view_of(ShownAttempt)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some rows, and the cursor of the next page; None at the end."""
-
-    rows: Sequence[DeliveryRow]
-    next_cursor: str | None
 
 
 class Place(NamedTuple):
@@ -88,7 +80,7 @@ def page(
     limit: int = 20,
     cursor: str | None = None,
     access: Access = OPERATOR,
-) -> Page:
+) -> Page[DeliveryRow]:
     """Up to `limit` (1 to 100) deliveries to an endpoint, newest first, or by their numbers, from
     where `cursor` says.
 
@@ -119,13 +111,11 @@ def every(
     connection: Connection, endpoint_id: str, *, filters: Mapping[str, Any]
 ) -> Iterator[DeliveryRow]:
     """All rows, newest first, as `page` reads them; never more than a page of them in memory."""
-    cursor: str | None = None
-    while True:
-        found = page(connection, endpoint_id, filters=filters, limit=LIMIT_MAX, cursor=cursor)
-        yield from found.rows
-        cursor = found.next_cursor
-        if cursor is None:
-            return
+
+    def read_page(cursor: str | None) -> Page[DeliveryRow]:
+        return page(connection, endpoint_id, filters=filters, limit=LIMIT_MAX, cursor=cursor)
+
+    return walk(read_page)
 
 
 def _place(row: DeliveryRow) -> Place:
