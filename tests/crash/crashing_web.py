@@ -27,7 +27,9 @@ class MortalDatabase(Database):
             die_at("accepting")  # All is written, nothing committed.
             return answer
 
-        return await super().transaction(to_its_end, **options)
+        answer = await super().transaction(to_its_end, **options)
+        die_at("committed")  # Nobody is answered.
+        return answer
 
 
 class MortalPublisher(Publisher):

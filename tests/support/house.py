@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import redis
@@ -130,13 +131,13 @@ class House:
                 if taken:
                     client.zadd("unacked_index", dict.fromkeys(taken, 1), xx=True)
 
-    def caller(self) -> Caller:
-        """Somebody with an API key, in the name of a producer that nobody else is; the web server
-        is started for it unless it runs."""
+    def caller(self, **options: Any) -> Caller:
+        """Somebody with an API key (of these `options`), in the name of a producer that nobody else
+        is; the web server is started for it unless it runs."""
         if "web" not in self.running:
             self.start("web")
         producer = f"p-{uuid.uuid4().hex[:8]}"
-        key = a_key(self.witness.engine, producer)
+        key = a_key(self.witness.engine, producer, **options)
         return Caller(f"http://127.0.0.1:{self.port}", producer, key)
 
     def readiness(self) -> httpx.Response:
