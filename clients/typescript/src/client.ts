@@ -23,6 +23,7 @@ class Billing {
   readonly currencies: Currencies;
   readonly endpoints: Endpoints;
   readonly events: Events;
+  readonly approvals: Approvals;
 
   constructor(http: Transport) {
     this.charges = new Charges(http);
@@ -33,6 +34,7 @@ class Billing {
     this.currencies = new Currencies(http);
     this.endpoints = new Endpoints(http);
     this.events = new Events(http);
+    this.approvals = new Approvals(http);
   }
 
   /** Take money, once per key: `amount` is in the smallest unit of the currency (1999 is 19.99 USD). */
@@ -218,6 +220,25 @@ class Events extends Room {
       if (!page.has_more || page.next_cursor === null) return;
       after = Number(page.next_cursor);
     }
+  }
+}
+
+/** What a second person must approve: for keys with the scope `operator`. */
+class Approvals extends Room {
+  constructor(http: Transport) { super(http, "/approvals"); }
+
+  get(id: string, options?: RequestOptions) { return this.read<t.Approval>(`${this.path}/${part(id)}`, options); }
+  list(filters: { limit?: number; cursor?: string; state?: t.Approval["state"]; object_id?: string } = {}, options?: RequestOptions) {
+    return this.listed<t.Approval>(this.path, { ...filters }, options);
+  }
+  /** Have it done. Whoever asked for it may not: a PermissionError with the code
+   * `second_person_required`. Twice is once; decided otherwise, it is a ConflictError. */
+  approve(id: string, opinion: t.SecondOpinion, options?: RequestOptions) { return this.decide(id, "approve", opinion, options); }
+  /** Have it not done: a refund fails with `approval_rejected`. Twice is once. */
+  reject(id: string, opinion: t.SecondOpinion, options?: RequestOptions) { return this.decide(id, "reject", opinion, options); }
+
+  private decide(id: string, verdict: "approve" | "reject", opinion: t.SecondOpinion, options?: RequestOptions) {
+    return this.http.request<t.Approval>({ method: "POST", path: `${this.path}/${part(id)}/${verdict}`, body: { ...opinion }, isIdempotent: true, options });
   }
 }
 export type { Billing };

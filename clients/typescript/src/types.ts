@@ -15,6 +15,7 @@ export type WebhookEndpoint = Schemas["WebhookEndpoint"];
 export type NewWebhookEndpoint = Schemas["NewWebhookEndpoint"];
 export type Delivery = Schemas["Delivery"];
 export type DeliveryWithAttempts = Schemas["DeliveryWithAttempts"];
+export type Approval = Schemas["Approval"];
 export type FeedItem = Schemas["FeedItem"];
 export type Deleted = Schemas["Deleted"];
 export type Problem = Schemas["Problem"];
@@ -32,6 +33,7 @@ export type WebhookEndpointOptions = Schemas["WebhookEndpointRequest"];
 export type WebhookEndpointChanges = Schemas["WebhookEndpointChanges"];
 export type ReplayOptions = Schemas["Replay"];
 export type Replayed = Schemas["Replayed"];
+export type SecondOpinion = Schemas["SecondOpinion"];
 export type Pinged = Schemas["Pinged"];
 
 /** A page of a list: what is on it, and where the next one begins. */

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, test } from "node:test";
-import { BillingClient, BillingError, ConnectionError, ConflictError, IdempotencyError, InvalidRequestError, NotFoundError, RateLimitError, ServiceError } from "../dist/esm/index.js";
+import { BillingClient, BillingError, ConnectionError, ConflictError, IdempotencyError, InvalidRequestError, NotFoundError, PermissionError, RateLimitError, ServiceError } from "../dist/esm/index.js";
 
 const CHARGE = { charge_id: "ch_" + "a".repeat(32), object: "charge", amount: 1999, currency: "USD", state: "pending" };
 const problem = (code) => JSON.stringify({ code, detail: "why", param: "amount", available: 7 });
@@ -115,6 +115,17 @@ test("lists are walked through page by page, and ids are parts of a path", async
   ]);
   await client().prices.retrieve("a/b?c");
   assert.equal(seen[2].url, "/v1/billing/prices/a%2Fb%3Fc");
+});
+
+test("a decision is asked for again when nobody answers, as twice is once", async () => {
+  const { seen, client } = await serviceThat(cut, says(200, JSON.stringify({ id: "apr_1", state: "approved" })), says(403, problem("second_person_required")));
+  const done = await client().approvals.approve("apr_1", { reason: "seen the mail" });
+  assert.equal(done.state, "approved");
+  await assert.rejects(client().approvals.reject("apr_2", { reason: "mine" }), (error) => error instanceof PermissionError && error.code === "second_person_required");
+  assert.deepEqual(seen.map((one) => [one.method, one.url, one.body]), [
+    ...Array(2).fill(["POST", "/v1/billing/approvals/apr_1/approve", '{"reason":"seen the mail"}']),
+    ["POST", "/v1/billing/approvals/apr_2/reject", '{"reason":"mine"}'],
+  ]);
 });
 
 test("a redirect is not followed with the key", async () => {

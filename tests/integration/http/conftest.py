@@ -43,6 +43,21 @@ def door(_shared_web: Web, request: pytest.FixtureRequest) -> Iterator[Web]:
         tell_the_last_of([_shared_web.program])
 
 
+@pytest.fixture(scope="module")
+def strict(
+    servers: Servers,
+    _shared_engine: Engine,
+    nursery: Nursery,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Web]:
+    """A web process of an installation where two must agree."""
+    url = _shared_engine.url.render_as_string(hide_password=False)
+    environ = environ_for(url, servers.redis.url, tmp_path_factory.mktemp("strict"))
+    environ |= {"BILLING_APPROVE_REFUNDS_ABOVE": "USD:500", "BILLING_APPROVE_RESOLVE": "on"}
+    with web(nursery, environ, _shared_engine) as running:
+        yield running
+
+
 @pytest.fixture
 def caller(door: Web) -> Iterator[Caller]:
     """A producer that no other test is."""

@@ -3,30 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine
 
-from local.embedded.throwaway import Servers
-from tests.conftest import environ_for
 from tests.support.approvals import an_approval
 from tests.support.console import Visitor, visitor
 from tests.support.factories import SUCCEEDED, Till
-from tests.support.nursery import Nursery
-from tests.support.web import Caller, Web, web
-
-
-@pytest.fixture(scope="module")
-def strict(
-    servers: Servers,
-    _shared_engine: Engine,
-    nursery: Nursery,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Web]:
-    """A web process of an installation where two must agree."""
-    url = _shared_engine.url.render_as_string(hide_password=False)
-    environ = environ_for(url, servers.redis.url, tmp_path_factory.mktemp("strict"))
-    environ |= {"BILLING_APPROVE_REFUNDS_ABOVE": "USD:500", "BILLING_APPROVE_RESOLVE": "on"}
-    with web(nursery, environ, _shared_engine) as running:
-        yield running
+from tests.support.web import Caller, Web
 
 
 @pytest.fixture
@@ -176,3 +157,14 @@ def test_why_must_be_said(operator: Caller, caller: Caller, till: Till, body: ob
     refund = caller.refund(paid(caller, till), amount=1999).json()["refund_id"]
     refused = operator.post(f"/approvals/{of(operator, refund)}/approve", json=body)
     assert refused.status_code == 400
+
+
+def test_who_must_approve_reads_why_it_is_asked_for(
+    caller: Caller, operator: Caller, till: Till
+) -> None:
+    wanted = {"charge_id": paid(caller, till), "amount": 1000}
+    asked = operator.post("/refunds", json=wanted, headers={"audit-reason": "ticket 12"})
+    (one,) = operator.get("/approvals", params={"object_id": asked.json()["refund_id"]}).json()[
+        "data"
+    ]
+    assert one["request_reason"] == "ticket 12"

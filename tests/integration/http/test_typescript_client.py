@@ -11,7 +11,9 @@ import pytest
 from infra import billing
 from infra.billing.contract.ids import id_from_key
 from tests.support import generated
-from tests.support.web import Caller
+from tests.support.approvals import an_approval
+from tests.support.factories import Till
+from tests.support.web import Caller, Web
 
 CLIENT = Path(__file__).parents[3] / "clients" / "typescript"
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -96,6 +98,27 @@ def _moves_money_once(command: list[str], built: Path, caller: Caller) -> None:
         "tampered": ["SignatureError", "invalid_signature"],
     }
     assert told["feed"] >= 6
+
+
+def test_an_operator_decides_what_waits(built: Path, strict: Web, till: Till) -> None:
+    with strict.caller(scopes=["operator"]) as operator:
+        ids = [an_approval(strict.engine, till.charged()) for _ in range(2)]
+        charge = till.charged(producer=operator.producer, amount=1999)
+        given = {"IDS": " ".join(ids), "CHARGE": charge}
+        printed = generated.run(
+            ["node", "test/approvals.mjs"], built, {**_environ(operator), **given}
+        )
+    assert json.loads(printed) == {
+        "waiting": True,
+        "before": "pending",
+        "approved": ["approved", "seen the mail"],
+        "again": "seen the mail",
+        "late": ["ConflictError", "move_not_allowed"],
+        "rejected": "rejected",
+        "phase": "awaiting_approval",
+        "own": ["PermissionError", "second_person_required"],
+        "missing": "NotFoundError",
+    }
 
 
 def test_no_fault_makes_it_ask_for_money_twice(built: Path) -> None:
