@@ -5,6 +5,7 @@ page costs what the first one does (`payments.cursors`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -70,7 +71,8 @@ class Listing(Generic[R]):
         if cursor is not None:
             is_behind = behind(self.table, cursor, prefix=self.prefix, filters=asked)
             statement = statement.where(is_behind)
-        rows = read(connection, self.row, statement)
+        with planned_each_time(connection):
+            rows = read(connection, self.row, statement)
         if len(rows) <= limit:
             return Page(rows, None)
         end: Any = rows[limit - 1]  # every table that is listed has both columns
@@ -101,6 +103,22 @@ class Listing(Generic[R]):
                     param=name,
                 )
         return {name: value for name, value in filters.items() if value is not None}
+
+
+@contextmanager
+def planned_each_time(connection: Connection) -> Iterator[None]:
+    """Statements are planned for the values that they have.
+
+    psycopg prepares what runs often, and PostgreSQL may then plan it once for any value. Of a
+    column that has few values, that plan walks back through all rows until a page of them has the
+    one; and of a rare one, or of none, to the beginning.
+    """
+    driver: Any = connection.connection.driver_connection
+    before, driver.prepare_threshold = driver.prepare_threshold, None
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = before
 
 
 def walk(page: Callable[[str | None], Page[R]]) -> Iterator[R]:

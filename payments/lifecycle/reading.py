@@ -151,8 +151,16 @@ def _condition(table: Table, name: str, value: object) -> ColumnElement[bool]:
         return table.c[name] == asked
     # Written out, not a parameter: a plan made for any state can't use a partial index.
     is_so = table.c[name] == literal(asked, literal_execute=True)
-    is_pending = table.c.state == literal(State.PENDING.value, literal_execute=True)
-    return is_so & is_pending if name == "phase" else is_so
+    if name == "phase":
+        return is_so & _is_pending(table)
+    return _is_pending(table) if asked == State.PENDING else is_so
+
+
+def _is_pending(table: Table) -> ColumnElement[bool]:
+    """Whether it is pending, leased or not: so it is found in the two small indexes that the sweeps
+    read. The one of all that did not succeed has a hundred failed ones for each."""
+    is_so = table.c.state == literal(State.PENDING.value, literal_execute=True)
+    return is_so & or_(table.c.lease_token.is_(None), table.c.lease_token.is_not(None))
 
 
 def _text(name: str, value: object) -> str:

@@ -192,7 +192,11 @@ def test_a_page_far_back_is_entered_by_the_index(connection: Connection) -> None
     connection.execute(text("SET LOCAL enable_sort = off"))
     plans: list[str] = []
 
+    raw = connection.connection
+
     class Explaining:
+        connection = raw
+
         def execute(self, statement, parameters):
             sql = statement.compile(connection, compile_kwargs={"literal_binds": True})
             plan = connection.exec_driver_sql(f"EXPLAIN {sql}".replace("%%", "%"))
