@@ -107,16 +107,21 @@ def _midnight(at: datetime) -> datetime:
 _SUMS = ("gross", "refunds", "disputes", "fees", "exchanged", "payouts")
 # By accounts alone, of which every posting moves two: what is neither taken nor given back stays
 # on accounts that are counted together. Whole days are read as they were counted, and of postings
-# those that are not counted yet; of a part of a day, all.
+# those that are not counted yet; of a part of a day, all. What is not counted is read by itself, in
+# the order of an index: how little that is, the planner can't know, and would rather read all
+# postings of the period.
 _TAKINGS = text(f"""
-    WITH entries (day, book, kind, account, amount) AS (
+    WITH uncounted AS MATERIALIZED (
+        SELECT p.* FROM ledger_days_counted c CROSS JOIN LATERAL (
+            SELECT * FROM ledger_postings WHERE at >= c.until ORDER BY at, id OFFSET 0
+        ) p
+    ), entries (day, book, kind, account, amount) AS (
         SELECT d.day, d.book, d.kind, d.account, d.amount FROM ledger_days d
         WHERE d.day >= :first_day AND d.day < :last_day
         UNION ALL
         SELECT CAST(p.effective_at AT TIME ZONE 'UTC' AS date), p.book, e.kind, e.account, e.amount
-        FROM ledger_postings p {ENTRIES}
-        WHERE p.at >= (SELECT until FROM ledger_days_counted)
-          AND p.effective_at >= :first AND p.effective_at < :last
+        FROM uncounted p {ENTRIES}
+        WHERE p.effective_at >= :first AND p.effective_at < :last
         UNION ALL
         SELECT CAST(p.effective_at AT TIME ZONE 'UTC' AS date), p.book, e.kind, e.account, e.amount
         FROM ledger_postings p {ENTRIES}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from payments.finance.takings import PERIODS, Takings, takings
 from payments.keeping.retention import Keep
@@ -87,3 +87,27 @@ def test_seals_that_another_version_made_are_counted_by_the_sweep(
     )
     assert counted == [{"all_of_them": True}]
     assert broken(engine) == []
+
+
+def test_of_what_is_counted_no_posting_is_read_again(books: Till) -> None:
+    is_refunded(books)
+    unguarded(
+        books,
+        "INSERT INTO ledger_postings (at, effective_at, amount, book, debit, credit, object_id)"
+        " SELECT at, at, 1, (SELECT min(id) FROM ledger_books), 2, 1, 'ch_1'"
+        " FROM (SELECT date_trunc('day', now(), 'UTC') - n * interval '2 minutes' AS at"
+        "       FROM generate_series(1, 40000) AS n ORDER BY n DESC) AS made",
+    )
+    books.put("UPDATE ledger_days_counted SET until = date_trunc('day', now(), 'UTC')")
+    books.put("ANALYZE ledger_postings")
+    midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    read = text(
+        "SELECT coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)"
+        " FROM pg_stat_xact_user_tables WHERE relname = 'ledger_postings'"
+    )
+    with books.engine.connect() as connection:
+        before = connection.execute(read).scalar_one()
+        since, until = midnight - timedelta(days=50), midnight + timedelta(days=1)
+        assert takings(connection, "month", since, until, livemode=False)
+        # Those of today, which are not counted yet.
+        assert connection.execute(read).scalar_one() - before < 100
