@@ -2,7 +2,7 @@
 
 import typer
 
-from cli import database_access, options, tables
+from cli import database_access, options, output, tables
 
 COLUMNS = ("type", "id", "state", "amount", "name", "found_by", "producer", "created_at")
 NARROW = ("id", "state", "amount", "created_at")
@@ -31,6 +31,7 @@ def find(
     """
     from payments.access.scopes import OPERATOR, READ, Access
     from payments.history import search
+    from payments.history.finding import ONE_OF_MANY
 
     access = OPERATOR if producer is None else Access(producer, frozenset({READ}))
     with database_access.reading() as connection:
@@ -38,3 +39,5 @@ def find(
         tables.show_many(
             found, COLUMNS, narrow=NARROW, limit=limit, as_json=as_json, nothing="nothing is found"
         )
+        if search.search(connection, wanted, access=access, limit=1).is_part:
+            output.note(ONE_OF_MANY.removeprefix("; "))

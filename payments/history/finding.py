@@ -25,8 +25,15 @@ from payments.kinds import CHARGE, KINDS, REFUND
 
 # A customer may have thousands of charges; the newest are told.
 EACH_MAX = 20
-# Producers are services of one's own. A thousand of them are looked through in some milliseconds.
+# Producers are services of one's own. A thousand of them are looked through in some milliseconds;
+# of more, one is named. An index of keys would spare that, and cost each charge more than all else
+# that search needs: as random as the primary key, and written by each of its three versions.
 PRODUCERS_MAX = 1_000
+# What is said where keys of the others were not looked for.
+ONE_OF_MANY = (
+    f"; there are more than {PRODUCERS_MAX:,} producers, and a key was looked for of the first of"
+    " them by name: write whose key it is, as in `shop:order-1042`"
+)
 ID_PREFIXES = ("ch_", "re_", "prod_", "price_", "rej_", "we_")
 _KEY_ID = re.compile(r"key_[a-z2-7]{16}")
 _KEYED: tuple[KindName | Made, ...] = (*KINDS, "product", "price")
@@ -34,10 +41,12 @@ _KEYED: tuple[KindName | Made, ...] = (*KINDS, "product", "price")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The ids of what was meant. `more`: there are older ones, which were left out."""
+    """The ids of what was meant. `more`: there are older ones, which were left out. `is_part`: a
+    key was looked for of the first PRODUCERS_MAX producers alone."""
 
     ids: Sequence[str]
     more: bool = False
+    is_part: bool = False
 
 
 def named(connection: Connection, wanted: str, *, producer: str | None = None) -> Named:
@@ -56,19 +65,38 @@ def named(connection: Connection, wanted: str, *, producer: str | None = None) -
         if is_id(wanted, prefix):
             given = {"wanted": delivery_number(wanted) if prefix == DELIVERY_PREFIX else wanted}
             return Named([str(id_) for id_ in connection.execute(statement, given).scalars()])
-    producers = producers_of(connection) if producer is None else [producer]
-    keyed = [id_from_key(name, producer=who, key=wanted) for who in producers for name in _KEYED]
+    keys, is_part = keys_of(connection, wanted, producer)
+    keyed = [id_from_key(name, producer=who, key=key) for who, key in keys for name in _KEYED]
     given = {"wanted": wanted, "producer": producer, "limit": EACH_MAX + 1}
     ways = [list(connection.execute(way, given).scalars()) for way in _WAYS]
     others = [id_ for way in ways for id_ in way[:EACH_MAX]]
     return Named(
-        list(dict.fromkeys([*keyed, *others])), more=any(len(way) > EACH_MAX for way in ways)
+        list(dict.fromkeys([*keyed, *others])),
+        more=any(len(way) > EACH_MAX for way in ways),
+        is_part=is_part,
     )
 
 
+def keys_of(
+    connection: Connection, wanted: str, producer: str | None
+) -> tuple[list[tuple[str, str]], bool]:
+    """The keys that a text may be, each with the producer whose it is: of this producer, or of any
+    (None); then also `shop:order-1`, the key `order-1` of the producer `shop`. And whether there
+    are more producers than were thought of."""
+    if producer is not None:
+        return [(producer, wanted)], False
+    producers = producers_of(connection)
+    keys = [(one, wanted) for one in producers[:PRODUCERS_MAX]]
+    named_one, _, key = (part.strip() for part in wanted.partition(":"))
+    if named_one and key:
+        keys.append((named_one, key))
+    return keys, len(producers) > PRODUCERS_MAX
+
+
 def producers_of(connection: Connection) -> list[str]:
-    """The names of all producers that asked for something, or may."""
-    found = connection.execute(_PRODUCERS, {"limit": PRODUCERS_MAX}).scalars()
+    """The names of all producers that asked for something, or may; PRODUCERS_MAX of them, and some
+    more where there are more."""
+    found = connection.execute(_PRODUCERS, {"limit": PRODUCERS_MAX + 1}).scalars()
     return sorted({"default", *found})
 
 

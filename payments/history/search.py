@@ -1,8 +1,8 @@
 """One search box: what somebody has in hand, and everything that it names, newest first.
 
 Every way to look is a walk in an index that ends after as many rows as a page has; nothing is
-counted. Words of metadata have an index that knows no order, so they are looked for among the
-newest first, and among all when they are rare there.
+counted. Words of metadata that many have are looked for among the newest, and a page may end before
+it is full (`payments.history.metadata_words`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -33,7 +33,7 @@ from payments.access.scopes import OPERATOR, Access
 from payments.cursors import after, place
 from payments.errors import InvalidRequest
 from payments.history import search_text
-from payments.history.finding import producers_of
+from payments.history.finding import keys_of
 from payments.history.metadata_words import Place, by_metadata
 from payments.history.search_text import Typed
 from payments.history.searchable import (
@@ -49,6 +49,7 @@ from payments.history.searchable import (
     REFUND,
     Searchable,
 )
+from payments.paging import planned_each_time
 from payments.views import view_of_value
 
 # Shorter texts are in every URL.
@@ -75,10 +76,22 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of what was found, and the cursor of the next page; None at the end."""
+    """Some of what was found, and the cursor of the next page; None at the end. `looked_until`:
+    what was made before that was not looked at, so that the page may be short, or empty.
+    `is_part`: a key was not looked for of all producers, as there are too many."""
 
     found: list[Found]
     next_cursor: str | None
+    looked_until: datetime | None = None
+    is_part: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a page ended before it was full: behind all of this moment."""
+
+    created_at: datetime
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +123,38 @@ def search(
     typed, asked = search_text.read(wanted), {"q": wanted}
     behind = None if cursor is None else place(cursor, prefix=None, filters=asked)
     hits: dict[str, Found] = {}
-    ways = [way for way in _ways(connection, typed, access) if way.kind.is_seen_by(access)]
-    for by, row in _walk(connection, ways, access, behind, limit + 1):
-        _note(hits, by, row)
-    if not _of_id(typed.text):
-        for kind in (CHARGE, REFUND):
-            if kind.is_seen_by(access):
-                for row in by_metadata(connection, kind, typed, access, behind, limit + 1):
-                    _note(hits, "metadata", row)
+    ends: list[datetime] = []
+    of_id, is_part = _of_id(typed.text), False
+    if of_id is not None:
+        ways = [of_id]
+    else:
+        whose = None if access.sees_all else str(access.producer)
+        keys, is_part = keys_of(connection, typed.text, whose)
+        ways = [*_keyed(keys), *_ways(connection, typed)]
+    ways = [way for way in ways if way.kind.is_seen_by(access)]
+    with planned_each_time(connection):
+        for by, row in _walk(connection, ways, access, behind, limit + 1):
+            _note(hits, by, row)
+        for kind in (CHARGE, REFUND) if of_id is None else ():
+            if not kind.is_seen_by(access):
+                continue
+            looked = by_metadata(connection, kind, typed, access, behind, limit + 1)
+            for row in looked.rows:
+                _note(hits, "metadata", row)
+            ends += [looked.until] if looked.until is not None else []
     ordered = sorted(hits.values(), key=lambda one: (one.created_at, one.id), reverse=True)
     if behind is not None:
         ordered = [one for one in ordered if (one.created_at, one.id) < behind]
-    more = len(ordered) > limit
+    end = max(ends, default=None)
+    if end is not None:  # what is older comes with what wasn't looked at yet
+        ordered = [one for one in ordered if one.created_at >= end]
     found = ordered[:limit]
-    return Page(found, after(found[-1], filters=asked) if more else None)
+    if len(ordered) > limit:
+        return Page(found, after(found[-1], filters=asked), is_part=is_part)
+    if end is not None:
+        cursor = after(_Place(end), filters=asked)
+        return Page(found, cursor, looked_until=end, is_part=is_part)
+    return Page(found, None, is_part=is_part)
 
 
 def every(connection: Connection, wanted: object, *, access: Access = OPERATOR) -> Iterator[Found]:
@@ -149,12 +180,8 @@ def _note(hits: dict[str, Found], by: str, row: Any) -> None:
 # --- The ways
 
 
-def _ways(connection: Connection, typed: Typed, access: Access) -> Iterator[Way]:
+def _ways(connection: Connection, typed: Typed) -> Iterator[Way]:
     wanted = typed.text
-    if (way := _of_id(wanted)) is not None:
-        yield way
-        return
-    yield from _keyed(connection, wanted, access)
     charges, disputes = CHARGE.table.c, DISPUTE.table.c
     for column in (charges.reference, charges.customer_id):
         # As the partial index has it.
@@ -203,18 +230,17 @@ def _any_of(ids: Select[Any]) -> ColumnElement[Any]:
     return func.any(func.array(ids.scalar_subquery()))
 
 
-def _keyed(connection: Connection, wanted: str, access: Access) -> Iterator[Way]:
+def _keyed(keys: Sequence[tuple[str, str]]) -> Iterator[Way]:
     """By an idempotency key: an id is made of it and the producer, so there is no index of keys."""
-    producers = producers_of(connection) if access.sees_all else [str(access.producer)]
     for name, kind in (
         ("charge", CHARGE),
         ("refund", REFUND),
         ("product", PRODUCT),
         ("price", PRICE),
     ):
-        ids = [id_from_key(name, producer=one, key=wanted) for one in producers]  # type: ignore[arg-type]
+        ids = [id_from_key(name, producer=one, key=key) for one, key in keys]  # type: ignore[arg-type]
         yield Way(kind, "idempotency_key", kind.table.c.id.in_(ids))
-    captures = [id_from_key("capture", producer=one, key=wanted) for one in producers]
+    captures = [id_from_key("capture", producer=one, key=key) for one, key in keys]
     of_captures = select(_captures.c.charge_id).where(_captures.c.id.in_(captures))
     yield Way(CHARGE, "idempotency_key", CHARGE.table.c.id == _any_of(of_captures))
 

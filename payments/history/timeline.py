@@ -18,7 +18,7 @@ from payments.access.scopes import OPERATOR, READ, Access
 from payments.catalog import history
 from payments.errors import InvalidRequest, NotFound
 from payments.history import search
-from payments.history.finding import EACH_MAX, named
+from payments.history.finding import EACH_MAX, ONE_OF_MANY, named
 from payments.history.payment_entries import of_payments
 from payments.history.webhook_entries import (
     event_with,
@@ -58,7 +58,8 @@ def timeline(
     are told. Refusals under the same key belong to it. Deliveries to endpoints that `access`
     doesn't see are left out.
     """
-    ids = named(connection, id_or_key, producer=producer).ids
+    meant = named(connection, id_or_key, producer=producer)
+    ids = meant.ids
     entries = [*of_payments(connection, ids, statements)]
     if not entries:  # an amount, or words of metadata
         ids = [*ids, *_found(connection, id_or_key, producer)]
@@ -77,7 +78,7 @@ def timeline(
         of_whom = "" if producer is None else f" of the producer {producer!r}"
         raise NotFound(
             "nothing is known under this id, idempotency key, reference, customer, reference of the"
-            f" processor, or request id{of_whom}",
+            f" processor, or request id{of_whom}{ONE_OF_MANY if meant.is_part else ''}",
             param="id_or_key",
         )
     others = {entry.object_id for entry in entries if not _has_many_events(entry.object_id)}

@@ -25,7 +25,7 @@ async def search(request: Request, session: Session) -> Response:
     """What somebody has in hand, and all that it names. An id is shown at once."""
     wanted, cursor = request.query_params.get("q", "").strip(), request.query_params.get("cursor")
     if not wanted:
-        return page(request, "search.html", wanted="", rows=[], next_cursor=None)
+        return _shown(request, "", rules.Page([], None), [])
     if (direct := page_of(wanted)) is not None:
         return to(direct)
 
@@ -38,7 +38,21 @@ async def search(request: Request, session: Session) -> Response:
     rows = [{**rules.view(one), "page": page_of(one.id, one.type)} for one in found.found]
     if len(rows) == 1 and found.next_cursor is None and rows[0]["page"]:
         return to(str(rows[0]["page"]))
-    return page(request, "search.html", wanted=wanted, rows=rows, next_cursor=found.next_cursor)
+    return _shown(request, wanted, found, rows)
+
+
+def _shown(
+    request: Request, wanted: str, found: rules.Page, rows: list[dict[str, Any]]
+) -> Response:
+    return page(
+        request,
+        "search.html",
+        wanted=wanted,
+        rows=rows,
+        next_cursor=found.next_cursor,
+        looked_until=found.looked_until,
+        is_part=found.is_part,
+    )
 
 
 def page_of(id_: str, kind: str | None = None) -> str | None:
