@@ -1,9 +1,10 @@
 """How long each page of the console takes at ten million charges.
 
-    python -m benchmarks.console [--charges N] [--rounds N] [--hold]
+    python -m benchmarks.console [--charges N] [--rounds N] [--hold] [--at URL]
 
 Fills a throwaway database with a year of charges, opens each page as a browser that has signed in
-does, in turns, and prints what it took. With `--hold` everything stays until Enter is pressed.
+does, in turns, and prints what it took. With `--hold` everything stays until Enter is pressed, and
+another run `--at` the URL that is printed opens the pages there and fills nothing.
 """
 
 import time
@@ -22,16 +23,19 @@ def main(
     charges: Annotated[int, typer.Option(help="How many are there.")] = 10_000_000,
     rounds: Annotated[int, typer.Option(help="How often each page is opened.")] = 15,
     hold: Annotated[bool, typer.Option(help="Wait for Enter before the end.")] = False,
+    at: Annotated[str, typer.Option(help="The URL of a database that is full already.")] = "",
 ) -> None:
     """Measure how long each page of the console takes."""
     with throwaway.servers(durable=False) as servers:
-        engine = create_engine(servers.postgres.url)
+        url = at or servers.postgres.url
+        engine = create_engine(url)
         migrate.upgrade(engine)
         started = time.monotonic()
-        fill(engine, charges, lambda so_far: print(f"  {so_far}", flush=True))
-        print(f"filled in {time.monotonic() - started:.0f} s; {servers.postgres.url}", flush=True)
-        with signed_in(engine, servers) as browser:
-            for line in measured(engine, browser, rounds=rounds):
+        if not at:
+            fill(engine, charges, lambda so_far: print(f"  {so_far}", flush=True))
+            print(f"filled in {time.monotonic() - started:.0f} s; {url}", flush=True)
+        with signed_in(engine, url, servers) as (browser, web):
+            for line in measured(engine, browser, web, rounds=rounds):
                 print(line, flush=True)
         if hold:
             input("Enter ends it ")

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine, text
 
+from payments.ledger.days import ENTRIES
+
 # At once, so that a line tells how far it is.
 CHUNK = 250_000
 DAYS = 365
@@ -22,7 +24,7 @@ _TABLES = (
 def fill(engine: Engine, charges: int, tell: Callable[[str], None]) -> None:
     """So many charges over the last year, each with its attempt, event, delivery and posting: 4 of
     100 failed, 2 refunded, one of 1,000 disputed, one of 10,000 pending or in review; and the
-    seals and balances of each day."""
+    seals, balances and sums of each day."""
     with engine.begin() as connection:
         connection.execute(_ENDPOINTS, {"n": ENDPOINTS})
         connection.execute(_BOOKS, {"producers": list(PRODUCERS)})
@@ -37,7 +39,7 @@ def fill(engine: Engine, charges: int, tell: Callable[[str], None]) -> None:
     tell("indexes, seals and statistics")
     with engine.begin() as connection:
         _unguarded(connection)
-        for statement in (_SEALS, _BALANCES, _NUMBERS):
+        for statement in (_SEALS, _BALANCES, *_DAYS, _NUMBERS):
             connection.execute(text(statement))
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
@@ -192,6 +194,19 @@ _BALANCES = """
     GROUP BY book, account, until
     WINDOW w AS (PARTITION BY book, account ORDER BY until)
 """
+# What each of those days brought, counted as the sweep does.
+_DAYS = (
+    f"""
+    INSERT INTO ledger_days (day, book, kind, account, amount)
+    SELECT CAST(p.effective_at AT TIME ZONE 'UTC' AS date), p.book, e.kind, e.account,
+           sum(e.amount)
+    FROM ledger_postings p {ENTRIES}
+    WHERE p.at < date_trunc('day', now(), 'UTC')
+    GROUP BY 1, 2, 3, 4
+    """,
+    "DELETE FROM ledger_days_counted",
+    "INSERT INTO ledger_days_counted VALUES (date_trunc('day', now(), 'UTC'))",
+)
 _NUMBERS = """
     UPDATE webhook_endpoints w SET last_sequence = (
         SELECT coalesce(max(sequence), 0) FROM deliveries d WHERE d.endpoint_id = w.id)

@@ -29,17 +29,22 @@ _OBJECTS = text("""
            (SELECT reference FROM charges ORDER BY created_at DESC OFFSET 9 LIMIT 1) AS reference
 """)
 
+_OTHERS = text(
+    "SELECT pid FROM pg_stat_activity"
+    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+)
+
 
 @contextmanager
-def signed_in(engine: Engine, servers: Servers) -> Iterator[Visitor]:
+def signed_in(engine: Engine, database_url: str, servers: Servers) -> Iterator[tuple[Visitor, int]]:
     """The service's own `web` process on this database, and an operator's browser at its console,
-    who sees everything."""
+    who sees everything; the browser, and the process's id."""
     port, web = free_port(), Processes("console", servers.folder)
     web.start(
         {"web": command_of(parse_procfile(PROCFILE.read_text())["web"])},
         {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "BILLING_DATABASE_URL": servers.postgres.url,
+            "BILLING_DATABASE_URL": database_url,
             "BILLING_ENCRYPTION_KEYS": ENCRYPTION_KEY,
             "BILLING_BROKER_URL": servers.redis.url_of(0),
             "BILLING_DATA_DIR": str(servers.folder / "console"),
@@ -58,7 +63,7 @@ def signed_in(engine: Engine, servers: Servers) -> Iterator[Visitor]:
             key = a_key(engine, "shop", scopes=["operator"], all_producers=True)
             if browser.sign_in(key).status_code != 303:
                 raise RuntimeError(f"nobody can sign in\n{web.log_tails()}")
-            yield browser
+            yield browser, web.roots["web"]
     finally:
         web.stop()
 
@@ -101,18 +106,47 @@ def pages(engine: Engine) -> dict[str, str]:
     }
 
 
-def measured(engine: Engine, browser: Visitor, *, rounds: int) -> Iterator[str]:
-    """A line per page: the median, the slowest, and what came if it was no page."""
+def measured(engine: Engine, browser: Visitor, web: int, *, rounds: int) -> Iterator[str]:
+    """A line per page: the median, the slowest, what the process `web` and PostgreSQL (on this
+    machine) computed for it, however busy others were, and what came if it was no page."""
     took: dict[str, list[float]] = {}
+    computed: dict[str, list[float]] = {}
     came: dict[str, str] = {}
     opened = pages(engine)
     for _ in range(rounds + 1):
         for name, path in opened.items():
+            before = _computed_ms(engine, web)
             started = time.perf_counter()
             answer = browser.get(path, follow_redirects=True)
             took.setdefault(name, []).append(1000 * (time.perf_counter() - started))
+            spent_ms = _since_ms(before, _computed_ms(engine, web))
+            computed.setdefault(name, []).append(spent_ms)
             came[name] = "" if answer.status_code == 200 else f"  {answer.status_code}"
-    yield f"{'page':32} {'first':>8} {'p50 ms':>8} {'max':>8}"
+    yield f"{'page':32} {'first':>8} {'p50 ms':>8} {'max':>8} {'cpu ms':>8}"
     for name, (first, *all_others) in took.items():
         middle, most = statistics.median(all_others), max(all_others)
-        yield f"{name:32} {first:8.0f} {middle:8.0f} {most:8.0f}{came[name]}"
+        cpu = statistics.median(computed[name][1:])
+        yield f"{name:32} {first:8.0f} {middle:8.0f} {most:8.0f} {cpu:8.0f}{came[name]}"
+
+
+def _computed_ms(engine: Engine, web: int) -> dict[Path, float]:
+    """What each thread of the process and each connection of others to this database has computed
+    so far."""
+    with engine.connect() as connection:
+        theirs = connection.execute(_OTHERS).scalars().all()
+    return {path: _thread_ms(path) for pid in (web, *theirs) for path in _threads(pid)}
+
+
+def _since_ms(before: dict[Path, float], now: dict[Path, float]) -> float:
+    return sum(ms - before[path] for path, ms in now.items() if path in before)
+
+
+def _threads(pid: int) -> list[Path]:
+    return list(Path(f"/proc/{pid}/task").glob("*/schedstat"))
+
+
+def _thread_ms(path: Path) -> float:
+    try:
+        return int(path.read_text().split()[0]) / 1e6
+    except (FileNotFoundError, ProcessLookupError):  # it has ended since
+        return 0.0
