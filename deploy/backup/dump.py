@@ -10,6 +10,7 @@ back-up-and-restore.md.
 import argparse
 import hashlib
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,10 @@ import database
 
 NAME = "billing-{:%Y%m%dT%H%M%SZ}.dump"
 FORM = "billing-*.dump"
+# A copy that is being written, or was when its program was killed. It is written to, and then read
+# again, for hours at most: one that was not written to for a day is nobody's.
+PARTIAL = "billing-*.partial"
+LEFT_S = 24 * 3600
 
 
 def main() -> None:
@@ -29,6 +34,7 @@ def main() -> None:
         parser.error("--keep must be 1 or more")
     os.umask(0o077)
     given.folder.mkdir(parents=True, exist_ok=True)
+    sweep(given.folder)
     made = dump(given.folder / NAME.format(datetime.now(UTC)))
     # Only now: a copy that could not be made must cost none of the others.
     # And never this one, whatever the others are called: a clock may have been ahead.
@@ -37,6 +43,13 @@ def main() -> None:
         old.unlink()
         sum_of(old).unlink(missing_ok=True)
     print(made)
+
+
+def sweep(folder: Path) -> None:
+    """Take away what copies left behind that were killed: it fills the disk, and is no copy."""
+    for path in folder.glob(PARTIAL):
+        if time.time() - path.stat().st_mtime > LEFT_S:
+            path.unlink(missing_ok=True)
 
 
 def dump(path: Path) -> Path:

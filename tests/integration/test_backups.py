@@ -1,7 +1,9 @@
 """A copy of the database is restored elsewhere, and proved by `billing verify`."""
 
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +98,20 @@ def test_only_the_last_copies_are_kept_and_none_is_lost_to_a_failure(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         [old[-1].name, copy.name, f"{copy.name}.sha256", "notes.txt"]
     )
+
+
+def test_what_a_killed_copy_left_behind_is_swept_by_the_next(
+    script: Script, tmp_path: Path
+) -> None:
+    left, other = (tmp_path / f"billing-2026010{n}T000000Z.partial" for n in (1, 2))
+    for path in (left, other):
+        path.write_text("half of one")
+    a_day_ago = time.time() - 25 * 3600
+    os.utime(left, (a_day_ago, a_day_ago))
+    made = script("dump.py", tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert not left.exists()
+    assert other.exists(), "somebody may be at it"
 
 
 def test_a_copy_that_was_changed_is_not_restored(
