@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test storm kills hostile mutants histories conformance runtimes up lint format docs bench \
-	cluster webhooks image restore release lock clean
+	cluster webhooks image restore changelog release lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -110,6 +110,10 @@ image:  ## the image of deploy/Dockerfile, with Docker, or without an engine (de
 # Needs Debian's pgbackrest and postgresql. `make test` tries copies by pg_dump, which need neither.
 restore: $(VENV)/.dev  ## a database lost, and restored to a moment by pgBackRest, proved by `billing verify`
 	@BILLING_TEST_RESTORE=1 $(BIN)/python -m pytest tests/restore tests/integration/test_backups.py $(ARGS)
+
+# ARGS=--show prints what there is. CONTRIBUTING.md, "Release".
+changelog:  ## what changed (changelog.d/) into CHANGELOG.md, under the version of this release
+	@python3 deploy/release/changelog.py $(ARGS)
 
 # From a clean checkout: wheel, sdist, npm tarball, bill of materials, sums. ARGS are make.py's.
 release:  ## what a release consists of, in dist/, built twice to the same bytes

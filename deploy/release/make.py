@@ -20,6 +20,8 @@ import venv
 from collections.abc import Sequence
 from pathlib import Path
 
+import changelog
+
 CHECKOUT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 SUMS = "SHA256SUMS"
@@ -38,6 +40,9 @@ def main() -> None:
     given = parser.parse_args()
     if not given.dirty and printed("git", "status", "--porcelain"):
         sys.exit("there are changes that are not committed: a release is a commit (or --dirty)")
+    earlier(given.folder)
+    if not given.dirty and (waiting := changelog.fragments()):
+        sys.exit(f"{len(waiting)} changes are not in CHANGELOG.md: make changelog, and commit it")
     with tempfile.TemporaryDirectory(prefix="billing-release-") as name:
         folder = Path(name)
         python = given.python or tools(folder / "tools")
@@ -48,10 +53,25 @@ def main() -> None:
         sums = [(one / SUMS).read_text() for one in made]
         if len({*sums}) > 1:
             sys.exit(f"not reproducible:\n{sums[0]}\n{sums[1]}")
+        for path in earlier(given.folder):
+            path.unlink()
         given.folder.mkdir(parents=True, exist_ok=True)
-        for path in made[0].iterdir():
+        for path in sorted(made[0].iterdir(), key=lambda path: path.name != SUMS):
             shutil.copy(path, given.folder)
     print(sums[0], end="")
+
+
+def earlier(folder: Path) -> list[Path]:
+    """What an earlier release left in the folder: all that its sums name. Ends when there is more,
+    which nobody could tell from this release's."""
+    if not folder.exists():
+        return []
+    sums = folder / SUMS
+    lines = sums.read_text().splitlines() if sums.exists() else []
+    named = {SUMS, *(line.partition("  ")[2] for line in lines)}
+    if others := sorted(path.name for path in folder.iterdir() if path.name not in named):
+        sys.exit(f"{folder} holds what no release has made: {', '.join(others)}; move it away")
+    return [*folder.iterdir()]
 
 
 def build(folder: Path, python: str, *, npm: bool) -> Path:

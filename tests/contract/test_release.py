@@ -17,6 +17,9 @@ from tests.support.waiting import patience_s
 
 ROOT = Path(__file__).parents[2]
 RELEASE = ROOT / "deploy" / "release"
+sys.path.insert(0, str(RELEASE))
+import make  # noqa: E402  # a program of its own, in no package
+
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text())
 
 
@@ -48,6 +51,17 @@ def test_it_is_reproducible_and_its_sums_say_what_it_is(made: Path) -> None:
         f"billing_worker-{__version__}.tar.gz",
         f"billing-{__version__}.cdx.json",
     }
+
+
+def test_an_earlier_release_leaves_nothing_in_the_folder(tmp_path: Path) -> None:
+    for name in ("old.whl", "mine.txt"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "SHA256SUMS").write_text("00  old.whl\n")
+    with pytest.raises(SystemExit, match=r"holds what no release has made: mine\.txt"):
+        make.earlier(tmp_path)
+    (tmp_path / "mine.txt").unlink()
+    assert {path.name for path in make.earlier(tmp_path)} == {"old.whl", "SHA256SUMS"}
+    assert make.earlier(tmp_path / "new") == []
 
 
 def test_the_wheel_and_the_sdist_hold_the_sdk_alone(made: Path) -> None:
