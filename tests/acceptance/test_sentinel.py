@@ -1,14 +1,18 @@
 """A Redis behind Sentinels: its primary is killed, and what was accepted becomes final."""
 
+import socket
 import sys
+import threading
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
 from infra.billing.broker_publisher import Post
 from infra.billing.message import message
 from local.embedded.throwaway import Servers
-from tests.conftest import FAILED, tell_the_last_of
+from tests.conftest import FAILED, environ_for, tell_the_last_of
 from tests.support import children, databases
 from tests.support.house import House, house
 from tests.support.nursery import Nursery
@@ -88,3 +92,44 @@ def test_a_killed_primary_loses_nothing_that_was_accepted(
     assert not [text for text in said if PASSWORD in text or SENTINELS_PASSWORD in text]
     home.witness.testify()
     assert home.pids() == {**pids, "web": home.pids()["web"]}
+
+
+# As `web` does: over links of Celery's own, one after another.
+ASKING = """
+from api.__main__ import app
+from service.broker.connections import Gauge
+from service.broker.consumers import queues_read
+
+for _ in range(3):
+    assert queues_read(app, timeout_s=0.1).trouble is None
+    gauge = Gauge(app)
+    gauge.depth("payments")
+    gauge.close()
+"""
+
+
+def test_web_asks_a_silent_sentinel_once(redis_group: Sentinels, tmp_path: Path) -> None:
+    connections: list[socket.socket] = []
+
+    def take(listener: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connections.append(listener.accept()[0])
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        threading.Thread(target=take, args=(silent,), daemon=True).start()
+        first = f"127.0.0.1:{silent.getsockname()[1]};"
+        url = redis_group.url.replace("@", f"@{first}", 1)
+        asked = children.run(
+            [sys.executable, "-c", ASKING],
+            cwd=ROOT,
+            env=environ_for("postgresql+psycopg://nobody@127.0.0.1:1/none", url, tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=patience_s(),
+            check=False,
+        )
+        assert asked.returncode == 0, asked.stderr
+        assert len(connections) == 1
+    for connection in connections:
+        connection.close()
