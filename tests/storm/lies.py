@@ -268,6 +268,19 @@ def an_event_tells_another_end(e: Evidence) -> None:
     _tell_event(e, event, json.dumps(body))
 
 
+@lie("webhooks are numbered")
+def a_number_was_never_sent(e: Evidence) -> None:
+    for hook in e.webhooks:
+        number = int(hook.headers["webhook-sequence"])
+        hook.headers["webhook-sequence"] = str(number + (number > 3))
+
+
+@lie("webhooks are numbered")
+def a_webhook_comes_again_under_another_number(e: Evidence) -> None:
+    again = e.webhooks[0]
+    e.webhooks.append(replace(again, headers={**again.headers, "webhook-sequence": "99999"}))
+
+
 @lie("webhooks arrive")
 def a_receiver_is_never_told(e: Evidence) -> None:
     event = next(v for v in e.tables["events"] if v["type"] == "charge.succeeded")

@@ -593,6 +593,24 @@ def webhooks_tell_the_truth(w: Witness) -> Iterator[str]:
             yield f"{event['id']} at {hook.receiver} tells otherwise than the event"
 
 
+def webhooks_are_numbered(w: Witness) -> Iterator[str]:
+    """The numbers at each receiver have no gap, and a webhook keeps its own at every retry. What a
+    version sent that knew no numbers has none."""
+    numbers: dict[tuple[str, str], set[int]] = defaultdict(set)
+    for hook in w.evidence.webhooks:
+        if number := hook.headers.get("webhook-sequence"):
+            numbers[hook.receiver, hook.headers["webhook-id"]].add(int(number))
+    by_receiver: dict[str, list[int]] = defaultdict(list)
+    for (receiver, id_), found in numbers.items():
+        by_receiver[receiver] += found
+        if len(found) > 1:
+            yield f"{id_} came to {receiver} as {sorted(found)}"
+    for receiver, found in by_receiver.items():
+        if sorted(found) != list(range(1, len(found) + 1)):
+            lacking = set(range(1, max(found))) - set(found)
+            yield f"{receiver} got {len(found)} numbers up to {max(found)}, and not {lacking}"
+
+
 def webhooks_arrive(w: Witness) -> Iterator[str]:
     """Every event was taken by every receiver that asked for it."""
     taken = _taken(w)
@@ -677,6 +695,7 @@ CHECKS: dict[str, Check] = {
         sequences_have_no_gap,
         webhooks_are_signed,
         webhooks_tell_the_truth,
+        webhooks_are_numbered,
         webhooks_arrive,
         delivered_was_answered,
         feed_is_whole,
