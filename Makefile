@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test storm kills hostile mutants histories conformance runtimes up lint format docs bench \
-	cluster webhooks image restore changelog release lock clean
+	cluster upgrade webhooks image restore changelog release lock clean
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,6 +42,11 @@ test: $(VENV)/.dev  ## the whole test suite on throwaway real PostgreSQL and Red
 storm: $(VENV)/.dev  ## minutes of kills, cuts and silence, and a witness (SEED, MINUTES, BROKER)
 	@$(BIN)/python -m tests.storm blow $(if $(SEED),--seed $(SEED)) \
 		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(BROKER),--broker $(BROKER)) $(ARGS)
+
+# SEED, MINUTES and BROKER as above; FROM is one of tests/upgrade/releases.py. Needs git's history.
+upgrade: $(VENV)/.dev  ## an upgrade and the way back in a storm, two versions beside each other (FROM)
+	@$(BIN)/python -m tests.upgrade $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(BROKER),--broker $(BROKER)) $(if $(FROM),--from $(FROM)) $(ARGS)
 
 # Needs root, and Debian's etcd-server, haproxy, redis-server and postgresql; docs/cluster.md.
 # ARGS="--rate 20", "--only primary", "--rounds 3", "--report FILE".

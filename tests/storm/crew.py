@@ -36,6 +36,7 @@ class Crew:
     ) -> None:
         self.nursery = nursery
         self.environ = dict(environ)
+        self.roles = dict(ROLES)
         self._logs = logs
         logs.mkdir(parents=True, exist_ok=True)
         self.counts: Counter[str] = Counter()
@@ -52,9 +53,9 @@ class Crew:
         self._thread = threading.Thread(target=self._supervise, name="crew", daemon=True)
 
     def start(self) -> None:
-        for name in ROLES:
+        for name in self.roles:
             self.hire(name, lambda name=name: self.launch(name))  # type: ignore[misc]
-        for name, role in ROLES.items():
+        for name, role in self.roles.items():
             self.running[name].wait_until(READY[role])
         self._thread.start()
 
@@ -66,12 +67,15 @@ class Crew:
 
     def launch(self, name: str) -> Program:
         """Start one process of the Procfile."""
-        command = shlex.split(self._procfile[ROLES[name]])
+        return self._run(name, self._procfile[self.roles[name]], self.nursery, self.environ)
+
+    def _run(self, name: str, line: str, nursery: Nursery, environ: Mapping[str, str]) -> Program:
+        command = shlex.split(line)
         if command[:2] == ["python", "-m"]:
             command = command[2:]
         module, *arguments = command
         arguments = [one.replace("payments@", f"{name}@") for one in arguments]
-        return self.nursery.run(name, module, arguments, self.environ)
+        return nursery.run(name, module, arguments, environ)
 
     def kill(self, name: str) -> bool:
         """kill -9; whether there was somebody to kill."""
@@ -115,10 +119,10 @@ class Crew:
         def works(name: str) -> bool:
             program = self.running[name]  # another one, when it died and was started again
             said = program.output
-            assert READY[ROLES[name]].search(said), said[-3000:]
+            assert READY[self.roles[name]].search(said), said[-3000:]
             return program.alive
 
-        for name in ROLES:
+        for name in self.roles:
             wait_for(lambda name=name: works(name), what=f"{name} to come back", every_s=0.1)  # type: ignore[misc]
 
     def bury(self, name: str, program: Program) -> None:
@@ -146,7 +150,7 @@ class Crew:
         if program.alive:
             return
         status = program.child.returncode
-        if name not in ROLES and status == 0:
+        if name not in self._starts or (name not in self.roles and status == 0):
             return  # done with its work
         now = time.monotonic()
         if name not in self._due:

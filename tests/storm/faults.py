@@ -9,7 +9,7 @@ from random import Random
 import psycopg
 
 from local.embedded.postgres import Postgres
-from tests.storm.crew import ROLES, Crew
+from tests.storm.crew import Crew
 from tests.storm.servers import Broker
 from tests.storm.wire import Wire
 from tests.support.waiting import patience_s
@@ -132,30 +132,30 @@ class Storm:
     # --- Processes ---
 
     def _kill(self, dice: Random) -> None:
-        self.crew.kill(dice.choice([*ROLES]))
+        self.crew.kill(dice.choice([*self.crew.roles]))
 
     def _kill_two(self, dice: Random) -> None:
-        for name in dice.sample([*ROLES], 2):
+        for name in dice.sample([*self.crew.roles], 2):
             self.crew.kill(name)
 
     def _kill_a_shop(self, dice: Random) -> None:
         self.crew.kill(dice.choice(self.shops))
 
     def _stop(self, dice: Random) -> None:
-        program = self.crew.stop(dice.choice([*ROLES]))
+        program = self.crew.stop(dice.choice([*self.crew.roles]))
         time.sleep(dice.uniform(*STOP_S))
         if program:
             self.crew.go_on(program)
 
     def _stop_and_kill(self, dice: Random) -> None:
-        name = dice.choice([*ROLES])
+        name = dice.choice([*self.crew.roles])
         program = self.crew.stop(name)
         time.sleep(dice.uniform(*STOP_S))
         if program:
             self.crew.kill(name)
 
     def _terminate(self, dice: Random) -> None:
-        self.crew.terminate(dice.choice([*ROLES]))
+        self.crew.terminate(dice.choice([*self.crew.roles]))
 
     # --- Wires ---
 

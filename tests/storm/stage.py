@@ -124,8 +124,7 @@ class Run:
         with ExitStack() as stack:
             enter = stack.enter_context
             self.database = enter(Postgres(folder / "postgres"))
-            databases.make_template(self.database)
-            database_url = enter(databases.fresh(self.database))
+            database_url = self._tables(enter)
             name = f"billing-storm-{self.seed}-{free_port()}"
             self.broker = enter(broker_of(self.broker_kind, folder, name))
             self.database_wire = enter(
@@ -150,6 +149,19 @@ class Run:
 
     # --- Before ---
 
+    def _tables(self, enter: Callable[[Any], Any]) -> str:
+        """The URL of a migrated database."""
+        databases.make_template(self.database)
+        return str(enter(databases.fresh(self.database)))
+
+    def _crew(self) -> Crew:
+        return Crew(self.nursery, self.environ, self.folder / "logs", self.seed)
+
+    @property
+    def commands(self) -> Nursery:
+        """What runs `billing …`."""
+        return self.nursery
+
     def _settle_in(self, enter: Callable[[Any], Any], database_url: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -166,7 +178,7 @@ class Run:
         # The same without wires: for what is set up before the storm.
         self.quiet_environ = {**self.environ, "BILLING_DATABASE_URL": database_url}
         self.quiet_environ["BILLING_BROKER_URL"] = self.broker.url
-        self.crew = Crew(self.nursery, self.environ, self.folder / "logs", self.seed)
+        self.crew = self._crew()
         self.receivers = Receivers(self.folder, self.seed)
         self.sinks = {}
         for name in ("all", "every", "moving"):
@@ -209,14 +221,14 @@ class Run:
         self.notes["stock"] = STOCK
 
     def _cli(self, *arguments: str) -> dict[str, Any]:
-        cli = Cli(self.nursery, self.quiet_environ, self.journal, "setup")
+        cli = Cli(self.commands, self.quiet_environ, self.journal, "setup")
         status, said = cli.run(*arguments, did="setup")
         assert status == 0, said
         found: dict[str, Any] = json.loads(said[said.index("{") :])
         return found
 
     def _key(self, name: str, *options: str) -> str:
-        cli = Cli(self.nursery, self.quiet_environ, self.journal, "setup")
+        cli = Cli(self.commands, self.quiet_environ, self.journal, "setup")
         status, said = cli.run("keys", "create", name, "--json", *options, did="setup")
         if status != 0 and options:  # of a service that knows no such options, every key sees all
             return self._key(name)
@@ -255,7 +267,7 @@ class Run:
 
     def _staff(self) -> list[Colleague]:
         seed = self.seed
-        cli = Cli(self.nursery, self.environ, self.journal, "operator")
+        cli = Cli(self.commands, self.environ, self.journal, "operator")
         doors = {
             name: Http(self.url, key, self.journal, f"{name}-clerk")
             for name, key in self.keys.items()

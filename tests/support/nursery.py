@@ -116,9 +116,9 @@ class Nursery:
 
 
 @contextmanager
-def nursery() -> Iterator[Nursery]:
-    """A process with everything imported. Its children end with it."""
-    mother = _start()
+def nursery(checkout: Path = ROOT) -> Iterator[Nursery]:
+    """A process with everything of this checkout imported. Its children end with it."""
+    mother = _start(checkout)
     try:
         yield Nursery(mother)
     finally:
@@ -127,14 +127,14 @@ def nursery() -> Iterator[Nursery]:
         mother.wait(patience_s())
 
 
-def _start() -> "subprocess.Popen[str]":
+def _start(checkout: Path) -> "subprocess.Popen[str]":
     return children.start(
         [sys.executable, "-m", __name__],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+        cwd=checkout,
+        env={**os.environ, "PYTHONPATH": str(checkout / PLUGINS.relative_to(ROOT))},
     )
 
 
