@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -120,7 +121,8 @@ class Machine:
         for _ in range(3):  # what was forked meanwhile is found in the next round
             for process in self._processes():
                 if process.pid != self._init.pid:  # the first process can't be stopped anyway
-                    process.send_signal(number)
+                    with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+                        process.send_signal(number)
 
     @property
     def _init(self) -> psutil.Process:
