@@ -15,6 +15,7 @@ from infra.billing.contract.ids import Kind
 from models.rows import LifecycleRow
 from models.states import Status
 from payments.acting import Acting
+from payments.writes import Gathered, Write, statement_of
 
 T = TypeVar("T")
 
@@ -81,6 +82,7 @@ class Transaction:
         self.wakes = Wakes()
         # What was moved in it: for those who count, once it is committed.
         self.moved: list[Moved] = []
+        self._gathered: Gathered | None = None
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None
@@ -92,6 +94,33 @@ class Transaction:
     ) -> list[T]:
         """What the statement returns: see the function `read`."""
         return read(self.connection, of, statement, parameters)
+
+    def write(self, part: Write, parameters: Mapping[str, Any]) -> None:
+        """Write a part, and note whom it wakes: now, or with the others that are written
+        `together`."""
+        if self._gathered is not None:
+            self._gathered.add(part, parameters)
+        else:
+            self._write(Gathered({part: parameters}))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is written within goes to the database at the end, in one statement. What is
+        executed or read within doesn't see it."""
+        if self._gathered is not None:
+            raise RuntimeError("parts are being put together already")
+        gathered = self._gathered = Gathered()
+        try:
+            yield
+        finally:
+            self._gathered = None
+        self._write(gathered)
+
+    def _write(self, gathered: Gathered) -> None:
+        if gathered.parts:
+            written = self.execute(statement_of(tuple(gathered.parts)), gathered.parameters)
+            for row in written:
+                getattr(self.wakes, row.woken).add(row.id)
 
 
 def nobody(_: Wakes) -> None:

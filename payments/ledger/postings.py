@@ -6,13 +6,14 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import column, text
 
 from models.base import as_rows
 from models.bookkeeping import Account
 from models.states import Phase, State
 from payments.ledger.chart import Book, Of, Part, Standing, effective_at, of_row
 from payments.transaction import Transaction
+from payments.writes import Write
 
 # Of these, something may be in transit.
 _IN_DOUBT = (Phase.UNKNOWN, Phase.NEEDS_REVIEW)
@@ -70,7 +71,7 @@ def write(transaction: Transaction, moved: Iterable[tuple[str, datetime, Standin
                 }
             )
     if postings:
-        transaction.execute(_WRITE, {"books": _books(books), "postings": as_rows(postings)})
+        transaction.write(_WRITE, {"books": _books(books), "postings": as_rows(postings)})
     return len(postings)
 
 
@@ -147,19 +148,20 @@ def _capturing(transaction: Transaction, changes: Sequence[Change]) -> dict[str,
 
 # --- The statements, built once ---
 
-# One statement. A book is there from the first posting on. No posting is written into a seal: a
-# clock that was set back would.
-_WRITE = text("""
-    WITH new_books AS (
-        INSERT INTO ledger_books (id, producer, processor, currency, livemode)
-        SELECT id, producer, processor, currency, livemode
-        FROM json_to_recordset(CAST(:books AS json)) AS b (
-            id bigint, producer text, processor text, currency text, livemode boolean
-        )
-        WHERE NOT EXISTS (SELECT FROM ledger_books k WHERE k.id = b.id)
-        ORDER BY id
-        ON CONFLICT DO NOTHING
+# A book is there from the first posting on.
+_NEW_BOOKS = text("""
+    INSERT INTO ledger_books (id, producer, processor, currency, livemode)
+    SELECT id, producer, processor, currency, livemode
+    FROM json_to_recordset(CAST(:books AS json)) AS b (
+        id bigint, producer text, processor text, currency text, livemode boolean
     )
+    WHERE NOT EXISTS (SELECT FROM ledger_books k WHERE k.id = b.id)
+    ORDER BY id
+    ON CONFLICT DO NOTHING
+    RETURNING id
+""")
+# No posting is written into a seal: a clock that was set back would.
+_NEW_POSTINGS = text("""
     INSERT INTO ledger_postings (at, effective_at, amount, book, debit, credit, object_id)
     SELECT greatest(
                clock_timestamp(), (SELECT until FROM ledger_seals ORDER BY until DESC LIMIT 1)
@@ -169,7 +171,14 @@ _WRITE = text("""
         effective_at timestamptz, amount bigint, book bigint, debit smallint, credit smallint,
         object_id text
     )
+    RETURNING book
 """)
+_WRITE = Write(
+    [
+        _NEW_BOOKS.columns(column("id")).cte("new_books"),
+        _NEW_POSTINGS.columns(column("book")).cte("new_postings"),
+    ]
+)
 _CAPTURING = text(
     "SELECT charge_id, amount FROM captures WHERE charge_id = ANY(:ids) AND state = 'pending'"
 )

@@ -37,6 +37,7 @@ from payments.processors.advice import Advised
 from payments.processors.outcomes import Fees
 from payments.transaction import Moved, Transaction
 from payments.webhooks.events import Fact, publish
+from payments.writes import Write
 
 # Which statuses publish an event when they are entered.
 PUBLISHED: Mapping[Status, str] = {
@@ -156,23 +157,12 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
     rows = {row.id: row for row in written}
     transaction.moved += [Moved(kind.name, m.verb, m.outcome, m.to, rows[m.row.id]) for m in moves]
     attempts = [attempt for m in moves for attempt in (*_overtaken(kind, m), _attempt(m))]
-    transaction.execute(_INSERT_ATTEMPTS, {"attempts": as_rows(attempts)})
-    publish(
-        transaction,
-        [
-            Fact(
-                type=f"{kind.name}.{word}",
-                object_id=m.row.id,
-                sequence=rows[m.row.id].sequence,
-                data=kind.view(rows[m.row.id]),
-                at=rows[m.row.id].now,
-                producer=owner(rows[m.row.id]),
-            )
-            for m in moves
-            if (word := told(kind, m)) is not None
-        ],
-    )
-    post(transaction, kind.name, [Change(m.row, rows[m.row.id]) for m in moves])
+    with transaction.together():
+        transaction.write(_NEW_ATTEMPTS, {"new_attempts": as_rows(attempts)})
+        publish(transaction, [fact for m in moves if (fact := _fact(kind, m, rows[m.row.id]))])
+        post(transaction, kind.name, [Change(m.row, rows[m.row.id]) for m in moves])
+        if kind.name == CHARGE.name:
+            wake_refunds_of(transaction, [m.row.id for m in moves if isinstance(m.to, State)])
     if passed := [m.row.id for m in moves if m.row.phase in _ASKED_IN or m.to in _ASKED_IN]:
         transaction.execute(_OVERTAKE_APPROVALS, {"ids": passed})
     if kind.name == REFUND.name:
@@ -182,13 +172,20 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
         if back:
             stock.restock(transaction, back)
     else:
-        wake_refunds_of(transaction, [m.row.id for m in moves if isinstance(m.to, State)])
         end_captures(transaction, [m.capture for m in moves if m.capture is not None])
         by_price = [m for m in moves if as_charge(m.row).price_id is not None]
         final = {m.row.id: m.to for m in by_price if isinstance(m.to, State)}
         if final:
             stock.follow(transaction, final)
     return rows
+
+
+def _fact(kind: Kind, one: Move, row: LifecycleRow) -> Fact | None:
+    """What the world is told of a move that led to this row, if it is told of it."""
+    if (word := told(kind, one)) is None:
+        return None
+    data = kind.view(row)
+    return Fact(f"{kind.name}.{word}", row.id, row.sequence, data, row.now, owner(row))
 
 
 def _columns(kind: Kind, one: Move) -> dict[str, Any]:
@@ -339,9 +336,17 @@ _columns_of_attempt = (
     "looked_until",
 )  # fmt: skip
 _attempt_columns = [_attempts.c[name] for name in _columns_of_attempt]
-_new_attempts = given("attempts", _attempt_columns)
-_INSERT_ATTEMPTS = insert(_attempts).from_select(
-    [c.name for c in _attempt_columns], select(*(_new_attempts.c[c.name] for c in _attempt_columns))
+_new_attempts = given("new_attempts", _attempt_columns)
+_NEW_ATTEMPTS = Write(
+    [
+        insert(_attempts)
+        .from_select(
+            [c.name for c in _attempt_columns],
+            select(*(_new_attempts.c[c.name] for c in _attempt_columns)),
+            include_defaults=False,  # the table's own; the model's come out as NULL in a CTE
+        )
+        .cte("written_attempts")
+    ]
 )
 
 _changes = given("changes", [_charges.c.id, _charges.c.refunded_amount, _charges.c.refund_reserved])

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import String, and_, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from models.base import id_among
 from models.rows import RefundRow
 from models.states import Phase, State
 from payments.kinds import REFUND
 from payments.transaction import Transaction
+from payments.writes import Write
 
 
 def waited_for_by_held_refunds(transaction: Transaction, charge_ids: Sequence[str]) -> set[str]:
@@ -34,26 +36,25 @@ def unapproved_of(transaction: Transaction, charge_ids: Sequence[str]) -> list[R
 def wake_refunds_of(transaction: Transaction, final: Sequence[str]) -> None:
     """What waited for these charges, which are final now, is due at once."""
     if final:
-        woken = transaction.execute(_WAKE_REFUNDS, {"ids": list(final)})
-        transaction.wakes.refunds.update(woken.scalars())
+        transaction.write(_WAKE_REFUNDS, {"final_charges": list(final)})
 
 
 # --- The statements, built once ---
 
 _refunds = REFUND.table
-_is_waiting = and_(
-    id_among(_refunds.c.charge_id),
+_waits = and_(
     _refunds.c.state == State.PENDING.value,
     _refunds.c.phase == Phase.QUEUED.value,
     _refunds.c.lease_token.is_(None),
     # What was woken is on its way; what waits was not, since its claim let it wait.
     _refunds.c.woken_at.is_(None),
 )
-_WAITING = select(_refunds.c.id, _refunds.c.charge_id).where(_is_waiting)
+_of_these = id_among(_refunds.c.charge_id)
+_WAITING = select(_refunds.c.id, _refunds.c.charge_id).where(_of_these, _waits)
 _HOLD_UNAPPROVED = (
     select(_refunds, func.now().label("now"))
     .where(
-        id_among(_refunds.c.charge_id),
+        _of_these,
         _refunds.c.state == State.PENDING.value,
         _refunds.c.phase == Phase.AWAITING_APPROVAL.value,
     )
@@ -62,13 +63,16 @@ _HOLD_UNAPPROVED = (
 )
 _HOLD_FREE_WAITING = (
     select(_refunds.c.id)
-    .where(_is_waiting)
+    .where(_of_these, _waits)
     .order_by(_refunds.c.id)
     .with_for_update(key_share=True, skip_locked=True)
 )
-_WAKE_REFUNDS = (
+_final = bindparam("final_charges", type_=ARRAY(String))
+_woken = (
     update(_refunds)
-    .where(_is_waiting)
+    .where(_refunds.c.charge_id == func.any(_final), _waits)
     .values(next_attempt_at=func.now(), woken_at=func.now())
     .returning(_refunds.c.id)
+    .cte("woken_refunds")
 )
+_WAKE_REFUNDS = Write([], woken="refunds", wakes=select(_woken.c.id))

@@ -20,6 +20,7 @@ from models import Delivery, Event, WebhookEndpoint
 from models.base import as_rows, given, json_text, table_of
 from payments.access.scopes import may_be_told_where
 from payments.transaction import Transaction
+from payments.writes import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def body_of(fact: Fact) -> str:
 
 
 def publish(transaction: Transaction, facts: Sequence[Fact]) -> None:
-    """Write the events and their deliveries, and note the endpoints to wake."""
+    """Write the events and their deliveries, and note the endpoints to wake. May be one of several
+    writes that go `together`."""
     if not facts:
         return
     rows = [
@@ -65,8 +67,7 @@ def publish(transaction: Transaction, facts: Sequence[Fact]) -> None:
         }
         for fact in facts
     ]
-    woken = transaction.execute(_PUBLISH, {"facts": as_rows(rows)})
-    transaction.wakes.endpoints.update(woken.scalars())
+    transaction.write(_PUBLISH, {"facts": as_rows(rows)})
 
 
 def is_asked_for(event_type: ColumnElement[Any], event_types: ColumnElement[Any]) -> Any:
@@ -108,7 +109,10 @@ _wanted = and_(
     _endpoints.c.state == "enabled",
     is_asked_for(_told.c.type, _endpoints.c.event_types),
     may_be_told_where(_told.c.producer, _endpoints.c.producer),
-    or_(_told.c.type.not_in(TO_OTHERS), _told.c.object_id != _endpoints.c.id),
+    or_(
+        _told.c.type != func.all(literal(list(TO_OTHERS), ARRAY(String))),
+        _told.c.object_id != _endpoints.c.id,
+    ),
 )
 _for_whom = (
     select(
@@ -126,9 +130,10 @@ _written = insert(_deliveries).from_select(
     select(*(_for_whom.c[name] for name in ("id", "endpoint_id", "object_id", "sequence"))),
     include_defaults=False,  # the table's own; the model's come out as NULL beside a CTE
 )
-_PUBLISH = (
-    select(_for_whom.c.endpoint_id)
-    .where(_for_whom.c.has_use_for_a_call)
-    .distinct()
-    .add_cte(_written.cte("written"))
+_PUBLISH = Write(
+    [_written.cte("written")],
+    woken="endpoints",
+    wakes=(
+        select(_for_whom.c.endpoint_id.label("id")).where(_for_whom.c.has_use_for_a_call).distinct()
+    ),
 )

@@ -72,6 +72,10 @@ _FILL = f"""
                                    available_after)
     SELECT 'inv_' || n, 'price_' || md5(n::text), 'past', n, 'f', 1, 1
     FROM generate_series(1, {ROWS}) n;
+    INSERT INTO ledger_books (id, producer, processor, currency, livemode)
+    SELECT n, 'past-' || n, 'sandbox', 'USD', false FROM generate_series(1, {ROWS}) n;
+    INSERT INTO ledger_seals (until, postings, hash)
+    SELECT now() - n * interval '1 hour', 0, 'h' FROM generate_series(1, {ROWS}) n;
     ANALYZE;
 """
 

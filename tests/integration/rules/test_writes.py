@@ -1,0 +1,117 @@
+"""What is only written, put together into one statement."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, column, event, select, text
+
+from payments.transaction import Transaction
+from payments.writes import Write
+from tests.support.factories import SUCCEEDED, Till, a_charge, a_refund
+
+# Not of the product, whose tables are shared by the tests.
+TABLES = """
+    CREATE TEMPORARY TABLE shelves (id text PRIMARY KEY) ON COMMIT DROP;
+    CREATE TEMPORARY TABLE boxes (id text PRIMARY KEY) ON COMMIT DROP;
+"""
+
+
+def part(table: str, woken: Any = None) -> Write:
+    inserted = (
+        text(f"INSERT INTO {table} (id) SELECT :of_{table} RETURNING id")
+        .columns(column("id"))
+        .cte(f"into_{table}")
+    )
+    if woken is None:
+        return Write([inserted])
+    return Write([], woken=woken, wakes=select(inserted.c.id))
+
+
+SHELVES, BOXES = part("shelves", "charges"), part("boxes")
+
+
+@contextmanager
+def statements_of(engine: Engine) -> Iterator[list[str]]:
+    made: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        made.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield made
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+@contextmanager
+def transaction_of(till: Till) -> Iterator[Transaction]:
+    with till.engine.begin() as connection:
+        connection.exec_driver_sql(TABLES)
+        yield Transaction(connection)
+
+
+def ids(transaction: Transaction, table: str) -> list[str]:
+    return list(transaction.execute(text(f"SELECT id FROM {table}")).scalars())
+
+
+def test_parts_go_in_one_statement_and_wake_whom_they_wake(till: Till) -> None:
+    with transaction_of(till) as transaction, statements_of(till.engine) as made:
+        with transaction.together():
+            transaction.write(SHELVES, {"of_shelves": "a"})
+            transaction.write(BOXES, {"of_boxes": "b"})
+            assert made == []
+        assert len(made) == 1
+        assert (ids(transaction, "shelves"), ids(transaction, "boxes")) == (["a"], ["b"])
+        assert (transaction.wakes.charges, transaction.wakes.endpoints) == ({"a"}, set())
+
+
+def test_one_that_is_written_by_itself_is_written_at_once(till: Till) -> None:
+    with transaction_of(till) as transaction:
+        for id_ in ("a", "b"):
+            transaction.write(SHELVES, {"of_shelves": id_})
+        transaction.write(BOXES, {"of_boxes": "c"})
+        assert (ids(transaction, "shelves"), ids(transaction, "boxes")) == (["a", "b"], ["c"])
+        assert transaction.wakes.charges == {"a", "b"}
+
+
+def test_where_nothing_is_written_nothing_is_asked(till: Till) -> None:
+    with transaction_of(till) as transaction, statements_of(till.engine) as made:
+        with transaction.together():
+            pass
+        assert made == []
+
+
+def test_what_fails_in_between_writes_nothing(till: Till) -> None:
+    with transaction_of(till) as transaction:
+        with suppress(ZeroDivisionError), transaction.together():
+            transaction.write(SHELVES, {"of_shelves": "a"})
+            raise ZeroDivisionError
+        assert ids(transaction, "shelves") == []
+        transaction.write(SHELVES, {"of_shelves": "b"})  # it gathers no more
+        assert ids(transaction, "shelves") == ["b"]
+
+
+def test_a_part_given_twice_is_refused_and_not_lost(till: Till) -> None:
+    with transaction_of(till) as transaction, transaction.together():
+        transaction.write(SHELVES, {"of_shelves": "a"})
+        with pytest.raises(ValueError, match="all its rows at once"):
+            transaction.write(SHELVES, {"of_shelves": "b"})
+        with pytest.raises(RuntimeError), transaction.together():
+            pass
+
+
+@pytest.mark.parametrize("of", ["charge", "refund"])
+def test_a_settlement_is_three_statements(till: Till, of: str) -> None:
+    """The rows are held, moved, and all that belongs to the move is written."""
+    charge = a_charge()
+    claimed = till.claim(charge)
+    if of == "refund":
+        till.settle(claimed, SUCCEEDED)
+        claimed = till.claim(a_refund(charge.id))
+    with statements_of(till.engine) as made:
+        assert till.settle(claimed, SUCCEEDED)["state"] == "succeeded"
+    # Of a refund its charge is held, too, and carries the sum.
+    assert len(made) == {"charge": 3, "refund": 5}[of], made
