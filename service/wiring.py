@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -179,7 +180,7 @@ class Delivers(Protocol):
     """What the handlers need of `payments.webhooks.delivery.Deliverer`."""
 
     def start(self) -> Self: ...
-    def hand_over(self, endpoint_ids: Sequence[str]) -> None: ...
+    def hand_over(self, endpoint_ids: Sequence[str]) -> Future[None]: ...
     def close(self) -> None: ...
 
 

@@ -1,6 +1,7 @@
 """What tasks need from whoever runs them; `service.wiring` provides it as `app.handlers`."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any, Literal, Protocol
 
 from infra.billing.contract.ids import Kind
@@ -32,8 +33,9 @@ class TaskHandlers(Protocol):
         """Go on with a row that is due."""
         ...
 
-    def drain(self, endpoint_ids: Sequence[str]) -> None:
-        """Have what is due at these endpoints delivered, and don't wait for it."""
+    def drain(self, endpoint_ids: Sequence[str]) -> Future[None]:
+        """Have what is due at these endpoints delivered. It ends as soon as that has begun: one
+        that never does is seen by who waits."""
         ...
 
     def sweep(self, what: Sweep) -> int:

@@ -88,12 +88,11 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             **rest,
         )
         self.quarantine = Quarantine(self.app.handlers.quarantine)
-        self.loop_way: LoopWay | None = None
         # Only what is ours, or the sender could run Celery's own canvas tasks.
         self._callable = frozenset(t for t in self.app.tasks if not t.startswith("celery."))
         queues = self.app.amqp.queues
+        self.loop_way = self._make_loop_way()
         if PAYMENTS in queues.consume_from:
-            self.loop_way = self._make_loop_way()
             # Also where -Q names only ours.
             for queue in self.app.conf.task_queues:
                 if isinstance(queue, ForeignQueue):

@@ -3,13 +3,13 @@
 import threading
 from typing import Any
 
-# Flower reads along; a tenth of a second is at once for a person.
-EVENTS_AFTER_S = 0.1
+# Flower reads along; a quarter of a second is at once for a person.
+EVENTS_AFTER_S = 0.25
 EVENTS_MAX = 500
 
 
 class SoonFlushed:
-    """Flushes a dispatcher once for all events of a tenth of a second, on the thread that makes
+    """Flushes a dispatcher once for all events of a quarter of a second, on the thread that makes
     this, which is that of the loop.
 
     Celery flushes with every turn of its loop, which costs a tenth of all our time; a timer that

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -189,8 +190,8 @@ class TaskHandlers:
         with given_back_while_held(REQUEUE_PAUSE_S):
             return self._executor.submit(KINDS[kind], id_)
 
-    def drain(self, endpoint_ids: Sequence[str]) -> None:
-        self._delivery().hand_over(endpoint_ids)
+    def drain(self, endpoint_ids: Sequence[str]) -> Future[None]:
+        return self._delivery().hand_over(endpoint_ids)
 
     def sweep(self, what: Sweep) -> int:
         return self.sweeper.sweep(what)
@@ -284,7 +285,7 @@ class TaskHandlers:
         if self.services.settings.dispatch == "threads":
             return None
         executor = make_loop_executor(self.services, self._parts)
-        return Carrier(executor, self._signatures, pause_s=REQUEUE_PAUSE_S)
+        return Carrier(executor, self._signatures, drain=self.drain, pause_s=REQUEUE_PAUSE_S)
 
     def _delivery(self) -> Delivers:
         with self._lock:  # Only processes that deliver webhooks start the loop.

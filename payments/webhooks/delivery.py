@@ -148,10 +148,10 @@ class Deliverer:
         """Like `drain`, but doesn't wait: a dead endpoint then holds no thread at all."""
         return self._on_loop(self._drain(endpoint_id))
 
-    def hand_over(self, endpoint_ids: Sequence[str]) -> None:
-        """Have these endpoints drained, and wait only until the loop has taken them on: a loop that
+    def hand_over(self, endpoint_ids: Sequence[str]) -> Future[None]:
+        """Have these endpoints drained. It ends as soon as the loop has taken them on: a loop that
         hangs is seen by who waits. What goes wrong is logged, and the sweep sees what is left."""
-        self._on_loop(self._taken_on(endpoint_ids)).result()
+        return self._on_loop(self._taken_on(endpoint_ids))
 
     def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         if self._loop is None:

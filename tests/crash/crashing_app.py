@@ -49,7 +49,7 @@ def _done(**_: Any) -> None:
 class MortalCarrier(Carrier):
     """On the loop, the same."""
 
-    async def carry(self, call: Call, proof: object) -> dict[str, str]:
+    async def carry(self, call: Call, proof: object) -> dict[str, Any]:
         die_at("received")
         result = await super().carry(call, proof)
         die_at("done")

@@ -140,7 +140,7 @@ def test_the_first_statements_of_many_endpoints_are_few(engine: Engine, sink: Si
         drain_statements_made(engine) as statements,
         a_deliverer(engine, limits=PATIENT) as deliverer,
     ):
-        deliverer.hand_over(ids)
+        deliverer.hand_over(ids).result(patience_s())
         wait_for(
             lambda: {row["state"] for row in deliveries(engine)},
             until=lambda states: states == {"delivered"},
@@ -171,7 +171,7 @@ def test_one_that_works_waits_behind_none_of_those_that_nobody_knows(
         listener = stand_still(others)
         event.listen(engine, "before_cursor_execute", listener)
         try:
-            deliverer.hand_over(others)
+            deliverer.hand_over(others).result(patience_s())
             for number in range(2, 5):
                 assert deliverer.submit(well.id).result(patience_s()) == Drained(delivered=1)
                 assert len(sink.requests) == number

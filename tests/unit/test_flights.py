@@ -5,6 +5,7 @@ import base64
 import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any
 from unittest.mock import Mock
 
@@ -15,6 +16,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.consumer.events import Events
 from kombu.asynchronous import Hub
 
+from payments.errors import InvalidRequest
 from service.database.retrying import DatabaseUnavailable
 from service.running import register
 from tests.support.waiting import patience_s, wait_for
@@ -36,7 +38,7 @@ class Carrying:
         self.may_end = threading.Event()
         self.may_end.set()
 
-    async def carry(self, call: Call, proof: object) -> dict[str, str]:
+    async def carry(self, call: Call, proof: object) -> dict[str, Any]:
         self.together += 1
         self.most = max(self.most, self.together)
         while not self.may_end.is_set():  # noqa: ASYNC110  # another thread's event
@@ -406,3 +408,64 @@ def test_orders_and_what_is_odd_go_celerys_way() -> None:
     for name in ("billing.charge.cancel", "billing.charge.capture", "billing.sweep.payments"):
         assert not Carrier.takes(Call(name, "t", [], {}, None, None))
     assert not Carrier.takes(Call("billing.charge.create", "t", [1], {}, None, None))
+
+
+ENDPOINT = "we_" + "a" * 32
+
+
+def drain(**fields: Any) -> Call:
+    return Call("billing.webhook.drain", "t", [], fields, None, None)
+
+
+class Draining:
+    """Drains what it is told to, and says that it has begun when the test wants it."""
+
+    def __init__(self) -> None:
+        self.told: list[Sequence[str]] = []
+        self.begun: Future[None] = Future()
+
+    def __call__(self, endpoint_ids: Sequence[str]) -> Future[None]:
+        self.told.append(endpoint_ids)
+        return self.begun
+
+
+@pytest.fixture
+def draining() -> Draining:
+    return Draining()
+
+
+@pytest.fixture
+def carrier(draining: Draining) -> Carrier:
+    return Carrier(Mock(), Mock(), drain=draining, pause_s=0.0)
+
+
+def test_a_call_to_drain_is_done_when_the_drain_has_begun(
+    carrier: Carrier, draining: Draining
+) -> None:
+    async def carried() -> Any:
+        call = drain(endpoint_id=ENDPOINT)
+        assert Carrier.takes(call)
+        carrying = asyncio.ensure_future(carrier.carry(call, None))
+        while not draining.told:  # noqa: ASYNC110  # it is asked in the loop's next turns
+            await asyncio.sleep(0)
+        assert not carrying.done()  # a loop that hangs is seen by who waits
+        draining.begun.set_result(None)
+        return await carrying
+
+    assert asyncio.run(carried()) == {"endpoint_id": ENDPOINT}
+    assert draining.told == [[ENDPOINT]]
+
+
+def test_one_call_may_be_for_several_endpoints(carrier: Carrier, draining: Draining) -> None:
+    draining.begun.set_result(None)
+    several = [ENDPOINT, "we_" + "b" * 32]
+    carried = asyncio.run(carrier.carry(drain(endpoint_ids=several), None))
+    assert (carried, draining.told) == ({"endpoints": 2}, [several])
+
+
+def test_a_call_to_drain_what_is_no_endpoint_is_left_to_celery_which_says_so(
+    carrier: Carrier, draining: Draining
+) -> None:
+    with pytest.raises(InvalidRequest, match="endpoint_id must be an id"):
+        asyncio.run(carrier.carry(drain(endpoint_id="ch_1"), None))
+    assert draining.told == []

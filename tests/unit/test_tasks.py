@@ -1,6 +1,7 @@
 """The tasks: what they hand on, and what they return; everything else is somebody else's."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,8 +46,11 @@ class TaskHandlers:
         self.asked.append(("submit", kind, id_))
         return SimpleNamespace(id=id_, state="succeeded", customer_id="cus_1")
 
-    def drain(self, endpoint_ids: Sequence[str]) -> None:
+    def drain(self, endpoint_ids: Sequence[str]) -> Future[None]:
         self.asked.append(("drain", *endpoint_ids))
+        begun: Future[None] = Future()
+        begun.set_result(None)
+        return begun
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """What is done with a request on the loop: the same as in a thread, as long as all goes well."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, Literal
 
 from infra.billing.contract.ids import PREFIXES
 from infra.billing.contract.ids import Kind as KindName
@@ -12,6 +13,7 @@ from payments.lifecycle.executor import Executor
 from service import intake
 from service.database.retrying import is_held_up
 from tasks.requests import id_field, keyed
+from tasks.webhooks import DRAIN, drained, to_drain
 from worker import signing
 from worker.envelope import Call
 from worker.signing import Signatures
@@ -25,7 +27,7 @@ _VERBS: Mapping[str, tuple[KindName, Literal["create", "submit"]]] = {
 }
 
 
-TASKS = frozenset(_VERBS)
+TASKS = frozenset(_VERBS) | {DRAIN}
 
 
 class HeldUp(Exception):
@@ -35,23 +37,35 @@ class HeldUp(Exception):
 class Carrier:
     """Carries out calls. Raises whatever keeps one from being plainly done."""
 
-    def __init__(self, executor: Executor, signatures: Signatures, *, pause_s: float) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        signatures: Signatures,
+        *,
+        drain: Callable[[Sequence[str]], Future[None]],
+        pause_s: float,
+    ) -> None:
         self._executor = executor
         self._signatures = signatures
+        self._drain = drain
         self._pause_s = pause_s
 
     @staticmethod
     def takes(call: Call) -> bool:
         """Whether it is plainly one of those that are carried out here."""
         return (
-            call.task in _VERBS
+            call.task in TASKS
             and not call.args
             and not call.wishes.callbacks
             and not call.wishes.given_up
         )
 
-    async def carry(self, call: Call, proof: object) -> dict[str, str]:
+    async def carry(self, call: Call, proof: object) -> dict[str, Any]:
         """Do what is asked, as far as that goes now; what its task returns in a thread."""
+        if call.task == DRAIN:
+            endpoint_ids = to_drain(call.kwargs)
+            await asyncio.wrap_future(self._drain(endpoint_ids))
+            return drained(call.kwargs, endpoint_ids)
         kind, verb = _VERBS[call.task]
         try:
             if verb == "create":

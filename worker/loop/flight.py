@@ -43,7 +43,7 @@ class Flight:
     hostname: str
     started_at: float = field(default_factory=time.monotonic)
     # What came of it; None while nothing has, or when Celery is to find out.
-    result: dict[str, str] | None = None
+    result: dict[str, Any] | None = None
     # It goes back to the broker as it is.
     is_given_back: bool = False
     eventer: Any = None

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from celery.worker import state
 
@@ -31,7 +31,7 @@ logger = log.get(__name__)
 class Carries(Protocol):
     """What the flights need of `worker.loop.carrying.Carrier`."""
 
-    async def carry(self, call: Call, proof: object) -> dict[str, str]: ...
+    async def carry(self, call: Call, proof: object) -> dict[str, Any]: ...
 
 
 class Flights:
