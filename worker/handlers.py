@@ -80,8 +80,7 @@ class TaskHandlers:
     """What the tasks of a process stand on; see `tasks.handlers`."""
 
     def __init__(self, app: Celery, settings: Settings, parts: Parts = REAL) -> None:
-        self._parts = parts
-        self._publisher = parts.publisher(app)
+        self._parts, self._publisher = parts, parts.publisher(app)
         self._waker = Waker(self._publisher)
         self.services = services(settings, self._waker, parts)
         self.sweeper = Sweeper(self.services, self._publisher)

@@ -26,7 +26,7 @@ from tests.support import databases
 from tests.support.factories import Till, a_charge
 from tests.support.pair import run
 from tests.support.pgbouncer import pgbouncer
-from tests.support.waiting import wait_for
+from tests.support.waiting import slowness, wait_for
 
 
 @pytest.fixture
@@ -72,8 +72,9 @@ def test_a_statement_that_gets_no_answer_is_ended_at_the_server_too(
             connection.execute(text("SELECT pg_sleep(60)"))
         assert lost.value.connection_invalidated
     asleep = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(60)%'"
-    with engine.connect() as connection:
-        assert connection.execute(text(asleep + " AND state = 'active'")).scalar_one() == 0
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        still = text(asleep + " AND state = 'active'")
+        wait_for(lambda: connection.execute(still).scalar_one() == 0, what="it to end")
 
 
 def test_a_commit_that_waits_for_a_standby_is_hung_up_on_and_never_canceled(
@@ -91,23 +92,29 @@ def test_a_commit_that_waits_for_a_standby_is_hung_up_on_and_never_canceled(
         one, other = text("INSERT INTO kept VALUES (1)"), text("INSERT INTO kept VALUES (2)")
 
         pooled = open_database(pooled_url)
+        patient_s = 0.5 * slowness()  # in which the COMMIT must have been sent
         with pooled.connect() as connection:
             connection.execute(one)
-            connection.connection.driver_connection.answer_s = 0.5  # type: ignore[union-attr]
+            connection.connection.driver_connection.answer_s = patient_s  # type: ignore[union-attr]
             with pytest.raises(DBAPIError, match="no answer within"):
                 connection.commit()
         pooled.dispose()
 
         async def ask() -> None:
-            web = Database(pooled_url, nobody, deadline_s=0.5)
+            web = Database(pooled_url, nobody, deadline_s=patient_s)
             with pytest.raises(DatabaseUnavailable):
                 await web.transaction(lambda t: t.execute(other), idempotent=False)
             await web.close()
 
         asyncio.run(ask())
         waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-        with made.connect() as connection:
-            assert connection.execute(text(waiting)).scalar_one() == 2
+        looking = made.execution_options(isolation_level="AUTOCOMMIT")
+        with looking.connect() as connection:
+            wait_for(
+                lambda: connection.execute(text(waiting)).scalar_one(),
+                until=lambda count: count == 2,
+                what="both to wait for a standby",
+            )
             assert connection.execute(text("SELECT count(*) FROM kept")).scalar_one() == 0
         run(server, names[0].format("RESET"), names[1])
 
