@@ -46,16 +46,15 @@ def by_metadata(
     limit: int,
 ) -> Looked:
     """What has these words in its metadata, or this name with this value: up to `limit` of them."""
-    where = _in_metadata(kind, typed)
-    rows, since = _among(connection, kind, where, access, behind, LOOKED_AT_MIN, limit)
+    rows, since = _among(connection, kind, typed, access, behind, LOOKED_AT_MIN, limit)
     if since is None or len(rows) == limit:
         return Looked(rows)
     having, everything = _how_many(connection, kind, typed)
     if having <= max(RARE_MAX, RARE_PART_MAX * everything):
-        return Looked(_found(connection, kind, where, access, behind, None, limit))
+        return Looked(_found(connection, kind, typed, access, behind, None, limit, by_index=True))
     should_do = int(SPARE * limit * everything / having)
     for newest in sorted({max(2 * LOOKED_AT_MIN, min(should_do, LOOKED_AT_MAX)), LOOKED_AT_MAX}):
-        rows, since = _among(connection, kind, where, access, behind, newest, limit)
+        rows, since = _among(connection, kind, typed, access, behind, newest, limit)
         if since is None or len(rows) == limit:
             return Looked(rows)
     return Looked(rows, since)
@@ -64,7 +63,7 @@ def by_metadata(
 def _among(
     connection: Connection,
     kind: Searchable,
-    where: ColumnElement[bool],
+    typed: Typed,
     access: Access,
     behind: Place | None,
     newest: int,
@@ -72,7 +71,7 @@ def _among(
 ) -> tuple[Sequence[Any], datetime | None]:
     """What has them among the newest that `access` sees, and since when those are; None: all."""
     since = _since(connection, kind, access, behind, newest)
-    return _found(connection, kind, where, access, behind, since, limit), since
+    return _found(connection, kind, typed, access, behind, since, limit, by_index=False), since
 
 
 def _how_many(connection: Connection, kind: Searchable, typed: Typed) -> tuple[float, float]:
@@ -86,13 +85,16 @@ def _how_many(connection: Connection, kind: Searchable, typed: Typed) -> tuple[f
 def _found(
     connection: Connection,
     kind: Searchable,
-    where: ColumnElement[bool],
+    typed: Typed,
     access: Access,
     behind: Place | None,
     since: datetime | None,
     limit: int,
+    *,
+    by_index: bool,
 ) -> Sequence[Any]:
     created_at = kind.table.c.created_at
+    where = _in_metadata(kind, typed, by_index=by_index)
     bounds = [] if since is None else [created_at >= since]
     if behind is not None:
         bounds.append(created_at <= behind[0])
@@ -106,15 +108,18 @@ def _found(
     return connection.execute(statement.order_by(*order).limit(limit)).all()
 
 
-def _in_metadata(kind: Searchable, typed: Typed) -> ColumnElement[bool]:
+def _in_metadata(kind: Searchable, typed: Typed, *, by_index: bool) -> ColumnElement[bool]:
     metadata = kind.table.c.metadata
+    # Among the newest, a word that millions have is not to be looked up among all: an expression
+    # that the index doesn't have is computed for each of them, five microseconds.
+    of_words = metadata if by_index else metadata.op("||")(text("'{}'::jsonb"))
     # As the partial index has it.
     there = metadata != text("'{}'::jsonb")
     if typed.pair is not None:
         name, value = typed.pair
         is_so = metadata.op("@>")(cast(literal(json_text({name: value}), Text), JSONB))
-        return there & is_so & _has_words(metadata, value)
-    return there & _has_words(metadata, typed.text)
+        return there & is_so & _has_words(of_words, value)
+    return there & _has_words(of_words, typed.text)
 
 
 def _has_words(metadata: ColumnElement[Any], words: str) -> ColumnElement[bool]:
