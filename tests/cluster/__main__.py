@@ -24,10 +24,11 @@ from tests.cluster.trial import BOUND_S, Trial, table, too_slow
 from tests.support.sink import webhook_sink
 
 FOLDERS = "billing-cluster-"
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def main() -> int:
-    """0 when every promise held, 1 when not, 2 when it can't run here."""
+    """0 when every promise held, 1 when not, 2 when it can't run here, 130 when it is stopped."""
     parser = argparse.ArgumentParser(prog="make cluster")
     parser.add_argument("--rate", type=float, default=5.0, help="requests per second")
     parser.add_argument("--only", default="", help="faults whose name has one of these in it")
@@ -45,7 +46,8 @@ def main() -> int:
     except BlockingIOError:
         sys.stderr.write("make cluster runs on this host already; wait until it is over\n")
         return 2
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in STOPS:
+        signal.signal(number, _interrupted)
     folder = Path(tempfile.mkdtemp(prefix=FOLDERS))
     named = given.only.split(",")
     faults = [one for one in FAULTS if any(part in one.name for part in named)] * given.rounds
@@ -54,6 +56,10 @@ def main() -> int:
     try:
         with cluster(folder, say=_say) as made:
             broken = _try(made, faults, given.rate, seed, given.report)
+    except KeyboardInterrupt:
+        broken = []
+        _say("stopped; nothing of it is left")
+        return 130
     finally:
         if broken or given.keep:
             _say(f"logs and journal: {folder}")
@@ -99,8 +105,11 @@ def _try(
     return broken
 
 
-def _interrupted(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    """Once: whoever is impatient must not end the clearing up, too."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _say(line: str) -> None:

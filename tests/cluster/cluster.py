@@ -98,8 +98,8 @@ class Cluster:
 @contextmanager
 def cluster(folder: Path, *, say: Callable[[str], None]) -> Iterator[Cluster]:
     """A whole cluster. Afterwards nothing of it runs, and its network is gone."""
-    network.make()
     try:
+        network.make()
         made = Cluster(folder)
         try:
             began = time.monotonic()
