@@ -22,8 +22,8 @@ from models.base import table_of
 from payments.transaction import Transaction
 from payments.webhooks.positions import DISORDER, Positions
 
-# Rows that one step reads, once a second: a tenth of a second's work (docs/how-to/keep-and-erase.md
-# has the figures), in which beat sweeps nothing else.
+# Rows that one step reads: a tenth of a second's work (docs/how-to/keep-and-erase.md has the
+# figures). How many steps are taken in a second is the sweep's to say.
 PAGE = 500
 # Between two walks over the same table: what became old meanwhile is not urgent.
 REST = timedelta(minutes=10)

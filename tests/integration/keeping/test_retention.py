@@ -26,6 +26,7 @@ from tests.support.every import every
 from tests.support.sandbox import STATEMENTS
 from tests.support.sink import Sink
 from tests.support.webhooks import a_deliverer, an_endpoint, events_happen, rows
+from worker.sweeps import sweeping
 from worker.sweeps.sweeping import Sweeper
 
 FOR_EVER = Keep(0, 0, 0, 0, 0)
@@ -302,6 +303,35 @@ def test_the_sweep_is_made_by_beat_as_the_settings_say(
         assert sweeper.sweep("retention") == left
         ours.engine.dispose()
     assert rows(engine, "SELECT FROM heartbeats WHERE name = 'retention'")
+
+
+def test_a_sweep_deletes_whole_pages_as_long_as_it_has_time(
+    engine: Engine, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "PAGE", 2)
+    now = [1000.0]
+    monkeypatch.setattr(sweeping.time, "monotonic", lambda: now[0])
+    ours = services(make_settings(keep_events_days=9), nobody)
+    sweeper: Any = Sweeper(ours, None)  # type: ignore[arg-type]  # it wakes nobody
+
+    def swept(*, takes_s: float) -> Any:
+        """What a sweep deletes whose transactions take so long, each."""
+        in_transaction = sweeper._in_transaction
+
+        def slowly(step: Any) -> Any:
+            now[0] += takes_s
+            return in_transaction(step)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(sweeper, "_in_transaction", slowly)
+            return sweeper.sweep("retention")
+
+    events_happen(engine, 9)
+    days_pass(engine, 10)
+    assert swept(takes_s=sweeping.RETENTION_S) == 2
+    assert swept(takes_s=0.0) == 7  # the last page is not whole, and nothing is asked for again
+    assert count(engine, "events") == 0
+    ours.engine.dispose()
 
 
 def test_the_doctor_tells_how_old_the_oldest_is_and_whether_somebody_sweeps(
