@@ -4,6 +4,7 @@ Rules take a `Transaction`, never an engine: they can't commit, and they can't r
 Waking is best-effort by design: what is due stands in a row, and the sweep finds it again.
 """
 
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from infra.billing.contract.ids import Kind
 from models.rows import LifecycleRow
 from models.states import Status
 from payments.acting import Acting
-from payments.writes import Gathered, Write, statement_of
+from payments.writes import Part, statement_of
 
 T = TypeVar("T")
 
@@ -82,7 +83,7 @@ class Transaction:
         self.wakes = Wakes()
         # What was moved in it: for those who count, once it is committed.
         self.moved: list[Moved] = []
-        self._gathered: Gathered | None = None
+        self._gathered: list[Part] | None = None
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, Any] | None = None
@@ -95,13 +96,15 @@ class Transaction:
         """What the statement returns: see the function `read`."""
         return read(self.connection, of, statement, parameters)
 
-    def write(self, part: Write, parameters: Mapping[str, Any]) -> None:
-        """Write a part, and note whom it wakes: now, or with the others that are written
-        `together`."""
+    def write(self, *parts: Part) -> None:
+        """Write parts in one statement, and note whom they wake: now, or with the others that are
+        written `together`."""
         if self._gathered is not None:
-            self._gathered.add(part, parameters)
-        else:
-            self._write(Gathered({part: parameters}))
+            self._gathered += parts
+            return
+        writes, given = zip(*parts, strict=True)
+        for row in self.connection.execute(statement_of(writes), dict(ChainMap(*given))):
+            getattr(self.wakes, row.woken).add(row.id)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -109,18 +112,13 @@ class Transaction:
         executed or read within doesn't see it."""
         if self._gathered is not None:
             raise RuntimeError("parts are being put together already")
-        gathered = self._gathered = Gathered()
+        gathered = self._gathered = []
         try:
             yield
         finally:
             self._gathered = None
-        self._write(gathered)
-
-    def _write(self, gathered: Gathered) -> None:
-        if gathered.parts:
-            written = self.execute(statement_of(tuple(gathered.parts)), gathered.parameters)
-            for row in written:
-                getattr(self.wakes, row.woken).add(row.id)
+        if gathered:
+            self.write(*gathered)
 
 
 def nobody(_: Wakes) -> None:

@@ -6,10 +6,10 @@ statement (`WITH … AS (INSERT …)`) they are one of each. All parts see the d
 the statement, so none may need what another writes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import CTE, Select, false, literal_column, null, select, union_all
 
@@ -31,25 +31,16 @@ class Write:
     wakes: Select[tuple[str]] | None = None
 
 
-@dataclass(slots=True)
-class Gathered:
-    """Parts with their parameters, until they are written."""
-
-    parts: dict[Write, Mapping[str, Any]] = field(default_factory=dict)
-
-    def add(self, part: Write, parameters: Mapping[str, Any]) -> None:
-        if part in self.parts:
-            raise ValueError("a part is written once in a statement: give it all its rows at once")
-        self.parts[part] = parameters
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        return {name: value for given in self.parts.values() for name, value in given.items()}
+# With its parameters.
+Part: TypeAlias = tuple[Write, dict[str, Any]]
 
 
 @cache
 def statement_of(parts: tuple[Write, ...]) -> Any:
-    """One statement of these parts. Its rows: which set, and the id of one to wake."""
+    """One statement of these parts, each of which has all its rows. Its own rows: which set, and
+    the id of one to wake. Raises ValueError for a part that is there twice."""
+    if len(set(parts)) < len(parts):
+        raise ValueError("a part is written once in a statement: give it all its rows at once")
     wakes = [
         select(
             literal_column(f"'{part.woken}'").label("woken"), part.wakes.cte(f"{part.woken}_due")

@@ -71,7 +71,7 @@ def write(transaction: Transaction, moved: Iterable[tuple[str, datetime, Standin
                 }
             )
     if postings:
-        transaction.write(_WRITE, {"books": _books(books), "postings": as_rows(postings)})
+        transaction.write((_WRITE, {"books": _books(books), "postings": as_rows(postings)}))
     return len(postings)
 
 

@@ -158,7 +158,7 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
     transaction.moved += [Moved(kind.name, m.verb, m.outcome, m.to, rows[m.row.id]) for m in moves]
     attempts = [attempt for m in moves for attempt in (*_overtaken(kind, m), _attempt(m))]
     with transaction.together():
-        transaction.write(_NEW_ATTEMPTS, {"new_attempts": as_rows(attempts)})
+        transaction.write((_NEW_ATTEMPTS, {"new_attempts": as_rows(attempts)}))
         publish(transaction, [fact for m in moves if (fact := _fact(kind, m, rows[m.row.id]))])
         post(transaction, kind.name, [Change(m.row, rows[m.row.id]) for m in moves])
         if kind.name == CHARGE.name:

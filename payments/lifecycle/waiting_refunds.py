@@ -36,7 +36,7 @@ def unapproved_of(transaction: Transaction, charge_ids: Sequence[str]) -> list[R
 def wake_refunds_of(transaction: Transaction, final: Sequence[str]) -> None:
     """What waited for these charges, which are final now, is due at once."""
     if final:
-        transaction.write(_WAKE_REFUNDS, {"final_charges": list(final)})
+        transaction.write((_WAKE_REFUNDS, {"final_charges": list(final)}))
 
 
 # --- The statements, built once ---

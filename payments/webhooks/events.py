@@ -67,7 +67,7 @@ def publish(transaction: Transaction, facts: Sequence[Fact]) -> None:
         }
         for fact in facts
     ]
-    transaction.write(_PUBLISH, {"facts": as_rows(rows)})
+    transaction.write((_PUBLISH, {"facts": as_rows(rows)}))
 
 
 def is_asked_for(event_type: ColumnElement[Any], event_types: ColumnElement[Any]) -> Any:

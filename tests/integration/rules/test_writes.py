@@ -60,8 +60,8 @@ def ids(transaction: Transaction, table: str) -> list[str]:
 def test_parts_go_in_one_statement_and_wake_whom_they_wake(till: Till) -> None:
     with transaction_of(till) as transaction, statements_of(till.engine) as made:
         with transaction.together():
-            transaction.write(SHELVES, {"of_shelves": "a"})
-            transaction.write(BOXES, {"of_boxes": "b"})
+            transaction.write((SHELVES, {"of_shelves": "a"}))
+            transaction.write((BOXES, {"of_boxes": "b"}))
             assert made == []
         assert len(made) == 1
         assert (ids(transaction, "shelves"), ids(transaction, "boxes")) == (["a"], ["b"])
@@ -71,8 +71,8 @@ def test_parts_go_in_one_statement_and_wake_whom_they_wake(till: Till) -> None:
 def test_one_that_is_written_by_itself_is_written_at_once(till: Till) -> None:
     with transaction_of(till) as transaction:
         for id_ in ("a", "b"):
-            transaction.write(SHELVES, {"of_shelves": id_})
-        transaction.write(BOXES, {"of_boxes": "c"})
+            transaction.write((SHELVES, {"of_shelves": id_}))
+        transaction.write((BOXES, {"of_boxes": "c"}))
         assert (ids(transaction, "shelves"), ids(transaction, "boxes")) == (["a", "b"], ["c"])
         assert transaction.wakes.charges == {"a", "b"}
 
@@ -87,19 +87,19 @@ def test_where_nothing_is_written_nothing_is_asked(till: Till) -> None:
 def test_what_fails_in_between_writes_nothing(till: Till) -> None:
     with transaction_of(till) as transaction:
         with suppress(ZeroDivisionError), transaction.together():
-            transaction.write(SHELVES, {"of_shelves": "a"})
+            transaction.write((SHELVES, {"of_shelves": "a"}))
             raise ZeroDivisionError
         assert ids(transaction, "shelves") == []
-        transaction.write(SHELVES, {"of_shelves": "b"})  # it gathers no more
+        transaction.write((SHELVES, {"of_shelves": "b"}))  # it gathers no more
         assert ids(transaction, "shelves") == ["b"]
 
 
 def test_a_part_given_twice_is_refused_and_not_lost(till: Till) -> None:
-    with transaction_of(till) as transaction, transaction.together():
-        transaction.write(SHELVES, {"of_shelves": "a"})
+    with transaction_of(till) as transaction:
+        twice = (SHELVES, {"of_shelves": "a"}), (SHELVES, {"of_shelves": "b"})
         with pytest.raises(ValueError, match="all its rows at once"):
-            transaction.write(SHELVES, {"of_shelves": "b"})
-        with pytest.raises(RuntimeError), transaction.together():
+            transaction.write(*twice)
+        with transaction.together(), pytest.raises(RuntimeError), transaction.together():
             pass
 
 
