@@ -34,7 +34,7 @@ class Part(threading.Thread):
             self.findings.append(fail(self.subject, broken(error), "try again; report it"))
 
 
-def make(parts: Sequence[tuple[str, Look]], *, limit_s: float = LIMIT_S) -> Iterator[Finding]:
+def make(parts: Sequence[tuple[str, Look]], *, limit_s: float) -> Iterator[Finding]:
     """Look at all parts at once; findings come part by part, in the order of the parts."""
     threads = [Part(subject, look) for subject, look in parts]
     ends_at = time.monotonic() + limit_s

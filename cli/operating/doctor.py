@@ -53,7 +53,7 @@ def examined() -> "list[Finding]":
         parts.append(("broker", lambda: broker.look(settings, broker_url)))
     if settings is not None and not found.troubles:
         parts.append(("processors", lambda: processor_checks.look(settings, database_url)))
-    return list(rounds.make(parts))
+    return list(rounds.make(parts, limit_s=rounds.LIMIT_S))
 
 
 def _show(findings: "Sequence[Finding]", *, healthy: bool) -> None:
