@@ -90,3 +90,9 @@ def test_every_part_of_a_page_that_is_to_be_run_is_run() -> None:
     for name, part in marked:
         assert re.search(rf'"{part}"\s*\)', tests), (name, part)
         assert Path(name).name in tests, name
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = re.findall(r"([\w/-]+\.md)$", (DOCS.parent / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+    assert sorted(listed) == sorted(pages)
