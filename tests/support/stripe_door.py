@@ -100,11 +100,12 @@ def stripe_door(
 
     def run() -> None:
         try:
-            loop.run_until_complete(serve())
+            # Ends what callers are kept waiting with, too: left to the garbage, it would be told in
+            # the middle of another test.
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(serve())
         except BaseException as error:  # noqa: BLE001  # told by the thread that waits
             failed.append(error)
-        finally:
-            loop.close()
 
     thread = threading.Thread(target=run, name="stripe-door", daemon=True)
     thread.start()
