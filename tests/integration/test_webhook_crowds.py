@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ from payments.webhooks.pacing.troubles import Note
 from service.wiring import DRAINS_MAX
 from tests.support.drains import a_record, next_batch, take
 from tests.support.sink import Answer, Received, Sink
+from tests.support.statements import statements_of
 from tests.support.waiting import patience_s, wait_for
 from tests.support.webhooks import (
     PATIENT,
@@ -137,7 +137,7 @@ def test_the_first_statements_of_many_endpoints_are_few(engine: Engine, sink: Si
 
     sink.answer = answer
     with (
-        drain_statements_made(engine) as statements,
+        statements_of(engine, that=is_of_a_drain) as statements,
         a_deliverer(engine, limits=PATIENT) as deliverer,
     ):
         deliverer.hand_over(ids).result(patience_s())
@@ -189,18 +189,3 @@ def batches(answers: Sequence[Any]) -> list[DrainBatch]:
 
 def is_of_a_drain(statement: str) -> bool:
     return "looked_at AS" in statement
-
-
-@contextmanager
-def drain_statements_made(engine: Engine) -> Iterator[list[str]]:
-    made: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if is_of_a_drain(statement):
-            made.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield made
-    finally:
-        event.remove(engine, "before_cursor_execute", note)

@@ -5,11 +5,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, column, event, select, text
+from sqlalchemy import column, select, text
 
 from payments.transaction import Transaction
 from payments.writes import Write
 from tests.support.factories import SUCCEEDED, Till, a_charge, a_refund
+from tests.support.statements import statements_of
 
 # Not of the product, whose tables are shared by the tests.
 TABLES = """
@@ -30,20 +31,6 @@ def part(table: str, woken: Any = None) -> Write:
 
 
 SHELVES, BOXES = part("shelves", "charges"), part("boxes")
-
-
-@contextmanager
-def statements_of(engine: Engine) -> Iterator[list[str]]:
-    made: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        made.append(statement)
-
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield made
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 @contextmanager
