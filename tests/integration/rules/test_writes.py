@@ -6,9 +6,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import column, select, text
+from sqlalchemy.dialects import postgresql
 
+from models import Attempt, Delivery, Event, Refund
+from models.base import table_of
+from models.bookkeeping import LedgerBook, LedgerPosting
+from payments.ledger import postings
+from payments.lifecycle import moves, waiting_refunds
 from payments.transaction import Transaction
-from payments.writes import Write
+from payments.webhooks import events
+from payments.writes import Write, statement_of
 from tests.support.factories import SUCCEEDED, Till, a_charge, a_refund
 from tests.support.statements import statements_of
 
@@ -88,6 +95,21 @@ def test_a_part_given_twice_is_refused_and_not_lost(till: Till) -> None:
             transaction.write(*twice)
         with transaction.together(), pytest.raises(RuntimeError), transaction.together():
             pass
+
+
+def test_no_parameter_is_called_as_a_column_that_is_written() -> None:
+    """SQLAlchemy would take it for a value of that column, in every part that writes its table."""
+    parts = (
+        moves._NEW_ATTEMPTS,
+        events._PUBLISH,
+        postings._WRITE,
+        waiting_refunds._WAKE_REFUNDS,
+    )
+    named = statement_of(parts).compile(dialect=postgresql.dialect()).params
+    assert {"new_attempts", "facts", "books", "postings", "final_charges"} <= named.keys()
+    written = (Attempt, Event, Delivery, LedgerBook, LedgerPosting, Refund)
+    columns = {column.name for model in written for column in table_of(model).columns}
+    assert columns & named.keys() == set()
 
 
 @pytest.mark.parametrize("of", ["charge", "refund"])
