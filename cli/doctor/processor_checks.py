@@ -7,7 +7,7 @@ from sqlalchemy.exc import DBAPIError
 
 from cli.doctor import database
 from cli.doctor.findings import Finding, fail, ok, some, warn
-from payments.audit import health
+from payments.audit import outstanding
 from payments.processors.port import ChecksItself, Processor
 from service.settings import Settings
 from service.wiring import processors
@@ -38,7 +38,7 @@ def _modes(named: Mapping[str, Processor], database_url: str) -> Iterable[Findin
     modes = {name: one.livemode for name, one in named.items()}
     try:
         with database.connected(database_url) as connection:
-            found = health.in_other_mode(connection, modes)
+            found = outstanding.in_other_mode(connection, modes)
     except DBAPIError:
         return  # which the part of the database tells, with the reason
     for one in found:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from cli.doctor.findings import Finding, Level, ago, ok, some
 from cli.doctor.work import BEAT, LATE_FAIL_S, most
-from payments.audit import health
+from payments.audit import health, outstanding
 from payments.audit.health import DisabledByItself, Receiver
 from payments.webhooks.pacing.breaker import DISABLED_AFTER_S, WARNED_AFTER_S
 
@@ -110,7 +110,7 @@ def _waiting(one: Receiver) -> str:
 
 def _is_late(one: Receiver, *, level: Level) -> bool:
     is_long = one.overdue_s > LATE_FAIL_S
-    return one.overdue_s > health.LATE_S and is_long == (level == "fail")
+    return one.overdue_s > outstanding.LATE_S and is_long == (level == "fail")
 
 
 def _problems(is_swept: bool) -> Iterable[_Problem]:

@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable
 from sqlalchemy import Connection
 
 from cli.doctor.findings import Finding, ago, fail, ok, some, warn
-from payments.audit import health
-from payments.audit.health import Elsewhere, Late
+from payments.audit import health, outstanding
+from payments.audit.outstanding import Elsewhere, Late, Pile
 from payments.lifecycle.approving import waiting as approving
 
 # Most unknown outcomes are looked up within seconds.
@@ -33,9 +33,9 @@ WORKERS = "start more workers, or see what those that run log"
 def sweeper(connection: Connection, processors: Collection[str]) -> Iterable[Finding]:
     """Whether somebody looks for what is due."""
     ago_s = health.swept_ago_s(connection)
-    late = health.late(connection, processors)
+    late = outstanding.late(connection, processors)
     if stale := sum(one.stale_leases for one in late):
-        seen = f"{some(stale, 'lease')} ended {ago(health.UNSWEPT_S)} ago and more"
+        seen = f"{some(stale, 'lease')} ended {ago(outstanding.UNSWEPT_S)} ago and more"
         yield fail("sweeper", f"{seen}, and nobody took them back", BEAT)
     elif unswept := [one for one in late if one.unswept]:
         yield fail("sweeper", f"{_overdue(unswept)}, and nobody is woken for them", BEAT)
@@ -66,7 +66,7 @@ def _overdue(late: Iterable[Late]) -> str:
 def at_processors(connection: Connection, processors: Collection[str]) -> Iterable[Finding]:
     """Whether everything that is pending names a processor that there is."""
     missing: dict[str, list[Elsewhere]] = {}
-    for one in health.elsewhere(connection, processors):
+    for one in outstanding.elsewhere(connection, processors):
         missing.setdefault(one.processor, []).append(one)
     for name, waiting in missing.items():
         counts = " and ".join(some(one.count, one.kind) for one in waiting)
@@ -80,14 +80,13 @@ def at_processors(connection: Connection, processors: Collection[str]) -> Iterab
 
 def pending(connection: Connection) -> Iterable[Finding]:
     """What is pending, and what only a person can decide."""
-    piles = health.piles(connection)
+    piles = outstanding.piles(connection)
     told = [
-        f"{some(pile.count, pile.kind)} {pile.phase}, the oldest for {ago(pile.oldest_s)}"
-        for pile in piles
+        f"{_how_many(pile)} {pile.phase}, the oldest for {ago(pile.oldest_s)}" for pile in piles
     ]
     yield ok("pending", "; ".join(told) or "nothing")
     for pile in piles:
-        seen = f"{some(pile.count, pile.kind)}, the oldest {ago(pile.oldest_s)} old"
+        seen = f"{_how_many(pile)}, the oldest {ago(pile.oldest_s)} old"
         if pile.phase == "needs_review":
             advice = f"`billing {pile.kind} list --phase needs_review`, then `billing resolve`"
             yield warn("needs review", seen, advice)
@@ -119,6 +118,13 @@ def quarantine(connection: Connection) -> Iterable[Finding]:
         yield ok("quarantine", "empty")
 
 
+def _how_many(pile: Pile) -> str:
+    return more_than(pile.count, pile.kind) if pile.is_part else some(pile.count, pile.kind)
+
+
 def most(count: int, noun: str) -> str:
-    most = count >= health.COUNT_MAX
-    return f"{count} {noun}s and more" if most else some(count, noun)
+    return more_than(count, noun) if count >= outstanding.COUNT_MAX else some(count, noun)
+
+
+def more_than(count: int, noun: str) -> str:
+    return f"{count} {noun}s and more"

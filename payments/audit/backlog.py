@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, TextClause, text
 
-from payments.kinds import KINDS
+from payments.audit import health
+from payments.audit.outstanding import COUNT_MAX, Pile, of_each_kind, piles
 
-COUNT_MAX = 10_000
 # Of so many endpoints it is told how late they are: those that are latest.
 ENDPOINTS_MAX = 20
 # Those that every charge writes to.
@@ -30,7 +30,7 @@ BUSY_TABLES = (
 class Backlog:
     """Rows as the statements below name their columns; times are seconds before now."""
 
-    pending: list[Row[Any]]  # operation, phase, number, oldest_s
+    pending: list[Pile]
     overdue: list[Row[Any]]  # operation, number, oldest_s: due, and nobody at work on it
     stock_held: Row[Any]  # units, charges: held by charges that are pending
     late_endpoints: list[Row[Any]]  # endpoint_id, overdue_s: something is due for so long
@@ -50,13 +50,13 @@ def look(connection: Connection) -> Backlog:
         return list(connection.execute(statement, parameters))
 
     return Backlog(
-        pending=rows(_PENDING, most=COUNT_MAX),
+        pending=piles(connection),
         overdue=rows(_OVERDUE, most=COUNT_MAX),
         stock_held=connection.execute(_STOCK_HELD, {"most": COUNT_MAX}).one(),
         late_endpoints=rows(_LATE_ENDPOINTS, most=ENDPOINTS_MAX),
         failing_endpoints=rows(_FAILING_ENDPOINTS, most=ENDPOINTS_MAX),
         endpoints=rows(_ENDPOINTS),
-        quarantined=connection.execute(_QUARANTINED, {"most": COUNT_MAX}).scalar_one(),
+        quarantined=health.quarantined(connection),
         sweeps=rows(_SWEEPS),
         unsealed_s=float(connection.execute(_UNSEALED).scalar_one()),
         tables=tables(connection),
@@ -76,36 +76,7 @@ def oldest_transaction_s(connection: Connection) -> float:
 
 # --- The statements ---
 
-
-def _of_each_kind(statement: str) -> TextClause:
-    """The statement over charges and over refunds, put together from names of ours only."""
-    return text(
-        " UNION ALL ".join(
-            f"({statement})".replace("KIND", f"'{kind.name}'").replace("TABLE", kind.table.name)
-            for kind in KINDS.values()
-        )
-    )
-
-
-# Three indexes: of what is in doubt, by age; of what is due, by when; of what somebody is at.
-_PENDING = _of_each_kind("""
-    SELECT KIND AS operation, phase, count(*) AS number,
-           greatest(0, extract(epoch FROM now() - min(since)))::float AS oldest_s
-    FROM (
-        (SELECT phase, created_at AS since FROM TABLE
-         WHERE phase IN ('unknown', 'needs_review') ORDER BY created_at LIMIT :most)
-        UNION ALL
-        (SELECT phase, coalesce(first_called_at, created_at) FROM TABLE
-         WHERE state = 'pending' AND lease_token IS NULL
-           AND phase NOT IN ('unknown', 'needs_review')
-         ORDER BY next_attempt_at LIMIT :most)
-        UNION ALL
-        (SELECT phase, leased_at FROM TABLE
-         WHERE lease_token IS NOT NULL AND phase NOT IN ('unknown', 'needs_review')
-         ORDER BY lease_expires_at LIMIT :most)
-    ) AS looked_at GROUP BY phase
-""")
-_OVERDUE = _of_each_kind("""
+_OVERDUE = of_each_kind("""
     SELECT KIND AS operation, count(*) AS number,
            greatest(0, coalesce(extract(epoch FROM now() - min(next_attempt_at)), 0))::float
                AS oldest_s
@@ -146,10 +117,6 @@ _FAILING_ENDPOINTS = text("""
 _ENDPOINTS = text(
     "SELECT state, count(*) AS number FROM webhook_endpoints"
     " WHERE state <> 'deleted' GROUP BY state"
-)
-_QUARANTINED = text(
-    "SELECT count(*) FROM"
-    " (SELECT FROM quarantined_messages WHERE released_at IS NULL LIMIT :most) AS looked_at"
 )
 _SWEEPS = text(
     "SELECT name AS sweep, greatest(0, extract(epoch FROM now() - at))::float AS ago_s"

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Engine
 
-from payments.audit import backlog
+from payments.audit import backlog, outstanding
 from payments.audit.backlog import Backlog
 from service import faults, log
 from service.database.engine import open_engine
@@ -69,19 +69,19 @@ def of_the_look(took_s: float | None) -> Iterator[Metric]:
 
 def families(found: Backlog) -> Iterator[Metric]:
     """The gauges of what was found."""
-    most = f" (up to {backlog.COUNT_MAX} are counted)"
+    most = f" (up to {outstanding.COUNT_MAX} are counted)"
     both = ("operation", "phase")
     yield _many(
         "billing_pending",
         f"Charges and refunds that are pending, by phase{most}.",
         both,
-        {(one.operation, one.phase): one.number for one in found.pending},
+        {(one.kind, one.phase): one.count for one in found.pending},
     )
     yield _many(
         "billing_pending_oldest_seconds",
         "For how long the oldest of them is pending, from its first call on; in_flight: leased.",
         both,
-        {(one.operation, one.phase): one.oldest_s for one in found.pending},
+        {(one.kind, one.phase): one.oldest_s for one in found.pending},
     )
     yield _many(
         "billing_overdue",

@@ -4,9 +4,10 @@ import json
 import socket
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, text
 
-from payments.audit import backlog
+from payments.audit import backlog, outstanding
 from payments.lifecycle.accepting.asked import Accepted
 from service.metrics.gauges import FRESH_S, DatabaseGauges, families, of_database
 from tests.support.factories import Till, a_charge
@@ -22,6 +23,30 @@ def gauges(engine: Engine) -> dict[tuple[str, frozenset[tuple[str, str]]], float
         for family in families(found)
         for sample in family.samples
     }
+
+
+def test_more_than_is_counted_is_told_as_a_part(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outstanding, "COUNT_MAX", 2)
+    Till(engine).accept(*(a_charge() for _ in range(3)))
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE charges SET phase = 'needs_review', next_attempt_at = NULL"
+                " WHERE id = (SELECT min(id) FROM charges)"
+            )
+        )
+        (review,) = (one for one in outstanding.piles(connection) if one.phase == "needs_review")
+        assert (review.count, review.is_part) == (1, False)
+        connection.execute(text("UPDATE charges SET phase = 'queued', next_attempt_at = now()"))
+        (queued,) = outstanding.piles(connection)
+    assert (queued.kind, queued.phase, queued.count, queued.is_part) == (
+        "charge",
+        "queued",
+        2,
+        True,
+    )
 
 
 def test_gauges_tell_what_waits_and_for_how_long(engine: Engine, sink: Sink) -> None:
@@ -71,9 +96,11 @@ def test_gauges_tell_what_waits_and_for_how_long(engine: Engine, sink: Sink) -> 
 def test_gauges_read_partial_indexes_and_no_finished_row(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(text("SET LOCAL enable_seqscan = off"))
-        for statement in (backlog._PENDING, backlog._OVERDUE, backlog._STOCK_HELD):
+        of_pending = (outstanding._PILES, outstanding._ELSEWHERE)
+        for statement in (*of_pending, backlog._OVERDUE, backlog._STOCK_HELD):
             plan = connection.execute(
-                text(f"EXPLAIN (FORMAT JSON) {statement.text}"), {"most": 10}
+                text(f"EXPLAIN (FORMAT JSON) {statement.text}"),
+                {"most": 10, "processors": ["sandbox"]},
             ).scalar_one()
             assert "Seq Scan" not in json.dumps(plan), statement.text
 

@@ -12,8 +12,8 @@ from api.console.rendering import page
 from api.console.session import Session
 from models.states import Phase
 from payments.access.scopes import CHARGES_READ, WEBHOOKS_READ, Access
-from payments.audit import health, pulse
-from payments.audit.health import Pile
+from payments.audit import health, outstanding, pulse
+from payments.audit.outstanding import Pile
 from payments.audit.pulse import Pulse
 from payments.transaction import Transaction
 from payments.webhooks import endpoints
@@ -61,13 +61,13 @@ async def show(request: Request, session: Session) -> Response:
 
 
 def _everything(connection: Connection, processors: list[str]) -> Everything:
-    piles = health.piles(connection)
+    piles = outstanding.piles(connection)
     return Everything(
         sorted(piles, key=lambda pile: (pile.kind, -pile.oldest_s)),
         sum(pile.count for pile in piles if pile.phase == Phase.NEEDS_REVIEW),
         health.quarantined(connection),
         health.swept_ago_s(connection),
-        sum(one.overdue for one in health.late(connection, processors)),
+        sum(one.overdue for one in outstanding.late(connection, processors)),
     )
 
 

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
 from local.embedded.throwaway import Servers
-from payments.audit import health
+from payments.audit import health, outstanding
 from payments.history import search
 from payments.keeping import retention
 from payments.keeping.retention import Keep
@@ -212,9 +212,9 @@ def test_looking_at_how_things_stand_and_replaying_scan_nothing(old_till: Till) 
     since = datetime.now(UTC) - timedelta(days=11)
     with explained(till.engine) as plans:
         with till.engine.begin() as connection:
-            assert health.piles(connection) is not None
-            assert len(health.late(connection, ["sandbox"])) == 2
-            assert health.elsewhere(connection, ["sandbox"]) == []
+            assert outstanding.piles(connection) is not None
+            assert len(outstanding.late(connection, ["sandbox"])) == 2
+            assert outstanding.elsewhere(connection, ["sandbox"]) == []
             assert len(health.receivers(connection)) == 1
         with till.database.transaction() as transaction:
             until = since + timedelta(hours=1)

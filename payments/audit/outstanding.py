@@ -1,0 +1,188 @@
+"""What is pending: how much, for how long, what is late, and what no worker here can take up.
+
+For people who look now and then, and for monitors that ask every few seconds: each statement reads
+partial indexes, up to COUNT_MAX entries of each, of ten million rows as of ten.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from sqlalchemy import Connection, TextClause, text
+
+from models.rows import columns_of
+from payments.kinds import KINDS
+
+T = TypeVar("T")
+
+# Past this many, how many more makes no difference.
+COUNT_MAX = 10_000
+# What is due is taken up within a second or two; after a minute workers are too few, or none.
+LATE_S = 60.0
+# The sweep wakes what is due every ten seconds (payments.lifecycle.sweeps), if there is one.
+UNSWEPT_S = 30.0
+# As many charges tell in which mode a processor was used last.
+NEWEST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Pile:
+    """What is pending, by phase. Ages are in seconds: of what somebody is at, since it was taken
+    up; of all else from the first call of the processor on, as a charge may have been scheduled
+    for long before. `is_part`: there are more than were counted."""
+
+    kind: str
+    phase: str
+    count: int
+    oldest_s: float
+    is_part: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """What should have been taken up: due for LATE_S, or under a lease that ended UNSWEPT_S ago."""
+
+    kind: str
+    overdue: int
+    overdue_s: float
+    # Of those, the ones that no sweep has woken lately.
+    unswept: int
+    stale_leases: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What is pending and names a processor that is not among ours: no worker takes it up."""
+
+    processor: str
+    kind: str
+    count: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class OtherMode:
+    """Charges and refunds of live mode at a processor that is set up for test mode, or the other
+    way round: so many wait, and of the newest charges there are so many."""
+
+    processor: str
+    livemode: bool
+    waiting: int
+    newest: int
+
+
+def piles(connection: Connection) -> list[Pile]:
+    """What is pending, by kind and phase."""
+    return read(connection, Pile, _PILES, most=COUNT_MAX)
+
+
+def late(connection: Connection, processors: Collection[str]) -> list[Late]:
+    """What is late of what names one of `processors`, by kind; up to COUNT_MAX of each."""
+    parameters = {
+        "late": LATE_S,
+        "unswept": UNSWEPT_S,
+        "most": COUNT_MAX,
+        "processors": list(processors),
+    }
+    return read(connection, Late, _LATE, **parameters)
+
+
+def elsewhere(connection: Connection, processors: Collection[str]) -> list[Elsewhere]:
+    """What waits for a processor that is none of `processors`, by its name and by kind."""
+    return read(connection, Elsewhere, _ELSEWHERE, processors=list(processors), most=COUNT_MAX)
+
+
+def in_other_mode(connection: Connection, modes: Mapping[str, bool]) -> list[OtherMode]:
+    """What is of another mode than its processor; `modes` says of each whether it is live."""
+    parameters = {"names": list(modes), "modes": list(modes.values())}
+    bounds = {"recent": NEWEST, "most": COUNT_MAX}
+    return read(connection, OtherMode, _OTHER_MODE, **parameters, **bounds)
+
+
+def read(
+    connection: Connection, of: Callable[..., T], statement: TextClause, **parameters: object
+) -> list[T]:
+    """The rows of a statement that names its columns as `of` does its fields."""
+    return [of(**columns_of(row)) for row in connection.execute(statement, parameters)]
+
+
+# --- The statements ---
+
+
+# Three indexes, the first COUNT_MAX entries of each: of what is in doubt, by age; of what waits, by
+# when it is due; of what somebody is at, by when the lease ends.
+_PENDING = """
+    (SELECT 1 AS part, phase, coalesce(first_called_at, created_at) AS since, processor, livemode
+     FROM TABLE WHERE phase IN ('unknown', 'needs_review') ORDER BY created_at LIMIT :most)
+    UNION ALL
+    (SELECT 2, phase, coalesce(first_called_at, created_at), processor, livemode FROM TABLE
+     WHERE state = 'pending' AND lease_token IS NULL AND phase NOT IN ('unknown', 'needs_review')
+     ORDER BY next_attempt_at LIMIT :most)
+    UNION ALL
+    (SELECT 3, phase, leased_at, processor, livemode FROM TABLE
+     WHERE lease_token IS NOT NULL AND phase NOT IN ('unknown', 'needs_review')
+     ORDER BY lease_expires_at LIMIT :most)
+"""
+
+
+def of_each_kind(statement: str) -> TextClause:
+    """The statement over charges and over refunds, put together from names of ours only; PENDING in
+    it is what is pending of each."""
+    return text(_union(statement.replace("PENDING", _PENDING)))
+
+
+def _union(statement: str) -> str:
+    return " UNION ALL ".join(
+        f"({statement})".replace("KIND", f"'{kind.name}'").replace("TABLE", kind.table.name)
+        for kind in KINDS.values()
+    )
+
+
+_PILES = of_each_kind("""
+    SELECT KIND AS kind, phase, count(*) AS count,
+           greatest(0, extract(epoch FROM now() - min(since)))::float AS oldest_s,
+           bool_or(in_part = :most) AS is_part
+    FROM (SELECT phase, since, count(*) OVER (PARTITION BY part) AS in_part
+          FROM (PENDING) AS pending) AS counted
+    GROUP BY phase
+""")
+_LATE = of_each_kind("""
+    SELECT KIND AS kind, count(*) AS overdue,
+           coalesce(extract(epoch FROM now() - min(next_attempt_at)), 0)::float AS overdue_s,
+           count(*) FILTER (WHERE woken_at IS NULL
+               OR woken_at < now() - :unswept * interval '1 second') AS unswept,
+           (SELECT count(*) FROM (
+               SELECT FROM TABLE WHERE lease_token IS NOT NULL
+               AND lease_expires_at < now() - :unswept * interval '1 second' LIMIT :most
+           ) AS stale) AS stale_leases
+    FROM (SELECT next_attempt_at, woken_at FROM TABLE
+          WHERE state = 'pending' AND lease_token IS NULL
+            AND next_attempt_at < now() - :late * interval '1 second'
+            AND processor = ANY(:processors)
+          ORDER BY next_attempt_at LIMIT :most) AS due
+""")
+# A charge that nobody takes up stays due, and so comes among the first.
+_ELSEWHERE = of_each_kind("""
+    SELECT processor, KIND AS kind, count(*) AS count,
+           greatest(0, extract(epoch FROM now() - min(since)))::float AS oldest_s
+    FROM (PENDING) AS pending WHERE processor <> ALL(:processors) GROUP BY processor
+""")
+_OTHER_MODE = text(
+    """
+    WITH modes AS (
+        SELECT * FROM unnest(CAST(:names AS text[]), CAST(:modes AS boolean[])) m (name, is_live)
+    ), waiting AS (
+        PENDING
+    ), newest AS (
+        SELECT processor, livemode FROM charges ORDER BY created_at DESC LIMIT :recent
+    )
+    SELECT name AS processor, NOT is_live AS livemode, waiting, newest FROM (
+        SELECT name, is_live,
+               (SELECT count(*) FROM waiting
+                WHERE processor = name AND livemode <> is_live) AS waiting,
+               (SELECT count(*) FROM newest
+                WHERE processor = name AND livemode <> is_live) AS newest
+        FROM modes
+    ) counted WHERE waiting + newest > 0 ORDER BY name
+""".replace("PENDING", _union(_PENDING))
+)
