@@ -1,7 +1,6 @@
 """Two shards behind one address, as docs/scale.md says: each caller is sent to their own."""
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,13 +19,11 @@ from tests.support.house import House, house
 from tests.support.nursery import Nursery
 from tests.support.ports import free_port
 from tests.support.programs import ROOT
+from tests.support.promised import program
 from tests.support.waiting import patience_s, wait_for
 from tests.support.web import Caller, a_key, ask
 
 SHARDS = ROOT / "deploy" / "shards"
-HAPROXY = shutil.which("haproxy", path="/usr/sbin:/usr/bin:/usr/local/sbin")
-
-pytestmark = pytest.mark.skipif(HAPROXY is None, reason="needs Debian's haproxy")
 
 
 @pytest.fixture
@@ -69,7 +66,6 @@ def listens(url: str) -> bool:
 @contextmanager
 def router(shards: dict[str, House], keys: str, folder: Path) -> Iterator[str]:
     """HAProxy as deploy/shards configures it; its address."""
-    assert HAPROXY
     (folder / "keys.map").write_text(keys)
     address = f"127.0.0.1:{free_port()}"
     given = {
@@ -80,7 +76,7 @@ def router(shards: dict[str, House], keys: str, folder: Path) -> Iterator[str]:
     }
     config = folder / "haproxy.cfg"
     config.write_text(Template((SHARDS / "haproxy.cfg").read_text()).substitute(given))
-    process = children.start([HAPROXY, "-f", str(config)], stdout=subprocess.DEVNULL)
+    process = children.start([program("haproxy"), "-f", str(config)], stdout=subprocess.DEVNULL)
     try:
         url = f"http://{address}"
         # One that could not start is found here, and no caller waits for it.

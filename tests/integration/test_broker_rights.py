@@ -22,6 +22,7 @@ from local.embedded.throwaway import Servers
 from tests.support import rabbitmq
 from tests.support.producer import Producer
 from tests.support.programs import ROOT
+from tests.support.promised import skip_or_fail
 
 PAGE = (ROOT / "docs/how-to/lock-it-down.md").read_text()
 CHARGE = {"amount": 1999, "currency": "USD", "idempotency_key": "k-1"}
@@ -119,7 +120,7 @@ def as_rabbit(rabbitmq_url: str) -> Iterator[Callable[[str], str]]:
     """Makes the user of a line of the page, on this test's virtual host; returns the URL."""
     control = shutil.which("rabbitmqctl", path=f"{os.environ['PATH']}:/usr/sbin")
     if control is None:
-        rabbitmq.skip_or_fail("no rabbitmqctl to make a user with")
+        skip_or_fail("RABBITMQ", "no rabbitmqctl to make a user with")
     host = rabbitmq_url.rpartition("/")[2]
     made = []
 

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.support import generated
 from tests.support.node import PROJECT
+from tests.support.promised import skip_or_fail
 from tests.support.waiting import patience_s
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -24,10 +24,7 @@ def browser() -> Iterator[Browser]:
     """A browser; skips the test where the system has none."""
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
-        reason = "there is no Chromium here"
-        if os.environ.get("BILLING_TEST_REQUIRE_CHROMIUM") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        skip_or_fail("CHROMIUM", "there is no Chromium here")
     with sync_playwright() as playwright:
         # Its own sandbox needs rights that root in a container doesn't give.
         options: dict[str, Any] = {"args": ["--no-sandbox"] if os.geteuid() == 0 else []}

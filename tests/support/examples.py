@@ -14,9 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from tests.support import children
+from tests.support.promised import skip_or_fail
 from tests.support.waiting import patience_s
 
 _PART = re.compile(
@@ -77,7 +76,7 @@ def run(
     there. Raises AssertionError that says which one failed.
     """
     if any(re.search(r"\bcurl\b", step.code) for step in steps) and not shutil.which("curl"):
-        _skip_or_fail("there is no curl here")
+        skip_or_fail("CURL", "there is no curl here")
     script = [first]
     for number, step in enumerate(steps):
         code = step.code
@@ -103,10 +102,3 @@ def run(
         last = told[-1].text if told else done.stdout
         raise AssertionError(f"{where} ended with {done.returncode}:\n{last}{done.stderr}")
     return told
-
-
-def _skip_or_fail(reason: str) -> None:
-    """Skip where curl is a matter of taste, fail where it was promised."""
-    if os.environ.get("BILLING_TEST_REQUIRE_CURL") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)

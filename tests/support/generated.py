@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import children
+from tests.support.promised import skip_or_fail
 from tests.support.waiting import patience_s
 
 LOCKED = Path(__file__).parents[1] / "contract" / "clients"
@@ -25,7 +26,7 @@ INSTALL_S = 240.0
 def node_tools(locked: Path = LOCKED) -> Path:
     """A folder with the packages of npm that `locked` names; skips the test where that can't be."""
     if not shutil.which("node") or not shutil.which("npm"):
-        _skip_or_fail("there is no node and npm here")
+        skip_or_fail("NODE", "there is no node and npm here")
     files = [locked / "package.json", locked / "package-lock.json"]
 
     def make(folder: Path) -> None:
@@ -98,14 +99,7 @@ def _install(command: Sequence[str], folder: Path) -> None:
             command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_S, check=False
         )
     except subprocess.TimeoutExpired:
-        _skip_or_fail(f"{command[0]} took longer than {INSTALL_S:g} s")
+        skip_or_fail("NODE", f"{command[0]} took longer than {INSTALL_S:g} s")
     else:
         if done.returncode:
-            _skip_or_fail(f"{command[0]} failed: {done.stderr[-500:]}")
-
-
-def _skip_or_fail(reason: str) -> None:
-    """Skip where Node is a matter of taste, fail where it was promised."""
-    if os.environ.get("BILLING_TEST_REQUIRE_NODE") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
+            skip_or_fail("NODE", f"{command[0]} failed: {done.stderr[-500:]}")

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.support import children, generated
+from tests.support.promised import skip_or_fail
 from tests.support.waiting import patience_s
 
 PROJECT = Path(__file__).parents[1] / "contract" / "node"
@@ -55,14 +54,7 @@ def install(folder: Path) -> Node:
     tools = generated.node_tools(PROJECT)
     version = children.run(["node", "--version"], capture_output=True, text=True, check=True)
     if int(version.stdout.removeprefix("v").split(".")[0]) < MAJOR_MIN:
-        _skip_or_fail(f"node {version.stdout.strip()} is older than {MAJOR_MIN}")
+        skip_or_fail("NODE", f"node {version.stdout.strip()} is older than {MAJOR_MIN}")
     shutil.copy(PROJECT / "package.json", folder)
     (folder / "node_modules").symlink_to(tools / "node_modules")
     return Node(folder)
-
-
-def _skip_or_fail(reason: str) -> None:
-    """Skip where Node is a matter of taste, fail where it was promised."""
-    if os.environ.get("BILLING_TEST_REQUIRE_NODE") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -2,7 +2,6 @@
 
 import os
 import pwd
-import shutil
 import signal
 import socket
 import subprocess
@@ -12,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import pytest
-
 from local.embedded import process
 from tests.support.ports import free_port
+from tests.support.promised import program
 from tests.support.waiting import patience_s, wait_for
 
 CONFIG = """\
@@ -32,16 +30,6 @@ default_pool_size = {pool_size}
 max_client_conn = 500
 {more}
 """
-
-
-def program() -> str:
-    """Where it is; the test is skipped where it isn't, unless it was promised."""
-    found = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        if os.environ.get("BILLING_TEST_REQUIRE_PGBOUNCER"):
-            pytest.fail("no pgbouncer")
-        pytest.skip("no pgbouncer")
-    return found
 
 
 @contextmanager
@@ -67,7 +55,7 @@ def pgbouncer(
         )
         (folder / "pgbouncer.ini").write_text(config)
         (folder / "users.txt").write_text(f'"{parts.username}" "{parts.password}"\n')
-        command = [program(), str(folder / "pgbouncer.ini")]
+        command = [program("pgbouncer"), str(folder / "pgbouncer.ini")]
         # It refuses to run as root.
         identity = _nobody(folder) if os.geteuid() == 0 else None
         with (folder / "pgbouncer.log").open("wb") as log:

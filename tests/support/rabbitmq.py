@@ -8,19 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import kombu
-import pytest
 
+from tests.support.promised import skip_or_fail
 from tests.support.waiting import patience_s
 
 HOST, PORT = "127.0.0.1", 5672
 QUEUES = ("payments", "webhooks")
-
-
-def skip_or_fail(reason: str) -> None:
-    """Skip where RabbitMQ is a matter of taste, fail where it was promised."""
-    if os.environ.get("BILLING_TEST_REQUIRE_RABBITMQ"):
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @contextmanager
@@ -29,13 +22,12 @@ def virtual_host(name: str) -> Iterator[str]:
     try:
         socket.create_connection((HOST, PORT), patience_s()).close()
     except OSError:
-        skip_or_fail(f"no RabbitMQ on {HOST}:{PORT}")
+        skip_or_fail("RABBITMQ", f"no RabbitMQ on {HOST}:{PORT}")
     if (control := shutil.which("rabbitmqctl", path=f"{os.environ['PATH']}:/usr/sbin")) is None:
-        skip_or_fail("no rabbitmqctl to make a virtual host with")
-        return
+        skip_or_fail("RABBITMQ", "no rabbitmqctl to make a virtual host with")
     made = _control(control, "add_vhost", name)
     if made.returncode:
-        skip_or_fail(f"rabbitmqctl can't make a virtual host: {made.stderr.strip()}")
+        skip_or_fail("RABBITMQ", f"rabbitmqctl can't make a virtual host: {made.stderr.strip()}")
     try:
         _control(control, "set_permissions", "-p", name, "guest", ".*", ".*", ".*")
         yield f"amqp://guest:guest@{HOST}:{PORT}/{name}"

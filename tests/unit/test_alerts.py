@@ -1,10 +1,8 @@
 """Alerts, their runbooks and the dashboards: of metrics that there are, and each of use."""
 
 import json
-import os
 import re
 import runpy
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +14,7 @@ from prometheus_client import Counter, Histogram
 
 from api.documents import metrics
 from service.metrics import catalogue
+from tests.support.promised import program
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "deploy" / "monitoring"
@@ -120,11 +119,7 @@ def test_panels_have_numbers_of_their_own_and_fit_beside_each_other() -> None:
 
 @pytest.fixture
 def promtool() -> str:
-    found = shutil.which("promtool")
-    if found is None:
-        assert not os.environ.get("BILLING_TEST_REQUIRE_PROMTOOL"), "promtool is not installed"
-        pytest.skip("no promtool here (Debian: apt install prometheus)")
-    return found
+    return program("promtool")  # Debian: apt install prometheus
 
 
 def test_promtool_finds_the_rules_and_the_configuration_right(promtool: str) -> None:
