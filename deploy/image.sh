@@ -3,6 +3,7 @@
 # where no registry answers either, upon a base of Debian's packages (debootstrap), as root.
 #
 #   deploy/image.sh [TAG]        PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:… pins the base
+#                                LOCK=requirements-agent.lock is what is installed (for `billing mcp`)
 set -eu
 cd "$(dirname "$0")/.."
 tag=${1:-billing}
@@ -16,6 +17,7 @@ build() { # build PROGRAM…: with the arguments that Docker and buildah share
     "$@" --file deploy/Dockerfile --tag "$tag" \
         --build-arg VERSION="$version" --build-arg REVISION="$revision" \
         ${PYTHON_IMAGE:+--build-arg PYTHON_IMAGE="$PYTHON_IMAGE"} \
+        ${LOCK:+--build-arg LOCK="$LOCK"} \
         ${PIP_CERT:+--build-arg PIP_CERT="$PIP_CERT"} .
 }
 

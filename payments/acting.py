@@ -18,7 +18,8 @@ class Acting:
 
     `actor`: a person's name, the id of a key, or a producer's name. `account`: the account of the
     operating system that a command runs under, which nobody can type; `actor` is it unless somebody
-    says another name. `producer`: in whose name a key or a message asks.
+    says another name. `producer`: in whose name a key or a message asks, or whose key a person
+    signed in with.
     """
 
     actor: str
@@ -32,7 +33,7 @@ class Acting:
     @property
     def name(self) -> str:
         """How the histories of objects call them: a person, or a service."""
-        return self.producer or self.actor
+        return self.actor if self.kind == "person" else self.producer or self.actor
 
     @property
     def reason(self) -> str:
@@ -47,6 +48,7 @@ def person(
     *,
     door: Literal["command", "console"] = "command",
     account: str | None = None,
+    producer: str | None = None,
     why: str | None = None,
     request_id: str | None = None,
 ) -> Acting:
@@ -61,7 +63,13 @@ def person(
             )
         refuse_card_data(param, said)
     return Acting(
-        actor=actor, kind="person", door=door, account=account, why=why, request_id=request_id
+        actor=actor,
+        kind="person",
+        door=door,
+        account=account,
+        producer=producer,
+        why=why,
+        request_id=request_id,
     )
 
 

@@ -47,7 +47,8 @@ def mcp(
             raise
         raise output.Failed(
             "this command needs the package mcp: pip install --require-hashes"
-            " -r requirements-agent.lock",
+            " -r requirements-agent.lock; an image with it: LOCK=requirements-agent.lock"
+            " make image",
             code="not_installed",
         ) from None
     server(name, allow_writes=allow_writes).run("stdio")

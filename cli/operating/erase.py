@@ -16,7 +16,9 @@ def customer(
     customer_id: str = typer.Argument(help="The customer, as charges name them."),
     why: str = typer.Option(..., help="Why; it stays in the history of each charge."),
     producer: str | None = typer.Option(
-        None, help="Only of what this producer asked for; of all producers without it."
+        None,
+        help="Only of what this producer asked for, and no messages in quarantine, of which nobody"
+        " knows whose they are; of all producers without it.",
     ),
     yes: bool = typer.Option(False, "--yes", help="Do it. Without it, only tell what there is."),
     as_json: options.Json = False,
@@ -48,22 +50,27 @@ def customer(
                     break
                 done += some
                 bar.advance(bar.task_ids[0], some.charges)
-            with database.transaction() as transaction:
-                done += erasing.erase_messages(transaction, customer_id)
+            if producer is None:
+                with database.transaction() as transaction:
+                    done += erasing.erase_messages(transaction, customer_id)
     told = {**asdict(done if yes else found), "waiting": list(() if yes else found.waiting)}
     if as_json:
         output.print_json({"erased": yes, **told, "stays": dict(personal.STAYS)})
         return
-    _show(told, erased=yes)
+    _show(told, producer, erased=yes)
 
 
-def _show(told: dict[str, object], *, erased: bool) -> None:
+def _show(told: dict[str, object], producer: str | None, *, erased: bool) -> None:
     from payments.keeping import personal
 
     console = output.console()
     console.print("erased" if erased else "there is (nothing was changed; --yes erases it)")
     for name in ("charges", "refunds", "events", "answers", "messages"):
         console.print(f"  {name:<9} {told[name]}", markup=False)
+    if producer is not None:
+        output.say(
+            "messages in quarantine are left alone: nobody knows whose they are", head="  ! "
+        )
     waiting = told["waiting"]
     if isinstance(waiting, list) and waiting:
         output.say(f"{', '.join(waiting)}: still pending, so --yes will refuse", head="  ! ")

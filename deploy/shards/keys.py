@@ -18,14 +18,15 @@ def main() -> None:
     lines = []
     for path in map(Path, sys.argv[1:]):
         for key in json.loads(path.read_text()):
-            # Of an operator, who asks each shard at its own address.
-            if key["all_producers"]:
+            # Of an operator, who asks each shard at its own address; or of nobody any more.
+            is_of_operator = key["all_producers"] or "operator" in key["scopes"]
+            if is_of_operator or key["revoked_at"] is not None:
                 continue
             other = shards.setdefault(key["producer"], path.stem)
             if other != path.stem:
                 sys.exit(
                     f"{key['producer']} has keys on {other} and on {path.stem}: a producer belongs"
-                    " to one shard, for ever; revoke or remove those where it has no charges"
+                    " to one shard, for ever; revoke those where it has no charges"
                 )
             lines.append(f"{key['id'].removeprefix('key_')} {path.stem}\n")
     sys.stdout.write("".join(sorted(lines)))

@@ -47,11 +47,12 @@ class Found:
 
 
 def look(connection: Connection, customer_id: str, *, producer: str | None = None) -> Found:
-    """What would be erased. `producer`: only of what it asked for; None = of all."""
+    """What would be erased. `producer`: only of what it asked for, which no message in quarantine
+    is known to be; None = of all."""
     whose = {"customer": customer_id, "producer": producer}
     row = connection.execute(_LOOK, whose).one()
     waiting = connection.execute(_WAITING, {**whose, "limit": NAMED_MAX}).scalars().all()
-    messages = list(_messages(connection, customer_id))
+    messages = list(_messages(connection, customer_id)) if producer is None else []
     open_ones = [f"message {m.id} in quarantine" for m in messages if not m.is_done]
     return Found(
         row.charges, row.refunds, row.events, row.answers, len(messages), [*waiting, *open_ones]

@@ -13,8 +13,10 @@ import pytest
 
 from infra.billing.contract.ids import id_from_key
 from local.embedded.throwaway import Servers
+from payments.access import keys
 from tests.storm.servers import RedisServer
 from tests.support import children, databases
+from tests.support.acting import Database
 from tests.support.house import House, house
 from tests.support.nursery import Nursery
 from tests.support.ports import free_port
@@ -146,3 +148,11 @@ def test_a_producer_with_keys_on_two_shards_is_refused(
     assert (listed.returncode, listed.stdout) == (1, "")
     assert "shop has keys on one and on two" in listed.stderr
     assert json.loads((tmp_path / "one.json").read_text())
+    # As the error says; and who operates both is nobody's producer.
+    with Database(shards["two"].witness.engine).transaction() as transaction:
+        for key in keys.every(transaction.connection):
+            keys.revoke(transaction, key["id"])
+    for shard in shards.values():
+        a_key(shard.witness.engine, "ann", scopes=["operator"])
+    assert written(shards, tmp_path).stdout.endswith(" one\n")
+    assert len(written(shards, tmp_path).stdout.splitlines()) == 1

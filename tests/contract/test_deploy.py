@@ -36,7 +36,8 @@ PODS = {
     for one in OBJECTS
     if one["kind"] in ("Deployment", "Job")
 }
-UNITS = sorted((DEPLOY / "systemd").iterdir())
+UNITS = sorted(path for path in (DEPLOY / "systemd").iterdir() if path.suffix != ".sh")
+README = (DEPLOY / "README.md").read_text()
 KNOWN = {variable(name) for name in Settings.model_fields}
 # Of compose.yaml itself: which images, which port of this machine.
 OF_COMPOSE = {"BILLING_IMAGE", "BILLING_PORT"}
@@ -294,6 +295,45 @@ def test_units_start_what_there_is() -> None:
             verb, *role = words.split()
             assert verb in ("run", "migrate", "backup")
             assert not role or role[0] == "%i" or role[0] in PROCFILE
+
+
+def test_what_the_page_enables_starts_after_a_reboot() -> None:
+    (line,) = re.findall(r"^systemctl enable --now (.+)$", README, re.MULTILINE)
+    enabled = {re.sub(r"@\w+", "@", name) for name in line.split()}
+    for unit in UNITS:
+        name = unit.stem if unit.suffix == ".service" else unit.name
+        wanted = re.findall(r"^WantedBy=(.+)$", unit.read_text(), re.MULTILINE)
+        assert name in enabled, f"{unit.name} is started by hand only"
+        for by in wanted:
+            assert by == "multi-user.target" or by in enabled, f"{by} itself is not enabled"
+
+
+def test_an_operators_command_has_the_settings_of_the_units() -> None:
+    command = (DEPLOY / "systemd" / "billing.sh").read_text()
+    secrets = {
+        one
+        for unit in UNITS
+        for one in re.findall(r"^LoadCredential=\S+:(\S+)$", unit.read_text(), re.MULTILINE)
+    }
+    assert set(re.findall(r"_FILE=(\S+)$", command, re.MULTILINE)) == secrets
+    assert "/etc/billing/environment" in command
+
+
+def test_the_overlay_of_the_page_has_the_secrets_that_its_settings_need() -> None:
+    kustomization = next(
+        one for one in OBJECTS if one.get("kind") == "Kustomization" or "configMapGenerator" in one
+    )
+    (base,) = kustomization["configMapGenerator"]
+    (overlay,) = [yaml.safe_load(one) for one in re.findall(
+        r"^```yaml\n# kustomization.yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL
+    )]  # fmt: skip
+    literals = [*base["literals"], *overlay["configMapGenerator"][0]["literals"]]
+    files = {value for _, _, value in (one.partition("=") for one in literals)}
+    given = dict(one.split("=", 1) for one in literals)
+    secrets = {value.removeprefix("/run/secrets/") for value in files if "/run/secrets/" in value}
+    assert secrets == set(re.findall(r"--from-file=([a-z-]+)", README)) - {"database-direct-url"}
+    assert given["BILLING_PROCESSORS"] == "stripe"
+    assert "BILLING_STRIPE_API_KEY_FILE" in given
 
 
 def test_the_scripts_are_of_a_plain_shell() -> None:

@@ -45,11 +45,12 @@ class Doing:
     @property
     def acting(self) -> Acting:
         """Who acts: the person at the console, for this reason. `account` is the key that they
-        signed in with, if they did. Raises InvalidRequest."""
+        signed in with, if they did, and `producer` whose it is. Raises InvalidRequest."""
         return person(
             self.session.name,
             door="console",
             account=self.session.access.key_id,
+            producer=self.session.access.producer,
             why=self.why,
             request_id=self.request.state.request_id,
         )

@@ -149,6 +149,9 @@ class Products extends Room {
   }
 }
 
+/** By a lookup key, which may move meanwhile, a second try would find another price, or none. */
+const isPriceId = (id: string) => /^price_[a-z2-7]{32}$/.test(id);
+
 class Prices extends Room {
   constructor(http: Transport) { super(http, "/prices"); }
 
@@ -156,7 +159,9 @@ class Prices extends Room {
   /** By its id or its lookup key. */
   retrieve(id: string, options?: RequestOptions) { return this.read<t.Price>(`${this.path}/${part(id)}`, options); }
   update(id: string, changes: t.PriceChanges, options?: RequestOptions) {
-    return this.http.request<t.Price>({ method: "PUT", path: `${this.path}/${part(id)}`, body: changes as Query, options });
+    return this.http.request<t.Price>({
+      method: "PUT", path: `${this.path}/${part(id)}`, body: changes as Query, isIdempotent: isPriceId(id), options,
+    });
   }
   list(
     filters: CountedOptions & { type?: t.Price["type"]; currency_id?: string; product_id?: string; lookup_key?: string } = {},
@@ -167,7 +172,9 @@ class Prices extends Room {
     return this.http.request<t.Price>({ method: "PUT", path: `${this.path}/${part(id)}/inventory`, body: opts as Query, isKeyed: true, options });
   }
   archive(id: string, options?: RequestOptions) {
-    return this.http.request<t.Price>({ method: "PUT", path: `${this.path}/${part(id)}/archive`, options });
+    return this.http.request<t.Price>({
+      method: "PUT", path: `${this.path}/${part(id)}/archive`, isIdempotent: isPriceId(id), options,
+    });
   }
   del(id: string, options?: RequestOptions) {
     return this.http.request<t.Deleted>({ method: "DELETE", path: `${this.path}/${part(id)}`, options });

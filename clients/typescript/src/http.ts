@@ -41,7 +41,7 @@ interface Asked {
   body?: Readonly<Record<string, unknown>>;
   /** Whether it has a key. What has none is repeated only when surely nothing was done. */
   isKeyed?: boolean;
-  /** Whether twice is once, also without a key. */
+  /** Whether twice is once, also without a key; where it isn't said, of GET and PUT it is. */
   isIdempotent?: boolean;
   options?: RequestOptions | undefined;
 }
@@ -94,7 +94,7 @@ export class Transport {
     const sent = this.#written(asked, key);
     const waitsUntil = Date.now() + 1000 * Math.min(within("waitS", options.waitS ?? 0, 0, Infinity), WAIT_MAX_S);
     const endsAt = waitsUntil + timeoutMs;
-    const isRepeatable = key !== null || asked.isIdempotent === true || ["GET", "PUT"].includes(asked.method);
+    const isRepeatable = key !== null || (asked.isIdempotent ?? ["GET", "PUT"].includes(asked.method));
     for (let tries = 1; ; tries++) {
       const waitMs = Math.max(0, waitsUntil - Date.now());
       const left = endsAt - Date.now() - waitMs;

@@ -65,7 +65,12 @@ test("silence ends with the deadline, and says under which key to ask again", as
 test("what may not be done twice is not repeated", async () => {
   const { seen, client } = await serviceThat(cut);
   await assert.rejects(client().prices.del("price_x"), ConnectionError);
-  assert.equal(seen.length, 1);
+  await assert.rejects(client().prices.archive("gold"), ConnectionError);
+  await assert.rejects(client().prices.update("gold", { active: false }), ConnectionError);
+  assert.equal(seen.length, 3);
+  // By its id it stays the same price.
+  await assert.rejects(client().prices.archive("price_" + "a".repeat(32)), ConnectionError);
+  assert.equal(seen.length, 6);
 });
 
 test("refusals are typed, and not tried again", async () => {

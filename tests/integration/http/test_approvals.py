@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.approvals import an_approval
+from payments.lifecycle.accepting.asked import Accepted
+from tests.support.approvals import ANYTHING, an_approval
 from tests.support.console import Visitor, visitor
-from tests.support.factories import SUCCEEDED, Till
+from tests.support.factories import SUCCEEDED, Till, a_refund
 from tests.support.web import Caller, Web
 
 
@@ -89,6 +90,25 @@ def test_the_key_that_asked_may_not_approve_here_or_at_the_console(
     assert operator.get(f"/refunds/{refund['refund_id']}").json()["failure_code"] == (
         "approval_rejected"
     )
+
+
+def test_what_a_producer_asked_by_message_is_approved_by_no_key_of_it(
+    strict: Web, operator: Caller, ann: Visitor, till: Till
+) -> None:
+    charge = paid(operator, till)
+    request = a_refund(charge, producer=operator.producer)
+    (asked,) = Till(strict.engine, approvals=ANYTHING).accept(request)
+    assert isinstance(asked, Accepted)
+    id_ = of(operator, asked.row.id)
+    refused = operator.post(f"/approvals/{id_}/approve", json={"reason": "x"})
+    assert refused.json()["code"] == "second_person_required"
+    with Visitor(strict.url) as same:
+        same.sign_in(operator.key, name="Somebody Else")
+        assert same.act(f"/approvals/{id_}/approve").status_code == 403
+    assert ann.act(f"/approvals/{id_}/approve").status_code == 303
+    # A person is called by the name that they gave, whosever key they signed in with.
+    (entry,) = operator.get("/audit", params={"object_id": asked.row.id}).json()["data"]
+    assert (entry["action"], entry["actor_kind"]) == ("approval.approve", "person")
 
 
 def test_a_refund_at_the_console_waits_for_somebody_else_there(

@@ -245,6 +245,13 @@ def test_the_command_tells_first_and_does_it_when_asked(till: Counter, billing: 
     assert "idempotency_key" in told["stays"]
     assert "a repeat must find it" in billing(*asked).out
     assert len(till.query("SELECT id FROM charges WHERE customer_id IS NOT NULL")) == 1
+    # Whose a message in quarantine is, nobody knows.
+    rows(till.engine, "INSERT INTO quarantined_messages (queue, reason, sha256, size, raw)"
+         " VALUES ('q', 'r', 's', 1, :raw)", raw=ANNA.encode())  # fmt: skip
+    with_producer = billing(*asked, "--producer", "nobody", "--yes", "--json").json
+    assert (with_producer["charges"], with_producer["messages"]) == (0, 0)
+    assert "left alone" in billing(*asked, "--producer", "nobody").out
+    rows(till.engine, "DELETE FROM quarantined_messages")
     done = billing(*asked, "--yes", "--json").json
     assert (done["erased"], done["charges"], done["events"]) == (True, 1, 4)
     assert billing(*asked, "--yes", "--json").json["charges"] == 0
