@@ -19,6 +19,10 @@ from tests.cluster.state import State
 from tests.support.programs import ROOT
 from tests.support.waiting import wait_for
 
+# A PostgreSQL that was frozen and has to end at once may take a minute for it: having killed its
+# children, its postmaster may miss that they are gone, and looks again after 60 s.
+WHOLE_S = 180.0
+
 
 class Cluster:
     """Three machines, whose first primary and Redis master is whichever they agree on."""
@@ -53,7 +57,11 @@ class Cluster:
         """Seconds until every machine is back in all its parts."""
         began = time.monotonic()
         wait_for(
-            self.state.lacks, until=lambda lacks: not lacks, what="a whole cluster", every_s=1.0
+            self.state.lacks,
+            until=lambda lacks: not lacks,
+            what="a whole cluster",
+            every_s=1.0,
+            idle_s=WHOLE_S,
         )
         return time.monotonic() - began
 

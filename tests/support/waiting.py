@@ -26,20 +26,21 @@ def slowness() -> float:
     return max(1.0, max(os.getloadavg()[0], beside) / (os.cpu_count() or 1))
 
 
-def patience_s() -> float:
-    """What may pass now before what was waited for counts as never coming.
+def patience_s(idle_s: float = IDLE_S) -> float:
+    """What may pass now before what was waited for counts as never coming; `idle_s` on a machine
+    that has nothing else to do.
 
     For what asks for a number of seconds itself: `subprocess.run`, `Future.result`, a client. It
     ends a wait that is in vain, and proves nothing about how long anything takes.
     """
-    return IDLE_S * slowness()
+    return idle_s * slowness()
 
 
 class Wait:
     """A wait that goes on, for what is called again and again and can't call `wait_for`."""
 
-    def __init__(self) -> None:
-        self._began = time.monotonic()
+    def __init__(self, idle_s: float = IDLE_S) -> None:
+        self._began, self._idle_s = time.monotonic(), idle_s
 
     @property
     def seconds(self) -> float:
@@ -47,7 +48,7 @@ class Wait:
 
     @property
     def is_in_vain(self) -> bool:
-        return self.seconds > patience_s()
+        return self.seconds > patience_s(self._idle_s)
 
 
 def wait_for(
@@ -56,13 +57,15 @@ def wait_for(
     what: str,
     until: Callable[[T], object] = bool,
     every_s: float = 0.02,
+    idle_s: float = IDLE_S,
 ) -> T:
     """What `read` returns as soon as it is as it should be: true, or so that `until` says so.
+    `idle_s` is for what takes longer than all else.
 
     An AssertionError counts as "not yet". What was seen last is part of the error when patience
     ends, and of any other that ends the wait, such as that of pytest-timeout.
     """
-    wait = Wait()
+    wait = Wait(idle_s)
     seen: object = "nothing yet"
     try:
         while True:
