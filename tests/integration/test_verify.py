@@ -19,6 +19,7 @@ from tests.support import databases
 from tests.support.approvals import an_approval
 from tests.support.counter import Counter, counter
 from tests.support.every import every
+from tests.support.ledger import begin_in_this_hour
 from tests.support.sandbox import STATEMENTS
 from tests.support.vault import VAULT
 
@@ -30,6 +31,7 @@ def day(servers: Servers) -> Iterator[Counter]:
     """A counter with a day behind it: everything that may happen has happened."""
     with databases.fresh(servers.postgres) as url:
         engine = open_database(url)
+        begin_in_this_hour(engine)
         with counter(engine) as busy:
             _live_through(busy)
             yield busy

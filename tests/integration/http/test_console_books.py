@@ -16,7 +16,7 @@ from tests.support.acting import Database
 from tests.support.console import Visitor, visitor
 from tests.support.every import every
 from tests.support.factories import SUCCEEDED, Till
-from tests.support.ledger import an_hour_passes, seal_all
+from tests.support.ledger import an_hour_passes, begin_in_this_hour, seal_all
 from tests.support.nursery import Nursery
 from tests.support.web import Caller, Web, web
 
@@ -161,6 +161,7 @@ def sealed(servers: Servers, nursery: Nursery, tmp_path: object) -> Iterator[tup
     """A console over a ledger of its own, with a closed hour."""
     with databases.fresh(servers.postgres) as url:
         engine = open_database(url)
+        begin_in_this_hour(engine)
         till = Till(engine)
         till.charged(amount=1999)
         an_hour_passes(engine)
