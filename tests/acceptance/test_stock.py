@@ -3,10 +3,12 @@
 import json
 import os
 import sys
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 from payments.audit.verify import is_sound, verify
 from tests.support.examples import examples, run
@@ -14,7 +16,7 @@ from tests.support.house import House
 from tests.support.programs import ROOT
 from tests.support.sandbox import STATEMENTS
 from tests.support.waiting import wait_for
-from tests.support.web import Caller
+from tests.support.web import Caller, insist, made_once
 
 IN_STOCK, CALLERS, DECLINED = 50, 200, 20
 
@@ -32,15 +34,29 @@ def reservations(town: House, price_id: str) -> Counter[str]:
     return Counter({row["state"]: int(row["units"]) for row in rows})
 
 
+def buy_at_once(
+    caller: Caller, price_id: str, *, times: int, threads: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What is answered to so many who buy one each: those accepted, and those refused."""
+
+    def buy(key: str) -> Any:
+        return insist(lambda: caller.buy(price_id, 1, key))
+
+    with ThreadPoolExecutor(threads) as pool:
+        answers = list(pool.map(buy, [uuid.uuid4().hex for _ in range(times)]))
+    accepted = [a.json() for a in answers if made_once([a])]
+    refused = [a.json() for a in answers if a.status_code == 409]
+    assert len(accepted) + len(refused) == times, Counter(a.status_code for a in answers)
+    assert len({one["charge_id"] for one in accepted}) == len(accepted)
+    return accepted, refused
+
+
 def test_fifty_are_sold_and_what_is_declined_is_back(town: House, caller: Caller) -> None:
     price = caller.price(quantity_available=IN_STOCK)
     town.running["worker"].stop()
 
-    with ThreadPoolExecutor(50) as threads:
-        answers = list(threads.map(lambda _: caller.buy(price["id"], 1), range(CALLERS)))
+    accepted, refused = buy_at_once(caller, price["id"], times=CALLERS, threads=50)
 
-    accepted = [a.json() for a in answers if a.status_code == 202]
-    refused = [a.json() for a in answers if a.status_code == 409]
     assert (len(accepted), len(refused)) == (IN_STOCK, CALLERS - IN_STOCK)
     assert {one["code"] for one in refused} == {"insufficient_inventory"}
     assert {(one["available"], one["requested"]) for one in refused} == {(0, 1)}
@@ -77,10 +93,9 @@ def test_fifty_are_sold_and_what_is_declined_is_back(town: House, caller: Caller
     assert is_sound(list(verify(town.witness.engine, statements=STATEMENTS)))
 
     # What is back is for sale: that much of it, and no more.
-    with ThreadPoolExecutor(25) as threads:
-        again = list(threads.map(lambda _: caller.buy(price["id"], 1), range(25)))
-    assert Counter(a.status_code for a in again) == {202: DECLINED, 409: 5}
-    town.witness.wait_until_final([a.json()["charge_id"] for a in again if a.status_code == 202])
+    accepted, refused = buy_at_once(caller, price["id"], times=25, threads=25)
+    assert (len(accepted), len(refused)) == (DECLINED, 5)
+    town.witness.wait_until_final([one["charge_id"] for one in accepted])
     assert left(caller, price["id"]) == 0
     town.witness.testify()
 

@@ -3,9 +3,11 @@
 import re
 import ssl
 import uuid
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import httpx
@@ -15,7 +17,7 @@ from payments.access import keys
 from tests.support.acting import Database
 from tests.support.nursery import Nursery
 from tests.support.programs import READY, Program
-from tests.support.waiting import patience_s
+from tests.support.waiting import patience_s, wait_for
 
 V1 = "/v1/billing"
 CHARGE = {"amount": 1999, "currency": "USD"}
@@ -101,6 +103,38 @@ class Caller(httpx.Client):
 def ask(url: str, **options: Any) -> httpx.Response:
     """GET, by somebody without a key, who waits as patiently as all tests do."""
     return httpx.get(url, timeout=patience_s(), trust_env=False, verify=NO_TLS, **options)
+
+
+def insist(call: Callable[[], httpx.Response]) -> httpx.Response:
+    """The first answer that isn't 503, which whoever wants something repeats under the same key:
+    web says so when the database takes longer than its limits, and a router when web does. Those
+    that said 503 are its `history`."""
+    busy: list[httpx.Response] = []
+
+    def again() -> httpx.Response:
+        answer = call()
+        if answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
+            busy.append(answer)
+        return answer
+
+    answer = wait_for(
+        again,
+        until=lambda one: one.status_code != HTTPStatus.SERVICE_UNAVAILABLE,
+        what="an answer that isn't 503",
+        every_s=0.1,
+    )
+    answer.history = busy
+    return answer
+
+
+def made_once(answers: Sequence[httpx.Response], *, status: int = 202) -> bool:
+    """Whether what was asked for under one key was made once, by its answers from `insist`: one of
+    them says so, and all others that it was there. None says so only if somebody heard 503: it may
+    have been made by then."""
+    told = Counter(answer.status_code for answer in answers)
+    made = told.pop(status, 0)
+    was_busy = any(answer.history for answer in answers)
+    return told.keys() <= {HTTPStatus.OK} and (made == 1 or (made == 0 and was_busy))
 
 
 def nobody(url: httpx.URL | str, **options: Any) -> httpx.Client:

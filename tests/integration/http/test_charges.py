@@ -12,7 +12,7 @@ from infra.billing.contract.objects.payments import Charge
 from payments.processors.outcomes import Declined, Succeeded
 from tests.support.every import every
 from tests.support.factories import Till
-from tests.support.web import CHARGE, Caller, Web
+from tests.support.web import CHARGE, Caller, Web, insist, made_once
 
 
 def test_a_charge_is_accepted_and_can_be_read(caller: Caller) -> None:
@@ -60,10 +60,12 @@ def test_a_hundred_at_once_are_one_charge_and_ninety_nine_replays(
     door: Web, caller: Caller, till: Till
 ) -> None:
     with ThreadPoolExecutor(100) as threads:
-        answers = list(threads.map(lambda _: caller.charge("order-1"), range(100)))
-    assert sorted(a.status_code for a in answers) == [200] * 99 + [202]
-    replayed = [a.headers.get("idempotent-replayed") for a in answers]
-    assert replayed.count("true") == 99
+        asked = [threads.submit(insist, lambda: caller.charge("order-1")) for _ in range(100)]
+        answers = [one.result() for one in asked]
+    assert made_once(answers)
+    for answer in answers:
+        replayed = "true" if answer.status_code == 200 else None
+        assert answer.headers.get("idempotent-replayed") == replayed
     assert len({a.text for a in answers}) == 1
     rows = till.query("SELECT id FROM charges WHERE producer = :p", p=caller.producer)
     assert len(rows) == 1

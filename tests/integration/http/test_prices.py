@@ -4,10 +4,11 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.every import every
-from tests.support.web import Caller
+from tests.support.web import Caller, insist, made_once
 
 FIELDS = [
     "id", "object", "product_id", "nickname", "active", "livemode", "type", "billing_scheme",
@@ -361,23 +362,22 @@ def test_an_open_tier_is_one_request_however_it_is_written(caller: Caller) -> No
 
 def test_the_same_transfer_asked_for_at_once_gives_the_key_once(caller: Caller) -> None:
     product_id = caller.product()
-    for _ in range(5):
-        name, key = uuid.uuid4().hex, uuid.uuid4().hex
+    for number in range(5):
+        name, key = uuid.uuid4().hex, {"idempotency-key": uuid.uuid4().hex}
         old = caller.price(product_id=product_id, lookup_key=name)
         asked = {
             "product_id": product_id, "currency_id": "cur_usd", "unit_amount": "3000",
             "lookup_key": name, "transfer_lookup_key": True,
         }  # fmt: skip
+
+        def ask(_: int, asked: dict[str, Any] = asked, key: dict[str, str] = key) -> httpx.Response:
+            return insist(lambda: caller.post("/prices", json=asked, headers=key))
+
         with ThreadPoolExecutor(4) as threads:
-            answers = [
-                *threads.map(
-                    lambda _, asked=asked, key=key: caller.post(
-                        "/prices", json=asked, headers={"idempotency-key": key}
-                    ),
-                    range(4),
-                )
-            ]
-        assert sorted(a.status_code for a in answers) == [200, 200, 200, 201]
+            answers = list(threads.map(ask, range(4)))
+        assert made_once(answers, status=201)
+        there = caller.get("/prices", params={"product_id": product_id}).json()
+        assert there["count"] == 2 * (number + 1)
         assert {a.json()["lookup_key"] for a in answers} == {name}
         assert caller.get(f"/prices/{name}").json()["id"] == answers[0].json()["id"] != old["id"]
 

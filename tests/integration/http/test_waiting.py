@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from payments.processors.outcomes import Authorized, Succeeded
 from tests.support.factories import Till
 from tests.support.waiting import patience_s, wait_for
-from tests.support.web import Caller, Web
+from tests.support.web import Caller, Web, insist
 
 
 @pytest.fixture
@@ -64,9 +65,10 @@ def test_a_preference_that_says_nothing_is_ignored(caller: Caller, preference: s
 def test_fifty_who_wait_hold_no_connection_each(
     door: Web, caller: Caller, till: Till, threads: ThreadPoolExecutor
 ) -> None:
-    asked: list[Future] = [
-        threads.submit(caller.charge, None, {"prefer": "wait=30"}) for _ in range(50)
-    ]
+    def ask(number: int) -> httpx.Response:
+        return insist(lambda: caller.charge(f"order-{number}", {"prefer": "wait=30"}))
+
+    asked: list[Future] = [threads.submit(ask, number) for number in range(50)]
     mine = "SELECT count(*) AS n FROM charges WHERE producer = :p"
     wait_for(lambda: till.query(mine, p=caller.producer)[0]["n"] == 50, what="50 charges")
     held = till.query(
