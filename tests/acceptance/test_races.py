@@ -80,7 +80,9 @@ def test_the_same_key_with_another_amount_is_refused_and_told(town: House) -> No
 def test_a_zombie_changes_nothing(town: House) -> None:
     """Stopped in the middle of its call, past its lease; another has settled it when it wakes."""
     zombie = town.running["worker"]
-    charge_id = town.charge(payment_method_id="pm_sandbox_slow_2000")
+    # Most of what a call may last in this house: it has to be stopped meanwhile.
+    slow_ms = 750 * float(town.environ["BILLING_CALL_DEADLINE_S"])
+    charge_id = town.charge(payment_method_id=f"pm_sandbox_slow_{slow_ms:.0f}")
     wait_for(
         lambda: town.witness.rows(
             "SELECT FROM sandbox_requests WHERE object_id = :id", id=charge_id

@@ -130,8 +130,8 @@ def test_a_stopped_process_in_the_middle_of_a_transaction_holds_up_others_only_f
     charge = a_charge(amount=1000)
     executor.create(charge)
     with till.engine.connect() as stopped, ThreadPoolExecutor(1) as threads:
-        stopped.execute(text("SET idle_in_transaction_session_timeout = 500"))
         stopped.execute(text("SELECT * FROM charges FOR UPDATE"))
+        stopped.execute(text("SET idle_in_transaction_session_timeout = 500"))
         waiting = threads.submit(executor.create, a_refund(charge, amount=1))
         assert waiting.result(patience_s()).state == "succeeded"
         stopped.invalidate()

@@ -342,7 +342,7 @@ def test_when_its_time_is_up_a_drain_ends_what_it_began_and_says_there_is_more(
     events_happen(engine, 3)
     drain_s = 2 * slowness()  # time to begin, and none any more when the first answer comes
     sink.answer = Answer(delay_s=drain_s)
-    drained = drain(engine, endpoint.id, drain_s=drain_s)
+    drained = drain(engine, endpoint.id, drain_s=drain_s, limits=PATIENT)
     assert drained == Drained(delivered=1, more=True)
     assert [row["state"] for row in deliveries(engine)] == ["delivered", "pending", "pending"]
     (lease,) = rows(engine, "SELECT drain_token FROM webhook_endpoints")

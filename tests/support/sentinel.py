@@ -10,7 +10,7 @@ import redis
 from local.embedded.redis import program
 from tests.support import children
 from tests.support.ports import free_port
-from tests.support.waiting import wait_for
+from tests.support.waiting import slowness, wait_for
 
 NAME = "till"
 PASSWORD, SENTINELS_PASSWORD = "hunter2", "hunter3"
@@ -78,6 +78,7 @@ class Sentinels:
             process.wait()
 
     def _start_sentinel(self, port: int) -> None:
+        down_after_ms = round(1000 * slowness())  # one that is only slow is not down
         lines = [
             f"port {port}",
             f"bind {HOST}",
@@ -86,7 +87,7 @@ class Sentinels:
             f"sentinel sentinel-pass {SENTINELS_PASSWORD}",
             f"sentinel monitor {NAME} {HOST} {self.servers[0]} 2",
             f"sentinel auth-pass {NAME} {PASSWORD}",
-            f"sentinel down-after-milliseconds {NAME} 1000",
+            f"sentinel down-after-milliseconds {NAME} {down_after_ms}",
             f"sentinel failover-timeout {NAME} 5000",
         ]
         self._start(port, lines, "--sentinel")

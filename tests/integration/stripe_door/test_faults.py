@@ -8,16 +8,20 @@ import stripe
 from local.stripe_door.faults import FAULTS, fault_named
 from tests.support.every import every
 from tests.support.stripe_door import Door, raised, stripe_door
-from tests.support.waiting import wait_for
+from tests.support.waiting import slowness, wait_for
 
 Client = stripe.StripeClient
-IMPATIENT_S = 0.4
 LOST = stripe.APIConnectionError
 
 
-@pytest.fixture(scope="module")
-def impatient(door: Door) -> Client:
-    return door.client(http_client=stripe.RequestsClient(timeout=IMPATIENT_S))
+@pytest.fixture
+def impatient_s() -> float:
+    """What somebody waits who is to hear nothing, and whose request is to arrive."""
+    return 0.4 * slowness()
+
+
+def impatient(door: Door, timeout_s: float) -> Client:
+    return door.client(http_client=stripe.RequestsClient(timeout=timeout_s))
 
 
 def create(client: Client, fault: str, key: str, **params: Any) -> stripe.PaymentIntent:
@@ -46,25 +50,27 @@ HEARD: dict[str, tuple[type[stripe.StripeError], int | None, int]] = {
     "applied_then_500": (stripe.APIError, 500, 1),
     "reset_at_byte_1": (LOST, None, 1),
     "reset_at_byte_400": (LOST, None, 1),
-    "slow_1000": (LOST, None, 1),
+    "slow": (LOST, None, 1),
     "broken_json": (stripe.APIError, 200, 1),
     "empty_answer": (stripe.APIError, 200, 1),
     "html_answer": (stripe.APIError, 502, 1),
 }
 # Those that are only heard by whoever doesn't wait; all others answer, or hang up.
-SILENT = ("timeout_before", "applied_then_timeout", "slow_1000")
+SILENT = ("timeout_before", "applied_then_timeout", "slow")
 
 
 @every("fault, heard", HEARD.items())
 def test_a_fault_once_and_the_repeat_ends_with_one_movement(
     door: Door,
     client: Client,
-    impatient: Client,
+    impatient_s: float,
     fault: str,
     heard: tuple[type[stripe.StripeError], int | None, int],
 ) -> None:
     kind, status, moved = heard
-    asking = impatient if fault in SILENT else client
+    asking = impatient(door, impatient_s) if fault in SILENT else client
+    if fault == "slow":
+        fault = f"slow_{2500 * impatient_s:.0f}"  # ms: longer than they wait
     error = raised(kind, create, asking, f"{fault}_once", fault)
     assert error.http_status == status
     # A caller that gives up may be told nothing before its request is carried out.
@@ -96,12 +102,11 @@ def test_a_fault_without_a_number_of_times_never_ends(door: Door, client: Client
     assert len(door.movements(key="never ends")) == 1
 
 
-def test_what_is_carried_out_late_is_in_use_until_then() -> None:
+def test_what_is_carried_out_late_is_in_use_until_then(impatient_s: float) -> None:
     with stripe_door() as door:
         client = door.client()
-        impatient = door.client(http_client=stripe.RequestsClient(timeout=IMPATIENT_S))
         late = "applied_late_60000"
-        raised(LOST, create, impatient, late, "late")
+        raised(LOST, create, impatient(door, impatient_s), late, "late")
         assert door.movements() == []
         assert client.v1.payment_intents.list().data == []
         assert raised(stripe.APIError, create, client, late, "late").http_status == 409
