@@ -7,7 +7,7 @@ import pytest
 from local.embedded.throwaway import Servers
 from tests.support.broker import Broker
 from tests.support.house import House
-from tests.support.waiting import wait_for
+from tests.support.waiting import slowness, wait_for
 
 
 def _wait_until_no_dead_connection_is_left(town: House) -> None:
@@ -27,7 +27,7 @@ def test_a_broker_that_is_emptied_in_mid_run_loses_nothing_that_was_accepted(
 ) -> None:
     pids = town.pids()
     with town.asleep("worker"):
-        sent = [town.charge() for _ in range(150)]
+        sent = [town.charge() for _ in range(round(150 * slowness()))]
         accepted = [town.accept() for _ in range(50)]
     town.wait_until_some_succeeded(sent)
 
@@ -44,7 +44,7 @@ def test_a_broker_that_is_emptied_in_mid_run_loses_nothing_that_was_accepted(
 def test_a_broker_that_crashes_in_mid_run_loses_nothing(town: House, broker: Broker) -> None:
     pids = town.pids()
     with town.asleep("worker"):
-        sent = [town.charge() for _ in range(100)]
+        sent = [town.charge() for _ in range(round(100 * slowness()))]
         accepted = [town.accept() for _ in range(30)]
     town.wait_until_some_succeeded(sent)
 

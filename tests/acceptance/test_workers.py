@@ -4,7 +4,7 @@ import json
 
 from tests.support.broker import Broker, RedisBroker
 from tests.support.house import House
-from tests.support.waiting import wait_for
+from tests.support.waiting import slowness, wait_for
 
 # One of each kind that has ended or stopped workers; tests/integration has all of them.
 POISON = [
@@ -87,7 +87,7 @@ def test_a_request_that_makes_no_sense_is_recorded_and_told(town: House) -> None
 
 def test_a_worker_that_is_told_to_stop_finishes_what_it_holds(town: House, broker: Broker) -> None:
     with town.asleep("worker"):
-        charge_ids = [town.charge() for _ in range(150)]
+        charge_ids = [town.charge() for _ in range(round(150 * slowness()))]
     town.wait_until_some_succeeded(charge_ids)
 
     assert town.running["worker"].stop() == 0

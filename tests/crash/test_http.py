@@ -11,7 +11,7 @@ from infra import billing
 from infra.billing.contract.ids import Kind, id_from_key
 from tests.support.house import House
 from tests.support.sdk import sdk_of
-from tests.support.waiting import patience_s, wait_for
+from tests.support.waiting import patience_s, slowness, wait_for
 from tests.support.web import Caller
 
 # Whether the request is accepted when the process dies, without anybody knowing.
@@ -89,7 +89,7 @@ def test_a_kill_in_the_middle_of_many_loses_none_and_doubles_none(
     """The SDK repeats by itself, under the same keys, what it got no answer to."""
     asked = [
         {"amount": number, "currency": "USD", "idempotency_key": f"order-{number}"}
-        for number in range(1, 601)
+        for number in range(1, round(600 * slowness()) + 1)
     ]
     ids = [
         id_from_key("charge", producer=caller.producer, key=str(one["idempotency_key"]))

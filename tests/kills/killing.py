@@ -1,7 +1,8 @@
 """Real workers that are killed again and again, until what they had to do is done all the same."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -43,6 +44,14 @@ class Workers:
             self._launch(name)
         for name in WORKERS:
             self.town.running[name].wait_until(READY["worker"])
+
+    @contextmanager
+    def asleep(self) -> Iterator[None]:
+        """They do nothing meanwhile, so that all that is asked for is left for `work_through`."""
+        with ExitStack() as stack:
+            for name in WORKERS:
+                stack.enter_context(self.town.asleep(name))
+            yield
 
     def work_through(self, done: Callable[[], int], total: int, *, kills: int) -> None:
         """Until `done` has come to `total`. The workers are killed so often meanwhile, evenly over

@@ -98,10 +98,12 @@ def test_whatever_goes_wrong_and_whoever_is_killed_each_moves_once(
     for name in ("web", "beat"):
         town.running[name].wait_until(READY[name])
 
-    ask_for_charges(asked, processor)
+    with workers.asleep():
+        ask_for_charges(asked, processor)
     total = sum(len(ids) for ids in asked.charges.values())
     workers.work_through(lambda: standing(town, or_authorized=True), total, kills=KILLS)
-    ask_for_more(asked)
+    with workers.asleep():
+        ask_for_more(asked)
     total += sum(len(ids) for ids in asked.refunds.values())
     workers.work_through(lambda: standing(town), total, kills=KILLS)
 
