@@ -14,6 +14,7 @@ import pytest
 from cli import output
 from cli.operating.demo import demo
 from tests.support import children
+from tests.support.living import none_lives
 from tests.support.programs import ROOT
 from tests.support.waiting import patience_s, wait_for
 
@@ -91,13 +92,13 @@ def test_whoever_stops_it_half_way_finds_nothing_left_behind(
     run = Demo(tmp_path, "--shop", "arena")
     demos.append(run)
     run.wait_until_it_says("starting worker")
-    children = run.children()
-    assert children
+    family = run.children()
+    assert family
 
     run.process.send_signal(ending)
 
     assert run.process.wait(patience_s()) == 128 + ending
-    assert [child for child in children if child.is_running()] == []
+    wait_for(lambda: none_lives(family), what="all that it started to be gone")
     assert list(run.temporary.iterdir()) == []
     assert "Traceback" not in run.screen.read_text()
 

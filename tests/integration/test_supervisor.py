@@ -12,6 +12,7 @@ import pytest
 
 from local import supervisor as module
 from local.supervisor import Supervisor, command_of, parse_procfile
+from tests.support.living import pid_lives
 from tests.support.waiting import Wait, slowness, wait_for
 
 FOREVER = "import time, signal; print('here', flush=True); time.sleep(600)"
@@ -166,7 +167,7 @@ def test_grandchildren_do_not_stay_behind(script: Callable[..., Script], own_ses
         return int(said[0].split()[1]) if said else 0
 
     running.run(lambda: child() > 0)
-    wait_for(lambda: not psutil.pid_exists(child()), what="the grandchild to be gone")
+    wait_for(lambda: not pid_lives(child()), what="the grandchild to be gone")
 
 
 def test_a_second_wish_to_stop_does_not_wait(script: Callable[..., Script]) -> None:

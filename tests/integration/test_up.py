@@ -72,7 +72,7 @@ def test_a_stop_ends_everything_even_what_does_not_want_to(
         r"\b(postgres|redis-server|valkey-server)\b", " ".join(named(children).values())
     )
     assert up.stop() == 0
-    assert none_lives(children)
+    wait_for(lambda: none_lives(children), what="everything to be gone")
     assert "deaf     | does not end by itself, killing it" in up.output
     assert up.output.rstrip().endswith("stopped")
     refused = here.run("migrate")
