@@ -109,8 +109,9 @@ class Line:
                     break
                 if not (some := source.recv(65_536 if left is None else left)):
                     break
-                sink.sendall(some)
+                # Before: whoever hears the last of it may ask at once how much it was.
                 self.carried[way] += len(some)
+                sink.sendall(some)
                 if left is not None:
                     left -= len(some)
         except OSError:
