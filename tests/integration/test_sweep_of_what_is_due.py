@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import Engine, text
@@ -240,6 +241,26 @@ def test_what_no_patience_helps_holds_up_the_sweeps_of_its_table_alone(
     rows(engine, "ALTER TABLE is_not_there RENAME TO ledger_filling")
     made.close()
     assert made.names == ["payments", "webhooks", "retention", "ledger", "processor"]
+
+
+def test_an_endpoint_that_cannot_be_disabled_keeps_nobody_from_being_woken(
+    till: Till, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def held(*_: object, **__: object) -> int:
+        raise OperationalError("", {}, Exception("canceling statement due to lock timeout"))
+
+    endpoint = an_endpoint(till.engine, "http://127.0.0.1:1/hook")
+    events_happen(till.engine)
+    monkeypatch.setattr(sweeping.disabling, "disable_or_warn", held)
+    woken: set[str] = set()
+    ours = services(make_settings(), lambda wakes: woken.update(wakes.endpoints))
+    queues = SimpleNamespace(room=lambda queue, most: most)
+    try:
+        with pytest.raises(OperationalError):
+            Sweeper(ours, cast(Any, queues)).sweep("webhooks")
+    finally:
+        ours.engine.dispose()
+    assert woken == {endpoint.id}
 
 
 def test_a_seal_that_fails_keeps_nothing_from_being_posted(

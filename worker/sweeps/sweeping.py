@@ -153,18 +153,14 @@ class Sweeper:
             return step(transaction)
 
     def _webhooks(self) -> int:
-        """Wake the endpoints that have something due."""
-        with self._services.database.transaction() as transaction:
-            leftovers.give_up(transaction, limit=GIVE_UP_MAX)
-        with self._services.database.transaction() as transaction:
-            disabling.disable_or_warn(transaction, limit=DISABLE_MAX)
-        room = self._publisher.room("webhooks", WAKE_MAX)
-        if room == 0:
-            return 0
-        with self._services.database.transaction() as transaction:
-            due = due_endpoints(transaction.connection, limit=room)
-            transaction.wakes.endpoints.update(due)
-        return len(due)
+        """Be done with what is left of endpoints, disable those that have gone, and wake those that
+        have something due."""
+        steps = (
+            partial(leftovers.give_up, limit=GIVE_UP_MAX),
+            partial(disabling.disable_or_warn, limit=DISABLE_MAX),
+            partial(_wake_due_endpoints, room=self._publisher.room("webhooks", WAKE_MAX)),
+        )
+        return all_of(partial(self._in_transaction, step) for step in steps)
 
     def _secrets(self) -> int:
         """Seal what is kept in the open, or under an older key, with the key that seals now."""
@@ -235,3 +231,11 @@ class Sweeper:
                 policy=self._services.policies[processor.name],
                 dice=random.random,
             )
+
+
+def _wake_due_endpoints(transaction: Transaction, room: int) -> int:
+    if room == 0:
+        return 0
+    due = due_endpoints(transaction.connection, limit=room)
+    transaction.wakes.endpoints.update(due)
+    return len(due)
