@@ -16,7 +16,6 @@ import structlog
 from aiohttp import ThreadedResolver
 from aiohttp.abc import AbstractResolver
 from sqlalchemy import Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from payments.access.vault import Vault
 from payments.transaction import Wakes, nobody
@@ -259,7 +258,9 @@ class Deliverer:
                     for id_ in await self._asking.run(leases.with_more_due, curious):
                         if (drainer := self._drainers.get(id_)) is not None:
                             drainer.nudge()
-            except SQLAlchemyError as error:  # Drainers have patience of their own.
+            # Drainers have patience of their own. Whatever it is (no file left to open, say), this
+            # goes on: without it a receiver that is slow would be posted to twice.
+            except Exception as error:
                 log.warning("leases of endpoints could not be renewed", exc_info=error)
 
     async def _close(self) -> None:

@@ -4,10 +4,10 @@ import asyncio
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
@@ -29,6 +29,7 @@ from payments.webhooks.draining.tools import Tools
 from payments.webhooks.events import publish
 from payments.webhooks.target import TargetCheck
 from payments.webhooks.targets.dispatch import Targets
+from payments.webhooks.targets.target_port import Answer as PostAnswer
 from payments.webhooks.targets.target_port import Limits
 from tests.support.acting import Database
 from tests.support.drains import a_record, next_batch, take
@@ -48,6 +49,8 @@ from tests.support.webhooks import (
     lease_runs_out,
     rows,
 )
+
+T = TypeVar("T")
 
 ONE, OTHER = uuid4(), uuid4()
 URL = "http://127.0.0.1:1/hook"
@@ -357,6 +360,18 @@ def drain_with(
     drain_s: float = 10.0,
 ) -> Drained:
     """Drain in this thread, with something going wrong between the drainer and the database."""
+    return with_drainer(engine, endpoint_id, Drainer.run, misfortune, drain_s=drain_s)
+
+
+def with_drainer(
+    engine: Engine,
+    endpoint_id: str,
+    story: Callable[[Drainer], Awaitable[T]],
+    misfortune: Callable[[Ask], Ask] = lambda ask: ask,
+    *,
+    drain_s: float = 10.0,
+) -> T:
+    """What comes of a story of a drainer, on a loop in this thread."""
 
     async def ask(step: Step, item: Any, *, aside: bool) -> Any:
         def run() -> Any:
@@ -365,11 +380,11 @@ def drain_with(
 
         return await asyncio.to_thread(run)
 
-    async def run() -> Drained:
+    async def run() -> T:
         targets = Targets(TargetCheck(LOOPBACK), limits=Limits())
         try:
             tools = Tools(targets, VAULT, misfortune(ask), lambda: 1_800_000_000, lambda: 0.5)
-            return await Drainer(tools, endpoint_id, drain_s=drain_s).run()
+            return await story(Drainer(tools, endpoint_id, drain_s=drain_s))
         finally:
             await targets.close()
 
@@ -452,6 +467,24 @@ def test_while_the_database_is_away_results_are_kept_and_nothing_is_posted_twice
     drained = drain_with(engine, endpoint.id, away_for_two_statements)
     assert drained == Drained(delivered=3)
     assert len(sink.requests) == 3
+
+
+def test_who_asks_to_be_left_alone_while_the_next_batch_comes_gets_nothing_more(
+    engine: Engine, sink: Sink
+) -> None:
+    """The batch was written before that answer was noted, and says that nothing holds back."""
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine, 4)
+
+    async def story(drainer: Drainer) -> tuple[bool, int]:
+        batch = await drainer._recorder.begin(wanted=4, wanted_replays=0, places=1)
+        assert batch is not None
+        assert not batch.is_held_back
+        drainer._learn(PostAnswer(1, status_code=429, retry_after="600"))
+        drainer._accept(batch)
+        return drainer._is_ending, len(drainer._ready)
+
+    assert with_drainer(engine, endpoint.id, story) == (True, 0)
 
 
 def test_what_is_committed_while_the_lease_is_given_back_is_found_by_the_second_look(

@@ -69,6 +69,7 @@ class Drainer:
             self._ask, self.endpoint_id, uuid4(), self._poster, dice=tools.dice, traced=tools.traced
         )
         self._is_held_back = False  # the endpoint is to be left alone
+        self._is_asked_to_wait = False  # by an answer of which the database doesn't know yet
         self._is_probing = False  # it was, and one post shows whether it is back
         self._window.begin(self._loop.time())
 
@@ -145,6 +146,7 @@ class Drainer:
             if self._is_ending:
                 self._drop_what_is_ready()
             answered, self._answered = self._answered, []
+            self._is_asked_to_wait = False
             is_resting = not self._lanes and not self._ready
             has_more = self._backlog or self._replay_backlog
             releasing = is_resting and (self._is_ending or not has_more)
@@ -163,7 +165,8 @@ class Drainer:
             self._is_asking = False
             for record in records:
                 self._counts[record.state] += 1
-            self._tools.counted(answered, records)
+            theirs = [one for one in answered if not one.answer.is_ours]  # as `records` are
+            self._tools.counted(theirs, records)
             self._held.difference_update(one.due.delivery_id for one in answered)
             if releasing:
                 return
@@ -176,9 +179,10 @@ class Drainer:
             self._replay_backlog = batch.has_more_replays
         self._held.update(due.delivery_id for due in batch.due)
         self._ready.extend(batch.due)
-        self._is_held_back = batch.is_held_back
+        # What was answered while the batch was asked for is in none of it.
+        self._is_held_back = batch.is_held_back or self._is_asked_to_wait
         self._is_probing = batch.back_offs > 0
-        if not batch.is_enabled or batch.is_held_back:
+        if not batch.is_enabled or self._is_held_back:
             self._drop_what_is_ready()
         self._max_in_flight = max(1, batch.max_in_flight)
         self._pace.set(batch.rate_limit, batch.next_post_in_s, now=self._loop.time())
@@ -244,7 +248,7 @@ class Drainer:
                 now=self._loop.time(),
             )
         if asks_to_be_left_alone(answer) or (self._is_probing and not answer.is_ok):
-            self._is_held_back = True
+            self._is_held_back = self._is_asked_to_wait = True
         if not self._is_ending:
             self._open_lanes()
 

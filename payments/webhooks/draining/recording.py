@@ -7,7 +7,15 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import (
+    TimeoutError as NoConnectionFree,
+)
 
 from payments.webhooks.draining import drains
 from payments.webhooks.draining.drains import Begin, DrainBatch, NextBatch, Record
@@ -137,9 +145,9 @@ class Recorder:
         while True:
             try:
                 return await self._ask(step, item)
-            except DBAPIError as error:
+            except (DBAPIError, NoConnectionFree) as error:
                 # Also a connection that was dropped for leading to a standby.
-                if not (_is_away(error) or error.connection_invalidated):
+                if not (_is_away(error) or getattr(error, "connection_invalidated", False)):
                     raise
                 if self._loop.time() >= gives_up_at:
                     raise
@@ -148,4 +156,4 @@ class Recorder:
 
 def _is_away(error: Exception) -> bool:
     """Whether the database could not be asked at all, whatever it was asked."""
-    return isinstance(error, (OperationalError, InterfaceError))
+    return isinstance(error, (OperationalError, InterfaceError, NoConnectionFree))

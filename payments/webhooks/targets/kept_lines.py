@@ -122,7 +122,10 @@ class Queues:
         if (opening := self._opening.get(key)) is None:
             opening = self._opening[key] = asyncio.create_task(self._opened(key, message, target))
             opening.add_done_callback(partial(self._is_opened, key))
-        return await asyncio.shield(opening)
+        kept = await asyncio.shield(opening)
+        if kept.ends is not None:
+            kept.ends.cancel()
+        return kept
 
     async def _opened(self, key: _Key, message: Message, target: URL) -> _Kept:
         speak = BY_SCHEME[target.scheme].opener
@@ -138,6 +141,7 @@ class Queues:
                 stream.abort()
                 raise
         kept = self._kept[key] = _Kept(line, stream)
+        self._rest(key, kept)  # those who waited for it may have gone
         return kept
 
     def _is_opened(self, key: _Key, opening: asyncio.Task[_Kept]) -> None:
