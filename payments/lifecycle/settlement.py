@@ -21,6 +21,7 @@ from payments.lifecycle.capturing.authorizations import (
 from payments.lifecycle.moves import Move, ended
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
+    UNANSWERED,
     Canceled,
     Declined,
     Found,
@@ -37,6 +38,9 @@ from payments.processors.port import Processor
 # up. Nobody wants a charge that arrives days late, and Unavailable is a promise that nothing moved.
 # The pauses until then: `payments.lifecycle.backoff`.
 GIVE_UP_AFTER = timedelta(hours=24)
+# And not before so many tries in a row, an hour's worth: what a person has decided to send again
+# after a day is not to fail by a single 503.
+GIVE_UP_TRIES = 20
 
 # The verbs that move no money: they ask how it stands, or end it.
 ASKS = ("look_up", "cancel")
@@ -56,8 +60,9 @@ class Policy:
 
     # For how long it remembers a key: the processor's own.
     key_window: timedelta
-    # These two are the same everywhere; only tests set others.
+    # These are the same everywhere; only tests set others.
     give_up_after: timedelta = GIVE_UP_AFTER
+    give_up_tries: int = GIVE_UP_TRIES
     margin: timedelta = KEY_WINDOW_MARGIN
     # How long a charge without a limit of its own waits for its customer (BILLING_CUSTOMER_WAIT_S).
     customer_wait: timedelta = CUSTOMER_WAIT
@@ -123,6 +128,8 @@ def canceled(row: LifecycleRow, verb: str, *, reference: str | None = None, **mo
 
 def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice: Dice) -> Move:
     status = status_of(row.state, row.phase)
+    if (unsent := _end_of_unsent(row, found, verb, policy, dice)) is not None:
+        return unsent
     match found:
         case Succeeded(reference, fees=fees):
             return Move(
@@ -148,9 +155,6 @@ def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice:
             )
         case Canceled(reference):
             return canceled(row, verb, reference=reference)
-        case NotFound() if verb == "cancel" and status is Phase.IN_FLIGHT:
-            # It was queued: no call that could have executed it is on its way.
-            return canceled(row, verb, detail="the processor has never heard of it")
         case Pending():
             return _waiting(row, found, verb, policy, dice)
         case Unavailable() if status is Phase.IN_FLIGHT:
@@ -170,6 +174,22 @@ def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice:
             return replace(move, processor_reference=reference)
         case _:  # NotFound
             return _unknown(row, verb, "not_found", None, policy, dice)
+
+
+def _end_of_unsent(
+    row: LifecycleRow, found: Found, verb: str, policy: Policy, dice: Dice
+) -> Move | None:
+    """Of what was queued when it was to end: no call that could have executed it is on its way. A
+    cancellation without an answer makes nothing more doubtful, and is repeated."""
+    if verb != "cancel" or row.phase != Phase.IN_FLIGHT:
+        return None
+    match found:
+        case NotFound():
+            return canceled(row, verb, detail="the processor has never heard of it")
+        case Unknown(reason, reference=None, looked_until=None) if reason in UNANSWERED:
+            unsent = Unavailable(reason)
+            return _not_executed(row, unsent, verb, policy, dice, outcome="unknown")
+    return None
 
 
 def _waiting(row: LifecycleRow, found: Pending, verb: str, policy: Policy, dice: Dice) -> Move:
@@ -193,20 +213,27 @@ def _waiting(row: LifecycleRow, found: Pending, verb: str, policy: Policy, dice:
 
 
 def _not_executed(
-    row: LifecycleRow, found: Unavailable, verb: str, policy: Policy, dice: Dice
+    row: LifecycleRow,
+    found: Unavailable,
+    verb: str,
+    policy: Policy,
+    dice: Dice,
+    *,
+    outcome: str = "unavailable",
 ) -> Move:
     """Later again; or never again, when it has been refused for too long. What waits for an
     operator is as if it had never been sent: nothing was executed, and it is not the one at fault.
     """
     first = row.first_called_at or row.now
-    if found.needs_operator or row.now - first < policy.give_up_after:
+    is_early = row.now - first < policy.give_up_after or row.retries < policy.give_up_tries
+    if found.needs_operator or is_early:
         retries = row.retries + 1
         delay = unavailable_delay_s(retries, retry_after_s=found.retry_after_s, dice=dice)
         return Move(
             row,
             Phase.QUEUED,
             verb,
-            "unavailable",
+            outcome,
             code=found.reason,
             retries=retries,
             next_in_s=delay,

@@ -110,6 +110,10 @@ class Unknown:
     looked_until: datetime | None = None
 
 
+# Reasons of Unknown that say nothing of what the processor has: the call got no answer.
+UNANSWERED = frozenset({"timeout", "server_error", "adapter_error"})
+
+
 @dataclass(frozen=True, slots=True)
 class NotFound:
     """Only from a look-up or a cancellation: the processor has never heard of this key. A call

@@ -28,6 +28,7 @@ NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 POLICY = Policy(
     key_window=timedelta(hours=24),
     give_up_after=timedelta(hours=12),
+    give_up_tries=0,
     customer_wait=timedelta(hours=2),
 )
 # What happened to a row before, by the words of the record.

@@ -10,8 +10,9 @@ import pytest
 from models.states import CHARGE_MOVES, Phase, State, Status
 from payments.lifecycle.backoff import LOOK_UP_S
 from payments.lifecycle.moves import Move
-from payments.lifecycle.settlement import Policy, decide, policies_of
+from payments.lifecycle.settlement import GIVE_UP_TRIES, Policy, decide, policies_of
 from payments.processors.outcomes import (
+    UNANSWERED,
     Declined,
     Found,
     NotFound,
@@ -135,10 +136,24 @@ def test_a_busy_processor_is_asked_ever_more_rarely_or_when_it_says() -> None:
 
 
 def test_a_processor_that_refuses_for_a_day_is_given_up() -> None:
-    day = timedelta(hours=24)
-    assert decided(a_row(IN_FLIGHT, called_ago=day - timedelta(seconds=1)), BUSY).to is QUEUED
-    move = decided(a_row(IN_FLIGHT, called_ago=day), BUSY)
+    day, often = timedelta(hours=24), GIVE_UP_TRIES
+    early = a_row(IN_FLIGHT, called_ago=day - timedelta(seconds=1), retries=often)
+    assert decided(early, BUSY).to is QUEUED
+    # A day after the first call, a person may have decided to send it again.
+    assert decided(a_row(IN_FLIGHT, called_ago=day, retries=often - 1), BUSY).to is QUEUED
+    move = decided(a_row(IN_FLIGHT, called_ago=day, retries=often), BUSY)
     assert (move.to, move.failure_code) == (State.FAILED, "processor_unavailable")
+
+
+def test_an_end_without_an_answer_leaves_what_was_never_sent_where_it_was() -> None:
+    for reason in UNANSWERED:
+        move = decided(a_row(IN_FLIGHT, retries=2), Unknown(reason), "cancel")
+        assert (move.to, move.outcome, move.retries) == (QUEUED, "unknown", 3)
+    # What may have been sent, or is known to be there, stays in doubt.
+    assert decided(a_row(UNKNOWN), Unknown("timeout"), "cancel").to is UNKNOWN
+    for found in (Unknown("another_amount"), Unknown("timeout", "pi_1")):
+        assert decided(a_row(IN_FLIGHT), found, "cancel").to is UNKNOWN
+    assert decided(a_row(IN_FLIGHT), Unknown("timeout"), "charge").to is UNKNOWN
 
 
 def test_what_waits_for_an_operator_is_not_given_up_and_counts_as_never_sent() -> None:
@@ -244,7 +259,7 @@ def test_nothing_is_sent_again_in_the_last_minutes_of_a_keys_life(
 
 @pytest.mark.parametrize(("ago", "to"), [(timedelta(hours=23), QUEUED), (DAY, State.FAILED)])
 def test_a_processor_that_is_busy_for_a_day_is_given_up(ago: timedelta, to: Status) -> None:
-    move = decided(a_row(IN_FLIGHT, called_ago=ago), BUSY)
+    move = decided(a_row(IN_FLIGHT, called_ago=ago, retries=GIVE_UP_TRIES), BUSY)
     assert move.to is to
     assert move.failure_code == ("processor_unavailable" if to is State.FAILED else None)
 

@@ -24,6 +24,7 @@ from payments.lifecycle.accepting import charges
 from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.capturing import captures
 from payments.lifecycle.capturing.captures import NewCapture
+from payments.lifecycle.settlement import GIVE_UP_TRIES
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
     Authorized,
@@ -377,6 +378,7 @@ def test_a_capture_that_is_refused_for_a_day_fails_and_the_money_is_still_set_as
     id_ = capturing(till)
     till.settle(till.claim(id_), Unavailable("busy"))
     assert till.stand(id_) == "queued"
+    till.put("UPDATE charges SET retries = :n WHERE id = :id", n=GIVE_UP_TRIES, id=id_)
     till.time_passes(2 * DAY, id_)
     till.settle(till.claim(id_), Unavailable("busy"))
     assert stands(till, id_) == ("authorized", 0)

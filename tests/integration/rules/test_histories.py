@@ -11,6 +11,7 @@ from payments.errors import Refused
 from payments.lifecycle.accepting.asked import Accepted, NewRefund
 from payments.lifecycle.claims import Claimed, NotDue
 from payments.lifecycle.executor import Begin
+from payments.lifecycle.settlement import GIVE_UP_TRIES
 from payments.processors.outcomes import (
     Canceled,
     Declined,
@@ -152,7 +153,7 @@ def waits_out_a_busy_processor(life: Life) -> None:
 
 
 def is_given_up(life: Life) -> None:
-    life.call(life.charge(), BUSY, BUSY, YES)
+    life.call(life.charge(), *[BUSY] * (GIVE_UP_TRIES + 1), YES, after=2 * HOUR)
 
 
 def is_looked_up_and_found(life: Life) -> None:

@@ -15,6 +15,7 @@ from payments.lifecycle import reports
 from payments.lifecycle.accepting import charges
 from payments.lifecycle.accepting.charges import Accepted
 from payments.lifecycle.claims import Claimed
+from payments.lifecycle.settlement import GIVE_UP_TRIES
 from payments.processors.limits import MoneyLimit, MoneyLimits
 from payments.processors.outcomes import (
     Declined,
@@ -320,6 +321,7 @@ def test_a_processor_that_is_given_up_gives_stock_back(till: Till) -> None:
     price_id = till.price(stock=5)
     charge = till.claim(a_sale(price_id, 3))
     till.settle(charge, BUSY)
+    till.put("UPDATE charges SET retries = :n WHERE id = :id", n=GIVE_UP_TRIES, id=charge.id)
     till.time_passes(2 * DAY, charge.id)
     till.settle(till.claim(charge.id), BUSY)
     assert till.row(charge.id)["failure_code"] == "processor_unavailable"
