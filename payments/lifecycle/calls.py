@@ -1,6 +1,7 @@
 """The call between claim and settle: what is asked of a processor, with no transaction open."""
 
 import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
@@ -176,9 +177,21 @@ class Caller:
         # settled, so long ago that the processor has forgotten the key.
         if self._clock() >= leased_until:
             return Unknown("lease_expired")
-        processor = self._processors[claimed.processor]
-        verb = claimed.order.kind
-        return await self._call(claimed, verb, getattr(processor, verb))
+        kind = claimed.order.kind
+        send = getattr(self._processors[claimed.processor], kind)
+        if not inspect.iscoroutinefunction(send):
+            send = self._while_leased(send, leased_until)
+        return await self._call(claimed, kind, send)
+
+    def _while_leased(self, verb: Verb, leased_until: float) -> Verb:
+        """The verb for a thread, which may have to be waited for: by then the lease may be over."""
+
+        def send(order: Order, *, deadline_s: float) -> Any:
+            if self._clock() >= leased_until:
+                return Unknown("lease_expired")
+            return verb(order, deadline_s=deadline_s)
+
+        return send
 
     async def _call(self, claimed: Claimed, name: str, verb: Verb) -> Found:
         with self._watch.call(claimed, name) as watched:

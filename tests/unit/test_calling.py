@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -59,20 +60,44 @@ def test_a_verb_may_be_plain_or_async_or_wrapped(run: Any, verb: Any) -> None:
     assert run(lambda ask: ask(verb, None, deadline_s=60)) == MOVED
 
 
+A_CLAIMED = SimpleNamespace(
+    in_doubt=False, verb="charge", is_to_end=False, processor="psp", id="ch_1",
+    order=SimpleNamespace(kind="charge"), row=SimpleNamespace(livemode=False),
+)  # fmt: skip
+
+
+def a_caller(charge: Any, ask: Asking, clock: Callable[[], float] = time.monotonic) -> Caller:
+    adapter = SimpleNamespace(livemode=False, charge=charge)
+    return Caller(cast(Any, {"psp": adapter}), {}, ask=ask, deadline_s=60, clock=clock)
+
+
 def test_a_call_that_is_broken_off_is_unknown_and_ends_nobody(run: Any) -> None:
     """Money may have moved, and the message must not get lost with the call."""
-    adapter = SimpleNamespace(livemode=False, charge=canceled)
-    order = SimpleNamespace(kind="charge")
-    row = SimpleNamespace(livemode=False)
-    claimed = SimpleNamespace(
-        in_doubt=False, verb="charge", is_to_end=False, processor="psp", order=order, row=row,
-        id="ch_1",
-    )  # fmt: skip
 
     def call(ask: Asking) -> Any:
-        caller = Caller(
-            cast(Any, {"psp": adapter}), {}, ask=ask, deadline_s=60, clock=time.monotonic
-        )
-        return caller.call(cast(Claimed, claimed), time.monotonic() + 60)
+        return a_caller(canceled, ask).call(cast(Claimed, A_CLAIMED), time.monotonic() + 60)
 
     assert run(call) == ("charge", Unknown("adapter_error"))
+
+
+def test_who_gets_a_thread_when_the_lease_is_over_sends_nothing() -> None:
+    """All threads were busy; by now somebody else may have taken over."""
+    now, sent = [0.0], []
+
+    def charge(order: object, *, deadline_s: float) -> Found:
+        sent.append(order)
+        return MOVED
+
+    async def told() -> tuple[str, Found]:
+        with ThreadPoolExecutor(1) as threads:
+            busy = threading.Event()
+            threads.submit(busy.wait)
+            caller = a_caller(charge, OnLoop(threads), lambda: now[0])
+            call = asyncio.create_task(caller.call(cast(Claimed, A_CLAIMED), 25.0))
+            await asyncio.sleep(0)  # it was within its lease, and waits for a thread
+            now[0] = 25.0
+            busy.set()
+            return await call
+
+    assert asyncio.run(told()) == ("charge", Unknown("lease_expired"))
+    assert sent == []
