@@ -184,6 +184,8 @@ def hear(
     event was faster than our own commit, tells it again later.
     """
     if isinstance(heard, FoundRefund):
+        # Before its charge, as everywhere (`payments.lifecycle.locks`).
+        hold_prices_of(transaction, charges=[heard.charge_id])
         refund_id = record(transaction, heard, processor=processor)
         if refund_id is None:
             return False
