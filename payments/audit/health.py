@@ -111,7 +111,8 @@ _RECEIVERS = text("""
                coalesce(extract(epoch FROM now() - min(created_at)), 0)::float AS waiting_s,
                -- What is left alone is not late.
                greatest(coalesce(extract(epoch FROM now() - greatest(
-                   min(next_attempt_at), e.held_back_until)), 0), 0)::float AS overdue_s
+                   min(next_attempt_at), CASE WHEN count(*) > 0 THEN e.held_back_until END)), 0),
+                   0)::float AS overdue_s
         FROM (SELECT d.created_at, d.next_attempt_at FROM deliveries d
               WHERE d.endpoint_id = e.id AND d.state = 'pending'
               ORDER BY d.next_attempt_at LIMIT :most) AS first

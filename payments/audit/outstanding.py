@@ -110,18 +110,26 @@ def read(
 
 
 # Three indexes, the first COUNT_MAX entries of each: of what is in doubt, by age; of what waits, by
-# when it is due; of what somebody is at, by when the lease ends.
+# when it is due; of what somebody is at, by when the lease ends. Bounded first, then chosen from:
+# no more is read, however many others stand there. `in_part`: so many were read of the index.
 _PENDING = """
-    (SELECT 1 AS part, phase, coalesce(first_called_at, created_at) AS since, processor, livemode
-     FROM TABLE WHERE phase IN ('unknown', 'needs_review') ORDER BY created_at LIMIT :most)
+    (SELECT phase, coalesce(first_called_at, created_at) AS since, processor, livemode, currency,
+            count(*) OVER () AS in_part
+     FROM (SELECT * FROM TABLE WHERE phase IN ('unknown', 'needs_review')
+           ORDER BY created_at LIMIT :most) AS doubtful)
     UNION ALL
-    (SELECT 2, phase, coalesce(first_called_at, created_at), processor, livemode FROM TABLE
-     WHERE state = 'pending' AND lease_token IS NULL AND phase NOT IN ('unknown', 'needs_review')
-     ORDER BY next_attempt_at LIMIT :most)
+    SELECT * FROM (
+        SELECT phase, coalesce(first_called_at, created_at), processor, livemode, currency,
+               count(*) OVER ()
+        FROM (SELECT * FROM TABLE WHERE state = 'pending' AND lease_token IS NULL
+              ORDER BY next_attempt_at LIMIT :most) AS due
+    ) AS waiting WHERE phase NOT IN ('unknown', 'needs_review')
     UNION ALL
-    (SELECT 3, phase, leased_at, processor, livemode FROM TABLE
-     WHERE lease_token IS NOT NULL AND phase NOT IN ('unknown', 'needs_review')
-     ORDER BY lease_expires_at LIMIT :most)
+    SELECT * FROM (
+        SELECT phase, leased_at, processor, livemode, currency, count(*) OVER ()
+        FROM (SELECT * FROM TABLE WHERE lease_token IS NOT NULL
+              ORDER BY lease_expires_at LIMIT :most) AS leased
+    ) AS held WHERE phase NOT IN ('unknown', 'needs_review')
 """
 
 
@@ -142,9 +150,7 @@ _PILES = of_each_kind("""
     SELECT KIND AS kind, phase, count(*) AS count,
            greatest(0, extract(epoch FROM now() - min(since)))::float AS oldest_s,
            bool_or(in_part = :most) AS is_part
-    FROM (SELECT phase, since, count(*) OVER (PARTITION BY part) AS in_part
-          FROM (PENDING) AS pending) AS counted
-    GROUP BY phase
+    FROM (PENDING) AS pending GROUP BY phase
 """)
 _LATE = of_each_kind("""
     SELECT KIND AS kind, count(*) AS overdue,
@@ -155,11 +161,11 @@ _LATE = of_each_kind("""
                SELECT FROM TABLE WHERE lease_token IS NOT NULL
                AND lease_expires_at < now() - :unswept * interval '1 second' LIMIT :most
            ) AS stale) AS stale_leases
-    FROM (SELECT next_attempt_at, woken_at FROM TABLE
+    FROM (SELECT next_attempt_at, woken_at, processor FROM TABLE
           WHERE state = 'pending' AND lease_token IS NULL
             AND next_attempt_at < now() - :late * interval '1 second'
-            AND processor = ANY(:processors)
           ORDER BY next_attempt_at LIMIT :most) AS due
+    WHERE processor = ANY(:processors)
 """)
 # A charge that nobody takes up stays due, and so comes among the first.
 _ELSEWHERE = of_each_kind("""
@@ -178,8 +184,9 @@ _OTHER_MODE = text(
     )
     SELECT name AS processor, NOT is_live AS livemode, waiting, newest FROM (
         SELECT name, is_live,
-               (SELECT count(*) FROM waiting
-                WHERE processor = name AND livemode <> is_live) AS waiting,
+               -- A refund that waits for its charge has no mode yet, nor a currency.
+               (SELECT count(*) FROM waiting WHERE processor = name AND livemode <> is_live
+                  AND currency IS NOT NULL) AS waiting,
                (SELECT count(*) FROM newest
                 WHERE processor = name AND livemode <> is_live) AS newest
         FROM modes

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from payments.audit import backlog, outstanding
+from payments.audit import backlog, health, outstanding
 from payments.lifecycle.accepting.asked import Accepted
 from service.metrics.gauges import FRESH_S, DatabaseGauges, families, of_database
-from tests.support.factories import Till, a_charge
+from tests.support.factories import Till, a_charge, a_refund
 from tests.support.sink import Sink
 from tests.support.webhooks import an_endpoint, events_happen
 
@@ -47,6 +47,36 @@ def test_more_than_is_counted_is_told_as_a_part(
         2,
         True,
     )
+
+
+def test_a_refund_that_waits_for_its_charge_is_of_no_mode(engine: Engine) -> None:
+    (accepted,) = Till(engine).accept(a_refund(a_charge()))
+    assert isinstance(accepted, Accepted)
+    with engine.begin() as connection:
+        assert outstanding.in_other_mode(connection, {"sandbox": True}) == []
+        connection.execute(text("UPDATE refunds SET currency = 'USD', amount = 1"))
+        (told,) = outstanding.in_other_mode(connection, {"sandbox": True})
+    assert (told.processor, told.livemode, told.waiting) == ("sandbox", False, 1)
+
+
+def test_an_endpoint_that_was_left_alone_and_has_nothing_waiting_is_not_late(
+    engine: Engine, sink: Sink
+) -> None:
+    an_endpoint(engine, sink.url)
+    events_happen(engine)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "UPDATE webhook_endpoints SET held_back_until = now() - interval '1 hour',"
+                " held_back_because = 'failing'"
+            )
+        )
+        connection.execute(text("UPDATE deliveries SET next_attempt_at = now() - interval '2 h'"))
+        (late,) = health.receivers(connection)
+        assert 3600 <= late.overdue_s < 7200
+        connection.execute(text("UPDATE deliveries SET state = 'exhausted', finished_at = now()"))
+        (idle,) = health.receivers(connection)
+    assert (idle.waiting, idle.overdue_s) == (0, 0)
 
 
 def test_gauges_tell_what_waits_and_for_how_long(engine: Engine, sink: Sink) -> None:
