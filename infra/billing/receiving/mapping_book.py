@@ -73,7 +73,9 @@ class MappingBook:
 
     def gaps(self, *, seen_by: int) -> Sequence[range]:
         whole_to = self.mark("whole_to")
-        numbers = sorted(one for one in self._numbers() if whole_to is None or one[0] > whole_to)
+        with self._lock.lock:  # asked outside of a transaction, while others write
+            known = list(self._numbers())
+        numbers = sorted(one for one in known if whole_to is None or one[0] > whole_to)
         befores = [None, *(number for number, _ in numbers)]
         triples = [(before, *one) for before, one in zip(befores, numbers, strict=False)]
         return gaps_of(triples, whole_to=whole_to, seen_by=seen_by)
