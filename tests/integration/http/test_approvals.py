@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from payments.lifecycle.accepting.asked import Accepted
+from payments.acting import by_message
+from payments.lifecycle.accepting.asked import Accepted, NewRefund
+from payments.lifecycle.accepting.refunds import accept
+from tests.support.acting import Database
 from tests.support.approvals import ANYTHING, an_approval
 from tests.support.console import Visitor, visitor
 from tests.support.factories import SUCCEEDED, Till, a_refund
@@ -97,7 +100,9 @@ def test_what_a_producer_asked_by_message_is_approved_by_no_key_of_it(
 ) -> None:
     charge = paid(operator, till)
     request = a_refund(charge, producer=operator.producer)
-    (asked,) = Till(strict.engine, approvals=ANYTHING).accept(request)
+    by_it = by_message(operator.producer, "1")
+    with Database(strict.engine, acting=by_it).transaction() as transaction:
+        (asked,) = accept(transaction, [NewRefund(request, "sandbox")], approvals=ANYTHING)
     assert isinstance(asked, Accepted)
     id_ = of(operator, asked.row.id)
     refused = operator.post(f"/approvals/{id_}/approve", json={"reason": "x"})
