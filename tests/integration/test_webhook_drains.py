@@ -4,7 +4,7 @@ import asyncio
 import random
 import re
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, TextClause
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from infra.billing.contract.ids import event_id
 from payments.transaction import Wakes
@@ -22,11 +23,21 @@ from payments.webhooks import endpoints
 from payments.webhooks.bodies import readable
 from payments.webhooks.draining import drain_statements, drains, leases
 from payments.webhooks.draining.drainer import Drainer
-from payments.webhooks.draining.drains import Begin, DrainBatch, Drained, NextBatch, due_endpoints
+from payments.webhooks.draining.drains import (
+    Begin,
+    DrainBatch,
+    Drained,
+    Due,
+    NextBatch,
+    Record,
+    due_endpoints,
+)
 from payments.webhooks.draining.leases import Alive
+from payments.webhooks.draining.posting import Answered, Poster
 from payments.webhooks.draining.together import Ask, Step
-from payments.webhooks.draining.tools import Tools
+from payments.webhooks.draining.tools import Tools, uncounted
 from payments.webhooks.events import publish
+from payments.webhooks.pacing.local_words import INTERNAL
 from payments.webhooks.target import TargetCheck
 from payments.webhooks.targets.dispatch import Targets
 from payments.webhooks.targets.target_port import Answer as PostAnswer
@@ -370,6 +381,7 @@ def with_drainer(
     misfortune: Callable[[Ask], Ask] = lambda ask: ask,
     *,
     drain_s: float = 10.0,
+    counted: Callable[..., None] = uncounted,
 ) -> T:
     """What comes of a story of a drainer, on a loop in this thread."""
 
@@ -383,7 +395,14 @@ def with_drainer(
     async def run() -> T:
         targets = Targets(TargetCheck(LOOPBACK), limits=Limits())
         try:
-            tools = Tools(targets, VAULT, misfortune(ask), lambda: 1_800_000_000, lambda: 0.5)
+            tools = Tools(
+                targets,
+                VAULT,
+                misfortune(ask),
+                lambda: 1_800_000_000,
+                lambda: 0.5,
+                counted=counted,
+            )
             return await story(Drainer(tools, endpoint_id, drain_s=drain_s))
         finally:
             await targets.close()
@@ -448,8 +467,12 @@ def test_a_drainer_that_oversleeps_leaves_the_field_to_its_successor(
     assert [row["status_code"] for row in attempts(engine)] == [204]
 
 
+AWAY = OperationalError("", {}, Exception("the database is starting up"))
+
+
+@pytest.mark.parametrize("error", [AWAY, NoConnectionFree("QueuePool limit reached")])
 def test_while_the_database_is_away_results_are_kept_and_nothing_is_posted_twice(
-    engine: Engine, sink: Sink
+    engine: Engine, sink: Sink, error: Exception
 ) -> None:
     endpoint = an_endpoint(engine, sink.url)
     events_happen(engine, 3)
@@ -459,7 +482,7 @@ def test_while_the_database_is_away_results_are_kept_and_nothing_is_posted_twice
 
         async def sometimes(step: Step, item: Any, *, aside: bool) -> Any:
             if getattr(item, "records", ()) and next(refusals, False):
-                raise OperationalError("", {}, Exception("the database is starting up"))
+                raise error
             return await ask(step, item, aside=aside)
 
         return sometimes
@@ -467,6 +490,25 @@ def test_while_the_database_is_away_results_are_kept_and_nothing_is_posted_twice
     drained = drain_with(engine, endpoint.id, away_for_two_statements)
     assert drained == Drained(delivered=3)
     assert len(sink.requests) == 3
+
+
+def test_what_met_a_fault_of_ours_is_counted_as_nobody_elses(
+    engine: Engine, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = an_endpoint(engine, sink.url, max_in_flight=1)
+    events_happen(engine, 3)
+    post, is_first, pairs = Poster.answer_to, iter([True]), []
+
+    async def answer_to(poster: Poster, due: Due) -> PostAnswer:
+        return PostAnswer(1, error=INTERNAL) if next(is_first, False) else await post(poster, due)
+
+    def counted(answered: Sequence[Answered], records: Sequence[Record]) -> None:
+        pairs.extend(zip(answered, records, strict=True))
+
+    monkeypatch.setattr(Poster, "answer_to", answer_to)
+    with_drainer(engine, endpoint.id, Drainer.run, counted=counted)
+    assert len(pairs) == 2
+    assert all(one.due.delivery_id == record.delivery_id for one, record in pairs)
 
 
 def test_who_asks_to_be_left_alone_while_the_next_batch_comes_gets_nothing_more(
