@@ -1,14 +1,20 @@
-"""`billing erase`: personal data of one customer is taken out; the books stay."""
+"""`billing erase`: personal data of one customer, or charge, is taken out; the books stay."""
+
+from typing import TYPE_CHECKING
 
 import typer
 
 from cli import database_access, options, output
 from cli.actor import acts, somebody
 
+if TYPE_CHECKING:
+    from payments.keeping.erasing import Found
+
 
 def register(root: typer.Typer) -> None:
     group = typer.Typer(no_args_is_help=True, help="Personal data.")
     group.command("customer")(acts(customer))
+    group.command("charge")(acts(charge))
     root.add_typer(group, name="erase")
 
 
@@ -28,9 +34,7 @@ def customer(
     Amounts, states and ids stay: they are the books. Tells first what there is; with --yes, does
     it, some charges at a time. To be repeated when it was interrupted.
     """
-    from dataclasses import asdict
-
-    from payments.keeping import erasing, personal
+    from payments.keeping import erasing
 
     acting = somebody()
     assert acting is not None, "this command acts"
@@ -53,11 +57,43 @@ def customer(
             if producer is None:
                 with database.transaction() as transaction:
                     done += erasing.erase_messages(transaction, customer_id)
-    told = {**asdict(done if yes else found), "waiting": list(() if yes else found.waiting)}
+    _tell(done if yes else found, producer, erased=yes, as_json=as_json)
+
+
+def charge(
+    charge_id: str = typer.Argument(help="The charge."),
+    why: str = typer.Option(..., help="Why; it stays in the history of the charge."),
+    yes: bool = typer.Option(False, "--yes", help="Do it. Without it, only tell what there is."),
+    as_json: options.Json = False,
+) -> None:
+    """Take personal data out of one charge, its refunds and their events.
+
+    For what came after its customer was erased: a refund's reason, say. Amounts, states and ids
+    stay. Tells first what there is; with --yes, does it.
+    """
+    from payments.keeping import erasing
+
+    acting = somebody()
+    assert acting is not None, "this command acts"
+    erasing.check(acting)
+    with database_access.reading() as connection:
+        told = erasing.look_at_charge(connection, charge_id)
+    if yes:
+        with database_access.database() as database, database.transaction() as transaction:
+            told = erasing.erase_charge(transaction, charge_id)
+    _tell(told, None, erased=yes, as_json=as_json)
+
+
+def _tell(told: "Found", producer: str | None, *, erased: bool, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from payments.keeping import personal
+
+    said = {**asdict(told), "waiting": list(told.waiting)}
     if as_json:
-        output.print_json({"erased": yes, **told, "stays": dict(personal.STAYS)})
-        return
-    _show(told, producer, erased=yes)
+        output.print_json({"erased": erased, **said, "stays": dict(personal.STAYS)})
+    else:
+        _show(said, producer, erased=erased)
 
 
 def _show(told: dict[str, object], producer: str | None, *, erased: bool) -> None:

@@ -10,7 +10,7 @@ as a charge that is done names no customer any more.
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -20,7 +20,7 @@ from models.base import as_rows, given, table_of
 from payments.access import audit_log
 from payments.access.audit_log import Action
 from payments.acting import Acting
-from payments.errors import InvalidRequest, MoveNotAllowed
+from payments.errors import InvalidRequest, MoveNotAllowed, NotFound
 from payments.keeping import personal
 from payments.transaction import Transaction
 
@@ -46,17 +46,21 @@ class Found:
         return Found(*(getattr(self, name) + getattr(other, name) for name in counts))
 
 
+def look_at_charge(connection: Connection, charge_id: str) -> Found:
+    """What would be erased of one charge. Raises NotFound."""
+    found = _look(connection, "charge", {"charge": charge_id})
+    if not found.charges:
+        raise _no_such(charge_id)
+    return found
+
+
 def look(connection: Connection, customer_id: str, *, producer: str | None = None) -> Found:
     """What would be erased. `producer`: only of what it asked for, which no message in quarantine
     is known to be; None = of all."""
-    whose = {"customer": customer_id, "producer": producer}
-    row = connection.execute(_LOOK, whose).one()
-    waiting = connection.execute(_WAITING, {**whose, "limit": NAMED_MAX}).scalars().all()
+    found = _look(connection, "customer", {"customer": customer_id, "producer": producer})
     messages = list(_messages(connection, customer_id)) if producer is None else []
     open_ones = [f"message {m.id} in quarantine" for m in messages if not m.is_done]
-    return Found(
-        row.charges, row.refunds, row.events, row.answers, len(messages), [*waiting, *open_ones]
-    )
+    return replace(found, messages=len(messages), waiting=[*found.waiting, *open_ones])
 
 
 def check(acting: Acting) -> None:
@@ -80,7 +84,21 @@ def erase_some(
     acting = audit_log.acting_in(transaction)
     check(acting)
     whose = {"customer": customer_id, "producer": producer, "limit": limit}
-    charges = transaction.execute(_CHARGES, whose).all()
+    return _erased(transaction, transaction.execute(_CHARGES, whose).all())
+
+
+def erase_charge(transaction: Transaction, charge_id: str) -> Found:
+    """Likewise one charge, with all that belongs to it. What comes when its customer is erased
+    already (a refund, with a reason) is nobody's any more. Raises NotFound."""
+    check(audit_log.acting_in(transaction))
+    charges = transaction.execute(_ONE_CHARGE, {"charge": charge_id}).all()
+    if not charges:
+        raise _no_such(charge_id)
+    return _erased(transaction, charges)
+
+
+def _erased(transaction: Transaction, charges: Sequence[Any]) -> Found:
+    acting = audit_log.acting_in(transaction)
     ids = {"charges": [row.id for row in charges]}
     refunds = transaction.execute(_REFUNDS, ids).all()
     _refuse([row.id for row in (*charges, *refunds) if row.state == "pending"])
@@ -115,6 +133,16 @@ def redacted_body(body: str, kind: Mapping[str, Any]) -> str:
     data = event["data"]
     event["data"] = {name: kind.get(name, value) for name, value in data.items()}
     return json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+
+
+def _look(connection: Connection, by: str, of: Mapping[str, str | None]) -> Found:
+    row = connection.execute(_LOOK[by], of).one()
+    waiting = connection.execute(_WAITING[by], {**of, "limit": NAMED_MAX}).scalars().all()
+    return Found(row.charges, row.refunds, row.events, row.answers, waiting=waiting)
+
+
+def _no_such(charge_id: str) -> NotFound:
+    return NotFound(f"there is no charge {charge_id}", param="charge")
 
 
 def _refuse(waiting: Sequence[str]) -> None:
@@ -174,18 +202,23 @@ _OF_CUSTOMER = (
 _CHARGES = text(f"""
     SELECT id, state FROM charges WHERE {_OF_CUSTOMER} ORDER BY id LIMIT :limit FOR UPDATE
 """)  # noqa: S608
+_ONE_CHARGE = text("SELECT id, state FROM charges WHERE id = :charge FOR UPDATE")
 _REFUNDS = text("""
     SELECT id, state FROM refunds WHERE charge_id = ANY(:charges) ORDER BY id FOR UPDATE
 """)
-_OBJECTS = f"""
-    ours AS (SELECT id, state FROM charges WHERE {_OF_CUSTOMER}),
+_OBJECTS = {
+    by: f"""
+    ours AS (SELECT id, state FROM charges WHERE {which}),
     objects AS (
         SELECT id, state FROM ours
         UNION ALL SELECT r.id, r.state FROM refunds r JOIN ours ON ours.id = r.charge_id
     )
 """  # noqa: S608
-_LOOK = text(f"""
-    WITH {_OBJECTS}, told AS (SELECT e.id FROM events e JOIN objects o ON o.id = e.object_id)
+    for by, which in (("customer", _OF_CUSTOMER), ("charge", "id = :charge"))
+}
+_LOOK = {
+    by: text(f"""
+    WITH {objects}, told AS (SELECT e.id FROM events e JOIN objects o ON o.id = e.object_id)
     SELECT (SELECT count(*) FROM ours) AS charges,
            (SELECT count(*) FROM objects) - (SELECT count(*) FROM ours) AS refunds,
            (SELECT count(*) FROM told) AS events,
@@ -193,9 +226,14 @@ _LOOK = text(f"""
             JOIN delivery_attempts a ON a.delivery_id = d.id
             WHERE a.response_body IS NOT NULL OR a.response_headers IS NOT NULL) AS answers
 """)  # noqa: S608
-_WAITING = text(f"""
-    WITH {_OBJECTS} SELECT id FROM objects WHERE state = 'pending' ORDER BY id LIMIT :limit
+    for by, objects in _OBJECTS.items()
+}
+_WAITING = {
+    by: text(f"""
+    WITH {objects} SELECT id FROM objects WHERE state = 'pending' ORDER BY id LIMIT :limit
 """)  # noqa: S608
+    for by, objects in _OBJECTS.items()
+}
 _EVENTS = text("SELECT id, object_id, body FROM events WHERE object_id = ANY(:objects) ORDER BY id")
 _bodies = given("bodies", [_events.c.id, _events.c.body])
 _CHANGE_EVENTS = _events.update().where(_events.c.id == _bodies.c.id).values(body=_bodies.c.body)

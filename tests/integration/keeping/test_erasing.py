@@ -211,6 +211,24 @@ def test_messages_in_quarantine_that_name_the_customer_are_emptied(
     assert [bytes(row["raw"]) for row in left] == [b"", b"Ben"]
 
 
+def test_what_comes_when_the_customer_is_erased_already_is_erased_of_its_charge(
+    till: Counter, billing: Billing
+) -> None:
+    charge_id = till.charge(customer_id=ANNA)["id"]
+    erased = ("erase", "customer", ANNA, "--why", "GDPR request 12", "--yes", "--json")
+    assert billing(*erased).json["charges"] == 1
+    till.refund(charge_id, amount=100, reason=f"{ANNA} was ill")
+    assert billing(*erased).json["charges"] == 0
+    asked = ("erase", "charge", charge_id, "--why", "GDPR request 12")
+    told = billing(*asked, "--json").json
+    assert (told["erased"], told["charges"], told["refunds"]) == (False, 1, 1)
+    assert ANNA in everything(till.engine)
+    assert billing(*asked, "--yes", "--json").json["refunds"] == 1
+    assert ANNA not in everything(till.engine)
+    gone = billing("erase", "charge", "ch_" + "a" * 32, "--why", "x", "--yes")
+    assert (gone.code, "there is no charge" in gone.err) == (1, True)
+
+
 @every("said", [{"why": ""}, {"why": "a\nb"}, {"who": " "}, {"why": "card 4242424242424242"}])
 def test_why_is_said_in_a_line_without_card_data(said: dict[str, str]) -> None:
     with pytest.raises(InvalidRequest):
