@@ -30,6 +30,7 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
     """Celery's scheduler, which calls a due task in place of sending it."""
 
     _ready = False
+    _closings = 0
     _watch: "Watch | None" = None
     # Celery's is a link to the broker, made before the first sweep and for ever waited for: with
     # the broker away, or silent, nothing would be swept.
@@ -62,6 +63,16 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
                 self._watch.is_alive_now()
 
     def close(self) -> None:
+        """Celery's handler of SIGTERM is the first to call it, in the middle of whatever the main
+        thread does, which may hold a lock: so at first nothing is closed. The second call comes
+        when the loop has ended; a third, from a second signal, would be in the middle of that."""
+        self._closings += 1
+        if self._closings == 1:
+            self.app.stop_waiting()
+        elif self._closings == 2:
+            self._close()
+
+    def _close(self) -> None:
         if self._watch is not None:
             self._watch.stop()
         super().close()
