@@ -4,7 +4,10 @@ Importing it connects to nothing; the handlers are made by the first task of a p
 """
 
 import logging
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from celery import Celery, signals
@@ -19,6 +22,7 @@ from service.database import limits, revisions
 from service.database.diagnosis import Hopeless
 from service.metrics import gauges, serving
 from service.metrics.catalogue import REGISTRY
+from service.process.life import Life
 from service.settings import load
 from service.settings_errors import SettingsError
 from service.tracing import sentry
@@ -105,12 +109,36 @@ def make_app() -> Billing:
 app = make_app()
 
 
+@contextmanager
+def _leaving_when_told() -> Iterator[None]:
+    """End at SIGTERM also before Celery listens to it: the first process of a container has no
+    default for it, and would be waited for until it is killed."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
 @signals.beat_init.connect  # type: ignore[untyped-decorator]
-def _require_tables(**_: Any) -> None:
-    """A worker on old tables would fail every request it takes from the queue."""
+def _require_tables(signal: Any, **_: Any) -> None:
+    """A worker on old tables would fail every request it takes from the queue. While it waits for
+    the database it lives, as no restart helps; and it leaves when it is told to."""
+    is_beat = signal is signals.beat_init
+    role = "beat" if is_beat else watchdog.role(app.amqp.queues.consume_from)
+    life = Life(app.handlers.services.settings.run_dir, role)
     try:
-        app.handlers.require_tables()
+        with _leaving_when_told():
+            app.handlers.require_tables(life.show)
     except (revisions.Behind, Hopeless, SettingsError) as refusal:
         raise SystemExit(str(refusal)) from None
 

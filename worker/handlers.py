@@ -32,7 +32,7 @@ from payments.views import moment
 from service import intake, log
 from service.broker.publisher import Waker
 from service.database import diagnosis, revisions
-from service.database.retrying import DatabaseUnavailable, Retrying
+from service.database.retrying import DatabaseUnavailable, Retrying, nobody_waits
 from service.execution.executors import make_executor, make_loop_executor
 from service.metrics import catalogue
 from service.settings import Settings
@@ -92,12 +92,11 @@ class TaskHandlers:
         self._until_done = partial(until_done, stopping=stopping, pause_s=REQUEUE_PAUSE_S)
         self._lock = threading.Lock()
 
-    def require_tables(self) -> None:
-        """Wait for the database; raise revisions.Behind unless it has every table we need.
-
-        Raises diagnosis.Hopeless when waiting can't help.
-        """
-        self._retrying(partial(_check_tables, self.services.engine))([None])
+    def require_tables(self, waits: Callable[[], None] = nobody_waits) -> None:
+        """Wait for the database, calling `waits` now and then; raise revisions.Behind unless it has
+        every table we need. Raises diagnosis.Hopeless when waiting can't help."""
+        retrying = Retrying(self.services.stopping, waits)
+        retrying(partial(_check_tables, self.services.engine))([None])
 
     def create(
         self,
@@ -208,11 +207,10 @@ class TaskHandlers:
 
         def keep(_: Sequence[None]) -> list[str]:
             with self.services.database.transaction() as transaction:
-                return [
-                    rejections.quarantine(
-                        transaction, raw, queue=queue, reason=reason, headers=headers, size=size
-                    )
-                ]
+                kept = rejections.quarantine(
+                    transaction, raw, queue=queue, reason=reason, headers=headers, size=size
+                )
+                return [kept]
 
         message_hash = self._retrying(keep)([None])[0]
         catalogue.QUARANTINED.inc()
@@ -294,6 +292,7 @@ class TaskHandlers:
                     self.services.vault,
                     allow_private=self.services.settings.webhook_allow_private,
                     drain_s=self.services.settings.drain_s,
+                    is_stopping=self.services.stopping.is_set,
                     wake=self._waker,
                     **posts_told(self.services.settings.traces_url),
                 ).start()

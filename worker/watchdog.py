@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ def install(
         def start(self, worker: Any) -> None:
             judge = Judge(task_limit_s=task_limit_s, stall_limit_s=stall_limit_s)
             look_every_s = min(LOOK_EVERY_S, task_limit_s / 4, stall_limit_s / 4)
-            life = Life(run_dir, _role(worker))
+            life = Life(run_dir, role(worker.app.amqp.queues.consume_from))
             self.watchdog = Watchdog(worker, judge, register, life, look_every_s=look_every_s)
             self.watchdog.start()
 
@@ -219,9 +219,9 @@ class Watchdog(threading.Thread):
         self._end(verdict.exit_code)
 
 
-def _role(worker: Any) -> str:
+def role(queues: Iterable[str]) -> str:
     """What the Procfile calls a worker that reads these queues."""
-    return "webhooks" if set(worker.app.amqp.queues.consume_from) == {WEBHOOKS} else "worker"
+    return "webhooks" if set(queues) == {WEBHOOKS} else "worker"
 
 
 def _held(consumer: Any) -> int:

@@ -74,11 +74,16 @@ def is_held_up(error: Exception) -> bool:
     )
 
 
-class Retrying:
-    """Runs work again until the database has taken it; gives up only when the process stops."""
+def nobody_waits() -> None:
+    """Does nothing."""
 
-    def __init__(self, stopping: threading.Event) -> None:
-        self._stopping = stopping
+
+class Retrying:
+    """Runs work again until the database has taken it; gives up only when the process stops.
+    `waits` is called before each pause."""
+
+    def __init__(self, stopping: threading.Event, waits: Callable[[], None] = nobody_waits) -> None:
+        self._stopping, self._waits = stopping, waits
 
     def __call__(
         self, run: Callable[[Sequence[Item]], Sequence[Answer]]
@@ -103,6 +108,7 @@ class Retrying:
         logger.warning("database unavailable, waiting", reason=reason(error))
         with waiting_for_database():
             while True:
+                self._waits()
                 # Stopping beats waiting: the message stays with the broker, the row with its
                 # lease, and both are picked up later.
                 jitter = 0.5 + 0.5 * random.random()  # noqa: S311  # spreads load, hides nothing
