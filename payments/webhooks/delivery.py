@@ -57,7 +57,8 @@ class Deliverer:
     besides public addresses; `clock` gives seconds since the epoch for the webhook's timestamp,
     `dice` floats in [0, 1) for the jitter of retries. `wake` is told of endpoints whose drain ended
     before everything was posted; `count` of what was posted, and what is recorded of it, with the
-    traces that it belongs to if it is `traced`. `resolver` makes what looks names up.
+    traces that it belongs to if it is `traced`. Once the process `is_stopping` no drain begins
+    another post, while those under way end. `resolver` makes what looks names up.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Deliverer:
         wake: Callable[[Wakes], None] = nobody,
         count: Callable[[Sequence[Answered], Sequence[Record]], None] = uncounted,
         traced: bool = False,
+        is_stopping: Callable[[], bool] = bool,
         posts_max: int = POSTS_MAX,
         resolver: Callable[[], AbstractResolver] = ThreadedResolver,
         open_socket: OpenSocket = socket.socket,
@@ -89,6 +91,7 @@ class Deliverer:
         self._tls = tls
         self._wake = wake
         self._count, self._traced = count, traced
+        self._is_stopping = is_stopping
         self._posts_max = posts_max
         self._windows: dict[str, Window] = {}
         self._resolver = resolver
@@ -249,6 +252,8 @@ class Deliverer:
         renewed_at = loop.time()
         while True:
             await asyncio.sleep(min(LOOK_EVERY_S, drains.LEASE_S / 4))
+            if self._is_stopping():
+                self._begin_no_more()
             alive = [drainer.alive for drainer in self._drainers.values()]
             try:
                 if alive and loop.time() - renewed_at >= drains.LEASE_S / 4:
@@ -263,10 +268,13 @@ class Deliverer:
             except Exception as error:
                 log.warning("leases of endpoints could not be renewed", exc_info=error)
 
-    async def _close(self) -> None:
+    def _begin_no_more(self) -> None:
         self._is_closing = True
         for drainer in self._drainers.values():
             drainer.stop()
+
+    async def _close(self) -> None:
+        self._begin_no_more()
         tasks: set[asyncio.Task[Any]] = set(self._drains)
         if tasks:
             _, abandoned = await asyncio.wait(tasks, timeout=self._limits.total_s + CLOSE_S)

@@ -356,6 +356,22 @@ def test_a_lease_lasts_as_long_as_its_drainer_waits(
         assert deliverer.drain(endpoint.id) == Drained(delivered=1)
 
 
+def test_a_process_that_is_stopping_begins_no_more_posts(engine: Engine, sink: Sink) -> None:
+    endpoint = an_endpoint(engine, sink.url, max_in_flight=1)
+    events_happen(engine, 400)
+    is_stopping = threading.Event()
+
+    def answer(_: Received) -> Answer:
+        is_stopping.set()
+        return Answer(delay_s=0.05)
+
+    sink.answer = answer
+    with a_deliverer(engine, drain_s=600, is_stopping=is_stopping.is_set) as deliverer:
+        drained = deliverer.drain(endpoint.id)
+    assert drained.more
+    assert drained.delivered == len(sink.requests) < 400
+
+
 # --- A drainer that dies, oversleeps, or loses its database ---
 
 
