@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
@@ -247,7 +248,7 @@ def test_an_endpoint_that_cannot_be_disabled_keeps_nobody_from_being_woken(
     till: Till, make_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def held(*_: object, **__: object) -> int:
-        raise OperationalError("", {}, Exception("canceling statement due to lock timeout"))
+        raise OperationalError("", {}, LockNotAvailable())
 
     endpoint = an_endpoint(till.engine, "http://127.0.0.1:1/hook")
     events_happen(till.engine)
