@@ -3,6 +3,7 @@
 import errno
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from prometheus_client import exposition, start_http_server
 
@@ -14,6 +15,8 @@ logger = log.get(__name__)
 
 # A process that is still ending may have the port; after that, its successor gets it.
 AGAIN_S = 5.0
+# A scraper asks as soon as it has a connection.
+SILENCE_S = 10.0
 
 
 def answer(accept: str | None) -> tuple[bytes, str]:
@@ -42,6 +45,11 @@ def serve(settings: Settings) -> Callable[[], None]:
     return end
 
 
+def _impatient(handler: Any) -> Any:
+    """The handler, for which a connection that says nothing is not kept, nor its thread."""
+    return type("Impatient", (handler,), {"timeout": SILENCE_S})
+
+
 def _serve(settings: Settings, ended: threading.Event) -> None:
     is_told = False
     while not ended.is_set():
@@ -49,6 +57,7 @@ def _serve(settings: Settings, ended: threading.Event) -> None:
             server, thread = start_http_server(
                 settings.metrics_port, settings.metrics_host, REGISTRY
             )
+            server.RequestHandlerClass = _impatient(server.RequestHandlerClass)
         except OSError as failure:
             if not is_told:
                 is_told = True
