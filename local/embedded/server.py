@@ -46,11 +46,12 @@ class Server(ABC):
         """
         if self.alive:
             return self.url
-        deadline = time.monotonic() + deadline_s
         data_dir.create(self.folder)
         self._prepare()
         if leftover := self._leftover():
             process.end(leftover, self.endings)
+        # These have limits of their own, which are longer.
+        deadline = time.monotonic() + deadline_s
         for _ in range(PORT_TRIES):
             self._port = self._free_port()
             self._child = self._spawn()
