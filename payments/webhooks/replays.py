@@ -11,6 +11,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    exists,
     func,
     literal,
     or_,
@@ -41,6 +42,8 @@ from payments.webhooks.records import reading
 
 # Of one call: its statement takes about a second, in which the endpoint's drainer waits.
 EVENTS_MAX = 10_000
+# Of so many it is seen whether they are to be sent: a second's work, too.
+LOOKED_AT_MAX = 50_000
 UNDELIVERED = "undelivered"
 
 
@@ -72,7 +75,8 @@ def replay(
     from before it was there: `only` "failed", "missed" (never to be sent),
     "undelivered" or "all" ones. What an endpoint may not be told
     (`payments.access.scopes`) counts as not there, whoever asks. In the order in which they
-    happened, up to `limit` (at most EVENTS_MAX) in one call.
+    happened, up to `limit` (at most EVENTS_MAX) in one call, which looks at LOOKED_AT_MAX events
+    and may find none.
 
     Raises InvalidRequest, NotFound, EndpointDisabled.
     """
@@ -95,10 +99,13 @@ def replay(
             "after": max(after, _positions.before(transaction, since, -DISORDER)),
             "last": until and _positions.before(transaction, until, DISORDER),
             "limit": min(limit, EVENTS_MAX),
+            "looked_at": LOOKED_AT_MAX,
         }
-        range_of = transaction.read(tuple[int, int, int], _SEND_RANGE, chosen)
-        ((count, next_after, found),) = range_of
-        replayed = Replayed(count, found > count, next_after)
+        range_of = transaction.read(tuple[int, int, int, bool], _SEND_RANGE, chosen)
+        ((count, next_after, found, goes_on),) = range_of
+        if found <= count and goes_on:  # all that was looked at was sent, or is not to be
+            next_after = int(str(chosen["after"])) + LOOKED_AT_MAX
+        replayed = Replayed(count, found > count or goes_on, next_after)
     sent = {"count": replayed.count, "only": None if since is None else only}
     bounds = {"since": moment(since), "until": moment(until)}
     audit_log.record(transaction, "endpoint.replay", endpoint_id, after={**sent, **bounds})
@@ -221,6 +228,9 @@ _until, _last = (
     bindparam("until", type_=DateTime(timezone=True)),
     bindparam("last", type_=_events.c.position.type),
 )
+_looked_to = bindparam("after", type_=_events.c.position.type) + bindparam(
+    "looked_at", type_=_events.c.position.type
+)
 _found = (
     select(*_sent_columns)
     .join_from(_events, _endpoints, _endpoints.c.id == _endpoint_given)
@@ -231,6 +241,7 @@ _found = (
     .where(
         may_be_told_where(_events.c.producer, _endpoints.c.producer),
         _events.c.position > bindparam("after"),
+        _events.c.position <= _looked_to,
         or_(_last.is_(None), _events.c.position <= _last),
         _events.c.created_at >= bindparam("since"),
         or_(_until.is_(None), _events.c.created_at < _until),
@@ -260,4 +271,7 @@ _SEND_RANGE = select(
     func.count().label("count"),
     func.coalesce(func.max(_these.c.position), bindparam("after")).label("next_after"),
     select(func.count()).select_from(_found).scalar_subquery().label("found"),
+    exists()
+    .where(_events.c.position > _looked_to, or_(_last.is_(None), _events.c.position <= _last))
+    .label("goes_on"),
 ).add_cte(_sending(_these).cte("sent"))

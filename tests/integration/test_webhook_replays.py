@@ -11,7 +11,7 @@ from infra.billing.contract.ids import event_id
 from payments.audit import verify
 from payments.errors import EndpointDisabled, InvalidRequest
 from payments.transaction import Transaction
-from payments.webhooks import endpoints, leftovers
+from payments.webhooks import endpoints, leftovers, replays
 from payments.webhooks.draining.drains import Drained
 from payments.webhooks.events import Fact, publish
 from payments.webhooks.pings import ping
@@ -206,6 +206,23 @@ def test_a_long_range_comes_in_parts(engine: Engine) -> None:
     assert counts == [3, 3, 1]
     assert send_again(engine, endpoint.id, since=LONG_AGO, after=after).count == 0
     assert not send_again(engine, endpoint.id, since=LONG_AGO, limit=7).has_more
+
+
+def test_a_call_looks_at_some_events_and_says_where_to_go_on(
+    engine: Engine, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many were delivered long ago, each call ends."""
+    monkeypatch.setattr(replays, "LOOKED_AT_MAX", 3)
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine, 8)
+    assert drained(engine, endpoint.id).delivered == 8
+    (last,) = rows(engine, "SELECT id FROM events ORDER BY position DESC LIMIT 1")
+    rows(engine, "DELETE FROM deliveries WHERE event_id = :id", id=last["id"])
+    parts, after = [], 0
+    while not parts or parts[-1].has_more:
+        parts.append(send_again(engine, endpoint.id, since=LONG_AGO, after=after))
+        after = parts[-1].next_after
+    assert [part.count for part in parts] == [0, 0, 1]
 
 
 def test_what_is_replayed_while_it_is_posted_stays_due(engine: Engine, sink: Sink) -> None:

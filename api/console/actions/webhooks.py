@@ -14,6 +14,8 @@ from payments.webhooks import endpoints, pings, replays
 
 # Of one press of the button: about a second of work.
 REPLAYED_MAX = 10_000
+# And of so many calls, each of which looks at a part of the events.
+_PARTS_MAX = 20
 _HOURS_MAX = 24 * 365
 _HOURS_DIGITS_MAX = 4
 
@@ -83,9 +85,8 @@ async def _replay(doing: Doing) -> Done:
     only = doing.fields.get("only", "failed")
 
     def replay(transaction: Transaction) -> dict[str, Any]:
-        after, more = 0, True
-        sent = 0
-        while more and sent < REPLAYED_MAX:
+        after, sent = 0, 0
+        for _ in range(_PARTS_MAX):
             done = replays.replay(
                 transaction,
                 doing.id,
@@ -94,7 +95,9 @@ async def _replay(doing: Doing) -> Done:
                 after=after,
                 access=doing.session.access,
             )
-            after, more, sent = done.next_after, done.has_more, sent + done.count
+            after, sent = done.next_after, sent + done.count
+            if not done.has_more or sent >= REPLAYED_MAX:
+                break
         return {"replayed": sent}
 
     said = {"endpoint_id": doing.id, "hours": hours, "only": only}

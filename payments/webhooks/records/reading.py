@@ -95,14 +95,17 @@ def page(
     of_list = {"endpoint_id": endpoint_id, **filters}
     event_type = filters.get("event_type")
     # One more than asked for tells whether there is a next page.
-    looked_at = limit + 1 if event_type is None else LOOKED_AT_MAX
+    # By number no index knows the states, nor any the types: they are chosen from what is walked.
+    state = filters.get("state") if "after_sequence" in filters else None
+    is_chosen = event_type is not None or state is not None
+    looked_at = LOOKED_AT_MAX if is_chosen else limit + 1
     walked = _walked(endpoint_id, filters, _behind(cursor, of_list), looked_at)
     order = _order(walked, filters)
-    rows = read(connection, DeliveryRow, _of(walked, event_type, order).limit(limit + 1))
+    rows = read(connection, DeliveryRow, _of(walked, event_type, order, state).limit(limit + 1))
     end: Place | None = None
     if len(rows) > limit:
         end = _place(rows[limit - 1])
-    elif event_type is not None:
+    elif is_chosen:
         end = _last_of(connection, walked, order, looked_at)
     return Page(rows[:limit], cursors.after(end, filters=of_list) if end else None)
 
@@ -148,8 +151,6 @@ def _walked(endpoint_id: str, filters: Mapping[str, Any], behind: Any, count: in
         conditions.append(behind)
     if "after_sequence" in filters:
         conditions.append(_t.c.sequence > filters["after_sequence"])
-        if "state" in filters:
-            conditions.append(_t.c.state == filters["state"])
         by_number = select(_t).where(*conditions).order_by(_t.c.sequence)
         return by_number.limit(count).subquery("walked")
     states = [filters["state"]] if "state" in filters else STATES
@@ -186,7 +187,12 @@ def _one(number: int) -> Select[Any]:
     return _of(select(_t).where(_t.c.id == number).subquery("walked"))
 
 
-def _of(walked: Any, event_type: str | None = None, order: Sequence[Any] = ()) -> Select[Any]:
+def _of(
+    walked: Any,
+    event_type: str | None = None,
+    order: Sequence[Any] = (),
+    state: str | None = None,
+) -> Select[Any]:
     """These deliveries with what their event, endpoint and last attempt say, in this order."""
     last = and_(_posts.c.delivery_id == walked.c.id, _posts.c.number == walked.c.attempts)
     statement = (
@@ -204,7 +210,9 @@ def _of(walked: Any, event_type: str | None = None, order: Sequence[Any] = ()) -
         .outerjoin(_posts, last)
         .order_by(*order)
     )
-    return statement if event_type is None else statement.where(_events.c.type == event_type)
+    if event_type is not None:
+        statement = statement.where(_events.c.type == event_type)
+    return statement if state is None else statement.where(walked.c.state == state)
 
 
 def _require_endpoint(connection: Connection, endpoint_id: str, access: Access) -> None:
