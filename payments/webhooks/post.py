@@ -108,7 +108,8 @@ class Client:
                 )
         except Exception as error:  # noqa: BLE001  # Whatever it was, it is this attempt's answer
             failed = _answer_of(error, wire.connection)
-            if failed.error == "timeout" and dialling.is_looking_up and await self._watch.is_away():
+            is_nowhere = wire.connection is None and not dialling.has_dialled
+            if failed.error == "timeout" and is_nowhere and await self._watch.is_away():
                 failed = replace(failed, error=RESOLVER_AWAY)
             # That of a connection that could not be made is the one that was dialled.
             address = failed.remote_ip or dialling.address

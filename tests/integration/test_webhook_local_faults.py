@@ -144,7 +144,7 @@ def test_a_name_whose_servers_do_not_answer_is_the_receivers(engine: Engine, sin
 def test_a_resolver_that_is_silent_is_ours_too(engine: Engine, sink: Sink) -> None:
     with name_server(lambda _: None) as server:
         endpoint = an_endpoint(engine, at_a_name(sink))
-        events_happen(engine)
+        events_happen(engine, 3)  # of which one looks up, for all
         with a_deliverer(engine, limits=hasty(), resolver=server.resolver) as deliverer:
             assert deliverer.drain(endpoint.id) == Drained()
     is_put_off(engine, "resolver_away")

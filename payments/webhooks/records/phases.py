@@ -66,9 +66,10 @@ class Dialling:
         self.found_at = _now()
 
     @property
-    def is_looking_up(self) -> bool:
-        """Whether its host's addresses are not known yet."""
-        return self.looked_up_at is not None and self.found_at is None
+    def has_dialled(self) -> bool:
+        """Whether an address was tried. Of several posts that wait for the same look-up, or for the
+        same connection, one alone hears of it."""
+        return self.dialled_at is not None or self.found_at is not None
 
     def dials(self, address: str) -> None:
         self.address = address

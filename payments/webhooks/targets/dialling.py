@@ -92,7 +92,8 @@ class Dialler:
             lambda: protocol,
             sock=line,
             ssl=self._tls if encrypted else None,
-            server_hostname=host if encrypted else None,
+            # No certificate has the dot that may end a name.
+            server_hostname=host.rstrip(".") if encrypted else None,
         )
         if dialling is not None and dialling.line is not None:
             dialling.line.is_ready()

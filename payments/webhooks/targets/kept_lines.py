@@ -87,7 +87,8 @@ class Queues:
                 asked.is_answered()
         except Exception as failure:  # noqa: BLE001  # whatever it was, it is this attempt's answer
             error = word_for(failure)
-            if error == "timeout" and dialling.is_looking_up and await self._watch.is_away():
+            is_nowhere = kept is None and not dialling.has_dialled
+            if error == "timeout" and is_nowhere and await self._watch.is_away():
                 error = RESOLVER_AWAY
             if kept is not None:
                 self._part_with(key, kept, at_once=True)
