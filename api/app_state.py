@@ -8,6 +8,7 @@ from api.database import Database
 from api.edge.hosts import Hosts
 from api.edge.keyring import Keyring
 from api.edge.limits import Limits
+from api.hearing import Hearing
 from api.intake import Intake
 from api.readiness import Readiness
 from payments.lifecycle.settlement import policies_of
@@ -40,6 +41,7 @@ class AppState:
         wait = timedelta(seconds=settings.customer_wait_s)
         self.policies = policies_of(named, customer_wait=wait)
         self.call_deadline_s = settings.call_deadline_s
+        self.hearing = Hearing()
         self.livemode = named[named.default].livemode
         self.money_limits = named.limits
         self.intake = Intake(self.database, processors=named)
@@ -59,5 +61,6 @@ class AppState:
 
     async def close(self) -> None:
         """Let go of the database, and publish the wake-up calls that are left."""
+        self.hearing.close()
         await self.database.close()
         await asyncio.to_thread(self._waker.close)

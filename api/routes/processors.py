@@ -1,6 +1,5 @@
 """What processors tell by themselves: they bring it to our door, signed, and need no key."""
 
-import asyncio
 import random
 from functools import partial
 
@@ -41,7 +40,7 @@ async def hear_processor(request: Request, name: str) -> Response:
     body = await request_input.raw(request)
     hear = partial(processor.hear, request.headers, body, deadline_s=here.call_deadline_s)
     try:
-        heard = await asyncio.to_thread(hear)
+        heard = await here.hearing(hear)
     except EventRefused as refused:
         raise here.limits.refused(request, EventNotTaken(str(refused))) from None
     except EventUnanswered:
