@@ -195,7 +195,8 @@ def quarantine(
     """
     table, size = table_of(QuarantinedMessage), min(max(size or 0, len(raw)), SIZE_MAX)
     without = as_kept(raw, headers, reason=reason)
-    queue, reason = masking.masked_text(queue), masking.masked_text(reason)
+    # On RabbitMQ the queue is called as its publisher wrote, who may be anybody.
+    queue, reason = (_stored(masking.masked_text(one)) for one in (queue, reason))
     kept = _kept(without.headers) if without.headers else None
     there = select(table.c.id).where(
         table.c.sha256 == without.sha256,
