@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, exists, insert, select
 
 from infra.billing.contract.ids import AUDIT_PREFIX, random_id
 from infra.billing.contract.objects import AuditEntry as Shown
@@ -106,6 +106,12 @@ def get(connection: Connection, id_: str) -> AuditRow:
     if row is None:
         raise NotFound("there is no action with this id", param="id")
     return row
+
+
+def was_done(connection: Connection, action: str, object_id: str) -> bool:
+    """Whether this was ever done to the object, also if that is not there any more."""
+    done = exists().where(_t.c.object_id == object_id, _t.c.action == action)
+    return bool(connection.scalar(select(done)))
 
 
 def _row(transaction: Transaction, one: Action) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 from infra.billing.contract.limits import METADATA_KEYS_MAX
 from infra.billing.contract.requests.fields import Changes
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
-from payments.errors import InvalidRequest, PriceLocked
+from payments.access import audit_log
+from payments.errors import InvalidRequest, KeyReused, PriceLocked
 from payments.parsing import parse
+from payments.transaction import Transaction
 
 _C = TypeVar("_C", bound=Changes)
 
@@ -34,6 +36,16 @@ def changes(model: type[_C], fields: Mapping[str, Any]) -> _C:
                 param="quantity_available",
             )
     return parse(model, fields)
+
+
+def refuse_deleted(transaction: Transaction, kind: str, id_: str) -> None:
+    """A key makes one product or price, for ever: what was deleted is not made again by a late
+    repeat. Raises KeyReused."""
+    if audit_log.was_done(transaction.connection, f"{kind}.delete", id_):
+        raise KeyReused(
+            f"the {kind} that was made under this key has been deleted; send a new key",
+            param="idempotency_key",
+        )
 
 
 def merged(there: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:

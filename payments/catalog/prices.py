@@ -10,14 +10,13 @@ from typing import Any
 from sqlalchemy import String, bindparam, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from infra.billing.contract.ids import event_id
 from infra.billing.contract.requests.price import PriceChanges, PriceRequest
-from models import Charge, Event, Reservation
+from models import Charge, Reservation
 from models.base import as_rows, given, table_of
 from models.rows import PriceRow, ProductRow
 from payments.access import audit_log
 from payments.access.scopes import EVERYBODY
-from payments.catalog.changes import merged
+from payments.catalog.changes import merged, refuse_deleted
 from payments.catalog.price_locks import (
     PRICES,
     hold,
@@ -73,11 +72,7 @@ def create(
             return known, False
         raise LookupKeyInUse(param="lookup_key")
     price = made[0]
-    if transaction.execute(_TOLD, {"id": event_id(price.id, 1)}).scalar():
-        raise KeyReused(
-            "the price that was made under this key has been deleted; send a new key",
-            param="idempotency_key",
-        )
+    refuse_deleted(transaction, "price", price.id)
     _tell(transaction, "price.created", price, product)
     audit_log.record(transaction, "price.create", price.id, after=price_view(price, product))
     return price, True
@@ -219,7 +214,7 @@ def columns(request: PriceRequest, *, livemode: bool) -> dict[str, Any]:
 
 # --- The statements, built once ---
 
-_charges, _reservations, _events = table_of(Charge), table_of(Reservation), table_of(Event)
+_charges, _reservations = table_of(Charge), table_of(Reservation)
 _names = tuple(c.name for c in PRICES.c if c.name not in ("created_at", "updated_at", "sequence"))
 _new = given("new", [PRICES.c[name] for name in _names])
 _INSERT = (
@@ -229,7 +224,6 @@ _INSERT = (
     .returning(PRICES, func.now().label("now"))
 )
 _id = bindparam("id", type_=String)
-_TOLD = select(exists().where(_events.c.id == _id))
 _USED = select(
     or_(exists().where(_charges.c.price_id == _id), exists().where(_reservations.c.price_id == _id))
 )

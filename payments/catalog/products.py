@@ -10,7 +10,7 @@ from infra.billing.contract.ids import MADE_PREFIXES, is_id
 from infra.billing.contract.requests.product import ProductChanges, ProductRequest
 from models.rows import ProductRow
 from payments.access import audit_log
-from payments.catalog.changes import merged
+from payments.catalog.changes import merged, refuse_deleted
 from payments.catalog.price_locks import PRICES, PRODUCTS
 from payments.catalog.views import product_view
 from payments.errors import KeyReused, NotFound, ProductInUse
@@ -39,6 +39,7 @@ def create(
     }
     statement = insert(PRODUCTS).values(values).on_conflict_do_nothing().returning(PRODUCTS)
     if made := transaction.read(ProductRow, statement):
+        refuse_deleted(transaction, "product", request.id)
         audit_log.record(transaction, "product.create", made[0].id, after=product_view(made[0]))
         return made[0], True
     # Deleted since a moment ago, it is told as what is not there.

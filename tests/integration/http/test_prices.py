@@ -180,6 +180,7 @@ def test_one_key_makes_one_price_even_after_it_was_deleted(caller: Caller) -> No
     late = caller.post("/prices", json=fields, headers=key)
     assert (late.status_code, late.json()["code"]) == (422, "idempotency_key_reused")
     assert "deleted" in late.json()["detail"]
+    assert caller.get(f"/prices/{first.json()['id']}").status_code == 404
 
 
 @every(

@@ -45,6 +45,17 @@ def test_what_is_not_sent_stays_and_null_unsets(caller: Caller) -> None:
     assert caller.put(path, json={"active": None}).json()["param"] == "active"
 
 
+def test_a_product_that_was_deleted_is_not_made_again_by_a_late_repeat(caller: Caller) -> None:
+    key = {"idempotency-key": "tea"}
+    made = caller.post("/products", json={"name": "Tea"}, headers=key)
+    assert made.status_code == 201
+    assert caller.delete(f"/products/{made.json()['id']}").status_code == 200
+    late = caller.post("/products", json={"name": "Tea"}, headers=key)
+    assert (late.status_code, late.json()["code"]) == (422, "idempotency_key_reused")
+    assert "has been deleted" in late.json()["detail"]
+    assert caller.get(f"/products/{made.json()['id']}").status_code == 404
+
+
 def test_an_archived_product_gets_no_prices_and_its_prices_no_charges(caller: Caller) -> None:
     price = caller.price()
     archived = caller.put(f"/products/{price['product_id']}/archive")
