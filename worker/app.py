@@ -135,8 +135,8 @@ def _require_tables(signal: Any, **_: Any) -> None:
     the database it lives, as no restart helps; and it leaves when it is told to."""
     is_beat = signal is signals.beat_init
     role = "beat" if is_beat else watchdog.role(app.amqp.queues.consume_from)
-    life = Life(app.handlers.services.settings.run_dir, role)
     try:
+        life = Life(app.handlers.services.settings.run_dir, role)
         with _leaving_when_told():
             app.handlers.require_tables(life.show)
     except (revisions.Behind, Hopeless, SettingsError) as refusal:

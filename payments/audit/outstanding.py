@@ -113,20 +113,20 @@ def read(
 # when it is due; of what somebody is at, by when the lease ends. Bounded first, then chosen from:
 # no more is read, however many others stand there. `in_part`: so many were read of the index.
 _PENDING = """
-    (SELECT phase, coalesce(first_called_at, created_at) AS since, processor, livemode, currency,
-            count(*) OVER () AS in_part
+    (SELECT phase, coalesce(first_called_at, created_at) AS since, created_at, processor, livemode,
+            currency, count(*) OVER () AS in_part
      FROM (SELECT * FROM TABLE WHERE phase IN ('unknown', 'needs_review')
            ORDER BY created_at LIMIT :most) AS doubtful)
     UNION ALL
     SELECT * FROM (
-        SELECT phase, coalesce(first_called_at, created_at), processor, livemode, currency,
-               count(*) OVER ()
+        SELECT phase, coalesce(first_called_at, created_at), created_at, processor, livemode,
+               currency, count(*) OVER ()
         FROM (SELECT * FROM TABLE WHERE state = 'pending' AND lease_token IS NULL
               ORDER BY next_attempt_at LIMIT :most) AS due
     ) AS waiting WHERE phase NOT IN ('unknown', 'needs_review')
     UNION ALL
     SELECT * FROM (
-        SELECT phase, leased_at, processor, livemode, currency, count(*) OVER ()
+        SELECT phase, leased_at, created_at, processor, livemode, currency, count(*) OVER ()
         FROM (SELECT * FROM TABLE WHERE lease_token IS NOT NULL
               ORDER BY lease_expires_at LIMIT :most) AS leased
     ) AS held WHERE phase NOT IN ('unknown', 'needs_review')
@@ -170,7 +170,7 @@ _LATE = of_each_kind("""
 # A charge that nobody takes up stays due, and so comes among the first.
 _ELSEWHERE = of_each_kind("""
     SELECT processor, KIND AS kind, count(*) AS count,
-           greatest(0, extract(epoch FROM now() - min(since)))::float AS oldest_s
+           greatest(0, extract(epoch FROM now() - min(created_at)))::float AS oldest_s
     FROM (PENDING) AS pending WHERE processor <> ALL(:processors) GROUP BY processor
 """)
 _OTHER_MODE = text(

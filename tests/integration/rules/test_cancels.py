@@ -12,6 +12,7 @@ from payments.lifecycle import cancels
 from payments.lifecycle.accepting import charges
 from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.claims import Claimed
+from payments.lifecycle.settlement import GIVE_UP_TRIES
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
     Canceled,
@@ -162,6 +163,7 @@ def test_a_processor_that_is_down_for_a_day_does_not_keep_it_for_ever(till: Till
     till.cancel(claimed.id)
     till.settle(till.claim(claimed.id), Unavailable("down"))
     assert till.stand(claimed.id) == "queued"
+    till.put("UPDATE charges SET retries = :n WHERE id = :id", n=GIVE_UP_TRIES, id=claimed.id)
     till.time_passes(timedelta(days=1), claimed.id)
     till.settle(till.claim(claimed.id), Unavailable("down"))
     assert till.row(claimed.id)["failure_code"] == "canceled"
