@@ -7,6 +7,8 @@ processor likes.
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import TypeVar
 
 from api.edge.problems import ProcessorSilent
@@ -33,7 +35,9 @@ class Hearing:
                 await self._places.acquire()
         except TimeoutError:
             raise ProcessorSilent from None
-        looking = asyncio.get_running_loop().run_in_executor(self._threads, look_up)
+        # With what its request is called in the log.
+        in_context = partial(copy_context().run, look_up)
+        looking = asyncio.get_running_loop().run_in_executor(self._threads, in_context)
         # Its thread is busy for as long as it looks, whoever has left meanwhile.
         looking.add_done_callback(lambda _: self._places.release())
         return await asyncio.shield(looking)

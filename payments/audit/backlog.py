@@ -87,14 +87,17 @@ _OVERDUE = of_each_kind("""
 _STOCK_HELD = text("""
     SELECT coalesce(sum(r.quantity), 0)::bigint AS units, count(*) AS charges
     FROM (
-        (SELECT id, price_id FROM charges WHERE state = 'pending' AND lease_token IS NULL
-         ORDER BY next_attempt_at LIMIT :most)
+        (SELECT id FROM (
+             SELECT id, price_id FROM charges WHERE state = 'pending' AND lease_token IS NULL
+             ORDER BY next_attempt_at LIMIT 10 * :most) AS due
+         WHERE price_id IS NOT NULL LIMIT :most)
         UNION ALL
-        (SELECT id, price_id FROM charges WHERE lease_token IS NOT NULL
-         ORDER BY lease_expires_at LIMIT :most)
+        (SELECT id FROM (
+             SELECT id, price_id FROM charges WHERE lease_token IS NOT NULL
+             ORDER BY lease_expires_at LIMIT 10 * :most) AS held
+         WHERE price_id IS NOT NULL LIMIT :most)
     ) AS looked_at
     JOIN reservations r ON r.charge_id = looked_at.id AND r.state = 'held'
-    WHERE looked_at.price_id IS NOT NULL
 """)
 # One probe for each endpoint. What is left alone on purpose is not late, and replays can wait.
 _LATE_ENDPOINTS = text("""

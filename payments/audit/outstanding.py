@@ -109,27 +109,26 @@ def read(
 # --- The statements ---
 
 
-# Three indexes, the first COUNT_MAX entries of each: of what is in doubt, by age; of what waits, by
-# when it is due; of what somebody is at, by when the lease ends. Bounded first, then chosen from:
-# no more is read, however many others stand there. `in_part`: so many were read of the index.
+# Three indexes, up to COUNT_MAX of each: of what is in doubt, by age; of what waits, by when it is
+# due; of what somebody is at, by when the lease ends. Where others stand in the same index, ten
+# times as many entries are looked at, however many there are; `is_full`: there are more than that.
 _PENDING = """
-    (SELECT phase, coalesce(first_called_at, created_at) AS since, created_at, processor, livemode,
-            currency, count(*) OVER () AS in_part
-     FROM (SELECT * FROM TABLE WHERE phase IN ('unknown', 'needs_review')
-           ORDER BY created_at LIMIT :most) AS doubtful)
+    (SELECT 1 AS part, phase, coalesce(first_called_at, created_at) AS since, created_at, processor,
+            livemode, currency, false AS is_full
+     FROM TABLE WHERE phase IN ('unknown', 'needs_review') ORDER BY created_at LIMIT :most)
     UNION ALL
-    SELECT * FROM (
-        SELECT phase, coalesce(first_called_at, created_at), created_at, processor, livemode,
-               currency, count(*) OVER ()
-        FROM (SELECT * FROM TABLE WHERE state = 'pending' AND lease_token IS NULL
-              ORDER BY next_attempt_at LIMIT :most) AS due
-    ) AS waiting WHERE phase NOT IN ('unknown', 'needs_review')
+    (SELECT 2, phase, coalesce(first_called_at, created_at), created_at, processor, livemode,
+            currency, looked_at = 10 * :most
+     FROM (SELECT *, count(*) OVER () AS looked_at
+           FROM (SELECT * FROM TABLE WHERE state = 'pending' AND lease_token IS NULL
+                 ORDER BY next_attempt_at LIMIT 10 * :most) AS first) AS due
+     WHERE phase NOT IN ('unknown', 'needs_review') LIMIT :most)
     UNION ALL
-    SELECT * FROM (
-        SELECT phase, leased_at, created_at, processor, livemode, currency, count(*) OVER ()
-        FROM (SELECT * FROM TABLE WHERE lease_token IS NOT NULL
-              ORDER BY lease_expires_at LIMIT :most) AS leased
-    ) AS held WHERE phase NOT IN ('unknown', 'needs_review')
+    (SELECT 3, phase, leased_at, created_at, processor, livemode, currency, looked_at = 10 * :most
+     FROM (SELECT *, count(*) OVER () AS looked_at
+           FROM (SELECT * FROM TABLE WHERE lease_token IS NOT NULL
+                 ORDER BY lease_expires_at LIMIT 10 * :most) AS first) AS held
+     WHERE phase NOT IN ('unknown', 'needs_review') LIMIT :most)
 """
 
 
@@ -149,8 +148,10 @@ def _union(statement: str) -> str:
 _PILES = of_each_kind("""
     SELECT KIND AS kind, phase, count(*) AS count,
            greatest(0, extract(epoch FROM now() - min(since)))::float AS oldest_s,
-           bool_or(in_part = :most) AS is_part
-    FROM (PENDING) AS pending GROUP BY phase
+           bool_or(is_full OR in_part = :most) AS is_part
+    FROM (SELECT *, count(*) OVER (PARTITION BY part) AS in_part
+          FROM (PENDING) AS pending) AS counted
+    GROUP BY phase
 """)
 _LATE = of_each_kind("""
     SELECT KIND AS kind, count(*) AS overdue,
@@ -161,11 +162,12 @@ _LATE = of_each_kind("""
                SELECT FROM TABLE WHERE lease_token IS NOT NULL
                AND lease_expires_at < now() - :unswept * interval '1 second' LIMIT :most
            ) AS stale) AS stale_leases
-    FROM (SELECT next_attempt_at, woken_at, processor FROM TABLE
+    FROM (SELECT * FROM (
+          SELECT next_attempt_at, woken_at, processor FROM TABLE
           WHERE state = 'pending' AND lease_token IS NULL
             AND next_attempt_at < now() - :late * interval '1 second'
-          ORDER BY next_attempt_at LIMIT :most) AS due
-    WHERE processor = ANY(:processors)
+          ORDER BY next_attempt_at LIMIT 10 * :most) AS first
+    WHERE processor = ANY(:processors) LIMIT :most) AS due
 """)
 # A charge that nobody takes up stays due, and so comes among the first.
 _ELSEWHERE = of_each_kind("""

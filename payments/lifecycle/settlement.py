@@ -181,7 +181,7 @@ def _end_of_unsent(
 ) -> Move | None:
     """Of what was queued when it was to end: no call that could have executed it is on its way. A
     cancellation without an answer makes nothing more doubtful, and is repeated."""
-    if verb != "cancel" or row.phase != Phase.IN_FLIGHT:
+    if not _is_unsent(row, verb):
         return None
     match found:
         case NotFound():
@@ -190,6 +190,11 @@ def _end_of_unsent(
             unsent = Unavailable(reason)
             return _not_executed(row, unsent, verb, policy, dice, outcome="unknown")
     return None
+
+
+def _is_unsent(row: LifecycleRow, verb: str) -> bool:
+    """Whether it was queued, and what was called was its end."""
+    return verb == "cancel" and row.phase == Phase.IN_FLIGHT
 
 
 def _waiting(row: LifecycleRow, found: Pending, verb: str, policy: Policy, dice: Dice) -> Move:
@@ -245,7 +250,7 @@ def _not_executed(
         row,
         State.FAILED,
         verb,
-        "unavailable",
+        outcome,
         code=found.reason,
         failure_code="processor_unavailable",
         failure_message=message_for("processor_unavailable"),
@@ -272,10 +277,9 @@ def _further(row: LifecycleRow, found: Unknown, verb: str, looked_until: datetim
     """A look-up that came a part of its way, and is not through: it goes on soon, and counts as no
     look-up without an answer. What was queued when it was to end stays so: no call for it is on its
     way, and nothing has become more doubtful."""
-    is_unsent = verb == "cancel" and row.phase == Phase.IN_FLIGHT
     return Move(
         row,
-        Phase.QUEUED if is_unsent else Phase.UNKNOWN,
+        Phase.QUEUED if _is_unsent(row, verb) else Phase.UNKNOWN,
         verb,
         "unknown",
         code=found.reason,

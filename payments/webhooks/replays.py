@@ -11,7 +11,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    exists,
     func,
     literal,
     or_,
@@ -44,6 +43,7 @@ from payments.webhooks.records import reading
 EVENTS_MAX = 10_000
 # Of so many it is seen whether they are to be sent: a second's work, too.
 LOOKED_AT_MAX = 50_000
+POSITION_MAX = 2**63 - 1
 UNDELIVERED = "undelivered"
 
 
@@ -91,20 +91,24 @@ def replay(
         )
     else:
         _check_range(since, until, only)
+        after = max(after, _positions.before(transaction, since, -DISORDER))
+        last = None if until is None else _positions.before(transaction, until, DISORDER)
+        looked_to = min(after + LOOKED_AT_MAX, POSITION_MAX)
         chosen = {
             "endpoint": endpoint_id,
             "since": since,
             "until": until,
             "only": only,
-            "after": max(after, _positions.before(transaction, since, -DISORDER)),
-            "last": until and _positions.before(transaction, until, DISORDER),
+            "after": after,
+            "looked_to": looked_to,
+            "last": last,
             "limit": min(limit, EVENTS_MAX),
-            "looked_at": LOOKED_AT_MAX,
         }
-        range_of = transaction.read(tuple[int, int, int, bool], _SEND_RANGE, chosen)
-        ((count, next_after, found, goes_on),) = range_of
+        range_of = transaction.read(tuple[int, int, int, int | None], _SEND_RANGE, chosen)
+        ((count, next_after, found, behind),) = range_of
+        goes_on = behind is not None and (last is None or behind <= last)
         if found <= count and goes_on:  # all that was looked at was sent, or is not to be
-            next_after = int(str(chosen["after"])) + LOOKED_AT_MAX
+            next_after = looked_to
         replayed = Replayed(count, found > count or goes_on, next_after)
     sent = {"count": replayed.count, "only": None if since is None else only}
     bounds = {"since": moment(since), "until": moment(until)}
@@ -228,9 +232,7 @@ _until, _last = (
     bindparam("until", type_=DateTime(timezone=True)),
     bindparam("last", type_=_events.c.position.type),
 )
-_looked_to = bindparam("after", type_=_events.c.position.type) + bindparam(
-    "looked_at", type_=_events.c.position.type
-)
+_looked_to = bindparam("looked_to", type_=_events.c.position.type)
 _found = (
     select(*_sent_columns)
     .join_from(_events, _endpoints, _endpoints.c.id == _endpoint_given)
@@ -271,7 +273,11 @@ _SEND_RANGE = select(
     func.count().label("count"),
     func.coalesce(func.max(_these.c.position), bindparam("after")).label("next_after"),
     select(func.count()).select_from(_found).scalar_subquery().label("found"),
-    exists()
-    .where(_events.c.position > _looked_to, or_(_last.is_(None), _events.c.position <= _last))
-    .label("goes_on"),
+    # In order, so that an index is walked for one step.
+    select(_events.c.position)
+    .where(_events.c.position > _looked_to)
+    .order_by(_events.c.position)
+    .limit(1)
+    .scalar_subquery()
+    .label("behind"),
 ).add_cte(_sending(_these).cte("sent"))

@@ -62,6 +62,17 @@ def is_transient(error: Exception) -> bool:
     return code[:2] in TRANSIENT_CLASSES or code in TRANSIENT_CODES
 
 
+def is_away(error: Exception) -> bool:
+    """Whether the database could not be asked at all: no server answered, or it ends. A deadlock,
+    say, is transient, too, and the next statement has nothing to fear."""
+    if not is_transient(error):
+        return False
+    code = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return (
+        code is None or code[:2] in ("08", "57") or getattr(error, "connection_invalidated", False)
+    )
+
+
 def is_held_up(error: Exception) -> bool:
     """Whether somebody else holds the row: a person in psql, or a transaction that hangs.
 

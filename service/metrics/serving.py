@@ -3,6 +3,7 @@
 import errno
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from prometheus_client import exposition, start_http_server
@@ -47,7 +48,15 @@ def serve(settings: Settings) -> Callable[[], None]:
 
 def _impatient(handler: Any) -> Any:
     """The handler, for which a connection that says nothing is not kept, nor its thread."""
-    return type("Impatient", (handler,), {"timeout": SILENCE_S})
+
+    class Impatient(handler):  # type: ignore[misc]
+        timeout = SILENCE_S
+
+        def handle(self) -> None:
+            with suppress(TimeoutError):
+                super().handle()
+
+    return Impatient
 
 
 def _serve(settings: Settings, ended: threading.Event) -> None:

@@ -92,11 +92,13 @@ def test_who_gets_a_thread_when_the_lease_is_over_sends_nothing() -> None:
         with ThreadPoolExecutor(1) as threads:
             busy = threading.Event()
             threads.submit(busy.wait)
-            caller = a_caller(charge, OnLoop(threads), lambda: now[0])
-            call = asyncio.create_task(caller.call(cast(Claimed, A_CLAIMED), 25.0))
-            await asyncio.sleep(0)  # it was within its lease, and waits for a thread
-            now[0] = 25.0
-            busy.set()
+            try:
+                caller = a_caller(charge, OnLoop(threads), lambda: now[0])
+                call = asyncio.create_task(caller.call(cast(Claimed, A_CLAIMED), 25.0))
+                await asyncio.sleep(0)  # it was within its lease, and waits for a thread
+                now[0] = 25.0
+            finally:
+                busy.set()
             return await call
 
     assert asyncio.run(told()) == ("charge", Unknown("lease_expired"))

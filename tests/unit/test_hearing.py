@@ -23,6 +23,13 @@ def test_who_gets_no_place_is_told_and_a_place_is_free_when_its_thread_is(
 
     async def story() -> list[str]:
         hear = Hearing(at_once=1)
+        try:
+            return await told_by(hear)
+        finally:
+            may_end.set()  # also when it fails
+            hear.close()
+
+    async def told_by(hear: Hearing) -> list[str]:
         first = asyncio.create_task(hear(slow))
         await asyncio.to_thread(begun.wait)
         with pytest.raises(ProcessorSilent):
@@ -34,8 +41,6 @@ def test_who_gets_no_place_is_told_and_a_place_is_free_when_its_thread_is(
             await hear(lambda: "its thread is still busy")
         may_end.set()
         monkeypatch.setattr(hearing, "WAIT_S", 60.0)
-        told = [await hear(lambda: "third")]
-        hear.close()
-        return told
+        return [await hear(lambda: "third")]
 
     assert asyncio.run(story()) == ["third"]

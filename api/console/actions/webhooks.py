@@ -1,6 +1,7 @@
 """Endpoints and deliveries: added, tried, stopped, sent again."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -84,25 +85,32 @@ async def _replay(doing: Doing) -> Done:
     since = datetime.now(UTC) - timedelta(hours=int(hours))
     only = doing.fields.get("only", "failed")
 
-    def replay(transaction: Transaction) -> dict[str, Any]:
-        after, sent = 0, 0
-        for _ in range(_PARTS_MAX):
-            done = replays.replay(
-                transaction,
-                doing.id,
-                since=since,
-                only=only,
-                after=after,
-                access=doing.session.access,
-            )
-            after, sent = done.next_after, sent + done.count
-            if not done.has_more or sent >= REPLAYED_MAX:
-                break
-        return {"replayed": sent}
+    def part_behind(after: int, transaction: Transaction) -> dict[str, Any]:
+        done = replays.replay(
+            transaction,
+            doing.id,
+            since=since,
+            only=only,
+            after=after,
+            access=doing.session.access,
+        )
+        return {"replayed": done.count, "has_more": done.has_more, "after": done.next_after}
 
-    said = {"endpoint_id": doing.id, "hours": hours, "only": only}
-    await doing.once("endpoint.replay", said, replay)
-    return Done(f"/endpoints/{doing.id}")
+    said, sent, after = {"endpoint_id": doing.id, "hours": hours, "only": only}, 0, 0
+    # Each in a transaction of its own, of a second's work.
+    for number in range(_PARTS_MAX):
+        part = replace(doing, key=f"{doing.key}-{number}")
+        done = await part.once("endpoint.replay", said, partial(part_behind, after))
+        sent, after = sent + done["replayed"], done["after"]
+        if not done["has_more"]:
+            return Done(f"/endpoints/{doing.id}")
+        if sent >= REPLAYED_MAX:
+            break
+    raise InvalidRequest(
+        f"{sent:,} events are sent again, and there are more: once these have arrived, `billing"
+        f" webhook replay {doing.id} --since …` sends all of a time, however many",
+        param="hours",
+    )
 
 
 async def _retry(doing: Doing) -> Done:

@@ -6,15 +6,11 @@ from uuid import uuid4
 
 import structlog
 
+from payments.webhooks.draining import posting
 from payments.webhooks.draining.drains import DrainBatch, Drained, Due
 from payments.webhooks.draining.leases import Alive
 from payments.webhooks.draining.pace import Pace
-from payments.webhooks.draining.posting import (
-    Answered,
-    Poster,
-    asks_to_be_left_alone,
-    verdict_on,
-)
+from payments.webhooks.draining.posting import Answered, Poster
 from payments.webhooks.draining.ready import Ready
 from payments.webhooks.draining.recording import LeaseLost, Recorder
 from payments.webhooks.draining.together import Step
@@ -240,14 +236,14 @@ class Drainer:
         """Let the window learn from an answer, and use what it opens."""
         if not answer.is_ours:
             self._window.answered(
-                verdict_on(answer),
+                posting.verdict_on(answer),
                 took_s=answer.duration_ms / 1000,
                 was_full=self._is_full,
                 under_way=self._lanes - 1,
                 most=self._max_in_flight,
                 now=self._loop.time(),
             )
-        if asks_to_be_left_alone(answer) or (self._is_probing and not answer.is_ok):
+        if posting.asks_to_be_left_alone(answer) or (self._is_probing and not answer.is_ok):
             self._is_held_back = self._is_asked_to_wait = True
         if not self._is_ending:
             self._open_lanes()

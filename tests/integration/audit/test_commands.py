@@ -183,6 +183,10 @@ WRITES: Mapping[str, tuple[Arguments, str]] = {
         lambda shop: (str(shop.till.charge(customer_id="cus_1")["customer_id"]), "--yes"),
         "charge.erase",
     ),
+    "erase charge": (
+        lambda shop: (str(shop.till.charge(customer_id="cus_1")["id"]), "--yes"),
+        "charge.erase",
+    ),
     "quarantine release": (lambda shop: (shop.message(is_request=True),), "message.release"),
     "quarantine dismiss": (lambda shop: (shop.message(is_request=False),), "message.dismiss"),
     "reconcile": (lost_report, "charge.repair"),
