@@ -319,6 +319,29 @@ def test_an_operators_command_has_the_settings_of_the_units() -> None:
     assert "/etc/billing/environment" in command
 
 
+def test_an_operators_command_reads_the_environment_as_systemd_does(tmp_path: Path) -> None:
+    """Literally: nothing of it is run, and nothing replaced."""
+    (tmp_path / "environment").write_text(
+        '# of this machine\n\nBILLING_A=http://h/?a=1&b=$(echo 2) c\nBILLING_B="two words"\n'
+        "BILLING_C=last"
+    )
+    program = tmp_path / "program"
+    program.write_text('#!/bin/sh\nprintf "%s|" "$BILLING_A" "$BILLING_B" "$BILLING_C" "$@"\n')
+    program.chmod(0o755)
+    script = tmp_path / "billing.sh"
+    text = (DEPLOY / "systemd" / "billing.sh").read_text()
+    text = text.replace("/etc/billing", str(tmp_path))
+    script.write_text(text.replace("/srv/billing/.venv/bin/billing", str(program)))
+    done = children.run(
+        ["sh", str(script), "doctor", "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=patience_s(),
+    )
+    assert done.stdout == "http://h/?a=1&b=$(echo 2) c|two words|last|doctor|--json|"
+
+
 def test_the_overlay_of_the_page_has_the_secrets_that_its_settings_need() -> None:
     kustomization = next(
         one for one in OBJECTS if one.get("kind") == "Kustomization" or "configMapGenerator" in one
