@@ -96,7 +96,8 @@ def _sections() -> Iterator[str]:
 def _default(name: str) -> str:
     if name == "data_dir":
         return "`.billing` in the checkout"  # not where this checkout stands
-    if (value := Settings.model_fields[name].default) is None:
+    value = Settings.model_fields[name].get_default(call_default_factory=True)
+    if value is None or value == {}:
         return "unset"
     text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return f"`{text.removesuffix('.0')}`" if text else "unset"

@@ -45,7 +45,7 @@ class Release:
 RELEASES = {
     # Before a second person approves, and before days of the ledger are counted.
     "0044": Release("1109c3577d54994a7670afd36a3e8f15ae17003f", head="0044"),
-    # Before the ledger, the audit, sealed secrets, numbered deliveries, search: 18 migrations.
+    # Before the ledger, the audit, sealed secrets, numbered deliveries, search.
     "0026": Release(
         "999793a1123c446c55b2bddc098da682d5e7e9b3", head="0026", reads_sealed_secrets=False
     ),

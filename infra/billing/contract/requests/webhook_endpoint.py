@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from infra.billing.contract import endpoints
-from infra.billing.contract.events import TYPES
+from infra.billing.contract.events import TYPES, UNASKED_FOR
 from infra.billing.contract.limits import (
     ENDPOINT_DESCRIPTION_MAX,
     HEADERS_MAX,
@@ -96,7 +96,7 @@ class EndpointSettings(Asked):
     )
     event_types: EventTypes = Field(
         default=(),
-        description="What it is told. None: every type but the `.pending` ones.",
+        description=f"What it is told. None: every type but {UNASKED_FOR}.",
         examples=[["charge.succeeded", "charge.failed"]],
     )
     description: Description | None = Field(
