@@ -21,9 +21,10 @@ class Balancer:
         self._ports = ports
         self._dice = Random(f"balancer {seed}")
 
-    async def serve(self, ends: asyncio.Event) -> None:
-        """Until the event is set."""
+    async def serve(self, ends: asyncio.Event, listens: Callable[[], None]) -> None:
+        """Until the event is set; `listens` is called as soon as anybody may connect."""
         async with await asyncio.start_server(self._connect, "127.0.0.1", self.port):
+            listens()
             await ends.wait()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -68,9 +69,11 @@ def balanced(ports: Callable[[], Sequence[int]], seed: object) -> Iterator[int]:
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
     async def run() -> None:
-        ends = asyncio.Event()
-        started.set_result((asyncio.get_running_loop(), ends))
-        await balancer.serve(ends)
+        ends, loop = asyncio.Event(), asyncio.get_running_loop()
+        try:
+            await balancer.serve(ends, lambda: started.set_result((loop, ends)))
+        except OSError as error:
+            started.set_exception(error)  # for who waits; it has not listened
 
     # Its end cancels what is still connected.
     thread = threading.Thread(target=asyncio.run, args=(run(),), name="balancer", daemon=True)
