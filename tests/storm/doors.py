@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 import kombu
 import redis
 import urllib3
+from amqp.exceptions import AMQPError
 
 from infra import billing
 from tests.storm.journal import Journal
@@ -159,7 +160,8 @@ class Message:
                 self._redis.lpush("payments", _envelope(body, headers))
             else:
                 self._publish(body, headers)
-        except (redis.RedisError, kombu.exceptions.KombuError, OSError) as error:
+        # As kombu raises what its client of RabbitMQ does: a broker that ends says so.
+        except (redis.RedisError, kombu.exceptions.KombuError, AMQPError, OSError) as error:
             self._journal.answer(number, error=type(error).__name__)
             return Answer(None)
         self._journal.answer(number, status=200)
