@@ -7,15 +7,8 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import (
-    DBAPIError,
-    InterfaceError,
-    OperationalError,
-    SQLAlchemyError,
-)
-from sqlalchemy.exc import (
-    TimeoutError as NoConnectionFree,
-)
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from payments.webhooks.draining import drains
 from payments.webhooks.draining.drains import Begin, DrainBatch, NextBatch, Record
