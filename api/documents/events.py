@@ -26,8 +26,10 @@ def document(openapi: Mapping[str, Any]) -> str:
             *table(("type", "sent when", "`data`"), list(_rows(openapi))),
             (
                 f"An endpoint without `event_types` gets all of these but {UNASKED_FOR}, which have"
-                " to be asked for by name. New types may be added: answer 2xx to those you don't"
-                " know."
+                " to be asked for by name. `charge.pending` and `refund.pending` are written only"
+                " while an enabled endpoint that may be told of them asks for them; then they are"
+                " the first event of their object, and in the feed, too. New types may be added:"
+                " answer 2xx to those you don't know."
             ),
             "",
             "## Delivery",

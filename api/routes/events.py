@@ -62,7 +62,9 @@ async def list_events(
 ) -> Response:
     """List events in one order: those of your own producer and of the catalogue, or of all
     producers with a key for all. `next_cursor` is the next `after`, also at the end: ask again
-    there later, and no event is missed. `after=0` begins with the first event that is kept."""
+    there later, and no event is missed. `after=0` begins with the first event that is kept.
+    `charge.pending` and `refund.pending` are among them only while an enabled endpoint asks for
+    them by name."""
     database = app_state(request).database
     after = place.after or await database.read(feed.beginning)
     if access.sees_all:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, func, or_, true
+from sqlalchemy import ColumnElement, FromClause, func, or_, true
 
 from infra.billing.contract.texts import is_producer
 from models.rows import ChargeRow, LifecycleRow, as_refund
@@ -174,11 +174,11 @@ def owner(row: LifecycleRow) -> str:
     return (is_of_a_charge and as_refund(row).charge_producer) or row.producer
 
 
-def owner_in(table: Table) -> ColumnElement[Any]:
+def owner_in(rows: FromClause) -> ColumnElement[Any]:
     """`owner` in SQL, as the indexes have it."""
-    if "charge_producer" in table.c:
-        return func.coalesce(table.c.charge_producer, table.c.producer)
-    return table.c.producer
+    if "charge_producer" in rows.c:
+        return func.coalesce(rows.c.charge_producer, rows.c.producer)
+    return rows.c.producer
 
 
 def other_producer(charge: ChargeRow, asker: str) -> str | None:

@@ -194,6 +194,7 @@ OURS = (
     _REFUNDS_OF_CHARGES,
     telling.EVENTS_NUMBERED,
     telling.EVENTS_TELL,
+    telling.PENDING_TOLD,
     _LEASES,
     _NOT_FORGOTTEN,
     _DUE,

@@ -42,11 +42,13 @@ class Invariant:
 # What several queries read, by the name under which they read it.
 SETS = """
 objects AS NOT MATERIALIZED (
-    SELECT 'charge' AS kind, id, producer, idempotency_key, state, phase, sequence, lease_token,
-           lease_expires_at, next_attempt_at, first_called_at, created_at, failure_code FROM charges
+    SELECT 'charge' AS kind, id, producer, producer AS owner, idempotency_key, state, phase,
+           sequence, lease_token, lease_expires_at, next_attempt_at, first_called_at, created_at,
+           failure_code FROM charges
     UNION ALL
-    SELECT 'refund', id, producer, idempotency_key, state, phase, sequence, lease_token,
-           lease_expires_at, next_attempt_at, first_called_at, created_at, failure_code FROM refunds
+    SELECT 'refund', id, producer, coalesce(charge_producer, producer), idempotency_key, state,
+           phase, sequence, lease_token, lease_expires_at, next_attempt_at, first_called_at,
+           created_at, failure_code FROM refunds
 ),
 numbered AS NOT MATERIALIZED (
     SELECT id, sequence, created_at FROM objects

@@ -33,13 +33,13 @@ EVENTS_NUMBERED = Invariant(
     """,
 )
 
-# Pending first; then as often as needed "needs review", "requires action" and what becomes of money
-# that is set aside; then one end. A charge that somebody ended is told as canceled, and not as
-# failed. Only a refund may still fail after it has succeeded: the bank returned it. And of a charge
-# that has succeeded more may become known.
+# Pending first, where somebody asked for that; then as often as needed "needs review", "requires
+# action" and what becomes of money that is set aside; then one end. A charge that somebody ended is
+# told as canceled, and not as failed. Only a refund may still fail after it has succeeded: the bank
+# returned it. And of a charge that has succeeded more may become known.
 EVENTS_TELL = Invariant(
     "events tell the truth",
-    "Events tell each end once, after the beginning, and agree with the state.",
+    "Events tell each end once, as the last word, and agree with the state.",
     "objects",
     """
     SELECT o.id, format('%s, but told: %s', o.state, coalesce(e.story, 'nothing')) AS detail
@@ -49,8 +49,8 @@ EVENTS_TELL = Invariant(
     ) e ON e.object_id = o.id
     -- A story whose beginning was kept for its time says no more whether it is true.
     WHERE (o.created_at > gone.before OR coalesce(e.n, 0) >= o.sequence)
-      AND coalesce(e.story, '') !~ ('^' || replace(
-        'KIND[.]pending( KIND[.]needs_review| refund[.]needs_approval'
+      AND coalesce(' ' || e.story, '') !~ ('^' || replace(
+        '( KIND[.]pending)?( KIND[.]needs_review| refund[.]needs_approval'
         '| charge[.](requires_action|authorized|captured|capture_failed'
         '|authorization_expiring))*' || CASE
             WHEN o.state = 'succeeded' THEN ' KIND[.]succeeded( charge[.]updated)*'
@@ -60,6 +60,24 @@ EVENTS_TELL = Invariant(
                 CASE o.kind WHEN 'refund' THEN '( KIND[.]succeeded)?' ELSE '' END
                 || ' KIND[.]failed'
             ELSE '' END, 'KIND', o.kind) || '$')
+    """,
+)
+
+PENDING_TOLD = Invariant(
+    "pending is told",
+    "That a charge or a refund is accepted is told while an endpoint asks for it by name.",
+    "objects",
+    """
+    SELECT o.id, format('%s asks for %s.pending, which was not told', w.id, o.kind) AS detail
+    FROM webhook_endpoints w
+    JOIN objects o ON o.created_at > w.subscribed_at + :fan_out
+                  AND o.kind || '.pending' = ANY (w.event_types)
+                  AND (w.producer IS NULL OR w.producer = o.owner)
+    JOIN gone ON o.created_at > gone.before
+    WHERE w.state = 'enabled' AND NOT EXISTS (
+        SELECT FROM events e
+        WHERE e.object_id = o.id AND e.sequence = 1 AND e.type = o.kind || '.pending'
+    )
     """,
 )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, func, insert, literal, not_, or_, select
+from sqlalchemy import ColumnElement, and_, exists, false, func, insert, literal, not_, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
@@ -81,6 +81,20 @@ def is_asked_for(event_type: ColumnElement[Any], event_types: ColumnElement[Any]
     )
 
 
+def is_asked_for_by_anybody(event_type: str, producer: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether an enabled endpoint asks for events of this type and may be told of this producer's,
+    in SQL: what is asked of a type that has to be named, before an event of it is written."""
+    return exists().where(_is_told(literal(event_type), producer))
+
+
+def _is_told(event_type: ColumnElement[Any], producer: ColumnElement[Any]) -> ColumnElement[bool]:
+    return and_(
+        _endpoints.c.state == "enabled",
+        is_asked_for(event_type, _endpoints.c.event_types),
+        may_be_told_where(producer, _endpoints.c.producer),
+    )
+
+
 def has_use_for_a_call() -> ColumnElement[bool]:
     """Whether somebody should be told at once that something is due at an endpoint, in SQL: not
     while it is left alone, nor while its drainer has all it can do and looks for itself, nor while
@@ -106,9 +120,7 @@ _told = (
     .cte("told")
 )
 _wanted = and_(
-    _endpoints.c.state == "enabled",
-    is_asked_for(_told.c.type, _endpoints.c.event_types),
-    may_be_told_where(_told.c.producer, _endpoints.c.producer),
+    _is_told(_told.c.type, _told.c.producer),
     or_(
         _told.c.type != func.all(literal(list(TO_OTHERS), ARRAY(String))),
         _told.c.object_id != _endpoints.c.id,

@@ -21,6 +21,8 @@ ASKED = {**CHARGE, FIELD: SAID}
 
 
 def test_http_takes_it_and_everybody_is_told(caller: Caller, till: Till) -> None:
+    asked = {"url": "https://example.com/hooks", "event_types": ["charge.pending"]}
+    assert caller.post("/webhook-endpoints", json=asked).status_code == 201
     posted = caller.charge(**ASKED)
     assert (posted.status_code, posted.json()[FIELD]) == (202, SAID)
     id_ = posted.json()["charge_id"]

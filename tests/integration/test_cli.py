@@ -310,7 +310,7 @@ def test_a_story_is_told(billing: Billing, till: Counter) -> None:
     assert told.out.startswith(f"{charge['id']}\n  20")
     assert "now succeeded" in told.out
     entries = billing("explain", charge["id"], "--json").json
-    assert [entry["what"] for entry in entries][:2] == ["request", "event"]
+    assert [entry["what"] for entry in entries][:2] == ["request", "movement"]
 
 
 def test_a_person_resolves_in_their_own_name(billing: Billing, till: Counter) -> None:

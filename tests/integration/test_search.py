@@ -81,7 +81,7 @@ def test_what_came_of_it_is_found_by_its_own_ids(engine: Engine, till: Counter) 
     charge = till.charge(**SHOP)
     refund = till.refund(charge["id"], amount=300, producer="shop", idempotency_key="back-1")
     price = till.price(lookup_key="tea-large")
-    of_charge = event_id(charge["id"], 2)
+    of_charge = event_id(charge["id"], 1)
     (delivery, *_) = deliveries(engine)
     types = {
         charge["id"]: "charge",

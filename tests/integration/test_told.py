@@ -17,6 +17,7 @@ from payments.history.timeline import timeline
 from tests.support.counter import Counter, counter
 from tests.support.factories import a_key
 from tests.support.sandbox import STATEMENTS
+from tests.support.webhooks import pending_is_asked_for
 
 HAPPENINGS = [
     None,
@@ -40,6 +41,7 @@ def _validator(model: type) -> Any:
 
 
 def test_every_event_and_every_entry_is_what_is_documented(till: Counter) -> None:
+    pending_is_asked_for(till.engine)
     for method in HAPPENINGS:
         charge = till.charge(payment_method_id=method, reference=f"for {method}")
         if charge["state"] != "failed":

@@ -40,17 +40,25 @@ def hasty(times: float = 1.0) -> Limits:
     return Limits(connect_s=0.5 * slow, total_s=0.6 * slow, body_s=0.3)
 
 
-def an_endpoint(engine: Engine, url: str, *, max_in_flight: int = 16) -> EndpointRow:
-    """An enabled endpoint for every type, with its secret as the receiver has it."""
+def an_endpoint(engine: Engine, url: str, *, max_in_flight: int = 16, **fields: Any) -> EndpointRow:
+    """An enabled endpoint, with its secret as the receiver has it. For everybody's events of every
+    type but those that have to be named, unless `fields` say otherwise."""
     with Database(engine).transaction() as transaction:
         endpoint, _ = endpoints.add(
-            transaction, url=url, target_check=TargetCheck(LOOPBACK), vault=VAULT
+            transaction, url=url, target_check=TargetCheck(LOOPBACK), vault=VAULT, **fields
         )
         transaction.execute(
             text("UPDATE webhook_endpoints SET max_in_flight = :n WHERE id = :id"),
             {"n": max_in_flight, "id": endpoint.id},
         )
     return opened(endpoint)
+
+
+def pending_is_asked_for(engine: Engine) -> EndpointRow:
+    """Somebody asks to be told of what is accepted, which is not written else, and of nothing more.
+    Nobody listens there."""
+    types = ["charge.pending", "refund.pending"]
+    return an_endpoint(engine, "http://127.0.0.1:9/pending", event_types=types)
 
 
 def a_fact() -> Fact:

@@ -16,13 +16,20 @@ class EventType(NamedTuple):
     to_others: bool = False
 
 
-# Every charge and refund is pending once; receivers seldom care, so they must ask for it by name.
-# And for `charge.updated`, which may overtake the end that it comes after: a receiver that waits
-# for that end by its type, and passes over what is older than the newest, would never act on it.
+_WHILE_ASKED = "The event is written only while an enabled endpoint asks for it by name."
+# Every charge and refund is pending once; receivers seldom care, so they must ask for it by name,
+# and while nobody does it is not written. And for `charge.updated`, which may overtake the end that
+# it comes after: a receiver that waits for that end by its type, and passes over what is older than
+# the newest, would never act on it.
 EVENTS: Mapping[str, EventType] = {
     event.name: event
     for event in (
-        EventType("charge.pending", "charge", "A charge was accepted.", only_by_name=True),
+        EventType(
+            "charge.pending",
+            "charge",
+            f"A charge was accepted. {_WHILE_ASKED}",
+            only_by_name=True,
+        ),
         EventType("charge.succeeded", "charge", "The money was taken."),
         EventType(
             "charge.failed",
@@ -74,7 +81,12 @@ EVENTS: Mapping[str, EventType] = {
             " (`fee`, `net`, `settlement_currency`). Its state stands.",
             only_by_name=True,
         ),
-        EventType("refund.pending", "refund", "A refund was accepted.", only_by_name=True),
+        EventType(
+            "refund.pending",
+            "refund",
+            f"A refund was accepted. {_WHILE_ASKED}",
+            only_by_name=True,
+        ),
         EventType("refund.succeeded", "refund", "The money went back."),
         EventType(
             "refund.failed", "refund", "The money did not go back, or came back from the bank."

@@ -14,6 +14,7 @@ from models.states import Phase, State
 from payments.catalog.quotes import Terms
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import NewCharge
+from payments.lifecycle.accepting.pending_events import first_sequence
 from payments.transaction import Transaction
 
 
@@ -73,7 +74,7 @@ _values: dict[str, Any] = {
     "phase": case((_leased, Phase.IN_FLIGHT.value), else_=Phase.QUEUED.value),
     # What is captured by hand is counted.
     "amount_captured": case((_new.c.capture == "manual", 0)),
-    "sequence": literal(1),
+    "sequence": first_sequence(CHARGE, _new),
     "attempts": case((_leased, 1), else_=0),
     "next_attempt_at": _due_at,
     # The door that accepts it also wakes a worker; the sweep need not, but for what is due later.

@@ -9,7 +9,6 @@ from infra.billing.contract.requests.charge import ChargeRequest
 from models.base import as_rows, given, id_among
 from models.rows import ChargeRow
 from models.states import State
-from payments.access.scopes import owner
 from payments.catalog.price_resolver import PriceResolver
 from payments.catalog.quotes import Terms
 from payments.errors import InvalidRequest, ReferenceInUse, Refused
@@ -18,12 +17,11 @@ from payments.intake.timing import ANY_TIME, objections
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import Accepted, NewCharge
 from payments.lifecycle.accepting.charge_rows import columns, insert
+from payments.lifecycle.accepting.pending_events import tell_pending
 from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.claims import Claimed, charge_order
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Transaction
-from payments.views import charge_view
-from payments.webhooks.events import Fact, publish
 
 # Who held a reference may have failed since it was in the way: each is offered twice. And somebody
 # may have been in the way of others who asked for stock: they are offered what was not taken.
@@ -65,7 +63,8 @@ def accept(
     if prices is not None:
         prices.close()
     if batch.fresh:
-        _tell_pending(transaction, batch.fresh)
+        tell_pending(transaction, CHARGE, batch.fresh.values())
+        _wake(transaction, batch.fresh)
     return batch.answers()
 
 
@@ -238,14 +237,8 @@ def _read(transaction: Transaction, ids: set[str]) -> dict[str, ChargeRow]:
     return {row.id: row for row in rows}
 
 
-def _tell_pending(transaction: Transaction, inserted: dict[str, ChargeRow]) -> None:
-    publish(
-        transaction,
-        [
-            Fact("charge.pending", id_, row.sequence, charge_view(row), row.now, owner(row))
-            for id_, row in inserted.items()
-        ],
-    )
+def _wake(transaction: Transaction, inserted: Mapping[str, ChargeRow]) -> None:
+    """Note those that are due and that nobody has claimed yet."""
     transaction.wakes.charges.update(
         id_
         for id_, row in inserted.items()

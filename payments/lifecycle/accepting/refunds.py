@@ -15,7 +15,7 @@ from infra.billing.contract.requests.refund import RefundRequest
 from models.base import as_rows, given, id_among
 from models.rows import ChargeRow, RefundRow
 from models.states import Phase, State
-from payments.access.scopes import may_refund, other_producer, owner
+from payments.access.scopes import may_refund, other_producer
 from payments.approval_policy import NOTHING, Approvals
 from payments.catalog.stock import to_restock, units_out
 from payments.errors import ChargeNotRefundable, NotFound, RefundExceedsCharge, Refused
@@ -24,6 +24,7 @@ from payments.intake.timing import objections
 from payments.kinds import REFUND
 from payments.ledger.postings import Change, post
 from payments.lifecycle.accepting.asked import Accepted, NewRefund
+from payments.lifecycle.accepting.pending_events import first_sequence, tell_pending
 from payments.lifecycle.accepting.refund_reserve import (
     Held,
     is_taken_later,
@@ -36,8 +37,6 @@ from payments.lifecycle.locks import hold_charges
 from payments.parsing import judged
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Transaction
-from payments.views import refund_view
-from payments.webhooks.events import Fact, publish
 
 
 def accept(
@@ -106,13 +105,7 @@ def accept(
         charges,
     )
     raced = _read(transaction, rows.keys() - inserted.keys())
-    publish(
-        transaction,
-        [
-            Fact("refund.pending", id_, row.sequence, refund_view(row), row.now, owner(row))
-            for id_, row in inserted.items()
-        ],
-    )
+    tell_pending(transaction, REFUND, inserted.values())
     transaction.wakes.refunds.update(inserted)
     inserted |= hold_back(transaction, inserted.values(), charges, approvals)
 
@@ -281,7 +274,7 @@ _values: dict[str, Any] = {
     **{name: _new.c[name] for name in _given_names},
     "state": literal(State.PENDING.value),
     "phase": literal(Phase.QUEUED.value),
-    "sequence": literal(1),
+    "sequence": first_sequence(REFUND, _new),
     "next_attempt_at": func.now(),
     # The door that accepts it also wakes a worker; the sweep need not.
     "woken_at": func.now(),

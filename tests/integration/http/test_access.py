@@ -156,6 +156,7 @@ def test_lists_and_the_feed_hold_ones_own(
     (before,) = till.query("SELECT min(position) AS p FROM events WHERE producer = :p",
                            p=other.producer)  # fmt: skip
     mine = caller.charge(reference="order-1").json()["charge_id"]  # two producers, two orders
+    till.settle(till.claim(mine), Succeeded("sbx_1"))  # the feed has what was told
     for path, ids in (
         ("/charges", [mine]),
         ("/charges?reference=order-1", [mine]),

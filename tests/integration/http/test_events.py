@@ -17,6 +17,18 @@ from tests.support.factories import Till, a_charge
 from tests.support.web import Caller, Web
 
 
+@pytest.fixture(autouse=True)
+def told_of_pending(door: Web) -> Iterator[None]:
+    """An endpoint that asks to be told of what is accepted, whoever asks for it: so every charge
+    has an event at once."""
+    asked = {"url": "https://example.com/hooks", "event_types": ["charge.pending"]}
+    with door.caller(all_producers=True) as operator:
+        made = operator.post("/webhook-endpoints", json=asked)
+        assert made.status_code == 201, made.text
+        yield
+        operator.delete(f"/webhook-endpoints/{made.json()['id']}")
+
+
 def last_position(till: Till) -> int:
     return int(till.query("SELECT coalesce(max(position), 0) AS p FROM events")[0]["p"])
 

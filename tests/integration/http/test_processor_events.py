@@ -86,7 +86,7 @@ def test_an_event_settles_its_charge_without_a_key_of_ours(
     assert stripes.stand(claimed.id) == "succeeded"
     assert stripes.row(claimed.id)["processor_reference"] == INTENT
     assert code(bring(stripe_door, a_snapshot(paid))) == (204, None)
-    assert stripes.events(claimed.id) == ["charge.pending", "charge.succeeded"]
+    assert stripes.events(claimed.id) == ["charge.succeeded"]
 
 
 def test_a_refund_made_in_the_dashboard_becomes_one_of_ours(

@@ -23,7 +23,7 @@ from tests.support.counter import Counter, counter
 from tests.support.every import every
 from tests.support.sandbox import STATEMENTS
 from tests.support.sink import Answer, Received, Sink
-from tests.support.webhooks import a_deliverer, an_endpoint, rows
+from tests.support.webhooks import a_deliverer, an_endpoint, pending_is_asked_for, rows
 
 ANNA = "cus_anna_4711"
 ASKED = {
@@ -85,6 +85,7 @@ def test_nothing_about_the_customer_is_left_and_the_books_stay(till: Counter, si
         return Answer(200, body=ANNA.encode() if ANNA.encode() in received.body else b"thanks")
 
     sink.answer = thanks
+    pending_is_asked_for(engine)
     charge = bought(till)
     other = till.charge(customer_id="cus_other", description="for Ben", idempotency_key="ben-1")
     assert drained(engine, endpoint.id) == 3
@@ -119,6 +120,7 @@ def test_an_event_keeps_its_id_and_number_and_is_sent_again_without_the_person(
 ) -> None:
     engine = till.engine
     endpoint = an_endpoint(engine, sink.url)
+    pending_is_asked_for(engine)
     bought(till)
     before = rows(engine, "SELECT id, position, sequence, type FROM events ORDER BY position")
     erase(engine)
@@ -256,6 +258,7 @@ def test_every_text_of_a_charge_and_a_refund_is_erased_or_stays_for_a_reason() -
 
 
 def test_the_command_tells_first_and_does_it_when_asked(till: Counter, billing: Billing) -> None:
+    pending_is_asked_for(till.engine)
     bought(till)
     asked = ("erase", "customer", ANNA, "--why", "GDPR request 12")
     told = billing(*asked, "--json").json

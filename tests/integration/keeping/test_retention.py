@@ -268,7 +268,7 @@ def test_verify_knows_that_old_history_has_left_and_still_finds_what_is_missing(
         deliverer.drain(endpoint.id)
     assert broken() == set()
     assert sweep(engine) > 0
-    assert count(engine, "events") == 2
+    assert count(engine, "events") == 1
     assert broken() == set()
     rows(engine, "DELETE FROM delivery_attempts")
     assert broken() == {"delivered means accepted"}
@@ -287,7 +287,7 @@ def test_a_timeline_says_that_events_have_left(till: Counter) -> None:
         told = timeline(connection, charge["id"], statements=STATEMENTS, access=OPERATOR)
         fresh = timeline(connection, refund["id"], statements=STATEMENTS, access=OPERATOR)
     texts = [entry.text for entry in told if entry.what == "event"]
-    assert texts == ["2 events are not kept any more (BILLING_KEEP_EVENTS_DAYS)"]
+    assert texts == ["1 event is not kept any more (BILLING_KEEP_EVENTS_DAYS)"]
     assert not [entry for entry in fresh if "not kept" in entry.text]
 
 

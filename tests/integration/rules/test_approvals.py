@@ -63,7 +63,7 @@ def test_a_refund_above_the_amount_waits_and_is_told(till: Till) -> None:
     charge = till.charged(amount=1000)
     id_ = asked(till, charge, amount=501)
     assert till.stand(id_) == "awaiting_approval"
-    assert till.events(id_) == ["refund.pending", "refund.needs_approval"]
+    assert till.events(id_) == ["refund.needs_approval"]
     assert reserved(till, charge) == 501
     assert id_ not in till.wakes.refunds
     one = approval(till, id_)
@@ -133,7 +133,7 @@ def test_what_somebody_else_approves_is_sent(till: Till) -> None:
     assert id_ in till.wakes.refunds
     till.settle(till.claim(id_), SUCCEEDED)
     assert till.row(charge)["refunded_amount"] == 900
-    assert till.events(id_) == ["refund.pending", "refund.needs_approval", "refund.succeeded"]
+    assert till.events(id_) == ["refund.needs_approval", "refund.succeeded"]
 
 
 def test_what_somebody_rejects_fails_and_frees_its_amount(till: Till) -> None:
@@ -276,7 +276,7 @@ def test_one_that_waits_fails_with_its_charge_in_the_same_transaction(till: Till
     assert till.stand(id_) == "awaiting_approval"
     till.settle(claimed, Declined("card_declined", "no", "no"))
     assert till.row(id_)["failure_code"] == "charge_failed"
-    assert till.events(id_) == ["refund.pending", "refund.needs_approval", "refund.failed"]
+    assert till.events(id_) == ["refund.needs_approval", "refund.failed"]
     assert reserved(till, claimed.id) == 0
     one = approval(till, id_)
     assert (one["state"], one["decided_by"]) == ("overtaken", None)

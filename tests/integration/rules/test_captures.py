@@ -52,7 +52,7 @@ from tests.support.factories import (
 )
 from tests.support.waiting import patience_s
 
-SET_ASIDE = ["charge.pending", "charge.authorized"]
+SET_ASIDE = ["charge.authorized"]
 REFUSED = Declined("capture_declined", "capture_refused", "The card was closed.")
 
 

@@ -165,7 +165,7 @@ def test_or_later_once(till: Till) -> None:
     assert till.report(id_, Succeeded("sbx_1", fees=Fees(60, 940, "EUR"))) == 0
     row = till.row(id_)
     assert (row["fee"], row["net"], row["settlement_currency"]) == (59, 941, "EUR")
-    assert till.events(id_) == ["charge.pending", "charge.succeeded", "charge.updated"]
+    assert till.events(id_) == ["charge.succeeded", "charge.updated"]
 
 
 def test_what_becomes_known_later_is_told_with_the_whole_charge(till: Till) -> None:
@@ -175,17 +175,17 @@ def test_what_becomes_known_later_is_told_with_the_whole_charge(till: Till) -> N
     reports = [ProcessorEvent(id_, "charge", one) for one in (fees, Succeeded(f"sbx_{id_}"), fees)]
     assert till.report_all(*reports) == 1
     last = bodies(till, id_)[-1]
-    assert (last["type"], last["sequence"]) == ("charge.updated", 3)
+    assert (last["type"], last["sequence"]) == ("charge.updated", 2)
     shown = {name: last["data"][name] for name in ("state", "fee", "net", "settlement_currency")}
     assert shown == {"state": "succeeded", "fee": 59, "net": 941, "settlement_currency": "EUR"}
-    assert till.row(id_)["sequence"] == 3
+    assert till.row(id_)["sequence"] == 2
 
 
 def test_what_is_known_at_once_is_told_once(till: Till) -> None:
     claimed = till.claim(a_charge())
     till.settle(claimed, Succeeded("sbx_1", fees=Fees(59, 941, "USD")))
     assert till.report(claimed.id, Succeeded("sbx_1", fees=Fees(59, 941, "USD"))) == 0
-    assert till.events(claimed.id) == ["charge.pending", "charge.succeeded"]
+    assert till.events(claimed.id) == ["charge.succeeded"]
 
 
 def test_an_endpoint_is_told_of_updates_if_it_asks_for_them(till: Till) -> None:

@@ -45,7 +45,7 @@ def test_an_event_and_an_answer_end_the_same_whoever_comes_first(till: Till) -> 
     assert till.hear(ProcessorEvent(second.id, "charge", told))
     for one in (first, second):
         assert till.stand(one.id) == "succeeded"
-        assert till.events(one.id) == ["charge.pending", "charge.succeeded"]
+        assert till.events(one.id) == ["charge.succeeded"]
 
 
 def test_an_event_about_what_is_not_here_yet_is_to_come_again(till: Till) -> None:
@@ -88,7 +88,7 @@ def test_a_refund_made_by_hand_is_recorded_reserved_and_told_once(till: Till) ->
     assert (refund["state"], refund["amount"], refund["currency"]) == ("succeeded", 400, "USD")
     assert refund["processor_reference"] == f"re_of_{charge_id}"
     assert refund["producer"] == "tests"
-    assert till.events(refund["id"]) == ["refund.pending", "refund.succeeded"]
+    assert till.events(refund["id"]) == ["refund.succeeded"]
     assert sums(till, charge_id) == (400, 400)
     assert not till.wakes.refunds
 

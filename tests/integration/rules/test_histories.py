@@ -22,10 +22,12 @@ from payments.processors.outcomes import (
     Unavailable,
     Unknown,
 )
+from payments.webhooks import endpoints
 from tests.support.asked_fields import NEW_YEAR
 from tests.support.every import every
 from tests.support.factories import Till, a_charge, a_lease, a_refund, a_sale
 from tests.support.recorded import FOLDER, Names, hold
+from tests.support.webhooks import pending_is_asked_for
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 YES = Succeeded("proc_1")
@@ -142,6 +144,18 @@ def succeeds(life: Life) -> None:
         ),
         YES,
     )
+
+
+def is_told_from_the_beginning(life: Life) -> None:
+    """An endpoint asks to be told of what is accepted, for as long as this lasts."""
+    endpoint = pending_is_asked_for(life.till.engine)
+    try:
+        charge = life.charge(customer_id="cus_1", description="Tea", metadata={"a": "b"})
+        life.call(charge, YES)
+        life.call(life.refund(charge, amount=400, reason="late"), Succeeded("ref_1"))
+    finally:
+        with life.till.database.transaction() as transaction:
+            endpoints.delete(transaction, endpoint.id)
 
 
 def is_declined(life: Life) -> None:
@@ -382,6 +396,7 @@ def several_at_once_for_one_key_or_reference(life: Life) -> None:
 
 LIVES: list[Callable[[Life], None]] = [
     succeeds,
+    is_told_from_the_beginning,
     is_declined,
     waits_out_a_busy_processor,
     is_given_up,

@@ -98,7 +98,7 @@ def test_a_refund_of_a_charge_that_fails_fails_without_a_call(till: Till) -> Non
         "failed", "charge_failed", None,
     )  # fmt: skip
     assert counted(till, charge.id) == (0, 0)
-    assert till.events(refund.id) == ["refund.pending", "refund.failed"]
+    assert till.events(refund.id) == ["refund.failed"]
     assert till.attempts(refund.id) == [("refund", "not_sent")]
 
 
@@ -218,7 +218,7 @@ def test_a_refund_that_the_bank_returns_later_is_failed_and_can_be_made_again(ti
     row = till.row(refund.id)
     assert (row["state"], row["failure_code"]) == ("failed", "refund_failed")
     assert counted(till, charge_id) == (0, 0)
-    assert till.events(refund.id) == ["refund.pending", "refund.succeeded", "refund.failed"]
+    assert till.events(refund.id) == ["refund.succeeded", "refund.failed"]
     assert till.report(refund.id, SUCCEEDED) == till.report(refund.id, RETURNED) == 0
     assert is_claimed(till.create(a_refund(charge_id))[0])
 

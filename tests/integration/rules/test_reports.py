@@ -32,7 +32,7 @@ def test_a_report_may_overtake_the_answer(till: Till) -> None:
     till.settle(claimed, TIMEOUT)
     assert till.row(claimed.id) == row
     assert till.attempts(claimed.id) == [("charge", "overtaken"), ("report", "succeeded")]
-    assert till.events(claimed.id) == ["charge.pending", "charge.succeeded"]
+    assert till.events(claimed.id) == ["charge.succeeded"]
 
 
 @pytest.mark.parametrize("found", [TIMEOUT, WAITING, Unavailable("service_unavailable")])
@@ -161,7 +161,7 @@ def test_one_that_is_older_than_what_is_known_changes_nothing_in_the_end(till: T
     till.settle(till.claim(claimed.id), WAITING)
     row = till.row(claimed.id)
     assert (row["next_action"], row["expires_at"]) == (None, None)
-    assert till.events(claimed.id) == ["charge.pending", "charge.requires_action"]
+    assert till.events(claimed.id) == ["charge.requires_action"]
 
 
 @pytest.mark.parametrize("known", [WAITING, ACTS])

@@ -36,7 +36,7 @@ def test_a_person_settles_it_and_the_history_says_who_and_why(
     why = ("resolved_failed", "A person found that no money had moved.")
     told = (row["failure_code"], row["failure_message"])
     assert told == (why if state == "failed" else (None, None))
-    assert till.events(id_) == ["charge.pending", "charge.needs_review", f"charge.{state}"]
+    assert till.events(id_) == ["charge.needs_review", f"charge.{state}"]
     last = till.query("SELECT * FROM attempts WHERE object_id = :id ORDER BY number", id=id_)[-1]
     assert (last["verb"], last["outcome"], last["worker"], last["detail"]) == (
         "resolve", decision, "ada", "I looked",
@@ -50,7 +50,7 @@ def test_a_person_sends_it_again(till: Till) -> None:
     again = till.claim(id_)
     assert not again.in_doubt
     till.settle(again, SUCCEEDED)
-    assert till.events(id_) == ["charge.pending", "charge.needs_review", "charge.succeeded"]
+    assert till.events(id_) == ["charge.needs_review", "charge.succeeded"]
 
 
 def test_what_is_sent_again_and_lost_again_comes_back_to_a_person(till: Till) -> None:
@@ -61,7 +61,7 @@ def test_what_is_sent_again_and_lost_again_comes_back_to_a_person(till: Till) ->
     asking = till.claim(id_)
     assert not till.policy.may_resend(asking.row, asking.now)
     till.settle(asking, NotFound())
-    assert till.events(id_) == ["charge.pending", "charge.needs_review", "charge.needs_review"]
+    assert till.events(id_) == ["charge.needs_review", "charge.needs_review"]
 
 
 @pytest.mark.parametrize(("decision", "left"), [("succeeded", 0), ("failed", 1000)])

@@ -22,6 +22,7 @@ from payments.processors.outcomes import (
 from payments.processors.port import ProcessorEvent
 from tests.support import invariants
 from tests.support.factories import Till, a_charge, a_lease, a_refund, kind
+from tests.support.webhooks import pending_is_asked_for
 
 THREADS = 8
 STEPS = 30  # of each, whatever time they take
@@ -95,6 +96,7 @@ def test_eight_workers_on_six_charges_never_wait_in_a_circle_and_never_lose_coun
     unhurried_engine: Engine,
 ) -> None:
     till = Till(unhurried_engine)
+    pending_is_asked_for(till.engine)  # one more that writes where many meet
     charges = [a_charge(amount=1000) for _ in range(6)]
     refunds = [a_refund(c, amount=a) for c in charges for a in (None, 300, 300, 500)]
     before = till.query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
