@@ -22,6 +22,7 @@ from service.database import limits, revisions
 from service.database.diagnosis import Hopeless
 from service.metrics import gauges, serving
 from service.metrics.catalogue import REGISTRY
+from service.process import garbage, threads
 from service.process.life import Life
 from service.settings import load
 from service.settings_errors import SettingsError
@@ -151,6 +152,13 @@ def _serve_metrics(signal: Any, **_: Any) -> None:
     if signal is signals.beat_init and settings.metrics_port:
         REGISTRY.register(gauges.of_database(settings.database_url))
     serving.serve(settings)
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]
+def _settle_down(**_: Any) -> None:
+    """All is imported that lives as long as the process, and its threads begin to work."""
+    threads.take_short_turns()
+    garbage.look_seldom()
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
