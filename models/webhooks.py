@@ -92,6 +92,10 @@ class WebhookEndpoint(SQLModel, table=True):
     drain_expires_at: datetime | None = timestamp()
     # Whether it could begin no more, so that nobody need be told of what becomes due.
     drain_is_full: bool = Field(default=False, sa_column_kwargs={"server_default": text("false")})
+    # Whether it is told of what becomes due past the broker (NOTIFY), and no message need.
+    drain_is_listening: bool = Field(
+        default=False, nullable=False, sa_column_kwargs={"server_default": text("false")}
+    )
     # Of its last hundred attempts, the newest first: how long each took, in ms; of one that failed,
     # -1 less that. So its health is told without looking for its attempts.
     recent_ms: list[int] = Field(

@@ -204,11 +204,16 @@ def asked_together(
 
 def deliverer(engine: Engine, vault: Vault, **options: Any) -> Delivers:
     """The deliverer. Its HTTP client is heavy, so only a process that delivers loads it."""
-    from payments.webhooks.delivery import POSTS_MAX, Deliverer
+    from payments.webhooks.delivery import LINGER_S, POSTS_MAX, Deliverer
 
     posts_max = max(1, min(POSTS_MAX, open_files.raised() - SPARE_FILES))
     garbage.look_seldom()
-    return Deliverer(engine, vault, together=asked_together, posts_max=posts_max, **options)
+    given: dict[str, Any] = {
+        "together": asked_together,
+        "posts_max": posts_max,
+        "linger_s": LINGER_S,
+    }
+    return Deliverer(engine, vault, **(given | options))
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,11 @@ from payments.transaction import Wakes, nobody
 from payments.webhooks.draining import drains, leases
 from payments.webhooks.draining.drainer import Drainer
 from payments.webhooks.draining.drains import Drained, Record
+from payments.webhooks.draining.listening import Listener
 from payments.webhooks.draining.posting import Answered
 from payments.webhooks.draining.together import Asking, Grouping
 from payments.webhooks.draining.tools import Tools, uncounted
-from payments.webhooks.pacing.window import Window
+from payments.webhooks.pacing.windows import Windows
 from payments.webhooks.post import OpenSocket
 from payments.webhooks.target import Network, TargetCheck
 from payments.webhooks.targets.dispatch import Targets
@@ -43,8 +44,10 @@ CLOSE_S = 5.0
 POSTS_MAX = 4_096
 # How often to look for what is due at endpoints whose drainers have room and were told nothing.
 LOOK_EVERY_S = 1.0
-# Of how many endpoints it is remembered how much they take.
-WINDOWS_MAX = 10_000
+# A drainer with nothing left keeps its lease for so long: what happens next at its endpoint needs
+# neither a message nor a lease. Of few at a time, as each is looked after once a second.
+LINGER_S = 3.0
+LINGERING_MAX = 100
 # A name whose servers don't answer holds a thread for many seconds; others must not wait for it.
 RESOLVER_THREADS = 64
 
@@ -53,9 +56,10 @@ class Deliverer:
     """Delivers webhooks. `drain` and `submit` may be called from any thread.
 
     `vault` opens the secrets that sign; `together` has what drains ask of the database at the same
-    time asked as one; `allow_private` are the networks that webhooks may reach
-    besides public addresses; `clock` gives seconds since the epoch for the webhook's timestamp,
-    `dice` floats in [0, 1) for the jitter of retries. `wake` is told of endpoints whose drain ended
+    time asked as one; `allow_private` are the networks that webhooks may reach besides public
+    addresses; `linger_s` is how long a drainer with nothing left stays to hear what comes next from
+    commits; `clock` gives seconds since the epoch for the webhook's timestamp, `dice` floats in
+    [0, 1) for the jitter of retries. `wake` is told of endpoints whose drain ended
     before everything was posted; `count` of what was posted, and what is recorded of it, with the
     traces that it belongs to if it is `traced`. Once the process `is_stopping` no drain begins
     another post, while those under way end. `resolver` makes what looks names up.
@@ -69,6 +73,7 @@ class Deliverer:
         together: Grouping,
         allow_private: Sequence[Network] = (),
         drain_s: float = DRAIN_S,
+        linger_s: float = 0.0,
         clock: Callable[[], float] = time.time,
         dice: Callable[[], float] = random.random,
         limits: Limits | None = None,
@@ -85,6 +90,8 @@ class Deliverer:
         self._vault = vault
         self._target_check = TargetCheck(allow_private)
         self._drain_s = drain_s
+        self._linger_s = linger_s
+        self._listener = Listener(engine, self._hear)
         self._clock = clock
         self._dice = dice
         self._limits = limits or Limits()
@@ -93,7 +100,7 @@ class Deliverer:
         self._count, self._traced = count, traced
         self._is_stopping = is_stopping
         self._posts_max = posts_max
-        self._windows: dict[str, Window] = {}
+        self._windows = Windows()
         self._resolver = resolver
         self._open_socket = open_socket
         self._drainers: dict[str, Drainer] = {}
@@ -192,15 +199,31 @@ class Deliverer:
             posts_max=self._posts_max,
             counted=self._count,
             traced=self._traced,
+            is_listening=lambda: self._listener.is_listening,
+            linger_s=self._lingers_for,
         )
-        keeping = asyncio.create_task(self._keep())
+        going_on = [asyncio.create_task(self._keep())]
+        if self._linger_s:
+            going_on.append(asyncio.create_task(self._listener.run()))
         started.set_result(None)
         try:
             await self._closed.wait()
         finally:
-            keeping.cancel()
+            for task in going_on:
+                task.cancel()
+            await asyncio.gather(*going_on, return_exceptions=True)
             await targets.close()
             self._asking.close()
+
+    def _hear(self, endpoint_id: str) -> None:
+        """Something is due. Every process that listens hears it; the drainer is in one."""
+        if (drainer := self._drainers.get(endpoint_id)) is not None:
+            drainer.nudge()
+
+    def _lingers_for(self) -> float:
+        """How long a drainer of this process may wait for what comes next."""
+        may = self._listener.is_listening and len(self._drainers) <= LINGERING_MAX
+        return self._linger_s if may else 0.0
 
     async def _taken_on(self, endpoint_ids: Sequence[str]) -> None:
         for endpoint_id in endpoint_ids:
@@ -227,7 +250,7 @@ class Deliverer:
         if self._is_closing:
             return Drained(more=True)
         drainer = Drainer(
-            self._tools, endpoint_id, drain_s=self._drain_s, window=self._window(endpoint_id)
+            self._tools, endpoint_id, drain_s=self._drain_s, window=self._windows.of(endpoint_id)
         )
         self._drainers[endpoint_id] = drainer
         task = asyncio.create_task(drainer.run())
@@ -237,14 +260,6 @@ class Deliverer:
         finally:
             self._drains.discard(task)
             del self._drainers[endpoint_id]
-
-    def _window(self, endpoint_id: str) -> Window:
-        """What is known of how much it takes, which lives as long as this process."""
-        window = self._windows.pop(endpoint_id, None) or Window()
-        self._windows[endpoint_id] = window  # the last that is forgotten
-        if len(self._windows) > WINDOWS_MAX:
-            del self._windows[next(iter(self._windows))]
-        return window
 
     async def _keep(self) -> None:
         """Renew all leases, and find what drainers were not told: one statement each, for all."""

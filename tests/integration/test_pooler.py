@@ -26,7 +26,9 @@ from tests.support import databases
 from tests.support.factories import Till, a_charge
 from tests.support.pair import run
 from tests.support.pgbouncer import pgbouncer
+from tests.support.sink import Sink
 from tests.support.waiting import slowness, wait_for
+from tests.support.webhooks import a_deliverer, an_endpoint, events_happen, rows
 
 
 @pytest.fixture
@@ -228,3 +230,16 @@ def test_a_read_of_the_web_service_that_gets_no_answer_is_ended_at_the_server_to
     asyncio.run(ask())
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         wait_for(lambda: connection.execute(asleep).scalar_one() == 0, what="both to end")
+
+
+def test_nobody_listens_behind_it(pooled: Engine, engine: Engine, sink: Sink) -> None:
+    """LISTEN would be somebody else's session's: messages say what is due, as ever."""
+    endpoint = an_endpoint(engine, sink.url)
+    with a_deliverer(pooled, linger_s=600.0) as deliverer:
+        for number in (1, 2):
+            events_happen(engine)
+            assert deliverer.drain(endpoint.id).delivered == 1
+            assert len(sink.requests) == number
+        assert not deliverer._listener.is_listening
+    (row,) = rows(engine, "SELECT count(*) AS n FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+    assert row["n"] == 0

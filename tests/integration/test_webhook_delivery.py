@@ -86,7 +86,7 @@ def test_a_hundred_webhooks_keep_to_the_window(engine: Engine, sink: Sink) -> No
     endpoint = an_endpoint(engine, sink.url, max_in_flight=8)
     events_happen(engine, 100)
     with a_deliverer(engine) as deliverer:
-        deliverer._windows[endpoint.id] = a_wide_window()
+        deliverer._windows._of[endpoint.id] = a_wide_window()
         assert deliverer.drain(endpoint.id) == Drained(delivered=100)
     assert most[0] == 8
     assert len({request.headers["webhook-id"] for request in sink.requests}) == 100
@@ -108,7 +108,7 @@ def test_a_window_opens_as_answers_come_and_is_remembered(engine: Engine, sink: 
         for _ in range(2):
             events_happen(engine, 100)
             deliverer.drain(endpoint.id)
-        assert deliverer._windows[endpoint.id].places(64) > FIRST
+        assert deliverer._windows.of(endpoint.id).places(64) > FIRST
 
 
 def test_one_slow_answer_does_not_hold_up_the_others(engine: Engine, sink: Sink) -> None:

@@ -535,12 +535,13 @@ def test_who_asks_to_be_left_alone_while_the_next_batch_comes_gets_nothing_more(
     events_happen(engine, 4)
 
     async def story(drainer: Drainer) -> tuple[bool, int]:
-        batch = await drainer._recorder.begin(wanted=4, wanted_replays=0, places=1)
+        drain = drainer._drain
+        batch = await drain.recorder.begin(wanted=4, wanted_replays=0, places=1)
         assert batch is not None
         assert not batch.is_held_back
-        drainer._learn(PostAnswer(1, status_code=429, retry_after="600"))
-        drainer._accept(batch)
-        return drainer._is_ending, len(drainer._ready)
+        drain._learn(PostAnswer(1, status_code=429, retry_after="600"))
+        drain._accept(batch)
+        return drain._is_ending, len(drain._ready)
 
     assert with_drainer(engine, endpoint.id, story) == (True, 0)
 

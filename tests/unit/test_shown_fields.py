@@ -132,6 +132,7 @@ VIEWS: list[tuple[Any, type[Resource], Callable[[Any], dict[str, Any]], Mapping[
             "warned_at": "when the others were told of it",
             "last_sequence": "every webhook tells its own",
             "drain_is_full": "whether its drainer has all it can hold",
+            "drain_is_listening": "whether its drainer is told what becomes due without a message",
             "drain_token": "who posts to it",
             "drain_expires_at": "until when",
             "woken_at": "when a drainer was called",

@@ -60,7 +60,8 @@ _NEXT_BATCHES = f"""
     WITH asked AS MATERIALIZED (
         SELECT * FROM json_to_recordset(CAST(:asked AS json)) AS a (
             endpoint_id text, token uuid, begins boolean, wanted bigint, wanted_replays bigint,
-            held bigint[], releasing boolean, places bigint, next_post_in_s float, traced boolean)
+            held bigint[], releasing boolean, places bigint, next_post_in_s float, traced boolean,
+            is_listening boolean)
     ), known AS MATERIALIZED (
         SELECT w.id, w.ctid AS version
         FROM asked a JOIN webhook_endpoints w ON w.id = a.endpoint_id AND a.begins
@@ -76,7 +77,7 @@ _NEXT_BATCHES = f"""
                CASE WHEN older_secrets_until > now() THEN secrets
                     ELSE secrets[1:1] END AS secrets,
                a.wanted, a.wanted_replays, a.held, a.releasing, a.places,
-               a.next_post_in_s AS then_post_in_s
+               a.next_post_in_s AS then_post_in_s, a.is_listening
         FROM asked a JOIN webhook_endpoints w ON w.id = a.endpoint_id AND {_IS_FOR_A}
         ORDER BY w.id
         FOR NO KEY UPDATE OF w %s
@@ -232,6 +233,7 @@ _NEXT_BATCHES = f"""
                 coalesce(now() + e.then_post_in_s * interval '1 second', w.next_post_at),
             last_sequence = w.last_sequence + seen.unnumbered,
             drain_is_full = NOT e.releasing AND seen.due >= e.places,
+            drain_is_listening = NOT e.releasing AND e.is_listening,
             recent_ms = (coalesce(went.recent_ms, '{{}}') || w.recent_ms)[1:100],
             last_success_at = coalesce(went.succeeded_at, w.last_success_at)
         FROM e JOIN seen ON seen.id = e.id LEFT JOIN went ON went.endpoint_id = e.id

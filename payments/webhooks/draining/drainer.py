@@ -1,38 +1,18 @@
 """A drainer: empties what is due for one endpoint, with a window of posts under way."""
 
 import asyncio
-from typing import Any
-from uuid import uuid4
+from collections import Counter
 
-import structlog
-
-from payments.webhooks.draining import posting
-from payments.webhooks.draining.drains import DrainBatch, Drained, Due
+from payments.webhooks.draining.drains import Drained
+from payments.webhooks.draining.leased_drain import LeasedDrain
 from payments.webhooks.draining.leases import Alive
-from payments.webhooks.draining.pace import Pace
-from payments.webhooks.draining.posting import Answered, Poster
-from payments.webhooks.draining.ready import Ready
-from payments.webhooks.draining.recording import LeaseLost, Recorder
-from payments.webhooks.draining.together import Step
 from payments.webhooks.draining.tools import Tools
 from payments.webhooks.pacing.window import Window
-from payments.webhooks.targets.target_port import Answer
-
-log = structlog.get_logger(__name__)
-
-# Results are recorded when so many wait, or the first has waited so long, or nothing else is
-# under way: a kill loses at most these, and then they are posted again under the same id.
-FLUSH_MAX = 64
-FLUSH_S = 0.05
-# Claimed ahead of the window, so that a free place is filled without asking the database: as many
-# again as may be under way, and this at most.
-AHEAD_MAX = 64
-# While a place waits for its turn by the rate: how often it looks whether it is to close.
-PACE_S = 1.0
 
 
 class Drainer:
-    """Drains one endpoint once. All methods run on the event loop."""
+    """Drains one endpoint once, under one lease after the other. All methods run on the event
+    loop."""
 
     def __init__(
         self, tools: Tools, endpoint_id: str, *, drain_s: float, window: Window | None = None
@@ -42,254 +22,53 @@ class Drainer:
         self._window = window or Window()
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + drain_s
-        self._counts = {"delivered": 0, "pending": 0, "exhausted": 0}
-        self._stir = asyncio.Event()
-        self._is_asking = False
-        self._max_in_flight = AHEAD_MAX  # until it is known
-        self._begin()
+        self._counts: Counter[str] = Counter()
+        self._drain = self._next_drain()
 
-    def _begin(self) -> None:
-        self._nudged = False
-        self._ready = Ready()  # claimed, not begun
-        self._held: set[int] = set()  # ids that are claimed and not yet recorded
-        self._answered: list[Answered] = []  # not yet recorded
-        self._lanes = 0  # posts under way
-        self._backlog = True  # the last claim got all it wanted: there is probably more
-        self._replay_backlog = True
-        tools = self._tools
-        self._poster = Poster(
-            tools.targets, tools.vault, self.endpoint_id, clock=tools.clock, dice=tools.dice
+    def _next_drain(self) -> LeasedDrain:
+        return LeasedDrain(
+            self._tools,
+            self.endpoint_id,
+            self._window,
+            left_s=self._left_s,
+            counts=self._counts,
         )
-        self._pace = Pace()
-        self._recorder = Recorder(
-            self._ask, self.endpoint_id, uuid4(), self._poster, dice=tools.dice, traced=tools.traced
-        )
-        self._is_held_back = False  # the endpoint is to be left alone
-        self._is_asked_to_wait = False  # by an answer of which the database doesn't know yet
-        self._is_probing = False  # it was, and one post shows whether it is back
-        self._window.begin(self._loop.time())
 
-    async def _ask(self, step: Step, item: Any) -> Any:
-        return await self._tools.ask(step, item, aside=self._window.is_doubtful)
+    def _left_s(self) -> float:
+        return self._ends_at - self._loop.time()
 
     @property
     def alive(self) -> Alive:
         """What renews its lease, and tells whether more is due than it knows of."""
-        is_full = self._is_full or self._window.is_troubled
-        return Alive(self.endpoint_id, self._recorder.token, len(self._held), is_full)
-
-    @property
-    def _places(self) -> int:
-        """How many posts could be begun for what becomes due. None where some fail: hundreds of
-        dead endpoints would have more calls than anybody could hear, and look by themselves."""
-        return 0 if self._window.is_troubled else max(0, self._free - len(self._ready))
+        return self._drain.alive
 
     def nudge(self) -> None:
         """Something became due: look now, if it could be begun."""
-        self._nudged = True
-        if not self._is_full:
-            self._stir.set()
+        self._drain.nudge()
 
     def stop(self) -> None:
         """Begin no more posts; what is under way is finished and recorded."""
         self._ends_at = self._loop.time()
-        self._stir.set()
+        self._drain.nudges.stir()
 
     async def run(self) -> Drained:
-        """Drain until nothing is due or the time is up. Returns at once, with nothing done, when
-        the endpoint has another drainer."""
-        while not self._is_late:
-            self._begin()
-            batch = await self._recorder.begin(
-                wanted=min(AHEAD_MAX, 2 * self._window.places(AHEAD_MAX)),
-                wanted_replays=self._ready.replays_wanted(self._ahead),
-                places=self._places,
-            )
+        """Drain until nothing is due or the time is up. When the endpoint has another drainer, that
+        is told, and this returns at once, with nothing done."""
+        while self._left_s() > 0:
+            drain = self._drain = self._next_drain()
+            batch = await drain.begin()
             if batch is not None:
-                await self._drain_and_release(batch)
+                await drain.run(batch)
+            elif self._tools.is_listening():
+                await drain.recorder.pass_on()
             # After a release, the second look: at what was committed meanwhile, for nobody's ears.
-            is_due = batch is not None and await self._recorder.is_anything_due()
-            if not (is_due or self._nudged):
+            is_due = batch is not None and await drain.recorder.is_anything_due()
+            if not (is_due or drain.nudges.is_nudged):
                 return self._drained(more=False)
-        self._nudged = False
-        is_due = await self._recorder.is_anything_due()
-        return self._drained(more=is_due or self._nudged)
-
-    async def _drain_and_release(self, first: DrainBatch) -> None:
-        try:
-            async with asyncio.TaskGroup() as self._group:
-                await self._work(first)
-        except ExceptionGroup as group:
-            if group.subgroup(LeaseLost) is None:
-                await self._recorder.release()
-                raise group.exceptions[0] from None
-            # Whoever has the lease now posts it all again. We may log, and change nothing.
-            log.warning(
-                "drain lease lost", endpoint_id=self.endpoint_id, unrecorded=len(self._held)
-            )
-        except asyncio.CancelledError:  # The process is ending.
-            await self._recorder.release()
-            raise
-
-    async def _work(self, batch: DrainBatch) -> None:
-        if batch.back_offs:
-            self._window.probe()
-        while True:
-            self._accept(batch)
-            self._open_lanes()
-            if not self._is_batch_worth_it:
-                await self._stir.wait()
-            if self._is_ending:
-                self._drop_what_is_ready()
-            answered, self._answered = self._answered, []
-            self._is_asked_to_wait = False
-            is_resting = not self._lanes and not self._ready
-            has_more = self._backlog or self._replay_backlog
-            releasing = is_resting and (self._is_ending or not has_more)
-            wanted, wanted_replays = (0, 0) if releasing or self._is_ending else self._wanted
-            self._stir.clear()
-            self._is_asking = True
-            batch, records = await self._recorder.next_batch(
-                answered,
-                held=sorted(self._held) if wanted or wanted_replays else (),
-                wanted=wanted,
-                wanted_replays=wanted_replays,
-                releasing=releasing,
-                places=self._places,
-                next_post_in_s=self._pace.left_s(self._loop.time()),
-            )
-            self._is_asking = False
-            for record in records:
-                self._counts[record.state] += 1
-            theirs = [one for one in answered if not one.answer.is_ours]  # as `records` are
-            self._tools.counted(theirs, records)
-            self._held.difference_update(one.due.delivery_id for one in answered)
-            if releasing:
-                return
-
-    def _accept(self, batch: DrainBatch) -> None:
-        """Take over what is due; what was changed about the endpoint counts from now on."""
-        if batch.has_more is not None:
-            self._backlog = batch.has_more
-        if batch.has_more_replays is not None:
-            self._replay_backlog = batch.has_more_replays
-        self._held.update(due.delivery_id for due in batch.due)
-        self._ready.extend(batch.due)
-        # What was answered while the batch was asked for is in none of it.
-        self._is_held_back = batch.is_held_back or self._is_asked_to_wait
-        self._is_probing = batch.back_offs > 0
-        if not batch.is_enabled or self._is_held_back:
-            self._drop_what_is_ready()
-        self._max_in_flight = max(1, batch.max_in_flight)
-        self._pace.set(batch.rate_limit, batch.next_post_in_s, now=self._loop.time())
-        self._poster.aim(batch)
-
-    def _drop_what_is_ready(self) -> None:
-        self._held.difference_update(due.delivery_id for due in self._ready)
-        self._ready.clear()
-
-    # --- Posting ---
-
-    def _open_lanes(self) -> None:
-        self._ready.places = self._window.places(self._max_in_flight)
-        for _ in range(min(len(self._ready), self._free)):
-            self._lanes += 1
-            self._group.create_task(self._lane())
-
-    async def _lane(self) -> None:
-        """One place in the window: posts what is ready, one after the other."""
-        while (due := await self._next_due()) is not None:
-            started_at = self._loop.time()
-            # Awaited first: the next batch may swap the list meanwhile.
-            answer = await self._poster.answer_to(due)
-            self._ready.is_answered(due)
-            self._answered.append(Answered(due, answer, started_at))
-            self._learn(answer)
-            if len(self._answered) == 1:
-                self._loop.call_later(FLUSH_S, self._stir.set)
-            if self._is_batch_worth_it and not self._is_asking:
-                self._stir.set()
-        self._lanes -= 1
-        if not self._lanes:
-            self._stir.set()  # Nothing else is under way: nobody waits for a batch.
-
-    async def _next_due(self) -> Due | None:
-        """What this place posts next, as soon as the rate allows it; None when it is to close."""
-        if not self._pace.is_limited:
-            return self._ready.popleft() if self._may_go_on else None
-        async with self._pace:
-            while self._may_go_on:
-                now = self._loop.time()
-                if wait_s := self._pace.wait_s(now):
-                    await asyncio.sleep(min(wait_s, PACE_S))
-                    continue
-                self._pace.count(now)
-                return self._ready.popleft()
-        return None
-
-    @property
-    def _may_go_on(self) -> bool:
-        """Whether a place has something to post, is not one too many, and not to close."""
-        return bool(self._ready) and self._free >= 0 and not self._is_ending
-
-    def _learn(self, answer: Answer) -> None:
-        """Let the window learn from an answer, and use what it opens."""
-        if not answer.is_ours:
-            self._window.answered(
-                posting.verdict_on(answer),
-                took_s=answer.duration_ms / 1000,
-                was_full=self._is_full,
-                under_way=self._lanes - 1,
-                most=self._max_in_flight,
-                now=self._loop.time(),
-            )
-        if posting.asks_to_be_left_alone(answer) or (self._is_probing and not answer.is_ok):
-            self._is_held_back = self._is_asked_to_wait = True
-        if not self._is_ending:
-            self._open_lanes()
-
-    @property
-    def _free(self) -> int:
-        """How many more posts may be begun; below 0, how many lanes are too many."""
-        places = self._window.places(self._max_in_flight)
-        if self._lanes and self._tools.targets.under_way >= self._tools.posts_max:
-            places = min(places, self._lanes)
-        return places - self._lanes
-
-    @property
-    def _is_full(self) -> bool:
-        """Whether nothing that becomes due could be begun now."""
-        return self._free <= self._ready.fresh
-
-    # --- When to take the next batch ---
-
-    @property
-    def _is_late(self) -> bool:
-        return self._loop.time() >= self._ends_at
-
-    @property
-    def _is_ending(self) -> bool:
-        return self._is_late or self._is_held_back
-
-    @property
-    def _is_batch_worth_it(self) -> bool:
-        if len(self._answered) >= FLUSH_MAX or not self._lanes:
-            return True
-        wanted, wanted_replays = self._wanted
-        is_running_low = (self._backlog and 2 * wanted >= self._ahead) or (
-            self._replay_backlog and 2 * wanted_replays >= self._ahead
-        )
-        return is_running_low and not self._is_ending
-
-    @property
-    def _ahead(self) -> int:
-        return min(AHEAD_MAX, self._window.places(self._max_in_flight))
-
-    @property
-    def _wanted(self) -> tuple[int, int]:
-        """How many to claim of what happened, and of what is replayed."""
-        room = self._ahead + self._free - self._ready.fresh
-        return max(0, room), self._ready.replays_wanted(self._ahead)
+        drain = self._drain
+        drain.nudges.is_nudged = False
+        is_due = await drain.recorder.is_anything_due()
+        return self._drained(more=is_due or drain.nudges.is_nudged)
 
     def _drained(self, *, more: bool) -> Drained:
         return Drained(

@@ -126,6 +126,7 @@ class Begin:
     wanted_replays: int = 0
     places: int = 1
     traced: bool = False
+    is_listening: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class NextBatch:
     `held` are the ids that this drainer knows already. `next_post_in_s` is when the rate lets the
     next webhook be sent, for the drainer that comes after. `places` is how many posts it could
     begin: when as many are claimed, nobody need tell it of more. `traced`: each is to say which
-    trace it belongs to.
+    trace it belongs to. `is_listening`: it may be told past the broker (`listening`).
     """
 
     endpoint_id: str
@@ -150,6 +151,7 @@ class NextBatch:
     next_post_in_s: float | None = None
     places: int = 1
     traced: bool = False
+    is_listening: bool = False
 
 
 def begin(
@@ -166,6 +168,7 @@ def begin(
             wanted_replays=one.wanted_replays,
             places=one.places,
             traced=one.traced,
+            is_listening=one.is_listening,
         )
         for one in items
     ]

@@ -11,13 +11,14 @@ from payments.webhooks.draining import drains
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """A drainer at work: how many deliveries it has claimed, and whether it could begin none of
-    what becomes due, so that nobody need tell it."""
+    """A drainer at work: how many deliveries it has claimed, whether it could begin none of what
+    becomes due, so that nobody need tell it, and whether it is told past the broker."""
 
     endpoint_id: str
     token: UUID
     held: int
     is_full: bool
+    is_listening: bool = False
 
 
 def renew(connection: Connection, drainers: Sequence[Alive]) -> None:
@@ -29,6 +30,7 @@ def renew(connection: Connection, drainers: Sequence[Alive]) -> None:
             "ids": [one.endpoint_id for one in ordered],
             "tokens": [one.token for one in ordered],
             "full": [one.is_full for one in ordered],
+            "listening": [one.is_listening for one in ordered],
             "lease_s": drains.LEASE_S,
         },
     )
@@ -49,9 +51,11 @@ def with_more_due(connection: Connection, drainers: Sequence[Alive]) -> list[str
 # SKIP LOCKED: whose row is locked renews it itself just now.
 _RENEW = text("""
     UPDATE webhook_endpoints e
-    SET drain_expires_at = now() + :lease_s * interval '1 second', drain_is_full = a.is_full
-    FROM unnest(CAST(:ids AS text[]), CAST(:tokens AS uuid[]), CAST(:full AS boolean[]))
-         AS a (id, token, is_full)
+    SET drain_expires_at = now() + :lease_s * interval '1 second', drain_is_full = a.is_full,
+        drain_is_listening = a.is_listening
+    FROM unnest(CAST(:ids AS text[]), CAST(:tokens AS uuid[]), CAST(:full AS boolean[]),
+                CAST(:listening AS boolean[]))
+         AS a (id, token, is_full, is_listening)
     WHERE e.id = a.id AND e.drain_token = a.token AND e.id IN (
         SELECT id FROM webhook_endpoints WHERE id = ANY (CAST(:ids AS text[]))
         FOR NO KEY UPDATE SKIP LOCKED)

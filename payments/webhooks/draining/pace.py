@@ -2,10 +2,13 @@
 is used up by waiting."""
 
 import asyncio
+from collections.abc import Callable
 
 # What wakes up late may be caught up with, by so much: timers round up to milliseconds, and a rate
 # of a thousand a second would come to half of it.
 LATE_S = 0.05
+# While a place waits for its turn: how often it looks whether it is to close.
+LOOK_EVERY_S = 1.0
 
 
 class Pace(asyncio.Lock):
@@ -27,6 +30,19 @@ class Pace(asyncio.Lock):
     @property
     def is_limited(self) -> bool:
         return self._pause_s > 0.0
+
+    async def turn(self, may_go_on: Callable[[], bool]) -> bool:
+        """Wait until the next may be sent, and count it; False as soon as none is to be."""
+        loop = asyncio.get_running_loop()
+        async with self:
+            while may_go_on():
+                now = loop.time()
+                if wait_s := self.wait_s(now):
+                    await asyncio.sleep(min(wait_s, LOOK_EVERY_S))
+                    continue
+                self.count(now)
+                return True
+        return False
 
     def wait_s(self, now: float) -> float:
         """How long to wait for the next."""

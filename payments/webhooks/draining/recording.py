@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from payments.webhooks.draining import drains
+from payments.webhooks.draining import drains, listening
 from payments.webhooks.draining.drains import Begin, DrainBatch, NextBatch, Record
 from payments.webhooks.draining.posting import Answered, Poster
 from payments.webhooks.draining.together import Step
@@ -46,23 +46,31 @@ class Recorder:
         *,
         dice: Callable[[], float],
         traced: bool = False,
+        is_listening: Callable[[], bool] = bool,
     ) -> None:
         self.token = token
         self._traced = traced
+        self._is_listening = is_listening
         self._ask = ask
         self._endpoint_id = endpoint_id
         self._poster = poster
         self._dice = dice
         # Whether its endpoint fails or did lately, so that successes count, too.
         self._is_watched = False
+        # It is enabled, and none of that.
+        self.is_well = True
         self._loop = asyncio.get_running_loop()
 
-    async def begin(self, **given: int) -> DrainBatch | None:
+    async def begin(self, **given: Any) -> DrainBatch | None:
         """As `drains.begin`."""
-        item = Begin(self._endpoint_id, self.token, traced=self._traced, **given)
+        item = Begin(self._endpoint_id, self.token, **self._said, **given)
         batch: DrainBatch | None = await self._patiently(drains.begin, item)
         self._is_watched = batch is not None and batch.is_watched
         return batch
+
+    async def pass_on(self) -> None:
+        """Tell the drainer of another process that something is due."""
+        await self._patiently(listening.pass_on, self._endpoint_id)
 
     async def is_anything_due(self) -> bool:
         return bool(await self._patiently(drains.are_due, self._endpoint_id))
@@ -110,13 +118,18 @@ class Recorder:
             await self._patiently(troubles.note, note)
 
     async def _batch(self, records: Sequence[Record], **given: Any) -> DrainBatch:
-        traced = self._traced
-        item = NextBatch(self._endpoint_id, self.token, records=records, traced=traced, **given)
+        item = NextBatch(self._endpoint_id, self.token, records=records, **self._said, **given)
         batch: DrainBatch | None = await self._patiently(drains.next_batches, item)
         if batch is None:
             raise LeaseLost
         self._is_watched = batch.is_watched
+        self.is_well = batch.is_enabled and not batch.is_watched
         return batch
+
+    @property
+    def _said(self) -> dict[str, Any]:
+        """What every batch is asked with."""
+        return {"traced": self._traced, "is_listening": self._is_listening()}
 
     async def _recorded_alone(self, answered: Answered, record: Record) -> Record:
         """Write one record of a batch that could not be written, so that what is wrong with another

@@ -28,3 +28,7 @@ class Tools(NamedTuple):
     counted: Callable[[Sequence[Answered], Sequence[Record]], None] = uncounted
     # Whether it wants to know which trace each belongs to.
     traced: bool = False
+    # Whether this process hears past the broker what is due (`listening`); and how many seconds a
+    # drainer with nothing left keeps its lease for that.
+    is_listening: Callable[[], bool] = bool
+    linger_s: Callable[[], float] = float

@@ -1,0 +1,159 @@
+"""What drainers that are there are told of, past the broker: `NOTIFY` says which endpoints have
+something due.
+
+It is said after the commit that makes it due, in a transaction that writes nothing: one that
+notifies takes a lock that all such commits share, for as long as its own commit takes. The row of
+an endpoint says whether its drainer listens; who does not is called by a message, and what nobody
+heard is found a second later (`leases.with_more_due`). So nothing depends on this but how soon.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import structlog
+from sqlalchemy import Connection, Engine, text
+
+log = structlog.get_logger(__name__)
+
+CHANNEL = "billing_due"
+# After a connection that was lost, or could not be made.
+AGAIN_S = 1.0
+# How often to see that the connection still leads somewhere, and how long that may take: one that
+# is open and silent says nothing, and nobody would know.
+CHECK_EVERY_S = 10.0
+CHECK_S = 5.0
+
+
+def tell(connection: Connection, endpoint_ids: Collection[str]) -> set[str]:
+    """Tell the drainers of these endpoints that something is due; returns the endpoints of which
+    none listens. To be called once it is committed, in a transaction of its own."""
+    given = {"ids": sorted(endpoint_ids)}
+    return set(connection.execute(_TELL, given).scalars())
+
+
+def pass_on(connection: Connection, endpoint_ids: Sequence[str], *, waits: bool) -> list[None]:
+    """As `tell`: a step (`together.Step`) of a process that was called for drainers of another."""
+    tell(connection, endpoint_ids)
+    return [None] * len(endpoint_ids)
+
+
+# CASE, as it must be asked in this order; what `pg_notify` returns is never NULL.
+_TELL = text(f"""
+    SELECT e.id FROM webhook_endpoints e
+    WHERE e.id = ANY (CAST(:ids AS text[]))
+      AND CASE WHEN e.drain_is_listening AND e.drain_expires_at > now()
+               THEN pg_notify('{CHANNEL}', e.id) IS NULL ELSE true END
+""")  # noqa: S608  # no part of it is given
+
+
+class Listener:
+    """Listens on a connection of its own. `on_due` is told of endpoints, by their ids, on the event
+    loop. Behind a pooler by transaction there is no listening, and messages call instead."""
+
+    def __init__(self, engine: Engine, on_due: Callable[[str], None]) -> None:
+        self._engine = engine
+        self._on_due = on_due
+        self.is_listening = False
+
+    async def run(self) -> None:
+        """Listen for ever, or until it is clear that nothing can be heard."""
+        # Of its own: names that nobody resolves hold all the loop's threads for many seconds.
+        self._thread = ThreadPoolExecutor(1, "webhooks-listener")
+        is_known = False
+        try:
+            while True:
+                was_listening = await self._listen()
+                if was_listening is None:
+                    log.info("behind a pooler nobody can listen; messages say what is due")
+                    return
+                if was_listening or not is_known:
+                    log.warning("nobody listens for what is due; messages say it")
+                is_known = True
+                await asyncio.sleep(AGAIN_S)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def _listen(self) -> bool | None:
+        """Listen until the connection is lost. Whether there was one; None where none can be."""
+        was_listening = False
+        try:
+            driver = await self._in_thread(self._connect)
+            if driver is None:
+                return None
+            try:
+                self.is_listening = was_listening = True
+                await self._hear(driver)
+            finally:
+                self.is_listening = False
+                # Behind what the thread may still ask of it.
+                self._thread.submit(driver.close)
+        # Whatever it is: this process delivers all the same, and tries again.
+        except Exception as error:  # noqa: BLE001
+            log.debug("not listening", error=type(error).__name__)
+        return was_listening
+
+    async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
+
+    def _connect(self) -> "psycopg.Connection[Any] | None":
+        """A connection of its own that listens; None where another's session may answer."""
+        pooled = self._engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        pooled.detach()
+        try:
+            if getattr(driver, "is_pooled", False):
+                driver.close()
+                return None
+            driver.rollback()
+            driver.autocommit = True
+            driver.execute(f"LISTEN {CHANNEL}")
+            # Longer only where the URL gives every statement more time.
+            driver.answer_s = CHECK_S
+        except BaseException:
+            driver.close()
+            raise
+        listening: psycopg.Connection[Any] = driver
+        return listening
+
+    async def _hear(self, driver: "psycopg.Connection[Any]") -> None:
+        """Pass on what is said. Raises what becomes of the connection in the end."""
+        loop = asyncio.get_running_loop()
+        lost: asyncio.Future[None] = loop.create_future()
+        socket = driver.fileno()
+
+        # What arrives with the answer to a check is heard in its thread.
+        def heard(told: psycopg.Notify) -> None:
+            loop.call_soon_threadsafe(self._on_due, told.payload)
+
+        def read() -> None:
+            try:
+                driver.pgconn.consume_input()
+                while (told := driver.pgconn.notifies()) is not None:
+                    self._on_due(told.extra.decode())
+            except psycopg.Error as error:
+                # At once: the number of a socket that is closed is the next one's.
+                loop.remove_reader(socket)
+                if not lost.done():
+                    lost.set_exception(error)
+
+        driver.add_notify_handler(heard)
+        while True:
+            loop.add_reader(socket, read)
+            try:
+                await asyncio.wait([lost], timeout=CHECK_EVERY_S)
+            finally:
+                if not lost.done():
+                    loop.remove_reader(socket)
+            if lost.done():
+                lost.result()
+            await self._in_thread(_check, driver)
+
+
+def _check(driver: "psycopg.Connection[Any]") -> None:
+    """Raises unless it leads to a server at which commits are made."""
+    row = driver.execute("SHOW transaction_read_only").fetchone()
+    if row is None or row[0] != "off":
+        raise psycopg.OperationalError("no primary any more")
