@@ -15,7 +15,8 @@ def list(*, after: int | str | None = None, limit: int | None = None) -> ListCal
 
     Keep `page.next_cursor`, which is always given, and pass it as the next `after`: so nothing is
     missed, whatever happens between two calls. `.auto_paging_iter()` goes on to the last that there
-    is now; each event has its `position`. Needs an http(s) url.
+    is now; each event has its `position`. `charge.pending` and `refund.pending` are among them only
+    while an enabled endpoint asks for them by name. Needs an http(s) url.
     """
     query = given(limit=limit, after=after)
     return ListCall(("events",), query, _event, cursor="after")

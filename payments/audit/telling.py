@@ -63,6 +63,7 @@ EVENTS_TELL = Invariant(
     """,
 )
 
+# Not of a refund of another's charge: whose it is may have become known only when that came.
 PENDING_TOLD = Invariant(
     "pending is told",
     "That a charge or a refund is accepted is told while an endpoint asks for it by name.",
@@ -72,7 +73,7 @@ PENDING_TOLD = Invariant(
     FROM webhook_endpoints w
     JOIN objects o ON o.created_at > w.subscribed_at + :fan_out
                   AND o.kind || '.pending' = ANY (w.event_types)
-                  AND (w.producer IS NULL OR w.producer = o.owner)
+                  AND (w.producer IS NULL OR w.producer = o.owner AND w.producer = o.producer)
     JOIN gone ON o.created_at > gone.before
     WHERE w.state = 'enabled' AND NOT EXISTS (
         SELECT FROM events e

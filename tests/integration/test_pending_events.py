@@ -13,10 +13,11 @@ from payments.audit.invariants import OURS
 from payments.audit.promises import Patience
 from payments.audit.verify import check, is_sound, verify
 from payments.history.timeline import timeline
-from payments.lifecycle.accepting import refunds
+from payments.lifecycle.accepting import charges, refunds
 from payments.lifecycle.claims import Claimed
 from payments.processors.outcomes import Succeeded
 from payments.webhooks import endpoints, feed
+from tests.support.acting import Database
 from tests.support.every import every
 from tests.support.factories import SUCCEEDED, Till, a_charge, a_refund, a_sale
 from tests.support.sink import Sink
@@ -143,6 +144,19 @@ def test_a_refund_is_told_to_whose_charge_it_gives_back(till: Till) -> None:
     assert broken(till) == set()
 
 
+def test_a_refund_that_comes_before_a_charge_of_others_is_no_false_alarm(till: Till) -> None:
+    """It becomes theirs when the charge comes; when it was accepted, they asked for nothing."""
+    charge = a_charge(producer="shop")
+    refund = a_refund(charge, producer="office", amount=1, if_missing="wait")
+    endpoint_id = asks_since_yesterday(till)
+    till.put("UPDATE webhook_endpoints SET producer = 'shop' WHERE id = :id", id=endpoint_id)
+    assert refunded_by_office(till, refund) == []
+    till.settle(till.create(charge)[0], SUCCEEDED)
+    till.settle(till.claim(refund.id), SUCCEEDED)
+    assert till.row(refund.id)["charge_producer"] == "shop"
+    assert broken(till) == set()
+
+
 def refunded_by_office(till: Till, request: Any) -> list[str]:
     with till.database.transaction() as transaction:
         refunds.accept(transaction, [refunds.NewRefund(request, "sandbox", any_charge=True)])
@@ -189,6 +203,25 @@ def test_what_is_claimed_as_it_is_accepted_is_told_alike(till: Till, is_asked: b
     assert till.row(claimed.id)["sequence"] == 1 + is_asked
     bodies = till.query("SELECT body FROM events WHERE object_id = :id ORDER BY 1", id=claimed.id)
     assert {json.loads(row["body"])["data"]["charge_id"] for row in bodies} == {claimed.id}
+
+
+def test_what_the_row_says_is_told_though_nobody_asks_any_more(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody disables the endpoint between the row and its event."""
+    endpoint_id = asks(till)
+    tell = charges.tell_pending
+
+    def disabled_first(transaction: Any, *given: Any) -> None:
+        with Database(till.engine).transaction() as other:
+            endpoints.disable(other, endpoint_id)
+        tell(transaction, *given)
+
+    monkeypatch.setattr(charges, "tell_pending", disabled_first)
+    charge = a_charge()
+    assert accepted(till, charge) == (1, ["charge.pending"])
+    assert till.query("SELECT FROM deliveries") == []
+    assert broken(till) == set()
 
 
 def test_an_endpoint_that_comes_and_goes_leaves_no_gap(till: Till) -> None:

@@ -42,7 +42,7 @@ class Event(Resource):
         Shown(
             "Counts the events of one object from 1: for their order, and to see gaps.",
             ge=1,
-            example=2,
+            example=1,
         ),
     ]
     # A Charge, a Refund, a Price: by the type.
