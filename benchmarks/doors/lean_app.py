@@ -125,7 +125,7 @@ insert into charges (
     attempts, next_attempt_at, woken_at, lease_expires_at, leased_at, first_called_at
 ) values (
     %s, '{PRODUCER}', %s, %s, %s, %s, %s, %s,
-    %s, %s, %s, 'sandbox', null, null, 'pending', 'queued', 1,
+    %s, %s, %s, 'sandbox', null, null, 'pending', 'queued', 0,
     0, now(), now(), null, null, null
 ) on conflict do nothing returning created_at
 """
