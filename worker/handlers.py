@@ -30,7 +30,7 @@ from payments.lifecycle.capturing.captures import NewCapture
 from payments.parsing import parse, read
 from payments.views import moment
 from service import intake, log
-from service.broker.direct_calls import unheard
+from service.broker.direct_calls import DirectCalls
 from service.broker.publisher import Waker
 from service.database import diagnosis, revisions
 from service.database.retrying import DatabaseUnavailable, Retrying, nobody_waits
@@ -82,7 +82,7 @@ class TaskHandlers:
 
     def __init__(self, app: Celery, settings: Settings, parts: Parts = REAL) -> None:
         self._parts, self._publisher = parts, parts.publisher(app)
-        self._waker = Waker(lambda w: self._publisher(unheard(self.services.engine, w)))
+        self._waker = Waker(DirectCalls(lambda: self.services.engine, self._publisher))
         self.services = services(settings, self._waker, parts)
         self.sweeper = Sweeper(self.services, self._publisher)
         self._retrying = Retrying(self.services.stopping)

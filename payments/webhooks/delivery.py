@@ -218,7 +218,7 @@ class Deliverer:
     def _hear(self, endpoint_id: str) -> None:
         """Something is due. Every process that listens hears it; the drainer is in one."""
         if (drainer := self._drainers.get(endpoint_id)) is not None:
-            drainer.nudge()
+            drainer.nudge(heard=True)
 
     def _lingers_for(self) -> float:
         """How long a drainer of this process may wait for what comes next."""

@@ -1,18 +1,23 @@
 """Drainers that linger, and are told in the database what became due."""
 
+import asyncio
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Engine
 
 from payments.transaction import Wakes
 from payments.webhooks import delivery
 from payments.webhooks.delivery import Deliverer
-from payments.webhooks.draining import listening
+from payments.webhooks.draining import drains, listening
+from payments.webhooks.draining.recording import Recorder
 from payments.webhooks.events import publish
-from service.broker.direct_calls import unheard
+from service.broker.direct_calls import DirectCalls
 from tests.support.acting import Database
 from tests.support.sink import Answer, Sink
 from tests.support.waiting import patience_s, wait_for
@@ -22,6 +27,7 @@ from tests.support.webhooks import (
     an_endpoint,
     deliveries,
     events_happen,
+    lease_runs_out,
     rows,
 )
 
@@ -44,10 +50,11 @@ def deliverer(engine: Engine) -> Iterator[Deliverer]:
 
 def called(engine: Engine, number: int = 1) -> set[str]:
     """Whom a message must call when so many events were committed."""
-    woken: list[Wakes] = []
-    with Database(engine, woken.append).transaction() as transaction:
+    messages: list[Wakes] = []
+    wake = DirectCalls(lambda: engine, messages.append)
+    with Database(engine, wake).transaction() as transaction:
         publish(transaction, [a_fact() for _ in range(number)])
-    return {id_ for wakes in woken for id_ in unheard(engine, wakes).endpoints}
+    return {id_ for wakes in messages for id_ in wakes.endpoints}
 
 
 def lingers(engine: Engine, deliverer: Deliverer, endpoint_id: str) -> None:
@@ -145,16 +152,101 @@ def test_what_becomes_due_while_it_posts_is_posted_beside_it(
 
 
 def test_who_is_called_for_the_drainer_of_another_process_passes_it_on(
-    engine: Engine, sink: Sink, deliverer: Deliverer
+    engine: Engine, sink: Sink, deliverer: Deliverer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where something is sent again by hand, or by a version that knows of messages only."""
     endpoint = an_endpoint(engine, sink.url)
     lingers(engine, deliverer, endpoint.id)
+    passed_on: list[str] = []
+    pass_on = Recorder.pass_on
+
+    async def slowly(recorder: Recorder) -> None:
+        passed_on.append(endpoint.id)
+        heard = threading.Event()
+        monkeypatch.setattr(other._listener, "_on_due", lambda id_: (other._hear(id_), heard.set()))
+        await pass_on(recorder)
+        await asyncio.to_thread(heard.wait, patience_s())
+
+    monkeypatch.setattr(Recorder, "pass_on", slowly)
     events_happen(engine)
     with a_deliverer(engine, linger_s=LONG_S) as other:
         listens(other)
         assert other.drain(endpoint.id).delivered == 0
         are_delivered(engine, 2)
+    assert passed_on == [endpoint.id]  # once, though it hears itself
+
+
+@pytest.mark.parametrize("plan", ["force_generic_plan", "force_custom_plan"])
+def test_only_who_has_something_due_is_told(engine: Engine, sink: Sink, plan: str) -> None:
+    """However the database goes through the endpoints."""
+    ids = [an_endpoint(engine, sink.url).id for _ in range(30)]
+    rows(
+        engine,
+        "UPDATE webhook_endpoints SET drain_token = gen_random_uuid(), drain_is_listening = true,"
+        " drain_expires_at = now() + interval '1 hour'",
+    )
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.prepare_threshold = 0
+        for setting in (f"plan_cache_mode = {plan}", "enable_indexscan = off"):
+            driver.execute(f"SET {setting}")
+        driver.execute("SET enable_bitmapscan = off")
+        driver.execute(f"LISTEN {listening.CHANNEL}")
+        assert listening.tell(connection, ids[3:5]) == set()
+        assert sorted(told.payload for told in driver.notifies(timeout=0)) == sorted(ids[3:5])
+        connection.invalidate()
+
+
+def test_a_database_that_is_away_is_no_end_of_the_calls(engine: Engine, sink: Sink) -> None:
+    messages: list[Wakes] = []
+
+    def away() -> Engine:
+        raise OSError("too many open files")
+
+    wake = DirectCalls(away, messages.append)
+    wake(Wakes(endpoints={"we_1"}, charges={"ch_1"}))
+    wake(Wakes(endpoints={"we_2"}))
+    wake(Wakes())
+    assert messages == [
+        Wakes(charges={"ch_1"}),
+        Wakes(endpoints={"we_1"}),
+        Wakes(endpoints={"we_2"}),
+    ]
+
+
+LINGERS = """
+import sys, time
+from sqlalchemy import create_engine
+from tests.support.webhooks import a_deliverer
+
+with a_deliverer(create_engine(sys.argv[1]), linger_s=600.0) as deliverer:
+    while not deliverer._listener.is_listening:
+        time.sleep(0.01)
+    deliverer.drain(sys.argv[2])
+"""
+
+
+def test_who_is_killed_while_it_lingers_is_followed_by_another(
+    engine: Engine, sink: Sink, database_url: str
+) -> None:
+    endpoint = an_endpoint(engine, sink.url)
+    events_happen(engine)
+    lingering = subprocess.Popen([sys.executable, "-c", LINGERS, database_url, endpoint.id])
+    try:
+        wait_for(lambda: its_row(engine)["drain_is_listening"], what="a drainer that listens")
+        are_delivered(engine, 1)
+    finally:
+        lingering.kill()
+        lingering.wait()
+    assert called(engine) == set()  # told to nobody, and in vain
+    with engine.begin() as connection:
+        assert drains.due_endpoints(connection) == []  # as long as it has the lease
+    lease_runs_out(engine)
+    with engine.begin() as connection:
+        assert drains.due_endpoints(connection) == [endpoint.id]
+    with a_deliverer(engine) as other:
+        assert other.drain(endpoint.id).delivered == 1
+    assert len(sink.requests) == 2
 
 
 def test_a_drain_that_is_over_lingers_no_more(engine: Engine, sink: Sink) -> None:
@@ -278,7 +370,7 @@ def test_a_connection_that_is_cut_is_made_again(
         listens(deliverer)
         assert called(engine) == set()
         are_delivered(engine, 2)
-    assert all(driver.closed for driver in opened)
+    wait_for(lambda: all(driver.closed for driver in opened), what="all to be closed")
 
 
 def test_where_no_connection_is_to_be_had_it_is_tried_again(
@@ -289,7 +381,7 @@ def test_where_no_connection_is_to_be_had_it_is_tried_again(
 
     def away_at_first(listener: listening.Listener) -> Any:
         if next(tries, None) is not None:
-            raise listening.psycopg.OperationalError("connection refused")
+            raise psycopg.OperationalError("connection refused")
         return connect(listener)
 
     monkeypatch.setattr(listening.Listener, "_connect", away_at_first)
@@ -297,55 +389,55 @@ def test_where_no_connection_is_to_be_had_it_is_tried_again(
         listens(deliverer)
 
 
-def test_a_connection_that_is_open_and_silent_is_seen_to_be(
-    engine: Engine, sink: Sink, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", ["silent", "demoted"])
+def test_a_connection_that_leads_nowhere_is_seen_to_and_made_again(
+    engine: Engine, sink: Sink, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     monkeypatch.setattr(listening, "CHECK_EVERY_S", 0.05)
     monkeypatch.setattr(listening, "AGAIN_S", 0.05)
-    answers = threading.Event()
-    answers.set()
+    opened: list[Any] = []
     connect = listening.Listener._connect
 
-    def silent_at_times(listener: listening.Listener) -> Any:
-        driver = connect(listener)
-        execute = driver.execute
-
-        def asked(query: str) -> Any:
-            if not answers.is_set():
-                raise listening.psycopg.OperationalError("no answer within 2 s")
-            return execute(query)
-
-        driver.execute = asked
+    def faulty_at_first(listener: listening.Listener) -> Any:
+        driver: Any = connect(listener)
+        opened.append(driver)
+        if len(opened) == 1 and fault == "silent":
+            driver.execute = silent
+        elif len(opened) == 1:
+            driver.execute("SET default_transaction_read_only = on")
         return driver
 
-    monkeypatch.setattr(listening.Listener, "_connect", silent_at_times)
+    monkeypatch.setattr(listening.Listener, "_connect", faulty_at_first)
     endpoint = an_endpoint(engine, sink.url)
     with a_deliverer(engine, linger_s=LONG_S) as deliverer:
-        listens(deliverer)
-        answers.clear()
-        listens(deliverer, False)
-        answers.set()
+        wait_for(lambda: len(opened) == 2, what="another connection")
         listens(deliverer)
         # And what is said while a check is under way is heard, too.
         lingers(engine, deliverer, endpoint.id)
         for number in range(2, 30):
             assert called(engine) == set()
             are_delivered(engine, number)
+    assert len(opened) == 2
 
 
-def test_a_server_that_is_no_primary_any_more_is_left(
-    engine: Engine, sink: Sink, monkeypatch: pytest.MonkeyPatch
+def silent(_: str) -> None:
+    raise psycopg.OperationalError("no answer within 5 s")
+
+
+def test_a_connection_that_comes_when_nobody_wants_it_any_more_is_closed(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listening, "CHECK_EVERY_S", 0.05)
-    monkeypatch.setattr(listening, "AGAIN_S", LONG_S)
-    connect = listening.Listener._connect
+    opened: list[Any] = []
+    connect, is_asked, go_on = listening.Listener._connect, threading.Event(), threading.Event()
 
-    def demoted(listener: listening.Listener) -> Any:
-        driver = connect(listener)
-        assert driver is not None
-        driver.execute("SET default_transaction_read_only = on")
-        return driver
+    def slowly(listener: listening.Listener) -> Any:
+        is_asked.set()
+        assert go_on.wait(patience_s())
+        opened.append(connect(listener))
+        return opened[-1]
 
-    monkeypatch.setattr(listening.Listener, "_connect", demoted)
-    with a_deliverer(engine, linger_s=LONG_S) as deliverer:
-        listens(deliverer, False)
+    monkeypatch.setattr(listening.Listener, "_connect", slowly)
+    with a_deliverer(engine, linger_s=LONG_S):
+        assert is_asked.wait(patience_s())
+    go_on.set()
+    wait_for(lambda: opened and opened[0].closed, what="it to be closed")

@@ -42,9 +42,10 @@ class Drainer:
         """What renews its lease, and tells whether more is due than it knows of."""
         return self._drain.alive
 
-    def nudge(self) -> None:
-        """Something became due: look now, if it could be begun."""
-        self._drain.nudge()
+    def nudge(self, *, heard: bool = False) -> None:
+        """Something became due: look now, if it could be begun. What is `heard` was said to who
+        has the lease."""
+        self._drain.nudge(heard=heard)
 
     def stop(self) -> None:
         """Begin no more posts; what is under way is finished and recorded."""
@@ -57,18 +58,21 @@ class Drainer:
         while self._left_s() > 0:
             drain = self._drain = self._next_drain()
             batch = await drain.begin()
-            if batch is not None:
-                await drain.run(batch)
-            elif self._tools.is_listening():
-                await drain.recorder.pass_on()
+            if batch is None:
+                if self._tools.is_listening():
+                    await drain.recorder.pass_on()
+                # What was heard meanwhile was said to another, by ourselves as like as not.
+                if not drain.nudges.is_nudged:
+                    return self._drained(more=False)
+                continue
+            await drain.run(batch)
             # After a release, the second look: at what was committed meanwhile, for nobody's ears.
-            is_due = batch is not None and await drain.recorder.is_anything_due()
-            if not (is_due or drain.nudges.is_nudged):
+            if not (await drain.recorder.is_anything_due() or drain.nudges.is_called):
                 return self._drained(more=False)
-        drain = self._drain
-        drain.nudges.is_nudged = False
-        is_due = await drain.recorder.is_anything_due()
-        return self._drained(more=is_due or drain.nudges.is_nudged)
+        nudges = self._drain.nudges
+        nudges.looks(claims=True)
+        is_due = await self._drain.recorder.is_anything_due()
+        return self._drained(more=is_due or nudges.is_nudged)
 
     def _drained(self, *, more: bool) -> Drained:
         return Drained(

@@ -94,9 +94,9 @@ class LeasedDrain:
         dead endpoints would have more calls than anybody could hear, and look by themselves."""
         return 0 if self._window.is_troubled else max(0, self._free - len(self._ready))
 
-    def nudge(self) -> None:
+    def nudge(self, *, heard: bool = False) -> None:
         """Something became due: look now, if it could be begun."""
-        self.nudges.nudge(is_full=self._is_full)
+        self.nudges.nudge(is_full=self._is_full, heard=heard)
 
     async def begin(self) -> DrainBatch | None:
         """Take the lease and the first batch; None when somebody has it, or nothing is due."""

@@ -9,7 +9,7 @@ heard is found a second later (`leases.with_more_due`). So nothing depends on th
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -30,8 +30,8 @@ CHECK_S = 5.0
 def tell(connection: Connection, endpoint_ids: Collection[str]) -> set[str]:
     """Tell the drainers of these endpoints that something is due; returns the endpoints of which
     none listens. To be called once it is committed, in a transaction of its own."""
-    given = {"ids": sorted(endpoint_ids)}
-    return set(connection.execute(_TELL, given).scalars())
+    found = connection.execute(_TELL, {"ids": sorted(endpoint_ids)})
+    return {id_ for id_, is_unheard in found if is_unheard}
 
 
 def pass_on(connection: Connection, endpoint_ids: Sequence[str], *, waits: bool) -> list[None]:
@@ -40,12 +40,13 @@ def pass_on(connection: Connection, endpoint_ids: Sequence[str], *, waits: bool)
     return [None] * len(endpoint_ids)
 
 
-# CASE, as it must be asked in this order; what `pg_notify` returns is never NULL.
+# As a column, which is computed for the rows that are found: a condition might be asked of all.
+# What `pg_notify` returns is never NULL.
 _TELL = text(f"""
-    SELECT e.id FROM webhook_endpoints e
+    SELECT e.id, CASE WHEN e.drain_is_listening AND e.drain_expires_at > now()
+                      THEN pg_notify('{CHANNEL}', e.id) IS NULL ELSE true END AS is_unheard
+    FROM webhook_endpoints e
     WHERE e.id = ANY (CAST(:ids AS text[]))
-      AND CASE WHEN e.drain_is_listening AND e.drain_expires_at > now()
-               THEN pg_notify('{CHANNEL}', e.id) IS NULL ELSE true END
 """)  # noqa: S608  # no part of it is given
 
 
@@ -80,7 +81,7 @@ class Listener:
         """Listen until the connection is lost. Whether there was one; None where none can be."""
         was_listening = False
         try:
-            driver = await self._in_thread(self._connect)
+            driver = await self._connected()
             if driver is None:
                 return None
             try:
@@ -94,6 +95,14 @@ class Listener:
         except Exception as error:  # noqa: BLE001
             log.debug("not listening", error=type(error).__name__)
         return was_listening
+
+    async def _connected(self) -> "psycopg.Connection[Any] | None":
+        connecting = self._thread.submit(self._connect)
+        try:
+            return await asyncio.wrap_future(connecting)
+        except asyncio.CancelledError:  # what comes all the same is nobody's
+            connecting.add_done_callback(_close)
+            raise
 
     async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
@@ -110,8 +119,7 @@ class Listener:
             driver.rollback()
             driver.autocommit = True
             driver.execute(f"LISTEN {CHANNEL}")
-            # Longer only where the URL gives every statement more time.
-            driver.answer_s = CHECK_S
+            driver.answer_s = CHECK_S  # also where the URL gives every statement more
         except BaseException:
             driver.close()
             raise
@@ -121,7 +129,7 @@ class Listener:
     async def _hear(self, driver: "psycopg.Connection[Any]") -> None:
         """Pass on what is said. Raises what becomes of the connection in the end."""
         loop = asyncio.get_running_loop()
-        lost: asyncio.Future[None] = loop.create_future()
+        lost: asyncio.Future[psycopg.Error] = loop.create_future()
         socket = driver.fileno()
 
         # What arrives with the answer to a check is heard in its thread.
@@ -137,19 +145,27 @@ class Listener:
                 # At once: the number of a socket that is closed is the next one's.
                 loop.remove_reader(socket)
                 if not lost.done():
-                    lost.set_exception(error)
+                    lost.set_result(error)
 
         driver.add_notify_handler(heard)
         while True:
             loop.add_reader(socket, read)
+            read()  # what came behind the answer to a check
             try:
                 await asyncio.wait([lost], timeout=CHECK_EVERY_S)
             finally:
                 if not lost.done():
                     loop.remove_reader(socket)
             if lost.done():
-                lost.result()
+                raise lost.result()
             await self._in_thread(_check, driver)
+
+
+def _close(connecting: "Future[psycopg.Connection[Any] | None]") -> None:
+    if connecting.cancelled() or connecting.exception() is not None:
+        return
+    if (driver := connecting.result()) is not None:
+        driver.close()
 
 
 def _check(driver: "psycopg.Connection[Any]") -> None:

@@ -10,16 +10,22 @@ class Nudges:
 
     def __init__(self) -> None:
         self._stir = asyncio.Event()
-        # Something became due that no batch has been asked for since.
-        self.is_nudged = False
+        # Something became due that no batch has been asked for since: a message said so, or it was
+        # heard (`listening`).
+        self.is_nudged = self.is_told = False
+
+    @property
+    def is_called(self) -> bool:
+        return self.is_nudged or self.is_told
 
     def stir(self) -> None:
         """There is something to look at."""
         self._stir.set()
 
-    def nudge(self, *, is_full: bool) -> None:
+    def nudge(self, *, is_full: bool, heard: bool) -> None:
         """Something became due: worth a look unless it could not be begun."""
-        self.is_nudged = True
+        self.is_nudged |= not heard
+        self.is_told |= heard
         if not is_full:
             self._stir.set()
 
@@ -27,7 +33,7 @@ class Nudges:
         """The drainer looks now; whether it asks for what is due, too."""
         self._stir.clear()
         if claims:
-            self.is_nudged = False
+            self.is_nudged = self.is_told = False
 
     async def wait(self) -> None:
         """Until there is something to look at."""
@@ -35,9 +41,9 @@ class Nudges:
 
     async def due_within(self, left_s: Callable[[], float]) -> bool:
         """Wait until something becomes due, as long as seconds are left; whether it did."""
-        while not self.is_nudged and (seconds := left_s()) > 0:
+        while not self.is_called and (seconds := left_s()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._stir.wait()
             self._stir.clear()
-        return self.is_nudged
+        return self.is_called

@@ -65,12 +65,14 @@ class Recorder:
         """As `drains.begin`."""
         item = Begin(self._endpoint_id, self.token, **self._said, **given)
         batch: DrainBatch | None = await self._patiently(drains.begin, item)
-        self._is_watched = batch is not None and batch.is_watched
+        if batch is not None:
+            self._learn(batch)
         return batch
 
     async def pass_on(self) -> None:
         """Tell the drainer of another process that something is due."""
-        await self._patiently(listening.pass_on, self._endpoint_id)
+        with contextlib.suppress(SQLAlchemyError):  # it looks by itself, a second later
+            await self._ask(listening.pass_on, self._endpoint_id)
 
     async def is_anything_due(self) -> bool:
         return bool(await self._patiently(drains.are_due, self._endpoint_id))
@@ -122,9 +124,12 @@ class Recorder:
         batch: DrainBatch | None = await self._patiently(drains.next_batches, item)
         if batch is None:
             raise LeaseLost
+        self._learn(batch)
+        return batch
+
+    def _learn(self, batch: DrainBatch) -> None:
         self._is_watched = batch.is_watched
         self.is_well = batch.is_enabled and not batch.is_watched
-        return batch
 
     @property
     def _said(self) -> dict[str, Any]:
