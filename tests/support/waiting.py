@@ -26,20 +26,20 @@ def slowness() -> float:
     return max(1.0, max(os.getloadavg()[0], beside) / (os.cpu_count() or 1))
 
 
-def patience_s(idle_s: float = IDLE_S) -> float:
+def patience_s(idle_s: float | None = None) -> float:
     """What may pass now before what was waited for counts as never coming; `idle_s` on a machine
     that has nothing else to do.
 
     For what asks for a number of seconds itself: `subprocess.run`, `Future.result`, a client. It
     ends a wait that is in vain, and proves nothing about how long anything takes.
     """
-    return idle_s * slowness()
+    return (IDLE_S if idle_s is None else idle_s) * slowness()
 
 
 class Wait:
     """A wait that goes on, for what is called again and again and can't call `wait_for`."""
 
-    def __init__(self, idle_s: float = IDLE_S) -> None:
+    def __init__(self, idle_s: float | None = None) -> None:
         self._began, self._idle_s = time.monotonic(), idle_s
 
     @property
@@ -57,7 +57,7 @@ def wait_for(
     what: str,
     until: Callable[[T], object] = bool,
     every_s: float = 0.02,
-    idle_s: float = IDLE_S,
+    idle_s: float | None = None,
 ) -> T:
     """What `read` returns as soon as it is as it should be: true, or so that `until` says so.
     `idle_s` is for what takes longer than all else.
