@@ -208,12 +208,9 @@ def deliverer(engine: Engine, vault: Vault, **options: Any) -> Delivers:
 
     posts_max = max(1, min(POSTS_MAX, open_files.raised() - SPARE_FILES))
     garbage.look_seldom()
-    given: dict[str, Any] = {
-        "together": asked_together,
-        "posts_max": posts_max,
-        "linger_s": LINGER_S,
-    }
-    return Deliverer(engine, vault, **(given | options))
+    return Deliverer(
+        engine, vault, together=asked_together, posts_max=posts_max, linger_s=LINGER_S, **options
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,9 +57,9 @@ class Deliverer:
 
     `vault` opens the secrets that sign; `together` has what drains ask of the database at the same
     time asked as one; `allow_private` are the networks that webhooks may reach besides public
-    addresses; `linger_s` is how long a drainer with nothing left stays to hear what comes next from
-    commits; `clock` gives seconds since the epoch for the webhook's timestamp, `dice` floats in
-    [0, 1) for the jitter of retries. `wake` is told of endpoints whose drain ended
+    addresses; `linger_s` is how long a drainer with nothing left stays to hear what comes next;
+    `clock` gives seconds since the epoch for the webhook's timestamp, `dice` floats in [0, 1) for
+    the jitter of retries. `wake` is told of endpoints whose drain ended
     before everything was posted; `count` of what was posted, and what is recorded of it, with the
     traces that it belongs to if it is `traced`. Once the process `is_stopping` no drain begins
     another post, while those under way end. `resolver` makes what looks names up.

@@ -104,9 +104,6 @@ class Listener:
             connecting.add_done_callback(_close)
             raise
 
-    async def _in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *args)
-
     def _connect(self) -> "psycopg.Connection[Any] | None":
         """A connection of its own that listens; None where another's session may answer."""
         pooled = self._engine.raw_connection()
@@ -158,7 +155,7 @@ class Listener:
                     loop.remove_reader(socket)
             if lost.done():
                 raise lost.result()
-            await self._in_thread(_check, driver)
+            await loop.run_in_executor(self._thread, _check, driver)
 
 
 def _close(connecting: "Future[psycopg.Connection[Any] | None]") -> None:
