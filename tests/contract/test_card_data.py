@@ -153,6 +153,12 @@ def test_any_text_can_be_looked_through(text: str) -> None:
     assert not (holds_card_data(text) and digits < 12)
 
 
+def test_half_a_character_hides_no_card() -> None:
+    """Whoever looks through what could not be read has any text."""
+    assert holds_card_data("\ud8004242424242424242")
+    assert not holds_card_data("\udfff424242424242é")
+
+
 @every(
     "text",
     [

@@ -49,7 +49,6 @@ _FIRST_OF: Mapping[int, re.Pattern[str]] = {
     length: re.compile("|".join(first for first, of in _SCHEMES.items() if length in of))
     for length in range(DIGITS_MIN, DIGITS_MAX + 1)
 }
-_DIGIT = re.compile(r"[0-9]")
 _NOT_DIGITS = re.compile(r"[^0-9]+")
 # Groups of digits with at most three characters between them that are neither letters nor digits.
 _GROUPS = re.compile(r"[0-9]+(?:[^0-9A-Za-z]{1,3}[0-9]+)*")
@@ -88,8 +87,7 @@ def holds_card_data(text: str) -> bool:
     if text.isascii():
         # Nearly all texts have neither the digits of a card nor a code that is called so; of those
         # that do, most are a UUID and nothing else.
-        digits = len(text.encode().translate(None, _NO_DIGITS))
-        if digits < DIGITS_MIN and "cv" not in text.lower():
+        if not _has_digits_enough(text) and "cv" not in text.lower():
             return False
         if len(text) == _UUID_LENGTH and _MADE.fullmatch(text):
             return False
@@ -98,7 +96,7 @@ def holds_card_data(text: str) -> bool:
         plain = _plain(text)
     if "cv" in plain.lower() and _CODES.search(plain):
         return True
-    if len(plain) < DIGITS_MIN or not _has_digits_enough(plain):
+    if not _has_digits_enough(plain):
         return False
     plain = _MADE.sub(_blotted, plain)
     if not _has_digits_enough(plain):
@@ -207,7 +205,9 @@ def _lengths(prefix: str) -> tuple[int, ...]:
 
 
 def _has_digits_enough(text: str) -> bool:
-    return len(_DIGIT.findall(text)) >= DIGITS_MIN
+    if len(text) < DIGITS_MIN:
+        return False
+    return len(text.encode("ascii", "ignore").translate(None, _NO_DIGITS)) >= DIGITS_MIN
 
 
 def _has_check_digit(digits: str) -> bool:
