@@ -46,10 +46,7 @@ class OverBroker:
         match asked:
             case Create(kind, fields, wait_s):
                 _refuse_to_wait(wait_s)
-                (answer,) = yield from self.batch_steps(kind, [fields])
-                if isinstance(answer, BillingError):
-                    raise answer
-                return answer
+                return (yield from self._create(kind, fields))
             case Change(verb, fields, wait_s):
                 _refuse_to_wait(wait_s)
                 return (yield from self._change(verb, fields))
@@ -67,6 +64,16 @@ class OverBroker:
         good = [one for one in asked if not isinstance(one, InvalidRequest)]
         told = iter((yield from self._answers(kind, good)) if good else ())
         return [one if isinstance(one, InvalidRequest) else next(told) for one in asked]
+
+    def _create(self, kind: Kind, fields: Mapping[str, Any]) -> Steps[dict[str, Any]]:
+        """Send the request; answers with the pending object."""
+        asked = self._asked(kind, fields)
+        if isinstance(asked, InvalidRequest):
+            raise asked
+        (why,) = yield Publish([self._signed(message(kind, asked))])
+        if why is not None:
+            raise self._unavailable(asked, why)
+        return self._pending(kind, asked)
 
     def _change(self, verb: str, fields: Mapping[str, Any]) -> Steps[dict[str, Any]]:
         """Send the request; answers with what is known of the charge."""
