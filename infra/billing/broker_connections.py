@@ -74,8 +74,11 @@ class RedisLink:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        # kombu's, for it knows what a url means and how to log in.
-        self._channel = connection.channel()
+        # kombu's, for it knows what a url means and how to log in: the one on which it has greeted
+        # Redis. It is ours for as long as the link lives. redis-py's client would take it from its
+        # pool, look whether it is still good, and put it back for every batch; we need none of
+        # that, as a link that has failed once is never used again.
+        self._redis = connection.channel().client.connection_pool.get_connection()
 
     def send(self, batch: Sequence[Message], *, timeout_s: float) -> Receipt:
         # By the queue's name, past exchanges and bindings: those are kept in Redis, and a publish
@@ -83,13 +86,14 @@ class RedisLink:
         by_queue: dict[str, list[bytes]] = {}
         for one in batch:
             by_queue.setdefault(one.queue, []).append(envelope(one))
+        # Workers take from the other end: the first pushed is the first done.
+        commands: list[tuple[str | bytes, ...]] = [
+            ("LPUSH", queue, *items) for queue, items in by_queue.items()
+        ]
+        if len(commands) > 1:
+            commands = [("MULTI",), *commands, ("EXEC",)]
         try:
-            # The client with which kombu has greeted Redis; that for commands would connect anew.
-            with self._channel.client.pipeline(transaction=len(by_queue) > 1) as pipe:
-                for queue, items in by_queue.items():
-                    # Workers take from the other end: the first pushed is the first done.
-                    pipe.lpush(queue, *items)
-                pipe.execute()
+            self._execute(commands)
         except ERRORS as error:
             return Receipt([reason(error)] * len(batch), error)
         return Receipt([None] * len(batch))
@@ -97,6 +101,18 @@ class RedisLink:
     def drop(self) -> None:
         with suppress(Exception):
             self._connection.collect()
+
+    def _execute(self, commands: Sequence[tuple[str | bytes, ...]]) -> None:
+        """Send all, and read all answers. Raises what Redis refuses; then there may be more to
+        read."""
+        self._redis.send_packed_command(self._redis.pack_commands(commands))
+        answer = None
+        for _ in commands:
+            answer = self._redis.read_response()
+        # What EXEC did is one answer, a list, and raises nothing.
+        for done in answer if isinstance(answer, list) else ():
+            if isinstance(done, RedisError):
+                raise done
 
 
 class RabbitLink:

@@ -1,14 +1,12 @@
 """Where messages are handed in: a few links to the broker, shared by all threads of a process."""
 
 import os
-import queue
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from weakref import WeakSet
 
-from infra.billing.broker_connections import ERRORS, TIMEOUT_MIN_S, Link, connect, reason
+from infra.billing.broker_connections import ERRORS, TIMEOUT_MIN_S, Link, Receipt, connect, reason
 from infra.billing.brokers import Broker, parse
 from infra.billing.message import Message
 
@@ -38,30 +36,17 @@ class Post:
         Returns within the timeout, or by `ends_at` (of the monotonic clock), and raises nothing
         that has to do with the broker. A message that has a reason may have arrived all the same.
         """
+        if not batch:
+            return []
         if ends_at is None:
             ends_at = time.monotonic() + self._timeout_s
-        with self._place(ends_at) as has_place:
-            if not has_place:
-                return [self.no_place()] * len(batch)
-            reasons: list[str | None] = ["no answer in time"] * len(batch)
-            places = list(range(len(batch)))
-            link = self._take()
-            if link is not None:
-                # Half of the time for each: a link that is dead but not closed costs one half, the
-                # new one gets the other.
-                half_at = time.monotonic() + (ends_at - time.monotonic()) / 2
-                places = self._try(link, batch, places, reasons, half_at)
-            # A link that was kept may have died meanwhile. Sending again is safe whatever became
-            # of the first try: each message is one that may come twice.
-            if places and time.monotonic() < ends_at:
-                try:
-                    link = connect(self._broker, timeout_s=_left(ends_at) / 2, name=self._name)
-                except ERRORS as error:
-                    for place in places:
-                        reasons[place] = reason(error)
-                else:
-                    self._try(link, batch, places, reasons, ends_at)
-            return reasons
+        places = self._places
+        if not places.acquire(timeout=max(0.0, ends_at - time.monotonic())):
+            return [self.no_place()] * len(batch)
+        try:
+            return self._sent(batch, ends_at)
+        finally:
+            places.release()
 
     def no_place(self) -> str:
         """Why a batch was not sent whose turn did not come."""
@@ -73,9 +58,8 @@ class Post:
 
     def close(self) -> None:
         """Let go of all links that nobody uses now."""
-        with suppress(queue.Empty):
-            while True:
-                self._idle.get_nowait().drop()
+        while (link := self._take()) is not None:
+            link.drop()
 
     def after_fork(self) -> None:
         """In the child: leave the parent's links alone, they are its conversations.
@@ -86,46 +70,56 @@ class Post:
         self._begin()
 
     def _begin(self) -> None:
-        self._idle: queue.LifoQueue[Link] = queue.LifoQueue()
+        # A stack. To put on it and to take from it is one step each, for whichever thread.
+        self._idle: list[Link] = []
         self._places = threading.BoundedSemaphore(LINKS_MAX)
 
-    def _try(
-        self,
-        link: Link,
-        batch: Sequence[Message],
-        places: Sequence[int],
-        reasons: list[str | None],
-        ends_at: float,
-    ) -> list[int]:
-        """Send what stands at `places`; returns the places for which a new link is worth a try."""
+    def _sent(self, batch: Sequence[Message], ends_at: float) -> list[str | None]:
+        link = self._take()
+        if link is None:
+            return self._sent_anew(batch, ends_at)
+        # Half of the time for each: a link that is dead but not closed costs one half, the new one
+        # gets the other.
+        now = time.monotonic()
+        receipt = self._on(link, batch, now + (ends_at - now) / 2)
+        reasons = receipt.reasons
+        # It may have died since it was kept. Sending again is safe whatever became of the first
+        # try: each message is one that may come twice.
+        if receipt.error is not None and time.monotonic() < ends_at:
+            places = [place for place, why in enumerate(reasons) if why is not None]
+            again = self._sent_anew([batch[place] for place in places], ends_at) if places else ()
+            for place, why in zip(places, again, strict=True):
+                reasons[place] = why
+        return reasons
+
+    def _sent_anew(self, batch: Sequence[Message], ends_at: float) -> list[str | None]:
+        """Likewise, on a new link."""
+        if time.monotonic() >= ends_at:
+            return ["no answer in time"] * len(batch)
         try:
-            receipt = link.send([batch[place] for place in places], timeout_s=_left(ends_at))
+            link = connect(self._broker, timeout_s=_left(ends_at) / 2, name=self._name)
+        except ERRORS as error:
+            return [reason(error)] * len(batch)
+        return self._on(link, batch, ends_at).reasons
+
+    def _on(self, link: Link, batch: Sequence[Message], ends_at: float) -> Receipt:
+        """What became of a batch on this link, which is kept if it is still good."""
+        try:
+            receipt = link.send(batch, timeout_s=_left(ends_at))
         except BaseException:
             link.drop()  # Interrupted half way: nobody can tell what was said on it.
             raise
-        for place, why in zip(places, receipt.reasons, strict=True):
-            reasons[place] = why
         if receipt.error is None:
-            self._idle.put(link)
-            return []
-        link.drop()
-        return [place for place in places if reasons[place] is not None]
+            self._idle.append(link)
+        else:
+            link.drop()
+        return receipt
 
     def _take(self) -> Link | None:
         try:
-            return self._idle.get_nowait()
-        except queue.Empty:
+            return self._idle.pop()
+        except IndexError:
             return None
-
-    @contextmanager
-    def _place(self, ends_at: float) -> Iterator[bool]:
-        places = self._places
-        has_place = places.acquire(timeout=max(0.0, ends_at - time.monotonic()))
-        try:
-            yield has_place
-        finally:
-            if has_place:
-                places.release()
 
 
 def _left(ends_at: float) -> float:

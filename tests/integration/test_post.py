@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from infra.billing import broker_connections
-from infra.billing.broker_publisher import Post
+from infra.billing.broker_publisher import LINKS_MAX, Post
 from infra.billing.message import call
 from service.broker.celery_config import queues
 from tests.support.waiting import wait_for
@@ -67,6 +67,45 @@ def test_a_message_may_be_large(broker, post):
 
 def test_no_messages_are_no_trouble(broker, post):
     assert post.send([]) == []
+    assert Post("redis://127.0.0.1:1", timeout_s=5.0).send([]) == [], "it asks nobody"
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_what_redis_refuses_is_told_without_the_message(redis_url, redis_admin_url, others):
+    post = Post(redis_url, timeout_s=5.0)
+    batch = [*calls(2, "webhooks"), *calls(others)]
+    with redis.Redis.from_url(redis_admin_url) as server:
+        server.set("webhooks", "no list")
+        reasons = post.send(batch)
+        server.delete("webhooks")
+    assert reasons == [
+        "WRONGTYPE Operation against a key holding the wrong kind of value"
+    ] * len(batch)  # fmt: skip
+    assert post.send(batch) == [None] * len(batch)
+    post.close()
+
+
+class Interrupted:
+    """A link on which nobody waits for the answer."""
+
+    is_dropped = False
+
+    def send(self, batch, *, timeout_s):
+        raise KeyboardInterrupt
+
+    def drop(self):
+        self.is_dropped = True
+
+
+def test_a_link_that_was_interrupted_half_way_is_not_used_again(redis_url):
+    post, link = Post(redis_url, timeout_s=5.0), Interrupted()
+    for _ in range(LINKS_MAX + 1):  # and its place is free again
+        post._idle.append(link)
+        with pytest.raises(KeyboardInterrupt):
+            post.send(calls(1))
+    assert link.is_dropped
+    assert post.send(calls(1)) == [None]
+    post.close()
 
 
 def test_an_item_of_redis_is_what_kombu_would_have_written(redis_url):
@@ -179,7 +218,7 @@ def test_what_was_confirmed_before_the_link_broke_is_known_to_have_arrived():
 def test_only_what_is_not_known_to_have_arrived_is_sent_again(monkeypatch):
     half, whole = Socketless(("ack", 1, False), ("ack", 3, False)), Socketless(("ack", 2, True))
     post = Post("amqp://rabbit", timeout_s=5.0)
-    post._idle.put(broker_connections.RabbitLink(half))
+    post._idle.append(broker_connections.RabbitLink(half))
     monkeypatch.setattr(
         "infra.billing.broker_publisher.connect",
         lambda *_, **__: broker_connections.RabbitLink(whole),
@@ -191,6 +230,7 @@ def test_only_what_is_not_known_to_have_arrived_is_sent_again(monkeypatch):
 def test_a_link_is_one_connection_and_the_broker_shows_whose_it_is(redis_url, redis_admin_url):
     post = Post(redis_url, timeout_s=5.0, name="a-test")
     post.send(calls(1))
+    post.send([*calls(1), *calls(1, "webhooks")])
     password = urlsplit(redis_url).password
     assert password
     assert password not in post.where()

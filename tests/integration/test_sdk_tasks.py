@@ -222,7 +222,7 @@ def test_a_canceled_message_leaves_its_link_to_the_thread_that_has_it() -> None:
                 link.close()  # what was under way ends, and is waited for
             await client.close()
             post = client.transport()._post  # type: ignore[attr-defined]
-            assert post._idle.qsize() == 0
+            assert not post._idle
             assert all(post._places.acquire(blocking=False) for _ in range(LINKS_MAX))
 
         asyncio.run(main())
