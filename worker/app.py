@@ -77,8 +77,8 @@ def make_app() -> Billing:
         raise SystemExit(str(error)) from None
     if settings.log_level != "debug":
         # Two lines per task, of a machine's interest only: the history of a charge is in its
-        # rows, refusals and bugs are logged by ourselves, and Flower shows the rest.
-        # And three a second, of beat.
+        # rows, refusals and bugs are logged by ourselves, and Flower shows the rest. And beat's,
+        # which says "sweeper ready" in its own words.
         for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         # Flower asks every worker at its start, and worries when one starts at the same time.

@@ -5,9 +5,11 @@ worker would find an hour of ticks in its queue. Here no queue is between the cl
 database; two beats, or none for a while, are harmless.
 """
 
+import math
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +31,10 @@ NO_SIGN = Life(None, "beat")
 class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
     """Celery's scheduler, which calls a due task in place of sending it."""
 
+    # Of seconds that only rise. Celery goes by the time of day: set back, it had beat wait until
+    # that was called hanging.
+    clock = staticmethod(time.monotonic)
+
     _ready = False
     _closings = 0
     _watch: "Watch | None" = None
@@ -36,7 +42,17 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
     # the broker away, or silent, nothing would be swept.
     producer = None
 
-    def tick(self, *args: Any, **kwargs: Any) -> Any:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # When each is due, by its name.
+        self._next_at: dict[str, float] = {}
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Call what is due; returns the seconds until something is.
+
+        Celery's own reckons with calendars and time zones, which takes ten times as long as to find
+        that there is nothing to sweep.
+        """
         if self._watch is None:
             run_dir = self.app.handlers.services.settings.run_dir
             self._watch = Watch(life=Life(run_dir, "beat"))
@@ -44,20 +60,28 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
             # One tick makes all sweeps that have something to do: each is a sign of life.
             self.app.handlers.sweeper.on_made = self._watch.is_alive_now
         self._watch.is_alive_now()
-        return super().tick(*args, **kwargs)
+        for entry in self.schedule.values():
+            self._call_if_due(entry)
+        wait_s = min(self._next_at.values(), default=math.inf) - self.clock()
+        return min(max(0.0, wait_s), float(self.max_interval))
 
-    def apply_async(
-        self, entry: Any, producer: Any = None, advance: bool = True, **kwargs: Any
-    ) -> None:
-        entry = self.reserve(entry) if advance else entry
+    def _call_if_due(self, entry: Any) -> None:
+        """Call a task if it is due, for the first time when its interval has passed once; what took
+        longer than its interval is due again at once."""
+        now, every_s = self.clock(), entry.schedule.run_every.total_seconds()
+        if now >= self._next_at.setdefault(entry.name, now + every_s):
+            self._next_at[entry.name] = now + every_s
+            self._call(entry.task)
+
+    def _call(self, task: str) -> None:
         if not self._ready:
             self._ready = True
             logger.info("sweeper ready")
         try:
-            self.app.tasks[entry.task].run()
+            self.app.tasks[task].run()
         except Exception as error:  # noqa: BLE001  # the next second tries again, whatever it was
             fault = faults.describe(error)
-            logger.warning("sweep failed", sweep=entry.task, error=fault.kind, where=fault.where)
+            logger.warning("sweep failed", sweep=task, error=fault.kind, where=fault.where)
         finally:
             if self._watch is not None:
                 self._watch.is_alive_now()
