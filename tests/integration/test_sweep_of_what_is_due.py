@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from payments.keeping.retention import Keep
@@ -163,6 +163,25 @@ def test_nothing_is_to_be_swept_of_what_is_on_its_way_or_done(
     till.accept(a_charge())  # somebody was told a moment ago
     rows(engine, "UPDATE charges SET woken_at = now() WHERE state = 'pending'")
     assert look() == []
+
+
+def test_a_look_is_planned_once_a_minute_and_not_for_each(engine: Engine) -> None:
+    now = 0.0
+    # One connection, as each has plans of its own.
+    one = create_engine(engine.url, pool_size=1, max_overflow=0)
+    look = Look(one, keep=KEEP, processors=["it's", "50 %"], clock=lambda: now)
+    plans = "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+    for _ in range(20):
+        look()
+    (made,) = rows(one, plans)
+    assert made["generic_plans"] >= 10  # some looks go by before it is prepared
+    assert made["custom_plans"] == 0
+    planned: list[str] = []
+    event.listen(one, "before_cursor_execute", lambda *given: planned.append(given[2]))
+    for now in (59.0, 60.0, 61.0, 119.0, 120.0):  # noqa: B007  # the clock reads it
+        look()
+    one.dispose()
+    assert planned.count("DISCARD PLANS") == 2
 
 
 class Sweeping:
