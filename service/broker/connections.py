@@ -63,6 +63,7 @@ class Gauge:
         self._app = app
         self._lock = threading.Lock()
         self._link: Any = None
+        self._channel: Any = None
 
     def depth(self, *queues: str) -> int:
         """Messages in these queues together; one that is not there has none. Raises anything when
@@ -75,22 +76,25 @@ class Gauge:
                 connect(self._app, self._link)
                 return sum(self._depth(queue) for queue in queues)
             except BaseException:
-                broken, self._link = self._link, None
-                drop(broken)
+                self._let_go()
                 raise
 
     def close(self) -> None:
         with self._lock:
-            if self._link is not None:
-                drop(self._link)
-                self._link = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        link, self._link, self._channel = self._link, None, None
+        if link is not None:
+            drop(link)
 
     def _depth(self, queue: str) -> int:
-        # A channel of its own: RabbitMQ closes the one on which it was asked in vain.
-        channel = self._link.channel()
+        if self._channel is None:
+            # Kept: one to Redis is two connections, with a password to check on each.
+            self._channel = self._link.channel()
         try:
-            return int(channel.queue_declare(queue=queue, passive=True).message_count)
+            return int(self._channel.queue_declare(queue=queue, passive=True).message_count)
         except self._link.channel_errors:
+            if self._link.transport.driver_type == "amqp":
+                self._channel = None  # RabbitMQ closes the one on which it was asked in vain
             return 0  # Redis has no list for an empty queue
-        finally:
-            channel.close()

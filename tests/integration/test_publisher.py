@@ -11,6 +11,7 @@ from celery import Celery
 from infra.billing.contract.ids import random_id
 from payments.transaction import Wakes
 from service.broker.celery_config import configuration
+from service.broker.connections import Gauge
 from service.broker.publisher import TOLD_TOGETHER, Publisher
 from service.settings import Settings
 from tests.support.broker import RabbitBroker
@@ -44,6 +45,39 @@ def test_the_length_of_a_queue_is_known_again_after_the_connection_broke(
         wait_for(lambda: publisher.room("payments", 10) == 9, what="it to be counted again")
     finally:
         app.close()
+
+
+def test_to_ask_for_the_length_of_a_queue_again_takes_no_new_connection(
+    redis_url: str, redis_admin_url: str
+) -> None:
+    """Watchdogs ask every few seconds, for as long as there is nothing to do."""
+    redis_transport.register()
+    app = Celery("billing", set_as_current=False)
+    app.conf.update(configuration(Settings(broker_url=redis_url)))
+    gauge = Gauge(app)
+    with redis.Redis.from_url(redis_admin_url) as client:
+        assert gauge.depth("payments", "webhooks") == 0
+        before = client.info("stats")["total_connections_received"]
+        for length in (1, 2, 3):
+            client.lpush("payments", "x")
+            assert gauge.depth("payments", "webhooks") == length
+        assert client.info("stats")["total_connections_received"] == before
+    gauge.close()
+    app.close()
+
+
+def test_a_queue_that_is_not_there_yet_is_counted_when_it_is(broker_url: str) -> None:
+    redis_transport.register()
+    app = Celery("billing", set_as_current=False)
+    app.conf.update(configuration(Settings(broker_url=broker_url)))
+    gauge = Gauge(app)
+    assert [gauge.depth("payments", "webhooks") for _ in range(3)] == [0, 0, 0]
+    with Producer(broker_url) as producer:
+        producer.declare()
+        producer.send("billing.charge.create")
+    wait_for(lambda: gauge.depth("payments", "webhooks") == 1, what="the message to be counted")
+    gauge.close()
+    app.close()
 
 
 @pytest.mark.parametrize("queue", ["payments", "webhooks"])
