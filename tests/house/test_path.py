@@ -5,6 +5,7 @@ What the path takes is what a newcomer has to read. `pytest -s` shows the path i
 
 import asyncio
 import logging
+import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -137,7 +138,7 @@ async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
         async with httpx.AsyncClient(base_url=url, timeout=patience_s(), trust_env=False) as client:
             yield client
     finally:
-        running.should_exit = True
+        running.handle_exit(signal.SIGTERM, None)
         await task
 
 
