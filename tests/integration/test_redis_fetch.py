@@ -105,6 +105,34 @@ def test_messages_with_a_priority_are_read_too(connection, redis):
     assert got[0][0] == "urgent"
 
 
+def test_a_worker_at_rest_asks_whether_there_is_something_and_takes_nothing(connection, redis):
+    _, got = consume(connection, "payments", room=4)
+    redis.config_resetstat()
+
+    def waits():
+        return redis.info("commandstats").get("cmdstat_exists", {}).get("calls", 0)
+
+    drain(connection, until=lambda: waits() >= 2)
+    assert "cmdstat_evalsha" not in redis.info("commandstats")
+    # What comes while it waits, where the wait sees nothing of it, is found when the wait ends.
+    put(connection, "payments", "urgent", priority=6)
+    drain(connection, until=lambda: got)
+    assert got[0][0] == "urgent"
+
+
+def test_a_wait_that_is_refused_leaves_no_answer_behind(connection, redis):
+    """Or every answer from then on would be taken for that of another command."""
+    _, got = consume(connection, "payments", room=8)
+    redis.set("payments", "no list")
+    put(connection, "payments", "urgent", priority=6)
+    drain(connection, until=lambda: got)
+    redis.delete("payments")
+    for n in range(3):
+        put(connection, "payments", n)
+        drain(connection, until=lambda n=n: len(got) == n + 2)
+    assert [n for n, _ in got] == ["urgent", 0, 1, 2]
+
+
 def test_a_worker_of_two_queues_reads_both(connection, redis):
     put(connection, "payments", 1, 2)
     put(connection, "webhooks", 3, 4)

@@ -27,7 +27,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from infra.billing import broker_connections
 from service.broker.celery_config import PAYMENTS
-from worker.transport import rabbitmq
+from worker.transport import list_waits, rabbitmq
 from worker.transport.fetching import FETCH, FETCH_MAX, Fetched, take
 from worker.transport.purging import refuse_purge
 from worker.transport.unacked import QoS
@@ -127,31 +127,31 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             return
         queue, *others = queues
         key = self._q_for_pri(queue, 0)
-        self._in_poll = connection = self.client.connection
+        self._in_poll = self.client.connection
         self._brpop_sent_at = monotonic()
+        wait_s = TURN_S if others else timeout or self.brpop_timeout or 0
+        wait = ["BLMOVE", key, key, "RIGHT", "RIGHT", wait_s]
         if self._pauses:
-            connection.send_command("BRPOP", NOTHING, PAUSE_S)
-        else:
-            wait_s = TURN_S if others else timeout or self.brpop_timeout or 0
-            connection.send_command("BLMOVE", key, key, "RIGHT", "RIGHT", wait_s)
+            wait = ["BRPOP", NOTHING, PAUSE_S]
+        # Also the others, and messages with a priority, which are in lists of their own.
+        list_waits.begin(self.client, wait, [name for one in queues for name in self._lists(one)])
 
     def _brpop_read(self, **options: Any) -> bool:
         """Hand out what has come, as many messages as there are free slots."""
         try:
             try:
-                self.client.parse_response(self.client.connection, "BLMOVE", **options)
-            except ResponseError as error:
-                self._on_refused(error)
+                is_anything, refused = list_waits.end(self.client, "BLMOVE", **options)
             except self.connection_errors:
                 self.client.connection.disconnect()  # the next tick connects again
                 raise
+            if refused is not None:
+                self._on_refused(refused)
             else:
                 if not self._pauses:
                     self._refused = None
                 self._pauses = False
-            if self._closing:
+            if self._closing or not is_anything:
                 raise Empty
-            # Also when the wait was in vain: messages with a priority are in lists of their own.
             queues = list(self._queue_cycle.consume(len(self.active_queues)))
             found = [self._hand_out(queue) for queue in queues]
             if queues:
@@ -192,8 +192,10 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
         if count <= 0:
             return []
         self._create_client()
-        lists = [self._q_for_pri(queue, priority) for priority in self.priority_steps]
-        return take(self._fetch, self.qos, queue, lists, count)
+        return take(self._fetch, self.qos, queue, self._lists(queue), count)
+
+    def _lists(self, queue: str) -> list[str]:
+        return [self._q_for_pri(queue, priority) for priority in self.priority_steps]
 
     def message_of(self, queue: str, letter: Any) -> Any:
         """What `takes` took as a message of kombu's after all, to be answered as any other."""
