@@ -14,9 +14,10 @@ from models.base import timestamp
 class Lifecycle(SQLModel):
     """Columns that charges and refunds share.
 
-    Once the row is there, `payments.lifecycle.moves` alone writes how it stands and how it ended. A
-    lease is taken by `claims`, which also puts what was queued `in_flight`; `next_attempt_at` and
-    `woken_at` are written, too, by whatever makes a row due, lets it wait, or wakes it.
+    Once the row is there, `payments.lifecycle.moving.moves` alone writes how it stands and how it
+    ended. A lease is taken by `claims`, which also puts what was queued `in_flight`;
+    `next_attempt_at` and `woken_at` are written, too, by whatever makes a row due, lets it wait, or
+    wakes it.
     """
 
     id: str = Field(primary_key=True)

@@ -7,6 +7,7 @@ at which the transaction began, in rows that are read with it.
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -145,8 +146,13 @@ def reading(*names: str) -> Callable[[Any], tuple[Any, ...]]:
 def changed(row: T, **columns: Any) -> T:
     """The row as it is to be, with other values in some of its columns."""
     values: dict[str, Any] = columns_of(row) | columns
-    changed_row: Any = result_tuple(list(values))(values.values())
+    changed_row: Any = _maker(tuple(values))(values.values())
     return changed_row  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)  # the ways to read rows that are changed are fewer
+def _maker(names: tuple[str, ...]) -> Callable[[Iterable[Any]], Any]:
+    return result_tuple(names)
 
 
 def row_of(table: Table) -> Callable[[Iterable[Any]], Any]:

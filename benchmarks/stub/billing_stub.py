@@ -48,7 +48,7 @@ def make(_: Any) -> Stub:
     """What the entry point names. The latency is no setting of ours, and neither is to post
     nothing, which only the benchmark of the ledger wants."""
     if "STUB_WITHOUT_LEDGER" in os.environ:
-        from payments.lifecycle import moves
+        from payments.lifecycle.moving import moves
 
         moves.post = lambda *_: None  # type: ignore[assignment]
     return Stub(float(os.environ.get("STUB_LATENCY_MS", "0")) / 1000)

@@ -27,7 +27,7 @@ from payments.errors import ChargeNotCancelable, NotFound, Refused
 from payments.intake.timing import ANY_TIME, Timing, objections
 from payments.kinds import CHARGE
 from payments.lifecycle.locks import locked
-from payments.lifecycle.moves import move
+from payments.lifecycle.moving.moves import move
 from payments.lifecycle.settlement import canceled
 from payments.lifecycle.waiting_refunds import waited_for_by_held_refunds
 from payments.transaction import Transaction

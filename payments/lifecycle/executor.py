@@ -33,7 +33,7 @@ from payments.lifecycle.cancels import Cancellation
 from payments.lifecycle.capturing.captures import NewCapture
 from payments.lifecycle.claims import Claimed, Lease, NotDue, claim_charges
 from payments.lifecycle.locks import hold_charges, locked
-from payments.lifecycle.moves import Move, move
+from payments.lifecycle.moving.moves import Move, move
 from payments.lifecycle.refund_claims import claim_refunds
 from payments.lifecycle.settlement import Policy, decide
 from payments.processors.limits import NO_LIMITS, MoneyLimits

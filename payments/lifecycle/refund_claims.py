@@ -8,7 +8,7 @@ from sqlalchemy import Column, Float, func, update
 
 from infra.billing.contract.failures import message_for
 from models.base import as_rows, given, seconds
-from models.rows import ChargeRow, RefundRow
+from models.rows import ChargeRow, RefundRow, changed
 from models.states import State
 from payments.access.scopes import may_refund, other_producer
 from payments.approval_policy import NOTHING, Approvals
@@ -25,7 +25,7 @@ from payments.lifecycle.accepting.refund_reserve import (
 from payments.lifecycle.approving.holding_back import hold_back
 from payments.lifecycle.claims import Claimed, Lease, NotDue, not_due, refund_order, take
 from payments.lifecycle.locks import locked
-from payments.lifecycle.moves import Move, move
+from payments.lifecycle.moving.moves import Move, move
 from payments.transaction import Transaction
 
 # Messages overtake each other by seconds; ten minutes cover a producer that retries.
@@ -82,7 +82,8 @@ def claim_refunds(
         elif isinstance(verdict, float):
             waits.append({"id": id_, "wait_s": verdict})
         else:
-            failures.append(_failed(row, verdict))
+            processor = row.processor if charge is None else charge.processor
+            failures.append(_failed(changed(row, processor=processor), verdict))
     if misnamed:
         transaction.execute(_NAME_PROCESSOR, {"misnamed": as_rows(misnamed)})
     reserved_late: list[RefundRow] = []

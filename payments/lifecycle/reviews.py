@@ -18,7 +18,7 @@ from payments.lifecycle.capturing.authorizations import is_by_hand
 from payments.lifecycle.capturing.charge_columns import CaptureEnd
 from payments.lifecycle.claims import captures_under_way
 from payments.lifecycle.locks import hold_charges, locked
-from payments.lifecycle.moves import Move, move
+from payments.lifecycle.moving.moves import Move, move
 from payments.transaction import Transaction
 from payments.views import standing
 

@@ -18,7 +18,7 @@ from payments.lifecycle.capturing.authorizations import (
     is_by_hand,
     understood,
 )
-from payments.lifecycle.moves import Move, ended
+from payments.lifecycle.moving.moves import Move, ended
 from payments.processors.outcomes import (
     REQUIRES_ACTION,
     UNANSWERED,

@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from models.base import id_among
 from models.states import Phase, State
 from payments.kinds import CHARGE, REFUND, Kind
-from payments.lifecycle.moves import Move, move, verb_of
+from payments.lifecycle.moving.moves import Move, move, verb_of
 from payments.transaction import Transaction
 
 # A wake-up that led to nothing within this time is taken for lost.

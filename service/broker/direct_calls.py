@@ -21,6 +21,7 @@ class DirectCalls:
 
     def __init__(self, engine: Callable[[], Engine], publish: Callable[[Wakes], None]) -> None:
         self._engine = engine
+        self._telling: Engine | None = None
         self._publish = publish
         self._down_until = 0.0
 
@@ -34,8 +35,9 @@ class DirectCalls:
         if time.monotonic() < self._down_until:
             return endpoints
         try:
-            engine = self._engine().execution_options(isolation_level="AUTOCOMMIT")
-            with engine.connect() as connection:
+            if self._telling is None:
+                self._telling = self._engine().execution_options(isolation_level="AUTOCOMMIT")
+            with self._telling.connect() as connection:
                 return listening.tell(connection, endpoints)
         # Not only errors of the database: one that is raised here would end the thread that wakes.
         except Exception as error:  # noqa: BLE001

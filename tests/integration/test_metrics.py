@@ -16,7 +16,7 @@ from payments.errors import Refused
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.locks import locked
-from payments.lifecycle.moves import Move, move
+from payments.lifecycle.moving.moves import Move, move
 from service.execution import watching
 from service.metrics import counting, serving
 from service.metrics.catalogue import REGISTRY

@@ -2,7 +2,7 @@
 
 # Modules and folders; what is named by none comes last.
 FIRST = (
-    "lifecycle/moves.py", "lifecycle/settlement.py", "lifecycle/accepting/", "lifecycle/claims.py",
+    "lifecycle/moving/", "lifecycle/settlement.py", "lifecycle/accepting/", "lifecycle/claims.py",
     "lifecycle/refund_claims.py", "lifecycle/", "intake/once.py",
     "intake/judging.py", "parsing.py", "access/", "catalog/", "webhooks/",
 )  # fmt: skip

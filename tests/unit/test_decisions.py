@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from models.states import Phase
-from payments.lifecycle.moves import Move
+from payments.lifecycle.moving.moves import Move
 from payments.lifecycle.settlement import Policy, decide
 from payments.processors.outcomes import (
     Canceled,

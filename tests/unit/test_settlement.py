@@ -9,7 +9,7 @@ import pytest
 
 from models.states import CHARGE_MOVES, Phase, State, Status
 from payments.lifecycle.backoff import LOOK_UP_S
-from payments.lifecycle.moves import Move
+from payments.lifecycle.moving.moves import Move
 from payments.lifecycle.settlement import GIVE_UP_TRIES, Policy, decide, policies_of
 from payments.processors.outcomes import (
     UNANSWERED,

@@ -12,12 +12,12 @@ from sqlalchemy import ColumnElement, FromClause, case
 from payments.access.scopes import owner, owner_in
 from payments.kinds import Kind, KindOf, R
 from payments.transaction import Transaction
-from payments.webhooks.events import Fact, is_asked_for_by_anybody, publish
+from payments.webhooks.events import Fact, is_named_by_anybody, publish
 
 
 def first_sequence(kind: Kind, new: FromClause) -> ColumnElement[int]:
     """The `sequence` of these rows when they are written, in SQL: how many events they have."""
-    return case((is_asked_for_by_anybody(_type(kind), owner_in(new)), 1), else_=0)
+    return case((is_named_by_anybody(_type(kind), owner_in(new)), 1), else_=0)
 
 
 def tell_pending(transaction: Transaction, kind: KindOf[R], inserted: Iterable[R]) -> None:

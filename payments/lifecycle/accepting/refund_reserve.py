@@ -8,7 +8,7 @@ from models.base import as_rows, given
 from models.rows import ChargeRow
 from models.states import State
 from payments.kinds import CHARGE
-from payments.lifecycle.moves import ForbiddenMove
+from payments.lifecycle.moving.moves import ForbiddenMove
 from payments.transaction import Transaction
 
 # The charges that this transaction has locked, as they stand.

@@ -23,7 +23,7 @@ from payments.kinds import REFUND, Kind, kind_of
 from payments.lifecycle import reviews
 from payments.lifecycle.approving import waiting
 from payments.lifecycle.locks import hold_charges, locked
-from payments.lifecycle.moves import Move, move
+from payments.lifecycle.moving.moves import Move, move
 from payments.transaction import Transaction, first
 from payments.views import standing
 

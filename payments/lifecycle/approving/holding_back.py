@@ -18,7 +18,7 @@ from payments.acting import Acting, by_message
 from payments.approval_policy import Approvals
 from payments.errors import MoveNotAllowed
 from payments.kinds import REFUND, Kind
-from payments.lifecycle.moves import Move, move
+from payments.lifecycle.moving.moves import Move, move
 from payments.transaction import Transaction
 
 

@@ -12,7 +12,7 @@ from models.rows import CaptureRow, ChargeRow
 from models.states import Phase, State
 from payments.lifecycle.backoff import Dice, look_up_delay_s
 from payments.lifecycle.capturing.charge_columns import CaptureEnd
-from payments.lifecycle.moves import Move, ended
+from payments.lifecycle.moving.moves import Move, ended
 from payments.processors.outcomes import (
     Authorized,
     Canceled,

@@ -37,7 +37,7 @@ from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import Accepted
 from payments.lifecycle.capturing.authorizations import is_capturing
 from payments.lifecycle.locks import locked
-from payments.lifecycle.moves import Move, move
+from payments.lifecycle.moving.moves import Move, move
 from payments.parsing import refusal_of
 from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
 from payments.transaction import Transaction

@@ -1,22 +1,23 @@
-"""What a move writes of charges only: what their customers have to do, how long they may take, and
+"""What a move changes of charges only: what their customers have to do, how long they may take, and
 what was captured of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Boolean, Column, Float, and_, case, false, func, null, or_, true, update
+from sqlalchemy import func, update
 
 from models import Capture
-from models.base import as_rows, given, seconds, table_of
-from models.rows import as_charge
+from models.base import as_rows, given, table_of
+from models.rows import ChargeRow, as_charge
 from models.states import Phase, State
-from payments.kinds import CHARGE
+from payments.lifecycle.moving.after_move import known, later
 from payments.processors.advice import advised
 from payments.transaction import Transaction
 
 if TYPE_CHECKING:
-    from payments.lifecycle.moves import Move
+    from payments.lifecycle.moving.moves import Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +39,58 @@ def told_of_authorized(one: "Move") -> str | None:
     return "authorized" if row.authorized_at is None else None
 
 
-def columns_of_charge(one: "Move") -> dict[str, Any]:
-    """What its customer has to do is known while it waits for that, and no longer; an answer that
-    does not come says nothing of it."""
+# The columns of it.
+OF_CHARGES = (
+    "next_action", "failure_advice", "retry_at", "amount_captured", "authorized_at",
+    "capture_before", "capture_failure_code", "fee", "net", "settlement_currency", "expires_at",
+    "expires_by_default",
+)  # fmt: skip
+
+
+def charge_after(one: "Move") -> dict[str, Any]:
+    """The columns that only charges have, as the move leaves them.
+
+    What its customer has to do is known while it waits for that, and no longer; an answer that does
+    not come says nothing of it. Why the last capture failed is known until the next one is asked
+    for.
+    """
+    row, now = as_charge(one.row), one.row.now
+    is_authorized = one.to is Phase.AUTHORIZED
     says_nothing = one.to is Phase.AWAITING_CUSTOMER and one.outcome != "pending"
+    next_action = row.next_action if says_nothing else one.next_action
     advice = None if one.failure_code is None else one.advice or advised(one.failure_code)
-    wait = None if advice is None else advice.retry_after
     asks_for_capture = one.verb == "capture" and one.to is Phase.QUEUED and one.extra_attempt
+    tells_of_capture = asks_for_capture or one.capture is not None
     return {
-        "next_action": as_charge(one.row).next_action if says_nothing else one.next_action,
-        "expires_in_s": one.expires_in_s,
-        "failure_advice": advice and advice.advice,
-        "retry_in_s": wait and wait.total_seconds(),
-        "amount_captured": one.amount_captured,
-        "capture_before": one.capture_before,
-        # Why the last capture failed is known until the next one is asked for.
-        "tells_of_capture": asks_for_capture or one.capture is not None,
-        "fee": one.fees and one.fees.fee,
-        "net": one.fees and one.fees.net,
-        "settlement_currency": one.fees and one.fees.currency,
-        "capture_failure_code": None if one.capture is None else one.capture.failure_code,
+        "next_action": next_action,
+        "failure_advice": advice and advice.advice.value,
+        "retry_at": None if advice is None else later(now, advice.retry_after),
+        "amount_captured": known(one.amount_captured, row.amount_captured),
+        "authorized_at": known(row.authorized_at, now if is_authorized else None),
+        "capture_before": known(one.capture_before, row.capture_before),
+        "capture_failure_code": (
+            one.capture and one.capture.failure_code
+            if tells_of_capture
+            else row.capture_failure_code
+        ),
+        "fee": known(one.fees and one.fees.fee, row.fee),
+        "net": known(one.fees and one.fees.net, row.net),
+        "settlement_currency": known(one.fees and one.fees.currency, row.settlement_currency),
+        **_expiry(one, row, waits=next_action is not None),
     }
+
+
+def _expiry(one: "Move", row: ChargeRow, *, waits: bool) -> dict[str, Any]:
+    """Until when a charge may take. The wait for a customer has an end by default, which goes with
+    the wait, unless it was reached; an end that was asked for stays until the money is set aside:
+    from then on it is the authorization that ends."""
+    waits_no_more = row.expires_by_default and isinstance(one.to, Phase) and not waits
+    if row.cancel_requested_at is None and (waits_no_more or one.to is Phase.AUTHORIZED):
+        return {"expires_at": None, "expires_by_default": False}
+    if row.expires_at is None and one.expires_in_s is not None:
+        by_default = later(row.now, timedelta(seconds=one.expires_in_s))
+        return {"expires_at": by_default, "expires_by_default": True}
+    return {"expires_at": row.expires_at, "expires_by_default": row.expires_by_default}
 
 
 def end_captures(transaction: Transaction, ends: list[CaptureEnd]) -> None:
@@ -76,68 +108,7 @@ def end_captures(transaction: Transaction, ends: list[CaptureEnd]) -> None:
         transaction.execute(_END_CAPTURES, {"ends": as_rows(rows)})
 
 
-# --- The columns and their values, built once ---
-
-_t = CHARGE.table
-COLUMNS: list[Column[Any]] = [
-    _t.c.next_action,
-    Column("expires_in_s", Float),
-    _t.c.failure_advice,
-    Column("retry_in_s", Float),
-    _t.c.amount_captured,
-    _t.c.capture_before,
-    Column("tells_of_capture", Boolean),
-    _t.c.capture_failure_code,
-    _t.c.fee,
-    _t.c.net,
-    _t.c.settlement_currency,
-]
-
-
-def values_of(new: Any) -> dict[str, Any]:
-    """What is written of a charge that is moved by the row `new`."""
-    is_authorized = new.c.phase == Phase.AUTHORIZED.value
-    return {
-        "next_action": new.c.next_action,
-        "failure_advice": new.c.failure_advice,
-        "retry_at": func.now() + seconds(new.c.retry_in_s),
-        "amount_captured": func.coalesce(new.c.amount_captured, _t.c.amount_captured),
-        "authorized_at": case(
-            (is_authorized, func.coalesce(_t.c.authorized_at, func.now())),
-            else_=_t.c.authorized_at,
-        ),
-        "capture_before": func.coalesce(new.c.capture_before, _t.c.capture_before),
-        "capture_failure_code": case(
-            (new.c.tells_of_capture, new.c.capture_failure_code),
-            else_=_t.c.capture_failure_code,
-        ),
-        **{
-            name: func.coalesce(new.c[name], _t.c[name])
-            for name in ("fee", "net", "settlement_currency")
-        },
-        **_expiry(new, is_authorized),
-    }
-
-
-def _expiry(new: Any, is_authorized: Any) -> dict[str, Any]:
-    """Until when a charge may take. The wait for a customer has an end by default, which goes with
-    the wait, unless it was reached; an end that was asked for stays until the money is set aside:
-    from then on it is the authorization that ends."""
-    waits_no_more = and_(
-        _t.c.expires_by_default,
-        new.c.state == State.PENDING.value,
-        new.c.next_action.is_(None),
-    )
-    is_over = and_(_t.c.cancel_requested_at.is_(None), or_(waits_no_more, is_authorized))
-    is_set = and_(_t.c.expires_at.is_(None), new.c.expires_in_s.is_not(None))
-    by_default = func.now() + seconds(new.c.expires_in_s)
-    return {
-        "expires_at": case((is_over, null()), else_=func.coalesce(_t.c.expires_at, by_default)),
-        "expires_by_default": case(
-            (is_over, false()), (is_set, true()), else_=_t.c.expires_by_default
-        ),
-    }
-
+# --- The statement, built once ---
 
 _captures = table_of(Capture)
 _ends = given(

@@ -1,5 +1,6 @@
 """A second pair of eyes: what waits for it, who may give it, and what happens then."""
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -278,6 +279,9 @@ def test_one_that_waits_fails_with_its_charge_in_the_same_transaction(till: Till
     assert till.row(id_)["failure_code"] == "charge_failed"
     assert till.events(id_) == ["refund.needs_approval", "refund.failed"]
     assert reserved(till, claimed.id) == 0
+    # What is told of the charge is how it stands without the refund.
+    (told,) = till.query("SELECT body FROM events WHERE object_id = :id", id=claimed.id)
+    assert json.loads(told["body"])["data"]["refund_pending_amount"] == 0
     one = approval(till, id_)
     assert (one["state"], one["decided_by"]) == ("overtaken", None)
     for verdict in ("approved", "rejected"):

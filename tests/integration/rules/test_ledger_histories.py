@@ -20,7 +20,7 @@ from sqlalchemy import Engine
 
 from payments.errors import BillingError
 from payments.lifecycle.claims import Claimed
-from payments.lifecycle.moves import ForbiddenMove
+from payments.lifecycle.moving.moves import ForbiddenMove
 from payments.processors.outcomes import (
     Authorized,
     Canceled,

@@ -107,7 +107,7 @@ def moves(engine: Engine) -> Iterator[list[str]]:
     tables: list[str] = []
 
     def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        tables.extend(re.findall(r"^UPDATE (charges|refunds) SET state=", statement))
+        tables.extend(re.findall(r"\bUPDATE (charges|refunds) SET state=", statement))
 
     event.listen(engine, "before_cursor_execute", note)
     try:

@@ -174,6 +174,19 @@ def test_nothing_that_happens_to_a_charge_scans(old_till: Till) -> None:
     assert_no_scan(plans)
 
 
+def test_nothing_that_happens_to_a_charge_is_planned_again_and_again(till: Till) -> None:
+    """PostgreSQL plans a prepared statement for its values five times; then once for all values,
+    unless that looks dearer."""
+    for _ in range(40):
+        till.settle(till.claim(a_charge()), SUCCEEDED)
+    with till.engine.connect() as connection:
+        prepared = connection.execute(
+            text("SELECT statement, custom_plans FROM pg_prepared_statements")
+        ).all()
+    assert any("INSERT INTO charges" in statement for statement, _ in prepared)
+    assert {one for one in prepared if one.custom_plans > 5} == set()
+
+
 def test_nothing_that_happens_to_a_refund_scans(old_till: Till) -> None:
     till = old_till
     with explained(till.engine) as plans:
@@ -288,10 +301,11 @@ def test_a_list_of_what_there_are_few_of_reads_few(
 
 def test_a_list_is_planned_for_what_is_asked_for_however_often(old_till: Till) -> None:
     """Once it is planned for any value, nobody knows that this one is rare."""
-    # The names of producers and currencies are asked for without any value.
+    # The names of producers and currencies are asked for without any value, and who locks rows
+    # names them.
     prepared = text(
-        "SELECT count(*) FROM pg_prepared_statements"
-        " WHERE statement LIKE '%FROM charges%' AND statement NOT LIKE '%RECURSIVE%'"
+        "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%FROM charges%'"
+        " AND statement NOT LIKE '%RECURSIVE%' AND statement NOT LIKE '%FOR NO KEY UPDATE%'"
     )
     with old_till.engine.connect() as connection:
         for _ in range(12):

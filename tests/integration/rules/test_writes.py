@@ -12,7 +12,8 @@ from models import Attempt, Delivery, Event, Refund
 from models.base import table_of
 from models.bookkeeping import LedgerBook, LedgerPosting
 from payments.ledger import postings
-from payments.lifecycle import moves, waiting_refunds
+from payments.lifecycle import waiting_refunds
+from payments.lifecycle.moving import moves
 from payments.transaction import Transaction
 from payments.webhooks import events
 from payments.writes import Write, statement_of

@@ -1,37 +1,38 @@
 """The only place a state changes.
 
 `move` takes rows that the caller has locked (`payments.lifecycle.locks`), and the prices whose
-stock may come back with it before them, checks each move against the table of allowed moves, and
-writes, in one transaction and in one statement per table: the new state, the attempt that led to
-it, the event that tells it, its postings, and what follows from it on other rows. One phase is left
-without it: a claim puts what was queued `in_flight` (`payments.lifecycle.claims`).
+stock may come back with it before them, checks each move against the table of allowed moves, works
+out the row that each leads to, and writes in one statement: the new state, the attempt that led to
+it, the event that tells it, its postings; then what follows from it on other rows. One phase is
+left without it: a claim puts what was queued `in_flight` (`payments.lifecycle.claims`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Float, case, func, insert, select, update
+from sqlalchemy import func, insert, select, update
 
-from infra.billing.contract.failures import ENDED, message_for
+from infra.billing.contract.failures import message_for
 from models import Approval, Attempt
-from models.base import as_rows, given, id_among, seconds, table_of
-from models.rows import LifecycleRow, as_charge, as_refund
-from models.states import Phase, State, Status, phase_of, state_of, status_of
+from models.base import as_rows, given, id_among, table_of
+from models.rows import LifecycleRow, as_charge, as_refund, changed
+from models.states import Phase, State, Status, status_of
 from payments.access.scopes import owner
 from payments.catalog import stock
 from payments.errors import BillingError
 from payments.kinds import CHARGE, REFUND, Kind, KindOf, R
 from payments.ledger.postings import Change, post
 from payments.lifecycle.capturing.charge_columns import (
-    COLUMNS,
+    OF_CHARGES,
     CaptureEnd,
-    columns_of_charge,
+    charge_after,
     end_captures,
-    told_of_authorized,
-    values_of,
 )
+from payments.lifecycle.locks import locked
+from payments.lifecycle.moving.after_move import UNLEASED, after
+from payments.lifecycle.moving.told_moves import told
 from payments.lifecycle.waiting_refunds import unapproved_of, wake_refunds_of
 from payments.processors.advice import Advised
 from payments.processors.outcomes import Fees
@@ -39,44 +40,9 @@ from payments.transaction import Moved, Transaction
 from payments.webhooks.events import Fact, publish
 from payments.writes import Write
 
-# Which statuses publish an event when they are entered.
-PUBLISHED: Mapping[Status, str] = {
-    State.SUCCEEDED: "succeeded",
-    State.FAILED: "failed",
-    Phase.NEEDS_REVIEW: "needs_review",
-    Phase.AWAITING_APPROVAL: "needs_approval",
-}
 # What a person was asked about in these is over as soon as they are left, and when they are entered
 # again, as a version that knows no approvals may have left them.
 _ASKED_IN = (Phase.NEEDS_REVIEW, Phase.AWAITING_APPROVAL)
-
-
-def told(kind: Kind, one: "Move") -> str | None:
-    """What the world is told of a move, once: the second part of the event's type, or None.
-
-    A charge that somebody ended is `canceled` and not `failed`, as receivers do other things then;
-    and a customer who has to act is told of once per thing to do.
-    """
-    if kind is CHARGE:
-        if one.to is State.FAILED and one.failure_code in ENDED:
-            return "canceled"
-        if one.to is Phase.AWAITING_CUSTOMER and _asks_anew(one):
-            return "requires_action"
-        if one.to is Phase.AUTHORIZED:
-            return told_of_authorized(one)
-    return PUBLISHED.get(one.to)
-
-
-def _asks_anew(one: "Move") -> bool:
-    return one.next_action is not None and asks_otherwise(one)
-
-
-def asks_otherwise(one: "Move") -> bool:
-    """Whether the customer of a charge has something else to do than before, or nothing more."""
-    before, now = as_charge(one.row).next_action, one.next_action
-    if before is None or now is None:
-        return before is not now
-    return bool((before["type"], before["url"]) != (now["type"], now["url"]))
 
 
 class ForbiddenMove(BillingError):
@@ -150,14 +116,14 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
         if one.to not in kind.moves[status]:
             raise ForbiddenMove(f"{one.row.id} can't go from {status} to {one.to}")
     if kind is CHARGE:
-        _end_unapproved(transaction, moves)
-    written = transaction.read(
-        kind.row, _MOVE[kind.name], {"moves": as_rows([_columns(kind, m) for m in moves])}
-    )
-    rows = {row.id: row for row in written}
+        moves = _without_unapproved(transaction, moves)
+    changes = {one.row.id: _columns_after(kind, one) for one in moves}
+    rows: dict[str, Any] = {m.row.id: changed(m.row, **changes[m.row.id]) for m in moves}
     transaction.moved += [Moved(kind.name, m.verb, m.outcome, m.to, rows[m.row.id]) for m in moves]
     attempts = [attempt for m in moves for attempt in (*_overtaken(kind, m), _attempt(m))]
     with transaction.together():
+        new = as_rows([{"id": id_, **columns} for id_, columns in changes.items()])
+        transaction.write((_MOVE[kind.name], {"moves": new}))
         transaction.write((_NEW_ATTEMPTS, {"new_attempts": as_rows(attempts)}))
         publish(transaction, [fact for m in moves if (fact := _fact(kind, m, rows[m.row.id]))])
         post(transaction, kind.name, [Change(m.row, rows[m.row.id]) for m in moves])
@@ -188,22 +154,10 @@ def _fact(kind: Kind, one: Move, row: LifecycleRow) -> Fact | None:
     return Fact(f"{kind.name}.{word}", row.id, row.sequence, data, row.now, owner(row))
 
 
-def _columns(kind: Kind, one: Move) -> dict[str, Any]:
-    return {
-        "id": one.row.id,
-        "state": state_of(one.to),
-        "phase": phase_of(one.to),
-        "sequence": one.row.sequence + (0 if told(kind, one) is None else 1),
-        "attempts": one.row.attempts + (1 if one.extra_attempt else 0),
-        "retries": one.retries,
-        "next_in_s": one.next_in_s,
-        "failure_code": one.failure_code,
-        "failure_message": one.failure_message,
-        "processor_code": one.processor_code,
-        "processor_reference": one.processor_reference,
-        "is_unsent": one.is_unsent,
-        **(columns_of_charge(one) if kind is CHARGE else {}),
-    }
+def _columns_after(kind: Kind, one: Move) -> dict[str, Any]:
+    """What the move changes of its row."""
+    columns = after(one, is_told=told(kind, one) is not None)
+    return columns | charge_after(one) if kind is CHARGE else columns
 
 
 def verb_of(kind: Kind, row: LifecycleRow) -> str:
@@ -240,18 +194,21 @@ def _attempt(one: Move) -> dict[str, Any]:
     }
 
 
-def _end_unapproved(transaction: Transaction, moves: Sequence[Move]) -> None:
-    """Refunds that wait for a second person fail with their charge: there is nothing to approve."""
+def _without_unapproved(transaction: Transaction, moves: Sequence[Move]) -> list[Move]:
+    """Refunds that wait for a second person fail with their charge: there is nothing to approve.
+    The moves, of the charges as they are without these."""
     # The others have no refund that counts, which costs a declined charge nothing.
     ids = [m.row.id for m in moves if m.to is State.FAILED and as_charge(m.row).refund_reserved]
-    move(
-        transaction,
-        REFUND,
-        [
-            ended(row, "approve", "charge_failed", extra_attempt=True, actor="billing")
-            for row in unapproved_of(transaction, ids)
-        ],
-    )
+    waiting = unapproved_of(transaction, ids)
+    if not waiting:
+        return list(moves)
+    failed = [
+        ended(row, "approve", "charge_failed", extra_attempt=True, actor="billing")
+        for row in waiting
+    ]
+    move(transaction, REFUND, failed)
+    fewer = locked(transaction, CHARGE, {row.charge_id for row in waiting})
+    return [replace(m, row=fewer.get(m.row.id, m.row)) for m in moves]
 
 
 def _count_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
@@ -287,48 +244,20 @@ _OVERTAKE_APPROVALS = (
 )
 
 
-def _move_statement(kind: Kind) -> Any:
-    table = kind.table
-    names = [name for name in _columns_of_move if name != "next_in_s"]
-    of_charges = COLUMNS if kind is CHARGE else []
-    computed = [Column("next_in_s", Float), Column("is_unsent", Boolean)]
-    new = given("moves", [*(table.c[n] for n in names), *computed, *of_charges])
-    return (
-        update(table)
-        .where(table.c.id == new.c.id)
-        .values(
-            state=new.c.state,
-            phase=new.c.phase,
-            sequence=new.c.sequence,
-            attempts=new.c.attempts,
-            retries=new.c.retries,
-            next_attempt_at=func.now() + seconds(new.c.next_in_s),
-            woken_at=None,
-            lease_token=None,
-            lease_expires_at=None,
-            leased_at=None,
-            worker=None,
-            first_called_at=case((new.c.is_unsent, None), else_=table.c.first_called_at),
-            failure_code=new.c.failure_code,
-            failure_message=new.c.failure_message,
-            processor_code=func.coalesce(new.c.processor_code, table.c.processor_code),
-            processor_reference=func.coalesce(
-                new.c.processor_reference, table.c.processor_reference
-            ),
-            settled_at=case(
-                (new.c.state != State.PENDING.value, func.greatest(func.now(), table.c.created_at)),
-                else_=None,
-            ),
-            **(values_of(new) if kind is CHARGE else {}),
-        )
-        .returning(table, func.now().label("now"))
-    )
-
-
-_columns_of_move = (
-    "id", "state", "phase", "sequence", "attempts", "retries", "next_in_s", "failure_code",
-    "failure_message", "processor_code", "processor_reference",
+_OF_BOTH = (
+    "state", "phase", "sequence", "attempts", "retries", "next_attempt_at", "first_called_at",
+    "failure_code", "failure_message", "processor_code", "processor_reference", "settled_at",
 )  # fmt: skip
+
+
+def _move_statement(kind: Kind) -> Write:
+    table, names = kind.table, (*_OF_BOTH, *(OF_CHARGES if kind is CHARGE else ()))
+    new = given("moves", [table.c[name] for name in ("id", *names)])
+    values = {name: new.c[name] for name in names} | UNLEASED
+    moved = update(table).where(table.c.id == new.c.id).values(values)
+    return Write([moved.cte(f"moved_{table.name}")])
+
+
 _MOVE = {k.name: _move_statement(k) for k in (CHARGE, REFUND)}
 
 _columns_of_attempt = (

@@ -1,0 +1,1 @@
+"""Moves: the only place a state changes."""
