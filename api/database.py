@@ -101,11 +101,27 @@ class Database:
             return idempotent or not has_run
 
         answer, done = await self._patiently(self._engine, in_transaction, may_repeat)
+        self._tell(done)
+        return answer
+
+    async def at_once(self, run: Callable[[Transaction], T]) -> T | None:
+        """As `transaction`, in one round trip: `run` makes one statement, which commits by itself,
+        and may run again. None behind a pooler, where only a transaction has limits."""
+
+        def unless_pooled(connection: Connection) -> tuple[T | None, Transaction]:
+            transaction = Transaction(connection)
+            driver: Any = connection.connection.driver_connection
+            return None if driver.is_pooled else run(transaction), transaction
+
+        answer, done = await self._patiently(self._reading, unless_pooled)
+        self._tell(done)
+        return answer
+
+    def _tell(self, done: Transaction) -> None:
         if done.moved:
             self._count(done.moved)
         if done.wakes:
             self._wake(done.wakes)
-        return answer
 
     async def close(self) -> None:
         await self._engine.dispose()

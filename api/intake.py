@@ -1,58 +1,36 @@
 """The HTTP door of charges and refunds: both end in the function in which all doors end."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
+from api.at_once import AtOnce
 from api.batches import Batches
 from api.database import Database
 from api.pollers import Pollers, at_rest
+from api.taking import Call, Taken, row_wanted, take
 from infra.billing.contract.ids import Kind as KindName
-from infra.billing.contract.requests.by_kind import Request
-from models.rows import ApiKeyRow, LifecycleRow
-from payments.access import keys
-from payments.access.keys import Presented
-from payments.access.scopes import OPERATE, Access, owner
-from payments.acting import Acting, by_key
-from payments.errors import NotFound, Refused
+from models.rows import LifecycleRow
+from payments.access.scopes import Access, owner
+from payments.errors import NotFound
 from payments.kinds import KINDS
 from payments.lifecycle import reading
-from payments.lifecycle.accepting.asked import New
 from payments.processors.registry import Processors
-from payments.transaction import Transaction
-from service import intake
-from service.intake import Answer
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request as it came: the key it shows, what that key must allow, the fields of its body
-    or what is wrong there, its id; and why, as an operator says it, or what is wrong there."""
-
-    shown: Presented
-    permission: str
-    fields: Mapping[str, Any] | Refused
-    request_id: str | None = None
-    traceparent: str | None = None
-    why: str | Refused | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Who asked, as far as that is known, and what came of it."""
-
-    access: Access | None
-    answer: Answer
 
 
 class Intake:
     """Accepts and reads, in batches; waits for what is final."""
 
     def __init__(self, database: Database, *, processors: Processors) -> None:
+        at_once = AtOnce(database, processors)
+
         async def take_all(kind: KindName, calls: Sequence[Call]) -> Sequence[Taken]:
-            write = partial(take, kind=kind, calls=calls, processors=processors)
-            return await database.transaction(write)
+            taken = await at_once.take(calls) if kind == "charge" else {}
+            left = {at: call for at, call in enumerate(calls) if at not in taken}
+            if left:
+                write = partial(take, kind=kind, calls=[*left.values()], processors=processors)
+                done = await database.transaction(partial(write, learn=at_once.learn))
+                taken |= dict(zip(left, done, strict=True))
+            return [taken[at] for at in range(len(calls))]
 
         async def read(kind: KindName, ids: Sequence[str]) -> list[LifecycleRow | None]:
             found = await database.read(partial(reading.some, kind=KINDS[kind], ids=ids))
@@ -62,9 +40,7 @@ class Intake:
             return await database.read(partial(at_rest, kind=kind, ids=ids))
 
         # A batch is of one kind: they lock different tables.
-        self._taking = {
-            kind: Batches(partial(take_all, kind), shared=_row_wanted) for kind in KINDS
-        }
+        self._taking = {kind: Batches(partial(take_all, kind), shared=row_wanted) for kind in KINDS}
         self._reading = {kind: Batches(partial(read, kind)) for kind in KINDS}
         self.waiters = Pollers(settled)
 
@@ -91,77 +67,3 @@ class Intake:
         if row is None or not access.sees(owner(row)):
             raise NotFound(f"there is no {kind} with this id", param="id")
         return row
-
-
-def take(
-    transaction: Transaction,
-    kind: KindName,
-    calls: Sequence[Call],
-    *,
-    processors: Processors,
-) -> list[Taken]:
-    """Look up who asks, read what they ask for, and write it: one trip for all of them.
-
-    A stranger is told that first, whatever else is wrong.
-    """
-    rows = keys.read(transaction.connection, {call.shown.id for call in calls})
-    readings = [_read(kind, call, rows.get(call.shown.id)) for call in calls]
-    asked: list[New] = []
-    explained: dict[int, Acting] = {}
-    for call, (access, what) in zip(calls, readings, strict=True):
-        if access is None or isinstance(what, Refused):
-            continue
-        # Charges are approved by nobody.
-        by = _acting(call, access) if kind == "refund" or call.why is not None else None
-        if by is not None and by.why is not None:
-            explained[len(asked)] = by
-        new = intake.new(
-            what,
-            processors,
-            request_id=call.request_id,
-            any_charge=access.sees_all,
-            traceparent=call.traceparent,
-            asked_by=by if kind == "refund" else None,
-        )
-        asked.append(new)
-    found = intake.accept(transaction, asked, processors)
-    if explained:  # What a service asks for says so itself; why an operator does stands nowhere.
-        intake.record(transaction, kind, [(by, found[at]) for at, by in explained.items()])
-    answers = iter(found)
-    return [
-        Taken(access, what if isinstance(what, Refused) else next(answers))
-        for access, what in readings
-    ]
-
-
-def _acting(call: Call, access: Access) -> Acting:
-    by = by_key(access, call.request_id)
-    if isinstance(call.why, str) and access.allows(OPERATE):
-        return replace(by, why=call.why)
-    return by
-
-
-def _row_wanted(call: Call) -> str | None:
-    """The row that many may want at once, by the name they have for it: a price, or the charge of
-    a refund."""
-    if isinstance(call.fields, Refused):
-        return None
-    name = call.fields.get("price_id") or call.fields.get("charge_id")
-    return name if isinstance(name, str) else None
-
-
-def _read(
-    kind: KindName, call: Call, row: ApiKeyRow | None
-) -> tuple[Access | None, Request | Refused]:
-    """Who asks, and for what."""
-    access = None
-    try:
-        access = keys.admit(row, call.shown)
-        access.require(call.permission)
-        if isinstance(call.why, Refused) and access.allows(OPERATE):
-            return access, call.why
-        if isinstance(call.fields, Refused):
-            return access, call.fields
-        return access, intake.request(kind, {**call.fields, "producer": access.producer})
-    except Refused as refused:
-        return access, refused

@@ -73,6 +73,12 @@ if TYPE_CHECKING:
         oldest: datetime | None
         oldest_due_at: datetime | None
 
+    class ApiKeyRow(ApiKey):
+        """A row of `api_keys`; `version` changes with every change of it, and is in rows of
+        `payments.access.keys.read`."""
+
+        version: str
+
     class DeliveryRow(Delivery):
         """A row of `deliveries`, with what its endpoint, its event and its last attempt say."""
 
@@ -97,7 +103,6 @@ if TYPE_CHECKING:
         is_due: bool
         was: str
 
-    ApiKeyRow = ApiKey
     ApprovalRow = Approval
     AttemptRow = Attempt
     AuditRow = AuditEntry
@@ -155,6 +160,7 @@ def _maker(names: tuple[str, ...]) -> Callable[[Iterable[Any]], Any]:
     return result_tuple(names)
 
 
-def row_of(table: Table) -> Callable[[Iterable[Any]], Any]:
-    """Makes a row of the table from the values of its columns: one of two that were read as one."""
-    return result_tuple([column.name for column in table.c])
+def row_of(table: Table, *besides: str) -> Callable[[Iterable[Any]], Any]:
+    """Makes a row of the table from the values of its columns, and of those `besides` them: one of
+    two that were read as one, or one whose values are known."""
+    return result_tuple([*table.c.keys(), *besides])

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from api import answers, request_input
 from api.edge.keyring import presented
 from api.edge.problems import DatabaseUnavailable, TooManyRequests
-from api.intake import Call
 from api.routes.bodies import Body
 from api.routes.dependencies import Asker, acting, app_state, audit_reason, permission_for
 from api.settled import horizon
+from api.taking import Call
 from infra.billing.contract.ids import PREFIXES, is_id, traceparent
 from infra.billing.contract.ids import Kind as KindName
 from infra.billing.contract.requests.cancel import CancelRequest

@@ -2,8 +2,9 @@
 
 A key is `key_` and 16 characters, which are its id, then `_` and 52 characters, which are the
 secret: 256 random bits. Only their SHA-256 is kept. So a key is found by its id and its secret is
-compared in constant time; nothing is remembered between requests, so a key that is revoked is
-refused from the next request on. What a key may do is said in `payments.access.scopes`.
+compared in constant time. A row that was read for an earlier request is trusted only where the
+statement that writes finds that it `is_unchanged`; so a key that is revoked is refused from the
+next request on. What a key may do is said in `payments.access.scopes`.
 
 A *signing key* signs messages and does nothing else. Workers must be able to compute the same
 signature, so it is kept as it is (`payments.access.signatures`).
@@ -16,7 +17,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from infra.billing.contract.ids import KEY, base32
 from infra.billing.contract.texts import PRODUCER_MUST
@@ -131,7 +142,7 @@ def presented(key: str) -> Presented | None:
 
 
 def read(connection: Connection, ids: Iterable[str]) -> dict[str, ApiKeyRow]:
-    """The rows of these keys, for `admit`."""
+    """The rows of these keys, for `admit`, each with its `version`."""
     return {row.id: row for row in rows_of(connection, ApiKeyRow, _READ, {"ids": list(ids)})}
 
 
@@ -148,9 +159,17 @@ def admit(row: ApiKeyRow | None, shown: Presented) -> Access:
     return Access(row.producer, scopes, row.all_producers, key_id=row.id)
 
 
+def is_unchanged(key_id: ColumnElement[str], version: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether the row of a key is still that of this `version`, in SQL."""
+    return exists().where(_keys.c.id == key_id, version == _VERSION)
+
+
 # --- The statements, built once ---
 
 _keys = table_of(ApiKey)
+# The transaction that wrote the row: whoever changes anything in it, by whatever way, writes it
+# anew (PostgreSQL, 5.6).
+_VERSION: ColumnElement[str] = literal_column("api_keys.xmin::text")
 _INSERT = insert(_keys).returning(_keys)
 _HELD = select(_keys).where(_keys.c.id == bindparam("key_id")).with_for_update()
 _REVOKE = (
@@ -159,5 +178,5 @@ _REVOKE = (
     .values(revoked_at=func.coalesce(_keys.c.revoked_at, func.now()))
     .returning(_keys)
 )
-_READ = select(_keys).where(id_among(_keys.c.id))
+_READ = select(_keys, _VERSION.label("version")).where(id_among(_keys.c.id))
 _EVERY = select(_keys).order_by(_keys.c.created_at.desc(), _keys.c.id.desc())

@@ -1,6 +1,7 @@
 """The processors of an installation, by the names that rows carry."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from infra.billing.contract.requests.charge import ChargeRequest
 from payments.approval_policy import NOTHING, Approvals
@@ -41,6 +42,15 @@ class Processors(Mapping[str, Processor]):
         }
         # The names of those that can set money aside.
         self.authorizing = frozenset(one.name for one in processors if isinstance(one, Authorizes))
+        # What a request has of the one that is to get it, by name.
+        self.places: Mapping[str, Mapping[str, Any]] = {
+            one.name: {
+                "processor": one.name,
+                "livemode": one.livemode,
+                "authorizes": one.name in self.authorizing,
+            }
+            for one in processors
+        }
 
     def of_charge(self, request: ChargeRequest, currency: str | None) -> str:
         """The name of the one that takes a new charge in this currency."""

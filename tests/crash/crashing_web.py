@@ -31,6 +31,11 @@ class MortalDatabase(Database):
         die_at("committed")  # Nobody is answered.
         return answer
 
+    async def at_once(self, run: Callable[[Transaction], T]) -> T | None:
+        answer = await super().at_once(run)
+        die_at("committed")
+        return answer
+
 
 class MortalPublisher(Publisher):
     """Called by the request itself and not by a thread: nobody is answered before it dies."""

@@ -63,27 +63,24 @@ New = NewCharge | NewRefund
 
 
 def new(request: ChargeRequest | RefundRequest, processors: Processors, **said: Any) -> New:
-    """A request to accept; what is new of charges goes to the one of `processors` that their routes
-    say. `said` is what the door says beside it: fields of NewCharge and NewRefund."""
+    """A request to accept. `said` is what the door says beside it: fields of NewCharge and
+    NewRefund."""
     if isinstance(request, RefundRequest):
-        return NewRefund(request, **_at(processors, processors.default), **said)
+        return NewRefund(request, **processors.places[processors.default], **said)
+    return new_charge(request, processors, **said)
+
+
+def new_charge(request: ChargeRequest, processors: Processors, **said: Any) -> NewCharge:
+    """A charge to accept: if it is new, it goes to the one of `processors` that their routes say.
+    `said` as for `new`."""
+    places = processors.places
     if request.price_id is not None:
         currencies = {route.currency for route in processors.routes if route.currency is not None}
         said["elsewhere"] = {
-            code: _at(processors, processors.of_charge(request, code)) for code in currencies
+            code: places[processors.of_charge(request, code)] for code in currencies
         }
-    name = processors.of_charge(request, request.currency)
-    return NewCharge(request, **_at(processors, name), **said)
-
-
-def _at(processors: Processors, name: str) -> dict[str, Any]:
-    """What a request has of the processor that is to get it."""
-    one = processors[name]
-    return {
-        "processor": name,
-        "livemode": one.livemode,
-        "authorizes": name in processors.authorizing,
-    }
+    place = places[processors.of_charge(request, request.currency)]
+    return NewCharge(request, **place, **said)
 
 
 @dataclass(frozen=True, slots=True)

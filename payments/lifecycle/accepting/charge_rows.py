@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Column, Float, and_, case, func, literal, select
+from sqlalchemy import Column, ColumnElement, Float, FromClause, and_, case, func, literal, select
 from sqlalchemy.dialects import postgresql
 
 from infra.billing.contract.requests.charge import ChargeRequest
@@ -27,7 +27,18 @@ def insert(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[
 
 def columns(new: NewCharge, terms: Terms) -> dict[str, Any]:
     """A row for `insert`."""
-    request, lease = new.request, new.lease
+    lease = new.lease
+    return {
+        **asked_columns(new, terms),
+        "token": lease and lease.token,
+        "lease_s": lease and lease.seconds,
+        "worker": lease and lease.worker,
+    }
+
+
+def asked_columns(new: NewCharge, terms: Terms) -> dict[str, Any]:
+    """What a row says of the request."""
+    request = new.request
     return {
         **{name: getattr(request, name) for name in _OF_REQUEST},
         **{name: getattr(terms, name) for name in _OF_TERMS},
@@ -36,10 +47,12 @@ def columns(new: NewCharge, terms: Terms) -> dict[str, Any]:
         "fingerprint": request.fingerprint,
         "scheduled_at": new.timing.not_before or request.scheduled_at,
         "expires_in_s": request.expires_in_s,
-        "token": lease and lease.token,
-        "lease_s": lease and lease.seconds,
-        "worker": lease and lease.worker,
     }
+
+
+def due_at(new: FromClause) -> ColumnElement[Any]:
+    """When these are due, in SQL: a moment that has passed is now."""
+    return func.greatest(func.coalesce(new.c.scheduled_at, func.now()), func.now())
 
 
 # --- The statement, built once ---
@@ -53,23 +66,22 @@ _OF_REQUEST = tuple(
     for name in ChargeRequest.model_fields
     if name in _t.c and name not in (*_OF_TERMS, "scheduled_at")
 )
-_given_names = (*_OF_REQUEST, *_OF_TERMS, *_OF_DOOR, "id", "fingerprint", "scheduled_at")
+GIVEN = (*_OF_REQUEST, *_OF_TERMS, *_OF_DOOR, "id", "fingerprint", "scheduled_at")
 _new = given(
     "new",
     [
-        *(_t.c[name] for name in _given_names),
+        *(_t.c[name] for name in GIVEN),
         Column("expires_in_s", Float),
         Column("token", _t.c.lease_token.type),
         Column("lease_s", Float),
         _t.c.worker,
     ],
 )
-# A moment that has passed is now.
-_due_at = func.greatest(func.coalesce(_new.c.scheduled_at, func.now()), func.now())
+_due_at = due_at(_new)
 _is_due = _due_at <= func.now()
 _leased = and_(_new.c.token.is_not(None), _is_due)
 _values: dict[str, Any] = {
-    **{name: _new.c[name] for name in _given_names},
+    **{name: _new.c[name] for name in GIVEN},
     "state": literal(State.PENDING.value),
     "phase": case((_leased, Phase.IN_FLIGHT.value), else_=Phase.QUEUED.value),
     # What is captured by hand is counted.

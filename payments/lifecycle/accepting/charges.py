@@ -74,27 +74,31 @@ def _judged(
     """What today's rules say against them, should they be new: by their places."""
     against: dict[int, Refused] = {}
     for place, one in enumerate(new):
-        terms = _as_asked(one.request)
+        terms = as_asked(one.request)
         if terms is None and prices is not None:
             terms = prices.comes_to(one.request)
-        routed = one if terms is None else one.in_currency(terms.currency)
         try:
-            if one.request.capture == "manual" and not routed.authorizes:
-                raise InvalidRequest(
-                    f"the processor {routed.processor} can't set money aside; leave `capture` out,"
-                    " and it is taken at once",
-                    param="capture",
-                )
-            judge(
-                one.request,
-                processor=routed.processor,
-                limits=limits.get(routed.processor, ANYTHING),
-                amount=None if terms is None else terms.amount,
-                currency=None if terms is None else terms.currency,
-            )
+            judge_terms(one if terms is None else one.in_currency(terms.currency), terms, limits)
         except Refused as refused:
             against[place] = refused
     return against
+
+
+def judge_terms(new: NewCharge, terms: Terms | None, limits: Mapping[str, MoneyLimits]) -> None:
+    """Refuse a charge that is new, if a rule of today or its processor speaks against it."""
+    if new.request.capture == "manual" and not new.authorizes:
+        raise InvalidRequest(
+            f"the processor {new.processor} can't set money aside; leave `capture` out,"
+            " and it is taken at once",
+            param="capture",
+        )
+    judge(
+        new.request,
+        processor=new.processor,
+        limits=limits.get(new.processor, ANYTHING),
+        amount=None if terms is None else terms.amount,
+        currency=None if terms is None else terms.currency,
+    )
 
 
 class _Batch:
@@ -178,7 +182,7 @@ class _Batch:
             if reference in references:
                 continue
             try:
-                terms = _as_asked(request) or self._by_price(request)
+                terms = as_asked(request) or self._by_price(request)
             except Refused as refused:
                 self._refusals[place] = refused
                 continue
@@ -225,7 +229,7 @@ class _Batch:
         return Accepted(row, fresh=fresh)
 
 
-def _as_asked(request: ChargeRequest) -> Terms | None:
+def as_asked(request: ChargeRequest) -> Terms | None:
     """The terms of a charge that names its amount; None for one that names a price."""
     if request.amount is None or request.currency is None:
         return None

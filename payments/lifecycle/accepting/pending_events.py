@@ -17,7 +17,12 @@ from payments.webhooks.events import Fact, is_named_by_anybody, publish
 
 def first_sequence(kind: Kind, new: FromClause) -> ColumnElement[int]:
     """The `sequence` of these rows when they are written, in SQL: how many events they have."""
-    return case((is_named_by_anybody(_type(kind), owner_in(new)), 1), else_=0)
+    return case((is_told(kind, new), 1), else_=0)
+
+
+def is_told(kind: Kind, new: FromClause) -> ColumnElement[bool]:
+    """Whether an endpoint asks to be told that these rows are pending, in SQL."""
+    return is_named_by_anybody(_type(kind), owner_in(new))
 
 
 def tell_pending(transaction: Transaction, kind: KindOf[R], inserted: Iterable[R]) -> None:

@@ -1,0 +1,105 @@
+"""Charges that are written with one statement, which commits by itself.
+
+Nearly all that come over HTTP can be: they name an amount, nothing speaks against them, their keys
+and references are new, nobody has to be told that they are pending, and who asks was looked up a
+moment ago. The statement finds out whether the latter still holds, and leaves out what it doesn't
+hold for: that is for a transaction (`charges.accept`), which also knows why.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Column, Float, String, case, func, not_, select
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
+
+from models.base import as_rows, given, seconds
+from models.rows import ApiKeyRow, ChargeRow, row_of
+from models.states import Phase, State
+from payments.access.keys import is_unchanged
+from payments.kinds import CHARGE
+from payments.lifecycle.accepting.asked import NewCharge
+from payments.lifecycle.accepting.charge_rows import GIVEN, asked_columns, due_at
+from payments.lifecycle.accepting.charges import as_asked, judge_terms
+from payments.lifecycle.accepting.pending_events import is_told
+from payments.processors.limits import MoneyLimits
+from payments.transaction import Transaction
+
+
+def columns(
+    new: NewCharge, key: ApiKeyRow, limits: Mapping[str, MoneyLimits]
+) -> dict[str, Any] | None:
+    """A row for `insert`, asked for by whoever has this key; None for a charge by price. Raises
+    Refused when something speaks against it, should it be new."""
+    terms = as_asked(new.request)
+    if terms is None:
+        return None
+    judge_terms(new, terms, limits)
+    return {
+        **_QUEUED,
+        **asked_columns(new, terms),
+        # What is captured by hand is counted.
+        "amount_captured": 0 if new.request.capture == "manual" else None,
+        "key_id": key.id,
+        "key_version": key.version,
+    }
+
+
+def insert(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[str, ChargeRow]:
+    """Write those that can be written like this, each with an id and a reference of its own; and
+    wake a worker for what is due. By their ids."""
+    asked = {row["id"]: row for row in rows}
+    inserted = {}
+    for found in transaction.read(ChargeRow, _INSERT, {"new": as_rows(rows)}):
+        values = {**asked[found.id], **found._mapping}  # type: ignore[attr-defined]  # noqa: SLF001  # public, in spite of its name
+        inserted[found.id] = _row(map(values.get, _NAMES))
+        if found.woken_at is not None:
+            transaction.wakes.charges.add(found.id)
+    return inserted
+
+
+# --- The statement, built once. What the database need not say is not read: it costs as much ---
+
+_t = CHARGE.table
+_row, _NAMES = row_of(_t, "now"), (*_t.c.keys(), "now")
+_QUEUED: Mapping[str, Any] = {
+    **{
+        column.name: column.default.arg
+        for column in _t.c
+        if isinstance(column.default, ScalarElementColumnDefault)
+    },
+    "state": State.PENDING.value,
+    "phase": Phase.QUEUED.value,
+}
+_given_names = tuple(dict.fromkeys([*GIVEN, *_QUEUED, "amount_captured"]))
+_new = given(
+    "new",
+    [
+        *(_t.c[name] for name in _given_names),
+        Column("expires_in_s", Float),
+        Column("key_id", String),
+        Column("key_version", String),
+    ],
+)
+_due_at = due_at(_new)
+_values: dict[str, Any] = {
+    **{name: _new.c[name] for name in _given_names},
+    "next_attempt_at": _due_at,
+    "woken_at": case((_due_at <= func.now(), func.now())),
+    "expires_at": _due_at + seconds(_new.c.expires_in_s),
+}
+_INSERT = (
+    postgresql.insert(_t)
+    .from_select(
+        list(_values),
+        select(*_values.values())
+        .where(is_unchanged(_new.c.key_id, _new.c.key_version), not_(is_told(CHARGE, _new)))
+        .order_by(_new.c.id),
+    )
+    .on_conflict_do_nothing()
+    .returning(
+        *(_t.c[name] for name in ("id", "metadata", "created_at")),
+        *(_t.c[name] for name in ("next_attempt_at", "woken_at", "expires_at")),
+        func.now().label("now"),
+    )
+)
