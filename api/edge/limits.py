@@ -91,13 +91,14 @@ class Limits:
 
     def admit_address(self, request: Request) -> None:
         """Raises RateLimited when requests come from this address too often, whoever asks."""
-        if self._addresses.are_on:
-            _wait(self._addresses.take(self.address(request)))
+        if self._addresses.are_on and (wait_s := self._addresses.take(self.address(request))):
+            raise RateLimited(retry_after_s=_whole(wait_s))
 
     def admit_key(self, shown: Presented) -> None:
         """Raises RateLimited when this key asks too often. The wrong secret of a right key has a
         bucket of its own: it takes nothing from the key's holder."""
-        _wait(self._keys.take(shown))
+        if wait_s := self._keys.take(shown):
+            raise RateLimited(retry_after_s=_whole(wait_s))
 
     def refused(self, request: Request, problem: BillingError) -> BillingError:
         """What to answer someone who was refused for who they are (401, 403): told in the log, one
@@ -178,11 +179,6 @@ def _key_id(request: Request) -> str | None:
     """The id of the key that was shown, if it reads as one: which key it is, and not its secret."""
     shown = keys.presented(request.headers.get("authorization", "").rpartition(" ")[2])
     return None if shown is None else shown.id
-
-
-def _wait(wait_s: float) -> None:
-    if wait_s:
-        raise RateLimited(retry_after_s=_whole(wait_s))
 
 
 def _whole(wait_s: float) -> int:

@@ -123,13 +123,15 @@ class Protocol(HttpToolsProtocol):
         self._expect_a_request()
 
     def on_url(self, url: bytes) -> None:
-        self._count(len(url))
+        self._head_bytes += len(url)
+        self._unparsed = 0
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # Behind the body they are trailers, where nothing of ours is told (RFC 9110, 6.5.1).
         if self._in_head:
-            self._count(len(name) + len(value))
+            self._head_bytes += len(name) + len(value)
+            self._unparsed = 0
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -173,27 +175,20 @@ class Protocol(HttpToolsProtocol):
     # --- Sizes and times ---
 
     @property
-    def _exchange(self) -> RequestResponseCycle | None:
-        """The last request and its answer; none yet on a new connection."""
-        return self.cycle
-
-    @property
     def _is_idle(self) -> bool:
-        is_answered = self._exchange is None or self._exchange.response_complete
+        # The last request and its answer; none yet on a new connection.
+        exchange: RequestResponseCycle | None = self.cycle
+        is_answered = exchange is None or exchange.response_complete
         return is_answered and not (self._in_head or self._in_body or self._is_refused)
 
     @property
     def _is_answering(self) -> bool:
         """Whether nothing else can be said now: an answer has begun, or is there already for the
         request whose body is being read."""
-        exchange = self._exchange
+        exchange: RequestResponseCycle | None = self.cycle
         if exchange is None or not exchange.response_started:
             return False
         return self._in_body or not exchange.response_complete
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        self._unparsed = 0
 
     def _expect_a_request(self) -> None:
         self._within("head", HEAD_TIMEOUT_S, self._give_up_the_head)
@@ -214,7 +209,7 @@ class Protocol(HttpToolsProtocol):
             self._hang_up()  # it never said a word
 
     def _give_up_the_body(self) -> None:
-        exchange = self._exchange
+        exchange: RequestResponseCycle | None = self.cycle
         if exchange is not None and exchange.response_started:
             self._hang_up()
         elif self.flow.read_paused:  # we don't read: an answer before this one is in the making

@@ -46,8 +46,9 @@ def judge(
         return
     if not isinstance(request, ChargeRequest):
         # What is left of a charge can be captured or given back in one go, whatever it is.
-        if request.amount is not None and (limit := limits.of(currency)) is not None:
-            _multiple(amount, currency, limit, processor, least=1)
+        limit = None if request.amount is None else limits.of(currency)
+        if limit is not None and amount % limit.multiple_of:
+            _no_multiple(amount, currency, limit, processor, least=1)
         return
     # The currency of an amount is judged when it is read. A price may be older than the end of its
     # currency.
@@ -74,14 +75,15 @@ def _within(
         _out_of_bounds(request, amount, currency, _up(limit.least, limit), "least", processor)
     if limit.most is not None and amount > limit.most:
         _out_of_bounds(request, amount, currency, _down(limit.most, limit), "most", processor)
+    if amount % limit.multiple_of == 0:
+        return
     if request.price_id is None:
-        _multiple(amount, currency, limit, processor, least=limit.least)
-    elif amount % limit.multiple_of:
-        raise InvalidRequest(
-            f"{_comes_to(request, amount, currency)}; the processor {processor} takes multiples of"
-            f" {limit.multiple_of} in {currency}",
-            param="quantity",
-        )
+        _no_multiple(amount, currency, limit, processor, least=limit.least)
+    raise InvalidRequest(
+        f"{_comes_to(request, amount, currency)}; the processor {processor} takes multiples of"
+        f" {limit.multiple_of} in {currency}",
+        param="quantity",
+    )
 
 
 def _out_of_bounds(
@@ -110,10 +112,10 @@ def _comes_to(request: ChargeRequest, amount: int, currency: str) -> str:
     return f"quantity: {request.quantity} of this price come to {in_words(amount, currency)}"
 
 
-def _multiple(amount: int, currency: str, limit: MoneyLimit, processor: str, *, least: int) -> None:
+def _no_multiple(
+    amount: int, currency: str, limit: MoneyLimit, processor: str, *, least: int
+) -> NoReturn:
     """Refuse an amount whose last digits the processor doesn't take."""
-    if amount % limit.multiple_of == 0:
-        return
     near = [_down(amount, limit), _up(amount, limit)]
     fixes = [
         f"amount={one}"
