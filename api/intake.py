@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from functools import partial
 
-from api.at_once import AtOnce
 from api.batches import Batches
 from api.database import Database
 from api.pollers import Pollers, at_rest
-from api.taking import Call, Taken, row_wanted, take
+from api.taking import Taking, row_wanted
 from infra.billing.contract.ids import Kind as KindName
 from models.rows import LifecycleRow
 from payments.access.scopes import Access, owner
@@ -21,17 +20,6 @@ class Intake:
     """Accepts and reads, in batches; waits for what is final."""
 
     def __init__(self, database: Database, *, processors: Processors) -> None:
-        at_once = AtOnce(database, processors)
-
-        async def take_all(kind: KindName, calls: Sequence[Call]) -> Sequence[Taken]:
-            taken = await at_once.take(calls) if kind == "charge" else {}
-            left = {at: call for at, call in enumerate(calls) if at not in taken}
-            if left:
-                write = partial(take, kind=kind, calls=[*left.values()], processors=processors)
-                done = await database.transaction(partial(write, learn=at_once.learn))
-                taken |= dict(zip(left, done, strict=True))
-            return [taken[at] for at in range(len(calls))]
-
         async def read(kind: KindName, ids: Sequence[str]) -> list[LifecycleRow | None]:
             found = await database.read(partial(reading.some, kind=KINDS[kind], ids=ids))
             return [found.get(id_) for id_ in ids]
@@ -39,17 +27,14 @@ class Intake:
         async def settled(kind: KindName, ids: Sequence[str]) -> set[str]:
             return await database.read(partial(at_rest, kind=kind, ids=ids))
 
-        # A batch is of one kind: they lock different tables.
-        self._taking = {kind: Batches(partial(take_all, kind), shared=row_wanted) for kind in KINDS}
+        taking = Taking(database, processors)
+        # Each makes of a call the charge or refund, new or repeated, or says why not. A batch is of
+        # one kind: they lock different tables.
+        self.taking = {
+            kind: Batches(partial(taking.take, kind), shared=row_wanted) for kind in KINDS
+        }
         self._reading = {kind: Batches(partial(read, kind)) for kind in KINDS}
         self.waiters = Pollers(settled)
-
-    async def take(self, kind: KindName, call: Call) -> Taken:
-        """The charge or refund, new or repeated, in the database; or why not.
-
-        Raises DatabaseUnavailable, TooManyRequests.
-        """
-        return await self._taking[kind].submit(call)
 
     async def get(
         self, kind: KindName, id_: str, *, access: Access, wait_s: float = 0

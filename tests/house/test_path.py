@@ -33,7 +33,7 @@ OURS = tuple(
     str(CHECKOUT / name) for name in ("api", "infra", "models", "payments", "service", "worker")
 )
 # What was reached; it may fall, and is meant to (to 45 in 15), and not rise.
-FUNCTIONS_MAX, FILES_MAX = 130, 38
+FUNCTIONS_MAX, FILES_MAX = 110, 37
 
 
 @dataclass

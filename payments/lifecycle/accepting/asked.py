@@ -1,4 +1,5 @@
-"""What a door asks for when it has read a request, and what it is answered."""
+"""What a door asks for when it has read a request, what speaks against it, and what it is
+answered."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -9,8 +10,12 @@ from infra.billing.contract.requests.refund import RefundRequest
 from infra.billing.contract.words import Waiting
 from models.rows import LifecycleRow
 from payments.acting import Acting
+from payments.catalog.quotes import Terms
+from payments.errors import InvalidRequest
+from payments.intake.judging import judge
 from payments.intake.timing import ANY_TIME, Timing
 from payments.lifecycle.claims import Claimed, Lease
+from payments.processors.limits import ANYTHING, MoneyLimits
 from payments.processors.registry import Processors
 
 
@@ -81,6 +86,30 @@ def new_charge(request: ChargeRequest, processors: Processors, **said: Any) -> N
         }
     place = places[processors.of_charge(request, request.currency)]
     return NewCharge(request, **place, **said)
+
+
+def as_asked(request: ChargeRequest) -> Terms | None:
+    """The terms of a charge that names its amount; None for one that names a price."""
+    if request.amount is None or request.currency is None:
+        return None
+    return Terms(request.amount, request.currency)
+
+
+def judge_terms(new: NewCharge, terms: Terms | None, limits: Mapping[str, MoneyLimits]) -> None:
+    """Refuse a charge that is new, if a rule of today or its processor speaks against it."""
+    if new.request.capture == "manual" and not new.authorizes:
+        raise InvalidRequest(
+            f"the processor {new.processor} can't set money aside; leave `capture` out,"
+            " and it is taken at once",
+            param="capture",
+        )
+    judge(
+        new.request,
+        processor=new.processor,
+        limits=limits.get(new.processor, ANYTHING),
+        amount=None if terms is None else terms.amount,
+        currency=None if terms is None else terms.currency,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,8 @@ from models.rows import ApiKeyRow, ChargeRow, row_of
 from models.states import Phase, State
 from payments.access.keys import is_unchanged
 from payments.kinds import CHARGE
-from payments.lifecycle.accepting.asked import NewCharge
+from payments.lifecycle.accepting.asked import NewCharge, as_asked, judge_terms
 from payments.lifecycle.accepting.charge_rows import GIVEN, asked_columns, due_at
-from payments.lifecycle.accepting.charges import as_asked, judge_terms
 from payments.lifecycle.accepting.pending_events import is_told
 from payments.processors.limits import MoneyLimits
 from payments.transaction import Transaction
@@ -50,8 +49,8 @@ def insert(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[
     wake a worker for what is due. By their ids."""
     asked = {row["id"]: row for row in rows}
     inserted = {}
-    for found in transaction.read(ChargeRow, _INSERT, {"new": as_rows(rows)}):
-        values = {**asked[found.id], **found._mapping}  # type: ignore[attr-defined]  # noqa: SLF001  # public, in spite of its name
+    for found in transaction.execute(_INSERT, {"new": as_rows(rows)}):
+        values = {**asked[found.id], **found._mapping}  # noqa: SLF001  # public, in spite of its name
         inserted[found.id] = _row(map(values.get, _NAMES))
         if found.woken_at is not None:
             transaction.wakes.charges.add(found.id)

@@ -11,16 +11,15 @@ from models.rows import ChargeRow
 from models.states import State
 from payments.catalog.price_resolver import PriceResolver
 from payments.catalog.quotes import Terms
-from payments.errors import InvalidRequest, ReferenceInUse, Refused
-from payments.intake.judging import judge
+from payments.errors import ReferenceInUse, Refused
 from payments.intake.timing import ANY_TIME, objections
 from payments.kinds import CHARGE
-from payments.lifecycle.accepting.asked import Accepted, NewCharge
+from payments.lifecycle.accepting.asked import Accepted, NewCharge, as_asked, judge_terms
 from payments.lifecycle.accepting.charge_rows import columns, insert
 from payments.lifecycle.accepting.pending_events import tell_pending
 from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.claims import Claimed, charge_order
-from payments.processors.limits import ANYTHING, NO_LIMITS, MoneyLimits
+from payments.processors.limits import NO_LIMITS, MoneyLimits
 from payments.transaction import Transaction
 
 # Who held a reference may have failed since it was in the way: each is offered twice. And somebody
@@ -82,23 +81,6 @@ def _judged(
         except Refused as refused:
             against[place] = refused
     return against
-
-
-def judge_terms(new: NewCharge, terms: Terms | None, limits: Mapping[str, MoneyLimits]) -> None:
-    """Refuse a charge that is new, if a rule of today or its processor speaks against it."""
-    if new.request.capture == "manual" and not new.authorizes:
-        raise InvalidRequest(
-            f"the processor {new.processor} can't set money aside; leave `capture` out,"
-            " and it is taken at once",
-            param="capture",
-        )
-    judge(
-        new.request,
-        processor=new.processor,
-        limits=limits.get(new.processor, ANYTHING),
-        amount=None if terms is None else terms.amount,
-        currency=None if terms is None else terms.currency,
-    )
 
 
 class _Batch:
@@ -227,13 +209,6 @@ class _Batch:
         fresh = one.lease is None and id_ in first
         first.discard(id_)
         return Accepted(row, fresh=fresh)
-
-
-def as_asked(request: ChargeRequest) -> Terms | None:
-    """The terms of a charge that names its amount; None for one that names a price."""
-    if request.amount is None or request.currency is None:
-        return None
-    return Terms(request.amount, request.currency)
 
 
 def _read(transaction: Transaction, ids: set[str]) -> dict[str, ChargeRow]:

@@ -46,7 +46,8 @@ class Door:
 
     async def taken(self, name: str, **fields: Any) -> Taken:
         asked = {"amount": 1999, "currency": "USD", "idempotency_key": name, **fields}
-        return await self.intake.take("charge", Call(self.shown, "charges:write", asked, "req_1"))
+        call = Call(self.shown, "charges:write", asked, "req_1")
+        return await self.intake.taking["charge"].submit(call)
 
     async def accepted(self, name: str, **fields: Any) -> Accepted:
         answer = (await self.taken(name, **fields)).answer
