@@ -62,6 +62,8 @@ class Database:
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._wake = wake
         self._deadline_s = deadline_s
+        # Whether a pooler was found in between when something was asked `at_once`.
+        self.is_pooled = False
 
     async def read(self, run: Callable[[Connection], T]) -> T:
         """What `run` reads, each statement by itself. Raises DatabaseUnavailable."""
@@ -111,7 +113,8 @@ class Database:
         def unless_pooled(connection: Connection) -> tuple[T | None, Transaction]:
             transaction = Transaction(connection)
             driver: Any = connection.connection.driver_connection
-            return None if driver.is_pooled else run(transaction), transaction
+            self.is_pooled = driver.is_pooled
+            return None if self.is_pooled else run(transaction), transaction
 
         answer, done = await self._patiently(self._reading, unless_pooled)
         self._tell(done)

@@ -57,10 +57,14 @@ class Taking:
         self._processors = processors
         # As they were when they were read last; the statement finds out whether they still are so.
         self._keys: dict[str, ApiKeyRow] = {}
+        # Those of whose charges an endpoint wants to be told that they are pending, as the last
+        # charge of each has shown: there is no use in one statement for the next.
+        self._told: set[str] = set()
 
     async def take(self, kind: KindName, calls: Sequence[Call]) -> list[Taken]:
         """What came of each, in its place. Raises DatabaseUnavailable, Held."""
-        taken = await self._at_once(calls) if kind == "charge" else {}
+        may_be_at_once = kind == "charge" and not self._database.is_pooled
+        taken = await self._at_once(calls) if may_be_at_once else {}
         left = {at: call for at, call in enumerate(calls) if at not in taken}
         if left:
             write = partial(self._in_transaction, kind=kind, calls=[*left.values()])
@@ -97,6 +101,8 @@ class Taking:
             return None
         access, request = _read("charge", call, key)
         if access is None or not isinstance(request, ChargeRequest):
+            return None
+        if access.producer in self._told:
             return None
         new = new_charge(
             request, self._processors, request_id=call.request_id, traceparent=call.traceparent
@@ -136,6 +142,8 @@ class Taking:
             )
             asked.append(new)
         found = intake.accept(transaction, asked, self._processors)
+        if kind == "charge":
+            self._learn_who_is_told(found)
         if (
             explained
         ):  # What a service asks for says so itself; why an operator does stands nowhere.
@@ -145,6 +153,11 @@ class Taking:
             Taken(access, what if isinstance(what, Refused) else next(answers))
             for access, what in readings
         ]
+
+    def _learn_who_is_told(self, found: Sequence[Answer]) -> None:
+        for one in found:
+            if isinstance(one, Accepted) and one.fresh:
+                (self._told.add if one.row.sequence else self._told.discard)(one.row.producer)
 
     def _learn(self, rows: Mapping[str, ApiKeyRow]) -> None:
         """Remember these keys, with what was just read of them."""

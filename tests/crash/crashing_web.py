@@ -32,9 +32,12 @@ class MortalDatabase(Database):
         return answer
 
     async def at_once(self, run: Callable[[Transaction], T]) -> T | None:
-        answer = await super().at_once(run)
-        die_at("committed")
-        return answer
+        def to_its_end(transaction: Transaction) -> T:
+            answer = run(transaction)
+            die_at("written_at_once")  # That was the commit; nobody is woken or answered.
+            return answer
+
+        return await super().at_once(to_its_end)
 
 
 class MortalPublisher(Publisher):

@@ -83,6 +83,23 @@ def test_what_was_accepted_is_done_though_nobody_repeats_it(
     town.witness.testify()
 
 
+def test_a_charge_that_was_written_with_one_statement_is_there_though_nobody_was_answered(
+    town: House, caller: Caller
+) -> None:
+    caller.charge().raise_for_status()  # from now on it is known who asks
+    key = uuid.uuid4().hex
+    id_ = id_from_key("charge", producer=caller.producer, key=key)
+    die_at("written_at_once", town, lambda key: caller.charge(key, amount=500), key)
+    assert town.witness.object(id_) is not None
+
+    town.start("web")
+    assert caller.charge(key, amount=500).headers["idempotent-replayed"] == "true"
+    town.time_passes(id_)
+    town.witness.wait_until_final([id_])
+    assert town.witness.movements(id_) == [("charge", 500)]
+    town.witness.testify()
+
+
 def test_a_kill_in_the_middle_of_many_loses_none_and_doubles_none(
     town: House, caller: Caller
 ) -> None:

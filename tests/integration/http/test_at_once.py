@@ -237,6 +237,30 @@ def test_whoever_asks_to_be_told_is_told_in_the_same_transaction(
     assert types == ["charge.pending"]
 
 
+def test_for_whom_it_is_no_use_it_is_not_tried_until_it_is(
+    engine: Engine, story: Story, trips: list[str]
+) -> None:
+    began: list[str] = []
+
+    async def asked(door: Door, name: str) -> None:
+        trips.clear()
+        await door.accepted(name)
+        began.append(trips[0])
+
+    async def happens(door: Door) -> None:
+        an_endpoint(engine, "http://127.0.0.1:9/hook", event_types=["charge.pending"])
+        for number in range(2):
+            await asked(door, f"told-{number}")
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE webhook_endpoints SET state = 'disabled'"))
+        for number in range(2):
+            await asked(door, f"not-told-{number}")
+
+    story.run(happens)
+    tried, begun = "execute: IDLE -> IDLE", "execute: IDLE -> INTRANS"
+    assert began == [tried, begun, begun, tried]
+
+
 def test_behind_a_pooler_it_is_a_transaction_with_its_limits(
     engine: Engine, make_settings: Callable[..., Settings], database_url: str, trips: list[str]
 ) -> None:

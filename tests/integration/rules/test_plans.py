@@ -14,18 +14,21 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, text
 
 from local.embedded.throwaway import Servers
+from payments.access import keys
 from payments.audit import health, outstanding
 from payments.history import search
 from payments.keeping import retention
 from payments.keeping.retention import Keep
 from payments.kinds import CHARGE, REFUND, Kind
 from payments.lifecycle import reading
+from payments.lifecycle.accepting import at_once
+from payments.lifecycle.accepting.asked import NewCharge
 from payments.processors.outcomes import Declined
 from payments.processors.port import ProcessorEvent
 from payments.webhooks.pings import ping
 from payments.webhooks.replays import replay
 from service.wiring import open_database
-from tests.support import databases
+from tests.support import acting, databases
 from tests.support.every import every
 from tests.support.factories import SUCCEEDED, TIMEOUT, Till, a_charge, a_refund
 from tests.support.webhooks import an_endpoint
@@ -35,8 +38,8 @@ CASTS = {
     timedelta: "::interval", int: "::bigint", float: "::float", datetime: "::timestamptz",
     bool: "::boolean",
 }  # fmt: skip
-# Tables that may be read whole: they are as small as an installation has endpoints.
-SMALL = {"webhook_endpoints", "retention", "disputes"}
+# Tables that may be read whole: they are as small as an installation has endpoints, or keys.
+SMALL = {"api_keys", "webhook_endpoints", "retention", "disputes"}
 
 _LIFECYCLE = """
     id, producer, idempotency_key, fingerprint, processor, currency, amount, state, failure_code,
@@ -185,6 +188,19 @@ def test_nothing_that_happens_to_a_charge_is_planned_again_and_again(till: Till)
         ).all()
     assert any("INSERT INTO charges" in statement for statement, _ in prepared)
     assert {one for one in prepared if one.custom_plans > 5} == set()
+
+
+def test_a_charge_that_is_written_at_once_scans_nothing(old_till: Till) -> None:
+    database = acting.Database(old_till.engine)
+    with database.transaction() as transaction:
+        made, _ = keys.create(transaction, producer="shop")
+        key = keys.read(transaction.connection, [made.id])[made.id]
+    request = a_charge(reference="at-once")
+    with explained(old_till.engine) as plans, database.transaction() as transaction:
+        row = at_once.columns(NewCharge(request, processor="sandbox"), key, {})
+        assert row is not None
+        assert at_once.insert(transaction, [row]).keys() == {request.id}
+    assert_no_scan(plans)
 
 
 def test_nothing_that_happens_to_a_refund_scans(old_till: Till) -> None:
