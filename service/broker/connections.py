@@ -90,11 +90,10 @@ class Gauge:
 
     def _depth(self, queue: str) -> int:
         if self._channel is None:
-            # Kept: one to Redis is two connections, with a password to check on each.
+            # Kept: one to Redis is two connections, with a password to check on each. RabbitMQ
+            # closes the one on which it was asked in vain, and amqp opens it again.
             self._channel = self._link.channel()
         try:
             return int(self._channel.queue_declare(queue=queue, passive=True).message_count)
         except self._link.channel_errors:
-            if self._link.transport.driver_type == "amqp":
-                self._channel = None  # RabbitMQ closes the one on which it was asked in vain
             return 0  # Redis has no list for an empty queue

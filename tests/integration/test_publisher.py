@@ -72,6 +72,9 @@ def test_a_queue_that_is_not_there_yet_is_counted_when_it_is(broker_url: str) ->
     app.conf.update(configuration(Settings(broker_url=broker_url)))
     gauge = Gauge(app)
     assert [gauge.depth("payments", "webhooks") for _ in range(3)] == [0, 0, 0]
+    channels = len(gauge._link.connection.channels)
+    assert [gauge.depth("payments", "webhooks") for _ in range(3)] == [0, 0, 0]
+    assert len(gauge._link.connection.channels) == channels
     with Producer(broker_url) as producer:
         producer.declare()
         producer.send("billing.charge.create")
