@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 from psycopg.errors import LockNotAvailable
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from payments.keeping.retention import Keep
@@ -182,6 +182,33 @@ def test_a_look_is_planned_once_a_minute_and_not_for_each(engine: Engine) -> Non
         look()
     one.dispose()
     assert planned.count("DISCARD PLANS") == 2
+
+
+def test_a_look_is_planned_anew_on_each_connection(engine: Engine) -> None:
+    now = 0.0
+    two = create_engine(engine.url, pool_size=2, max_overflow=0)
+    look = Look(two, keep=KEEP, processors=["sandbox"], clock=lambda: now)
+    planned: list[int] = []
+
+    def note(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement == "DISCARD PLANS":
+            planned.append(connection.connection.driver_connection.info.backend_pid)  # type: ignore[union-attr]
+
+    event.listen(two, "before_cursor_execute", note)
+    first = two.connect()
+    look()
+    second = two.pool.connect()
+    assert second is not None
+    second.close()
+    first.close()
+    first = two.connect()
+    look()
+    first.close()
+    now = 60.0
+    for _ in range(4):  # the pool hands them out in turn
+        look()
+    two.dispose()
+    assert len(set(planned)) == len(planned) == 2
 
 
 class Sweeping:

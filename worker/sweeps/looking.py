@@ -54,7 +54,6 @@ class Look:
         self.sweeps = tuple(questions)
         self._statement = select(*questions.values()).params(processors=processors)
         self._clock = clock
-        self._planned_at = clock()
 
     def __call__(self) -> list[Sweep]:
         """Those that have something to do now."""
@@ -73,7 +72,8 @@ class Look:
         return str(self._statement.compile(self._engine, compile_kwargs=options))
 
     def _plan_again(self, connection: Connection) -> None:
-        """Now and then, let the server forget how it answered."""
-        if self._clock() - self._planned_at >= PLAN_AGAIN_S:
+        """Now and then, let the server forget how it answered on this connection."""
+        planned_at = connection.info.setdefault("look_planned_at", self._clock())
+        if self._clock() - planned_at >= PLAN_AGAIN_S:
             connection.exec_driver_sql("DISCARD PLANS")
-            self._planned_at = self._clock()
+            connection.info["look_planned_at"] = self._clock()
