@@ -4,7 +4,7 @@ The row is held, and its `now` is the moment of the transaction: nothing is left
 find out. So an event can tell, and the ledger can post, in the same statement that writes the row.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from models.states import State, phase_of, state_of
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 def after(one: "Move", *, is_told: bool) -> dict[str, Any]:
     """The columns of either kind, as the move leaves them; `is_told`: an event tells of it."""
-    row, now = one.row, one.row.now
+    row, now = one.row, in_utc(one.row.now)
     phase = phase_of(one.to)
     wait = None if one.next_in_s is None else timedelta(seconds=one.next_in_s)
     return {
@@ -33,7 +33,7 @@ def after(one: "Move", *, is_told: bool) -> dict[str, Any]:
         "processor_code": known(one.processor_code, row.processor_code),
         "processor_reference": known(one.processor_reference, row.processor_reference),
         # A clock that was set back must not have it settled before it was made.
-        "settled_at": max(now, row.created_at) if isinstance(one.to, State) else None,
+        "settled_at": max(now, in_utc(row.created_at)) if isinstance(one.to, State) else None,
         **UNLEASED,
     }
 
@@ -51,4 +51,10 @@ def known(value: T | None, otherwise: T | None) -> T | None:
 
 def later(at: datetime, wait: timedelta | None) -> datetime | None:
     """So much later; None for no wait."""
-    return None if wait is None else at + wait
+    return None if wait is None else in_utc(at) + wait
+
+
+def in_utc(at: datetime) -> datetime:
+    """The moment in UTC, where one can reckon with it: in a time zone, which the database's URL may
+    set, Python adds to what a clock on the wall shows, also in a night in which it is set back."""
+    return at.astimezone(UTC)
