@@ -1,4 +1,4 @@
-"""The HTTP door of charges and refunds: both end in the function in which all doors end."""
+"""The HTTP door of charges and refunds."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -6,7 +6,7 @@ from functools import partial
 from api.batches import Batches
 from api.database import Database
 from api.pollers import Pollers, at_rest
-from api.taking import Taking, row_wanted
+from api.taking import Taking
 from infra.billing.contract.ids import Kind as KindName
 from models.rows import LifecycleRow
 from payments.access.scopes import Access, owner
@@ -27,12 +27,7 @@ class Intake:
         async def settled(kind: KindName, ids: Sequence[str]) -> set[str]:
             return await database.read(partial(at_rest, kind=kind, ids=ids))
 
-        taking = Taking(database, processors)
-        # Each makes of a call the charge or refund, new or repeated, or says why not. A batch is of
-        # one kind: they lock different tables.
-        self.taking = {
-            kind: Batches(partial(taking.take, kind), shared=row_wanted) for kind in KINDS
-        }
+        self.take = Taking(database, processors).take
         self._reading = {kind: Batches(partial(read, kind)) for kind in KINDS}
         self.waiters = Pollers(settled)
 

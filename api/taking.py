@@ -1,21 +1,24 @@
 """Requests for charges and refunds as they came over HTTP: who asks is looked up, what they ask for
 is read, and it is written."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from api.database import Database
+from api.batches import Batches
+from api.database import DEADLINE_S, Database
 from infra.billing.contract.ids import Kind as KindName
 from infra.billing.contract.requests.by_kind import Request
 from infra.billing.contract.requests.charge import ChargeRequest
-from models.rows import ApiKeyRow
+from models.rows import ApiKeyRow, ChargeRow
 from payments.access import keys
 from payments.access.keys import Presented
 from payments.access.scopes import OPERATE, Access
 from payments.acting import Acting, by_key
 from payments.errors import Refused
+from payments.kinds import KINDS
 from payments.lifecycle.accepting import at_once
 from payments.lifecycle.accepting.asked import Accepted, New, new_charge
 from payments.processors.registry import Processors
@@ -23,7 +26,8 @@ from payments.transaction import Transaction
 from service import intake
 from service.intake import Answer
 
-# Beyond as many keys, each with its row, all are forgotten and looked up anew.
+# Beyond as many keys, each with its row, all are forgotten and looked up anew. One that was deleted
+# costs each request of its holder a statement that writes nothing, until then.
 KNOWN_MAX = 1_000
 
 
@@ -48,9 +52,17 @@ class Taken:
     answer: Answer
 
 
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A charge that one statement can write, and who asks for it."""
+
+    access: Access
+    row: Mapping[str, Any]
+
+
 class Taking:
-    """Takes calls of one kind, each for itself: in one round trip where that can be, and the others
-    in a transaction."""
+    """Takes calls, each for itself: in one round trip where that can be, and the others in a
+    transaction. What one statement has committed is answered, whatever becomes of others."""
 
     def __init__(self, database: Database, processors: Processors) -> None:
         self._database = database
@@ -60,49 +72,34 @@ class Taking:
         # Those of whose charges an endpoint wants to be told that they are pending, as the last
         # charge of each has shown: there is no use in one statement for the next.
         self._told: set[str] = set()
-
-    async def take(self, kind: KindName, calls: Sequence[Call]) -> list[Taken]:
-        """What came of each, in its place. Raises DatabaseUnavailable, Held."""
-        may_be_at_once = kind == "charge" and not self._database.is_pooled
-        taken = await self._at_once(calls) if may_be_at_once else {}
-        left = {at: call for at, call in enumerate(calls) if at not in taken}
-        if left:
-            write = partial(self._in_transaction, kind=kind, calls=[*left.values()])
-            taken |= dict(zip(left, await self._database.transaction(write), strict=True))
-        return [taken[at] for at in range(len(calls))]
-
-    async def _at_once(self, calls: Sequence[Call]) -> dict[int, Taken]:
-        """Charges of callers who were here a moment ago, by their places: what one statement can
-        write. Not what is refused for whatever reason, and not what repeats another."""
-        offers: dict[str, tuple[int, Access, Mapping[str, Any]]] = {}
-        references = set()
-        for at, call in enumerate(calls):
-            access, row = self._offer(call) or (None, {})
-            reference = row.get("reference") and (row["producer"], row["reference"])
-            if access is None or row["id"] in offers or reference in references:
-                continue
-            offers[row["id"]] = at, access, row
-            if reference:
-                references.add(reference)
-        if not offers:
-            return {}
-        rows = [row for _, _, row in offers.values()]
-        written = await self._database.at_once(partial(at_once.insert, rows=rows)) or {}
-        return {
-            offers[id_][0]: Taken(offers[id_][1], Accepted(row, fresh=True))
-            for id_, row in written.items()
+        self._at_once = Batches(self._write_at_once)
+        # A batch is of one kind: they lock different tables.
+        self._taking = {
+            kind: Batches(partial(self._take_all, kind), shared=_row_wanted) for kind in KINDS
         }
 
-    def _offer(self, call: Call) -> tuple[Access, dict[str, Any]] | None:
-        """Who asks, and the row of the charge; None when nothing can be said without a look into
-        the database."""
+    async def take(self, kind: KindName, call: Call) -> Taken:
+        """The charge or refund, new or repeated, in the database; or why not.
+
+        Raises DatabaseUnavailable, Held, TooManyRequests.
+        """
+        ends_at = asyncio.get_running_loop().time() + DEADLINE_S
+        if kind == "charge" and (offer := self._offer(call)) is not None:
+            row = await self._at_once.submit(offer, ends_at)
+            if row is not None:
+                return Taken(offer.access, Accepted(row, fresh=True))
+        return await self._taking[kind].submit(call, ends_at)
+
+    def _offer(self, call: Call) -> _Offer | None:
+        """None for what is refused for whatever reason, for a charge by price, and for a caller who
+        was not here a moment ago: nothing can be said of it without a look into the database."""
         key = self._keys.get(call.shown.id)
-        if key is None or call.why is not None:
+        if key is None or call.why is not None or self._database.is_pooled:
+            return None
+        if isinstance(call.fields, Refused) or key.producer in self._told:
             return None
         access, request = _read("charge", call, key)
         if access is None or not isinstance(request, ChargeRequest):
-            return None
-        if access.producer in self._told:
             return None
         new = new_charge(
             request, self._processors, request_id=call.request_id, traceparent=call.traceparent
@@ -111,7 +108,26 @@ class Taking:
             row = at_once.columns(new, key, self._processors.limits)
         except Refused:
             return None
-        return None if row is None else (access, row)
+        return None if row is None else _Offer(access, row)
+
+    async def _write_at_once(self, offers: Sequence[_Offer]) -> list[ChargeRow | None]:
+        """The charges as they are written, each in its place; None for one that was not."""
+        first: dict[str, int] = {}
+        references: set[tuple[str, str]] = set()
+        for at, (row, reference) in enumerate((one.row, _reference(one.row)) for one in offers):
+            if row["id"] not in first and reference not in references:
+                first[row["id"]] = at
+                references |= {reference} if reference else set()
+        rows = [offers[at].row for at in first.values()]
+        written = await self._database.at_once(partial(at_once.insert, rows=rows)) or {}
+        found: list[ChargeRow | None] = [None] * len(offers)
+        for id_, charge in written.items():
+            found[first[id_]] = charge
+        return found
+
+    async def _take_all(self, kind: KindName, calls: Sequence[Call]) -> list[Taken]:
+        write = partial(self._in_transaction, kind=kind, calls=calls)
+        return await self._database.transaction(write)
 
     def _in_transaction(
         self, transaction: Transaction, kind: KindName, calls: Sequence[Call]
@@ -121,8 +137,8 @@ class Taking:
         A stranger is told that first, whatever else is wrong.
         """
         rows = keys.read(transaction.connection, {call.shown.id for call in calls})
-        self._learn(rows)
         readings = [_read(kind, call, rows.get(call.shown.id)) for call in calls]
+        self._learn(rows, {c.shown.id for c, (who, _) in zip(calls, readings, strict=True) if who})
         asked: list[New] = []
         explained: dict[int, Acting] = {}
         for call, (access, what) in zip(calls, readings, strict=True):
@@ -159,11 +175,16 @@ class Taking:
             if isinstance(one, Accepted) and one.fresh:
                 (self._told.add if one.row.sequence else self._told.discard)(one.row.producer)
 
-    def _learn(self, rows: Mapping[str, ApiKeyRow]) -> None:
-        """Remember these keys, with what was just read of them."""
-        if len(self._keys) + len(rows) > KNOWN_MAX:
+    def _learn(self, rows: Mapping[str, ApiKeyRow], admitted: Collection[str]) -> None:
+        """Remember the keys of those that were let in, as they were just read."""
+        if len(self._keys.keys() | admitted) > KNOWN_MAX:
             self._keys.clear()
-        self._keys |= rows
+        self._keys |= {id_: rows[id_] for id_ in admitted}
+
+
+def _reference(row: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What is one charge's alone while it is open."""
+    return (row["producer"], row["reference"]) if row["reference"] else None
 
 
 def _acting(call: Call, access: Access) -> Acting:
@@ -173,7 +194,7 @@ def _acting(call: Call, access: Access) -> Acting:
     return by
 
 
-def row_wanted(call: Call) -> str | None:
+def _row_wanted(call: Call) -> str | None:
     """The row that many may want at once, by the name they have for it: a price, or the charge of
     a refund."""
     if isinstance(call.fields, Refused):

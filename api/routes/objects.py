@@ -46,7 +46,7 @@ async def create(request: Request, kind: KindName) -> Response:
     trace = traceparent(request.headers.get("traceparent"))
     why = _why(request) if "audit-reason" in request.headers else None
     call = Call(shown, permission_for(request), fields, request_id, trace, why)
-    taken = await intake.taking[kind].submit(call)
+    taken = await intake.take(kind, call)
     if taken.access is not None:
         request.state.producer = taken.access.producer  # for the log line
     if isinstance(taken.answer, Refused):

@@ -21,7 +21,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     bindparam,
-    exists,
     func,
     insert,
     literal_column,
@@ -160,8 +159,9 @@ def admit(row: ApiKeyRow | None, shown: Presented) -> Access:
 
 
 def is_unchanged(key_id: ColumnElement[str], version: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether the row of a key is still that of this `version`, in SQL."""
-    return exists().where(_keys.c.id == key_id, version == _VERSION)
+    """Whether the row of a key is still that of this `version`, in SQL: of each by its id, which no
+    plan for many makes one look at all keys."""
+    return select(_VERSION).where(_keys.c.id == key_id).scalar_subquery() == version
 
 
 # --- The statements, built once ---

@@ -61,8 +61,9 @@ class LoopCommitter(Generic[Item, Answer]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._watch: asyncio.TimerHandle | None = None
 
-    async def submit(self, item: Item) -> Answer:
-        """The answer for `item`. Raises what `run` raised for it, and what patience raises."""
+    async def submit(self, item: Item, ends_at: float | None = None) -> Answer:
+        """The answer for `item`. Raises what `run` raised for it, and what patience raises: at
+        `ends_at`, by the loop's clock, if it has waited elsewhere already."""
         patience = self._patience
         if patience is not None and len(self._batching.waiting) >= patience.waiting_max:
             raise patience.too_many()
@@ -74,7 +75,8 @@ class LoopCommitter(Generic[Item, Answer]):
             self._watch = loop.call_later(self._batching.stuck_s, self._look)
         if patience is None:
             return await ticket.future
-        giving_up = loop.call_later(patience.deadline_s, ticket.give_up, patience.too_late)
+        ends_at = loop.time() + patience.deadline_s if ends_at is None else ends_at
+        giving_up = loop.call_at(ends_at, ticket.give_up, patience.too_late)
         try:
             return await ticket.future
         finally:

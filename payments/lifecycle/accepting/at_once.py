@@ -9,17 +9,17 @@ hold for: that is for a transaction (`charges.accept`), which also knows why.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Float, String, case, func, not_, select
+from sqlalchemy import Column, Float, String, func, not_, select
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from models.base import as_rows, given, seconds
+from models.base import as_rows, given
 from models.rows import ApiKeyRow, ChargeRow, row_of
 from models.states import Phase, State
 from payments.access.keys import is_unchanged
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import NewCharge, as_asked, judge_terms
-from payments.lifecycle.accepting.charge_rows import GIVEN, asked_columns, due_at
+from payments.lifecycle.accepting.charge_rows import GIVEN, asked_columns, times
 from payments.lifecycle.accepting.pending_events import is_told
 from payments.processors.limits import MoneyLimits
 from payments.transaction import Transaction
@@ -80,12 +80,9 @@ _new = given(
         Column("key_version", String),
     ],
 )
-_due_at = due_at(_new)
 _values: dict[str, Any] = {
     **{name: _new.c[name] for name in _given_names},
-    "next_attempt_at": _due_at,
-    "woken_at": case((_due_at <= func.now(), func.now())),
-    "expires_at": _due_at + seconds(_new.c.expires_in_s),
+    **times(_new),
 }
 _INSERT = (
     postgresql.insert(_t)

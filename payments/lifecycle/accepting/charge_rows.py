@@ -50,8 +50,21 @@ def asked_columns(new: NewCharge, terms: Terms) -> dict[str, Any]:
     }
 
 
-def due_at(new: FromClause) -> ColumnElement[Any]:
-    """When these are due, in SQL: a moment that has passed is now."""
+def times(new: FromClause) -> dict[str, ColumnElement[Any]]:
+    """When something is to happen to these, in SQL."""
+    due_at = _due_at(new)
+    return {
+        "next_attempt_at": due_at,
+        # The door that accepts it also wakes a worker; the sweep need not, but for what is due
+        # later.
+        "woken_at": case((due_at <= func.now(), func.now())),
+        # The time to wait counts from the moment at which it is to be made.
+        "expires_at": due_at + seconds(new.c.expires_in_s),
+    }
+
+
+def _due_at(new: FromClause) -> ColumnElement[Any]:
+    """A moment that has passed is now."""
     return func.greatest(func.coalesce(new.c.scheduled_at, func.now()), func.now())
 
 
@@ -77,9 +90,7 @@ _new = given(
         _t.c.worker,
     ],
 )
-_due_at = due_at(_new)
-_is_due = _due_at <= func.now()
-_leased = and_(_new.c.token.is_not(None), _is_due)
+_leased = and_(_new.c.token.is_not(None), _due_at(_new) <= func.now())
 _values: dict[str, Any] = {
     **{name: _new.c[name] for name in GIVEN},
     "state": literal(State.PENDING.value),
@@ -88,11 +99,7 @@ _values: dict[str, Any] = {
     "amount_captured": case((_new.c.capture == "manual", 0)),
     "sequence": first_sequence(CHARGE, _new),
     "attempts": case((_leased, 1), else_=0),
-    "next_attempt_at": _due_at,
-    # The door that accepts it also wakes a worker; the sweep need not, but for what is due later.
-    "woken_at": case((_is_due, func.now())),
-    # The time to wait counts from the moment at which it is to be made.
-    "expires_at": _due_at + seconds(_new.c.expires_in_s),
+    **times(_new),
     "lease_token": case((_leased, _new.c.token)),
     "worker": case((_leased, _new.c.worker)),
     "lease_expires_at": case((_leased, func.now() + seconds(_new.c.lease_s))),

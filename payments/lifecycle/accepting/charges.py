@@ -1,4 +1,5 @@
-"""Accepting charges: the one function in which all doors end."""
+"""Accepting charges: the one function in which all doors end, but for charges over HTTP that one
+statement can write (`at_once`)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

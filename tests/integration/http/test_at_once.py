@@ -11,6 +11,7 @@ from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, select, text
 
 from api.database import Database
+from api.edge.problems import Held
 from api.intake import Intake
 from api.taking import Call, Taken
 from models.rows import columns_of
@@ -23,6 +24,7 @@ from service.database.connecting import AsyncConnection
 from service.settings import Settings
 from service.wiring import processors
 from tests.support import acting
+from tests.support.factories import Till
 from tests.support.pgbouncer import pgbouncer
 from tests.support.web import a_key
 from tests.support.webhooks import an_endpoint
@@ -47,7 +49,7 @@ class Door:
     async def taken(self, name: str, **fields: Any) -> Taken:
         asked = {"amount": 1999, "currency": "USD", "idempotency_key": name, **fields}
         call = Call(self.shown, "charges:write", asked, "req_1")
-        return await self.intake.taking["charge"].submit(call)
+        return await self.intake.take("charge", call)
 
     async def accepted(self, name: str, **fields: Any) -> Accepted:
         answer = (await self.taken(name, **fields)).answer
@@ -220,6 +222,25 @@ def test_those_that_come_together_are_answered_each(story: Story) -> None:
     assert isinstance(other, ReferenceInUse)
     assert isinstance(late, ReferenceInUse)
     assert wrong.param == "currency"
+
+
+def test_those_that_were_written_are_answered_whatever_holds_up_others(
+    engine: Engine, story: Story
+) -> None:
+    price = Till(engine).price(stock=10)
+
+    async def happens(door: Door) -> Sequence[Any]:
+        with engine.begin() as held:
+            held.execute(text("SELECT FROM prices WHERE id = :id FOR UPDATE"), {"id": price})
+            by_price = door.taken(
+                "by-price", amount=None, currency=None, price_id=price, quantity=1
+            )
+            by_amount = [door.taken(f"by-amount-{number}") for number in range(5)]
+            return await asyncio.gather(by_price, *by_amount, return_exceptions=True)
+
+    waits, *others = story.run(happens)
+    assert isinstance(waits, Held)
+    assert [one.answer.fresh for one in others] == [True] * 5
 
 
 def test_whoever_asks_to_be_told_is_told_in_the_same_transaction(

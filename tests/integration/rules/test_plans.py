@@ -38,8 +38,8 @@ CASTS = {
     timedelta: "::interval", int: "::bigint", float: "::float", datetime: "::timestamptz",
     bool: "::boolean",
 }  # fmt: skip
-# Tables that may be read whole: they are as small as an installation has endpoints, or keys.
-SMALL = {"api_keys", "webhook_endpoints", "retention", "disputes"}
+# Tables that may be read whole: they are as small as an installation has endpoints.
+SMALL = {"webhook_endpoints", "retention", "disputes"}
 
 _LIFECYCLE = """
     id, producer, idempotency_key, fingerprint, processor, currency, amount, state, failure_code,
@@ -59,6 +59,9 @@ _FILL = f"""
     SELECT 'ch_' || md5(n::text), 1, 'charge', 'succeeded' FROM generate_series(1, {ROWS}) n;
     INSERT INTO events (id, type, object_id, sequence, body)
     SELECT 'evt_' || n, 'charge.succeeded', 'ch_' || md5(n::text), 1, '{{}}'
+    FROM generate_series(1, {ROWS}) n;
+    INSERT INTO api_keys (id, producer, scopes, secret_sha256, all_producers)
+    SELECT 'key_' || n, 'past', ARRAY['read'], decode(repeat('00', 32), 'hex'), false
     FROM generate_series(1, {ROWS}) n;
     INSERT INTO products (id, producer, idempotency_key, fingerprint, name)
     SELECT 'prod_' || md5(n::text), 'past', n, 'f', 'Tea' FROM generate_series(1, {ROWS}) n;
