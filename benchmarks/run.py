@@ -10,6 +10,7 @@ from uuid import uuid4
 from benchmarks import meter
 from benchmarks.contender import Contender
 from benchmarks.place import Place
+from benchmarks.publisher import Publisher
 from benchmarks.receiver import Arrival, Receiver
 from benchmarks.scenarios import Resting, Scenario
 
@@ -82,20 +83,31 @@ def run(
             place.postgres.execute("checkpoint")  # nobody pays for the pages of the one before
 
             keys = new_keys(scenario.requests_of(contender.name))
-            roots = {**contender.processes.roots, **contender.servers}
-            with watch(contender.processes.roots) if watch else nullcontext():
-                start = meter.read(roots, place.postgres)
-                if scenario.rate_per_s is None:
-                    due_s = publisher.burst(keys)
-                else:
-                    due_s = publisher.paced(keys, rate_per_s=scenario.rate_per_s)
-                came = arrivals(keys, contender=contender, receiver=place.receiver)
-                wait_until_recorded(contender)
-                spent = meter.read(roots, place.postgres).since(start)
-            rss_mb = meter.rss_mb(contender.processes.roots)
+            return carry_out(keys, contender, place, publisher, scenario.rate_per_s, watch)
     finally:
         contender.processes.stop()
 
+
+def carry_out(
+    keys: Sequence[str],
+    contender: Contender,
+    place: Place,
+    publisher: Publisher,
+    rate_per_s: float | None = None,
+    watch: Watch | None = None,
+) -> Figures:
+    """Loads a contender that runs, all at once or so many a second; checks every webhook."""
+    roots = {**contender.processes.roots, **contender.servers}
+    with watch(contender.processes.roots) if watch else nullcontext():
+        start = meter.read(roots, place.postgres)
+        if rate_per_s is None:
+            due_s = publisher.burst(keys)
+        else:
+            due_s = publisher.paced(keys, rate_per_s=rate_per_s)
+        came = arrivals(keys, contender=contender, receiver=place.receiver)
+        wait_until_recorded(contender)
+        spent = meter.read(roots, place.postgres).since(start)
+    rss_mb = meter.rss_mb(contender.processes.roots)
     for arrival in came:
         arrival.verify(contender.secret)
     return _figures(due_s, came, spent, rss_mb)

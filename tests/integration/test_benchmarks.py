@@ -33,3 +33,19 @@ def test_ours_and_the_ceiling_do_the_same_work(tmp_path: Path) -> None:
         assert run["p50_ms"] >= run["settled_p50_ms"] > 0
     assert {"worker", "webhooks", "beat"} < rounds["ours"][0]["cpu_ms"].keys()
     assert "W1 (burst)" in done.stdout
+
+
+def test_a_soak_tells_of_each_part() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.soak", "--charges", "50", "--part", "30"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=10 * patience_s(),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("30: ")
+    assert second.startswith("50: ")
+    assert "beat" in second.partition("MB of memory")[2]
