@@ -62,7 +62,7 @@ class Database:
         self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._wake = wake
         self._deadline_s = deadline_s
-        # Whether a pooler was found in between when something was asked `at_once`.
+        # Whether a pooler was in between when something was written last.
         self.is_pooled = False
 
     async def read(self, run: Callable[[Connection], T]) -> T:
@@ -94,6 +94,7 @@ class Database:
         def in_transaction(connection: Connection) -> tuple[T, Transaction]:
             nonlocal has_run
             has_run = False
+            self._look_for_pooler(connection)
             transaction = Transaction(connection, acting)
             answer = run(transaction)
             has_run = True
@@ -112,13 +113,16 @@ class Database:
 
         def unless_pooled(connection: Connection) -> tuple[T | None, Transaction]:
             transaction = Transaction(connection)
-            driver: Any = connection.connection.driver_connection
-            self.is_pooled = driver.is_pooled
+            self._look_for_pooler(connection)
             return None if self.is_pooled else run(transaction), transaction
 
         answer, done = await self._patiently(self._reading, unless_pooled)
         self._tell(done)
         return answer
+
+    def _look_for_pooler(self, connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        self.is_pooled = driver.is_pooled
 
     def _tell(self, done: Transaction) -> None:
         if done.moved:

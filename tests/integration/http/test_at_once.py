@@ -304,3 +304,16 @@ def test_an_update_of_any_kind_makes_another_version_of_a_key(engine: Engine) ->
             versions.append(keys.read(connection, [row.id])[row.id].version)
             connection.execute(text("UPDATE api_keys SET producer = producer"))
     assert versions[0] != versions[1]
+
+
+def test_once_there_is_no_pooler_any_more_it_is_one_statement_again(
+    story: Story, trips: list[str]
+) -> None:
+    async def happens(door: Door) -> None:
+        door.database.is_pooled = True
+        await door.accepted("order-1")
+        trips.clear()
+        await door.accepted("order-2")
+
+    story.run(happens)
+    assert trips == ["execute: IDLE -> IDLE"]
