@@ -23,8 +23,8 @@ from payments.lifecycle.backoff import Dice
 from payments.lifecycle.capturing.authorizations import is_by_hand, is_old_news
 from payments.lifecycle.claims import captures_under_way
 from payments.lifecycle.locks import hold_charges, locked
+from payments.lifecycle.moving.move_events import asks_otherwise
 from payments.lifecycle.moving.moves import Move, move
-from payments.lifecycle.moving.told_moves import asks_otherwise
 from payments.lifecycle.reading import fingerprints, some
 from payments.lifecycle.settlement import Policy, decide
 from payments.processors.outcomes import (

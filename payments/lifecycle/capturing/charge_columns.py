@@ -29,7 +29,7 @@ class CaptureEnd:
     processor_code: str | None = None
 
 
-def told_of_authorized(one: "Move") -> str | None:
+def event_of_authorized(one: "Move") -> str | None:
     """What the world is told of a charge whose money is set aside, or still is."""
     row = as_charge(one.row)
     if one.capture is not None and one.capture.failure_code is not None:

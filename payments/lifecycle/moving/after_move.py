@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def after(one: "Move", *, is_told: bool) -> dict[str, Any]:
-    """The columns of either kind, as the move leaves them; `is_told`: an event tells of it."""
+def after(one: "Move", *, has_event: bool) -> dict[str, Any]:
+    """The columns of either kind, as the move leaves them. `has_event`: it publishes an event."""
     row, now = one.row, in_utc(one.row.now)
     phase = phase_of(one.to)
     wait = None if one.next_in_s is None else timedelta(seconds=one.next_in_s)
     return {
         "state": state_of(one.to).value,
         "phase": phase and phase.value,
-        "sequence": row.sequence + (1 if is_told else 0),
+        "sequence": row.sequence + (1 if has_event else 0),
         "attempts": row.attempts + (1 if one.extra_attempt else 0),
         "retries": one.retries,
         "next_attempt_at": later(now, wait),

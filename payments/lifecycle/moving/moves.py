@@ -32,7 +32,7 @@ from payments.lifecycle.capturing.charge_columns import (
 )
 from payments.lifecycle.locks import locked
 from payments.lifecycle.moving.after_move import UNLEASED, after
-from payments.lifecycle.moving.told_moves import told
+from payments.lifecycle.moving.move_events import event_of
 from payments.lifecycle.waiting_refunds import unapproved_of, wake_refunds_of
 from payments.processors.advice import Advised
 from payments.processors.outcomes import Fees
@@ -147,8 +147,8 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
 
 
 def _fact(kind: Kind, one: Move, row: LifecycleRow) -> Fact | None:
-    """What the world is told of a move that led to this row, if it is told of it."""
-    if (word := told(kind, one)) is None:
+    """The event that the move to this row publishes, if it publishes one."""
+    if (word := event_of(kind, one)) is None:
         return None
     data = kind.view(row)
     return Fact(f"{kind.name}.{word}", row.id, row.sequence, data, row.now, owner(row))
@@ -156,7 +156,7 @@ def _fact(kind: Kind, one: Move, row: LifecycleRow) -> Fact | None:
 
 def _columns_after(kind: Kind, one: Move) -> dict[str, Any]:
     """What the move changes of its row."""
-    columns = after(one, is_told=told(kind, one) is not None)
+    columns = after(one, has_event=event_of(kind, one) is not None)
     return columns | charge_after(one) if kind is CHARGE else columns
 
 

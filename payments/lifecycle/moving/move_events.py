@@ -1,4 +1,4 @@
-"""What the world is told of a move."""
+"""Which event a move publishes, if it publishes one."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ from infra.billing.contract.failures import ENDED
 from models.rows import as_charge
 from models.states import Phase, State, Status
 from payments.kinds import CHARGE, Kind
-from payments.lifecycle.capturing.charge_columns import told_of_authorized
+from payments.lifecycle.capturing.charge_columns import event_of_authorized
 
 if TYPE_CHECKING:
     from payments.lifecycle.moving.moves import Move
@@ -21,11 +21,11 @@ PUBLISHED: Mapping[Status, str] = {
 }
 
 
-def told(kind: Kind, one: "Move") -> str | None:
-    """What the world is told of a move, once: the second part of the event's type, or None.
+def event_of(kind: Kind, one: "Move") -> str | None:
+    """The second part of the type of the event that a move publishes, or None.
 
-    A charge that somebody ended is `canceled` and not `failed`, as receivers do other things then;
-    and a customer who has to act is told of once per thing to do.
+    A charge that somebody ended is `canceled` and not `failed`, as receivers handle the two
+    differently; `requires_action` is published once for each thing that the customer has to do.
     """
     if kind is CHARGE:
         if one.to is State.FAILED and one.failure_code in ENDED:
@@ -33,7 +33,7 @@ def told(kind: Kind, one: "Move") -> str | None:
         if one.to is Phase.AWAITING_CUSTOMER and _asks_anew(one):
             return "requires_action"
         if one.to is Phase.AUTHORIZED:
-            return told_of_authorized(one)
+            return event_of_authorized(one)
     return PUBLISHED.get(one.to)
 
 
