@@ -314,7 +314,7 @@ REFUSALS: list[tuple[Line, object, object]] = [
     (invalid(429, code="lock_timeout"),
      Unavailable("lock_timeout"), Unavailable("lock_timeout")),
     (Says(429, {"error": {"message": "…"}}, {"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"}),
-     Unavailable("rate_limited"), Unavailable("rate_limited")),
+     Unavailable("rate_limited", 0.0), Unavailable("rate_limited", 0.0)),
     # docs.stripe.com/api/idempotent_requests
     (an_error(409, "idempotency_error", code="idempotency_key_in_use"),
      Unknown("idempotency_key_in_use"), Unknown("idempotency_key_in_use")),

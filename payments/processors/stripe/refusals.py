@@ -6,6 +6,7 @@ executed), https://docs.stripe.com/rate-limits (429 and lock timeouts),
 https://docs.stripe.com/api/idempotent_requests (keys). What no row knows is Unknown.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import stripe
 
 from infra.billing.contract.failures import message_for
+from infra.billing.contract.retry_after import retry_after_s
 from payments.processors.outcomes import Declined, Outcome, Unavailable, Unknown
 from payments.processors.stripe.declines import advice_on, our_code
 from payments.processors.stripe.transport import NotSent
@@ -167,7 +169,7 @@ def _read(error: stripe.StripeError) -> Refusal | None:
         advice_code=_word(told.get("advice_code")),
         param=_word(told.get("param")),
         reference=reference if isinstance(reference, str) else None,
-        retry_after_s=_seconds(_header(error, "retry-after")),
+        retry_after_s=_wait_s(_header(error, "retry-after")),
     )
 
 
@@ -182,8 +184,7 @@ def _header(error: stripe.StripeError, name: str) -> str | None:
     return None
 
 
-def _seconds(text: str | None) -> float | None:
-    """Retry-After in seconds, as Stripe sends it; a date is not understood."""
-    if text is None or not text.isascii() or not text.isdigit() or len(text) > 6:
-        return None
-    return min(float(text), RETRY_AFTER_MAX_S)
+def _wait_s(header: str | None) -> float | None:
+    """What Retry-After asks for, in seconds; None when it asks for nothing."""
+    wait_s = retry_after_s(header, now_s=time.time())
+    return None if wait_s is None else min(wait_s, RETRY_AFTER_MAX_S)
