@@ -56,6 +56,18 @@ def test_a_product_that_was_deleted_is_not_made_again_by_a_late_repeat(caller: C
     assert caller.get(f"/products/{made.json()['id']}").status_code == 404
 
 
+def test_a_type_is_taken_for_clients_that_send_it_and_is_no_part_of_the_request(
+    caller: Caller,
+) -> None:
+    key = {"idempotency-key": "tea"}
+    made = caller.post("/products", json={"name": "Tea"}, headers=key)
+    for type_ in ("good", "service"):
+        again = caller.post("/products", json={"name": "Tea", "type": type_}, headers=key)
+        assert (again.status_code, again.json()["id"]) == (200, made.json()["id"])
+    other = caller.post("/products", json={"name": "Tea", "type": "ship"}, headers=key)
+    assert (other.status_code, other.json()["param"]) == (400, "type")
+
+
 def test_an_archived_product_gets_no_prices_and_its_prices_no_charges(caller: Caller) -> None:
     price = caller.price()
     archived = caller.put(f"/products/{price['product_id']}/archive")
