@@ -150,12 +150,12 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
                 if not self._pauses:
                     self._refused = None
                 self._pauses = False
-            if self._closing or not is_anything:
+            if self._closing:
                 raise Empty
             queues = list(self._queue_cycle.consume(len(self.active_queues)))
-            found = [self._hand_out(queue) for queue in queues]
             if queues:
                 self._queue_cycle.rotate(queues[0])  # the next in turn has the first pick
+            found = [self._hand_out(queue) for queue in queues] if is_anything else []
             if not any(found):
                 raise Empty
             self._pauses = False
