@@ -156,7 +156,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             if left := self._foreign_queues():
                 logger.critical(
                     "a producer made the queue %s its own way before any worker ran, and messages"
-                    " wait in it, or may yet: stop who sends, run `billing queues mend`,"
+                    " wait in it, or may yet: stop the senders, run `billing queues mend`,"
                     " start again (%s)",
                     ", ".join(left),
                     exc.reply_text,

@@ -35,7 +35,7 @@ REFUSALS: Mapping[int, str] = {
     422: "The key was used before, for another request, which stands.",
     429: "Too many requests wait already, or you ask too often. Send it again after `Retry-After`,"
     " with the same key.",
-    500: "A bug of ours. Sending it again with the same key is safe.",
+    500: "A bug in the service. Sending it again with the same key is safe.",
     503: "The database does not answer. Sending it again with the same key is safe.",
 }
 _HEADERS: Mapping[int, Sequence[str]] = {

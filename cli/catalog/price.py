@@ -49,7 +49,9 @@ def create(
         None, "--round", help="Which way a package that is not full is rounded."
     ),
     interval: Interval | None = typer.Option(None, help="For a price that recurs: how often."),
-    interval_count: str | None = typer.Option(None, help="Every so many intervals."),
+    interval_count: str | None = typer.Option(
+        None, help="The number of intervals between two payments."
+    ),
     usage_type: UsageType | None = typer.Option(None),
     quantity: str | None = typer.Option(
         None, help="How many there are to begin with; without limit without it."
@@ -158,9 +160,9 @@ def quote(
 
 def inventory(
     price: str,
-    increment: str | None = typer.Option(None, metavar="QUANTITY", help="So many came in."),
+    increment: str | None = typer.Option(None, metavar="QUANTITY", help="Units that came in."),
     decrement: str | None = typer.Option(
-        None, metavar="QUANTITY", help="So many went out, otherwise than by a charge."
+        None, metavar="QUANTITY", help="Units that went out other than by a charge."
     ),
     key: options.Key = None,
     producer: options.Producer = "default",

@@ -14,7 +14,7 @@ from service.wiring import processors
 
 # Less than the doctor's own patience with a part.
 DEADLINE_S = 5.0
-ADVICE = "charges and refunds wait meanwhile; see its dashboard, and the settings of ours"
+ADVICE = "charges and refunds wait meanwhile; see its dashboard and this service's settings"
 MODE = {True: "live", False: "test"}
 
 

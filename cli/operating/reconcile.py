@@ -43,7 +43,10 @@ To = Annotated[
 ]
 WhichProcessor = Annotated[
     str | None,
-    typer.Option("--processor", help="Whose records; else those of who takes new charges."),
+    typer.Option(
+        "--processor",
+        help="The processor whose records are compared; by default the one that takes new charges.",
+    ),
 ]
 Payout = Annotated[
     str | None, typer.Option(metavar="ID", help="The records of this payout, not of a period.")

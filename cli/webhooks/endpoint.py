@@ -144,7 +144,9 @@ def update(
 def rotate(
     endpoint_id: str,
     overlap: int | None = typer.Option(
-        None, metavar="SECONDS", help="So long the secret before signs, too (a day); 0 = no more."
+        None,
+        metavar="SECONDS",
+        help="Seconds for which the previous secret signs, too (a day by default); 0 = not at all.",
     ),
     as_json: options.Json = False,
 ) -> None:

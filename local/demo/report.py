@@ -150,7 +150,7 @@ def _sentences(figures: Figures) -> Iterable[str]:
     if figures.asked_again:
         yield f"          {figures.asked_again} requests heard nothing and were sent again"
     if "needs_review" in figures.endings:
-        yield "review    what nobody can tell is left to a person and to `billing resolve`"
+        yield "review    outcomes that can't be found out are left to `billing resolve`"
 
 
 def _after(seconds: float | None) -> str:

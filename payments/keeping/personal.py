@@ -33,7 +33,7 @@ STAYS: Mapping[str, str] = {
     "processor_reference": "by it the processor's books are reconciled",
     "processor_code": "the processor's word for why it failed",
     "failure_code": "why it failed",
-    "failure_message": "that code in words of ours",
+    "failure_message": "that code, in this service's words",
     "failure_advice": "what to do about it",
     "capture_failure_code": "why a capture failed",
     "cancel_code": "that it was canceled",

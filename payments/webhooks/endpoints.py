@@ -102,7 +102,7 @@ def listed(
     Raises InvalidRequest when it isn't an id at all.
     """
     if after and not is_id(after, "we_"):
-        raise InvalidRequest("the cursor is none of ours", param="cursor")
+        raise InvalidRequest("the cursor is not one that this API returned", param="cursor")
     statement = (
         select(*health.ENDPOINT)
         .where(_endpoints.c.id > after, _is_there, access.sees_where(_endpoints.c.producer))

@@ -89,7 +89,7 @@ def is_named_by_anybody(event_type: str, producer: ColumnElement[Any]) -> Column
     PostgreSQL would make one with each charge.
     """
     if event_type not in ONLY_BY_NAME:
-        raise ValueError(f"{event_type} is told to endpoints that don't name it, too")
+        raise ValueError(f"{event_type} also goes to endpoints that don't name it")
     named = literal(event_type, literal_execute=True) == func.any(_endpoints.c.event_types)
     return exists().where(_is_told(named, producer))
 

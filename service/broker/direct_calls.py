@@ -42,5 +42,5 @@ class DirectCalls:
         # Not only errors of the database: one that is raised here would end the thread that wakes.
         except Exception as error:  # noqa: BLE001
             self._down_until = time.monotonic() + DATABASE_DOWN_S
-            logger.debug("nobody is told past the broker", error=type(error).__name__)
+            logger.debug("drainers could not be told directly", error=type(error).__name__)
             return endpoints

@@ -65,7 +65,7 @@ def _require_may_create(
     connection.rollback()
     lacks = f"{owner} may not create roles" if not may else "its URL has no password"
     raise Hopeless(
-        f"there is no role {name}, which BILLING_DATABASE_URL names, and {lacks}: as somebody who"
+        f"there is no role {name}, which BILLING_DATABASE_URL names, and {lacks}: as a role that"
         f" may, CREATE ROLE {name} LOGIN PASSWORD '…'; then `billing migrate` again"
     )
 

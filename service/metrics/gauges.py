@@ -144,7 +144,7 @@ def families(found: Backlog) -> Iterator[Metric]:
     )
     yield _many(
         "billing_table_dead_rows",
-        "Rows of a table that are dead and not vacuumed yet, likewise.",
+        "Rows of a table that are dead and not vacuumed yet.",
         ("table",),
         {(one.name,): one.dead for one in found.tables},
     )

@@ -199,7 +199,7 @@ def test_a_queue_of_another_kind_ends_the_worker_and_one_command_mends_it(rabbit
     finally:
         worker.stop()
     assert (
-        "messages wait in it, or may yet: stop who sends, run `billing queues mend`" in worker.log
+        "messages wait in it, or may yet: stop the senders, run `billing queues mend`" in worker.log
     )
     assert "RestartFreqExceeded" not in worker.log
     for _ in range(2):  # it may be run again

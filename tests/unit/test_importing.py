@@ -324,7 +324,7 @@ def test_a_line_is_an_object_with_the_fields_of_a_charge(folder: Path) -> None:
         ('{"currency":"USD","amount":5.0}', "not the decimal 5.0; send amount=5 if you mean"),
         ('{"amount":NaN,"currency":"USD"}', "NaN is not JSON"),
         ('{"amount":-Infinity,"currency":"USD"}', "-Infinity is not JSON"),
-        ('{"amount":1e999999999999999999999999,"currency":"USD"}', "a number that nobody can mean"),
+        ('{"amount":1e999999999999999999999999,"currency":"USD"}', "a number that is out of range"),
         ('{"amount":' + "9" * 9000 + ',"currency":"USD"}', "at most 999999999999999"),
         ('{"amount":true,"currency":"USD"}', "whole number"),
         ('{"amount":"5","currency":"USD"}', "whole number"),

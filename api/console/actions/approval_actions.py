@@ -20,8 +20,8 @@ ACTIONS = (
         name="approve",
         title="Approve",
         permission=OPERATE,
-        says="Has it done: a refund is sent, a decision is carried out. Whoever asked for it may"
-        " not approve it, whatever name they sign in with under the same key.",
+        says="Has it done: a refund is sent, a decision is carried out. The person who asked for it"
+        " may not approve it, whatever name they sign in with under the same key.",
         run=partial(_decide, verdict="approved"),
         is_possible=lambda row: row.state == "pending",
     ),

@@ -63,8 +63,8 @@ ACTIONS = (
         name="revoke",
         title="Revoke",
         permission=OPERATE,
-        says="Refuses this key from now on, for good. Whoever uses it is told 401 at once; sessions"
-        " at this console that began with it end.",
+        says="Refuses this key from now on, for good. Requests with it are answered 401 at once;"
+        " sessions at this console that began with it end.",
         run=_revoke,
         is_possible=lambda row: row.revoked_at is None,
         is_dangerous=True,

@@ -177,8 +177,8 @@ ACTIONS = (
             title="Resolve",
             permission=OPERATE,
             says="Settles it by what you found at the processor, where it has the name that this"
-            " page shows. Look there first: what you decide is told to the receivers, and can't be"
-            " taken back. Where a second person must approve it, it waits for them.",
+            " page shows. Look there first: your decision is announced to the receivers, and can't"
+            " be taken back. Where a second person must approve it, it waits for them.",
             run=partial(_resolve, of=of),
             is_possible=_needs_review,
             inputs=(_DECISION,),

@@ -37,7 +37,7 @@ CODES: Mapping[str, Meaning] = {
     ),
     "second_person_required": Meaning(
         403,
-        "Whoever asked for this may not approve it; somebody else must.",
+        "The person who asked for this may not approve it; somebody else must.",
         "Have somebody else approve it: another person, under another account or key.",
     ),
     "not_found": Meaning(
@@ -257,9 +257,9 @@ CODES: Mapping[str, Meaning] = {
     ),
     "internal_error": Meaning(
         500,
-        "A bug of ours. Sending it again with the same key is safe; the log names the request's"
-        " id.",
-        "A bug of ours. Send the request again with the same key; tell us when it stays.",
+        "A bug in the service. Sending it again with the same key is safe; the log names the"
+        " request's id.",
+        "A bug in the service. Send the request again with the same key; report it if it persists.",
     ),
 }
 

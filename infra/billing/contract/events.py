@@ -51,7 +51,7 @@ EVENTS: Mapping[str, EventType] = {
             "charge.captured",
             "charge",
             "A part of the money was taken, and the rest is still set aside. The last capture is"
-            " told by `charge.succeeded`.",
+            " announced by `charge.succeeded`.",
         ),
         EventType(
             "charge.capture_failed",

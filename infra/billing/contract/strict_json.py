@@ -62,7 +62,7 @@ def _decimal(literal: str) -> Decimal:
         except ArithmeticError:
             pass  # an exponent of twenty digits
     raise NotStrict(
-        "there is a number that nobody can mean; numbers here are whole, and below 10^15"
+        "there is a number that is out of range; numbers here are whole, and below 10^15"
     )
 
 

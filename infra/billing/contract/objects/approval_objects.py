@@ -59,6 +59,8 @@ class Approval(Resource):
         str | None, Shown("Why, if they said so.", example="the concert was canceled")
     ]
     created_at: Annotated[Moment, Shown("When it was asked for.")]
-    decided_by: Annotated[str | None, Shown("Who decided, likewise.", example="ben")]
+    decided_by: Annotated[
+        str | None, Shown("Who decided: a person's name or an API key's id.", example="ben")
+    ]
     decision_reason: Annotated[str | None, Shown("Why.", example="seen the organizer's mail")]
     decided_at: Annotated[Moment | None, Shown("When that was, or null.")]

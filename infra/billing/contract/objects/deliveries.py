@@ -88,7 +88,9 @@ class Delivery(Resource):
 
     id: Annotated[str, Shown(pattern=id_pattern(DELIVERY_PREFIX), example=A_DELIVERY)]
     object: Literal["delivery"]
-    endpoint_id: Annotated[str, Shown("Who is told.", example=AN_ENDPOINT)]
+    endpoint_id: Annotated[
+        str, Shown("The endpoint that the webhook goes to.", example=AN_ENDPOINT)
+    ]
     event_id: Annotated[
         str, Shown("What of: the `webhook-id`.", pattern=EVENT_ID, example=AN_EVENT)
     ]

@@ -58,7 +58,7 @@ class Dispute(Resource):
     respond_by: Annotated[
         Moment | None, Shown("Evidence that comes later is not looked at; null: nobody said.")
     ]
-    processor: Annotated[str, Shown("Who told of it.", example="sandbox")]
+    processor: Annotated[str, Shown("The processor that reported it.", example="sandbox")]
     livemode: Annotated[bool, Shown("Whether the processor moves real money.", example=False)]
     processor_reference: Annotated[
         str, Shown("The processor's own id of it.", example="sbx_dp_1f0c9a")

@@ -39,6 +39,6 @@ class Find(Resource):
             example="order-1042",
         ),
     ]
-    state: Annotated[str | None, Shown("How it stands, if it stands any way.", example="succeeded")]
+    state: Annotated[str | None, Shown("Its state, if it has one.", example="succeeded")]
     amount: Annotated[Amount | None, Shown("In minor units of `currency`, if it has one.")]
     currency: Annotated[CurrencyCode | None, Shown("Of the amount.")]

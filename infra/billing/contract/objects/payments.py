@@ -201,7 +201,7 @@ class Charge(Resource):
     return_url: Annotated[
         str | None,
         Shown(
-            "Where the customer, who is there, comes back to; null: nobody is there.",
+            "Where the customer comes back to; null: no customer is present.",
             example="https://shop.example.com/orders/1001/paid",
         ),
     ]
@@ -209,7 +209,9 @@ class Charge(Resource):
         NextAction | None,
         Shown("What the customer has to do, while the charge waits for that; else null."),
     ]
-    processor: Annotated[str | None, Shown("Who moves the money.", example="sandbox", always=True)]
+    processor: Annotated[
+        str | None, Shown("The processor that moves the money.", example="sandbox", always=True)
+    ]
     livemode: shared.Livemode
     processor_reference: Annotated[shared.ProcessorReference, Shown(example="sbx_1f0c9a")]
     producer: shared.Producer

@@ -100,7 +100,9 @@ class PriceRecurring(Resource):
     __slots__ = ()
 
     interval: Annotated[Interval, Shown("The interval.", example="month")]
-    interval_count: Annotated[int, Shown("Every so many intervals.", ge=1, example=1)]
+    interval_count: Annotated[
+        int, Shown("The number of intervals between two payments.", ge=1, example=1)
+    ]
     usage_type: Annotated[
         UsageType,
         Shown("Whether the quantity is agreed or measured.", example="licensed"),

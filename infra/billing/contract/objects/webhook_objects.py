@@ -57,7 +57,7 @@ class EndpointHealth(Resource):
     _shown = ("attempts", "success_rate", "p95_ms")
 
     attempts: Annotated[
-        int, Shown("How many attempts it is told from.", ge=0, le=RECENT_MAX, example=RECENT_MAX)
+        int, Shown("The attempts that are counted here.", ge=0, le=RECENT_MAX, example=RECENT_MAX)
     ]
     success_rate: Annotated[
         float | None,
@@ -91,8 +91,8 @@ class Endpoint(Resource):
     producer: Annotated[
         str | None,
         Shown(
-            "Whose events it is told of, beside those of products and prices, which are"
-            " everybody's. Null: those of all producers.",
+            "The producer whose events it receives, besides those of products and prices, which"
+            " any endpoint may receive. Null: those of all producers.",
             example="shop",
         ),
     ]
@@ -108,7 +108,7 @@ class Endpoint(Resource):
     event_types: Annotated[
         list[Annotated[str, OneOf(TYPES)]],
         Shown(
-            f"What it is told. Empty: every type but {UNASKED_FOR}.",
+            f"The event types that it receives. Empty: every type but {UNASKED_FOR}.",
             example=["charge.succeeded", "charge.failed"],
         ),
     ]

@@ -83,7 +83,7 @@ class ChargeRequest(Request):
         examples=[4000],
     )
     customer_id: Text | None = Field(
-        default=None, description="The caller's id of who pays.", examples=["cus_123"]
+        default=None, description="The caller's id of the customer who pays.", examples=["cus_123"]
     )
     payment_method_id: Text | None = Field(
         default=None,
@@ -128,7 +128,7 @@ class ChargeRequest(Request):
         | None
     ) = Field(
         default=None,
-        description="Cancel the charge if it has not succeeded so many seconds after it was"
+        description="Cancel the charge if it has not succeeded this many seconds after it was"
         " accepted, or after `scheduled_at`. Absent: it waits for its customer for a day, unless"
         " the service is set up otherwise.",
         examples=[3600],

@@ -38,7 +38,7 @@ class SecretRotation(Repeatable):
         BeforeValidator(lambda value: checked(endpoints.overlap_s, value)),
     ] = Field(
         default=OVERLAP_S,
-        description="For so many seconds the secret before signs, too.",
+        description="For this many seconds the previous secret signs, too.",
         examples=[3600],
     )
 

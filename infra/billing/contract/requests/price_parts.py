@@ -129,7 +129,7 @@ class Recurring(Asked):
 
     interval: Interval = Field(description="The interval.")
     interval_count: Annotated[int, Field(json_schema_extra={"minimum": 1}), between(1)] = Field(
-        default=1, description="Every so many intervals; at most three years."
+        default=1, description="The number of intervals between two payments; at most three years."
     )
     usage_type: UsageType = Field(
         default="licensed", description="Whether the quantity is agreed or measured."

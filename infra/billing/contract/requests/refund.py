@@ -48,9 +48,9 @@ class RefundRequest(Request):
         | None
     ) = Field(
         default=None,
-        description="Refuse the refund unless exactly so much went back or is on its way: unless"
-        " `refunded_amount` and `refund_pending_amount` of the charge add up to it. For two people"
-        " at two tills.",
+        description="Refuse the refund unless exactly this much was refunded or is being refunded:"
+        " unless `refunded_amount` and `refund_pending_amount` of the charge add up to it. For two"
+        " people at two tills.",
         examples=[0],
     )
 

@@ -96,7 +96,7 @@ class EndpointSettings(Asked):
     )
     event_types: EventTypes = Field(
         default=(),
-        description=f"What it is told. None: every type but {UNASKED_FOR}.",
+        description=f"The event types that it receives. None: every type but {UNASKED_FOR}.",
         examples=[["charge.succeeded", "charge.failed"]],
     )
     description: Description | None = Field(
@@ -143,8 +143,8 @@ class WebhookEndpointRequest(EndpointSettings, Repeatable):
 
     producer: Producer | None = Field(
         default=None,
-        description="Whose events it is told of. With a key for one producer only that one, which"
-        " it is anyway; with a key for all producers any, or all without it.",
+        description="The producer whose events it receives. With a key for one producer"
+        " that one; with a key for all producers any, or all without it.",
         examples=["shop"],
     )
 
