@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     bindparam,
     case,
+    cast,
     func,
     literal,
     or_,
@@ -107,7 +108,9 @@ def _due(kind: Kind) -> tuple[ColumnElement[bool], ...]:
 
 
 def _is_of_ours(kind: Kind) -> ColumnElement[bool]:
-    return kind.table.c.processor == func.any(bindparam("processors", type_=ARRAY(String)))
+    # With a cast: an empty array that is written out has no type.
+    names = cast(bindparam("processors", type_=ARRAY(String)), ARRAY(String))
+    return kind.table.c.processor == func.any(names)
 
 
 def _expired_statement(kind: Kind) -> Any:

@@ -60,7 +60,7 @@ EXCUSES: tuple[Excuse, ...] = (
         "whoever claims asks what is claimed, and never whether it is new",
     ),
     Excuse(
-        "payments/lifecycle/accepting/charges.py",
+        "payments/lifecycle/accepting/asked.py",
         "if request.amount is None or request.currency is None:",
         "or becomes",
         "a request names both or neither; mypy wants both asked",

@@ -12,8 +12,11 @@ from payments.transaction import Database as Plain
 from payments.transaction import Moved, Transaction
 
 # What others write of a row that moved, in the same transaction: refunds are counted behind it, it
-# may be claimed or woken, and what a dispute or a capture says of it comes after.
-_BEHIND = {"refunded_amount", "refund_reserved", "disputed_amount", "restocked", "woken_at"}
+# may be claimed or woken, and what a dispute or the fees say of it comes after, with its event.
+_BEHIND = {
+    "refunded_amount", "refund_reserved", "disputed_amount", "restocked", "woken_at", "sequence",
+    "fee", "net", "settlement_currency",
+}  # fmt: skip
 
 
 def by(name: str) -> Acting:

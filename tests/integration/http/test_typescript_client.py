@@ -97,7 +97,7 @@ def _moves_money_once(command: list[str], built: Path, caller: Caller) -> None:
         "verified": "charge.succeeded",
         "tampered": ["SignatureError", "invalid_signature"],
     }
-    assert told["feed"] >= 6
+    assert told["feed"] >= 4  # more than a page: of the product, the price and the charge
 
 
 def test_an_operator_decides_what_waits(built: Path, strict: Web, till: Till) -> None:
