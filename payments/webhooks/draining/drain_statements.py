@@ -51,7 +51,8 @@ _IS_FOR_A = f"""
 # is finished, or at a `relaxed` endpoint waits for more than a minute (`passed`), the next of its
 # object is due at once. Of `relaxed`, the nearest sixteen are looked at, and nothing waits for
 # longer than a minute, and what just happened for no replay; of `strict`, an hour, in case the row
-# it waits for went another way.
+# it waits for went another way. What else there is of its object is asked for as `finished_at IS
+# NULL`, not as pending: so no plan can look for it among all that is due (deliveries_unfinished_idx).
 #
 # Of each endpoint the first row tells how it is now, and each what was claimed, if anything was.
 #
@@ -138,7 +139,7 @@ _NEXT_BATCHES = f"""
         SELECT e.id AS endpoint_id, e.last_sequence, e.is_strict, found.*, (
             SELECT near.id FROM (
                 SELECT b.id, b.waits_for, b.next_attempt_at FROM deliveries b
-                WHERE b.endpoint_id = e.id AND b.state = 'pending'
+                WHERE b.endpoint_id = e.id AND b.finished_at IS NULL
                   AND b.object_id = found.object_id AND b.object_sequence < found.object_sequence
                   AND (e.is_strict OR found.is_replay OR NOT b.is_replay)
                   AND b.id <> ALL (ARRAY(SELECT id FROM passed))
@@ -195,7 +196,7 @@ _NEXT_BATCHES = f"""
         FROM unnest(ARRAY(
             SELECT DISTINCT next.id FROM passed p CROSS JOIN LATERAL (
                 SELECT n.id FROM deliveries n
-                WHERE n.endpoint_id = p.endpoint_id AND n.state = 'pending'
+                WHERE n.endpoint_id = p.endpoint_id AND n.finished_at IS NULL
                   AND n.object_id = p.object_id AND n.object_sequence > p.object_sequence
                   AND n.waits_for IS NOT NULL
                   AND n.id <> ALL (ARRAY(SELECT id FROM looked_at))
