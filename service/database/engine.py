@@ -16,6 +16,7 @@ from service.database.connecting import Road
 from service.database.database_url import address
 from service.database.diagnosis import note_where
 from service.database.limits import Limits
+from service.database.planning import plan_again
 
 READ_ONLY = "25006"  # read_only_sql_transaction: PostgreSQL, appendix A
 
@@ -87,6 +88,7 @@ def _road(url: str, limits: Limits) -> tuple[Any, Road]:
 
 def _listen(engine: Engine, road: Road, url: str) -> None:
     note_where(engine, address(url))
+    plan_again(engine)
 
     @event.listens_for(engine, "begin")
     def limit(connection: Connection) -> None:

@@ -3,11 +3,10 @@
 Each question stands beside the sweep that it is about, and is answered by the same indexes.
 """
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 
-from sqlalchemy import ColumnElement, Connection, Engine, or_, select
+from sqlalchemy import ColumnElement, Engine, or_, select
 
 from payments.intake import quarantine
 from payments.keeping import retention
@@ -21,23 +20,11 @@ from payments.webhooks.draining import drain_statements
 from payments.webhooks.pacing import disabling
 from tasks.handlers import Sweep
 
-# A plan goes by how large the tables were when it was made. One that was made before an import
-# would read all of it, each second, until PostgreSQL has counted the rows (autovacuum).
-PLAN_AGAIN_S = 60.0
-
 
 class Look:
-    """Asks which sweeps have something to do. `processors` are the names of ours; `clock` is
-    monotonic, in seconds."""
+    """Asks which sweeps have something to do. `processors` are the names of ours."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        keep: Keep,
-        processors: list[str],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, engine: Engine, *, keep: Keep, processors: list[str]) -> None:
         # One statement is a transaction of its own: it takes no BEGIN and no COMMIT.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         questions: Mapping[Sweep, ColumnElement[bool]] = {
@@ -53,12 +40,10 @@ class Look:
         }
         self.sweeps = tuple(questions)
         self._statement = select(*questions.values()).params(processors=processors)
-        self._clock = clock
 
     def __call__(self) -> list[Sweep]:
         """Those that have something to do now."""
         with self._engine.connect() as connection:
-            self._plan_again(connection)
             answers = connection.exec_driver_sql(self._text).one()
         return [name for name, needed in zip(self.sweeps, answers, strict=True) if needed]
 
@@ -70,10 +55,3 @@ class Look:
         says how text is quoted."""
         options = {"literal_binds": True}
         return str(self._statement.compile(self._engine, compile_kwargs=options))
-
-    def _plan_again(self, connection: Connection) -> None:
-        """Now and then, let the server forget how it answered on this connection."""
-        planned_at = connection.info.setdefault("look_planned_at", self._clock())
-        if self._clock() - planned_at >= PLAN_AGAIN_S:
-            connection.exec_driver_sql("DISCARD PLANS")
-            connection.info["look_planned_at"] = self._clock()
