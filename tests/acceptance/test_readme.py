@@ -15,9 +15,12 @@ from tests.support.ports import free_port
 from tests.support.programs import ROOT, Program, Programs
 
 QUICK_START = examples((ROOT / "README.md").read_text(), "quick start")
+# The first line of its first block, without which a shell has no `billing`.
+PATH = Example("sh", QUICK_START[0].code.splitlines(keepends=True)[0], QUICK_START[0].place)
 HOW_TO = ROOT / "docs" / "how-to"
 # What one does in the same shell, with the path of the quick start.
 SHELL = examples((HOW_TO / "charge-from-your-service.md").read_text(), "command line")
+CELERY = examples((HOW_TO / "charge-from-your-service.md").read_text(), "celery")
 CAPTURE = examples((HOW_TO / "charge-from-your-service.md").read_text(), "capture")
 ASYNC = examples((HOW_TO / "charge-from-async-code.md").read_text(), "async")
 IMPORT = examples((HOW_TO / "import-a-file.md").read_text(), "import")
@@ -79,7 +82,7 @@ def test_the_quick_start_does_what_it_says_and_the_same_when_it_is_pasted_again(
     charges = [json.loads(one.text) for one in first if one.text.startswith("{")]
     assert charges
     assert {charge["state"] for charge in charges} == {"succeeded"}, said
-    sdk, _celery = (one.text for one in first if one.example.language == "python")
+    (sdk,) = (one.text for one in first if one.example.language == "python")
     assert sdk.split() == ["succeeded", "succeeded"]
     for shown in ("order-1001", charges[0]["charge_id"]):
         assert shown in said
@@ -87,13 +90,23 @@ def test_the_quick_start_does_what_it_says_and_the_same_when_it_is_pasted_again(
     assert set(OBJECT.findall(said)) <= set(OBJECT.findall(again))
     # In one shell, since each starts with a command of its own: the pages of the command line, and
     # what became of the charges that Celery and the import asked for.
-    asked = [_explain("order-1003-charge", producer="shop"), _explain("order-1011")]
-    pages = [*SHELL, *CAPTURE, *IMPORT, *ASYNC, *asked]
-    *told, awaited, by_celery, imported = paste("shell", [QUICK_START[0], *pages])
+    asked = [_explain("order-1007-charge", producer="shop"), _explain("order-1011")]
+    pages = [*SHELL, *CAPTURE, *IMPORT, *ASYNC, _by_celery(), *asked]
+    *told, awaited, _, by_celery, imported = paste("shell", [PATH, *pages])
     assert [*OBJECT.sub("", awaited.text).split()][:2] == ["succeeded", "idempotency_key_reused"]
     assert "succeeded" in told[1].text
-    assert "order-1003-charge" in by_celery.text
+    assert "order-1007-charge" in by_celery.text
     assert "order-1011" in imported.text
+
+
+def _by_celery() -> Example:
+    """What the page does with Celery, with the URL that it says to ask for."""
+    (shown,) = CELERY
+    code = shown.code.replace('"redis://…"', "URL", 1)
+    asks = (
+        'import subprocess\nURL = subprocess.check_output(["billing", "url"], text=True).strip()\n'
+    )
+    return Example("python", asks + code, shown.place)
 
 
 def _explain(name: str, producer: str = "default") -> Example:
