@@ -1,7 +1,7 @@
 """How settings write which processors there are, who takes what, and what the sandbox takes."""
 
 import re
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator
@@ -10,10 +10,10 @@ from pydantic_settings import NoDecode
 from payments.processors.limits import MoneyLimit
 from payments.processors.routing import Route
 
-# Processors of our own, the same names as in `BUILT_IN` of `service.wiring`, which makes them (and
-# which this module can't import). Packages bring others as entry points of this group.
-BUILT_IN_PROCESSORS = frozenset({"sandbox", "stripe"})
-PROCESSOR_ENTRY_POINTS = "billing.processors"
+# The processors that come with the service, by name: a function that makes one from the settings.
+# Packages bring others as entry points of this group, which name such a function in the same way.
+BUILT_IN = {"sandbox": "service.wiring:sandbox", "stripe": "service.wiring:stripe"}
+ENTRY_POINTS = "billing.processors"
 # A currency, the least, the most and the last digits of what the sandbox takes.
 SANDBOX_LIMIT = re.compile(r"([A-Z]{3}):([0-9]{1,15})-([0-9]{1,15})(?:/([0-9]{1,9}))?")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -67,7 +67,7 @@ def _names(value: object) -> object:
 
 
 def _known(value: tuple[str, ...]) -> tuple[str, ...]:
-    if not value or len(set(value)) != len(value) or not all(map(is_processor, value)):
+    if not value or len(set(value)) != len(value) or not all(map(_is_processor, value)):
         raise ValueError
     return value
 
@@ -78,12 +78,20 @@ def _sandbox_limits(value: str) -> str:
     return value
 
 
-def is_processor(name: str) -> bool:
-    """Whether there is a processor of this name. What a package brings is found, not loaded."""
-    if name in BUILT_IN_PROCESSORS:
-        return True
-    brought = entry_points(group=PROCESSOR_ENTRY_POINTS, name=name)
-    return _NAME.fullmatch(name) is not None and bool(brought)
+def maker_of(name: str) -> EntryPoint:
+    """What makes the processor of this name, built in or brought by a package; not loaded yet.
+    Raises KeyError if there is none."""
+    if name in BUILT_IN:
+        return EntryPoint(name, BUILT_IN[name], ENTRY_POINTS)
+    return entry_points(group=ENTRY_POINTS)[name]
+
+
+def _is_processor(name: str) -> bool:
+    try:
+        maker_of(name)
+    except KeyError:
+        return False
+    return _NAME.fullmatch(name) is not None
 
 
 ProcessorNames = Annotated[

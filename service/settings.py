@@ -28,7 +28,7 @@ from service.metrics.telemetry_settings import TelemetrySettings
 from service.network_settings import HttpSettings, Networks
 from service.process.process_settings import ProcessSettings
 from service.processor_names import (
-    PROCESSOR_ENTRY_POINTS,
+    ENTRY_POINTS,
     SANDBOX_LIMIT,
     ApprovedAbove,
     ProcessorNames,
@@ -104,7 +104,7 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, P
     processors: ProcessorNames = Field(
         default=("sandbox",),
         description="names of processors separated by commas: sandbox, stripe, or what a package"
-        f" brings as an entry point of {PROCESSOR_ENTRY_POINTS}",
+        f" brings as an entry point of {ENTRY_POINTS}",
     )
     # Which of them takes new charges. Unset, the first in the list.
     processor: str = Field(

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any, Protocol, Self
 
 import orjson
@@ -42,7 +42,7 @@ from service.database.loop_commit import LoopCommitter
 from service.kept_settings import NO_KEY, keys_of
 from service.metrics import counting
 from service.process import garbage, open_files
-from service.processor_names import PROCESSOR_ENTRY_POINTS, SANDBOX_LIMIT
+from service.processor_names import SANDBOX_LIMIT, maker_of
 from service.settings import Settings
 from service.settings_errors import SettingsError
 from service.stripe_settings import secrets_of
@@ -134,21 +134,18 @@ def _installation(settings: Settings) -> Installation:
         engine.dispose()
 
 
-# How a processor of ours is made, by its name; a package's entry point is called in the same way.
 ProcessorFactory = Callable[[Settings], Processor]
-BUILT_IN: Mapping[str, ProcessorFactory] = {"sandbox": sandbox, "stripe": stripe}
 
 
 def processors(
-    settings: Settings, built_in: Mapping[str, ProcessorFactory] = BUILT_IN
+    settings: Settings, instead: Mapping[str, ProcessorFactory] = MappingProxyType({})
 ) -> Processors:
-    """The processors that the settings name. Raises ValueError for one that has another name."""
+    """The processors that the settings name, each made by what `service.processor_names` says, or
+    by what stands in its place (`instead`, of tests). Raises ValueError for one that has another
+    name."""
     made = []
     for name in settings.processors:
-        make = built_in.get(name)
-        if make is None:
-            (brought,) = entry_points(group=PROCESSOR_ENTRY_POINTS, name=name)
-            make = brought.load()
+        make = instead.get(name) or maker_of(name).load()
         made.append(make(settings))
         if made[-1].name != name:
             raise ValueError(f"the processor {name!r} calls itself {made[-1].name!r}")
@@ -217,7 +214,7 @@ def deliverer(engine: Engine, vault: Vault, **options: Any) -> Delivers:
 class Parts:
     """What the handlers are put together from. Crash tests pass parts that die at a chosen line."""
 
-    processors: Mapping[str, ProcessorFactory] = field(default_factory=lambda: BUILT_IN)
+    processors: Mapping[str, ProcessorFactory] = field(default_factory=dict)
     begin: Callable[..., list[Begun]] = executor.begin
     settle: Callable[..., list[LifecycleRow]] = executor.settle
     cancel: Callable[..., list[ChargeRow | Refused]] = cancels.cancel

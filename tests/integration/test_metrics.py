@@ -22,7 +22,7 @@ from service.metrics import counting, serving
 from service.metrics.catalogue import REGISTRY
 from service.running import register
 from service.settings import Settings
-from service.wiring import BUILT_IN, REAL
+from service.wiring import REAL, sandbox
 from tasks.requests import Wishes
 from tests.support.acting import Database
 from tests.support.factories import Till, a_charge, a_key
@@ -107,7 +107,7 @@ def test_a_call_that_raises_is_counted_as_unknown(
     make_settings: MakeSettings, redis_url: str, grew: Growth
 ) -> None:
     def broken(settings: Settings) -> Any:
-        made = BUILT_IN["sandbox"](settings)
+        made = sandbox(settings)
 
         def charge(order: Any, *, deadline_s: float) -> Any:
             raise OSError("an adapter's bug")

@@ -9,9 +9,8 @@ from celery.exceptions import Reject
 from sqlalchemy import Engine, text
 
 from payments.intake.quarantine import GIVEN_UP, OF_A_BUG, KeptRequest, as_kept
-from service.processor_names import BUILT_IN_PROCESSORS
 from service.settings import Settings
-from service.wiring import BUILT_IN, REAL, processors
+from service.wiring import REAL, processors
 from tasks.requests import Wishes
 from tests.support.counter import Counter, counter
 from tests.support.every import every
@@ -64,10 +63,6 @@ def test_processors_are_made_by_their_names(make_settings: MakeSettings) -> None
     assert named.default == "second"
     settings = make_settings(processors="second,sandbox", processor="sandbox")
     assert processors(settings).default == "sandbox"
-
-
-def test_the_settings_know_the_built_in_processors_by_their_names() -> None:
-    assert set(BUILT_IN) == BUILT_IN_PROCESSORS
 
 
 def test_a_processor_under_another_name_is_refused(make_settings: MakeSettings) -> None:

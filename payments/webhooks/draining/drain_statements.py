@@ -52,7 +52,7 @@ _IS_FOR_A = f"""
 # object is due at once. Of `relaxed`, the nearest sixteen are looked at, and nothing waits for
 # longer than a minute, and what just happened for no replay; of `strict`, an hour, in case the row
 # it waits for went another way. What else there is of its object is asked for as `finished_at IS
-# NULL`, not as pending: so no plan can look for it among all that is due (deliveries_unfinished_idx).
+# NULL`, not as pending, so that no plan looks for it among all that is due.
 #
 # Of each endpoint the first row tells how it is now, and each what was claimed, if anything was.
 #

@@ -23,7 +23,7 @@ def till(engine: Engine) -> Iterator[Counter]:
 @pytest.fixture
 def processor(monkeypatch: pytest.MonkeyPatch) -> Replace:
     """`processor(make)`: what the command has in place of the sandbox."""
-    return lambda make: monkeypatch.setitem(wiring.BUILT_IN, "sandbox", make)  # type: ignore[arg-type]
+    return lambda make: monkeypatch.setattr(wiring, "sandbox", make)
 
 
 @pytest.fixture
