@@ -6,17 +6,19 @@ any more, and would answer everybody so.
 """
 
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
 from sqlalchemy import Connection, Engine, ExceptionContext, NullPool, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from service.database.connecting import Road
 from service.database.database_url import address
 from service.database.diagnosis import note_where
 from service.database.limits import Limits
-from service.database.planning import plan_again
+from service.database.planning import AGAIN_AT, note_made, plan_again
 
 READ_ONLY = "25006"  # read_only_sql_transaction: PostgreSQL, appendix A
 
@@ -88,13 +90,19 @@ def _road(url: str, limits: Limits) -> tuple[Any, Road]:
 
 def _listen(engine: Engine, road: Road, url: str) -> None:
     note_where(engine, address(url))
-    plan_again(engine)
+
+    @event.listens_for(engine, "connect")
+    def made(_driver: Any, record: ConnectionPoolEntry) -> None:
+        note_made(record)
 
     @event.listens_for(engine, "begin")
-    def limit(connection: Connection) -> None:
+    def begin(connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
-        if driver.is_pooled and not driver.autocommit:
-            connection.exec_driver_sql(road.set_local(driver))
+        if driver.is_pooled:  # it has no plans, and no limits of its own
+            if not driver.autocommit:
+                connection.exec_driver_sql(road.set_local(driver))
+        elif monotonic() >= connection.info[AGAIN_AT]:
+            plan_again(connection)
 
     @event.listens_for(engine, "handle_error")
     def drop(context: ExceptionContext) -> None:

@@ -5,11 +5,9 @@ for an empty one, to read all of it, and so does each batch of a first import un
 counted the rows, a minute or two later. A plan that is made anew goes by the pages that there are.
 """
 
-import time
-from collections.abc import Callable
-from typing import Any
+from time import monotonic
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 # To plan a connection's statements takes some ten milliseconds: nothing once a minute. A table
@@ -18,26 +16,19 @@ SOONEST_S = 1.0
 SELDOM_S = 60.0
 
 FORGET = "DISCARD PLANS"
-_MADE = "connection_made_at"
-_PLANNED = "statements_planned_at"
+# In `info` of a connection: by our own clock, when it was made, and when it is to plan again.
+MADE_AT, AGAIN_AT = "made_at", "plan_again_at"
 
 
-def plan_again(engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
-    """Let the connections of an engine forget their plans in time. `clock` is monotonic, in
-    seconds. Not those behind a pooler, which prepare nothing."""
+def note_made(record: ConnectionPoolEntry) -> None:
+    """Begin to count the age of a new connection."""
+    record.info[MADE_AT] = now = monotonic()
+    record.info[AGAIN_AT] = now + SOONEST_S
 
-    @event.listens_for(engine, "connect")
-    def made(_driver: object, record: ConnectionPoolEntry) -> None:
-        record.info[_MADE] = record.info[_PLANNED] = clock()
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        driver: Any = connection.connection.driver_connection
-        if driver.prepare_threshold is None:
-            return
-        info, now = connection.info, clock()
-        age = info[_PLANNED] - info[_MADE]
-        if now - info[_PLANNED] < min(max(age, SOONEST_S), SELDOM_S):
-            return
-        info[_PLANNED] = now
-        connection.exec_driver_sql(FORGET)
+def plan_again(connection: Connection) -> None:
+    """Let the server forget this connection's plans, and note when to do so next."""
+    now = monotonic()
+    age = now - connection.info[MADE_AT]
+    connection.info[AGAIN_AT] = now + min(max(age, SOONEST_S), SELDOM_S)
+    connection.exec_driver_sql(FORGET)

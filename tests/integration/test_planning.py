@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, event
 
+from service.database import engine as engines
 from service.database import planning
 from service.database.engine import open_async_engine, open_engine
 from service.database.limits import WORK
-from service.database.planning import FORGET, plan_again
+from service.database.planning import FORGET
 from tests.support.webhooks import rows
 
 
@@ -24,15 +25,18 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Of ours alone: drivers and pools have their own."""
+    clock = Clock()
+    for module in (engines, planning):
+        monkeypatch.setattr(module, "monotonic", clock)
+    return clock
 
 
 @pytest.fixture
 def one(database_url: str, clock: Clock) -> Iterator[Engine]:
     """An engine of one connection."""
-    engine = create_engine(database_url, pool_size=1, max_overflow=0)
-    plan_again(engine, clock)
+    engine = open_engine(database_url, WORK, pool_size=1, max_overflow=0)
     yield engine
     engine.dispose()
 
@@ -60,21 +64,13 @@ def test_it_plans_again_when_its_age_has_doubled_and_then_once_a_minute(
 
 
 def test_each_connection_has_an_age_of_its_own(database_url: str, clock: Clock) -> None:
-    engine = create_engine(database_url, pool_size=2, max_overflow=0)
-    plan_again(engine, clock)
+    engine = open_engine(database_url, WORK, pool_size=2, max_overflow=0)
     first = engine.connect()
     clock.now = 1.5
     assert used(engine, clock, 1.5) == []  # a second one, made just now
     first.close()
     # The pool hands them out in turn: the second, then the first.
     assert used(engine, clock, 2.0, 2.25, 2.5, 2.75) == [2.25, 2.5]
-    engine.dispose()
-
-
-def test_what_prepares_nothing_has_nothing_to_plan_again(database_url: str, clock: Clock) -> None:
-    engine = create_engine(database_url, connect_args={"prepare_threshold": None})
-    plan_again(engine, clock)
-    assert used(engine, clock, 0.0, 100.0) == []
     engine.dispose()
 
 
@@ -100,7 +96,7 @@ def _plan(engine: Engine, statement: str) -> str:
 def test_our_engines_plan_again_for_threads_and_on_a_loop(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planning, "SELDOM_S", 0.0)
+    monkeypatch.setattr(planning, "SOONEST_S", 0.0)
     planned: list[Any] = []
 
     def note(connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
