@@ -1,4 +1,5 @@
-"""The executor for threads: every step is done when it is awaited, so nothing ever waits."""
+"""The executor for threads: every step completes while it is awaited, so no event loop is
+needed."""
 
 import asyncio
 import inspect
@@ -86,7 +87,7 @@ class BlockingExecutor:
 
 
 def _at_once(step: Callable[[Item], Answer]) -> Callable[[Item], Awaitable[Answer]]:
-    """A step that blocks, as one that is awaited."""
+    """A blocking step as an awaitable one."""
 
     async def awaited(item: Item) -> Answer:
         return step(item)
@@ -95,7 +96,7 @@ def _at_once(step: Callable[[Item], Answer]) -> Callable[[Item], Awaitable[Answe
 
 
 def _done(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
-    """What a coroutine returns that awaits nothing but what is done at once."""
+    """The result of a coroutine that only awaits what completes at once."""
     try:
         coroutine.send(None)
     except StopIteration as end:
@@ -106,7 +107,7 @@ def _done(coroutine: Coroutine[Any, Any, Answer]) -> Answer:
 
 
 async def _ask(verb: Verb, order: Order, *, deadline_s: float) -> Found:
-    """Call a verb of a processor. One that is `async` gets a loop for this one call."""
+    """Call a verb of a processor. An `async` verb gets a loop for this one call."""
     found = verb(order, deadline_s=deadline_s)
     if not inspect.isawaitable(found):
         return cast(Found, found)

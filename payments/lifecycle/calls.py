@@ -19,9 +19,10 @@ from payments.processors.registry import Processors
 
 log = logging.getLogger(__name__)
 
-# Why a row waits that is of test mode, while its processor is set up for live mode, or vice versa.
+# The reason why a row of test mode waits while its processor is set up for live mode, or vice
+# versa.
 OTHER_MODE = "livemode_differs"
-# Nobody needs it at once when that is mended.
+# Once that is fixed, a minute's delay does no harm.
 ASK_AGAIN_S = 60.0
 
 
@@ -29,20 +30,20 @@ Verb = Callable[..., Any]
 
 
 async def within(answer: Awaitable[Found], deadline_s: float) -> Found:
-    """What a verb that is `async` answers in so many seconds. Raises TimeoutError."""
+    """The answer of an `async` verb, within `deadline_s` seconds. Raises TimeoutError."""
     async with asyncio.timeout(deadline_s):
         return await answer
 
 
 class Asking(Protocol):
-    """How a verb of a processor is called: `verb(order, deadline_s=…)`, which answers with what it
-    found, or with something to await for it."""
+    """How a verb of a processor is called: `verb(order, deadline_s=…)` returns what it found, or an
+    awaitable of it."""
 
     def __call__(self, verb: Verb, order: Order, *, deadline_s: float) -> Awaitable[Found]: ...
 
 
 class Watched(AbstractContextManager["Watched", None]):
-    """An attempt or a call that goes on; this one is watched by nobody."""
+    """An attempt or a call in progress; this base class records nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -59,11 +60,11 @@ class Watched(AbstractContextManager["Watched", None]):
         """The call was answered."""
 
     def settled(self, verb: str, row: LifecycleRow) -> None:
-        """The attempt was settled; `verb` is what was done, `row` how it stands then."""
+        """The attempt was settled; `verb` is what was done, `row` the row afterwards."""
 
 
 class Watch(Protocol):
-    """Who is asked for a `Watched` when an attempt or a call begins."""
+    """Makes a `Watched` when an attempt or a call begins."""
 
     def attempt(self, claimed: Claimed) -> Watched:
         """From the claim to the settlement."""
@@ -75,7 +76,7 @@ class Watch(Protocol):
 
 
 class Unwatched:
-    """Nobody watches."""
+    """Records nothing."""
 
     _watched = Watched()
 
@@ -87,7 +88,7 @@ class Unwatched:
 
 
 class Caller:
-    """Asks the processor that a row names, by `ask`. Every call has a deadline; `clock` is our own,
+    """Calls the processor that a row names, by `ask`. Every call has a deadline; `clock` is local,
     in seconds."""
 
     def __init__(
@@ -106,15 +107,14 @@ class Caller:
         self._policies = policies
         self._deadline_s = deadline_s
         self._clock = clock
-        # The processors of which it was said that they are set up for the other mode.
+        # The processors already logged as set up for the other mode.
         self._alarmed: set[str] = set()
 
     async def call(self, claimed: Claimed, leased_until: float) -> tuple[str, Found]:
-        """What was asked (`charge`, `capture`, `refund`, `look_up`, `cancel`), and what came of
-        it.
+        """What was asked (`charge`, `capture`, `refund`, `look_up`, `cancel`), and the result.
 
-        What is in doubt is looked up first, and sent again only while that is safe. What is to end
-        is canceled, and nothing else. Never raises: a call that went wrong is unknown.
+        A row in doubt is looked up first, and sent again only while that is safe. A charge that is
+        to end is only ever canceled. Never raises: a call that fails is unknown.
         """
         verb: str = "look_up" if claimed.in_doubt else claimed.verb
         if claimed.is_to_end:
@@ -130,15 +130,15 @@ class Caller:
             may_resend = self._policies[claimed.processor].may_resend(claimed.row, claimed.now)
             in_the_dark = claimed.row.phase == Phase.UNKNOWN and _not_executed(claimed, found)
             if in_the_dark and may_resend:
-                # The processor has never heard of it, and its memory of keys reaches back to our
-                # first call: sending again with the same key can't move money twice.
+                # The processor doesn't know it, and remembers keys for longer than the time since
+                # our first call: sending again with the same key can't move money twice.
                 verb = claimed.verb
                 return verb, await self._send(claimed, leased_until)
             return verb, found
-        # Whatever it is, money may have moved: also by a call whose future somebody canceled.
+        # Whatever was raised, money may have moved, also if the call's future was canceled.
         except (Exception, asyncio.CancelledError) as broken:  # noqa: BLE001
-            # An adapter broke its promise of answering with a value; the money may have moved
-            # before it did. Its text stays out of the log: it may hold what was sent.
+            # The adapter should have answered with a value; money may have moved before it raised.
+            # The error's text stays out of the log, as it may hold what was sent.
             log.error(
                 "processor %s raised %s for %s; treated as unknown",
                 claimed.processor,
@@ -148,8 +148,8 @@ class Caller:
             return verb, Unknown("adapter_error")
 
     def _objection(self, claimed: Claimed) -> Unavailable | None:
-        """Why this processor is not even asked. With a key of test mode it has never heard of what
-        is live, or the other way round: it would say so of money that has moved."""
+        """Why the processor must not be called. With a key of test mode it doesn't know live
+        objects, or vice versa: it would report money that has moved as not found."""
         is_live = self._processors[claimed.processor].livemode
         if claimed.row.livemode == is_live:
             return None
@@ -168,13 +168,14 @@ class Caller:
         return await self._call(claimed, "look_up", processor.look_up)
 
     async def _cancel(self, claimed: Claimed) -> Found:
-        # Whoever else holds the lease by now wants the same, and to cancel twice is to do it once.
+        # If another worker holds the lease by now, it cancels as well, and canceling twice is
+        # harmless.
         processor = self._processors[claimed.processor]
         return await self._call(claimed, "cancel", processor.cancel)
 
     async def _send(self, claimed: Claimed, leased_until: float) -> Found:
-        # Stopped since the claim (SIGSTOP, a suspended machine), others may have taken over and
-        # settled, so long ago that the processor has forgotten the key.
+        # If this process was stopped after the claim (SIGSTOP, a suspended machine), another worker
+        # may have settled the row, so long ago that the processor has forgotten the key.
         if self._clock() >= leased_until:
             return Unknown("lease_expired")
         kind = claimed.order.kind
@@ -184,7 +185,8 @@ class Caller:
         return await self._call(claimed, kind, send)
 
     def _while_leased(self, verb: Verb, leased_until: float) -> Verb:
-        """The verb for a thread, which may have to be waited for: by then the lease may be over."""
+        """The verb for a thread. A thread may not be free at once, so the lease is checked again
+        there."""
 
         def send(order: Order, *, deadline_s: float) -> Any:
             if self._clock() >= leased_until:
@@ -201,8 +203,8 @@ class Caller:
 
 
 def _not_executed(claimed: Claimed, found: Found) -> bool:
-    """Whether the processor says that it has not executed this: an authorization of which no more
-    was captured than before says it of a capture."""
+    """Whether the processor says that it has not executed this. For a capture, an authorization
+    with no more captured than before says so."""
     if claimed.capture is None:
         return isinstance(found, NotFound)
     return shows_no_capture(found, claimed.order.captured_before)

@@ -1,9 +1,9 @@
-"""Ending charges: at once while nothing was sent for them, else by asking the processor first.
+"""Ending charges: at once if nothing was sent for them, else by asking the processor first.
 
-What is asked for here is written down with who and why. A charge that was never sent fails in the
-same transaction. Any other is due at once, and whoever claims it makes no call but to cancel
-(`payments.lifecycle.executor`); what the processor says then decides, as money may have moved
-meanwhile. A charge that is leased by a worker is left to it, and is canceled as soon as that call
+The request is written down with its actor and reason. A charge that was never sent fails in the
+same transaction. Any other is due at once, and the only call that a worker then makes for it is to
+cancel (`payments.lifecycle.executor`); the processor's answer decides, as money may have moved in
+the meantime. A charge that a worker has leased is left to it, and is canceled as soon as that call
 is answered.
 """
 
@@ -38,10 +38,10 @@ BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """Who wants a charge ended, and why. To those who don't see it (`access`), it isn't there.
+    """A request to end a charge. A charge that `access` doesn't see is not found.
 
-    `acting` is whoever asks, where a transaction is of several. `reason` is erased with what else
-    callers say of a customer; the reasons that people give for what they do are not.
+    `acting` is the actor, if the transaction serves several. `reason` is erased with other texts of
+    callers about a customer; operators' reasons for what they do are kept.
     """
 
     charge_id: str
@@ -52,12 +52,12 @@ class Cancellation:
 
 
 def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[ChargeRow | Refused]:
-    """Write down that these charges are to end, and end those of which nothing was sent; each is
-    answered in its place, with the charge as it stands now.
+    """Write down that these charges are to end, and end those for which nothing was sent. Returns
+    an answer for each in its place: the charge as it stands now, or the refusal.
 
-    One that is canceled already is answered as it is, and so is one that is about to be. Refused:
-    NotFound; ChargeNotCancelable for what succeeded, failed, or needs a person; and what comes
-    at a wrong time (`payments.intake.timing`).
+    A charge that is canceled already, or about to be, is returned as it is. Refused: NotFound;
+    ChargeNotCancelable if it succeeded, failed, or needs a person; and requests outside their own
+    time limits (`payments.intake.timing`).
     """
     ids = _seen(transaction, asked)
     hold_prices_of(transaction, charges=sorted(ids))
@@ -72,7 +72,7 @@ def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[Char
     for place, refused in objections(transaction, timings, may_wait=False).items():
         answers[place] = refused
         del new[place]
-    # Of several who ask at once, the first is remembered.
+    # Of several requests for one charge, the first is recorded.
     first: dict[str, Cancellation] = {}
     for one in new.values():
         first.setdefault(one.charge_id, one)
@@ -99,9 +99,9 @@ def cancel(transaction: Transaction, asked: Sequence[Cancellation]) -> list[Char
 
 
 def cancel_expired(transaction: Transaction, *, limit: int = BATCH) -> int:
-    """Ask for the end of charges whose time is up, or that of whose authorization is; returns how
-    many. It waits for nobody: whoever
-    holds one of them, its price, or a refund that waits for it, leaves it to the next sweep."""
+    """Ask for the end of charges that have expired, or whose authorization has; returns how many.
+    It never waits for a lock: a charge that is locked, or whose price or waiting refund is, is left
+    to the next sweep."""
     over = [
         *transaction.execute(_OVER, {"limit": limit}),
         *transaction.execute(_AUTHORIZATION_OVER, {"limit": limit}),
@@ -110,7 +110,7 @@ def cancel_expired(transaction: Transaction, *, limit: int = BATCH) -> int:
         return 0
     prices = hold_free(transaction, {row.price_id for row in over if row.price_id is not None})
     free = [row.id for row in over if row.price_id is None or row.price_id in prices]
-    # As they stand now that they are held: somebody may have been faster.
+    # Checked again now that they are locked: another sweep may have been faster.
     rows = locked(transaction, CHARGE, free, skip_locked=True)
     over_now = {id_: row for id_, row in rows.items() if may_expire(row)}
     stuck = waited_for_by_held_refunds(
@@ -123,7 +123,7 @@ def cancel_expired(transaction: Transaction, *, limit: int = BATCH) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """Whose charge ends, who wants it, and why."""
+    """A charge to end, who asks for it, and why."""
 
     charge_id: str
     by: str
@@ -135,8 +135,8 @@ def _canceled(row: ChargeRow) -> dict[str, object]:
 
 
 def _seen(transaction: Transaction, asked: Sequence[Cancellation]) -> set[str]:
-    """The charges that are there for who asks. Another's is not even waited for, which would tell
-    that it is there, and hold up its owner."""
+    """The charges that the callers may see. Others are not locked either: waiting for the lock
+    would reveal that they exist, and delay their owners."""
     if not asked:
         return set()
     ids = sorted({one.charge_id for one in asked})
@@ -168,12 +168,12 @@ def _objection(rows: dict[str, ChargeRow], one: Cancellation) -> Refused | None:
 
 
 def _is_open(row: ChargeRow) -> bool:
-    """Whether nobody has asked for its end yet."""
+    """Whether no cancellation has been requested yet."""
     return row.state == State.PENDING and row.cancel_requested_at is None
 
 
 def may_expire(row: ChargeRow) -> bool:
-    """Whether its time is up, by its own clock reading, and nothing has come between."""
+    """Whether it has expired, by its own `now`, and nothing has changed that."""
     until = row.capture_before if row.phase == Phase.AUTHORIZED else row.expires_at
     return (
         until is not None and until <= row.now and _is_open(row) and row.phase != Phase.NEEDS_REVIEW
@@ -181,7 +181,7 @@ def may_expire(row: ChargeRow) -> bool:
 
 
 def _is_unsent(row: ChargeRow) -> bool:
-    """Whether nothing was sent for it, and nobody is about to: it ends at once."""
+    """Whether nothing was sent for it, and no worker is about to: it ends at once."""
     was_sent = row.first_called_at is not None or row.authorized_at is not None
     return not was_sent and row.lease_token is None
 

@@ -1,8 +1,8 @@
 """Claiming: who may work on what is due, and until when.
 
-A claim is a lease: a token and an end, by the database's clock. It is taken in a transaction,
-kept while the network is waited for, and carried by the write that settles it. What a lease
-leaves behind when its holder dies is found by the sweep.
+A claim is a lease: a token and an end, by the database's clock. It is taken in a transaction, kept
+during the call, and checked by the write that settles the row. The sweep takes back the leases of
+workers that died.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -39,7 +39,7 @@ from payments.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A right to work on one row until it runs out. Fresh for every try to claim."""
+    """The right to work on one row until it expires. A new one for every attempt to claim."""
 
     token: UUID
     seconds: float
@@ -52,15 +52,15 @@ def lease(worker: str, lease_s: float) -> Lease:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A row that is ours until the lease ends, and the order that goes to the processor."""
+    """A row that this worker has leased, and the order for the processor."""
 
     kind: Kind
     row: LifecycleRow
     token: UUID
     order: Order
-    # The name of the processor that it is sent to: the row's own, or that of a refund's charge.
+    # The name of the processor to call: the row's own, or that of a refund's charge.
     processor: str
-    # The capture of a charge that is under way, and that the order is for.
+    # The capture under way, which the order is for.
     capture: CaptureRow | None = None
 
     @property
@@ -74,7 +74,7 @@ class Claimed:
 
     @property
     def verb(self) -> str:
-        """What the processor is asked to do, unless something is in doubt."""
+        """What to ask of the processor, unless something is in doubt."""
         return self.kind.name if self.capture is None else "capture"
 
     @property
@@ -89,8 +89,8 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class NotDue:
-    """Somebody else works on it, or it isn't due, or it is final, or its processor is none of ours:
-    here is how it stands."""
+    """The row can't be claimed: it is leased, not due, final, or its processor is not set up here.
+    This is how it stands."""
 
     row: LifecycleRow
 
@@ -102,12 +102,11 @@ def take(
     *,
     processors: Collection[str],
 ) -> dict[str, R]:
-    """Lease the rows that are due and that name one of `processors`; returns those that are ours
-    now. The others are left as they are, for a worker that has their processor.
+    """Lease the rows that are due and that name one of `processors`; returns them. The others are
+    left for a worker that has their processor.
 
-    A row that another transaction has locked is skipped: whoever holds it is claiming or settling
-    it. A token that already holds the lease gets it again, so a claim whose COMMIT got lost on
-    the way can simply be repeated.
+    A locked row is skipped: another transaction is claiming or settling it. A token that already
+    holds the lease gets it again, so a claim whose COMMIT got lost can simply be repeated.
     """
     if not leases:
         return {}
@@ -161,8 +160,8 @@ def refund_order(row: RefundRow, charge: ChargeRow) -> Order:
 def claim_charges(
     transaction: Transaction, leases: Mapping[str, Lease], *, processors: Collection[str]
 ) -> dict[str, Claimed | NotDue]:
-    """Claim the charges that are due at one of `processors`; ids that no charge has are absent
-    from the answer."""
+    """Claim the charges that are due at one of `processors`; unknown ids are absent from the
+    answer."""
     taken = take(transaction, CHARGE, leases, processors=processors)
     captures = captures_under_way(transaction, taken.values())
     past = past_of(transaction, taken.values())
@@ -176,7 +175,7 @@ def claim_charges(
 def _claimed(
     row: ChargeRow, token: UUID, capture: CaptureRow | None, past: Mapping[str, Any]
 ) -> Claimed:
-    """What is to end is canceled as a whole, whatever was to be captured of it."""
+    """A charge that is to end is canceled as a whole, without regard to a capture under way."""
     order = replace(charge_order(row), **past)
     if capture is not None and row.cancel_requested_at is None:
         order = capture_order(capture, row)
@@ -186,7 +185,7 @@ def _claimed(
 def captures_under_way(
     transaction: Transaction, rows: Iterable[ChargeRow]
 ) -> dict[str, CaptureRow]:
-    """The captures that these charges are in the middle of, by the ids of the charges."""
+    """The captures under way of these charges, by the ids of the charges."""
     ids = [row.id for row in rows if is_capturing(row)]
     if not ids:
         return {}
@@ -195,15 +194,15 @@ def captures_under_way(
 
 
 def not_due(transaction: Transaction, kind: Kind, ids: Sequence[str]) -> dict[str, NotDue]:
-    """How the rows stand that could not be claimed."""
+    """The state of the rows that could not be claimed."""
     if not ids:
         return {}
     rows = transaction.read(LifecycleRow, _READ[kind.name], {"ids": list(ids)})
     return {row.id: NotDue(row) for row in rows}
 
 
-# The fields of an order that aren't the column of their name (`reference` of a charge is the
-# caller's own).
+# The fields of an order whose column has another name (`reference` of a charge is the caller's
+# own).
 _COLUMNS = {"reference": "processor_reference", "first_sent_at": "first_called_at"}
 # The fields of the order of a charge, each with its column.
 ORDERED: Mapping[str, str] = {
@@ -245,11 +244,11 @@ def _take_statement(kind: Kind) -> Any:
             ),
         )
         .values(
-            # A row in doubt keeps its phase: its outcome stays unknown while we ask.
+            # A row in doubt keeps its phase: its outcome stays unknown during the look-up.
             phase=case(
                 (table.c.phase == Phase.QUEUED.value, Phase.IN_FLIGHT.value), else_=table.c.phase
             ),
-            # The same claim made again, since nobody knew whether its COMMIT got through, is one.
+            # A claim that is repeated because its COMMIT may have got lost counts once.
             attempts=case(
                 (table.c.lease_token == wanted.c.lease_token, table.c.attempts),
                 else_=table.c.attempts + 1,
@@ -266,7 +265,7 @@ def _take_statement(kind: Kind) -> Any:
 
 
 def _expired(table: Any) -> dict[str, Any]:
-    """Whose time is up is claimed to be canceled, though no sweep has come by yet."""
+    """A row that has expired is claimed to be canceled, even before a sweep finds it."""
     is_over = and_(table.c.cancel_requested_at.is_(None), table.c.expires_at <= func.now())
     ended = {
         "cancel_requested_at": func.now(),
@@ -280,7 +279,7 @@ _TAKE = {kind.name: _take_statement(kind) for kind in (CHARGE, REFUND)}
 _captures = table_of(Capture)
 _CAPTURES = select(_captures).where(
     id_among(_captures.c.charge_id),
-    # Written out, as the partial index has it.
+    # Written out, to match the partial index.
     _captures.c.state == literal(State.PENDING.value, literal_execute=True),
 )
 _READ = {

@@ -1,8 +1,7 @@
-"""Claim, call, settle: how one charge or refund gets from asked to final.
+"""Claim, call, settle: how one charge or refund becomes final.
 
-`Executor` is what a worker holds. Its two database steps take lists (`begin`, `settle`), so that
-whoever wires it may put the items of many into one transaction; the call between them has no
-transaction open.
+A worker has one `Executor`. Its two database steps take lists (`begin`, `settle`), so that many
+items can share one transaction; no transaction is open during the call between them.
 """
 
 import logging
@@ -50,14 +49,14 @@ class Begin:
 
     lease: Lease
     new: New | None = None
-    # The message that asks for what is new, if one does.
+    # The message with the new request, if it came by one.
     task_id: str | None = None
     kind: Kind | None = None
     id: str | None = None
 
     @property
     def target(self) -> tuple[Kind, str]:
-        """The row that is to be claimed."""
+        """The row to claim."""
         if self.new is not None:
             kind = REFUND if isinstance(self.new, NewRefund) else CHARGE
             return kind, self.new.request.id
@@ -68,7 +67,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What came of a claim."""
+    """A claim, with the result of its call."""
 
     claimed: Claimed
     verb: str
@@ -86,8 +85,9 @@ def begin(
     limits: Mapping[str, MoneyLimits] = NO_LIMITS,
     approvals: Approvals = NOTHING,
 ) -> list[Begun]:
-    """Accept what is new and claim what is due at one of `processors` (by their names), for a list
-    of items in one transaction. `limits` are what they take, `approvals` what must be approved."""
+    """Accept what is new and claim what is due at one of `processors` (by name), for a list of
+    items in one transaction. `limits` are those of the processors, `approvals` says what needs
+    approval."""
     answers = _refused_before(transaction, items)
 
     def left() -> dict[int, Begin]:
@@ -107,8 +107,8 @@ def begin(
 
 
 def _refused_before(transaction: Transaction, items: Sequence[Begin]) -> dict[int, Begun]:
-    """Those whose message was refused already, and came once more: what stood against it then
-    (too little in stock, say) may be gone, but the receivers have been told."""
+    """The items whose message was refused earlier and was delivered again. The reason may be gone
+    (stock may be back, say), but the refusal has been published."""
     asked = {
         index: (item.new.request.id, item.new.request.fingerprint, item.task_id)
         for index, item in enumerate(items)
@@ -123,7 +123,8 @@ def _refused_before(transaction: Transaction, items: Sequence[Begin]) -> dict[in
 def _accept_charges(
     transaction: Transaction, items: Mapping[int, Begin], limits: Mapping[str, MoneyLimits]
 ) -> dict[int, Begun]:
-    """Those that are refused, or new and claimed with it; the others are there to be claimed."""
+    """The items that are refused, or new and claimed at once; the others are still to be
+    claimed."""
     new = [(i, b.new) for i, b in items.items() if isinstance(b.new, NewCharge)]
     if not new:
         return {}
@@ -138,9 +139,9 @@ def _accept_charges(
 
 
 def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
-    """The charges of all refunds, those to accept and those to claim."""
+    """The charges of all refunds, both new and existing."""
     new = [b.new for b in items.values() if isinstance(b.new, NewRefund)]
-    # Also those that are asked for: one may have been accepted by somebody who may do more.
+    # Existing refunds too: a row may have been accepted for a caller with wider access.
     due = [id_ for kind, id_ in (b.target for b in items.values()) if kind is REFUND]
     return hold_charges(transaction, to_refund=refunds.charges_of(new), of_refunds=due)
 
@@ -148,7 +149,7 @@ def _hold_charges(transaction: Transaction, items: Mapping[int, Begin]) -> Held:
 def _accept_refunds(
     transaction: Transaction, items: Mapping[int, Begin], held: Held, **rules: Any
 ) -> dict[int, Begun]:
-    """Those that are refused, by these rules of `begin`; the others are there to be claimed."""
+    """The items that are refused, by these rules of `begin`; the others are still to be claimed."""
     new = [(i, b.new) for i, b in items.items() if isinstance(b.new, NewRefund)]
     if not new:
         return {}
@@ -170,17 +171,17 @@ def _claim(
     leases: dict[str, dict[str, Lease]] = {"charge": {}, "refund": {}}
     for item in items.values():
         kind, id_ = item.target
-        # Of two items of one batch that want the same row, the first gets it.
+        # Of two items of one batch for the same row, the first gets it.
         leases[kind.name].setdefault(id_, item.lease)
     claims: dict[str, Claimed | NotDue] = {}
     if leases["refund"]:
         claims |= claim_refunds(
             transaction, leases["refund"], held, processors=processors, approvals=approvals
         )
-    # Last, since this one waits for nobody: it skips what others hold.
+    # Last, since this never waits for a lock: it skips locked rows.
     if leases["charge"]:
         claims |= claim_charges(transaction, leases["charge"], processors=processors)
-    # Whoever is claimed here needs no waking.
+    # What is claimed here need not be woken.
     transaction.wakes.charges.difference_update(leases["charge"])
     transaction.wakes.refunds.difference_update(leases["refund"])
 
@@ -235,8 +236,8 @@ def settle(
 
 
 def may_release(item: Settlement) -> bool:
-    """Whether this is a charge whose price may get stock back. What is sold changes no price, and
-    what is still to be captured doesn't either."""
+    """Whether this charge's price may get stock back. A sale does not change the price, and neither
+    does a charge that is still to be captured."""
     if item.claimed.kind is not CHARGE or isinstance(item.found, Succeeded | Authorized):
         return False
     return as_charge(item.claimed.row).price_id is not None
@@ -251,10 +252,10 @@ def _charge_id(claimed: Claimed) -> str:
 
 
 class Executor:
-    """Takes one order from claim to settled.
+    """Carries one order from claim to settled.
 
     Its steps are awaited: on an event loop, where hundreds of orders wait at once, and in threads,
-    where a step that is awaited is done at once (`payments.lifecycle.blocking`).
+    where an awaited step completes at once (`payments.lifecycle.blocking`).
     """
 
     def __init__(
@@ -287,10 +288,10 @@ class Executor:
         timing: Timing = ANY_TIME,
         traceparent: str | None = None,
     ) -> LifecycleRow:
-        """Accept a ChargeRequest or RefundRequest and carry it as far as it goes now.
+        """Accept a ChargeRequest or RefundRequest and carry it as far as possible now.
 
-        `task_id` is the message that asks for it: once refused, it is refused for ever; `timing`
-        is what it says of time. Returns the row as it stands then. Raises Refused.
+        `task_id` is the message's: once refused, it is refused for ever; `timing` are its time
+        limits. Returns the row as it stands then. Raises Refused.
         """
         lease = self._new_lease()
         asked = new(
@@ -304,7 +305,7 @@ class Executor:
         return await self._go(Begin(lease, new=asked, task_id=task_id))
 
     async def submit(self, kind: Kind, id_: str) -> LifecycleRow:
-        """Go on with a row that is due; one that isn't is left alone. Raises NotFound."""
+        """Continue with a row that is due; a row that isn't is left alone. Raises NotFound."""
         return await self._go(Begin(self._new_lease(), kind=kind, id=id_))
 
     async def cancel(self, one: Cancellation) -> LifecycleRow:
@@ -317,8 +318,7 @@ class Executor:
         return await self.submit(CHARGE, one.charge_id)
 
     async def capture(self, new: NewCapture) -> LifecycleRow:
-        """Take money of a charge that is set aside; returns the charge as it stands then. Raises
-        Refused."""
+        """Capture authorized money; returns the charge as it stands then. Raises Refused."""
         accepted = await self._capture(new)
         if isinstance(accepted, Refused):
             raise accepted
@@ -338,17 +338,17 @@ class Executor:
             return row
 
     def _note_missing(self, row: LifecycleRow) -> None:
-        """Log once of each processor that rows wait for and that this worker doesn't have."""
+        """Log, once for each processor, that rows wait for one that this worker doesn't have."""
         name = row.processor
         if row.state == State.PENDING and name not in self._processors.keys() | self._missed:
             self._missed.add(name)
             log.warning("this worker has no processor %r; what names it is left alone", name)
 
     async def _claim(self, item: Begin) -> tuple[Begun, float]:
-        """Begin, and until when (by our own clock) the lease is surely ours.
+        """Begin; also returns until when, by the local clock, the lease is certainly valid.
 
-        When that took long, the database was away, or this process was stopped: whether the
-        lease is still ours is then asked again, under the same token, before anything is sent.
+        If that took long, the database was away or this process was stopped: the lease is then
+        confirmed, with the same token, before anything is sent.
         """
         while True:
             asked_at = self._clock()

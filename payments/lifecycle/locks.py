@@ -1,8 +1,8 @@
-"""Which rows a transaction holds, and in which order it takes them.
+"""Which rows a transaction locks, and in which order.
 
-Prices (`payments.catalog.price_locks`) before charges, charges before refunds, in the order of
-ids, and all of a kind in one go: so transactions can wait for each other, but never in a circle. A
-lookup key that a price is about to get comes before all of them (`lock_lookup_keys`).
+Prices (`payments.catalog.price_locks`) before charges, charges before refunds, in the order of ids,
+and all of a kind with one statement: so transactions may wait for each other, but never in a
+circle. A lookup key that a price is about to get comes before all of them (`lock_lookup_keys`).
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ def locked(
 ) -> dict[str, R]:
     """The rows of `ids`, locked until the end of the transaction, with `now` beside their columns.
 
-    Whoever locks refunds holds their charges.
+    Lock the charges before their refunds.
     """
     wanted = list(ids)
     if not wanted:
@@ -39,15 +39,13 @@ def hold_charges(
     of_refunds: Iterable[str] = (),
     to_refund: Iterable[tuple[str, str | None]] = (),
 ) -> dict[str, ChargeRow]:
-    """The charges of `ids`, those of the refunds `of_refunds`, and those that somebody asks
-    `to_refund` (their ids, each with the producer that asks; None: it may refund anybody's), locked
-    like in `locked`.
+    """Lock the charges of `ids`, those of the refunds `of_refunds`, and those of the requests
+    `to_refund` (their ids, each with the producer that asks; None: it may refund any producer's).
 
-    A charge that may not be refunded by who asks is not there, and not even waited for, which would
-    tell that it is (`payments.access.scopes`).
+    A charge that the producer may not refund is left out, and not locked either: waiting for the
+    lock would reveal that it exists (`payments.access.scopes`).
 
-    All of them in one go: a transaction that took some first and others later could meet one
-    that does it the other way round.
+    All with one statement: a transaction that locked them in two could deadlock with another.
     """
     asked = [{"id": id_, "producer": producer} for id_, producer in set(to_refund)]
     refund_ids = list(of_refunds)
@@ -94,7 +92,7 @@ _HOLD_CHARGES = (
                 select(_theirs.c.id).where(
                     _theirs.c.id == _refunds.c.charge_id,
                     _refunds.c.id == func.any(bindparam("refund_ids", type_=ARRAY(String))),
-                    # Whose it is was judged when it reserved its amount, once and for all.
+                    # Access was checked when it reserved its amount, once and for all.
                     or_(
                         _refunds.c.reserved,
                         may_refund_where(

@@ -19,13 +19,13 @@ from payments.kinds import CHARGE, KINDS, REFUND, Kind, KindOf, R
 from payments.paging import Listing, Page
 from payments.transaction import Transaction, first, read
 
-# What a list may be narrowed down by: columns that must equal, and bounds on `created_at`.
+# Filters of a list: columns that must equal, and bounds on `created_at`.
 FILTERS: Mapping[str, tuple[str, ...]] = {
     CHARGE.name: ("state", "phase", "customer_id", "reference", "price_id"),
     REFUND.name: ("state", "phase", "charge_id"),
 }
 BOUNDS = ("created_after", "created_before")
-# The fields of an order that the attempts of a charge tell.
+# The fields of an order that come from the attempts of a charge.
 PAST = ("last_sent_at", "looked_until")
 
 
@@ -40,15 +40,15 @@ def get(connection: Connection, kind: KindOf[R], id_: str, *, access: Access = O
 
 
 def is_at_rest(row: LifecycleRow) -> bool:
-    """Whether nothing more comes of it by itself: it is final, or its money is set aside, which
-    its owner captures or cancels, or a second person must approve it."""
+    """Whether nothing more happens by itself: it is final, or authorized and to be captured or
+    canceled by its owner, or a second person must approve it."""
     if row.state != State.PENDING or row.phase == Phase.AWAITING_APPROVAL:
         return True
     return row.phase == Phase.AUTHORIZED and getattr(row, "cancel_requested_at", None) is None
 
 
 def at_rest(kind: Kind) -> ColumnElement[bool]:
-    """The same, as a condition."""
+    """`is_at_rest` as an SQL condition."""
     is_final: ColumnElement[bool] = kind.table.c.state != State.PENDING.value
     if kind is not CHARGE:
         return is_final | (kind.table.c.phase == Phase.AWAITING_APPROVAL.value)
@@ -57,7 +57,7 @@ def at_rest(kind: Kind) -> ColumnElement[bool]:
 
 
 def some(connection: Connection, kind: KindOf[R], ids: Sequence[str]) -> dict[str, R]:
-    """The rows of those ids that there are."""
+    """The rows with these ids, as far as they exist."""
     rows = read(connection, kind.row, _SOME[kind.name], {"ids": list(ids)})
     return {row.id: row for row in rows}
 
@@ -65,10 +65,10 @@ def some(connection: Connection, kind: KindOf[R], ids: Sequence[str]) -> dict[st
 def past_of(
     transaction: Transaction, rows: Iterable[ChargeRow]
 ) -> dict[str, Mapping[str, datetime | None]]:
-    """When these charges were sent for the last time, and how far look-ups came, by their ids; of
-    those that are in doubt or to end, and whose id at the processor is not known.
+    """When these charges were last sent, and how far look-ups got, by their ids. Only for charges
+    that are in doubt or to end and whose processor reference is not known.
 
-    An attempt that was not settled may have sent it, whatever it was about to do.
+    An attempt that was not settled may have sent it, whatever it set out to do.
     """
     ids = [
         row.id
@@ -83,7 +83,7 @@ def past_of(
 
 
 def fingerprints(connection: Connection, kind: Kind, ids: Sequence[str]) -> dict[str, str]:
-    """What was asked under these ids, as fingerprints; ids that are free are left out."""
+    """The fingerprints of the requests under these ids; unused ids are left out."""
     columns = (kind.table.c.id, kind.table.c.fingerprint)
     statement = select(*columns).where(id_among(kind.table.c.id))
     return dict(read(connection, tuple[str, str], statement, {"ids": ids}))
@@ -97,11 +97,11 @@ def page(
     access: Access = OPERATOR,
     **asked: Any,
 ) -> Page[R]:
-    """Of what `access` sees, a page of charges or refunds (`payments.paging`).
+    """A page of the charges or refunds that `access` sees (`payments.paging`).
 
     `filters`: those of FILTERS (`price_id` is the id or the lookup key of a price), and
-    `created_after` / `created_before` (datetimes with a zone; the first one included, the second
-    one not). Raises InvalidRequest.
+    `created_after` / `created_before` (datetimes with a zone; the first inclusive, the second
+    exclusive). Raises InvalidRequest.
     """
     filters = _resolved(connection, kind, filters or {})
     where = access.sees_where(owner_in(kind.table))
@@ -115,7 +115,7 @@ def every(
     filters: Mapping[str, Any] | None = None,
     until: datetime | None = None,
 ) -> Iterator[R]:
-    """All rows, newest first, as `page` reads them; never more than a page of them in memory."""
+    """All rows, newest first, in the order of `page`; never more than a page of them in memory."""
     filters = _resolved(connection, kind, filters or {})
     return _listing(kind).every(connection, filters=filters, until=until)
 
@@ -128,7 +128,8 @@ def _listing(kind: KindOf[R]) -> Listing[R]:
 
 
 def _resolved(connection: Connection, kind: Kind, filters: Mapping[str, Any]) -> dict[str, Any]:
-    """The filters with a price by its id: its lookup key may move between two pages."""
+    """The filters with the price's id: its lookup key may move to another price between two
+    pages."""
     name = filters.get("price_id") if kind is CHARGE else None
     if name is None or is_price_id(_text("price_id", name)):
         return dict(filters)
@@ -149,7 +150,7 @@ def _condition(table: Table, name: str, value: object) -> ColumnElement[bool]:
     asked = _text(name, value)
     if name not in ("state", "phase"):
         return table.c[name] == asked
-    # Written out, not a parameter: a plan made for any state can't use a partial index.
+    # Written out, not a parameter: a generic plan can't use a partial index.
     is_so = table.c[name] == literal(asked, literal_execute=True)
     if name == "phase":
         return is_so & _is_pending(table)
@@ -157,8 +158,9 @@ def _condition(table: Table, name: str, value: object) -> ColumnElement[bool]:
 
 
 def _is_pending(table: Table) -> ColumnElement[bool]:
-    """Whether it is pending, leased or not: so it is found in the two small indexes that the sweeps
-    read. The one of all that did not succeed has a hundred failed ones for each."""
+    """Whether it is pending, leased or not: written so that the two small indexes of the sweeps
+    serve it. The index of all that did not succeed has a hundred failed rows for each pending
+    one."""
     is_so = table.c.state == literal(State.PENDING.value, literal_execute=True)
     return is_so & or_(table.c.lease_token.is_(None), table.c.lease_token.is_not(None))
 

@@ -1,4 +1,4 @@
-"""Claiming refunds: those whose charge has succeeded; the others wait for it, or fail with it."""
+"""Claiming refunds whose charge has succeeded; the others wait for it, or fail with it."""
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -30,9 +30,9 @@ from payments.transaction import Transaction
 
 # Messages overtake each other by seconds; ten minutes cover a producer that retries.
 CHARGE_MISSING_MAX = timedelta(minutes=10)
-# A charge that becomes final wakes its refunds, so these are for the wake-up that got lost, and for
-# giving up. A charge that is missing is looked for after half as long as it has been missing: at
-# once at first, and a thousand refunds of nothing don't flood the queue.
+# A charge that becomes final wakes its refunds, so these pauses are for lost wake-ups, and for
+# giving up. A missing charge is looked for again after half the time that it has been missing:
+# quickly at first, while a thousand refunds of nothing don't flood the queue.
 CHARGE_MISSING_MIN_S = 2.0
 CHARGE_MISSING_MAX_S = 60.0
 CHARGE_PENDING_S = 30.0
@@ -49,9 +49,8 @@ def claim_refunds(
     """Claim the refunds that are due and whose charge has succeeded at one of `processors`.
 
     The others are moved on here: they wait for their charge, or for a second person (`approvals`),
-    or fail with it. Ids that no refund
-    has are absent from the answer. `charges` are theirs, which the caller holds; one that turned up
-    since then counts as not there yet.
+    or fail with it. Unknown ids are absent from the answer. `charges` are theirs, locked by the
+    caller; a charge that was written since counts as missing.
     """
     rows = locked(transaction, REFUND, leases, skip_locked=True)
     left = {id_: most_refundable(row) - row.refund_reserved for id_, row in charges.items()}
@@ -75,7 +74,8 @@ def claim_refunds(
             else:
                 late.append(reserved)
         if charge is not None and row.processor != charge.processor:
-            # It was accepted before its charge, in the name of whoever took new charges then.
+            # It was accepted before its charge, under the name of the processor for new charges at
+            # that time.
             misnamed.append({"id": id_, "processor": charge.processor})
         if verdict is None:
             ready[id_] = leases[id_]
@@ -107,8 +107,8 @@ def claim_refunds(
 
 
 def _charge_of(row: RefundRow, charges: Held) -> ChargeRow | None:
-    """Its charge, if it is there for whoever asked: others of the batch may see more. A refund that
-    has reserved its amount was judged then, and keeps its charge."""
+    """Its charge, if its caller may see it: others of the batch may see more. A refund that has
+    reserved its amount was checked then, and keeps its charge."""
     charge = charges.get(row.charge_id)
     if charge is None or row.reserved:
         return charge
@@ -117,9 +117,9 @@ def _charge_of(row: RefundRow, charges: Held) -> ChargeRow | None:
 
 
 def _verdict(row: RefundRow, charge: ChargeRow | None) -> float | str | None:
-    """None = go; a number = seconds to wait for the charge; a text = the failure code."""
+    """None = claim it; a number = seconds to wait for the charge; a text = the failure code."""
     if charge is None and row.reserved:
-        return CHARGE_MISSING_MIN_S  # Not held by this transaction; its money may have moved.
+        return CHARGE_MISSING_MIN_S  # Not locked by this transaction; its money may have moved.
     if charge is None:
         missing_for = row.now - row.created_at
         if missing_for >= CHARGE_MISSING_MAX:
@@ -131,7 +131,7 @@ def _verdict(row: RefundRow, charge: ChargeRow | None) -> float | str | None:
         return "charge_failed"
     if charge.state != State.PENDING:
         return None
-    # A charge that is scheduled is not looked at before its time; its end wakes the refund.
+    # A scheduled charge is not checked before its time; its end wakes the refund.
     scheduled_at = charge.scheduled_at or row.now
     return max(CHARGE_PENDING_S, float((scheduled_at - row.now).total_seconds()))
 

@@ -1,7 +1,7 @@
-"""What a processor tells by itself, and what becomes of it.
+"""Applying what a processor reports by itself.
 
-The same rules as for an answer: `decide` makes the move, unless the row already stands where the
-report says, or stands where no report can move it.
+The rules are those for an answer: `decide` makes the move, unless the row already stands where the
+report says, or no report can move it.
 """
 
 import logging
@@ -58,15 +58,15 @@ def apply(
     A processor is believed about its own charges and refunds only.
 
     A report may come while a worker still waits for its answer (webhooks overtake responses): it
-    moves the row, and the worker's own answer then finds its lease gone. A report that the table
-    of moves does not allow changes nothing: what is final stays so.
+    moves the row, and the worker's own answer then finds its lease gone. A report that the table of
+    moves does not allow changes nothing: what is final stays so.
 
-    Of a charge that waits already, reports come in any order: one that says something else of what
-    its customer has to do may be older than what is known. It is looked up at once, which tells.
+    Reports of a waiting charge come in any order: one with another action for its customer may be
+    older than what is known. Such a charge is looked up at once.
     """
     moved, doubtful = 0, []
-    # What is not there yet was never sent. Should it come while we wait here, nobody would hold its
-    # price before it.
+    # A row that doesn't exist yet was never sent. If it is written while we wait here, its price
+    # would not be locked before it.
     known = {
         name: fingerprints(transaction.connection, kind, [e.object_id for e in events])
         for name, kind in KINDS.items()
@@ -79,7 +79,7 @@ def apply(
     refunds = locked(transaction, REFUND, ids["refund"])
     captures = captures_under_way(transaction, charges.values())
     rows: dict[str, LifecycleRow] = {**charges, **refunds}
-    # One at a time: the second report of an object stands on what the first one wrote.
+    # One at a time: the second report of an object builds on what the first one wrote.
     for event in sorted(events, key=lambda event: event.kind):
         if event.kind == "dispute" or isinstance(event.outcome, Disputed):
             continue
@@ -112,11 +112,11 @@ def apply(
 def _counts(
     row: LifecycleRow, outcome: Outcome, capture: CaptureRow | None, processor: str
 ) -> bool:
-    """Whether a report can say anything of this row."""
+    """Whether a report can say anything about this row."""
     if not isinstance(outcome, _TELLING):
         return False
     if row.first_called_at is None and getattr(row, "authorized_at", None) is None:
-        return False  # It was never sent, so whatever this is, it is no answer to it.
+        return False  # It was never sent, so this can't be about it.
     if row.processor != processor:
         log.warning("%s is at %s; a report of %s changes nothing", row.id, row.processor, processor)
         return False
@@ -124,19 +124,20 @@ def _counts(
 
 
 def _of_what_is_final(transaction: Transaction, one: Move) -> dict[str, LifecycleRow]:
-    """A report that is no move; the row, by its id, if it says something new all the same."""
+    """Handle a report that is no move; returns the row, by its id, if it brought anything new."""
     row = one.row
     if one.fees is not None and row.state == one.to:
         return _know_fees(transaction, row, one.fees)
     if isinstance(one.to, State) and row.state not in (State.PENDING, one.to):
-        # Only the processor's late change of mind about a refund is a move. This is old news that
-        # came again, or a contradiction that `billing verify` shows.
+        # The only move of a final row is a refund that fails late. This is old news that came
+        # again, or a contradiction that `billing verify` shows.
         log.warning("%s is %s; a report that it %s changes nothing", row.id, row.state, one.to)
     return {}
 
 
 def _know_fees(transaction: Transaction, row: LifecycleRow, fees: Fees) -> dict[str, LifecycleRow]:
-    """Write what the processor keeps of a charge, and tell it, the first time that it is known."""
+    """Write the processor's fees for a charge, and publish them, the first time that they are
+    known."""
     known = {"its_id": row.id, **{f"its_{name}": value for name, value in asdict(fees).items()}}
     changed = {one.id: one for one in transaction.read(ChargeRow, _KNOW_FEES, known)}
     post(transaction, "charge", [Change(row, one) for one in changed.values()])
@@ -151,17 +152,17 @@ def _know_fees(transaction: Transaction, row: LifecycleRow, fees: Fees) -> dict[
 
 
 def _takes_otherwise(one: Move) -> bool:
-    """Whether more was captured of a charge than we know of: somebody did, at the processor."""
+    """Whether more was captured of a charge than we know of: by hand, at the processor."""
     return (one.amount_captured or 0) > (as_charge(one.row).amount_captured or 0)
 
 
-# What a report may tell; the others are answers to calls.
+# The outcomes of a report; the others are answers to calls.
 _TELLING = (Succeeded, Authorized, Declined, Canceled, Pending)
 
 
 def _is_of_another(row: LifecycleRow, event: ProcessorEvent) -> bool:
-    """Whether what is told is not what our own call has made, though it carries our id: somebody
-    copied it, or another installation of ours, on the same account, has the same keys."""
+    """Whether the report is not about our own call, though it carries our id: the id was copied, or
+    another installation of this service uses the same account and has the same keys."""
     ours = as_charge(row) if event.kind == "charge" else as_refund(row)
     pairs = (
         (getattr(event.outcome, "reference", None), ours.processor_reference),
@@ -179,10 +180,11 @@ def hear(
     policy: Policy,
     dice: Dice,
 ) -> bool:
-    """Apply what a processor brought to our door, if it is about something that is here.
+    """Apply what a processor delivered to its webhook door, if it is about something that exists
+    here.
 
-    False: not yet. A processor that shares its account with another installation of ours, or whose
-    event was faster than our own commit, tells it again later.
+    False: not yet. A processor that shares its account with another installation, or whose event
+    was faster than our commit, sends it again later.
     """
     if isinstance(heard, FoundRefund):
         # Before its charge, as everywhere (`payments.lifecycle.locks`).
@@ -203,7 +205,7 @@ def hear(
     return True
 
 
-# What the processor keeps of a charge is known later than that it succeeded.
+# The processor's fees are known later than the success.
 _KNOW_FEES = (
     update(CHARGE.table)
     .where(CHARGE.table.c.id == bindparam("its_id"), CHARGE.table.c.fee.is_(None))
@@ -215,7 +217,7 @@ _KNOW_FEES = (
     )
     .returning(CHARGE.table, func.now().label("now"))
 )
-# Not while somebody asks already, whose answer says when to ask again.
+# Not while a worker asks already: its answer says when to ask again.
 _LOOK_UP_NOW = (
     update(CHARGE.table)
     .where(

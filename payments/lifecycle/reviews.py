@@ -1,4 +1,4 @@
-"""What a person decides about a charge or a refund that nobody else can settle."""
+"""A person's decision about a charge or a refund that nothing else can settle."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -37,11 +37,11 @@ def resolve(
     *,
     approvals: Approvals,
 ) -> LifecycleRow:
-    """Settle what stands at `needs_review`, or queue it again; a move like any other, of whoever
-    acts, who must say why. If a second person must approve that, nothing moves but the request for
-    it (`payments.lifecycle.approving`); the row is answered as it stands.
+    """Settle what stands at `needs_review`, or queue it again: a move like any other, by the person
+    acting, who must give a reason. If a second person must approve that, only the request for it is
+    written (`payments.lifecycle.approving`); the row is returned as it stands.
 
-    `retry` sends with the same processor key again: only right when the person has seen at the
+    `retry` sends with the same processor key again: only right if the person has seen at the
     processor that nothing moved. Raises NotFound, MoveNotAllowed, InvalidRequest.
     """
     kind = kind_of(object_id)
@@ -95,7 +95,7 @@ def settle(
         capture = captures_under_way(transaction, [as_charge(row)]).get(row.id)
     one = _decided(row, decision, capture, who=who, why=why)
     if one.to is Phase.AUTHORIZED and as_charge(row).cancel_requested_at is not None:
-        one = replace(one, next_in_s=0.0)  # Somebody wants it let go of.
+        one = replace(one, next_in_s=0.0)  # Its cancellation was requested.
     moved = move(transaction, kind, [one])
     if one.next_in_s is not None:
         transaction.wakes.of(kind.name).add(row.id)
@@ -106,8 +106,8 @@ def settle(
 def _decided(
     row: LifecycleRow, decision: Decision, capture: CaptureRow | None, *, who: str, why: str
 ) -> Move:
-    """The move that a person asks for. Of a charge that is captured by hand, it is the present
-    operation that succeeded or failed: its authorization, or a capture."""
+    """The move that a person asks for. For a charge that is captured by hand, the decision is about
+    its present operation: the authorization, or a capture."""
     to, failed = _TO[decision], decision == "failed"
     one = Move(
         row,

@@ -1,6 +1,6 @@
 """From an outcome to a move: every rule of what the processor's answer means for us.
 
-`decide` is pure: a row, an outcome, a clock reading and dice in; a Move out.
+`decide` is pure: from a row, an outcome, a clock reading and a random source to a Move.
 """
 
 from collections.abc import Mapping
@@ -34,18 +34,18 @@ from payments.processors.outcomes import (
 )
 from payments.processors.port import Processor
 
-# What a processor that is busy or down has not carried out this long after the first call is given
-# up. Nobody wants a charge that arrives days late, and Unavailable is a promise that nothing moved.
+# An order is given up if the processor, busy or down, has not executed it this long after the first
+# call: a charge that arrives days late is unwanted, and Unavailable promises that nothing moved.
 # The pauses until then: `payments.lifecycle.backoff`.
 GIVE_UP_AFTER = timedelta(hours=24)
-# And not before so many tries in a row, an hour's worth: what a person has decided to send again
-# after a day is not to fail by a single 503.
+# Nor before this many tries in a row, an hour's worth: what a person sends again after a day must
+# not fail by a single 503.
 GIVE_UP_TRIES = 20
 
-# The verbs that move no money: they ask how it stands, or end it.
+# The verbs that move no money: they ask for the state, or end it.
 ASKS = ("look_up", "cancel")
 
-# A customer who does not come back within a day has gone. (Only while the processor waits for the
+# A customer who has not come back within a day has gone. (Only while the processor waits for the
 # customer: what it works on by itself, a bank debit say, may rightly take days.)
 CUSTOMER_WAIT = timedelta(days=1)
 
@@ -56,19 +56,19 @@ KEY_WINDOW_MARGIN = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long what may take, at one processor."""
+    """The time limits at one processor."""
 
-    # For how long it remembers a key: the processor's own.
+    # For how long it remembers a key, as the processor says.
     key_window: timedelta
     # These are the same everywhere; only tests set others.
     give_up_after: timedelta = GIVE_UP_AFTER
     give_up_tries: int = GIVE_UP_TRIES
     margin: timedelta = KEY_WINDOW_MARGIN
-    # How long a charge without a limit of its own waits for its customer (BILLING_CUSTOMER_WAIT_S).
+    # How long a charge without its own limit waits for its customer (BILLING_CUSTOMER_WAIT_S).
     customer_wait: timedelta = CUSTOMER_WAIT
 
     def may_resend(self, row: LifecycleRow, now: datetime) -> bool:
-        """Whether the processor surely still knows the key of the first call."""
+        """Whether the processor certainly still remembers the key of the first call."""
         first = row.first_called_at
         return first is None or now < first + self.key_window - min(
             self.margin, self.key_window / 2
@@ -78,7 +78,7 @@ class Policy:
 def policies_of(
     processors: Mapping[str, Processor], *, customer_wait: timedelta = CUSTOMER_WAIT
 ) -> dict[str, Policy]:
-    """A policy for each processor: for how long it remembers a key is its own."""
+    """A policy for each processor, with its own time of remembering keys."""
     return {
         name: Policy(key_window=one.key_window, customer_wait=customer_wait)
         for name, one in processors.items()
@@ -94,12 +94,11 @@ def decide(
     dice: Dice,
     capture: CaptureRow | None = None,
 ) -> Move:
-    """The move that `found` asks for. `row` is locked and carries the database's `now`; `capture`
-    is the one that is under way.
+    """The move that `found` leads to. `row` is locked and carries the database's `now`; `capture`
+    is the one under way.
 
-    `verb` is what was called: `charge`, `capture`, `refund`, `look_up` or `cancel`. When a
-    cancellation was asked for while another call was under way, it is due as soon as that call has
-    been answered.
+    `verb` is what was called: `charge`, `capture`, `refund`, `look_up` or `cancel`. A cancellation
+    that was requested during another call is due as soon as that call has been answered.
     """
     found = understood(row, found, capture, verb=verb)
     by_hand = None
@@ -109,14 +108,14 @@ def decide(
     if by_hand is None and capture is not None and move.to is State.FAILED:
         move = back_to_authorized(move, capture, dice)
     is_to_end = _end_asked_for(row, "cancel_requested_at") is not None and verb != "cancel"
-    # Not when it is queued again: the processor asked to be left alone for a while.
+    # Not if it is queued again: the processor asked for a pause.
     if is_to_end and move.to in (Phase.UNKNOWN, Phase.AWAITING_CUSTOMER, Phase.AUTHORIZED):
         return replace(move, next_in_s=0.0)
     return move
 
 
 def _end_asked_for(row: LifecycleRow, column: str) -> Any:
-    """What a charge says of its cancellation; a refund has none."""
+    """A charge's column about its cancellation; a refund has none."""
     return getattr(row, column, None)
 
 
@@ -179,8 +178,8 @@ def _decide(row: LifecycleRow, found: Found, *, verb: str, policy: Policy, dice:
 def _end_of_unsent(
     row: LifecycleRow, found: Found, verb: str, policy: Policy, dice: Dice
 ) -> Move | None:
-    """Of what was queued when it was to end: no call that could have executed it is on its way. A
-    cancellation without an answer makes nothing more doubtful, and is repeated."""
+    """The move of what was queued when it was to end: no call that could have executed it is under
+    way. A cancellation without an answer makes nothing more doubtful, and is repeated."""
     if not _is_unsent(row, verb):
         return None
     match found:
@@ -193,7 +192,7 @@ def _end_of_unsent(
 
 
 def _is_unsent(row: LifecycleRow, verb: str) -> bool:
-    """Whether it was queued, and what was called was its end."""
+    """Whether it was queued, and the call was to cancel it."""
     return verb == "cancel" and row.phase == Phase.IN_FLIGHT
 
 
@@ -226,9 +225,8 @@ def _not_executed(
     *,
     outcome: str = "unavailable",
 ) -> Move:
-    """Later again; or never again, when it has been refused for too long. What waits for an
-    operator is as if it had never been sent: nothing was executed, and it is not the one at fault.
-    """
+    """Try again later; or give up, if it has been refused for too long. A row that waits for an
+    operator counts as never sent: nothing was executed, and it is not at fault."""
     first = row.first_called_at or row.now
     is_early = row.now - first < policy.give_up_after or row.retries < policy.give_up_tries
     if found.needs_operator or is_early:
@@ -262,9 +260,9 @@ def _unknown(
 ) -> Move:
     if row.phase != Phase.UNKNOWN or policy.may_resend(row, row.now):
         return _again(row, Phase.UNKNOWN, verb, outcome, reason, dice)
-    # Sending again with the same key is no longer safe. Asking always is: once after the last
-    # call, and more often while look-ups without an answer are few. All in a row count, those from
-    # before the key ran out, too.
+    # Sending again with the same key is no longer safe. A look-up always is: make one after the
+    # last call, and more while few of them went unanswered. All in a row count, also those from
+    # before the key ran out.
     if verb not in ASKS:
         delay = look_up_delay_s(1, dice=dice)
         return Move(row, Phase.UNKNOWN, verb, outcome, code=reason, retries=1, next_in_s=delay)
@@ -274,9 +272,9 @@ def _unknown(
 
 
 def _further(row: LifecycleRow, found: Unknown, verb: str, looked_until: datetime) -> Move:
-    """A look-up that came a part of its way, and is not through: it goes on soon, and counts as no
-    look-up without an answer. What was queued when it was to end stays so: no call for it is on its
-    way, and nothing has become more doubtful."""
+    """A look-up that got part of the way continues soon, and does not count as one without an
+    answer. What was queued when it was to end stays so: no call for it is under way, and nothing is
+    more doubtful."""
     return Move(
         row,
         Phase.QUEUED if _is_unsent(row, verb) else Phase.UNKNOWN,

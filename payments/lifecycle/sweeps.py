@@ -1,7 +1,6 @@
-"""Finding what is due, whether or not a message tells of it, and what a dead worker left behind.
+"""Finding what is due, whether or not a message announces it, and what a dead worker left behind.
 
-Every sweep is idempotent and takes locks that skip what others hold, so any number of sweepers
-may run at once.
+Every sweep is idempotent and skips locked rows, so any number of sweepers may run at once.
 """
 
 from collections.abc import Collection, Sequence
@@ -28,17 +27,17 @@ from payments.kinds import CHARGE, REFUND, Kind
 from payments.lifecycle.moving.moves import Move, move, verb_of
 from payments.transaction import Transaction
 
-# A wake-up that led to nothing within this time is taken for lost.
+# A wake-up without effect within this time counts as lost.
 WAKE_AGAIN_S = 10.0
-# What waits for a processor that we don't have is woken now and then, in case that workers have it:
-# so seldom, and so few at a time, that it holds up nobody else.
+# Rows that wait for a processor that we don't have are woken now and then, as other workers may
+# have it: so rarely, and so few at a time, that they delay nothing else.
 WAKE_ELSEWHERE_S = 60.0
 ELSEWHERE_MAX = 100
 BATCH = 500
 
 
 def is_anything_due(kind: Kind) -> ColumnElement[bool]:
-    """Whether a lease ran out or a row is to be woken: what the two sweeps below would find."""
+    """Whether a lease has expired or a row is to be woken: what the two sweeps below would find."""
     table = kind.table
     again = case((_is_of_ours(kind), WAKE_AGAIN_S), else_=WAKE_ELSEWHERE_S)
     woken_before = func.now() - again * timedelta(seconds=1)
@@ -48,10 +47,10 @@ def is_anything_due(kind: Kind) -> ColumnElement[bool]:
 
 
 def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -> int:
-    """Take back the leases that ran out; returns how many.
+    """Take back the leases that have expired; returns how many.
 
-    Whoever held one may have reached the processor, so an attempt in flight ends as unknown and
-    is looked up at once.
+    Their holders may have reached the processor, so an attempt in flight ends as unknown and is
+    looked up at once.
     """
     rows = transaction.read(kind.row, _EXPIRED[kind.name], {"limit": limit})
     moves = [
@@ -73,8 +72,8 @@ def expire_leases(transaction: Transaction, kind: Kind, *, limit: int = BATCH) -
 def wake_due(
     transaction: Transaction, kind: Kind, *, processors: Collection[str], limit: int = BATCH
 ) -> int:
-    """Note the rows that are due and that nobody was told of lately, to be woken at commit: first
-    those that name one of `processors`."""
+    """Note the rows that are due and were not woken lately, to be woken at commit: first those that
+    name one of `processors`."""
     if limit <= 0:
         return 0
     asked = {"processors": list(processors), "limit": limit}
@@ -100,7 +99,7 @@ def _expired(kind: Kind) -> tuple[ColumnElement[bool], ...]:
 
 def _due(kind: Kind) -> tuple[ColumnElement[bool], ...]:
     return (
-        # Written out, not a parameter: a plan made for any state can't use the partial index.
+        # Written out, not a parameter: a generic plan can't use the partial index.
         kind.table.c.state == literal(State.PENDING.value, literal_execute=True),
         kind.table.c.lease_token.is_(None),
         kind.table.c.next_attempt_at <= func.now(),
@@ -108,7 +107,7 @@ def _due(kind: Kind) -> tuple[ColumnElement[bool], ...]:
 
 
 def _is_of_ours(kind: Kind) -> ColumnElement[bool]:
-    # With a cast: an empty array that is written out has no type.
+    # With a cast: an empty array literal has no type.
     names = cast(bindparam("processors", type_=ARRAY(String)), ARRAY(String))
     return kind.table.c.processor == func.any(names)
 

@@ -14,9 +14,9 @@ from payments.writes import Write
 
 
 def waited_for_by_held_refunds(transaction: Transaction, charge_ids: Sequence[str]) -> set[str]:
-    """Which of these charges, that the caller has locked, can't become final now without waiting
-    for somebody: those with a waiting refund that another transaction holds. The others' waiting
-    refunds are held from now on."""
+    """Which of these charges, locked by the caller, can't become final now without waiting for a
+    lock: those with a waiting refund that another transaction has locked. The waiting refunds of
+    the others are locked from now on."""
     if not charge_ids:
         return set()
     wanted = {"ids": list(charge_ids)}
@@ -26,15 +26,15 @@ def waited_for_by_held_refunds(transaction: Transaction, charge_ids: Sequence[st
 
 
 def unapproved_of(transaction: Transaction, charge_ids: Sequence[str]) -> list[RefundRow]:
-    """The refunds of these charges, which the caller holds, that wait for a second person; locked.
-    Whoever decides about one holds its charge, too, so that nobody is waited for."""
+    """The refunds of these charges that wait for a second person; locked. The caller has locked the
+    charges, as everyone does who decides about such a refund, so this never waits."""
     if not charge_ids:
         return []
     return transaction.read(RefundRow, _HOLD_UNAPPROVED, {"ids": list(charge_ids)})
 
 
 def wake_refunds_of(transaction: Transaction, final: Sequence[str]) -> None:
-    """What waited for these charges, which are final now, is due at once."""
+    """Make the refunds that waited for these charges, which are final now, due at once."""
     if final:
         transaction.write((_WAKE_REFUNDS, {"final_charges": list(final)}))
 

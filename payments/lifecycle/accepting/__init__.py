@@ -1,1 +1,1 @@
-"""Accepting: where all doors end, and what is written of a charge or a refund first."""
+"""Accepting charges and refunds: what every door calls, and the row that is written first."""

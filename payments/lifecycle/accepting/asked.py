@@ -1,5 +1,4 @@
-"""What a door asks for when it has read a request, what speaks against it, and what it is
-answered."""
+"""A request as a door hands it over, the rules that may refuse it, and the answer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,11 +20,11 @@ from payments.processors.registry import Processors
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """A request to accept, and what its door says beside it."""
+    """A request to accept, with what its door adds."""
 
     request: Any
-    # The processor that is to get it. A refund goes to that of its charge; this is what the row
-    # names until the charge is there.
+    # The processor to use. A refund uses its charge's; this one stands in its row until the charge
+    # is known.
     processor: str
     # With a lease, a charge that is new and due is claimed in the same statement.
     lease: Lease | None = None
@@ -35,26 +34,26 @@ class _New:
     livemode: bool = False
     # Whether the processor can set money aside, to be captured later.
     authorizes: bool = True
-    # What the message says of time.
+    # The message's own time limits.
     timing: Timing = ANY_TIME
     traceparent: str | None = None  # as `infra.billing.contract.ids.traceparent` reads it
-    # Whether who asks may refund any producer's charge.
+    # Whether the caller may refund any producer's charge.
     any_charge: bool = False
-    # Who asks, where it is not whoever the transaction is of.
+    # Who asks, if not the actor of the transaction.
     asked_by: Acting | None = None
-    # What a refund does while its charge is not there, unless the request says it.
+    # What a refund does while its charge is missing, unless the request says.
     if_missing: Waiting = "wait"
 
 
 @dataclass(frozen=True, slots=True)
 class NewCharge(_New):
     request: ChargeRequest
-    # Of a charge by price, whose currency is known only when it is accepted: what it has of the
-    # processors of the currencies that go elsewhere.
+    # For a charge by price, whose currency is known only on acceptance: the fields to replace, for
+    # each currency that is routed to another processor.
     elsewhere: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def in_currency(self, currency: str) -> "NewCharge":
-        """With the processor that takes a charge in this currency."""
+        """The same charge, routed to the processor for this currency."""
         place = self.elsewhere.get(currency)
         return replace(self, **place) if place else self
 
@@ -68,16 +67,15 @@ New = NewCharge | NewRefund
 
 
 def new(request: ChargeRequest | RefundRequest, processors: Processors, **said: Any) -> New:
-    """A request to accept. `said` is what the door says beside it: fields of NewCharge and
-    NewRefund."""
+    """A request to accept. `said` is what the door adds: fields of NewCharge and NewRefund."""
     if isinstance(request, RefundRequest):
         return NewRefund(request, **processors.places[processors.default], **said)
     return new_charge(request, processors, **said)
 
 
 def new_charge(request: ChargeRequest, processors: Processors, **said: Any) -> NewCharge:
-    """A charge to accept: if it is new, it goes to the one of `processors` that their routes say.
-    `said` as for `new`."""
+    """A charge to accept. If it is new, it goes to the processor that the routes of `processors`
+    name. `said` is as for `new`."""
     places = processors.places
     if request.price_id is not None:
         currencies = {route.currency for route in processors.routes if route.currency is not None}
@@ -96,7 +94,7 @@ def as_asked(request: ChargeRequest) -> Terms | None:
 
 
 def judge_terms(new: NewCharge, terms: Terms | None, limits: Mapping[str, MoneyLimits]) -> None:
-    """Refuse a charge that is new, if a rule of today or its processor speaks against it."""
+    """Raise Refused if today's rules or its processor's limits don't allow this new charge."""
     if new.request.capture == "manual" and not new.authorizes:
         raise InvalidRequest(
             f"the processor {new.processor} can't set money aside; leave `capture` out,"
@@ -114,8 +112,7 @@ def judge_terms(new: NewCharge, terms: Terms | None, limits: Mapping[str, MoneyL
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The charge or refund is in the database. `fresh` is False for a repeat of an earlier
-    request."""
+    """The charge or refund is in the database. `fresh` is False if an earlier request made it."""
 
     row: LifecycleRow
     fresh: bool

@@ -1,9 +1,9 @@
 """Charges that are written with one statement, which commits by itself.
 
-Nearly all that come over HTTP can be: they name an amount, nothing speaks against them, their keys
-and references are new, nobody has to be told that they are pending, and who asks was looked up a
-moment ago. The statement finds out whether the latter still holds, and leaves out what it doesn't
-hold for: that is for a transaction (`charges.accept`), which also knows why.
+This works for nearly all charges over HTTP: they name an amount, no rule refuses them, their keys
+and references are new, no endpoint asked for their pending event, and the caller's key was looked
+up a moment ago. The statement checks whether the last three still hold, and leaves out the charges
+for which they don't. Those need a transaction (`charges.accept`), which also finds the reason.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ from payments.transaction import Transaction
 def columns(
     new: NewCharge, key: ApiKeyRow, limits: Mapping[str, MoneyLimits]
 ) -> dict[str, Any] | None:
-    """A row for `insert`, asked for by whoever has this key; None for a charge by price. Raises
-    Refused when something speaks against it, should it be new."""
+    """A row for `insert`, requested with this key; None for a charge by price. Raises Refused if
+    the rules don't allow the charge, should it be new."""
     terms = as_asked(new.request)
     if terms is None:
         return None
@@ -37,7 +37,7 @@ def columns(
     return {
         **_QUEUED,
         **asked_columns(new, terms),
-        # What is captured by hand is counted.
+        # Counted from 0 if the charge is captured by hand.
         "amount_captured": 0 if new.request.capture == "manual" else None,
         "key_id": key.id,
         "key_version": key.version,
@@ -45,8 +45,8 @@ def columns(
 
 
 def insert(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[str, ChargeRow]:
-    """Write those that can be written like this, each with an id and a reference of its own; and
-    wake a worker for what is due. By their ids."""
+    """Write the charges that need no transaction, and wake a worker for what is due. Ids and
+    references must not repeat within `rows`. Returns the written rows by id."""
     asked = {row["id"]: row for row in rows}
     inserted = {}
     for found in transaction.execute(_INSERT, {"new": as_rows(rows)}):
@@ -57,7 +57,7 @@ def insert(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[
     return inserted
 
 
-# --- The statement, built once. What the database need not say is not read: it costs as much ---
+# --- The statement, built once. Columns known here are not read back: reading costs as much ---
 
 _t = CHARGE.table
 _row, _NAMES = row_of(_t, "now"), (*_t.c.keys(), "now")

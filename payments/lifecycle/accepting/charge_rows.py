@@ -1,4 +1,4 @@
-"""A charge as it is written when it is accepted: queued, or leased at once, or due later."""
+"""The row of a charge on acceptance: queued, leased at once, or due later."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -19,8 +19,8 @@ from payments.transaction import Transaction
 
 
 def insert(transaction: Transaction, rows: Sequence[Mapping[str, Any]]) -> dict[str, ChargeRow]:
-    """Write those that can be written: whose id is new, and whose reference is free. By their ids,
-    with the database's `now`. What is due and has a lease is claimed with it."""
+    """Write the rows whose id is new and whose reference is free; return them by id, with the
+    database's `now`. A row that is due and has a lease is claimed with it."""
     written = transaction.read(ChargeRow, _INSERT, {"new": as_rows(rows)})
     return {row.id: row for row in written}
 
@@ -37,7 +37,7 @@ def columns(new: NewCharge, terms: Terms) -> dict[str, Any]:
 
 
 def asked_columns(new: NewCharge, terms: Terms) -> dict[str, Any]:
-    """What a row says of the request."""
+    """The columns that hold the request."""
     request = new.request
     return {
         **{name: getattr(request, name) for name in _OF_REQUEST},
@@ -51,20 +51,19 @@ def asked_columns(new: NewCharge, terms: Terms) -> dict[str, Any]:
 
 
 def times(new: FromClause) -> dict[str, ColumnElement[Any]]:
-    """When something is to happen to these, in SQL."""
+    """When these rows are due and when they expire, as SQL."""
     due_at = _due_at(new)
     return {
         "next_attempt_at": due_at,
-        # The door that accepts it also wakes a worker; the sweep need not, but for what is due
-        # later.
+        # The door also wakes a worker, so the sweep need not, unless the charge is due later.
         "woken_at": case((due_at <= func.now(), func.now())),
-        # The time to wait counts from the moment at which it is to be made.
+        # The maximum wait counts from the moment at which the charge is to be made.
         "expires_at": due_at + seconds(new.c.expires_in_s),
     }
 
 
 def _due_at(new: FromClause) -> ColumnElement[Any]:
-    """A moment that has passed is now."""
+    """When it is due: now, if that moment has passed."""
     return func.greatest(func.coalesce(new.c.scheduled_at, func.now()), func.now())
 
 
@@ -73,7 +72,7 @@ def _due_at(new: FromClause) -> ColumnElement[Any]:
 _t = CHARGE.table
 _OF_TERMS = tuple(field.name for field in fields(Terms))
 _OF_DOOR = ("request_id", "traceparent", "processor", "livemode")
-# The fields of a request that have a column are written as they came, also one that is new.
+# Every field of a request that has a column is written as it came, new fields included.
 _OF_REQUEST = tuple(
     name
     for name in ChargeRequest.model_fields
@@ -95,7 +94,7 @@ _values: dict[str, Any] = {
     **{name: _new.c[name] for name in GIVEN},
     "state": literal(State.PENDING.value),
     "phase": case((_leased, Phase.IN_FLIGHT.value), else_=Phase.QUEUED.value),
-    # What is captured by hand is counted.
+    # Counted from 0 if the charge is captured by hand.
     "amount_captured": case((_new.c.capture == "manual", 0)),
     "sequence": first_sequence(CHARGE, _new),
     "attempts": case((_leased, 1), else_=0),

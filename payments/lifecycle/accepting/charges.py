@@ -1,5 +1,5 @@
-"""Accepting charges: the one function in which all doors end, but for charges over HTTP that one
-statement can write (`at_once`)."""
+"""Accepting charges: every door calls this, except for charges over HTTP that one statement can
+write (`at_once`)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,8 +23,8 @@ from payments.lifecycle.claims import Claimed, charge_order
 from payments.processors.limits import NO_LIMITS, MoneyLimits
 from payments.transaction import Transaction
 
-# Who held a reference may have failed since it was in the way: each is offered twice. And somebody
-# may have been in the way of others who asked for stock: they are offered what was not taken.
+# TRIES: the charge that held a reference may have failed in the meantime, so each is tried twice.
+# ROUNDS: a charge that blocked others that want stock may be refused; then they are tried again.
 TRIES, ROUNDS = 2, 4
 
 
@@ -37,20 +37,20 @@ def accept(
     """Write the charges that are new, and answer each request in its place.
 
     The same key with the same request is the same charge; the same key with another request is
-    refused (KeyReused), and so is a second open charge for one reference (ReferenceInUse). Who asks
-    by price is charged what the price says, and holds its stock from now on; refused are
-    PriceInactive, ProductInactive, InsufficientInventory and InvalidRequest. What is new is judged
-    by today's rules (`payments.intake.judging`), by what its processor takes (`limits`, by name)
-    and by its time (`payments.intake.timing`); a repeat is not. Requests of one call may repeat
-    each other.
+    refused (KeyReused), and so is a second open charge for one reference (ReferenceInUse). A charge
+    by price costs what the price says, and reserves its stock from now on; it may be refused with
+    PriceInactive, ProductInactive, InsufficientInventory or InvalidRequest. Only what is new is
+    checked against today's rules (`payments.intake.judging`), its processor's `limits` (by name)
+    and its own time limits (`payments.intake.timing`); a repeat is not. Requests of one call may
+    repeat each other.
     """
     by_price = [n.request for n in new if n.request.price_id is not None]
     prices = PriceResolver(transaction, by_price) if by_price else None
     timings = {place: one.timing for place, one in enumerate(new) if one.timing != ANY_TIME}
     against = objections(transaction, timings, may_wait=True) if timings else {}
     against |= _judged(new, prices, limits)
-    # Only now: a repeat that waited for the price until the first one was through must find it, and
-    # not be told that the first one has taken all that was left.
+    # Only now: a repeat that waited for the lock on the price must find the first request's charge,
+    # and not be refused because that one has taken the last stock.
     ids = {one.id for one in by_price} | {new[place].request.id for place in against}
     batch = _Batch(transaction, prices, new, _read(transaction, ids) if ids else {})
     if against:
@@ -71,7 +71,7 @@ def accept(
 def _judged(
     new: Sequence[NewCharge], prices: PriceResolver | None, limits: Mapping[str, MoneyLimits]
 ) -> dict[int, Refused]:
-    """What today's rules say against them, should they be new: by their places."""
+    """The refusals by today's rules, should the charges be new; by place."""
     against: dict[int, Refused] = {}
     for place, one in enumerate(new):
         terms = as_asked(one.request)
@@ -85,7 +85,7 @@ def _judged(
 
 
 class _Batch:
-    """The requests of one call: what is written of them, and what is refused, by their places."""
+    """The requests of one call: the rows written and the refusals, by place."""
 
     def __init__(
         self,
@@ -96,25 +96,25 @@ class _Batch:
     ) -> None:
         self.fresh: dict[str, ChargeRow] = {}
         self._transaction = transaction
-        self._prices = prices  # None: nobody asks by price
+        self._prices = prices  # None: no request is by price
         self._new = new
         self._rows = rows
         self._refusals: dict[int, Refused] = {}
         self._closed: set[int] = set()
         self._tries: dict[str, int] = {}
-        # The references of those that were taken.
+        # The references of the charges written here.
         self._references: set[tuple[str, str | None]] = set()
 
     def refuse_if_new(self, against: Mapping[int, Refused]) -> None:
-        """Refuse those that something speaks against, unless they were accepted before."""
+        """Refuse these, unless they were accepted before."""
         for place, refused in against.items():
             if self._new[place].request.id not in self._rows:
                 self._refusals[place] = refused
                 self._closed.add(place)
 
     def refuse_taken_references(self) -> None:
-        """Refuse who asks by price for a reference that is taken, before stock is divided up: they
-        would hold up others whom it is enough for."""
+        """Refuse charges by price whose reference is in use before stock is divided up, since they
+        would block others for which there is enough."""
         asked = {
             place: one
             for place, one in enumerate(self._new)
@@ -130,7 +130,7 @@ class _Batch:
                 self._closed.add(place)
 
     def offer(self) -> bool:
-        """Write what can be written now; whether something is left that may fit later."""
+        """Write what can be written now; returns whether something is left that may fit later."""
         offers = self._offers()
         if not offers:
             return False
@@ -145,12 +145,12 @@ class _Batch:
         others = offers.keys() - inserted.keys()
         if others:
             self._rows |= _read(self._transaction, others)
-        # When all were taken, what was not offered stood behind one of them, and still does; but
-        # who asks by price is told how much is left now.
+        # If all were written, what was not offered is still blocked by one of them; but charges by
+        # price are answered with how much stock is left now.
         return bool(others) or self._prices is not None
 
     def _offers(self) -> dict[str, Mapping[str, Any]]:
-        """The rows of those that nothing speaks against, one for each id and each reference."""
+        """The rows that nothing rules out, one for each id and each reference."""
         if self._prices is not None:
             self._prices.divide()
         offers: dict[str, Mapping[str, Any]] = {}
@@ -176,11 +176,11 @@ class _Batch:
         return offers
 
     def _by_price(self, request: ChargeRequest) -> Terms:
-        assert self._prices is not None  # who names no amount names a price
+        assert self._prices is not None  # a request without an amount names a price
         return self._prices.terms(request)
 
     def answers(self) -> list[Accepted | Refused]:
-        """What is to be told, each in its place."""
+        """The answers, each in its place."""
         left = [
             one
             for place, one in enumerate(self._new)
@@ -202,7 +202,7 @@ class _Batch:
         if row is None:
             return self._refusals.get(place) or _reference_in_use(one, holders)
         if row.fingerprint != one.request.fingerprint:
-            # Of two that contradict each other under one key, one may have been refused by itself.
+            # Of two different requests under one key, one may have been refused for itself.
             return self._refusals.get(place) or key_reused(one.request, row, charge_id=id_)
         if one.lease is not None and row.lease_token == one.lease.token:
             claimed = Claimed(CHARGE, row, one.lease.token, charge_order(row), row.processor)
@@ -218,7 +218,7 @@ def _read(transaction: Transaction, ids: set[str]) -> dict[str, ChargeRow]:
 
 
 def _wake(transaction: Transaction, inserted: Mapping[str, ChargeRow]) -> None:
-    """Note those that are due and that nobody has claimed yet."""
+    """Note the charges that are due and not claimed yet."""
     transaction.wakes.charges.update(
         id_
         for id_, row in inserted.items()
@@ -231,7 +231,7 @@ def _wake(transaction: Transaction, inserted: Mapping[str, ChargeRow]) -> None:
 def _holders(
     transaction: Transaction, refused: Sequence[NewCharge]
 ) -> dict[tuple[str, str | None], str]:
-    """Which charges have the references that these ask for."""
+    """Which charges have the references that these requests ask for."""
     wanted = [{"producer": n.request.producer, "reference": n.request.reference} for n in refused]
     rows = transaction.read(ChargeRow, _HOLDERS, {"wanted": as_rows(wanted)})
     return {(row.producer, row.reference): row.id for row in rows}
@@ -240,7 +240,7 @@ def _holders(
 def _reference_in_use(
     one: NewCharge, holders: Mapping[tuple[str, str | None], str]
 ) -> ReferenceInUse:
-    # Who has it may have failed since a moment ago; then there is nobody to name.
+    # The charge that had it may have failed a moment ago; then there is none to name.
     holder = holders.get((one.request.producer, one.request.reference))
     return ReferenceInUse(
         "another pending or succeeded charge has this reference; "
@@ -258,7 +258,7 @@ _wanted = given("wanted", [_t.c.producer, _t.c.reference])
 _HOLDERS = select(_t.c.id, _t.c.producer, _t.c.reference).where(
     _t.c.producer == _wanted.c.producer,
     _t.c.reference == _wanted.c.reference,
-    # Written out, as the partial unique index has it.
+    # Written out, to match the partial unique index.
     _t.c.reference.is_not(None),
     _t.c.state != literal(State.FAILED.value, literal_execute=True),
 )

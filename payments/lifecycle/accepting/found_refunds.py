@@ -1,7 +1,8 @@
-"""Refunds that were made at the processor, by hand: recorded as refunds of ours.
+"""Refunds that were made by hand at the processor: recorded like our own.
 
-Such a refund takes from what may be refunded, belongs to the charge's producer and is told like any
-other. Its id comes from the processor's, so that it is recorded once, however often it is told.
+Such a refund counts against what may be refunded, belongs to the charge's producer and publishes
+events like any other. Its id is derived from the processor's id, so it is recorded only once,
+however often it is reported.
 """
 
 import logging
@@ -28,9 +29,10 @@ log = logging.getLogger(__name__)
 
 
 def record(transaction: Transaction, found: FoundRefund, *, processor: str) -> str | None:
-    """The id of the refund, recorded now or before, as one that was sent; what came of it is still
-    to be told. None: it has no place yet, as its charge is not known to have succeeded, or others
-    hold what it takes. The processor tells it again later."""
+    """Record the refund as one that was sent, and return its id, also if it is on record
+    already; its outcome is applied afterwards. None: it can't be recorded yet, as its charge is
+    not known to have succeeded, or other refunds have reserved the amount. The processor reports
+    it again later."""
     held = hold_charges(transaction, ids=[found.charge_id])
     charge = held.get(found.charge_id)
     if charge is None:
@@ -52,7 +54,7 @@ def record(transaction: Transaction, found: FoundRefund, *, processor: str) -> s
 
 
 def _fits(charge: ChargeRow, found: FoundRefund, processor: str) -> bool:
-    """Whether it is a refund of this very charge, as it stands."""
+    """Whether it is a refund of this charge, in its present state."""
     is_at_hand = charge.processor == processor and charge.currency == found.currency
     is_same = charge.processor_reference in (None, found.charge_reference)
     return is_at_hand and is_same and charge.state == State.SUCCEEDED
@@ -68,5 +70,5 @@ def _fields(found: FoundRefund, charge: ChargeRow, key: str) -> Mapping[str, obj
     }
 
 
-# It was sent by somebody, so that what the processor tells of it is an answer.
+# It counts as sent, so that the processor's report is applied as its answer.
 _SENT = update(REFUND.table).where(id_among(REFUND.table.c.id)).values(first_called_at=func.now())

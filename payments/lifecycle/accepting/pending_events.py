@@ -1,8 +1,9 @@
-"""The event that something was accepted: written only while an endpoint asks for it by name.
+"""The event that something was accepted: written only while an endpoint subscribes to it by name.
 
-Nearly nobody does, and it would be as long as the event that tells the end. The row itself says
-whether it was told: its `sequence` counts its events, and so begins with this one or with none. So
-what is counted is what is told, whatever becomes of an endpoint between the two statements.
+Hardly any endpoint does, and the event would be as long as the one about the end. The row's
+`sequence` counts its events, so it starts at 1 if this event is published and at 0 if not. The same
+statement that writes the row decides that, so the count matches what is published even if an
+endpoint changes between the two statements.
 """
 
 from collections.abc import Iterable
@@ -16,17 +17,17 @@ from payments.webhooks.events import Fact, is_named_by_anybody, publish
 
 
 def first_sequence(kind: Kind, new: FromClause) -> ColumnElement[int]:
-    """The `sequence` of these rows when they are written, in SQL: how many events they have."""
+    """The `sequence` of these rows when they are written, as SQL: how many events they have."""
     return case((is_told(kind, new), 1), else_=0)
 
 
 def is_told(kind: Kind, new: FromClause) -> ColumnElement[bool]:
-    """Whether an endpoint asks to be told that these rows are pending, in SQL."""
+    """Whether an endpoint subscribes to the pending event of these rows, as SQL."""
     return is_named_by_anybody(_type(kind), owner_in(new))
 
 
 def tell_pending(transaction: Transaction, kind: KindOf[R], inserted: Iterable[R]) -> None:
-    """Publish that those of these rows are pending of which somebody asked to be told so."""
+    """Publish the pending event of those of these rows that count it."""
     told = [row for row in inserted if row.sequence]
     if told:
         type_, view = _type(kind), kind.view

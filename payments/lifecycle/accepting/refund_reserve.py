@@ -1,4 +1,4 @@
-"""What refunds hold of a charge: counted on the charge, and never more than it."""
+"""What refunds reserve of a charge: counted on the charge, and never more than its amount."""
 
 from collections.abc import Iterable
 
@@ -16,10 +16,10 @@ Held = dict[str, ChargeRow]
 
 
 def reserve(transaction: Transaction, amounts: Iterable[tuple[str, int]], held: Held) -> None:
-    """Count what refunds take, each with the id of its charge, on charges that are locked; `held`
-    is kept up.
+    """Count what refunds reserve, each with the id of its charge, on charges that are locked;
+    `held` is updated.
 
-    Raises ForbiddenMove when they don't fit: whoever calls this has checked that they do.
+    Raises ForbiddenMove if it doesn't fit: callers must have checked that it does.
     """
     by_charge: dict[str, int] = {}
     for charge_id, amount in amounts:
@@ -33,12 +33,12 @@ def reserve(transaction: Transaction, amounts: Iterable[tuple[str, int]], held: 
 
 
 def most_refundable(charge: ChargeRow) -> int:
-    """What was taken of a charge that succeeded, and can be given back."""
+    """How much of a charge that succeeded was taken, and can be refunded."""
     return charge.amount if charge.amount_captured is None else charge.amount_captured
 
 
 def is_taken_later(charge: ChargeRow) -> bool:
-    """Whether nobody knows yet how much will be taken of it: refunds can't reserve theirs."""
+    """Whether the amount that will be captured is still open, so refunds can't reserve theirs."""
     return charge.state == State.PENDING and charge.amount_captured is not None
 
 
@@ -50,8 +50,8 @@ _RESERVE = (
     update(_charges)
     .where(
         _charges.c.id == _changes.c.id,
-        # The rows are locked and were checked; the bound stands here once more, and once more as
-        # a constraint of the table.
+        # The rows are locked and checked already. The bound is checked here again, and by a
+        # constraint of the table.
         _charges.c.refund_reserved + _changes.c.refund_reserved
         <= func.coalesce(_charges.c.amount_captured, _charges.c.amount),
     )

@@ -1,8 +1,8 @@
-"""Accepting refunds: the one function in which all doors end.
+"""Accepting refunds: the one function that every door calls.
 
-A refund reserves its amount on the charge in the transaction that accepts it. It may arrive
-before its charge is final, or before it is there at all: then it waits, queued, and its claim
-looks again (`payments.lifecycle.refund_claims`).
+A refund reserves its amount on the charge in the transaction that accepts it. It may arrive before
+its charge is final, or before the charge exists: then it waits in the queue, and its claim checks
+again (`payments.lifecycle.refund_claims`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,17 +49,17 @@ def accept(
 ) -> list[Accepted | Refused]:
     """Write the refunds that are new and reserve their amounts; answer each in its place.
 
-    Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable, NothingToRestock; of what is new,
-    what came after its own end (`payments.intake.timing`), and what today's rules speak against
+    Refused: KeyReused, RefundExceedsCharge, ChargeNotRefundable, NothingToRestock; and of new ones,
+    those that came after their own end (`payments.intake.timing`) or break today's rules
     (`payments.intake.judging`). A refund whose charge is pending is accepted and waits (unless it
     says `if_pending: reject`), and so is one whose charge is missing (unless it, or else its door,
-    says `if_missing: reject`: NotFound). `held` are their charges, when the caller holds them
-    already; `limits` are what processors take, by name; `approvals`: what a second person must
-    approve is accepted, and waits for them.
+    says `if_missing: reject`: NotFound). `held` are their charges, if the caller has locked them
+    already; `limits` are those of the processors, by name. A refund that a second person must
+    approve by `approvals` is accepted, and waits for that.
     """
     charges = hold_charges(transaction, to_refund=charges_of(new)) if held is None else held
-    # Only now: a repeat that waited here for the first one must find it, and not be told that
-    # the first one has taken all that was left.
+    # Only now: a repeat that waited for the lock must find the first request's refund, and not be
+    # refused because that one has reserved all that was left.
     known = _read(transaction, {n.request.id for n in new})
     fresh_requests = [n for n in new if n.request.id not in known]
     timings = {id(one): one.timing for one in fresh_requests}
@@ -125,15 +125,14 @@ def accept(
 
 
 def charges_of(new: Sequence[NewRefund]) -> set[tuple[str, str | None]]:
-    """The ids of the charges that they are to refund, each with the producer that asks; None: it
-    may refund anybody's."""
+    """The ids of the charges to refund, each with the producer that asks; None: any producer's."""
     return {
         (one.request.charge_id, None if one.any_charge else one.request.producer) for one in new
     }
 
 
 def _charge_of(one: NewRefund, charges: Held) -> ChargeRow | None:
-    """Its charge, if it is there for whoever asks: others of the batch may see more."""
+    """The refund's charge, if its caller may see it: others of the batch may see more."""
     charge = charges.get(one.request.charge_id)
     if charge is None:
         return None
@@ -144,7 +143,7 @@ def _charge_of(one: NewRefund, charges: Held) -> ChargeRow | None:
 def _amount_to_reserve(
     new: NewRefund, charge: ChargeRow | None, left: Mapping[str, int]
 ) -> int | None:
-    """How much to reserve now; None while that can't be known: the charge is not there, or is still
+    """How much to reserve now; None if that can't be known yet, as the charge is missing or still
     to be captured. Raises Refused."""
     request = new.request
     if charge is None:
@@ -195,8 +194,8 @@ def _amount_to_reserve(
 
 
 def _refuse_what_never_fits(request: RefundRequest, charge: ChargeRow) -> None:
-    """A refund of what is still to be captured waits for that, and reserves its amount then. Only
-    what can never fit is refused now."""
+    """A refund of a charge that is still to be captured waits, and reserves its amount then. Refuse
+    now only what can never fit."""
     if request.amount is not None and request.amount > charge.amount:
         raise RefundExceedsCharge(
             f"at most {charge.amount} will be captured of the charge",
@@ -223,7 +222,7 @@ def _columns(
         "reserved": amount is not None,
         "restock_quantity": units,
         "processor": charge.processor if charge else one.processor,
-        # A refund is as real as its charge.
+        # A refund has the mode of its charge.
         "livemode": charge.livemode if charge else False,
         "warnings": ["charge_disputed"] if charge and charge.disputed_amount else [],
     }
@@ -246,7 +245,7 @@ def _read(transaction: Transaction, ids: set[str]) -> dict[str, RefundRow]:
 # --- The statements, built once ---
 
 _t = REFUND.table
-# The fields of a request that have a column are written as they came, also one that is new.
+# Every field of a request that has a column is written as it came, new fields included.
 _OF_REQUEST = tuple(
     name
     for name in RefundRequest.model_fields
@@ -276,7 +275,7 @@ _values: dict[str, Any] = {
     "phase": literal(Phase.QUEUED.value),
     "sequence": first_sequence(REFUND, _new),
     "next_attempt_at": func.now(),
-    # The door that accepts it also wakes a worker; the sweep need not.
+    # The door also wakes a worker, so the sweep need not.
     "woken_at": func.now(),
 }
 _INSERT = (

@@ -1,4 +1,4 @@
-"""The refusal of another request under a key that was used already: it says what differs."""
+"""The refusal of a different request under a used key: it says which fields differ."""
 
 from typing import Any
 
@@ -7,9 +7,9 @@ from infra.billing.contract.requests.refund import RefundRequest
 from models.rows import LifecycleRow
 from payments.errors import KeyReused
 
-# Fields that are kept as they were asked for, one that is new included: the refusal names no field
-# that is missing here. Of a charge by price the amount is computed, and a
-# price may have been asked for by its lookup key: of those nothing can be said.
+# Fields that are kept as they were requested, new ones included: the refusal names no other. The
+# amount of a charge by price is computed, and a price may have been named by its lookup key, so
+# these can't be compared.
 _CHARGE = (
     "amount",
     "currency",
@@ -29,11 +29,11 @@ _REFUND = ("charge_id", "amount", "reason", "metadata")
 
 
 def key_reused(request: ChargeRequest | RefundRequest, row: LifecycleRow, **ids: str) -> KeyReused:
-    """What to answer for `request`, whose key made `row` with another one. Names, never values:
-    they may be another caller's."""
+    """The refusal of `request`, whose key made `row` for a different request. It holds names of
+    fields, never values: they may be another caller's."""
     names = _CHARGE if isinstance(request, ChargeRequest) else _REFUND
     differs = [name for name in names if _differs(request, row, name)]
-    if not differs:  # in what was computed, such as the price that a lookup key names
+    if not differs:  # it differs in what was computed, such as the price of a lookup key
         return KeyReused(param="idempotency_key", **ids)
     return KeyReused(
         f"this idempotency key was used before with another {' and '.join(differs)}; send that"

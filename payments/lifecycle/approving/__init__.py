@@ -1,1 +1,1 @@
-"""A second pair of eyes: what must be approved, by whom, and what happens then."""
+"""Approval by a second person: what needs it, who may give it, and what follows."""

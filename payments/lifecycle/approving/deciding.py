@@ -1,8 +1,8 @@
-"""Deciding: somebody else approves what was asked for, and it is done; or rejects it.
+"""Deciding: a second person approves what was asked for, and it is done; or rejects it.
 
-One transaction holds the object, closes the request, makes the move and writes the audit row: a
-process that dies before its commit has decided nothing, and one that dies behind it has left a row
-that is due, which the sweep finds.
+One transaction locks the object, closes the request, makes the move and writes the audit row. A
+process that dies before its commit has decided nothing; one that dies after it has left a row that
+is due, which the sweep finds.
 """
 
 from functools import partial
@@ -32,11 +32,11 @@ _VERB = {"approved": "approve", "rejected": "reject"}
 
 
 def decide(transaction: Transaction, approval_id: str, verdict: Verdict) -> ApprovalRow:
-    """Approve or reject, as whoever acts, who must say why.
+    """Approve or reject, as the person acting, who must give a reason.
 
-    The same again is answered with the same. Who asked may not approve: not under that name, nor
-    under that account or key; they may reject, which takes it back. Raises NotFound,
-    SecondPersonRequired, MoveNotAllowed, InvalidRequest.
+    Repeating a decision returns the same answer. The person who asked may not approve, neither
+    under that name nor under the same account or key; they may reject, which withdraws the request.
+    Raises NotFound, SecondPersonRequired, MoveNotAllowed, InvalidRequest.
     """
     acting = audit_log.acting_in(transaction)
     why = acting.reason
@@ -49,7 +49,7 @@ def decide(transaction: Transaction, approval_id: str, verdict: Verdict) -> Appr
     if kind is REFUND:
         hold_charges(transaction, of_refunds=[asked.object_id])
     row = locked(transaction, kind, [asked.object_id]).get(asked.object_id)
-    # Only now: whoever decides, or settles it otherwise, holds the object before.
+    # Only now: everyone who decides it, or settles it otherwise, locks the object first.
     asked = _locked(transaction, approval_id)
     if row is None:
         raise NotFound(f"there is no {kind.name} with this id", param="id")
@@ -82,9 +82,9 @@ def decide(transaction: Transaction, approval_id: str, verdict: Verdict) -> Appr
 
 
 def is_same(asked: ApprovalRow, acting: Acting) -> bool:
-    """Whether who acts is who asked, by any name that is known of them."""
+    """Whether the person acting is the one who asked, by any name that is known of them."""
     theirs = {asked.requested_by, asked.requested_account} - {None}
-    # A message is asked by its producer: no key of that one is somebody else.
+    # A request by message was made by its producer, so a key of that producer is no second person.
     ours = {acting.actor, acting.account, acting.producer} - {None}
     return not {str(one).casefold() for one in theirs}.isdisjoint(
         str(one).casefold() for one in ours
@@ -99,7 +99,7 @@ def _carry_out(
     verdict: Verdict,
     acting: Acting,
 ) -> LifecycleRow:
-    """Do what was asked for, or see to it that it is not done; the row as it stands then."""
+    """Do what was asked for, or end it; returns the row afterwards."""
     if asked.action != "refund.create":
         if verdict == "rejected":
             return row

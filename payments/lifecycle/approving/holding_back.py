@@ -1,7 +1,8 @@
-"""Asking for a second person: the row that waits, in the transaction of what is asked for.
+"""Asking for a second person: the approval row, written in the transaction of the request.
 
-A refund is accepted as any other, with its amount reserved, and then moved to `awaiting_approval`,
-where nobody claims it. Of a decision about what needs review nothing happens but the row.
+A refund is accepted like any other, with its amount reserved, and then moved to
+`awaiting_approval`, where it is never claimed. A decision about a row in `needs_review` has no
+effect yet but this row.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,8 +26,8 @@ from payments.transaction import Transaction
 def asked_by(
     approvals: Approvals, acting: Acting | None, producer: str
 ) -> dict[str, str | None] | None:
-    """Who asks for a refund, as its row keeps it: a message is its producer's. None where no refund
-    is to be approved."""
+    """Who asks for a refund, as the approval row keeps it; for a message, its producer. None if no
+    refund needs approval."""
     if not approvals.refunds_above:
         return None
     acting = acting or by_message(producer, "")
@@ -39,11 +40,11 @@ def hold_back(
     charges: Mapping[str, ChargeRow],
     approvals: Approvals,
 ) -> dict[str, RefundRow]:
-    """Let those of these refunds wait that a second person must approve. They are queued, and new
-    or locked; `charges` are theirs, on which they have just reserved their amounts. Returns those
-    that wait, as they are then.
+    """Make those of these refunds wait that a second person must approve. They are queued, and new
+    or locked; `charges` are theirs, with their amounts reserved. Returns the waiting ones as they
+    are then.
 
-    All of a transaction count together: one approved in vain costs less than one that was not.
+    All refunds of a transaction count together: one approval too many costs less than one too few.
     """
     rows = [
         (row, row.asked_by or {"by": row.producer, "account": None, "reason": None})
@@ -77,8 +78,8 @@ def _must_wait(charge: ChargeRow, approvals: Approvals) -> bool:
 def ask_to_resolve(
     transaction: Transaction, kind: Kind, row: LifecycleRow, decision: str, acting: Acting
 ) -> ApprovalRow:
-    """The request to resolve a row, that is locked and needs review, in this way: the one that
-    waits already, or a new one. Raises MoveNotAllowed when another decision waits."""
+    """The request to resolve a row in this way: the one that waits already, or a new one. The row
+    is locked and needs review. Raises MoveNotAllowed if another decision waits."""
     waiting = transaction.read(ApprovalRow, _OPEN, {"ids": [row.id]})
     for one in waiting:
         if one.decision != decision:

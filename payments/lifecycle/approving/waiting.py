@@ -1,4 +1,4 @@
-"""Looking up what waits for a second person, and what they decided: newest first."""
+"""Reading what waits for a second person, and what was decided: newest first."""
 
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -19,7 +19,7 @@ from payments.views import view_of
 
 FILTERS = ("state", "object_id")
 STATES = get_args(ApprovalState)
-# Of how many that wait the number is told.
+# Waiting requests are counted up to this number.
 COUNT_MAX = 1000
 
 view = view_of(Shown)
@@ -27,7 +27,8 @@ view = view_of(Shown)
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How many wait for a second person (COUNT_MAX at most), and the oldest for how long."""
+    """How many wait for a second person (COUNT_MAX at most), and for how long the oldest has
+    waited."""
 
     count: int
     oldest_s: float
@@ -54,7 +55,7 @@ def _condition(name: str, value: Any) -> ColumnElement[bool]:
         raise InvalidRequest(f"state must be one of {', '.join(STATES)}", param=name)
     if not is_storable(value):
         raise InvalidRequest(f"{name} holds control characters", param=name)
-    # Of states written out, not a parameter: a plan made for any can't use the partial index.
+    # The states are written out, not a parameter: a generic plan can't use the partial index.
     said = literal(value, literal_execute=True) if name == "state" else value
     return _t.c[name] == said
 

@@ -1,1 +1,1 @@
-"""Charges that are captured by hand: what is asked for, what answers mean, what is written."""
+"""Charges that are captured by hand: the requests, what answers mean, and what is written."""

@@ -1,8 +1,7 @@
 """From an outcome to a move, for charges that are authorized first and captured by hand.
 
-Pure, as `payments.lifecycle.settlement`, which asks here first. What a processor answers about such
-a charge tells how it stands as a whole; whether the capture that is under way was executed shows in
-what was captured in all.
+Pure, like `payments.lifecycle.settlement`, which asks here first. A processor's answer describes
+the whole charge; whether the present capture was executed follows from the amount captured in all.
 """
 
 from dataclasses import replace
@@ -27,27 +26,27 @@ from payments.processors.outcomes import (
 
 
 def is_by_hand(row: Any) -> bool:
-    """Whether this is a charge that somebody captures."""
+    """Whether this charge is captured by hand."""
     return getattr(row, "capture", None) == "manual"
 
 
 def is_capturing(row: ChargeRow) -> bool:
-    """Whether a capture is under way: then the phase tells where that stands."""
+    """Whether a capture is under way: then the phase is that of the capture."""
     is_authorized = row.state == State.PENDING and row.authorized_at is not None
     return is_authorized and row.phase != Phase.AUTHORIZED
 
 
 def shows_no_capture(found: Found, before: int) -> bool:
-    """Whether this answer says that a capture was not executed, of a charge of which so much was
-    captured before it."""
+    """Whether this answer says that a capture was not executed; `before` is the amount captured
+    before it."""
     return isinstance(found, NotFound) or (
         isinstance(found, Authorized) and found.captured <= before
     )
 
 
 def is_old_news(row: ChargeRow, found: Found, capture: CaptureRow | None) -> bool:
-    """Whether a report tells of a charge as it stood before its money was set aside, or before it
-    was captured. Reports come late, and in any order."""
+    """Whether a report describes the charge as it was before its authorization or its capture.
+    Reports come late, and in any order."""
     if row.authorized_at is None:
         return False
     if isinstance(found, Authorized) and capture is not None:
@@ -56,9 +55,9 @@ def is_old_news(row: ChargeRow, found: Found, capture: CaptureRow | None) -> boo
 
 
 def understood(row: Any, found: Found, capture: CaptureRow | None, *, verb: str) -> Found:
-    """The answer, unless it can't be true or says that the capture was not executed."""
+    """The answer, corrected if it can't be true or says that the capture was not executed."""
     if isinstance(found, Authorized) and not is_by_hand(row):
-        return Unknown("adapter_error")  # The money was to be taken, and not to be set aside.
+        return Unknown("adapter_error")  # It was to be captured at once, not only authorized.
     if not is_by_hand(row) or not isinstance(found, Authorized | Succeeded):
         return found
     if found.captured is not None and not _is_possible(row, found):
@@ -74,20 +73,20 @@ def _is_possible(row: ChargeRow, found: Authorized | Succeeded) -> bool:
 
 
 def _wanted(row: ChargeRow, capture: CaptureRow) -> int:
-    """What is captured in all once this capture was executed."""
+    """The amount captured in all once this capture is executed."""
     return (row.amount_captured or 0) + capture.amount
 
 
 def decide_by_hand(
     row: ChargeRow, found: Found, capture: CaptureRow | None, *, verb: str, dice: Dice
 ) -> Move | None:
-    """The move of a charge that is captured by hand; None: the same as that of any other charge.
-    `capture` is the one that is under way."""
+    """The move of a charge that is captured by hand; None if the rules of other charges apply.
+    `capture` is the one under way."""
     match found:
         case Succeeded():
             return _taken(row, found, capture, verb)
         case Authorized(reference, captured) if captured == row.amount:
-            # Nothing is left that could be captured, whatever the processor calls that.
+            # Nothing is left to capture, whatever the processor calls that.
             return _taken(row, Succeeded(reference, captured), capture, verb)
         case Authorized():
             return _set_aside(row, found, capture, verb, dice)
@@ -113,8 +112,8 @@ def decide_by_hand(
 
 
 def back_to_authorized(move: Move, capture: CaptureRow, dice: Dice) -> Move:
-    """In place of the end of a charge whose capture could not be made: the money is still set
-    aside."""
+    """The move for a capture that failed: the charge does not end, as its money is still
+    authorized."""
     end = CaptureEnd(capture.id, move.failure_code)
     again = _still_set_aside(move.row, move.verb, move.outcome, dice, end, code=move.code)
     return replace(again, detail=move.detail)
@@ -136,12 +135,12 @@ def _is_over(row: ChargeRow) -> bool:
 
 
 def _taken(row: ChargeRow, found: Succeeded, capture: CaptureRow | None, verb: str) -> Move:
-    """All that will ever be captured was. Somebody else may have done it, at the processor."""
+    """Everything that will ever be captured was, perhaps by hand at the processor."""
     wanted = row.amount if capture is None else _wanted(row, capture)
     captured = wanted if found.captured is None else found.captured
     end = None
     if capture is not None:
-        # One that was queued was not sent: all that its charge was asked for is its end.
+        # A queued capture was not sent: all that was asked of the processor is to end the charge.
         is_unsent = verb == "cancel" and row.phase == Phase.IN_FLIGHT
         took_it = captured >= _wanted(row, capture) and not is_unsent
         end = CaptureEnd(capture.id, None if took_it else "canceled")
@@ -175,7 +174,7 @@ def _set_aside(
 def _still_set_aside(
     row: Any, verb: str, outcome: str, dice: Dice, end: CaptureEnd | None = None, **more: Any
 ) -> Move:
-    """Nobody looks at it until it is captured; unless it is to be canceled: that is tried again."""
+    """Nothing is due until it is captured; a cancellation that was asked for is tried again."""
     retries, next_in_s = 0, None
     is_unanswered = verb == "look_up" and outcome in ("unavailable", "unknown")
     if row.cancel_requested_at is not None or is_unanswered:

@@ -1,9 +1,9 @@
-"""Capturing: taking money that was set aside, in the order in which it was asked for.
+"""Capturing: taking authorized money, in the order of the requests.
 
 A capture is written down under a key of its own, and its charge is queued for it in the same
-transaction. What comes of it is claimed, called and settled as any charge is
-(`payments.lifecycle.executor`), with one difference: when something is left to capture, or the
-processor refused, the charge stands at `authorized` again.
+transaction. It is claimed, called and settled like any charge (`payments.lifecycle.executor`), with
+one difference: if something is left to capture, or the processor refused, the charge returns to
+`authorized`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,16 +44,16 @@ from payments.transaction import Transaction
 from payments.views import charge_view, standing
 from payments.webhooks.events import Fact, publish
 
-# A day is enough to capture by hand what nobody had thought of. What is authorized for less than
-# that is told of at once.
+# A day is enough to capture by hand what was forgotten. An authorization that is shorter than a day
+# is announced at once.
 WARNED_BEFORE = timedelta(days=1)
 BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
 class NewCapture:
-    """Who wants money of a charge. To those who don't see it (`access`), it isn't there. `acting`
-    is whoever asks, where a transaction is of several."""
+    """A request to capture. A charge that `access` doesn't see is not found. `acting` is the actor,
+    if the transaction serves several."""
 
     request: CaptureRequest
     access: Access = OPERATOR
@@ -69,17 +69,17 @@ def accept(
     *,
     limits: Mapping[str, MoneyLimits] = NO_LIMITS,
 ) -> list[Accepted | Refused]:
-    """Write down these captures, and queue their charges; each is answered in its place with its
-    charge as it stands now.
+    """Write down these captures, and queue their charges. Returns an answer for each in its place:
+    its charge as it stands now, or the refusal.
 
     The same key with the same request is the same capture; with another request it is refused
-    (KeyReused). Also refused: NotFound; ChargeNotCapturable, for what is not authorized, or is
-    being captured or canceled already; CaptureExceedsCharge; what comes at a wrong time
-    (`payments.intake.timing`), and what today's rules speak against (`payments.intake.judging`).
-    `limits` are what processors take, by name.
+    (KeyReused). Also refused: NotFound; ChargeNotCapturable if the charge is not authorized, or is
+    being captured or canceled already; CaptureExceedsCharge; requests outside their own time limits
+    (`payments.intake.timing`), and what today's rules forbid (`payments.intake.judging`). `limits`
+    are those of the processors, by name.
     """
     rows = locked(transaction, CHARGE, _seen(transaction, asked))
-    # Only now: a repeat that waited here for the first one must find it.
+    # Only now: a repeat that waited for the lock must find the first request's capture.
     known = _known(transaction, asked)
     timings = {place: one.timing for place, one in enumerate(asked)}
     late = objections(transaction, timings, may_wait=False)
@@ -99,7 +99,8 @@ def accept(
         elif row is not None and not is_new:
             answers.append(Accepted(row, fresh=False))
         elif row is not None and not _write_down(transaction, row, one):
-            # Somebody was faster, and with another charge: this one has been locked since.
+            # The same key was used for another charge in the meantime; this charge was locked all
+            # along.
             answers.append(KeyReused(param="idempotency_key"))
         elif row is not None:
             known[one.request.id] = one.request.fingerprint
@@ -111,7 +112,7 @@ def accept(
 
 
 def warn_of_expiry(transaction: Transaction, *, limit: int = BATCH) -> int:
-    """Tell of authorizations that will soon be over, once of each; returns how many."""
+    """Publish that authorizations will soon be over, once for each; returns how many."""
     rows = transaction.read(ChargeRow, _WARN, {"limit": limit})
     publish(
         transaction,
@@ -131,8 +132,8 @@ def warn_of_expiry(transaction: Transaction, *, limit: int = BATCH) -> int:
 
 
 def _refused_before(transaction: Transaction, asked: Sequence[NewCapture]) -> dict[int, Refused]:
-    """Those whose message was refused already, and came once more: by now its charge may be
-    authorized, but the receivers have been told."""
+    """The requests whose message was refused earlier and was delivered again. The charge may be
+    authorized by now, but the refusal has been published."""
     messages = {
         place: (one.request.charge_id, one.request.fingerprint, one.task_id)
         for place, one in enumerate(asked)
@@ -143,7 +144,7 @@ def _refused_before(transaction: Transaction, asked: Sequence[NewCapture]) -> di
 
 
 def _seen(transaction: Transaction, asked: Sequence[NewCapture]) -> set[str]:
-    """The charges that are there for who asks; another's is not even waited for."""
+    """The charges that the callers may see; others are not locked either."""
     ids = sorted({one.request.charge_id for one in asked})
     owners = {row.id: owner(row) for row in transaction.read(ChargeRow, _OWNERS, {"ids": ids})}
     return {
@@ -154,7 +155,7 @@ def _seen(transaction: Transaction, asked: Sequence[NewCapture]) -> set[str]:
 
 
 def _known(transaction: Transaction, asked: Sequence[NewCapture]) -> dict[str, str]:
-    """The captures that are there already: their ids, and the fingerprints of their requests."""
+    """The captures that exist already: their ids, and the fingerprints of their requests."""
     ids = sorted({one.request.id for one in asked})
     found = transaction.read(CaptureRow, _KNOWN, {"ids": ids})
     return {row.id: row.fingerprint for row in found}
@@ -193,7 +194,7 @@ def _objection(
 
 
 def _why_not(row: ChargeRow) -> str | None:
-    """Why nothing can be captured of it now."""
+    """Why nothing can be captured of it now; None if it can."""
     if row.capture != "manual":
         return "the charge is captured by itself; ask for `capture: manual` to do it by hand"
     if row.state == State.SUCCEEDED:
@@ -210,7 +211,7 @@ def _why_not(row: ChargeRow) -> str | None:
 
 
 def _write_down(transaction: Transaction, row: ChargeRow, one: NewCapture) -> bool:
-    """Whether its key is written down now; it is there already otherwise."""
+    """Write the capture; False if its key exists already."""
     request = one.request
     new = {
         "id": request.id,
@@ -226,7 +227,7 @@ def _write_down(transaction: Transaction, row: ChargeRow, one: NewCapture) -> bo
 
 
 def _queue(transaction: Transaction, row: ChargeRow, one: NewCapture) -> ChargeRow:
-    """The charge, queued for it."""
+    """The charge, queued for this capture."""
     what = in_words(_amount(row, one), row.currency or "")
     queued = Move(
         row,
@@ -237,8 +238,8 @@ def _queue(transaction: Transaction, row: ChargeRow, one: NewCapture) -> ChargeR
         actor=audit_log.acting_in(transaction, one.acting).name,
         extra_attempt=True,
         next_in_s=0.0,
-        # Of the capture: each operation at the processor has a key of its own, and the memory of a
-        # key counts from its first call.
+        # The capture's own: each operation has its own key at the processor, which is remembered
+        # from its first call.
         is_unsent=True,
     )
     transaction.wakes.charges.add(row.id)
@@ -266,7 +267,7 @@ _INSERT = (
     .returning(_captures.c.id)
 )
 _to_warn = select(_t.c.id).where(
-    # Written out, for the partial index.
+    # Written out, to match the partial index.
     _t.c.phase == literal(Phase.AUTHORIZED.value, literal_execute=True),
     _t.c.capture_warned_at.is_(None),
     _t.c.capture_before <= func.now() + WARNED_BEFORE,

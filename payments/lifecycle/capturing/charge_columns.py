@@ -1,5 +1,5 @@
-"""What a move changes of charges only: what their customers have to do, how long they may take, and
-what was captured of them."""
+"""The columns that a move changes of charges only: what the customer must do, until when, and how
+much was captured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CaptureEnd:
-    """What became of the capture that was under way: it took its money, or it failed."""
+    """The end of the capture that was under way: it took its money, or it failed."""
 
     id: str
     failure_code: str | None = None
@@ -30,7 +30,7 @@ class CaptureEnd:
 
 
 def event_of_authorized(one: "Move") -> str | None:
-    """What the world is told of a charge whose money is set aside, or still is."""
+    """The event of a charge whose money is authorized, or still is; None for no event."""
     row = as_charge(one.row)
     if one.capture is not None and one.capture.failure_code is not None:
         return "capture_failed"
@@ -50,9 +50,8 @@ OF_CHARGES = (
 def charge_after(one: "Move") -> dict[str, Any]:
     """The columns that only charges have, as the move leaves them.
 
-    What its customer has to do is known while it waits for that, and no longer; an answer that does
-    not come says nothing of it. Why the last capture failed is known until the next one is asked
-    for.
+    What the customer must do is kept only while the charge waits for it; a missing answer does not
+    change it. The error of the last capture is kept until the next one is requested.
     """
     row, now = as_charge(one.row), one.row.now
     is_authorized = one.to is Phase.AUTHORIZED
@@ -81,9 +80,9 @@ def charge_after(one: "Move") -> dict[str, Any]:
 
 
 def _expiry(one: "Move", row: ChargeRow, *, waits: bool) -> dict[str, Any]:
-    """Until when a charge may take. The wait for a customer has an end by default, which goes with
-    the wait, unless it was reached; an end that was asked for stays until the money is set aside:
-    from then on it is the authorization that ends."""
+    """Until when a charge may take. The default limit on waiting for the customer ends with the
+    wait, unless it was reached; a limit that was requested stays until the money is authorized:
+    from then on the authorization's end counts."""
     waits_no_more = row.expires_by_default and isinstance(one.to, Phase) and not waits
     if row.cancel_requested_at is None and (waits_no_more or one.to is Phase.AUTHORIZED):
         return {"expires_at": None, "expires_by_default": False}
@@ -94,7 +93,7 @@ def _expiry(one: "Move", row: ChargeRow, *, waits: bool) -> dict[str, Any]:
 
 
 def end_captures(transaction: Transaction, ends: list[CaptureEnd]) -> None:
-    """Write what became of captures; the charges are held."""
+    """Write the ends of captures; their charges are locked."""
     rows: list[Mapping[str, Any]] = [
         {
             "id": one.id,

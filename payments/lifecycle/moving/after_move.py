@@ -1,7 +1,7 @@
-"""What a move changes of a row, worked out before it is written.
+"""What a move changes of a row, computed before it is written.
 
-The row is held, and its `now` is the moment of the transaction: nothing is left for the database to
-find out. So an event can tell, and the ledger can post, in the same statement that writes the row.
+The row is locked, and its `now` is the time of the transaction, so the database has nothing left to
+find out. Therefore one statement can write the row, its event and its postings.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -16,7 +16,8 @@ T = TypeVar("T")
 
 
 def after(one: "Move", *, has_event: bool) -> dict[str, Any]:
-    """The columns of either kind, as the move leaves them. `has_event`: it publishes an event."""
+    """The columns that charges and refunds share, as the move leaves them. `has_event`: it
+    publishes an event."""
     row, now = one.row, in_utc(one.row.now)
     phase = phase_of(one.to)
     wait = None if one.next_in_s is None else timedelta(seconds=one.next_in_s)
@@ -32,13 +33,13 @@ def after(one: "Move", *, has_event: bool) -> dict[str, Any]:
         "failure_message": one.failure_message,
         "processor_code": known(one.processor_code, row.processor_code),
         "processor_reference": known(one.processor_reference, row.processor_reference),
-        # A clock that was set back must not have it settled before it was made.
+        # If the clock was set back, it must not be settled before it was made.
         "settled_at": max(now, in_utc(row.created_at)) if isinstance(one.to, State) else None,
         **UNLEASED,
     }
 
 
-# Nobody works on it any more.
+# The lease is over.
 UNLEASED: dict[str, None] = dict.fromkeys(
     ("woken_at", "lease_token", "lease_expires_at", "leased_at", "worker")
 )
@@ -50,11 +51,11 @@ def known(value: T | None, otherwise: T | None) -> T | None:
 
 
 def later(at: datetime, wait: timedelta | None) -> datetime | None:
-    """So much later; None for no wait."""
+    """The moment `wait` after `at`; None if there is no wait."""
     return None if wait is None else in_utc(at) + wait
 
 
 def in_utc(at: datetime) -> datetime:
-    """The moment in UTC, where one can reckon with it: in a time zone, which the database's URL may
-    set, Python adds to what a clock on the wall shows, also in a night in which it is set back."""
+    """The moment in UTC, where arithmetic is safe: with another zone (the database's URL may set
+    one) Python adds to local wall-clock time, which is wrong across a change of clocks."""
     return at.astimezone(UTC)

@@ -24,7 +24,7 @@ PUBLISHED: Mapping[Status, str] = {
 def event_of(kind: Kind, one: "Move") -> str | None:
     """The second part of the type of the event that a move publishes, or None.
 
-    A charge that somebody ended is `canceled` and not `failed`, as receivers handle the two
+    A charge that was canceled publishes `canceled`, not `failed`, as receivers handle the two
     differently; `requires_action` is published once for each thing that the customer has to do.
     """
     if kind is CHARGE:
@@ -42,7 +42,7 @@ def _asks_anew(one: "Move") -> bool:
 
 
 def asks_otherwise(one: "Move") -> bool:
-    """Whether the customer of a charge has something else to do than before, or nothing more."""
+    """Whether the customer of a charge must now do something else than before, or nothing more."""
     before, now = as_charge(one.row).next_action, one.next_action
     if before is None or now is None:
         return before is not now

@@ -1,10 +1,10 @@
 """The only place a state changes.
 
-`move` takes rows that the caller has locked (`payments.lifecycle.locks`), and the prices whose
-stock may come back with it before them, checks each move against the table of allowed moves, works
-out the row that each leads to, and writes in one statement: the new state, the attempt that led to
-it, the event that tells it, its postings; then what follows from it on other rows. One phase is
-left without it: a claim puts what was queued `in_flight` (`payments.lifecycle.claims`).
+`move` takes rows that the caller has locked (`payments.lifecycle.locks`), after the prices whose
+stock they may return. It checks each move against the table of allowed moves, computes the
+resulting row, and writes in one statement: the new state, the attempt, the event and the postings;
+then what follows for other rows. One phase is entered elsewhere: a claim puts what was queued
+`in_flight` (`payments.lifecycle.claims`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,54 +40,54 @@ from payments.transaction import Moved, Transaction
 from payments.webhooks.events import Fact, publish
 from payments.writes import Write
 
-# What a person was asked about in these is over as soon as they are left, and when they are entered
-# again, as a version that knows no approvals may have left them.
+# A request for approval in these ends when they are left; also when they are entered again, as a
+# version that knows no approvals may have left them.
 _ASKED_IN = (Phase.NEEDS_REVIEW, Phase.AWAITING_APPROVAL)
 
 
 class ForbiddenMove(BillingError):
-    """A move that the table of moves does not allow was asked for; this is a bug of ours."""
+    """A move that the table of moves does not allow was asked for: a bug in this service."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """One row, where it goes, and why. `row` must be locked in this transaction."""
+    """One row, its next status, and why. `row` must be locked in this transaction."""
 
     row: LifecycleRow
     to: Status
-    # What was done and what came of it: the attempt that stays in the history.
+    # What was done and its outcome: the attempt in the history.
     verb: str
     outcome: str
     code: str | None = None
     detail: str | None = None
-    # Seconds until somebody looks at it again; None = nobody does.
+    # Seconds until it is due again; None = never.
     next_in_s: float | None = None
     retries: int = 0
     failure_code: str | None = None
     failure_message: str | None = None
     processor_code: str | None = None
-    # What to do about a failure, if that is another thing than for others of this code.
+    # What to do about a failure, if the advice of its code does not fit.
     advice: Advised | None = None
     processor_reference: str | None = None
-    # How far a look-up came that ran out of time.
+    # How far a look-up got before it ran out of time.
     looked_until: datetime | None = None
-    # Of a charge that waits for its customer: what is to be done, and for how long it may wait if
-    # nothing was said about that before.
+    # For a charge that waits for its customer: what they must do, and the time limit if none was
+    # set before.
     next_action: Mapping[str, Any] | None = None
     expires_in_s: float | None = None
-    # Whether it goes back to where nothing was ever sent of it.
+    # Whether it returns to the state in which nothing was sent for it.
     is_unsent: bool = False
-    # Of a charge that is captured by hand: what was captured of it in all, until when the rest can
-    # be (None: as before), and what became of the capture that was under way.
+    # For a charge that is captured by hand: how much was captured in all, until when the rest can
+    # be (None: as before), and the end of the capture that was under way.
     amount_captured: int | None = None
     capture_before: datetime | None = None
     capture: CaptureEnd | None = None
-    # Of a charge that succeeded: what the processor keeps of it, if that is known.
+    # For a charge that succeeded: the processor's fees, if known.
     fees: Fees | None = None
-    # Who did it, when it wasn't the worker that holds the lease.
+    # Who did it, if not the worker with the lease.
     actor: str | None = None
-    # True for what is not an attempt of the lease's holder (the sweep, a person): it gets a
-    # number of its own.
+    # True for what the lease's holder did not do (the sweep or a person did): it gets its own
+    # attempt number.
     extra_attempt: bool = False
 
 
@@ -107,7 +107,7 @@ def ended(row: LifecycleRow, verb: str, code: str, **more: Any) -> Move:
 def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> dict[str, R]:
     """Make the moves and write everything that belongs to them; returns the rows as they are now.
 
-    Raises ForbiddenMove when one isn't in the table of moves; nothing is written then.
+    Raises ForbiddenMove, and writes nothing, if one isn't in the table of moves.
     """
     if not moves:
         return {}
@@ -147,7 +147,7 @@ def move(transaction: Transaction, kind: KindOf[R], moves: Sequence[Move]) -> di
 
 
 def _fact(kind: Kind, one: Move, row: LifecycleRow) -> Fact | None:
-    """The event that the move to this row publishes, if it publishes one."""
+    """The event that the move to this row publishes; None if it publishes none."""
     if (word := event_of(kind, one)) is None:
         return None
     data = kind.view(row)
@@ -161,9 +161,9 @@ def _columns_after(kind: Kind, one: Move) -> dict[str, Any]:
 
 
 def verb_of(kind: Kind, row: LifecycleRow) -> str:
-    """What the holder of a row's lease does: the word for its attempt."""
+    """The verb of the attempt that the holder of a row's lease makes."""
     asked_at = as_charge(row).cancel_requested_at if kind.name == CHARGE.name else None
-    # Who claimed it before the cancellation was asked for does something else.
+    # A worker that claimed it before the cancellation was requested does something else.
     if asked_at is not None and row.leased_at is not None and row.leased_at >= asked_at:
         return "cancel"
     if row.phase != Phase.IN_FLIGHT:
@@ -172,7 +172,7 @@ def verb_of(kind: Kind, row: LifecycleRow) -> str:
 
 
 def _overtaken(kind: Kind, one: Move) -> list[dict[str, Any]]:
-    """The attempt whose answer will find its lease gone; it happened, so it stays on record."""
+    """The attempt whose answer will come after its lease was taken away; it stays on record."""
     row = one.row
     if not one.extra_attempt or row.lease_token is None:
         return []
@@ -195,9 +195,9 @@ def _attempt(one: Move) -> dict[str, Any]:
 
 
 def _without_unapproved(transaction: Transaction, moves: Sequence[Move]) -> list[Move]:
-    """Refunds that wait for a second person fail with their charge: there is nothing to approve.
-    The moves, of the charges as they are without these."""
-    # The others have no refund that counts, which costs a declined charge nothing.
+    """Fail the refunds that wait for a second person along with their charge: they need no approval
+    any more. Returns the moves, with the charges as they are without these refunds."""
+    # Other charges have no refund that counts, so a declined charge pays nothing for this.
     ids = [m.row.id for m in moves if m.to is State.FAILED and as_charge(m.row).refund_reserved]
     waiting = unapproved_of(transaction, ids)
     if not waiting:
@@ -212,7 +212,7 @@ def _without_unapproved(transaction: Transaction, moves: Sequence[Move]) -> list
 
 
 def _count_refunds(transaction: Transaction, moves: Sequence[Move]) -> None:
-    """Carry what became of refunds over to their charges: the sums that bound all refunds."""
+    """Update the charges' sums of refunds, which limit all refunds together."""
     changes: dict[str, list[int]] = {}
     for one in moves:
         row = as_refund(one.row)
