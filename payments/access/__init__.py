@@ -1,1 +1,1 @@
-"""Who asks, and what they may do: API keys, scopes and signed messages."""
+"""The caller and its permissions: API keys, scopes and signed messages."""

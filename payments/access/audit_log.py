@@ -1,8 +1,9 @@
 """What people and keys did: a row for each action, in the transaction that does it.
 
-Append-only: nobody changes or deletes a row (`models.base.APPEND_ONLY`). So nothing secret goes
-in, and nothing that `billing erase` would have to take out: of an object only what tells nothing of
-a person, and of reasons those that people give for what they do, not what callers say of customers.
+Append-only: rows are never changed or deleted (`models.base.APPEND_ONLY`). So nothing secret goes
+in, and nothing that `billing erase` would have to remove: only fields of an object that say nothing
+about a person, and only reasons that people give for what they do, not what callers say of
+customers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,32 +24,34 @@ from payments.paging import Listing
 from payments.transaction import Transaction, first
 from payments.views import view_of
 
-# What a list may be narrowed down by: columns that must equal, and bounds on `created_at` (moments
-# with a zone; the first one included, the second one not).
+# Filters of a list: columns that must equal, and bounds on `created_at` (moments with a zone; the
+# first inclusive, the second exclusive).
 FILTERS = ("actor", "action", "object_id", "request_id")
 BOUNDS = ("since", "until")
-# Of an object that is shown as it is: what changes by itself.
+# Fields of a shown object that change by themselves.
 LEFT_OUT = frozenset({"object", "created_at", "updated_at", "sequence", "health"})
 
 view = view_of(Shown)
 
 
 class NobodyActs(Exception):
-    """What only a person or a key may do was asked for in a transaction of nobody's."""
+    """An action that only a person or a key may do was attempted in a transaction without an
+    actor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something that is done: `charge.cancel`, on which object, what it was before and is after.
+    """An action such as `charge.cancel`, its object, and the object before and after.
 
-    Of `before` and `after` only what differs is kept; of what is made or deleted, all of it.
+    Of `before` and `after` only the differences are kept; of what is created or deleted,
+    everything.
     """
 
     name: str
     object_id: str
     before: Mapping[str, Any] | None = None
     after: Mapping[str, Any] | None = None
-    # Who does it, when it is not whoever the transaction is of.
+    # Who does it, if not the actor of the transaction.
     acting: Acting | None = None
 
 
@@ -61,7 +64,7 @@ def record(
     after: Mapping[str, Any] | None = None,
     acting: Acting | None = None,
 ) -> None:
-    """Write one action down. Raises NobodyActs."""
+    """Write one action. Raises NobodyActs."""
     record_all(transaction, [Action(name, object_id, before, after, acting)])
 
 
@@ -73,19 +76,20 @@ def record_change(
     *,
     because: str = "",
 ) -> None:
-    """Likewise, of an object as it was and is shown; `because`: the service did it by itself."""
+    """Write the change of an object, shown before and after; `because`: the service did it by
+    itself."""
     acting = by_itself(because) if because else None
     record(transaction, name, after["id"], before=before, after=after, acting=acting)
 
 
 def record_all(transaction: Transaction, actions: Sequence[Action]) -> None:
-    """Likewise, several of them: one statement."""
+    """Write several actions with one statement."""
     if actions:
         transaction.execute(_INSERT, [_row(transaction, one) for one in actions])  # type: ignore[arg-type]
 
 
 def acting_in(transaction: Transaction, acting: Acting | None = None) -> Acting:
-    """Who acts. Raises NobodyActs."""
+    """The actor. Raises NobodyActs."""
     found = acting or transaction.acting
     if found is None:
         raise NobodyActs("open the transaction with the Acting of whoever asks")
@@ -95,7 +99,7 @@ def acting_in(transaction: Transaction, acting: Acting | None = None) -> Acting:
 def changes(shown: Mapping[str, Any]) -> str:
     """What an action changed, in a line: `state: enabled → disabled`."""
     before, after = shown["before"] or {}, shown["after"] or {}
-    if not before or not after:  # what was made, or deleted, is all there
+    if not before or not after:  # for what was created or deleted, everything is there
         return ""
     return ", ".join(f"{name}: {before.get(name)} → {value}" for name, value in after.items())
 
@@ -109,7 +113,7 @@ def get(connection: Connection, id_: str) -> AuditRow:
 
 
 def was_done(connection: Connection, action: str, object_id: str) -> bool:
-    """Whether this was ever done to the object, also if that is not there any more."""
+    """Whether this was ever done to the object, even if the object no longer exists."""
     done = exists().where(_t.c.object_id == object_id, _t.c.action == action)
     return bool(connection.scalar(select(done)))
 

@@ -1,10 +1,10 @@
-"""Keys that encrypt what is secret in the database: how one is written, and made."""
+"""Keys that encrypt the secrets in the database: their form, and how to make one."""
 
 import base64
 import re
 import secrets
 
-# A name, so that logs know one when they see it, and 32 bytes in base64url without padding.
+# A prefix, so that logs can recognise a key, and 32 bytes in base64url without padding.
 PREFIX = "bek_"
 KEY = re.compile(r"bek_[A-Za-z0-9_-]{43}")
 BYTES = 32
@@ -16,7 +16,7 @@ def new_key() -> str:
 
 
 def bytes_of(key: str) -> bytes:
-    """The bytes of a key as people hand it over. Raises ValueError, which doesn't quote it."""
+    """The bytes of a key in its text form. Raises ValueError, which doesn't quote it."""
     if not KEY.fullmatch(key):
         raise ValueError(f"an encryption key is {PREFIX} and 43 characters")
     return as_bytes(key.removeprefix(PREFIX))
@@ -28,5 +28,5 @@ def as_text(raw: bytes) -> str:
 
 
 def as_bytes(text: str) -> bytes:
-    """And back. Raises ValueError."""
+    """The bytes of such a text. Raises ValueError."""
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

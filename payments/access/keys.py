@@ -1,10 +1,10 @@
-"""API keys: made, listed, revoked, and held against what a request presents.
+"""API keys: created, listed, revoked, and checked against the one in a request.
 
 A key is `key_` and 16 characters, which are its id, then `_` and 52 characters, which are the
 secret: 256 random bits. Only their SHA-256 is kept. So a key is found by its id and its secret is
-compared in constant time. A row that was read for an earlier request is trusted only where the
-statement that writes finds that it `is_unchanged`; so a key that is revoked is refused from the
-next request on. What a key may do is said in `payments.access.scopes`.
+compared in constant time. A row that was read for an earlier request is trusted only if the
+statement that writes finds that it `is_unchanged`; so a revoked key is refused from the next
+request on. `payments.access.scopes` says what a key may do.
 
 A *signing key* signs messages and does nothing else. Workers must be able to compute the same
 signature, so it is kept as it is (`payments.access.signatures`).
@@ -41,19 +41,19 @@ from payments.transaction import Transaction
 from payments.transaction import read as rows_of
 from payments.views import moment
 
-# All that there is to read and to write.
+# Everything that can be read and written.
 DEFAULT_SCOPES = (READ, WRITE)
-# The scope of a signing key. None of HTTP.
+# The scope of a signing key. It allows nothing over HTTP.
 SIGN = "messages:sign"
-ID_BYTES = 10  # 16 characters: enough to tell keys apart; the secret is what can't be guessed.
+ID_BYTES = 10  # 16 characters: enough to tell keys apart; only the secret must be unguessable.
 SECRET_BYTES = 32
-# What a key that doesn't exist is compared with, so that it takes as long as one that does.
+# Compared with an unknown key, so that it takes as long as a known one.
 _NOBODY = bytes(32)
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a request shows of its key."""
+    """The key that a request presents."""
 
     id: str
     sha256: bytes
@@ -66,10 +66,9 @@ def create(
     scopes: Sequence[str] = DEFAULT_SCOPES,
     all_producers: bool = False,
 ) -> tuple[ApiKeyRow, str]:
-    """A new key of a producer: its row, and the key itself, which is shown now and never again.
+    """A new key of a producer: its row, and the key itself, which is shown only now.
 
-    `all_producers`: it sees and refunds what other producers have asked for, too. Raises
-    InvalidRequest.
+    `all_producers`: it also sees and refunds what other producers requested. Raises InvalidRequest.
     """
     if not scopes or not set(scopes) <= set(SCOPES):
         raise InvalidRequest(f"scopes must be some of {', '.join(SCOPES)}", param="scopes")
@@ -78,7 +77,7 @@ def create(
 
 
 def create_signing(transaction: Transaction, *, producer: object) -> tuple[ApiKeyRow, str]:
-    """A new signing key of a producer, likewise. Raises InvalidRequest."""
+    """A new signing key of a producer, in the same way. Raises InvalidRequest."""
     return _made(transaction, producer, scopes=[SIGN])
 
 
@@ -104,7 +103,7 @@ def _made(
 
 
 def revoke(transaction: Transaction, key_id: str) -> ApiKeyRow:
-    """Refuse the key from now on; its row stays. Revoking twice is revoking once.
+    """Refuse the key from now on; its row stays. Revoking it again changes nothing.
 
     Raises NotFound.
     """
@@ -117,7 +116,7 @@ def revoke(transaction: Transaction, key_id: str) -> ApiKeyRow:
 
 
 def every(connection: Connection) -> Iterator[dict[str, Any]]:
-    """All keys for people and programs, newest first, revoked ones too; never a secret."""
+    """All keys, newest first, revoked ones included; never a secret."""
     yield from map(view, rows_of(connection, ApiKeyRow, _EVERY))
 
 
@@ -135,7 +134,7 @@ def view(row: ApiKeyRow) -> dict[str, Any]:
 
 
 def presented(key: str) -> Presented | None:
-    """What a text shows as a key; None when it can't be one."""
+    """The parts of a key; None if the text can't be one."""
     parts = KEY.fullmatch(key)
     return parts and Presented(parts[1], hashlib.sha256(parts[2].encode()).digest())
 
@@ -146,7 +145,7 @@ def read(connection: Connection, ids: Iterable[str]) -> dict[str, ApiKeyRow]:
 
 
 def admit(row: ApiKeyRow | None, shown: Presented) -> Access:
-    """What the key's holder may do; `row` is the key's, if there is one.
+    """The access of the key's holder; `row` is the key's, if there is one.
 
     Raises Unauthenticated for a wrong or revoked key.
     """
@@ -159,16 +158,16 @@ def admit(row: ApiKeyRow | None, shown: Presented) -> Access:
 
 
 def is_unchanged(key_id: ColumnElement[str], version: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether the row of a key is still that of this `version`, in SQL: of each by its id, which no
-    plan for many makes one look at all keys."""
+    """Whether the row of a key still has this `version`, as SQL: one lookup by id for each row,
+    which the planner can't turn into a scan of all keys."""
     return select(_VERSION).where(_keys.c.id == key_id).scalar_subquery() == version
 
 
 # --- The statements, built once ---
 
 _keys = table_of(ApiKey)
-# The transaction that wrote the row: whoever changes anything in it, by whatever way, writes it
-# anew (PostgreSQL, 5.6).
+# The transaction that wrote the row: any change of it, by whatever means, writes it anew
+# (PostgreSQL, 5.6).
 _VERSION: ColumnElement[str] = literal_column("api_keys.xmin::text")
 _INSERT = insert(_keys).returning(_keys)
 _HELD = select(_keys).where(_keys.c.id == bindparam("key_id")).with_for_update()

@@ -1,14 +1,14 @@
-"""Who may do what: the one place that decides it, whatever the door.
+"""What each caller may do: the one place that decides it, for every door.
 
 An API key has *scopes*, which say what it may do, and a producer, whose objects alone it sees
-unless it is for all producers. What it may not see is answered as what isn't there: word for word,
-so that nobody learns from a refusal what another producer has.
+unless it is for all producers. What it may not see gets the same answer, word for word, as what
+doesn't exist, so that a refusal reveals nothing about other producers.
 
 - A charge belongs to the producer that asked for it.
-- A refund belongs to the producer of its charge. Another producer's charge is refunded only by
-  those who see all producers' objects; for everybody else there is no such charge.
-- A webhook endpoint belongs to one producer and is told of that producer's events; or to nobody,
-  and is told of everybody's. Only those who see all producers' objects see the latter.
+- A refund belongs to the producer of its charge. Only callers that see all producers' objects may
+  refund another producer's charge; for everyone else there is no such charge.
+- A webhook endpoint belongs to one producer and gets that producer's events; or it has no producer,
+  and gets everyone's. Only callers that see all producers' objects see the latter.
 - The catalogue (products, prices, stock, currencies) is shared, and so are its events.
 """
 
@@ -30,8 +30,8 @@ READ, WRITE = "read", "write"
 
 _READING = frozenset({CHARGES_READ, PRICES_READ, WEBHOOKS_READ})
 _WRITING = frozenset({CHARGES_WRITE, REFUNDS_WRITE, PRICES_WRITE, WEBHOOKS_WRITE})
-# What each scope that a key may have allows. `read` and `write` are older than the others, and mean
-# all that there was to read and to write.
+# What each scope of a key allows. `read` and `write` are older than the others, and cover all that
+# could be read and written then.
 SCOPES: Mapping[str, frozenset[str]] = {
     READ: _READING,
     WRITE: _WRITING,
@@ -40,7 +40,7 @@ SCOPES: Mapping[str, frozenset[str]] = {
     REFUNDS_WRITE: frozenset({REFUNDS_WRITE}),
     PRICES_READ: frozenset({PRICES_READ}),
     PRICES_WRITE: frozenset({PRICES_WRITE}),
-    # Whoever changes endpoints must see them.
+    # To change endpoints one must see them.
     WEBHOOKS_WRITE: frozenset({WEBHOOKS_READ, WEBHOOKS_WRITE}),
     OPERATE: _READING | _WRITING | {OPERATE},
 }
@@ -51,8 +51,8 @@ _ALLOWED_BY: Mapping[str, frozenset[str]] = {
     for permission in frozenset().union(*SCOPES.values())
 }
 
-# What each operation needs, by its name in OpenAPI. A route that is not here, or in SIGNED, is not
-# served.
+# The permission for each operation, by its name in OpenAPI. A route that is not here, or in SIGNED,
+# is not served.
 OPERATIONS: Mapping[str, str] = {
     "create_charge": CHARGES_WRITE,
     "capture_charge": CHARGES_WRITE,
@@ -104,23 +104,23 @@ OPERATIONS: Mapping[str, str] = {
     "search": CHARGES_READ,
 }
 
-# Operations that need no key, since what they take is signed by somebody else.
+# Operations that need no key, since a processor signs what they accept.
 SIGNED = frozenset({"hear_processor"})
 
-# As the producer of an event: it concerns the catalogue, so it is everybody's. No producer can
-# have this name.
+# The producer of an event about the catalogue, which everyone may see. No real producer can have
+# this name.
 EVERYBODY = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who asks, and what they may do."""
+    """The caller and its permissions."""
 
-    # In whose name they ask; None for the operator at the command line, who names one.
+    # The producer; None for the operator at the command line, who names one.
     producer: str | None
     scopes: frozenset[str]
     all_producers: bool = False
-    # Of the API key, if it is one.
+    # The id of the API key, if one is used.
     key_id: str | None = None
 
     def allows(self, permission: str) -> bool:
@@ -139,19 +139,19 @@ class Access:
 
     @property
     def sees_all(self) -> bool:
-        """Whether every producer's objects are there for it."""
+        """Whether it sees every producer's objects."""
         return self.all_producers or OPERATE in self.scopes
 
     def sees(self, owner: str | None) -> bool:
-        """Whether what belongs to this producer (None: to nobody) is there for it."""
+        """Whether it sees what belongs to this producer (None: to no producer)."""
         return self.sees_all or (owner is not None and owner == self.producer)
 
     def sees_where(self, owner: ColumnElement[Any]) -> ColumnElement[bool]:
-        """`sees` in SQL."""
+        """`sees` as SQL."""
         return true() if self.sees_all else owner == self.producer
 
     def producer_of_endpoint(self, asked: object) -> str | None:
-        """Whose events an endpoint that it makes is told of; None = everybody's.
+        """Whose events an endpoint that it creates gets; None = everyone's.
 
         Raises InvalidRequest.
         """
@@ -163,31 +163,31 @@ class Access:
         return asked
 
 
-# Whoever can run our commands has the database's password, and so everything.
+# Whoever can run our commands has the database's password, and so full access.
 OPERATOR = Access(None, frozenset({OPERATE}), all_producers=True)
 
 
 def owner(row: LifecycleRow) -> str:
     """The producer that a charge or a refund belongs to."""
-    # Looked for first: to ask a row for a column that it doesn't have costs ten times as much.
+    # Checked first: reading a column that a row doesn't have costs ten times as much.
     is_of_a_charge = "charge_producer" in row._mapping  # type: ignore[attr-defined]  # noqa: SLF001  # public, in spite of its name
     return (is_of_a_charge and as_refund(row).charge_producer) or row.producer
 
 
 def owner_in(rows: FromClause) -> ColumnElement[Any]:
-    """`owner` in SQL, as the indexes have it."""
+    """`owner` as SQL, in the form of the indexes."""
     if "charge_producer" in rows.c:
         return func.coalesce(rows.c.charge_producer, rows.c.producer)
     return rows.c.producer
 
 
 def other_producer(charge: ChargeRow, asker: str) -> str | None:
-    """Whose charge it is when it is not `asker`'s own: what a refund keeps of it."""
+    """The charge's producer if that is not `asker`: what a refund keeps of it."""
     return None if charge.producer == asker else charge.producer
 
 
 def may_refund(charge_producer: str, *, asker: str, any_charge: bool) -> bool:
-    """Whether a refund that `asker` asked for may be of this producer's charge."""
+    """Whether `asker` may refund this producer's charge."""
     return any_charge or charge_producer == asker
 
 
@@ -197,14 +197,14 @@ def may_refund_where(
     asker: ColumnElement[Any],
     any_charge: ColumnElement[bool],
 ) -> ColumnElement[bool]:
-    """`may_refund` in SQL."""
+    """`may_refund` as SQL."""
     return or_(any_charge, charge_producer == asker)
 
 
 def may_be_told_where(
     event_producer: ColumnElement[Any], endpoint_producer: ColumnElement[Any]
 ) -> ColumnElement[bool]:
-    """Whether an event is told to an endpoint, as far as whose they are."""
+    """Whether an event may go to an endpoint, judging by their producers; as SQL."""
     return or_(
         endpoint_producer.is_(None),
         event_producer == EVERYBODY,

@@ -1,9 +1,9 @@
 """Signed messages: how a producer proves over the broker that a request is its own.
 
-The header `billing-signature` holds signatures under the producer's signing keys of the message's
-id, its task and its body (`infra.billing.contract.signatures`): so each is of this request, for
-this task, in this message. A copy of the message is the same request under the same key, and
-moves nothing twice.
+The header `billing-signature` holds signatures, made with the producer's signing keys, of the
+message's id, its task and its body (`infra.billing.contract.signatures`): so each is valid only for
+this request, for this task, in this message. A copy of the message is the same request under the
+same key, and moves nothing twice.
 """
 
 from collections.abc import Sequence
@@ -30,14 +30,14 @@ class SignatureInvalid(Refused):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What a message shows: the bytes that its signature is of, and the header, if it has one."""
+    """The signed bytes of a message, and its signature header, if it has one."""
 
     content: bytes
     signatures: object = None
 
 
 def is_signed(proof: Proof, keys: Sequence[str]) -> bool:
-    """Whether one of the signatures is right under one of the keys."""
+    """Whether one of the signatures is valid for one of the keys."""
     if not isinstance(proof.signatures, str) or not proof.signatures.isascii():
         return False
     given = proof.signatures.split(" ")
@@ -47,7 +47,7 @@ def is_signed(proof: Proof, keys: Sequence[str]) -> bool:
 
 
 def refusal(proof: Proof | None) -> SignatureInvalid:
-    """Why a message that is not signed, or not rightly, is refused."""
+    """Why a message without a valid signature is refused."""
     if proof is None or proof.signatures is None:
         return SignatureInvalid(
             f"the header {MESSAGE_HEADER} is missing: sign the message with a signing key of its"

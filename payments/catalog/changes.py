@@ -1,4 +1,4 @@
-"""What may change of a product or a price, and what never does."""
+"""Which fields of a product or a price may change, and which never do."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -13,14 +13,15 @@ from payments.transaction import Transaction
 
 _C = TypeVar("_C", bound=Changes)
 
-# What `PUT` refuses by name, since it never changes.
+# The fields that `PUT` refuses by name, since they never change.
 LOCKED = frozenset(PriceRequest.model_fields) - {
     *PriceChanges.model_fields, "idempotency_key", "producer", "quantity_available",
 }  # fmt: skip
 
 
 def changes(model: type[_C], fields: Mapping[str, Any]) -> _C:
-    """What is to change. Raises PriceLocked for what never does, InvalidRequest otherwise."""
+    """The requested changes. Raises PriceLocked for a field that never changes, InvalidRequest
+    otherwise."""
     if model is PriceChanges:
         for name in fields:
             if name in LOCKED:
@@ -39,8 +40,8 @@ def changes(model: type[_C], fields: Mapping[str, Any]) -> _C:
 
 
 def refuse_deleted(transaction: Transaction, kind: str, id_: str) -> None:
-    """A key makes one product or price, for ever: what was deleted is not made again by a late
-    repeat. Raises KeyReused."""
+    """A key makes one product or price, for ever: a late repeat does not create again what was
+    deleted. Raises KeyReused."""
     if audit_log.was_done(transaction.connection, f"{kind}.delete", id_):
         raise KeyReused(
             f"the {kind} that was made under this key has been deleted; send a new key",
@@ -49,9 +50,9 @@ def refuse_deleted(transaction: Transaction, kind: str, id_: str) -> None:
 
 
 def merged(there: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
-    """Metadata with changes merged into it: a name is set by text, and unset by None.
+    """Metadata with changes merged in: a text sets a name, and None removes it.
 
-    Raises InvalidRequest when that is too many.
+    Raises InvalidRequest if there are too many.
     """
     both = {name: value for name, value in {**there, **changes}.items() if value is not None}
     if len(both) > METADATA_KEYS_MAX:

@@ -1,4 +1,5 @@
-"""Currencies, as ISO 4217 has them. No table of ours: a second list could only drift from it."""
+"""Currencies from ISO 4217. There is no table of our own, as a second list could only go out of
+date."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -14,12 +15,13 @@ from payments.parsing import refusing
 
 
 def every() -> list[dict[str, Any]]:
-    """All currencies that one can pay with, by their codes."""
+    """All currencies that can be used for payments, by their codes."""
     return [view(code) for code in codes()]
 
 
 def get(currency_id: str) -> dict[str, Any]:
-    """A currency by its id (`cur_usd`); one that takes nothing new, too. Raises NotFound."""
+    """A currency by its id (`cur_usd`), including those that accept nothing new. Raises
+    NotFound."""
     code = currency_id.removeprefix(CURRENCY_PREFIX).upper()
     if currency_id != id_of(code) or not _is_known(code):
         raise NotFound("there is no currency with this id; they are like cur_usd", param="id")
@@ -27,8 +29,8 @@ def get(currency_id: str) -> dict[str, Any]:
 
 
 def code_of(currency_id: str) -> str:
-    """The ISO code of what somebody sent as a `currency_id`, that of a currency that takes nothing
-    new, too. Raises InvalidRequest."""
+    """The ISO code for a `currency_id` in a request, including currencies that accept nothing new.
+    Raises InvalidRequest."""
     return refusing(currency_of, currency_id)
 
 
@@ -37,7 +39,7 @@ def id_of(code: str) -> str:
 
 
 def view(code: str) -> dict[str, Any]:
-    """The public `Currency` of an ISO code. One that ISO has withdrawn since is still itself."""
+    """The public `Currency` of an ISO code, including codes that ISO has withdrawn since."""
     try:
         decimals: int | None = exponent(code)
     except Invalid:
@@ -53,12 +55,12 @@ def view(code: str) -> dict[str, Any]:
 
 @cache
 def codes() -> tuple[str, ...]:
-    """The ISO codes of all currencies that one can pay with, in their order."""
+    """The ISO codes of all currencies that can be used for payments, in their order."""
     return tuple(sorted(filter(is_payable, _names())))
 
 
 def _is_known(code: str) -> bool:
-    """Whether prices may be in it: today's, or older ones."""
+    """Whether a present or an older price may use it."""
     return code in _names() or code in WITHDRAWN
 
 

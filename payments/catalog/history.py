@@ -1,4 +1,4 @@
-"""What happened to products, prices and their stock, for the stories that people ask for."""
+"""The history of products, prices and their stock, for timelines."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,14 +23,14 @@ from payments.catalog.views import price_view
 from payments.timeline_entries import Entry, facts_of
 from payments.transaction import read
 
-# A price may have been changed and sold millions of times; a story tells the latest.
+# A price may have been changed and sold millions of times; a timeline has the latest.
 LATEST = 100
-# What may change of a price, as its events have it.
+# The fields of a price that may change, as in its events.
 _CHANGES_TOLD = ("active", "lookup_key", "nickname")
 
 
 def of_charge(connection: Connection, charge_id: str) -> Iterator[Entry]:
-    """What a charge held of its price's stock, and what became of it."""
+    """The stock that a charge reserved, and what happened to it."""
     for row in read(connection, ReservationRow, _HELD, {"ids": [charge_id]}):
         held_units, price_id = units(row.quantity), row.price_id
         facts = {"price_id": price_id, "quantity": row.quantity}
@@ -43,13 +43,13 @@ def of_charge(connection: Connection, charge_id: str) -> Iterator[Entry]:
 
 
 def with_key(connection: Connection, lookup_key: str) -> list[str]:
-    """The id of the price that has this lookup key, if there is one."""
+    """The id of the price with this lookup key, if there is one."""
     found = select(PRICES.c.id).where(PRICES.c.lookup_key == lookup_key)
     return list(connection.execute(found).scalars())
 
 
 def of_products(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
-    """How products were made, and how they stand."""
+    """How products were created, and their present state."""
     for row in read(connection, ProductRow, _PRODUCTS, {"ids": list(ids)}):
         text = f"product {row.name!r}, {_made_by(row)}"
         facts = facts_of(row, "name", "producer", "idempotency_key")
@@ -60,7 +60,7 @@ def of_products(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
 
 
 def of_prices(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
-    """How prices were made, how their stock was counted and sold, and how they stand."""
+    """How prices were created, how their stock was counted and sold, and their present state."""
     for both in connection.execute(_PRICES, {"ids": list(ids)}):
         row, product = apart(both)
         yield _made(row, product)
@@ -70,13 +70,13 @@ def of_prices(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
 
 
 def latest_events(connection: Connection, price_ids: Sequence[str]) -> list[EventRow]:
-    """The last events of these prices, those of each in their order: also of deleted ones."""
+    """The last events of these prices, each price's in order; deleted prices included."""
     events = [read(connection, EventRow, _EVENTS, {"ids": [id_]}) for id_ in sorted(set(price_ids))]
     return [event for of_one in events for event in reversed(of_one)]
 
 
 def left_out(events: Sequence[EventRow]) -> Iterator[Entry]:
-    """A word on those that came before the first of these."""
+    """A note about the events before the first of these."""
     firsts = {event.object_id: event for event in reversed(events)}
     for event in firsts.values():
         if event.sequence > 1:
@@ -86,7 +86,7 @@ def left_out(events: Sequence[EventRow]) -> Iterator[Entry]:
 
 
 def told(event: EventRow, before: EventRow | None) -> str:
-    """What an event of a price says that its type does not; `before` is the one before it."""
+    """What an event of a price says beyond its type; `before` is the previous one."""
     now = _data(event)
     if event.type == "price.inventory_changed":
         return f": {now.get('quantity_available')} left"
@@ -124,7 +124,7 @@ def _counted(connection: Connection, price_id: str) -> Iterator[Entry]:
 
 
 def _sold(connection: Connection, price_id: str) -> Iterator[Entry]:
-    """What charges held of it, and what became of that."""
+    """The stock that charges reserved of it, and what happened to it."""
     rows = read(connection, ReservationRow, _SALES, {"ids": [price_id]})
     if len(rows) == LATEST:
         text = "what was sold before is not told here"
@@ -142,7 +142,7 @@ def _sold(connection: Connection, price_id: str) -> Iterator[Entry]:
     for refund in read(connection, RefundRow, _BACK, {"ids": charge_ids}):
         text = f"{units(refund.restocked)} of {refund.charge_id} back with {refund.id}"
         facts = {"refund_id": refund.id, "quantity": refund.restocked, "stock": "back"}
-        if refund.settled_at is not None:  # as whatever has come back is settled
+        if refund.settled_at is not None:  # whatever has come back is settled
             yield Entry(refund.settled_at, "stock", price_id, text, facts)
 
 
@@ -185,7 +185,7 @@ def units(quantity: int) -> str:
 
 
 class _Sums(NamedTuple):
-    """How many units of a price are where."""
+    """How many units of a price are in each state."""
 
     held: int
     sold: int

@@ -1,6 +1,6 @@
-"""Stock that is counted by hand: up when goods come in, down when they go out without a charge.
+"""Stock that is counted by hand: up when goods come in, down when they leave without a charge.
 
-Once per key, since to count up twice is not to count up once.
+Done once per key, as counting a delivery twice would be wrong.
 """
 
 from sqlalchemy import BigInteger, bindparam, func, or_, select, update
@@ -25,8 +25,8 @@ def adjust(
 ) -> tuple[PriceRow, ProductRow, bool]:
     """Count the stock of a price (its id or lookup key) up or down, once per key.
 
-    Returns the price, its product, and whether anything changed: not for a repeat, which is one
-    whatever has become of the name since. Raises NotFound, KeyReused, InventoryUnlimited,
+    Returns the price, its product, and whether anything changed: False for a repeat, even if the
+    lookup key has moved since. Raises NotFound, KeyReused, InventoryUnlimited,
     InsufficientInventory, InvalidRequest.
     """
     asked = fingerprint({"price": name, "change": request.change})
@@ -34,7 +34,7 @@ def adjust(
         return *_of(transaction, known), False
     judged(request)
     price = hold(transaction, name)
-    # Once more: a repeat that waited for the first one must find it.
+    # Again: a repeat that waited for the lock must find the first request's change.
     if (known := _known(transaction, request, asked)) is not None:
         return *_of(transaction, known), False
     attempt = transaction.connection.begin_nested()
@@ -49,8 +49,8 @@ def adjust(
         "available_after": changed.quantity_available,
     }
     if transaction.execute(_REMEMBER, change).first() is None:
-        # Under this key another price has been counted since a moment ago: by another request, or
-        # by this one, by a lookup key that has moved.
+        # Another price was counted under this key a moment ago: by another request, or by this one
+        # through a lookup key that has moved.
         attempt.rollback()
         if (known := _known(transaction, request, asked)) is not None:
             return *_of(transaction, known), False
@@ -74,8 +74,8 @@ def _known(
 
 
 def _of(transaction: Transaction, change: InventoryChangeRow) -> tuple[PriceRow, ProductRow]:
-    """The price that was counted, as it stands now, and its product: whatever is called by the
-    name that was sent."""
+    """The price that was counted, in its present state, and its product, whatever the name that was
+    sent means now."""
     return find(transaction.connection, change.price_id)
 
 
@@ -103,7 +103,7 @@ _ADJUST = (
     .where(
         PRICES.c.id == bindparam("price_id"),
         _after >= 0,
-        # What charges give back may go beyond it; that can be counted down all the same.
+        # Stock that charges return may exceed the limit; it can still be counted down.
         or_(bindparam("change", type_=BigInteger) < 0, _after <= QUANTITY_MAX),
     )
     .values(quantity_available=_after, **CHANGED)

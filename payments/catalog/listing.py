@@ -1,9 +1,9 @@
 """Lists of products and prices, page by page: `{count, list}`.
 
-A page is found by its number or by the cursor of the page before. By a cursor, each costs the same.
-By a number, the rows before it are skipped: in an index, which has what lists are narrowed down by,
-and from the end that is nearer. To count takes longer than that, so no page costs twice what
-another of the same list does.
+A page is found by its number or by the cursor of the previous page. By cursor, each costs the same.
+By number, the rows before it are skipped: in an index that has the filters' columns, and from the
+nearer end. Counting takes longer than that, so no page costs more than twice another of the same
+list.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ _WHOLE: Mapping[Kind, Select[Any]] = {"product": select(PRODUCTS), "price": WITH
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Some of them, how many there are of all, and the cursor of the next page; None at the end."""
+    """One page, the count of the whole list, and the cursor of the next page; None at the end."""
 
     count: int
     views: list[dict[str, Any]]
@@ -48,11 +48,11 @@ def page(
     cursor: str | None = None,
     until: datetime | None = None,
 ) -> Listing:
-    """A page by its number, from 1, or the one that `cursor` says; `desc` is newest first.
+    """A page by its number, from 1, or by `cursor`; `desc` is newest first.
 
-    `filters` are columns that must equal: `active` of products; of prices also `type`,
+    `filters` are columns that must equal: `active` for products; for prices also `type`,
     `currency_id`, `product_id` and `lookup_key`. None = any. `until` is where the list ends, so
-    that nothing older turns up later (`payments.history.settled`). Raises InvalidRequest.
+    that no older row appears later (`payments.history.settled`). Raises InvalidRequest.
     """
     if not 1 <= page_size <= LIMIT_MAX:
         raise InvalidRequest(
@@ -65,7 +65,7 @@ def page(
     if until is not None:
         where.append(table.c.created_at < until)
     count = connection.scalar(select(func.count()).select_from(table).where(*where)) or 0
-    # One more than asked for tells whether there is a next page.
+    # One more than asked for shows whether there is a next page.
     if cursor is not None:
         prefix = MADE_PREFIXES[kind]
         where.append(behind(table, cursor, prefix=prefix, filters=filters, order=order))
@@ -116,9 +116,9 @@ def _numbered(
     order: Order,
     count: int,
 ) -> Select[Any]:
-    """The ids of a page: the index alone is read, from the end that is nearer."""
+    """The ids of a page, read from the index alone, from the nearer end."""
     size = max(0, min(size, count - skipped))
-    # The last page is the first one, seen from the other end.
+    # The last page is the first one of the reverse order.
     behind = count - skipped - size
     if behind < skipped:
         skipped, order = max(0, behind), _turned(order)

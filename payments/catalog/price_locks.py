@@ -1,8 +1,8 @@
-"""Prices by their names, read or held until the end of the transaction.
+"""Prices by their names, read or locked until the end of the transaction.
 
-A name is an id or a lookup key. Prices are held before all charges and refunds
-(`payments.lifecycle.locks`), and products after prices: those without stock first, then by their
-ids, and in one step. Before prices come the turns of lookup keys (`lock_lookup_keys`).
+A name is an id or a lookup key. Prices are locked before all charges and refunds
+(`payments.lifecycle.locks`), and products after prices: first those without stock, then by id, with
+one statement. Locks on lookup keys (`lock_lookup_keys`) come before prices.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,8 +29,8 @@ from models.rows import PriceRow, ProductRow, row_of
 from payments.errors import NotFound
 from payments.transaction import Transaction
 
-# A lookup key that moves while we wait for the price that had it is looked up again; the last time
-# in turn with those who move it.
+# A lookup key that moves while we wait for its former price is looked up again; the last time with
+# a lock on the key.
 TRIES = 4
 
 PRICES, PRODUCTS = table_of(Price), table_of(Product)
@@ -43,7 +43,7 @@ WITH_PRODUCT = select(PRICES, *(c.label(f"product.{c.name}") for c in PRODUCTS.c
 
 
 def find(connection: Connection, name: str) -> tuple[PriceRow, ProductRow]:
-    """A price by its name, as it stands, and its product. Raises NotFound."""
+    """A price by its name, in its present state, and its product. Raises NotFound."""
     by = PRICES.c.id if is_price_id(name) else PRICES.c.lookup_key
     row = connection.execute(WITH_PRODUCT.where(by == name)).first() if is_storable(name) else None
     if row is None:
@@ -54,7 +54,7 @@ def find(connection: Connection, name: str) -> tuple[PriceRow, ProductRow]:
 def find_all(
     connection: Connection, names: Iterable[str]
 ) -> dict[str, tuple[PriceRow, ProductRow]]:
-    """Prices and their products as they stand; by name, and those that there are."""
+    """Prices and their products in their present state, by name, as far as they exist."""
     wanted = {name for name in names if is_storable(name)}
     found: dict[str, tuple[PriceRow, ProductRow]] = {}
     for row in connection.execute(_ALL, {"names": sorted(wanted)}):
@@ -70,9 +70,9 @@ def apart(row: Sequence[Any]) -> tuple[PriceRow, ProductRow]:
 
 
 def hold(transaction: Transaction, name: str, *, to_delete: bool = False) -> PriceRow:
-    """The row of a price, which nobody else changes or sells from now on. Raises NotFound.
+    """The row of a price, locked: no other transaction changes or sells it. Raises NotFound.
 
-    To delete it is more: nobody may refer to it any more.
+    `to_delete` takes a stronger lock: no other transaction may refer to it any more.
     """
     row = _held(transaction, {name}, _DELETE if to_delete else _HOLD).get(name)
     if row is None:
@@ -81,22 +81,22 @@ def hold(transaction: Transaction, name: str, *, to_delete: bool = False) -> Pri
 
 
 def hold_all(transaction: Transaction, names: Iterable[str]) -> dict[str, PriceRow]:
-    """Like `hold`, for several; by name, and those that there are."""
+    """Like `hold`, for several; by name, as far as they exist."""
     return _held(transaction, set(names), _HOLD)
 
 
 def hold_to_sell(transaction: Transaction, names: Iterable[str]) -> dict[str, PriceRow]:
-    """Prices that something is about to be charged by; by name, and those that there are.
+    """Lock prices that are about to be charged; by name, as far as they exist.
 
-    Those with stock are ours alone, since we count it down. The others can't be deleted until we
-    are done, and that is all: any number may sell them at once, and hold up nobody who archives
-    them or moves their lookup key, which happens after what is being sold.
+    Those with stock are locked exclusively, since it is counted down. The others are only protected
+    from deletion: any number of transactions may sell them at once, without blocking one that
+    archives them or moves their lookup key, which then takes effect after these sales.
     """
     return _held(transaction, set(names), _SELL)
 
 
 def hold_free(transaction: Transaction, ids: Iterable[str]) -> set[str]:
-    """Hold those of these prices that nobody else holds, and wait for none; which these are."""
+    """Lock those of these prices that are not locked, without waiting; returns which these are."""
     wanted = sorted(set(ids))
     return set(transaction.execute(_HOLD_FREE, {"ids": wanted}).scalars())
 
@@ -104,8 +104,8 @@ def hold_free(transaction: Transaction, ids: Iterable[str]) -> set[str]:
 def products(
     transaction: Transaction, ids: Iterable[str], *, held: bool = False
 ) -> dict[str, ProductRow]:
-    """Products by their ids; `held`: not deleted until we are done. One that has a price that is
-    held can't be."""
+    """Products by their ids; `held`: protected from deletion until the transaction ends. A product
+    with a locked price can't be deleted anyway."""
     wanted = sorted(set(ids))
     if not wanted:
         return {}
@@ -115,7 +115,7 @@ def products(
 
 
 def _held(transaction: Transaction, names: set[str], statement: Executable) -> dict[str, PriceRow]:
-    if all(map(is_price_id, names)):  # ids don't move
+    if all(map(is_price_id, names)):  # ids never move to another price
         return _try(transaction, names, statement)[0]
     for _ in range(TRIES - 1):
         attempt = transaction.connection.begin_nested()
@@ -123,15 +123,16 @@ def _held(transaction: Transaction, names: set[str], statement: Executable) -> d
         if not moved:
             attempt.commit()
             return found
-        # What is held already is let go: the next try may need it after something else.
+        # Release what is locked already: the next try may need another order.
         attempt.rollback()
     lock_lookup_keys(transaction, names)
     return _try(transaction, names, statement)[0]
 
 
 def lock_lookup_keys(transaction: Transaction, names: Iterable[str]) -> None:
-    """Wait for whoever gives these lookup keys to prices, before any price is held: nobody moves
-    them until we are done. Who only sells by a key, or takes it away, waits for nobody."""
+    """Lock these lookup keys before any price is locked: waits for transactions that give them to
+    prices, and none moves them until this one ends. Selling by a key, or removing it, needs no such
+    lock."""
     for name in sorted(filter(_may_be_key, names)):
         transaction.execute(_TURN, {"lookup_key": name})
 
@@ -139,7 +140,7 @@ def lock_lookup_keys(transaction: Transaction, names: Iterable[str]) -> None:
 def _try(
     transaction: Transaction, names: set[str], statement: Executable
 ) -> tuple[dict[str, PriceRow], bool]:
-    """What was found and is held, and whether a key has moved since it was looked up."""
+    """What was found and locked, and whether a key has moved since it was looked up."""
     ids = _ids(transaction, names)
     if not ids:
         return {}, False
@@ -162,7 +163,7 @@ def _ids(transaction: Transaction, names: set[str]) -> dict[str, str]:
 
 
 def _may_be_key(name: str) -> bool:
-    # What can't be stored is nobody's, and the database would not even look for it.
+    # A name that can't be stored belongs to no price, and the database would reject the query.
     return not is_price_id(name) and is_storable(name)
 
 
@@ -178,11 +179,11 @@ _now = func.now().label("now")
 _BY_KEY = select(PRICES.c.lookup_key, PRICES.c.id).where(
     PRICES.c.lookup_key == func.any(bindparam("keys", type_=ARRAY(String)))
 )
-# Which of the two a price is never changes.
+# Whether a price has stock never changes.
 _unlimited = PRICES.c.quantity_available.is_(None)
 _wanted = select(PRICES, _now).where(id_among(PRICES.c.id)).order_by(_unlimited.desc(), PRICES.c.id)
-# By the table, too: advisory locks are the whole database's, and another of its schemas may hold
-# another installation with the same lookup keys.
+# The table is part of the lock: advisory locks are shared by the whole database, and another of its
+# schemas may hold another installation with the same lookup keys.
 _TURN = select(
     func.pg_advisory_xact_lock(
         func.hashtextextended(

@@ -1,4 +1,4 @@
-"""What charges by price come to, and whether there is enough of it."""
+"""What charges by price cost, and whether there is enough stock."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ from payments.transaction import Transaction
 
 
 class PriceResolver:
-    """Where charges are sold: it holds the prices that they name until the transaction ends."""
+    """Computes the terms of charges by price; it locks their prices until the transaction ends."""
 
     def __init__(self, transaction: Transaction, by_price: Iterable[ChargeRequest]) -> None:
         self._transaction = transaction
@@ -32,19 +32,20 @@ class PriceResolver:
         self._quotes: dict[tuple[str, int], Terms] = {}
 
     def divide(self) -> None:
-        """Begin anew with what is left: what was offered and not taken is there again."""
+        """Start again with what is left: stock that was offered but not taken is available
+        again."""
         self._divided = dict(self._left)
 
     def comes_to(self, request: ChargeRequest) -> Terms | None:
-        """What it would be charged, whatever is in stock; None when its price can't say."""
+        """The terms, regardless of stock; None if the price can't give any."""
         price, quantity = self._named(request)
         try:
             return None if price is None else self._quote(price, quantity)
         except Refused:
-            return None  # What is wrong with the price is said when its terms are asked for.
+            return None  # `terms` raises what is wrong with the price.
 
     def terms(self, request: ChargeRequest) -> Terms:
-        """What it would be charged. Those who ask first are served first, while there is enough.
+        """The terms of the charge. Stock is given in the order of the calls, while there is enough.
 
         Raises InvalidRequest, PriceInactive, ProductInactive, InsufficientInventory.
         """
@@ -62,19 +63,19 @@ class PriceResolver:
         return terms
 
     def take(self, charges: Iterable[ChargeRow]) -> None:
-        """Put aside what these charges, which are new, hold."""
+        """Set aside the stock for these new charges."""
         for row in charges:
             if row.price_id in self._left and row.quantity is not None:
                 self._left[row.price_id] -= row.quantity
                 self._taken.append(row)
 
     def close(self) -> None:
-        """Take out of stock what was put aside."""
+        """Reserve the stock that was set aside."""
         reserve(self._transaction, self._taken, self._products)
 
     def _named(self, request: ChargeRequest) -> tuple[PriceRow | None, int]:
         if request.price_id is None or request.quantity is None:
-            raise ValueError("no price, or none of it")  # a request that names an amount
+            raise ValueError("no price, or none of it")  # a request with an amount
         return self._prices.get(request.price_id), request.quantity
 
     def _quote(self, price: PriceRow, quantity: int) -> Terms:
@@ -93,7 +94,7 @@ class PriceResolver:
 
 
 def not_for_sale(connection: Connection, names: Iterable[str]) -> dict[str, Refused]:
-    """Which of these prices, by their names, take no charges now, and why; stock aside."""
+    """Which of these prices, by name, accept no charges now, and why; regardless of stock."""
     refused: dict[str, Refused] = {}
     wanted = set(names)
     there = find_all(connection, wanted)

@@ -1,7 +1,7 @@
-"""Prices: made, renamed, archived, and deleted while nothing was charged by them.
+"""Prices: created, renamed, archived, and deleted if they were never charged.
 
-What a price costs never changes. A new price can take over the lookup key of the old one, in one
-step, so whoever charges by the key charges by one of the two at every moment.
+What a price costs never changes. A new price can take over the lookup key of the old one in one
+step, so a charge by the key uses one of the two at every moment.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ from payments.webhooks.events import Fact, publish
 def create(
     transaction: Transaction, request: PriceRequest, *, livemode: bool
 ) -> tuple[PriceRow, bool]:
-    """The price, and whether it is new: not for a repeat.
+    """The price, and whether it is new: False for a repeat.
 
     Raises KeyReused, LookupKeyInUse, ProductInactive; InvalidRequest if there is no such product.
     """
@@ -50,8 +50,8 @@ def create(
     judged(request)
     lock_lookup_keys(transaction, _given(request.lookup_key))
     holder = _holder(transaction, request.lookup_key)
-    # Once more: a repeat that waited here for the first one must find it, and not take the key from
-    # it.
+    # Again: a repeat that waited for the lock must find the first request's price, and not take the
+    # key away from it.
     if (known := _known(transaction, request)) is not None:
         return known, False
     if holder is not None and not request.transfer_lookup_key:
@@ -67,7 +67,7 @@ def create(
         _write(transaction, holder, {"lookup_key": None})
     new = as_rows([columns(request, livemode=livemode)])
     made = transaction.read(PriceRow, _INSERT, {"new": new})
-    if not made:  # The same request, since a moment ago; or another with this key.
+    if not made:  # The same request a moment ago, or another with this key.
         if (known := _known(transaction, request)) is not None:
             return known, False
         raise LookupKeyInUse(param="lookup_key")
@@ -108,7 +108,7 @@ def change(transaction: Transaction, name: str, changes: PriceChanges) -> PriceR
 
 
 def archive(transaction: Transaction, name: str) -> PriceRow:
-    """No new charges; those that are pending go on. Raises NotFound."""
+    """Accept no new charges; pending ones go on. Raises NotFound."""
     return _write(transaction, hold(transaction, name), {"active": False})
 
 
@@ -124,7 +124,7 @@ def delete(transaction: Transaction, name: str) -> PriceRow:
 
 
 def _known(transaction: Transaction, request: PriceRequest) -> PriceRow | None:
-    """The price that was made under this key already. Raises KeyReused."""
+    """The price that was created under this key already. Raises KeyReused."""
     made = first(transaction.connection, PriceRow, select(PRICES).where(PRICES.c.id == request.id))
     if made is not None and made.fingerprint != request.fingerprint:
         raise KeyReused(param="idempotency_key", price_id=request.id)
@@ -132,7 +132,7 @@ def _known(transaction: Transaction, request: PriceRequest) -> PriceRow | None:
 
 
 def _holder(transaction: Transaction, lookup_key: str | None) -> PriceRow | None:
-    """The price that has this key, held."""
+    """The price that has this key, locked."""
     if lookup_key is None:
         return None
     return hold_all(transaction, [lookup_key]).get(lookup_key)
@@ -151,7 +151,7 @@ def _in_use(holder: PriceRow) -> LookupKeyInUse:
 
 
 def _write(transaction: Transaction, price: PriceRow, new: Mapping[str, Any]) -> PriceRow:
-    """Write what differs, and tell it. The price is held."""
+    """Write the changes, and publish them. The price is locked."""
     if all(getattr(price, name) == value for name, value in new.items()):
         return price
     statement = (
@@ -185,7 +185,7 @@ def _tell(
 
 
 def columns(request: PriceRequest, *, livemode: bool) -> dict[str, Any]:
-    """The price that is asked for as a row of `prices`."""
+    """The requested price as a row of `prices`."""
     parts = request.recurring, request.transform_quantity
     recurring, transform = (one and one.model_dump() for one in parts)
     return {

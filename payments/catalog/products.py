@@ -1,4 +1,4 @@
-"""Products: made, changed, archived, and deleted while they have no prices."""
+"""Products: created, changed, archived, and deleted while they have no prices."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,8 +21,8 @@ from payments.transaction import Transaction, first
 def create(
     transaction: Transaction, request: ProductRequest, *, livemode: bool
 ) -> tuple[ProductRow, bool]:
-    """The product, and whether it is new: not for a repeat. Raises KeyReused, and what speaks
-    against a new one."""
+    """The product, and whether it is new: False for a repeat. Raises KeyReused, and the refusals of
+    a new one."""
     if request.against is not None and (known := _known(transaction, request)) is not None:
         return known, False
     judged(request)
@@ -42,12 +42,12 @@ def create(
         refuse_deleted(transaction, "product", request.id)
         audit_log.record(transaction, "product.create", made[0].id, after=product_view(made[0]))
         return made[0], True
-    # Deleted since a moment ago, it is told as what is not there.
+    # If it was deleted a moment ago, the answer is that it doesn't exist.
     return _known(transaction, request) or get(transaction.connection, request.id), False
 
 
 def _known(transaction: Transaction, request: ProductRequest) -> ProductRow | None:
-    """The product that was made under this key already. Raises KeyReused."""
+    """The product that was created under this key already. Raises KeyReused."""
     made = _find(transaction.connection, request.id)
     if made is not None and made.fingerprint != request.fingerprint:
         raise KeyReused(param="idempotency_key", product_id=request.id)
@@ -55,7 +55,7 @@ def _known(transaction: Transaction, request: ProductRequest) -> ProductRow | No
 
 
 def get(connection: Connection, id_: str) -> ProductRow:
-    """The product as it stands. Raises NotFound."""
+    """The product in its present state. Raises NotFound."""
     row = _find(connection, id_) if is_id(id_, MADE_PREFIXES["product"]) else None
     if row is None:
         raise NotFound("there is no product with this id", param="id")
@@ -76,7 +76,7 @@ def change(transaction: Transaction, id_: str, changes: ProductChanges) -> Produ
 
 
 def archive(transaction: Transaction, id_: str) -> ProductRow:
-    """No new prices, and no new charges by those it has. What is pending goes on."""
+    """Accept no new prices, and no new charges by its prices. What is pending goes on."""
     return _write(transaction, _hold(transaction, id_), {"active": False})
 
 
@@ -94,7 +94,7 @@ def _hold(transaction: Transaction, id_: str, *, to_delete: bool = False) -> Pro
     get(transaction.connection, id_)
     statement = select(PRODUCTS).where(PRODUCTS.c.id == id_)
     rows = transaction.read(ProductRow, statement.with_for_update(key_share=not to_delete))
-    if not rows:  # deleted since a moment ago
+    if not rows:  # deleted a moment ago
         raise NotFound("there is no product with this id", param="id")
     return rows[0]
 

@@ -1,8 +1,7 @@
 """What a quantity costs, and why: pure functions, in whole minor units.
 
-Nothing is rounded but what `transform_quantity` says: units into packages, up or down. A tier
-counts when the quantity reaches its first unit, so of nothing no tier counts, and nothing costs
-nothing.
+Only `transform_quantity` rounds: units into packages, up or down. A tier counts once the quantity
+reaches its first unit, so a quantity of 0 reaches no tier and costs nothing.
 
 Sources: Stripe, "Set up tiered pricing" and "Transform quantities" (docs.stripe.com/billing).
 """
@@ -22,7 +21,8 @@ from payments.views import view_of_value
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """The units up to and including `up_to` (None = without end), from the tier before on."""
+    """The units up to and including `up_to` (None = without end), from the end of the previous
+    tier."""
 
     up_to: int | None
     unit_amount: int
@@ -31,7 +31,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class PerUnit:
-    """Each unit, or with `divide_by` each package of so many, costs `unit_amount`."""
+    """Each unit, or each package of `divide_by` units, costs `unit_amount`."""
 
     unit_amount: int
     divide_by: int | None = None
@@ -40,9 +40,9 @@ class PerUnit:
 
 @dataclass(frozen=True, slots=True)
 class Graduated:
-    """Each unit costs what its own tier says; the flat amounts of all tiers reached come with it.
+    """Each unit costs what its own tier says; the flat amounts of all tiers reached are added.
 
-    `tiers` rise, and the last is open.
+    `tiers` are in ascending order, and the last has no end.
     """
 
     tiers: Sequence[Tier]
@@ -50,7 +50,7 @@ class Graduated:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """All units cost what the tier of the last one says, and its flat amount comes with them."""
+    """All units cost what the tier of the last unit says; its flat amount is added."""
 
     tiers: Sequence[Tier]
 
@@ -78,8 +78,8 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What is charged: as it was asked for, or as the price says. `lines` are kept with the charge,
-    whatever becomes of the price."""
+    """What is charged: as requested, or as the price says. `lines` are kept with the charge, even
+    if the price is deleted."""
 
     amount: int
     currency: str
@@ -89,7 +89,8 @@ class Terms:
 
 
 def quote(price: PriceRow, quantity: int) -> Terms:
-    """What so many units of a price cost, 0 or more. Raises InvalidRequest if it is too much."""
+    """The cost of `quantity` units of a price, 0 or more. Raises InvalidRequest if it is too
+    much."""
     made = lines(model_of(price), quantity, price.currency)
     amount = total(made)
     if amount > AMOUNT_MAX:
@@ -111,7 +112,7 @@ def model_of(row: PriceRow) -> Model:
 
 
 def lines(model: Model, quantity: int, currency: str) -> list[Line]:
-    """What the amount of a quantity (0 or more) is made of; a sum of nothing has no lines."""
+    """The lines of the amount for a quantity (0 or more); there are none for 0."""
     if quantity == 0:
         return []
     match model:
@@ -126,12 +127,13 @@ def lines(model: Model, quantity: int, currency: str) -> list[Line]:
 
 
 def total(of: Sequence[Line]) -> int:
-    """The amount that the lines come to."""
+    """The sum of the lines."""
     return sum(line.amount for line in of)
 
 
 def packages(quantity: int, divide_by: int, way: str) -> int:
-    """How many packages of `divide_by` units that makes: whole ones, rounded as it says."""
+    """How many packages of `divide_by` units that makes, rounded up or down to whole ones by
+    `way`."""
     return -(-quantity // divide_by) if way == "up" else quantity // divide_by
 
 

@@ -1,7 +1,7 @@
-"""What charges hold of the stock of prices.
+"""The stock of prices that charges reserve.
 
-It is counted down in the transaction that accepts a charge, and the charge holds it: sold when the
-charge succeeds, given back when it fails, held while nobody knows. Each change is one conditional
+It is counted down in the transaction that accepts a charge, and reserved by the charge: sold when
+the charge succeeds, returned when it fails, held while that is open. Each change is one conditional
 UPDATE with its bound in the WHERE.
 
 available + held + sold − restocked = initial + what was changed by hand (`billing verify`).
@@ -27,10 +27,10 @@ from payments.webhooks.events import Fact, publish
 def reserve(
     transaction: Transaction, charges: Sequence[ChargeRow], products: Mapping[str, ProductRow]
 ) -> None:
-    """Count down what these charges hold. Their prices have stock, are held, and have enough;
+    """Count down what these charges reserve. Their prices have stock, are locked, and have enough;
     `products` are those of the prices, by id.
 
-    Raises InsufficientInventory when they don't: whoever calls this has checked that they do.
+    Raises InsufficientInventory otherwise: callers must have checked.
     """
     if not charges:
         return
@@ -45,8 +45,8 @@ def reserve(
 
 
 def follow(transaction: Transaction, moved: Mapping[str, State]) -> None:
-    """What charges hold is sold with their success, and given back with their failure: once, as
-    whoever is no longer `held` is left alone. The charges are held by this transaction, and before
+    """Sell what charges reserved if they succeeded, and return it if they failed: once, as only
+    reservations that are still `held` change. This transaction has locked the charges, and before
     them the prices (`hold_prices_of`)."""
     if not moved:
         return
@@ -61,8 +61,8 @@ def follow(transaction: Transaction, moved: Mapping[str, State]) -> None:
 
 
 def restock(transaction: Transaction, refunds: Sequence[RefundRow]) -> None:
-    """What came back with these refunds, which have succeeded just now, is for sale again."""
-    # Several refunds of one charge may succeed at once; an UPDATE takes a row once.
+    """Put back on sale what came back with these refunds, which have just succeeded."""
+    # Several refunds of one charge may succeed at once; an UPDATE changes a row only once.
     units: dict[str, int] = {}
     for row in refunds:
         if row.restock and row.restock_quantity:
@@ -80,15 +80,15 @@ def restock(transaction: Transaction, refunds: Sequence[RefundRow]) -> None:
 def hold_prices_of(
     transaction: Transaction, *, charges: Sequence[str] = (), refunds: Sequence[str] = ()
 ) -> None:
-    """Hold the prices whose stock may come back when these charges fail, or these refunds succeed:
-    all of them in one go, and before any charge (see `payments.lifecycle.locks`)."""
+    """Lock the prices whose stock may come back when these charges fail, or these refunds succeed:
+    all with one statement, and before any charge (see `payments.lifecycle.locks`)."""
     if charges or refunds:
         transaction.execute(_HOLD, {"ids": list(charges), "refund_ids": list(refunds)})
 
 
 def units_out(transaction: Transaction, charge_ids: Collection[str]) -> dict[str, int]:
-    """How many units of these charges may still come back: those that no refund, succeeded or
-    pending and counted on its charge, brings back already. The charges are held."""
+    """How many units of these charges may still come back: those that no succeeded or reserved
+    refund brings back already. The charges are locked."""
     if not charge_ids:
         return {}
     rows = transaction.read(tuple[str, int], _UNITS_OUT, {"ids": list(charge_ids)})
@@ -111,7 +111,7 @@ def to_restock(asked: int | None, charge_id: str, out: dict[str, int]) -> int:
 
 
 def too_few(available: int, requested: int) -> InsufficientInventory:
-    """The refusal that says what is there and what was asked for."""
+    """The refusal with the stock available and the quantity requested."""
     return InsufficientInventory(
         f"{available} are left, and {requested} were asked for; ask for no more than there are",
         param="quantity",
@@ -125,7 +125,8 @@ def _count(
     differences: Sequence[tuple[str, int]],
     of: Mapping[str, ProductRow] | None = None,
 ) -> list[PriceRow]:
-    """Count prices up or down by these differences, of which one may have several; and tell it."""
+    """Count prices up or down by these differences, of which a price may have several, and publish
+    the new counts."""
     if not differences:
         return []
     sums: dict[str, int] = {}
@@ -140,7 +141,7 @@ def _count(
 def tell(
     transaction: Transaction, prices: Sequence[PriceRow], of: Mapping[str, ProductRow] | None = None
 ) -> None:
-    """Tell that this much is left of these prices; `of` are their products, if they are known."""
+    """Publish the stock of these prices; `of` are their products, if known."""
     of = of or products(transaction, [row.product_id for row in prices])
     publish(
         transaction,
@@ -201,7 +202,7 @@ _RESTOCKED = (
 _of_refunds = select(_refunds.c.charge_id).where(
     _refunds.c.id == func.any(bindparam("refund_ids", type_=ARRAY(String)))
 )
-# Neither which price a charge holds, nor which charge a refund is of, ever changes.
+# A charge's price and a refund's charge never change.
 _of_these = select(_reservations.c.price_id).where(
     _reservations.c.charge_id.in_(
         union(select(func.unnest(bindparam("ids", type_=ARRAY(String)))), _of_refunds)
@@ -213,8 +214,8 @@ _HOLD = (
     .order_by(PRICES.c.id)
     .with_for_update(key_share=True)
 )
-# A refund that came before its charge takes no units until it reserves its amount, as it is told
-# then how many there are.
+# A refund that came before its charge takes no units until it reserves its amount, as only then
+# their number is known.
 _takes_units = (_refunds.c.state == State.PENDING.value) & _refunds.c.reserved
 _comes_back = case(
     (_takes_units, func.coalesce(_refunds.c.restock_quantity, 0)), else_=_refunds.c.restocked

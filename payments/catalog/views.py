@@ -1,4 +1,4 @@
-"""How products and prices look from outside: in HTTP, webhooks, CLI and SDK alike."""
+"""Products and prices as they are shown: in HTTP, webhooks, CLI and SDK alike."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def price_view(row: PriceRow, product: ProductRow) -> dict[str, Any]:
 
 
 def deleted_view(row: ProductRow | PriceRow, kind: str) -> dict[str, Any]:
-    """What is left to say of what was deleted."""
+    """What is shown of a deleted product or price."""
     return _deleted(row) | {"object": kind}
 
 
@@ -39,8 +39,8 @@ _price_alone = view_of(
     currency_id=lambda row: currencies.id_of(row.currency),
     currency_code="currency",
     currency=lambda row: currencies.view(row.currency),
-    product=lambda _: None,  # of another row
+    product=lambda _: None,  # from another row
 )
-# Of the terms that a price makes of a quantity.
+# The fields of the terms that a price gives for a quantity.
 quote_view = view_of_value(Quote)
 _deleted = view_of(Deleted, object=lambda _: None, deleted=lambda _: True)

@@ -1,1 +1,1 @@
-"""Disputes: what processors tell of them, and looking them up."""
+"""Disputes: applying processors' reports of them, and reading them."""

@@ -1,4 +1,4 @@
-"""Looking up disputes: one by its id, or a list page by page, newest first."""
+"""Reading disputes: one by its id, or a list page by page, newest first."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def get(connection: Connection, id_: str, *, access: Access = OPERATOR) -> Dispu
 
 
 def page(connection: Connection, *, access: Access = OPERATOR, **asked: Any) -> Page[DisputeRow]:
-    """Of what `access` sees, a page of disputes (`payments.paging`); `filters`: those of FILTERS.
+    """A page of the disputes that `access` sees (`payments.paging`); `filters`: those of FILTERS.
     Raises InvalidRequest."""
     return _LISTING.page(connection, where=access.sees_where(_t.c.producer), **asked)
 

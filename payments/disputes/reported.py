@@ -1,7 +1,7 @@
-"""Disputes as processors tell of them.
+"""Disputes as processors report them.
 
-Nobody decides about a dispute here: it is answered at the processor, and ends at the bank. We keep
-how it stands, tell our producers, and count on the charge what the bank has taken back.
+A dispute is not decided here: it is answered at the processor, and decided by the bank. We keep its
+state, publish it to producers, and count on the charge what the bank has taken back.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,8 +26,8 @@ from payments.webhooks.events import Fact, publish
 def apply(
     transaction: Transaction, events: Sequence[ProcessorEvent], charges: Mapping[str, ChargeRow]
 ) -> int:
-    """Write how disputes stand, by the reports of the processor of these `charges`, which are held;
-    returns how many said something new.
+    """Write the state of disputes from the reports of the processor of these `charges`, which are
+    locked; returns how many brought something new.
 
     Reports come in any order: one that is older than what is known changes nothing, and neither
     does one about a dispute that is over.
@@ -35,7 +35,7 @@ def apply(
     told = [(e.object_id, e.outcome) for e in events if isinstance(e.outcome, Disputed)]
     told = [one for one in told if one[0] in charges]
     changed: set[str] = set()
-    # One at a time: the second report of a dispute stands on what the first one wrote.
+    # One at a time: the second report of a dispute builds on what the first one wrote.
     for charge_id, report in sorted(told, key=lambda one: one[1].told_at):
         if _apply_one(transaction, charges[charge_id], report):
             changed.add(charge_id)

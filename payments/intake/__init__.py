@@ -1,1 +1,1 @@
-"""What comes in: read, judged by today's rules, kept when it is refused."""
+"""What comes in: parsed, checked against today's rules, kept if it is refused."""

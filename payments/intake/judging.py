@@ -1,7 +1,7 @@
-"""Judging what is new: the one place where today's rules can refuse a charge or a refund.
+"""The one place where today's rules can refuse a new charge, capture or refund.
 
-Accepting charges and refunds (`payments.lifecycle.accepting`) comes here with what it has looked up
-and not found. A repeat never does: what was accepted once is answered as it stands, for ever.
+It is called for requests that were not found to be repeats (`payments.lifecycle.accepting`). A
+repeat is never judged: what was accepted once is answered as it stands, for ever.
 """
 
 from typing import Literal, NoReturn
@@ -15,7 +15,7 @@ from payments.errors import InvalidRequest, UnexpectedAmount
 from payments.parsing import refusal_of
 from payments.processors.limits import MoneyLimit, MoneyLimits
 
-# So many currencies are named to whoever sends another one.
+# How many of the supported currencies a refusal of another one names.
 NAMED_MAX = 12
 
 
@@ -27,12 +27,11 @@ def judge(
     amount: int | None,
     currency: str | None,
 ) -> None:
-    """Refuse a request that is new, if a rule of today speaks against it.
+    """Refuse a new request that breaks one of today's rules.
 
-    `processor` is the name of the one that would get it, and `limits` are what it takes. `amount`
-    is what would be moved, in minor units of `currency`: what a price says, or what a capture would
-    take or a refund give back; both are None while that isn't known (a refund whose charge has not
-    been seen). Raises Refused.
+    `processor` is the name of the one that would get it, and `limits` are its limits. `amount` is
+    what would be moved, in minor units of `currency`: the amount of a price, of a capture, or of a
+    refund; both are None if unknown (a refund whose charge is missing). Raises Refused.
     """
     if request.against is not None:
         raise refusal_of(request.against)
@@ -45,12 +44,12 @@ def judge(
     if amount is None or currency is None:
         return
     if not isinstance(request, ChargeRequest):
-        # What is left of a charge can be captured or given back in one go, whatever it is.
+        # The rest of a charge can always be captured or refunded at once, whatever its amount.
         limit = None if request.amount is None else limits.of(currency)
         if limit is not None and amount % limit.multiple_of:
             _no_multiple(amount, currency, limit, processor, least=1)
         return
-    # The currency of an amount is judged when it is read. A price may be older than the end of its
+    # The currency of an amount is checked when it is read. A price may be older than the end of its
     # currency.
     if request.price_id is not None and not is_payable(currency):
         raise InvalidRequest(not_payable(currency), param="price_id")
@@ -115,14 +114,14 @@ def _comes_to(request: ChargeRequest, amount: int, currency: str) -> str:
 def _no_multiple(
     amount: int, currency: str, limit: MoneyLimit, processor: str, *, least: int
 ) -> NoReturn:
-    """Refuse an amount whose last digits the processor doesn't take."""
+    """Refuse an amount that is not a multiple of what the processor takes."""
     near = [_down(amount, limit), _up(amount, limit)]
     fixes = [
         f"amount={one}"
         for one in near
         if least <= one and (limit.most is None or one <= limit.most)
     ]
-    # Somebody will send a card number as an amount: what is as long is not repeated.
+    # Someone will send a card number as an amount, so one of that length is not repeated.
     fix = f"; send {' or '.join(fixes)}" if len(str(amount)) < CARD_DIGITS_MIN and fixes else ""
     raise InvalidRequest(
         f"amount must be a multiple of {limit.multiple_of} in {currency} at the processor"
@@ -140,7 +139,7 @@ def _up(amount: int, limit: MoneyLimit) -> int:
 
 
 def _unexpected(request: ChargeRequest, amount: int) -> UnexpectedAmount:
-    """A lookup key may have moved since the caller was told the amount."""
+    """A lookup key may have moved since the caller read the amount."""
     return UnexpectedAmount(
         f"{request.quantity} of this price come to {amount} now, not {request.expected_amount};"
         " nothing was charged. Ask for a quote, and for consent, again",
@@ -151,7 +150,7 @@ def _unexpected(request: ChargeRequest, amount: int) -> UnexpectedAmount:
 
 
 def may_fit_later(request: ChargeRequest | RefundRequest) -> bool:
-    """Whether it may be refused for what others have done, and not only for what it says."""
+    """Whether a refusal may depend on other objects, and not only on the request itself."""
     if isinstance(request, RefundRequest):
         return True
     return request.price_id is not None or request.reference is not None

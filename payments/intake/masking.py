@@ -1,9 +1,10 @@
-"""Card data out of what is kept of messages that nobody could read.
+"""Removes card data from unreadable messages before they are kept.
 
-Such a message is kept for a person to look at, and may hold anything, in any form. So it is read as
-a person can read it (as text, with the escapes of JSON and of URLs undone, out of base64 and hex),
-and in each reading card numbers, tracks and verification codes become asterisks where they stand
-(PCI DSS 3.3.1, 3.5.1). What can't be read so, or holds card data even then, is not kept.
+Such a message is kept for a person to look at, and may contain anything, in any form. So it is read
+in the ways a person could read it (as text, with the escapes of JSON and of URLs undone, decoded
+from base64 and hex), and in each reading card numbers, tracks and verification codes are replaced
+by asterisks in place (PCI DSS 3.3.1, 3.5.1). What can't be read like this, or still holds card data
+afterwards, is not kept.
 """
 
 import base64
@@ -19,27 +20,27 @@ from typing import Any, Final, TypeAlias
 from infra.billing.contract.card_data import card_numbers, holds_card_data, readable
 
 NOT_KEPT: Final = "(not kept: it may hold card data)"
-RAW_MAX = 1 << 20  # A megabyte tells whoever looks at a broken message enough.
-# What is looked through: a bit more, for card numbers that are cut there.
+RAW_MAX = 1 << 20  # A megabyte is enough to diagnose a broken message.
+# How much is searched: a bit more, for card numbers that are cut at the end.
 READ_MAX = RAW_MAX + (1 << 10)
 
-# An item of Redis in hex, in which there is a body in base64, in which there may be one more.
+# Levels of encoding: an item of Redis in hex, with a body in base64, with one more inside.
 _DEPTH_MAX = 3
-# How gzip, zlib, bzip2, xz and zstd begin. What is packed can't be looked through: a few bytes may
+# How gzip, zlib, bzip2, xz and zstd begin. Compressed data can't be searched: a few bytes may
 # unpack to gigabytes.
 _PACKED = (b"\x1f\x8b", b"x\x01", b"x^", b"x\x9c", b"x\xda", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd")
-_PACKED_MIN = 48  # bytes; of shorter ones, a random id may begin so
-# What texts don't have, in any encoding that reads NUL and ASCII as themselves.
+_PACKED_MIN = 48  # bytes; anything shorter may be a random id that begins like this
+# Bytes that no text has, in any encoding that reads NUL and ASCII as themselves.
 _CONTROLS = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f]")
-# Texts in base64 of either alphabet, broken into lines, or with the strokes of PHP's JSON; or hex.
+# Base64 of either alphabet, broken into lines, or with the escaped slashes of PHP's JSON; or hex.
 _ENCODED = re.compile(r"(?:[A-Za-z0-9+/_-]|\\/|\\n|\\r|[\r\n]){16,}={0,2}")
 _LINES = re.compile(r"\\n|\\r|[\r\n=]")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
-# Behind a card number: its expiry, and perhaps its code.
+# After a card number: its expiry, and perhaps its code.
 _BEHIND = re.compile(r"(?:[^0-9A-Za-z]{1,3}[0-9]{2,4}){1,3}(?![0-9])")
-# Tracks (ISO/IEC 7813) to where they end, at the latest after what they may hold; without spaces.
+# Tracks (ISO/IEC 7813) to their end, or to their maximum length; without spaces.
 _TRACKS = re.compile(r"[Bb][0-9]{12,19}\^[^?\"\\\x00-\x1f]{0,60}|(?<![0-9])[0-9]{12,}[=D][0-9]{7,}")
-# Verification codes and PINs, behind the names that they have in forms and in processors' APIs.
+# Verification codes and PINs, after the names that forms and processors' APIs give them.
 _CODES = re.compile(
     r"(?:cvc|cvv|cvn|(?<![a-z])(?:csc|cav2?|pin)(?![a-z])|(?:card|security)[ _-]?code"
     r"|verification[ _-]?(?:code|value)|pin[ _-]?block)[a-z0-9 _-]{0,10}[^a-z0-9]{1,8}"
@@ -56,8 +57,8 @@ class Masked:
     raw: bytes
     headers: dict[str, Any] | None
     is_changed: bool
-    # Of the whole message, if it is kept whole and unchanged; else of what is kept: to guess the
-    # digits that are missing in one by the hash of the other takes a second.
+    # The hash of the whole message if it is kept unchanged, else of what is kept: the hash of the
+    # original would give away the masked digits within a second of guessing.
     sha256: str
 
 
@@ -70,7 +71,7 @@ def without_card_data(raw: bytes, headers: Mapping[str, Any] | None) -> Masked:
 
 
 def masked(raw: bytes) -> bytes:
-    """The message without card data; unchanged if there is none in it."""
+    """The message with card data masked; unchanged if there is none."""
     try:
         raw.decode()
     except UnicodeDecodeError:
@@ -80,12 +81,12 @@ def masked(raw: bytes) -> bytes:
 
 
 def masked_text(text: str) -> str:
-    """A text without card data; unchanged if there is none in it."""
+    """The text with card data masked; unchanged if there is none."""
     return _masked_text(text, _DEPTH_MAX)
 
 
 def masked_object(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON object without card data, in names, values or across them."""
+    """A JSON object with card data masked in names, in values and across them."""
     text = json.dumps(fields, ensure_ascii=False)
     without = masked_text(text)
     if without == text:
@@ -110,7 +111,7 @@ def _masked_text(text: str, depth: int) -> str:
         text = _ENCODED.sub(partial(_masked_code, depth=depth), text)
     readings = [read for signs, read in _READINGS if not signs or any(s in text for s in signs)]
     without, before = text, None
-    # What stands beside a number that was masked may be read as a code now.
+    # What stands beside a masked number may look like a code now.
     while without != before:
         before = without
         for read in readings:
@@ -121,14 +122,14 @@ def _masked_text(text: str, depth: int) -> str:
 
 
 def _masked_code(found: re.Match[str], depth: int) -> str:
-    """What base64 or hex say, without card data and in the same code."""
+    """Base64 or hex with card data masked inside, encoded as before."""
     code = _LINES.sub("", found[0].replace("\\/", "/"))
     if _HEX.fullmatch(code):
         raw = bytes.fromhex(code)
         if (without := _masked_bytes(raw, depth - 1)) != raw:
             return without.hex()
     code = code.translate(_STANDARD)
-    whole = code if len(code) % 4 != 1 else code[:-1]  # cut off behind a whole number of bytes
+    whole = code if len(code) % 4 != 1 else code[:-1]  # cut off at a whole number of bytes
     raw = base64.b64decode(whole + "=" * (-len(whole) % 4))
     without = _masked_bytes(raw, depth - 1)
     return found[0] if without == raw else base64.b64encode(without).decode()
@@ -136,7 +137,7 @@ def _masked_code(found: re.Match[str], depth: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What a text says, and for each character of that where in the text it stands."""
+    """A text after decoding, and for each character its place in the original."""
 
     text: str
     plain: str
@@ -148,7 +149,7 @@ _Way: TypeAlias = Callable[[str], _Reading]
 
 
 def _read(text: str, *, pattern: re.Pattern[str], meaning: Callable[[str], str]) -> _Reading:
-    """A text in which what matches the pattern means something else."""
+    """A text in which matches of the pattern are replaced by what they mean."""
     if not pattern.search(text):
         return _Reading(text, text, range(len(text)), range(1, len(text) + 1))
     plain: list[str] = []
@@ -176,12 +177,13 @@ def _meaning_in_url(sign: str) -> str:
     return chr(int(sign[1:], 16)) if sign[0] == "%" and len(sign) == 3 else readable(sign)
 
 
-# Half characters stand for bytes that are no UTF-8: they mean nothing else.
+# Surrogates stand for bytes that are not UTF-8: they mean only themselves.
 _FOREIGN = r"[^\x00-\x7f\ud800-\udfff]"
 
 
 def _way(signs: str, pattern: str, meaning: Callable[[str], str]) -> tuple[str, _Way]:
-    """A way to read a text, and the signs of which one must be in it for that to differ."""
+    """A way to read a text, with the characters of which it must contain one to read
+    differently."""
     return signs, partial(_read, pattern=re.compile(pattern + _FOREIGN), meaning=meaning)
 
 
@@ -189,7 +191,7 @@ _READINGS = (
     _way("", "", readable),
     _way("\\", r"\\u[0-9a-fA-F]{4}|\\.|", _meaning_in_json),
     _way("%", "%[0-9a-fA-F]{2}|", _meaning_in_url),
-    # Digits of UTF-16, and in texts that follow each other.
+    # Digits of UTF-16, and in consecutive texts.
     _way("\0\"'", "[\0\"']|", lambda sign: "" if sign in "\0\"'" else readable(sign)),
 )
 
@@ -213,7 +215,7 @@ def _masked_in(reading: _Reading) -> str:
 
 
 def _places(plain: str) -> Iterator[Sequence[int]]:
-    """Where there is card data."""
+    """The places of card data."""
     for begin, end in card_numbers(plain):
         behind = _BEHIND.match(plain, end)
         yield range(begin, behind.end() if behind else end)

@@ -1,8 +1,8 @@
-"""What is done once per key although it makes no object with an id of that key: endpoints that are
-made, secrets that are rotated, pings, replays.
+"""Operations that are done once per key but create no object with an id from that key: adding
+endpoints, rotating secrets, pings, replays.
 
-The row of the request and what it does are one transaction: whoever repeats it waits for the first
-one, finds its row, and is answered the same.
+The row of the request and its effect are one transaction: a repeat waits for the first request,
+finds its row, and gets the same answer.
 """
 
 import hashlib
@@ -28,13 +28,13 @@ from payments.transaction import Transaction
 from payments.webhooks import endpoints
 from payments.webhooks.sealed import open_secret
 
-# Who lost the answer that had a secret in it may have it again for so long, under the same key.
+# For how long a repeat under the same key returns the secret again, if the answer was lost.
 SECRET_SHOWN_FOR = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What is answered, and whether it was done just now; `is_recent`: or within a day."""
+    """The answer, whether it was done just now, and whether that was within a day (`is_recent`)."""
 
     answer: dict[str, Any]
     is_new: bool = True
@@ -50,16 +50,17 @@ def once(
     do: Callable[[], dict[str, Any]],
     access: Access = OPERATOR,
 ) -> Done:
-    """Do it, unless it was done under this key; without a key (None), do it.
+    """Do it, unless it was done under this key; without a key (None), always do it.
 
-    `asked` is what the request says: another one under the same key is refused (KeyReused). What
-    `do` answers is kept, so it must hold no secret. What `do` raises leaves the key free.
+    `asked` is the content of the request: a different one under the same key is refused
+    (KeyReused). The result of `do` is kept, so it must hold no secret. If `do` raises, the key
+    stays free.
     """
     if key is None:
         return Done(do())
     producer = access.producer or "default"
     named = parse(Keyed, {"idempotency_key": key, "producer": producer})
-    # As text in ASCII: anything that JSON can hold, half characters included.
+    # As ASCII text: it holds whatever JSON can, surrogates included.
     said = json.dumps(asked, sort_keys=True, default=str)
     id_ = request_made_id(operation, producer=producer, key=named.idempotency_key)
     row = {
@@ -69,7 +70,7 @@ def once(
         "operation": operation,
         "fingerprint": fingerprint({"said": said}),
     }
-    # Waits for one that is being done under the same key.
+    # Waits for a request that is in progress under the same key.
     if transaction.execute(_INSERT, row).first() is None:
         (known,) = transaction.read(RequestMadeRow, _READ, {"id": id_})
         if known.fingerprint != row["fingerprint"]:
@@ -91,15 +92,15 @@ def add_endpoint(
 ) -> tuple[dict[str, Any], bool]:
     """`endpoints.add`, once per key: the endpoint with its secret, and whether it is new.
 
-    A repeat is answered with the endpoint as it is. Raises KeyReused, and NotFound when it was
-    deleted since.
+    A repeat returns the endpoint as it is now. Raises KeyReused, and NotFound if it was deleted
+    since.
     """
 
     def add() -> dict[str, Any]:
         asked = {"access": access, "vault": vault, **fields, **given}
         return _made(*endpoints.add(transaction, **asked))
 
-    # What of it may be a password.
+    # The fields that may hold a password.
     said = {
         name: _slow_digest(value) if name == "headers" or _has_user(name, value) else value
         for name, value in fields.items()
@@ -116,7 +117,7 @@ def rotate_secret(
     vault: Vault,
     **fields: Any,
 ) -> tuple[dict[str, Any], bool]:
-    """`endpoints.rotate_secret`, once per key, likewise."""
+    """`endpoints.rotate_secret`, once per key, in the same way."""
 
     def rotate() -> dict[str, Any]:
         given = {"access": access, "vault": vault, **fields}
@@ -146,25 +147,25 @@ def _shown(
     shown = None
     if done.is_recent:
         secret = open_secret(vault, row.id, row.secrets[0])
-        # Not one that a later rotation made: that was shown to whoever asked for it.
+        # Not a secret from a later rotation: that was shown to its own caller.
         shown = secret if _digest(secret) == done.answer["secret_sha256"] else None
     return {**endpoints.view(row), "secret": shown}, done.is_new
 
 
 def _has_user(name: str, value: object) -> bool:
-    """Whether it is a URL that may name a user and a password, as those of queues do."""
+    """Whether it is a URL that may contain a user and a password, like those of queues."""
     return name == "url" and not str(value).startswith(("https://", "http://"))
 
 
 def _slow_digest(secret: object) -> str:
-    """What tells others from these. Headers and URLs hold passwords of people's making, so that a
-    fast hash of them in a copy of the database would be as good as they are."""
+    """A slow hash, to compare values. Headers and URLs may hold passwords chosen by people, and a
+    fast hash of those in a copy of the database could be reversed."""
     said = json.dumps(secret, sort_keys=True, default=str).encode()
     return hashlib.scrypt(said, salt=b"headers of an endpoint", n=2**14, r=8, p=1).hex()
 
 
 def _made(row: EndpointRow, secret: str) -> dict[str, Any]:
-    # 256 random bits: of their hash nobody makes a secret.
+    # 256 random bits: their hash can't be reversed.
     return {"endpoint_id": row.id, "secret_sha256": _digest(secret)}
 
 

@@ -1,4 +1,5 @@
-"""What lies in quarantine: looked at by a person, then released for another try, or dismissed."""
+"""Quarantined messages: a person looks at them, then releases them for another try or dismisses
+them."""
 
 import hashlib
 import json
@@ -22,15 +23,15 @@ from payments.transaction import Transaction, first, read
 from payments.views import moment
 
 PAGE = 100
-# Only a request that a bug of ours kept, or that the broker gave up (worker/handlers.py), is one
-# that can be tried again.
+# Only a request that failed by a bug of this service, or that the broker gave up
+# (worker/handlers.py), can be tried again.
 OF_A_BUG: Final = "internal error "
 GIVEN_UP: Final = "given up by the broker after too many deliveries"
-# What its message said besides, which goes with it.
+# Headers that are released with it.
 _HEADERS_KEPT = ("eta", "expires", "traceparent")
 
-# Headers that say what a message is, not what it is about; any sender may write anything into
-# them, so a value is shown only if it looks like one.
+# Headers that say what kind of message it is, not what it is about. Any sender may write anything
+# into them, so a value is shown only if it has the right form.
 _HEADERS = ("lang", "task", "id", "root_id", "parent_id", "protocol", "retries", "eta", "expires")
 _PLAIN = re.compile(r"[A-Za-z0-9_.:+-]{1,100}")
 _CARD_LIKE = re.compile(r"[0-9]{13}|^[0-9.:+-]{13,}$")
@@ -38,11 +39,11 @@ _CARD_LIKE = re.compile(r"[0-9]{13}|^[0-9.:+-]{13,}$")
 _messages = table_of(QuarantinedMessage)
 _WITHOUT_CONTENTS = [c for c in _messages.c if c.name not in ("raw", "headers")]
 _is_unseen = _messages.c.masked.is_(None)
-# Whether `mask` would find one.
+# Whether `mask` has anything to do.
 ANY_UNSEEN = select(_messages.c.id).where(_is_unseen).exists()
-# A megabyte takes seconds to look through: one in a transaction of a sweep. Headers as text, since
-# they are anybody's, with numbers of any length: whoever sweeps may read JSON of rows by a reader
-# that knows no such numbers (`service.wiring.services`).
+# Searching a megabyte takes seconds, so a sweep masks one per transaction. Headers are read as
+# text: a sender may put numbers of any length there, and the sweep's JSON reader may not accept
+# them (`service.wiring.services`).
 _UNSEEN = (
     select(*_WITHOUT_CONTENTS, _messages.c.raw, cast(_messages.c.headers, Text).label("headers"))
     .where(_is_unseen)
@@ -54,18 +55,18 @@ _UNSEEN = (
 
 @dataclass(frozen=True, slots=True)
 class KeptRequest:
-    """A request that was kept from being carried out, through no fault of its own."""
+    """A valid request that could not be carried out, through no fault of its own."""
 
     task: str
     id: str
     kwargs: Mapping[str, Any]
-    # `eta`, `expires` and `traceparent` as they are written in headers, if its message had them.
+    # The headers `eta`, `expires` and `traceparent`, if its message had them.
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def written(self) -> bytes:
         """As it is kept."""
         kept = {"task": self.task, "id": self.id, "kwargs": self.kwargs, **self.headers}
-        # Without blanks: none gets so long that a part of it is not kept.
+        # Without spaces, so that none is too long to be kept whole.
         return json.dumps(kept, separators=(",", ":")).encode()
 
 
@@ -108,7 +109,7 @@ def release(transaction: Transaction, id_: int) -> KeptRequest:
 
 
 def dismiss(transaction: Transaction, id_: int) -> None:
-    """Be done with a message, for good. Raises NotFound, MoveNotAllowed, InvalidRequest."""
+    """Close a message for good. Raises NotFound, MoveNotAllowed, InvalidRequest."""
     why = audit_log.acting_in(transaction).reason
     if not why.isprintable():
         raise InvalidRequest("say why, in one line; it stays with the message", param="why")
@@ -118,7 +119,7 @@ def dismiss(transaction: Transaction, id_: int) -> None:
 
 
 def mask(transaction: Transaction) -> int:
-    """Mask card data in what older versions kept; returns how many messages were looked through."""
+    """Mask card data in what older versions kept; returns how many messages were checked."""
     rows = transaction.execute(_UNSEEN).all()
     for row in rows:
         headers = None if row.headers is None else json.loads(row.headers)
@@ -144,7 +145,7 @@ def contents(row: QuarantinedRow) -> bytes:
 
 
 def request_in(raw: bytes, headers: Mapping[str, Any] | None, *, reason: str) -> KeptRequest | None:
-    """The request that a message is, when it is one."""
+    """The request in a message, if it is one."""
     if headers is not None or not reason.startswith((OF_A_BUG, GIVEN_UP)):
         return None
     try:
@@ -160,7 +161,7 @@ def request_in(raw: bytes, headers: Mapping[str, Any] | None, *, reason: str) ->
 
 
 def view(row: QuarantinedRow) -> dict[str, Any]:
-    """A message as people and programs see it in a list: nothing of what it says."""
+    """A message as it is shown in a list, without its contents."""
     return {
         "id": row.id,
         "created_at": moment(row.created_at),
@@ -176,7 +177,7 @@ def view(row: QuarantinedRow) -> dict[str, Any]:
 
 
 def details(row: QuarantinedRow) -> dict[str, Any]:
-    """A message by itself: with its harmless headers, or those fields of its request."""
+    """A single message, with its harmless headers, or those fields of its request."""
     request = request_in(row.raw, row.headers, reason=row.reason)
     return {
         **view(row),
@@ -199,8 +200,9 @@ def _harmless(headers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def as_kept(raw: bytes, headers: Mapping[str, Any] | None, *, reason: str) -> Masked:
-    """A message as it may be kept. What is no request is masked by whatever looks like card data;
-    a request that the doors take is kept as it is, or it could never be released."""
+    """A message as it may be kept. If it is no request, everything that looks like card data is
+    masked; a request that the doors accept is kept unchanged, since it could not be released
+    otherwise."""
     request = request_in(raw, headers, reason=reason)
     if request is None or len(raw) > RAW_MAX or not _is_taken(request):
         return without_card_data(raw, headers)
@@ -208,7 +210,7 @@ def as_kept(raw: bytes, headers: Mapping[str, Any] | None, *, reason: str) -> Ma
 
 
 def _is_taken(request: KeptRequest) -> bool:
-    """Whether no text of it, and nothing by its name, is what the doors refuse as card data."""
+    """Whether the doors' check for card data accepts all of its texts and names."""
     return not holds_card_data(request.id) and _is_clean(request.kwargs)
 
 
@@ -241,7 +243,7 @@ def _plain(value: Any) -> str:
 
 
 def _held(transaction: Transaction, id_: int) -> QuarantinedRow:
-    """The row, locked, if nobody is done with it yet."""
+    """The row, locked, if it has not been released or dismissed yet."""
     statement = select(_messages).where(_messages.c.id == id_).with_for_update()
     found = first(transaction.connection, QuarantinedRow, statement)
     if found is None:

@@ -1,6 +1,6 @@
-"""What was refused at the broker's door, kept where a person finds it.
+"""Requests that were refused at the broker's door, kept where a person finds them.
 
-Over HTTP a refusal is the answer; a message has no answer, so the refusal becomes a row and a
+Over HTTP the refusal is the answer; a message has no answer, so the refusal becomes a row and a
 `request.rejected` webhook.
 """
 
@@ -36,14 +36,14 @@ from payments.webhooks.events import Fact, publish
 
 SEEN = ("id", "created_at", "task", "task_id", "producer", "object_id", "code", "param", "detail")
 HEADERS_DEPTH_MAX = 16
-SIZE_MAX = (1 << 31) - 1  # bytes; of an integer of PostgreSQL
+SIZE_MAX = (1 << 31) - 1  # bytes; the largest integer in PostgreSQL
 
-# The tasks that make something under a key.
+# The tasks that create something under a key.
 CREATES: Mapping[str, Kind] = {f"billing.{kind}.create": kind for kind in PREFIXES}
 # Those that are done once per key.
 KEYED = frozenset(task for task, model in TASKS.items() if issubclass(model, Keyed))
 
-# A message that asks for something: the id of that, the request's fingerprint, and its own id.
+# A message with a request: the id of the object, the request's fingerprint, and its own id.
 Message = tuple[str, str, str]
 _rejected = table_of(RejectedRequest)
 _INSERT = insert_unless_there(_rejected).on_conflict_do_nothing().returning(func.now())
@@ -74,16 +74,16 @@ def record(
     task_id: str | None,
     fingerprint: str | None = None,
 ) -> str:
-    """Keep a refused request and tell it to the receivers; returns its id (`rej_…`).
+    """Keep a refused request and publish the refusal; returns its id (`rej_…`).
 
-    A message that is delivered twice is refused twice, but kept and told once: the id comes from
-    the message's own. `task` is what was called; `fingerprint` is that of the request, if the
-    fields make one.
+    A message that is delivered twice is refused twice, but kept and published once: the id is
+    derived from the message's. `task` is what was called; `fingerprint` is that of the request, if
+    its fields are complete enough for one.
     """
     fields = {name: value for name, value in fields.items() if value is not None}
     producer, key = fields.get("producer", "default"), told_key(fields.get("idempotency_key"))
     kind = CREATES.get(task)
-    # Each for itself: what is wrong with the key must not hide whose request it was.
+    # Each on its own: a bad key must not hide whose request it was.
     producer = producer if isinstance(producer, str) and _storable(producer) else None
     key = key if task in KEYED and key is not None and _storable(key) else None
     name = producer_name(producer)
@@ -112,14 +112,14 @@ def record(
 
 
 def _was_told(transaction: Transaction, id_: str) -> bool:
-    """Whether its event is there, which may be kept for longer than its row was."""
+    """Whether its event exists; it may be kept for longer than its row."""
     return transaction.execute(_TOLD, {"event_id": event_id(id_, 1)}).first() is not None
 
 
 def _object_id(
     kind: Kind | None, producer: str | None, key: str | None, fields: Mapping[str, Any]
 ) -> str | None:
-    """What it is about: what it would have made, or the charge that it names."""
+    """The object that it would have created, or the charge that it names."""
     if kind is not None:
         return id_from_key(kind, producer=producer, key=key) if producer and key else None
     charge_id = fields.get("charge_id")
@@ -127,8 +127,7 @@ def _object_id(
 
 
 def of_messages(connection: Connection, messages: Iterable[Message]) -> dict[Message, Refused]:
-    """The refusals of these messages; those that were not refused are left out. The first refusal
-    of each counts."""
+    """The first refusal of each of these messages; those that were not refused are left out."""
     wanted = sorted(set(messages))
     if not wanted:
         return {}
@@ -143,7 +142,7 @@ def of_messages(connection: Connection, messages: Iterable[Message]) -> dict[Mes
 
 
 def newest(connection: Connection, *, limit: int) -> Iterator[dict[str, Any]]:
-    """Refused requests for people and programs, newest first, without what they asked for."""
+    """Refused requests, newest first, without their contents."""
     table = table_of(RejectedRequest)
     columns = [table.c[name] for name in SEEN]
     newest_first = (table.c.created_at.desc(), table.c.id.desc())
@@ -156,13 +155,13 @@ def _storable(text: str) -> bool:
 
 
 def _stored(text: str) -> str:
-    """Without what PostgreSQL keeps in no text: NUL, and halves of characters (surrogates)."""
+    """The text without what PostgreSQL can't store: NUL and surrogates."""
     return text.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _kept(value: Any, depth: int = HEADERS_DEPTH_MAX) -> Any:
-    """A JSON value as PostgreSQL's JSON can hold it: a message must not stay out of quarantine
-    because of what it is broken by."""
+    """A JSON value in a form that PostgreSQL can store: a message must not stay out of quarantine
+    because of the defect that brought it there."""
     match value:
         case str():
             return _stored(value)
@@ -186,16 +185,16 @@ def quarantine(
     headers: Mapping[str, Any] | None = None,
     size: int | None = None,
 ) -> str:
-    """Keep a message that is not even a request, without card data; returns the hash by which it is
-    found. `size` is that of the whole message where `raw` is its beginning.
+    """Keep a message that is not a valid request, without card data; returns the hash that
+    identifies it. `size` is that of the whole message if `raw` is only its beginning.
 
-    The same message on one queue is kept once: the broker may deliver it again before the
-    acknowledgement reaches it. Other headers of it change then; its task and id don't. One that was
-    released and failed again is kept again.
+    The same message on one queue is kept once: the broker may deliver it again before it gets the
+    acknowledgement. Its other headers may change then; its task and id don't. One that was released
+    and failed again is kept again.
     """
     table, size = table_of(QuarantinedMessage), min(max(size or 0, len(raw)), SIZE_MAX)
     without = as_kept(raw, headers, reason=reason)
-    # On RabbitMQ the queue is called as its publisher wrote, who may be anybody.
+    # On RabbitMQ the publisher, who may be anyone, chose the queue's name.
     queue, reason = (_stored(masking.masked_text(one)) for one in (queue, reason))
     kept = _kept(without.headers) if without.headers else None
     there = select(table.c.id).where(
@@ -210,9 +209,9 @@ def quarantine(
             for name in ("task", "id")
         ),
     )
-    # Of messages without an id that were masked nobody can tell whether they were the same.
+    # Two masked messages without an id can't be compared.
     is_known = (kept or {}).get("id") is not None or not without.is_changed
-    # Locked: while it is being released, its next try may fail already.
+    # Locked: while it is being released, its next try may already fail.
     if is_known and transaction.execute(there.with_for_update(read=True)).first() is not None:
         return without.sha256
     transaction.execute(

@@ -1,4 +1,4 @@
-"""When what is asked for is to happen, and until when it is wanted."""
+"""When a request is to be carried out, and until when it may be."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ Place = TypeVar("Place")
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What the headers of a message say of time; both with a zone. They are no part of the
+    """The time limits in the headers of a message; both have a zone. They are not part of the
     request: a repeat under the same key comes at another time, and is the same request.
 
-    `not_before` (Celery's `eta` and `countdown`): it is not made before then. `good_until`
-    (Celery's `expires`): it is refused when it is accepted later than that.
+    `not_before` (Celery's `eta` and `countdown`): it is not carried out earlier. `good_until`
+    (Celery's `expires`): it is refused if it is accepted later.
     """
 
     not_before: datetime | None = None
@@ -33,9 +33,9 @@ ANY_TIME = Timing()
 def objections(
     transaction: Transaction, timings: Mapping[Place, Timing], *, may_wait: bool
 ) -> dict[Place, Refused]:
-    """What speaks against new requests at these times, by the database's clock: they came after
-    their own end; they are to wait, though only charges may (`may_wait`); or for too long. A moment
-    that has passed is now."""
+    """The refusals of new requests for their timing, by the database's clock: they came after their
+    own end; they are to wait, though only charges may (`may_wait`); or for too long. A moment that
+    has passed counts as now."""
     told = {place: timing for place, timing in timings.items() if timing != ANY_TIME}
     if not told:
         return {}
