@@ -1,4 +1,4 @@
-"""How the receivers learn of it: events, fan-out, signature, target check, delivery.
+"""How receivers are notified: events, fan-out, signature, target check, delivery.
 
 ::
 
@@ -10,5 +10,5 @@
              └► post   the HTTP request itself (connection, target, bodies, reasons)
     records     what is kept of deliveries and attempts, and how it is read
     leftovers   gives up what waits for deleted endpoints
-    feed        the same events, for those who read instead of being told
+    feed        the same events, for services that poll
 """

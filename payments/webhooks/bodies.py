@@ -1,18 +1,19 @@
-"""What a receiver's body says, as text for people: unpacked within limits, or named."""
+"""A receiver's body as text for people: decompressed within limits, or described."""
 
 import zlib
 
 TEXT_BYTES_MAX = 16 * 1024
-# zlib's header or gzip's, whichever is there; and deflate without any, which many servers send.
+# zlib's header or gzip's, whichever is there; and deflate without a header, which many servers
+# send.
 _GZIP_OR_ZLIB, _RAW = 32 + zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
 def in_words(body: bytes, *, encoding: str | None) -> str | None:
-    """The text of a body that came with this Content-Encoding; None of an empty one.
+    """The text of a body with this Content-Encoding; None for an empty one.
 
-    We ask for no encoding (RFC 9110, 12.5.3), and some receivers, or proxies before them, encode
-    all the same. gzip and deflate are unpacked up to `TEXT_BYTES_MAX`, so that a bomb is none;
-    anything else is told by its size.
+    We accept no encoding (RFC 9110, 12.5.3), but some receivers, or proxies before them, encode
+    anyway. gzip and deflate are decompressed up to `TEXT_BYTES_MAX`, which defuses compression
+    bombs; for anything else the text says its size.
     """
     if not body:
         return None
@@ -27,12 +28,12 @@ def in_words(body: bytes, *, encoding: str | None) -> str | None:
 
 
 def readable(body: bytes) -> str:
-    """A stranger's bytes as text that PostgreSQL takes: it has no place for NUL."""
+    """A receiver's bytes as text that PostgreSQL can store: without NUL."""
     return body.decode("utf-8", "replace").replace("\x00", "")
 
 
 def _unpacked(body: bytes) -> bytes | None:
-    """What can be unpacked of it; None if that is nothing."""
+    """What can be decompressed of it; None if nothing can."""
     for window in (_GZIP_OR_ZLIB, _RAW):
         packed = zlib.decompressobj(window)
         try:

@@ -1,8 +1,8 @@
-"""A connection to a receiver that remembers what it said, so that the status decides.
+"""A connection to a receiver that keeps the bytes of each answer, so that the status counts.
 
-aiohttp refuses an answer when anything about it is wrong: a body behind 204, the same length told
-twice. What a webhook needs of an answer is its status, which was said by then. So the bytes of each
-answer are kept until it is understood, and an answer whose head is complete is one.
+aiohttp rejects an answer with any defect: a body after 204, a repeated length. A webhook needs only
+the status, which has arrived by then. So the bytes of each answer are kept until it is parsed, and
+an answer with a complete head counts.
 """
 
 import asyncio
@@ -18,9 +18,9 @@ from payments.webhooks.records.kept_headers import in_head
 from payments.webhooks.records.phases import DIALLING, Line
 
 ANSWER_HEADERS_MAX = 1_000
-# Of the body, that much is kept for people to read.
+# How much of the body is kept for people to read.
 BODY_BYTES_MAX = 16 * 1024
-# Of all that comes: past a body's beginning there may be trailers, and chunks of one byte.
+# How much is read in all: there may be trailers after the body, and chunks of one byte.
 ANSWER_BYTES_MAX = 1024 * 1024
 
 _HEAD = re.compile(rb"HTTP/1\.[01] +([0-9]{3})(?:[ \t][^\r\n]*)?\r?\n(?:[^\r\n]+\r?\n)*\r?\n")
@@ -28,19 +28,19 @@ _BLANK = re.compile(rb"\n\r?\n")
 
 
 class Connection(ResponseHandler):
-    """aiohttp's protocol of one connection; `received` is what came of the present answer."""
+    """aiohttp's protocol for one connection; `received` holds the bytes of the present answer."""
 
-    posts = 0  # that were sent over it, the present one included
+    posts = 0  # sent over this connection, the present one included
     received = b""
     remote_ip: str | None = None
-    is_too_long = False  # no whole head came within HEAD_BYTES_MAX
+    is_too_long = False  # no complete head within HEAD_BYTES_MAX
     _is_asked = True  # the peer may speak
-    _bytes = 0  # that came of the present answer
-    _status = 0  # of the last whole head
-    _head_at = _looked_at = 0  # where in `received` the next head begins; how far it was looked for
+    _bytes = 0  # received of the present answer
+    _status = 0  # of the last complete head
+    _head_at = _looked_at = 0  # where the next head begins in `received`; how far it was searched
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, is_encrypted: bool = False) -> None:
-        """It is made by the post that needs it, once TCP is there and before TLS is."""
+        """Created by the post that needs it, after the TCP connection and before TLS."""
         super().__init__(loop)
         self.line = Line(is_encrypted)
         if (dialling := DIALLING.get()) is not None:
@@ -60,13 +60,13 @@ class Connection(ResponseHandler):
         self._bytes = self._status = self._head_at = self._looked_at = 0
         super().set_response_params(**params)
         if self.was_kept and self._buffer:
-            # It came behind the answer before, and must not be taken for the answer to this post.
+            # It followed the previous answer, and must not be taken for the answer to this post.
             self._buffer.clear()
             self._hang_up()
             self.set_exception(ServerDisconnectedError("it answered what was not asked"))
 
     def data_received(self, data: bytes) -> None:
-        """What the peer says; an answer that nobody waits for ends the connection."""
+        """Bytes from the peer; if no answer is expected, close the connection."""
         if data and not self._is_asked:
             self._hang_up()
             return
@@ -84,14 +84,14 @@ class Connection(ResponseHandler):
             self._is_asked = False
 
     def _look_for_heads(self) -> None:
-        """Find the last whole head that came. Nothing is looked at twice, however it is cut."""
+        """Find the last complete head. No byte is searched twice, however the data is split."""
         while self._status < 200:
             blank = _BLANK.search(self.received, max(self._head_at, self._looked_at - 2))
             self._looked_at = len(self.received)
             if blank is None:
                 return
             head = _HEAD.match(self.received, self._head_at)
-            if head is None:  # no head, and what follows it is none either
+            if head is None:  # not a head, so what follows isn't one either
                 self._head_at = HEAD_BYTES_MAX + BODY_BYTES_MAX
                 return
             self._status, self._head_at = int(head[1]), head.end()
@@ -108,7 +108,7 @@ class Connection(ResponseHandler):
 
 
 class Connector(TCPConnector):
-    """aiohttp's connector, whose connections are ours."""
+    """aiohttp's connector, with our connections."""
 
     def __init__(self, *, encrypted: bool, **options: Any) -> None:
         super().__init__(**options)
@@ -117,7 +117,7 @@ class Connector(TCPConnector):
 
 
 class Said(NamedTuple):
-    """What can be had of an answer that no parser takes."""
+    """The parts of an answer that the parser rejects."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -125,10 +125,9 @@ class Said(NamedTuple):
 
 
 def answer_in(received: bytes) -> Said | None:
-    """What was answered, if a whole head was received; None if not.
+    """The answer, if a complete head was received; else None.
 
-    Interim answers (1xx) are passed over. What is wrong within the head, or behind it, is not
-    looked at.
+    Interim answers (1xx) are skipped. Defects within the head, or after it, are ignored.
     """
     at = 0
     while (head := _HEAD.match(received, at)) is not None:

@@ -1,4 +1,4 @@
-"""The deliverer: one event loop of a process, on which all its drains run."""
+"""The deliverer: runs all drains of a process on one event loop."""
 
 import asyncio
 import random
@@ -36,33 +36,34 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
-# A drain ends, and its endpoint may go to another process, which has less to do.
+# A drain ends after this time, so that its endpoint may move to a less busy process.
 DRAIN_S = 20.0
 # For recording the last answers, when everything ends.
 CLOSE_S = 5.0
-# Posts under way in all, each with a socket.
+# Posts under way in all; each has a socket.
 POSTS_MAX = 4_096
-# How often to look for what is due at endpoints whose drainers have room and were told nothing.
+# How often to look for due deliveries that drainers with capacity were not notified of.
 LOOK_EVERY_S = 1.0
-# A drainer with nothing left keeps its lease for so long: what happens next at its endpoint needs
-# neither a message nor a lease. Of few at a time, as each is looked after once a second.
+# A drainer with nothing left keeps its lease for this long, so that the endpoint's next event needs
+# neither a message nor a new lease. Only this many do so at a time, as each is checked once a
+# second.
 LINGER_S = 3.0
 LINGERING_MAX = 100
-# A name whose servers don't answer holds a thread for many seconds; others must not wait for it.
+# A name whose servers don't answer blocks a thread for many seconds; others must not wait for it.
 RESOLVER_THREADS = 64
 
 
 class Deliverer:
     """Delivers webhooks. `drain` and `submit` may be called from any thread.
 
-    `vault` opens the secrets that sign; `together` has what drains ask of the database at the same
-    time asked as one; `allow_private` are the networks that webhooks may reach besides public
-    addresses; `linger_s` is how long a drainer with nothing left stays to hear what comes next;
-    `clock` gives seconds since the epoch for the webhook's timestamp, `dice` floats in [0, 1) for
-    the jitter of retries. `wake` is told of endpoints whose drain ended
-    before everything was posted; `count` of what was posted, and what is recorded of it, with the
-    traces that it belongs to if it is `traced`. Once the process `is_stopping` no drain begins
-    another post, while those under way end. `resolver` makes what looks names up.
+    `vault` opens the signing secrets; `together` batches the database queries that drains make at
+    the same time; `allow_private` are the networks that webhooks may reach besides public
+    addresses; `linger_s` is how long a drainer with nothing left waits for the next event; `clock`
+    gives seconds since the epoch for the webhook's timestamp, `dice` floats in [0, 1) for the
+    jitter of retries. `wake` gets the endpoints whose drain ended before everything was posted;
+    `count` gets what was posted and recorded, with its traces if `traced`. Once the process
+    `is_stopping` no drain begins another post, while those under way finish. `resolver` makes the
+    resolver of host names.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Deliverer:
         self._is_closing = False
 
     def start(self) -> Self:
-        """Start the loop's thread. To be called in the process that delivers, after any fork."""
+        """Start the loop's thread. Call it in the process that delivers, after any fork."""
         started: Future[None] = Future()
         self._thread = threading.Thread(
             target=self._run, args=(started,), name="webhooks", daemon=True
@@ -121,15 +122,15 @@ class Deliverer:
         return self
 
     def close(self) -> None:
-        """Begin no more posts, let those under way end and be recorded, and stop the loop.
+        """Begin no more posts, wait until those under way are recorded, and stop the loop.
 
-        What isn't done `CLOSE_S` after the last post must have ended is abandoned, and posted
-        again by the next drainer.
+        What isn't recorded `CLOSE_S` after the last post's deadline is abandoned, and posted again
+        by the next drainer.
         """
         if self._loop is None or self._thread is None:
             return
         asyncio.run_coroutine_threadsafe(self._close(), self._loop)
-        # The resolver's threads can't be interrupted; the process need not wait for a dead name.
+        # The resolver's threads can't be interrupted; the process does not wait for a dead name.
         self._thread.join(self._limits.total_s + 2 * CLOSE_S)
         self._loop = self._thread = None
 
@@ -148,18 +149,18 @@ class Deliverer:
         """Post what is due for the endpoint, for up to `drain_s`, and 15 s more for the last
         answers; returns when it is done. With `more`, wake the next drain.
 
-        When this process drains the endpoint already, that drain is nudged, and this call returns
-        at once; when another process does, it returns at once, too.
+        If this process or another one drains the endpoint already, this returns at once; a drain of
+        this process is nudged.
         """
         return self.submit(endpoint_id).result()
 
     def submit(self, endpoint_id: str) -> Future[Drained]:
-        """Like `drain`, but doesn't wait: a dead endpoint then holds no thread at all."""
+        """Like `drain`, but without waiting: a dead endpoint then blocks no thread."""
         return self._on_loop(self._drain(endpoint_id))
 
     def hand_over(self, endpoint_ids: Sequence[str]) -> Future[None]:
-        """Have these endpoints drained. It ends as soon as the loop has taken them on: a loop that
-        hangs is seen by who waits. What goes wrong is logged, and the sweep sees what is left."""
+        """Have these endpoints drained. The future ends as soon as the loop has accepted them, so a
+        caller notices a loop that hangs. Errors are logged, and the sweep finds what is left."""
         return self._on_loop(self._taken_on(endpoint_ids))
 
     def _on_loop(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
@@ -174,7 +175,7 @@ class Deliverer:
         except BaseException as error:
             if started.done():
                 raise
-            started.set_exception(error)  # For whoever waits in `start`.
+            started.set_exception(error)  # Raised by `start`, which waits for it.
 
     # --- On the loop ---
 
@@ -216,12 +217,12 @@ class Deliverer:
             self._asking.close()
 
     def _hear(self, endpoint_id: str) -> None:
-        """Something is due. Every process that listens hears it; the drainer is in one."""
+        """Something is due. Every listening process hears this; only one has the drainer."""
         if (drainer := self._drainers.get(endpoint_id)) is not None:
             drainer.nudge(heard=True)
 
     def _lingers_for(self) -> float:
-        """How long a drainer of this process may wait for what comes next."""
+        """How long a drainer of this process may wait for the next event."""
         may = self._listener.is_listening and len(self._drainers) <= LINGERING_MAX
         return self._linger_s if may else 0.0
 
@@ -262,7 +263,8 @@ class Deliverer:
             del self._drainers[endpoint_id]
 
     async def _keep(self) -> None:
-        """Renew all leases, and find what drainers were not told: one statement each, for all."""
+        """Renew all leases, and find what drainers were not notified of: one statement each, for
+        all."""
         loop = asyncio.get_running_loop()
         renewed_at = loop.time()
         while True:
@@ -278,8 +280,8 @@ class Deliverer:
                     for id_ in await self._asking.run(leases.with_more_due, curious):
                         if (drainer := self._drainers.get(id_)) is not None:
                             drainer.nudge()
-            # Drainers have patience of their own. Whatever it is (no file left to open, say), this
-            # goes on: without it a receiver that is slow would be posted to twice.
+            # Drainers handle an absent database themselves. Whatever the error (too many open
+            # files, say), continue: without renewal, a slow receiver would get its webhooks twice.
             except Exception as error:
                 log.warning("leases of endpoints could not be renewed", exc_info=error)
 

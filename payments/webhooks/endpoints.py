@@ -1,4 +1,4 @@
-"""Webhook endpoints: who is told, where, and of what."""
+"""Webhook endpoints: who is notified, where, and of which events."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -51,10 +51,10 @@ def add(
     access: Access = OPERATOR,
     **fields: object,
 ) -> tuple[EndpointRow, str]:
-    """A new, enabled endpoint, and its secret, which is shown now and never again.
+    """A new, enabled endpoint, and its secret, which is shown only now.
 
-    `fields` are those of a WebhookEndpointRequest. It is told of this producer's events; without
-    one, of those of who makes it, or of all. Raises InvalidRequest.
+    `fields` are those of a WebhookEndpointRequest. It gets this producer's events; if none is
+    given, those of the caller's producer, or all. Raises InvalidRequest.
     """
     asked = parse(WebhookEndpointRequest, fields)
     aim = target_check.checked(asked.url)
@@ -74,16 +74,15 @@ def add(
 
 
 def get(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
-    """The endpoint with this id. Raises NotFound, also for a deleted one, and for one that
-    `access` doesn't see."""
+    """The endpoint with this id. Raises NotFound, also for one that is deleted or that `access`
+    doesn't see."""
     return _found(transaction, endpoint_id, select(*health.ENDPOINT), access)
 
 
 def locked(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
-    """As `get`, and until the transaction ends nobody else changes it or takes a turn there.
+    """Like `get`, and locked until the transaction ends: no one else changes it or drains it.
 
-    Whoever changes its deliveries asks for this first, as a drainer's turn does: so the two never
-    wait for each other in a circle.
+    Lock it before changing its deliveries, as a drainer's batch does, to avoid deadlocks.
     """
     statement = select(*health.ENDPOINT).with_for_update(key_share=True)
     return _found(transaction, endpoint_id, statement, access)
@@ -96,10 +95,10 @@ def listed(
     after: str = "",
     access: Access = OPERATOR,
 ) -> list[EndpointRow]:
-    """Up to `limit` endpoints in the order of their ids, from the one behind `after` on.
+    """Up to `limit` endpoints in the order of their ids, after the id `after`.
 
-    Deleted ones are left out. `after` need not exist any more, so pages stay whole meanwhile.
-    Raises InvalidRequest when it isn't an id at all.
+    Deleted ones are left out. `after` need not exist any more, so paging works while endpoints are
+    deleted. Raises InvalidRequest if it isn't an id at all.
     """
     if after and not is_id(after, "we_"):
         raise InvalidRequest("the cursor is not one that this API returned", param="cursor")
@@ -121,12 +120,12 @@ def update(
     vault: Vault,
     access: Access = OPERATOR,
 ) -> EndpointRow:
-    """Change some of CHANGEABLE; what is not among the changes stays as it is, and what is None is
-    as when nothing was said of it.
+    """Change some of CHANGEABLE; fields that are absent stay as they are, and None resets a field
+    to its default.
 
-    What waits for the endpoint goes to its new URL, and in its new order: where that is `relaxed`,
-    what waits for an earlier event is looked at anew. Other event types count for events from now
-    on. `state` does what `enable` and `disable` do. Raises InvalidRequest, NotFound.
+    What waits for the endpoint goes to its new URL, and in its new order: if that is `relaxed`,
+    deliveries that wait for an earlier event are checked again. New event types apply to events
+    from now on. `state` does what `enable` and `disable` do. Raises InvalidRequest, NotFound.
     """
     if unknown := [field_name(name) for name in changes if name not in CHANGEABLE]:
         named = ", ".join(repr(name) if name else "one of the names sent" for name in unknown)
@@ -150,7 +149,7 @@ def update(
     if "headers" in unset:
         values |= headers.columns_of({})
     if "event_types" in values:
-        # Nobody promised it the past: see `subscribed_at`.
+        # It has no claim to past events: see `subscribed_at`.
         values["subscribed_at"] = func.now()
     switch = get if "state" not in said else enable if asked.state == "enabled" else disable
     if values:
@@ -162,7 +161,7 @@ def update(
 
 
 def enable(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
-    """Send to it again, beginning with what waited meanwhile. Raises NotFound."""
+    """Send to it again, beginning with what has waited. Raises NotFound."""
     since = case((_endpoints.c.state == "enabled", _endpoints.c.subscribed_at), else_=func.now())
     values = {"state": "enabled", "disabled_because": None, "subscribed_at": since, **AFRESH}
     was = locked(transaction, endpoint_id, access=access)
@@ -179,10 +178,10 @@ def disable(
     because: str | None = None,
     access: Access = OPERATOR,
 ) -> EndpointRow:
-    """Send nothing to it. What waits for it stays; new events pass it by. Raises NotFound.
+    """Send nothing to it. What waits for it stays; new events don't reach it. Raises NotFound.
 
-    The other endpoints are told of it (`endpoint.disabled`): whoever disabled it may not be the one
-    who waits for its webhooks. `because` says why, when no person did.
+    The other endpoints get `endpoint.disabled`: the person who disabled it may not be the one who
+    waits for its webhooks. `because` gives the reason if no person did.
     """
     was = locked(transaction, endpoint_id, access=access)
     if was.state == "disabled":
@@ -195,7 +194,8 @@ def disable(
 
 
 def tell(transaction: Transaction, event_type: str, endpoint_id: str) -> None:
-    """Tell the others of an endpoint how it is now. For who holds it (`locked`)."""
+    """Publish the present state of an endpoint to the others. The caller has locked it
+    (`locked`)."""
     endpoint = get(transaction, endpoint_id)
     number, at = next_number(transaction, endpoint_id)
     fact = Fact(event_type, endpoint_id, number, view(endpoint), at, endpoint.producer)
@@ -203,15 +203,15 @@ def tell(transaction: Transaction, event_type: str, endpoint_id: str) -> None:
 
 
 def next_number(transaction: Transaction, endpoint_id: str) -> tuple[int, datetime]:
-    """The `sequence` of the next event about this endpoint, and the moment at which it is. For
-    who holds the endpoint (`locked`): two events would have one number."""
+    """The `sequence` of the next event about this endpoint, and the present moment. The caller has
+    locked it (`locked`); two events would have the same number otherwise."""
     numbered = transaction.read(tuple[int, datetime], _NUMBERED, {"endpoint_id": endpoint_id})
     return numbered[0]
 
 
 def delete(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATOR) -> EndpointRow:
-    """Be done with it: its secrets and headers are wiped, nothing more is sent, and a sweep gives
-    up what waits for it (`payments.webhooks.leftovers`).
+    """Delete it: its secrets and headers are wiped, nothing more is sent, and a sweep gives up what
+    waits for it (`payments.webhooks.leftovers`).
 
     Its row stays, because its deliveries are history. Raises NotFound.
     """
@@ -237,11 +237,10 @@ def rotate_secret(
     overlap_s: object = OVERLAP_S,
     access: Access = OPERATOR,
 ) -> tuple[EndpointRow, str]:
-    """A new secret: the endpoint's row, and the secret, which is shown now and never again.
+    """A new secret: the endpoint's row, and the secret, which is shown only now.
 
-    For `overlap_s` seconds (0 = not at all, at most a week) the one before signs, too, so that a
-    receiver can go over to the new one at leisure. Older ones sign no more. Raises
-    InvalidRequest, NotFound.
+    For `overlap_s` seconds (0 = not at all, at most a week) the previous secret signs, too, so that
+    a receiver has time to switch. Older ones no longer sign. Raises InvalidRequest, NotFound.
     """
     seconds = refusing(rules.overlap_s, overlap_s)
     older = locked(transaction, endpoint_id, access=access).secrets[:1] if seconds else []
@@ -272,7 +271,7 @@ def _found(
     statement: Select[Any] | ReturningUpdate[Any],
     access: Access,
 ) -> EndpointRow:
-    # What isn't written as an id is none, and perhaps nothing that a database could be asked for.
+    # What doesn't have the form of an id can't exist, and may not even be storable as text.
     if is_id(endpoint_id, "we_"):
         statement = statement.where(
             _endpoints.c.id == endpoint_id,
@@ -285,8 +284,7 @@ def _found(
 
 
 def _columns(asked: EndpointSettings) -> dict[str, Any]:
-    """What is said of its settings but for its headers and its URL, by the columns of their
-    names."""
+    """The columns of its settings, except for headers and URL."""
     said = (asked.model_fields_set & EndpointSettings.model_fields.keys()) - {"headers", "url"}
     return {name: getattr(asked, name) for name in said}
 

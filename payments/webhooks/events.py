@@ -1,4 +1,4 @@
-"""Facts that are told: an event row, and a delivery row for every endpoint that wants it.
+"""Published facts: an event row, and a delivery row for every endpoint that subscribes.
 
 Both are written in the transaction that makes the fact true, so an event can't be forgotten, and
 none exists for what was rolled back.
@@ -27,8 +27,8 @@ from payments.writes import Write
 class Fact:
     """Something that just became true. `sequence` counts the facts of one object from 1.
 
-    `producer` is whose it is: EVERYBODY for what concerns the catalogue, None for what only those
-    may see who see everything.
+    `producer` is the owner: EVERYBODY for what concerns the catalogue, None for what only callers
+    with full access may see.
     """
 
     type: str
@@ -71,7 +71,7 @@ def publish(transaction: Transaction, facts: Sequence[Fact]) -> None:
 
 
 def is_asked_for(event_type: ColumnElement[Any], event_types: ColumnElement[Any]) -> Any:
-    """Whether an endpoint with these types, in SQL, is told of an event of this type."""
+    """Whether an endpoint with these types subscribes to this type of event, as SQL."""
     return or_(
         event_type == func.any(event_types),
         and_(
@@ -82,11 +82,11 @@ def is_asked_for(event_type: ColumnElement[Any], event_types: ColumnElement[Any]
 
 
 def is_named_by_anybody(event_type: str, producer: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether an enabled endpoint names this type, one of ONLY_BY_NAME, and may be told of this
-    producer's, in SQL: what is asked before an event of it is written.
+    """Whether an enabled endpoint subscribes to this type, one of ONLY_BY_NAME, and may see this
+    producer's events, as SQL. Checked before such an event is written.
 
-    Written out, not as parameters: a plan for any of them looks dearer than one for these, and so
-    PostgreSQL would make one with each charge.
+    Written out, not as parameters: a generic plan looks costlier than one for these values, so
+    PostgreSQL would plan it anew for each charge.
     """
     if event_type not in ONLY_BY_NAME:
         raise ValueError(f"{event_type} also goes to endpoints that don't name it")
@@ -103,10 +103,10 @@ def _is_told(is_asked_for: ColumnElement[Any], producer: ColumnElement[Any]) -> 
 
 
 def has_use_for_a_call() -> ColumnElement[bool]:
-    """Whether somebody should be told at once that something is due at an endpoint, in SQL: not
-    while it is left alone, nor while its drainer has all it can do and looks for itself, nor while
-    a call is under way that nobody has heard yet. For what failed last, the sweep calls: hundreds
-    of dead ones, told of each event, would hold up who works."""
+    """Whether a drainer should be woken at once for this endpoint, as SQL: not while it is held
+    back, nor while its drainer is fully busy and looks on its own, nor while an earlier wake-up has
+    not been handled yet. If its last post failed, the sweep wakes it: hundreds of dead endpoints,
+    woken for each event, would delay the working ones."""
     is_held_back = func.coalesce(_endpoints.c.held_back_until > func.now(), false())
     is_full = and_(_endpoints.c.drain_is_full, _endpoints.c.drain_expires_at > func.now())
     is_called = func.coalesce(_endpoints.c.woken_at > func.now() - timedelta(seconds=1), false())

@@ -1,17 +1,17 @@
-"""The feed: every event in one order, for those who read instead of being told.
+"""The feed: every event in one order, for services that poll.
 
-Positions are given when an event is written, and transactions become visible in another order.
-Whoever read past a position whose transaction was still open would never see that event. So a page
-ends before the first position that is missing, unless it is missing for good: a transaction that
-took a position has written something before, so it has a number below any `mark` that is made
-after the gap was seen, and once all below the mark have ended, the gap is what a rollback left.
+Positions are assigned when an event is written, but transactions become visible in another order. A
+reader that passed a position whose transaction was still open would never see that event. So a page
+ends before the first missing position, unless that one is missing for good: a transaction that took
+a position has written before, so its number is below any `mark` made after the gap was seen; once
+all transactions below the mark have ended, the gap comes from a rollback.
 
-Who sees one producer's events only reads a part of it (`read_part`), with the same positions. The
-positions of others' events are passed over by the cursor, which so never lags behind.
+A caller with access to one producer's events reads only a part of the feed (`read_part`), with the
+same positions. The cursor skips the positions of others' events, so it never lags behind.
 
-Events leave when they have been kept for their time (`payments.keeping.retention`), some of them
-later than those around them. The feed begins behind the last that has left: whoever reads on from
-before it has missed some, and is told.
+Events leave after their retention time (`payments.keeping.retention`), some of them later than
+their neighbours. The feed begins after the last one that has left: a reader that continues from
+before it has missed some, and gets an error.
 """
 
 from collections.abc import Sequence
@@ -28,18 +28,18 @@ from payments.errors import EventsGone
 from payments.transaction import read as rows_of
 
 POSITION_MAX = 2**63 - 1
-# So many positions of the index are counted in well under a millisecond.
+# This many positions of the index are counted in well under a millisecond.
 COUNTED_MAX = 1_000
 
 
 def beginning(connection: Connection) -> int:
-    """The position behind which the feed begins: that of the last event that has left."""
+    """The position after which the feed begins: that of the last event that has left."""
     return int(connection.execute(_GONE).scalar_one())
 
 
 def require_kept(connection: Connection, *, after: int) -> None:
-    """Raise EventsGone when events behind `after` have left. To be asked once they were read, as
-    they may leave meanwhile."""
+    """Raise EventsGone if events after `after` have left. Call it after reading, as they may leave
+    in the meantime."""
     if after < (gone := beginning(connection)):
         raise EventsGone(
             f"events up to position {gone} have been kept for their time: you have missed those"
@@ -53,16 +53,16 @@ def require_kept(connection: Connection, *, after: int) -> None:
 def read(
     connection: Connection, *, after: int, limit: int, until: int = POSITION_MAX
 ) -> list[EventRow]:
-    """Up to `limit` events in the order of their positions, behind `after`, up to `until`."""
+    """Up to `limit` events in the order of their positions, after `after`, up to `until`."""
     bounds = {"after": after, "until": until, "limit": limit}
     return rows_of(connection, EventRow, _READ, bounds)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Events of one producer, and those that are everybody's, behind some position.
+    """Events of one producer, and those for everybody, after some position.
 
-    Between them lie the events of others. `through`: the last position that the part covers;
+    Events of others lie between them. `through`: the last position that the part covers;
     `is_whole`: no position up to there is missing.
     """
 
@@ -75,17 +75,16 @@ class Part:
 def read_part(
     connection: Connection, *, producer: str, after: int, limit: int, until: int = POSITION_MAX
 ) -> Part:
-    """Up to `limit` events that a producer may see, behind `after`, up to `until`.
+    """Up to `limit` events that a producer may see, after `after`, up to `until`.
 
-    Asks several times: the connection must show one moment.
+    Runs several queries: the connection must use one snapshot.
     """
     last = min(connection.execute(_LAST).scalar_one(), until)
     bounds = {"producer": producer, "after": after, "until": last, "limit": limit + 1}
     found = rows_of(connection, EventRow, _READ_PART, bounds)
     rows = found[:limit]
     through = rows[-1].position if len(found) > limit else max(last, after)
-    # Whether others' events are all there is counted only where that is cheap; `is_settled` tells,
-    # too.
+    # Whether others' events are complete is counted only if that is cheap; `is_settled` also tells.
     is_whole = through - after <= COUNTED_MAX and (
         connection.execute(_COUNT, {"after": after, "until": through}).scalar_one()
         == through - after
@@ -94,14 +93,14 @@ def read_part(
 
 
 def last_before_gap(connection: Connection, *, after: int) -> int:
-    """The last position behind `after` before which none is missing, of those that are near."""
+    """The last position after `after` before which none is missing, within the next few."""
     near = rows_of(connection, EventRow, _NEAR, {"after": after, "limit": COUNTED_MAX})
     whole = before_gap(near, after=after)
     return whole[-1].position if whole else after
 
 
 def before_gap(rows: Sequence[EventRow], *, after: int) -> Sequence[EventRow]:
-    """The events before the first position that is missing behind `after`."""
+    """The events before the first position that is missing after `after`."""
     gaps = (i for i, row in enumerate(rows) if row.position != after + 1 + i)
     return rows[: next(gaps, len(rows))]
 
@@ -117,7 +116,7 @@ def is_settled(connection: Connection, below: int) -> bool:
 
 
 def item(row: EventRow) -> str:
-    """An event of the feed as JSON: its id, its position, and the webhook's body to the letter."""
+    """An event of the feed as JSON: its id, its position, and the exact body of the webhook."""
     return f'{{"id":"{row.id}","position":{row.position},{row.body[1:]}'
 
 
@@ -146,7 +145,7 @@ def _of(producer: Any) -> Any:
     )
 
 
-# Two reads in order, merged: one of both names would read all of them before it could sort.
+# Two ordered reads, merged: a single read for both names would have to read all rows to sort them.
 _part = union_all(
     _of(bindparam("producer")).subquery().select(), _of(literal(EVERYBODY)).subquery().select()
 ).subquery()

@@ -1,4 +1,4 @@
-"""Headers of an endpoint's own. Their values are credentials: they are sent, and never shown."""
+"""An endpoint's own headers. Their values are credentials: they are sent, and never shown."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,12 +13,12 @@ from payments.webhooks.target import is_same_host
 
 
 def columns_of(headers: Mapping[str, str]) -> dict[str, list[str]]:
-    """The columns that keep them, sealed."""
+    """The columns for sealed headers."""
     return {"header_names": [*headers], "header_values": [*headers.values()]}
 
 
 def kept(names: Sequence[str], values: Sequence[str]) -> dict[str, str]:
-    """Those that the columns keep, sealed."""
+    """The sealed headers from these columns."""
     return dict(zip(names, values, strict=True))
 
 
@@ -30,11 +30,11 @@ def shown(row: Any) -> dict[str, str]:
 def changed(
     row: EndpointRow, changes: Mapping[str, str | None], *, vault: Vault, url: str | None = None
 ) -> dict[str, list[str]]:
-    """The columns with changes merged in: a name, in capitals or without, is set by text and unset
-    by None.
+    """The columns with changes merged in: a text sets a name, whatever its case, and None removes
+    it.
 
-    With another `url`, values that were for the host before don't go to the new one: who may change
-    an endpoint need not know them, and would be told them so. Raises InvalidRequest.
+    If `url` names another host, values for the old host are not sent to the new one: a person who
+    may change an endpoint need not know them, and could read them that way. Raises InvalidRequest.
     """
     named = {name.lower() for name in changes}
     stays = {

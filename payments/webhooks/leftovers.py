@@ -1,5 +1,4 @@
-"""What becomes of the deliveries that wait at an endpoint when that is deleted, or its order is
-relaxed."""
+"""The deliveries that wait at an endpoint when it is deleted, or its order is relaxed."""
 
 from sqlalchemy import String, bindparam, func, literal, select, update
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -8,25 +7,25 @@ from models import Delivery, WebhookEndpoint
 from models.base import table_of
 from payments.transaction import Transaction
 
-# About a second, in which the endpoint's drainer waits.
+# Takes about a second, during which the endpoint's drainer waits.
 LET_PASS_MAX = 10_000
 
 
 def give_up(transaction: Transaction, *, limit: int) -> int:
-    """Be done with up to `limit` deliveries that wait for deleted endpoints; returns how many.
+    """Close up to `limit` deliveries that wait for deleted endpoints; returns how many.
 
-    For the sweep: an endpoint that is given up on may have a million of them, and a transaction
-    that began before it was deleted may add more.
+    For the sweep: a deleted endpoint may have a million of them, and a transaction that began
+    before the deletion may add more.
     """
     return len(transaction.execute(_GIVE_UP, {"limit": limit}).all())
 
 
 def let_pass(transaction: Transaction, endpoint_id: str) -> bool:
-    """Have a drainer look anew at what waits for an earlier event of its object, as the order is
-    relaxed now; returns whether anything does. For who holds the endpoint.
+    """Make deliveries that wait for an earlier event of their object due, as the order is relaxed
+    now; returns whether there are any. The caller has locked the endpoint.
 
-    Of each object the first that waits is enough, as it lets go of the next. Where more than
-    LET_PASS_MAX objects wait, the others are looked at within the hour.
+    The first waiting delivery of each object is enough, as it releases the next one. If more than
+    LET_PASS_MAX objects wait, the others are checked within the hour.
     """
     given = {"endpoint": endpoint_id, "limit": LET_PASS_MAX}
     return bool(transaction.execute(_LET_PASS, given).rowcount)

@@ -1,4 +1,4 @@
-"""A ping: an event for one endpoint alone, so that its owner can see that all of it works."""
+"""A ping: an event for a single endpoint, so that its owner can see that everything works."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ def ping(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATO
 
     Signed, retried and kept like any other. Raises NotFound, EndpointDisabled.
     """
-    endpoint = locked(transaction, endpoint_id, access=access)  # or two pings would have one number
+    endpoint = locked(transaction, endpoint_id, access=access)  # else two pings share a number
     if endpoint.state != "enabled":
         raise EndpointDisabled(param="endpoint_id")
     number, at = next_number(transaction, endpoint_id)
@@ -35,8 +35,8 @@ def ping(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATO
         "body": body_of(fact),
     }
     transaction.execute(insert(_events), event)
-    # Without its object: a ping waits for no other, or it would tell nothing of an endpoint that
-    # fails.
+    # Without its object: a ping waits for no other event, or it would say nothing about a failing
+    # endpoint.
     delivery = {"event_id": event["id"], "endpoint_id": endpoint_id, "trigger": "ping"}
     made = transaction.execute(insert(_deliveries).returning(_deliveries.c.id), delivery)
     audit_log.record(transaction, "endpoint.ping", endpoint_id, after={"event_id": event["id"]})
@@ -45,7 +45,7 @@ def ping(transaction: Transaction, endpoint_id: str, *, access: Access = OPERATO
 
 
 class Answered(NamedTuple):
-    """The state of a ping's delivery, and its last post, before the first of which all is None."""
+    """The state of a ping's delivery, and its last post; all None before the first post."""
 
     state: str
     number: int | None
@@ -56,7 +56,7 @@ class Answered(NamedTuple):
 
 
 def came_of_it(connection: Connection, event_id: str) -> Answered:
-    """What became of a ping so far."""
+    """The result of a ping so far."""
     return Answered(*connection.execute(_CAME_OF_IT, {"id": event_id}).one())
 
 

@@ -1,7 +1,7 @@
-"""Where a moment is in a table whose key counts up: events by position, deliveries by id.
+"""Finds a moment in a table whose key counts up: events by position, deliveries by id.
 
-Neither has an index on its age: each would cost every charge something, and a bisection of the
-index that is there takes some thirty probes.
+Neither has an index on its age: that would make every charge slower, and bisecting the existing
+index takes some thirty probes.
 """
 
 from datetime import datetime, timedelta
@@ -11,8 +11,8 @@ from sqlalchemy import Column, bindparam, func, select
 
 from payments.transaction import Transaction
 
-# Keys are given when a row is written, and dates when its transaction began: by so much the two
-# orders may differ. No transaction of ours lives half as long.
+# A key is assigned when a row is written, its date when the transaction began: the two orders may
+# differ by this much. None of our transactions lasts half as long.
 DISORDER = timedelta(minutes=1)
 
 
@@ -29,8 +29,8 @@ class Positions:
         )
 
     def before(self, transaction: Transaction, at: datetime, margin: timedelta) -> int:
-        """The key of the last row that was created before `at` and a margin; 0 when there is none.
-        Right within DISORDER."""
+        """The key of the last row created before `at` and a margin; 0 if there is none. Right
+        within DISORDER."""
         before, behind = 0, int(transaction.execute(self._last).scalar_one())
         while before < behind:
             middle = (before + behind + 1) // 2

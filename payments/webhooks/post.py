@@ -1,4 +1,4 @@
-"""One POST and its answer, on an event loop: where our network meets a stranger's server."""
+"""One POST and its answer, on an event loop: where our network meets an unknown server."""
 
 import asyncio
 import socket
@@ -44,8 +44,8 @@ OpenSocket = Callable[[int, int, int], socket.socket]
 class Client:
     """A pooled HTTP client that checks every address it connects to.
 
-    Made and closed on the event loop that uses it. Not followed: redirects, proxies from the
-    environment, cookies, content encodings.
+    Made and closed on the event loop that uses it. It ignores redirects, proxies from the
+    environment, cookies and content encodings.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Client:
         self._tls = tls
         self._open_socket = open_socket
         # One session for each rule: without TLS only allow-listed addresses may be dialled. And one
-        # whose connections are all new, for what met the end of one that was kept.
+        # that never reuses connections, to retry after a kept one was closed.
         self._sessions = {
             (scheme, is_fresh): self._session(
                 target_check, encrypted=scheme == "https", is_fresh=is_fresh
@@ -77,8 +77,8 @@ class Client:
             await session.close()
 
     async def send(self, message: Message, target: URL) -> Answer:
-        """POST it and wait for the answer, `total_s` at most. Never raises for what the network or
-        the receiver does."""
+        """POST it and wait for the answer, `total_s` at most. Never raises for errors of the
+        network or the receiver."""
         started = time.monotonic()
         deadline = asyncio.get_running_loop().time() + self._limits.total_s
         for is_fresh in (False, True):
@@ -97,8 +97,8 @@ class Client:
         message: Message,
         deadline: float,
     ) -> Answer:
-        """One try on one connection. Raises _Stale when that was closed while it was kept, and no
-        byte of an answer came: nobody knows whether the post arrived, and it may arrive twice."""
+        """One try on one connection. Raises _Stale if a kept connection was closed before any byte
+        of an answer came: the post may or may not have arrived, so a retry may deliver it twice."""
         wire, dialling = _Wire(), Dialling()
         token, dialled = _WIRE.set(wire), DIALLING.set(dialling)
         try:
@@ -106,12 +106,12 @@ class Client:
                 response = await session.post(
                     target, data=message.body, headers=message.headers, allow_redirects=False
                 )
-        except Exception as error:  # noqa: BLE001  # Whatever it was, it is this attempt's answer
+        except Exception as error:  # noqa: BLE001  # any error is this attempt's answer
             failed = _answer_of(error, wire.connection)
             is_nowhere = wire.connection is None and not dialling.has_dialled
             if failed.error == "timeout" and is_nowhere and await self._watch.is_away():
                 failed = replace(failed, error=RESOLVER_AWAY)
-            # That of a connection that could not be made is the one that was dialled.
+            # If no connection was made, the address that was dialled.
             address = failed.remote_ip or dialling.address
             return replace(failed, remote_ip=address, phases=wire.phases(dialling))
         finally:
@@ -121,7 +121,7 @@ class Client:
         try:
             read = await self._body_of(response, deadline)
         finally:
-            # Back into the pool when it was read to its end; closed when it was cut.
+            # Back into the pool if it was read to its end; closed if it was cut off.
             response.release() if response.content.at_eof() else response.close()
         return Answer(
             0,
@@ -134,8 +134,8 @@ class Client:
         )
 
     async def _body_of(self, response: aiohttp.ClientResponse, deadline: float) -> bytes:
-        """What can be had of the body within `body_s` and 16 KiB."""
-        if response.content.at_eof():  # there is none, as nearly always
+        """What can be read of the body within `body_s` and 16 KiB."""
+        if response.content.at_eof():  # there is none, as in most cases
             return b""
         read = bytearray()
         ends_at = min(deadline, asyncio.get_running_loop().time() + self._limits.body_s)
@@ -143,7 +143,7 @@ class Client:
             async with asyncio.timeout_at(ends_at):
                 while len(read) < BODY_BYTES_MAX and (chunk := await response.content.readany()):
                     read += chunk
-        except Exception as error:  # The status has been said; whatever came is kept
+        except Exception as error:  # The status counts; keep what came of the body
             if not isinstance(error, (TimeoutError, aiohttp.ClientError, OSError)):
                 log.warning("the body of an answer could not be read", exc_info=error)
         return bytes(read[:BODY_BYTES_MAX])
@@ -152,7 +152,7 @@ class Client:
         self, target_check: TargetCheck, *, encrypted: bool, is_fresh: bool
     ) -> aiohttp.ClientSession:
         def checked_socket(info: Any) -> socket.socket:
-            """The last gate: the concrete address of every connection, literal or resolved."""
+            """The last check: the concrete address of every connection, literal or resolved."""
             family, kind, protocol, _, address = info
             target_check.refuse(str(address[0]), encrypted=encrypted)
             if (dialling := DIALLING.get()) is not None:
@@ -170,7 +170,7 @@ class Client:
             resolver=checked,
             socket_factory=checked_socket,
             ssl=self._tls,
-            limit=0,  # Each drain keeps to its endpoint's max_in_flight.
+            limit=0,  # Each drain limits itself to its endpoint's max_in_flight.
             **keeping,
         )
         return aiohttp.ClientSession(
@@ -193,11 +193,11 @@ class Client:
 
 
 class _Stale(Exception):
-    """The connection was closed by the receiver while it was kept, before it answered."""
+    """The receiver closed a kept connection before it answered."""
 
 
 class _Wire:
-    """What the present post goes over, once there is a connection."""
+    """The connection of the present post, once there is one."""
 
     connection: Connection | None = None
 
@@ -210,7 +210,7 @@ _WIRE: ContextVar[_Wire] = ContextVar("wire")
 
 
 class _Response(aiohttp.ClientResponse):
-    """A response that tells what it comes over: the connection is gone once the body is read."""
+    """A response that knows its connection, which aiohttp forgets once the body is read."""
 
     async def start(self, connection: Any) -> aiohttp.ClientResponse:
         _WIRE.get().connection = connection.protocol
@@ -218,14 +218,17 @@ class _Response(aiohttp.ClientResponse):
 
 
 def _answer_of(error: Exception, connection: Connection | None) -> Answer:
-    """What a failed exchange comes to: the status that was said all the same, or why there is none.
+    """The answer of a failed exchange: the status that was received all the same, or the reason why
+    there is none.
 
-    Raises _Stale."""
+    Raises _Stale.
+    """
     if connection is None:
         return Answer(0, error=word_for(error))
     if connection.is_too_long:
         return Answer(0, error="bad_response", remote_ip=connection.remote_ip)
-    # The peer's own end, and not our deadline: a silent receiver may be at work on it.
+    # The peer closed it; it was not our deadline, when a silent receiver may still be working on
+    # it.
     is_cut = isinstance(error, aiohttp.ClientConnectionError) and not isinstance(
         error, TimeoutError
     )

@@ -1,4 +1,4 @@
-"""Why there is no answer to a post, in one word."""
+"""Why there is no answer to a post, as one word."""
 
 import errno
 import socket
@@ -17,13 +17,13 @@ _NO_SOCKETS = frozenset(
     {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL}
 )
 _UNREACHABLE = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
-# TEST-NET-1 and its sibling (RFC 5737, RFC 3849): nobody is there, and the default route leads to
-# them. To connect UDP sends nothing.
+# TEST-NET-1 and its IPv6 counterpart (RFC 5737, RFC 3849): no host is there, and the default route
+# leads to them. Connecting UDP sends nothing.
 _ANYWHERE = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
 
 
 def word_for(error: Exception) -> str:
-    """The word for what a post ended in."""
+    """The word for the error that ended a post."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     number = cause.errno if isinstance(cause, OSError) else None
     for kind, said in _WORDS:
@@ -33,7 +33,7 @@ def word_for(error: Exception) -> str:
                 return NO_SOCKETS
             if word == "connection_closed" and number in _UNREACHABLE:
                 word = "unreachable"
-            # Of several addresses there is no one number.
+            # With several addresses there is no single errno.
             if word == "unreachable" and number != errno.EHOSTUNREACH and not has_route():
                 return NO_ROUTE
             return word
@@ -42,7 +42,7 @@ def word_for(error: Exception) -> str:
 
 
 def has_route() -> bool:
-    """Whether our network leads anywhere at all."""
+    """Whether our network has a route to anywhere."""
     for family, address in _ANYWHERE:
         try:
             with socket.socket(family, socket.SOCK_DGRAM) as line:
@@ -53,7 +53,7 @@ def has_route() -> bool:
     return False
 
 
-# The first match counts, so the particular stands before the general.
+# The first match counts, so specific errors come before general ones.
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (TargetRefused, "target_not_allowed"),
     (ResolverAway, RESOLVER_AWAY),

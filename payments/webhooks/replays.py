@@ -39,9 +39,9 @@ from payments.webhooks.pacing.troubles import probe
 from payments.webhooks.positions import DISORDER, Positions
 from payments.webhooks.records import reading
 
-# Of one call: its statement takes about a second, in which the endpoint's drainer waits.
+# Per call: its statement takes about a second, during which the endpoint's drainer waits.
 EVENTS_MAX = 10_000
-# Of so many it is seen whether they are to be sent: a second's work, too.
+# How many events one call checks: a second's work, too.
 LOOKED_AT_MAX = 50_000
 POSITION_MAX = 2**63 - 1
 UNDELIVERED = "undelivered"
@@ -49,7 +49,7 @@ UNDELIVERED = "undelivered"
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How many events are sent again. With `has_more`, call again with `after=next_after`."""
+    """How many events are sent again. If `has_more`, call again with `after=next_after`."""
 
     count: int
     has_more: bool = False
@@ -68,15 +68,14 @@ def replay(
     limit: int = EVENTS_MAX,
     access: Access = OPERATOR,
 ) -> Replayed:
-    """Send events to the endpoint, behind what happens meanwhile, with the retries of new ones.
+    """Send events to the endpoint, after new ones, with the retries of new ones.
 
-    Either exactly those with the given ids (up to EVENT_IDS_MAX), whatever became of them; or those
-    created from `since` on and before `until` that it asks for by its present event types, also
-    from before it was there: `only` "failed", "missed" (never to be sent),
-    "undelivered" or "all" ones. What an endpoint may not be told
-    (`payments.access.scopes`) counts as not there, whoever asks. In the order in which they
-    happened, up to `limit` (at most EVENTS_MAX) in one call, which looks at LOOKED_AT_MAX events
-    and may find none.
+    Either exactly those with the given ids (up to EVENT_IDS_MAX), whatever their state; or those
+    created from `since` on and before `until` that match its present event types, also from before
+    it existed: `only` "failed", "missed" (never to be sent), "undelivered" or "all" ones. Events
+    that the endpoint may not see (`payments.access.scopes`) count as not there for every caller. In
+    the order in which they happened, up to `limit` (at most EVENTS_MAX) in one call, which checks
+    LOOKED_AT_MAX events and may find none.
 
     Raises InvalidRequest, NotFound, EndpointDisabled.
     """
@@ -107,7 +106,7 @@ def replay(
         range_of = transaction.read(tuple[int, int, int, int | None], _SEND_RANGE, chosen)
         ((count, next_after, found, behind),) = range_of
         goes_on = behind is not None and (last is None or behind <= last)
-        if found <= count and goes_on:  # all that was looked at was sent, or is not to be
+        if found <= count and goes_on:  # every event checked was sent, or need not be
             next_after = looked_to
         replayed = Replayed(count, found > count or goes_on, next_after)
     sent = {"count": replayed.count, "only": None if since is None else only}
@@ -119,8 +118,8 @@ def replay(
 
 
 def retry(transaction: Transaction, delivery_id: str, *, access: Access = OPERATOR) -> DeliveryRow:
-    """Post one delivery again at once, whatever became of it, with the retries of a new one;
-    returns it as it stands then. Raises NotFound, EndpointDisabled."""
+    """Post one delivery again at once, whatever its state, with the retries of a new one; returns
+    it as it stands then. Raises NotFound, EndpointDisabled."""
     connection = transaction.connection
     was = reading.get(connection, delivery_id, access=access)
     if was.endpoint_state == "deleted":
@@ -174,8 +173,8 @@ _AS_GOOD_AS_NEW = {
 
 
 def _sending(events: Any) -> Any:
-    """Deliveries of these events become as good as new; what has none gets one. They come behind
-    what is sent by itself."""
+    """Reset the deliveries of these events to new, and create missing ones. They come after new
+    events."""
     statement = insert(_deliveries).from_select(
         ["event_id", "endpoint_id", "object_id", "object_sequence", "trigger", "is_replay"],
         select(
@@ -194,7 +193,7 @@ def _sending(events: Any) -> Any:
             **_AS_GOOD_AS_NEW,
             "trigger": "replay",
             "is_replay": True,
-            # From before they were kept.
+            # Rows from before this was recorded.
             "object_id": statement.excluded.object_id,
             "object_sequence": statement.excluded.object_sequence,
         },
@@ -210,7 +209,7 @@ _positions = Positions(_events.c.position, _events.c.created_at)
 _sent_columns = [
     _events.c.id,
     _events.c.position,
-    # As `pings` says.
+    # See `pings`.
     case((_events.c.type != "ping", _events.c.object_id)).label("object_id"),
     _events.c.sequence,
 ]
@@ -220,7 +219,7 @@ _SEND_THESE = _sending(
     .where(
         may_be_told_where(_events.c.producer, _endpoints.c.producer),
         _events.c.id == func.any(bindparam("event_ids", type_=ARRAY(String))),
-        # A ping holds the endpoint it was for, and is nobody else's to see.
+        # A ping contains its endpoint, and no other endpoint may see it.
         or_(_events.c.type != "ping", _events.c.object_id == _endpoint_given),
     )
     .cte("these")
@@ -248,11 +247,11 @@ _found = (
         _events.c.created_at >= bindparam("since"),
         or_(_until.is_(None), _events.c.created_at < _until),
         or_(
-            # A ping is for its own endpoint, whatever that asks for, and for no other.
+            # A ping is for its own endpoint, whatever event types that has, and for no other.
             and_(_events.c.type == "ping", _events.c.object_id == _endpoint_given),
             and_(
                 _events.c.type != "ping",
-                # That it was disabled is told to the others.
+                # `endpoint.disabled` goes to the others only.
                 or_(_events.c.type.not_in(TO_OTHERS), _events.c.object_id != _endpoint_given),
                 is_asked_for(_events.c.type, _endpoints.c.event_types),
             ),
@@ -273,7 +272,7 @@ _SEND_RANGE = select(
     func.count().label("count"),
     func.coalesce(func.max(_these.c.position), bindparam("after")).label("next_after"),
     select(func.count()).select_from(_found).scalar_subquery().label("found"),
-    # In order, so that an index is walked for one step.
+    # In order, so that one step walks one index.
     select(_events.c.position)
     .where(_events.c.position > _looked_to)
     .order_by(_events.c.position)

@@ -1,8 +1,8 @@
-"""What is secret about an endpoint, as the database has it: sealed (`payments.access.vault`).
+"""The secrets of an endpoint as the database stores them: sealed (`payments.access.vault`).
 
-Its signing secrets, the values of the headers that it wants sent along, and the user and password
-of its URL. What was kept before there was a vault, or under an older key, is sealed anew by the
-sweep, a page at a time.
+These are its signing secrets, the values of its own headers, and the user and password of its URL.
+What was stored before there was a vault, or under an older key, is sealed anew by the sweep, page
+by page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,16 @@ from models.base import table_of
 from payments.access.vault import KEY_ID_CHARS, SEALED, CantOpen, Vault
 from payments.transaction import Transaction
 
-# Endpoints per transaction of the sweep: some milliseconds, in which their drainers wait.
+# Endpoints per transaction of the sweep: some milliseconds, during which their drainers wait.
 PAGE = 100
-# Endpoints that the doctor tries to open: a fifth of a second.
+# How many endpoints the doctor tries to open: a fifth of a second.
 LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """How many endpoints were sealed anew, and which could not be opened. `last` is where to go on
-    behind; None at the end."""
+    """How many endpoints were sealed anew, and which could not be opened. `last` is the id to
+    continue after; None at the end."""
 
     resealed: int
     unreadable: Sequence[str]
@@ -34,14 +34,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """How many endpoints have secrets under this key; `key_id` None: under none."""
+    """How many endpoints have secrets under this key; `key_id` None: not sealed."""
 
     key_id: str | None
     endpoints: int
 
 
 def seal_secret(vault: Vault, endpoint_id: str, secret: str) -> str:
-    """A signing secret as it is kept."""
+    """A signing secret, sealed."""
     return vault.seal(secret, about=_about_secret(endpoint_id))
 
 
@@ -51,7 +51,7 @@ def open_secret(vault: Vault, endpoint_id: str, kept: str) -> str:
 
 
 def seal_headers(vault: Vault, endpoint_id: str, headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers as they are kept: their names can be read without a key, their values can't."""
+    """Headers, sealed: their names can be read without a key, their values can't."""
     return {
         name: vault.seal(value, about=_about_header(endpoint_id, name))
         for name, value in headers.items()
@@ -67,7 +67,7 @@ def open_headers(vault: Vault, endpoint_id: str, kept: Mapping[str, str]) -> dic
 
 
 def seal_credentials(vault: Vault, endpoint_id: str, credentials: str | None) -> str | None:
-    """`user:password` of an endpoint's URL as they are kept, if it has them."""
+    """The `user:password` of an endpoint's URL, sealed, if it has them."""
     return credentials and vault.seal(credentials, about=_about_url(endpoint_id))
 
 
@@ -77,11 +77,11 @@ def open_credentials(vault: Vault, endpoint_id: str, kept: str | None) -> str | 
 
 
 def reseal(transaction: Transaction, vault: Vault, *, after: str = "", limit: int = PAGE) -> Page:
-    """Seal with the key that seals now what is kept otherwise, of up to `limit` endpoints in the
-    order of their ids, from the one behind `after` on.
+    """Seal with the present key what is stored otherwise, of up to `limit` endpoints in the order
+    of their ids, after the id `after`.
 
-    Whom another transaction holds is left for the next sweep. What can't be opened stays as it is:
-    the key may come back.
+    Locked rows are left for the next sweep. What can't be opened stays as it is: the key may come
+    back.
     """
     stale = {"after": after, "current": f"{SEALED}{vault.key_ids[0]}:%", "limit": limit}
     rows = transaction.execute(_STALE, stale).all()
@@ -98,7 +98,7 @@ def reseal(transaction: Transaction, vault: Vault, *, after: str = "", limit: in
 
 
 def kept(connection: Connection) -> list[Kept]:
-    """Which keys the secrets of endpoints need, and of how many each."""
+    """Which keys the secrets of endpoints need, and how many endpoints need each."""
     return [Kept(key_id, endpoints) for key_id, endpoints in connection.execute(_KEPT)]
 
 
@@ -114,7 +114,7 @@ def unreadable(connection: Connection, vault: Vault) -> list[str]:
 
 
 def _resealed(vault: Vault, row: Any) -> dict[str, Any]:
-    """What is secret in the row, under the key that seals now."""
+    """The secrets of the row, under the present key."""
     secret, credentials = _about_secret(row.id), row.url_credentials
     headers = zip(row.header_names, row.header_values, strict=True)
     return {
@@ -142,8 +142,8 @@ def _about_header(endpoint_id: str, name: str) -> str:
 
 _endpoints = table_of(WebhookEndpoint)
 _SECRETS = "array_remove(secrets || header_values || url_credentials, NULL)"
-# A new key, or secrets from before there was a vault, are rare, and endpoints are some thousands at
-# most: the sweep reads them all, once a minute.
+# A new key, or secrets from before there was a vault, are rare, and there are some thousand
+# endpoints at most: the sweep reads them all, once a minute.
 _STALE = text(f"""
     SELECT id, secrets, header_names, header_values, url_credentials FROM webhook_endpoints
     WHERE id > :after AND state <> 'deleted'

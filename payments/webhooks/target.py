@@ -1,6 +1,6 @@
 """The target check: where a webhook may go, and that it goes nowhere else.
 
-Whoever registers a URL chooses where our network sends a POST. So addresses are judged by an
+The person who registers a URL chooses where our network sends a POST. So addresses are judged by an
 explicit table: `ipaddress.is_global` is true for NAT64, 6to4 and IPv4-compatible forms of
 127.0.0.1. They are judged twice: when the endpoint is saved, as far as the URL shows them, and at
 every connection, by the concrete address (a name may resolve to something else each time).
@@ -30,7 +30,8 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
-# IANA's special-purpose registries, less what is globally reachable, plus what clouds put there.
+# IANA's special-purpose registries, except what is globally reachable, plus addresses used by
+# clouds.
 NOT_PUBLIC: tuple[Network, ...] = tuple(
     ip_network(cidr)
     for cidr in (
@@ -57,25 +58,25 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
         "8000::/1",
         "2001::/23",  # protocol assignments, Teredo, benchmarking, ORCHID
         "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4: an IPv4 address in disguise
+        "2002::/16",  # 6to4: contains an IPv4 address
         "3fff::/20",  # documentation
     )
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
-# What is left after IDNA: no percent signs, so no NUL bytes and no IPv6 zones.
+# The characters of a host after IDNA: no percent signs, so no NUL bytes and no IPv6 zones.
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 
 
 class Aim(NamedTuple):
-    """Where an endpoint's URL leads, in the form that is dialled; and apart from it, as it may not
-    be kept in clear, `user:password`, where it names them."""
+    """Where an endpoint's URL leads, in the form that is dialled; and separately, as it must not be
+    stored in clear, its `user:password` if it has them."""
 
     url: str
     credentials: str | None = None
 
 
 def is_same_host(url: str, other: str) -> bool:
-    """Whether both lead to one port of one host, by one scheme: what was for the one may go to the
+    """Whether both have the same scheme, host and port, so that secrets for one may go to the
     other."""
     return URL(url).origin() == URL(other).origin()
 
@@ -87,7 +88,7 @@ class TargetRefused(OSError):
 
 
 class TargetCheck:
-    """Judges addresses by the table, and by the networks that the operator allows besides."""
+    """Judges addresses by the table, and by the networks that the operator allows in addition."""
 
     def __init__(self, allow_private: Sequence[Network] = ()) -> None:
         self.allow_private = tuple(allow_private)
@@ -108,9 +109,9 @@ class TargetCheck:
             raise TargetRefused(f"webhooks may not go to {address}")
 
     def checked(self, value: object) -> Aim:
-        """Where the URL leads, or InvalidRequest that says what to send instead.
+        """The aim of the URL; otherwise raises InvalidRequest, which says what to send instead.
 
-        A host name is not resolved here: what it resolves to counts when it is called.
+        A host name is not resolved here: its address is checked at each connection.
         """
         url = _parsed(value)
         encrypted = is_encrypted(url.scheme)
@@ -142,20 +143,21 @@ def _plain(ip: Address) -> Address:
 
 def _is_public(ip: Address) -> bool:
     if isinstance(ip, IPv6Address) and ip in _NAT64:
-        # How a network without IPv4 reaches the rest of the world: the IPv4 address counts.
+        # NAT64, how a network without IPv4 reaches it: the IPv4 address counts.
         ip = IPv4Address(int(ip) & 0xFFFF_FFFF)
     return not any(ip in network for network in NOT_PUBLIC)
 
 
 def literal(host: str) -> Address | None:
-    """The address that a host *is*, in any of the spellings a resolver takes; None for a name."""
+    """The address if the host *is* one, in any of the spellings a resolver accepts; None for a
+    name."""
     bare = host.rstrip(".")
     try:
         return ip_address(bare)
     except ValueError:
         pass
     try:
-        # 127.1, 0x7f000001, 2130706433, 0177.0.0.1: names to us, addresses to getaddrinfo.
+        # 127.1, 0x7f000001, 2130706433, 0177.0.0.1: names in form, but addresses to getaddrinfo.
         return IPv4Address(socket.inet_aton(bare))
     except (OSError, UnicodeError):
         return None
@@ -185,7 +187,7 @@ def _parsed(value: object) -> URL:
 
 
 def _safe_twin(scheme: str) -> str:
-    """What the encrypted scheme of this kind is called."""
+    """The encrypted scheme of the same kind."""
     return next(name for name, (encrypted, _) in BY_SCHEME[scheme].schemes.items() if encrypted)
 
 

@@ -1,9 +1,9 @@
-"""The statements of a drain, in SQL: each is one sentence, and reads better as such."""
+"""The statements of a drain, in SQL: each is one statement, and reads better as such."""
 
 from sqlalchemy import Boolean, literal_column, text
 
 # Whether anything is due at the endpoint `%s`. Two probes, as replays have their own part of the
-# index; as one they would look dearer than another index.
+# index; a single one would look costlier to the planner than another index.
 _IS_DUE = """
     (SELECT true FROM (VALUES (false), (true)) AS kind (is_replay)
      CROSS JOIN LATERAL (
@@ -14,12 +14,12 @@ _IS_DUE = """
      LIMIT 1)
 """
 
-# No statement waits for an endpoint whose row somebody holds: the others would wait with it. Who is
-# skipped is asked for again, alone (`together`); and then it is waited for.
+# No statement waits for a locked endpoint: the others would wait with it. A skipped endpoint is
+# asked for again, alone (`together`), and then its lock is waited for.
 _SKIPPING = "SKIP LOCKED"
 
-# Whether the row `w` of an endpoint is for who asks `a`: for who begins one that is free and has
-# something due, else one whose lease is theirs.
+# Whether the row `w` of an endpoint is for the drainer `a`: one that begins needs a free endpoint
+# with something due; any other must hold its lease.
 _IS_FOR_A = f"""
     CASE WHEN a.begins
          THEN w.state = 'enabled'
@@ -31,32 +31,32 @@ _IS_FOR_A = f"""
 
 # Many endpoints are recorded and claimed for at once, each as if it were alone.
 #
-# The lock on an endpoint's row is the fence: it finds no row when the token is another's, then
-# nothing below it finds any, and it keeps others from taking over until this is committed.
+# The lock on an endpoint's row is the fence: if the token is another's, no row is found, nor
+# anything below it; and no drainer can take over until this is committed.
 #
-# However many deliveries wait, a batch reads those it takes. Nothing here must look as if reading
-# all of them were cheap, even to a planner whose statistics are from before an outage: records and
-# numbers find their deliveries by primary key alone, out of lists that look short; the order is the
-# index's own, the limit is hidden.
+# However many deliveries wait, a batch reads only those it takes. Nothing here may look as if
+# reading all of them were cheap, not even to a planner whose statistics are from before an outage:
+# records and numbers find their deliveries by primary key alone, from lists that look short; the
+# order is the index's own, the limit is hidden; and what else there is of an object is asked for as
+# `finished_at IS NULL`, not as pending, so that no plan looks for it among all that is due.
 #
-# What moves under a post while it is made: an endpoint that is deleted gets no second try, and a
-# delivery that is replayed stays due, as the answer that failed is the answer to an earlier post.
+# What may change during a post: a deleted endpoint gets no second try, and a delivery that is
+# replayed stays due, as the failed answer belongs to an earlier post.
 #
 # A delivery gets its number when it is first claimed, and both are committed before it is posted.
-# The rows are locked before they are counted: where this statement waited for one of the same
-# drainer whose answer got lost, it began before that one gave its numbers, and doesn't see them.
+# The rows are locked before they are counted: if this statement waited for one of the same drainer
+# whose answer got lost, it began before that one assigned its numbers, and doesn't see them.
 #
 # The order of one object: what is due but behind an earlier event of its object is set aside, with
-# `waits_for`, so that however many wait, none is looked at with every batch. When what goes first
-# is finished, or at a `relaxed` endpoint waits for more than a minute (`passed`), the next of its
-# object is due at once. Of `relaxed`, the nearest sixteen are looked at, and nothing waits for
-# longer than a minute, and what just happened for no replay; of `strict`, an hour, in case the row
-# it waits for went another way. What else there is of its object is asked for as `finished_at IS
-# NULL`, not as pending, so that no plan looks for it among all that is due.
+# `waits_for`, so that however many wait, none is read with every batch. When the first one is
+# finished, or waits for more than a minute at a `relaxed` endpoint (`passed`), the next of its
+# object is due at once. At a `relaxed` endpoint only the nearest sixteen are checked, nothing waits
+# for longer than a minute, and new deliveries don't wait for replays; at a `strict` one, the wait
+# is checked every hour, in case the row it waits for was finished in another way.
 #
-# Of each endpoint the first row tells how it is now, and each what was claimed, if anything was.
-#
-# Replays are looked for apart, so that not even a million of them stand before what just happened.
+# The first row of each endpoint holds its present settings, and each row a claimed delivery, if
+# there is any. Replays are searched separately, so that not even a million of them delay new
+# deliveries.
 _NEXT_BATCHES = f"""
     WITH asked AS MATERIALIZED (
         SELECT * FROM json_to_recordset(CAST(:asked AS json)) AS a (

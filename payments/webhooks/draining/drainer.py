@@ -1,4 +1,4 @@
-"""A drainer: empties what is due for one endpoint, with a window of posts under way."""
+"""A drainer: delivers what is due for one endpoint, with a window of posts under way."""
 
 import asyncio
 from collections import Counter
@@ -39,12 +39,13 @@ class Drainer:
 
     @property
     def alive(self) -> Alive:
-        """What renews its lease, and tells whether more is due than it knows of."""
+        """Its entry for renewing its lease, and for checking whether more is due than it knows
+        of."""
         return self._drain.alive
 
     def nudge(self, *, heard: bool = False) -> None:
-        """Something became due: look now, if it could be begun. What is `heard` was said to who
-        has the lease."""
+        """Something became due: look now, if it could be begun. `heard`: a notification said so, to
+        the holder of the lease."""
         self._drain.nudge(heard=heard)
 
     def stop(self) -> None:
@@ -53,20 +54,21 @@ class Drainer:
         self._drain.nudges.stir()
 
     async def run(self) -> Drained:
-        """Drain until nothing is due or the time is up. When the endpoint has another drainer, that
-        is told, and this returns at once, with nothing done."""
+        """Drain until nothing is due or the time is up. If the endpoint has another drainer, notify
+        that one and return at once."""
         while self._left_s() > 0:
             drain = self._drain = self._next_drain()
             batch = await drain.begin()
             if batch is None:
                 if self._tools.is_listening():
                     await drain.recorder.pass_on()
-                # What was heard meanwhile was said to another, by ourselves as like as not.
+                # A notification heard in the meantime was for another drainer, probably sent by
+                # ourselves.
                 if not drain.nudges.is_nudged:
                     return self._drained(more=False)
                 continue
             await drain.run(batch)
-            # After a release, the second look: at what was committed meanwhile, for nobody's ears.
+            # After the release, look again: what was committed in the meantime had no listener.
             if not (await drain.recorder.is_anything_due() or drain.nudges.is_called):
                 return self._drained(more=False)
         nudges = self._drain.nudges

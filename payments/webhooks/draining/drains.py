@@ -1,10 +1,10 @@
-"""What drains ask of the database: the lease of an endpoint, what is due, what came of it.
+"""The database calls of drains: the lease of an endpoint, what is due, the results of posts.
 
-All of it is asked for many endpoints at once, so that a statement is not the price of each.
+Each call serves many endpoints at once, so that they share the cost of its statement.
 
-One drainer per endpoint. It holds a lease on the endpoint, by the database's clock, with a token
-that fences everything it writes. Deliveries stay `pending` while they are posted: a drainer that
-dies leaves nothing behind that needs repair, and what it had not recorded is posted again.
+There is one drainer per endpoint. It holds a lease on the endpoint, by the database's clock, with a
+token that fences everything it writes. Deliveries stay `pending` while they are posted: a drainer
+that dies leaves nothing to repair, and what it had not recorded is posted again.
 """
 
 import time
@@ -22,14 +22,15 @@ from payments.webhooks import headers
 from payments.webhooks.draining import drain_statements
 from payments.webhooks.draining.together import LOCKED, Locked
 
-# Renewed with each batch, and for all drainers of a process well before it ends (`leases`). Past
-# it, another takes over; a drainer that was paused resumes if no other has taken the lease.
+# Renewed with each batch, and for all drainers of a process well before it ends (`leases`). After
+# its end another drainer may take over; one that was paused resumes if no other has taken the
+# lease.
 LEASE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One delivery to make: the event's id and exact body, and which attempt it will be.
+    """One delivery to make: the event's id and exact body, and the number of the attempt.
 
     `sequence` is its number at the endpoint, the same in every attempt.
     """
@@ -39,14 +40,14 @@ class Due:
     event_id: str
     body: bytes
     sequence: int
-    # How many attempts were before the last replay: the schedule counts those since.
+    # Attempts before the last replay: the schedule counts those since.
     attempts_before: int = 0
-    trigger: str = "scheduled"  # what makes it due: `models.webhooks.DeliveryAttempt`
+    trigger: str = "scheduled"  # why it is due: `models.webhooks.DeliveryAttempt`
     is_replay: bool = False
-    # When its event was committed, by `time.monotonic` of this process.
+    # When its event was committed, on the scale of this process's `time.monotonic`.
     committed_at: float = 0.0
-    # Of the request that its object came from, where somebody wants to know; and whether the
-    # endpoint is sent it.
+    # The trace of the request that created its object, if tracing is on; and whether to send it to
+    # the endpoint.
     traceparent: str | None = None
     is_forwarded: bool = False
     endpoint_id: str = ""
@@ -54,13 +55,13 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What came of one attempt. `retry_in_s` is None when the delivery is finished."""
+    """The result of one attempt. `retry_in_s` is None if the delivery is finished."""
 
     delivery_id: int
     number: int
     state: str
     retry_in_s: float | None
-    # Seconds between the start of the attempt and now: the database's clock tells when that was.
+    # Seconds from the start of the attempt until now; the database's clock gives the moment.
     started_ago_s: float
     duration_ms: int
     status_code: int | None
@@ -70,7 +71,7 @@ class Record:
     # As it was when the delivery was claimed.
     attempts_before: int = 0
     trigger: str = "scheduled"
-    # Of its parts; None of one that did not take place.
+    # The durations of its phases; None for a phase that did not take place.
     dns_ms: int | None = None
     connect_ms: int | None = None
     tls_ms: int | None = None
@@ -84,31 +85,32 @@ class DrainBatch:
 
     url: str
     secrets: tuple[str, ...]
-    # Its own headers; their values are credentials, sealed as the secrets are.
+    # Its own headers; their values are credentials, sealed like the secrets.
     headers: Mapping[str, str]
-    # `user:password` for its URL, sealed, too.
+    # `user:password` for its URL, also sealed.
     url_credentials: str | None
     max_in_flight: int
-    # Webhooks per second, and how many seconds before the next.
+    # Webhooks per second, and the seconds until the next is allowed.
     rate_limit: int | None
     next_post_in_s: float
     retry_schedule: tuple[int, ...] | None
     is_enabled: bool
-    # Left alone for now; something failed lately; how often in a row it was left alone for that.
+    # Whether it is held back now; whether attempts failed lately; how often in a row it was held
+    # back for failures.
     is_held_back: bool
     is_watched: bool
     back_offs: int
     recorded: int
     due: list[Due]
-    # Whether there is probably more: as many were found as were wanted, or something need not wait
-    # any more for an earlier event of its object. None = nothing was wanted.
+    # Whether there is probably more: as many were found as were wanted, or a delivery need no
+    # longer wait for an earlier event of its object. None = nothing was wanted.
     has_more: bool | None
     has_more_replays: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What a drain did. `more` = its time was up before everything due was posted."""
+    """The result of a drain. `more` = its time was up before everything due was posted."""
 
     delivered: int = 0
     retried: int = 0
@@ -118,7 +120,7 @@ class Drained:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Become the drainer of an endpoint, and take the first batch, of so many (as in NextBatch)."""
+    """Take the lease of an endpoint, and the first batch of the size given (as in NextBatch)."""
 
     endpoint_id: str
     token: UUID
@@ -131,13 +133,13 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class NextBatch:
-    """Record, renew the lease (take it when this `begins`, or give it back), and claim up to
-    `wanted` due deliveries, and `wanted_replays` of those that are replayed.
+    """Record, renew the lease (take it if this `begins`, or give it back), and claim up to `wanted`
+    due deliveries and `wanted_replays` replayed ones.
 
-    `held` are the ids that this drainer knows already. `next_post_in_s` is when the rate lets the
-    next webhook be sent, for the drainer that comes after. `places` is how many posts it could
-    begin: when as many are claimed, nobody need tell it of more. `traced`: each is to say which
-    trace it belongs to. `is_listening`: it may be told past the broker (`listening`).
+    `held` are the ids that this drainer has claimed already. `next_post_in_s` is when the rate
+    limit allows the next webhook, for the next drainer. `places` is how many posts it could begin:
+    once that many are claimed, it need not be notified of more. `traced`: each delivery includes
+    its trace. `is_listening`: it can be notified without the broker (`listening`).
     """
 
     endpoint_id: str
@@ -157,8 +159,8 @@ class NextBatch:
 def begin(
     connection: Connection, items: Sequence[Begin], *, waits: bool
 ) -> list[DrainBatch | Literal[Locked.LOCKED] | None]:
-    """The first batch of each; None where there is another drainer, or nothing is due, or the
-    endpoint is disabled or left alone."""
+    """The first batch of each; None if there is another drainer, or nothing is due, or the endpoint
+    is disabled or held back."""
     turns = [
         NextBatch(
             one.endpoint_id,
@@ -178,9 +180,10 @@ def begin(
 def next_batches(
     connection: Connection, items: Sequence[NextBatch], *, waits: bool
 ) -> list[DrainBatch | Literal[Locked.LOCKED] | None]:
-    """The next batch of each; None = the lease is somebody else's by now: nothing was written."""
+    """The next batch of each; None = another drainer has the lease by now, and nothing was
+    written."""
     found = _found(connection, items, waits=waits)
-    # What changed while its row was waited for: nobody else waits with it.
+    # Read again what changed while its row's lock was waited for: no other endpoint waits with it.
     while waits and (changed := [one for one in items if found[one.endpoint_id][0].has_changed]):
         found |= _found(connection, changed, waits=waits)
     return [_batch(one, found[one.endpoint_id], waits=waits) for one in items]
@@ -189,7 +192,7 @@ def next_batches(
 def _found(
     connection: Connection, items: Sequence[NextBatch], *, waits: bool
 ) -> dict[str, list[Any]]:
-    """The rows of each endpoint; of each there is one at least."""
+    """The rows of each endpoint, at least one for each."""
     given = {"asked": _asked(items), "records": _records(items), "lease_s": LEASE_S}
     rows = connection.execute(drain_statements.NEXT_BATCHES[waits], given).all()
     return {id_: list(group) for id_, group in groupby(rows, attrgetter("endpoint_id"))}
@@ -242,8 +245,8 @@ def _batch(
 
 
 def are_due(connection: Connection, items: Sequence[str], *, waits: bool) -> list[bool]:
-    """Of each of these endpoints, whether it is enabled and has deliveries that could be made
-    now. Waits for nobody."""
+    """Whether each of these endpoints is enabled and has deliveries that could be made now. Never
+    waits for a lock."""
     found = set(connection.execute(drain_statements.ARE_DUE, {"ids": list(items)}).scalars())
     return [id_ in found for id_ in items]
 
@@ -251,8 +254,8 @@ def are_due(connection: Connection, items: Sequence[str], *, waits: bool) -> lis
 def due_endpoints(connection: Connection, *, limit: int = 1000) -> list[str]:
     """Endpoints with something due and no live drainer, noted as woken now.
 
-    For the sweep: whoever was woken within the last second is left out, as its drainer is
-    probably on the way. One index probe per endpoint, however many deliveries are finished.
+    For the sweep: endpoints that were woken within the last second are left out, as their drainers
+    are probably about to start. One index probe per endpoint, however many deliveries are finished.
     """
     return list(connection.execute(drain_statements.DUE_ENDPOINTS, {"limit": limit}).scalars())
 
@@ -271,7 +274,7 @@ def _records(items: Sequence[NextBatch]) -> str:
         for one in items
         for r in one.records
     ]
-    # In the order of ids, so that statements lock the rows they share in one order.
+    # In the order of ids, so that all statements lock shared rows in the same order.
     return as_rows(sorted(given, key=itemgetter("delivery_id")))
 
 

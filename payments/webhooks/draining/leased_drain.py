@@ -1,4 +1,4 @@
-"""What a drainer does while it has the lease of its endpoint: claim, post, record, and linger."""
+"""What a drainer does while it holds the lease of its endpoint: claim, post, record, and linger."""
 
 import asyncio
 from collections import Counter
@@ -23,18 +23,18 @@ from payments.webhooks.targets.target_port import Answer
 
 log = structlog.get_logger(__name__)
 
-# Results are recorded when so many wait, or the first has waited so long, or nothing else is
+# Results are recorded when this many wait, or the first has waited this long, or nothing else is
 # under way: a kill loses at most these, and then they are posted again under the same id.
 FLUSH_MAX = 64
 FLUSH_S = 0.05
 # Claimed ahead of the window, so that a free place is filled without asking the database: as many
-# again as may be under way, and this at most.
+# again as may be under way, up to this limit.
 AHEAD_MAX = 64
 
 
 class LeasedDrain:
-    """The work under one lease, on the event loop. No posts are begun when there are no seconds
-    left (`left_s`); `counts` has what became of what was posted, by state."""
+    """The work under one lease, on the event loop. No posts are begun once no time is left
+    (`left_s`); `counts` has the results of the posts, by state."""
 
     def __init__(
         self,
@@ -53,12 +53,12 @@ class LeasedDrain:
         self._loop = asyncio.get_running_loop()
         self.nudges = Nudges()
         self._is_asking = False
-        self._max_in_flight = AHEAD_MAX  # until it is known
+        self._max_in_flight = AHEAD_MAX  # until the first batch says
         self._ready = Ready()  # claimed, not begun
         self._held: set[int] = set()  # ids that are claimed and not yet recorded
         self._answered: list[Answered] = []  # not yet recorded
         self._lanes = 0  # posts under way
-        self._backlog = True  # the last claim got all it wanted: there is probably more
+        self._backlog = True  # the last claim was full: there is probably more
         self._replay_backlog = True
         self._poster = Poster(
             tools.targets, tools.vault, endpoint_id, clock=tools.clock, dice=tools.dice
@@ -73,9 +73,9 @@ class LeasedDrain:
             traced=tools.traced,
             is_listening=tools.is_listening,
         )
-        self._is_held_back = False  # the endpoint is to be left alone
-        self._is_asked_to_wait = False  # by an answer of which the database doesn't know yet
-        self._is_probing = False  # it was, and one post shows whether it is back
+        self._is_held_back = False  # nothing is to be posted for now
+        self._is_asked_to_wait = False  # by an answer that is not recorded yet
+        self._is_probing = False  # it was held back, and one post tests whether it is back
         self._window.begin(self._loop.time())
 
     async def _ask(self, step: Step, item: Any) -> Any:
@@ -83,15 +83,17 @@ class LeasedDrain:
 
     @property
     def alive(self) -> Alive:
-        """What renews its lease, and tells whether more is due than it knows of."""
+        """Its entry for renewing its lease, and for checking whether more is due than it knows
+        of."""
         is_full = self._is_full or self._window.is_troubled
         hears = self._tools.is_listening()
         return Alive(self.endpoint_id, self.recorder.token, len(self._held), is_full, hears)
 
     @property
     def _places(self) -> int:
-        """How many posts could be begun for what becomes due. None where some fail: hundreds of
-        dead endpoints would have more calls than anybody could hear, and look by themselves."""
+        """How many posts could be begun for what becomes due. 0 if some fail: hundreds of dead
+        endpoints would get more notifications than can be handled, so their drainers look on their
+        own."""
         return 0 if self._window.is_troubled else max(0, self._free - len(self._ready))
 
     def nudge(self, *, heard: bool = False) -> None:
@@ -99,7 +101,7 @@ class LeasedDrain:
         self.nudges.nudge(is_full=self._is_full, heard=heard)
 
     async def begin(self) -> DrainBatch | None:
-        """Take the lease and the first batch; None when somebody has it, or nothing is due."""
+        """Take the lease and the first batch; None if another drainer has it, or nothing is due."""
         return await self.recorder.begin(
             wanted=min(AHEAD_MAX, 2 * self._window.places(AHEAD_MAX)),
             wanted_replays=self._ready.replays_wanted(self._ahead),
@@ -107,8 +109,8 @@ class LeasedDrain:
         )
 
     async def run(self, first: DrainBatch) -> None:
-        """Post until nothing is due and nobody calls any more, or the time is up, and give the
-        lease back. When it is lost, that is logged."""
+        """Post until nothing is due and no notification comes, or the time is up, and give the
+        lease back. If the lease is lost, log that."""
         try:
             async with asyncio.TaskGroup() as self._group:
                 await self._work(first)
@@ -116,7 +118,8 @@ class LeasedDrain:
             if group.subgroup(LeaseLost) is None:
                 await self.recorder.release()
                 raise group.exceptions[0] from None
-            # Whoever has the lease now posts it all again. We may log, and change nothing.
+            # The present holder of the lease posts all of it again. This drainer must not change
+            # anything.
             unrecorded = len(self._held)
             log.warning("drain lease lost", endpoint_id=self.endpoint_id, unrecorded=unrecorded)
         except asyncio.CancelledError:  # The process is ending.
@@ -167,7 +170,8 @@ class LeasedDrain:
 
     @property
     def _linger_s(self) -> float:
-        """How long to keep the lease for what comes next: where that would be told, and heard."""
+        """How long to keep the lease for the next event: 0 if this drainer would not be notified of
+        it."""
         works = self.recorder.is_well and not self._window.is_doubtful
         return self._tools.linger_s() if works else 0.0
 
@@ -181,21 +185,21 @@ class LeasedDrain:
         return self._is_resting and not (self._answered or self._has_more or self._is_ending)
 
     async def _is_called(self) -> bool:
-        """Linger; whether something became due."""
+        """Linger; returns whether something became due."""
         ends_at = self._loop.time() + self._linger_s
         return await self.nudges.due_within(
             lambda: min(ends_at - self._loop.time(), self._left_s())
         )
 
     def _accept(self, batch: DrainBatch) -> None:
-        """Take over what is due; what was changed about the endpoint counts from now on."""
+        """Take over the batch; changes to the endpoint apply from now on."""
         if batch.has_more is not None:
             self._backlog = batch.has_more
         if batch.has_more_replays is not None:
             self._replay_backlog = batch.has_more_replays
         self._held.update(due.delivery_id for due in batch.due)
         self._ready.extend(batch.due)
-        # What was answered while the batch was asked for is in none of it.
+        # The batch does not reflect answers that came while it was requested.
         self._is_held_back = batch.is_held_back or self._is_asked_to_wait
         self._is_probing = batch.back_offs > 0
         if not batch.is_enabled or self._is_held_back:
@@ -220,7 +224,7 @@ class LeasedDrain:
         """One place in the window: posts what is ready, one after the other."""
         while (due := await self._next_due()) is not None:
             started_at = self._loop.time()
-            # Awaited first: the next batch may swap the list meanwhile.
+            # Awaited first: the next batch may replace the list in the meantime.
             answer = await self._poster.answer_to(due)
             self._ready.is_answered(due)
             self._answered.append(Answered(due, answer, started_at))
@@ -231,21 +235,22 @@ class LeasedDrain:
                 self.nudges.stir()
         self._lanes -= 1
         if not self._lanes:
-            self.nudges.stir()  # Nothing else is under way: nobody waits for a batch.
+            self.nudges.stir()  # Nothing else is under way: record without waiting for a batch.
 
     async def _next_due(self) -> Due | None:
-        """What this place posts next, as soon as the rate allows it; None when it is to close."""
+        """The next delivery for this place, as soon as the rate limit allows it; None to close the
+        place."""
         if self._pace.is_limited and not await self._pace.turn(lambda: self._may_go_on):
             return None
         return self._ready.popleft() if self._may_go_on else None
 
     @property
     def _may_go_on(self) -> bool:
-        """Whether a place has something to post, is not one too many, and not to close."""
+        """Whether this place has something to post, is not surplus, and is not to close."""
         return bool(self._ready) and self._free >= 0 and not self._is_ending
 
     def _learn(self, answer: Answer) -> None:
-        """Let the window learn from an answer, and use what it opens."""
+        """Adapt the window to an answer, and use the places that it opens."""
         if not answer.is_ours:
             self._window.answered(
                 posting.verdict_on(answer),
@@ -262,7 +267,7 @@ class LeasedDrain:
 
     @property
     def _free(self) -> int:
-        """How many more posts may be begun; below 0, how many lanes are too many."""
+        """How many more posts may be begun; if negative, how many places are surplus."""
         places = self._window.places(self._max_in_flight)
         if self._lanes and self._tools.targets.under_way >= self._tools.posts_max:
             places = min(places, self._lanes)
@@ -295,6 +300,6 @@ class LeasedDrain:
 
     @property
     def _wanted(self) -> tuple[int, int]:
-        """How many to claim of what happened, and of what is replayed."""
+        """How many to claim of new deliveries, and of replays."""
         room = self._ahead + self._free - self._ready.fresh
         return max(0, room), self._ready.replays_wanted(self._ahead)

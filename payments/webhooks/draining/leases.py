@@ -1,4 +1,4 @@
-"""The leases of all drainers of a process: renewed together, and looked after together."""
+"""The leases of all drainers of a process: renewed and checked together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from payments.webhooks.draining import drains
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """A drainer at work: how many deliveries it has claimed, whether it could begin none of what
-    becomes due, so that nobody need tell it, and whether it is told past the broker."""
+    """A running drainer: how many deliveries it has claimed, whether it is full, so that it need
+    not be notified, and whether it can be notified without the broker."""
 
     endpoint_id: str
     token: UUID
@@ -37,8 +37,8 @@ def renew(connection: Connection, drainers: Sequence[Alive]) -> None:
 
 
 def with_more_due(connection: Connection, drainers: Sequence[Alive]) -> list[str]:
-    """At which of these endpoints more is due than their drainers hold: their wake-up calls were
-    lost, or what is due had its time. One index probe each."""
+    """The endpoints with more due than their drainers have claimed: their wake-ups were lost, or a
+    delivery's time has come. One index probe each."""
     given = {
         "ids": [one.endpoint_id for one in drainers],
         "held": [one.held for one in drainers],
@@ -46,9 +46,9 @@ def with_more_due(connection: Connection, drainers: Sequence[Alive]) -> list[str
     return list(connection.execute(_WITH_MORE_DUE, given).scalars())
 
 
-# --- The statements. In SQL: each is one sentence, and reads better as such. ---
+# --- The statements. In SQL: each is one statement, and reads better as such. ---
 
-# SKIP LOCKED: whose row is locked renews it itself just now.
+# SKIP LOCKED: a drainer whose row is locked is renewing its lease itself just now.
 _RENEW = text("""
     UPDATE webhook_endpoints e
     SET drain_expires_at = now() + :lease_s * interval '1 second', drain_is_full = a.is_full,
@@ -61,7 +61,7 @@ _RENEW = text("""
         FOR NO KEY UPDATE SKIP LOCKED)
 """)
 
-# What a drainer holds is pending and due, so one more than that is news.
+# What a drainer has claimed is pending and due, so one more than that is new.
 _WITH_MORE_DUE = text("""
     SELECT a.id FROM unnest(CAST(:ids AS text[]), CAST(:held AS integer[])) AS a (id, held)
     CROSS JOIN LATERAL (

@@ -1,10 +1,9 @@
-"""What drainers that are there are told of, past the broker: `NOTIFY` says which endpoints have
-something due.
+"""Notifying running drainers without the broker: `NOTIFY` says which endpoints have something due.
 
-It is said after the commit that makes it due, in a transaction that writes nothing: one that
-notifies takes a lock that all such commits share, for as long as its own commit takes. The row of
-an endpoint says whether its drainer listens; who does not is called by a message, and what nobody
-heard is found a second later (`leases.with_more_due`). So nothing depends on this but how soon.
+The notification is sent after the commit that makes it due, in a transaction that writes nothing: a
+transaction that notifies takes a lock that all such commits share, for as long as its own commit
+takes. The row of an endpoint says whether its drainer listens; if not, a message wakes it, and what
+was missed is found a second later (`leases.with_more_due`). So this affects only how soon.
 """
 
 import asyncio
@@ -19,29 +18,29 @@ from sqlalchemy import Connection, Engine, text
 log = structlog.get_logger(__name__)
 
 CHANNEL = "billing_due"
-# After a connection that was lost, or could not be made.
+# Seconds until the next try after a connection was lost, or could not be made.
 AGAIN_S = 1.0
-# How often to see that the connection still leads somewhere, and how long that may take: one that
-# is open and silent says nothing, and nobody would know.
+# How often to check that the connection still works, and how long that may take: on an open but
+# dead connection notifications would be missed unnoticed.
 CHECK_EVERY_S = 10.0
 CHECK_S = 5.0
 
 
 def tell(connection: Connection, endpoint_ids: Collection[str]) -> set[str]:
-    """Tell the drainers of these endpoints that something is due; returns the endpoints of which
-    none listens. To be called once it is committed, in a transaction of its own."""
+    """Notify the drainers of these endpoints that something is due; returns the endpoints without a
+    listening drainer. Call it after the commit, in a transaction of its own."""
     found = connection.execute(_TELL, {"ids": sorted(endpoint_ids)})
     return {id_ for id_, is_unheard in found if is_unheard}
 
 
 def pass_on(connection: Connection, endpoint_ids: Sequence[str], *, waits: bool) -> list[None]:
-    """As `tell`: a step (`together.Step`) of a process that was called for drainers of another."""
+    """`tell` as a step (`together.Step`), for a process that was woken for drainers of another."""
     tell(connection, endpoint_ids)
     return [None] * len(endpoint_ids)
 
 
-# As a column, which is computed for the rows that are found: a condition might be asked of all.
-# What `pg_notify` returns is never NULL.
+# As a column, so that it is computed only for the rows found: a condition might be evaluated for
+# all.
 _TELL = text(f"""
     SELECT e.id, CASE WHEN e.drain_is_listening AND e.drain_expires_at > now()
                       THEN pg_notify('{CHANNEL}', e.id) IS NULL ELSE true END AS is_unheard
@@ -51,8 +50,8 @@ _TELL = text(f"""
 
 
 class Listener:
-    """Listens on a connection of its own. `on_due` is told of endpoints, by their ids, on the event
-    loop. Behind a pooler by transaction there is no listening, and messages call instead."""
+    """Listens on its own connection. `on_due` is called with the ids of endpoints, on the event
+    loop. Behind a transaction pooler there is no listening, and messages do the work instead."""
 
     def __init__(self, engine: Engine, on_due: Callable[[str], None]) -> None:
         self._engine = engine
@@ -60,8 +59,8 @@ class Listener:
         self.is_listening = False
 
     async def run(self) -> None:
-        """Listen for ever, or until it is clear that nothing can be heard."""
-        # Of its own: names that nobody resolves hold all the loop's threads for many seconds.
+        """Listen for ever, or until it is clear that notifications can't be received."""
+        # Its own: names that don't resolve block all of the loop's threads for many seconds.
         self._thread = ThreadPoolExecutor(1, "webhooks-listener")
         is_known = False
         try:
@@ -78,7 +77,8 @@ class Listener:
             self._thread.shutdown(wait=False)
 
     async def _listen(self) -> bool | None:
-        """Listen until the connection is lost. Whether there was one; None where none can be."""
+        """Listen until the connection is lost. Returns whether there was one; None if there can't
+        be one."""
         was_listening = False
         try:
             driver = await self._connected()
@@ -89,9 +89,9 @@ class Listener:
                 await self._hear(driver)
             finally:
                 self.is_listening = False
-                # Behind what the thread may still ask of it.
+                # After what the thread may still be doing with it.
                 self._thread.submit(driver.close)
-        # Whatever it is: this process delivers all the same, and tries again.
+        # Whatever the error: this process goes on delivering, and tries again.
         except Exception as error:  # noqa: BLE001
             log.debug("not listening", error=type(error).__name__)
         return was_listening
@@ -100,12 +100,12 @@ class Listener:
         connecting = self._thread.submit(self._connect)
         try:
             return await asyncio.wrap_future(connecting)
-        except asyncio.CancelledError:  # what comes all the same is nobody's
+        except asyncio.CancelledError:  # a connection that still comes is closed
             connecting.add_done_callback(_close)
             raise
 
     def _connect(self) -> "psycopg.Connection[Any] | None":
-        """A connection of its own that listens; None where another's session may answer."""
+        """A connection of its own that listens; None if another session may answer."""
         pooled = self._engine.raw_connection()
         driver: Any = pooled.driver_connection
         pooled.detach()
@@ -116,7 +116,7 @@ class Listener:
             driver.rollback()
             driver.autocommit = True
             driver.execute(f"LISTEN {CHANNEL}")
-            driver.answer_s = CHECK_S  # also where the URL gives every statement more
+            driver.answer_s = CHECK_S  # also if the URL allows statements more time
         except BaseException:
             driver.close()
             raise
@@ -124,12 +124,12 @@ class Listener:
         return listening
 
     async def _hear(self, driver: "psycopg.Connection[Any]") -> None:
-        """Pass on what is said. Raises what becomes of the connection in the end."""
+        """Pass on notifications. Raises the error that ends the connection."""
         loop = asyncio.get_running_loop()
         lost: asyncio.Future[psycopg.Error] = loop.create_future()
         socket = driver.fileno()
 
-        # What arrives with the answer to a check is heard in its thread.
+        # Notifications that arrive with the answer to a check are read in its thread.
         def heard(told: psycopg.Notify) -> None:
             loop.call_soon_threadsafe(self._on_due, told.payload)
 
@@ -139,7 +139,7 @@ class Listener:
                 while (told := driver.pgconn.notifies()) is not None:
                     self._on_due(told.extra.decode())
             except psycopg.Error as error:
-                # At once: the number of a socket that is closed is the next one's.
+                # At once: the number of a closed socket is reused by the next one.
                 loop.remove_reader(socket)
                 if not lost.done():
                     lost.set_result(error)
@@ -147,7 +147,7 @@ class Listener:
         driver.add_notify_handler(heard)
         while True:
             loop.add_reader(socket, read)
-            read()  # what came behind the answer to a check
+            read()  # notifications after the answer to a check
             try:
                 await asyncio.wait([lost], timeout=CHECK_EVERY_S)
             finally:
@@ -166,7 +166,7 @@ def _close(connecting: "Future[psycopg.Connection[Any] | None]") -> None:
 
 
 def _check(driver: "psycopg.Connection[Any]") -> None:
-    """Raises unless it leads to a server at which commits are made."""
+    """Raise unless it leads to a server that accepts writes."""
     row = driver.execute("SHOW transaction_read_only").fetchone()
     if row is None or row[0] != "off":
         raise psycopg.OperationalError("no primary any more")

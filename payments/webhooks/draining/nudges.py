@@ -1,4 +1,4 @@
-"""What wakes a drainer: something to look at, and news that something became due."""
+"""What wakes a drainer: something to look at, and notifications that something became due."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,8 +10,8 @@ class Nudges:
 
     def __init__(self) -> None:
         self._stir = asyncio.Event()
-        # Something became due that no batch has been asked for since: a message said so, or it was
-        # heard (`listening`).
+        # Something became due since the last request for a batch: a message said so, or a
+        # notification (`listening`).
         self.is_nudged = self.is_told = False
 
     @property
@@ -30,7 +30,7 @@ class Nudges:
             self._stir.set()
 
     def looks(self, *, claims: bool) -> None:
-        """The drainer looks now; whether it asks for what is due, too."""
+        """The drainer looks now; `claims`: it also asks for what is due."""
         self._stir.clear()
         if claims:
             self.is_nudged = self.is_told = False
@@ -40,7 +40,7 @@ class Nudges:
         await self._stir.wait()
 
     async def due_within(self, left_s: Callable[[], float]) -> bool:
-        """Wait until something becomes due, as long as seconds are left; whether it did."""
+        """Wait until something becomes due, or no seconds are left; returns whether it did."""
         while not self.is_called and (seconds := left_s()) > 0:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):

@@ -1,28 +1,28 @@
-"""How fast webhooks follow each other at an endpoint whose rate is limited: evenly, and no attempt
-is used up by waiting."""
+"""How fast webhooks follow each other at an endpoint with a rate limit: evenly spaced, and waiting
+uses up no attempt."""
 
 import asyncio
 from collections.abc import Callable
 
-# What wakes up late may be caught up with, by so much: timers round up to milliseconds, and a rate
-# of a thousand a second would come to half of it.
+# How much lateness may be made up for: timers round up to milliseconds, which would halve a rate of
+# a thousand a second.
 LATE_S = 0.05
-# While a place waits for its turn: how often it looks whether it is to close.
+# How often a waiting place checks whether it is to close.
 LOOK_EVERY_S = 1.0
 
 
 class Pace(asyncio.Lock):
-    """When the next webhook may be sent, on the loop's clock. One place in the window at a time
-    waits for it, behind the lock that this is."""
+    """When the next webhook may be sent, on the loop's clock. It is also the lock behind which
+    places in the window wait, one at a time."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._pause_s = 0.0  # from one to the next; 0 is without limit
+        self._pause_s = 0.0  # between webhooks; 0 = no limit
         self._next_at: float | None = None
 
     def set(self, rate_limit: int | None, next_post_in_s: float, *, now: float) -> None:
-        """What is changed about the rate counts from now on; what the drainer before left to wait
-        for counts once, at the beginning."""
+        """Apply a change of the rate; the wait left over from the previous drainer applies once, at
+        the beginning."""
         self._pause_s = 0.0 if rate_limit is None else 1.0 / rate_limit
         if self._next_at is None:
             self._next_at = now + next_post_in_s
@@ -55,5 +55,5 @@ class Pace(asyncio.Lock):
         self._next_at = max(self._next_at or now, now - LATE_S) + self._pause_s
 
     def left_s(self, now: float) -> float | None:
-        """What the drainer that comes after has to wait for; None without a limit."""
+        """How long the next drainer has to wait; None without a limit."""
         return self.wait_s(now) if self._pause_s else None

@@ -1,4 +1,4 @@
-"""Posts to one endpoint: what is sent, and what is to be recorded of each answer."""
+"""Posts to one endpoint: what is sent, and what is recorded of each answer."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +22,7 @@ from payments.webhooks.targets.target_port import Answer, Message
 
 log = structlog.get_logger(__name__)
 
-# No server that answers so is asked too little: too slow to wait for the request, and too busy.
+# Statuses of an overloaded server: too slow to read the request, and too busy.
 OVERLOADED = (408, 429)
 SILENT = ("timeout", "connect_timeout")
 
@@ -34,8 +34,8 @@ class Answered(NamedTuple):
 
 
 def verdict_on(answer: Answer) -> Verdict:
-    """What an answer says about how much its receiver can take. To dislike a webhook (4xx) takes a
-    server that is well."""
+    """What an answer says about the receiver's capacity. A server that rejects a webhook (4xx) is
+    healthy."""
     if answer.error in SILENT:
         return Verdict.SILENCE
     status = answer.status_code
@@ -45,7 +45,7 @@ def verdict_on(answer: Answer) -> Verdict:
 
 
 def asks_to_be_left_alone(answer: Answer) -> bool:
-    """Whether an answer speaks for the whole server, or of us, and not of the one webhook."""
+    """Whether an answer is about the whole server, or about us, and not only about this webhook."""
     if answer.is_ours:
         return answer.error != INTERNAL
     is_busy = answer.status_code in breaker.BUSY and answer.retry_after is not None
@@ -72,13 +72,13 @@ class Poster:
         self._headers: Mapping[str, str] = {}
         self._hidden: Collection[str] = ()  # the same, as an answer may repeat them
         self._credentials: str | None = None  # for the URL
-        # Of which these were opened.
+        # The sealed values that these came from.
         self._kept: tuple[object, ...] = ()
         self._retry_schedule: Sequence[int] | None = None
 
     def aim(self, batch: DrainBatch) -> None:
-        """What was changed about the endpoint counts from now on. Raises CantOpen for a secret that
-        can't be opened: nothing is sent then, and all that is due stays due."""
+        """Apply changes of the endpoint from now on. Raises CantOpen for a secret that can't be
+        opened: then nothing is sent, and all that is due stays due."""
         self._url = batch.url
         self._retry_schedule = batch.retry_schedule
         kept = (batch.secrets, batch.headers, batch.url_credentials)
@@ -95,10 +95,10 @@ class Poster:
             self._kept = kept
 
     async def answer_to(self, due: Due) -> Answer:
-        """What came of posting it. A bug of ours in doing so puts this one off, and no other."""
+        """The answer to posting it. A bug of this service in doing so delays only this delivery."""
         try:
             return await self._sent(due)
-        except Exception as error:  # whatever it is, it is this attempt's answer
+        except Exception as error:  # any error is this attempt's answer
             log.error("a webhook could not be posted", exc_info=error, event_id=due.event_id)
             return Answer(0, error="internal_error")
 
@@ -114,28 +114,28 @@ class Poster:
             headers[REPLAY_HEADER] = "1"
         if due.is_forwarded and due.traceparent is not None:
             headers["traceparent"] = due.traceparent
-        # Those that were sent: others may count once the answer is there.
+        # Those that were sent: they may change before the answer comes.
         hidden = self._hidden
         message = Message(self._url, headers, due.body, self._credentials, self._endpoint_id)
         answer = await self._targets.send(message)
         return _without(answer, hidden) if hidden else answer
 
     def record(self, one: Answered, *, now: float) -> Record:
-        """What is to be written of an answer, whatever a stranger put into it."""
+        """What to write of an answer, whatever a receiver put into it."""
         patience_s = self._patience_s(one.answer)
         return self._record_of(one.due, one.answer, now - one.started_at, patience_s)
 
     def _patience_s(self, answer: Answer) -> float:
-        """What an answer asks for, in seconds."""
+        """The delay that an answer asks for, in seconds."""
         try:
             asked_s = retry_after.retry_after_s(answer.retry_after, now_s=self._clock())
-        except Exception as error:  # costs this answer its wish, and nothing else
+        except Exception as error:  # only the delay is ignored
             log.error("what an answer asks for could not be read", exc_info=error)
             return 0.0
         return asked_s or 0.0
 
     def tally(self, answered: Sequence[Answered], records: Sequence[Record]) -> Tally:
-        """What these answers say about how their endpoint does."""
+        """What these answers say about the health of the endpoint."""
         failed = [one.answer for one in answered if not one.answer.is_ok]
         asked = [self._patience_s(one) for one in failed if one.status_code in breaker.BUSY]
         return Tally(
@@ -147,7 +147,7 @@ class Poster:
         )
 
     def bare_record(self, one: Answered, *, now: float) -> Record:
-        """Of an answer that can't be written: that there was an attempt, and how it ended."""
+        """For an answer that can't be written: only that there was an attempt, and how it ended."""
         is_ok, status = one.answer.is_ok, one.answer.status_code
         bare = Answer(
             0, status_code=status if is_ok else None, error=None if is_ok else "internal_error"

@@ -1,4 +1,4 @@
-"""What a drainer has claimed and not begun: what just happened first, then what is replayed."""
+"""What a drainer has claimed and not begun: new deliveries first, then replays."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -9,8 +9,8 @@ from payments.webhooks.draining.drains import Due
 class Ready:
     """Deliveries in the order in which they are to be posted.
 
-    Replays are posted when nothing else is ready, and in half of the window at most: so what
-    happens now finds a place at once, however many replays wait and however slow they are.
+    Replays are posted when nothing else is ready, and in at most half of the window: so new events
+    find a place at once, however many replays wait and however slow they are.
     """
 
     def __init__(self) -> None:
@@ -24,18 +24,18 @@ class Ready:
             (self._replays if due.is_replay else self._fresh).append(due)
 
     def __len__(self) -> int:
-        """How many may be begun, as far as it depends on what is ready."""
+        """How many may be begun, going by what is ready."""
         return len(self._fresh) + max(0, min(len(self._replays), self._replays_left))
 
     def popleft(self) -> Due:
-        """The next one; there is one (`len`)."""
+        """The next delivery; call it only if there is one (`len`)."""
         if self._fresh:
             return self._fresh.popleft()
         self._replays_under_way += 1
         return self._replays.popleft()
 
     def is_answered(self, due: Due) -> None:
-        """A post of what was popped has ended."""
+        """A post of a popped delivery has ended."""
         if due.is_replay:
             self._replays_under_way -= 1
 
@@ -49,11 +49,11 @@ class Ready:
 
     @property
     def fresh(self) -> int:
-        """How many of them are no replays."""
+        """How many of them are not replays."""
         return len(self._fresh)
 
     def replays_wanted(self, ahead: int) -> int:
-        """How many replays to claim, so that the window has `ahead` beyond those it may begin."""
+        """How many replays to claim, so that the window has `ahead` more than it may begin."""
         return max(0, ahead + self._replays_left - len(self._replays))
 
     @property

@@ -1,4 +1,4 @@
-"""A drainer's talk with the database: its batches, and patience while that is away."""
+"""A drainer's database calls: its batches, retried while the database is away."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,11 @@ from payments.webhooks.pacing.troubles import Note
 
 log = structlog.get_logger(__name__)
 
-# Asks a step for one item, aside if its endpoint is doubtful.
+# Asks a step for one item, on separate connections if its endpoint is doubtful.
 AskStep = Callable[[Step, Any], Awaitable[Any]]
 
-# While the database is away: between tries of a statement, and until it is given up. What waits
-# to be recorded is then posted again.
+# While the database is away: the pause between tries of a statement, and the time until giving up.
+# What is not recorded by then is posted again.
 DATABASE_RETRY_S = 0.5
 DATABASE_PATIENCE_S = 25.0
 
@@ -57,12 +57,12 @@ class Recorder:
         self._dice = dice
         # Whether its endpoint fails or did lately, so that successes count, too.
         self._is_watched = False
-        # It is enabled, and none of that.
+        # Enabled, and without failures.
         self.is_well = True
         self._loop = asyncio.get_running_loop()
 
     async def begin(self, **given: Any) -> DrainBatch | None:
-        """As `drains.begin`."""
+        """Like `drains.begin`."""
         item = Begin(self._endpoint_id, self.token, **self._said, **given)
         batch: DrainBatch | None = await self._patiently(drains.begin, item)
         if batch is not None:
@@ -70,8 +70,8 @@ class Recorder:
         return batch
 
     async def pass_on(self) -> None:
-        """Tell the drainer of another process that something is due."""
-        with contextlib.suppress(SQLAlchemyError):  # it looks by itself, a second later
+        """Notify the drainer of another process that something is due."""
+        with contextlib.suppress(SQLAlchemyError):  # that drainer looks on its own, a second later
             await self._ask(listening.pass_on, self._endpoint_id)
 
     async def is_anything_due(self) -> bool:
@@ -80,11 +80,11 @@ class Recorder:
     async def next_batch(
         self, answered: Sequence[Answered], **given: Any
     ) -> tuple[DrainBatch, Sequence[Record]]:
-        """As `drains.next_batches`, with what was recorded. Raises LeaseLost."""
+        """Like `drains.next_batches`; also returns what was recorded. Raises LeaseLost."""
         ours = [one for one in answered if one.answer.is_ours]
         answered = [one for one in answered if not one.answer.is_ours]
         records = [self._poster.record(one, now=self._loop.time()) for one in answered]
-        # First, so that no batch claims what had better wait.
+        # First, so that no batch claims what should wait.
         await self._put_off(ours)
         await self._note(answered, records)
         try:
@@ -99,14 +99,14 @@ class Recorder:
             return await self._batch((), **given), records
 
     async def release(self) -> None:
-        """Give the lease back with nothing recorded, so that the next drainer need not wait."""
+        """Give the lease back without recording, so that the next drainer need not wait."""
         with contextlib.suppress(SQLAlchemyError):
             await self._ask(
                 drains.next_batches, NextBatch(self._endpoint_id, self.token, releasing=True)
             )
 
     async def _put_off(self, ours: Sequence[Answered]) -> None:
-        """What met a fault of ours is no attempt, and waits a little."""
+        """Delay what failed by a fault on our side; it doesn't count as an attempt."""
         for word in {one.answer.error for one in ours}:
             ids = [one.due.delivery_id for one in ours if one.answer.error == word]
             met = Met(self._endpoint_id, self.token, word or INTERNAL, ids, self._dice())
@@ -133,12 +133,12 @@ class Recorder:
 
     @property
     def _said(self) -> dict[str, Any]:
-        """What every batch is asked with."""
+        """What every call for a batch passes."""
         return {"traced": self._traced, "is_listening": self._is_listening()}
 
     async def _recorded_alone(self, answered: Answered, record: Record) -> Record:
-        """Write one record of a batch that could not be written, so that what is wrong with another
-        costs that one alone: of it, only that there was an attempt is kept."""
+        """Write one record of a batch that could not be written, so that a bad record costs only
+        itself: for that one, only the fact of the attempt is kept."""
         for one in (record, self._poster.bare_record(answered, now=self._loop.time())):
             try:
                 await self._batch([one])
@@ -151,13 +151,13 @@ class Recorder:
         raise AssertionError("the second try returns or raises")
 
     async def _patiently(self, step: Step, item: Any) -> Any:
-        """Ask a step, and while the database is away try again for some time."""
+        """Ask a step; while the database is away, retry for some time."""
         gives_up_at = self._loop.time() + DATABASE_PATIENCE_S
         while True:
             try:
                 return await self._ask(step, item)
             except (DBAPIError, NoConnectionFree) as error:
-                # Also a connection that was dropped for leading to a standby.
+                # Also a connection that was dropped because it led to a standby.
                 if not (_is_away(error) or getattr(error, "connection_invalidated", False)):
                     raise
                 if self._loop.time() >= gives_up_at:
@@ -166,5 +166,5 @@ class Recorder:
 
 
 def _is_away(error: Exception) -> bool:
-    """Whether the database could not be asked at all, whatever it was asked."""
+    """Whether the database could not be reached at all, whatever the statement."""
     return isinstance(error, (OperationalError, InterfaceError, NoConnectionFree))

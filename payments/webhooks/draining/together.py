@@ -1,13 +1,12 @@
-"""What the drainers of a process ask of the database: together, and those that fail aside.
+"""Batches the database calls of the drainers of a process, and keeps failing endpoints apart.
 
-A statement for each drain would be the price of each: what many ask at the same time goes as one
-list, so that neither the statements nor the wait grow with the number of endpoints. Endpoints that
-fail, or of which nobody knows yet, ask on connections of their own (`aside`): however many they
-are, none that works waits behind them.
+Calls at the same time become one list in one statement, so that neither the statements nor the wait
+grow with the number of endpoints. Endpoints that fail, or are not known yet, use connections of
+their own (`aside`): however many they are, no working endpoint waits behind them.
 
-Nobody waits for the row of another's endpoint, either: a step skips those that somebody has locked.
-They are asked for again in a moment, as a sweep locks hundreds for some milliseconds; and what is
-locked for longer, alone and aside, where it is waited for.
+Nor does a call wait for the row of another's endpoint: a step skips locked rows. They are tried
+again after a moment, as a sweep locks hundreds for some milliseconds; a row that is locked for
+longer is asked for alone and aside, where it is waited for.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine
 
-# How long to leave a row to whoever locked it, before each time that it is asked for again.
+# How long to wait before each further try of a locked row.
 LOCKED_PAUSES_S = (0.02, 0.04, 0.08, 0.16)
 
 # Statements take milliseconds, so few connections serve all drains.
@@ -28,7 +27,7 @@ ASIDE_THREADS = 2
 
 
 class Locked(Enum):
-    """In place of an answer: somebody has locked the row of the endpoint."""
+    """In place of an answer: the row of the endpoint is locked."""
 
     LOCKED = "locked"
 
@@ -37,8 +36,8 @@ LOCKED = Locked.LOCKED
 
 
 class Step(Protocol):
-    """What is asked: a function of `drains` or `troubles`, with as many answers as items. With
-    `waits` it waits for rows that are locked, or else answers LOCKED for them."""
+    """A function of `drains` or `troubles`, with as many answers as items. With `waits` it waits
+    for locked rows, else it answers LOCKED for them."""
 
     def __call__(
         self, connection: Connection, items: Sequence[Any], /, *, waits: bool
@@ -51,7 +50,7 @@ class Ask(Protocol):
     def __call__(self, step: Step, item: Any, /, *, aside: bool) -> Awaitable[Any]: ...
 
 
-# Puts what is asked at the same time into lists for the function, each list one call of it.
+# Collects concurrent calls into lists for the function; one call of it per list.
 Run = Callable[[Sequence[Any]], Awaitable[Sequence[Any]]]
 Grouping = Callable[[Run], Callable[[Any], Awaitable[Any]]]
 
@@ -70,7 +69,7 @@ class Asking:
         self._asked: dict[tuple[Step, bool], Callable[[Any], Awaitable[Any]]] = {}
 
     async def __call__(self, step: Step, item: Any, /, *, aside: bool) -> Any:
-        """The step's answer for the item. Raises what the database raised for it."""
+        """The step's answer for the item. Raises the database's error for it."""
         if (asked := self._asked.get((step, aside))) is None:
             asked = self._together(partial(self._run, step, aside, waits=False))
             self._asked[step, aside] = asked
@@ -91,7 +90,7 @@ class Asking:
         return answers
 
     async def run(self, function: Callable[..., Any], *args: Any, aside: bool = False) -> Any:
-        """What a function of a connection answers, off the event loop."""
+        """The result of a function of a connection, run off the event loop."""
 
         def on_a_connection() -> Any:
             with self._engine.connect() as connection:

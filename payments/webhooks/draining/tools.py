@@ -1,4 +1,4 @@
-"""What the drainers of a process work with."""
+"""What the drainers of a process share."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -15,20 +15,21 @@ def uncounted(answered: Sequence[Answered], records: Sequence[Record]) -> None:
 
 
 class Tools(NamedTuple):
-    """What a drainer works with."""
+    """What the drainers of a process share."""
 
     targets: Targets
     vault: Vault
     ask: Ask
     clock: Callable[[], float]  # seconds since the epoch
     dice: Callable[[], float]  # [0, 1)
-    # Under way at all endpoints of the process: beyond that, each has one.
+    # Posts under way at all endpoints of the process: above this number, each endpoint may have
+    # one.
     posts_max: int = 4_096
-    # Told what was posted, once what came of it is recorded.
+    # Called with what was posted, once it is recorded.
     counted: Callable[[Sequence[Answered], Sequence[Record]], None] = uncounted
-    # Whether it wants to know which trace each belongs to.
+    # Whether the callback needs the trace of each.
     traced: bool = False
-    # Whether this process hears past the broker what is due (`listening`); and how many seconds a
-    # drainer with nothing left keeps its lease for that.
+    # Whether this process receives notifications without the broker (`listening`); and how many
+    # seconds a drainer with nothing left keeps its lease for that.
     is_listening: Callable[[], bool] = bool
     linger_s: Callable[[], float] = float

@@ -1,39 +1,41 @@
-"""When an endpoint that fails is left alone, and for how long. Pure arithmetic, in seconds.
+"""When a failing endpoint is held back, and for how long. Pure functions, in seconds.
 
-Softly, as a breaker does: most of a few attempts fail, so nothing is posted for a while; then one
-post shows whether it is back. Deliveries that wait meanwhile use up no attempt. Hard, after days
-without a success: it is disabled, and somebody has to enable it.
+It works like a circuit breaker: if most of a few attempts fail, nothing is posted for a while; then
+one post tests whether it is back. Deliveries that wait use up no attempt. After days without a
+success the endpoint is disabled, and a person has to enable it.
 """
 
 from dataclasses import dataclass, replace
 
 from payments.webhooks.draining import schedule
 
-# Attempts of so long are counted, from a failure on.
+# Attempts are counted for this long, starting with a failure.
 COUNTED_S = 300.0
-# That many of them have to be there, and this part of them fail.
+# At least this many must have been made, and this share of them failed.
 COUNTED_MIN = 10
 FAILED_PART = 0.7
-# How long it is left alone, the first time and each time that its probe fails.
+# How long it is held back, the first time and each time that its probe fails.
 BACK_OFFS_S = (30.0, 60.0, 120.0, 240.0, 480.0, 600.0)
-# Endpoints that failed together must not be probed together: longer by up to this part.
+# Endpoints that failed together must not be probed together: up to this share longer.
 JITTER = 0.2
-# Without a success for so long, with something that was given up, it is disabled; the others are
-# told before. Svix's time for it; the last try by the schedule is after some 75 hours.
+# Without a success for this long, and after at least one delivery was given up, it is disabled; the
+# others are notified earlier. Svix uses the same time; the schedule's last attempt is after some 75
+# hours.
 DISABLED_AFTER_S = 120 * 3600.0
 WARNED_AFTER_S = DISABLED_AFTER_S / 2
 
-# Answers that ask for patience by Retry-After on behalf of the whole server, and the one that says
-# that nothing more is wanted (Standard Webhooks 1.0.0, "Operational considerations").
+# Statuses whose Retry-After is about the whole server, and the status that asks for no more
+# webhooks (Standard Webhooks 1.0.0, "Operational considerations").
 BUSY = (429, 503)
 GONE = 410
-# What is gone is left alone until a sweep has disabled it; longer than for any other reason.
+# An endpoint that is gone is held back until a sweep has disabled it; longer than for any other
+# reason.
 GONE_S = schedule.RETRY_AFTER_MAX_S + 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What came of some attempts at an endpoint. `patience_s` is what it asks for."""
+    """The results of some attempts at an endpoint. `patience_s` is the delay that it asks for."""
 
     accepted: int = 0
     failed: int = 0
@@ -44,34 +46,34 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an endpoint stands. Times are seconds before now, or from now on."""
+    """The health of an endpoint. Times are seconds before now, or from now on."""
 
-    # Attempts that are counted, and those of them that failed; None when none are.
+    # Attempts counted, and how many of them failed; None if not counting.
     counted_ago_s: float | None = None
     counted: int = 0
     counted_failed: int = 0
-    # Since the first failure behind the last success; None when that was the last.
+    # Since the first failure after the last success; None if the last attempt succeeded.
     failing_ago_s: float | None = None
     # Whether something was given up since then.
     has_given_up: bool = False
-    # How often in a row it was left alone because most failed.
+    # How often in a row it was held back because most attempts failed.
     back_offs: int = 0
-    # For how much longer it is left alone, and why.
+    # For how much longer it is held back, and why.
     held_back_s: float = 0.0
     held_back_because: str | None = None
 
 
 def judged(was: Standing, tally: Tally, *, dice: float) -> Standing:
-    """How an endpoint stands after these attempts. `dice` is in [0, 1)."""
+    """The health of an endpoint after these attempts. `dice` is in [0, 1)."""
     counting = _counted(was, tally)
-    # Of what was left alone and fails again, one attempt is enough; but what was under way when it
-    # was left alone is no probe.
+    # One failed probe is enough to hold it back again; but posts that were under way when it was
+    # held back are not probes.
     is_held_back = was.held_back_s > 0
     is_probe_lost = bool(was.back_offs and tally.failed and not tally.accepted) and not is_held_back
     trips = is_probe_lost or _most_fail(counting, tally)
     back_offs = was.back_offs + 1 if trips else 0 if tally.accepted else was.back_offs
     wait_s = BACK_OFFS_S[min(was.back_offs, len(BACK_OFFS_S) - 1)] * (1 + JITTER * dice)
-    # Of two reasons the one that lasts longer counts.
+    # Of two reasons the longer one counts.
     held_back_s, because = max(
         (was.held_back_s, was.held_back_because or ""),
         (tally.patience_s, "retry_after"),

@@ -1,4 +1,4 @@
-"""Endpoints that are disabled by themselves, and the warning before: the others are told."""
+"""Endpoints that are disabled automatically, and the warning before that: others are notified."""
 
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -18,10 +18,10 @@ class _Failing(NamedTuple):
 
 
 def disable_or_warn(transaction: Transaction, *, limit: int) -> int:
-    """Disable up to `limit` endpoints that said 410, or accepted nothing for DISABLED_AFTER_S and
-    cost a webhook all its attempts; tell of those that may be next. Returns how many.
+    """Disable up to `limit` endpoints that answered 410, or accepted nothing for DISABLED_AFTER_S
+    while a webhook used up all its attempts; warn of those that may be next. Returns how many.
 
-    For the sweep. Their deliveries stay, and are sent when somebody enables them.
+    For the sweep. Their deliveries stay, and are sent once a person enables them.
     """
     found = transaction.read(_Failing, _FAILING, {"limit": limit})
     for one in found:

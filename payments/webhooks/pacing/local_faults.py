@@ -1,9 +1,9 @@
-"""Faults of ours: what could not be sent for a reason that no receiver can help.
+"""Faults on our side: webhooks that could not be sent for a reason that no receiver can fix.
 
-Our resolver doesn't answer, our network has no route, our process has no sockets left: then the
-whole endpoint is left alone for some seconds, and what is due stays due. A bug of ours is about one
-delivery, which is put off alone. None of it is an attempt, nor counts for the breaker, nor towards
-the days after which an endpoint is disabled. What it was stands on the endpoint, for people.
+If our resolver doesn't answer, our network has no route or our process has no sockets left, the
+whole endpoint is held back for some seconds, and what is due stays due. A bug in our code concerns
+one delivery, and delays only that. None of this counts as an attempt, for the breaker, or towards
+the days after which an endpoint is disabled. The fault is shown on the endpoint, for people.
 """
 
 from collections.abc import Sequence
@@ -16,20 +16,20 @@ from sqlalchemy import Connection, text
 from payments.webhooks.draining.together import LOCKED, Locked
 from payments.webhooks.pacing.local_words import INTERNAL
 
-# For so long an endpoint is left alone, and by up to this part longer: hundreds of them that met
-# the same fault must not all come back together.
+# An endpoint is held back for this long, plus up to this share: hundreds of them that met the same
+# fault must not all come back together.
 HOLD_S, JITTER = 5.0, 1.0
-# What met a bug waits for a tenth of its age, within these bounds: it may be there for days.
+# A delivery that met a bug waits for a tenth of its age, within these bounds: it may stay for days.
 PUT_OFF_MIN_S, PUT_OFF_MAX_S = 5.0, 300.0
-# For so long after it was last met, a fault is told. More than PUT_OFF_MAX_S, so that one that
-# lasts is told all the time.
+# A fault is shown for this long after its last occurrence. More than PUT_OFF_MAX_S, so that one
+# that lasts is shown all the time.
 TOLD_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """A fault that the drainer with this lease met: a word of `local_words.LOCAL`, and of a bug the
-    deliveries that met it. `dice` is in [0, 1)."""
+    """A fault that the drainer with this lease met: a word of `local_words.LOCAL`, and for a bug
+    the deliveries that met it. `dice` is in [0, 1)."""
 
     endpoint_id: str
     token: UUID
@@ -41,7 +41,7 @@ class Met:
 def note(
     connection: Connection, items: Sequence[Met], *, waits: bool
 ) -> list[Literal[Locked.LOCKED] | None]:
-    """Put off what met a fault of ours. Nothing is written where the lease is somebody else's."""
+    """Delay what met a fault on our side. Nothing is written if another drainer has the lease."""
     return [_noted(connection, one, waits=waits) for one in items]
 
 
@@ -57,11 +57,11 @@ def _noted(connection: Connection, met: Met, *, waits: bool) -> Literal[Locked.L
         "most": PUT_OFF_MAX_S,
     }
     is_written = connection.execute(_NOTE[waits], given).first() is not None
-    # Whose lease was lost is taken for locked: alone, nothing is found of it.
+    # A lost lease looks like a locked row at first: asked for alone, no row is found.
     return None if is_written or waits else LOCKED
 
 
-# What failed before goes on failing no longer than it did: the time that is held back is ours.
+# The time of failing does not grow while it is held back for our fault.
 _NOTES = """
     WITH locked AS MATERIALIZED (
         SELECT id, now() + CAST(:hold_s AS float) * interval '1 second' AS hold_until

@@ -1,7 +1,7 @@
-"""The words for faults of ours, which are no attempt at any receiver.
+"""The words for faults on our side, which do not count as attempts.
 
-A bug of ours; our resolver answers nobody; our network leads nowhere; our process, or the machine,
-has no sockets left.
+A bug; a resolver that does not answer; a network without a route; a process, or a machine, that has
+no sockets left.
 """
 
 INTERNAL, RESOLVER_AWAY, NO_ROUTE, NO_SOCKETS = (

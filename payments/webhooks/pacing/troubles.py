@@ -1,7 +1,7 @@
-"""How an endpoint stands, on its row: what failed lately, and until when it is left alone.
+"""The health of an endpoint, in its row: what failed lately, and until when it is held back.
 
-Written by its drainer, and only where something fails or did: who is well costs nothing. By the
-database's clock, so that all processes agree.
+Written by its drainer, and only if something fails or did: a healthy endpoint costs nothing. It
+uses the database's clock, so that all processes agree.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ from payments.transaction import Transaction
 from payments.webhooks.draining.together import LOCKED, Locked
 from payments.webhooks.pacing.breaker import Standing, Tally, judged
 
-# How a row stands of which nothing is known, as when a person enables it or says where it is now.
+# The values of a row without a history, as when a person enables it or changes its URL.
 AFRESH: Mapping[str, Any] = {
     "held_back_until": None,
     "held_back_because": None,
@@ -35,7 +35,7 @@ AFRESH: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What came of some attempts, for the drainer with this lease. `dice` is in [0, 1)."""
+    """The results of some attempts, for the drainer with this lease. `dice` is in [0, 1)."""
 
     endpoint_id: str
     token: UUID
@@ -46,11 +46,11 @@ class Note:
 def note(
     connection: Connection, items: Sequence[Note], *, waits: bool
 ) -> list[Literal[Locked.LOCKED] | None]:
-    """Count what came of attempts at these endpoints, and leave alone those of which that follows.
-    Nothing is written where the lease is somebody else's by now.
+    """Count the results of attempts at these endpoints, and hold back those that fail. Nothing is
+    written if another drainer has the lease by now.
 
-    What is judged is what is written over: where a person changed it meanwhile (who enables an
-    endpoint has all of it forgotten), it is read and judged again.
+    The row is only overwritten if it is as it was when it was judged: if a person changed it in
+    between (enabling an endpoint clears its history), it is read and judged again.
     """
     left = list(items)
     while left:
@@ -75,7 +75,7 @@ def _noted(connection: Connection, items: Sequence[Note], *, waits: bool) -> lis
         standings.append({"id": one.endpoint_id, "token": one.token, "was": row.was, **now})
     found = connection.execute(_WRITE[waits], {"standings": as_rows(standings)})
     written = set(found.scalars())
-    # Of whose lease was lost between the two, nothing is found then.
+    # If the lease was lost between the two, no row is found then.
     return [one for one in ours if one.endpoint_id not in written]
 
 
@@ -86,11 +86,11 @@ def _standing(row: Any) -> Standing:
 
 
 def probe(transaction: Transaction, endpoint_id: str, delivery_id: int | None = None) -> None:
-    """Post to it at once, also where it is left alone: one post, of this delivery if one is given,
-    says whether it is back.
+    """Post to it at once, even if it is held back: one post, of this delivery if one is given,
+    tests whether it is back.
 
-    What failed before is not forgotten: whoever asks once in a while would keep an endpoint that is
-    dead from being left alone, and from ever being disabled. The caller holds the endpoint.
+    Earlier failures are not cleared: otherwise a person who probes now and then would keep a dead
+    endpoint from being held back, and from ever being disabled. The caller has locked the endpoint.
     """
     is_doubtful = bool(transaction.execute(_PROBE, {"its_id": endpoint_id}).scalar_one())
     if is_doubtful and delivery_id is not None:
@@ -99,7 +99,7 @@ def probe(transaction: Transaction, endpoint_id: str, delivery_id: int | None = 
 
 
 _endpoints = table_of(WebhookEndpoint)
-# A fault of ours counts for nothing, here either.
+# A fault on our side counts for nothing here, either.
 _is_left_alone = and_(
     _endpoints.c.held_back_until > func.now(),
     _endpoints.c.held_back_because.is_distinct_from("local_fault"),
@@ -116,7 +116,7 @@ _PROBE = (
     )
     .returning(_endpoints.c.back_offs)
 )
-# In front of all that waits, which the order of a claim is.
+# In front of everything that waits, in the order of a claim.
 _waiting = table_of(Delivery).alias()
 _before_all = (
     select(func.min(_waiting.c.next_attempt_at) - timedelta(microseconds=1))
@@ -132,7 +132,7 @@ _FIRST = (
     .where(table_of(Delivery).c.id == bindparam("number"))
     .values(next_attempt_at=func.least(func.now(), _before_all))
 )
-# How it stands, as one text: whether it is still what was judged.
+# Its health as one text, to check that it is still what was judged.
 _WAS = """
     CAST(ROW(e.counted_since, e.counted, e.counted_failed, e.failing_since, e.has_given_up,
              e.back_offs, e.held_back_until, e.held_back_because) AS text)
@@ -175,5 +175,5 @@ _WRITES = f"""
     WHERE e.id = s.id
     RETURNING e.id
 """  # noqa: S608  # likewise
-# Who is skipped is asked for again, alone.
+# Skipped rows are asked for again, alone.
 _WRITE = {False: text(_WRITES % "SKIP LOCKED"), True: text(_WRITES % "")}

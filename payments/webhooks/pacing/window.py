@@ -1,40 +1,41 @@
-"""How many posts may be under way at one endpoint: a window that finds itself. Pure arithmetic.
+"""How many posts may be under way at one endpoint: a self-adjusting window. Pure functions.
 
-As TCP finds the width of a road: it opens while answers are good and take no longer than they did
-(doubling at first, then by one), stops where they begin to queue, and closes by factors when they
-fail or don't come. Answers are judged by the round: as many as the window was wide.
+Like TCP's congestion window it opens while answers are good and take no longer than before
+(doubling at first, then by one), stops where they begin to queue, and shrinks by factors when they
+fail or don't come. Answers are judged in rounds, each as many as the window is wide.
 
-Latency is held against the least that was seen. A receiver that became slower for good would then
-never be given more, so where the window stands still it is narrowed once in a while to see what the
-receiver takes when it is left in peace (as BBR does, draft-cardwell-iccrg-bbr-congestion-control).
+Latency is compared with the minimum seen. A receiver that became slower for good would then never
+get more, so a window that stands still is narrowed once in a while to measure what the receiver
+does without load (as BBR does, draft-cardwell-iccrg-bbr-congestion-control).
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
-# An endpoint that nobody knows yet. Small, because hundreds of dead ones may be told of one event;
-# two, so that one slow answer does not hold up what else there is.
+# The first window of an unknown endpoint. Small, because hundreds of dead ones may get one event;
+# two, so that one slow answer does not block everything else.
 UNKNOWN = 2.0
-# Of one that answered well: after its first answer, and when it comes back from a pause.
+# The window of one that answered well: after its first answer, and after a pause.
 FIRST = 4.0
-# No longer than before: within this factor and these seconds, which are our own process's noise.
+# "No longer than before" means within this factor and these seconds, which are our own process's
+# noise.
 FLAT_FACTOR = 2.0
 FLAT_S = 0.05
-# How long a window stands still before the receiver is measured anew, at this part of it.
+# How long a window stands still before the receiver is measured again, at this share of it.
 MEASURE_AFTER_S = 30.0
 MEASURE_AT = 0.25
-# What failed halves the window; silence, which holds a place until the deadline, quarters it.
+# A failure halves the window; silence, which blocks a place until the deadline, quarters it.
 AFTER_TROUBLE = 0.5
 AFTER_SILENCE = 0.25
-# After that long without an answer, what was learnt is where the doubling ends and no more.
+# After this long without an answer, the learnt width is only where the doubling ends.
 IDLE_S = 60.0
 
 
 class Verdict(Enum):
-    """What an answer says about how much its receiver can take."""
+    """What an answer says about the receiver's capacity."""
 
-    GOOD = auto()  # it answered in time, whether it liked the webhook or not
-    TROUBLE = auto()  # an error of the server's own, a request for patience, no connection
+    GOOD = auto()  # it answered in time, whether it accepted the webhook or not
+    TROUBLE = auto()  # a server error, a request to wait, no connection
     SILENCE = auto()  # a connection, and no answer before the deadline
 
 
@@ -44,28 +45,29 @@ class _Round:
 
     answers: int = 0
     seconds: float = 0.0
-    # Whether the window was what kept more from being posted.
+    # Whether the window kept more from being posted.
     was_full: bool = False
 
 
 class Window:
-    """The window of one endpoint. Times are in seconds, of one clock that never goes back."""
+    """The window of one endpoint. Times are in seconds, by one monotonic clock."""
 
     def __init__(self) -> None:
         self._size = UNKNOWN
         self._doubles_until = float("inf")
         self._least_s: float | None = None
         self._round = _Round()
-        # Answers to come of what was posted before the window was narrowed: they say nothing new.
+        # Answers still to come for what was posted before the window was narrowed: they say nothing
+        # new.
         self._old = 0
         self._measured_at = self._answered_at = 0.0
-        # Whether the last answer was none, or an error of the server's own.
+        # Whether the last post had no answer, or a server error.
         self.is_troubled = False
         self._is_known = False  # it answered well once
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether nobody knows that it works: it never answered well, or didn't just now."""
+        """Whether it is not known to work: it never answered well, or its last answer was bad."""
         return self.is_troubled or not self._is_known
 
     def places(self, most: int) -> int:
@@ -73,12 +75,12 @@ class Window:
         return max(1, min(int(self._size), most))
 
     def probe(self) -> None:
-        """It was left alone because it failed: one post says whether it is back."""
+        """It was held back because it failed: one post tests whether it is back."""
         self._size = self._doubles_until = 1.0
         self._round, self._old = _Round(), 0
 
     def begin(self, now: float) -> None:
-        """Somebody is about to post again."""
+        """Posting is about to start again."""
         if now - self._answered_at > IDLE_S and self._size > FIRST:
             self._doubles_until, self._size = self._size, FIRST
         self._answered_at, self._old = now, 0
@@ -93,7 +95,7 @@ class Window:
         most: int,
         now: float,
     ) -> None:
-        """Learn from an answer. `was_full`: the window kept more from being posted meanwhile;
+        """Learn from an answer. `was_full`: the window kept more from being posted in the meantime;
         `under_way`: how many are still to be answered."""
         self._answered_at = now
         self.is_troubled = verdict is not Verdict.GOOD

@@ -4,7 +4,7 @@
 
     phases        how long each part of a post took
     kept_headers  which headers of an answer are kept, and what of them
-    echoes        what was sent in secret, taken out of the answer
+    echoes        secrets that we sent, taken out of the answer
     health        how an endpoint's last attempts went, kept in its own row
     reading       deliveries by id and as lists, each attempt with its answer
 """

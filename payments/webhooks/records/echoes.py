@@ -1,7 +1,7 @@
-"""What an answer says of what was sent: a receiver may show the headers that it was sent.
+"""Secrets that a receiver repeats in its answer: a receiver may show the headers that it got.
 
-Many do when they fail (a framework's page for developers), and the values of an endpoint's own
-headers are credentials. So they are taken out of an answer before it is kept.
+Many do when they fail (a framework's debug page), and the values of an endpoint's own headers are
+credentials. So they are removed from an answer before it is kept.
 """
 
 import html
@@ -11,13 +11,13 @@ from urllib.parse import unquote
 
 from infra.billing.contract.endpoints import MASKED
 
-# Of a value, each word as long as this is hidden by itself, too: `Bearer`, and then the token. What
-# is shorter opens no door, and would be found everywhere.
+# Each word of a value that is at least this long is hidden by itself, too: `Bearer`, and then the
+# token. A shorter word is no useful secret, and would match everywhere.
 WORD_CHARS_MIN = 6
 
 
 def spellings(values: Iterable[str]) -> Collection[str]:
-    """How these may stand in an answer, the longest first."""
+    """The forms in which these may appear in an answer, the longest first."""
     words = {
         word for value in values for word in (value, *value.split()) if len(word) >= WORD_CHARS_MIN
     }
@@ -26,13 +26,14 @@ def spellings(values: Iterable[str]) -> Collection[str]:
 
 
 def of_credentials(credentials: str | None) -> Iterable[str]:
-    """What of a URL's `user:password` is a secret, as it stands there and as it is."""
+    """The secret parts of a URL's `user:password`, percent-encoded and decoded."""
     _, _, password = (credentials or "").partition(":")
     return {password, unquote(password)}
 
 
 def without(said: str, hidden: Collection[str]) -> str:
-    """The text without these spellings, nor the beginning of one at its end, where it was cut."""
+    """The text without these spellings, and without the beginning of one at its end, where it was
+    cut."""
     for one in hidden:
         said = said.replace(one, MASKED)
     cut_at = min((_cut_at(said, one) for one in hidden), default=len(said))
@@ -40,12 +41,12 @@ def without(said: str, hidden: Collection[str]) -> str:
 
 
 def headers_without(headers: Mapping[str, str], hidden: Collection[str]) -> dict[str, str]:
-    """Likewise the headers of an answer."""
+    """The same for the headers of an answer."""
     return {name: without(value, hidden) for name, value in headers.items()}
 
 
 def _cut_at(said: str, one: str) -> int:
-    """Where at the end of the text a beginning of this one stands."""
+    """Where the beginning of this one starts at the end of the text."""
     at = said.find(one[:WORD_CHARS_MIN], max(0, len(said) - len(one)))
     while at >= 0 and not one.startswith(said[at:]):
         at = said.find(one[:WORD_CHARS_MIN], at + 1)

@@ -1,8 +1,8 @@
-"""How an endpoint is doing: of its last hundred attempts, and of what waits for it.
+"""The health of an endpoint: its last hundred attempts, and what waits for it.
 
 The drainer keeps the attempts' durations in the endpoint's own row (`draining/drain_statements`),
-which it writes with every batch anyway. So a list of endpoints costs one probe of the index of
-what is due for each, however many attempts there were.
+which it writes with every batch anyway. So a list of endpoints costs one index probe for each,
+however many attempts there were.
 """
 
 from math import ceil
@@ -27,7 +27,7 @@ _oldest_due = (
     .scalar_subquery()
     .label("oldest_due_at")
 )
-# An endpoint's columns, and what its health is told from.
+# An endpoint's columns, and those from which its health is computed.
 ENDPOINT = (*_endpoints.c, _oldest_due)
 
 
@@ -38,7 +38,7 @@ def of(row: EndpointRow) -> dict[str, Any]:
     return {
         "attempts": count,
         "success_rate": round(len(good) / count, 4) if count else None,
-        # The nearest rank: one that was measured.
+        # The nearest rank: a value that was measured.
         "p95_ms": good[ceil(0.95 * len(good)) - 1] if good else None,
         "last_success_at": moment(row.last_success_at),
         "oldest_due_at": moment(row.oldest_due_at),

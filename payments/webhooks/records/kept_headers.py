@@ -1,7 +1,7 @@
-"""The headers of an answer as they are kept: what may open a door is hidden, and all is bounded.
+"""The headers of an answer as they are kept: secrets are hidden, and everything is bounded.
 
-Receivers are strangers: whatever framework or proxy answers there sets cookies, sessions and tokens
-that are nobody's to read here. By the name of a header it is told whether it holds one.
+Receivers are unknown servers: the framework or proxy that answers may set cookies, sessions and
+tokens that we must not keep. Whether a header holds one is judged by its name.
 """
 
 import re
@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from payments.webhooks.bodies import readable
 
-# Of one answer. Twenty is usual; what is past them, or longer, says nothing about a webhook.
+# Per answer. Twenty is usual; headers beyond that, or longer ones, say nothing about a webhook.
 KEPT_MAX = 50
 NAME_MAX = 64
 VALUE_MAX = 256
@@ -19,15 +19,15 @@ HIDDEN = "<hidden>"
 _SECRET = re.compile(
     "auth|cookie|credential|csrf|jwt|key|nonce|passw|secret|session|signature|token|xsrf"
 )
-# Where a redirect leads is told; with which ticket, and under whose name, isn't.
+# The target of a redirect is shown, without the ticket and user in it.
 _URLS = frozenset({"location", "content-location", "refresh", "link"})
 _QUERY = re.compile(r"[?#][^\s>;,]*")
 _USER = re.compile(r"//[^/\s@]*@")
 
 
 def kept(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """What is kept of these, by their names in lower case. Those of one name are joined by a comma
-    (RFC 9110, 5.3)."""
+    """The headers to keep, by their names in lower case. Repeated names are joined by a comma (RFC
+    9110, 5.3)."""
     told: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, is_secret = _named(raw_name[:NAME_MAX])
@@ -41,8 +41,8 @@ def kept(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def in_head(head: bytes) -> list[tuple[bytes, bytes]]:
-    """The headers of a head that no parser takes: of each line what stands before and behind its
-    colon, if it has one."""
+    """The headers of a head that the parser rejects: what stands before and after the colon of each
+    line that has one."""
     lines = head.split(b"\n")[1:]
     pairs = (line.partition(b":") for line in lines)
     return [(name.strip(), value.strip()) for name, colon, value in pairs if colon]
@@ -57,6 +57,6 @@ def _value(name: str, raw: bytes) -> str:
 
 @lru_cache(maxsize=1024)  # receivers send the same few again and again
 def _named(raw: bytes) -> tuple[str, bool]:
-    """A header's name, and whether what it holds is a secret."""
+    """A header's name, and whether its value is a secret."""
     name = readable(raw).lower()
     return name, _SECRET.search(name) is not None

@@ -57,7 +57,7 @@ class Dialling:
     found_at: float | None = None
     dialled_at: float | None = None  # the first of its host's addresses
     address: str | None = None  # that was dialled last
-    line: Line | None = None  # that was made for it
+    line: Line | None = None  # made for it
 
     def looks_up(self) -> None:
         self.looked_up_at = _now()
@@ -67,8 +67,8 @@ class Dialling:
 
     @property
     def has_dialled(self) -> bool:
-        """Whether an address was tried. Of several posts that wait for the same look-up, or for the
-        same connection, one alone hears of it."""
+        """Whether an address was tried. If several posts wait for the same lookup or connection,
+        only one of them is notified."""
         return self.dialled_at is not None or self.found_at is not None
 
     def dials(self, address: str) -> None:
@@ -77,7 +77,7 @@ class Dialling:
             self.dialled_at = _now()
 
     def phases(self, used: Line | None) -> Phases:
-        """How long it took so far; `used`: the connection that the post went over."""
+        """How long each phase took so far; `used`: the connection of the post."""
         line, now = self.line, _now()
         connected_at = None if line is None else line.connected_at
         tls_from = connected_at if line is not None and line.is_encrypted else None
@@ -92,7 +92,7 @@ class Dialling:
         )
 
 
-# The post that the present task makes.
+# The post of the present task.
 DIALLING: ContextVar[Dialling | None] = ContextVar("dialling", default=None)
 
 

@@ -1,14 +1,14 @@
-"""Looking up deliveries: one with its attempts, or those of an endpoint page by page, newest first.
+"""Reading deliveries: one with its attempts, or an endpoint's page by page, newest first.
 
-With `after_sequence` they come in the order of their numbers, which have no gap: so a receiver that
-lacks some finds out which those are.
+With `after_sequence` they come in the order of their numbers, which have no gap: so a receiver can
+find out which ones it lacks.
 
-Who sees an endpoint sees its deliveries, also those of one that is deleted: they are history.
+A caller that sees an endpoint sees its deliveries, also after it is deleted: they are history.
 
-A list by state is one walk of the index; one of all states merges the walks of each. Of what no
-index knows, the type of the event, a page looks at LOOKED_AT_MAX deliveries and may end early, or
-be empty, with a cursor behind those. What is committed late may stand on a page that was read
-already: nobody may miss a fact, so facts are in the feed, and this is for looking things up.
+A list by state is one walk of the index; a list of all states merges one walk per state. The type
+of the event is in no index: a page by type looks at LOOKED_AT_MAX deliveries and may end early, or
+be empty, with a cursor after those. A row that is committed late may belong on a page that was read
+already. Services that must not miss a fact use the feed; this is for looking things up.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ _attempt_view: View = view_of(ShownAttempt)
 
 
 class Place(NamedTuple):
-    """Of a delivery in a list, for `payments.cursors`."""
+    """The place of a delivery in a list, for `payments.cursors`."""
 
     id: str
     created_at: datetime
@@ -82,10 +82,11 @@ def page(
     access: Access = OPERATOR,
 ) -> Page[DeliveryRow]:
     """Up to `limit` (1 to 100) deliveries to an endpoint, newest first, or by their numbers, from
-    where `cursor` says.
+    `cursor` on.
 
-    `filters`: those of FILTERS; `since` and `until` are about when a delivery was made, the second
-    is left out. Raises InvalidRequest, and NotFound for an endpoint that `access` doesn't see.
+    `filters`: those of FILTERS; `since` (inclusive) and `until` (exclusive) are about when a
+    delivery was created. Raises InvalidRequest, and NotFound for an endpoint that `access` doesn't
+    see.
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise InvalidRequest(f"limit must be from 1 to {LIMIT_MAX}, not {limit}", param="limit")
@@ -94,8 +95,8 @@ def page(
     _require_endpoint(connection, endpoint_id, access)
     of_list = {"endpoint_id": endpoint_id, **filters}
     event_type = filters.get("event_type")
-    # One more than asked for tells whether there is a next page.
-    # By number no index knows the states, nor any the types: they are chosen from what is walked.
+    # One more than asked for shows whether there is a next page. The index by number has no states,
+    # and no index has types: those are filtered from the rows walked.
     state = filters.get("state") if "after_sequence" in filters else None
     is_chosen = event_type is not None or state is not None
     looked_at = LOOKED_AT_MAX if is_chosen else limit + 1
@@ -126,14 +127,15 @@ def _place(row: DeliveryRow) -> Place:
 
 
 def _behind(cursor: str | None, of_list: Mapping[str, Any]) -> Any:
-    """What comes behind the cursor, in SQL; None without one."""
+    """What comes after the cursor, as SQL; None without one."""
     if cursor is None:
         return None
     at, id_ = cursors.place(cursor, prefix=DELIVERY_PREFIX, filters=of_list)
     number = ids.delivery_number(id_) or 0
     if "after_sequence" in of_list:
         last = select(_t.c.sequence).where(_t.c.id == number).scalar_subquery()
-        # Where the last row has been kept for its time, from the beginning: twice, and not missed.
+        # If the cursor's row is past its retention, from the beginning: rows may come twice, but
+        # none is missed.
         return _t.c.sequence > func.coalesce(last, of_list["after_sequence"])
     return cursors.behind_place(_t, at, number)
 
@@ -155,7 +157,7 @@ def _walked(endpoint_id: str, filters: Mapping[str, Any], behind: Any, count: in
         return by_number.limit(count).subquery("walked")
     states = [filters["state"]] if "state" in filters else STATES
     walks = [
-        # As `deliveries_listed_idx` has it.
+        # To match `deliveries_listed_idx`.
         select(_t)
         .where(func.upper(_t.c.state) == literal(state.upper(), literal_execute=True), *conditions)
         .order_by(*cursors.ordered(_t))
@@ -168,7 +170,7 @@ def _walked(endpoint_id: str, filters: Mapping[str, Any], behind: Any, count: in
 
 
 def _order(walked: Subquery, filters: Mapping[str, Any]) -> Sequence[Any]:
-    """What the list is ordered by."""
+    """The columns that order the list."""
     if "after_sequence" in filters:
         return (walked.c.sequence,)
     return (walked.c.created_at.desc(), walked.c.id.desc())
@@ -177,7 +179,7 @@ def _order(walked: Subquery, filters: Mapping[str, Any]) -> Sequence[Any]:
 def _last_of(
     connection: Connection, walked: Subquery, order: Sequence[Any], count: int
 ) -> Place | None:
-    """Where the walk ended, if there is more behind."""
+    """Where the walk ended, if there are more rows after it."""
     last = select(walked).order_by(*order).offset(count - 1)
     row = first(connection, DeliveryRow, last)
     return None if row is None else _place(row)
@@ -193,7 +195,7 @@ def _of(
     order: Sequence[Any] = (),
     state: str | None = None,
 ) -> Select[Any]:
-    """These deliveries with what their event, endpoint and last attempt say, in this order."""
+    """These deliveries with fields of their event, endpoint and last attempt, in this order."""
     last = and_(_posts.c.delivery_id == walked.c.id, _posts.c.number == walked.c.attempts)
     statement = (
         select(
@@ -216,7 +218,7 @@ def _of(
 
 
 def _require_endpoint(connection: Connection, endpoint_id: str, access: Access) -> None:
-    """Raises NotFound, with the words of `payments.webhooks.endpoints`."""
+    """Raise NotFound, with the words of `payments.webhooks.endpoints`."""
     if is_id(endpoint_id, "we_"):
         sees = access.sees_where(_endpoints.c.producer)
         wanted = select(_endpoints).where(_endpoints.c.id == endpoint_id, sees)

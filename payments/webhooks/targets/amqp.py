@@ -1,7 +1,7 @@
 """The exchange of an AMQP 0-9-1 broker, such as RabbitMQ: published, routed, and confirmed.
 
-A message is delivered once the broker has confirmed it; one that no queue takes comes back
-(`mandatory`), and is none that was delivered.
+A message is delivered once the broker has confirmed it; one that no queue takes is returned
+(`mandatory`), and counts as not delivered.
 """
 
 import logging
@@ -23,19 +23,19 @@ PERSISTENT = 2
 HEARTBEAT_S = 30
 # Reply codes of AMQP 0-9-1 (1.2).
 ACCESS_REFUSED, NOT_ALLOWED = 403, 530
-# The second is what aiormq says of a channel that was closed meanwhile.
+# The second is what aiormq raises for a channel that was closed in the meantime.
 _ERRORS = (exceptions.AMQPError, exceptions.ChannelInvalidStateError)
-# What it logs is told by attempts; and it names brokers and their users.
+# Attempts record what it logs; and its log names brokers and their users.
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
 
 async def open_line(stream: Stream, message: Message) -> Line:
-    """Log in, and open a channel that confirms. Raises NotTaken, OSError."""
+    """Log in, and open a channel with confirms. Raises NotTaken, OSError."""
     url = URL(message.url, encoded=True)
     user, _, password = (message.credentials or "guest:guest").partition(":")
     broker = URL.build(
         scheme=url.scheme,
-        authority=f"{user}:{password}@broker",  # the stream leads where it leads
+        authority=f"{user}:{password}@broker",  # a dummy host: the stream is connected already
         path=url.raw_path,
         query_string=f"heartbeat={HEARTBEAT_S}",
         encoded=True,
@@ -52,7 +52,7 @@ async def open_line(stream: Stream, message: Message) -> Line:
 
 
 class _Connection(Connection):
-    """aiormq's connection, which hears why a broker closes it while it is opened."""
+    """aiormq's connection, which reports why a broker closes it while it is being opened."""
 
     @staticmethod
     async def _rpc(request: Any, writer: Any, frame_receiver: Any, *more: Any, **named: Any) -> Any:
@@ -62,7 +62,7 @@ class _Connection(Connection):
 
 
 class _Heard:
-    """Frames, of which a close is the reason that it gives."""
+    """Frames; a close frame raises the reason that it gives."""
 
     def __init__(self, frames: Any) -> None:
         self._frames = frames
@@ -77,7 +77,7 @@ class _Heard:
 
 
 class _Given(TransportFactory):
-    """Hands over a stream that is there."""
+    """Hands over an existing stream."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -87,7 +87,7 @@ class _Given(TransportFactory):
 
 
 class _Channel:
-    """A channel of a connection that has no other."""
+    """The only channel of a connection."""
 
     def __init__(self, connection: Connection, channel: AbstractChannel, stream: Stream) -> None:
         self._connection, self._channel, self._stream = connection, channel, stream
@@ -120,7 +120,7 @@ class _Channel:
 
 
 def _refusal(error: Exception) -> Exception:
-    """What the broker said, as a message that came to nothing; or that the line broke."""
+    """The broker's error as NotTaken; or an OSError for a broken connection."""
     match error:
         case exceptions.PublishError():
             return NotTaken("unroutable", str(error.args[0]))

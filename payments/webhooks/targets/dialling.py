@@ -1,4 +1,4 @@
-"""A stream to a host: its name looked up, every address judged and dialled, TLS verified."""
+"""A stream to a host: its name resolved, every address checked and dialled, TLS verified."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ from payments.webhooks.targets.resolving import CheckedResolver, ResolverAway, W
 from payments.webhooks.targets.streams import Reader, Stream
 from payments.webhooks.targets.target_port import Limits, NotTaken
 
-# Before the next address is dialled beside a slow one: RFC 8305, section 5.
+# Seconds before the next address is dialled beside a slow one: RFC 8305, section 5.
 NEXT_ADDRESS_S = 0.25
 
 
@@ -24,7 +24,7 @@ class _Address(NamedTuple):
     ip: str
 
     def info(self, port: int) -> tuple[int, int, int, str, tuple[str, int]]:
-        """As getaddrinfo gives it."""
+        """In the form of getaddrinfo."""
         return self.family, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (self.ip, port)
 
 
@@ -53,7 +53,7 @@ class Dialler:
             await resolver.close()
 
     async def dial(self, host: str, port: int, *, encrypted: bool) -> Stream:
-        """A stream to the host. The address that is dialled is one that was judged.
+        """A stream to the host. Only checked addresses are dialled.
 
         Raises NotTaken, TargetRefused, ssl.SSLError, OSError.
         """
@@ -92,7 +92,7 @@ class Dialler:
             lambda: protocol,
             sock=line,
             ssl=self._tls if encrypted else None,
-            # No certificate has the dot that may end a name.
+            # Certificates omit the dot that may end a name.
             server_hostname=host.rstrip(".") if encrypted else None,
         )
         if dialling is not None and dialling.line is not None:
@@ -103,10 +103,10 @@ class Dialler:
     async def _connected(
         self, addresses: Sequence[_Address], port: int, *, encrypted: bool
     ) -> tuple[socket.socket, str]:
-        """The first address that answers; the next is tried beside one that is slow (RFC 8305)."""
+        """The first address that answers; the next is tried beside a slow one (RFC 8305)."""
 
         def checked_socket(info: Any) -> socket.socket:
-            """The last gate, and the moment at which an address is dialled."""
+            """The last check, at the moment at which an address is dialled."""
             family, kind, protocol, _, (ip, *_) = info
             self._check.refuse(ip, encrypted=encrypted)
             if (dialling := DIALLING.get()) is not None:

@@ -1,4 +1,4 @@
-"""Sends each message to the target of its URL: the one door through which webhooks leave."""
+"""Sends each message to the target of its URL: every webhook leaves through here."""
 
 import socket
 import ssl
@@ -21,7 +21,8 @@ from payments.webhooks.targets.target_port import Answer, Limits, Message
 class Targets:
     """All targets of a process. Made and closed on the event loop that uses it.
 
-    `tls` verifies servers, those of the system unless given; `resolver` makes what looks names up.
+    `tls` verifies servers, with the system's certificates unless given; `resolver` makes the
+    resolver of host names.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Targets:
         open_socket: OpenSocket = socket.socket,
     ) -> None:
         tls = tls or ssl.create_default_context()
-        self.under_way = 0  # messages that wait for their answer
+        self.under_way = 0  # messages waiting for their answer
         self._watch = Watch(resolver())
         given: dict[str, Any] = {
             "limits": limits, "tls": tls, "resolver": resolver, "watch": self._watch
@@ -49,8 +50,8 @@ class Targets:
         await self._watch.close()
 
     async def send(self, message: Message) -> Answer:
-        """Send it and wait for the answer, `total_s` at most. Never raises for what the network or
-        the receiver does."""
+        """Send it and wait for the answer, `total_s` at most. Never raises for errors of the
+        network or the receiver."""
         try:
             target = URL(message.url, encoded=True)
         except ValueError:

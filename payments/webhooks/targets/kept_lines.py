@@ -1,8 +1,9 @@
-"""What all queues share: lines that are kept open, one per endpoint; deadlines, times, words.
+"""What all queues share: connections that are kept open, one per endpoint; deadlines, durations,
+error words.
 
-A message waits for its line and for the target's word that it has it, together no longer than a
-post may take. Whoever is not answered in time closes the line, so that a peer that accepts TCP and
-says nothing holds up nobody behind it.
+A message waits for its connection and for the target's confirmation, together no longer than a post
+may take. If the answer is late, the connection is closed, so that a peer that accepts TCP and then
+stays silent blocks nothing behind it.
 """
 
 import asyncio
@@ -25,9 +26,9 @@ from payments.webhooks.targets.streams import Stream
 from payments.webhooks.targets.target_kinds import BY_SCHEME, is_encrypted, port_of
 from payments.webhooks.targets.target_port import Answer, Limits, Line, Message, NotTaken
 
-# Brokers are asked for a connection once per endpoint; one that nothing is sent over ends.
+# One connection per endpoint; it is closed after this long without use.
 IDLE_S = 30.0
-# For the farewell that a protocol has; after that the stream is cut.
+# Seconds for the protocol's closing handshake; after that the stream is cut.
 FAREWELL_S = 2.0
 
 _Key = tuple[str, str, str | None]
@@ -35,7 +36,7 @@ _Key = tuple[str, str, str | None]
 
 @dataclass(slots=True)
 class _Kept:
-    """A line that is open, and how many messages are under way over it."""
+    """An open connection, and how many messages are under way over it."""
 
     line: Line
     stream: Stream
@@ -54,7 +55,7 @@ class Queues:
         self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
-        """Take leave of all targets, for FAREWELL_S at most."""
+        """Close all connections, with FAREWELL_S at most for the protocol's handshake."""
         for task in self._opening.values():
             task.cancel()
         for key in list(self._kept):
@@ -64,7 +65,7 @@ class Queues:
 
     async def send(self, message: Message, target: URL) -> Answer:
         """Hand the message over and wait until the target has it, `total_s` at most. Never raises
-        for what the network or the target does."""
+        for errors of the network or the target."""
         started, dialling, asked = self._loop.time(), Dialling(), phases.Line()
         token = DIALLING.set(dialling)
         key = (message.endpoint_id, message.url, message.credentials)
@@ -80,12 +81,12 @@ class Queues:
         except asyncio.CancelledError:
             if _is_being_cancelled():
                 raise
-            error = "connection_closed"  # what a library says of a line that ends
+            error = "connection_closed"  # as libraries report a connection that ends
         except NotTaken as refusal:
             error, said = refusal.word, refusal.said
             if kept is not None:
                 asked.is_answered()
-        except Exception as failure:  # noqa: BLE001  # whatever it was, it is this attempt's answer
+        except Exception as failure:  # noqa: BLE001  # any error is this attempt's answer
             error = word_for(failure)
             is_nowhere = kept is None and not dialling.has_dialled
             if error == "timeout" and is_nowhere and await self._watch.is_away():
@@ -113,7 +114,7 @@ class Queues:
             kept.under_way -= 1
 
     async def _line(self, key: _Key, message: Message, target: URL) -> _Kept:
-        """The line to this target: the one that is open, or one that is opened for all who wait."""
+        """The connection to this target: the open one, or one that is opened for all who wait."""
         if (kept := self._kept.get(key)) is not None:
             if kept.line.is_open:
                 if kept.ends is not None:
@@ -142,23 +143,23 @@ class Queues:
                 stream.abort()
                 raise
         kept = self._kept[key] = _Kept(line, stream)
-        self._rest(key, kept)  # those who waited for it may have gone
+        self._rest(key, kept)  # its waiters may have gone
         return kept
 
     def _is_opened(self, key: _Key, opening: asyncio.Task[_Kept]) -> None:
         self._opening.pop(key, None)
         if not opening.cancelled():
-            opening.exception()  # Whoever waited has it; if their time was up, nobody need.
+            opening.exception()  # Waiters have the error; if they gave up, it is of no use.
 
     def _rest(self, key: _Key, kept: _Kept) -> None:
-        """Let the line end when nothing is sent over it for a while."""
+        """Close the connection when nothing is sent over it for a while."""
         if kept.under_way == 0 and self._kept.get(key) is kept:
             if kept.ends is not None:
                 kept.ends.cancel()
             kept.ends = self._loop.call_later(IDLE_S, self._part_with, key, kept)
 
     def _part_with(self, key: _Key, kept: _Kept | None = None, *, at_once: bool = False) -> None:
-        """Use the line no more, and end it in peace or, where it hangs, at once."""
+        """Stop using the connection, and close it properly or, if it hangs, at once."""
         there = self._kept.get(key)
         if there is None or (kept is not None and there is not kept):
             return
@@ -173,7 +174,7 @@ class Queues:
 
 
 def _is_being_cancelled() -> bool:
-    """Whether the present task is, and not only what it waits for."""
+    """Whether the present task is, and not only what it awaits."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
@@ -182,7 +183,7 @@ async def _ended(stream: Stream, farewell: Coroutine[Any, Any, None]) -> None:
     try:
         async with asyncio.timeout(FAREWELL_S):
             await farewell
-    except Exception:  # noqa: BLE001, S110  # it ends, whatever the peer makes of that
+    except Exception:  # noqa: BLE001, S110  # it ends in any case
         pass
     finally:
         stream.abort()

@@ -1,7 +1,7 @@
-"""A stream of a Redis server, or of one that speaks as Redis does: each message is an entry of it.
+"""A stream of a Redis server, or a compatible one: each message is an entry of it.
 
-A message is delivered once the server has said the entry's id. What waits goes in one write, and is
-answered in its order.
+A message is delivered once the server has returned the entry's id. Waiting messages go in one
+write, and are answered in order.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from payments.webhooks.targets.streams import Stream
 from payments.webhooks.targets.target_port import Line, Message, NotTaken
 from payments.webhooks.targets.urls import RedisStream, redis_stream
 
-# The field of an entry that is the event; the others are named as headers are.
+# The field of an entry that holds the event; the others are named like headers.
 BODY = "body"
 # The id of an entry: a time and a number.
 _ENTRY = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
-# That many in one write, so that none waits long behind others.
+# At most this many in one write, so that none waits long behind others.
 TOGETHER_MAX = 64
-# What says that somebody is not let in, or not as far as that.
+# Errors of authentication and of permission.
 _CLOSED_DOORS = (exceptions.AuthenticationError, exceptions.NoPermissionError)
-# An answer to one command: the line goes on.
+# An error of one command: the connection stays usable.
 _ANSWERS = (exceptions.ResponseError, exceptions.AuthenticationError, exceptions.BusyLoadingError)
 
 
@@ -44,14 +44,15 @@ async def open_line(stream: Stream, message: Message) -> Line:
 
 
 async def _ask_to_come_in(connection: "_Connection") -> None:
-    """Of a stranger that should have a password, a server says of an entry only that it is long."""
+    """Check that we are logged in: to an entry from a client without its password, a server only
+    says that it is too long."""
     await connection.send_command("PING", check_health=False)
     with suppress(exceptions.NoPermissionError):
         await connection.read_response()
 
 
 class _Connection(AbstractConnection):
-    """redis-py's connection, over a stream that is there. Deadlines are the caller's."""
+    """redis-py's connection, over an existing stream. Deadlines are the caller's."""
 
     def __init__(self, stream: Stream, message: Message) -> None:
         user, _, password = (message.credentials or "").partition(":")
@@ -66,13 +67,13 @@ class _Connection(AbstractConnection):
         self._given = stream
 
     async def read_response(self, *given: Any, **named: Any) -> Any:
-        """As redis-py reads it, who takes it that a server speaks its protocol: numbers that are
-        none, lists without end. Raises RedisError, OSError."""
+        """Like redis-py's, which trusts that a server follows its protocol: here invalid numbers
+        and endless lists raise errors. Raises RedisError, OSError."""
         try:
             return await super().read_response(*given, **named)
         except (exceptions.RedisError, OSError):
             raise
-        except Exception:  # noqa: BLE001  # whatever it was, it is what the server said
+        except Exception:  # noqa: BLE001  # any error is due to what the server sent
             raise exceptions.InvalidResponse from None
 
     def repr_pieces(self) -> list[tuple[str, str | int]]:
@@ -117,7 +118,7 @@ class _Line:
             said, self._waiting = self._waiting[:TOGETHER_MAX], self._waiting[TOGETHER_MAX:]
             try:
                 await self._talked([command for command, _ in said], [one for _, one in said])
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # for who waits
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001  # passed to the waiters
                 self._is_broken = True
                 for _, answer in (*said, *self._waiting):
                     if not answer.done():
@@ -138,7 +139,7 @@ class _Line:
                 continue
             if not isinstance(id_, bytes) or not _ENTRY.fullmatch(id_):
                 raise exceptions.InvalidResponse
-            if not answer.done():  # whoever waited may have gone
+            if not answer.done():  # its waiter may have gone
                 answer.set_result(id_.decode())
 
 
@@ -149,7 +150,7 @@ def _command(to: RedisStream, message: Message) -> Sequence[Any]:
 
 
 def _refusal(error: BaseException) -> BaseException:
-    """What the server said, as a message that came to nothing; or that the line broke."""
+    """The server's error as NotTaken; or an OSError for a broken connection."""
     if isinstance(error, _CLOSED_DOORS):
         return NotTaken("authentication_failed", str(error))
     if isinstance(error, exceptions.InvalidResponse):

@@ -1,4 +1,5 @@
-"""Looking names up: every address judged, and our own resolver told apart from a name's servers."""
+"""Resolving names: every address is checked, and a failure of our own resolver is told apart from
+one of the name's servers."""
 
 import asyncio
 import errno
@@ -9,12 +10,12 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from payments.webhooks.records.phases import DIALLING
 from payments.webhooks.target import TargetCheck
 
-# RFC 6761, 6.4: there is no such name, and every resolver knows so without asking anybody. The dot
-# at its end keeps it from being looked for in the machine's own domains.
+# RFC 6761, 6.4: this name does not exist, and every resolver knows that without asking another
+# server. The final dot prevents a search in the machine's own domains.
 NO_NAME = "resolver-check.invalid."
-# A resolver that works says so at once. For how long that counts, in seconds.
+# How long a working resolver may take for that, and for how long the result counts, in seconds.
 ASKED_S, FRESH_S = 2.0, 5.0
-# What says that there is no such name, or none with an address: somebody answered.
+# Errors that say that the name, or an address for it, does not exist: the resolver answered.
 _ANSWERED = frozenset(
     getattr(socket, name)
     for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
@@ -23,7 +24,7 @@ _ANSWERED = frozenset(
 
 
 class ResolverAway(OSError):
-    """Our resolver answers nobody: that the name was not found says nothing about the name."""
+    """Our resolver does not answer at all: the failure says nothing about the name."""
 
 
 class Watch:
@@ -42,8 +43,8 @@ class Watch:
         await self._resolver.close()
 
     async def is_away(self) -> bool:
-        """Whether it answers nothing, not even what needs no other server. Takes ASKED_S at
-        most; asked once for all who want to know."""
+        """Whether it doesn't even answer what needs no other server. Takes ASKED_S at most;
+        concurrent callers share one check."""
         now = self._loop.time()
         if self._asked is None or (self._asked.done() and now - self._asked_at > FRESH_S):
             self._asked, self._asked_at = asyncio.create_task(self._answers()), now
@@ -60,14 +61,15 @@ class Watch:
 
 
 def is_answered(error: OSError) -> bool:
-    """Whether it says that there is no such name, rather than that nobody answered."""
+    """Whether it says that there is no such name, rather than that there was no answer."""
     return not isinstance(error, socket.gaierror) or error.errno in _ANSWERED
 
 
 class CheckedResolver(AbstractResolver):
     """Resolves names, and refuses a name with even one address that is not allowed.
 
-    Dialling the allowed ones of a mixed answer would let a name win by patience.
+    If only the allowed addresses of a mixed answer were dialled, an attacker's name could get
+    through by repeated tries.
     """
 
     def __init__(

@@ -1,16 +1,16 @@
-"""A stream to a target: bytes both ways, with an end to how much a stranger may say."""
+"""A stream to a target: bytes both ways, with a limit on what the peer may send."""
 
 import asyncio
 from dataclasses import dataclass
 from typing import Any
 
-# Between one message and the next: confirmations are some bytes, and a message that is returned is
-# as long as it was. A peer that says more is cut off, so that no length it names fills our memory.
+# Between one message and the next: confirmations are some bytes, and a returned message is as long
+# as it was. A peer that sends more is cut off, so that no length it announces fills our memory.
 SAID_BYTES_MAX = 1024 * 1024
 
 
 class Reader(asyncio.StreamReader):
-    """A reader that breaks its stream off when the peer says too much."""
+    """A reader that aborts its stream when the peer sends too much."""
 
     said = 0
 
@@ -33,9 +33,9 @@ class Stream:
     remote_ip: str
 
     def hear(self) -> None:
-        """The peer may speak again: something was sent."""
+        """The peer may send again, as something was sent to it."""
         self.reader.said = 0
 
     def abort(self) -> None:
-        """End it now, whatever the peer does."""
+        """Close it now, whatever the peer does."""
         self.writer.transport.abort()

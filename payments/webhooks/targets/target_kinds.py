@@ -1,4 +1,4 @@
-"""Every kind of target, by the schemes of its URLs. Who adds one adds it here."""
+"""Every kind of target, by the schemes of its URLs. Add new ones here."""
 
 from collections.abc import Mapping, Sequence
 
@@ -55,7 +55,7 @@ BY_SCHEME: Mapping[str, Kind] = {scheme: kind for kind in KINDS for scheme in ki
 
 
 def is_encrypted(scheme: str) -> bool:
-    """Whether what is sent there is encrypted, and the server proves who it is."""
+    """Whether the connection is encrypted, and the server proves its identity."""
     return BY_SCHEME[scheme].schemes[scheme][0]
 
 
@@ -67,5 +67,5 @@ def port_of(url: URL) -> int:
 
 
 def is_graded(url: str) -> bool:
-    """Whether what is there answers each webhook itself, so that its answers can be judged."""
+    """Whether the target answers each webhook itself, so that its answers can be judged."""
     return BY_SCHEME[URL(url).scheme] is HTTP

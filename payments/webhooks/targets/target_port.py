@@ -1,4 +1,4 @@
-"""The port of a target: what it is given to send, what comes of it, and what a kind is made of."""
+"""The port of a target: the message to send, its result, and what a kind consists of."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -17,20 +17,20 @@ class Limits:
     """How long the parts of a post may take, in seconds."""
 
     connect_s: float = 5.0  # TCP and TLS together.
-    # Everything: DNS, connection, TLS, sending, the answer's head and body. Standard Webhooks
-    # asks for 15 to 30 s.
+    # Everything: DNS, connection, TLS, sending, the answer's head and body. Standard Webhooks asks
+    # for 15 to 30 s.
     total_s: float = 15.0
-    # The status decides; the body is kept for people to read. A slow one is cut, not waited for.
+    # The status decides; the body is kept for people to read. A slow one is cut off.
     body_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One webhook on its way: the exact bytes that are signed, and the headers that go with them.
+    """One webhook to send: the exact bytes that are signed, and the headers that go with them.
 
-    `credentials` are `user:password` as a URL writes them, percent-encoded; the URL has none.
-    Endpoints share no line to a queue, where they are the same queue, either (`endpoint_id`): over
-    one, an event that is for both would be there twice under one id.
+    `credentials` are `user:password` as in a URL, percent-encoded; the URL itself has none.
+    Endpoints never share a connection to a queue, not even to the same queue (`endpoint_id`), as an
+    event for both would appear twice on it under one id.
     """
 
     url: str
@@ -42,7 +42,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a post: a status code, or that a queue took it, or a word that says why not.
+    """The result of a post: a status code, or that a queue took it, or a word that says why not.
 
     The words: `timeout`, `connect_timeout`, `dns_failed`, `connection_refused`, `unreachable`,
     `connection_closed`, `tls_error`, `bad_response`, `target_not_allowed`, `invalid_url`,
@@ -61,7 +61,7 @@ class Answer:
 
     @property
     def is_ours(self) -> bool:
-        """Whether it came to nothing by a fault of ours (`local_words`), and is no attempt."""
+        """Whether it failed by a fault on our side (`local_words`), so that it is no attempt."""
         return self.error in LOCAL
 
     @property
@@ -70,7 +70,7 @@ class Answer:
 
 
 class NotTaken(Exception):
-    """A post that came to nothing, in one word; `said` is what the target said of it."""
+    """A post that failed, in one word; `said` is the target's own message."""
 
     def __init__(self, word: str, said: str | None = None) -> None:
         super().__init__(word)
@@ -78,7 +78,7 @@ class NotTaken(Exception):
 
 
 class Line(Protocol):
-    """A line to a queue that is kept open, over which many messages may be under way."""
+    """A connection to a queue that is kept open; many messages may be under way over it."""
 
     @property
     def is_open(self) -> bool:
@@ -86,19 +86,19 @@ class Line(Protocol):
         ...
 
     async def send(self, message: Message) -> str | None:
-        """Return once the target has the message for good; what it said, if anything.
+        """Return once the target has the message for good; returns the target's message, if any.
 
-        Raises NotTaken for what it said against it, and OSError when the line broke. Need not end
-        by itself: who waits has a deadline, and closes the line when that has passed.
+        Raises NotTaken if the target refused it, and OSError if the connection broke. Need not end
+        by itself: the caller has a deadline, and closes the connection when that has passed.
         """
         ...
 
     async def close(self) -> None:
-        """Take leave as the protocol has it. Need not end by itself, either."""
+        """Close it as the protocol requires. Need not end by itself, either."""
         ...
 
 
-# Speaks up on a fresh stream: authenticates, opens what is needed. Raises as `Line.send` does.
+# Starts the protocol on a new stream: authenticates, opens what is needed. Raises like `Line.send`.
 Open = Callable[[Stream, Message], Awaitable[Line]]
 
 
@@ -108,12 +108,12 @@ class Kind:
 
     `schemes` says of each whether it is encrypted, and its port. `check` raises
     `payments.errors.InvalidRequest` for a URL that it can't use; it runs when an endpoint is saved.
-    `opener` imports what the protocol needs, for only a process that delivers has a use for it.
+    `opener` imports the protocol's library lazily, as only a process that delivers needs it.
     """
 
     name: str
     schemes: Mapping[str, tuple[bool, int]]
     example: str
     check: Callable[[URL], None]
-    opener: Callable[[], Open] | None = None  # of a queue; HTTP has a client of its own
+    opener: Callable[[], Open] | None = None  # for a queue; HTTP has its own client
     takes_credentials: bool = False

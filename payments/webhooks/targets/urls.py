@@ -1,6 +1,6 @@
-"""What the URLs of queues say. Read when an endpoint is saved, and when something is sent there.
+"""The URLs of queues. Parsed when an endpoint is saved, and when something is sent there.
 
-No sentence repeats a part of a URL: a password may stand in a wrong place.
+No error text repeats a part of a URL, as a password may be in a wrong place.
 """
 
 import json
@@ -12,7 +12,7 @@ from yarl import URL
 
 from payments.errors import InvalidRequest
 
-# In a routing key: the type of the event, such as `charge.succeeded`.
+# Stands for the type of the event in a routing key, such as `charge.succeeded`.
 TYPE = "{type}"
 # AMQP 0-9-1's short string is 255 bytes (4.2.5.3); room is left for the type.
 NAME_MAX, ROUTING_KEY_MAX = 255, 200
@@ -36,7 +36,7 @@ class AmqpRoute(NamedTuple):
 
 
 class RedisStream(NamedTuple):
-    """Where a message goes within a server; `maxlen`: about how many entries stay."""
+    """Where a message goes within a server; `maxlen`: about how many entries are kept."""
 
     database: int
     name: str
