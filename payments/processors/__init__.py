@@ -1,1 +1,1 @@
-"""The world's side of the money: the port every processor stands behind, and the processors."""
+"""Processors: the port that each of them implements, and the processors themselves."""

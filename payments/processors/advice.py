@@ -1,10 +1,10 @@
 """What to do about a charge that failed: one policy, as data, and its version.
 
-`retry_later`: another try, with a new key, may work without anybody doing anything; from when on,
-says the time beside it. `ask_customer`: it won't before the customer does something, such as use
+`retry_later`: another try, with a new key, may work without anyone's action; the time beside it
+says from when on. `ask_customer`: it won't work before the customer does something, such as use
 another card. `stop`: don't try this payment method again; card networks charge for that.
 
-An adapter that knows more than our word for a decline says so (`Declined.advised`).
+An adapter that knows more than our failure code says so (`Declined.advised`).
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from infra.billing.contract.failures import Advice
 
-# Changes with what is said below. What was advised stays with its charge.
+# Increased with every change below. A charge keeps the advice that it got.
 VERSION = "2026-11-29"
 
 
@@ -27,7 +27,7 @@ class Advised:
 
 ASK, STOP = Advised(Advice.ASK_CUSTOMER), Advised(Advice.STOP)
 SOON = Advised(Advice.RETRY_LATER, timedelta(hours=1))
-# Salaries come, limits are counted anew. Visa and Mastercard allow 15 tries in 30 days and more, so
+# Accounts are refilled, limits are reset. Visa and Mastercard allow 15 tries in 30 days or more, so
 # one a day breaks no rule.
 TOMORROW = Advised(Advice.RETRY_LATER, timedelta(days=1))
 

@@ -1,7 +1,7 @@
-"""Who wrote an event: Stripe's scheme, `t=TIMESTAMP,v1=HMAC-SHA256(TIMESTAMP.BODY)` in a header.
+"""Signatures of events: Stripe's scheme, `t=TIMESTAMP,v1=HMAC-SHA256(TIMESTAMP.BODY)` in a header.
 
-https://docs.stripe.com/webhooks#verify-manually. Several `v1`, and several secrets of ours, while a
-secret is rolled.
+https://docs.stripe.com/webhooks#verify-manually. There are several `v1`, and several secrets here,
+while a secret is rolled.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from payments.processors.port import EventRefused
 
-# Stripe's tolerance: old enough for a slow network, too young to be replayed next week.
+# Stripe's tolerance: enough for a slow network, too short for a replay next week.
 TOLERANCE_S = 300
 
 
@@ -21,7 +21,7 @@ def sign(body: bytes, *, secret: bytes, now: float) -> str:
 
 
 def check(header: str, body: bytes, *, secrets: Iterable[bytes], now: float) -> None:
-    """Raises EventRefused unless one of the secrets signed it, and not long ago."""
+    """Raise EventRefused unless one of the secrets signed it, and recently."""
     parts = [part.strip().partition("=") for part in header.split(",")]
     timestamp = next((value for name, _, value in parts if name == "t"), "")
     # Compared as bytes: compare_digest refuses text that isn't ASCII, and a forger may send any.
@@ -29,7 +29,7 @@ def check(header: str, body: bytes, *, secrets: Iterable[bytes], now: float) -> 
     expected = [_signature(timestamp, body, secret).encode() for secret in secrets]
     if not any(hmac.compare_digest(ours, theirs) for ours in expected for theirs in signatures):
         raise EventRefused("The event's signature does not match.")
-    # The signature covers the timestamp, so from here on it is one that the processor wrote.
+    # The signature covers the timestamp, so from here on the processor is known to have written it.
     if abs(now - int(timestamp)) > TOLERANCE_S:
         raise EventRefused("The event's signature is too old.")
 

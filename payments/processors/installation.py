@@ -1,8 +1,9 @@
-"""Under which name an installation's objects stand at a processor whose account several share.
+"""The name under which an installation's objects are marked at a processor account that several
+installations share.
 
-Ids of ours come from producers and their keys, so two installations may well have the same ones.
-The name is kept in the database, and not made of where that is: hosts and URLs change, and what was
-sent under another name would be sent again.
+Our ids come from producers and their keys, so two installations may well have the same ones. The
+name is kept in the database, and not derived from its address: hosts and URLs change, and under
+another name everything sent before would be sent again.
 """
 
 from dataclasses import dataclass
@@ -19,14 +20,14 @@ class Installation:
     named_from: datetime
 
     def name_of(self, first_sent_at: datetime | None) -> str | None:
-        """The name that an order carries which was sent for the first time then, the same for every
-        attempt; None: it carries none."""
+        """The name in an order that was first sent then, the same for every attempt; None: it has
+        none."""
         is_old = first_sent_at is not None and first_sent_at < self.named_from
         return None if is_old else self.name
 
 
 class Renamed(Exception):
-    """The settings name this installation otherwise than its database does."""
+    """The settings give this installation another name than its database has."""
 
     def __init__(self, kept: str, wanted: str) -> None:
         super().__init__(f"this database is that of {kept!r}, and the settings say {wanted!r}")
@@ -34,8 +35,8 @@ class Renamed(Exception):
 
 
 def installation(connection: Connection, wanted: str | None = None) -> Installation:
-    """Which installation this database is that of; `wanted` is the name that it gets, if it has
-    not been used under another one. Raises Renamed."""
+    """The installation of this database; `wanted` becomes its name, if it has not been used under
+    another one. Raises Renamed."""
     asked = {"wanted": wanted or None}
     for statement in (_MAKE, _USE):
         connection.execute(statement, asked)

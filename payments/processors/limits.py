@@ -1,5 +1,5 @@
-"""What a processor takes: which currencies, which amounts of them, and whether in parts; known
-before it is asked."""
+"""The limits of a processor: its currencies, their amounts, and whether it captures in parts; known
+before it is called."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from infra.billing.contract.money import AMOUNT_MAX
 
 @dataclass(frozen=True, slots=True)
 class MoneyLimit:
-    """Of one currency, in its minor units."""
+    """Limits for one currency, in its minor units."""
 
-    # Of a charge. A refund may be as small as it likes. Without a most of its own, the processor
-    # takes whatever the rules of the request take, which have judged it.
+    # For a charge. There is no minimum for refunds. Without its own maximum, the processor accepts
+    # whatever the rules of the request allow, which are checked first.
     least: int = 1
     most: int | None = None
-    # Of charges and refunds. Card networks settle in two decimals at most, so that the last digit
-    # of a three-decimal currency must be 0 (docs.stripe.com/currencies#three-decimal).
+    # For charges and refunds. Card networks settle in two decimals at most, so the last digit of a
+    # three-decimal currency must be 0 (docs.stripe.com/currencies#three-decimal).
     multiple_of: int = 1
 
     def __post_init__(self) -> None:
@@ -29,19 +29,19 @@ class MoneyLimit:
 
 @dataclass(frozen=True, slots=True)
 class MoneyLimits:
-    """Of all currencies: those that are named have a limit of their own; `others` is that of the
-    rest, or None when the processor takes no other currency."""
+    """Limits for all currencies: those in `named` have their own; `others` is the limit of the
+    rest, or None if the processor accepts no other currency."""
 
     named: Mapping[str, MoneyLimit] = field(default_factory=dict)
     others: MoneyLimit | None = MoneyLimit()
-    # Whether a capture may leave the rest set aside for another one.
+    # Whether a capture may leave the rest authorized for another one.
     captures_in_parts: bool = True
 
     def of(self, currency: str) -> MoneyLimit | None:
-        """The limit of a currency (upper case); None when the processor doesn't take it."""
+        """The limit of a currency (upper case); None if the processor doesn't accept it."""
         return self.named.get(currency, self.others)
 
 
-# What a processor takes that declares nothing.
+# The limits of a processor that declares none.
 ANYTHING = MoneyLimits()
 NO_LIMITS: Mapping[str, MoneyLimits] = {}

@@ -1,7 +1,7 @@
 """What the processor may answer: a value, never an exception.
 
-*Unknown is not failure*: money may have moved, so we ask before we act. *Unavailable* is a
-promise that nothing was executed; an adapter that isn't sure says Unknown.
+*Unknown is not failure*: money may have moved, so we ask before we act. *Unavailable* is a promise
+that nothing was executed; an adapter that isn't sure says Unknown.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from payments.views import view_of_value
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """What the processor keeps of a charge, and what it pays out, in minor units of the currency
-    in which it settles. Refunds and disputes are not in it."""
+    """The processor's fee for a charge, and the net amount, in minor units of the settlement
+    currency. Without refunds and disputes."""
 
     fee: int
     net: int
@@ -28,36 +28,36 @@ class Succeeded:
     """The money moved, and no more of it will."""
 
     reference: str  # the processor's own id
-    # What was taken of a charge in all, in minor units; None = all that was asked for.
+    # The amount captured in all, in minor units; None = all that was asked for.
     captured: int | None = None
-    fees: Fees | None = None  # of a charge, as soon as they are known
+    fees: Fees | None = None  # for a charge, once known
 
 
 @dataclass(frozen=True, slots=True)
 class Authorized:
-    """The money of a charge is set aside, and can be captured."""
+    """The money of a charge is authorized, and can be captured."""
 
     reference: str
-    captured: int = 0  # what was taken of it so far, in minor units
-    capture_before: datetime | None = None  # then the processor lets go of the rest; with a zone
+    captured: int = 0  # captured so far, in minor units
+    capture_before: datetime | None = None  # when the processor releases the rest; with a zone
 
 
 @dataclass(frozen=True, slots=True)
 class Declined:
     """The processor refused for good; nothing moved and a repeat would be refused too."""
 
-    code: str  # from infra.billing.contract.failures: our word
-    processor_code: str  # the processor's word
+    code: str  # ours, from infra.billing.contract.failures
+    processor_code: str  # the processor's own
     message: str
     reference: str | None = None
-    # What the processor advises, where it knows more than our word for it says.
+    # The processor's advice, if it says more than our code.
     advised: Advised | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Canceled:
-    """Ended without money having moved, and none will: whatever still arrives under this key is
-    refused. An adapter that can't promise that of a key it does not know says NotFound."""
+    """It ended without money having moved, and none will: anything that still arrives under this
+    key is refused. An adapter that can't promise that of an unknown key says NotFound."""
 
     reference: str | None = None
 
@@ -66,16 +66,16 @@ class Canceled:
 class NextAction:
     """What the customer has to do before the processor goes on."""
 
-    type: str  # the processor's word in the field's terms: `redirect_to_url`
+    type: str  # the processor's term: `redirect_to_url`
     url: str | None = None  # where to send the customer
-    expires_at: datetime | None = None  # until when that works, with a zone
+    expires_at: datetime | None = None  # when the URL stops working, with a zone
 
     def view(self) -> dict[str, Any]:
-        """As it is kept and shown; the time as RFC 3339."""
+        """The form that is kept and shown; the time as RFC 3339."""
         return _next_action_view(self)
 
 
-# Why the processor waits, when it is for the customer.
+# The reason if the processor waits for the customer.
 REQUIRES_ACTION = "requires_action"
 
 
@@ -90,12 +90,12 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Surely not executed; try again later."""
+    """Certainly not executed; try again later."""
 
     reason: str  # `connection_refused`, `rate_limited`, `service_unavailable`
     retry_after_s: float | None = None
-    # Refused for how we are set up (a wrong key, a missing permission). What waits for somebody to
-    # mend that is not given up, however long it takes.
+    # Refused because of our configuration (a wrong key, a missing permission). Rows that wait for
+    # an operator to fix that are not given up, however long it takes.
     needs_operator: bool = False
 
 
@@ -105,25 +105,25 @@ class Unknown:
 
     reason: str  # `timeout`, `server_error`, `lease_expired`, `adapter_error`
     reference: str | None = None  # the processor's own id, if that much is known
-    # Of a look-up through lists that are too long for one call: of what the processor made before
-    # this moment, nothing is it. The next one goes on there, and soon.
+    # For a look-up through lists that are too long for one call: none of what the processor made
+    # before this moment is the object. The next look-up continues there, and soon.
     looked_until: datetime | None = None
 
 
-# Reasons of Unknown that say nothing of what the processor has: the call got no answer.
+# Reasons of Unknown that say nothing about the processor's state: the call got no answer.
 UNANSWERED = frozenset({"timeout", "server_error", "adapter_error"})
 
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """Only from a look-up or a cancellation: the processor has never heard of this key. A call
-    that is still on its way may reach it later."""
+    """Only from a look-up or a cancellation: the processor doesn't know this key. A call that is
+    still on its way may reach it later."""
 
 
 Outcome = Succeeded | Authorized | Declined | Canceled | Pending | Unavailable | Unknown
 Found = Outcome | NotFound
 
-# Stripe's words (docs: "The Dispute object"): a `warning_…` is an inquiry, and takes no money.
+# Stripe's terms (docs: "The Dispute object"): a `warning_…` is an inquiry, and takes no money.
 DisputeState = Literal[
     "warning_needs_response",
     "warning_under_review",
@@ -137,15 +137,15 @@ DisputeState = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Disputed:
-    """A customer's bank contests a charge; this is how that stands at the processor."""
+    """A customer's bank contests a charge; this is the state of the dispute at the processor."""
 
     reference: str  # the processor's id of the dispute
     state: DisputeState
-    amount: int  # what is contested, in minor units
+    amount: int  # the disputed amount, in minor units
     currency: str
-    reason: str  # the processor's word: `fraudulent`, `product_not_received`
-    told_at: datetime  # when it stood so, by the processor's clock: reports come in any order
-    respond_by: datetime | None = None  # evidence that comes later is not looked at
+    reason: str  # the processor's term: `fraudulent`, `product_not_received`
+    told_at: datetime  # the time of this state, by the processor's clock: reports come in any order
+    respond_by: datetime | None = None  # later evidence is ignored
 
 
 _next_action_view = view_of_value(objects.NextAction)

@@ -11,8 +11,9 @@ from payments.processors.routing import Route, choose
 
 
 class Processors(Mapping[str, Processor]):
-    """Processors by name. `routes` and `default` name those that take new charges; the others go on
-    with what is theirs: a row is sent to, looked up at and refunded by the one that it names."""
+    """Processors by name. `routes` and `default` name those that get new charges; the others
+    continue with existing ones: a row is sent to, looked up at and refunded by the processor that
+    it names."""
 
     def __init__(
         self,
@@ -21,10 +22,10 @@ class Processors(Mapping[str, Processor]):
         routes: Sequence[Route] = (),
         approvals: Approvals = NOTHING,
     ) -> None:
-        """`default` is the first one unless said otherwise; it takes the new charges that no route
-        fits. `approvals`: what a second person must approve before one of them is asked.
+        """`default` is the first one unless given; it gets the new charges that match no route.
+        `approvals`: what a second person must approve before a processor is called.
 
-        Raises ValueError when two have one name, or none has the default's or a route's.
+        Raises ValueError if two have the same name, or the default or a route names none of them.
         """
         self._by_name = {one.name: one for one in processors}
         if len(self._by_name) != len(processors):
@@ -35,14 +36,14 @@ class Processors(Mapping[str, Processor]):
         for name in (self.default, *(route.processor for route in self.routes)):
             if name not in self._by_name:
                 raise ValueError(f"no processor is named {name!r}")
-        # What each of them takes, by name.
+        # The limits of each of them, by name.
         self.limits: Mapping[str, MoneyLimits] = {
             one.name: one.limits if isinstance(one, DeclaresLimits) else ANYTHING
             for one in processors
         }
-        # The names of those that can set money aside.
+        # The names of those that can authorize without capturing.
         self.authorizing = frozenset(one.name for one in processors if isinstance(one, Authorizes))
-        # What a request has of the one that is to get it, by name.
+        # The fields of a request that come from its processor, by name.
         self.places: Mapping[str, Mapping[str, Any]] = {
             one.name: {
                 "processor": one.name,
@@ -53,7 +54,7 @@ class Processors(Mapping[str, Processor]):
         }
 
     def of_charge(self, request: ChargeRequest, currency: str | None) -> str:
-        """The name of the one that takes a new charge in this currency."""
+        """The name of the processor for a new charge in this currency."""
         if not self.routes:
             return self.default
         return choose(

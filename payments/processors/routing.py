@@ -1,7 +1,7 @@
-"""Which processor takes a new charge: rules as data, of which the first that fits counts.
+"""Which processor gets a new charge: rules as data; the first match counts.
 
-A charge is given its processor when it is accepted, and keeps it: what comes later (look-ups,
-refunds, cancellations) goes where the charge went.
+A charge gets its processor when it is accepted, and keeps it: everything later (look-ups, refunds,
+cancellations) goes to the same one.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Charges that fit all that is said go to `processor`. `method` is a payment method's id, or
-    the beginning of such ids with a * behind it."""
+    """Charges that match every condition go to `processor`. `method` is a payment method's id, or
+    the beginning of such ids followed by a *."""
 
     processor: str
     currency: str | None = None
@@ -19,7 +19,7 @@ class Route:
     method: str | None = None
 
     def fits(self, *, currency: str | None, producer: str, method: str | None) -> bool:
-        """Whether a charge goes this way."""
+        """Whether a charge matches."""
         return (
             self.currency in (None, currency)
             and self.producer in (None, producer)
@@ -27,7 +27,7 @@ class Route:
         )
 
     def __str__(self) -> str:
-        """As settings write it: `stripe:currency=EUR:producer=shop`."""
+        """The form used in settings: `stripe:currency=EUR:producer=shop`."""
         said = {field.name: getattr(self, field.name) for field in fields(self)[1:]}
         conditions = [f"{name}={value}" for name, value in said.items() if value is not None]
         return ":".join([self.processor, *conditions])
@@ -44,7 +44,7 @@ def choose(
     producer: str,
     method: str | None,
 ) -> str:
-    """The name of the processor that takes a charge."""
+    """The name of the processor for a charge."""
     for route in routes:
         if route.fits(currency=currency, producer=producer, method=method):
             return route.processor

@@ -1,7 +1,7 @@
 """What processors say that they moved: their statements, read beside our own tables.
 
-A statement is a query, so that it is read in the same snapshot as what it is held against, and a
-processor with millions of movements costs no more than a join.
+A statement is a query, so it is read in the same snapshot as the tables that it is compared with,
+and a processor with millions of movements costs no more than a join.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,8 +53,8 @@ def statements_of(processors: Mapping[str, Processor]) -> Statements:
 def movements_of(
     connection: Connection, statement: Select[Any], object_id: str, *, charge_id: str
 ) -> list[Movement]:
-    """What moved for this very charge, with its captures, or for this refund, in the order it
-    happened. `charge_id` is the charge itself, or that of the refund."""
+    """What moved for this charge, with its captures, or for this refund, in the order of time.
+    `charge_id` is the charge itself, or that of the refund."""
     moved = statement.subquery()
     is_its_own: Any = moved.c.object_id == object_id
     if object_id == charge_id:
@@ -101,7 +101,8 @@ def moved_twice(connection: Connection, statements: Statements) -> list[str]:
 
 
 def as_sql(statements: Statements) -> str:
-    """All movements as SQL: the columns of Movement, and `processor`. Of no statement: no row."""
+    """All movements as SQL: the columns of Movement, and `processor`. No rows if there are no
+    statements."""
     compiled = (_everything(statements) if statements else _NOTHING).compile(
         dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
         compile_kwargs={"literal_binds": True},

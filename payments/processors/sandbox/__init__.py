@@ -1,10 +1,10 @@
-"""A processor to try everything with: its own ledger, and every fault there is, on demand.
+"""A processor for trying everything out: its own ledger, and every kind of fault on demand.
 
 ::
 
-    processor ─► books ─► verdicts ─► script     what a payment method does, read at the n-th call
+    processor ─► books ─► verdicts ─► script     what a payment method does at the n-th call
                    ├────► captures               never more than is authorized
-                   ├────► refunds                never more than was taken
+                   ├────► refunds                never more than was captured
                    ├────► turns                  what changes later, by itself or by hand
                    ├────► events                 signed, offered several times
                    └────► ledger                 the money that moved: the outside witness

@@ -1,7 +1,7 @@
-"""What follows a charge that succeeded: what the sandbox keeps of it, and disputes.
+"""What follows a successful charge: the sandbox's fee, and disputes.
 
-All of it is foreseen in the script of the payment method, and told by events that are written when
-the charge succeeds, to be offered later.
+All of it comes from the script of the payment method, as events that are written when the charge
+succeeds, to be offered later.
 """
 
 import json
@@ -24,7 +24,7 @@ RESPOND_WITHIN = timedelta(days=14)
 
 
 def fees_of(amount: int, currency: str) -> Fees:
-    """What the sandbox keeps: 2.9 % and 30 minor units, as many processors do."""
+    """The sandbox's fee: 2.9 % and 30 minor units, as many processors charge."""
     fee = amount * 29 // 1000 + 30
     return Fees(fee, amount - fee, currency)
 
@@ -37,7 +37,7 @@ def foresee(connection: Connection, charges: Sequence[SandboxRequestRow]) -> Non
 
 
 def dispute_in(told: dict[str, Any]) -> Disputed:
-    """The dispute of an event's body."""
+    """The dispute in an event's body."""
     return Disputed(
         reference=told["reference"],
         state=told["state"],

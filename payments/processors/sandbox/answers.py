@@ -1,4 +1,4 @@
-"""What the sandbox says: about one call, and about where a charge or a refund stands."""
+"""The sandbox's answers: to one call, and about the state of a charge or a refund."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,15 +19,15 @@ from payments.processors.outcomes import (
     Unknown,
 )
 
-# The key was used with other parameters. Neither Declined, since money may well have moved under
-# this key, nor Unavailable, since it would be refused for ever: whoever sends this has a bug, and
-# only a person can say which of the two requests was meant.
+# The key was used with other parameters. Neither Declined, since money may have moved under this
+# key, nor Unavailable, since it would be refused for ever: this is a bug in the caller, and only a
+# person can say which of the two requests was meant.
 KEY_REUSED = Unknown("key_reused")
 SERVER_ERROR = Unknown("server_error")
 
 
 class Standing(Protocol):
-    """Where a charge or refund stands: a row of `sandbox_requests`, or what is decided of one."""
+    """The state of a charge or refund: a row of `sandbox_requests`, or a decision about one."""
 
     @property
     def status(self) -> str: ...
@@ -50,17 +50,17 @@ class Standing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to one call. `outcome` None = it gets lost on its way back."""
+    """The answer to one call. `outcome` None = the answer gets lost."""
 
     outcome: Found | None
     delay_s: float = 0.0
 
 
 def outcome_of(standing: Standing) -> Outcome | NotFound:
-    """The outcome that tells this."""
+    """The outcome for this state."""
     reference, said = standing.reference, standing.processor_code or ""
     if reference is None:
-        return NotFound()  # `open`: nothing was executed, so there is nothing to be found.
+        return NotFound()  # `open`: nothing was executed, so there is nothing to find.
     match standing.status:
         case "succeeded":
             return Succeeded(reference, standing.captured or None)
@@ -78,6 +78,6 @@ def outcome_of(standing: Standing) -> Outcome | NotFound:
 def _pending(reference: str, reason: str) -> Pending:
     if reason != REQUIRES_ACTION:
         return Pending(reference, reason)
-    # Nobody answers under this name (RFC 6761, 6.4): `billing sandbox complete` is the customer.
+    # This name never resolves (RFC 6761, 6.4): `billing sandbox complete` plays the customer.
     url = f"https://sandbox.invalid/authenticate/{reference}"
     return Pending(reference, reason, NextAction("redirect_to_url", url))

@@ -1,8 +1,8 @@
-"""The sandbox's books: it executes what it is asked once per key, and knows where it stands.
+"""The sandbox's books: it executes each request once per key, and knows its state.
 
-`apply` takes a list and writes it in a handful of statements, inside a transaction of the caller.
-The row of a key is locked from the first statement on, so a second call with the same key waits
-until the first is decided, and then hears the same.
+`apply` takes a list and writes it in a handful of statements, inside the caller's transaction. The
+row of a key is locked from the first statement on, so a second call with the same key waits until
+the first is decided, and then gets the same answer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -68,9 +68,9 @@ def apply(
 
 
 def _waves(instructions: Sequence[Instruction]) -> list[dict[int, Instruction]]:
-    """The instructions by their place, cut so that no key occurs twice in one wave.
+    """The instructions by their place, split so that no key occurs twice in one wave.
 
-    One statement can't write a row twice, and the repeat of a key is to see what came of the first.
+    One statement can't write a row twice, and the repeat of a key must see the result of the first.
     """
     waves: list[dict[int, Instruction]] = []
     uses: dict[str, int] = {}
@@ -90,7 +90,7 @@ def _orders(wave: Mapping[int, Instruction], verb: str) -> list[Order]:
 
 _REMEMBER = (
     insert(REQUESTS)
-    # Always in the order of keys, so that two batches may wait for each other, but not in a circle.
+    # Always in the order of keys, so that two batches may wait for each other but never deadlock.
     .from_select(COLUMNS, select(*VALUES).order_by(ASKED.c.key), include_defaults=False)
     .on_conflict_do_update(index_elements=[REQUESTS.c.key], set_={"calls": REQUESTS.c.calls + 1})
     .returning(
@@ -154,7 +154,7 @@ def _execute(
 def _remember(
     connection: Connection, asked: Mapping[str, Mapping[str, Any]], memory: timedelta
 ) -> dict[str, SandboxRequestRow]:
-    """The rows of the keys, locked: the new ones as `asked`, the known ones with one more call."""
+    """The rows of the keys, locked: new ones as `asked`, known ones with one more call."""
     parameters = {"asked": as_rows(list(asked.values())), "memory": memory}
     rows = {row.key: row for row in read(connection, SandboxRequestRow, _REMEMBER, parameters)}
     forgotten = {key: asked[key] for key, row in rows.items() if row.forgotten}

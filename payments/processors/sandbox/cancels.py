@@ -1,7 +1,7 @@
-"""Cancellations at the sandbox: what waits is ended, and what never arrived is refused for ever.
+"""Cancellations at the sandbox: a waiting charge is ended, and an unknown one is refused for ever.
 
-A key that is not known yet, or of which every call was refused so far, is closed: its row stands
-at `canceled` from then on, so a call for it that is still on its way moves nothing.
+A key that is not known yet, or whose calls were all refused so far, is closed: its row is
+`canceled` from then on, so a call for it that is still on its way moves nothing.
 """
 
 from collections.abc import Sequence
@@ -30,18 +30,19 @@ from payments.transaction import read
 
 
 def cancel(connection: Connection, orders: Sequence[Order]) -> dict[str, Answer]:
-    """Cancel these charges; the answers by their keys. To cancel twice is to cancel once."""
+    """Cancel these charges; the answers by their keys. Canceling twice has the effect of canceling
+    once."""
     if not orders:
         return {}
     asked = {order.key: asked_for(order, OPEN) for order in orders}
     connection.execute(_KNOW, {"asked": as_rows(list(asked.values()))})
     turn_these(connection, asked)
-    # Locked from here on, in the order of keys: nobody else decides.
+    # Locked from here on, in the order of keys: no other transaction decides.
     counted = read(connection, SandboxRequestRow, _COUNT, {"ids": sorted(asked)})
     rows = {row.key: row for row in counted}
     answers: dict[str, Answer] = {}
     decided: list[SandboxRequestRow] = []
-    paid: list[SandboxRequestRow] = []  # what is taken of them, as their movements say it
+    paid: list[SandboxRequestRow] = []  # with the amount taken, for their movements
     for order in orders:
         row, script = rows[order.key], script_for(order.payment_method_id).cancels or CANCELED
         to = _ends(row, script)
@@ -63,7 +64,7 @@ def cancel(connection: Connection, orders: Sequence[Order]) -> dict[str, Answer]
 
 
 def _ends(row: SandboxRequestRow, script: Script) -> str | None:
-    """How it ends now; None when it has ended before, or can only end by itself."""
+    """How it ends now; None if it has ended before, or can only end by itself."""
     if row.status == "open":
         return "canceled"
     is_waiting = row.status == "pending" and row.processor_code == REQUIRES_ACTION
@@ -71,8 +72,8 @@ def _ends(row: SandboxRequestRow, script: Script) -> str | None:
 
 
 def _captured(row: SandboxRequestRow, to: str) -> dict[str, Any]:
-    """How a charge stands that ends like this, and what was captured of it: everything, if that
-    was faster; else what was captured before, and the rest is let go of."""
+    """The state of a charge that ends like this, and its captured amount: everything, if the
+    capture was faster; else what was captured before, and the rest is released."""
     captured = row.captured
     if row.capture == "manual" and to == "succeeded":
         captured = row.amount
@@ -80,7 +81,7 @@ def _captured(row: SandboxRequestRow, to: str) -> dict[str, Any]:
 
 
 def _first_answer(row: SandboxRequestRow, script: Script) -> Answer:
-    """The answer to the call that ended it, which may get lost; later ones tell what is true."""
+    """The answer to the call that ended it, which may get lost; later ones give the true state."""
     match script.answer:
         case "silence":
             return Answer(None)

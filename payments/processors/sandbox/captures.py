@@ -1,7 +1,7 @@
-"""Captures at the sandbox: only of money that is authorized, and never more than is left of it.
+"""Captures at the sandbox: only of authorized money, and never more than is left of it.
 
-What is answered to a capture is how its charge stands then; so it is the charge's row that counts,
-locked after that of the capture's key.
+The answer to a capture is the state of its charge; so the charge's row counts, locked after that of
+the capture's key.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ Charges = dict[str | None, SandboxRequestRow]
 
 
 def hold_charges(connection: Connection, orders: Sequence[Order]) -> Charges:
-    """The charges behind captures and refunds, by our id, locked in the order of keys."""
+    """The charges of captures and refunds, by our id, locked in the order of keys."""
     keys = {f"{order.charge_id}:charge" for order in orders if order.charge_id is not None}
     return _charges(connection, keys, lock=True) if keys else {}
 
@@ -43,7 +43,7 @@ def capture(
     rows: Mapping[str, SandboxRequestRow],
     charges: Charges,
 ) -> dict[str, Answer]:
-    """Capture these, whose own `rows` are locked, and so are `charges`; the answers by their
+    """Make these captures, whose own `rows` are locked, and so are `charges`; the answers by their
     keys."""
     changes = _Changes()
     answers = {order.key: _answer(order, rows[order.key], charges, changes) for order in orders}
@@ -54,7 +54,7 @@ def capture(
 def look_up(
     connection: Connection, orders: Sequence[Order], rows: Mapping[str, SandboxRequestRow]
 ) -> dict[str, Answer]:
-    """How the charges of these captures stand, for those that were executed."""
+    """The state of the charges of these captures, for those that were executed."""
     if not orders:
         return {}
     charges = _charges(connection, {f"{order.charge_id}:charge" for order in orders}, lock=False)
@@ -66,7 +66,7 @@ def look_up(
 
 @dataclass(slots=True)
 class _Changes:
-    """What the captures of one call change."""
+    """The changes by the captures of one call."""
 
     decided: list[Mapping[str, Any]] = field(default_factory=list)
     movements: list[Mapping[str, Any]] = field(default_factory=list)
@@ -96,7 +96,7 @@ def _answer(
     if row.status != "open":
         return Answer(_found(order, row, charge))
     if charge is not None and charge.status in ("succeeded", "declined", "canceled"):
-        return Answer(outcome_of(charge))  # it has ended, and says how
+        return Answer(outcome_of(charge))  # it has ended
     objection = _objection_to(order, charge)
     script = objection or script_for(charge.payment_method_id if charge else None).captures or PLAIN
     verdict = verdict_on(script, call=row.calls)
@@ -124,16 +124,16 @@ def _objection_to(order: Order, charge: SandboxRequestRow | None) -> Script | No
 
 
 def _less(charge: SandboxRequestRow, order: Order) -> SandboxRequestRow:
-    """The charge after this was taken of it. Nothing stays set aside when all was, or when it was
-    the last."""
+    """The charge after this capture. Nothing stays authorized if everything was captured, or this
+    was the last capture."""
     captured = charge.captured + order.amount
     is_over = order.final or captured == charge.amount
     return changed(charge, captured=captured, status="succeeded" if is_over else "authorized")
 
 
 def _told(script: Script, found: Found) -> Answer:
-    """The answer to the call that was executed, which may get lost; later ones tell what is
-    true."""
+    """The answer to the call that was executed, which may get lost; later ones give the true
+    state."""
     match script.answer:
         case "silence":
             return Answer(None)
@@ -157,7 +157,7 @@ def _refused(processor_code: str) -> Script:
 
 
 def _charges(connection: Connection, keys: set[str], *, lock: bool) -> Charges:
-    """Charges as they stand now."""
+    """The present rows of charges."""
     turn_these(connection, keys)
     statement = _LOCK if lock else _READ
     found = read(connection, SandboxRequestRow, statement, {"ids": sorted(keys)})
@@ -190,7 +190,7 @@ _FOLLOW = (
     .values(
         status=_changed.c.status,
         captured=_changed.c.captured,
-        # What has ended lets go of nothing more by itself.
+        # An ended charge releases nothing more by itself.
         turns_at=case((_is_over, null()), else_=REQUESTS.c.turns_at),
         turns_to=case((_is_over, null()), else_=REQUESTS.c.turns_to),
     )

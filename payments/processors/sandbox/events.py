@@ -1,7 +1,7 @@
-"""The sandbox's events: how they are written, signed, offered and read.
+"""The sandbox's events: written, signed, offered and read.
 
-Like those of any processor they come at least once, late, and in no order. Nobody acknowledges a
-fetched event, so each one is offered several times: whoever dies with it in hand gets it again.
+Like those of any processor they come at least once, late, and in any order. A fetched event is not
+acknowledged, so each one is offered several times: a worker that dies with it gets it again.
 """
 
 import json
@@ -23,7 +23,8 @@ from payments.processors.sandbox.verdicts import Decision
 from payments.views import moment
 
 SIGNATURE_HEADER = "sandbox-signature"
-# Offered at once, again so long after the first offer, and for the last time so long after that.
+# Offered at once, again this long after the first offer, and for the last time this long after
+# that.
 OFFERED_AGAIN_AFTER = (timedelta(seconds=10), timedelta(minutes=1))
 
 _EVENTS = table_of(SandboxEvent)
@@ -66,7 +67,7 @@ _OF_ITS_STANDING = (
 
 
 def tell(connection: Connection, standings: Sequence[SandboxRequestRow]) -> None:
-    """Write one event for each row of `sandbox_requests`, telling where it stands now."""
+    """Write one event for each row of `sandbox_requests`, with its present state."""
     if not standings:
         return
     told = [{"object_id": row.object_id, "body": _body(row)} for row in standings]
@@ -74,7 +75,7 @@ def tell(connection: Connection, standings: Sequence[SandboxRequestRow]) -> None
 
 
 def offer(connection: Connection, *, limit: int) -> list[bytes]:
-    """The bodies of events whose time has come, oldest first, each to one caller at a time."""
+    """The bodies of events that are due, oldest first, each to one caller at a time."""
     rows = sorted(connection.execute(_OFFER, {"limit": limit}))
     return [row.body.encode() for row in rows]
 
@@ -85,12 +86,12 @@ def sign(body: bytes, *, secret: bytes, now: float) -> dict[str, str]:
 
 
 def read(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float) -> ProcessorEvent:
-    """The event in `body`; raises EventRefused unless it is signed, fresh and well-formed."""
+    """The event in `body`; raises EventRefused unless it is signed, recent and well-formed."""
     given_headers = {name.lower(): value for name, value in headers.items()}
     signature = given_headers.get(SIGNATURE_HEADER, "")
     event_signatures.check(signature, body, secrets=[secret], now=now)
     try:
-        # The defaults: what was told before anything could be captured.
+        # The defaults, for events from before captures existed.
         told = {"captured": 0, "capture_before": None, **json.loads(body)}
         if told["capture_before"] is not None:
             told["capture_before"] = datetime.fromisoformat(told["capture_before"])

@@ -1,4 +1,4 @@
-"""The money that the sandbox moved: how it is written down, and what the witness can tell."""
+"""The money that the sandbox moved: how it is written, and what it proves as a witness."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ _MOVED_FOR = (
     .group_by(_LEDGER.c.object_id, _LEDGER.c.currency)
     .order_by(_LEDGER.c.object_id)
 )
-# Both halves have an index of their own.
+# Each half has its own index.
 _MOVED_FOR_THESE = _MOVED_FOR.where(
     (id_among(_LEDGER.c.charge_id) & (_LEDGER.c.direction == "charge"))
     | (id_among(_LEDGER.c.object_id) & (_LEDGER.c.direction != "charge"))
@@ -54,17 +54,17 @@ _MOVED_FOR_THESE = _MOVED_FOR.where(
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What moved for one charge, capture or refund, reversals taken off; 0 = it came back."""
+    """What moved for one charge, capture or refund, less reversals; 0 = it came back."""
 
     object_id: str
     currency: str
     amount: int
-    # 1; 2 for a refund that came back. More is money that moved twice.
+    # 1; 2 for a refund that came back. More means that money moved twice.
     movements: int
 
 
 def statement() -> Select[Any]:
-    """Everything that moved, as the port has it."""
+    """Everything that moved, in the form of the port."""
     return select(*(_LEDGER.c[name] for name in Movement.__slots__))
 
 
@@ -81,7 +81,7 @@ def everything_moved(connection: Connection | Session) -> Iterator[Moved]:
 
 
 def refunded(connection: Connection, charge_ids: Sequence[str]) -> dict[str, int]:
-    """What went back of each charge so far; charges without refunds are left out."""
+    """What was refunded of each charge so far; charges without refunds are left out."""
     return dict(read(connection, tuple[str, int], _REFUNDED, {"ids": list(charge_ids)}))
 
 

@@ -1,4 +1,4 @@
-"""The sandbox as a processor: the road to its books, with all that may happen on the road."""
+"""The sandbox as a processor: calls its books, with simulated network faults on the way."""
 
 import logging
 import time
@@ -23,32 +23,31 @@ log = logging.getLogger(__name__)
 
 Run = Callable[[Sequence[Instruction]], list[Answer]]
 Submit = Callable[[Instruction], Answer]
-# Turns "carry out this list" into "carry out this one": a group committer, or one at a time.
+# Turns a function of a list into one of a single item: a group committer, or one at a time.
 Batch = Callable[[Run], Submit]
 
 _ANY_DUE = select(or_(transitions.ANY_DUE, events.ANY_DUE))
 TIMEOUT = Unknown("timeout")
 
-# The sandbox moves no real money, so there is nothing that this could protect; it is there so that
-# signing and checking are the same code path as with a real processor.
+# The sandbox moves no real money, so this secret protects nothing; it exists so that signing and
+# checking use the same code path as with a real processor.
 EVENT_SECRET = b"the sandbox has no secrets"
 
-# What turned by itself and wasn't fetched yet, per fetch; a sweep comes every second.
+# Transitions that are made per fetch; a sweep comes every second.
 TURNS_MAX = 256
 
 
 def one_at_a_time(run: Run) -> Submit:
-    """Each instruction in a transaction of its own."""
+    """Each instruction in its own transaction."""
     return lambda instruction: run([instruction])[0]
 
 
 class Sandbox:
     """A processor that moves money in its own tables only.
 
-    It never takes part in our transactions: `engine` gives it connections of its own. `batch`
-    may gather the instructions of many threads into one transaction. `latency_ms` is how long
-    every call takes, there and back; `timeout_ms` is how long a caller waits for an answer that
-    never comes.
+    It never takes part in our transactions: `engine` gives it its own connections. `batch` may
+    gather the instructions of many threads into one transaction. `latency_ms` is the total duration
+    of every call; `timeout_ms` is how long a caller waits for an answer that never comes.
     """
 
     livemode = False
@@ -71,7 +70,7 @@ class Sandbox:
         self.key_window = key_window
         self.limits = limits
         self._engine = engine
-        # One statement is a transaction of its own: it takes no BEGIN and no COMMIT.
+        # One statement is its own transaction: it needs no BEGIN and no COMMIT.
         self._looking = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._submit = batch(self._run)
         self._road_s = latency_ms / 2000
@@ -85,15 +84,15 @@ class Sandbox:
         return _executed(_with_fees(order, self._call(Instruction("execute", order), deadline_s)))
 
     def refund(self, order: Order, *, deadline_s: float) -> Outcome:
-        """Give back money of a charge, once per key and never more than was taken."""
+        """Refund a charge, once per key and never more than was captured."""
         return _executed(self._call(Instruction("execute", order), deadline_s))
 
     def capture(self, order: Order, *, deadline_s: float) -> Found:
-        """Take money that is authorized, once per key and never more than is left of it."""
+        """Capture authorized money, once per key and never more than is left of it."""
         return self._call(Instruction("execute", order), deadline_s)
 
     def look_up(self, order: Order, *, deadline_s: float) -> Found:
-        """What came of a charge, capture or refund, however long ago."""
+        """The result of a charge, capture or refund, however long ago."""
         return _with_fees(order, self._call(Instruction("look_up", order), deadline_s))
 
     def cancel(self, order: Order, *, deadline_s: float) -> Found:
@@ -101,12 +100,12 @@ class Sandbox:
         return self._call(Instruction("cancel", order), deadline_s)
 
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
-        """The event in `body`; raises EventRefused unless it is signed, fresh and well-formed."""
+        """The event in `body`; raises EventRefused unless it is signed, recent and well-formed."""
         return events.read(headers, body, secret=self._event_secret, now=self._clock())
 
     def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:
-        """Events whose time has come, oldest first; each comes several times (see `events`)."""
-        if not self._is_any_due():  # once a second, and mostly nothing is
+        """Events that are due, oldest first; each comes several times (see `events`)."""
+        if not self._is_any_due():  # called once a second, and mostly nothing is due
             return []
         with self._engine.begin() as connection:
             transitions.turn_due(connection, limit=TURNS_MAX)
@@ -125,28 +124,28 @@ class Sandbox:
     def records(
         self, since: datetime, until: datetime, *, after: str | None = None
     ) -> Iterator[Record]:
-        """What its ledger says moved then, in the order in which it was written down."""
+        """What moved at that time by its ledger, in the order of writing."""
         return records.lines(self._engine, since, until, after=after)
 
     def records_of_payout(self, payout_id: str, *, after: str | None = None) -> Iterator[Record]:
-        """What went to the bank together; see `records`."""
+        """The lines that were paid out together; see `records`."""
         return records.payout(self._engine, payout_id, after=after)
 
     def _run(self, instructions: Sequence[Instruction]) -> list[Answer]:
         return carry_out(self._engine, instructions, memory=self.key_window)
 
     def _call(self, instruction: Instruction, deadline_s: float) -> Found:
-        """There, the books, and back. No transaction is open while somebody sleeps.
+        """Travel there, update the books, and travel back. No transaction is open while it sleeps.
 
-        The money moves half-way: whoever dies on the way there left nothing behind, and whoever
-        dies on the way back left a charge that nobody here knows of.
+        The money moves half-way: a worker that dies on the way there has left nothing; one that
+        dies on the way back has left a charge that our side doesn't know of.
         """
         ends_at = time.monotonic() + deadline_s
         self._travel(self._road_s, ends_at)
         try:
             answer = self._submit(instruction)
-        except Exception as error:  # noqa: BLE001  # Whatever it is, money may have moved.
-            # The books may have been closed before the connection broke. Nobody can tell.
+        except Exception as error:  # noqa: BLE001  # Whatever the error, money may have moved.
+            # The commit may have succeeded before the connection broke.
             log.warning("sandbox call failed: %s", type(error).__name__)
             return Unknown("server_error")
         if answer.outcome is None:
@@ -156,7 +155,7 @@ class Sandbox:
         return answer.outcome if arrived else TIMEOUT
 
     def _travel(self, seconds: float, ends_at: float) -> bool:
-        """Sleep so long, but not past the deadline; returns whether it was enough."""
+        """Sleep this long, but not past the deadline; returns whether that was enough."""
         left = ends_at - time.monotonic()
         if seconds > 0:
             self._sleep(max(0.0, min(seconds, left)))
@@ -164,7 +163,7 @@ class Sandbox:
 
 
 def _with_fees(order: Order, found: Found) -> Found:
-    """What the sandbox keeps of a charge, if that is told with its success."""
+    """The outcome with the sandbox's fee, if that comes with the success."""
     is_told = order.kind == "charge" and script_for(order.payment_method_id).fees == "told"
     if not is_told or not isinstance(found, Succeeded):
         return found
@@ -172,6 +171,6 @@ def _with_fees(order: Order, found: Found) -> Found:
 
 
 def _executed(found: Found) -> Outcome:
-    if isinstance(found, NotFound):  # Books never say so of what they were told to execute.
+    if isinstance(found, NotFound):  # Never the answer to a request to execute.
         return Unknown("adapter_error")
     return found

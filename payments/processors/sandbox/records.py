@@ -1,7 +1,7 @@
-"""The sandbox's books as it lists them: a line per movement, and what it pays out every day.
+"""The sandbox's books as a list: a line per movement, and a daily payout.
 
-What it tells of a charge's fee, it keeps; of all others nothing. What moved on a day (UTC) goes to
-the bank at midnight, a payout per currency, whose id says which: `sbx_po_20261128_USD`.
+It charges only the fees that it reports. What moved on a day (UTC) is paid out at midnight, one
+payout per currency, whose id says which: `sbx_po_20261128_USD`.
 """
 
 import re
@@ -53,7 +53,7 @@ def lines(
     after: str | None = None,
     only: str | None = None,
 ) -> Iterator[Record]:
-    """What moved in that time, as it was written down; `only` is a currency."""
+    """What moved in that time, in the order of writing; `only` is a currency."""
     asked = {"since": since, "until": until, "only": only}
     last = int(after or 0)
     while True:
@@ -66,7 +66,7 @@ def lines(
 
 
 def payout(engine: Engine, payout_id: str, *, after: str | None = None) -> Iterator[Record]:
-    """The lines of a payout, and it last of all; nothing of a day that isn't over."""
+    """The lines of a payout, and the payout itself last; nothing for a day that isn't over."""
     named = _PAYOUT.fullmatch(payout_id)
     if named is None or after == payout_id:
         return

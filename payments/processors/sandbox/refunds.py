@@ -1,4 +1,4 @@
-"""The sandbox's rule for refunds: only of money that it took, and never more than that."""
+"""The sandbox's rule for refunds: only of money that it captured, and never more than that."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ _PENDING = (
 
 @dataclass(slots=True)
 class Refundable:
-    """A charge that somebody wants to refund, locked. `charge` None = never heard of it."""
+    """A charge to refund, locked. `charge` None = unknown."""
 
     charge: SandboxRequestRow | None
-    # Minor units that went back, or are about to.
+    # Minor units refunded, or about to be.
     refunded: int
 
     def verdict_on(self, order: Order, *, call: int) -> Verdict:
-        """The verdict on one refund of this charge; what it takes counts against the next one."""
+        """The verdict on one refund of this charge; its amount counts against the next one."""
         script = self._objection_to(order) or self._script()
         verdict = verdict_on(script, call=call)
         if verdict.standing.status in ("pending", "succeeded"):
@@ -65,15 +65,15 @@ class Refundable:
 
 
 def refundables(connection: Connection, refunds: Sequence[Order]) -> dict[str | None, Refundable]:
-    """The charges behind `refunds`, by our id, locked until the end of the transaction."""
+    """The charges of `refunds`, by our id, locked until the end of the transaction."""
     ids = sorted({order.charge_id for order in refunds if order.charge_id is not None})
     if not ids:
         return {None: Refundable(None, 0)}
     keys = [f"{charge_id}:charge" for charge_id in ids]
     locked = read(connection, SandboxRequestRow, _LOCK, {"ids": keys})
     charges = {row.object_id: row for row in locked}
-    # Only now, in statements of their own: the statement that waited for the locks still sees the
-    # refunds as they were before it waited.
+    # Only now, in separate statements: the statement that waited for the locks still sees the
+    # refunds as of before the wait.
     refunded = ledger.refunded(connection, ids)
     pending = dict(read(connection, tuple[str, int], _PENDING, {"ids": ids}))
     return {None: Refundable(None, 0)} | {

@@ -1,4 +1,4 @@
-"""A request as it is written into the memory of keys."""
+"""A request as the memory of keys stores it."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -52,7 +52,8 @@ def asked_for(order: Order, planned: Verdict) -> dict[str, Any]:
                 "customer_id": order.customer_id,
                 "payment_method_id": order.payment_method_id,
                 "charge_id": order.charge_id,
-                # Only where they say something: what was asked before they were there is the same.
+                # Only if they have a value: requests from before these fields existed stay the
+                # same.
                 **({"capture": order.capture} if order.capture == "manual" else {}),
                 **({} if order.final else {"final": order.final}),
             }
@@ -66,15 +67,15 @@ def asked_for(order: Order, planned: Verdict) -> dict[str, Any]:
 
 
 def plan(order: Order) -> Verdict:
-    """What the first call comes to. What hangs on a charge needs that to be read first."""
+    """The verdict on the first call. One that depends on a charge needs that to be read first."""
     if order.kind != "charge":
         return OPEN
     return verdict_on(charge_script(order), call=1)
 
 
 def charge_script(order: Order) -> Script:
-    """What becomes of a charge. One that is to be captured by hand is authorized where another
-    would have succeeded, and the sandbox lets go of it by itself in the end."""
+    """The script of a charge. One that is to be captured by hand is authorized where another would
+    succeed, and the sandbox releases the authorization in the end."""
     script = script_for(order.payment_method_id)
     if order.capture == "automatic" or script.status != "succeeded":
         return script

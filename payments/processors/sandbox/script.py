@@ -1,12 +1,12 @@
-"""What each payment method makes the sandbox do, as data.
+"""What the sandbox does for each payment method, as data.
 
-`pm_card_…` are Stripe's test cards (docs.stripe.com/testing). `pm_sandbox_<fault>` makes the
-charge go wrong; `pm_sandbox_refund_<fault>` lets the charge succeed and its refunds go wrong;
+`pm_card_…` are Stripe's test cards (docs.stripe.com/testing). `pm_sandbox_<fault>` makes the charge
+go wrong; `pm_sandbox_refund_<fault>` lets the charge succeed and its refunds go wrong;
 `pm_sandbox_capture_<fault>` lets the charge be authorized and its captures go wrong;
 `pm_sandbox_cancel_<fault>` lets the charge wait for the customer and its cancellation go wrong.
 
-Faults of the road (no answer, 500, 503, 429) happen to the first calls under a key; after that the
-sandbox tells what is true. Otherwise no script would ever end, except `lost`, which is there
+Faults of the network (no answer, 500, 503, 429) happen to the first calls under a key; after that
+the sandbox gives the true answer. Otherwise no script would ever end, except `lost`, which is meant
 to be endless.
 """
 
@@ -23,38 +23,38 @@ Status = Literal["open", "pending", "authorized", "succeeded", "declined", "canc
 
 LATE_S = 2.0  # Long enough to be late for any worker, short enough for a test to wait for it.
 EVERY_CALL = 2**31
-# As long as card networks keep money set aside for an online payment (docs.stripe.com/payments/
+# For how long card networks keep an authorization for an online payment (docs.stripe.com/payments/
 # place-a-hold-on-a-payment-method): five to seven days.
 AUTHORIZED_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What becomes of one charge or refund."""
+    """What happens to one charge or refund."""
 
-    # So many calls are not executed. They get `refusal` as their answer; None = no answer at all.
+    # How many calls are not executed. Their answer is `refusal`; None = no answer at all.
     refusals: int = 0
     refusal: Unavailable | None = None
-    # Then it is executed, and this is how it ends; or how it stands, before it turns.
+    # Then it is executed, and ends like this; or has this state before it changes.
     status: Status = "succeeded"
     code: str | None = None
     processor_code: str | None = None
     turns_to: Status | None = None
     turns_after_s: float | None = None
-    # How the caller learns of the execution, how late, and whether an event tells it as well.
+    # The answer to the executing call, its delay, and whether an event reports it as well.
     answer: Literal["told", "silence", "server_error"] = "told"
     delay_s: float = 0.0
     tells: bool = False
-    # What becomes of refunds of this charge; None = they succeed.
+    # What happens to refunds of this charge; None = they succeed.
     refunds: "Script | None" = None
-    # How a dispute of it stands, one after the other, LATE_S apart; none = nobody contests it.
+    # The states of a dispute of it, LATE_S apart; none = there is no dispute.
     disputes: tuple[DisputeState, ...] = ()
-    # Whether it tells what it keeps of the charge: in its answer, or by an event later.
+    # Whether the fee is reported: in the answer, or by an event later.
     fees: Literal["unsaid", "told", "later"] = "unsaid"
-    # What becomes of captures of it, if it is only authorized, and until when they can be made.
+    # What happens to captures of it, if it is only authorized, and until when they can be made.
     captures: "Script | None" = None
     authorized_for: timedelta = AUTHORIZED_FOR
-    # What becomes of its cancellation while it waits for the customer; None = it is canceled.
+    # What happens to its cancellation while it waits for the customer; None = it is canceled.
     cancels: "Script | None" = None
 
 
@@ -65,7 +65,7 @@ def _declined(code: str, processor_code: str) -> Script:
     return Script(status="declined", code=code, processor_code=processor_code)
 
 
-# After "pm_card_": a card that declines says why in its name.
+# After "pm_card_": the reason of a decline is in the card's name.
 CARDS: Mapping[str, Script] = {
     "chargeDeclined": _declined("card_declined", "generic_decline"),
     "chargeDeclinedInsufficientFunds": _declined("insufficient_funds", "insufficient_funds"),
@@ -78,19 +78,19 @@ CARDS: Mapping[str, Script] = {
 
 # After "pm_sandbox_" for charges, after "pm_sandbox_refund_" for refunds.
 FAULTS: Mapping[str, Script] = {
-    # The money moves, but nobody hears of it.
+    # The money moves, but no answer arrives.
     "timeout_after": Script(answer="silence"),
     "error_after": Script(answer="server_error"),
-    # The first call gets lost on its way; the next one arrives.
+    # The first call gets lost; the next one arrives.
     "timeout_before": Script(refusals=1),
-    # None ever arrives, and nobody can say so.
+    # No call ever arrives, and no answer either.
     "lost": Script(refusals=EVERY_CALL, cancels=Script(refusals=EVERY_CALL)),
     "rate_limited": Script(refusals=1, refusal=Unavailable("rate_limited", retry_after_s=1.0)),
     "requires_action": Script(status="pending", processor_code="requires_action"),
     "late_success": Script(
         status="pending", processor_code="processing", turns_to="succeeded", turns_after_s=LATE_S
     ),
-    # The customer's bank contests it, or asks.
+    # The customer's bank disputes it, or inquires.
     "disputed": Script(disputes=("needs_response",)),
     "dispute_won": Script(disputes=("needs_response", "under_review", "won")),
     "dispute_lost": Script(disputes=("needs_response", "lost")),
@@ -108,12 +108,12 @@ NUMBERED_FAULTS: Mapping[str, Callable[[int], Script]] = {
     "authorized_for": lambda seconds: Script(authorized_for=timedelta(seconds=seconds)),
 }
 
-# What is authorized can still be declined when it is captured: the card was closed meanwhile.
+# An authorized charge can still be declined on capture: the card was closed in the meantime.
 CAPTURE_FAULTS: Mapping[str, Script] = {
     "fails": _declined("capture_declined", "capture_refused"),
 }
 
-# Only a refund may turn bad after it was good: banks return refunds days later.
+# Only a refund may fail after it succeeded: banks return refunds days later.
 REFUND_FAULTS: Mapping[str, Script] = {
     "fails": _declined("refund_declined", "refund_refused"),
     "fails_later": Script(turns_to="declined", turns_after_s=LATE_S),
@@ -123,7 +123,7 @@ REFUND_FAULTS: Mapping[str, Script] = {
 CANCELED = Script(status="canceled")
 CANCEL_FAULTS: Mapping[str, Script] = {"too_late": Script(status="succeeded")}
 
-# What somebody's "no" means when it comes later: (our word, the sandbox's word).
+# The codes of a later refusal: (ours, the sandbox's).
 TURNED_DOWN: Mapping[str, tuple[str, str]] = {
     "charge": ("authentication_required", "authentication_failed"),
     "refund": ("refund_failed", "returned_by_bank"),
@@ -132,7 +132,7 @@ TURNED_DOWN: Mapping[str, tuple[str, str]] = {
 
 @lru_cache(maxsize=1024)
 def script_for(payment_method_id: str | None) -> Script:
-    """The script of a charge. Whatever has no script of its own is a card that works."""
+    """The script of a charge. A payment method without one is a card that works."""
     if payment_method_id is None:
         return PLAIN
     if payment_method_id.startswith("pm_card_"):

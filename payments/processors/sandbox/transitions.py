@@ -1,4 +1,4 @@
-"""What changes by itself at the sandbox, or by a customer's hand, after the answer was given."""
+"""State changes at the sandbox after the answer was given: by themselves, or by the customer."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -33,7 +33,7 @@ _DUE = (
     select(_REQUESTS.c.key, _REQUESTS.c.status)
     .where(_REQUESTS.c.turns_at <= func.now())
     .order_by(_REQUESTS.c.key)
-    # Whoever holds it turns it; the other one finds it turned next time.
+    # If it is locked, another transaction is changing it; this one finds it changed next time.
     .with_for_update(skip_locked=True)
 )
 
@@ -52,8 +52,8 @@ def _turn(due: Select[Any]) -> Executable:
         )
         for n in (0, 1)
     )
-    # What a customer completes is authorized first, if it is to be captured by hand; and of what is
-    # let go of at last, something may have been captured.
+    # What a customer completes is authorized first, if it is to be captured by hand; and a charge
+    # that is released in the end may have been captured in part.
     is_authorized = (
         (_REQUESTS.c.turns_to == "succeeded")
         & (_REQUESTS.c.capture == "manual")
@@ -92,12 +92,13 @@ _DECIDE = (
 
 
 def turn_due(connection: Connection, *, limit: int) -> None:
-    """Turn what is due, at most `limit` of it: money moves, and events are written."""
+    """Make the state changes that are due, at most `limit` of them: money moves, and events are
+    written."""
     _follow(connection, read(connection, SandboxRequestRow, _TURN_DUE, {"limit": limit}))
 
 
 def turn_these(connection: Connection, keys: Iterable[str]) -> None:
-    """Turn those of `keys` that are due."""
+    """Make the state changes that are due for `keys`."""
     _follow(connection, read(connection, SandboxRequestRow, _TURN_THESE, {"ids": list(keys)}))
 
 
@@ -133,7 +134,7 @@ def _follow(connection: Connection, turned: Sequence[SandboxRequestRow]) -> None
     ledger.move(
         connection,
         [
-            # A succeeded one that turns is a refund that the bank sends back.
+            # A succeeded row that changes is a refund that the bank sends back.
             ledger.movement(row, "reversal" if row.was == "succeeded" else row.kind)
             for row in turned
             # What was authorized moved when it was captured.

@@ -1,4 +1,4 @@
-"""What one call comes to: the script, read at the n-th call."""
+"""The result of one call: the script at the n-th call."""
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from payments.processors.sandbox.script import Script
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is written into the row of `sandbox_requests`: as it stands, nothing is decided."""
+    """What is written into the row of `sandbox_requests`; by default, nothing is decided."""
 
     status: str = "open"
     reference: str | None = None
@@ -48,9 +48,9 @@ def _end_of(script: Script) -> datetime:
 
 
 def decided(row: SandboxRequestRow, standing: Decision) -> SandboxRequestRow:
-    """The row as it stands once this is written."""
+    """The row after this is written."""
     columns = asdict(standing)
-    del columns["turns_after_s"]  # of which the database makes a moment
+    del columns["turns_after_s"]  # which the database adds to its present time
     return changed(row, **columns)
 
 
@@ -59,7 +59,7 @@ OPEN = Verdict(Decision(), Answer(None))
 
 
 def verdict_on(script: Script, *, call: int) -> Verdict:
-    """What the n-th call (counted from 1) under a key comes to, when none before was executed."""
+    """The result of the n-th call (counted from 1) under a key, if none before was executed."""
     if call <= script.refusals:
         return Verdict(OPEN.standing, Answer(script.refusal))
     standing = _executed(script)

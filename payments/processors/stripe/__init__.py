@@ -2,13 +2,13 @@
 
 ::
 
-    processor ─► wire ─► transport      one deadline for all calls of a verb; sent, or surely not
-        ├──────► standing               what a PaymentIntent or a refund says
-        ├──────► refusals ─► declines   what an error says, as a table with its sources
-        ├──────► finding                what became of something, by lists, never by search
+    processor ─► wire ─► transport      one deadline for a verb; tells whether a call was sent
+        ├──────► standing               the state of a PaymentIntent or a refund
+        ├──────► refusals ─► declines   the meaning of errors, as a table with its sources
+        ├──────► finding                look-ups: by lists, never by search
         ├──────► ownership              ours, or another installation's on the same account
-        ├──────► holds                  money that is set aside: taking it, and until when
-        ├──────► money                  amounts as Stripe writes them, and what it takes
+        ├──────► holds                  authorized money: capturing it, and until when
+        ├──────► money                  amounts as Stripe writes them, and its limits
         ├──────► balance_lines          what moved and what it cost, line by line, and payouts
         └──────► events                 signed, and a hint only: the object is looked up
 """

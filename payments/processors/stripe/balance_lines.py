@@ -1,8 +1,8 @@
-"""Stripe's books: each line that changed our balance there, with what it is about, as a record.
+"""Stripe's books: each line that changed our balance there, with its object, as a record.
 
-One list has all of it (charges, refunds, what came back, disputes, fees, payouts), with what Stripe
-kept of each (https://docs.stripe.com/payouts/reconciliation). What a line is, its
-`reporting_category` says; its `type` depends on the payment method
+One list has everything (charges, refunds, returned refunds, disputes, fees, payouts), with Stripe's
+fee for each (https://docs.stripe.com/payouts/reconciliation). The kind of a line is its
+`reporting_category`; its `type` depends on the payment method
 (https://docs.stripe.com/reports/reporting-categories, both read 2026-11).
 """
 
@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 # A page is half a megabyte.
 DEADLINE_S = 30.0
-# Stripe takes 25 reads a second in test mode and 100 in live mode, from all that have the account
-# (https://docs.stripe.com/rate-limits): one page after the other is few. What is refused all the
-# same, or lost, is asked for again after these pauses, or after as long as Stripe says.
+# Stripe allows 25 reads a second in test mode and 100 in live mode, for all users of the account
+# (https://docs.stripe.com/rate-limits): one page after the other is well below that. A read that is
+# refused all the same, or lost, is repeated after these pauses, or after as long as Stripe says.
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 PAUSE_MAX_S = 60.0
 
@@ -47,14 +47,14 @@ _KINDS: Mapping[str, RecordKind] = {
     "payout_reversal": "payout",
     "fee": "fee",
 }
-# What each of them is about; a line about anything else is no payment of ours.
+# What each of them is about; a line about anything else is not one of our payments.
 _ABOUT = {"charge": "charge", "refund": "refund", "reversal": "refund"}
-# Of what was captured in part: Stripe writes the whole, and in a second line what it let go of.
+# For a partial capture, Stripe writes the whole amount, and what it released in a second line.
 _LET_GO_OF = "partial_capture_reversal"
 
 
 class BalanceLines:
-    """Reads them, one page after the other."""
+    """Reads the lines, page after page."""
 
     def __init__(self, wire: Wire, owner: Ownership, sleep: Callable[[float], None]) -> None:
         self._wire = wire
@@ -64,16 +64,15 @@ class BalanceLines:
     def lines(
         self, since: datetime, until: datetime, *, after: str | None = None
     ) -> Iterator[Record]:
-        """What moved in that time, newest first, since that is how Stripe lists it. A page at a
-        time is in memory. Raises RecordsUnavailable."""
+        """What moved in that time, newest first, as Stripe lists it. One page at a time is in
+        memory. Raises RecordsUnavailable."""
         # Stripe's clock shows whole seconds.
         created = {"gte": ceil(since.timestamp()), "lt": ceil(until.timestamp())}
         yield from self._read({"created": created}, after)
 
     def payout(self, payout_id: str, *, after: str | None = None) -> Iterator[Record]:
-        """The lines of an automatic payout, its own among them; nothing when there is no such one.
-        Which lines went with one that was made by hand, Stripe can't tell. Raises
-        RecordsUnavailable."""
+        """The lines of an automatic payout, including its own; nothing if there is no such payout.
+        For a manual payout Stripe can't say which lines it includes. Raises RecordsUnavailable."""
         if _PAYOUT.fullmatch(payout_id):
             yield from self._read({"payout": payout_id}, after, payout_id)
 
@@ -105,8 +104,8 @@ class BalanceLines:
             raise RecordsUnavailable(code_of(error) or "invalid_request") from None
 
     def _asked(self, call: Callable[[], Awaitable[T]]) -> T:
-        """What a read comes to, asked for again while it may yet come. Raises RecordsUnavailable,
-        and stripe.InvalidRequestError."""
+        """The result of a read, repeated while it may yet succeed. Raises RecordsUnavailable, and
+        stripe.InvalidRequestError."""
         for pause_s in (*PAUSES_S, None):
             try:
                 return self._wire.run(call, deadline_s=DEADLINE_S)
@@ -125,20 +124,20 @@ class BalanceLines:
         raise RecordsUnavailable(reason)
 
     def _again(self, call: Callable[[], Awaitable[T]]) -> T:
-        """What else has to be read of what is listed. Raises RecordsUnavailable."""
+        """Another read that a listed line needs. Raises RecordsUnavailable."""
         try:
             return self._asked(call)
         except stripe.InvalidRequestError as error:
             raise RecordsUnavailable(code_of(error) or "invalid_request") from None
 
     def _record(self, entry: Object, payout_id: str | None) -> Record | None:
-        """A line as we have it; None: it is told with another one."""
+        """A line as a record; None: another line includes it."""
         about = entry.get("source")  # expanded
         source: Object = about if isinstance(about, Mapping) else {"object": None, "id": about}
         category = entry["reporting_category"]
         is_converted = entry["currency"] != source.get("currency")
         if category == _LET_GO_OF and not is_converted:
-            return None  # with the line of its charge, from whose net it is taken away
+            return None  # included in its charge's line, where it reduces the net
         kind = self._kind(category, source)
         reference = source["id"] or entry["id"]
         if kind == "charge":
@@ -171,19 +170,20 @@ class BalanceLines:
         )
 
     def _of_part(self, entry: Object, source: Object) -> int:
-        """What one capture of several took; the other lines of the charge are needed to tell."""
+        """The amount of one capture of several; it takes the other lines of the charge to compute
+        it."""
         lines, _ = self._again(partial(self._wire.entries, {"source": source["id"]}))
         return amount_of(entry, [one for one in lines if one["reporting_category"] == "charge"])
 
     def _kind(self, category: str, source: Object) -> RecordKind:
-        """What a line is; that of another installation is none of our charges and refunds."""
+        """The kind of a line; a line of another installation is none of our charges and refunds."""
         kind = _KINDS.get(category, "other")
         if kind in _ABOUT and (source["object"] != _ABOUT[kind] or self._is_anothers(source)):
             return "other"
         return kind
 
     def _is_anothers(self, source: Object) -> bool:
-        """A refund that was made in the dashboard has no name; its charge has."""
+        """A refund that was made in the dashboard carries no name; its charge does."""
         if source["object"] == "refund" and not {REFUND_ID, INSTALLATION} & {*metadata_of(source)}:
             refund = self._again(partial(self._wire.refund, source["id"]))
             return self._owner.is_anothers(refund.get("payment_intent") or {})
@@ -191,7 +191,7 @@ class BalanceLines:
 
 
 def _is_in_parts(charge: Object) -> bool:
-    """Whether each of its captures has a line of its own ("multicapture"), of just what it took."""
+    """Whether each of its captures has its own line ("multicapture"), with just its amount."""
     card: Object = (charge.get("payment_method_details") or {}).get("card") or {}
     return bool((card.get("multicapture") or {}).get("status") == "available")
 
@@ -203,8 +203,8 @@ def _our_id(source: Object, kind: RecordKind) -> str | None:
 
 
 def _state(source: Object) -> Any:
-    """How the charge or refund stands that a line is about. A refund that the bank has returned
-    went out all the same: a line of its own tells of the way back."""
+    """The state of a line's charge or refund. A refund that the bank has returned did go out: its
+    way back is a line of its own."""
     status = source["status"]
     if source["object"] == "refund":
         return "pending" if status in ("pending", "requires_action") else "succeeded"

@@ -1,4 +1,4 @@
-"""Stripe's words for a refused card, as ours.
+"""Stripe's codes for a declined card, as ours.
 
 Sources, read 2026-11: https://docs.stripe.com/declines/codes (decline codes),
 https://docs.stripe.com/error-codes (codes of card errors without one),
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from payments.processors.advice import ASK, STOP, TOMORROW, Advised
 
-# Whatever stands in no table is a plain decline: issuers and Stripe invent new words.
+# A code that is in no table is a plain decline: issuers and Stripe add new codes.
 ELSE = "card_declined"
 
 DECLINE_CODES: Mapping[str, str] = {
@@ -66,7 +66,7 @@ DECLINE_CODES: Mapping[str, str] = {
     "testmode_decline": "card_declined",
 }
 
-# Codes of errors that come without a decline code, or say more than theirs.
+# Codes of errors without a decline code, or more specific than it.
 ERROR_CODES: Mapping[str, str] = {
     "authentication_required": "authentication_required",
     "payment_intent_authentication_failure": "authentication_required",
@@ -83,7 +83,7 @@ ERROR_CODES: Mapping[str, str] = {
     "processing_error": "processing_error",
 }
 
-# What the issuer lets Stripe advise; it counts most
+# Advice from the issuer through Stripe; it takes precedence
 # (https://docs.stripe.com/declines/card#retrying-issuer-declines).
 BY_ADVICE_CODE: Mapping[str, Advised] = {
     "confirm_card_data": ASK,
@@ -91,8 +91,8 @@ BY_ADVICE_CODE: Mapping[str, Advised] = {
     "try_again_later": TOMORROW,
 }
 
-# Where the next step that Stripe's list names is another one than for the rest of our code. (Of
-# `do_not_honor` and `generic_decline` sources disagree; Stripe sends the customer to their bank.)
+# Codes whose next step in Stripe's list differs from that of our code. (For `do_not_honor` and
+# `generic_decline` sources disagree; Stripe sends the customer to their bank.)
 BY_WORD: Mapping[str, Advised] = {
     "do_not_try_again": STOP,
     "duplicate_transaction": STOP,
@@ -109,10 +109,10 @@ BY_WORD: Mapping[str, Advised] = {
 
 
 def our_code(code: str | None, decline_code: str | None) -> str:
-    """Our word for a refused card."""
+    """Our failure code for a declined card."""
     return DECLINE_CODES.get(decline_code or "") or ERROR_CODES.get(code or "") or ELSE
 
 
 def advice_on(word: str, advice_code: str | None) -> Advised | None:
-    """What to do about a refused card, where Stripe says more than our own code for it."""
+    """What to do about a declined card, if Stripe says more than our own code."""
     return BY_ADVICE_CODE.get(advice_code or "") or BY_WORD.get(word)

@@ -1,9 +1,8 @@
-"""Stripe's events: signed, and no more than a hint at a PaymentIntent, its charge, a refund or a
-dispute.
+"""Stripe's events: signed, and only a hint at a PaymentIntent, its charge, a refund or a dispute.
 
 Snapshot events carry the object as it was then, thin ones only its name
-(https://docs.stripe.com/event-destinations#events-overview). Neither is believed further than that:
-the object is looked up.
+(https://docs.stripe.com/event-destinations#events-overview). Neither is trusted beyond that: the
+object is looked up.
 """
 
 import json
@@ -42,17 +41,17 @@ class Named:
     type: Type
     id: str
     told_at: datetime  # by Stripe's clock
-    livemode: bool | None  # of the event, if it says so
+    livemode: bool | None  # the event's mode, if given
 
     async def look_up(self, wire: Wire, owner: Ownership) -> ProcessorEvent | FoundRefund | None:
-        """What it says now; None when it is not ours, or says nothing yet."""
+        """Its present state; None if it is not ours, or has no result yet."""
         found = await {
             "payment_intent": wire.intent,
             "charge": wire.charge,
             "refund": wire.refund,
             "dispute": wire.dispute,
         }[self.type](self.id)
-        intent = found.get("payment_intent")  # expanded, where there is one
+        intent = found.get("payment_intent")  # expanded, if there is one
         charge = intent if isinstance(intent, Mapping) else {}
         if owner.is_anothers(found) or owner.is_anothers(charge):
             return None
@@ -69,7 +68,7 @@ class Named:
 def read(
     headers: Mapping[str, str], body: bytes, *, secrets: Sequence[bytes], now: float
 ) -> Named | None:
-    """What an event is about, if it is something that we keep. Raises EventRefused."""
+    """What an event is about, if it concerns us. Raises EventRefused."""
     given = {name.lower(): value for name, value in headers.items()}
     event_signatures.check(given.get(SIGNATURE_HEADER, ""), body, secrets=secrets, now=now)
     type_: Any
@@ -92,7 +91,7 @@ def read(
 
 
 def _time(created: Any) -> datetime:
-    """When an event was made: Unix seconds of a snapshot, RFC 3339 of a thin one."""
+    """When an event was made: Unix seconds in a snapshot event, RFC 3339 in a thin one."""
     if isinstance(created, str):
         return datetime.fromisoformat(created)
     return datetime.fromtimestamp(created, UTC)
@@ -104,13 +103,13 @@ async def _of_charge(wire: Wire, intent: Object) -> ProcessorEvent | None:
         return None
     outcome = await dated(wire, await settled(wire, intent, of_intent))
     if isinstance(outcome, NotFound | Unknown):
-        return None  # It was made and not tried yet: whoever does that hears how it ends.
+        return None  # Not confirmed yet: the call that does that gets the outcome.
     return ProcessorEvent(charge_id, "charge", outcome, *_sum_of(intent))
 
 
 async def _with_fees(wire: Wire, charge: Object) -> ProcessorEvent | None:
-    """What the try of a charge says of it: how it stands, and what Stripe keeps of it. That is
-    known some time after it has succeeded, and only the try is told anew then."""
+    """The state of a charge, with Stripe's fee. The fee is known some time after the success, and
+    only the Charge object is updated then."""
     intent: Any = charge.get("payment_intent")  # expanded
     told = await _of_charge(wire, intent) if intent else None
     if told is None or not isinstance(told.outcome, Succeeded):
@@ -143,6 +142,6 @@ def _of_refund(refund: Object) -> ProcessorEvent | FoundRefund | None:
 
 
 def _sum_of(found: Object) -> tuple[int, str]:
-    """Its amount and currency, as we write them."""
+    """Its amount and currency, in our form."""
     currency = found["currency"].upper()
     return from_stripe(found["amount"], currency), currency

@@ -1,5 +1,5 @@
-"""What became of a charge, a capture or a refund: by its reference, or else by lists and our id in
-metadata; and how a charge is closed for good.
+"""Looks up a charge, a capture or a refund: by its reference, or else by lists and our id in
+metadata; and closes a charge for good.
 
 Never by search, which may lag by an hour (https://docs.stripe.com/search#data-freshness).
 """
@@ -21,10 +21,10 @@ from payments.processors.stripe.standing import (
 from payments.processors.stripe.walking import walk
 from payments.processors.stripe.wire import Object, Wire
 
-# How an object stands, by what it says.
+# Reads the state of an object.
 Says = Callable[[Object], Found]
 
-# Refused, since it is past the state in which it could be canceled.
+# Refused, since it can no longer be canceled.
 NOT_CANCELABLE = "payment_intent_unexpected_state"
 DIFFERENT = Unknown("another_amount")
 
@@ -32,10 +32,11 @@ DIFFERENT = Unknown("another_amount")
 async def find(
     wire: Wire, order: Order, name: str | None, *, now: float, has_time: Callable[[], bool]
 ) -> Object | Unknown | None:
-    """Stripe's object of this charge or refund; of a capture, that of its charge; None when Stripe
-    has none that carries `name`, our installation's; Unknown when there was no time to see all.
+    """Stripe's object of this charge or refund; for a capture, that of its charge; None if Stripe
+    has none that carries `name`, our installation's; Unknown if there was not enough time to search
+    everything.
 
-    `now` is our clock, in Unix seconds; `has_time` says whether to look further through lists.
+    `now` is our clock, in Unix seconds; `has_time` says whether to continue through lists.
     """
 
     def is_it(one: Object) -> bool:
@@ -57,7 +58,7 @@ async def find(
 
 
 def standing(found: Object | Unknown | None, order: Order) -> Found:
-    """What the object says of the order."""
+    """The order's state, from the object."""
     if found is None:
         return NotFound()
     if isinstance(found, Unknown):
@@ -68,8 +69,8 @@ def standing(found: Object | Unknown | None, order: Order) -> Found:
 
 
 async def settled(wire: Wire, intent: Object, says: Says) -> Found:
-    """How a charge stands, and surely: a PaymentIntent whose payment failed could still be paid, by
-    a customer who tries another card on the page that asks for it. So it is closed first."""
+    """The final state of a charge: a PaymentIntent whose payment failed could still be paid, by a
+    customer who tries another card on the page for it. So it is closed first."""
     outcome = says(intent)
     if not isinstance(outcome, Declined) or intent["status"] == "canceled":
         return outcome
@@ -78,7 +79,7 @@ async def settled(wire: Wire, intent: Object, says: Says) -> Found:
 
 
 async def closed(wire: Wire, intent: Object, says: Says, reason: str) -> Found:
-    """Cancel a PaymentIntent, or what was not captured of it, and say how it stands then."""
+    """Cancel a PaymentIntent, or what was not captured of it, and return its state then."""
     try:
         # https://docs.stripe.com/payments/multicapture#close-payment
         if intent["status"] == "requires_capture" and intent.get("amount_received"):

@@ -1,10 +1,10 @@
-"""Money that is set aside: how it is taken, and until when that can be.
+"""Authorized money: how it is captured, and until when it can be.
 
 Once per PaymentIntent; or in up to 50 parts ("multicapture"), a feature that an account must have
-("IC+ pricing") and each PaymentIntent must ask for: https://docs.stripe.com/payments/multicapture,
-read 2026-11-29. `if_available` is no more than a wish about the card, and an error for an account
-without the feature, for which then nothing could be set aside at all: so it is asked for only where
-a setting says that the account has it.
+("IC+ pricing") and each PaymentIntent must request: https://docs.stripe.com/payments/multicapture,
+read 2026-11-29. `if_available` depends only on the card, and is an error for an account without the
+feature, which then could not authorize anything: so it is requested only if a setting says that the
+account has the feature.
 """
 
 from dataclasses import replace
@@ -31,8 +31,8 @@ def objection_to(order: Order, *, multicapture: bool) -> Declined | None:
 
 
 async def capture(wire: Wire, order: Order, name: str | None) -> tuple[Object, bool] | Found:
-    """Take it, under our installation's `name`: the PaymentIntent, and whether that is a repeated
-    answer; or what a refusal comes to. Raises stripe.StripeError."""
+    """Capture it, under our installation's `name`: the PaymentIntent, and whether that is a
+    repeated answer; or the outcome of a refusal. Raises stripe.StripeError."""
     try:
         return await wire.capture_intent(order, name)
     except stripe.StripeError as error:
@@ -43,10 +43,10 @@ async def capture(wire: Wire, order: Order, name: str | None) -> tuple[Object, b
 
 
 async def dated(wire: Wire, found: T) -> T | Authorized:
-    """The outcome; of what is set aside, with the very moment until when.
+    """The outcome; for an authorization, with its exact end.
 
-    Only its charge says that. When that can't be read now, it is a week, as
-    `payments.processors.stripe.standing` has it: nothing that was done depends on it.
+    Only its charge has that. If it can't be read now, it is a week, as in
+    `payments.processors.stripe.standing`: nothing that was done depends on it.
     """
     if not isinstance(found, Authorized):
         return found
@@ -58,7 +58,8 @@ async def dated(wire: Wire, found: T) -> T | Authorized:
 
 
 def _after(refused: Declined, intent: Object, order: Order) -> Found:
-    """A refusal, by how the charge stands then: it may have ended, or be on its way."""
+    """The outcome of a refusal, by the state of the charge then: it may have ended, or be on its
+    way."""
     then = standing(intent, order)
     is_on_its_way = intent["status"] == "processing"
     return then if is_on_its_way or isinstance(then, Succeeded | Canceled) else refused

@@ -1,4 +1,4 @@
-"""Amounts as Stripe writes them, and which it takes.
+"""Amounts as Stripe writes them, and its limits.
 
 Ours are in the minor unit of ISO 4217. Stripe's are in its own smallest unit, which differs for a
 few currencies. All rules: https://docs.stripe.com/currencies, read 2026-11-29: its table of
@@ -9,17 +9,19 @@ from collections.abc import Mapping
 
 from payments.processors.limits import MoneyLimit, MoneyLimits
 
-# #special-cases: no decimals since, but still written with two that must be 0. ISO 4217 has none.
+# #special-cases: no decimals any more, but still written with two that must be 0. ISO 4217 has
+# none.
 TIMES_100 = frozenset({"ISK", "UGX"})
 # #zero-decimal: written in whole units, although ISO 4217 has two decimals.
 WHOLE_UNITS = frozenset({"MGA"})
 # #three-decimal: written in all three, but card networks settle in two.
 LAST_DIGIT_0 = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
-# #minimum-and-maximum-charge-amounts, in our minor units. Stripe judges by the settlement currency,
-# which differs from the charge's where accounts have one only: it may ask for a little more than
-# this, and then declines. Of currencies that nothing settles in, as UGX and MGA, it names no least:
-# what such a charge comes to in the account's own currency must be that currency's least.
+# #minimum-and-maximum-charge-amounts, in our minor units. Stripe applies them in the settlement
+# currency, which differs from the charge's if an account has only one: it may require a little more
+# than this, and then declines. For currencies that nothing settles in, such as UGX and MGA, it
+# names no minimum: the charge converted to the account's own currency must reach that currency's
+# minimum.
 LEAST: Mapping[str, int] = {
     "AED": 200,
     "AUD": 50,
@@ -49,14 +51,14 @@ LEAST: Mapping[str, int] = {
 # Below the same table: "8 digits for all other currencies", as Stripe writes them.
 EIGHT_DIGITS = 99_999_999
 MORE_DIGITS: Mapping[str, int] = {"IDR": 999_999_999_999, "INR": 999_999_999}
-# Of cards these take more, and the page's text and its figures disagree on how much: what is too
-# much Stripe declines.
+# For cards these allow more, and the page's text and its figures disagree on how much: Stripe
+# declines what is too much.
 UNBOUNDED = frozenset({"COP", "HUF", "JPY", "LBP"})
 
 
 def to_stripe(amount: int, currency: str) -> int:
-    """Our minor units as Stripe writes them. A fraction of what it can write is a bug: `LIMITS`
-    has refused it."""
+    """Our minor units as Stripe writes them. An amount that it can't write exactly is a bug:
+    `LIMITS` has refused it."""
     if currency in TIMES_100:
         return amount * 100
     if currency in WHOLE_UNITS:

@@ -12,7 +12,7 @@ from payments.processors.stripe.wire import INSTALLATION, Object
 
 
 class Ownership:
-    """Knows the name of the installation, once it has been asked for. Thread-safe."""
+    """Knows the name of the installation, once it has been read. Thread-safe."""
 
     def __init__(self, ask: Callable[[], Installation] | None) -> None:
         self._ask = ask
@@ -20,24 +20,24 @@ class Ownership:
         self._known: Installation | None = None
 
     def objection(self) -> Unavailable | None:
-        """Why nothing may be asked of Stripe now: nobody can say whose it would be."""
+        """Why Stripe must not be called now: the installation's name is not known."""
         if self._ask is None or self._known is not None:
             return None
         with self._lock:
             try:
-                self._known = self._ask()  # the same, however often
+                self._known = self._ask()  # always the same
             except Renamed:
                 return Unavailable("installation_renamed", MISCONFIGURED_S, needs_operator=True)
-            except Exception:  # noqa: BLE001  # whatever the database says: nothing was sent
+            except Exception:  # noqa: BLE001  # any error of the database: nothing was sent
                 return Unavailable("installation_unknown")
         return None
 
     def name_of(self, order: Order) -> str | None:
-        """The name that stands beside the order's id, if one does."""
+        """The installation's name that goes with the order's id, if any."""
         return None if self._known is None else self._known.name_of(order.first_sent_at)
 
     def is_anothers(self, found: Object) -> bool:
-        """Whether another installation has made it. What has no name may be as old as names are
-        not."""
+        """Whether another installation has made it. An object without a name may be older than
+        these names."""
         name = metadata_of(found).get(INSTALLATION)
         return name is not None and (self._known is None or name != self._known.name)

@@ -48,10 +48,10 @@ log = logging.getLogger(__name__)
 # "Keys can be removed after they are at least 24 hours old":
 # https://docs.stripe.com/api/idempotent_requests
 KEY_WINDOW = timedelta(hours=24)
-# How often a process says that its key or its permissions are wrong.
+# How often a process logs that its key or its permissions are wrong.
 ALARM_EVERY_S = 300.0
 NO_SUCH_OBJECT = 404
-# Which part of a call's time a walk through lists may take.
+# The share of a call's time that walking through lists may use.
 WALKS_FOR = 0.6
 
 
@@ -87,7 +87,7 @@ class Stripe:
         self._alarm_at = -ALARM_EVERY_S
 
     def charge(self, order: Order, *, deadline_s: float) -> Outcome:
-        """Take the money of a charge, or set it aside, once per key."""
+        """Take the money of a charge, or authorize it, once per key."""
 
         async def take() -> Found:
             intent, is_repeated = await self._wire.create_intent(order, self._owner.name_of(order))
@@ -96,8 +96,8 @@ class Stripe:
         return _executed(self._ask(take, CHARGES, deadline_s))
 
     def capture(self, order: Order, *, deadline_s: float) -> Found:
-        """Take what is set aside, or a part of it. That something stays set aside is declined
-        where the account can't do that, or the card."""
+        """Capture what is authorized, or a part of it. Leaving a rest authorized is declined if the
+        account, or the card, doesn't support it."""
 
         async def take() -> Found:
             answer = await holds.capture(self._wire, order, self._owner.name_of(order))
@@ -112,7 +112,7 @@ class Stripe:
         return _executed(self._ask(take, CAPTURES, deadline_s))
 
     def refund(self, order: Order, *, deadline_s: float) -> Outcome:
-        """Give back money of a charge, once per key and never more than was taken."""
+        """Refund a charge, once per key and never more than was captured."""
 
         async def give_back() -> Found:
             refund, is_repeated = await self._wire.create_refund(order, self._owner.name_of(order))
@@ -124,7 +124,7 @@ class Stripe:
         return _executed(self._ask(give_back, REFUNDS, deadline_s))
 
     def look_up(self, order: Order, *, deadline_s: float) -> Found:
-        """What came of a charge, capture or refund, however long ago."""
+        """The result of a charge, capture or refund, however long ago."""
 
         async def look() -> Found:
             found = await self._find(order, deadline_s)
@@ -149,22 +149,22 @@ class Stripe:
         return self._ask(end, COMMON, deadline_s)
 
     def read_event(self, headers: Mapping[str, str], body: bytes) -> ProcessorEvent:
-        """None is fetched, so none is there to be read."""
+        """Never called, as `pull_events` returns no events."""
         raise EventRefused("Stripe brings its events to our door.")
 
     def pull_events(self, limit: int) -> list[tuple[Mapping[str, str], bytes]]:
-        """None: Stripe brings them."""
+        """Always empty: Stripe posts its events."""
         return []
 
     def hear(
         self, headers: Mapping[str, str], body: bytes, *, deadline_s: float
     ) -> ProcessorEvent | FoundRefund | None:
-        """What is so, now that an event came: the PaymentIntent or the refund that it names."""
+        """The present state of the PaymentIntent or the refund that the event names."""
         named = events.read(headers, body, secrets=self._secrets, now=self._now_s())
         if named is None:
             return None
         if named.livemode not in (None, self.livemode):
-            raise EventUnanswered("livemode_differs")  # our key would not find what it is about
+            raise EventUnanswered("livemode_differs")  # our key would not find the object
         if (objection := self._owner.objection()) is not None:
             raise EventUnanswered(objection.reason)
         look_up = partial(named.look_up, self._wire, self._owner)
@@ -181,7 +181,7 @@ class Stripe:
     def records(
         self, since: datetime, until: datetime, *, after: str | None = None
     ) -> Iterator[Record]:
-        """The lines of our balance of that time, newest first."""
+        """The lines of our balance in that time, newest first."""
         return self._books.lines(since, until, after=after)
 
     def records_of_payout(self, payout_id: str, *, after: str | None = None) -> Iterator[Record]:
@@ -189,7 +189,7 @@ class Stripe:
         return self._books.payout(payout_id, after=after)
 
     def check(self, *, deadline_s: float) -> str | None:
-        """Whether the key is good for what a look-up asks."""
+        """Whether the key has the permissions for a look-up."""
 
         async def knock() -> Found:
             await self._wire.knock()
@@ -207,17 +207,17 @@ class Stripe:
         return None
 
     def close(self) -> None:
-        """Hang up; the next call opens the line anew."""
+        """Close the connections; the next call opens new ones."""
         self._wire.close()
 
     def _ask(
         self, call: Callable[[], Awaitable[Found]], rows: tuple[Row, ...], deadline_s: float
     ) -> Found:
-        """What a call comes to."""
+        """The outcome of a call."""
         return self._said(self._try(call, rows, deadline_s))
 
     def _said(self, outcome: Found) -> Found:
-        """The outcome; what an operator has to mend is said aloud."""
+        """The outcome; if an operator must fix something, that is logged."""
         if isinstance(outcome, Unavailable) and outcome.needs_operator:
             self._alarm(outcome.reason)
         return outcome
@@ -225,7 +225,7 @@ class Stripe:
     def _try(
         self, call: Callable[[], Awaitable[Found]], rows: tuple[Row, ...], deadline_s: float
     ) -> Found:
-        """What a call comes to; an error is read by `rows`."""
+        """The outcome of a call; `rows` say what an error means."""
 
         async def whole() -> Found:
             return await holds.dated(self._wire, await call())
@@ -237,12 +237,12 @@ class Stripe:
         except stripe.StripeError as error:
             return outcome_of(error, rows)
         except (KeyError, TypeError, ValueError, AttributeError):
-            # It is JSON, and not what Stripe's objects look like.
+            # Valid JSON, but not the form of Stripe's objects.
             return Unknown("unreadable_answer")
 
     async def _find(self, order: Order, deadline_s: float) -> Object | Unknown | None:
-        """Stripe's object of the order. What is found may have to be asked for more, so that not
-        all of the time may be spent on finding it."""
+        """Stripe's object of the order. It may need further requests, so searching may not use up
+        all of the time."""
         name = self._owner.name_of(order)
         clock = asyncio.get_running_loop().time
         stops_at = clock() + deadline_s * WALKS_FOR
@@ -251,16 +251,16 @@ class Stripe:
         )
 
     async def _now(self, repeated: Object, order: Order) -> Found:
-        """How it stands by now: a repeated answer is as old as the first one."""
+        """Its present state: a repeated answer is as old as the first one."""
         again = self._wire.refund if order.kind == "refund" else self._wire.intent
         try:
             return standing(await again(repeated["id"]), order)
         except stripe.StripeError:
-            # Whatever this call met, money may have moved before.
+            # Whatever happened to this call, money may have moved before.
             return Unknown("look_up_failed", repeated["id"])
 
     def _alarm(self, reason: str) -> None:
-        """One loud line, and not one for each charge that waits."""
+        """Log one error, and not one for each waiting charge."""
         now = self._clock()
         if now - self._alarm_at >= ALARM_EVERY_S:
             self._alarm_at = now
@@ -278,5 +278,5 @@ def is_live(api_key: str) -> bool:
 
 
 def _executed(found: Found) -> Outcome:
-    """NotFound is no answer to what was sent just now."""
+    """NotFound is no valid answer to what was just sent."""
     return Unknown("not_confirmed") if isinstance(found, NotFound) else found

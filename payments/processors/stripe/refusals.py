@@ -1,9 +1,9 @@
-"""What an error of Stripe's means: a table, read from the top.
+"""The meaning of Stripe's errors: a table, read from the top.
 
 Sources, read 2026-11: https://docs.stripe.com/api/errors (statuses and types),
 https://docs.stripe.com/error-codes (codes), https://docs.stripe.com/error-low-level (what was
 executed), https://docs.stripe.com/rate-limits (429 and lock timeouts),
-https://docs.stripe.com/api/idempotent_requests (keys). What no row knows is Unknown.
+https://docs.stripe.com/api/idempotent_requests (keys). An error that matches no row is Unknown.
 """
 
 import time
@@ -19,14 +19,14 @@ from payments.processors.outcomes import Declined, Outcome, Unavailable, Unknown
 from payments.processors.stripe.declines import advice_on, our_code
 from payments.processors.stripe.transport import NotSent
 
-# How long the pauses are when we are refused for how we are set up. Nobody needs it tried at once
-# when that is mended, and a thousand waiting charges must not look like an attack.
+# The pauses if we are refused because of our configuration. A quick retry after the fix is not
+# needed, and a thousand waiting charges must not look like an attack.
 MISCONFIGURED_S = 60.0
-# The most that is taken over of what Stripe asks for (`payments.lifecycle.backoff` has a limit for
+# The maximum of Stripe's Retry-After that is obeyed (`payments.lifecycle.backoff` has a limit for
 # all processors, too: the lower one counts).
 RETRY_AFTER_MAX_S = 3600.0
 
-# 400s that are about the account or its key, and not about the one charge.
+# 400s about the account or its key, and not about the one charge.
 SET_UP_CODES = frozenset(
     {
         "account_closed",
@@ -38,7 +38,7 @@ SET_UP_CODES = frozenset(
         "testmode_charges_only",
     }
 )
-# 400s and 404s of a charge that are about its payment method or its customer.
+# 400s and 404s of a charge about its payment method or its customer.
 METHOD_CODES = frozenset(
     {
         "customer_max_payment_methods",
@@ -56,7 +56,7 @@ METHOD_PARAMS = frozenset({"customer", "payment_method"})
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error as Stripe tells it. `reference` is the PaymentIntent that it left behind."""
+    """An error from Stripe. `reference` is the PaymentIntent that it left behind."""
 
     status: int
     type: str = ""
@@ -70,7 +70,7 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """When it holds, what a refusal comes to."""
+    """A condition, and the outcome if it holds."""
 
     holds: Callable[[Refusal], bool]
     outcome: Callable[[Refusal], Outcome]
@@ -92,7 +92,7 @@ def _invalid(told: Refusal) -> Outcome:
     return _declined("invalid_payment_method" if is_method else "invalid_request", told)
 
 
-# Of any request, before it was carried out, or while it is.
+# For any request, before or during its execution.
 COMMON: tuple[Row, ...] = (
     Row(lambda told: told.status in (401, 403), _misconfigured),
     Row(lambda told: told.code in SET_UP_CODES, _misconfigured),
@@ -100,7 +100,7 @@ COMMON: tuple[Row, ...] = (
         lambda told: told.status == 429 or told.code in ("lock_timeout", "rate_limit"),
         lambda told: Unavailable(told.code or "rate_limited", told.retry_after_s),
     ),
-    # Another call under this key is still under way: how that ends is asked for.
+    # Another call under this key is still under way: its outcome is looked up.
     Row(lambda told: told.status == 409, lambda told: Unknown(told.code or "conflict")),
     # The key was used with other parameters. Money may well have moved under it.
     Row(lambda told: told.type == "idempotency_error", lambda _: Unknown("key_reused")),
@@ -108,7 +108,7 @@ COMMON: tuple[Row, ...] = (
 
 
 def _declines(code: str) -> Row:
-    """What is refused for good, since it can't be done."""
+    """An error for what can't be done, and is refused for good."""
     return Row(
         lambda told: (
             told.status in (400, 402, 404) and told.type in ("card_error", "invalid_request_error")
@@ -130,12 +130,12 @@ CHARGES: tuple[Row, ...] = (
 )
 # More than is left, a charge that is disputed, too little on the balance, …
 REFUNDS: tuple[Row, ...] = (*COMMON, _declines("refund_declined"))
-# More than is set aside, a card that was closed meanwhile, …
+# More than is authorized, a card that was closed in the meantime, …
 CAPTURES: tuple[Row, ...] = (*COMMON, _declines("capture_declined"))
 
 
 def outcome_of(error: stripe.StripeError, rows: tuple[Row, ...]) -> Outcome:
-    """What an error comes to, by the first row that holds."""
+    """The outcome of an error, by the first row that holds."""
     if isinstance(error, NotSent):
         return Unavailable(str(error))
     if isinstance(error, stripe.APIConnectionError):
@@ -148,13 +148,13 @@ def outcome_of(error: stripe.StripeError, rows: tuple[Row, ...]) -> Outcome:
 
 
 def code_of(error: stripe.StripeError) -> str:
-    """The error's code, or nothing."""
+    """The error's code, or an empty text."""
     told = _read(error)
     return "" if told is None else told.code
 
 
 def _read(error: stripe.StripeError) -> Refusal | None:
-    """The error as Stripe told it; None when that was none of Stripe's, but a gateway's page."""
+    """The error's fields; None if it did not come from Stripe but is, say, a gateway's page."""
     body: Any = error.json_body
     told: Any = body.get("error") if isinstance(body, Mapping) else None
     if not isinstance(told, Mapping) or error.http_status is None:
@@ -185,6 +185,6 @@ def _header(error: stripe.StripeError, name: str) -> str | None:
 
 
 def _wait_s(header: str | None) -> float | None:
-    """What Retry-After asks for, in seconds; None when it asks for nothing."""
+    """The seconds of Retry-After; None if there is none."""
     wait_s = retry_after_s(header, now_s=time.time())
     return None if wait_s is None else min(wait_s, RETRY_AFTER_MAX_S)

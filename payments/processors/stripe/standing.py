@@ -1,10 +1,11 @@
-"""What a PaymentIntent, a refund or a dispute says of itself, as outcomes.
+"""The state of a PaymentIntent, a refund or a dispute, as outcomes.
 
 Sources, read 2026-11: https://docs.stripe.com/payments/paymentintents/lifecycle,
 https://docs.stripe.com/api/payment_intents/object (`next_action`, `last_payment_error`,
 `amount_received`), https://docs.stripe.com/payments/place-a-hold-on-a-payment-method (holds),
 https://docs.stripe.com/api/refunds/object (`status`, `failure_reason`),
-https://docs.stripe.com/api/disputes/object, https://docs.stripe.com/api/balance_transactions/object.
+https://docs.stripe.com/api/disputes/object,
+https://docs.stripe.com/api/balance_transactions/object.
 """
 
 from collections.abc import Mapping
@@ -33,21 +34,20 @@ from payments.processors.stripe.declines import advice_on, our_code
 from payments.processors.stripe.money import from_stripe, to_stripe
 from payments.processors.stripe.wire import CHARGE_ID, INSTALLATION, REFUND_ID, Object
 
-# Why a PaymentIntent was canceled: since somebody wanted that, or since its payment had failed.
+# Why a PaymentIntent was canceled: on request, or since its payment had failed.
 REQUESTED, ABANDONED = "requested_by_customer", "abandoned"
 
-# For how long money stays set aside, where the charge does not say it.
+# For how long money stays authorized, if the charge does not say.
 HELD_FOR = timedelta(days=7)
 
-# Where each kind of next action has its page, and until when that works.
+# The page of each kind of next action, and its expiry.
 _URLS = ("url", "hosted_voucher_url", "hosted_instructions_url", "hosted_verification_url")
 
 
 def of_intent(intent: Object) -> Found:
-    """How a charge stands, by its PaymentIntent.
+    """The state of a charge, from its PaymentIntent.
 
-    NotFound: it was made, but nobody has tried to charge it yet. What is sent again under its key
-    goes on with it.
+    NotFound: it was created, but never confirmed. Sending again under its key continues with it.
     """
     reference, status = intent["id"], intent["status"]
     match status:
@@ -60,7 +60,7 @@ def of_intent(intent: Object) -> Found:
         case "requires_action":
             return Pending(reference, REQUIRES_ACTION, _next_action(intent.get("next_action")))
         case "canceled" if _received(intent):
-            return Succeeded(reference, _received(intent))  # what was not taken is let go of
+            return Succeeded(reference, _received(intent))  # the rest is released
         case "canceled" if _was_closed(intent):
             return _declined(reference, intent["last_payment_error"])
         case "canceled":
@@ -69,11 +69,11 @@ def of_intent(intent: Object) -> Found:
             return _declined(reference, intent["last_payment_error"])
         case "requires_payment_method" | "requires_confirmation":
             return NotFound()
-    return Unknown("unknown_status")  # a word of tomorrow
+    return Unknown("unknown_status")  # added after this was written
 
 
 def of_refund(refund: Object) -> Found:
-    """How a refund stands. It may fail long after it has succeeded."""
+    """The state of a refund. It may fail long after it has succeeded."""
     reference, status = refund["id"], refund["status"]
     match status:
         case "succeeded":
@@ -87,7 +87,7 @@ def of_refund(refund: Object) -> Found:
 
 
 def of_dispute(dispute: Object, told_at: datetime) -> Disputed | None:
-    """How a dispute stands; None: in a way that has no word here (`prevented`)."""
+    """The state of a dispute; None for a state without a counterpart here (`prevented`)."""
     if dispute["status"] not in get_args(DisputeState):
         return None
     currency = dispute["currency"].upper()
@@ -103,14 +103,14 @@ def of_dispute(dispute: Object, told_at: datetime) -> Disputed | None:
 
 
 def _is_of_all(entry: Mapping[str, Any], charge: Object) -> bool:
-    """Whether a line of the balance stands for all that was taken."""
+    """Whether a line of the balance covers everything that was captured."""
     return (entry["amount"], entry["currency"]) == (charge["amount"], charge["currency"])
 
 
 def fees_of(charge: Object) -> Fees | None:
-    """What Stripe keeps of a charge, once it knows. Of one that was captured in part it writes the
-    whole and, in a second line, what it let go of; and of one that may be captured in parts, a line
-    for each: there one line alone would tell a wrong sum."""
+    """Stripe's fee for a charge, once known. For a partial capture it writes the whole amount and,
+    in a second line, what it released; and for a charge that may be captured in parts, a line for
+    each: a single line would give a wrong sum there."""
     entry: Any = charge.get("balance_transaction")
     if not isinstance(entry, Mapping) or charge["amount_captured"] != charge["amount"]:
         return None
@@ -122,15 +122,15 @@ def fees_of(charge: Object) -> Fees | None:
 
 
 def is_of(found: Object, order: Order, name: str | None) -> bool:
-    """Whether it carries our id of this very charge or refund, and our installation's `name`."""
+    """Whether it carries our id of this charge or refund, and our installation's `name`."""
     id_ = CHARGE_ID if order.kind == "charge" else REFUND_ID
     metadata = metadata_of(found)
     return bool(metadata.get(id_) == order.id and metadata.get(INSTALLATION) == name)
 
 
 def is_as_ordered(found: Object, order: Order) -> bool:
-    """Whether it is of the amount that was ordered; another one is nothing that we asked for. (What
-    a capture takes is a part of its PaymentIntent's.)"""
+    """Whether it has the amount that was ordered; with another one it is not ours. (A capture takes
+    a part of its PaymentIntent's amount.)"""
     is_amount = order.kind == "capture" or found["amount"] == to_stripe(
         order.amount, order.currency
     )
@@ -138,7 +138,7 @@ def is_as_ordered(found: Object, order: Order) -> bool:
 
 
 def metadata_of(found: Object) -> Mapping[str, Any]:
-    """What we wrote beside it, if it was us."""
+    """Our metadata, if it has any."""
     metadata: Mapping[str, Any] = found.get("metadata") or {}
     return metadata
 
@@ -150,7 +150,7 @@ def our_id(found: Object, name: str, prefix: str) -> str | None:
 
 
 def capture_before(charge: Object) -> datetime | None:
-    """Until when the money of a card is set aside, as its charge says."""
+    """Until when the money of a card is authorized, as its charge says."""
     card: Mapping[str, Any] = (charge.get("payment_method_details") or {}).get("card") or {}
     return moment(card.get("capture_before"))
 
@@ -166,7 +166,7 @@ def _is_by_hand(intent: Object) -> bool:
 
 
 def _received(intent: Object) -> int:
-    """What was taken of it, in our minor units."""
+    """The amount captured, in our minor units."""
     return from_stripe(intent.get("amount_received") or 0, intent["currency"].upper())
 
 
@@ -176,7 +176,7 @@ def _held_until(intent: Object) -> datetime | None:
 
 
 def moment(seconds: object) -> datetime | None:
-    """Stripe's Unix seconds, if it says any."""
+    """Stripe's Unix seconds as a moment, if given."""
     return datetime.fromtimestamp(seconds, UTC) if isinstance(seconds, int) else None
 
 

@@ -1,8 +1,8 @@
 """How requests reach Stripe: one HTTP client on an event loop, with one deadline for a whole verb.
 
-The library's own clients time out per read, so that an answer that drips would never end, and say
-the same of a refused connection as of an answer that got lost. This one knows the difference:
-without a connection nothing was sent (`NotSent`); with one, nobody can tell (`AnswerLost`).
+The library's own clients time out per read, so an answer that trickles in would never end, and they
+report a refused connection like a lost answer. This one tells them apart: without a connection
+nothing was sent (`NotSent`); with one, that is unknown (`AnswerLost`).
 """
 
 import asyncio
@@ -24,25 +24,25 @@ T = TypeVar("T")
 
 # A list of 100 PaymentIntents has half a megabyte.
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
-# Less than any balancer in front of Stripe allows: what is sent on a connection that was closed
-# just now is lost, and must be looked up.
+# Less than any load balancer in front of Stripe allows: a request on a connection that was just
+# closed is lost, and must be looked up.
 KEEP_ALIVE_S = 15.0
-# How much later than the deadline a thread gives up on a loop that does not even cancel.
+# How long after the deadline a thread gives up on a loop that does not even cancel.
 GRACE_S = 2.0
 
-# By the loop's clock.
+# On the loop's clock.
 _ENDS_AT: ContextVar[float] = ContextVar("ends_at")
 
 
 class NotSent(stripe.APIConnectionError):
-    """No connection came about (DNS, refused, TLS), so Stripe surely has nothing of it."""
+    """The connection failed (DNS, refused, TLS), so Stripe certainly received nothing."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)  # type: ignore[no-untyped-call]  # the library's own
 
 
 class AnswerLost(stripe.APIConnectionError):
-    """There was a connection, and no whole answer."""
+    """There was a connection, but no complete answer."""
 
     def __init__(self, why: str) -> None:
         super().__init__(why)  # type: ignore[no-untyped-call]  # the library's own
@@ -78,7 +78,8 @@ class Transport(stripe.HTTPClient):
             ):
                 return await _body_of(answer), answer.status, answer.headers
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-            # Its text stays out: it may quote what was sent. A ValueError is an unreadable answer.
+            # Its text is left out: it may quote what was sent. A ValueError is an unreadable
+            # answer.
             kind = AnswerLost if exchange.is_connected else NotSent
             raise kind(_word_for(error)) from None
 
@@ -89,25 +90,25 @@ class Transport(stripe.HTTPClient):
             self._session = None
 
     def _opened(self) -> aiohttp.ClientSession:
-        """The connections of this loop; what a fork left of another's is not touched."""
+        """The connections of this loop; those inherited by a fork are not touched."""
         loop = asyncio.get_running_loop()
         if self._session is None or self._loop is not loop:
             self._loop = loop
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
                     ssl=_tls(),
-                    limit=0,  # A process has as many calls under way as it has slots.
+                    limit=0,  # The process's slots limit the calls under way.
                     keepalive_timeout=KEEP_ALIVE_S,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),  # `request_async` has the only one
+                timeout=aiohttp.ClientTimeout(total=None),  # `request_async` sets the only deadline
                 trace_configs=[_tracing()],
             )
         return self._session
 
 
 class Line:
-    """The thread with the event loop on which all calls of a process to Stripe run."""
+    """The thread with the event loop for all calls of a process to Stripe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -115,7 +116,7 @@ class Line:
         self._pid = 0
 
     def run(self, call: Callable[[], Awaitable[T]], *, deadline_s: float) -> T:
-        """What `call` comes to; every request that it makes ends within `deadline_s` from now."""
+        """The result of `call`; every request that it makes ends within `deadline_s` from now."""
 
         async def within() -> T:
             _ENDS_AT.set(asyncio.get_running_loop().time() + deadline_s)
@@ -136,7 +137,7 @@ class Line:
             loop, self._loop = self._loop, None
         closing = asyncio.run_coroutine_threadsafe(_awaited(last), loop)
         closing.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
-        # Whoever ends a process does not wait for a thread that hangs.
+        # Ending the process does not wait for a thread that hangs.
         wait((closing,), timeout=GRACE_S)
 
     def _started(self) -> asyncio.AbstractEventLoop:
@@ -153,14 +154,14 @@ async def _awaited(call: Callable[[], Awaitable[None]]) -> None:
 
 
 def _proxy_of(url: str) -> str | None:
-    """HTTPS_PROXY and NO_PROXY, as with the library's own clients. (aiohttp reads them only
-    together with ~/.netrc, and refuses to send our key when something stands there.)"""
+    """The proxy by HTTPS_PROXY and NO_PROXY, as in the library's own clients. (aiohttp reads them
+    only together with ~/.netrc, and refuses to send our key if that has an entry.)"""
     parts = urlsplit(url)
     return None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
 
 
 def _tls() -> ssl.SSLContext:
-    """The system's authorities, and those that the library brings for images that have none."""
+    """The system's authorities, and those of the library for images without any."""
     context = ssl.create_default_context()
     context.load_verify_locations(stripe.ca_bundle_path)
     return context
@@ -186,7 +187,7 @@ async def _body_of(answer: aiohttp.ClientResponse) -> bytes:
 
 
 def _word_for(error: Exception) -> str:
-    """Why there is no answer, in one word."""
+    """Why there is no answer, as one word."""
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     for kind, word in _WORDS:
         if isinstance(error, kind) or isinstance(cause, kind):
@@ -194,7 +195,7 @@ def _word_for(error: Exception) -> str:
     return "bad_answer"
 
 
-# The first match counts, so the particular stands before the general.
+# The first match counts, so specific errors come before general ones.
 _WORDS: tuple[tuple[type[Exception], str], ...] = (
     (TimeoutError, "timeout"),
     (aiohttp.ClientConnectorDNSError, "dns_failed"),
