@@ -1,4 +1,4 @@
-"""Who does something, from where, and why: handed down with the transaction that does it."""
+"""Who does something, from where, and why: passed along with the transaction that does it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -14,12 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acting:
-    """Somebody who does something.
+    """The actor of a transaction.
 
     `actor`: a person's name, the id of a key, or a producer's name. `account`: the account of the
-    operating system that a command runs under, which nobody can type; `actor` is it unless somebody
-    says another name. `producer`: in whose name a key or a message asks, or whose key a person
-    signed in with.
+    operating system that a command runs under, which can't be chosen; `actor` defaults to it.
+    `producer`: the producer of a key or a message, or of the key that a person signed in with.
     """
 
     actor: str
@@ -32,12 +31,12 @@ class Acting:
 
     @property
     def name(self) -> str:
-        """How the histories of objects call them: a person, or a service."""
+        """The actor in the histories of objects: a person, or a service."""
         return self.actor if self.kind == "person" else self.producer or self.actor
 
     @property
     def reason(self) -> str:
-        """Why, where a reason must be given. Raises InvalidRequest."""
+        """The reason, where one is required. Raises InvalidRequest."""
         if self.why is None:
             raise InvalidRequest("say why; it stays in the history", param="why")
         return self.why
@@ -53,7 +52,7 @@ def person(
     request_id: str | None = None,
 ) -> Acting:
     """A person under the name that they gave. Raises InvalidRequest for a name or a reason that
-    can't stay in the history."""
+    must not stay in the history."""
     for param, said in (("who", actor), ("why", why)):
         if said is None:
             continue
@@ -74,7 +73,7 @@ def person(
 
 
 def by_key(access: "Access", request_id: str | None) -> Acting:
-    """The API key that asks over HTTP."""
+    """The API key of an HTTP request."""
     return Acting(
         actor=str(access.key_id),
         kind="key",
@@ -85,7 +84,7 @@ def by_key(access: "Access", request_id: str | None) -> Acting:
 
 
 def by_message(producer: str, task_id: str) -> Acting:
-    """A producer that asks by this message."""
+    """The producer of this message."""
     return Acting(
         actor=producer,
         kind="producer",
@@ -96,5 +95,5 @@ def by_message(producer: str, task_id: str) -> Acting:
 
 
 def by_itself(why: str) -> Acting:
-    """The service, which does by itself what a person may do, too."""
+    """The service itself, doing what a person may do, too."""
     return Acting(actor="billing", kind="billing", door="sweep", why=why)

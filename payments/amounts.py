@@ -7,7 +7,7 @@ from infra.billing.contract.money import exponent
 
 
 def in_words(amount: int | None, currency: str | None) -> str:
-    """Minor units as a decimal with its currency; what isn't known yet is a dash."""
+    """Minor units as a decimal with its currency; a dash if not known yet."""
     if amount is None:
         return "–"
     try:
@@ -18,8 +18,8 @@ def in_words(amount: int | None, currency: str | None) -> str:
 
 
 def as_decimal(amount: int, currency: str | None) -> Decimal:
-    """Minor units as a decimal with all places of the currency: 1999 of USD is 19.99, 500 of JPY
-    is 500. One that ISO 4217 does not know keeps its minor units."""
+    """Minor units as a decimal with all places of the currency: 1999 in USD is 19.99, 500 in JPY is
+    500. For a currency unknown to ISO 4217, minor units."""
     try:
         return Decimal(amount).scaleb(-exponent(currency or ""))
     except Invalid:

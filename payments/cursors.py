@@ -1,8 +1,8 @@
-"""Where a page of a list ended, and what comes behind: by the moment of creation, then by the id.
+"""Where a page of a list ended, and what comes after it: by creation time, then by id.
 
-The next page is found by the index from there: the thousandth costs what the first one does, and
-nothing is shown twice while new rows arrive. A cursor belongs to its list: with other filters, or
-in the other order, it would show a part of another one and say nothing.
+The next page is found by the index from there: the thousandth costs as much as the first, and no
+row is shown twice while new ones arrive. A cursor belongs to its list: with other filters, or in
+the other order, it would silently show a part of another one.
 """
 
 import base64
@@ -32,8 +32,8 @@ class Listed(Protocol):
 
 
 def ordered(table: Table, order: Order = "desc") -> tuple[ColumnElement[Any], ...]:
-    """What a list is ordered by; `desc` is newest first."""
-    columns = (table.c.created_at, table.c.id)  # ids, as many may share a moment
+    """The columns that order a list; `desc` is newest first."""
+    columns = (table.c.created_at, table.c.id)  # and ids, as several rows may share a moment
     return tuple(c.desc() if order == "desc" else c.asc() for c in columns)
 
 
@@ -45,7 +45,7 @@ def behind(
     filters: Mapping[str, Any],
     order: Order = "desc",
 ) -> ColumnElement[bool]:
-    """What comes behind the cursor of a page of ids with this prefix, in the list of these filters
+    """What comes after the cursor of a page of ids with this prefix, in the list with these filters
     and this order. Raises InvalidRequest."""
     return behind_place(table, *place(cursor, prefix=prefix, filters=filters, order=order), order)
 
@@ -53,31 +53,31 @@ def behind(
 def place(
     cursor: str, *, prefix: str | None, filters: Mapping[str, Any], order: Order = "desc"
 ) -> tuple[datetime, str]:
-    """Where the page before ended, likewise: when its last row was made, and the public id of
-    that, which may be any if no prefix is given. Raises InvalidRequest."""
+    """Where the previous page ended: when its last row was created, and its public id, with any
+    prefix if none is given. Raises InvalidRequest."""
     return _read(cursor, prefix, _digest(filters, order))
 
 
 def behind_place(
     table: Table, at: datetime, id_: str | int, order: Order = "desc"
 ) -> ColumnElement[bool]:
-    """What comes behind the row that was made then and has this id in its table."""
+    """What comes after the row that was created then and has this id in its table."""
     created_at, ids = table.c.created_at, table.c.id
-    # The first condition alone is what the index is entered by.
+    # Only the first condition is used to enter the index.
     if order == "desc":
         return and_(created_at <= at, or_(created_at < at, ids < id_))
     return and_(created_at >= at, or_(created_at > at, ids > id_))
 
 
 def after(row: Listed, *, filters: Mapping[str, Any], order: Order = "desc") -> str:
-    """The cursor of the page that follows this row, the last of its own."""
+    """The cursor of the page after this row, the last one of its page."""
     at = row.created_at.astimezone(UTC).isoformat()
     place = json.dumps([at, row.id, _digest(filters, order)])
     return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
 
 
 def _digest(filters: Mapping[str, Any], order: Order) -> str:
-    """What tells one list from another; those who ask for any value of something don't ask."""
+    """Identifies a list by its filters and order; a filter that allows any value doesn't count."""
     asked = {name: _plain(value) for name, value in filters.items() if value is not None}
     return hashlib.sha256(json.dumps([asked, order], sort_keys=True).encode()).hexdigest()[:12]
 

@@ -1,16 +1,16 @@
-"""What is refused, and why.
+"""Refusals and their reasons.
 
 ::
 
     BillingError
-    └── Refused                        a caller's mistake: never retried, told with code and param
+    └── Refused                        a caller's mistake: not retried, answered with code and param
         ├── InvalidRequest             the field is named, and what to send instead
         ├── Unauthenticated, InsufficientScope, SecondPersonRequired, NotFound, EventsGone
         └── Conflict                   it contradicts what is already there
 
-A class names its code. The HTTP status, what it means and what to do about it are the contract's
+A class names its code. The HTTP status, the meaning and what to do about it are in the contract
 (`infra.billing.contract.errors`). The message is that meaning unless a better one is given; it is
-safe to show to anybody.
+safe to show to anyone.
 """
 
 from typing import Any
@@ -152,7 +152,7 @@ class MoveNotAllowed(Conflict):
 
 
 def refusal(code: str, message: str, *, param: str | None) -> Refused:
-    """The refusal of this code, as it was told before."""
+    """The refusal with this code, as it was answered before."""
     found: type[Refused] = Refused
     below = [Refused]
     while below:
@@ -160,5 +160,5 @@ def refusal(code: str, message: str, *, param: str | None) -> Refused:
         found = one if one.code == code else found
         below += one.__subclasses__()
     told = found(message, param=param)
-    told.code = code  # also one that no class has any more
+    told.code = code  # even if no class has it any more
     return told

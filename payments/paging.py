@@ -1,7 +1,7 @@
 """A list page by page, newest first: what the lists of all tables share.
 
-A table is listed by `created_at` and `id`, which an index of it begins with, so that the thousandth
-page costs what the first one does (`payments.cursors`).
+A table is listed by `created_at` and `id`, the first columns of an index, so the thousandth page
+costs as much as the first (`payments.cursors`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ from payments.errors import InvalidRequest
 from payments.transaction import read
 
 R = TypeVar("R")
-# What is listed when nobody says how many.
+# The default number of rows.
 LIMIT = 20
 
 
@@ -32,9 +32,9 @@ class Page(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[R]):
-    """A table as it is listed: what its rows are, how their ids begin, and what it may be narrowed
-    down by. `condition` is what a filter asks for, by its name and its value; it raises
-    InvalidRequest for a value that none can have."""
+    """A list over a table: the type of its rows, the prefix of their ids, and its filters.
+    `condition` makes the condition of a filter from its name and its value; it raises
+    InvalidRequest for an impossible value."""
 
     row: type[R]
     table: Table
@@ -52,16 +52,16 @@ class Listing(Generic[R]):
         until: datetime | None = None,
         where: ColumnElement[bool] | None = None,
     ) -> Page[R]:
-        """Up to `limit` (1 to 100) rows, newest first, from where `cursor` says.
+        """Up to `limit` (1 to 100) rows, newest first, after `cursor`.
 
-        `filters` by their names; absent or None = any. `until` is where the list ends, so that
-        nothing older turns up later (`payments.history.settled`); `where`, what else they must be,
-        whatever is asked for. Raises InvalidRequest.
+        `filters` by their names; absent or None = any. `until` is where the list ends, so that no
+        older row appears later (`payments.history.settled`); `where` are further conditions that
+        always apply. Raises InvalidRequest.
         """
         if not 1 <= limit <= LIMIT_MAX:
             raise InvalidRequest(f"limit must be from 1 to {LIMIT_MAX}, not {limit}", param="limit")
         asked = self._asked(filters or {})
-        # One more than asked for tells whether there is a next page.
+        # One more than asked for shows whether there is a next page.
         statement = select(self.table).order_by(*ordered(self.table)).limit(limit + 1)
         statement = statement.where(*(self.condition(*one) for one in asked.items()))
         if where is not None:
@@ -75,7 +75,7 @@ class Listing(Generic[R]):
             rows = read(connection, self.row, statement)
         if len(rows) <= limit:
             return Page(rows, None)
-        end: Any = rows[limit - 1]  # every table that is listed has both columns
+        end: Any = rows[limit - 1]  # every listed table has both columns
         return Page(rows[:limit], after(end, filters=asked))
 
     def every(
@@ -85,7 +85,7 @@ class Listing(Generic[R]):
         filters: Mapping[str, Any] | None = None,
         until: datetime | None = None,
     ) -> Iterator[R]:
-        """All rows, newest first, as `page` reads them; never more than a page of them in
+        """All rows, newest first, in the order of `page`; never more than a page of them in
         memory."""
 
         def read_page(cursor: str | None) -> Page[R]:
@@ -107,11 +107,11 @@ class Listing(Generic[R]):
 
 @contextmanager
 def planned_each_time(connection: Connection) -> Iterator[None]:
-    """Statements are planned for the values that they have.
+    """Plan statements for their actual values.
 
-    psycopg prepares what runs often, and PostgreSQL may then plan it once for any value. Of a
-    column that has few values, that plan walks back through all rows until a page of them has the
-    one; and of a rare one, or of none, to the beginning.
+    psycopg prepares statements that run often, and PostgreSQL may then use a generic plan. For a
+    column with few values, that plan walks back through all rows until it has a page with the
+    value; and for a rare value, or one without rows, to the beginning.
     """
     driver: Any = connection.connection.driver_connection
     before, driver.prepare_threshold = driver.prepare_threshold, None
@@ -122,8 +122,7 @@ def planned_each_time(connection: Connection) -> Iterator[None]:
 
 
 def walk(page: Callable[[str | None], Page[R]]) -> Iterator[R]:
-    """The rows of all pages, each read when it is come to; `page` reads the one that begins at a
-    cursor."""
+    """The rows of all pages, each read when it is reached; `page` reads the one after a cursor."""
     cursor: str | None = None
     while True:
         found = page(cursor)

@@ -1,4 +1,5 @@
-"""The rules of the contract, as the service obeys them: what they refuse is InvalidRequest here."""
+"""The rules of the contract as the service applies them: what they refuse is InvalidRequest
+here."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
@@ -18,8 +19,8 @@ P = ParamSpec("P")
 
 
 def read(model: type[K], fields: Mapping[str, Any]) -> K:
-    """`reading.read`: the request, with what today's rules say against it beside it (`against`).
-    Raises InvalidRequest."""
+    """`reading.read`: the request, with what today's rules object to in `against`. Raises
+    InvalidRequest."""
     return refusing(reading.read, model, fields)
 
 
@@ -29,13 +30,13 @@ def parse(model: type[R], fields: Mapping[str, Any], *, day: str | None = None) 
 
 
 def judged(request: Keyed) -> None:
-    """Raises InvalidRequest for a request that is new, if a rule of today speaks against it."""
+    """Raise InvalidRequest for a new request that breaks one of today's rules."""
     if request.against is not None:
         raise refusal_of(request.against)
 
 
 def refusing(check: Callable[P, T], *args: P.args, **context: P.kwargs) -> T:
-    """What a rule of the contract makes of a value. Raises InvalidRequest in its words."""
+    """The result of a rule of the contract for a value. Raises InvalidRequest with its message."""
     try:
         return check(*args, **context)
     except Invalid as wrong:
@@ -43,11 +44,11 @@ def refusing(check: Callable[P, T], *args: P.args, **context: P.kwargs) -> T:
 
 
 def refusal_of(wrong: Invalid) -> InvalidRequest:
-    """What a rule of the contract has found, as the service refuses it."""
+    """The error of a rule of the contract as the service's refusal."""
     return InvalidRequest(str(wrong), param=wrong.param)
 
 
 def refuse_card_data(param: str, text: str) -> None:
-    """Raises InvalidRequest for a text that holds card data."""
+    """Raise InvalidRequest for a text that contains card data."""
     if holds_card_data(text):
         raise InvalidRequest(f"{param} {CARD_DATA}", param=param)

@@ -1,8 +1,8 @@
-"""What may be told of a request, whoever sent it: the one allow-list of logs, events and rows.
+"""What may be shown of a request, whoever sent it: the one allow-list of logs, events and rows.
 
-A foreign producer may write anything anywhere, a card number into `charge_id` and an e-mail
-address into the name of a field included. So a value is told only under a name that is listed
-here, and only if it looks like what that name promises; a name, only if it looks like one.
+A foreign producer may write anything anywhere, including a card number into `charge_id` and an
+e-mail address into the name of a field. So a value is shown only under a name that is listed here,
+and only if it has the form that the name promises; a name, only if it has the form of one.
 """
 
 import re
@@ -15,7 +15,7 @@ from infra.billing.contract.limits import TEXT_MAX
 from infra.billing.contract.money import AMOUNT_MAX, CARD_DIGITS_MIN
 from infra.billing.contract.texts import field_name, is_producer
 
-FIELDS_MAX = 50  # A request has a dozen; a message of a million names is no row and no webhook.
+FIELDS_MAX = 50  # A request has a dozen; a message with a million must not fill a row.
 IDS_MAX = 100  # A wake-up call names no more.
 REST = "…"  # No field can have this name.
 
@@ -23,8 +23,8 @@ _CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 
 def redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields as they may be kept and told: hidden values become their type (`<str>`), and of
-    names that are hidden, or are past the first FIELDS_MAX, the number stays (`{"…": 3}`)."""
+    """The fields as they may be kept and shown: hidden values become their type (`<str>`), and
+    names that are hidden, or past the first FIELDS_MAX, are only counted (`{"…": 3}`)."""
     told: dict[str, Any] = {}
     for name, value in fields.items():
         if len(told) == FIELDS_MAX:
@@ -42,16 +42,16 @@ def may_tell(name: str, value: Any) -> bool:
 
 
 def producer_name(value: object) -> str | None:
-    """The producer if that is what it is: no e-mail address, and no card number in disguise."""
+    """The producer, if it is a valid name: no e-mail address, and no card number in disguise."""
     if not is_producer(value):
         return None
     return value if sum(map(str.isdigit, value)) < CARD_DIGITS_MIN else None
 
 
 def told_key(value: object) -> str | None:
-    """An idempotency key as it may be kept of a refused request: not, if it holds card data.
+    """An idempotency key as it may be kept of a refused request; None if it contains card data.
 
-    One that is too long is none, and is not looked through: that takes a second for a message's
+    One that is too long is not a key, and is not searched: that takes a second for a message's
     worth of digits.
     """
     if not isinstance(value, str) or len(value) > TEXT_MAX:

@@ -1,4 +1,4 @@
-"""Entries of a story: what happened to something, one thing at a time."""
+"""Entries of a timeline: what happened to an object, one thing at a time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ def facts_of(row: object, *names: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing that happened. `what` is a word of the contract's `WHAT`; `facts` are ids, codes
+    """One thing that happened. `what` is a value of the contract's `WHAT`; `facts` are ids, codes
     and numbers."""
 
     at: datetime

@@ -1,7 +1,7 @@
-"""One transaction, and whom to wake once it is committed.
+"""One transaction, and what to wake once it is committed.
 
 Rules take a `Transaction`, never an engine: they can't commit, and they can't reach the network.
-Waking is best-effort by design: what is due stands in a row, and the sweep finds it again.
+Waking is best-effort by design: what is due is in a row, and the sweep finds it again.
 """
 
 from collections import ChainMap
@@ -45,7 +45,7 @@ def first(
 
 @dataclass(slots=True)
 class Wakes:
-    """Who has something to do now: endpoints with deliveries, charges and refunds that are due."""
+    """What has work to do now: endpoints with deliveries, charges and refunds that are due."""
 
     endpoints: set[str] = field(default_factory=set)
     charges: set[str] = field(default_factory=set)
@@ -59,8 +59,7 @@ class Wakes:
 
 
 class Moved(NamedTuple):
-    """A charge or refund that went somewhere: what was done, what came of it, and the row as it is
-    then."""
+    """A charge or refund that was moved: what was done, the outcome, and the row afterwards."""
 
     operation: Kind
     verb: str
@@ -70,18 +69,18 @@ class Moved(NamedTuple):
 
 
 class Transaction:
-    """An open transaction on one connection, and who acts in it.
+    """An open transaction on one connection, and its actor.
 
-    Workers settle what others asked for, and act for nobody (None). What a person or a key may do
-    leaves a row that says who it was (`payments.access.audit_log`), so a rule that does it fails in
-    a transaction of nobody's.
+    Workers settle what others requested, and have no actor (None). What a person or a key may do
+    leaves a row with the actor (`payments.access.audit_log`), so a rule that does it fails in a
+    transaction without one.
     """
 
     def __init__(self, connection: Connection, acting: Acting | None = None) -> None:
         self.connection = connection
         self.acting = acting
         self.wakes = Wakes()
-        # What was moved in it: for those who count, once it is committed.
+        # What was moved in it, for the metrics, once it is committed.
         self.moved: list[Moved] = []
         self._gathered: list[Part] | None = None
 
@@ -97,7 +96,7 @@ class Transaction:
         return read(self.connection, of, statement, parameters)
 
     def write(self, *parts: Part) -> None:
-        """Write parts in one statement, and note whom they wake: now, or with the others that are
+        """Write parts in one statement, and note what they wake: now, or with the others that are
         written `together`."""
         if self._gathered is not None:
             self._gathered += parts
@@ -108,8 +107,8 @@ class Transaction:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """What is written within goes to the database at the end, in one statement. What is
-        executed or read within doesn't see it."""
+        """Writes within this context go to the database at its end, in one statement. What is
+        executed or read within doesn't see them."""
         if self._gathered is not None:
             raise RuntimeError("parts are being put together already")
         gathered = self._gathered = []
@@ -122,7 +121,7 @@ class Transaction:
 
 
 def nobody(_: Wakes) -> None:
-    """Wakes nobody; the sweep will."""
+    """Wakes nothing; the sweep will."""
 
 
 def uncounted(_: Sequence[Moved]) -> None:
@@ -130,8 +129,8 @@ def uncounted(_: Sequence[Moved]) -> None:
 
 
 class Database:
-    """Opens transactions, all of `acting`; after each commit it hands the wakes on, and tells
-    `count` what moved."""
+    """Opens transactions, all with the actor `acting`; after each commit it passes on the wakes,
+    and calls `count` with what moved."""
 
     def __init__(
         self,

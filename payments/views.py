@@ -1,7 +1,7 @@
-"""How rows look from outside: the same objects in HTTP, webhooks, CLI and SDK.
+"""The public form of rows: the same objects in HTTP, webhooks, CLI and SDK.
 
 The objects are declared in the contract (`infra.billing.contract.objects`). A field shows the
-column of its name; what differs is said here.
+column of its name; only exceptions are listed here.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,20 +15,20 @@ from infra.billing.contract.objects.fields import constant, fields_of, is_moment
 from models.rows import ChargeRow, DisputeRow, LifecycleRow, RefundRow, reading
 from models.states import State
 
-# The name of another column or attribute, or what makes the value.
+# The name of another column or attribute, or a function that computes the value.
 Source = str | Callable[[Any], Any]
 View = Callable[[Any], dict[str, Any]]
 
 
 def view_of(kind: type[Resource], **sources: Source) -> View:
-    """What shows a row as an object of this kind; `sources` are fields that are not the column of
-    their name. Compiled once: it is faster than a dict that is written by hand
+    """A function that shows a row as an object of this kind; `sources` are fields that are not the
+    column of their name. Compiled once: it is faster than a dict written by hand
     (`models.rows.reading`)."""
     return _compiled(kind, reading, sources)
 
 
 def view_of_value(kind: type[Resource], **sources: Source) -> View:
-    """Likewise, of what has the fields as attributes."""
+    """The same for an object with the fields as attributes."""
     return _compiled(kind, attrgetter, sources)
 
 
@@ -42,7 +42,7 @@ def _compiled(
         sources = {**sources, "object": lambda _: name}
     made = {one: make for one, make in sources.items() if callable(make)}
     columns = {one: str(sources.get(one, one)) for one in fields if one not in made}
-    # What is made afterwards stands in its place until then, as any column.
+    # Computed values are filled in afterwards; until then a column stands in their place.
     any_column = next(iter(columns.values()))
     names, values = tuple(fields), read(*(columns.get(one, any_column) for one in fields))
     times = tuple(one for one in columns if is_moment(fields[one]))
@@ -65,19 +65,20 @@ def moment(at: datetime | None) -> str | None:
 
 
 def standing(row: LifecycleRow) -> dict[str, Any]:
-    """How a charge or a refund stands, without anything about a person."""
+    """The state of a charge or a refund, without personal data."""
     return {"state": row.state, "phase": row.phase, "failure_code": row.failure_code}
 
 
 def captured(row: ChargeRow) -> int:
-    """What was taken of a charge so far. Of one that is captured by itself nothing is counted."""
+    """The amount captured of a charge so far. For automatic capture this is not counted
+    separately."""
     if row.amount_captured is not None:
         return row.amount_captured
     return row.amount if row.state == State.SUCCEEDED else 0
 
 
 def capturable(row: ChargeRow) -> int:
-    """What is set aside of a charge, and was not taken yet."""
+    """The amount of a charge that is authorized and not captured yet."""
     is_set_aside = row.authorized_at is not None and row.state == State.PENDING
     return row.amount - captured(row) if is_set_aside else 0
 

@@ -1,9 +1,9 @@
-"""Writes of which nothing is read but whom they wake, put together into one statement.
+"""Writes that return nothing but what they wake, combined into one statement.
 
-A settlement writes an attempt, an event with its deliveries, postings, and what waited for it is
-due: a round trip, a parse and a plan for each would be half of what it costs. As parts of one
-statement (`WITH … AS (INSERT …)`) they are one of each. All parts see the database as it was before
-the statement, so none may need what another writes.
+A settlement writes an attempt, an event with its deliveries, postings, and makes what waited for it
+due: a round trip, a parse and a plan for each would be half of its cost. As parts of one statement
+(`WITH … AS (INSERT …)`) they share one of each. All parts see the database as it was before the
+statement, so none may need what another writes.
 """
 
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import CTE, Select, false, literal_column, null, select, union_all
 
-# Who has something to do now: the sets of `payments.transaction.Wakes`.
+# What has work to do now: the sets of `payments.transaction.Wakes`.
 Woken = Literal["endpoints", "charges", "refunds"]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Write:
-    """One part. Its names, and those of its parameters, are no other part's; nor are parameters
-    called as a column of a table that is written, for which SQLAlchemy would take them.
+    """One part. Its names, and those of its parameters, must be unique among the parts; nor may a
+    parameter be named like a column of a written table, as SQLAlchemy would take it for that.
 
-    `ctes` are its statements, in their order; `wakes` selects the `id` of each that it wakes, who
-    are `woken`.
+    `ctes` are its statements, in their order; `wakes` selects the `id` of each object that it
+    wakes, of the kind `woken`.
     """
 
     ctes: Sequence[CTE]
@@ -37,8 +37,8 @@ Part: TypeAlias = tuple[Write, dict[str, Any]]
 
 @cache
 def statement_of(parts: tuple[Write, ...]) -> Any:
-    """One statement of these parts, each of which has all its rows. Its own rows: which set, and
-    the id of one to wake. Raises ValueError for a part that is there twice."""
+    """One statement of these parts, each with all its rows. Its result rows: which set, and the id
+    of an object to wake. Raises ValueError for a part that is there twice."""
     if len(set(parts)) < len(parts):
         raise ValueError("a part is written once in a statement: give it all its rows at once")
     wakes = [

@@ -1,7 +1,8 @@
-"""How much stands where, for monitors that ask every few seconds, of ten million rows as of ten.
+"""What waits, counted for monitors that ask every few seconds: as fast for ten million rows as for
+ten.
 
-Every statement reads a partial index, up to COUNT_MAX entries of it: a count that says COUNT_MAX
-means so many and more. What a person asks now and then is `health`.
+Every statement reads a partial index, up to COUNT_MAX entries of it: a count of COUNT_MAX means
+that many or more. `health` has what a person asks for now and then.
 """
 
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from sqlalchemy import Connection, Row, TextClause, text
 from payments.audit import health
 from payments.audit.outstanding import COUNT_MAX, Pile, of_each_kind, piles
 
-# Of so many endpoints it is told how late they are: those that are latest.
+# How many endpoints are listed with their delay: the latest ones.
 ENDPOINTS_MAX = 20
-# Those that every charge writes to.
+# The tables that every charge writes to.
 BUSY_TABLES = (
     "charges",
     "refunds",
@@ -28,23 +29,23 @@ BUSY_TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """Rows as the statements below name their columns; times are seconds before now."""
+    """Rows with the columns of the statements below; times are seconds before now."""
 
     pending: list[Pile]
-    overdue: list[Row[Any]]  # operation, number, oldest_s: due, and nobody at work on it
-    stock_held: Row[Any]  # units, charges: held by charges that are pending
-    late_endpoints: list[Row[Any]]  # endpoint_id, overdue_s: something is due for so long
+    overdue: list[Row[Any]]  # operation, number, oldest_s: due, and not leased
+    stock_held: Row[Any]  # units, charges: reserved by charges that are pending
+    late_endpoints: list[Row[Any]]  # endpoint_id, overdue_s: how long something has been due
     failing_endpoints: list[Row[Any]]  # endpoint_id, failing_s: since its first failure in a row
     endpoints: list[Row[Any]]  # state, number
     quarantined: int
     sweeps: list[Row[Any]]  # sweep, ago_s
-    unsealed_s: float  # since the end of the last hour of the ledger that is sealed
+    unsealed_s: float  # since the end of the last sealed hour of the ledger
     tables: list[Row[Any]]  # name, live, dead: rows, as PostgreSQL's statistics have them
     oldest_transaction_s: float  # of those that this role may see
 
 
 def look(connection: Connection) -> Backlog:
-    """How it is now."""
+    """The present counts."""
 
     def rows(statement: TextClause, **parameters: object) -> list[Row[Any]]:
         return list(connection.execute(statement, parameters))

@@ -1,4 +1,4 @@
-"""The promises about captures and disputes, as `payments.audit.invariants` has the others."""
+"""The promises about captures and disputes; the others are in `payments.audit.invariants`."""
 
 from payments.audit.promises import Invariant
 
@@ -24,7 +24,7 @@ _UNDER_WAY = Invariant(
     """,
 )
 
-# Somebody may capture at the processor, so that a charge may say more than its captures do.
+# A capture may be made by hand at the processor, so a charge's total may exceed its captures.
 _COUNTED = Invariant(
     "captures are counted",
     "What a charge says was captured covers what its captures took, and no capture took anything of"

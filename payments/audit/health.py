@@ -1,7 +1,7 @@
-"""How the service does: which receivers fail, what lies in quarantine, when the sweeps were made.
+"""How the service is doing: failing receivers, quarantined messages, the last sweeps.
 
 For people and monitors that look now and then. Every query reads what waits, by its partial index,
-or the newest rows; none reads what is finished. Charges and refunds: `payments.audit.outstanding`.
+or the newest rows; none reads finished rows. Charges and refunds: `payments.audit.outstanding`.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from payments.audit.outstanding import COUNT_MAX, LATE_S, UNSWEPT_S, read
 from payments.transaction import Transaction
 from payments.webhooks.pacing.local_faults import TOLD_S
 
-# A sweep comes every second; the rest is for a machine that is out of breath.
+# A sweep comes every second; the rest is for an overloaded machine.
 SWEEPS_STOPPED_S = 10.0
-# As many deliveries tell how a receiver does.
+# How many deliveries show the health of a receiver.
 RECENT = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """An enabled endpoint: what waits for it, and how its newest deliveries went."""
+    """An enabled endpoint: what waits for it, and the results of its newest deliveries."""
 
     endpoint_id: str
     waiting: int
@@ -31,19 +31,21 @@ class Receiver:
     failing: int
     given_up: int
     last_answer: str | None
-    # Since its first failure behind its last success; None when that was the last.
+    # Since its first failure after its last success; None if the last one succeeded.
     failing_s: float | None
-    # For how much longer it is left alone, and why.
+    # For how much longer it is held back, and why.
     held_back_s: float
     held_back_because: str | None
-    # What kept us from sending lately (`payments.webhooks.pacing.local_words`), and how long ago.
+    # The fault on our side that lately prevented sending (`payments.webhooks.pacing.local_words`),
+    # and how long ago.
     local_fault: str | None
     local_fault_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class DisabledByItself:
-    """An endpoint that no person disabled: it said that it is gone, or failed for days."""
+    """An endpoint that was disabled automatically: it answered that it is gone, or failed for
+    days."""
 
     endpoint_id: str
     because: str
@@ -63,22 +65,22 @@ def receivers(connection: Connection) -> list[Receiver]:
 
 
 def disabled_by_themselves(connection: Connection) -> list[DisabledByItself]:
-    """Endpoints that somebody has to look at: what waits for them waits until they are enabled."""
+    """Endpoints that a person has to look at: their deliveries wait until they are enabled."""
     return read(connection, DisabledByItself, _DISABLED, most=COUNT_MAX)
 
 
 def quarantined(connection: Connection) -> int:
-    """Messages in quarantine that nobody has released or dismissed; up to COUNT_MAX."""
+    """How many quarantined messages are neither released nor dismissed; up to COUNT_MAX."""
     return int(connection.execute(_QUARANTINED, {"most": COUNT_MAX}).scalar_one())
 
 
 def note_sweeps(transaction: Transaction, *names: str) -> None:
-    """Say that these sweeps have been made, to be seen by `swept_ago_s`."""
+    """Record that these sweeps were made, for `swept_ago_s`."""
     transaction.execute(_NOTE_SWEEPS, {"names": sorted(names)})
 
 
 def swept_ago_s(connection: Connection, name: str = "payments") -> float | None:
-    """Seconds since this sweep was last made by anybody; None when it never was."""
+    """Seconds since any process last made this sweep; None if it never was."""
     ago_s = connection.execute(_SWEPT, {"name": name}).scalar_one_or_none()
     return None if ago_s is None else max(0.0, float(ago_s))
 
@@ -143,7 +145,7 @@ _QUARANTINED = text(
     " (SELECT FROM quarantined_messages WHERE released_at IS NULL LIMIT :most) AS looked_at"
 )
 _NOTE_SWEEPS = text(
-    # In one order, so that two that note wait for each other in none.
+    # Always in the same order, so that two transactions can't deadlock.
     "INSERT INTO heartbeats (name, at) SELECT unnest(CAST(:names AS text[])), now()"
     " ON CONFLICT (name) DO UPDATE SET at = excluded.at"
 )

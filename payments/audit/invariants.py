@@ -1,9 +1,9 @@
-"""The promises that hold at every moment, each with the query that finds what breaks it.
+"""The promises that hold at every moment, each with a query that finds violations.
 
 A query returns the offenders as rows of `id` and `detail`; an amount in a detail is written `{1999
 USD}`, in minor units, and becomes words for people (`payments.audit.verify`). All of them see one
-snapshot, and the processor's ledger is written before our side settles: what is final with us must
-be in the ledger, and what is still pending may be there already.
+snapshot, and the processor's ledger is written before our side settles: what is final here must be
+in the ledger, and what is still pending may be there already.
 """
 
 from payments.audit import telling

@@ -1,16 +1,16 @@
-"""The promises about the ledger: that it is what the states say, what processors say, and what was
-written.
+"""The promises about the ledger: it agrees with the states, with the processors, and with what was
+written before.
 
-Where money stands is said here a second time, in SQL, and not by the table from which it is posted
-(`payments.ledger.chart`): a mistake there would be no finding otherwise.
+Where money stands is defined here a second time, in SQL, and not by the table from which it is
+posted (`payments.ledger.chart`): a mistake in that table would not be found otherwise.
 """
 
 from payments.audit.promises import Invariant
 from payments.ledger.days import ENTRIES
 from payments.ledger.sealing import SEALED_AGAIN
 
-# Both sides of what stands somewhere: of the same objects that are posted already, if rows that
-# were there before the ledger are still being walked.
+# Both sides of an account: only for objects that are posted already, while rows from before the
+# ledger are still being posted.
 _STANDING = """
 sides (kind, id, created_at, producer, processor, currency, livemode, debit, credit, amount) AS (
     SELECT 'charges', id, created_at, producer, processor, currency, livemode,
@@ -99,7 +99,7 @@ _EQUAL = Invariant(
     FROM stands s FULL JOIN posted p
          USING (id, producer, processor, currency, livemode, account)
     WHERE coalesce(p.amount, 0) <> coalesce(s.amount, 0)
-    """,  # noqa: S608  # put together from constants of ours only
+    """,  # noqa: S608  # composed of constants only
 )
 
 WHOLE = Invariant(

@@ -1,7 +1,7 @@
-"""What is pending: how much, for how long, what is late, and what no worker here can take up.
+"""What is pending: how much, for how long, what is late, and what no worker here can process.
 
 For people who look now and then, and for monitors that ask every few seconds: each statement reads
-partial indexes, up to COUNT_MAX entries of each, of ten million rows as of ten.
+partial indexes, up to COUNT_MAX entries of each, as fast for ten million rows as for ten.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -17,19 +17,19 @@ T = TypeVar("T")
 
 # Past this many, how many more makes no difference.
 COUNT_MAX = 10_000
-# What is due is taken up within a second or two; after a minute workers are too few, or none.
+# What is due is claimed within a second or two; after a minute there are too few workers, or none.
 LATE_S = 60.0
 # The sweep wakes what is due every ten seconds (payments.lifecycle.sweeps), if there is one.
 UNSWEPT_S = 30.0
-# As many charges tell in which mode a processor was used last.
+# How many charges show in which mode a processor was used last.
 NEWEST = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Pile:
-    """What is pending, by phase. Ages are in seconds: of what somebody is at, since it was taken
-    up; of all else from the first call of the processor on, as a charge may have been scheduled
-    for long before. `is_part`: there are more than were counted."""
+    """What is pending, by phase. Ages are in seconds: for a leased row since its claim; otherwise
+    since the first call of the processor, as a charge may have been scheduled long before.
+    `is_part`: there are more than were counted."""
 
     kind: str
     phase: str
@@ -40,19 +40,19 @@ class Pile:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """What should have been taken up: due for LATE_S, or under a lease that ended UNSWEPT_S ago."""
+    """What should have been claimed: due for LATE_S, or with a lease that ended UNSWEPT_S ago."""
 
     kind: str
     overdue: int
     overdue_s: float
-    # Of those, the ones that no sweep has woken lately.
+    # How many of those no sweep has woken lately.
     unswept: int
     stale_leases: int
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """What is pending and names a processor that is not among ours: no worker takes it up."""
+    """What is pending for a processor that is not set up here: no worker claims it."""
 
     processor: str
     kind: str
@@ -62,8 +62,8 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class OtherMode:
-    """Charges and refunds of live mode at a processor that is set up for test mode, or the other
-    way round: so many wait, and of the newest charges there are so many."""
+    """Charges and refunds of live mode at a processor that is set up for test mode, or vice versa:
+    how many wait, and how many are among the newest charges."""
 
     processor: str
     livemode: bool
@@ -77,7 +77,7 @@ def piles(connection: Connection) -> list[Pile]:
 
 
 def late(connection: Connection, processors: Collection[str]) -> list[Late]:
-    """What is late of what names one of `processors`, by kind; up to COUNT_MAX of each."""
+    """What is late at one of `processors`, by kind; up to COUNT_MAX of each."""
     parameters = {
         "late": LATE_S,
         "unswept": UNSWEPT_S,
@@ -88,12 +88,12 @@ def late(connection: Connection, processors: Collection[str]) -> list[Late]:
 
 
 def elsewhere(connection: Connection, processors: Collection[str]) -> list[Elsewhere]:
-    """What waits for a processor that is none of `processors`, by its name and by kind."""
+    """What waits for a processor not in `processors`, by its name and by kind."""
     return read(connection, Elsewhere, _ELSEWHERE, processors=list(processors), most=COUNT_MAX)
 
 
 def in_other_mode(connection: Connection, modes: Mapping[str, bool]) -> list[OtherMode]:
-    """What is of another mode than its processor; `modes` says of each whether it is live."""
+    """What has another mode than its processor; `modes` says of each whether it is live."""
     parameters = {"names": list(modes), "modes": list(modes.values())}
     bounds = {"recent": NEWEST, "most": COUNT_MAX}
     return read(connection, OtherMode, _OTHER_MODE, **parameters, **bounds)
@@ -102,16 +102,16 @@ def in_other_mode(connection: Connection, modes: Mapping[str, bool]) -> list[Oth
 def read(
     connection: Connection, of: Callable[..., T], statement: TextClause, **parameters: object
 ) -> list[T]:
-    """The rows of a statement that names its columns as `of` does its fields."""
+    """The rows of a statement whose columns are named like the fields of `of`."""
     return [of(**columns_of(row)) for row in connection.execute(statement, parameters)]
 
 
 # --- The statements ---
 
 
-# Three indexes, up to COUNT_MAX of each: of what is in doubt, by age; of what waits, by when it is
-# due; of what somebody is at, by when the lease ends. Where others stand in the same index, ten
-# times as many entries are looked at, however many there are; `is_full`: there are more than that.
+# Three indexes, up to COUNT_MAX of each: rows in doubt, by age; waiting rows, by when they are due;
+# leased rows, by the end of the lease. If an index has other rows, too, ten times as many entries
+# are read at most; `is_full`: there are more than that.
 _PENDING = """
     (SELECT 1 AS part, phase, coalesce(first_called_at, created_at) AS since, created_at, processor,
             livemode, currency, false AS is_full
@@ -133,8 +133,8 @@ _PENDING = """
 
 
 def of_each_kind(statement: str) -> TextClause:
-    """The statement over charges and over refunds, put together from names of ours only; PENDING in
-    it is what is pending of each."""
+    """The statement over charges and over refunds, composed of our own names only; PENDING in it is
+    what is pending of each."""
     return text(_union(statement.replace("PENDING", _PENDING)))
 
 
@@ -169,7 +169,7 @@ _LATE = of_each_kind("""
           ORDER BY next_attempt_at LIMIT 10 * :most) AS first
     WHERE processor = ANY(:processors) LIMIT :most) AS due
 """)
-# A charge that nobody takes up stays due, and so comes among the first.
+# A charge that is not claimed stays due, and so comes among the first.
 _ELSEWHERE = of_each_kind("""
     SELECT processor, KIND AS kind, count(*) AS count,
            greatest(0, extract(epoch FROM now() - min(created_at)))::float AS oldest_s

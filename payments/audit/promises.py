@@ -1,5 +1,5 @@
-"""What a promise is: a query that finds what breaks it, and how long something may last before
-that counts."""
+"""What a promise is: a query that finds violations, and how long a state may last before it counts
+as one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long something may last before it counts."""
+    """How long a state may last before it counts."""
 
     # The sweep comes every second; thirty are the promise of recovery after a crash.
     lease: timedelta = timedelta(seconds=30)
-    # What is due and nobody works on: workers are down, or far too few.
+    # What is due and not claimed: workers are down, or far too few.
     due: timedelta = timedelta(minutes=1)
     # Most unknown outcomes are looked up within seconds; after an hour a person should look.
     unknown: timedelta = timedelta(hours=1)
-    # A refund that the bank returned: until the processor has told us.
+    # A refund that the bank returned, until the processor has reported it.
     report: timedelta = timedelta(minutes=2)
-    # A transaction that began before an endpoint was there may commit events after it.
+    # A transaction that began before an endpoint existed may commit events after it.
     fan_out: timedelta = timedelta(minutes=1)
 
     @property
@@ -29,8 +29,8 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """A promise. `among` says what is looked at, as a FROM clause; an error means that money or
-    news went wrong, a warning that a person should look."""
+    """A promise. `among` says what is checked, as a FROM clause; an error means that money or
+    events went wrong, a warning that a person should look."""
 
     name: str
     promise: str
@@ -39,7 +39,7 @@ class Invariant:
     level: Literal["error", "warning"] = "error"
 
 
-# What several queries read, by the name under which they read it.
+# What several queries read, by the name that they use.
 SETS = """
 objects AS NOT MATERIALIZED (
     SELECT 'charge' AS kind, id, producer, producer AS owner, idempotency_key, state, phase,

@@ -1,7 +1,7 @@
-"""How it goes right now: the newest charges by minute, and how they ended.
+"""The present activity: the newest charges by minute, and how they ended.
 
-For a page that is looked at all day, so it reads the newest rows by their index and no more,
-however many there are.
+For a page that is open all day, so it reads only the newest rows by their index, however many there
+are.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from models.states import State
 from payments.access.scopes import Access, owner_in
 from payments.kinds import CHARGE
 
-# As many of the newest are counted; some 10 ms.
+# How many of the newest are counted; some 10 ms.
 NEWEST = 10_000
 MINUTES = 60
 _MINUTE = timedelta(minutes=1)
@@ -22,7 +22,7 @@ _MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Minute:
-    """The charges that were made in one minute, by how they stand now."""
+    """The charges that were made in one minute, by their present state."""
 
     at: datetime
     succeeded: int
@@ -40,8 +40,8 @@ class Declines:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """The last MINUTES, oldest first, none left out; why the newest failed, the most frequent
-    first; how many charges that is told from, and whether there were more in that time."""
+    """The last MINUTES, oldest first, without gaps; the reasons why the newest failed, the most
+    frequent first; how many charges were counted, and whether there were more in that time."""
 
     minutes: Sequence[Minute]
     declines: Sequence[Declines]

@@ -1,4 +1,4 @@
-"""The promises about prices and stock, as `payments.audit.invariants` has those about money."""
+"""The promises about prices and stock; those about money are in `payments.audit.invariants`."""
 
 from payments.audit.promises import Invariant
 

@@ -1,4 +1,4 @@
-"""What holds of events and webhooks at every moment (see `payments.audit.invariants`)."""
+"""The promises about events and webhooks (see `payments.audit.invariants`)."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from payments.audit.promises import Invariant
 
 
 def _in_sql(names: Sequence[str]) -> str:
-    """Names of ours as a list of SQL."""
+    """Our own names as an SQL list."""
     return f"({', '.join(repr(name) for name in names)})"
 
 
@@ -33,10 +33,10 @@ EVENTS_NUMBERED = Invariant(
     """,
 )
 
-# Pending first, where somebody asked for that; then as often as needed "needs review", "requires
-# action" and what becomes of money that is set aside; then one end. A charge that somebody ended is
-# told as canceled, and not as failed. Only a refund may still fail after it has succeeded: the bank
-# returned it. And of a charge that has succeeded more may become known.
+# `pending` first, if an endpoint subscribes to it; then, as often as needed, `needs_review`,
+# `requires_action` and events of authorized money; then one end. A charge that was canceled on
+# request publishes `canceled`, not `failed`. Only a refund may still fail after it has succeeded:
+# the bank returned it. And more may become known of a charge that has succeeded.
 EVENTS_TELL = Invariant(
     "events tell the truth",
     "Events tell each end once, as the last word, and agree with the state.",
@@ -63,7 +63,8 @@ EVENTS_TELL = Invariant(
     """,
 )
 
-# Not of a refund of another's charge: whose it is may have become known only when that came.
+# Except refunds of another producer's charge: whose it is may have become known only when the
+# charge came.
 PENDING_TOLD = Invariant(
     "pending is told",
     "That a charge or a refund is accepted is told while an endpoint asks for it by name.",
@@ -99,7 +100,7 @@ DELIVERIES = Invariant(
       AND (w.producer IS NULL OR e.producer IN (w.producer, '*')) AND NOT EXISTS (
         SELECT FROM deliveries d WHERE d.event_id = e.id AND d.endpoint_id = w.id
     )
-    """,  # noqa: S608  # names of ours
+    """,  # noqa: S608  # our own names
 )
 
 DELIVERED = Invariant(

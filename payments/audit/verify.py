@@ -1,8 +1,8 @@
-"""Whether the books are right: every promise as a query that finds what breaks it.
+"""Whether the books are right: each promise has a query that finds violations.
 
-All checks read one snapshot of the database and change nothing, so they may run beside any
-traffic. The promises stand in `payments.audit.invariants` (ours alone) and `payments.audit.witness`
-(against the statements of processors).
+All checks read one snapshot of the database and change nothing, so they may run beside any traffic.
+The promises are in `payments.audit.invariants` (about our tables alone) and
+`payments.audit.witness` (compared with the processors' statements).
 """
 
 import re
@@ -24,7 +24,7 @@ _AMOUNT = re.compile(r"\{(-?[0-9]+) ([A-Z]{3})\}")
 
 @dataclass(frozen=True, slots=True)
 class Offender:
-    """Something that breaks a promise: its id, and in which way."""
+    """What violates a promise: its id, and how."""
 
     id: str
     detail: str
@@ -32,11 +32,11 @@ class Offender:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found among the `looked_at` things it looked at."""
+    """The result of one check of `looked_at` things."""
 
     invariant: Invariant
     looked_at: int
-    # How many break the promise, and the first twenty of them.
+    # How many violate the promise, and the first twenty of them.
     broken: int
     offenders: Sequence[Offender]
 
@@ -64,11 +64,11 @@ def verify(
     patience: Patience | None = None,
     invariants: Sequence[Invariant] = INVARIANTS,
 ) -> Iterator[Finding]:
-    """Check everything, one finding after the other. Reads only, and one snapshot only.
+    """Check everything; yields one finding after the other. Only reads, in one snapshot.
 
-    `statements` are those of the processors that keep one; what others moved is not looked at.
+    `statements` are those of the processors that keep one; what others moved is not checked.
 
-    Sums over all rows take their time: `engine` must allow its statements more than requests get.
+    Sums over all rows take time: `engine` must allow statements longer than for requests.
     """
     snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with snapshot.begin() as connection:
@@ -77,26 +77,26 @@ def verify(
 
 
 def is_sound(findings: Sequence[Finding]) -> bool:
-    """Whether every promise is kept; warnings are for people and don't count."""
+    """Whether every promise is kept; warnings don't count."""
     return all(one.is_kept or one.invariant.level == "warning" for one in findings)
 
 
 def check(
     connection: Connection, invariant: Invariant, patience: Patience, statements: Statements
 ) -> Finding:
-    """Look at one promise."""
+    """Check one promise."""
     row = connection.execute(_statement(invariant, statements), _used(invariant, patience)).one()
     offenders = [Offender(one["id"], _in_words(one["detail"])) for one in row.offenders]
     return Finding(invariant, row.looked_at, row.broken, offenders)
 
 
 def _in_words(detail: str) -> str:
-    """A detail with its amounts as people read them."""
+    """A detail with its amounts in the form for people."""
     return _AMOUNT.sub(lambda found: in_words(int(found[1]), found[2]), detail)
 
 
 def _statement(invariant: Invariant, statements: Statements) -> TextClause:
-    # Put together from constants of ours only.
+    # Composed of constants only.
     return text(
         f"WITH {SETS}, {sets(statements)}, broken AS ({invariant.broken_by})"  # noqa: S608
         f" SELECT (SELECT count(*) FROM {invariant.among}) AS looked_at,"

@@ -1,6 +1,6 @@
-"""The promises that only an outside witness can prove: our side against processors' statements.
+"""The promises that only an outside witness can prove: our tables against processors' statements.
 
-Held against them are the charges and refunds of the processors that keep one.
+Only charges and refunds of processors that keep a statement are checked.
 """
 
 from models.bookkeeping import Account
@@ -13,7 +13,7 @@ from payments.processors.statements import Statements, as_sql
 
 
 def sets(statements: Statements) -> str:
-    """What the queries below read, by the name under which they read it."""
+    """What the queries below read, by the names that they use."""
     names = ", ".join(f"('{name}')" for name in statements) or "(NULL::text)"
     return f"""
 statement AS NOT MATERIALIZED ({as_sql(statements)}),
@@ -57,9 +57,9 @@ _CHARGES = Invariant(
     """,
 )
 
-# A capture that is pending here may have moved its money already. One that was in doubt counts as
-# made when the processor says that all of it was taken, though that may have been somebody else
-# there: then the money moved under the charge itself.
+# A capture that is pending here may have moved its money already. One in doubt counts as made if
+# the processor says that everything was captured, even if that was done by hand there: then the
+# money moved for the charge itself.
 CAPTURED = Invariant(
     "captures moved money once",
     "Money moved exactly once per succeeded capture, with its amount; never for a failed one; and"
@@ -167,7 +167,7 @@ _MONEY = Invariant(
     """.replace("OF_WHAT_IS_FINAL", _OF_WHAT_IS_FINAL),
 )
 
-# Between these accounts money moves by charges and refunds: no fees, no disputes.
+# Charges and refunds move money between these accounts; fees and disputes don't.
 _MOVED = ", ".join(
     str(int(one))
     for one in (
@@ -177,7 +177,7 @@ _MOVED = ", ".join(
         Account.REFUNDS_PAYABLE,
     )
 )
-# What the ledger says that the processor has of what was settled, before fees and disputes.
+# The processor's balance by the ledger, for what was settled, before fees and disputes.
 _CLEARED = Invariant(
     "the ledger is what processors say",
     "Per processor and currency, what the ledger has of charges and refunds that are final is what"

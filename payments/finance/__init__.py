@@ -1,1 +1,1 @@
-"""The books as those need them who keep them: exports and reports."""
+"""The books for accountants: exports and reports."""

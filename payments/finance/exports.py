@@ -1,7 +1,7 @@
-"""What is exported: charges, refunds, disputes and the ledger of a time, in the order of a moment.
+"""Exports: charges, refunds, disputes and the ledger of a period, ordered by time.
 
-Read page by page, each in a statement of its own: an export takes no more memory when it is long,
-and holds up no clean-up of the database.
+Read page by page, each with its own statement: a long export takes no more memory, and does not
+hold up the database's vacuum.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ By = Literal["settled_at", "created_at"]
 Format = Literal["csv", "jsonl", "hledger", "beancount"]
 WHATS, BYS, FORMATS = get_args(What), get_args(By), get_args(Format)
 
-# Rows of one page: read in a few milliseconds, whoever's they are.
+# Rows of one page: read in a few milliseconds, for any producer.
 PAGE = 1000
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -31,15 +31,15 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """What is wanted: `until` is not included. Of those that `access` sees, and of real money or of
-    test money, never both: sums over both would be of neither."""
+    """What to export: `until` is exclusive. Only what `access` sees, and either real money or test
+    money, since a sum of both would mean nothing."""
 
     what: What
     since: datetime
     until: datetime
     livemode: bool
     by: By = "settled_at"
-    # Whether the postings are wanted of these, in place of themselves.
+    # Whether to export the postings of these instead.
     as_postings: bool = False
     access: Access = OPERATOR
 
@@ -50,15 +50,15 @@ class Export:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of it, and the place behind it; None at the end."""
+    """Some of the rows, and the place after them; None at the end."""
 
     rows: list[Row]
     after: tuple[datetime, str] | None
 
 
 def page(connection: Connection, wanted: Export, after: tuple[datetime, str] | None = None) -> Page:
-    """What comes behind the place `after`. A page may be empty, and not the last one: all that
-    happened is walked over, whoever's it is."""
+    """The rows after the place `after`. A page may be empty without being the last: the rows of all
+    producers are walked, and filtered."""
     is_ledger = wanted.what == "ledger" or wanted.as_postings
     statement = _LEDGER if is_ledger else _STATEMENTS[wanted.what, wanted.by]
     at, key = after or (_BEGINNING, "0" if is_ledger else "")
@@ -77,7 +77,7 @@ def page(connection: Connection, wanted: Export, after: tuple[datetime, str] | N
 
 
 def every(connection: Connection, wanted: Export) -> Iterator[Row]:
-    """All of it, never more than a page in memory."""
+    """All rows, never more than a page in memory."""
     after = None
     while True:
         found = page(connection, wanted, after)
@@ -87,7 +87,7 @@ def every(connection: Connection, wanted: Export) -> Iterator[Row]:
 
 
 def in_format(wanted: Export, format_: Format) -> Export:
-    """What is read for this format: plain text accounting is of postings."""
+    """What to read for this format: plain text accounting needs postings."""
     return replace(wanted, as_postings=format_ in ("hledger", "beancount"))
 
 
@@ -127,7 +127,7 @@ def _statement(table: str, moment: str) -> Any:
         SELECT *, {moment} AS moment, now() AS now FROM {table}
         WHERE {moment} >= :since AND {moment} < :until AND ({moment}, id) > (:at, :key)
         ORDER BY {moment}, id LIMIT :limit
-    """)  # noqa: S608  # names of ours only
+    """)  # noqa: S608  # our own names only
 
 
 _STATEMENTS: Mapping[tuple[What, By], Any] = {

@@ -41,7 +41,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
         "livemode", "processor", "at",
     ),
 }  # fmt: skip
-# Whose minor units they are; of all other amounts, those of `currency`.
+# The currency of these amounts; all others are in `currency`.
 _IN = {"fee": "settlement_currency", "net": "settlement_currency"}
 _AMOUNTS = frozenset(
     {"amount", "amount_captured", "refunded_amount", "disputed_amount", "fee", "net"}
@@ -49,7 +49,7 @@ _AMOUNTS = frozenset(
 
 
 def begin(wanted: Export, format_: Format) -> str:
-    """What stands before all rows."""
+    """The text before all rows."""
     if format_ == "csv":
         return spreadsheets.line(COLUMNS[wanted.what])
     return journals.HEADS.get(format_, "")

@@ -1,6 +1,6 @@
 """Postings as plain text accounting: the journals of hledger and of beancount.
 
-One chart of accounts for both, in the form that beancount, the stricter of the two, asks for
+One chart of accounts for both, in the form that beancount, the stricter of the two, requires
 (beancount.github.io, "Beancount Language Syntax"; hledger.org/hledger.html, "Journal").
 """
 
@@ -14,7 +14,7 @@ from payments.amounts import as_decimal
 
 Journal = Literal["hledger", "beancount"]
 
-# Whoever puts the files of two months together opens each account once.
+# To combine the files of two months, keep each `open` once.
 HEADS: Mapping[str, str] = {
     "beancount": 'plugin "beancount.plugins.auto_accounts"\n\n',
     "hledger": "",
@@ -33,7 +33,7 @@ _ACCOUNTS: Mapping[str, str] = {
 }
 _WHAT = {"ch_": "charge", "re_": "refund", "dp_": "dispute", "po_": "payout"}
 _NO_PART = re.compile("[^A-Za-z0-9-]")
-# Ids are ours, but for a payout's: its processor named it.
+# Ids are our own, except a payout's: its processor chose it.
 _NO_ID = re.compile("[^A-Za-z0-9._:-]")
 
 
@@ -58,8 +58,8 @@ def _account(name: str, row: Mapping[str, Any]) -> str:
 
 
 def _part(name: str) -> str:
-    """A name as part of an account's: it begins with a capital or a digit, and goes on with
-    letters, digits and dashes. What had to be replaced is told apart by a digest."""
+    """A name as part of an account's: it begins with a capital or a digit, followed by letters,
+    digits and dashes. If something had to be replaced, a digest keeps it distinct."""
     part = _NO_PART.sub("-", name)
     if part != name or name[0] in "-ABCDEFGHIJKLMNOPQRSTUVWXYZ":
         part = f"{part}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")

@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet opens without running anything of it."""
+"""CSV that a spreadsheet opens without executing anything in it."""
 
 import csv
 import io
@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-# What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"), in full width, too:
-# some of what is told was written by strangers. Also behind what ends a cell where a spreadsheet
-# takes semicolons or tabs for commas, as it does in half of Europe.
+# What makes a spreadsheet treat a cell as a formula (OWASP, "CSV Injection"), in full width, too:
+# outsiders wrote some of the texts. Also after a semicolon or a tab, which separate cells in the
+# spreadsheets of half of Europe.
 _FORMULA = re.compile("^(?=[\t\r\n])|(^|[;\t\r\n])(?=[=+\\-@＝＋－＠])")
 
 
 def lines(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[str]:
-    """A header and a line per row, as they come; what is None is empty."""
+    """A header and a line per row, in their order; None is empty."""
     yield line(columns)
     for row in rows:
         yield line([cell(row.get(name)) for name in columns])
@@ -27,7 +27,7 @@ def line(cells: Sequence[Any]) -> str:
 
 
 def cell(value: Any) -> Any:
-    """Numbers as they are; before what would be a formula stands an apostrophe."""
+    """Numbers unchanged; an apostrophe before a text that would be a formula."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return _FORMULA.sub(r"\1'", value) if isinstance(value, str) else value

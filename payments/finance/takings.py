@@ -1,5 +1,5 @@
-"""What was taken per day or month and currency, from the ledger: gross, refunds, disputes, fees,
-net, payouts."""
+"""The takings per day or month and currency, from the ledger: gross, refunds, disputes, fees, net,
+payouts."""
 
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
@@ -18,25 +18,25 @@ DAYS_MAX = 366
 
 @dataclass(frozen=True, slots=True)
 class Takings:
-    """Minor units of one currency; of a period, a day or a month of UTC."""
+    """Minor units of one currency, for a day or a month of UTC."""
 
     period: str
     currency: str
-    # Taken of charges, and given back by refunds that have gone.
+    # Taken by charges, and given back by refunds that have gone out.
     gross: int = 0
     refunds: int = 0
     # Taken back by banks, less what they returned.
     disputes: int = 0
-    # Kept by processors, in the currency in which they settle.
+    # Fees of processors, in their settlement currency.
     fees: int = 0
-    # Come from other currencies (above zero) or gone into them, where a processor settles in
-    # another than a charge's.
+    # Converted from other currencies (above zero) or into them, if a processor settles in another
+    # currency than the charge's.
     exchanged: int = 0
     payouts: int = 0
 
     @property
     def net(self) -> int:
-        """What the processor has more than before, before it paid anything out."""
+        """The change of the balance at the processor, before payouts."""
         return self.gross - self.refunds - self.disputes - self.fees + self.exchanged
 
     def view(self) -> dict[str, Any]:
@@ -55,8 +55,8 @@ def takings(
     livemode: bool,
     access: Access = OPERATOR,
 ) -> list[Takings]:
-    """The takings of each period between these moments of UTC (`until` not included), oldest first;
-    of real money or of test money. Periods and currencies without any are left out.
+    """The takings of each period between these moments of UTC (`until` exclusive), oldest first; of
+    real money or of test money. Periods and currencies without any are left out.
 
     Raises InvalidRequest for more than DAYS_MAX days.
     """
@@ -93,7 +93,7 @@ def name_of(period: Period, day: date) -> str:
 
 
 def _whole_days(since: datetime, until: datetime) -> tuple[datetime, datetime]:
-    """From where to where these two moments enclose whole days; the end twice if they don't."""
+    """The whole days between these two moments; the end twice if there are none."""
     first, last = _midnight(since), _midnight(until)
     if first == since:
         return first, last
@@ -105,11 +105,11 @@ def _midnight(at: datetime) -> datetime:
 
 
 _SUMS = ("gross", "refunds", "disputes", "fees", "exchanged", "payouts")
-# By accounts alone, of which every posting moves two: what is neither taken nor given back stays
-# on accounts that are counted together. Whole days are read as they were counted, and of postings
-# those that are not counted yet; of a part of a day, all. What is not counted is read by itself, in
-# the order of an index: how little that is, the planner can't know, and would rather read all
-# postings of the period.
+# By accounts alone: each posting changes two of them, and accounts that are neither taken nor given
+# back are summed together. Whole days are read from their counts, plus the postings not counted
+# yet; part of a day is read from postings. The uncounted ones are read separately, in the order of
+# an index: the planner can't know how few they are, and would read all postings of the period
+# instead.
 _TAKINGS = text(f"""
     WITH uncounted AS MATERIALIZED (
         SELECT p.* FROM ledger_days_counted c CROSS JOIN LATERAL (
@@ -144,4 +144,4 @@ _TAKINGS = text(f"""
     FROM entries e JOIN ledger_books b ON b.id = e.book
     WHERE b.livemode = :livemode AND (CAST(:producer AS text) IS NULL OR b.producer = :producer)
     GROUP BY e.day, b.currency
-""")  # noqa: S608  # put together from constants of ours only
+""")  # noqa: S608  # composed of constants only

@@ -1,1 +1,1 @@
-"""What happened: the timeline of a payment or a price, and how it is found."""
+"""History: the timeline of a payment or a price, and how to find it."""

@@ -1,6 +1,6 @@
-"""What people have in hand (an id, a key, an order's reference, …), and what it names.
+"""Finds what a text names: an id, a key, an order's reference, …
 
-Every way to look goes by an index, so that ten million rows are no matter.
+Every lookup uses an index, so ten million rows make no difference.
 """
 
 import re
@@ -23,13 +23,14 @@ from infra.billing.contract.ids import (
 from infra.billing.contract.ids import Kind as KindName
 from payments.kinds import CHARGE, KINDS, REFUND
 
-# A customer may have thousands of charges; the newest are told.
+# A customer may have thousands of charges; only the newest are returned.
 EACH_MAX = 20
-# Producers are services of one's own. A thousand of them are looked through in some milliseconds;
-# of more, one is named. An index of keys would spare that, and cost each charge more than all else
-# that search needs: as random as the primary key, and written by each of its three versions.
+# Producers are one's own services. A thousand of them are checked in some milliseconds; with more
+# of them, the producer must be named. An index of keys would avoid that, but cost each charge more
+# than all else that search needs: as random as the primary key, and written by each of its three
+# versions.
 PRODUCERS_MAX = 1_000
-# What is said where keys of the others were not looked for.
+# The note if the keys of other producers were not checked.
 ONE_OF_MANY = (
     f"; there are more than {PRODUCERS_MAX:,} producers, and a key was looked for of the first of"
     " them by name: write whose key it is, as in `shop:order-1042`"
@@ -41,8 +42,8 @@ _KEYED: tuple[KindName | Made, ...] = (*KINDS, "product", "price")
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The ids of what was meant. `more`: there are older ones, which were left out. `is_part`: a
-    key was looked for of the first PRODUCERS_MAX producers alone."""
+    """The ids found. `more`: there are older ones, which were left out. `is_part`: a key was looked
+    up for the first PRODUCERS_MAX producers only."""
 
     ids: Sequence[str]
     more: bool = False
@@ -50,11 +51,11 @@ class Named:
 
 
 def named(connection: Connection, wanted: str, *, producer: str | None = None) -> Named:
-    """What `wanted` names: an id of ours; or the idempotency key, the reference, the customer, the
-    processor's reference, or the id of the request of a charge or a refund.
+    """What `wanted` names: one of our ids; or the idempotency key, the reference, the customer, the
+    processor's reference, or the request id of a charge or a refund.
 
-    Of this producer, or of any. The newest EACH_MAX of each way. Ids that nothing has may be among
-    them.
+    Of this producer, or of any. The newest EACH_MAX of each kind of match. Some of the ids may not
+    exist.
     """
     if is_id(wanted, "evt_"):
         found = connection.execute(_OF_EVENT, {"wanted": wanted}).scalars()
@@ -80,9 +81,9 @@ def named(connection: Connection, wanted: str, *, producer: str | None = None) -
 def keys_of(
     connection: Connection, wanted: str, producer: str | None
 ) -> tuple[list[tuple[str, str]], bool]:
-    """The keys that a text may be, each with the producer whose it is: of this producer, or of any
-    (None); then also `shop:order-1`, the key `order-1` of the producer `shop`. And whether there
-    are more producers than were thought of."""
+    """The keys that a text may be, each with its producer: this one, or any (None); then also
+    `shop:order-1`, the key `order-1` of the producer `shop`. And whether there are more producers
+    than were checked."""
     if producer is not None:
         return [(producer, wanted)], False
     producers = producers_of(connection)
@@ -94,8 +95,8 @@ def keys_of(
 
 
 def producers_of(connection: Connection) -> list[str]:
-    """The names of all producers that asked for something, or may; PRODUCERS_MAX of them, and some
-    more where there are more."""
+    """The names of all producers that have requested something, or may; PRODUCERS_MAX of them, and
+    some more if there are more."""
     found = connection.execute(_PRODUCERS, {"limit": PRODUCERS_MAX + 1}).scalars()
     return sorted({"default", *found})
 
@@ -104,16 +105,16 @@ def _way(kind: Any, column: str, *, newest: bool) -> Any:
     table = kind.table
     is_whose = cast(bindparam("producer"), Text)
     found = select(table.c.id).where(
-        table.c[column].is_not(None),  # as the partial index has it
+        table.c[column].is_not(None),  # to match the partial index
         table.c[column] == bindparam("wanted"),
         is_whose.is_(None) | (table.c.producer == is_whose),
     )
-    if newest:  # hashes know no order, and hold one or two
+    if newest:  # a hash index has no order, and one or two matches
         found = found.order_by(table.c.created_at.desc())
     return found.limit(bindparam("limit"))
 
 
-# What else has an id, and what it belongs to.
+# Other objects with an id, and the column with what they belong to.
 _BELONGING = {
     DELIVERY_PREFIX: text(
         "SELECT e.object_id FROM deliveries d JOIN events e ON e.id = d.event_id"
@@ -130,7 +131,7 @@ _WAYS = (
     *(_way(kind, "processor_reference", newest=False) for kind in (CHARGE, REFUND)),
     *(_way(kind, "request_id", newest=False) for kind in (CHARGE, REFUND)),
 )
-# The next name behind the last one, again and again: as many steps in an index as there are names.
+# Jumps from each name to the next: as many steps in an index as there are names.
 _PRODUCERS = text("""
     WITH RECURSIVE of_charges AS (
         (SELECT producer AS name FROM charges ORDER BY producer LIMIT 1)

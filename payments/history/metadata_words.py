@@ -1,9 +1,9 @@
 """Charges and refunds by words of their metadata, newest first.
 
-Words have an index that knows no order. So they are looked for among the newest first. Where those
-don't do, it is estimated how many have them (by the statistics of migration 0047): the few that
-have a rare word are read by the index, and sorted; a word of many is looked for as far back as one
-page may look, and the next page goes on from there.
+The index of words has no order. So words are first searched among the newest rows. If that does not
+find enough, the statistics of migration 0047 estimate how many rows have them: rows with a rare
+word are read by the index, and sorted; a frequent word is searched as far back as one page may
+look, and the next page continues from there.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,19 @@ from payments.access.scopes import Access
 from payments.history.search_text import Typed
 from payments.history.searchable import Searchable
 
-# What so many have at most is rare, and so is what this part of all have at most: of a word that it
-# has never seen, PostgreSQL says that one in 200 has it.
+# A word is rare if at most this many rows have it, or at most this share of all: for a word that it
+# has never seen, PostgreSQL estimates one row in 200.
 RARE_MAX, RARE_PART_MAX = 5_000, 0.006
-# Among so many of the newest a page looks for what is not rare, at least and at most, and among so
-# many times those that should do.
+# How many of the newest rows a page searches for a frequent word, at least and at most, as a
+# multiple of the rows that should be enough.
 LOOKED_AT_MIN, LOOKED_AT_MAX, SPARE = 200, 20_000, 2
-# When the last row of the page before was made, and its id.
+# When the last row of the previous page was created, and its id.
 Place = tuple[datetime, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What has the words, newest first; and until when it was looked for, None = to the end."""
+    """The matches, newest first; and back to when was searched, None = to the end."""
 
     rows: Sequence[Any]
     until: datetime | None = None
@@ -45,7 +45,8 @@ def by_metadata(
     behind: Place | None,
     limit: int,
 ) -> Looked:
-    """What has these words in its metadata, or this name with this value: up to `limit` of them."""
+    """Rows with these words in their metadata, or this name with this value: up to `limit` of
+    them."""
     rows, since = _among(connection, kind, typed, access, behind, LOOKED_AT_MIN, limit)
     if since is None or len(rows) == limit:
         return Looked(rows)
@@ -69,13 +70,13 @@ def _among(
     newest: int,
     limit: int,
 ) -> tuple[Sequence[Any], datetime | None]:
-    """What has them among the newest that `access` sees, and since when those are; None: all."""
+    """The matches among the newest that `access` sees, and since when those are; None: all."""
     since = _since(connection, kind, access, behind, newest)
     return _found(connection, kind, typed, access, behind, since, limit, by_index=False), since
 
 
 def _how_many(connection: Connection, kind: Searchable, typed: Typed) -> tuple[float, float]:
-    """How many of all have these words, and how many there are, as statistics say."""
+    """How many rows have these words, and how many there are in all, by the statistics."""
     words = typed.text if typed.pair is None else typed.pair[1]
     (plan,) = connection.execute(_ESTIMATES[kind.type], {"words": words}).scalar_one()
     having, everything = (part["Plan Rows"] for part in plan["Plan"]["Plans"])
@@ -98,7 +99,7 @@ def _found(
     bounds = [] if since is None else [created_at >= since]
     if behind is not None:
         bounds.append(created_at <= behind[0])
-    # Apart from the order: to walk through all by their moments would compute words of each.
+    # Separate from the order: walking all rows by time would extract the words of each.
     hits = kind.finds(where, *bounds, access=access).cte("hits").prefix_with("MATERIALIZED")
     statement = select(hits)
     if behind is not None:
@@ -110,10 +111,10 @@ def _found(
 
 def _in_metadata(kind: Searchable, typed: Typed, *, by_index: bool) -> ColumnElement[bool]:
     metadata = kind.table.c.metadata
-    # Among the newest, a word that millions have is not to be looked up among all: an expression
-    # that the index doesn't have is computed for each of them, five microseconds.
+    # For the newest rows, a word of millions must not be looked up in the index: an expression that
+    # the index doesn't have is computed for each row instead, in five microseconds.
     of_words = metadata if by_index else metadata.op("||")(text("'{}'::jsonb"))
-    # As the partial index has it.
+    # To match the partial index.
     there = metadata != text("'{}'::jsonb")
     if typed.pair is not None:
         name, value = typed.pair
@@ -123,7 +124,7 @@ def _in_metadata(kind: Searchable, typed: Typed, *, by_index: bool) -> ColumnEle
 
 
 def _has_words(metadata: ColumnElement[Any], words: str) -> ColumnElement[bool]:
-    """Whether the values have all of these words: as the index has them (migration 0041)."""
+    """Whether the values have all of these words: in the form of the index (migration 0041)."""
     simple = cast(text("'simple'"), REGCONFIG)
     values = func.jsonb_to_tsvector(
         text("'simple'::regconfig"), metadata, text("'[\"string\"]'::jsonb")
@@ -138,20 +139,20 @@ def _since(
     behind: Place | None,
     newest: int,
 ) -> datetime | None:
-    """Since when `access` sees so many, from the place on; None if it sees fewer."""
+    """Since when `access` sees this many rows, from the place on; None if it sees fewer."""
     created_at = kind.table.c.created_at
     statement = select(created_at).order_by(created_at.desc()).offset(newest - 1).limit(1)
     if kind.owner is not None:
         statement = statement.where(access.sees_where(kind.owner))
     if behind is not None:
         at, last = behind
-        # Behind what was looked for in vain (`last` is empty) nothing of that moment is left.
+        # After a search without a result (`last` is empty), nothing of that moment is left.
         statement = statement.where(created_at <= at if last else created_at < at)
     since: datetime | None = connection.scalar(statement)
     return since
 
 
-# A plan alone: nothing is read.
+# Only a plan: nothing is read.
 _ESTIMATES = {
     name: text(f"""
         EXPLAIN (FORMAT JSON)
@@ -159,6 +160,6 @@ _ESTIMATES = {
            AND jsonb_to_tsvector('simple'::regconfig, metadata, '["string"]'::jsonb)
                @@ plainto_tsquery('simple'::regconfig, CAST(:words AS text))
         UNION ALL SELECT FROM {name}s
-    """)  # noqa: S608  # names of ours
+    """)  # noqa: S608  # our own names
     for name in ("charge", "refund")
 }

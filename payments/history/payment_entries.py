@@ -1,4 +1,4 @@
-"""What happened to a charge or a refund: asked for, tried, moved, and where it stands now."""
+"""The history of a charge or a refund: the request, attempts, movements, and its present state."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -18,9 +18,9 @@ from payments.timeline_entries import Entry, facts_of
 from payments.transaction import read
 from payments.views import moment
 
-# A charge may have thousands of refunds; a story tells the first of them, and of its disputes.
+# A charge may have thousands of refunds; a timeline has the first of them, and its disputes.
 REFUNDS_MAX = 100
-# What is told of a request, as far as it was said.
+# The fields of a request to show, if they were given.
 _ASKED = (
     "producer",
     "idempotency_key",
@@ -40,7 +40,8 @@ _ASKED = (
 def of_payments(
     connection: Connection, ids: Sequence[str], statements: Statements
 ) -> Iterator[Entry]:
-    """How these charges and refunds were made, what was tried, what moved, and how they stand."""
+    """How these charges and refunds were requested, the attempts, the movements, and their present
+    state."""
     for charge in read(connection, ChargeRow, _CHARGES, {"ids": ids}):
         yield from _charge(connection, charge, statements)
     for refund in read(connection, RefundRow, _REFUNDS, {"ids": ids}):
@@ -78,7 +79,7 @@ def _request(row: ChargeRow | RefundRow, kind: str, of_what: str) -> Entry:
     known = columns_of(row)
     facts = {name: known[name] for name in _ASKED if known.get(name) is not None}
     if facts.get("capture") == "automatic":
-        del facts["capture"]  # as nearly all are
+        del facts["capture"]  # as for nearly all
     whose = f"by the producer {row.producer!r} under the key {row.idempotency_key!r}"
     text = f"{kind} of {what}{of_what} asked for {whose}"
     if row.request_id:
@@ -138,7 +139,7 @@ def _refund(charge: ChargeRow, refund: RefundRow) -> Entry:
 
 
 def _dispute(row: DisputeRow) -> Entry:
-    """The dispute, under its own id: its events are told beside it."""
+    """The dispute, under its own id, as its events are."""
     words = in_words(row.amount, row.currency)
     text = f"dispute {row.id} of {words} ({row.reason}), now {row.state}"
     facts = facts_of(row, "amount", "currency", "state", "reason", "processor_reference")
@@ -150,7 +151,7 @@ def _dispute(row: DisputeRow) -> Entry:
 
 
 def _now(row: LifecycleRow, statements: Statements, expires_at: datetime | None = None) -> Entry:
-    # Of a processor that keeps a statement, what moved tells its name for it.
+    # If the processor keeps a statement, what moved has the processor's id.
     is_named = row.processor not in statements
     text = f"now {status_of(row.state, row.phase)}"
     if row.failure_code:

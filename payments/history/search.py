@@ -1,8 +1,8 @@
-"""One search box: what somebody has in hand, and everything that it names, newest first.
+"""One search box: everything that a text names, newest first.
 
-Every way to look is a walk in an index that ends after as many rows as a page has; nothing is
-counted. Words of metadata that many have are looked for among the newest, and a page may end before
-it is full (`payments.history.metadata_words`).
+Every way of searching is a walk in an index that ends after one page of rows; nothing is counted.
+Frequent words of metadata are searched among the newest rows only, and a page may end before it is
+full (`payments.history.metadata_words`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -60,8 +60,7 @@ view = view_of_value(Find)
 
 @dataclass(slots=True)
 class Found:
-    """Something that was found, and by what of it. `state`, `amount` and the like: where it has
-    one."""
+    """A match, and the field that matched. `state`, `amount` and the like: if it has one."""
 
     type: str
     id: str
@@ -76,9 +75,9 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of what was found, and the cursor of the next page; None at the end. `looked_until`:
-    what was made before that was not looked at, so that the page may be short, or empty.
-    `is_part`: a key was not looked for of all producers, as there are too many."""
+    """Some of the matches, and the cursor of the next page; None at the end. `looked_until`: rows
+    older than that were not searched, so the page may be short, or empty. `is_part`: a key was not
+    looked up for all producers, as there are too many."""
 
     found: list[Found]
     next_cursor: str | None
@@ -88,7 +87,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a page ended before it was full: behind all of this moment."""
+    """Where a page ended before it was full: after everything of this moment."""
 
     created_at: datetime
     id: str = ""
@@ -96,7 +95,7 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to look: which kind of object, by what of it, and the condition."""
+    """A way of searching: the kind of object, the field, and the condition."""
 
     kind: Searchable
     by: str
@@ -111,12 +110,12 @@ def search(
     limit: int = 20,
     cursor: str | None = None,
 ) -> Page:
-    """Of what `access` sees, up to `limit` (1 to 100) objects that `wanted` names, newest first.
+    """Up to `limit` (1 to 100) objects that `wanted` names and `access` sees, newest first.
 
-    An id of ours (that of a key's secret, too); an idempotency key of any producer, a reference, a
+    One of our ids (that of an API key, too); an idempotency key of any producer, a reference, a
     customer, a processor's reference, the id of a request; an amount (`19.99 EUR`, `1999`);
-    metadata (`name:value`, or words of values); a lookup key, a part of an endpoint's URL, a
-    producer of a key, somebody who acted. Raises InvalidRequest.
+    metadata (`name:value`, or words of values); a lookup key, a part of an endpoint's URL, a key's
+    producer, an actor. Raises InvalidRequest.
     """
     if not 1 <= limit <= LIMIT_MAX:
         raise InvalidRequest(f"limit must be from 1 to {LIMIT_MAX}, not {limit}", param="limit")
@@ -146,7 +145,7 @@ def search(
     if behind is not None:
         ordered = [one for one in ordered if (one.created_at, one.id) < behind]
     end = max(ends, default=None)
-    if end is not None:  # what is older comes with what wasn't looked at yet
+    if end is not None:  # older matches come together with rows not searched yet
         ordered = [one for one in ordered if one.created_at >= end]
     found = ordered[:limit]
     if len(ordered) > limit:
@@ -158,7 +157,7 @@ def search(
 
 
 def every(connection: Connection, wanted: object, *, access: Access = OPERATOR) -> Iterator[Found]:
-    """All that is found, as `search` reads it; never more than a page of it in memory."""
+    """All matches, in the order of `search`; never more than a page of them in memory."""
     cursor: str | None = None
     while True:
         page = search(connection, wanted, access=access, limit=LIMIT_MAX, cursor=cursor)
@@ -184,7 +183,7 @@ def _ways(connection: Connection, typed: Typed) -> Iterator[Way]:
     wanted = typed.text
     charges, disputes = CHARGE.table.c, DISPUTE.table.c
     for column in (charges.reference, charges.customer_id):
-        # As the partial index has it.
+        # To match the partial index.
         yield Way(CHARGE, column.name, column.is_not(None) & (column == wanted))
     for kind in (CHARGE, REFUND):
         for name in ("processor_reference", "request_id"):
@@ -211,7 +210,7 @@ def _ways(connection: Connection, typed: Typed) -> Iterator[Way]:
 
 
 def _of_id(wanted: str) -> Way | None:
-    """The one way to look for an id of ours."""
+    """The only way of searching for one of our ids."""
     shown = API_KEY.fullmatch(wanted)
     if shown or (wanted.startswith("key_") and len(wanted) == len("key_") + 16):
         return Way(KEY, "id", KEY.table.c.id == (shown[1] if shown else wanted))
@@ -226,12 +225,13 @@ def _of_id(wanted: str) -> Way | None:
 
 
 def _any_of(ids: Select[Any]) -> ColumnElement[Any]:
-    # As an array, which is made first: joined, all charges might be read for a few ids.
+    # As an array, which is built first: with a join, all charges might be read for a few ids.
     return func.any(func.array(ids.scalar_subquery()))
 
 
 def _keyed(keys: Sequence[tuple[str, str]]) -> Iterator[Way]:
-    """By an idempotency key: an id is made of it and the producer, so there is no index of keys."""
+    """By an idempotency key: ids are derived from it and the producer, so there is no index of
+    keys."""
     for name, kind in (
         ("charge", CHARGE),
         ("refund", REFUND),
@@ -257,7 +257,7 @@ def _walk(
     for number, way in enumerate(ways):
         statement = _newest_first(way.kind, way.kind.finds(way.where, access=access), behind, limit)
         part = statement.subquery()
-        parts.append(select(text(str(number)), *part.c))  # a number of ours
+        parts.append(select(text(str(number)), *part.c))  # our own number
     if parts:
         for number, *row in connection.execute(union_all(*parts)):
             yield ways[number].by, row
@@ -266,7 +266,7 @@ def _walk(
 def _newest_first(
     kind: Searchable, statement: Select[Any], behind: Place | None, limit: int
 ) -> Select[Any]:
-    # Ids by their characters, whatever the database sorts by, as finds of all kinds are merged.
+    # Ids in byte order, whatever the database's collation, as matches of all kinds are merged.
     created_at, id_ = kind.table.c.created_at, cast(kind.table.c.id, String).collate("C")
     if behind is not None and kind is not DELIVERY:
         at, last = behind

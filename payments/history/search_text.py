@@ -1,4 +1,4 @@
-"""What somebody typed into the search box, and all that it may be."""
+"""The text of a search, and everything that it may mean."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ _AMOUNT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """A text to search for. `pair` is a name and a value of metadata, if it is written as one."""
+    """A text to search for. `pair` is a name and a value of metadata, if it has that form."""
 
     text: str
     pair: tuple[str, str] | None = None
@@ -41,7 +41,7 @@ class Typed:
 
 
 def read(text: object) -> Typed:
-    """Raises InvalidRequest."""
+    """The text, parsed. Raises InvalidRequest."""
     if not isinstance(text, str) or not text.strip() or len(text) > WANTED_MAX or "\x00" in text:
         raise InvalidRequest(f"q must be a text of 1 to {WANTED_MAX} characters", param="q")
     wanted = text.strip()

@@ -1,4 +1,4 @@
-"""What can be found, and what a list of finds shows of it: one row for each, whatever it is."""
+"""What can be found, and how it is listed: one row for each object, of whatever kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ COLUMNS = ("type", "id", "created_at", "producer", "name", "state", "amount", "c
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Searchable:
-    """A kind of object that can be found. `owner`: whose it is; None = everybody's. `needs` is what
-    a key must be allowed to see any of them."""
+    """A kind of object that can be found. `owner`: its producer; None = everyone's. `needs` is the
+    permission that a key needs to see any of them."""
 
     type: str
     table: Table
@@ -49,7 +49,7 @@ class Searchable:
     has_amount: bool = False
 
     def finds(self, *where: ColumnElement[bool], access: Access) -> Select[Any]:
-        """A statement of what `access` sees of those that are so, as COLUMNS."""
+        """A statement for those that match and that `access` sees, as COLUMNS."""
         statement = _all_of(self).where(*where)
         if self.owner is None or access.sees_all:
             return statement
@@ -57,13 +57,14 @@ class Searchable:
         return statement.where(whose | (self.owner == EVERYBODY) if self.type == "event" else whose)
 
     def is_seen_by(self, access: Access) -> bool:
-        """Whether any of them may be there for `access`."""
+        """Whether `access` may see any of them."""
         return access.allows(self.needs)
 
 
 @cache
 def _all_of(kind: Searchable) -> Select[Any]:
-    # Once: a search has twenty-five ways to look, and took a quarter of its time for their columns.
+    # Cached: a search makes twenty-five statements, and a quarter of its time went into their
+    # columns.
     t = kind.table
     amount, currency = (t.c.amount, t.c.currency) if kind.has_amount else (null(), null())
     return select(
@@ -99,7 +100,7 @@ DISPUTE = Searchable(
     has_amount=True,
 )  # fmt: skip
 EVENT = Searchable("event", _events, CHARGES_READ, _events.c.producer, _events.c.type)
-# Whose a delivery is, its endpoint says.
+# A delivery belongs to its endpoint's producer.
 DELIVERY = Searchable(
     "delivery",
     _deliveries,

@@ -1,12 +1,12 @@
-"""Up to which moment a list is whole: nothing older can turn up in it any more.
+"""Up to which moment a list is complete, so that no older row can still appear in it.
 
-Rows are ordered by the moment at which they were written, and become visible when their
-transactions commit, in another order. Whoever reads on from the newest row seen would miss one that
-is older and was committed later. So a list ends before what may still be being written.
+Rows are ordered by the moment at which they were written, but become visible when their
+transactions commit, in another order. A reader that continues from the newest row seen would miss
+an older one that was committed later. So a list ends before what may still be being written.
 
-Who writes into a table holds PostgreSQL's RowExclusiveLock on it until the transaction has ended
-and is visible, and `created_at` is taken while it is held (`clock_timestamp()`, models.base). So of
-everything older than a moment `at`, what is not visible right after `at` belongs to a transaction
+A transaction that writes into a table holds PostgreSQL's RowExclusiveLock on it until it has ended
+and is visible, and `created_at` is taken while that is held (`clock_timestamp()`, models.base). So
+every row older than a moment `at` that is not visible right after `at` belongs to a transaction
 that held the lock at `at`: those are the writers of that moment.
 """
 
@@ -17,48 +17,50 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, text
 
-# Transactions last milliseconds: the end of those that write is waited for, so that whoever lists
-# what it has just made finds it. After this long a list ends before what they have begun.
+# Transactions last milliseconds: a list waits for those that write, so that a caller finds what it
+# has just created. After this long the list ends before what they have begun.
 PATIENCE_S = 0.5
 LOOK_S = 0.01
-# None of ours lasts as long (PostgreSQL 17 and later see to it): what is older is a person's, who
-# makes no charges.
+# No transaction of the service lasts this long (PostgreSQL 17 and later enforce it): an older one
+# is a person's, and creates no charges.
 TRANSACTION_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Writers:
-    """Who was writing into a table at a moment of the database's clock."""
+    """The transactions writing into a table at a moment of the database's clock."""
 
     at: datetime
     transactions: frozenset[str]
-    # When the first of them began, or the earliest that it can have; None when there is none.
+    # When the first of them began, at the earliest; None if there is none.
     since: datetime | None
 
 
 def writers(connection: Connection, table: str) -> Writers:
-    """Who writes into the table right now. To be asked in a statement of its own, before the
-    snapshot of whatever is read up to `until`."""
+    """The transactions that write into the table right now. Call it in its own statement, before
+    the snapshot for reading up to `until`."""
     row = connection.execute(_WRITERS, {"table": table, "most": _MOST}).one()
     return Writers(row.at, frozenset(row.transactions), row.since)
 
 
 def until(first: Writers, now: Writers) -> datetime | None:
-    """The moment up to which all is visible, if those who wrote `first` have ended by `now`."""
+    """The moment up to which everything is visible, if the `first` writers have ended by `now`;
+    else None."""
     return None if first.transactions & now.transactions else first.at
 
 
 def cut(first: Writers, now: Writers) -> datetime:
-    """The moment up to which all is visible while some of `first` write on, `now`."""
+    """The moment up to which everything is visible while some of the `first` writers continue,
+    `now`."""
     return min(first.at, now.since or first.at)
 
 
 def horizon(
     connection: Connection, table: str, *, sleep: Callable[[float], object] = time.sleep
 ) -> datetime:
-    """The moment up to which a list of the table is whole; waits up to PATIENCE_S for it.
+    """The moment up to which a list of the table is complete; waits up to PATIENCE_S for it.
 
-    `connection` must be in no transaction (AUTOCOMMIT).
+    `connection` must not be in a transaction (AUTOCOMMIT).
     """
     first = now = writers(connection, table)
     gives_up_at = time.monotonic() + PATIENCE_S

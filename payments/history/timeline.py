@@ -37,7 +37,7 @@ from payments.transaction import read
 def of(
     connection: Connection, kind: Kind, id_: str, *, statements: Statements, access: Access
 ) -> list[Entry]:
-    """The story of a charge or a refund, as far as `access` sees it. Raises NotFound."""
+    """The timeline of a charge or a refund, as far as `access` sees it. Raises NotFound."""
     get(connection, kind, id_, access=access)
     return timeline(connection, id_, statements=statements, access=access)
 
@@ -50,18 +50,19 @@ def timeline(
     producer: str | None = "default",
     access: Access = OPERATOR,
 ) -> list[Entry]:
-    """The story of what has this id (`ch_…`, `re_…`, `prod_…`, `price_…`, `evt_…`, `rej_…`,
-    `we_…`), or of what `producer` (None: anybody) asked for under this idempotency key, reference,
-    customer, processor's reference or request id (`payments.history.finding`). Raises NotFound.
+    """The timeline of the object with this id (`ch_…`, `re_…`, `prod_…`, `price_…`, `evt_…`,
+    `rej_…`, `we_…`), or of what `producer` (None: any) requested under this idempotency key,
+    reference, customer, processor's reference or request id (`payments.history.finding`). Raises
+    NotFound.
 
-    A key may name a charge, a refund, a product and a price, which its lookup key names, too: all
-    are told. Refusals under the same key belong to it. Deliveries to endpoints that `access`
-    doesn't see are left out.
+    A key may name a charge, a refund, a product and a price, and a lookup key a price, too: the
+    timeline includes all of them, and refusals under the same key. Deliveries to endpoints that
+    `access` doesn't see are left out.
     """
     meant = named(connection, id_or_key, producer=producer)
     ids = meant.ids
     entries = [*of_payments(connection, ids, statements)]
-    if not entries:  # an amount, or words of metadata
+    if not entries:  # perhaps an amount, or words of metadata
         ids = [*ids, *_found(connection, id_or_key, producer)]
         entries += of_payments(connection, ids, statements)
     priced = [*ids, *history.with_key(connection, id_or_key)]
@@ -70,10 +71,10 @@ def timeline(
     entries += _of_rejections(connection, [*ids, id_or_key])
     entries += of_endpoints(connection, ids)
     entries += _of_actions(connection, ids)
-    # Of a price that has been deleted they are all that is left.
+    # If the price has been deleted, they are all that is left of it.
     of_prices = history.latest_events(connection, [id_ for id_ in priced if _has_many_events(id_)])
     if not entries and not of_prices and (event := event_with(connection, id_or_key)):
-        return list(of_events(connection, event, access))  # of an endpoint, such as a ping
+        return list(of_events(connection, event, access))  # about an endpoint, such as a ping
     if not entries and not of_prices:
         of_whom = "" if producer is None else f" of the producer {producer!r}"
         raise NotFound(
@@ -86,9 +87,9 @@ def timeline(
     events = [*events_of(connection, others), *of_prices]
     entries += of_gone(connection, events, others)
     entries += of_events(connection, events, access)
-    # What came of a request in its own transaction has the moment at which that began, a little
-    # earlier than the request was written: it is told at the moment of the request, after it.
-    # The first one, as a cancellation is a request, too. So is what came of a dispute.
+    # What a request led to in its own transaction has the moment at which that began, a little
+    # before the request was written: it is shown after the request, at the request's moment. The
+    # first request of an object counts, as a cancellation is one, too. The same goes for disputes.
     asked_at: dict[str, datetime] = {}
     for entry in entries:
         if entry.what in ("request", "dispute"):
@@ -102,13 +103,14 @@ def _found(connection: Connection, wanted: str, producer: str | None) -> list[st
     access = OPERATOR if producer is None else Access(producer, frozenset({READ}))
     try:
         page = search.search(connection, wanted, access=access, limit=EACH_MAX)
-    except InvalidRequest:  # too long for a search, and no id either
+    except InvalidRequest:  # too long for a search, and not an id either
         return []
     return [one.id for one in page.found if one.type in KINDS]
 
 
 def _of_actions(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
-    """What people and keys did to endpoints and keys: of all others their own histories say so."""
+    """What people and keys did to endpoints and keys; other objects have that in their own
+    histories."""
     for id_ in ids:
         if id_.startswith(_ACTED_ON):
             for row in audit_log.page(connection, filters={"object_id": id_}).rows:
@@ -118,12 +120,13 @@ def _of_actions(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
 
 
 def _has_many_events(id_: str) -> bool:
-    """Whether the latest of its events have to do: it may have a million."""
+    """Whether only its latest events are shown: it may have a million."""
     return is_price_id(id_) or is_id(id_, "we_")
 
 
 def _of_rejections(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
-    """The refusals with these ids, or of what would have had them."""
+    """The refusals with these ids, or of requests that would have created objects with these
+    ids."""
     for row in read(connection, RejectedRow, _REJECTIONS, {"ids": ids}):
         yield _rejection(row)
 

@@ -1,4 +1,4 @@
-"""What was told: events, their deliveries, every post, and how the endpoints stand."""
+"""The history of webhooks: events, their deliveries, every post, and the state of endpoints."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,10 +19,10 @@ from payments.transaction import read
 from payments.views import moment
 from payments.webhooks.events import is_asked_for
 
-# Endpoints that are named in one line, and what is told of a body: its first words.
+# How many endpoints one line names, and how many characters of a body are shown.
 NAMED_MAX = 5
 BODY_SHOWN_MAX = 200
-# Why an endpoint got no delivery of an event. Its row tells how it is now, not how it was.
+# Why an endpoint got no delivery of an event. Judged by its present row, not the row of that time.
 REASONS = {
     "added_later": "added later",
     "other_producer": "for events of another producer",
@@ -39,14 +39,15 @@ def event_with(connection: Connection, id_: str) -> list[EventRow]:
 
 
 def events_of(connection: Connection, object_ids: Collection[str]) -> list[EventRow]:
-    """All events of these, in the order of each."""
+    """All events of these objects, each object's in order."""
     return read(connection, EventRow, _EVENTS, {"ids": list(object_ids)})
 
 
 def of_gone(
     connection: Connection, events: Sequence[EventRow], ids: Collection[str]
 ) -> Iterator[Entry]:
-    """A word on the events of these charges and refunds that were kept for their time."""
+    """A note about events of these charges and refunds that were deleted after their retention
+    time."""
     there = Counter(row.object_id for row in events)
     for kind in KINDS.values():
         table = kind.table
@@ -62,7 +63,7 @@ def of_gone(
 def of_events(
     connection: Connection, events: Sequence[EventRow], access: Access
 ) -> Iterator[Entry]:
-    """These events, and what became of their deliveries, as far as `access` sees them."""
+    """These events, and the results of their deliveries, as far as `access` sees them."""
     of = {row.id: row for row in events}
     numbered = {(row.object_id, row.sequence): row for row in events}
     for row in events:
@@ -87,7 +88,7 @@ def of_events(
 def _without_delivery(
     connection: Connection, of: Mapping[str, EventRow], access: Access
 ) -> Iterator[Entry]:
-    """Which endpoints got no delivery of these events, and why, as far as their rows tell."""
+    """Which endpoints got no delivery of these events, and why, as far as their rows show."""
     for event_id, reason, endpoint_ids, count in connection.execute(
         _missed(access), {"ids": list(of)}
     ):
@@ -99,7 +100,7 @@ def _without_delivery(
 
 
 def _delivery(event: EventRow, row: DeliveryRow) -> Iterator[Entry]:
-    """What is to be delivered, and how it ended: behind the posts that made it end."""
+    """The delivery, and its end: after the posts that led to it."""
     text = f"{event.type} for {row.endpoint_id} at {row.url}"
     facts = facts_of(row, "endpoint_id", "state", "attempts")
     facts["event_id"] = event.id
@@ -118,7 +119,7 @@ def _delivery(event: EventRow, row: DeliveryRow) -> Iterator[Entry]:
 
 
 def of_endpoints(connection: Connection, ids: Sequence[str]) -> Iterator[Entry]:
-    """How these endpoints stand."""
+    """The present state of these endpoints."""
     for row in read(connection, EndpointRow, _ENDPOINTS, {"ids": ids}):
         yield _endpoint(row)
 
@@ -149,7 +150,7 @@ def _post(event: EventRow, delivery: DeliveryRow, row: PostRow) -> Entry:
 
 
 def _missed(access: Access) -> Select[Any]:
-    """Of each event, the endpoints without a delivery that `access` sees, by the reason why."""
+    """For each event, the endpoints that `access` sees without a delivery of it, by reason."""
     reason = case(
         (_endpoints.c.created_at > _events.c.created_at, "added_later"),
         (not_(may_be_told_where(_events.c.producer, _endpoints.c.producer)), "other_producer"),
@@ -173,7 +174,7 @@ def _missed(access: Access) -> Select[Any]:
         .join_from(_events, _endpoints, true())
         .where(
             id_among(_events.c.id),
-            # A ping is for one endpoint, and that one was disabled is told to the others.
+            # A ping is for one endpoint; `endpoint.disabled` goes to the others only.
             _events.c.type != "ping",
             _events.c.object_id != _endpoints.c.id,
             _endpoints.c.state != "deleted",

@@ -1,1 +1,1 @@
-"""What is kept, and for how long: what leaves by its age, and what one customer may have erased."""
+"""Retention: what is deleted by its age, and what is erased for one customer."""

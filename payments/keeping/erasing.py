@@ -1,10 +1,10 @@
-"""Erases what is about one customer: from their charges and refunds, from what was told of them,
-from what receivers answered, and from messages in quarantine.
+"""Erases personal data of one customer: from their charges and refunds, from the events about them,
+from receivers' answers, and from messages in quarantine.
 
 The books stay (`payments.keeping.personal`): amounts, states, ids. Ids, keys and fingerprints are
-untouched, so that a repeat finds its charge and moves nothing. Some charges at a time, each with
-all that belongs to it in one transaction: whoever is interrupted begins again, and finds the rest,
-as a charge that is done names no customer any more.
+untouched, so that a repeat finds its charge and moves nothing. A few charges at a time, each with
+everything that belongs to it, in one transaction: after an interruption, start again, and only the
+rest is found, as an erased charge names no customer any more.
 """
 
 import base64
@@ -24,15 +24,15 @@ from payments.errors import InvalidRequest, MoveNotAllowed, NotFound
 from payments.keeping import personal
 from payments.transaction import Transaction
 
-# Charges of one transaction: a tenth of a second, in which nobody settles them, as all are final.
+# Charges per transaction: a tenth of a second, in which none needs settling, as all are final.
 PAGE = 100
-# Of what stands in the way, so many are named.
+# How many obstacles are named.
 NAMED_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What there is of a customer, or what was erased; `waiting` are ids of what is pending."""
+    """How much there is of a customer, or was erased; `waiting` are ids of what is pending."""
 
     charges: int = 0
     refunds: int = 0
@@ -47,7 +47,7 @@ class Found:
 
 
 def look_at_charge(connection: Connection, charge_id: str) -> Found:
-    """What would be erased of one charge. Raises NotFound."""
+    """What would be erased for one charge. Raises NotFound."""
     found = _look(connection, "charge", {"charge": charge_id})
     if not found.charges:
         raise _no_such(charge_id)
@@ -55,8 +55,8 @@ def look_at_charge(connection: Connection, charge_id: str) -> Found:
 
 
 def look(connection: Connection, customer_id: str, *, producer: str | None = None) -> Found:
-    """What would be erased. `producer`: only of what it asked for, which no message in quarantine
-    is known to be; None = of all."""
+    """What would be erased. `producer`: only what it requested, which excludes messages in
+    quarantine, as their producer is not known; None = everything."""
     found = _look(connection, "customer", {"customer": customer_id, "producer": producer})
     messages = list(_messages(connection, customer_id)) if producer is None else []
     open_ones = [f"message {m.id} in quarantine" for m in messages if not m.is_done]
@@ -64,7 +64,7 @@ def look(connection: Connection, customer_id: str, *, producer: str | None = Non
 
 
 def check(acting: Acting) -> None:
-    """Refuse a reason that can't stay in the history. Raises InvalidRequest."""
+    """Refuse a reason that must not stay in the history. Raises InvalidRequest."""
     if not acting.reason.isprintable():
         raise InvalidRequest("say why, in one line; it stays in the history", param="why")
 
@@ -76,10 +76,10 @@ def erase_some(
     producer: str | None = None,
     limit: int = PAGE,
 ) -> Found:
-    """Erase up to `limit` charges of the customer, with all that belongs to them; none are left
-    when `charges` is 0. Each has an attempt in its history that says who did it, and why.
+    """Erase up to `limit` charges of the customer, with everything that belongs to them; none are
+    left when `charges` is 0. Each gets an attempt in its history that says who did it, and why.
 
-    Raises MoveNotAllowed for what is pending: its processor still needs it. InvalidRequest.
+    Raises MoveNotAllowed for pending ones, as their processor still needs the data; InvalidRequest.
     """
     acting = audit_log.acting_in(transaction)
     check(acting)
@@ -88,8 +88,8 @@ def erase_some(
 
 
 def erase_charge(transaction: Transaction, charge_id: str) -> Found:
-    """Likewise one charge, with all that belongs to it. What comes when its customer is erased
-    already (a refund, with a reason) is nobody's any more. Raises NotFound."""
+    """The same for one charge, with everything that belongs to it. What comes after its customer
+    was erased (a refund, with a reason) can only be erased like this. Raises NotFound."""
     check(audit_log.acting_in(transaction))
     charges = transaction.execute(_ONE_CHARGE, {"charge": charge_id}).all()
     if not charges:
@@ -112,14 +112,14 @@ def _erased(transaction: Transaction, charges: Sequence[Any]) -> Found:
     for table, values in ((_charges, personal.CHARGE), (_refunds, personal.REFUND)):
         chosen = table.c.id.in_(objects)
         transaction.execute(table.update().where(chosen).values(**values))
-    # Not whom: that is what was erased.
+    # Without the customer: that is what was erased.
     audit_log.record_all(transaction, [Action("charge.erase", id_) for id_ in ids["charges"]])
     return Found(len(charges), len(refunds), changed, answers)
 
 
 def erase_messages(transaction: Transaction, customer_id: str) -> Found:
-    """Empty the messages in quarantine that name the customer. Raises MoveNotAllowed when somebody
-    is still to release or dismiss one of them."""
+    """Empty the messages in quarantine that name the customer. Raises MoveNotAllowed if one of them
+    is still to be released or dismissed."""
     named = list(_messages(transaction.connection, customer_id))
     _refuse([f"message {row.id} in quarantine" for row in named if not row.is_done])
     transaction.execute(_EMPTY, {"ids": [row.id for row in named]})
@@ -128,7 +128,7 @@ def erase_messages(transaction: Transaction, customer_id: str) -> Found:
 
 
 def redacted_body(body: str, kind: Mapping[str, Any]) -> str:
-    """The body of an event without what is about a person; signed anew when it is sent."""
+    """The body of an event without personal data; it is signed anew when it is sent."""
     event = json.loads(body)
     data = event["data"]
     event["data"] = {name: kind.get(name, value) for name, value in data.items()}
@@ -180,13 +180,13 @@ def _names(raw: bytes, customer_id: str) -> bool:
 
 
 def _as_written(name: str) -> Iterable[bytes]:
-    """The name as a message may hold it: as it is, in JSON of ASCII, or within base64, in which it
-    begins at one of three places."""
+    """The forms in which a message may hold the name: unchanged, in ASCII JSON, or within base64,
+    in which it begins at one of three offsets."""
     in_json = (json.dumps(name, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
     for one in {name.encode(), *(part.encode() for part in in_json)}:
         yield one
         for before in range(3):
-            # Characters that a neighbour's bits are part of are left out.
+            # Leave out characters that also encode neighbouring bits.
             written = base64.b64encode(b"\0" * before + one)
             whole = (before + len(one)) * 8 // 6
             yield written[(before * 8 + 5) // 6 : whole]
@@ -198,7 +198,7 @@ _charges, _refunds, _events = (table_of(t) for t in (Charge, Refund, Event))
 _OF_CUSTOMER = (
     "customer_id = :customer AND (CAST(:producer AS text) IS NULL OR producer = :producer)"
 )
-# Names of ours only, in all of these.
+# Our own names only, in all of these.
 _CHARGES = text(f"""
     SELECT id, state FROM charges WHERE {_OF_CUSTOMER} ORDER BY id LIMIT :limit FOR UPDATE
 """)  # noqa: S608
@@ -250,7 +250,7 @@ _ATTEMPT = text("""
     INSERT INTO attempts (object_id, number, verb, worker, outcome, detail)
     SELECT id, attempts, 'erase', :who, 'erased', :why FROM counted
 """)
-# What a caller said when it canceled.
+# The caller's reason for canceling.
 _REASONS = text("""
     UPDATE attempts SET detail = NULL
     WHERE object_id = ANY(:objects) AND verb = 'cancel' AND detail IS NOT NULL

@@ -1,12 +1,12 @@
-"""What is about a person, of charges and refunds: what `erase` takes out, and what stays and why.
+"""Personal data of charges and refunds: what `erase` removes, and what stays and why.
 
-Every column that holds a text of somebody's stands in one of the two; a test sees to it.
+Every column with text from outside is in one of the two lists; a test enforces that.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-# What each column, and the field of that name in events, is afterwards.
+# The value of each column, and of the field of that name in events, after erasure.
 CHARGE: Mapping[str, Any] = {
     "customer_id": None,
     "payment_method_id": None,
@@ -20,7 +20,7 @@ CHARGE: Mapping[str, Any] = {
 }
 REFUND: Mapping[str, Any] = {"reason": None, "metadata": {}, "asked_by": None}
 
-# Beside amounts, currencies, states and moments, which nobody keeps books without.
+# Besides amounts, currencies, states and moments, without which there are no books.
 STAYS: Mapping[str, str] = {
     "id": "by it the processor, the books and the receivers name it",
     "charge_id": "whose refund it is",

@@ -1,13 +1,14 @@
-"""What leaves when it has been kept for its time, in small batches, by a sweep.
+"""Deletes what is past its retention time, in small batches, in a sweep.
 
-Events leave with their deliveries and the posts of those; posts may leave earlier, as what
-receivers answered is the bulk of it. Nothing leaves that is still to be done: no event of what is
-pending, nor one that is still to be delivered, nor a message in quarantine that nobody was done
-with. Charges, refunds, their attempts, prices and the sandbox's books stay: they are the books.
+Events are deleted with their deliveries and posts; posts may be deleted earlier, as receivers'
+answers are the bulk of the data. Nothing is deleted that is still needed: no event of a pending
+object or with an open delivery, and no message in quarantine that is neither released nor
+dismissed. Charges, refunds, their attempts, prices and the sandbox's books stay: they are the
+books.
 
-Both tables that grow with every charge are walked by their key, so that no index on their age costs
-a charge anything. A walk notes how far it has come, and what is gone: the feed and `verify` know by
-that which history is whole (`models.heartbeats.Retention`).
+Both tables that grow with every charge are walked by their key, so that charges don't pay for an
+index on their age. A walk notes how far it has come, and what is gone: from that the feed and
+`verify` know which history is complete (`models.heartbeats.Retention`).
 """
 
 from collections.abc import Callable, Mapping
@@ -23,9 +24,9 @@ from payments.transaction import Transaction
 from payments.webhooks.positions import DISORDER, Positions
 
 # Rows that one step reads: a tenth of a second's work (docs/how-to/keep-and-erase.md has the
-# figures). How many steps are taken in a second is the sweep's to say.
+# figures). The sweep decides how many steps it takes in a second.
 PAGE = 500
-# Between two walks over the same table: what became old meanwhile is not urgent.
+# Seconds between two walks over the same table: what became old in between is not urgent.
 REST = timedelta(minutes=10)
 
 EVENTS, POSTS = "events", "delivery_attempts"
@@ -44,7 +45,7 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What a step came to: the last key that it read, None at the end of the walk; how many rows
+    """The result of a step: the last key that it read, None at the end of the walk; how many rows
     it deleted, the last key among them, and when the newest of them was written."""
 
     last: int | None
@@ -54,10 +55,12 @@ class _Page:
 
 
 def steps(keep: Keep) -> list[Callable[[Transaction], int]]:
-    """What the sweep has to do, each in a transaction of its own; each returns how much left."""
+    """What the sweep has to do, each in its own transaction; each step returns how many rows it
+    deleted."""
     walks = [
         _Walk(EVENTS, _EVENT_POSITIONS, _delete_events, keep.events, goes_back=True),
-        # What was pending when its time came leaves with its event: this walk never goes back.
+        # The events of what was pending when their time came go with this walk, as the other one
+        # never goes back.
         _Walk(POSTS, _DELIVERY_IDS, _delete_posts, keep.delivery_attempts, goes_back=False),
     ]
     return [
@@ -67,7 +70,7 @@ def steps(keep: Keep) -> list[Callable[[Transaction], int]]:
 
 
 def is_anything_old(keep: Keep) -> ColumnElement[bool]:
-    """Whether one of `steps` has something to do: a walk to begin or to go on with, or a list with
+    """Whether one of `steps` has something to do: a walk to begin or to continue, or a list with
     rows past their time."""
     walks = [_is_awake(name) for name, days in _walked(keep).items() if days]
     lists = [_has_old(name, days) for name, days in _listed(keep).items() if days]
@@ -94,7 +97,7 @@ class _List:
     days: int
 
     def step(self, transaction: Transaction) -> int:
-        """Delete a page of the oldest."""
+        """Delete a page of the oldest rows."""
         given = {"kept": timedelta(days=self.days), "limit": PAGE}
         return int(transaction.execute(_OF_LISTS[self.name], given).rowcount)
 
@@ -110,8 +113,8 @@ class _Walk:
     goes_back: bool
 
     def step(self, transaction: Transaction) -> int:
-        """Delete a page; or begin a walk, when the last one is long enough ago."""
-        # Whoever holds the row is walking: another beat.
+        """Delete a page; or begin a walk, if the last one was long enough ago."""
+        # If the row is locked, another sweep is walking.
         row = transaction.execute(_TAKE, {"name": self.name, "rest": REST}).first()
         if row is None or (row.through is None and row.rests):
             return 0
@@ -140,14 +143,14 @@ class _Walk:
 
 
 def oldest_s(connection: Connection) -> dict[str, float | None]:
-    """How old the oldest is of each table, in seconds; None where there is none. Of what is walked,
-    the first that is left."""
+    """The age of the oldest row of each table, in seconds; None if it has none. For walked tables,
+    of the first row that is left."""
     return {row.name: row.age_s for row in connection.execute(_OLDEST)}
 
 
 def _delete_events(transaction: Transaction, given: Mapping[str, Any]) -> _Page:
-    """Events of a page with their deliveries, in three statements: each sees what the one before
-    left. Nobody is waited for; what another transaction holds is left for the next walk."""
+    """Delete events of a page with their deliveries, in three statements, since each must see the
+    effect of the previous one. Never waits: locked rows are left for the next walk."""
     page = transaction.execute(_PAGE_OF_EVENTS, given).all()
     ids = [row.id for row in transaction.execute(_OLD_EVENTS, {**given, "ids": _ids(page)})]
     transaction.execute(_DELETE_DELIVERIES, {"ids": ids})
@@ -161,7 +164,7 @@ def _delete_events(transaction: Transaction, given: Mapping[str, Any]) -> _Page:
 
 
 def _delete_posts(transaction: Transaction, given: Mapping[str, Any]) -> _Page:
-    """Posts of a page of deliveries that are finished."""
+    """Delete posts of a page of finished deliveries."""
     page = transaction.execute(_PAGE_OF_DELIVERIES, given).all()
     ids = [row.id for row in page if row.is_old]
     deleted = transaction.execute(_DELETE_POSTS, {"ids": ids}).rowcount
@@ -183,7 +186,7 @@ _EVENT_POSITIONS = Positions(_events.c.position, _events.c.created_at)
 _DELIVERY_IDS = Positions(_deliveries.c.id, _deliveries.c.created_at)
 
 _retention = table_of(Retention)
-# Of each list, when a row became what may leave.
+# For each list, when a row became deletable.
 _AGES = {
     "rejected_requests": table_of(RejectedRequest).c.created_at,
     "quarantined_messages": table_of(QuarantinedMessage).c.released_at,
@@ -192,7 +195,7 @@ _AGES = {
 
 
 def _is_awake(name: str) -> ColumnElement[bool]:
-    """Whether a walk is under way, or has rested."""
+    """Whether a walk is under way, or its pause is over."""
     rested = func.coalesce(_retention.c.rested_at <= func.now() - REST, True)
     return exists().where(_retention.c.name == name, or_(_retention.c.through.is_not(None), rested))
 
@@ -216,8 +219,8 @@ _PAGE_OF_EVENTS = text("""
     SELECT id, position FROM events WHERE position > :after AND position <= :through
     ORDER BY position LIMIT :limit
 """)
-# Each question is a probe of an index, also for a planner to whom a join would look cheaper. Of an
-# endpoint the last event stays: the next one's number is made of it.
+# Each condition is one probe of an index, written so that the planner can't choose a join that only
+# looks cheaper. An endpoint's last event stays: the number of the next one comes from it.
 _OLD_EVENTS = text("""
     SELECT e.id FROM events e
     WHERE e.id = ANY(:ids) AND e.created_at < now() - :kept
@@ -231,7 +234,8 @@ _OLD_EVENTS = text("""
           LIMIT 1))
     ORDER BY e.position FOR UPDATE OF e SKIP LOCKED
 """)
-# All of an event, or none: what is sent again just now stays, with what the others were sent.
+# An event's deliveries all go, or none: one that is being replayed stays, with the others of its
+# event.
 _DELETE_DELIVERIES = text("""
     WITH ours AS MATERIALIZED (
         SELECT id, event_id FROM deliveries WHERE event_id = ANY(:ids) AND state <> 'pending'

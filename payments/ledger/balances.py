@@ -1,7 +1,7 @@
-"""What accounts come to, at any moment: what they came to at the last seal before it, and what was
+"""The balances of accounts at any moment: the balance at the last seal before it, plus what was
 posted since.
 
-No row is kept up to date with every posting: all charges would wait for it.
+No row is updated with every posting, as all charges would wait for its lock.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class Balance:
 def balances(
     connection: Connection, *, at: datetime | None = None, access: Access = OPERATOR
 ) -> list[Balance]:
-    """The balances of all accounts that had an entry until `at` (included; None: now), as far as
+    """The balances of all accounts that had an entry until `at` (inclusive; None: now), as far as
     `access` sees their producers."""
     rows = connection.execute(_BALANCES, {"at": at}).all()
     found = [

@@ -1,8 +1,8 @@
-"""Where the money of a charge, a refund and a dispute stands, by how that stands: the chart of the
-ledger.
+"""The chart of the ledger: on which accounts the money of a charge, a refund and a dispute stands
+in each status.
 
-All that is ever posted follows from it. A balance is debits less credits, so that what we have is
-above zero, and what we owe or were paid is below.
+All postings follow from it. A balance is debits less credits, so what we have is above zero, and
+what we owe or were paid is below.
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,21 @@ from models.states import DisputeState, Phase, State, status_of
 from payments.access.scopes import owner
 
 Of = Literal["charge", "refund", "dispute"]
-# What is debited and what is credited with the amount of something that stands so.
+# The accounts debited and credited with the amount, by status.
 Sides = tuple[Account, Account]
 
 _TAKEN: Sides = (Account.CLEARING, Account.CUSTOMER)
 _TAKEN_PERHAPS: Sides = (Account.IN_TRANSIT, Account.CUSTOMER)
 _TO_GIVE_BACK: Sides = (Account.CUSTOMER, Account.REFUNDS_PAYABLE)
 
-# Of what is not here nothing is posted: no money has moved, nor may have.
+# A status that is missing here has no postings: no money has moved, nor may have.
 STANDS: Mapping[Of, Mapping[State | Phase | DisputeState, Sides]] = {
     "charge": {
         Phase.UNKNOWN: _TAKEN_PERHAPS,
         Phase.NEEDS_REVIEW: _TAKEN_PERHAPS,
         State.SUCCEEDED: _TAKEN,
     },
-    # From when it has reserved its amount.
+    # Once it has reserved its amount.
     "refund": {
         Phase.QUEUED: _TO_GIVE_BACK,
         Phase.IN_FLIGHT: _TO_GIVE_BACK,
@@ -50,7 +50,7 @@ STANDS: Mapping[Of, Mapping[State | Phase | DisputeState, Sides]] = {
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """Whose money, at which processor, in which currency; and whether it is real."""
+    """The producer, the processor and the currency of money; and whether it is real."""
 
     producer: str
     processor: str
@@ -58,18 +58,18 @@ class Book:
     livemode: bool
 
 
-# What a part of it is for: the money itself, what it was changed into, what the processor keeps.
-# Each is in balance by itself, and posted by itself.
+# The parts: the money itself, its conversion, the processor's fee. Each part is balanced by itself,
+# and posted by itself.
 Part = Literal["money", "exchange", "fee"]
-# Debits less credits, in minor units, of the accounts that are not at zero.
+# Debits less credits, in minor units, of the accounts that are not zero.
 Standing = dict[tuple[Book, Part, Account], int]
 
 
 def of_charge(row: ChargeRow, capturing: int = 0) -> Standing:
     """Where a charge's money stands; `capturing` is the amount of the capture that is under way.
 
-    Of one that is captured by hand, what was captured has been taken, however the next capture
-    stands; only that one may be in transit. To set money aside moves none.
+    For a charge that is captured by hand, what was captured counts as taken, whatever the state of
+    the next capture; only that one may be in transit. An authorization moves no money.
     """
     book = Book(row.producer, row.processor, row.currency, row.livemode)
     standing: Standing = {}
@@ -97,7 +97,7 @@ def of_refund(row: RefundRow) -> Standing:
 
 
 def of_dispute(row: DisputeRow) -> Standing:
-    """Where the money stands that a bank contests."""
+    """Where the disputed money stands."""
     standing: Standing = {}
     book = Book(row.producer, row.processor, row.currency, row.livemode)
     _post(standing, book, STANDS["dispute"].get(DisputeState(row.state)), row.amount)
@@ -112,7 +112,7 @@ def of_row(of: Of, row: Any, capturing: int = 0) -> Standing:
 
 
 def effective_at(row: Any) -> datetime:
-    """The moment at which what is posted of a row counts: that of its end, or of the move."""
+    """The effective time of a row's postings: its end, or else the move."""
     settled: datetime | None = getattr(row, "settled_at", None)
     now: datetime = row.now
     return settled or now
@@ -128,8 +128,8 @@ def _post(
 
 
 def _settle(standing: Standing, book: Book, taken: int, row: ChargeRow) -> None:
-    """What the processor made of what was taken: changed into the currency in which it settles,
-    where that is another, less what it keeps."""
+    """The processor's settlement of what was taken: converted into its settlement currency, if that
+    differs, less its fee."""
     settled = Book(book.producer, book.processor, row.settlement_currency or "", book.livemode)
     fee, net = row.fee or 0, row.net or 0
     _post(standing, book, (Account.EXCHANGE, Account.CLEARING), taken, "exchange")

@@ -1,9 +1,9 @@
-"""What each day brought to each account, counted once: reports read that, and of the postings only
-those that are not counted yet.
+"""Daily totals of each account, counted once: reports read these, plus the postings not counted
+yet.
 
-Seal by seal, behind the sealing: a seal's postings are all there, and none comes later. Where it
-stands is a row of its own, in the transaction that counts, so that each posting counts once whoever
-dies, whoever counts, and whatever version seals.
+Counted seal by seal, after sealing: a sealed hour has all its postings, and gets no more. The
+progress is a row that is written in the transaction that counts, so that each posting counts once,
+whichever process counts, dies, or seals with whatever version.
 """
 
 from sqlalchemy import Boolean, literal_column, text
@@ -11,7 +11,7 @@ from sqlalchemy import Boolean, literal_column, text
 from payments.ledger.sealing import PART
 from payments.transaction import Transaction
 
-# Both entries of a posting `p`, with the kind of object that it is about.
+# Both entries of a posting `p`, with the kind of its object.
 ENTRIES = """
     CROSS JOIN LATERAL (VALUES
         (left(p.object_id, 3), p.debit, p.amount), (left(p.object_id, 3), p.credit, -p.amount)
@@ -20,8 +20,8 @@ ENTRIES = """
 
 
 def count(transaction: Transaction, *, part: int = PART) -> int:
-    """Count the postings of the next seals, `part` of them or one seal's: 1, or 0 if there is no
-    seal to count, or another is at it. (Only tests have other parts.)"""
+    """Count the postings of the next seals, up to `part` of them or one whole seal. Returns 1, or 0
+    if there is no seal to count or another process is counting. (Only tests pass `part`.)"""
     until = transaction.execute(_NEXT, {"part": part}).scalar()
     if until is None:
         return 0
@@ -32,7 +32,7 @@ def count(transaction: Transaction, *, part: int = PART) -> int:
 
 # --- The statements, built once ---
 
-# Whoever has the row is counting.
+# The lock on this row is held while counting.
 _NEXT = text("""
     SELECT (
         SELECT max(until) FROM (
@@ -43,7 +43,7 @@ _NEXT = text("""
     )
     FROM ledger_days_counted c FOR UPDATE OF c SKIP LOCKED
 """)
-# In the order of the key, so that two lock rows in one order whatever they count.
+# In the order of the key, so that two transactions lock rows in the same order.
 _COUNT = text(f"""
     INSERT INTO ledger_days AS d (day, book, kind, account, amount)
     SELECT CAST(p.effective_at AT TIME ZONE 'UTC' AS date), p.book, e.kind, e.account,
@@ -52,7 +52,7 @@ _COUNT = text(f"""
     {ENTRIES}
     GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
     ON CONFLICT (day, book, kind, account) DO UPDATE SET amount = d.amount + EXCLUDED.amount
-""")  # noqa: S608  # put together from constants of ours only
+""")  # noqa: S608  # composed of constants only
 _NOTE = text("UPDATE ledger_days_counted SET until = :until")
 # Whether `count` has something to do.
 ANY_UNCOUNTED = literal_column(

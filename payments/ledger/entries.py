@@ -1,4 +1,4 @@
-"""Reading the ledger: what was posted of one thing, a time's entries, and the seals."""
+"""Reading the ledger: the postings of an object or a period, and the seals."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -10,7 +10,7 @@ from models.bookkeeping import Account
 from payments.access.scopes import OPERATOR, Access
 from payments.ledger.sealing import SEALED_AGAIN
 
-# Rows that are read from the server at a time.
+# Rows fetched from the server at a time.
 PAGE = 1000
 
 
@@ -23,8 +23,8 @@ def of_object(connection: Connection, object_id: str) -> list[dict[str, Any]]:
 def of_period(
     connection: Connection, since: datetime, until: datetime, *, access: Access = OPERATOR
 ) -> Iterator[dict[str, Any]]:
-    """The postings that count in this time (`until` not included), in the order in which they do.
-    Read as they are taken; however many, they are never all in memory."""
+    """The postings with an effective time in this period (`until` exclusive), in that order.
+    Streamed: never all in memory."""
     producer = None if access.sees_all else access.producer
     given = {"since": since, "until": until, "producer": producer}
     streamed = connection.execution_options(yield_per=PAGE).execute(_OF_PERIOD, given)
@@ -35,7 +35,7 @@ def of_period(
 def newest_seals(
     connection: Connection, limit: int, *, before: datetime | None = None
 ) -> list[dict[str, Any]]:
-    """The last seals, or the last ones before this one; newest first."""
+    """The last seals, or the last ones before `before`; newest first."""
     given = {"limit": limit, "before": before}
     return [dict(row) for row in connection.execute(_SEALS, given).mappings()]
 
@@ -43,10 +43,10 @@ def newest_seals(
 def hold_again(
     connection: Connection, seals: Sequence[Mapping[str, Any]], *, postings_max: int
 ) -> dict[datetime, bool]:
-    """Whether these seals, from the first on, are still what their postings come to, by their ends.
+    """Whether these seals, from the first on, still match their postings, by their ends.
 
-    Stops before it would have to read more than `postings_max`; the first seal of all, which seals
-    nothing, is left out.
+    Stops before it would read more than `postings_max`; the very first seal, which seals nothing,
+    is left out.
     """
     looked_at: list[datetime] = []
     for one in seals:
@@ -77,7 +77,7 @@ _COLUMNS = """
 _OF_OBJECT = text(f"""
     SELECT {_COLUMNS} FROM ledger_postings p JOIN ledger_books b ON b.id = p.book
     WHERE p.object_id = :id ORDER BY p.at, p.id
-""")  # noqa: S608  # names of ours only
+""")  # noqa: S608  # our own names only
 _OF_PERIOD = text(f"""
     SELECT {_COLUMNS} FROM ledger_postings p JOIN ledger_books b ON b.id = p.book
     WHERE p.effective_at >= :since AND p.effective_at < :until

@@ -1,8 +1,8 @@
-"""Posting what was there before the ledger was: a walk over each table, page by page.
+"""Posts what is older than the ledger: a walk over each table, page by page.
 
-What an object lacks is the difference between where it stands and what was posted of it. Both are
-read in one statement, so no row is locked: whoever moves it meanwhile posts the difference that
-they make, and the two add up, in either order. Only the walk itself is one at a time.
+An object lacks the difference between where its money stands and what was posted for it. Both are
+read in one statement, so no row is locked: a move in the meantime posts its own difference, and the
+two add up in either order. Only one walk runs at a time.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ TABLES: Mapping[str, Of] = {"charges": "charge", "refunds": "refund", "disputes"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a step came to."""
+    """The result of a step."""
 
     looked_at: int
     posted: int
@@ -33,7 +33,8 @@ class Page:
 
 
 def fill(transaction: Transaction, name: str, *, limit: int = PAGE) -> Page | None:
-    """Post what the next rows of this table lack; None: there are none, or another is at it."""
+    """Post what the next rows of this table lack; None: there are none, or another process does
+    it."""
     walk = transaction.execute(_TAKE, {"name": name}).first()
     if walk is None:
         return None
@@ -53,24 +54,24 @@ def fill(transaction: Transaction, name: str, *, limit: int = PAGE) -> Page | No
 
 
 def step(transaction: Transaction, name: str) -> int:
-    """`fill` as a sweep takes it: how many rows it looked at."""
+    """`fill` as a step of the sweep: returns how many rows it read."""
     page = fill(transaction, name)
     return 0 if page is None else page.looked_at
 
 
 def again(transaction: Transaction) -> None:
-    """Walk all tables again: what was moved by a version that knows no ledger is posted then."""
+    """Walk all tables again, to post what was moved by a version that knows no ledger."""
     transaction.execute(_AGAIN)
 
 
 def is_whole(connection: Connection) -> bool:
-    """Whether everything that was there before the ledger has been posted."""
+    """Whether everything older than the ledger has been posted."""
     return bool(connection.execute(_IS_WHOLE).scalar_one())
 
 
 def _happened_at(row: Any) -> datetime:
-    """The moment at which what is posted of a row counts: that of its end; of what has none, such
-    as a dispute, that at which it began, or it would be in the books of the day of the walk."""
+    """The effective time of a row's postings: its end; for a row without one, such as a dispute,
+    its beginning, as otherwise it would be in the books of the day of the walk."""
     settled: datetime | None = getattr(row, "settled_at", None)
     began: datetime = row.created_at
     return settled or began
@@ -85,7 +86,7 @@ def _posted(entries: list[dict[str, Any]]) -> Standing:
 
 
 def _in_all(stands: Standing) -> Standing:
-    """Without its parts: postings don't tell them."""
+    """The standing without its parts, as postings don't record them."""
     standing: Standing = {}
     for (book, _, account), amount in stands.items():
         before = standing.get((book, "money", account), 0)
@@ -95,7 +96,7 @@ def _in_all(stands: Standing) -> Standing:
 
 # --- The statements, built once ---
 
-# Whoever has the row is walking.
+# The lock on this row is held while walking.
 _TAKE = text("""
     SELECT walked FROM ledger_filling WHERE name = :name AND finished_at IS NULL
     FOR UPDATE SKIP LOCKED
@@ -131,7 +132,7 @@ def _page_statement(name: str) -> Any:
             ) sums
         ) AS posted
         FROM {name} o WHERE o.id > :after ORDER BY o.id LIMIT :limit
-    """)  # noqa: S608  # names of ours only
+    """)  # noqa: S608  # our own names only
 
 
 _PAGES = {name: _page_statement(name) for name in TABLES}

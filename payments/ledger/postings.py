@@ -15,24 +15,22 @@ from payments.ledger.chart import Book, Of, Part, Standing, effective_at, of_row
 from payments.transaction import Transaction
 from payments.writes import Write
 
-# Of these, something may be in transit.
+# Statuses in which money may be in transit.
 _IN_DOUBT = (Phase.UNKNOWN, Phase.NEEDS_REVIEW)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What stood elsewhere before; `before` None: it was not there. `now` carries the database's
-    moment."""
+    """A row before and after; `before` None: it was new. `now` carries the database's moment."""
 
     before: Any | None
     now: Any
 
 
 def post(transaction: Transaction, of: Of, changes: Sequence[Change]) -> None:
-    """Post what these changes move, in this transaction, in which the rows are held.
+    """Post what these changes move, in this transaction, which has locked the rows.
 
-    To be called before what belongs to a capture is written of it: the one that is under way is
-    read here.
+    Call it before the end of a capture is written: the capture that is under way is read here.
     """
     capturing = _capturing(transaction, changes) if of == "charge" else {}
     moved = []
@@ -46,14 +44,14 @@ def post(transaction: Transaction, of: Of, changes: Sequence[Change]) -> None:
 
 
 def between(before: Standing, now: Standing) -> Standing:
-    """What leads from one standing to the other."""
+    """The difference from one standing to the other."""
     change = {place: now.get(place, 0) - before.get(place, 0) for place in before | now}
     return {place: amount for place, amount in change.items() if amount}
 
 
 def write(transaction: Transaction, moved: Iterable[tuple[str, datetime, Standing]]) -> int:
-    """Write these movements, each of an object, with the moment at which it counts; returns how
-    many postings that made."""
+    """Write these movements, each of an object, with its effective time; returns how many postings
+    that made."""
     postings: list[Mapping[str, Any]] = []
     books: dict[int, Book] = {}
     for object_id, at, standing in moved:
@@ -76,8 +74,8 @@ def write(transaction: Transaction, moved: Iterable[tuple[str, datetime, Standin
 
 
 def pairs(standing: Standing) -> Iterable[tuple[Book, Account, Account, int]]:
-    """These movements as amounts that each go from one account of a book to another: book, debit,
-    credit, amount. Raises ValueError when they are not in balance."""
+    """These movements as amounts from one account of a book to another: book, debit, credit,
+    amount. Raises ValueError if they don't balance."""
     sides: dict[tuple[Book, Part], tuple[list[Any], list[Any]]] = {}
     for (book, part, account), amount in standing.items():
         debited, credited = sides.setdefault((book, part), ([], []))
@@ -96,7 +94,7 @@ def pairs(standing: Standing) -> Iterable[tuple[Book, Account, Account, int]]:
 
 
 def book_id(book: Book) -> int:
-    """The id of a book: 64 bits of the SHA-256 of what it is."""
+    """The id of a book: 64 bits of the SHA-256 of its fields."""
     id_ = _IDS.get(book)
     if id_ is None:
         mode = "live" if book.livemode else "test"
@@ -107,7 +105,7 @@ def book_id(book: Book) -> int:
     return id_
 
 
-# Producers times currencies: few. The bound is for an installation that has more than memory.
+# Producers times currencies: few. The limit protects memory in a very large installation.
 _IDS: dict[Book, int] = {}
 _IDS_MAX = 10_000
 
@@ -128,7 +126,8 @@ def _books(books: Mapping[int, Book]) -> str:
 
 
 def _capturing(transaction: Transaction, changes: Sequence[Change]) -> dict[str, int]:
-    """What is being captured of those of which that may be in transit, before or now."""
+    """The amounts being captured, for charges with money that may be in transit, before or
+    after."""
     ids = [
         one.now.id
         for one in changes
@@ -148,7 +147,7 @@ def _capturing(transaction: Transaction, changes: Sequence[Change]) -> dict[str,
 
 # --- The statements, built once ---
 
-# A book is there from the first posting on.
+# A book is created with its first posting.
 _NEW_BOOKS = text("""
     INSERT INTO ledger_books (id, producer, processor, currency, livemode)
     SELECT id, producer, processor, currency, livemode
@@ -160,7 +159,7 @@ _NEW_BOOKS = text("""
     ON CONFLICT DO NOTHING
     RETURNING id
 """)
-# No posting is written into a seal: a clock that was set back would.
+# No posting may be written into a sealed hour, as a clock that was set back would do.
 _NEW_POSTINGS = text("""
     INSERT INTO ledger_postings (at, effective_at, amount, book, debit, credit, object_id)
     SELECT greatest(

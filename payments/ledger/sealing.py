@@ -1,11 +1,11 @@
-"""Sealing: what was posted in a closed hour is hashed, in a chain, and summed up.
+"""Sealing: the postings of a closed hour are hashed, in a chain, and summed up.
 
-An hour is closed when nobody can write into it any more. A posting gets its moment while its
-transaction holds the lock of whoever writes into the table; so what is older than a moment, and not
+An hour is closed once no transaction can write into it any more. A posting gets its time while its
+transaction holds the write lock of the table; so a posting that is older than a moment, and not
 visible now, belongs to a transaction that began before that moment and still holds the lock. While
 there is one, nothing is sealed; what it writes after the hour's end belongs to the next hour.
 
-Two who seal at once come to the same seal, and the table takes it once.
+Two processes that seal at the same time compute the same seal, and the table accepts it once.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from sqlalchemy import Boolean, literal_column, text
 
 from payments.transaction import Transaction
 
-# Postings of one seal, so that it takes a fraction of a second whatever an hour brought.
+# Postings of one seal, so that it takes a fraction of a second however busy the hour was.
 PART = 50_000
 HOUR = timedelta(hours=1)
-# The hash of some postings `p` behind the hash `{previous}`: SHA-256 of that and of a line each, in
-# the order in which they were written; moments in microseconds since 1970.
+# The hash of some postings `p` after the hash `{previous}`: SHA-256 of that and of a line for each,
+# in the order in which they were written; moments in microseconds since 1970.
 LINES = """encode(sha256(convert_to({previous} || coalesce(string_agg(
     chr(10) || concat_ws('|',
         CAST(extract(epoch FROM p.at) * 1000000 AS bigint), p.id,
@@ -28,7 +28,7 @@ LINES = """encode(sha256(convert_to({previous} || coalesce(string_agg(
     ), '' ORDER BY p.at, p.id), ''), 'UTF8')), 'hex')"""
 
 
-# Seals that are not the first, beside what they would be by the postings that are there now.
+# Every seal but the first, with its value recomputed from the present postings.
 SEALED_AGAIN = f"""
     SELECT s.until, s.postings, s.hash, l.postings AS postings_now, l.hash AS hash_now
     FROM ledger_seals s
@@ -39,7 +39,7 @@ SEALED_AGAIN = f"""
     CROSS JOIN LATERAL (
         SELECT count(*) AS postings, {LINES.format(previous="before.hash")} AS hash
         FROM ledger_postings p WHERE p.at >= before.until AND p.at < s.until
-    ) l"""  # noqa: S608  # put together from constants of ours only
+    ) l"""  # noqa: S608  # composed of constants only
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class Seal:
 
 
 def seal(transaction: Transaction, *, part: int = PART, every: timedelta = HOUR) -> Seal | None:
-    """Seal what follows the last seal, if its hour is closed; None: it isn't, or another does it
-    right now. (Only tests have other parts, and shorter hours.)"""
-    # Two of different versions might end a part in different places.
+    """Seal what follows the last seal, if its hour is closed; None: it isn't, or another process
+    does it right now. (Only tests pass other parts, and shorter hours.)"""
+    # Two processes of different versions might end a part in different places.
     if not transaction.execute(_ALONE).scalar():
         return None
-    # In a statement of its own, before the snapshot of what is sealed.
+    # In its own statement, before the snapshot of what is sealed.
     closed = transaction.execute(_CLOSED, {"every": every}).one()
     if not closed.is_closed:
         return None
@@ -72,8 +72,8 @@ def seal(transaction: Transaction, *, part: int = PART, every: timedelta = HOUR)
 
 # --- The statements, built once ---
 
-# By the table, too: advisory locks are the whole database's, and another of its schemas may have a
-# ledger.
+# The table is part of the lock: advisory locks are shared by the whole database, and another of its
+# schemas may have a ledger.
 _ALONE = text("""
     SELECT pg_try_advisory_xact_lock(hashtextextended(
         'billing ledger', CAST(CAST('ledger_seals' AS regclass) AS oid)::bigint
@@ -100,7 +100,7 @@ ANY_ENDED = literal_column(
     ), false)""",
     Boolean,
 )
-# Not beyond the end of the hour, nor `part` postings, and never in the middle of a moment.
+# Up to the end of the hour or `part` postings, and never between two postings of one moment.
 _UNTIL = text("""
     SELECT coalesce((
         SELECT at FROM (
@@ -115,7 +115,7 @@ _SEAL = text(f"""
     FROM ledger_postings p WHERE p.at >= :since AND p.at < :until
     ON CONFLICT DO NOTHING
     RETURNING until, postings, hash
-""")  # noqa: S608  # put together from constants of ours only
+""")  # noqa: S608  # composed of constants only
 _BALANCES = text("""
     INSERT INTO ledger_balances (book, account, until, balance, version)
     SELECT e.book, e.account, :until, coalesce(b.balance, 0) + e.amount,

@@ -36,13 +36,13 @@ LEFT: Mapping[Code, str] = {
     Code.DUPLICATE_AT_PROCESSOR: "refund the second one at the processor; we move no money for it",
     Code.PAYOUT_DIFFERS: "ask the processor for what is missing",
 }
-# Likewise, of what is pending here.
+# The same for what is pending here.
 UNSETTLED = "a look-up or an event settles it; what needs review, `billing resolve`"
 
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A charge or a refund as our tables have it; nothing in it is about a person."""
+    """A charge or a refund from our tables, without personal data."""
 
     kind: Kind
     id: str
@@ -52,20 +52,21 @@ class Ours:
     phase: str | None
     is_leased: bool
     amount: int | None
-    # What has moved of it, as we know.
+    # The amount moved, as far as we know.
     moved: int
-    # Whether it is taken in parts, by hand.
+    # Whether it may be captured in parts, by hand.
     by_hand: bool
     currency: str | None
-    began_at: datetime | None  # nothing moved before
+    began_at: datetime | None  # no money moved before
     settled_at: datetime | None
-    # What the processor keeps of a charge and pays out, as it told it; None: not yet, or a refund.
+    # The processor's fee on a charge and the net amount, as it reported them; None: not yet, or a
+    # refund.
     fee: int | None = None
     net: int | None = None
     settlement_currency: str | None = None
 
     def view(self) -> dict[str, Any]:
-        """As programs get it."""
+        """The form for programs."""
         return {
             "amount": self.amount,
             "currency": self.currency,
@@ -81,25 +82,25 @@ class Ours:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that differs of one charge or refund."""
+    """One difference about one charge or refund."""
 
     code: Code
     kind: Kind | Literal["payout"]
-    # Ours, where either side knows it; and the processor's.
+    # Our id, if either side has it; and the processor's.
     object_id: str | None
     reference: str | None
     detail: str
     ours: Ours | None
     theirs: Sequence[Record]
-    # What a report of the processor would say, where that is all that is missing.
+    # The processor's report that would settle it, if that is all that is missing.
     remedy: Succeeded | Declined | None = None
     is_repaired: bool = False
-    # Why it was left, when that is not for its code.
+    # Why it was left, if not for its code.
     left_because: str | None = None
 
     @property
     def advice(self) -> str:
-        """What becomes of it, in a sentence for people."""
+        """What happens with it, as a sentence for people."""
         if self.is_repaired:
             return "repaired: told as the processor's own report"
         if self.left_because is not None:
@@ -110,7 +111,7 @@ class Difference:
         return UNSETTLED if is_pending else LEFT[self.code]
 
     def view(self) -> dict[str, Any]:
-        """As programs get it."""
+        """The form for programs."""
         return {
             "object": "difference",
             "code": self.code.value,
@@ -127,7 +128,7 @@ class Difference:
 
 
 def in_sum(records: Sequence[Record]) -> str:
-    """What these lines say in all, for people: `19.99 USD`; of none, a dash."""
+    """The sum of these lines for people: `19.99 USD`; a dash if there are none."""
     sums: dict[str, int] = {}
     for record in records:
         sums[record.currency] = sums.get(record.currency, 0) + record.amount

@@ -1,4 +1,4 @@
-"""All pairs of a run judged, one after the other, and what they came to in all."""
+"""Judges all pairs of a run, one after the other, and counts the results."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -15,12 +15,13 @@ from payments.audit.reconcile.runs import Run
 
 @dataclass(slots=True)
 class Tally:
-    """How many charges and refunds came to what, and how many differences there are of each."""
+    """How many charges and refunds had each result, and how many differences of each kind there
+    are."""
 
     standings: Counter[Standing] = field(default_factory=Counter)
     codes: Counter[Code] = field(default_factory=Counter)
     repaired: int = 0
-    # Lines that are about no charge and no refund, by kind.
+    # Lines that are about neither a charge nor a refund, by kind.
     others: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -53,10 +54,10 @@ class Tally:
 def differences(
     engine: Engine, run: Run, tally: Tally, *, livemode: bool, advance: Callable[[int], object]
 ) -> Iterator[Difference]:
-    """What differs, counted in `tally`; `advance` is told of the lines that were looked at. What is
-    of another mode than the processor (`livemode`) is not among its records.
+    """The differences, counted in `tally`; `advance` gets the number of lines processed. What has
+    another mode than the processor (`livemode`) can't be in its records.
 
-    Reads only, and one snapshot of ours; whoever repairs does it on other connections.
+    Only reads, in one snapshot of our tables; repairs use other connections.
     """
     snapshot = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
     with snapshot.begin() as connection:

@@ -1,4 +1,4 @@
-"""Whether our row and the processor's records of it say the same: pure, one pair at a time."""
+"""Compares our row with the processor's records of it: pure, one pair at a time."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ from payments.processors.port import Record
 
 
 class Standing(StrEnum):
-    """What a pair came to."""
+    """The result for a pair."""
 
     AGREES = "agrees"
     DIFFERS = "differs"
-    # One side does not have it yet; no difference, but counted.
+    # One side does not have it yet; not a difference, but counted.
     PENDING = "pending"
-    # It reaches out of the records that were read: a longer period would tell.
+    # It extends beyond the records that were read: a longer period would decide it.
     UNDECIDED = "undecided"
     # Neither side has it in the period.
     ELSEWHERE = "elsewhere"
@@ -29,7 +29,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A charge or a refund: our row, and all lines of the processor's that are about it."""
+    """A charge or a refund: our row, and all lines of the processor about it."""
 
     kind: Kind
     ours: Ours | None
@@ -37,7 +37,7 @@ class Pair:
 
     @property
     def moved(self) -> list[Record]:
-        """The lines that say that money moved."""
+        """The lines by which money moved."""
         return [line for line in self.theirs if line.state == "succeeded"]
 
 
@@ -48,7 +48,7 @@ class Judgement:
 
 
 def judge(pair: Pair, terms: Terms) -> Judgement:
-    """What the pair comes to on these terms."""
+    """The result for the pair on these terms."""
     if not _is_concerned(pair, terms):
         return Judgement(Standing.ELSEWHERE)
     if pair.ours is None or pair.ours.processor != terms.processor:
@@ -60,13 +60,13 @@ def judge(pair: Pair, terms: Terms) -> Judgement:
         return Judgement(standing)
     found = [*_by_money(pair, pair.ours, terms)]
     if state is not None:
-        # No report settles it when what moved isn't what was asked for.
+        # No report can settle it if the wrong amount moved.
         found.insert(0, replace(state, remedy=None) if found else state)
     return Judgement(Standing.DIFFERS if found else standing, tuple(found))
 
 
 def _is_concerned(pair: Pair, terms: Terms) -> bool:
-    """A pair at the edge is judged with both periods, rather than with none."""
+    """A pair at the edge of two periods is judged in both, rather than in neither."""
     if any(terms.contain(line.moved_at) for line in pair.theirs):
         return True
     ours = pair.ours
@@ -94,7 +94,7 @@ def _only_ours(pair: Pair, ours: Ours, terms: Terms) -> Judgement:
 
 
 def _by_state(pair: Pair, ours: Ours, terms: Terms) -> tuple[Standing, Difference | None]:
-    """How the two stand to each other, and the difference if that is one."""
+    """How the two sides compare, and the difference if there is one."""
     theirs = _state_of(pair)
     if ours.state == theirs:
         is_pending = theirs == State.PENDING
@@ -116,7 +116,7 @@ def _by_state(pair: Pair, ours: Ours, terms: Terms) -> tuple[Standing, Differenc
 
 
 def _state_of(pair: Pair) -> State:
-    """Where it stands there, by the lines about it."""
+    """Its state at the processor, by the lines about it."""
     if any(line.kind == "reversal" for line in pair.moved):
         return State.FAILED
     if pair.moved:
@@ -125,12 +125,13 @@ def _state_of(pair: Pair) -> State:
 
 
 def _of_captures(ours: Ours, moved: Sequence[Record], terms: Terms) -> Standing | None:
-    """How one stands of which a part was captured, and more may be; None: as any other."""
+    """The result for a charge of which a part was captured and more may be; None: judge it like any
+    other."""
     if not ours.by_hand or ours.state != State.PENDING:
         return None
     there = sum(line.amount for line in moved)
     if there < ours.moved and not _is_whole(ours, terms):
-        return Standing.UNDECIDED  # Earlier captures, or later ones, lie outside of what was read.
+        return Standing.UNDECIDED  # Earlier or later captures are not among the records.
     return Standing.AGREES if there == ours.moved else None
 
 
@@ -147,8 +148,8 @@ def _is_on_its_way(pair: Pair, ours: Ours, theirs: State, terms: Terms) -> bool:
 
 
 def _remedy(pair: Pair, ours: Ours, theirs: State) -> Succeeded | Declined | None:
-    """What may be told as a report of the processor: that one movement is what we asked for, or
-    that all of a refund came back. No money moves for it, and the table of moves allows it."""
+    """What may be applied as a report of the processor: that one movement is what we asked for, or
+    that all of a refund came back. It moves no money, and the table of moves allows it."""
     if ours.by_hand or ours.state == State.FAILED:
         return None
     references = {line.reference for line in pair.moved}
@@ -194,14 +195,14 @@ def _by_money(pair: Pair, ours: Ours, terms: Terms) -> Iterator[Difference]:
 
 
 def _expected(ours: Ours, terms: Terms) -> int | None:
-    """What should have moved in all; None where nobody can say."""
+    """How much should have moved in all; None if that can't be known."""
     if not ours.by_hand:
         return ours.amount
     return ours.moved if ours.state == State.SUCCEEDED and _is_whole(ours, terms) else None
 
 
 def _adds_up(line: Record) -> bool:
-    """Whether what it left is the amount less the fee; of other currencies nobody can tell."""
+    """Whether the net amount is the amount less the fee; not checked across currencies."""
     if line.fee is None or line.net is None or line.settlement_currency != line.currency:
         return True
     signed = -line.amount if line.kind == "refund" else line.amount
@@ -209,8 +210,8 @@ def _adds_up(line: Record) -> bool:
 
 
 def _other_fees(ours: Ours, own: Sequence[Record]) -> tuple[int, int, str | None] | None:
-    """What the processor's records say that it keeps and pays out, where it told us otherwise.
-    Records that contradict themselves are told as that."""
+    """The fee and net amount in the processor's records, if they differ from what it reported.
+    Records that contradict themselves are reported as that."""
     if not all(map(_adds_up, own)):
         return None
     fees = [(line.fee, line.net, line.settlement_currency) for line in own]

@@ -1,4 +1,4 @@
-"""What belongs together, of ours and of the records that were read: a pair per charge or refund."""
+"""Pairs our rows with the records that were read: one pair per charge or refund."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -12,13 +12,13 @@ from payments.audit.reconcile.matching import Pair
 from payments.audit.reconcile.runs import Run
 from payments.processors.port import Record
 
-# So many rows come from the database at a time.
+# Rows fetched from the database at a time.
 ROWS = 1_000
 
 
 def pairs(connection: Connection, run: Run, *, livemode: bool) -> Iterator[Pair]:
-    """All that the records of a run are about, and what of ours they should be about (live or not,
-    as the processor is), one after the other. `connection` sees one snapshot."""
+    """All objects that the records of a run are about, and our objects that they should be about
+    (live or not, like the processor), one after the other. `connection` sees one snapshot."""
     for (kind, _), rows in groupby(_rows(connection, _WITH_RECORDS, run, livemode), key=_name):
         together = list(rows)
         yield Pair(kind, _ours(together[0]), tuple(map(_record, together)))
@@ -28,7 +28,7 @@ def pairs(connection: Connection, run: Run, *, livemode: bool) -> Iterator[Pair]
 
 
 def others(connection: Connection, run: Run) -> dict[str, int]:
-    """How many lines there are that are about no charge and no refund, by kind."""
+    """How many lines are about neither a charge nor a refund, by kind."""
     found = connection.execute(_OTHERS, {"run": run.id})
     return {row.kind: row.lines for row in found}
 
@@ -59,7 +59,7 @@ def _ours(row: Any) -> Ours | None:
     return Ours(**{name: getattr(row, f"our_{name}") for name in _OF_OURS})
 
 
-# --- The statements, from names of ours only ---
+# --- The statements, composed of our own names only ---
 
 _OF_RECORD = [field.name for field in fields(Record)]
 _OF_OURS = [field.name for field in fields(Ours)]
@@ -75,8 +75,8 @@ def _objects(
     began: str = "first_called_at",
     has_fees: bool = False,
 ) -> str:
-    """The columns of `Ours`; `taken` is what was captured of one that is captured by hand, and
-    `began` is when the first of it may have moved."""
+    """The columns of `Ours`; `taken` is how much was captured by hand, and `began` is when the
+    first of it may have moved."""
     fees = ("fee", "bigint"), ("net", "bigint"), ("settlement_currency", "text")
     told = ", ".join(f"{n if has_fees else 'NULL'}::{t} AS {n}" for n, t in fees)
     return f"""
@@ -89,7 +89,7 @@ def _objects(
     """  # noqa: S608
 
 
-# `first_called_at` of what is captured by hand is that of the last capture.
+# The `first_called_at` of a charge that is captured by hand is that of the last capture.
 _CHARGES = _objects(
     "charge",
     "charges",

@@ -1,4 +1,4 @@
-"""Payouts: whether each is the sum of its lines, and what of them is posted in the ledger."""
+"""Payouts: whether each is the sum of its lines, and posting them in the ledger."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,7 +16,7 @@ from payments.transaction import Transaction
 
 
 def differences(connection: Connection, run: Run) -> Iterator[Difference]:
-    """What does not add up: a payout's own line takes away what all others brought."""
+    """Payouts that don't add up: a payout's own line must cancel the sum of the others."""
     for row in connection.execute(_SUMS, {"run": run.id}):
         if row.brought != row.paid:
             paid = in_words(row.paid, row.currency)
@@ -33,9 +33,9 @@ def differences(connection: Connection, run: Run) -> Iterator[Difference]:
 
 def post(transaction: Transaction, run: Run, *, livemode: bool) -> int:
     """Post the payouts among the run's records, each once however often it is read; returns how
-    many are new. They are of no producer: a processor pays out for all of them together.
+    many are new. They have no producer: a processor pays out for all of them together.
 
-    One that the bank sends back has two records, days apart, both under its id: one each way.
+    A payout that the bank sends back has two records, days apart, both under its id: one each way.
     """
     transaction.execute(_ALONE)
     moved: list[tuple[str, datetime, Standing]] = []
@@ -50,7 +50,7 @@ def post(transaction: Transaction, run: Run, *, livemode: bool) -> int:
     return write(transaction, moved)
 
 
-# Two who read the same payout at once would both find that it is new.
+# Two processes that read the same payout at once would both find that it is new.
 _ALONE = text("""
     SELECT pg_advisory_xact_lock(hashtextextended(
         'payouts', CAST(CAST('ledger_postings' AS regclass) AS oid)::bigint

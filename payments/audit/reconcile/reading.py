@@ -1,4 +1,4 @@
-"""Reading a processor's records, a page at a time, into the table where they are compared."""
+"""Reads a processor's records, page by page, into the table where they are compared."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -8,12 +8,12 @@ from payments.audit.reconcile.runs import Run
 from payments.processors.port import ListsPayouts, ListsRecords, Record
 from payments.transaction import Database
 
-# Of one transaction: a moment's work, and so much is read again at most after a kill.
+# Per transaction: short work, and the most that is read again after a kill.
 PAGE = 500
 
 
 def read(database: Database, run: Run, processor: ListsRecords | ListsPayouts) -> Iterator[Run]:
-    """Read on from where the run is, and tell how it stands after each page that is kept.
+    """Continue reading where the run is; yields the run after each page that is kept.
 
     No transaction is open while the processor is asked. Raises RecordsUnavailable, TakenOver; what
     was kept stays.

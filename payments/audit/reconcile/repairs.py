@@ -1,8 +1,7 @@
-"""The differences that are surely safe to mend: told as the processor's own reports would be.
+"""Repairs the differences that are certainly safe to repair, in the form of processor reports.
 
-Nothing here writes a state: `payments.lifecycle.reports` judges each as it would an event, under
-the row's lock and as it stands by then. So a repair moves no money, and repeated it changes
-nothing.
+Nothing here writes a state: `payments.lifecycle.reports` judges each like an event, under the row's
+lock and in its state by then. So a repair moves no money, and repeating it changes nothing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,7 +23,7 @@ from payments.processors.port import ProcessorEvent
 from payments.transaction import Database, Transaction
 from payments.views import standing
 
-# Of one transaction.
+# Per transaction.
 BATCH = 50
 NOT_ANY_MORE = "left: it has changed since, or a report may not change it"
 
@@ -37,7 +36,7 @@ def repaired(
     policy: Policy,
     dice: Dice,
 ) -> Iterator[Difference]:
-    """The differences, those that can be repaired after they were."""
+    """Yields the differences, after repairing those that can be."""
     rest = iter(differences)
     while batch := list(islice(rest, BATCH)):
         with database.transaction() as transaction:
@@ -59,7 +58,8 @@ def _report(
     policy: Policy,
     dice: Dice,
 ) -> set[str]:
-    """Tell what is missing; the ids of those that stand now where the processor has them."""
+    """Apply the missing reports; returns the ids of those whose state now agrees with the
+    processor's."""
     events = [
         ProcessorEvent(one.object_id, one.kind, one.remedy)
         for one in differences
@@ -85,7 +85,7 @@ def _report(
 
 
 def _standing(transaction: Transaction, ids: Sequence[str]) -> dict[str, LifecycleRow]:
-    """The charges and refunds with these ids, as they stand."""
+    """The charges and refunds with these ids, in their present state."""
     return {
         id_: row
         for kind in KINDS.values()

@@ -1,4 +1,4 @@
-"""The runs of a reconciliation: from where to go on, and the records that were read so far."""
+"""The runs of a reconciliation: where to continue, and the records read so far."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -16,12 +16,12 @@ from payments.parsing import refuse_card_data
 from payments.processors.port import Record
 from payments.transaction import Transaction
 
-# What broke off and was not gone on with is forgotten then, with what it had read.
+# After this time an interrupted run is deleted, with what it had read.
 RESUMABLE = timedelta(days=7)
 
 
 class TakenOver(BillingError):
-    """Another process goes on with this reconciliation."""
+    """Another process continues this reconciliation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,14 @@ class Run:
 
     @property
     def terms(self) -> Terms:
-        """On what its pairs are judged."""
+        """The terms on which its pairs are judged."""
         return Terms(
             self.processor, self.started_at, self.since, self.until, self.read_from, self.read_to
         )
 
 
 def of_period(transaction: Transaction, processor: str, *, since: datetime, until: datetime) -> Run:
-    """A new run over the records of a period, and of so much around it as its charges need."""
+    """A new run over the records of a period, and of the time around it that its charges need."""
     period = {"processor": processor, "since": since, "until": until}
     seen = transaction.execute(_BEGAN, period).one()
     earliest = max(since - REACH_MAX, min(since, seen.began or since))
@@ -64,27 +64,27 @@ def of_payout(transaction: Transaction, processor: str, payout_id: str) -> Run:
 
 
 def unfinished(transaction: Transaction, processor: str) -> Run | None:
-    """The last run over this processor's records that broke off."""
+    """The last interrupted run over this processor's records."""
     found = transaction.execute(_UNFINISHED, {"processor": processor}).first()
     return _run(found) if found else None
 
 
 def keep(transaction: Transaction, run: Run, lines: Sequence[Record]) -> Run:
-    """Keep what was read next, and where to go on. Raises TakenOver."""
+    """Store a page of records, and where to continue. Raises TakenOver."""
     kept = [{**_columns(line), "reconciliation_id": run.id} for line in lines]
     transaction.execute(_KEEP, {"lines": as_rows(kept)})
     return _move_on(transaction, run, position=lines[-1].id, records=run.records + len(lines))
 
 
 def all_read(transaction: Transaction, run: Run) -> Run:
-    """There are no more; those that name none of ours by its id are found by their reference."""
+    """All records are read; now match those without one of our ids by their reference."""
     for statement in _BY_REFERENCE:
         transaction.execute(statement, {"run": run.id, "processor": run.processor})
     return _move_on(transaction, run, is_read=True)
 
 
 def finish(transaction: Transaction, run: Run, found: Mapping[str, Any]) -> None:
-    """Keep what it came to; the records have served."""
+    """Store the result, and delete the records."""
     if transaction.execute(_FINISH, {"run": run.id, "found": dict(found)}).rowcount != 1:
         raise TakenOver
     transaction.execute(_FORGET_RECORDS, {"runs": [run.id]})
@@ -98,7 +98,7 @@ def _start(transaction: Transaction, fields: Mapping[str, Any]) -> Run:
 
 
 def _move_on(transaction: Transaction, run: Run, **changes: Any) -> Run:
-    """The run after these changes, if nobody else has changed it."""
+    """The run after these changes, if no other process has changed it."""
     statement = _MOVE_ON.values(moved_on_at=func.now(), **changes)
     moved = transaction.execute(statement, {"run": run.id, "was": run.records}).first()
     if moved is None:
@@ -119,7 +119,7 @@ def _columns(line: Record) -> dict[str, Any]:
 _runs, _records = table_of(Reconciliation), table_of(ReconciledRecord)
 _OF_RUN = [_runs.c[field.name] for field in fields(Run)]
 
-# No index has these moments: it costs what `billing verify` costs.
+# No index has these moments: it costs as much as `billing verify`.
 _BEGAN = text("""
     SELECT least(
         (SELECT min(coalesce(authorized_at, first_called_at)) FROM charges
@@ -167,7 +167,7 @@ _KEEP = (
     .from_select(
         [column.name for column in _records.c], select(*(_lines.c[c.name] for c in _records.c))
     )
-    .on_conflict_do_nothing()  # a page that overlaps the one before it
+    .on_conflict_do_nothing()  # a page that overlaps the previous one
 )
 _BY_REFERENCE = [
     text(f"""
@@ -175,6 +175,6 @@ _BY_REFERENCE = [
     WHERE r.reconciliation_id = :run AND r.kind IN ({kinds})
       AND o.processor = :processor AND o.processor_reference = r.reference
       AND (r.object_id IS NULL OR NOT EXISTS (SELECT FROM {table} n WHERE n.id = r.object_id))
-    """)  # noqa: S608  # names of ours only
+    """)  # noqa: S608  # our own names only
     for table, kinds in (("charges", "'charge'"), ("refunds", "'refund', 'reversal'"))
 ]
