@@ -263,8 +263,7 @@ class Deliverer:
             del self._drainers[endpoint_id]
 
     async def _keep(self) -> None:
-        """Renew all leases, and find what drainers were not notified of: one statement each, for
-        all."""
+        """Renew all leases, and find what drainers were not notified of: one statement each."""
         loop = asyncio.get_running_loop()
         renewed_at = loop.time()
         while True:

@@ -83,8 +83,7 @@ class LeasedDrain:
 
     @property
     def alive(self) -> Alive:
-        """Its entry for renewing its lease, and for checking whether more is due than it knows
-        of."""
+        """Its entry for renewing its lease and for checking whether more is due."""
         is_full = self._is_full or self._window.is_troubled
         hears = self._tools.is_listening()
         return Alive(self.endpoint_id, self.recorder.token, len(self._held), is_full, hears)
@@ -92,8 +91,7 @@ class LeasedDrain:
     @property
     def _places(self) -> int:
         """How many posts could be begun for what becomes due. 0 if some fail: hundreds of dead
-        endpoints would get more notifications than can be handled, so their drainers look on their
-        own."""
+        endpoints would get too many notifications, so their drainers look on their own."""
         return 0 if self._window.is_troubled else max(0, self._free - len(self._ready))
 
     def nudge(self, *, heard: bool = False) -> None:
@@ -118,8 +116,7 @@ class LeasedDrain:
             if group.subgroup(LeaseLost) is None:
                 await self.recorder.release()
                 raise group.exceptions[0] from None
-            # The present holder of the lease posts all of it again. This drainer must not change
-            # anything.
+            # The present holder of the lease posts all of it again: change nothing here.
             unrecorded = len(self._held)
             log.warning("drain lease lost", endpoint_id=self.endpoint_id, unrecorded=unrecorded)
         except asyncio.CancelledError:  # The process is ending.
@@ -170,8 +167,7 @@ class LeasedDrain:
 
     @property
     def _linger_s(self) -> float:
-        """How long to keep the lease for the next event: 0 if this drainer would not be notified of
-        it."""
+        """How long to keep the lease for the next event; 0 without notifications."""
         works = self.recorder.is_well and not self._window.is_doubtful
         return self._tools.linger_s() if works else 0.0
 
@@ -238,8 +234,7 @@ class LeasedDrain:
             self.nudges.stir()  # Nothing else is under way: record without waiting for a batch.
 
     async def _next_due(self) -> Due | None:
-        """The next delivery for this place, as soon as the rate limit allows it; None to close the
-        place."""
+        """The next delivery for this place, once the rate limit allows it; None to close it."""
         if self._pace.is_limited and not await self._pace.turn(lambda: self._may_go_on):
             return None
         return self._ready.popleft() if self._may_go_on else None
