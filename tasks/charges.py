@@ -1,4 +1,4 @@
-"""Charge tasks: the broker's door, and going on with a charge that is due."""
+"""Charge tasks: the broker's door, and continuing a charge that is due."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
 
 @shared_task(name="billing.charge.submit", bind=True)
 def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
-    """Go on with the charge `id`."""
+    """Continue with the charge `id`."""
     only_keywords(args, self.request)
     row = self.app.handlers.submit("charge", id_field(fields, "id", "ch_"))
     return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off
@@ -33,7 +33,7 @@ def cancel(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
 
 @shared_task(name=CAPTURE_TASK, bind=True)
 def capture(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
-    """Take money of a charge that is set aside. Fields: `CaptureRequest`; without
-    `idempotency_key` Celery's task id is the key."""
+    """Capture authorized money of a charge. Fields: `CaptureRequest`; without `idempotency_key`
+    Celery's task id is the key."""
     row = self.app.handlers.capture(by_name(args, fields), **of_message(self.request))
     return {"state": row.state, "charge_id": row.id}  # Flower cuts the end off

@@ -1,4 +1,4 @@
-"""What tasks need from whoever runs them; `service.wiring` provides it as `app.handlers`."""
+"""What tasks need from their process; `service.wiring` provides it as `app.handlers`."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -18,26 +18,26 @@ class TaskHandlers(Protocol):
     def create(
         self, kind: Kind, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes
     ) -> LifecycleRow:
-        """Accept a request and carry it as far as it goes now. Raises Refused."""
+        """Accept a request and carry it as far as possible now. Raises Refused."""
         ...
 
     def cancel(self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes) -> LifecycleRow:
-        """End a charge, as far as that goes now. Raises Refused."""
+        """End a charge, as far as possible now. Raises Refused."""
         ...
 
     def capture(self, fields: Mapping[str, Any], *, task_id: str, wishes: Wishes) -> LifecycleRow:
-        """Take money of a charge that is set aside. Raises Refused."""
+        """Capture authorized money of a charge. Raises Refused."""
         ...
 
     def submit(self, kind: Kind, id_: str) -> LifecycleRow:
-        """Go on with a row that is due."""
+        """Continue with a row that is due."""
         ...
 
     def drain(self, endpoint_ids: Sequence[str]) -> Future[None]:
-        """Have what is due at these endpoints delivered. It ends as soon as that has begun: one
-        that never does is seen by who waits."""
+        """Deliver what is due at these endpoints. The future ends as soon as that has begun, so a
+        caller notices a loop that hangs."""
         ...
 
     def sweep(self, what: Sweep) -> int:
-        """Find what is due; returns how much that was."""
+        """Find what is due; returns how much."""
         ...

@@ -1,4 +1,4 @@
-"""Refund tasks: the broker's door, and going on with a refund that is due."""
+"""Refund tasks: the broker's door, and continuing a refund that is due."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def create(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
 
 @shared_task(name="billing.refund.submit", bind=True)
 def submit(self: Any, /, *args: Any, **fields: Any) -> dict[str, str]:
-    """Go on with the refund `id`."""
+    """Continue with the refund `id`."""
     only_keywords(args, self.request)
     row = self.app.handlers.submit("refund", id_field(fields, "id", "re_"))
     return {"state": row.state, "refund_id": row.id}  # Flower cuts the end off

@@ -1,5 +1,5 @@
-"""Sweeps: finding what is due, whether or not a message tells of it. Beat runs them in place
-(`worker.beat`); sent as messages they do the same. Every one is idempotent."""
+"""Sweeps: finding what is due, whether or not a message announces it. Beat runs them in its own
+process (`worker.beat`); sent as messages they do the same. Every one is idempotent."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tasks.requests import nothing
 
 @shared_task(name="billing.sweep.due", bind=True)
 def due(self: Any, /, *args: Any, **fields: Any) -> int:
-    """Whichever of the sweeps below has something to do is made, but for that of secrets."""
+    """Makes those of the sweeps below that have something to do, except for that of secrets."""
     nothing(args, fields, self.request)
     found: int = self.app.handlers.sweep("due")
     return found
@@ -34,7 +34,7 @@ def webhooks(self: Any, /, *args: Any, **fields: Any) -> int:
 
 @shared_task(name="billing.sweep.processor", bind=True)
 def processor(self: Any, /, *args: Any, **fields: Any) -> int:
-    """What the processor tells by itself is read and applied."""
+    """Events that processors report are read and applied."""
     nothing(args, fields, self.request)
     found: int = self.app.handlers.sweep("processor")
     return found
@@ -50,7 +50,7 @@ def secrets(self: Any, /, *args: Any, **fields: Any) -> int:
 
 @shared_task(name="billing.sweep.retention", bind=True)
 def retention(self: Any, /, *args: Any, **fields: Any) -> int:
-    """What has been kept for its time is deleted."""
+    """What is past its retention time is deleted."""
     nothing(args, fields, self.request)
     found: int = self.app.handlers.sweep("retention")
     return found
@@ -58,7 +58,7 @@ def retention(self: Any, /, *args: Any, **fields: Any) -> int:
 
 @shared_task(name="billing.sweep.ledger", bind=True)
 def ledger(self: Any, /, *args: Any, **fields: Any) -> int:
-    """Closed hours of the ledger are sealed; what was there before it is posted."""
+    """Closed hours of the ledger are sealed; objects from before the ledger are posted."""
     nothing(args, fields, self.request)
     found: int = self.app.handlers.sweep("ledger")
     return found

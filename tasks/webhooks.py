@@ -1,4 +1,4 @@
-"""The webhook task: one message has one endpoint drained, or some that are due together."""
+"""The webhook task: one message drains one endpoint, or some that are due together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ DRAIN = "billing.webhook.drain"
 
 @shared_task(name=DRAIN, bind=True)
 def drain(self: Any, /, *args: Any, **fields: Any) -> dict[str, Any]:
-    """Have what is due at `endpoint_id`, or at each of `endpoint_ids`, delivered: all drains of a
-    process share one event loop."""
+    """Deliver what is due at `endpoint_id`, or at each of `endpoint_ids`: all drains of a process
+    share one event loop."""
     only_keywords(args, self.request)
     endpoint_ids = to_drain(fields)
     self.app.handlers.drain(endpoint_ids).result()
@@ -26,7 +26,7 @@ def to_drain(fields: Mapping[str, Any]) -> Sequence[str]:
 
 
 def drained(fields: Mapping[str, Any], endpoint_ids: Sequence[str]) -> dict[str, Any]:
-    """What Flower shows of it."""
+    """The result that Flower shows."""
     if "endpoint_ids" in fields:
         return {"endpoints": len(endpoint_ids)}
     return {"endpoint_id": endpoint_ids[0]}

@@ -1,6 +1,6 @@
 """The Celery application: `celery -A worker worker`, `celery -A worker flower`.
 
-Importing it connects to nothing; the handlers are made by the first task of a process.
+Importing it connects to nothing; the first task of a process creates the handlers.
 """
 
 import logging
@@ -36,9 +36,9 @@ from worker.transport import redis_transport
 
 
 class Billing(Celery):  # type: ignore[misc]  # Celery has no types
-    """Celery, with our settings and with handlers for its tasks."""
+    """Celery with our settings, and with handlers for its tasks."""
 
-    # Another app, such as that of the crash tests, may be put together from other parts.
+    # Another app, such as that of the crash tests, may use other parts.
     parts = REAL
 
     _handlers: TaskHandlers | None = None
@@ -52,7 +52,8 @@ class Billing(Celery):  # type: ignore[misc]  # Celery has no types
             return self._handlers
 
     def stop_waiting(self) -> None:
-        """Let tasks that wait for the database give their messages back; no lock, see signals."""
+        """Let tasks that wait for the database return their messages; takes no lock, as it runs in
+        a signal handler."""
         if self._handlers is not None:
             self._handlers.services.stopping.set()
 
@@ -67,7 +68,7 @@ def make_app() -> Billing:
     try:
         settings = load()
     except SettingsError as error:
-        raise SystemExit(str(error)) from None  # whoever starts it needs the line, not the frames
+        raise SystemExit(str(error)) from None  # the user needs the message, not a traceback
     if found := list(limits.problems(settings.database_url)):
         raise SystemExit("\n".join(found))
     log.configure(settings.log_format, settings.log_level)
@@ -76,9 +77,9 @@ def make_app() -> Billing:
     except SettingsError as error:
         raise SystemExit(str(error)) from None
     if settings.log_level != "debug":
-        # Two lines per task, of a machine's interest only: the history of a charge is in its
-        # rows, refusals and bugs are logged by ourselves, and Flower shows the rest. And beat's,
-        # which says "sweeper ready" in its own words.
+        # Celery's two lines per task are not needed: the history of a charge is in its rows, we log
+        # refusals and bugs ourselves, and Flower shows the rest. Nor are beat's, which has its own
+        # "sweeper ready".
         for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         # Flower asks every worker at its start, and worries when one starts at the same time.
@@ -91,7 +92,7 @@ def make_app() -> Billing:
         beat_schedule={
             # Every second: with this and the lease, recovery stays well under 30 s.
             "due": {"task": "billing.sweep.due", "schedule": 1.0},
-            # Something to do after an upgrade or with a new key: nobody waits for it.
+            # Only needed after an upgrade or with a new key: not urgent.
             "secrets": {"task": "billing.sweep.secrets", "schedule": 60.0},
         },
     )
@@ -112,8 +113,8 @@ app = make_app()
 
 @contextmanager
 def _leaving_when_told() -> Iterator[None]:
-    """End at SIGTERM also before Celery listens to it: the first process of a container has no
-    default for it, and would be waited for until it is killed."""
+    """Exit on SIGTERM even before Celery handles it: the first process of a container has no
+    default handler, and would run until it is killed."""
 
     def leave(*_: object) -> None:
         raise SystemExit(0)
@@ -132,8 +133,8 @@ def _leaving_when_told() -> Iterator[None]:
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
 @signals.beat_init.connect  # type: ignore[untyped-decorator]
 def _require_tables(signal: Any, **_: Any) -> None:
-    """A worker on old tables would fail every request it takes from the queue. While it waits for
-    the database it lives, as no restart helps; and it leaves when it is told to."""
+    """A worker on old tables would fail every request from the queue. While the database is away it
+    waits, as a restart would not help; on SIGTERM it exits."""
     is_beat = signal is signals.beat_init
     role = "beat" if is_beat else watchdog.role(app.amqp.queues.consume_from)
     try:
@@ -147,7 +148,7 @@ def _require_tables(signal: Any, **_: Any) -> None:
 @signals.worker_init.connect  # type: ignore[untyped-decorator]
 @signals.beat_init.connect  # type: ignore[untyped-decorator]
 def _serve_metrics(signal: Any, **_: Any) -> None:
-    """Of beat, of which there is one, also how much stands where in the database."""
+    """In beat, which runs once, also the gauges of the database."""
     settings = app.handlers.services.settings
     if signal is signals.beat_init and settings.metrics_port:
         REGISTRY.register(gauges.of_database(settings.database_url))
@@ -156,7 +157,7 @@ def _serve_metrics(signal: Any, **_: Any) -> None:
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]
 def _settle_down(**_: Any) -> None:
-    """All is imported that lives as long as the process, and its threads begin to work."""
+    """Everything long-lived is imported by now, and the threads start to work."""
     threads.take_short_turns()
     garbage.look_seldom()
 
@@ -174,4 +175,4 @@ def _close_handlers(**_: Any) -> None:
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _logging_is_ours(**_: Any) -> None:
-    """Celery leaves logging alone when somebody else says to do it: service/log.py did."""
+    """With a receiver of this signal Celery doesn't set up logging: service/log.py has done it."""

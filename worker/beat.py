@@ -1,8 +1,8 @@
 """Beat runs the sweeps itself.
 
-A sweep sent as a message would wait behind the very backlog it is there to watch, and a stopped
-worker would find an hour of ticks in its queue. Here no queue is between the clock and the
-database; two beats, or none for a while, are harmless.
+A sweep sent as a message would wait behind the very backlog that it is meant to watch, and a
+stopped worker would find an hour of ticks in its queue. Without a queue between the clock and the
+database, two beats, or none for a while, are harmless.
 """
 
 import math
@@ -23,7 +23,7 @@ logger = log.get(__name__)
 
 EXIT_BEAT = 83
 LOOK_EVERY_S = 5.0
-# What a log may take to be written before the process ends all the same.
+# How long writing the log may take before the process exits anyway.
 LAST_WORDS_S = 5.0
 NO_SIGN = Life(None, "beat")
 
@@ -31,15 +31,15 @@ NO_SIGN = Life(None, "beat")
 class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
     """Celery's scheduler, which calls a due task in place of sending it."""
 
-    # Of seconds that only rise. Celery goes by the time of day: set back, it had beat wait until
-    # that was called hanging.
+    # On a monotonic clock. Celery uses the time of day: when that was set back, beat waited until
+    # it counted as hanging.
     clock = staticmethod(time.monotonic)
 
     _ready = False
     _closings = 0
     _watch: "Watch | None" = None
-    # Celery's is a link to the broker, made before the first sweep and for ever waited for: with
-    # the broker away, or silent, nothing would be swept.
+    # Celery's is a connection to the broker, made before the first sweep and waited for without
+    # limit: with the broker away, or silent, nothing would be swept.
     producer = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -48,10 +48,10 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
         super().__init__(*args, **kwargs)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Call what is due; returns the seconds until something is.
+        """Call what is due; returns the seconds until the next call.
 
-        Celery's own reckons with calendars and time zones, which takes ten times as long as to find
-        that there is nothing to sweep.
+        Celery's own version calculates with calendars and time zones, which takes ten times as long
+        as finding that there is nothing to sweep.
         """
         if self._watch is None:
             run_dir = self.app.handlers.services.settings.run_dir
@@ -66,7 +66,7 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
         return min(max(0.0, wait_s), float(self.max_interval))
 
     def _call_if_due(self, entry: Any) -> None:
-        """Call a task if it is due, for the first time when its interval has passed once; what took
+        """Call a task if it is due, for the first time one interval after the start; one that took
         longer than its interval is due again at once."""
         now, every_s = self.clock(), entry.schedule.run_every.total_seconds()
         if now >= self._next_at.setdefault(entry.name, now + every_s):
@@ -79,7 +79,7 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
             logger.info("sweeper ready")
         try:
             self.app.tasks[task].run()
-        except Exception as error:  # noqa: BLE001  # the next second tries again, whatever it was
+        except Exception as error:  # noqa: BLE001  # any error: the next second tries again
             fault = faults.describe(error)
             logger.warning("sweep failed", sweep=task, error=fault.kind, where=fault.where)
         finally:
@@ -87,9 +87,9 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
                 self._watch.is_alive_now()
 
     def close(self) -> None:
-        """Celery's handler of SIGTERM is the first to call it, in the middle of whatever the main
-        thread does, which may hold a lock: so at first nothing is closed. The second call comes
-        when the loop has ended; a third, from a second signal, would be in the middle of that."""
+        """Celery's handler of SIGTERM is the first to call this, interrupting the main thread,
+        which may hold a lock: so the first call closes nothing. The second call comes when the loop
+        has ended; a third, from a second signal, would interrupt that one."""
         self._closings += 1
         if self._closings == 1:
             self.app.stop_waiting()
@@ -106,8 +106,9 @@ class Sweeper(Scheduler):  # type: ignore[misc]  # Celery has no types
 class Watch(threading.Thread):
     """Ends a beat that hangs, so that its supervisor starts a new one.
 
-    Every wait of a sweep has an end of its own; this is for those that nobody thought of. It counts
-    its own looks, not a clock: a process that was stopped for an hour has not hung for one.
+    Every wait of a sweep has its own limit; this is for waits that were overlooked. It counts its
+    own checks instead of reading a clock: a process that was stopped for an hour has not hung for
+    an hour.
     """
 
     def __init__(
@@ -131,7 +132,7 @@ class Watch(threading.Thread):
         self._sign.set()
 
     def stop(self) -> None:
-        """Watch no longer: it is ending."""
+        """Stop watching: the process is ending."""
         self._stopped.set()
 
     def run(self) -> None:

@@ -1,4 +1,4 @@
-"""The consumer: hands Celery the messages that are tasks, and quarantine the others."""
+"""The consumer: passes messages that are tasks to Celery, and all others to quarantine."""
 
 import functools
 import logging
@@ -35,15 +35,15 @@ logger = logging.getLogger(__name__)
 # (service/broker/celery_config.py).
 SOCKET_TIMEOUT_S = 10.0
 
-# What got lost between threads or with a connection is made up for so often.
+# How often to make up for what got lost between threads or with a connection.
 TIDY_EVERY_S = 1.0
 
-# A broker that answers no is asked again after a while, and then ever more rarely; after a minute
-# without a refusal it is as good as new.
+# A broker that refuses is asked again after a while, and then ever more rarely; after a minute
+# without a refusal the pause starts from the beginning.
 REFUSED_FIRST_S, REFUSED_MAX_S, REFUSALS_FORGOTTEN_S = 0.5, 5.0, 60.0
 
-# Errors that a message causes, and not the connection or a lack of threads or memory. KeyError is
-# both: kombu 5.7 calls it an error of the connection (kombu/transport/redis.py:259).
+# Errors that a message causes, and not the connection or a lack of threads or memory. KeyError can
+# be either: kombu 5.7 counts it among the errors of the connection (kombu/transport/redis.py:259).
 OF_THE_MESSAGE = (
     InvalidTaskError,
     DecodeError,
@@ -69,17 +69,17 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     def __init__(
         self, *args: Any, worker_options: dict[str, Any] | None = None, **rest: Any
     ) -> None:
-        # Counted for the watchdog: a worker that is alive receives.
+        # Counted for the watchdog: a worker that works receives messages.
         self.received = 0
-        # Of the message that is being handed to Celery.
+        # The message that is being passed to Celery.
         self._queue: str | None = None
         self._refusals, self._refused_until = 0, 0.0
         self._soon: SoonFlushed | None = None
         _refuse_compression()
         super().__init__(
             *args,
-            # Whatever the command line says. Both only talk to other workers, and have leaked
-            # lists (kombu#294) and carried reconnect crashes (kombu#2582).
+            # Regardless of the command line. Both only talk to other workers, and have leaked lists
+            # (kombu#294) and crashed on reconnect (kombu#2582).
             worker_options={
                 **(worker_options or {}),
                 "without_gossip": True,
@@ -88,12 +88,12 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             **rest,
         )
         self.quarantine = Quarantine(self.app.handlers.quarantine)
-        # Only what is ours, or the sender could run Celery's own canvas tasks.
+        # Only our own tasks, or a sender could run Celery's canvas tasks.
         self._callable = frozenset(t for t in self.app.tasks if not t.startswith("celery."))
         queues = self.app.amqp.queues
         self.loop_way = self._make_loop_way()
         if PAYMENTS in queues.consume_from:
-            # Also where -Q names only ours.
+            # Even if -Q names only our queues.
             for queue in self.app.conf.task_queues:
                 if isinstance(queue, ForeignQueue):
                     queues.select_add(queue)
@@ -101,7 +101,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             queues.select_add(dead_letters())
 
     def _make_loop_way(self) -> LoopWay | None:
-        """The way over the loop, for an app whose handlers have one."""
+        """The way over the loop, for an app whose handlers support it."""
         make = getattr(self.app.handlers, "carrier", None)
         carrier = make() if make is not None else None
         return LoopWay(self, carrier, self._hand_on) if carrier is not None else None
@@ -124,14 +124,14 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         return connections.limits(self.app, SOCKET_TIMEOUT_S)
 
     def ensure_connected(self, conn: Any) -> Any:
-        """As Celery's; but kombu's pauses grow to 30 s, in which a broker is long back."""
+        """Like Celery's; but kombu's pauses grow to 30 s, while a broker is back long before."""
         conn.ensure_connection = functools.partial(
             conn.ensure_connection, interval_start=0.2, interval_step=0.4, interval_max=2.0
         )
         return super().ensure_connected(conn)
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """As Celery's, with one timer of ours."""
+        """Like Celery's, with an additional timer."""
         super().register_with_event_loop(hub)
         self._soon = SoonFlushed(hub, self.event_dispatcher)
         if self.event_dispatcher is not None:
@@ -143,7 +143,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
     def _tidy(self) -> None:
         self._flush_events()
         if self.loop_way is not None:
-            # Not here: what a timer raises is logged, and the consumer must learn of it.
+            # Not here: an error in a timer is only logged, and the consumer must see it.
             self.call_soon(self.loop_way.land)
 
     def on_send_event_buffered(self) -> None:
@@ -151,7 +151,8 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             self._soon.has_more()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """As Celery's, which would try for ever to declare a queue that exists as another kind."""
+        """Like Celery's, which would retry for ever to declare a queue that exists with another
+        type."""
         if isinstance(exc, PreconditionFailed) and "inequivalent arg" in str(exc):
             if left := self._foreign_queues():
                 logger.critical(
@@ -168,15 +169,15 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             self._pause()
 
     def _foreign_queues(self) -> list[str]:
-        """Make those that are empty anew; returns which are left."""
+        """Recreate those that are empty; returns the others."""
         try:
             return foreign_queues.mend(self.app, move=False)
-        except Exception as error:  # noqa: BLE001  # amqp's, or of a link that broke: as it was
+        except Exception as error:  # noqa: BLE001  # amqp's, or of a broken connection: nothing changed
             logger.warning("a queue could not be made anew: %s", error)
             return ["of another kind"]
 
     def _pause(self) -> None:
-        """Before asking again a broker that answers, and answers no: a replica, a full disk."""
+        """Wait before asking again a broker that answers but refuses: a replica, a full disk."""
         now = time.monotonic()
         if now > self._refused_until + REFUSALS_FORGOTTEN_S:
             self._refusals = 0
@@ -188,7 +189,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             time.sleep(0.1)
 
     def update_strategies(self) -> None:
-        """As Celery's, which tells in no event which queue a task came from."""
+        """Like Celery's, whose events don't say which queue a task came from."""
         if self.event_dispatcher is not None:
             self.event_dispatcher.send = functools.partial(self._send, self.event_dispatcher.send)
         super().update_strategies()
@@ -201,7 +202,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         return send(type, **fields)
 
     def create_task_handler(self, *args: Any, **options: Any) -> Any:
-        """A callback that takes any message, and never raises because of one."""
+        """A callback that accepts any message, and never raises because of one."""
         self._to_celery = super().create_task_handler(*args, **options)
 
         def on_message(message: Any) -> None:
@@ -221,7 +222,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
         return on_message
 
     def _hand_on(self, message: Any, call: Call) -> None:
-        """Give a message to Celery, which runs its task in a thread."""
+        """Pass a message to Celery, which runs its task in a thread."""
         is_told = self.loop_way is not None and self.loop_way.is_known(call.id)
         make_plain(message, call, is_told=is_told)
         try:
@@ -232,26 +233,27 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             self._to_quarantine(message, f"could not be handed on: {type(error).__name__}")
 
     def _read(self, message: Any) -> Call | str:
-        """What a message says, as far as we understand it; or why it can't be read."""
+        """The call in a message; or why it can't be read."""
         try:
             is_dead = message.delivery_info.get("routing_key") == DEAD
             given_up = is_dead and not envelope.given_up_as_too_old(message)
             call = envelope.read(message, self._callable)
         except Broken as broken:
             return str(broken)
-        except Exception as error:  # noqa: BLE001  # reading asks nobody: it is the message
-            # Not as what handlers keep: nobody has looked at its signature.
+        except Exception as error:  # noqa: BLE001  # reading has no side effects: it is the message's fault
+            # Not kept like requests from handlers: its signature has not been checked.
             return f"could not be read: {type(error).__name__}"
         if given_up:
             if call.task not in TASKS:
                 return GIVEN_UP
             return replace(call, wishes=replace(call.wishes, given_up=True))
-        # What the broker gave up as too old is over, whatever our clocks say.
+        # What the broker dropped as too old is over, whatever our clocks say.
         return replace(call, wishes=call.wishes.over()) if is_dead else call
 
     def _to_quarantine(self, message: Any, reason: str) -> None:
         if message.channel is not self.task_consumer.channel:
-            # Remote control and replies: nobody's money, and Celery would answer with the body.
+            # Remote control and replies: no money is involved, and Celery would answer with the
+            # body.
             logger.warning("a control message was broken and is dropped: %s", reason)
             message.ack_log_error(logger, self.connection_errors)
             return
@@ -266,7 +268,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             kept=lambda: self.call_soon(message.ack_log_error, logger, self.connection_errors),
         )
 
-    # What Celery still finds wrong with a message goes the same way, and is not logged in full.
+    # Messages that Celery still rejects go the same way, and are not logged in full.
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         self._to_quarantine(message, "not a task message")
@@ -284,7 +286,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
 
 
 def _refuse_compression() -> None:
-    """Ten kilobytes may unpack to ten gigabytes, before anybody looks at the size."""
+    """Ten kilobytes may unpack to ten gigabytes before their size is checked."""
 
     def refuse(_: Any) -> Any:
         raise ValueError("compressed messages are not accepted")

@@ -1,7 +1,7 @@
-"""What workers answer to who can broadcast on the broker: questions, and no orders.
+"""Remote control: workers answer questions broadcast on the broker, and obey no orders.
 
-Whoever can write to the broker can ask, without a password. So what is refused is told in a line,
-what fails is told without a traceback, and no answer holds a password.
+Everyone who can write to the broker can ask, without a password. So a refused command is answered
+with one line, a failure without a traceback, and no answer contains a password.
 """
 
 import functools
@@ -14,8 +14,8 @@ from service import log
 
 logger = log.get(__name__)
 
-# They drop payments (a revoked id is acknowledged and forgotten for hours; `hello` and `election`
-# do it by the back door), stop workers, or show arguments.
+# They drop payments (a revoked id is acknowledged and ignored for hours; `hello` and `election` do
+# it indirectly), stop workers, or show arguments.
 FORBIDDEN = frozenset(
     {
         "revoke",
@@ -49,7 +49,7 @@ class Commands(dict[str, Handler]):
 
 
 def trim() -> None:
-    """Leave in this process the commands that only look, and make them careful."""
+    """Keep only the read-only commands in this process, and make them safe."""
     Panel.data = Commands(
         {
             name: _careful(name, handler)
@@ -72,7 +72,7 @@ def _careful(name: str, handler: Handler) -> Handler:
     def answer(state: Any, /, **arguments: Any) -> Any:
         try:
             return log.scrubbed(handler(state, **arguments))
-        except Exception as error:  # noqa: BLE001  # whatever was asked; nobody's money
+        except Exception as error:  # noqa: BLE001  # any error: no money is involved
             logger.info("control command failed", command=name, error=type(error).__name__)
             return {"error": f"{name} failed: {type(error).__name__}"}
 

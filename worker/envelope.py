@@ -1,11 +1,11 @@
-"""What a message must be before Celery may see it; whatever is not, is broken and says why.
+"""What a message must be before Celery may see it; any other is broken, with a reason.
 
-Celery 5.7 believes its messages. One that is no task can end the worker, send every worker into an
-endless reconnect, or vanish (celery#7975, kombu#2592). So each is read here first, by rules of our
-own, and what Celery gets is made from what was read.
+Celery 5.7 trusts its messages. One that is not a task can end the worker, send every worker into an
+endless reconnect, or vanish (celery#7975, kombu#2592). So each is read here first, by our own
+rules, and Celery gets a message made from the result.
 
-What clients of other languages leave out or write their own way is taken, as long as it can mean
-only one thing: `tests/contract/vectors` has what each of them really sends.
+What clients in other languages omit or write differently is accepted if it can only mean one thing:
+`tests/contract/vectors` has what each of them really sends.
 """
 
 import base64
@@ -29,46 +29,47 @@ from tasks.requests import NOTHING_ELSE, Wishes
 from worker.wrappers import unwrapped
 
 JSON = "application/json"
-# Who names no type can only mean the one that is read; the body must be JSON anyway.
+# Without a type it can only mean the one that is read; the body must be JSON anyway.
 _JSON = frozenset({None, "", JSON, f"{JSON};charset=utf-8"})
-# The content type of what `unwrap` could not read: the raw item is then the body.
+# The content type if `unwrap` could not read the item: the raw item is then the body.
 UNREADABLE = "application/x-unreadable"
 
-# The largest honest request is 50 metadata entries of 500 characters: an eighth of this.
+# The largest valid request is 50 metadata entries of 500 characters: an eighth of this.
 BODY_MAX_BYTES = 256 * 1024
 # The body in base64, and headers.
 ITEM_MAX_BYTES = 2 * BODY_MAX_BYTES
-# A request is three deep. Deep ones exhaust the stack of whoever walks them next.
+# A request is three levels deep. Deep ones exhaust the stack of code that walks them later.
 DEPTH_MAX = 16
-TASK_ID_MAX = 255  # As an idempotency key, which it may have to be.
-# What worker/transport/fetch.lua says of an item that was none when it was fetched for the first
-# time, by a worker that died.
+TASK_ID_MAX = 255  # Like an idempotency key, as it may have to be one.
+# How worker/transport/fetch.lua marks an item that was already invalid when a worker that died
+# fetched it first.
 KEPT_AS_HEX = "no message; kept as hex"
 
 _TASK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-# JSON is UTF-8, whatever is said of it. "binary" is kombu's word for "no text", and celery-php's
+# JSON is UTF-8, whatever the header says. "binary" is kombu's word for "no text", and celery-php's
 # for all it sends to Redis.
 _UTF8 = frozenset({None, "", "utf-8", "utf8", "us-ascii", "ascii", "binary"})
 
 
-# What a message may embed for Celery to call when it is done, and how its users call that.
+# What a message may embed for Celery to call when it is done, and the names that Celery's users
+# know.
 _CALLBACKS = {"callbacks": "link", "errbacks": "link_error", "chain": "chain", "chord": "chord"}
 
 
 class Reason(str):
-    """Why an item or its properties are unreadable, said by us: a sender may write anything into
-    the same header."""
+    """Why an item or its properties are unreadable, as determined here: a sender may write anything
+    into the same header."""
 
     __slots__ = ()
 
 
 class Broken(Exception):
-    """A message that is not a task. The text says why, and quotes nothing of it."""
+    """A message that is not a task. The text says why, and quotes nothing from it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a message asks for."""
+    """The call that a message asks for."""
 
     task: str
     id: str
@@ -79,7 +80,7 @@ class Call:
     wishes: Wishes = NOTHING_ELSE
 
 
-# An item of a Redis list as kombu wants it.
+# An item of a Redis list in the form that kombu expects.
 Letter: TypeAlias = dict[str, Any]
 
 
@@ -113,9 +114,8 @@ def read(message: Any, tasks: Container[str]) -> Call:
 
 
 def given_up_as_too_old(message: Any) -> bool:
-    """Whether RabbitMQ gave a dead letter up because of its age. (Its other reason is that it was
-    handed out too often.) https://www.rabbitmq.com/docs/dlx#effects
-    """
+    """Whether RabbitMQ made this a dead letter because of its age. (The other reason is too many
+    deliveries.) https://www.rabbitmq.com/docs/dlx#effects"""
     headers = message.headers or {}
     deaths = headers.get("x-death")
     if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict):
@@ -124,7 +124,7 @@ def given_up_as_too_old(message: Any) -> bool:
 
 
 def _parts(headers: dict[str, Any], body: Any) -> tuple[dict[str, Any], dict[str, Any], Any, Any]:
-    """Where a message says what it is about, what it embeds, and its arguments."""
+    """The parts of a message that say what it is about, what it embeds, and its arguments."""
     if headers.get("protocol", 2) not in (1, 2, "1", "2"):
         raise Broken("a protocol that is not 1 or 2")
     if "task" not in headers and isinstance(body, dict) and "task" in body:
@@ -143,7 +143,7 @@ def _arguments(args: Any, kwargs: Any) -> tuple[Any, Any]:
 
 
 def _is_nothing(value: Any) -> bool:
-    """Null is what Go and JavaScript write for nothing, an empty list is PHP's empty object."""
+    """Go and JavaScript write null for nothing, and PHP an empty list for an empty object."""
     return value is None or value == []
 
 
@@ -152,17 +152,17 @@ def _is_id(text: str) -> bool:
 
 
 def size_of(message: Any) -> int:
-    """The size in bytes of the item that a message was made of, where that is known; else 0."""
+    """The size in bytes of the item that a message was made from, if known; else 0."""
     headers = message.headers or {}
     return int(headers["size"]) if isinstance(headers.get("reason"), Reason) else 0
 
 
 def unwrap(item: bytes, queue: str, *, tag: str, size: int | None = None) -> Letter:
-    """An item of a Redis list as a letter that kombu can always read. Raises nothing.
+    """An item of a Redis list as a letter that kombu can always read. Never raises.
 
-    What is no letter is put into one, as the body of a message of type UNREADABLE: it then takes
-    the same way as every other message, and is read once. `tag` is what it is stored under; `size`
-    that of the whole item, if this is the beginning of one that is too large.
+    An item that is not a letter becomes the body of one of type UNREADABLE: it is then handled like
+    every other message, and read once. `tag` is its key in storage; `size` is that of the whole
+    item, if this is the beginning of one that is too large.
     """
     size = len(item) if size is None else size
     try:
@@ -171,16 +171,17 @@ def unwrap(item: bytes, queue: str, *, tag: str, size: int | None = None) -> Let
     except Broken as broken:
         letter = _wrapped(item, queue, str(broken), size)
         properties = letter["properties"]
-    except Exception as error:  # noqa: BLE001  # whatever lies in a list, the others must go on
+    except Exception as error:  # noqa: BLE001  # any error: the other items must go on
         letter = _wrapped(item, queue, f"the item is unreadable: {type(error).__name__}", size)
         properties = letter["properties"]
     letter["properties"] = {
         **properties,
         # A new tag for each delivery. The producer's may be a constant, and kombu keeps it when it
-        # restores a message: a slow worker's late acknowledgement would then take away the
-        # protection of the copy that another worker holds.
+        # restores a message: a slow worker's late acknowledgement would then remove the protection
+        # of the copy that another worker has.
         "delivery_tag": tag,
-        # Where it really was: kombu restores a message to where this says, which may be nowhere.
+        # The queue that it really was in: kombu restores a message to the queue named here, and the
+        # sender's value may not exist.
         "delivery_info": {"exchange": "", "routing_key": queue},
     }
     return letter
@@ -190,8 +191,7 @@ def _letter(item: bytes, size: int) -> Letter:
     if size > ITEM_MAX_BYTES:
         raise Broken(f"larger than {ITEM_MAX_BYTES} bytes")
     try:
-        # Not by kombu's reader, which turns {"__type__": …} into objects, and raises anything
-        # when it can't.
+        # Not with kombu's reader, which turns {"__type__": …} into objects, and may raise anything.
         value = json.loads(item.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise Broken(f"the item is not a JSON object: {type(error).__name__}") from None
@@ -201,7 +201,7 @@ def _letter(item: bytes, size: int) -> Letter:
 
 
 def _checked(letter: Letter) -> dict[str, Any]:
-    """The properties of a letter that kombu can read, keep and restore; or Broken."""
+    """The properties of a letter that kombu can read, keep and restore. Raises Broken."""
     if _is_nothing(letter.get("headers")):
         letter["headers"] = {}
     headers = letter["headers"]
@@ -256,7 +256,7 @@ def _wrapped(item: bytes, queue: str, reason: str, size: int) -> Letter:
 
 
 def _body(message: Any) -> Any:
-    """The body, which must be JSON as the standard has it, with no name given twice."""
+    """The body, which must be standard JSON, without duplicate names."""
     if message.content_type == UNREADABLE:
         reason = message.headers.get("reason")
         known = isinstance(reason, Reason) or reason == KEPT_AS_HEX
@@ -280,7 +280,7 @@ def _body(message: Any) -> Any:
         raise Broken(f"the body is not JSON: {wrong}") from None
     except (ValueError, RecursionError) as error:
         raise Broken(f"the body is not JSON: {type(error).__name__}") from None
-    # Counting is cheap, walking is not; an honest request opens a handful of brackets.
+    # Counting is cheap, walking is not; a valid request opens a handful of brackets.
     if text.count("[") + text.count("{") > DEPTH_MAX and strict_json.is_deeper(value, DEPTH_MAX):
         raise Broken("the body is too deeply nested")
     return value
@@ -291,8 +291,8 @@ def _plain(value: Any) -> str | None:
 
 
 def _time(name: str, value: Any) -> datetime:
-    """A time as Celery writes it: ISO 8601. Without a zone it is UTC, as Celery reads it for an
-    app whose timezone is UTC."""
+    """A time as Celery writes it: ISO 8601. Without a zone it is UTC, as Celery reads it for an app
+    in UTC."""
     try:
         at: datetime = maybe_iso8601(value)
         return (at if at.tzinfo is not None else at.replace(tzinfo=UTC)).astimezone(UTC)

@@ -1,19 +1,19 @@
-"""When the events that Flower reads go out: soon after the first, many to a message."""
+"""When the events for Flower are sent: soon after the first, many in one message."""
 
 import threading
 from typing import Any
 
-# Flower reads along; a quarter of a second is at once for a person.
+# For a person watching Flower, a quarter of a second is immediate.
 EVENTS_AFTER_S = 0.25
 EVENTS_MAX = 500
 
 
 class SoonFlushed:
-    """Flushes a dispatcher once for all events of a quarter of a second, on the thread that makes
-    this, which is that of the loop.
+    """Flushes a dispatcher once for all events of a quarter of a second, on the thread of the loop,
+    which must create this.
 
-    Celery flushes with every turn of its loop, which costs a tenth of all our time; a timer that
-    always runs would cost a worker at rest half of its.
+    Celery flushes in every iteration of its loop, which costs a tenth of all our time; a timer that
+    always runs would cost an idle worker half of its time.
     """
 
     def __init__(self, hub: Any, dispatcher: Any) -> None:
@@ -23,8 +23,8 @@ class SoonFlushed:
             dispatcher.buffer_limit = EVENTS_MAX
 
     def has_more(self) -> None:
-        """An event waits. The loop's timers are for its own thread: what a task's thread has to
-        tell goes out with the next, or when the consumer tidies up."""
+        """An event waits. The loop's timers are for its own thread: events of a task's thread go
+        out with the next one, or when the consumer tidies up."""
         if not self._is_due and threading.get_ident() == self._thread:
             self._is_due = True
             self._hub.call_later(EVENTS_AFTER_S, self._flush)

@@ -15,7 +15,7 @@ logger = log.get(__name__)
 
 
 class Unsafe(SystemExit):
-    """A worker with these settings must not start. The text names what to set."""
+    """A worker with these settings must not start. The text says what to set."""
 
 
 def install(app: Celery, *, remote_control: bool = False) -> None:
@@ -25,7 +25,8 @@ def install(app: Celery, *, remote_control: bool = False) -> None:
 
 
 def problems(app: Celery, *, pool: str, prefetch_multiplier: int) -> Iterator[str]:
-    """What is wrong with this app, and a worker of it with this pool and prefetch multiplier."""
+    """What is wrong with this app, and with a worker of it with this pool and prefetch
+    multiplier."""
     yield from _message_problems(app)
     if prefetch_multiplier != 1:
         yield (
@@ -80,7 +81,7 @@ def redis_problems(config: dict[str, str]) -> Iterator[tuple[bool, str]]:
 
 
 class BrokerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Looks at the broker each time the worker has connected; it may be another one by then."""
+    """Checks the broker each time the worker has connected, as it may be another one by then."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
 
@@ -93,7 +94,7 @@ class BrokerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
                     **client.config_get("maxmemory-policy"),
                     **client.config_get("appendonly"),
                 }
-        except consumer.channel_errors:  # not allowed to ask, as with most hosted ones
+        except consumer.channel_errors:  # not allowed to read CONFIG, as at most hosting providers
             logger.warning("Redis does not tell its CONFIG; make sure it never evicts keys")
             return
         for fatal, text in redis_problems(config):
@@ -105,7 +106,7 @@ class BrokerStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has n
 
 def _settings_step(remote_control: bool) -> type:
     class SettingsStep(bootsteps.Step):  # type: ignore[misc]  # Celery has no types
-        """Runs while the worker is put together, before it touches the broker."""
+        """Runs while the worker is assembled, before it connects to the broker."""
 
         name = "worker.guard.Settings"
 

@@ -1,4 +1,4 @@
-"""The handlers that the tasks of a process stand on: one verb per task (see `tasks.handlers`)."""
+"""The handlers behind the tasks of a process: one verb per task (see `tasks.handlers`)."""
 
 import threading
 import time
@@ -68,7 +68,7 @@ class GivenUp(BillingError):
 
 @dataclass(slots=True)
 class Asked:
-    """A message that asks for something, and the fingerprint of its request, once that is read."""
+    """A message with a request, and the request's fingerprint once it is read."""
 
     task: str
     task_id: str
@@ -78,7 +78,7 @@ class Asked:
 
 
 class TaskHandlers:
-    """What the tasks of a process stand on; see `tasks.handlers`."""
+    """The handlers behind the tasks of a process; see `tasks.handlers`."""
 
     def __init__(self, app: Celery, settings: Settings, parts: Parts = REAL) -> None:
         self._parts, self._publisher = parts, parts.publisher(app)
@@ -95,7 +95,7 @@ class TaskHandlers:
 
     def require_tables(self, waits: Callable[[], None] = nobody_waits) -> None:
         """Wait for the database, calling `waits` now and then; raise revisions.Behind unless it has
-        every table we need. Raises diagnosis.Hopeless when waiting can't help."""
+        every table we need. Raises diagnosis.Hopeless if waiting can't help."""
         retrying = Retrying(self.services.stopping, waits)
         retrying(partial(_check_tables, self.services.engine))([None])
 
@@ -113,7 +113,7 @@ class TaskHandlers:
         def carry_out() -> LifecycleRow:
             wishes.refuse_callbacks()
             request = intake.request(kind, given)
-            # Of what its own words speak against no hash is kept: those may be a card number.
+            # If its own text is refused, no hash of it is kept: it may be a card number.
             message.fingerprint = request.fingerprint if request.against is None else None
             return self._executor.create(
                 request, task_id=task_id, timing=wishes.timing, traceparent=wishes.traceparent
@@ -160,11 +160,11 @@ class TaskHandlers:
         return self._answered(message, carry_out)
 
     def _answered(self, message: "Asked", carry_out: Callable[[], LifecycleRow]) -> LifecycleRow:
-        """What came of a message; a refusal is kept and told, and a bug of ours costs none."""
+        """The result of a message; a refusal is kept and published, and a bug loses none."""
         try:
             try:
-                # Before it is read: who isn't its producer is told nothing of it, and its refusal
-                # says nothing of the request that its real producer may send under the same id.
+                # Before it is read: a sender who isn't its producer learns nothing, and the refusal
+                # says nothing about the real producer's request under the same id.
                 self._signatures.check(message.fields)
                 if message.wishes.given_up:
                     message.wishes.refuse_callbacks()
@@ -204,7 +204,7 @@ class TaskHandlers:
         headers: Mapping[str, Any] | None,
         size: int | None = None,
     ) -> str:
-        """Keep a message that is not a task; returns its hash when it is safely there."""
+        """Keep a message that is not a task; returns its hash once it is stored."""
 
         def keep(_: Sequence[None]) -> list[str]:
             with self.services.database.transaction() as transaction:
@@ -251,8 +251,8 @@ class TaskHandlers:
         )
 
     def _keep(self, message: "Asked", reason: str) -> None:
-        """Neither a bug of ours nor a row that is locked for minutes may cost a request: it waits
-        in quarantine for whoever mends it."""
+        """Neither a bug of ours nor a row that is locked for minutes may lose a request: it waits
+        in quarantine until that is fixed."""
         timing = message.wishes.timing
         said = {
             "eta": moment(timing.not_before),
@@ -265,8 +265,8 @@ class TaskHandlers:
             self.quarantine(request.written(), queue="payments", reason=reason, headers=None)
         except DatabaseUnavailable:
             raise
-        except Exception:  # noqa: BLE001  # whatever it was, the request must survive it
-            # Then it stays where it is safe, the broker; a pause keeps that from becoming a spin.
+        except Exception:  # noqa: BLE001  # any error: the request must survive it
+            # Then it stays safe in the broker; a pause prevents a busy loop.
             time.sleep(REQUEUE_PAUSE_S)
             raise Reject("neither executed nor kept", requeue=True) from None
 
@@ -278,7 +278,7 @@ class TaskHandlers:
         return self._retrying(read)([None])[0]
 
     def carrier(self) -> Carrier | None:
-        """What carries requests on an event loop, if the settings want that."""
+        """Carries requests on an event loop, if the settings want that."""
         catalogue.SLOTS.set(self.services.settings.slots)
         if self.services.settings.dispatch == "threads":
             return None

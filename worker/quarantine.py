@@ -1,4 +1,4 @@
-"""The way of a broken message into quarantine: kept until it is safe, told without its contents."""
+"""Puts broken messages into quarantine: retried until stored, logged without their contents."""
 
 import heapq
 import itertools
@@ -20,7 +20,7 @@ WAIT_MAX_S = 30.0
 
 
 class Sink(Protocol):
-    """Keeps a broken message for ever and returns the hash of what is kept, or raises."""
+    """Stores a broken message permanently and returns the hash of what is kept. May raise."""
 
     def __call__(
         self,
@@ -44,7 +44,7 @@ class Exhibit:
     size: int
 
     def description(self) -> dict[str, Any]:
-        """For the log: nothing that it says. Its hash is that of what is kept."""
+        """For the log, without its contents. The hash is that of what is kept."""
         return {
             "reason": masked_text(self.reason),
             "queue": masked_text(self.queue),
@@ -60,7 +60,7 @@ def exhibit(
     headers: Mapping[Any, Any] | None,
     size: int = 0,
 ) -> Exhibit:
-    """`size` is that of the whole message where `body` is its beginning."""
+    """`size` is that of the whole message if `body` is only its beginning."""
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body or b"")
     try:
         # AMQP headers may be dates, decimals or bytes.
@@ -68,16 +68,16 @@ def exhibit(
     except (ValueError, TypeError, RecursionError):
         plain = None
     headers = plain if isinstance(plain, dict) else None
-    # Of a large one no more than is kept of it: many may wait here while the database is away.
+    # Of a large one only the part to keep: many may wait here while the database is away.
     return Exhibit(raw[:READ_MAX], queue, reason, headers, size=max(size, len(raw)))
 
 
 class Quarantine:
-    """Hands exhibits to the sink, in a thread of its own so that the worker goes on meanwhile.
+    """Passes exhibits to the sink, in its own thread so that the worker goes on.
 
     The message stays unacknowledged in the broker until `kept` is called. While the sink fails it
-    is held here and tried again, ever more rarely: given back to the queue it would only come
-    round and round. When the process ends first, the broker hands it out again.
+    waits here and is retried ever more rarely: if it were returned to the queue it would only come
+    again and again. If the process ends first, the broker delivers it again.
     """
 
     def __init__(self, sink: Sink, *, wait_first_s: float = WAIT_FIRST_S) -> None:
@@ -98,7 +98,7 @@ class Quarantine:
             self._put(time.monotonic(), 0, exhibit, kept)
 
     def close(self) -> None:
-        """Stop after what is being handed over now; the rest stays in the broker."""
+        """Stop after the one being stored now; the rest stays in the broker."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -131,7 +131,7 @@ class Quarantine:
                     headers=exhibit.headers,
                     size=exhibit.size,
                 )
-            except Exception as error:  # noqa: BLE001  # whatever it is, the message is kept
+            except Exception as error:  # noqa: BLE001  # any error: the message is kept
                 wait_s = min(self._wait_first_s * 2**failures, WAIT_MAX_S)
                 fault = faults.describe(error)
                 logger.error(

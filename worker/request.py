@@ -1,4 +1,5 @@
-"""How a message becomes a running task: redacted, deaf to foreign orders, its bugs scrubbed."""
+"""How a message becomes a running task: redacted, without obeying its headers, its errors
+scrubbed."""
 
 from typing import Any
 
@@ -18,23 +19,23 @@ from worker.envelope import Call
 
 logger = log.get(__name__)
 
-# RabbitMQ's word that a message is safe takes milliseconds; a publisher gives it this long.
+# RabbitMQ's confirm takes milliseconds; a publisher waits this long for it.
 CONFIRM_TIMEOUT_S = 2.0
-# The header by which the consumer says that monitors were told that a task has begun.
+# The header by which the consumer says that monitors know that a task has begun.
 TOLD = "told"
 
 
 class TaskFailed(Exception):
-    """A bug ended the task; says which and where, and nothing of what the task was about."""
+    """A bug ended the task; the text says which and where, and nothing about the task's content."""
 
 
 class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
     """A message on its way to a thread. Celery obeys every header; here only ids count.
 
-    Whoever can write to the broker could otherwise drop a payment without a word (`expires`), keep
-    it in a worker's memory (`eta`), cut it off (`timelimit`), rename it (`shadow`) or have us
-    publish tasks of their choice (`callbacks`, `errbacks`, `chain`, `chord` in the body). What they
-    ask for comes to the task as `wishes`, to be done by our own rules, or refused.
+    Otherwise everyone who can write to the broker could silently drop a payment (`expires`), keep
+    it in a worker's memory (`eta`), cut it off (`timelimit`), rename it (`shadow`) or make us
+    publish tasks of their choice (`callbacks`, `errbacks`, `chain`, `chord` in the body). The task
+    gets what they ask for as `wishes`, to be done by our own rules, or refused.
     """
 
     def __init__(
@@ -69,19 +70,19 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
                 "wishes": wishes if isinstance(wishes, Wishes) else None,
                 "ignore_result": True,
                 # Celery copies these into its log lines and events, and falls back to the whole
-                # arguments where they are missing (celery/app/trace.py:271, :644).
+                # arguments if they are missing (celery/app/trace.py:271, :644).
                 "argsrepr": redaction.args_text(args),
                 "kwargsrepr": redaction.kwargs_text(kwargs),
             },
-            # Handed on decoded, the body is not decoded again in the thread
-            # (celery/app/trace.py:716), and not with what it embeds.
+            # Passed on decoded, so that the thread doesn't decode the body again
+            # (celery/app/trace.py:716), with what it embeds.
             body=(args, kwargs, {}),
             decoded=True,
             **rest,
         )
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002  # Celery's name for it
-        """With the queue, by which monitors such as celery-exporter tell tasks apart; and nothing
+        """With the queue, by which monitors such as celery-exporter distinguish tasks; and no event
         twice."""
         if type == "task-started" and self._is_told:
             return
@@ -94,8 +95,8 @@ class Request(CeleryRequest):  # type: ignore[misc]  # Celery has no types
 
 
 def make_plain(message: Any, call: Call, *, is_told: bool = False) -> None:
-    """Replace what a message says by what we understood of it, and whether monitors were told
-    already that it is under way."""
+    """Replace the contents of a message by what we read from it; `is_told`: monitors already know
+    that it is under way."""
     message.headers = {
         "lang": message.headers.get("lang"),
         "task": call.task,
@@ -110,7 +111,7 @@ def make_plain(message: Any, call: Call, *, is_told: bool = False) -> None:
 
 
 def told_id(value: Any) -> str | None:
-    """An id that a message says it belongs to, if that is what it looks like: events tell it."""
+    """The id that a message says it belongs to, if it has the form of one: events show it."""
     if not isinstance(value, str) or len(value) > 255 or not value.isprintable():
         return None
     return None if holds_card_data(value) else value
@@ -138,7 +139,7 @@ class BillingTask(Task):  # type: ignore[misc]  # Celery has no types
         except (Reject, Ignore, Retry):
             raise
         except DatabaseUnavailable:
-            # Nothing is written yet: back to the queue with it, for whoever is there next.
+            # Nothing is written yet: return it to the queue, for another worker.
             raise Reject("the worker stops while the database is away", requeue=True) from None
         except Exception as error:  # noqa: BLE001  # raised again below, without its values
             fault = faults.describe(error)
@@ -154,22 +155,22 @@ class BillingTask(Task):  # type: ignore[misc]  # Celery has no types
             )
         finally:
             register.end()
-        # Raised out here, so that no other error, whose text and locals may hold anything, is
-        # cause or context of what Celery logs and sends to Flower.
+        # Raised out here, so that no other error, whose text and locals may contain anything, is
+        # the cause or context of what Celery logs and sends to Flower.
         ending.__cause__ = ending.__context__ = ending.__traceback__ = None
         raise ending
 
     def on_failure(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Celery's last word before it tells of a failure (celery/app/trace.py:245). Frames would
-        name the line above, the same each time: what Flower shows is the message."""
+        """Called before Celery reports a failure (celery/app/trace.py:245). The frames would always
+        name the line above, so Flower shows only the message."""
         if isinstance(exc, self.throws):
             einfo.traceback = f"{type(exc).__name__}: {exc}"
 
     def apply_async(self, args: Any = None, kwargs: Any = None, *rest: Any, **options: Any) -> Any:
-        """As Celery's, with redacted representations and a limit on waiting for a confirm."""
+        """Like Celery's, with redacted representations and a limit on waiting for a confirm."""
         options.setdefault("argsrepr", redaction.args_text(args or ()))
         options.setdefault("kwargsrepr", redaction.kwargs_text(kwargs or {}))
         options.setdefault("confirm_timeout", CONFIRM_TIMEOUT_S)
-        # RabbitMQ confirms what it could put into no queue, and only this lets it say so.
+        # RabbitMQ also confirms what no queue accepts; only this makes it report that.
         options.setdefault("mandatory", True)
         return super().apply_async(args, kwargs, *rest, **options)

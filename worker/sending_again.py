@@ -1,4 +1,4 @@
-"""A request that was kept from being carried out goes back on its queue."""
+"""Puts a quarantined request back on its queue."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,17 +19,17 @@ def send_again(transaction: Transaction, request: KeptRequest) -> None:
 
 
 def to_send(transaction: Transaction, request: KeptRequest) -> Callable[[], Any]:
-    """What publishes it, once it is called: it waits for the broker.
+    """A function that publishes it when called, and then waits for the broker.
 
-    Under its id, signed with its producer's key if that has one: it was found right before it was
-    kept, and workers may want no others.
+    Under its own id, signed with its producer's key if that has one: its signature was checked
+    before it was kept, and workers may require one.
     """
     producer = request.kwargs.get("producer", "default")
     keys = signatures.keys_of(transaction.connection, str(producer))
     embed = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
-    # As Celery writes it: a list of three, by kombu's own JSON.
+    # In Celery's form: a list of three, by kombu's own JSON.
     _, _, body = dumps(([], request.kwargs, embed), serializer="json")
-    # What it said of time as headers, and not as Celery's own `eta`, which has queues of its own.
+    # Its time limits as headers, and not as Celery's own `eta`, which has its own queues.
     headers = dict(request.headers)
     if keys:
         headers[MESSAGE_HEADER] = sign_message(

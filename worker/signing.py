@@ -1,8 +1,7 @@
 """Signatures of messages on their way through a worker: kept with the message, then checked.
 
-
-What a message shows is taken from it as it comes from the broker (`proof_of`), goes along with it
-to the thread that runs its task (`presented`), and is held against its producer's keys before
+A message's proof is taken from it as it comes from the broker (`proof_of`), goes along with it to
+the thread that runs its task (`presented`), and is checked against its producer's keys before
 anything else is done with the request (`Signatures.check`).
 """
 
@@ -19,18 +18,18 @@ from infra.billing.contract.texts import is_producer
 from payments.access import signatures
 from payments.access.signatures import Mode, Proof
 
-# How long the keys of a producer are remembered: so long after it was revoked a key still signs. A
-# new key works at once, for a signature that seems wrong is held against the keys of this moment.
+# How long the keys of a producer are cached, and so how long a revoked key still signs. A new key
+# works at once, as a signature that seems wrong is checked against the present keys.
 FRESH_S = 5.0
 PRODUCERS_MAX = 1_000
 
-# Where a message's proof is among the headers of the task's request.
+# The header with a message's proof in the task's request.
 PROOF = "proof"
 _presented: ContextVar[Proof | None] = ContextVar("proof", default=None)
 
 
 def proof_of(message: Any, *, task: str, task_id: str) -> Proof:
-    """What a message of the broker shows. `task` and `task_id` as they were read from it."""
+    """The proof in a message from the broker. `task` and `task_id` as read from it."""
     body = message.body.encode() if isinstance(message.body, str) else bytes(message.body)
     signed = message_content(task=task, task_id=task_id, body=body)
     return Proof(signed, (message.headers or {}).get(MESSAGE_HEADER))
@@ -47,7 +46,7 @@ def presented(proof: object) -> Iterator[None]:
 
 
 class Signatures:
-    """Holds messages against the signing keys of their producers."""
+    """Checks messages against the signing keys of their producers."""
 
     def __init__(
         self,
@@ -56,12 +55,12 @@ class Signatures:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`read` asks the database for a producer's keys."""
+        """`read` reads a producer's keys from the database."""
         self._mode = mode
         self._read = read
         self._clock = clock
         self._known: OrderedDict[str, tuple[float, list[str]]] = OrderedDict()
-        self._lock = threading.Lock()  # of `_known`: threads share this
+        self._lock = threading.Lock()  # guards `_known`, which threads share
 
     @property
     def are_asked_for(self) -> bool:
@@ -69,8 +68,8 @@ class Signatures:
         return self._mode != "off"
 
     def check(self, fields: Mapping[str, Any]) -> None:
-        """Raises SignatureInvalid when the message of the running task, which asks for this, is not
-        signed as the setting wants it: `accept` takes unsigned ones, and refuses wrong ones."""
+        """Raise SignatureInvalid if the message of the running task is not signed as the setting
+        requires: `accept` allows unsigned ones, and refuses wrong ones."""
         proof = _presented.get()
         if self._mode == "off":
             return
@@ -79,7 +78,7 @@ class Signatures:
         producer = fields.get("producer", "default")
         if proof is None or proof.signatures is None:
             raise signatures.refusal(proof)
-        # What no producer can be called has no keys: it is neither looked up nor remembered.
+        # An invalid producer name has no keys: it is neither looked up nor cached.
         if not is_producer(producer):
             raise signatures.refusal(proof)
         if signatures.is_signed(proof, self._keys(producer)):

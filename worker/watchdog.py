@@ -1,9 +1,9 @@
 """Ends a worker that hangs, so that its supervisor starts a new one.
 
 Threads can't be stopped from outside, and Celery has no time limit for them
-(celery/concurrency/thread.py:45 drops it). And a worker may be alive, connected and deaf, which
-its users have reported for years (celery#7276, #8030, #9054, #10205). Both end here: with a line in
-the log that says why, and an exit code of their own. Leases and the sweep do the rest.
+(celery/concurrency/thread.py:45 drops it). And a worker may be alive, connected and deaf, which its
+users have reported for years (celery#7276, #8030, #9054, #10205). Both end here: with a line in the
+log that says why, and a specific exit code. Leases and the sweep do the rest.
 
 Exit codes: 81 = a task outlived its limit; 82 = messages wait, there is room, and none comes in.
 """
@@ -32,18 +32,18 @@ logger = log.get(__name__)
 EXIT_TASK = 81
 EXIT_DEAF = 82
 
-# Reconnecting takes a working consumer seconds; one that has a reason not to (a broker that does
-# not answer) is left alone. The rest is patience with a machine that is out of breath.
+# A working consumer reconnects within seconds; one that has a reason not to (a broker that does not
+# answer) is left alone. The rest is for an overloaded machine.
 STALL_LIMIT_S = 60.0
 LOOK_EVERY_S = 5.0
-# What a log may take to be written before the process ends all the same: the thread that hangs
-# may hold the very lock that logging needs.
+# How long writing the log may take before the process exits anyway: the thread that hangs may hold
+# the very lock that logging needs.
 LAST_WORDS_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What can be seen of a worker at one moment; times in seconds of one monotonic clock."""
+    """The observable state of a worker at one moment; times in seconds of one monotonic clock."""
 
     now: float
     tasks: Sequence[Running]
@@ -70,7 +70,7 @@ class Verdict:
 
 
 class Judge:
-    """Decides from glances, one after another. No clock, no threads: see the tests."""
+    """Decides from one glance after another. No clock, no threads: see the tests."""
 
     def __init__(self, *, task_limit_s: float, stall_limit_s: float) -> None:
         self._task_limit_s = task_limit_s
@@ -97,10 +97,10 @@ class Judge:
         return None
 
     def _is_fine(self, glance: Glance) -> bool:
-        """Anything that explains why nothing comes in, or shows that something does."""
+        """Anything that explains why no message comes in, or shows that some do."""
         if glance.stopping or glance.received != self._received:
             return True
-        if glance.waiting is None:  # not our fault, and a new process would not reach it either
+        if glance.waiting is None:  # the broker is away: a new process would not help
             return True
         return not self._stands_still(glance) and (glance.waiting == 0 or glance.room <= 0)
 
@@ -142,7 +142,7 @@ def install(
 
 
 class Watchdog(threading.Thread):
-    """Looks every few seconds, and ends the process if the judge says so."""
+    """Checks every few seconds, and ends the process if the judge says so."""
 
     def __init__(
         self,
@@ -196,10 +196,10 @@ class Watchdog(threading.Thread):
         )
 
     def _waiting(self) -> int | None:
-        """Messages in the queues we read, by a connection of our own; None = no answer."""
+        """Messages in our queues, read over a separate connection; None = no answer."""
         try:
             return self._gauge.depth(*self._worker.app.amqp.queues.consume_from)
-        except Exception:  # noqa: BLE001  # whatever it is: the broker did not tell
+        except Exception:  # noqa: BLE001  # any error: no answer from the broker
             return None
 
     def _execute(self, verdict: Verdict) -> None:
@@ -220,7 +220,7 @@ class Watchdog(threading.Thread):
 
 
 def role(queues: Iterable[str]) -> str:
-    """What the Procfile calls a worker that reads these queues."""
+    """The Procfile's name for a worker that reads these queues."""
     return "webhooks" if set(queues) == {WEBHOOKS} else "worker"
 
 

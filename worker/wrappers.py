@@ -1,9 +1,9 @@
-"""Values that kombu wraps: what a UUID, a Decimal or a moment among the arguments stands for.
+"""Values that kombu wraps: the plain form of a UUID, a Decimal or a moment among the arguments.
 
 kombu 5.2 and older write them as plain texts; from 5.3 on as `{"__type__": "uuid", "__value__":
-{"hex": "…"}}` (kombu/utils/json.py). The same producer must mean the same after its upgrade, so
-they are read as the texts that they were: a moment of UTC ends in `Z`. What is not exactly such a
-wrapper stays as it is, and is refused like any value of the wrong type.
+{"hex": "…"}}` (kombu/utils/json.py). A producer must mean the same after its upgrade, so they are
+read as the former texts: a moment in UTC ends in `Z`. Anything that is not exactly such a wrapper
+stays as it is, and is refused like any value of the wrong type.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ _KEYS = {"__type__", "__value__"}
 
 
 def unwrapped(value: Any) -> Any:
-    """The value with the texts that wrappers in it stand for. No deeper than a message may be."""
+    """The value with wrappers replaced by their texts. No deeper than a message may be."""
     if isinstance(value, list):
         return [unwrapped(one) for one in value]
     if not isinstance(value, dict):
@@ -28,7 +28,7 @@ def unwrapped(value: Any) -> Any:
 
 
 def _text(kind: Any, value: Any) -> str | None:
-    """The text of a wrapper; None of what is none that kombu writes."""
+    """The text of a wrapper; None for a form that kombu doesn't write."""
     read = _KINDS.get(kind) if isinstance(kind, str) else None
     if read is None:
         return None

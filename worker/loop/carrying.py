@@ -1,4 +1,5 @@
-"""What is done with a request on the loop: the same as in a thread, as long as all goes well."""
+"""Carries out a request on the loop: with the same steps as in a thread, as long as nothing
+fails."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -31,11 +32,11 @@ TASKS = frozenset(_VERBS) | {DRAIN}
 
 
 class HeldUp(Exception):
-    """Somebody holds a row that it needs: it is given back, and comes again."""
+    """A row that it needs is locked: it is returned to the broker, and comes again."""
 
 
 class Carrier:
-    """Carries out calls. Raises whatever keeps one from being plainly done."""
+    """Carries out calls. Raises whatever keeps one from a plain success."""
 
     def __init__(
         self,
@@ -52,7 +53,7 @@ class Carrier:
 
     @staticmethod
     def takes(call: Call) -> bool:
-        """Whether it is plainly one of those that are carried out here."""
+        """Whether it is plainly one of the calls that are carried out here."""
         return (
             call.task in TASKS
             and not call.args
@@ -61,7 +62,8 @@ class Carrier:
         )
 
     async def carry(self, call: Call, proof: object) -> dict[str, Any]:
-        """Do what is asked, as far as that goes now; what its task returns in a thread."""
+        """Carry out the request as far as possible now; returns what its task returns in a
+        thread."""
         if call.task == DRAIN:
             endpoint_ids = to_drain(call.kwargs)
             await asyncio.wrap_future(self._drain(endpoint_ids))
@@ -83,7 +85,7 @@ class Carrier:
     async def _create(self, kind: KindName, call: Call, proof: object) -> LifecycleRow:
         if self._signatures.are_asked_for:
             with signing.presented(proof):
-                # In a thread: it may have to ask the database for a producer's keys.
+                # In a thread: it may have to read a producer's keys from the database.
                 await asyncio.to_thread(self._signatures.check, call.kwargs)
         request = intake.request(kind, keyed(call.kwargs, call.id))
         return await self._executor.create(

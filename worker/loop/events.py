@@ -1,4 +1,4 @@
-"""Events for Celery's monitors: those of a whole batch at once, and written quickly."""
+"""Events for Celery's monitors: written quickly, a whole batch at once."""
 
 import time
 from collections.abc import Sequence
@@ -22,20 +22,20 @@ def prepare(dispatcher: EventDispatcher) -> None:
     """Let a dispatcher write events quickly."""
     if _SERIALIZER not in serialization.registry.name_to_type:
         serialization.register(_SERIALIZER, _written, None, _JSON, "utf-8")
-        # What answers to remote control are written with (kombu/common.py:266) stays kombu's.
+        # Answers to remote control keep kombu's encoder (kombu/common.py:266).
         serialization.registry.type_to_name[_JSON] = "json"
     dispatcher.serializer = _SERIALIZER
 
 
 def are_wanted(dispatcher: EventDispatcher | None) -> bool:
-    """Whether events of tasks are told at all: remote control turns them on and off."""
+    """Whether task events are sent at all: remote control turns them on and off."""
     if dispatcher is None or not dispatcher.enabled:
         return False
     return not dispatcher.groups or GROUP in dispatcher.groups
 
 
 def tell(dispatcher: EventDispatcher, events: Sequence[Event]) -> None:
-    """Tell events of tasks, as `dispatcher.send` tells each (celery/events/dispatcher.py:168)."""
+    """Send task events, as `dispatcher.send` does for each (celery/events/dispatcher.py:168)."""
     same = {
         "hostname": dispatcher.hostname,
         "pid": dispatcher.pid,
@@ -45,7 +45,7 @@ def tell(dispatcher: EventDispatcher, events: Sequence[Event]) -> None:
     forward = dispatcher.clock.forward
     for event in events:
         event.update(same, clock=forward())
-    gathered = dispatcher._group_buffer[GROUP]  # noqa: SLF001  # `send` has nothing for many
+    gathered = dispatcher._group_buffer[GROUP]  # noqa: SLF001  # `send` can't send many
     gathered.extend(events)
     if len(gathered) >= dispatcher.buffer_limit:
         dispatcher.flush()
@@ -56,5 +56,5 @@ def tell(dispatcher: EventDispatcher, events: Sequence[Event]) -> None:
 def _written(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
-    except TypeError:  # what only kombu writes; or half a character, which no UTF-8 holds
+    except TypeError:  # a type that only kombu can write, or a surrogate, which is not UTF-8
         return bytes(str_to_bytes(json.dumps(value)))

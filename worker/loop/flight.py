@@ -1,4 +1,4 @@
-"""A message that is carried out on the loop, as Celery's own monitors want to see it."""
+"""A message that is carried out on the loop, in the form that Celery's monitors expect."""
 
 import os
 import time
@@ -14,37 +14,38 @@ from worker.request import told_id
 
 
 class Channel(Protocol):
-    """Where messages came from, and are answered: what both transports' channels do."""
+    """The source of messages, and where they are acknowledged: what the channels of both transports
+    do."""
 
     def acknowledge(self, tags: Sequence[Any]) -> None:
         """Acknowledge messages by their tags, all at once."""
 
     def message_of(self, queue: str | None, letter: Any) -> Any:
-        """What was handed out, as a message of kombu's."""
+        """What was delivered, as a kombu message."""
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class Flight:
     """One message from its arrival to its end.
 
-    It is among Celery's active requests, so that whoever asks a worker sees it. `id`, `name` and
-    `info` are what remote control asks (celery/worker/control.py); `eventer` is set when a new
-    connection is there (celery/worker/consumer/events.py); `task` and `acknowledged` say to a cold
-    shutdown that this is not Celery's to cut off (celery/worker/consumer/consumer.py).
+    It is among Celery's active requests, so that a monitor sees it. `id`, `name` and `info` are
+    what remote control reads (celery/worker/control.py); `eventer` is set when there is a new
+    connection (celery/worker/consumer/events.py); `task` and `acknowledged` tell a cold shutdown
+    not to cut it off (celery/worker/consumer/consumer.py).
     """
 
     call: Call
     channel: Channel
     tag: Any
-    # As its channel handed it out: a message of kombu's, or what it makes one of.
+    # As its channel delivered it: a kombu message, or what becomes one.
     letter: Any
     queue: str | None
     proof: Any
     hostname: str
     started_at: float = field(default_factory=time.monotonic)
-    # What came of it; None while nothing has, or when Celery is to find out.
+    # The result; None while there is none, or if Celery is to find out.
     result: dict[str, Any] | None = None
-    # It goes back to the broker as it is.
+    # It is returned to the broker unchanged.
     is_given_back: bool = False
     eventer: Any = None
     task: ClassVar[Any] = SimpleNamespace(acks_late=True)
@@ -59,11 +60,11 @@ class Flight:
         return self.call.task
 
     def message(self) -> Any:
-        """The message as kombu has it, for what is answered by itself."""
+        """The kombu message, for an individual answer."""
         return self.channel.message_of(self.queue, self.letter)
 
     def begun(self) -> tuple[Event, Event]:
-        """The events that it came, and that it is under way."""
+        """The events that it was received and started."""
         call, queue = self.call, self.queue
         root_id = call.id if call.root_id == call.id else told_id(call.root_id) or call.id
         return (
@@ -84,7 +85,7 @@ class Flight:
         )
 
     def succeeded(self) -> Event:
-        """The event that it is done."""
+        """The event that it succeeded."""
         return {
             "type": "task-succeeded",
             "uuid": self.call.id,

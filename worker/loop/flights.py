@@ -1,7 +1,7 @@
-"""The messages that are under way on the loop, and the two threads that hand them to each other.
+"""The messages under way on the loop, passed between two threads.
 
-Celery's thread hands in what came, and is woken for what ended: both many at a time. Only that
-thread speaks to the broker.
+Celery's thread passes new messages in, and is woken for finished ones, many at a time in both
+directions. Only that thread talks to the broker.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ class Carries(Protocol):
 
 
 class Flights:
-    """Carries messages out on an event loop in a thread of its own.
+    """Carries out messages on an event loop in its own thread.
 
     `begin` and `ended` are for Celery's thread; `wake` is called, in the loop's thread, when
-    something has ended since `ended` was last asked.
+    something has ended since `ended` was last called.
     """
 
     def __init__(self, carrier: Carries, wake: Callable[[], None]) -> None:
@@ -54,7 +54,7 @@ class Flights:
         threading.Thread(target=self._loop.run_forever, name="payments-loop", daemon=True).start()
 
     def begin(self, flights: Sequence[Flight]) -> None:
-        """Carry messages out. Returns at once."""
+        """Carry out messages. Returns at once."""
         for flight in flights:
             _enter(flight)
         self._arrived.extend(flights)
@@ -65,35 +65,36 @@ class Flights:
             self._loop.call_soon_threadsafe(self._take)
 
     def ended(self) -> list[Flight]:
-        """What has ended, in its order."""
+        """What has ended, in order."""
         self._has_woken = False
         ended = []
         while self._ended:
             ended.append(flight := self._ended.popleft())
             state.task_ready(flight)
             if flight.result is not None or flight.is_given_back:
-                # The others are counted by Celery, which does them again.
+                # Celery counts the others, as it carries them out again.
                 state.total_count[flight.name] += 1
                 state.all_total_count[0] += 1
         return ended
 
     def finish(self, limit_s: float | None = None) -> bool:
-        """Wait until nothing is under way, for `limit_s` seconds at most; whether that is so."""
+        """Wait until nothing is under way, for `limit_s` seconds at most; returns whether that is
+        so."""
         return self._idle.wait(limit_s)
 
     def close(self) -> None:
-        """Stop the loop, with what is under way on it."""
+        """Stop the loop, including what is under way on it."""
         self._loop.call_soon_threadsafe(self._loop.stop)
 
     # --- On the loop ---
 
     def _take(self) -> None:
-        self._is_called = False  # before looking: what comes from now on calls again
+        self._is_called = False  # before looking: later arrivals call again
         while self._arrived:
             task = self._loop.create_task(self._carry(self._arrived.popleft()))
             self._under_way.add(task)
             task.add_done_callback(self._on_done)
-        # What came may be done already, before `begin` said that something is under way.
+        # It may be done already, before `begin` has noted that something is under way.
         self._see_if_idle()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
@@ -103,7 +104,7 @@ class Flights:
     def _see_if_idle(self) -> None:
         if not self._under_way and not self._arrived:
             self._idle.set()
-            if self._arrived:  # it came just now
+            if self._arrived:  # it has just arrived
                 self._idle.clear()
 
     async def _carry(self, flight: Flight) -> None:
@@ -112,10 +113,10 @@ class Flights:
             flight.result = await self._carrier.carry(flight.call, flight.proof)
         except (HeldUp, DatabaseUnavailable):
             flight.is_given_back = True
-        # Also what ends no thread of Celery's: a future that somebody canceled, a `sys.exit`. Lost
-        # here, the message would stay with this worker for as long as it lives.
+        # Including what would not end a Celery thread: a canceled future, a `sys.exit`. If it were
+        # lost here, the message would stay with this worker for as long as it lives.
         except (Exception, asyncio.CancelledError, SystemExit) as error:  # noqa: BLE001
-            # Celery's way does it again, and tells.
+            # Celery's way does it again, and reports the error.
             fault = faults.describe(error)
             logger.debug("goes Celery's way", task_id=flight.id, error=fault.kind)
         finally:
@@ -127,8 +128,8 @@ class Flights:
 
 
 def _enter(flight: Flight) -> None:
-    """As `state.task_reserved` and `task_accepted`, whose way to do it costs as much as reading the
-    message; counted is what has ended."""
+    """Like `state.task_reserved` and `task_accepted`, which cost as much as reading the message;
+    messages are counted when they end."""
     state.requests[flight.id] = flight
     state.reserved_requests.add(flight)
     state.active_requests.add(flight)

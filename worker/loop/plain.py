@@ -1,9 +1,9 @@
-"""Messages that are plainly a request of ours: read in one pass, a whole batch at a time.
+"""Plain requests: read in one pass, a whole batch at a time.
 
-`worker/envelope.py` has every rule of what a message may be and what is wrong with it. Most are
-what Celery's own clients and ours write, with nothing in them that needs a rule: those are read
-here to the same `Call`, at a tenth of the cost. At the first thing that is unusual a message is
-left to the envelope: nothing is refused here.
+`worker/envelope.py` has every rule for messages and their defects. Most messages come from Celery's
+own clients and ours, with nothing in them that needs a rule: those are read here to the same
+`Call`, at a tenth of the cost. At the first unusual thing a message is left to the envelope:
+nothing is refused here.
 """
 
 from binascii import a2b_base64
@@ -20,7 +20,7 @@ from payments.access.signatures import Proof
 from tasks.requests import NOTHING_ELSE, Wishes
 from worker.envelope import BODY_MAX_BYTES, DEPTH_MAX, JSON, TASK_ID_MAX, Call
 
-# Larger ones are rare, and have time.
+# Larger ones are rare, and not urgent.
 _ITEM_MAX_BYTES = 64 * 1024
 # What a message may embed for Celery to call is null or absent here.
 _NOTHING: tuple[Any, ...] = (None, [], {})
@@ -29,13 +29,13 @@ _SCALARS = (str, int, bool, type(None))
 _WRAPPED = "__type__"
 
 
-# A call; and what its message shows, to be held against its producer's keys.
+# A call; and its message's proof, to be checked against the producer's keys.
 Plain: TypeAlias = tuple[Call, Proof]
 
 
 def of_item(item: bytes, tasks: Container[str]) -> Plain | None:
-    """What an item of a Redis list plainly says; None when that takes more than a look."""
-    # As many brackets as levels are allowed: no value in it is deeper than that.
+    """The call in an item of a Redis list; None if it is not plain."""
+    # At most as many brackets as allowed levels: no value in it is deeper than that.
     if len(item) > _ITEM_MAX_BYTES or item.count(b"{") + item.count(b"[") > DEPTH_MAX:
         return None
     try:
@@ -62,8 +62,8 @@ def of_item(item: bytes, tasks: Container[str]) -> Plain | None:
 
 
 def of_message(headers: Mapping[str, Any], body: Any, tasks: Container[str]) -> Plain | None:
-    """What a message of protocol 2 plainly says, whose type is JSON, and UTF-8; its body may be
-    decoded already."""
+    """The call in a message of protocol 2 whose type is JSON in UTF-8; its body may be decoded
+    already. None if it is not plain."""
     if type(body) is str:
         try:
             body = body.encode()
@@ -112,7 +112,7 @@ def _kwargs(body: bytes) -> dict[str, Any] | None:
             if _WRAPPED in argument or not all(type(v) in _SCALARS for v in argument.values()):
                 return None
             names += len(argument)
-        elif kind not in _SCALARS:  # a list; or a float, as is a number that is too long for orjson
+        elif kind not in _SCALARS:  # a list; or a float, as orjson makes of very long numbers
             return None
     if type(embedded) is dict:
         if any(part not in _NOTHING for part in embedded.values()):
@@ -120,8 +120,8 @@ def _kwargs(body: bytes) -> dict[str, Any] | None:
         names += len(embedded)
     elif embedded is not None and embedded != []:
         return None
-    # A name that is given twice is refused, and orjson tells nobody: then there are more colons
-    # than names. Those in texts are counted, too; such a message is read once more.
+    # Duplicate names are refused, but orjson doesn't report them: with duplicates there are more
+    # colons than names. Colons in texts are counted, too; such a message is read once more.
     return kwargs if body.count(b":") == names or _names_each_once(body) else None
 
 

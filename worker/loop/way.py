@@ -1,4 +1,4 @@
-"""The way of messages over the loop: taken from the consumer, and answered to the broker."""
+"""The way of messages over the loop: taken from the consumer, and acknowledged to the broker."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -24,24 +24,24 @@ HandOn = Callable[[Any, Call], None]
 
 
 class LoopWay:
-    """For the thread of a consumer. `hand_on` gives a message to Celery."""
+    """For the thread of a consumer. `hand_on` passes a message to Celery."""
 
     def __init__(self, consumer: Any, carrier: Carrier, hand_on: HandOn) -> None:
         self._consumer = consumer
         self._hand_on = hand_on
         self._flights = Flights(carrier, lambda: consumer.call_soon(self.land))
-        # That of which Flower knows that it came, while Celery would tell it again.
+        # The message whose start Flower has been told already, while Celery would report it again.
         self._known: str | None = None
         self._gathered: list[Flight] = []
 
     takes = staticmethod(Carrier.takes)
 
     def take(self, message: Any, call: Call) -> None:
-        """Carry a message out that `takes` takes."""
+        """Carry out a message that `takes` accepts."""
         self._gather(message, call, signing.proof_of(message, task=call.task, task_id=call.id))
 
     def take_message(self, message: Any) -> bool:
-        """Carry a message out if it is plainly a request of ours; whether it is."""
+        """Carry out a message if it is plainly one of our requests; returns whether it is."""
         if message.errors or message.content_type != JSON or message.content_encoding != "utf-8":
             return False
         read = plain.of_message(message.headers, message.body, TASKS)
@@ -50,7 +50,8 @@ class LoopWay:
         return read is not None
 
     def _gather(self, message: Any, call: Call, proof: Any) -> None:
-        """Those that are handed out one by one begin together, in the next turn of the loop."""
+        """Messages that are delivered one by one begin together, in the next iteration of the
+        loop."""
         queue, hostname = message.delivery_info.get("routing_key"), self._consumer.hostname
         tag, channel = message.delivery_tag, message.channel
         self._gathered.append(Flight(call, channel, tag, message, queue, proof, hostname))
@@ -63,15 +64,14 @@ class LoopWay:
             self._begin(gathered)
 
     def take_from(self, channel: Any) -> None:
-        """Take what is plainly a request of ours before kombu sees it, where a channel fetches many
-        at once."""
+        """Take plain requests before kombu sees them, if a channel fetches many at once."""
         if hasattr(channel, "takes"):
             channel.takes = partial(self.take_plain, channel)
 
     def take_plain(
         self, channel: Channel, queue: str, fetched: Sequence[Fetched]
     ) -> Sequence[Fetched]:
-        """Carry out those that are plainly requests of ours; returns the others."""
+        """Carry out the plain requests; returns the others."""
         begun, left, hostname = [], [], self._consumer.hostname
         for one in fetched:
             read = plain.of_item(one.item, TASKS) if one.size is None else None
@@ -91,11 +91,11 @@ class LoopWay:
         self._flights.begin(flights)
 
     def land(self) -> None:
-        """Answer the broker, and tell Flower, of all that has ended.
+        """Acknowledge to the broker, and report to Flower, all that has ended.
 
-        Raises the first failure after all were tried, as Celery's own answers do: the consumer then
-        connects anew, and what wasn't answered comes again. Otherwise this worker would hold on to
-        it, and renew it at Redis, for as long as it lives.
+        Raises the first failure after all were tried, as Celery does: the consumer then reconnects,
+        and what wasn't acknowledged comes again. Otherwise this worker would keep it, and renew it
+        at Redis, for as long as it lives.
         """
         self._begin_gathered()  # likewise
         failures = []
@@ -122,12 +122,12 @@ class LoopWay:
         try:
             channel.acknowledge([flight.tag for flight in flights])
         except self._consumer.connection_errors as error:
-            # As kombu's `ack_log_error`: the consumer finds it out by itself.
+            # Like kombu's `ack_log_error`: the consumer notices by itself.
             logger.error("messages could not be acknowledged", error=type(error).__name__)
         self._tell([flight.succeeded() for flight in flights])
 
     def _answer(self, flight: Flight) -> None:
-        """Give back to the broker, or to Celery, what was not done."""
+        """Return to the broker, or to Celery, what was not done."""
         message = flight.message()
         if flight.is_given_back:
             message.reject_log_error(logger, self._consumer.connection_errors, requeue=True)
@@ -140,12 +140,12 @@ class LoopWay:
             self._known = None
 
     def is_known(self, task_id: str) -> bool:
-        """Whether this message is just being handed on, and Flower knows that it came."""
+        """Whether this message is just being passed on, and Flower knows that it was received."""
         return task_id == self._known
 
     def finish(self, limit_s: float | None = None) -> None:
-        """Let what is under way end, and answer for it: the last that the consumer's thread does
-        before its connection is closed."""
+        """Let what is under way end, and acknowledge it: the last thing that the consumer's thread
+        does before its connection is closed."""
         self._begin_gathered()
         if not self._flights.finish(limit_s):
             logger.warning("calls are still under way; the next worker looks them up")
@@ -160,7 +160,7 @@ class LoopWay:
 
 
 class LoopStep(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Ends with the consumer and before Celery's threads, which may have to finish what ends."""
+    """Stops with the consumer and before Celery's threads, which may have to finish what ends."""
 
     name = "worker.loop.way.LoopStep"
     requires = ("celery.worker.components:Pool",)

@@ -1,1 +1,1 @@
-"""The sweeps: what is due is found in the tables, each second, and woken."""
+"""The sweeps: every second they find what is due in the tables, and wake it."""

@@ -1,6 +1,6 @@
-"""What there is to sweep, asked in one round trip: on a quiet day nothing is, second after second.
+"""What there is to sweep, asked in one round trip: usually nothing.
 
-Each question stands beside the sweep that it is about, and is answered by the same indexes.
+Each condition is defined beside the sweep that it belongs to, and uses the same indexes.
 """
 
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ from tasks.handlers import Sweep
 
 
 class Look:
-    """Asks which sweeps have something to do. `processors` are the names of ours."""
+    """Asks which sweeps have something to do. `processors` are the names of those set up here."""
 
     def __init__(self, engine: Engine, *, keep: Keep, processors: list[str]) -> None:
-        # One statement is a transaction of its own: it takes no BEGIN and no COMMIT.
+        # One statement is its own transaction: it needs no BEGIN and no COMMIT.
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         questions: Mapping[Sweep, ColumnElement[bool]] = {
             "payments": or_(
@@ -42,16 +42,16 @@ class Look:
         self._statement = select(*questions.values()).params(processors=processors)
 
     def __call__(self) -> list[Sweep]:
-        """Those that have something to do now."""
+        """The sweeps that have something to do now."""
         with self._engine.connect() as connection:
             answers = connection.exec_driver_sql(self._text).one()
         return [name for name, needed in zip(self.sweeps, answers, strict=True) if needed]
 
     @cached_property
     def _text(self) -> str:
-        """The statement with its values written out. One that has parameters would be planned for
-        each look, which takes three times as long as to answer it; and to go through all its parts
-        in Python takes longer than both. To be asked for once there is a connection: the server
-        says how text is quoted."""
+        """The statement with its values written out. With parameters it would be planned for each
+        look, which takes three times as long as running it; and walking through all its parts in
+        Python takes longer than both. Call it once there is a connection: quoting depends on the
+        server."""
         options = {"literal_binds": True}
         return str(self._statement.compile(self._engine, compile_kwargs=options))

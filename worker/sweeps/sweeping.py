@@ -1,4 +1,4 @@
-"""The sweeps: what is due is found in the tables and woken, whatever became of its messages."""
+"""The sweeps: they find what is due in the tables and wake it, whatever became of its messages."""
 
 import random
 import time
@@ -35,27 +35,28 @@ logger = log.get(__name__)
 WAKE_MAX = 1000
 # A quarter of a second's work, once a second.
 GIVE_UP_MAX = 5_000
-# Each is told to all others.
+# Each is published to all other endpoints.
 DISABLE_MAX = 100
-# How often a sweep is noted: well below what is taken for a stop (SWEEPS_STOPPED_S of
-# payments.audit.health), as each note is a commit.
+# How often a sweep is noted: well below the time after which sweeps count as stopped
+# (SWEEPS_STOPPED_S of payments.audit.health), as each note is a commit.
 NOTE_EVERY_S = 3.0
-# Of each second, while whole pages leave: two thousand events and more, which is what a thousand
-# charges bring (docs/how-to/keep-and-erase.md). Beat sweeps nothing else meanwhile.
+# The share of each second for deleting while whole pages are old: more than two thousand events,
+# which a thousand charges bring (docs/how-to/keep-and-erase.md). Beat sweeps nothing else in that
+# time.
 RETENTION_S = 0.3
 # Events fetched from each processor per sweep.
 EVENTS_MAX = 100
 
 
 def _nobody() -> None:
-    """Hears it."""
+    """Does nothing."""
 
 
 class Sweeper:
-    """Each sweep returns how much it found; to sweep twice is to sweep once.
+    """Each sweep returns how much it found; sweeping twice has the effect of sweeping once.
 
-    `on_made` is called after each sweep, also one that failed: what is called hanging is one that
-    takes too long, and not all of them together.
+    `on_made` is called after each sweep, even if it failed: only a single sweep that takes too long
+    counts as hanging, and not all of them together.
     """
 
     def __init__(self, services: Services, publisher: Publisher) -> None:
@@ -75,7 +76,7 @@ class Sweeper:
         }
 
     def sweep(self, what: Sweep) -> int:
-        """Make this one, and let those who watch know."""
+        """Make this sweep, and report it to the watch."""
         if what == "due":
             return self._due()
         found = self._make(what)
@@ -83,18 +84,18 @@ class Sweeper:
         return found
 
     def _due(self) -> int:
-        """Make those that have something to do; of the others it is known that they have not."""
+        """Make the sweeps that have something to do."""
         needed = self._needed()
         made = [name for name in self._look.sweeps if name not in needed]
         found, failures = 0, []
-        # What waits at a processor only that can tell.
+        # Only the processor knows what waits there.
         for name in (*needed, "processor"):
             try:
                 found += self._make(name)
-            except Exception as failure:  # told as soon as all were made
+            except Exception as failure:  # raised once all were made
                 failures.append(failure)
                 if is_transient(failure):
-                    # The database is away for all of them: to wait for it once is enough.
+                    # The database is away for all of them: waiting for it once is enough.
                     raise
             else:
                 made.append(name)
@@ -104,7 +105,7 @@ class Sweeper:
         return found
 
     def _make(self, what: Sweep) -> int:
-        """Make one, and count it."""
+        """Make one sweep, and count it."""
         began_at, result = time.perf_counter(), "failed"
         try:
             found = self._sweeps[what]()
@@ -121,7 +122,7 @@ class Sweeper:
         except DBAPIError as error:
             if is_transient(error):
                 raise
-            # A table that somebody holds, or that can't be read, holds up its own sweeps alone.
+            # A table that is locked, or can't be read, stops its own sweeps only.
             logger.warning("could not look what is due", error=faults.describe(error).kind)
             return self._look.sweeps
 
@@ -135,7 +136,7 @@ class Sweeper:
             self._noted_at |= dict.fromkeys(due, now)
 
     def _payments(self) -> int:
-        """Wake what is due, and take back what somebody was at work on when they died."""
+        """Wake what is due, and take back the leases of workers that died."""
         room = self._publisher.room("payments", WAKE_MAX)
         steps: list[Callable[[Transaction], int]] = []
         for kind in KINDS.values():
@@ -144,7 +145,7 @@ class Sweeper:
             )
             steps += [partial(sweeps.expire_leases, kind=kind), wake_due]
         steps.append(quarantine.mask)
-        # Last, as it touches the most rows, each of which somebody may hold.
+        # Last, as it touches the most rows, any of which may be locked.
         steps += [cancels.cancel_expired, captures.warn_of_expiry]
         return all_of(partial(self._in_transaction, step) for step in steps)
 
@@ -153,8 +154,8 @@ class Sweeper:
             return step(transaction)
 
     def _webhooks(self) -> int:
-        """Be done with what is left of endpoints, disable those that have gone, and wake those that
-        have something due."""
+        """Close what is left of deleted endpoints, disable those that have gone, and wake those
+        that have something due."""
         steps = (
             partial(leftovers.give_up, limit=GIVE_UP_MAX),
             partial(disabling.disable_or_warn, limit=DISABLE_MAX),
@@ -163,7 +164,7 @@ class Sweeper:
         return all_of(partial(self._in_transaction, step) for step in steps)
 
     def _secrets(self) -> int:
-        """Seal what is kept in the open, or under an older key, with the key that seals now."""
+        """Seal what is stored in clear, or under an older key, with the present key."""
         found, after = 0, ""
         while True:
             with self._services.database.transaction() as transaction:
@@ -176,8 +177,8 @@ class Sweeper:
             after = page.last
 
     def _retention(self) -> int:
-        """Delete what has been kept for its time: a page of each table, and further ones while
-        whole pages leave and there is time."""
+        """Delete what is past its retention time: a page of each table, and more while whole pages
+        are old and there is time."""
         steps = retention.steps(self._services.settings.keep)
         until, found = time.monotonic() + RETENTION_S, 0
         while True:
@@ -187,8 +188,8 @@ class Sweeper:
                 return found
 
     def _ledger(self) -> int:
-        """Seal a part of the ledger, and post a page of what was there before it. Whoever keeps
-        the log elsewhere has a witness of each seal."""
+        """Seal a part of the ledger, and post a page of older objects. A log that is stored
+        elsewhere is a witness of each seal."""
         fills = (partial(filling.step, name=name) for name in filling.TABLES)
         steps: list[Callable[[Transaction], int]] = [*fills, days.count]
         return all_of([self._seal, *(partial(self._in_transaction, step) for step in steps)])
@@ -207,8 +208,8 @@ class Sweeper:
         return 1
 
     def _processors(self) -> int:
-        """Fetch and apply the events that wait at each processor; one that can't be asked holds up
-        none of the others. What processors post to us is `api.routes.processors`."""
+        """Fetch and apply the events that wait at each processor; one that can't be reached does
+        not stop the others. `api.routes.processors` gets what processors post to us."""
         return all_of(partial(self._hear, one) for one in self._services.processors.values())
 
     def _hear(self, processor: Processor) -> int:
@@ -219,7 +220,7 @@ class Sweeper:
         for headers, body in pulled:
             try:
                 events.append(processor.read_event(headers, body))
-            except EventRefused as refused:  # The others are none the worse for it.
+            except EventRefused as refused:  # The other events are still applied.
                 logger.warning(
                     "processor's event refused", processor=processor.name, reason=str(refused)
                 )

@@ -1,1 +1,1 @@
-"""The transports of kombu, made safe: nothing that lies in the broker stops a worker."""
+"""kombu's transports, made safe: nothing in the broker can stop a worker."""

@@ -1,4 +1,4 @@
-"""What workers take from the lists of Redis: many items at once, stored as they are taken."""
+"""How workers take items from the lists of Redis: many at once, stored in the same step."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -11,20 +11,20 @@ from kombu.utils.uuid import uuid
 from worker import envelope
 
 FETCH = files("worker.transport").joinpath("fetch.lua").read_text()
-# One script blocks Redis for so many items: some milliseconds.
+# How many items one script takes; it blocks Redis for some milliseconds.
 FETCH_MAX = 64
 
 
 class Fetched(NamedTuple):
-    """An item as it was taken from a list, and the tag that it is stored under."""
+    """An item taken from a list, and its tag in storage."""
 
     tag: str
     item: bytes
-    # Of the whole item, where this is the beginning of one that is too large.
+    # The size of the whole item, if this is the beginning of one that is too large.
     size: int | None = None
 
     def letter(self, queue: str) -> envelope.Letter:
-        """The item as kombu can always read it."""
+        """The item in a form that kombu can always read."""
         return envelope.unwrap(self.item, queue, tag=self.tag, size=self.size)
 
 

@@ -1,7 +1,8 @@
-"""RabbitMQ queues of ours that a producer made its own way, before any worker ran.
+"""RabbitMQ queues with our names that a producer declared differently, before any worker ran.
 
-RabbitMQ changes no queue: one of another kind is deleted and made anew, and what waits in it is
-moved meanwhile. Nothing is lost: a message is acknowledged in one queue when the other has it.
+RabbitMQ can't change a queue: one of another type is deleted and recreated, and its messages are
+moved in the meantime. Nothing is lost: a message is acknowledged in one queue once the other has
+it.
 """
 
 import contextlib
@@ -22,11 +23,12 @@ CONFIRM_S = 10.0
 
 
 def mend(app: Celery, *, move: bool) -> list[str]:
-    """Make queues of another kind anew: classic ones that are empty, and with `move` all. Returns
+    """Recreate queues of another type: classic ones that are empty, and with `move` all. Returns
     the names of those that are left. Raises what amqp raises.
 
-    RabbitMQ deletes a classic queue only if it is empty. Of a quorum queue it can be asked only
-    whether it was, and what arrives in between would be deleted: so senders must be stopped first.
+    RabbitMQ can delete a classic queue only if it is empty. For a quorum queue it can only say
+    whether it was empty, and what arrives in between would be deleted: so senders must be stopped
+    first.
     """
     left = []
     for queue in (*queues(rabbitmq=True), dead_letters()):
@@ -56,17 +58,17 @@ def mend(app: Celery, *, move: bool) -> list[str]:
 
 
 def _aside(queue: Queue) -> str:
-    """What the queue is called while its messages wait for it to be made anew."""
+    """The name of the queue that holds the messages while theirs is recreated."""
     return f"{queue.name}{ASIDE}"
 
 
 def _delete(app: Celery, name: str, *, quorum: bool) -> bool:
-    """Delete a queue that is empty and that nobody reads; a quorum queue only with `quorum`.
-    Returns whether it is deleted. Raises PreconditionFailed for one that is in use."""
+    """Delete a queue that is empty and has no consumer; a quorum queue only with `quorum`. Returns
+    whether it is deleted. Raises PreconditionFailed for one that is in use."""
     try:
         with connections.link(app) as link, _channel(link) as channel:
             channel.queue_delete(name, if_empty=True, if_unused=True)
-    except AMQPNotImplementedError:  # a quorum queue is deleted as it is, or not at all
+    except AMQPNotImplementedError:  # a quorum queue can't be deleted only if empty
         if not quorum:
             return False
         with connections.link(app) as link, _channel(link) as channel:
@@ -92,7 +94,7 @@ def _move(link: Any, source: str, target: str) -> None:
 
 
 def _is_ours(link: Any, queue: Queue) -> bool:
-    """Whether the queue is as we declare it, or not there."""
+    """Whether the queue is as we declare it, or doesn't exist."""
     try:
         with link.channel() as channel:
             channel.queue_declare(queue.name, passive=True)
@@ -124,5 +126,5 @@ def _channel(link: Any) -> Iterator[Channel]:
 
 
 def names() -> Sequence[str]:
-    """Of all queues that are looked at."""
+    """All queues to check."""
     return [queue.name for queue in (*queues(rabbitmq=True), dead_letters())]

@@ -1,7 +1,7 @@
-"""`celery purge` is refused for our queues: it deletes requests that nobody has seen yet.
+"""`celery purge` is refused for our queues: it deletes requests that no worker has read.
 
-What is in PostgreSQL would come again by itself. A request that a producer sent and no worker has
-read is only in the queue, and its producer was told that it is taken.
+What is in PostgreSQL would come again by itself. A request that was sent and not read yet exists
+only in the queue, and its producer was told that it is accepted.
 """
 
 import click
@@ -12,7 +12,8 @@ OURS = frozenset({PAYMENTS, WEBHOOKS, DEAD})
 
 
 class PurgeRefused(click.ClickException):
-    """A queue of ours is not emptied. One of click's, for `celery purge` shows their text alone."""
+    """One of our queues must not be emptied. A click exception, as `celery purge` shows only their
+    text."""
 
 
 def refuse_purge(queue: str) -> None:

@@ -1,9 +1,9 @@
-"""kombu's AMQP transport, made safe: nothing that lies in a queue breaks the connection.
+"""kombu's AMQP transport, made safe: no message in a queue can break the connection.
 
-py-amqp raises what its decoder raises: a timestamp past the year 9999, a table a thousand deep, a
-content type that is no UTF-8. The connection breaks, RabbitMQ hands the message to the next worker,
-and so on. Here such properties are replaced by a word about them, and the message goes its way
-into quarantine like any other that is broken.
+py-amqp raises what its decoder raises: a timestamp past the year 9999, a table a thousand levels
+deep, a content type that is not UTF-8. The connection breaks, RabbitMQ delivers the message to the
+next worker, and so on. Here such properties are replaced by a note about them, and the message goes
+into quarantine like any other broken one.
 """
 
 import errno
@@ -28,18 +28,18 @@ SCHEMES = {
     "amqp": "worker.transport.rabbitmq:Transport",
     "amqps": "worker.transport.rabbitmq:SSLTransport",
 }
-# What a socket says when nothing has come yet; TLS says the last.
+# The errors of a socket without data yet; TLS has the last.
 NOTHING_YET = (errno.EAGAIN, errno.EINTR, errno.ENOENT)
 # The rest of a frame follows its beginning at once.
 FRAME_S = 5.0
-# A message is three frames: so many are handed out before others have their turn.
+# A message is three frames: this many are read before other work on the loop continues.
 FRAMES_MAX = 3 * 64
-# So much is read at once, if it is there.
+# How much is read at once, if available.
 AHEAD = 64 * 1024
-# A frame: its type, channel and size; what it carries; and its end. (AMQP 0-9-1, 4.2.3)
+# A frame: its type, channel and size; its payload; and its end. (AMQP 0-9-1, 4.2.3)
 HEADER, FRAME_END = struct.Struct(">BHI"), 0xCE
 FRAME_AROUND = HEADER.size + 1
-# Of properties that could not be read, so much is kept.
+# How much is kept of unreadable properties.
 HEX_MAX_BYTES = 4096
 
 _load_properties = Message._load_properties  # noqa: SLF001  # what is replaced
@@ -47,7 +47,7 @@ _load_properties = Message._load_properties  # noqa: SLF001  # what is replaced
 
 def register() -> None:
     """Make amqp:// and amqps:// mean this transport, in this process."""
-    # py-amqp makes its messages in a closure and lets nobody say of which class.
+    # py-amqp creates its messages in a closure, without a way to set their class.
     Message._load_properties = _readable_properties  # noqa: SLF001
     for scheme, transport in SCHEMES.items():
         kombu.transport.TRANSPORT_ALIASES[scheme] = transport
@@ -55,10 +55,10 @@ def register() -> None:
 
 
 def _readable_properties(self: Any, class_id: int, buffer: Any, offset: int) -> int:
-    """As py-amqp's; what it can't read becomes properties that say so. Raises nothing."""
+    """Like py-amqp's; unreadable properties become properties that say so. Never raises."""
     try:
         return int(_load_properties(self, class_id, buffer, offset))
-    except Exception as error:  # noqa: BLE001  # whatever the decoder stumbles over
+    except Exception as error:  # noqa: BLE001  # any error of the decoder
         raw = bytes(buffer[offset:])
         self.properties = {
             "content_type": UNREADABLE,
@@ -73,8 +73,8 @@ def _readable_properties(self: Any, class_id: int, buffer: Any, offset: int) -> 
 
 class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu has no types here
     def __init__(self, *args: Any, **options: Any) -> None:
-        # The tags that were handed out and are not answered, in their order. Celery's threads
-        # answer, too.
+        # The tags that were delivered and are not acknowledged, in order. Celery's threads
+        # acknowledge, too.
         self._unanswered: dict[int, None] = {}
         self._answering = threading.Lock()
         super().__init__(*args, **options)
@@ -94,7 +94,7 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu has no types here
         self._answered(delivery_tag)
 
     def _answered(self, tag: int) -> None:
-        # Afterwards: until its answer is written, `acknowledge` must not answer for it.
+        # Afterwards: until its own answer is written, `acknowledge` must not include it.
         with self._answering:
             self._unanswered.pop(tag, None)
 
@@ -103,8 +103,8 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu has no types here
         return super().queue_purge(queue, *args, **options)
 
     def acknowledge(self, tags: Sequence[int]) -> None:
-        """Acknowledge messages that were handed out, by their tags: at once as many of them as have
-        nobody else's before them."""
+        """Acknowledge delivered messages by their tags: with one command for as many as have only
+        tags of this list before them."""
         left, last = set(tags), 0
         with self._answering:
             for tag in self._unanswered:
@@ -122,16 +122,17 @@ class Channel(pyamqp.Channel):  # type: ignore[misc]  # kombu has no types here
 
     @staticmethod
     def message_of(_: str | None, message: Any) -> Any:
-        """What was handed out, as a message of kombu's: it is one."""
+        """What was delivered, as a kombu message: it is one."""
         return message
 
 
 class _Deadlined:
-    """Of a transport of py-amqp, which spins for ever when the other side stops in mid-frame."""
+    """For a transport of py-amqp, which loops for ever if the peer stops in the middle of a
+    frame."""
 
     _is_in_frame = False
     _quick_recv: Callable[[int], bytes]
-    # What was read beyond what was asked for, and how far it is used up.
+    # Data read ahead, and how much of it is used.
     _ahead, _at = b"", 0
     _reads_ahead = False
 
@@ -144,8 +145,8 @@ class _Deadlined:
         return bytes(super()._read(n, initial))  # type: ignore[misc]  # py-amqp's
 
     def read_frames(self, frames_max: int) -> Iterator[Any]:
-        """The frames that are there, up to so many, read many at a time. Raises what `read_frame`
-        raises when there is nothing more: TimeoutError."""
+        """The available frames, up to `frames_max`, read many at a time. Raises what `read_frame`
+        raises if there is nothing more: TimeoutError."""
         for _ in range(frames_max):
             frame = self._frame_at_hand()
             if frame is None:
@@ -158,7 +159,7 @@ class _Deadlined:
             yield frame
 
     def _frame_at_hand(self) -> Any:
-        """A frame that is wholly there, as `read_frame` returns it; else None."""
+        """A frame that is completely read, as `read_frame` returns it; else None."""
         ahead, at = self._ahead, self._at
         if len(ahead) - at < FRAME_AROUND:
             return None
@@ -221,7 +222,7 @@ class Connection(pyamqp.Connection):  # type: ignore[misc]  # kombu has no types
 
 
 class _ReadsMany:
-    """Of a transport of kombu's, which reads a message in each turn of its event loop."""
+    """For a transport of kombu, which reads only one message per iteration of its event loop."""
 
     def _make_reader(self, connection: Any, *_: Any) -> Callable[[Any], None]:
         def read(loop: Any) -> None:
@@ -236,7 +237,7 @@ class _ReadsMany:
                 if error.errno in NOTHING_YET:
                     return
                 raise
-            # What was read ahead shows on no socket.
+            # Data read ahead doesn't make a socket readable.
             loop.call_soon(read, loop)
 
         return read
@@ -250,7 +251,8 @@ class SSLTransport(_ReadsMany, pyamqp.SSLTransport):  # type: ignore[misc]  # ko
     Connection = Connection
 
     def establish_connection(self) -> Any:
-        """As kombu's, which keeps the first host's name for the certificates of all in a list."""
+        """Like kombu's, which checks the certificates of all hosts in a list against the first
+        one's name."""
         if isinstance(self.client.ssl, dict):
             self.client.ssl = {**self.client.ssl, "server_hostname": self.client.hostname}
         return super().establish_connection()

@@ -1,17 +1,18 @@
-"""kombu's Redis transport, made safe and quick.
+"""kombu's Redis transport, made safe and fast.
 
-kombu pops an item from the list, parses it, and then stores it as unacknowledged, each in a round
-trip of its own. What dies in between loses the item, and what it can't parse takes the worker or
-its connection along (kombu/transport/redis.py:1476, virtual/base.py:255; kombu#2592).
+kombu pops an item from the list, parses it, and then stores it as unacknowledged, each in its own
+round trip. A crash in between loses the item, and an item that it can't parse breaks the worker or
+its connection (kombu/transport/redis.py:1476, virtual/base.py:255; kombu#2592).
 
 Here a worker first waits for a list to be non-empty, without taking anything. Then a script takes
-as many items as there are free slots and stores them, in one step (worker/fetch.lua): nothing is
-ever in neither place. Every item is made readable before kombu sees it (worker/envelope.py), and
-acknowledgements of one turn of the event loop are one round trip (worker/transport/unacked.py).
+as many items as there are free slots and stores them, in one step (worker/fetch.lua): an item is
+always in one of the two places. Every item is made readable before kombu sees it
+(worker/envelope.py), and one iteration of the event loop acknowledges in one round trip
+(worker/transport/unacked.py).
 
-A Redis that is full refuses what would need memory, BLMOVE included, and would never be emptied
-again. So what it refuses is done without: workers look now and then instead of waiting.
-`tests/unit/test_transport.py` says when kombu's originals have changed.
+A full Redis refuses commands that need memory, including BLMOVE, and would never be emptied again.
+So workers do without what it refuses: they poll now and then instead of waiting.
+`tests/unit/test_transport.py` fails when kombu's originals have changed.
 """
 
 import logging
@@ -40,26 +41,26 @@ SCHEMES = {
     "sentinel": "worker.transport.redis_transport:SentinelTransport",
 }
 
-# How long a worker of several queues waits for one of them before it looks into the others.
+# How long a worker of several queues waits for one of them before it checks the others.
 TURN_S = 0.1
-# Where it may not wait, it looks so often.
+# How often it polls if Redis refuses to wait.
 PAUSE_S = 0.25
-# A key that nobody writes, to wait in vain for: Redis refuses that in no state.
+# A key that is never written, to wait for in vain: Redis never refuses that.
 NOTHING = "billing.nothing"
-# What a broadcast may be broken by. KeyError is among kombu's errors of the connection, too.
+# The errors of a broken broadcast. kombu counts KeyError among errors of the connection, too.
 OF_A_BROADCAST = (
     LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError
 )  # fmt: skip
 
 
-# The queues of answers to whoever asks the workers something (kombu's name for them). kombu lets
-# RabbitMQ drop them after ten seconds without a reader; Redis would keep them for ever.
+# The reply queues of remote control (by kombu's name). kombu lets RabbitMQ drop them after ten
+# seconds without a reader; Redis would keep them for ever.
 REPLIES = ".reply.celery.pidbox"
 REPLIES_KEPT_S = 60
 
 
 def register() -> None:
-    """Make the URLs of all our brokers mean our transports, in this process.
+    """Make the URLs of all our brokers use our transports, in this process.
 
     By the table of names and not by `broker_transport`, so that URLs keep their scheme: Flower
     reads it, and kombu decides by it whether to use TLS.
@@ -71,8 +72,8 @@ def register() -> None:
 
 
 class Client(Redis):
-    """A client whose pipelines are no transactions unless asked to be: a Redis that is full refuses
-    every command between MULTI and EXEC, also those that would make room."""
+    """A client whose pipelines are not transactions by default: a full Redis refuses every command
+    between MULTI and EXEC, even those that would free memory."""
 
     def pipeline(self, transaction: bool = False, shard_hint: str | None = None) -> Any:
         return super().pipeline(transaction, shard_hint)
@@ -80,21 +81,21 @@ class Client(Redis):
 
 class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types here
     QoS = QoS
-    # Is given what was fetched from a queue, before kombu makes messages of it, and returns what it
-    # leaves to kombu. The rest is its own, to acknowledge or to give back by tags.
+    # Gets what was fetched from a queue, before kombu makes messages of it, and returns what is
+    # left for kombu. The rest is its own, to acknowledge or return by tag.
     takes: Callable[[str, Sequence[Fetched]], Sequence[Fetched]] | None = None
     _commands: Any = None
     _fetch: Any = None
-    # Why Redis would not let us wait, the last time; and whether to pause before the next.
+    # Why Redis refused to wait, the last time; and whether to pause before the next try.
     _refused: str | None = None
     _pauses = False
 
     def _get_client(self) -> type[Client]:
-        super()._get_client()  # it looks at the version
+        super()._get_client()  # it checks the version
         return Client
 
     def _create_client(self, asynchronous: bool = False) -> Any:
-        """As kombu's, but the client for commands is made once: kombu makes one per command."""
+        """Like kombu's, but there is one client for commands: kombu creates one per command."""
         if asynchronous:
             return super()._create_client(asynchronous=True)
         if self._commands is None:
@@ -105,7 +106,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
     def _put(self, queue: str, message: Any, **options: Any) -> None:
         super()._put(queue, message, **options)
         if queue.endswith(REPLIES):
-            # Whoever asked may have gone meanwhile, and its queue with it: this made it anew.
+            # The asker may have gone in the meantime, and its queue with it: this created it again.
             self.client.expire(queue, REPLIES_KEPT_S)
 
     def _purge(self, queue: str) -> int:
@@ -119,8 +120,8 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
     def _brpop_start(self, timeout: float | None = None) -> None:
         """Wait for a queue by moving its next item onto its own place: nothing is taken.
 
-        Redis has no command that waits for several lists without taking, so a worker of several
-        queues waits for each in turn, and looks into the others in between.
+        Redis can't wait for several lists without taking, so a worker of several queues waits for
+        each in turn, and checks the others in between.
         """
         queues = list(self._queue_cycle.consume(len(self.active_queues)))
         if not queues:
@@ -133,11 +134,11 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
         wait = ["BLMOVE", key, key, "RIGHT", "RIGHT", wait_s]
         if self._pauses:
             wait = ["BRPOP", NOTHING, PAUSE_S]
-        # Also the others, and messages with a priority, which are in lists of their own.
+        # Also the other queues, and messages with a priority, which have their own lists.
         list_waits.begin(self.client, wait, [name for one in queues for name in self._lists(one)])
 
     def _brpop_read(self, **options: Any) -> bool:
-        """Hand out what has come, as many messages as there are free slots."""
+        """Deliver what has come, as many messages as there are free slots."""
         try:
             try:
                 is_anything, refused = list_waits.end(self.client, "BLMOVE", **options)
@@ -165,9 +166,9 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             self._flush_brpop_reauth()
 
     def _on_refused(self, error: ResponseError) -> None:
-        """Redis is full, or a key is no list: look into the queues all the same, and then pause.
+        """Redis is full, or a key is not a list: read the queues all the same, and then pause.
 
-        Raises what else it may answer, such as being a replica: this connection is of no use.
+        Raises other errors, such as being a replica: this connection is of no use then.
         """
         if not is_full(error) and "WRONGTYPE" not in str(error):
             raise error
@@ -179,7 +180,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
     def _hand_out(self, queue: str) -> int:
         left = fetched = self._fetched(queue)
         if fetched and self.takes is not None:
-            # Held from now on, whatever becomes of it: what isn't is given back by nobody.
+            # Counted from now on in any case: what isn't counted would never be returned.
             self.qos.hold([one.tag for one in fetched])
             left = self.takes(queue, fetched)
         for one in left:
@@ -198,7 +199,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
         return [self._q_for_pri(queue, priority) for priority in self.priority_steps]
 
     def message_of(self, queue: str, letter: Any) -> Any:
-        """What `takes` took as a message of kombu's after all, to be answered as any other."""
+        """A letter that `takes` took, as a kombu message after all."""
         if not isinstance(letter, Fetched):
             return letter
         message = self.Message(letter.letter(queue), channel=self)
@@ -211,14 +212,14 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             self.qos.ack_all(tags)
 
     def queue_of_strays(self) -> str:
-        """Where a message goes that doesn't say where it was: to a worker, which looks at it."""
+        """The queue for a message that doesn't say where it was: a worker examines it."""
         return next(iter(self.active_queues), PAYMENTS)
 
     def _restore(self, message: Any, leftmost: bool = False) -> None:
         self.qos.restore_by_tag(message.delivery_tag, leftmost=leftmost)
 
     def _receive_one(self, c: Any) -> bool:
-        """As kombu's, which a broadcast that is no message would end, and the worker with it."""
+        """Like kombu's, which a malformed broadcast would end, and the worker with it."""
         try:
             return bool(super()._receive_one(c))
         except OF_A_BROADCAST as error:
@@ -226,9 +227,9 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             raise Empty from None
 
     def _queue_bind(self, *args: Any, **options: Any) -> None:
-        """As kombu's, but a full Redis, which takes no entry in its table, stops no worker.
+        """Like kombu's, but a full Redis, which refuses an entry in its table, stops no worker.
 
-        Tasks go to queues by their names, and broadcasts to who listens: neither needs it.
+        Tasks go to queues by name, and broadcasts to all listeners: neither needs the table.
         """
         try:
             super()._queue_bind(*args, **options)
@@ -238,7 +239,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
             logger.info("Redis is full: a queue is used without its entry in kombu's table")
 
     def maybe_refresh_binding_expiry(self) -> None:
-        """As kombu's, which writes a traceback each second while Redis is full."""
+        """Like kombu's, which logs a traceback each second while Redis is full."""
         try:
             super().maybe_refresh_binding_expiry()
         except ResponseError as error:
@@ -257,15 +258,15 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
     def is_gone(self) -> bool:
         """Whether the connection was lost, perhaps while a task ran that now settles its message.
 
-        kombu then stumbles over what it has taken apart, with an AttributeError that ends the
-        worker. The message was given back when the channel was closed, or will be by its timeout:
-        it comes again, and is found done.
+        kombu has closed its parts by then, and raises an AttributeError that ends the worker. The
+        message was returned when the channel was closed, or will be by its timeout: it comes again,
+        and is found done.
         """
         return getattr(self.connection, "client", None) is None
 
 
 def is_full(error: ResponseError) -> bool:
-    """Whether Redis says that it has no memory left; before version 7 a script says it its way."""
+    """Whether Redis says that it has no memory left; scripts before version 7 do so differently."""
     return isinstance(error, OutOfMemoryError) or "OOM " in str(error)
 
 
@@ -286,7 +287,7 @@ class Transport(kombu_redis.Transport):  # type: ignore[misc]  # kombu has no ty
                 if channel._qos is not None:  # noqa: SLF001  # `qos` would make one
                     channel.qos.renew()
             except channel.connection_errors:
-                return  # the loop finds out by itself
+                return  # the loop notices by itself
 
 
 class SentinelChannel(Channel, broker_connections.SentinelChannel):

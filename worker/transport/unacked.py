@@ -1,8 +1,8 @@
 """The messages that were fetched from Redis and are not acknowledged yet: kept, renewed, restored.
 
-kombu parses what it restores, and what it can't parse stops it: of a thousand abandoned messages
-one that is broken keeps all behind it from ever coming back, in every worker. Here Redis itself
-moves them, byte for byte (worker/restore.lua), and nobody reads them before their worker does.
+kombu parses what it restores, and stops at what it can't parse: among a thousand abandoned messages
+one broken one keeps all behind it from ever coming back, in every worker. Here Redis itself moves
+them, byte for byte (worker/restore.lua), and only their worker parses them.
 """
 
 import logging
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 RESTORE = files("worker.transport").joinpath("restore.lua").read_text()
 RENEW = files("worker.transport").joinpath("renew.lua").read_text()
-# One script blocks Redis for so many messages: some milliseconds.
+# How many messages one script moves; it blocks Redis for some milliseconds.
 RESTORE_MAX = 128
 NEXT, LAST = "RPUSH", "LPUSH"
 
@@ -32,20 +32,20 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
         self._acknowledged: list[str] = []
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """As kombu's, without storing it: `Channel.fetch` has done that."""
+        """Like kombu's, without storing it: `Channel.fetch` has done that."""
         super(kombu_redis.QoS, self).append(message, delivery_tag)
 
     def hold(self, tags: Sequence[str]) -> None:
         """Count messages among those that are fetched and not yet acknowledged: they fill slots,
-        are renewed, and given back in the end."""
+        are renewed, and returned in the end."""
         if self._dirty:
             self._flush()
         self._delivered.update(dict.fromkeys(tags))
 
     def ack(self, delivery_tag: str) -> None:
-        """As kombu's, but Redis is told once for all of one turn of the event loop.
+        """Like kombu's, but Redis is told once for each iteration of the event loop.
 
-        What a crash leaves untold comes again, and finds its row as it is.
+        If a crash prevents that, the message comes again, and its row is found as it is.
         """
         self.ack_all([delivery_tag])
 
@@ -57,12 +57,12 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
         if loop is None:
             self.tell()
         else:
-            # A tick comes after all callbacks of a turn and before the loop sleeps; `call_soon`
-            # would come after the sleep (kombu/asynchronous/hub.py:391).
+            # A tick comes after all callbacks of an iteration and before the loop sleeps;
+            # `call_soon` would come after the sleep (kombu/asynchronous/hub.py:391).
             loop.on_tick.add(self.tell)
 
     def tell(self) -> None:
-        """Tell Redis what is acknowledged; what can't be told now is told with the next."""
+        """Send Redis the acknowledgements; what can't be sent now goes with the next."""
         loop = get_event_loop()
         if loop is not None:
             loop.on_tick.discard(self.tell)
@@ -71,7 +71,7 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
             return
         try:
             with self.pipe_or_acquire() as pipe:
-                # In this order: half of it done, the other half is cleared away as abandoned.
+                # In this order: if only half is done, the other half is removed as abandoned.
                 pipe.hdel(self.unacked_key, *tags).zrem(self.unacked_index_key, *tags).execute()
         except self.channel.connection_errors as error:
             self._acknowledged = tags + self._acknowledged
@@ -84,10 +84,10 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
             )
 
     def renew(self) -> None:
-        """Start the visibility timeout of everything we hold anew.
+        """Restart the visibility timeout of everything that this worker has.
 
-        So a message comes again soon after its worker died, and not while the worker lives. Those
-        that were handed to somebody else meanwhile are left to them.
+        So a message comes again soon after its worker died, and not while the worker lives.
+        Messages that were delivered to another worker in the meantime are left alone.
         """
         held = [tag for tag in list(self._delivered) if tag not in self._dirty]
         if held:
@@ -96,9 +96,9 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
                 renew(keys=[self.unacked_index_key], args=[time(), *held])
 
     def restore_visible(self, start: int = 0, num: int | None = None, interval: int = 1) -> None:
-        """Put back what nobody has renewed for the visibility timeout.
+        """Put back what was not renewed within the visibility timeout.
 
-        Without kombu's lock: each message is moved in one step, whoever does it, and only once.
+        Without kombu's lock: each message is moved in one step, by whichever worker, and only once.
         """
         latest = time() - self.visibility_timeout
         try:
@@ -108,7 +108,7 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
                 )
             self._restore(abandoned, NEXT)
         except ResponseError as error:
-            # The next look comes in seconds, and what is in the queues doesn't wait for it.
+            # The next check comes in seconds, and what is in the queues doesn't wait for it.
             logger.warning("abandoned messages can't be looked for: %s", error)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
@@ -116,12 +116,12 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
         self._restore([tag], LAST if leftmost else NEXT)
 
     def restore_unacked(self, client: Any = None) -> None:
-        """Put back everything we hold, in the order in which it came."""
+        """Put back everything that this worker has, in the order of arrival."""
         self._restore(list(self._delivered)[::-1], NEXT)
         self._delivered.clear()
 
     def restore_unacked_once(self, stderr: Any = None) -> None:
-        """As kombu's, which raises if the connection is lost, and so ends the worker."""
+        """Like kombu's, which raises if the connection is lost, and so ends the worker."""
         try:
             self.tell()
             super().restore_unacked_once(stderr)
@@ -134,7 +134,7 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
             self._delivered.clear()
 
     def _restore(self, tags: Sequence[Any], push: str) -> None:
-        """Put messages back; of many, the last is done first."""
+        """Put messages back; of many, the last is processed first."""
         if not tags:
             return
         keys = [self.unacked_index_key, self.unacked_key, self.channel.queue_of_strays()]
@@ -146,10 +146,10 @@ class QoS(kombu_redis.QoS):  # type: ignore[misc]  # kombu has no types here
                     self._restore_by_kombu(tag)
 
     def _restore_by_kombu(self, tag: Any) -> None:
-        """A message that another Celery application, of kombu's own transport, stored here."""
+        """A message that another Celery application, with kombu's own transport, stored here."""
         try:
             super().restore_by_tag(tag)
         except (OSError, RedisError):
             raise
-        except Exception as error:  # noqa: BLE001  # not ours, and it may be anything
+        except Exception as error:  # noqa: BLE001  # not our message: it may be anything
             logger.warning("somebody else's message can't be restored: %s", type(error).__name__)
