@@ -1,1 +1,1 @@
-"""What every process shares: settings, wiring, engine, logging, the ways to database and broker."""
+"""What all processes share: settings, wiring, engine, logging, access to database and broker."""

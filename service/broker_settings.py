@@ -1,4 +1,4 @@
-"""What the settings of the broker may be: its URL, and the queues that workers read besides."""
+"""Validation of the broker's settings: its URL, and the additional queues of workers."""
 
 import re
 from typing import Annotated
@@ -9,7 +9,7 @@ from pydantic_settings import NoDecode
 
 from infra.billing import brokers
 
-# The type of errors whose text may be shown: it quotes no value.
+# Errors of this type may be shown: their text quotes no value.
 TOLD = "told"
 
 OUR_QUEUES = frozenset({"payments", "webhooks", "billing.dead"})

@@ -20,15 +20,15 @@ class ConsoleSettings(BaseSettings):
 
     # Whether the HTTP service has the console. On: without an API key it shows nothing.
     console: Literal["on", "off"] = Field(default="on", description="on or off")
-    # The header in which a proxy says whom it has signed in (OIDC, SAML), for a console without
-    # keys. It is believed only from BILLING_HTTP_TRUSTED_PROXIES, which must drop the header of
-    # whoever asks. Unset, people sign in with an API key.
+    # The header in which a proxy names the user that it has signed in (OIDC, SAML), for a console
+    # without keys. It is trusted only from BILLING_HTTP_TRUSTED_PROXIES, which must remove that
+    # header from clients' requests. Unset, people sign in with an API key.
     console_proxy_header: str = Field(
         default="",
         pattern=r"^([A-Za-z][A-Za-z0-9-]{0,63})?$",
         description="the name of a header, such as X-Forwarded-Email",
     )
-    # Of those whom the proxy names, who may act. All others may only look.
+    # Which of the users that the proxy names may act. All others may only read.
     console_operators: Names = Field(
         default=(),
         description="names separated by commas, as BILLING_CONSOLE_PROXY_HEADER has them, such as"

@@ -1,4 +1,4 @@
-"""The folder that holds an installation's data: who runs in it, and where its servers listen."""
+"""The folder with an installation's data: what runs in it, and where its servers listen."""
 
 import fcntl
 import json
@@ -24,14 +24,14 @@ class DataDirError(Exception):
 
 
 class AlreadyRunning(DataDirError):
-    """Another `billing up` holds this folder."""
+    """Another `billing up` uses this folder."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder alone, creating it closed to others (0700). Raises AlreadyRunning.
+    """Lock the folder, creating it as private (0700). Raises AlreadyRunning.
 
-    The lock is the kernel's (flock), so it ends with its process however that ends.
+    The lock is the kernel's (flock), so it ends with its process, however that ends.
     """
     create(folder)
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -48,7 +48,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def create(folder: Path) -> None:
-    """Make the folder if it isn't there, closed to others. Raises DataDirError."""
+    """Create the folder if it doesn't exist, as private. Raises DataDirError."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except FileExistsError:
@@ -63,7 +63,7 @@ def create(folder: Path) -> None:
 
 
 def announce(folder: Path, facts: Mapping[str, str]) -> None:
-    """Tell other processes of this user what runs here (URLs with passwords: mode 0600)."""
+    """Write, for other processes of this user, what runs here (URLs with passwords: mode 0600)."""
     owner = {"pid": os.getpid(), "started_at": psutil.Process().create_time()}
     write_private(folder / RUNNING, json.dumps({"owner": owner, **facts}, indent=2) + "\n")
 
@@ -74,7 +74,8 @@ def withdraw(folder: Path) -> None:
 
 
 def running(folder: Path) -> dict[str, str]:
-    """What `announce` said, or {} when its process is gone. Raises DataDirError if unreadable."""
+    """The facts from `announce`, or {} if its process is gone. Raises DataDirError if
+    unreadable."""
     try:
         facts = json.loads((folder / RUNNING).read_text())
         owner = facts.pop("owner")
@@ -96,7 +97,7 @@ def running(folder: Path) -> dict[str, str]:
 
 
 def encryption_key(folder: Path) -> str:
-    """The key that secrets in this folder's database are encrypted with, made on first use."""
+    """The key that encrypts the secrets in this folder's database, created on first use."""
     return secret(folder / ENCRYPTION_KEY, make=new_key)
 
 
@@ -105,7 +106,7 @@ def _password() -> str:
 
 
 def secret(path: Path, make: Callable[[], str] = _password) -> str:
-    """The password kept in this file, made on first use (mode 0600)."""
+    """The password kept in this file, created on first use (mode 0600)."""
     try:
         kept = path.read_text().strip()
     except FileNotFoundError:
@@ -117,7 +118,7 @@ def secret(path: Path, make: Callable[[], str] = _password) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file only its owner can read, whole or not at all."""
+    """Write a file that only its owner can read, completely or not at all."""
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

@@ -1,11 +1,11 @@
-"""What a bug may say about itself: its kind and its place, never its values."""
+"""What may be reported of a bug: its kind and its place, never its values."""
 
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-# The checkout: frames inside it are ours, and are named by their path below it.
+# The checkout: frames inside it are ours, and are named by their path relative to it.
 _HOME = Path(__file__).resolve().parent.parent
 
 FRAMES_MAX = 12
@@ -25,7 +25,7 @@ class Fault:
 
 
 def describe(error: BaseException) -> Fault:
-    """The kinds of the error and its causes, and the places it came through."""
+    """The types of the error and its causes, and the lines it passed through."""
     kinds: list[str] = []
     seen: set[int] = set()
     cause: BaseException | None = error

@@ -1,4 +1,4 @@
-"""Requests of either kind, taken from fields to rows: what doors without a message do."""
+"""From fields to rows, for requests that come without a message, at doors other than the broker."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -23,8 +23,8 @@ Answer: TypeAlias = Accepted | Refused
 
 
 def request(kind: Kind, fields: Mapping[str, Any]) -> Request:
-    """The request that the fields make, to be judged when it turns out to be new. Raises
-    InvalidRequest for what is no request on any day."""
+    """The request from the fields, with rules to be checked if it is new. Raises InvalidRequest for
+    fields that never make a request."""
     try:
         return reading.read(MODELS[kind], fields)
     except Invalid as wrong:
@@ -32,17 +32,16 @@ def request(kind: Kind, fields: Mapping[str, Any]) -> Request:
 
 
 def new(request: Request, processors: Processors, **said: Any) -> New:
-    """A request for `accept`; `said` as in `asked.new`. No message is on its way, as far as a door
-    without messages knows: a charge that is not there is nobody's, unless the caller says that it
-    may come."""
+    """A request for `accept`; `said` as in `asked.new`. No message is expected at such a door: a
+    missing charge counts as not found, unless the caller says that it may come."""
     return asked.new(request, processors, if_missing="reject", **said)
 
 
 def accept(transaction: Transaction, news: Sequence[New], processors: Processors) -> list[Answer]:
-    """Write requests that are all of one kind; answers each in its place.
+    """Write requests of one kind; returns an answer for each in its place.
 
-    What a producer asks for says so itself, with the request that it came by. What a person asks
-    for is an action of theirs.
+    A producer's request is recorded with its HTTP request. A person's request is also an action in
+    the audit log.
     """
     limits = processors.limits
     some = [one for one in news if isinstance(one, NewCharge)]
@@ -58,7 +57,7 @@ def accept(transaction: Transaction, news: Sequence[New], processors: Processors
 
 
 def record(transaction: Transaction, kind: Kind, answers: Sequence[tuple[Acting, Answer]]) -> None:
-    """An action for each that is new, by who asked for it."""
+    """An action for each new one, by its actor."""
     actions = [
         Action(f"{kind}.create", one.row.id, after=_asked_for(one.row), acting=acting)
         for acting, one in answers

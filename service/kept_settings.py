@@ -1,4 +1,4 @@
-"""The settings of what the database keeps: encrypted with which keys, and for how long."""
+"""The settings about stored data: which keys encrypt it, and how long it is kept."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +10,7 @@ from payments.access.encryption_keys import KEY
 if TYPE_CHECKING:
     from payments.keeping.retention import Keep
 
-# What a process that needs a key says when there is none.
+# The message if a process needs a key and there is none.
 NO_KEY = (
     "BILLING_ENCRYPTION_KEYS must be set: secrets of webhooks are encrypted in the database."
     " `billing keys encryption` makes a key; keep it where your passwords are, not in the database"
@@ -46,23 +46,22 @@ class KeptSettings(BaseSettings):
     # a bank may contest a charge for about as long, and no receiver is down for longer. What is
     # older can't be replayed, and has left the feed.
     keep_events_days: int = Field(default=90, ge=0, le=36_500, description=DAYS)
-    # How long each post of a webhook is kept, with what the receiver answered. A month, as Stripe
-    # shows them: these are the most rows, and of interest while somebody asks why one failed.
-    # Whether and when an event was delivered stays with the event.
+    # How long each post of a webhook is kept, with the receiver's answer. A month, as Stripe shows
+    # them: these are the most rows, and only of interest while a failure is investigated. Whether
+    # and when an event was delivered stays with the event.
     keep_delivery_attempts_days: int = Field(default=30, ge=0, le=36_500, description=DAYS)
-    # How long refused requests are kept. As long as events, since one tells of each.
+    # How long refused requests are kept. As long as events, since each has one.
     keep_rejected_requests_days: int = Field(default=90, ge=0, le=36_500, description=DAYS)
-    # How long messages in quarantine are kept after somebody has released or dismissed them. Those
-    # that nobody was done with stay.
+    # How long messages in quarantine are kept after they were released or dismissed. Others stay.
     keep_quarantined_messages_days: int = Field(default=30, ge=0, le=36_500, description=DAYS)
-    # How long the keys of endpoints that were made, rotations, pings and replays are known: a
-    # repeat is answered for so long, and done again later. No caller repeats for a month. Keys of
-    # charges and refunds are known for ever.
+    # How long the keys of new endpoints, rotations, pings and replays are remembered: until then a
+    # repeat gets the same answer, and later it is done again. No caller repeats for a month. Keys
+    # of charges and refunds are remembered for ever.
     keep_requests_made_days: int = Field(default=30, ge=0, le=36_500, description=DAYS)
 
     @property
     def keep(self) -> "Keep":
         """For how many days each is kept."""
-        from payments.keeping.retention import Keep  # the tables, which few who read settings need
+        from payments.keeping.retention import Keep  # imports the tables
 
         return Keep(**{name: getattr(self, f"keep_{name}_days") for name in Keep.__slots__})

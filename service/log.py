@@ -1,4 +1,4 @@
-"""How the program speaks: one stream of lines on stderr, for people or for machines."""
+"""Logging: one stream of lines on stderr, for people or for machines."""
 
 import logging
 import re
@@ -13,31 +13,31 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from infra.billing import brokers
 from infra.billing.contract.ids import trace_of
 
-# Secrets that sign webhooks, keys that encrypt them, and API keys: whatever library speaks of them.
-# The first part of an API key is its id, which may be told.
+# Webhook secrets, encryption keys and API keys, whichever library logs them. The first part of an
+# API key is its id, which may be shown.
 _WEBHOOK_SECRET = re.compile(r"whsec_[A-Za-z0-9+/=_-]+")
 _ENCRYPTION_KEY = re.compile(r"bek_[A-Za-z0-9_-]+")
 _API_KEY = re.compile(r"(?P<id>key_[a-z2-7]{16})_[A-Za-z0-9]+")
 
-# These tell at "info" what is of interest to their own authors; "debug" shows it.
+# At "info" these log what only their own authors need; "debug" shows it.
 CHATTY = ("alembic", "httpx", "aiohttp.access")
 
-# At "debug" these write out what they carry: a task with all its arguments (celery.pool, around
-# the redacted ones of worker/request.py), what strangers broadcast (kombu.pidbox), errors of the
-# database that quote a row (psycopg), answers of the broker (redis). Nobody may turn that on.
+# At "debug" these log their payloads: a task with all its arguments (celery.pool, around the
+# redacted ones of worker/request.py), foreign broadcasts (kombu.pidbox), database errors that quote
+# a row (psycopg), answers of the broker (redis). That can't be turned on.
 INDISCREET = ("celery.pool", "kombu.pidbox", "psycopg", "redis")
 
-# As kombu words it (kombu/message.py).
+# kombu's text (kombu/message.py).
 _UNACKNOWLEDGED = ("Couldn't ack ", "Couldn't reject ")
 
-# What an attempt that goes on is about: a row of a charge or a refund.
+# The object of the attempt in progress: a row of a charge or a refund.
 subject: ContextVar[Any] = ContextVar("subject", default=None)
 
 Format = Literal["console", "json"]
 
 
 def configure(log_format: Format, level: str = "info", stream: TextIO | None = None) -> None:
-    """Send everything that is said, by structlog or by stdlib logging, through one format.
+    """Send all log messages, from structlog or the standard library, through one format.
 
     `stream` is stderr unless given: stdout belongs to the answers of commands. Warnings and
     uncaught errors, of threads too, go the same way; only what would quote a request is silenced.
@@ -103,7 +103,7 @@ def scrub(line: str) -> str:
 
 
 def _about(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """The charge or refund that is being worked on, and whose request it goes back to."""
+    """Add the charge or refund that is being processed, and the request that it came from."""
     if (row := subject.get()) is not None:
         line.setdefault("object_id", row.id)
         if row.request_id is not None:
@@ -114,10 +114,10 @@ def _about(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
 
 
 def _no_alarm(record: logging.LogRecord) -> bool:
-    """Call by its level what a library calls critical and is none.
+    """Lower the level of a message that a library wrongly calls critical.
 
-    kombu says so, with a traceback, for each message that could not be acknowledged because the
-    link to the broker broke. It is handed out again, and finds its row.
+    kombu does so, with a traceback, for each message that could not be acknowledged because the
+    connection to the broker broke. It is delivered again, and finds its row.
     """
     if str(record.msg).startswith(_UNACKNOWLEDGED):
         reason = record.args[1] if isinstance(record.args, tuple) and len(record.args) > 1 else None
@@ -128,7 +128,7 @@ def _no_alarm(record: logging.LogRecord) -> bool:
 
 
 def scrubbed(value: Any) -> Any:
-    """A value of JSON with all its texts scrubbed."""
+    """A JSON value with all its texts scrubbed."""
     match value:
         case str():
             return scrub(value)
@@ -140,7 +140,7 @@ def scrubbed(value: Any) -> Any:
 
 
 def _renderers(log_format: Format, *, colors: bool) -> list[Processor]:
-    # Tracebacks never show local variables: one of them is somebody's card or password.
+    # Tracebacks never show local variables, as one may be a card number or a password.
     if log_format == "json":
         return [
             structlog.processors.ExceptionRenderer(

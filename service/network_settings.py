@@ -1,4 +1,4 @@
-"""The settings of the HTTP service, and what those of networks and names of hosts may be."""
+"""The settings of the HTTP service, and validation of networks and host names."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -51,16 +51,16 @@ class HttpSettings(BaseSettings):
     http_port: int = Field(
         default=8000, ge=0, le=65_535, description="a whole number from 0 (any free one) to 65535"
     )
-    # Proxies whose X-Forwarded-For is believed. None by default: anybody can write that header.
+    # Proxies whose X-Forwarded-For is trusted. None by default: any client can write that header.
     http_trusted_proxies: Networks = Field(
         default=(),
         description="networks of proxies whose X-Forwarded-For is believed, separated by commas",
     )
-    # Whether each request that is answered leaves a line in the log. Off: what went well is in the
-    # rows and the metrics, refusals are logged anyway, and a line costs a tenth of a request.
+    # Whether each answered request is logged. Off: successes are in the rows and the metrics,
+    # refusals are logged anyway, and a line costs a tenth of a request.
     http_access_log: bool = Field(default=False, description="true or false")
     # The rate limit of one API key, in each process. Three times what a process accepts (0.66 ms of
-    # a core per charge); lower it where producers share one, so that the busiest leaves room.
+    # a core per charge); lower it if producers share a process, so that the busiest leaves room.
     http_key_rate: float = Field(
         default=5_000.0, ge=0, description="requests per second of one API key; 0 for no limit"
     )

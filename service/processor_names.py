@@ -1,4 +1,4 @@
-"""How settings write which processors there are, who takes what, and what the sandbox takes."""
+"""How settings name processors, their routes, and the sandbox's limits."""
 
 import re
 from importlib.metadata import EntryPoint, entry_points
@@ -14,7 +14,7 @@ from payments.processors.routing import Route
 # Packages bring others as entry points of this group, which name such a function in the same way.
 BUILT_IN = {"sandbox": "service.wiring:sandbox", "stripe": "service.wiring:stripe"}
 ENTRY_POINTS = "billing.processors"
-# A currency, the least, the most and the last digits of what the sandbox takes.
+# A currency, the minimum, the maximum and the multiple that the sandbox accepts.
 SANDBOX_LIMIT = re.compile(r"([A-Z]{3}):([0-9]{1,15})-([0-9]{1,15})(?:/([0-9]{1,9}))?")
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
@@ -24,7 +24,7 @@ _CONDITION = re.compile(r"(currency)=([A-Z]{3})|(producer)=([A-Za-z0-9._-]+)|(me
 
 
 def route(text: str) -> Route:
-    """A route as settings write it. Raises ValueError."""
+    """A route in the form of the settings. Raises ValueError."""
     processor, *conditions = text.strip().split(":")
     said: dict[str, str] = {}
     for condition in conditions:
@@ -44,7 +44,7 @@ def _routes(value: object) -> object:
     return value
 
 
-# What one person may have given back of a charge: a currency, or * for all others, and an amount.
+# How much one person may refund of a charge: a currency, or * for all others, and an amount.
 _APPROVED_ABOVE = re.compile(r"([A-Z]{3}|\*):([0-9]{1,15})")
 
 

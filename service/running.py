@@ -1,4 +1,4 @@
-"""Which tasks run in this process, since when, and whether the database keeps them waiting."""
+"""Which tasks run in this process, since when, and whether they wait for the database."""
 
 import threading
 import time
@@ -18,7 +18,7 @@ class Running:
     waited_before_s: float
 
     def age_s(self, now: float, waited_s: float) -> float:
-        """How long it runs, without the time that everybody waited for the database."""
+        """How long it has run, without the time that the process waited for the database."""
         return (now - self.started_at) - (waited_s - self.waited_before_s)
 
 
@@ -34,7 +34,7 @@ class Register:
         self._waited_s = 0.0
 
     def begin(self, task: str, task_id: str, *, key: Hashable = None) -> None:
-        """A task begins in this thread, which runs no other; or, by `key`, one of many that it
+        """A task begins in this thread, which runs no other; or, with `key`, one of many that it
         runs at once."""
         thread_id = threading.get_ident()
         self._running[thread_id if key is None else key] = Running(
@@ -49,10 +49,10 @@ class Register:
 
     @contextmanager
     def waiting_for_database(self) -> Iterator[None]:
-        """While anybody is in here, no task's clock runs.
+        """Stop the clocks of all tasks within this context.
 
-        For whoever waits until PostgreSQL answers again: a task is not stuck because the database
-        is away, and ending the process would not bring it back.
+        For waits until PostgreSQL answers again: a task is not stuck because the database is away,
+        and ending the process would not bring it back.
         """
         with self._lock:
             if self._waiters == 0:

@@ -40,7 +40,7 @@ from service.settings_errors import NothingRuns, SettingsError
 PREFIX = "BILLING_"
 SECONDS = "a whole number of seconds from 1"
 
-# Read by the SDK (infra.billing) or by people's scripts, not by the worker: known, so not refused.
+# Read by the SDK (infra.billing) or by users' scripts, not by the worker: known, so not refused.
 FOREIGN_VARIABLES = frozenset({"URL", "API_KEY", "SIGNING_KEY"})
 
 
@@ -106,7 +106,7 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, P
         description="names of processors separated by commas: sandbox, stripe, or what a package"
         f" brings as an entry point of {ENTRY_POINTS}",
     )
-    # Which of them takes new charges. Unset, the first in the list.
+    # Which of them gets new charges. Unset, the first in the list.
     processor: str = Field(
         default="", description="the name of one of BILLING_PROCESSORS: where new charges go"
     )
@@ -122,14 +122,14 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, P
     sandbox_latency_ms: int = Field(
         default=0, ge=0, le=60_000, description="a whole number of milliseconds from 0 to 60000"
     )
-    # How long the sandbox's lost answers are waited for. Longer than a real answer of a local
-    # sandbox, and short enough to watch a timeout happen.
+    # How long to wait for the sandbox's lost answers. Longer than a real answer of a local sandbox,
+    # and short enough to watch a timeout happen.
     sandbox_timeout_ms: int = Field(
         default=1_000, ge=1, le=60_000, description="a whole number of milliseconds from 1 to 60000"
     )
     # How long the sandbox remembers idempotency keys. A day, as Stripe does at least.
     sandbox_key_window_s: int = Field(default=86_400, ge=1, le=31_536_000, description=SECONDS)
-    # Which amounts and currencies the sandbox takes, so that you meet a processor's limits early.
+    # Which amounts and currencies the sandbox accepts, so that you meet a processor's limits early.
     # Unset, any amount of any currency.
     sandbox_limits: SandboxLimits = Field(
         default="",
@@ -150,8 +150,9 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, P
         default=SecretStr(""),
         description="signing secrets of Stripe's (whsec_…), separated by commas",
     )
-    # Whose our objects are at Stripe, beside our ids: several installations may share an account.
-    # Unset, a name that the database keeps from its first use on. A name in use can't be changed.
+    # The name of this installation's objects at Stripe, beside our ids: several installations may
+    # share an account. Unset, a name that the database keeps from its first use on. A name in use
+    # can't be changed.
     stripe_installation: stripe_settings.Installation = Field(
         default="",
         description="a name of up to 40 small letters, digits, dots and dashes",
@@ -162,29 +163,30 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, P
         description="https://…, or http://… on this machine, without a path",
     )
     # Whether a charge may be captured in parts. Off, because Stripe refuses every charge that is to
-    # be captured by hand of an account that doesn't have the feature (multicapture).
+    # be captured by hand for an account without the feature (multicapture).
     stripe_multicapture: stripe_settings.Multicapture = Field(
         "off", description="off or if_available"
     )
-    # What may be given back of one charge on one person's word, in minor units, by currency: a
-    # refund that leads beyond that waits until somebody else approves it. Unset, none waits.
+    # How much of one charge may be refunded without approval, in minor units, by currency: a refund
+    # that exceeds that waits until a second person approves it. Unset, none waits.
     approve_refunds_above: ApprovedAbove = Field(
         default_factory=dict,
         description="currencies, or * for all others, with an amount in minor units, separated by"
         " commas, such as USD:50000,EUR:50000,*:0",
     )
-    # Whether what one person decides about what needs review is done once another approves it. Off:
-    # many have one person on call.
+    # Whether a decision about what needs review must be approved by a second person. Off: often
+    # only one person is on call.
     approve_resolve: Literal["off", "on"] = Field(default="off", description="off or on")
-    # Private networks that webhooks may reach. None: otherwise anybody who may add an endpoint
-    # could have your internal services called.
+    # Private networks that webhooks may reach. None: otherwise everyone who may add an endpoint
+    # could make this service call your internal services.
     webhook_allow_private: Networks = Field(
         default=(),
         description="networks separated by commas, such as 127.0.0.0/8,::1/128,10.20.0.0/16",
     )
     # The format of log lines. For people by default; set json where a machine reads them.
     log_format: Literal["console", "json"] = Field(default="console", description="console or json")
-    # The least level that is logged. Info has what is refused, lost or found; the tables the rest.
+    # The minimum level that is logged. Info has what is refused, lost or found; the tables the
+    # rest.
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"
     )
@@ -195,7 +197,7 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, P
     # A customer who hasn't come back in a day has gone.
     customer_wait_s: int = Field(default=86_400, ge=1, le=31_536_000, description=SECONDS)
     # The deadline of one call to a processor (connect, send and read together). Ample when all is
-    # well; what takes longer counts as unknown and is looked up.
+    # well; a call that takes longer counts as unknown and is looked up.
     call_deadline_s: float = Field(
         default=10.0, gt=0, le=300, description="seconds, above 0 and below half BILLING_LEASE_S"
     )
@@ -236,7 +238,7 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, P
 
     @model_validator(mode="after")
     def _call_fits_its_lease(self) -> Self:
-        # What is in doubt takes two calls under one lease: the look-up, and perhaps the repeat.
+        # A row in doubt takes two calls under one lease: the look-up, and perhaps the repeat.
         if self.call_deadline_s * 2 >= self.lease_s:
             raise ValueError(f"{PREFIX}CALL_DEADLINE_S must be below half of {PREFIX}LEASE_S")
         return self
@@ -257,14 +259,14 @@ class Settings(KeptSettings, ConsoleSettings, HttpSettings, TelemetrySettings, P
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, files that the environment names, then the environment itself. No .env file:
-        one place to look, and it is visible."""
+        one visible place for settings."""
         return (init_settings, ValueFiles(settings_cls, os.environ, prefix=PREFIX), env_settings)
 
 
 def read(**overrides: Any) -> Settings:
     """The settings as given, URLs possibly unset (""): for `billing up`, which starts servers.
 
-    Arguments win over the environment. Raises SettingsError.
+    Arguments override the environment. Raises SettingsError.
     """
     try:
         settings = Settings(**overrides)
@@ -280,7 +282,7 @@ def read(**overrides: Any) -> Settings:
 def load(**overrides: Any) -> Settings:
     """The settings with both URLs filled in: unset ones are those of the running `billing up`.
 
-    Raises SettingsError, also when a URL is unset and nothing runs in the data folder.
+    Raises SettingsError, also if a URL is unset and nothing runs in the data folder.
     """
     settings = read(**overrides)
     missing = [name for name in ("database_url", "broker_url") if not getattr(settings, name)]
@@ -297,20 +299,20 @@ def load(**overrides: Any) -> Settings:
     if "database_url" in missing and not settings.database_direct_url:
         found["database_direct_url"] = running.get("database_direct_url", "")
     if "database_url" in missing and not settings.encryption_keys.get_secret_value():
-        # Those of `billing up`: what a command encrypts is what its processes must read.
+        # Those of `billing up`: its processes must be able to read what a command encrypts.
         keys = running.get("encryption_keys") or embedded_data_dir.encryption_key(settings.data_dir)
         found["encryption_keys"] = SecretStr(keys)
     if "database_url" in missing and not settings.webhook_allow_private:
-        # Who adds an endpoint there may add what its webhooks worker delivers to.
+        # An endpoint that is added there may be any that its webhooks worker delivers to.
         allowed = running.get("webhook_allow_private", "").split(",")
         found["webhook_allow_private"] = tuple(ip_network(one) for one in allowed if one)
     return settings.model_copy(update=found)
 
 
 def environ_of(settings: Settings, **others: str) -> dict[str, str]:
-    """The environment for a process of ours with just these settings: ours, theirs, `others`.
+    """The environment for a child process with exactly these settings and `others`.
 
-    It holds passwords; the kernel shows a process's environment to its own user only.
+    It contains passwords; the kernel shows a process's environment to its own user only.
     """
     given = {
         variable(name): _as_text(getattr(settings, name))
@@ -321,7 +323,7 @@ def environ_of(settings: Settings, **others: str) -> dict[str, str]:
 
 
 def outside_environ() -> dict[str, str]:
-    """The environment without anything meant for us."""
+    """The environment without our settings."""
     return {
         name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)
     }

@@ -1,4 +1,4 @@
-"""What is wrong with the settings, for whoever starts a process or a command."""
+"""Errors in the settings, for people who start a process or a command."""
 
 from pathlib import Path
 

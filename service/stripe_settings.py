@@ -1,4 +1,4 @@
-"""What the settings of Stripe may be. Keys and secrets are never shown."""
+"""Validation of Stripe's settings. Keys and secrets are never shown."""
 
 import re
 from ipaddress import ip_address
@@ -32,7 +32,7 @@ def _installation(value: str) -> str:
 
 
 def _api_base(value: str) -> str:
-    """A key goes there, so encrypted; or it does not leave this machine."""
+    """It gets the key, so it must be encrypted, or on this machine."""
     url = urlsplit(value)
     if not url.hostname or url.path or url.query or url.fragment or url.username is not None:
         raise ValueError
@@ -55,7 +55,7 @@ def secrets_of(value: SecretStr) -> tuple[str, ...]:
 
 ApiKey = Annotated[SecretStr, AfterValidator(_api_key)]
 WebhookSecrets = Annotated[SecretStr, AfterValidator(_webhook_secrets)]
-# In the word that a PaymentIntent has for it.
+# As a PaymentIntent names it.
 Multicapture = Literal["off", "if_available"]
 ApiBase = Annotated[str, AfterValidator(_api_base)]
 Installation = Annotated[str, AfterValidator(_installation)]

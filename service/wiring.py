@@ -1,4 +1,4 @@
-"""The one place that decides what is real: engines, processors, committers, and who wakes whom."""
+"""The one place that chooses implementations: engines, processors, committers, wake-ups."""
 
 import os
 import socket
@@ -49,10 +49,10 @@ from service.stripe_settings import secrets_of
 
 logger = log.get(__name__)
 
-# What a process that delivers has open besides the sockets of its posts.
+# How many descriptors a delivering process needs besides the sockets of its posts.
 SPARE_FILES = 256
-# Of so many endpoints what came of posts is written at once, up to 64 of each: more would keep
-# those that follow waiting, and cost each no less.
+# How many endpoints' results are written at once, up to 64 each: more would delay those that
+# follow, and cost each no less.
 DRAINS_MAX = 32
 
 
@@ -63,7 +63,8 @@ def open_database(
     limits: Limits = WORK,
     json: Callable[[bytes], Any] | None = None,
 ) -> Engine:
-    """Our engine. Every connection has limits, so that nothing can hold up a worker for ever."""
+    """The service's engine. Every connection has limits, so that nothing can block a worker for
+    ever."""
     return open_engine(url, limits, pool_size=pool_size, json=json)
 
 
@@ -86,7 +87,7 @@ class Services:
 
 
 def sandbox(settings: Settings) -> Sandbox:
-    """The sandbox, on connections of its own: an honest outside witness."""
+    """The sandbox, on its own connections, as an independent witness."""
 
     def grouped(run: Callable[[Sequence[Any]], Sequence[Any]]) -> Callable[[Any], Any]:
         return GroupCommitter(run).submit
@@ -102,7 +103,7 @@ def sandbox(settings: Settings) -> Sandbox:
 
 
 def _limits(text: str) -> MoneyLimits:
-    """What the sandbox takes, as the setting writes it: those currencies alone, or anything."""
+    """The sandbox's limits from the setting: those currencies only, or anything."""
     if not text:
         return ANYTHING
     named = {}
@@ -112,7 +113,7 @@ def _limits(text: str) -> MoneyLimits:
 
 
 def stripe(settings: Settings) -> Processor:
-    """Stripe. Its library is heavy, so only who has the processor loads it."""
+    """Stripe. Its library is slow to import, so it is loaded only if the processor is used."""
     from payments.processors.stripe import Stripe
 
     return Stripe(
@@ -125,7 +126,7 @@ def stripe(settings: Settings) -> Processor:
 
 
 def _installation(settings: Settings) -> Installation:
-    """Whose database this is: asked once by a process. Raises Renamed."""
+    """The installation of this database: read once per process. Raises Renamed."""
     engine = open_database(settings.database_url, pool_size=1)
     try:
         with engine.begin() as connection:
@@ -163,13 +164,13 @@ def approvals(settings: Settings) -> Approvals:
 
 
 def statements(settings: Settings) -> Statements:
-    """What the processors that keep a statement say that they moved."""
+    """The statements of the processors that keep one."""
     return statements_of(processors(settings))
 
 
 def livemode(settings: Settings) -> bool:
-    """Whether BILLING_PROCESSOR moves real money: what products and prices show. Charges show it of
-    the processor that took them, which a route may have chosen."""
+    """Whether BILLING_PROCESSOR moves real money: shown by products and prices. Charges show the
+    mode of their own processor, which a route may have chosen."""
     return processors(settings)[settings.processor].livemode
 
 
@@ -182,7 +183,7 @@ class Delivers(Protocol):
 
 
 def vault(settings: Settings) -> Vault:
-    """What seals secrets for the database, and opens them. Raises SettingsError without a key."""
+    """Seals secrets for the database, and opens them. Raises SettingsError without a key."""
     if not (keys := keys_of(settings.encryption_keys)):
         raise SettingsError(NO_KEY)
     return Vault(keys)
@@ -191,8 +192,8 @@ def vault(settings: Settings) -> Vault:
 def asked_together(
     run: Callable[[Sequence[Any]], Awaitable[Sequence[Any]]],
 ) -> Callable[[Any], Awaitable[Any]]:
-    """For the deliverer: what its drains ask at the same time is asked as one. Those of a batch
-    that met a database that is away have patience of their own."""
+    """For the deliverer: concurrent queries of its drains become one. Each drain itself retries if
+    the database is away."""
     committer = LoopCommitter[Any, Any](
         run, batch_max=DRAINS_MAX, is_hopeless=retrying.is_transient
     )
@@ -200,7 +201,8 @@ def asked_together(
 
 
 def deliverer(engine: Engine, vault: Vault, **options: Any) -> Delivers:
-    """The deliverer. Its HTTP client is heavy, so only a process that delivers loads it."""
+    """The deliverer. Its HTTP client is slow to import, so only a process that delivers loads
+    it."""
     from payments.webhooks.delivery import LINGER_S, POSTS_MAX, Deliverer
 
     posts_max = max(1, min(POSTS_MAX, open_files.raised() - SPARE_FILES))
@@ -212,7 +214,7 @@ def deliverer(engine: Engine, vault: Vault, **options: Any) -> Delivers:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the handlers are put together from. Crash tests pass parts that die at a chosen line."""
+    """The parts of the handlers. Crash tests pass parts that die at a chosen line."""
 
     processors: Mapping[str, ProcessorFactory] = field(default_factory=dict)
     begin: Callable[..., list[Begun]] = executor.begin
@@ -229,9 +231,9 @@ REAL = Parts()
 def services(settings: Settings, wake: Callable[[Wakes], None], parts: Parts = REAL) -> Services:
     """Open what every kind of process shares. Nothing connects before it is used."""
     stopping = threading.Event()
-    # What these processes read of JSON is ours and has no long numbers, and they read it with each
-    # row: a tenth of what a row costs them is Python's own reader. Headers of the quarantine, which
-    # may have any, are read as text.
+    # The JSON that these processes read is ours and has no long numbers; with Python's own reader
+    # it would take a tenth of the cost of each row. Headers of the quarantine, which may contain
+    # any numbers, are read as text.
     engine = open_database(settings.database_url, json=orjson.loads)
     named = processors(settings, parts.processors)
     return Services(
@@ -246,11 +248,11 @@ def services(settings: Settings, wake: Callable[[Wakes], None], parts: Parts = R
 
 
 def since_boot_s() -> float:
-    """Seconds by a clock that no one sets, and that goes on while a machine is suspended."""
+    """Seconds by a clock that can't be set, and that continues while a machine is suspended."""
     clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # only Linux has the first
     return time.clock_gettime(clock)
 
 
 def worker_name() -> str:
-    """Host and process: what the history shows as who did it."""
+    """Host and process: the actor in histories."""
     return f"{socket.gethostname()}:{os.getpid()}"

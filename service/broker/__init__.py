@@ -1,1 +1,1 @@
-"""The way to the broker for all who do not consume: publishing, asking, and what Celery is told."""
+"""Access to the broker except for consuming: publishing, asking, and Celery's configuration."""

@@ -10,21 +10,21 @@ from infra.billing.brokers import Broker
 
 PAYMENTS = "payments"
 WEBHOOKS = "webhooks"
-# RabbitMQ only: where a message goes that was handed out DELIVERIES_MAX times and never finished.
-# Our own workers read it and put what they find into quarantine (worker/consumer.py).
+# RabbitMQ only: the queue of messages that were delivered DELIVERIES_MAX times and never finished.
+# Our own workers read it and quarantine what they find (worker/consumer.py).
 DEAD = "billing.dead"
 
-# A message comes back each time the worker that holds it dies. Twenty (RabbitMQ's default) is one
-# bad evening of rolling restarts; past fifty the message itself is the likely killer.
+# A message comes back each time its worker dies. Twenty (RabbitMQ's default) is one bad evening of
+# rolling restarts; past fifty the message itself is the likely killer.
 DELIVERIES_MAX = 50
 
-# What a publisher waits for each answer of a broker. It is called from inside requests, and with
-# its one retry it waits three times before it gives up: 2 s in all.
+# How long a publisher waits for each answer of a broker. It is called from inside requests, and
+# with its one retry it waits three times before it gives up: 2 s in all.
 PUBLISH_TIMEOUT_S = 0.6
 
 
 class Configured(Protocol):
-    """What is read of service.settings.Settings."""
+    """The fields read from service.settings.Settings."""
 
     @property
     def broker_url(self) -> str: ...
@@ -61,17 +61,17 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
         "task_default_queue": PAYMENTS,
         "task_default_exchange": "billing",
         # Direct: Celery then publishes to the queue by name, which needs none of kombu's binding
-        # tables; FLUSHALL loses those, and a publish by topic would vanish without an error.
+        # tables; FLUSHALL deletes those, and a publish by topic would vanish without an error.
         "task_default_exchange_type": "direct",
         "task_default_routing_key": PAYMENTS,
         "task_default_delivery_mode": 2,
-        "task_create_missing_queues": False,  # a typo must fail, not make a queue nobody reads
+        "task_create_missing_queues": False,  # a typo must fail, not create an unread queue
         "task_routes": {
             "billing.webhook.*": {"queue": WEBHOOKS},
             "billing.*": {"queue": PAYMENTS},
         },
         # --- delivery
-        "task_acks_late": True,  # acknowledged before = lost with the process
+        "task_acks_late": True,  # acknowledging earlier would lose it with the process
         "task_acks_on_failure": True,  # the row knows what is still due, not the message
         "task_acks_on_timeout": True,  # likewise; requeued at once it would loop
         "task_reject_on_worker_lost": True,
@@ -82,10 +82,10 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
         # --- worker
         "worker_pool": "threads",  # a charge waits on the network, and threads wait cheaply
         "worker_concurrency": settings.slots,
-        "worker_prefetch_multiplier": 1,  # a crash takes only what is running hostage
+        "worker_prefetch_multiplier": 1,  # a crash affects only what is running
         "worker_consumer": "worker.consumer:Consumer",
-        # The leases in PostgreSQL keep a redelivered message from running twice; ending charges
-        # half way because the broker blinked would turn them into unknown outcomes.
+        # The leases in PostgreSQL keep a redelivered message from running twice; aborting charges
+        # because the broker was away briefly would turn them into unknown outcomes.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         # Lowers the prefetch after a reconnect and has stuck there (celery#9512); same reason.
         "worker_enable_prefetch_count_reduction": False,
@@ -94,8 +94,8 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
         # SIGQUIT: this long for the calls under way, then the end.
         "worker_soft_shutdown_timeout": settings.shutdown_s,
         "worker_enable_remote_control": True,  # inspection only: worker/control.py trims it
-        # Exclusive, the default, a worker can't start while RabbitMQ still believes in the
-        # connection of another with its name: a host that vanished, a process that is stopped.
+        # With the default, exclusive, a worker can't start while RabbitMQ still has the connection
+        # of another with its name: a host that vanished, a process that is stopped.
         "control_queue_exclusive": False,
         "control_queue_durable": True,  # RabbitMQ 4 has no other queues that are not exclusive
         "worker_hijack_root_logger": False,  # service/log.py owns logging
@@ -104,7 +104,7 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
         "worker_send_task_events": True,
         # A second publish per message, in the producer; Flower would only learn the queue's name.
         "task_send_sent_event": False,
-        "event_queue_expires": 120,  # a monitor that is gone leaves nothing behind
+        "event_queue_expires": 120,  # a monitor that has gone leaves nothing behind
         # --- connections
         "broker_connection_retry": True,
         "broker_connection_retry_on_startup": True,
@@ -112,7 +112,7 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
         "broker_channel_error_retry": True,
         "broker_connection_timeout": 2.0,
         "broker_pool_acquire_timeout": 2.0,  # the default waits for ever (celery#10174)
-        # One retry heals a connection that went stale; a broker that is down is the sweep's case.
+        # One retry replaces a stale connection; if the broker is down, the sweep makes up for it.
         "task_publish_retry_policy": {
             "max_retries": 1,
             "interval_start": 0,
@@ -124,13 +124,13 @@ def configuration(settings: Configured, broker_url: str | None = None) -> dict[s
 
 
 def queues(*, rabbitmq: bool) -> tuple[Queue, ...]:
-    """The queues that workers read unless told otherwise with -Q."""
+    """The queues that workers read unless -Q says otherwise."""
     return tuple(_queue(name, rabbitmq=rabbitmq) for name in (PAYMENTS, WEBHOOKS))
 
 
 class ForeignQueue(Queue):  # type: ignore[misc]  # kombu has no types
-    """A queue of a producer's, read besides ours. It stays as it is; where it is not there yet, it
-    is made as Celery makes one by default, so that its producer may declare it, too."""
+    """A producer's queue, read in addition to ours. It stays as it is; if it doesn't exist yet, it
+    is created like Celery's default, so that its producer may declare it, too."""
 
     def __init__(self, name: str = "", exchange: Any = None, routing_key: str = "", **rest: Any):
         super().__init__(
@@ -141,7 +141,7 @@ class ForeignQueue(Queue):  # type: ignore[misc]  # kombu has no types
         connection = (channel or self.channel).connection.client
         if connection.transport.driver_type == "amqp":
             try:
-                # A channel of its own: RabbitMQ closes the one on which it was asked in vain.
+                # A separate channel: RabbitMQ closes the one on which a check failed.
                 with connection.channel() as probe:
                     self.queue_declare(passive=True, channel=probe)
             except connection.channel_errors:
@@ -152,7 +152,7 @@ class ForeignQueue(Queue):  # type: ignore[misc]  # kombu has no types
 
 
 def dead_letters() -> Queue:
-    """RabbitMQ's queue of messages that were given up; quorum, so that it loses none either."""
+    """RabbitMQ's queue of dead letters; a quorum queue, so that it loses none either."""
     return Queue(
         DEAD,
         Exchange("billing", type="direct"),
@@ -163,14 +163,14 @@ def dead_letters() -> Queue:
 
 def _queue(name: str, *, rabbitmq: bool) -> Queue:
     arguments = {
-        # Replicated, on disk before it is confirmed, and the only kind that counts deliveries.
+        # Replicated, on disk before it is confirmed, and the only type that counts deliveries.
         "x-queue-type": "quorum",
         "x-delivery-limit": DELIVERIES_MAX,
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": DEAD,
-        # Kept here until the dead letter is safely there; needs reject-publish.
+        # Kept here until the dead letter is stored; needs reject-publish.
         "x-dead-letter-strategy": "at-least-once",
-        # A full queue says no to the publisher instead of dropping the oldest payment.
+        # A full queue refuses the publisher instead of dropping the oldest payment.
         "x-overflow": "reject-publish",
     }
     return Queue(
@@ -184,16 +184,16 @@ def _queue(name: str, *, rabbitmq: bool) -> Queue:
 
 def _redis(broker: Broker, lease_s: float) -> dict[str, Any]:
     # Counts from the fetch, and worker/transport/redis_transport.py renews it while the worker
-    # lives. It may be short: handing out a message whose task still runs does no harm, as the row's
-    # lease, or the endpoint's, sends the second one away. And it must be: what died before it wrote
-    # a row is only here, and is back when a lease would have ended. The default, an hour, is how
-    # long a crash would take.
+    # lives. It may be short: delivering a message whose task still runs does no harm, as the row's
+    # or the endpoint's lease turns the second one away. And it must be short: if a worker died
+    # before it wrote a row, the request is only here, and is back when a lease would have ended.
+    # The default, an hour, is how long recovery from a crash would take.
     visibility_timeout_s = lease_s * 4 / 5
     return {
         "broker_transport_options": {
             **broker.with_limits(timeout_s=PUBLISH_TIMEOUT_S),
             "visibility_timeout": visibility_timeout_s,
-            # How often to look for abandoned messages; the default throttle makes that 100 s.
+            # How often to look for abandoned messages; the default makes that 100 s.
             "unacked_restore_interval": lease_s - visibility_timeout_s,
             "unacked_restore_throttle": 1,
             # No limit, the default, waits for ever on a connection that is dead but not closed.
@@ -216,5 +216,5 @@ def _rabbitmq(broker: Broker) -> dict[str, Any]:
         # Without confirms a rejected publish looks like a good one (celery#5410). How long a
         # confirm may take is an argument of each publish: worker/request.py.
         "broker_transport_options": {**broker.options, "confirm_publish": True},
-        "broker_heartbeat": 10,  # a link that is silent is given up after twice this
+        "broker_heartbeat": 10,  # a silent connection is closed after twice this
     }

@@ -1,7 +1,7 @@
-"""Links to the broker for those who ask it something: every wait on them has an end.
+"""Connections to the broker for asking it something: every wait on them has a limit.
 
-A broker, or what stands before it, may take connections and acknowledge bytes, and say nothing
-more. Neither TCP nor kombu ever gives up on it.
+A broker, or a proxy in front of it, may accept connections and acknowledge bytes, and then stay
+silent. Neither TCP nor kombu ever gives up on it.
 """
 
 import contextlib
@@ -14,9 +14,9 @@ from celery import Celery
 
 from infra.billing.brokers import Broker
 
-# What a broker may take for one answer. It answers at once, or something is wrong with it.
+# How long a broker may take for one answer. It answers at once, or something is wrong with it.
 ANSWER_S = 2.0
-# What closing may take: the other side may not be there to say goodbye.
+# How long closing may take: the peer may not be there to answer.
 CLOSE_S = 1.0
 
 
@@ -27,13 +27,13 @@ def broker(app: Celery) -> Broker:
 
 
 def limits(app: Celery, timeout_s: float = ANSWER_S) -> dict[str, Any]:
-    """Transport options with which no wait for an answer takes longer than `timeout_s`."""
+    """Transport options that limit every wait for an answer to `timeout_s`."""
     return broker(app).with_limits(timeout_s=timeout_s)
 
 
 @contextmanager
 def link(app: Celery) -> Iterator[Any]:
-    """A connection of kombu's, made anew: a pooled one may be broken, and would be waited for."""
+    """A new kombu connection: a pooled one may be broken, and would be waited for."""
     connection = app.connection_for_write(transport_options=limits(app))
     try:
         connect(app, connection)
@@ -51,13 +51,13 @@ def connect(app: Celery, connection: Any) -> None:
 
 
 def drop(connection: Any) -> None:
-    """Close without ceremony: the other end may be gone, and a goodbye would wait for it."""
+    """Close without a handshake: the peer may be gone, and a handshake would wait for it."""
     with contextlib.suppress(Exception):
         connection.collect(socket_timeout=CLOSE_S)
 
 
 class Gauge:
-    """How many messages wait in queues, asked over one link that is kept while it works."""
+    """How many messages wait in queues, read over one connection that is kept while it works."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -66,13 +66,13 @@ class Gauge:
         self._channel: Any = None
 
     def depth(self, *queues: str) -> int:
-        """Messages in these queues together; one that is not there has none. Raises anything when
+        """Messages in these queues together; a missing queue counts as empty. Raises any error if
         the broker does not answer in time."""
         with self._lock:
             try:
                 if self._link is None:
                     self._link = self._app.connection_for_write(transport_options=limits(self._app))
-                # A link that broke stays broken by itself.
+                # A broken connection stays broken by itself.
                 connect(self._app, self._link)
                 return sum(self._depth(queue) for queue in queues)
             except BaseException:
@@ -90,8 +90,8 @@ class Gauge:
 
     def _depth(self, queue: str) -> int:
         if self._channel is None:
-            # Kept: one to Redis is two connections, with a password to check on each. RabbitMQ
-            # closes the one on which it was asked in vain, and amqp opens it again.
+            # Kept: one to Redis is two connections, with a password check on each. RabbitMQ closes
+            # a channel on which a check failed, and amqp opens it again.
             self._channel = self._link.channel()
         try:
             return int(self._channel.queue_declare(queue=queue, passive=True).message_count)

@@ -1,4 +1,4 @@
-"""Wake-up calls past the broker: to drainers that listen at the database."""
+"""Wake-ups without the broker: for drainers that listen at the database."""
 
 import time
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from service import log
 
 logger = log.get(__name__)
 
-# After the database could not be asked, this long it isn't: each time may take its whole timeout.
+# After a failure the database is not asked for this long: each try may take its whole timeout.
 DATABASE_DOWN_S = 1.0
 
 
 class DirectCalls:
-    """Wakes as `publish` does, but for drainers that listen. To be called once what they are called
-    for is committed. Never raises, as `publish` never does."""
+    """Wakes like `publish`, but wakes listening drainers directly. Call it after the commit that
+    makes something due. Never raises, like `publish`."""
 
     def __init__(self, engine: Callable[[], Engine], publish: Callable[[Wakes], None]) -> None:
         self._engine = engine
@@ -26,7 +26,7 @@ class DirectCalls:
         self._down_until = 0.0
 
     def __call__(self, wakes: Wakes) -> None:
-        if wakes.charges or wakes.refunds:  # first: for them nothing is asked
+        if wakes.charges or wakes.refunds:  # first: for these nothing is asked
             self._publish(Wakes(charges=wakes.charges, refunds=wakes.refunds))
         if wakes.endpoints and (endpoints := self._unheard(wakes.endpoints)):
             self._publish(Wakes(endpoints=endpoints))
@@ -39,7 +39,7 @@ class DirectCalls:
                 self._telling = self._engine().execution_options(isolation_level="AUTOCOMMIT")
             with self._telling.connect() as connection:
                 return listening.tell(connection, endpoints)
-        # Not only errors of the database: one that is raised here would end the thread that wakes.
+        # Not only errors of the database: any error raised here would end the waking thread.
         except Exception as error:  # noqa: BLE001
             self._down_until = time.monotonic() + DATABASE_DOWN_S
             logger.debug("drainers could not be told directly", error=type(error).__name__)

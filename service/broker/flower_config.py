@@ -1,4 +1,4 @@
-"""What Flower shows and keeps: the file of its `--conf`, whose names are options of it."""
+"""What Flower shows and keeps: the file for its `--conf`, with the names of its options."""
 
 import ast
 from decimal import Decimal
@@ -10,18 +10,18 @@ from service.data_dir import DataDirError
 
 logger = log.get(__name__)
 
-# In the width of a screen: which, how it went, when, and of what. The id of a message comes last.
+# To fit a screen: which, its result, when, and its request. The id of a message comes last.
 tasks_columns = "name,state,received,runtime,kwargs,result,worker,uuid"
 # Half an hour at five a second: 3 KB each, so 30 MB, and some tenths of a second to save them all.
 max_tasks = 10_000
-# What a kill costs of the history; a stop saves first.
+# How much of the history a kill loses; a stop saves first.
 state_save_interval = 60_000
-# Workers that are gone: each deployment may bring others.
+# For workers that are gone: each deployment may bring new ones.
 purge_offline_workers = 3_600
 
 
 def _file() -> str | None:
-    """Where the history is kept: in the data folder, closed to others, unless FLOWER_DB says it."""
+    """The file of the history: in the data folder, private, unless FLOWER_DB says otherwise."""
     if given := settings.outside_environ().get("FLOWER_DB"):
         return given
     folder = settings.read().data_dir
@@ -34,8 +34,8 @@ def _file() -> str | None:
 
 
 def format_task(task: Any) -> Any:
-    """A task as people read it: `19.99 USD`, an id, a state, without braces. What is searched for
-    is the text as it came."""
+    """A task in the form for people: `19.99 USD`, an id, a state, without braces. Searches use the
+    original text."""
     given, found = _fields(task.kwargs), _fields(task.result)
     if given:
         task.kwargs = _asked(given)
@@ -46,7 +46,7 @@ def format_task(task: Any) -> Any:
 
 
 def _fields(text: Any) -> dict[str, Any]:
-    """What our workers wrote, or nothing."""
+    """The fields that our workers wrote, or none."""
     try:
         read = ast.literal_eval(text) if isinstance(text, str) else text
     except (ValueError, SyntaxError):
@@ -62,7 +62,7 @@ def _asked(given: dict[str, Any]) -> str:
         code = currency.upper()
         try:
             words.append(f"{Decimal(amount).scaleb(-exponent(code)):f} {code}")
-        except ValueError:  # no currency: it was refused for that
+        except ValueError:  # not a currency: it was refused for that
             words.append(f"{amount} {currency}")
     for name, value in left.items():
         words.append(

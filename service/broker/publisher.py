@@ -1,6 +1,6 @@
-"""Wake-up calls to the workers: best-effort, quick to give up, never in anybody's way.
+"""Wake-ups for the workers: best-effort, quick to give up, never blocking.
 
-A call that is lost costs a second: what is due stands in a row, and the sweep calls again.
+A lost wake-up costs a second: what is due is in a row, and the sweep wakes it again.
 """
 
 import threading
@@ -22,38 +22,39 @@ from service.broker.redaction import kwargs_text
 
 logger = log.get(__name__)
 
-# What all calls of one transaction may take together. Whoever calls goes on with its work then.
+# How long all wake-ups of one transaction may take together; then the caller continues.
 PUBLISH_S = 2.0
-# After a publish that failed, this long nothing is published: a broker that is down would cost
-# every call its whole timeout.
+# After a failed publish, nothing is published for this long: a broker that is down would cost every
+# wake-up its whole timeout.
 BROKER_DOWN_S = 1.0
-# After a call, what comes within this time is one batch: under load there would be one per
-# transaction, each a round trip of its own. The first never waits.
+# After a wake-up, what comes within this time is one batch: under load there would be one per
+# transaction, each with its own round trip. The first one never waits.
 MERGE_S = 0.02
-# Where more endpoints than this are told of one event, no calls are added to a queue that is longer
-# than that: there would be more each second than all workers can hear.
+# If an event goes to more endpoints than this, no wake-ups are added to a queue that is longer than
+# that: more would come each second than all workers can handle.
 FEW, CALLS_MAX = 20, 200
-# Endpoints that one message names: few enough that several processes share what is due at many.
+# Endpoints per message: few enough that several processes share the work.
 TOLD_TOGETHER = 32
 
 
 class Publisher:
-    """Publishes wake-up calls, one message each and all of them in one round trip."""
+    """Publishes wake-ups, one message each and all of them in one round trip."""
 
     def __init__(self, app: Celery) -> None:
         self._gauge = Gauge(app)
-        # The SDK's way, past Celery's: `apply_async` costs ten times the work, and for RabbitMQ a
-        # round trip per message. What arrives is the same: tests/integration/test_post.py.
+        # The SDK's publisher, and not Celery's: `apply_async` costs ten times the work, and with
+        # RabbitMQ a round trip per message. The messages are the same:
+        # tests/integration/test_post.py.
         self._post = Post(connections.broker(app), timeout_s=PUBLISH_S, name="billing")
         self._down_until = 0.0
 
     def __call__(self, wakes: Wakes) -> None:
-        """Publish what `wakes` holds. Never raises; gives up after PUBLISH_S."""
+        """Publish what `wakes` has. Never raises; gives up after PUBLISH_S."""
         if time.monotonic() < self._down_until:
             return
         endpoints = wakes.endpoints
         if len(endpoints) > FEW and not self.room(WEBHOOKS, CALLS_MAX):
-            endpoints = set()  # the sweep calls them when somebody has time to hear it
+            endpoints = set()  # the sweep wakes them when workers have time
         batch = [
             *(_call("billing.charge.submit", PAYMENTS, id=id_) for id_ in wakes.charges),
             *(_call("billing.refund.submit", PAYMENTS, id=id_) for id_ in wakes.refunds),
@@ -61,8 +62,8 @@ class Publisher:
         ]
         try:
             lost = [reason for reason in self._post.send(batch) if reason is not None]
-        # Not only errors of the connection: kombu stumbles over links that broke, with any error,
-        # and one that is raised here would end the thread that wakes.
+        # Not only errors of the connection: kombu may raise any error on a broken connection, and
+        # one raised here would end the waking thread.
         except Exception as e:  # noqa: BLE001
             lost = [type(e).__name__] * len(batch)
         if lost:
@@ -72,26 +73,26 @@ class Publisher:
             )
 
     def close(self) -> None:
-        """Let go of the links to the broker."""
+        """Close the connections to the broker."""
         self._post.close()
         self._gauge.close()
 
     def room(self, queue: str, limit: int) -> int:
-        """How many messages `queue` is short of `limit`; 0 when the broker can't be asked.
+        """How many messages `queue` is short of `limit`; 0 if the broker can't be asked.
 
         The sweep adds no more than that: rows that already wait behind a long queue gain nothing
         from a second message, and after a broker was emptied there is room for all.
         """
         try:
             waiting = self._gauge.depth(queue)
-        except Exception as e:  # noqa: BLE001  # as above: whatever it is, the next second asks again
+        except Exception as e:  # noqa: BLE001  # as above: the next second asks again
             logger.warning("broker unavailable; nobody is woken", error=type(e).__name__)
             return 0
         return max(0, limit - waiting)
 
 
 def _drains(endpoints: Collection[str]) -> Iterator[Message]:
-    """A message costs whoever hears it more than the drain that it asks for."""
+    """Several endpoints per message, as handling a message costs more than starting a drain."""
     if len(endpoints) == 1:
         (endpoint_id,) = endpoints
         yield _call("billing.webhook.drain", WEBHOOKS, endpoint_id=endpoint_id)
@@ -106,9 +107,9 @@ def _call(task: str, queue: str, **kwargs: Any) -> Message:
 
 
 class Waker:
-    """Publishes from a thread of its own, so that no charge waits for the broker.
+    """Publishes from its own thread, so that no charge waits for the broker.
 
-    What comes while it publishes is merged: a thousand events for one endpoint are one call.
+    What comes while it publishes is merged: a thousand events for one endpoint become one wake-up.
     """
 
     def __init__(self, publish: Callable[[Wakes], None]) -> None:

@@ -12,12 +12,14 @@ HIDDEN = "'…'"
 
 
 def args_text(args: Sequence[Any]) -> str:
-    """Positional arguments have no names, so nothing says what may be shown: only how many."""
+    """Positional arguments have no names to check against the allow-list, so only their number is
+    shown."""
     return f"({len(args)} hidden)" if args else "()"
 
 
 def kwargs_text(kwargs: Mapping[str, Any]) -> str:
-    """The keyword arguments on the allow-list, as a dictionary would print; then how many more."""
+    """The keyword arguments on the allow-list, as a dictionary would print; then the number of
+    others."""
     shown = []
     for name, value in kwargs.items():
         text = _shown(name, value)
@@ -38,5 +40,6 @@ def _shown(name: str, value: Any) -> str | None:
 
 
 def key_text(key: str) -> str:
-    """A caller's key may be an e-mail address or an order number: enough of a hash to compare."""
+    """Enough of a hash to compare keys, as a caller's key may be an e-mail address or an order
+    number."""
     return "#" + hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:10]

@@ -1,1 +1,1 @@
-"""The way to PostgreSQL: engine, limits, patience, group commit and migrations."""
+"""Access to PostgreSQL: engine, limits, retries, group commit and migrations."""

@@ -1,13 +1,13 @@
-"""Which items are written in one transaction, and what becomes of them when it fails.
+"""Which items share a transaction, and what happens when it fails.
 
-The rules that threads (`service.database.group_commit`) and an event loop (`api.batches`) share;
-those two differ only in how they wait. An item that finds nobody writing goes at once, alone: at
-low load nobody waits for a batch. What arrives while it is written is the next batch. So batches
-grow by themselves exactly when the database is the bottleneck.
+These are the rules that threads (`service.database.group_commit`) and an event loop (`api.batches`)
+share; the two differ only in how they wait. If no batch is being written, an item goes at once,
+alone: at low load it never waits for a batch. What arrives in the meantime is the next batch. So
+batches grow exactly when the database is the bottleneck.
 
-A row that somebody holds slows those who want it. A batch that waits for one is soon not waited for
-by the next; when it fails it is taken apart beside those that follow; and what shares a row that
-was held a moment ago is not put together with others.
+A locked row slows only the items that need it. If a batch waits for one, the next soon stops
+waiting for that batch; when it fails it is split up in parallel with those that follow; and items
+that share a row that was locked a moment ago are not batched with others.
 """
 
 import threading
@@ -23,17 +23,17 @@ from service.database import retrying
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# Beyond this, longer statements no longer make a commit cheaper per item, but a failed batch
-# dearer to take apart.
+# Beyond this, longer statements no longer make a commit cheaper per item, but a failed batch more
+# expensive to split up.
 BATCH_MAX = 64
 
-# A batch takes milliseconds. One that is under way for so long probably waits for a row, and the
-# next goes beside it; so many at once, as each takes a connection.
+# A batch takes milliseconds. One that takes this long probably waits for a row, and the next starts
+# in parallel; up to this many at once, as each takes a connection.
 STUCK_S = 0.25
 LEADERS_MAX = 3
-# For so long what shares a row that was found held goes apart from others.
+# For this long, items that share a row that was found locked are kept apart from others.
 HELD_S = 2.0
-# What taking a batch apart may take before the rest of it is given up as held up, too.
+# How long splitting up a batch may take before the rest of it fails as held up, too.
 GIVE_UP_S = 10.0
 
 
@@ -45,7 +45,7 @@ class Ticket(ABC, Generic[Item, Answer]):
     """An item that waits for its answer.
 
     `shared` says which row it has in common with others, such as a price; None for none. `leads`:
-    it is up to its owner to write the next batch.
+    its owner must write the next batch.
     """
 
     def __init__(self, item: Item, shared: Hashable) -> None:
@@ -57,27 +57,27 @@ class Ticket(ABC, Generic[Item, Answer]):
     @property
     @abstractmethod
     def is_done(self) -> bool:
-        """Whether it has its answer or its failure, or nobody waits for them any more."""
+        """Whether it has its answer or its failure, or its owner has stopped waiting."""
 
     @abstractmethod
     def succeed(self, answer: Answer) -> None:
-        """Hand over the answer, unless it is done."""
+        """Deliver the answer, unless it is done."""
 
     @abstractmethod
     def fail(self, failure: BaseException) -> None:
-        """Hand over the failure, unless it is done."""
+        """Deliver the failure, unless it is done."""
 
 
 class Batching(Generic[Item, Answer]):
-    """Who waits, who leads, and how a batch that failed is taken apart. For any thread.
+    """Which tickets wait, which leads, and how a failed batch is split up. For any thread.
 
     When writing a batch fails, its items are written again one by one, so that an item that can't
-    be written fails alone; but not when the failure `is_hopeless`: it would meet all of them. When
-    somebody holds up a batch, those that share a row are written together, apart from those that
-    share none. When they are held up again, one of them is written alone: if it is held up, too, it
-    is by what they share, and all of them fail, as one by one each would wait for it as long. When
-    taking it apart has lasted `give_up_s` seconds, what is left of the batch fails, too.
-    `side_by_side` is how many parts may be written at the same time.
+    be written fails alone; but not if the failure `is_hopeless`, as it would meet all of them. If a
+    batch is held up by a lock, items that share a row are written together, apart from those that
+    share none. If they are held up again, one of them is written alone: if that is held up, too,
+    the shared row is the cause, and all of them fail, as each would wait for it equally long. When
+    splitting it up has lasted `give_up_s` seconds, the rest of the batch fails, too. `side_by_side`
+    is how many parts may be written at the same time.
     """
 
     def __init__(
@@ -102,13 +102,13 @@ class Batching(Generic[Item, Answer]):
         self._clock = clock
         self._lock = threading.Lock()
         self._led_at = 0.0
-        # What was found held, and until when to believe it.
+        # The shared rows that were found locked, and until when to assume so.
         self._held: dict[Hashable, float] = {}
 
-    # --- Who leads ---
+    # --- Choosing the leader ---
 
     def join(self, ticket: Ticket[Item, Answer]) -> bool:
-        """Wait with the others; whether the ticket is to lead, as nobody does."""
+        """Wait with the others; returns whether the ticket must lead, as no other does."""
         with self._lock:
             self.waiting.append(ticket)
             if self.leaders == 0:
@@ -116,8 +116,8 @@ class Batching(Generic[Item, Answer]):
             return ticket.leads
 
     def leads_beside(self, ticket: Ticket[Item, Answer]) -> bool:
-        """Whether the ticket leads, by now or from now on: it is the next, and whoever leads is
-        stuck."""
+        """Whether the ticket leads, already or from now on: it is the next, and the present leader
+        is stuck."""
         with self._lock:
             is_next = bool(self.waiting) and self.waiting[0] is ticket
             is_stuck = self._clock() - self._led_at >= self.stuck_s
@@ -126,7 +126,7 @@ class Batching(Generic[Item, Answer]):
             return ticket.leads
 
     def next_batch(self) -> list[Ticket[Item, Answer]]:
-        """What a leader is to write now; those who no longer wait are left out."""
+        """The tickets that a leader is to write now, without those whose owners no longer wait."""
         with self._lock:
             now = self._led_at = self._clock()
             if not self._held:
@@ -150,7 +150,7 @@ class Batching(Generic[Item, Answer]):
         return batch
 
     def hand_over(self) -> Ticket[Item, Answer] | None:
-        """End a lead: the first of those who came meanwhile leads now, if there are any."""
+        """End a lead: the first ticket that came in the meantime leads now, if there is one."""
         with self._lock:
             successor = next((ticket for ticket in self.waiting if not ticket.leads), None)
             if successor is None:
@@ -159,17 +159,17 @@ class Batching(Generic[Item, Answer]):
                 successor.leads = True
             return successor
 
-    # --- What came of a batch ---
+    # --- The result of a batch ---
 
     def answered(self, batch: Sequence[Ticket[Item, Answer]], answers: Sequence[Answer]) -> None:
-        """Hand over the answers. Raises RuntimeError when they are too many or too few."""
+        """Deliver the answers. Raises RuntimeError if there are too many or too few."""
         if len(answers) != len(batch):
             raise RuntimeError(f"{len(answers)} answers for {len(batch)} items")
         for ticket, answer in zip(batch, answers, strict=True):
             ticket.succeed(answer)
 
     def may_be_apart(self, batch: Sequence[Ticket[Item, Answer]], failure: Exception) -> bool:
-        """Whether the batch is to be taken `apart`; if not, all of it has failed now."""
+        """Whether to split up the batch with `apart`; if not, all of it has failed now."""
         if len(batch) > 1 and not self._is_hopeless(failure):
             return True
         for ticket in batch:
@@ -179,16 +179,17 @@ class Batching(Generic[Item, Answer]):
     def apart(
         self, batch: Sequence[Ticket[Item, Answer]], failure: Exception
     ) -> Iterator[Sequence[Sequence[Ticket[Item, Answer]]]]:
-        """The parts in which a batch that failed is written again: those that may go side by side,
-        and when these are done, the next."""
+        """The parts in which a failed batch is written again: those that may go in parallel, and
+        when these are done, the next."""
         held_up, ends_at = self._is_held_up(failure), self._clock() + self._give_up_s
         for parts in self._parts(batch, held_up=held_up):
-            # What each would wait adds up to more than its process may take to be called hung.
+            # The waits of all of them add up to more than the time after which the process counts
+            # as hanging.
             if held_up and self._clock() >= ends_at:
                 break
             yield parts
         for ticket in batch:
-            ticket.fail(failure)  # those that are left
+            ticket.fail(failure)  # the rest
 
     def _parts(
         self, batch: Sequence[Ticket[Item, Answer]], *, held_up: bool

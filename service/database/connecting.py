@@ -1,16 +1,17 @@
-"""How a connection is made: whose turn it is among the hosts, what is set, and whether a pooler is
-in between.
+"""How a connection is made: in which order hosts are tried, what is set, and whether a pooler is in
+between.
 
-A pooler by transaction (PgBouncer's `pool_mode = transaction`) gives a session to others between
-two transactions: what is prepared or SET in it is somebody else's next. It is found out by its
-word: the process that a client is told it talks to is not the one that answers
-`pg_backend_pid()`. Then nothing is prepared, nothing is set but for one transaction at a time
-(`service.database.engine`), and what needs a session is refused. A pooler by session looks the
-same, and is treated the same.
+A transaction pooler (PgBouncer's `pool_mode = transaction`) gives a session to others between two
+transactions: what is prepared or SET in it may affect another client next. It is detected by
+comparing process ids: the one that a client is told differs from the one that answers
+`pg_backend_pid()`. Then nothing is prepared, settings are made for one transaction at a time
+(`service.database.engine`), and what needs a session is refused. A session pooler looks the same,
+and is treated the same.
 
 A COMMIT that is given up is not canceled. Under synchronous replication it waits for a standby with
-the row on its own disk already; canceled, it would end there and then, and show everybody a row
-that a failover takes back. Hung up on, it goes on waiting, and the row is unseen until it is safe.
+the row already on its own disk; if it were canceled, it would end at once, and show everyone a row
+that a failover takes back. If the connection is only closed, it goes on waiting, and the row is
+invisible until it is safe.
 """
 
 import asyncio
@@ -28,15 +29,16 @@ from service.database.database_url import hosts_of, options_of
 from service.database.diagnosis import Hopeless
 from service.database.limits import Limits
 
-# A server that vanishes without a word is given up within ten seconds; by default the kernel would
-# wait for hours. (One that is silent and acknowledges, by `Connection.wait`.)
+# A server that vanishes is given up within ten seconds; by default the kernel would wait for hours.
+# (`Connection.wait` limits one that acknowledges and stays silent.)
 KEEPALIVES = {
     "keepalives_idle": 5,
     "keepalives_interval": 1,
     "keepalives_count": 5,
     "tcp_user_timeout": 10_000,
 }
-# To ask a pooler to end what nobody waits for any more; on an event loop a caller waits meanwhile.
+# For asking a pooler to cancel a statement that is no longer waited for; on an event loop a caller
+# waits in the meantime.
 CANCEL_S = 1.0
 CANCEL_AT_ONCE_S = 0.3
 
@@ -47,15 +49,15 @@ NO_SESSION = (
 
 
 class Connection(psycopg.Connection[Any]):
-    """psycopg's, on which no wait is endless: a server that doesn't answer within `answer_s` has
-    its connection closed, and the error is that of a lost connection."""
+    """psycopg's, without endless waits: if a server doesn't answer within `answer_s`, the
+    connection is closed, and the error is that of a lost connection."""
 
     answer_s: float = 10.0
     is_pooled = False
     is_committing = False
 
     def commit(self) -> None:
-        """As psycopg's; it is noted, since nobody may cancel it."""
+        """Like psycopg's; it is noted, since a COMMIT must not be canceled."""
         self.is_committing = True
         try:
             super().commit()
@@ -63,34 +65,34 @@ class Connection(psycopg.Connection[Any]):
             self.is_committing = False
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
-        """As psycopg's; every answer comes this way."""
+        """Like psycopg's; every answer comes through here."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         try:
             return super().wait(gen, interval, self.answer_s)
-        except errors._WaitTimeout:  # noqa: SLF001  # its documented way to say so
+        except errors._WaitTimeout:  # noqa: SLF001  # documented
             self._give_up()
             raise psycopg.OperationalError(f"no answer within {self.answer_s:g} s") from None
 
     def _give_up(self) -> None:
         if self.is_pooled and not self.is_committing:
-            # Without a limit of the server's own, the statement would go on for nobody, and
-            # another behind the next connection, and so on.
+            # Without a limit of the server's own, the abandoned statement would go on, and another
+            # behind the next connection, and so on.
             with contextlib.suppress(psycopg.Error):
                 self.cancel_safe(timeout=CANCEL_S)
         self.pgconn.finish()
 
 
 class AsyncConnection(psycopg.AsyncConnection[Any]):
-    """psycopg's, for an event loop that ends its waits itself (`api.database`), and says when it
-    is committing."""
+    """psycopg's, for an event loop that ends its waits itself (`api.database`); it notes when it is
+    committing."""
 
     is_pooled = False
     is_committing = False
 
 
 class Road:
-    """The way of one engine to its database."""
+    """The connections of one engine to its database."""
 
     def __init__(self, url: URL, limits: Limits) -> None:
         self.hosts = hosts_of(url)
@@ -99,7 +101,8 @@ class Road:
         self._first = 0
 
     def connect(self, given: Mapping[str, Any]) -> Connection:
-        """A connection, set up. `given` is what the URL says, which ours is added to."""
+        """A connection, set up. `given` are the parameters from the URL, to which ours are
+        added."""
         try:
             connection = Connection.connect(**self._parameters(given), autocommit=True)
         except BaseException as error:
@@ -120,7 +123,7 @@ class Road:
         return connection
 
     async def connect_async(self, **given: Any) -> AsyncConnection:
-        """As `connect`; whoever waits for it sets the limit."""
+        """Like `connect`; the caller sets the limit."""
         try:
             connection = await AsyncConnection.connect(**self._parameters(given), autocommit=True)
         except BaseException as error:
@@ -143,7 +146,7 @@ class Road:
         settings = self._ours(connection.info.server_version)
         return ";".join(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
 
-    # --- What is asked for ---
+    # --- Parameters ---
 
     def _parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
         ours: dict[str, Any] = {
@@ -152,23 +155,24 @@ class Road:
             **KEEPALIVES,
         }
         if len(self.hosts) > 1:
-            # Among several the one that can be written to, unless the URL says otherwise.
+            # Of several hosts the one that can be written to, unless the URL says otherwise.
             ours["target_session_attrs"] = "read-write"
         parameters = {**ours, **given}
         if self.hosts:
-            # Who answered last is asked first: the others may be gone, and each costs its limit.
+            # The host that answered last is tried first: the others may be gone, and each costs its
+            # limit.
             hosts = [*self.hosts[self._first :], *self.hosts[: self._first]]
             parameters["host"] = ",".join(host for host, _ in hosts)
             parameters["port"] = ",".join(str(port or "") for _, port in hosts)
         return parameters
 
     def _ours(self, server_version: int) -> dict[str, str]:
-        """Our settings of the server, without those that the URL makes itself."""
+        """Our server settings, without those that the URL makes itself."""
         settings = self._limits.settings(server_version)
         asked = {name.lower() for name in self._options}
         return {name: value for name, value in settings.items() if name.lower() not in asked}
 
-    # --- What is found ---
+    # --- Checks ---
 
     def _failed(self, error: BaseException) -> None:
         self._first = (self._first + 1) % max(1, len(self.hosts))
@@ -176,13 +180,14 @@ class Road:
             raise Hopeless(_lost(", ".join(self._options) or "options")) from None
 
     def _set_up(self, connection: psycopg.BaseConnection[Any]) -> sql.Composed:
-        """Asks who answers, and sets what is to be set if that is who we were told of."""
+        """A statement that asks for the process id, and makes the settings if it is the one that we
+        were told."""
         is_ours = sql.SQL("pg_backend_pid() = {}").format(connection.pgconn.backend_pid)
         settings = [
             sql.SQL("set_config({}, {}, false)").format(name, value)
             for name, value in self._ours(connection.info.server_version).items()
         ]
-        # CASE looks at one branch only: at a pooler nothing is set.
+        # CASE evaluates one branch only: at a pooler nothing is set.
         return sql.SQL(
             "SELECT {is_ours}, CASE WHEN {is_ours} THEN ARRAY[{settings}] END,"
             " (SELECT setting::bigint FROM pg_settings WHERE name = 'statement_timeout')"
@@ -210,8 +215,9 @@ class Road:
         return (found[2] / 1000 or 24 * 3600.0) + 1.0
 
     def _compare(self) -> sql.Composed:
-        """Whether what the URL asks the server for has arrived behind a pooler; each as it is and
-        as it would be (set for this one statement only, to be compared in one spelling)."""
+        """Whether the settings that the URL asks for took effect behind a pooler; each with its
+        present value and the wanted one (set for this one statement only, to compare both in the
+        same spelling)."""
         pairs = [
             sql.SQL(
                 "current_setting({0}, true) IS NOT DISTINCT FROM set_config({0}, {1}, true)"
@@ -227,8 +233,8 @@ class Road:
 
 
 def hang_up(driver: Any) -> None:
-    """Shut down the socket under psycopg's connection, from any thread; who waits on it finds it
-    broken."""
+    """Shut down the socket under psycopg's connection, from any thread; a thread that waits on it
+    gets an error."""
     if driver.closed:
         return
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as link:
@@ -236,13 +242,13 @@ def hang_up(driver: Any) -> None:
 
 
 async def end(driver: AsyncConnection) -> None:
-    """End what a server does for nobody any more, and hang up where it does not end at once.
+    """End an abandoned statement on the server, and close the connection if that takes long.
 
-    PostgreSQL at work learns of no hang-up. Without a pooler its own limit ends the statement;
-    behind one there is such a limit in transactions only (`service.database.engine`), so the pooler
-    is asked to cancel first: of a client that has gone it knows nothing any more. Afterwards the
-    connection is to be thrown away: the request to cancel may be late. A COMMIT is not canceled
-    (see above).
+    A working PostgreSQL doesn't notice a closed connection. Without a pooler the server's own limit
+    ends the statement; behind one there is such a limit in transactions only
+    (`service.database.engine`), so the pooler is asked to cancel first: it knows nothing about a
+    client that has gone. Afterwards the connection must be discarded, as the cancel request may be
+    late. A COMMIT is not canceled (see above).
     """
     if driver.is_pooled and not driver.is_committing:
         telling = asyncio.ensure_future(driver.cancel_safe(timeout=CANCEL_S))
@@ -252,12 +258,12 @@ async def end(driver: AsyncConnection) -> None:
 
 
 def _retrieved(telling: "asyncio.Future[None]") -> None:
-    """What can't be told is not: the pooler is away, or silent."""
+    """Ignore a failure to cancel: the pooler is away, or silent."""
     if not telling.cancelled():
         telling.exception()
 
 
-# PgBouncer keeps this one per client, and so does every pooler that follows it.
+# PgBouncer keeps this setting per client, and so does every pooler that follows it.
 _AT_A_POOLER = "SET TimeZone = 'UTC'"
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-if TYPE_CHECKING:  # SQLAlchemy is heavy, and commands that need no database read settings, too
+if TYPE_CHECKING:  # slow to import, and commands without a database read settings, too
     from sqlalchemy import URL
 
 SCHEMES = frozenset({"postgresql+psycopg", "postgresql", "postgres"})
@@ -19,14 +19,14 @@ PORT = 5432
 # A host, and its port or None.
 Host = tuple[str, int | None]
 
-# `-c name=value`, `-cname=value`, `--name=value`: what a server takes in `options`.
+# `-c name=value`, `-cname=value`, `--name=value`: the forms that a server accepts in `options`.
 _OPTION = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=((?:\\.|[^\\\s])*)")
 
 
 def normalised(url: str) -> str:
-    """The URL in the one spelling that everything here reads. Raises ValueError.
+    """The URL in the one spelling that all code here reads. Raises ValueError.
 
-    One driver whatever a hosting provider hands out, and hosts as SQLAlchemy names them.
+    With our driver, whatever a hosting provider's URL says, and hosts as SQLAlchemy names them.
     """
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
@@ -46,7 +46,7 @@ def normalised(url: str) -> str:
         query = f"{named}&{query}" if query else named
         url = f"postgresql+psycopg://{user}{at}/{name}?{query}"
     else:
-        _ = urlsplit(url).port  # raises on a port that is none
+        _ = urlsplit(url).port  # raises for an invalid port
         url = f"postgresql+psycopg://{place}/{name}{question}{query}"
     try:
         parsed = make_url(url)
@@ -57,7 +57,8 @@ def normalised(url: str) -> str:
 
 
 def hosts_of(url: "URL") -> list[Host]:
-    """The hosts in the order in which they are tried; [] leaves it to libpq. Raises ValueError."""
+    """The hosts in the order in which they are tried; [] leaves that to libpq. Raises
+    ValueError."""
     named = url.query.get("host")
     if not named:
         return [(url.host, url.port)] if url.host else []
@@ -72,7 +73,7 @@ def hosts_of(url: "URL") -> list[Host]:
 
 
 def place(url: str) -> str:
-    """Where a URL points to, without who asks and with which password."""
+    """Where a URL points to, without user and password."""
     return f"postgresql://{address(url)}"
 
 

@@ -1,4 +1,4 @@
-"""What the database said, in one line without secrets, and whether waiting for it can help."""
+"""A database error in one line without secrets, and whether waiting can help."""
 
 import re
 
@@ -7,23 +7,23 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from service.log import scrub
 
-# SQLSTATE (PostgreSQL, appendix A) of what only a person can change, by what the server says. While
-# connecting, libpq hands over its words alone. A server that speaks another language is waited for.
+# SQLSTATE (PostgreSQL, appendix A) of errors that only a person can fix, by the server's message.
+# While connecting, libpq passes on only the message. A server with another language is waited for.
 HOPELESS = {
     "3D000": re.compile(r'FATAL: +database ".*" does not exist'),
     "28P01": re.compile(r"FATAL: +password authentication failed"),
     "28000": re.compile(r'FATAL: +(role ".*" does not exist|no pg_hba\.conf entry)'),
 }
-# Tables or columns that a later migration makes.
+# Missing tables or columns, which a later migration creates.
 LACKING = ("42P01", "42703", "3F000")
 
 
 class Hopeless(Exception):
-    """The database turns us away, and will until somebody changes the settings or the database."""
+    """The database refuses us, and will until the settings or the database are changed."""
 
 
 def reason(error: Exception) -> str:
-    """The server's or the driver's main line: where it was, and what is wrong.
+    """The first line of the server's or the driver's error: where it was, and what is wrong.
 
     Never its details, which may quote a row, nor a password.
     """
@@ -37,8 +37,8 @@ def reason(error: Exception) -> str:
 
 
 def note_where(engine: Engine, address: str) -> None:
-    """Let errors of the engine know hosts, ports and database
-    (`service.database.database_url.address`): a timeout of the driver names none."""
+    """Add hosts, ports and database (`service.database.database_url.address`) to errors of the
+    engine: a timeout of the driver names none."""
 
     @event.listens_for(engine, "handle_error")
     def note(context: ExceptionContext) -> None:
@@ -53,5 +53,5 @@ def is_hopeless(error: DBAPIError) -> bool:
 
 
 def is_lacking(error: DBAPIError) -> bool:
-    """Whether a table or a column is missing: perhaps a migration is."""
+    """Whether a table or a column is missing: perhaps a migration has not been applied."""
     return getattr(error.orig, "sqlstate", None) in LACKING

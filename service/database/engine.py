@@ -1,8 +1,8 @@
-"""The one factory of engines: whatever talks to PostgreSQL does so on a connection made here.
+"""The one factory of engines: every connection to PostgreSQL is made here.
 
-What the URL says is kept and ours is added to it (`service.database.connecting`). A connection that
-answers "read-only" is thrown away with all others of its pool: the server it leads to is no primary
-any more, and would answer everybody so.
+The URL's parameters are kept and ours are added (`service.database.connecting`). A connection that
+answers "read-only" is discarded with all others of its pool: its server is no longer the primary,
+and would answer every client so.
 """
 
 from collections.abc import Callable
@@ -34,10 +34,9 @@ def open_engine(
 ) -> Engine:
     """An engine with these limits. Nothing connects before it is used.
 
-    `pooled=False` makes a connection for each use. `json` reads values of JSON; unless it is given,
-    Python's own reader does, which knows numbers of any length. Parameters never appear in an
-    error's text. Connecting raises diagnosis.Hopeless when a pooler is in the way of what the URL
-    asks for.
+    `pooled=False` makes a new connection for each use. `json` reads JSON values; the default is
+    Python's own reader, which supports numbers of any length. Parameters never appear in an error's
+    text. Connecting raises diagnosis.Hopeless if a pooler prevents what the URL asks for.
     """
     pool: dict[str, Any] = {"poolclass": NullPool}
     if pooled:
@@ -45,8 +44,8 @@ def open_engine(
             "pool_size": pool_size,
             "max_overflow": max_overflow,
             "pool_timeout": limits.pool_s,
-            # Not asked before each use: after a restart of the database the first use finds out,
-            # the pool drops all its connections, and whoever was unlucky runs again
+            # Not checked before each use: after a restart of the database the first use fails, the
+            # pool drops all its connections, and the failed work runs again
             # (service/database/retrying.py).
             "pool_pre_ping": False,
         }
@@ -66,7 +65,7 @@ def open_engine(
 def open_async_engine(
     url: str, limits: Limits, *, pool_size: int, max_overflow: int
 ) -> AsyncEngine:
-    """As `open_engine`, for an event loop; the caller puts an end to its waits."""
+    """Like `open_engine`, for an event loop; the caller limits its waits."""
     target, road = _road(url, limits)
     engine = create_async_engine(
         target,
@@ -84,7 +83,7 @@ def open_async_engine(
 
 def _road(url: str, limits: Limits) -> tuple[Any, Road]:
     parsed = make_url(url)
-    # The road names the hosts, in an order of its own.
+    # The road names the hosts, in its own order.
     return parsed.difference_update_query(["host", "port"]), Road(parsed, limits)
 
 

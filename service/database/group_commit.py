@@ -1,8 +1,7 @@
-"""Many threads, one transaction: whatever waits is committed together.
+"""Many threads, one transaction: everything that waits is committed together.
 
-A thread that has something to write and finds nobody writing goes at once. What arrives meanwhile
-is the next batch (`service.database.batching`), led by the first of those who wait: there is no
-thread of its own.
+If no thread is writing, a thread writes at once. What arrives in the meantime is the next batch
+(`service.database.batching`), led by the first waiting thread: there is no separate thread.
 """
 
 import contextlib
@@ -16,13 +15,15 @@ from service.database.batching import Batching, Ticket
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# Who is handed the lead knows that there is a crowd, and lets it gather for so long: a third more
-# charges per second, for a few milliseconds each. Who finds nobody writing never waits.
+# A thread that takes over the lead knows that others wait, and lets more gather for this long: a
+# third more charges per second, for a few milliseconds each. A thread that finds no other writing
+# never waits.
 GATHER_S = 0.003
 
 
 class GroupCommitter(Generic[Item, Answer]):
-    """Puts the items of many threads into batches for `run`, and wakes each with its own answer.
+    """Puts the items of many threads into batches for `run`, and wakes each thread with its own
+    answer.
 
     `run` takes a list of items and returns the list of their answers; it opens and commits the
     transaction. `shared` says which row an item has in common with others; the other `rules` are
@@ -41,7 +42,7 @@ class GroupCommitter(Generic[Item, Answer]):
         self._batching = Batching[Item, Answer](**rules)
 
     def submit(self, item: Item) -> Answer:
-        """The answer for `item`, once the transaction it was part of is committed.
+        """The answer for `item`, once its transaction is committed.
 
         Blocks the calling thread. Raises what `run` raised for this item.
         """
@@ -51,19 +52,20 @@ class GroupCommitter(Generic[Item, Answer]):
             time.sleep(GATHER_S)
         if leads:
             self._lead()
-        while not ticket.is_done:  # another leader took it along
+        while not ticket.is_done:  # another leader has written it
             ticket.wait()
         return ticket.answer()
 
     def _is_called_to_lead(self, ticket: "_Ticket[Item, Answer]") -> bool:
-        """Wait until it is answered or leads: by its turn, or because whoever leads is stuck."""
+        """Wait until it is answered or leads: in its turn, or because the present leader is
+        stuck."""
         while not (ticket.is_done or ticket.leads):
             if not ticket.wait(self._batching.stuck_s):
                 self._batching.leads_beside(ticket)
         return ticket.leads
 
     def _lead(self) -> None:
-        """Commit one batch, then hand the lead to the first of those who came meanwhile."""
+        """Commit one batch, then pass the lead to the first thread that came in the meantime."""
         handing_over = _Once(self._hand_over)
         try:
             self._commit(self._batching.next_batch(), handing_over)
@@ -81,26 +83,26 @@ class GroupCommitter(Generic[Item, Answer]):
         try:
             failure = self._try(batch) if batch else None
             if failure is not None:
-                handing_over()  # nobody waits for those that are run one by one
+                handing_over()  # the next batch doesn't wait for those that run one by one
                 for parts in self._batching.apart(batch, failure):
                     for part in parts:
                         self._commit(part, handing_over)
-        except BaseException as end:  # The process is ending; nobody may wait for ever.
+        except BaseException as end:  # The process is ending; no thread may wait for ever.
             for ticket in batch:
                 ticket.fail(end)
             raise
 
     def _try(self, batch: Sequence[Ticket[Item, Answer]]) -> Exception | None:
-        """Run a batch; what went wrong with it, if it is to be taken apart."""
+        """Run a batch; returns its error if it is to be split up."""
         try:
             self._batching.answered(batch, self._run([ticket.item for ticket in batch]))
-        except Exception as failure:  # noqa: BLE001  # whatever it is, its thread gets it
+        except Exception as failure:  # noqa: BLE001  # any error: its thread gets it
             return failure if self._batching.may_be_apart(batch, failure) else None
         return None
 
 
 class _Once:
-    """Calls a function the first time that it is called."""
+    """Calls a function only on the first call."""
 
     __slots__ = ("_function",)
 
@@ -114,7 +116,7 @@ class _Once:
 
 
 class _Ticket(Ticket[Item, Answer]):
-    """One item, and the thread that waits for its answer (or for its turn to lead)."""
+    """One item, and the thread that waits for its answer (or to lead)."""
 
     def __init__(self, item: Item, shared: Hashable) -> None:
         super().__init__(item, shared)
@@ -125,7 +127,7 @@ class _Ticket(Ticket[Item, Answer]):
         self._turn.acquire()
 
     def wait(self, timeout_s: float = -1) -> bool:
-        """Sleep until woken; False when nobody did so in time."""
+        """Sleep until woken; False if that did not happen in time."""
         return self._turn.acquire(timeout=timeout_s)
 
     def wake(self) -> None:

@@ -1,9 +1,9 @@
-"""How long anything may take on a connection to PostgreSQL, and that the limits add up. Seconds.
+"""How long anything may take on a connection to PostgreSQL, and how the limits add up. Seconds.
 
-Two clocks watch every statement. The server's (`statement_timeout` and its like) ends it and says
-so. Ours ends the wait when nothing comes back at all: the peer may be a pooler or a load balancer
-that hangs, acknowledges what it is sent, and will never answer. Ours comes a little later, so that
-a server that can speak is heard.
+Two clocks limit every statement. The server's (`statement_timeout` and its like) ends it and
+reports that. Ours ends the wait if no answer comes at all: the peer may be a pooler or a load
+balancer that hangs, acknowledges what it is sent, and will never answer. Ours is a little later, so
+that a working server's error arrives.
 """
 
 from collections.abc import Iterator
@@ -15,18 +15,18 @@ from payments.history.settled import TRANSACTION_S
 from service.database.batching import GIVE_UP_S
 from service.database.database_url import hosts_of
 
-# For the way of an answer, and for a machine that is out of breath.
+# For the transfer of an answer, and for an overloaded machine.
 ANSWER_MARGIN_S = 1.0
-# What the broker may keep a sweep waiting: a place in the pool, a connection, an answer.
+# How long the broker may delay a sweep: a place in the pool, a connection, an answer.
 BROKER_S = 6.0
-# A beat that gives no sign for so long is ended (`worker.beat`).
+# A beat without a sign of life for this long is ended (`worker.beat`).
 BEAT_LIMIT_S = 45.0
-# A task that runs for longer is taken for one that hangs (`worker.watchdog`), or for as much longer
-# as its waits may add up to.
+# A task that runs longer counts as hanging (`worker.watchdog`), with additional time if its waits
+# may add up to more.
 TASK_LIMIT_S = 120.0
-# What becomes of a drain's last answers (payments.webhooks.delivery, .drainer).
+# For a drain's last answers (payments.webhooks.delivery, .drainer).
 DRAIN_END_S = 40.0
-# Between what waits may add up to and what is called hanging.
+# The margin between the sum of the waits and the limit for hanging.
 SLACK_S = 10.0
 
 
@@ -34,9 +34,9 @@ SLACK_S = 10.0
 class Limits:
     """The limits on the connections of one engine.
 
-    `connect_s` is per host, a whole number of at least 2 (libpq's least). `lock_s` is how long a
-    statement waits for a row that somebody holds, `idle_s` how long a transaction may lie idle,
-    `pool_s` how long to wait for a connection that others of this process use.
+    `connect_s` is per host, a whole number of at least 2 (libpq's minimum). `lock_s` is how long a
+    statement waits for a locked row, `idle_s` how long a transaction may be idle, `pool_s` how long
+    to wait for a connection that others of this process use.
     """
 
     application_name: str
@@ -46,16 +46,16 @@ class Limits:
     connect_s: int
     pool_s: float
     transaction_s: float | None = None
-    # Whether it relies on state of the session (locks, SET), which no pooler by transaction keeps.
+    # Whether it relies on session state (locks, SET), which a transaction pooler does not keep.
     needs_session: bool = False
 
     @property
     def answer_s(self) -> float:
-        """How long to wait for any one answer, by our own clock."""
+        """How long to wait for any single answer, by our own clock."""
         return self.statement_s + ANSWER_MARGIN_S
 
     def settings(self, server_version: int) -> dict[str, str]:
-        """The server's own settings, as text; milliseconds where it is about time."""
+        """The server's own settings, as text; times in milliseconds."""
         limits = {
             "statement_timeout": self.statement_s,
             "lock_timeout": self.lock_s,
@@ -69,9 +69,9 @@ class Limits:
         }
 
 
-# Every statement of ours takes milliseconds; a sweep over thousands of rows, or a disk that is
-# slow for once, may take a second or two. A transaction that idles belongs to a process that was
-# stopped in the middle of it, and others wait for its locks.
+# Our statements take milliseconds; a sweep over thousands of rows, or a slow disk, may need a
+# second or two. An idle transaction belongs to a process that was stopped in the middle of it, and
+# others wait for its locks.
 WORK = Limits(
     application_name="billing",
     statement_s=5.0,
@@ -81,7 +81,7 @@ WORK = Limits(
     pool_s=10.0,
     transaction_s=TRANSACTION_S,
 )
-# A caller waits, and is told within 3 s: `api.database` ends what takes longer in sum.
+# A caller waits, and gets an answer within 3 s: `api.database` ends what takes longer in total.
 WEB = Limits(
     application_name="billing web",
     statement_s=2.5,
@@ -91,9 +91,9 @@ WEB = Limits(
     pool_s=2.0,
     transaction_s=TRANSACTION_S,
 )
-# A key is locked for the few milliseconds of one transaction; whoever waits longer waits for
-# somebody that was stopped. A batch that fails for it is tried again one by one: twice this is
-# well inside a call's deadline.
+# A key is locked for the few milliseconds of one transaction; a longer wait is for a process that
+# was stopped. A batch that fails for that is retried one by one: twice this is well within a call's
+# deadline.
 SANDBOX = Limits(
     application_name="billing sandbox",
     statement_s=4.0,
@@ -121,7 +121,7 @@ BOOKS = Limits(
     connect_s=3,
     pool_s=10.0,
 )
-# Whoever types `billing doctor` has a problem, and no patience.
+# A person who runs `billing doctor` has a problem, and no patience.
 DOCTOR = Limits(
     application_name="billing doctor",
     statement_s=2.0,
@@ -130,7 +130,7 @@ DOCTOR = Limits(
     connect_s=3,
     pool_s=3.0,
 )
-# Who asks for gauges gives up after ten seconds, and asks again: better none than late.
+# A scraper of gauges gives up after ten seconds, and asks again: better none than late.
 MONITOR = Limits(
     application_name="billing metrics",
     statement_s=2.0,
@@ -139,8 +139,9 @@ MONITOR = Limits(
     connect_s=2,
     pool_s=2.0,
 )
-# An index on a large table may take hours (`service.database.migrate` watches whether it is still
-# made). Who waits for a table makes everybody behind wait, so for less time than they would.
+# An index on a large table may take hours (`service.database.migrate` watches whether it makes
+# progress). While a migration waits for a table everyone behind it waits, so it waits for less time
+# than they would.
 MIGRATION = Limits(
     application_name="billing migrate",
     statement_s=24 * 3600.0,
@@ -153,15 +154,15 @@ MIGRATION = Limits(
 
 
 def batch_wait_s() -> float:
-    """What a thread may wait for its batch, in the worst of cases: behind two that are under way,
-    for its own, and until that is taken apart as far as it may be."""
+    """How long a thread may wait for its batch in the worst case: behind two that are under way,
+    for its own, and until that is split up as far as possible."""
     return 3 * WORK.answer_s + GIVE_UP_S + WORK.answer_s
 
 
 def task_limit_s(*, call_deadline_s: float, drain_s: float) -> float:
-    """After how long a task hangs: more than its waits may add up to.
+    """After how long a task counts as hanging: more than the sum of its waits.
 
-    A task claims, calls (in doubt twice: the look-up and the repeat) and settles; or drains.
+    A task claims, calls (twice if in doubt: the look-up and the repeat) and settles; or drains.
     """
     moves = 2 * batch_wait_s() + 2 * call_deadline_s + SLACK_S
     drains = drain_s + DRAIN_END_S + SLACK_S
@@ -169,7 +170,7 @@ def task_limit_s(*, call_deadline_s: float, drain_s: float) -> float:
 
 
 def sweep_wait_s(hosts: int) -> float:
-    """What a sweep may wait: the first wait that ends without an answer ends the sweep."""
+    """How long a sweep may wait: the first wait without an answer ends the sweep."""
     return BROKER_S + WORK.pool_s + WORK.connect_s * max(1, hosts) + WORK.answer_s
 
 

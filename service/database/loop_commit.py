@@ -1,7 +1,8 @@
-"""Many coroutines, one transaction: whatever waits is asked of the database together.
+"""Many coroutines, one transaction: everything that waits is sent to the database together.
 
-As threads do (`service.database.group_commit`), on an event loop: who finds nobody asking goes at
-once; what arrives while it asks is the next batch (`service.database.batching`).
+Like threads do (`service.database.group_commit`), on an event loop: if no other is asking, a
+coroutine goes at once; what arrives in the meantime is the next batch
+(`service.database.batching`).
 """
 
 import asyncio
@@ -15,20 +16,19 @@ from service.database.batching import Batching, Ticket
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-# Of batches that were taken apart, so many parts at once: as few connections, and others need some,
-# too.
+# How many parts of split batches run at once: each takes a connection, and others need some, too.
 APART_MAX = 4
 
-# Where there is a crowd, the next batch lets it gather for so long: each caller waits a little, and
-# all of them together cost far fewer trips. Who is alone never waits.
+# If many wait, the next batch lets more gather for this long: each caller waits a little, and all
+# of them together need far fewer round trips. A lone caller never waits.
 GATHER_S = 0.001
-# Callers that were answered together come back within this time, or were no crowd.
+# Callers that were answered together ask again within this time if they are many.
 CROWD_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How many may wait, and for how many seconds each; and what is raised beyond."""
+    """How many may wait, and for how many seconds each; and what is raised beyond that."""
 
     waiting_max: int
     too_many: Callable[[], Exception]
@@ -37,11 +37,11 @@ class Patience:
 
 
 class LoopCommitter(Generic[Item, Answer]):
-    """Puts items into batches for `run`, and hands each its own answer.
+    """Puts items into batches for `run`, and delivers to each its own answer.
 
     `run` takes up to `batch_max` items and returns as many answers. `shared` says which row an item
-    has in common with others; the other `rules` are those of `Batching`, by which a batch is taken
-    apart for which `run` raises. Without `patience` any number waits for as long as it takes.
+    has in common with others; the other `rules` are those of `Batching`, by which a batch is split
+    up if `run` raises. Without `patience` any number waits without limit.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class LoopCommitter(Generic[Item, Answer]):
         self._watch: asyncio.TimerHandle | None = None
 
     async def submit(self, item: Item, ends_at: float | None = None) -> Answer:
-        """The answer for `item`. Raises what `run` raised for it, and what patience raises: at
-        `ends_at`, by the loop's clock, if it has waited elsewhere already."""
+        """The answer for `item`. Raises what `run` raised for it, and the exceptions of `patience`;
+        `ends_at`, by the loop's clock, is its limit if it has waited elsewhere already."""
         patience = self._patience
         if patience is not None and len(self._batching.waiting) >= patience.waiting_max:
             raise patience.too_many()
@@ -83,7 +83,7 @@ class LoopCommitter(Generic[Item, Answer]):
             giving_up.cancel()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        # In a context of its own: it works for many requests, so it must not log as one.
+        # In a separate context: it works for many requests, so it must not log as one.
         loop = asyncio.get_running_loop()
         task = loop.create_task(work, context=contextvars.Context())
         self._tasks.add(task)
@@ -97,15 +97,15 @@ class LoopCommitter(Generic[Item, Answer]):
             batch = self._batching.next_batch()
             failure = await self._try(batch) if batch else None
             if failure is not None:
-                # Beside the batches that follow: who wants a row that somebody holds may wait for
-                # it, and nobody else shall.
+                # In parallel with the batches that follow: only items that need a locked row may
+                # wait for it.
                 self._start(self._take_apart(batch, failure))
             if len(batch) > 1 or self._batching.waiting:
                 self._crowd_until = loop.time() + CROWD_S
             leads = self._batching.hand_over() is not None
 
     def _look(self) -> None:
-        """While somebody waits: behind a batch that is stuck the next leads beside it."""
+        """While any item waits: if a batch is stuck, the next starts in parallel."""
         waiting, self._watch = self._batching.waiting, None
         if not waiting:
             return
@@ -118,11 +118,11 @@ class LoopCommitter(Generic[Item, Answer]):
         return len(self._batching.waiting) < self._batching.batch_max
 
     async def _try(self, batch: Sequence[Ticket[Item, Answer]]) -> Exception | None:
-        """Ask for a batch; what went wrong with it, if it is to be taken apart."""
+        """Run a batch; returns its error if it is to be split up."""
         try:
             answers = await self._run([ticket.item for ticket in batch])
             self._batching.answered(batch, answers)
-        except Exception as failure:  # noqa: BLE001  # whatever it is, its request gets it
+        except Exception as failure:  # noqa: BLE001  # any error: its request gets it
             return failure if self._batching.may_be_apart(batch, failure) else None
         return None
 
@@ -139,7 +139,7 @@ class LoopCommitter(Generic[Item, Answer]):
 
 
 class _Ticket(Ticket[Item, Answer]):
-    """One item, and the future that its owner waits for."""
+    """One item, and the future that its owner awaits."""
 
     def __init__(self, item: Item, shared: Hashable, future: "asyncio.Future[Answer]") -> None:
         super().__init__(item, shared)

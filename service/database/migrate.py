@@ -1,4 +1,4 @@
-"""The way from the tables a database has to the tables this version of the program needs.
+"""Migrates a database to the tables that this version of the program needs.
 
 `python -m service.database.migrate new "what it brings"` writes the next migration from the
 difference between the models and the migrations so far.
@@ -25,24 +25,25 @@ from service.database.diagnosis import Hopeless
 from service.database.engine import open_engine
 from service.database.limits import MIGRATION
 
-# Any number does, as long as nothing else locks it: "billing!" in ASCII. Each schema has its own,
-# so that two installations in one database don't wait for each other.
+# Any number will do, as long as nothing else locks it: "billing!" in ASCII. Each schema has its
+# own, so that two installations in one database don't wait for each other.
 LOCK_KEY = 0x62696C6C696E6721
 _LOCK = (
     f"{LOCK_KEY} # CASE current_schema() WHEN 'public' THEN 0"
     " ELSE hashtextextended(current_schema(), 0) END"
 )
 # Behind a statement that waits for a table, every other statement on it waits too: give up before
-# they do (`limits`: `lock_s`), let them pass, try again. Below PostgreSQL's deadlock_timeout (a
-# second), too: where a worker and we wait for each other, it is us who give up. So that nobody
-# waits for two such waits, a migration holds one table at a time (models/migrations).
+# they do (`limits`: `lock_s`), let them pass, try again. The limit is also below PostgreSQL's
+# deadlock_timeout (a second): if a worker and a migration wait for each other, the migration gives
+# up. So that no statement waits for two such waits, a migration locks one table at a time
+# (models/migrations).
 LOCK_TIMEOUT_MS = round(MIGRATION.lock_s * 1000)
 LOCK_TRIES = 60
 LOCK_PAUSE_S = 1.0
 LOCKED = ("55P03", "40P01")  # lock_not_available, deadlock_detected: PostgreSQL, appendix A
-# A migration may take hours, so its statements have no limit worth the name. What is watched is
-# whether the server still works on it: asked on other connections, so often, and given up after so
-# many looks that saw nothing of it.
+# A migration may take hours, so its statements have no practical limit. Instead we watch whether
+# the server still works on it: asked on other connections, this often, and given up after this many
+# checks without a sign of it.
 LOOK_EVERY_S = 10.0
 LOOKS_MAX = 6
 LOOK_ANSWER_S = 3.0
@@ -52,13 +53,13 @@ ALONE_S = 600.0  # another `billing migrate` may be building an index on a large
 def upgrade(
     engine: Engine, *, runs_as: str | None = None, patience_s: float = ALONE_S
 ) -> list[str]:
-    """Bring the database up to date; the revisions applied, in order, [] when it already was.
+    """Bring the database up to date; returns the revisions applied, in order, [] if it already was.
 
-    `runs_as` is the URL that the service connects to: its role, if it is another than the one that
-    migrates, is given what it needs, and is made if it is not there (`service.database.roles`).
-    Two at once are harmless: the second waits, up to `patience_s`, and finds nothing to do.
-    Raises TimeoutError, or sqlalchemy's OperationalError when a table stays locked; Hopeless when
-    the role can't be made.
+    `runs_as` is the URL that the service connects to: if its role is another than the one that
+    migrates, it gets the permissions that it needs, and is created if missing
+    (`service.database.roles`). Two at once are harmless: the second waits, up to `patience_s`, and
+    finds nothing to do. Raises TimeoutError, or sqlalchemy's OperationalError if a table stays
+    locked; Hopeless if the role can't be created.
     """
     with _alone(engine, patience_s), engine.connect() as connection:
         connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
@@ -102,8 +103,8 @@ def watched(
     look_every_s: float = LOOK_EVERY_S,
     looks_max: int = LOOKS_MAX,
 ) -> Iterator[None]:
-    """Hang up on the connection when the server doesn't work for it any more, or can't be asked:
-    its answer will never come. What waits for it fails as by a lost connection."""
+    """Close the connection if the server no longer works for it, or can't be asked: its answer will
+    never come. What waits for it fails as with a lost connection."""
     driver: Any = connection.connection.driver_connection
     pid = connection.scalar(text("SELECT pg_backend_pid()"))
     connection.rollback()
@@ -127,7 +128,7 @@ def watched(
 
 
 def _is_at_work(engine: Engine, pid: int, patience_s: float) -> bool:
-    """Whether the server works for this process, or was at it a moment ago."""
+    """Whether the server works for this process, or did a moment ago."""
     try:
         with engine.connect() as looking:
             looking.connection.driver_connection.answer_s = LOOK_ANSWER_S  # type: ignore[union-attr]
@@ -149,13 +150,13 @@ def _alone(engine: Engine, patience_s: float) -> Iterator[None]:
     """Hold the migration lock, on a connection that is idle and outside any transaction."""
     deadline = time.monotonic() + patience_s
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        # These take no time; the long ones are made on another connection.
+        # These take no time; the long ones run on another connection.
         connection.connection.driver_connection.answer_s = LOOK_ANSWER_S  # type: ignore[union-attr]
         if connection.scalar(text("SELECT current_schema()")) is None:
             path = connection.scalar(text("SHOW search_path"))
             raise Hopeless(f"there is no schema to migrate in: CREATE SCHEMA {path}, then again")
-        # Asking again and again, since one that waits inside pg_advisory_lock() holds a snapshot,
-        # and CREATE INDEX CONCURRENTLY of the one it waits for would wait for that.
+        # Polling, since one that waits inside pg_advisory_lock() holds a snapshot, and CREATE INDEX
+        # CONCURRENTLY of the one it waits for would wait for that.
         while not connection.scalar(text(f"SELECT pg_try_advisory_lock({_LOCK})")):
             if time.monotonic() > deadline:
                 raise TimeoutError("another migration has been running for too long")

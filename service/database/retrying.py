@@ -1,9 +1,9 @@
-"""Waiting for the database: what is worth another try, and how long to hold on.
+"""Waiting for the database: which errors are worth another try, and how long to wait.
 
 PostgreSQL restarts, fails over, runs out of connections or breaks a deadlock. None of this is a
-reason to drop a request: the thread waits, and the batch is run again as a whole. That is safe
-because every batch is: an insert finds its row, a claim finds its own token, a settle finds its
-lease gone.
+reason to drop a request: the thread waits, and the whole batch is run again. That is safe because
+every batch can be repeated: an insert finds its row, a claim finds its own token, a settle finds
+its lease gone.
 """
 
 import random
@@ -63,8 +63,8 @@ def is_transient(error: Exception) -> bool:
 
 
 def is_away(error: Exception) -> bool:
-    """Whether the database could not be asked at all: no server answered, or it ends. A deadlock,
-    say, is transient, too, and the next statement has nothing to fear."""
+    """Whether the database could not be asked at all: no server answered, or it is shutting down. A
+    deadlock, say, is transient, too, but does not affect the next statement."""
     if not is_transient(error):
         return False
     code = getattr(getattr(error, "orig", None), "sqlstate", None)
@@ -74,10 +74,10 @@ def is_away(error: Exception) -> bool:
 
 
 def is_held_up(error: Exception) -> bool:
-    """Whether somebody else holds the row: a person in psql, or a transaction that hangs.
+    """Whether the row is locked by another: a person in psql, or a transaction that hangs.
 
-    Not a matter of patience: the batch is taken apart, so that only those who want that row fail,
-    and they come again later.
+    Retrying does not help: the batch is split up, so that only items that need that row fail, and
+    they come again later.
     """
     return getattr(getattr(error, "orig", None), "sqlstate", None) in (
         "55P03",  # lock_not_available
@@ -90,7 +90,7 @@ def nobody_waits() -> None:
 
 
 class Retrying:
-    """Runs work again until the database has taken it; gives up only when the process stops.
+    """Runs work again until the database has accepted it; gives up only when the process stops.
     `waits` is called before each pause."""
 
     def __init__(self, stopping: threading.Event, waits: Callable[[], None] = nobody_waits) -> None:
@@ -120,7 +120,7 @@ class Retrying:
         with waiting_for_database():
             while True:
                 self._waits()
-                # Stopping beats waiting: the message stays with the broker, the row with its
+                # Stopping takes precedence: the message stays with the broker, the row with its
                 # lease, and both are picked up later.
                 jitter = 0.5 + 0.5 * random.random()  # noqa: S311  # spreads load, hides nothing
                 if self._stopping.wait(pause_s * jitter):

@@ -1,7 +1,7 @@
-"""Which migrations there are, and which of them a database has.
+"""Which migrations exist, and which of them a database has.
 
-Read from file names and one row, without Alembic, which costs every worker a quarter of a second
-at its start. `service.database.migrate` numbers the files in their order.
+Read from file names and one row, without Alembic, which would cost every worker a quarter of a
+second at its start. `service.database.migrate` numbers the files in order.
 """
 
 from importlib.resources import files
@@ -26,13 +26,13 @@ def missing(engine: Engine) -> list[str]:
 
 
 def missing_on(connection: Connection) -> list[str]:
-    """As `missing`, on an open connection."""
+    """Like `missing`, on an open connection."""
     there = connection.scalar(text(_THERE))
     has = connection.scalar(text("SELECT version_num FROM alembic_version")) if there else None
     return [revision for revision in known() if has is None or revision > has]
 
 
-# In our own schema: further along the search path another installation may have its own.
+# In our own schema: another one in the search path may belong to another installation.
 _THERE = "SELECT to_regclass(format('%I.alembic_version', current_schema()))"
 
 

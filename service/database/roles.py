@@ -1,9 +1,9 @@
-"""Two roles of PostgreSQL: one owns the tables and migrates them, the other is the service.
+"""Two roles of PostgreSQL: one owns and migrates the tables, the other is the service.
 
-The service may read and write rows, and no more. Of history (`models.base.APPEND_ONLY`) it may
-write new rows, and never change or delete one: whatever is wrong with the program, or whoever gets
-hold of its password, what was done stays on record. With one role for both, which is allowed, a
-trigger alone says so, and whoever owns a table can take its trigger away.
+The service may only read and write rows. In history tables (`models.base.APPEND_ONLY`) it may
+insert rows, and never change or delete one: even with a bug, or a stolen password, the record
+stays. With a single role, which is allowed, only a trigger prevents that, and the owner of a table
+can remove its trigger.
 """
 
 from typing import Any
@@ -19,10 +19,10 @@ _VERSIONS = "alembic_version"
 
 
 def equip(connection: Connection, runs_as: str) -> None:
-    """Give the role of this URL what the service needs, as the role that owns the tables; nothing
-    to do if they are one. A role that is not there is made, with the password in the URL.
+    """Grant the role of this URL what the service needs, as the role that owns the tables; nothing
+    to do if they are the same. A missing role is created, with the password in the URL.
 
-    Raises Hopeless when it can't be made.
+    Raises Hopeless if it can't be created.
     """
     url = make_url(runs_as)
     name, password = url.username, url.password
@@ -50,7 +50,7 @@ def equip(connection: Connection, runs_as: str) -> None:
 
 
 def owns_history(connection: Connection) -> bool:
-    """Whether who asks could change what is never to be changed: they own it, or may do all."""
+    """Whether the present role could change history: it owns the tables, or is a superuser."""
     return bool(connection.scalar(_OWNS, {"names": list(APPEND_ONLY)}))
 
 
@@ -72,7 +72,7 @@ def _require_may_create(
 
 def _make(connection: Connection, role: str, name: str, password: str) -> None:
     driver: Any = connection.connection.driver_connection
-    # As the server would hash it: the password itself is in no statement, and so in no log.
+    # Hashed as the server would: the password itself is in no statement, and so in no log.
     hashed = driver.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256")
     try:
         connection.exec_driver_sql(f"CREATE ROLE {role} LOGIN PASSWORD '{hashed.decode()}'")
@@ -82,7 +82,8 @@ def _make(connection: Connection, role: str, name: str, password: str) -> None:
         connection.rollback()
         diag = getattr(refused.orig, "diag", None)
         said = getattr(diag, "message_primary", None) or type(refused.orig).__name__
-        # Without the statement, which holds the hash: of a weak password that is as good as itself.
+        # Without the statement, which contains the hash: for a weak password that is as good as the
+        # password.
         raise Hopeless(
             f"the role {name}, which BILLING_DATABASE_URL names, can't be made: {said}"
         ) from None

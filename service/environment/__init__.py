@@ -1,1 +1,1 @@
-"""What the environment may say besides the settings themselves."""
+"""What the environment may contain besides the settings themselves."""

@@ -1,12 +1,12 @@
-"""Names of environment variables that are nearly, but not quite, those of settings."""
+"""Names of environment variables that are almost those of settings."""
 
 import difflib
 from collections.abc import Iterable
 
 
 def find(given: Iterable[str], known: Iterable[str], *, prefix: str) -> tuple[str, str] | None:
-    """The first name given that begins with the prefix, is no known one and is much like one of
-    them; and that one. None when there is none.
+    """The first given name that begins with the prefix, is not known and resembles a known one; and
+    that known name. None if there is none.
 
     A misspelled BILLING_DATABASE_URL would otherwise send payments into the embedded database.
     Names unlike any setting are left alone: Kubernetes sets BILLING_PORT for a service `billing`.

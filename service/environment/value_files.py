@@ -1,7 +1,7 @@
-"""Settings whose value stands in a file: BILLING_DATABASE_URL_FILE names what holds the value.
+"""Settings whose value is in a file: BILLING_DATABASE_URL_FILE names the file with the value.
 
-Containers get secrets as files, so that they stand in no environment, which `docker inspect`, crash
-reports and child processes show.
+Containers get secrets as files, so that they are not in the environment, which `docker inspect`,
+crash reports and child processes show.
 """
 
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from service.settings_errors import SettingsError
 
 SUFFIX = "_FILE"
-# No setting is longer; whoever names a log or a disk by mistake is told at once.
+# No setting is longer; a log or a disk that is named by mistake is refused at once.
 BYTES_MAX = 65_536
 
 
 class ValueFiles(PydanticBaseSettingsSource):
-    """A source of values for pydantic: behind arguments, before the environment."""
+    """A source of values for pydantic: after arguments, before the environment."""
 
     def __init__(
         self, settings_cls: type[BaseSettings], environ: Mapping[str, str], *, prefix: str
@@ -30,7 +30,7 @@ class ValueFiles(PydanticBaseSettingsSource):
         self._given = {name.upper(): value for name, value in environ.items() if value}
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The value in the file of a field, None if none is named. Raises SettingsError."""
+        """The value in the file of a field, None if no file is named. Raises SettingsError."""
         variable = f"{self._prefix}{field_name}".upper()
         named = self._given.get(variable + SUFFIX)
         if named is None:
@@ -42,7 +42,7 @@ class ValueFiles(PydanticBaseSettingsSource):
         return _read(Path(named), variable + SUFFIX), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Every value that stands in a file, but for those that an argument overrides."""
+        """Every value from a file, except those that an argument overrides."""
         found: dict[str, Any] = {}
         for name, field in self.settings_cls.model_fields.items():
             if name not in self.current_state:
@@ -53,8 +53,8 @@ class ValueFiles(PydanticBaseSettingsSource):
 
 
 def _read(path: Path, variable: str) -> str:
-    """What the file holds, without the line's end that editors add. Raises SettingsError, which
-    doesn't tell the path: somebody may have written the secret itself there."""
+    """The contents of the file, without the final newline that editors add. Raises SettingsError,
+    which does not quote the path: it may be the secret itself, by mistake."""
     expected = f"{variable} must be the absolute path of a file that holds the value"
     if not path.is_absolute():
         raise SettingsError(expected)

@@ -12,8 +12,8 @@ from payments.processors.port import Order
 
 
 class OnLoop:
-    """For an event loop: a verb that is `async` is awaited there, within its deadline; any other
-    gets a thread of `threads`."""
+    """For an event loop: an `async` verb is awaited there, within its deadline; any other gets a
+    thread of `threads`."""
 
     def __init__(self, threads: Threads) -> None:
         self._threads = threads
@@ -24,7 +24,7 @@ class OnLoop:
         call = partial(verb, order, deadline_s=deadline_s)
         loop = asyncio.get_running_loop()
         found = await loop.run_in_executor(self._threads, call)
-        # Of one that is wrapped only its answer tells that it is `async`.
+        # If the verb is wrapped, only its answer shows that it is `async`.
         if inspect.isawaitable(found):
             return await within(found, deadline_s)
         return cast(Found, found)

@@ -26,13 +26,14 @@ from service.metrics import counting
 from service.tracing.spans import watch_of
 from service.wiring import REAL, Parts, Services, since_boot_s, worker_name
 
-# Batches that a worker's loop writes at once: of each step one, and those beside one that is stuck.
+# Batches that a worker's loop writes at once: one of each step, and those in parallel with a stuck
+# one.
 WRITERS = 8
 
 
 class Steps:
-    """The database steps of an executor: lists of items, each list one transaction. While the
-    database is away they wait for it."""
+    """The database steps of an executor: lists of items, one transaction per list. They wait while
+    the database is away."""
 
     def __init__(self, services: Services, parts: Parts) -> None:
         self._services, self._parts = services, parts
@@ -66,7 +67,7 @@ class Steps:
     def _cancel(self, items: Sequence[Cancellation]) -> list[ChargeRow | Refused]:
         with self._services.database.transaction() as transaction:
             rows = self._parts.cancel(transaction, items)
-            # The executor goes on with them by itself; should it die, the sweep wakes somebody.
+            # The executor continues with them; if it dies, the sweep wakes them.
             transaction.wakes.charges.difference_update(one.charge_id for one in items)
             return rows
 
@@ -79,7 +80,7 @@ class Steps:
 
 
 def make_executor(services: Services, parts: Parts = REAL) -> BlockingExecutor:
-    """The executor of a worker's threads: all of them share a group committer for each step."""
+    """The executor for a worker's threads: all of them share a group committer for each step."""
     steps, watch = Steps(services, parts), watch_of(services.settings.traces_url)
     return BlockingExecutor(
         cancel=GroupCommitter(steps.cancel).submit,
@@ -96,7 +97,7 @@ def make_executor(services: Services, parts: Parts = REAL) -> BlockingExecutor:
 
 
 def make_loop_executor(services: Services, parts: Parts = REAL) -> Executor:
-    """The executor of a worker's event loop. What blocks is done in threads, which end with the
+    """The executor for a worker's event loop. Blocking work is done in threads, which end with the
     process: one for each batch that is written, and one for each call of a processor whose verbs
     aren't `async`."""
     steps, watch = Steps(services, parts), watch_of(services.settings.traces_url)
@@ -148,7 +149,7 @@ def _leases(services: Services) -> Callable[[], Lease]:
 
 
 def _price_asked_for(item: Begin) -> str | None:
-    """The price that many may want at once, by the name they have for it."""
+    """The price that several items may need at once, by the name that they use."""
     request = item.new.request if item.new is not None else None
     return request.price_id if isinstance(request, ChargeRequest) else None
 

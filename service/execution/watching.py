@@ -1,4 +1,4 @@
-"""How attempts and calls are counted while they go on."""
+"""How attempts and calls are counted while they are in progress."""
 
 import time
 from functools import cache
@@ -26,12 +26,12 @@ _OUTCOMES = {
 
 
 def outcome_of(found: Found | None) -> str:
-    """The word for what a processor answered; None: the call raised, so nobody knows."""
+    """The word for a processor's answer; None: the call raised, so the outcome is unknown."""
     return "unknown" if found is None else _OUTCOMES.get(type(found).__name__, "other")
 
 
 class CountedCall(Watched):
-    """How long a call takes, and what it is answered."""
+    """The duration of a call, and its answer."""
 
     __slots__ = ("_began_at", "_claimed", "_found", "_verb")
 
@@ -58,7 +58,7 @@ class CountedCall(Watched):
 
 
 class ToldAttempt(Watched):
-    """Its log lines say what they are about."""
+    """Adds the attempt's object to log lines."""
 
     __slots__ = ("_row", "_token")
 

@@ -1,1 +1,1 @@
-"""What this process did, in numbers, for Prometheus. What they are: `catalogue`."""
+"""Metrics of this process, for Prometheus. The list is in `catalogue`."""

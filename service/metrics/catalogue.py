@@ -1,8 +1,8 @@
-"""Every metric that is counted in a process: its name, what it says, and its labels.
+"""Every metric that a process counts: its name, its description, and its labels.
 
-Labels are words of ours: kinds, verbs, states, codes, names of processors, templates of routes. A
-customer, a producer, a key or an id is none, and neither is what anybody may write: the number of
-series is bounded, whatever is sent. docs/reference/metrics.md is made from here.
+Labels have fixed values: kinds, verbs, states, codes, names of processors, templates of routes.
+Never a customer, a producer, a key, an id, or any text from outside: the number of series is
+bounded, whatever is sent. docs/reference/metrics.md is generated from here.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -11,14 +11,14 @@ from prometheus_client.process_collector import ProcessCollector
 
 from service.running import register
 
-# Our own: Flower, and a processor's library, may fill the one that all share.
+# Our own registry: Flower, or a processor's library, may fill the shared one.
 REGISTRY = CollectorRegistry(auto_describe=False)
 ProcessCollector(registry=REGISTRY)
 GCCollector(registry=REGISTRY)
 
 # A call within the same machine room, up to the deadline of a call (BILLING_CALL_DEADLINE_S).
 CALL_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-# From a moment to the days that a customer, or a receiver that is down, may take.
+# From a moment to the days for which a customer, or a receiver, may be away.
 LONG_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400)
 
 ACCEPTED = Counter(
@@ -62,7 +62,7 @@ IN_FLIGHT = Gauge(
     "Tasks under way in this process: of a worker, charges and refunds that it carries.",
     registry=REGISTRY,
 )
-# Those that run are counted already.
+# Running ones are counted already.
 IN_FLIGHT.set_function(lambda: len(register.now()))
 SLOTS = Gauge(
     "billing_slots",

@@ -1,6 +1,6 @@
-"""What happens, made into numbers: called once for each batch, not for each item, where it can be.
+"""Turns events into metrics: called once for each batch, not for each item, if possible.
 
-Costs a few microseconds for a charge. Nothing here raises: no number is worth a payment.
+It costs a few microseconds per charge. Nothing here raises: no metric is worth a payment.
 """
 
 from collections import Counter
@@ -17,18 +17,18 @@ from payments.transaction import Moved
 from service import faults, log
 from service.metrics import catalogue
 
-if TYPE_CHECKING:  # its HTTP client is heavy
+if TYPE_CHECKING:  # its HTTP client is slow to import
     from payments.webhooks.draining.drains import Record
     from payments.webhooks.draining.posting import Answered
 
 P = ParamSpec("P")
-# Of each histogram; Prometheus reads one for each bucket every few seconds.
+# Per histogram; Prometheus reads one for each bucket every few seconds.
 EXAMPLE_EVERY_S = 0.1
 logger = log.get(__name__)
 
 KNOWN_FAILURES = DECLINES.keys() | FAILURES.keys() | {""}
 
-# The child of a metric for its labels: to look one up costs as much as to count.
+# The child of a metric for its labels, cached: looking it up costs as much as counting.
 _attempts = cache(catalogue.ATTEMPTS.labels)
 _settled = cache(catalogue.SETTLED.labels)
 _to_final = cache(catalogue.ACCEPT_TO_FINAL.labels)
@@ -39,14 +39,14 @@ _deliveries = cache(catalogue.DELIVERIES.labels)
 
 
 class Examples:
-    """The traces that numbers are examples of: those that somebody keeps, and few of them, as each
-    costs as much as to count ten times."""
+    """Exemplars: the traces of single measurements. Only recorded traces, and few of them, as each
+    costs ten times as much as counting."""
 
     def __init__(self) -> None:
         self._next_at = 0.0
 
     def of(self, traceparent: str | None) -> dict[str, str] | None:
-        """The label of an example, if there is to be one."""
+        """The labels of an exemplar; None for no exemplar."""
         if (trace := sampled_trace(traceparent)) is None or monotonic() < self._next_at:
             return None
         self._next_at = monotonic() + EXAMPLE_EVERY_S
@@ -57,13 +57,13 @@ _finals, _arrivals = Examples(), Examples()
 
 
 def _harmless(count: Callable[P, None]) -> Callable[P, None]:
-    """A function that counts, and whose bugs cost nobody but itself."""
+    """A counting function whose errors are only logged."""
 
     @wraps(count)
     def counted(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             count(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001  # what it counts is done, and must stay so
+        except Exception as error:  # noqa: BLE001  # the counted work is done, and must stay so
             fault = faults.describe(error)
             logger.error("could not be counted", error=fault.kind, where=fault.where)
 
@@ -72,7 +72,7 @@ def _harmless(count: Callable[P, None]) -> Callable[P, None]:
 
 @_harmless
 def moved(moves: Sequence[Moved]) -> None:
-    """Charges and refunds went somewhere, and that is committed."""
+    """Charges and refunds were moved, and that is committed."""
     attempts = Counter((m.operation, m.verb, m.outcome, m.row.processor) for m in moves)
     for attempt, times in attempts.items():
         _attempts(*attempt).inc(times)
@@ -87,8 +87,9 @@ def moved(moves: Sequence[Moved]) -> None:
 
 @_harmless
 def accepted(door: str, rows: Iterable[tuple[str, LifecycleRow]]) -> None:
-    """These rows, each with its operation, were read in the transaction that may have made them."""
-    # The same one twice, if a batch had it twice.
+    """These rows, each with its operation, were read in the transaction that may have written
+    them."""
+    # The same row twice, if a batch had it twice.
     fresh = {row.id: operation for operation, row in rows if row.created_at >= row.now}
     for operation, count in Counter(fresh.values()).items():
         _accepted(operation, door).inc(count)
@@ -106,7 +107,7 @@ def _took_s(row: LifecycleRow) -> float:
 
 @_harmless
 def posted(answered: Sequence["Answered"], records: Sequence["Record"]) -> None:
-    """Webhooks were posted, and what came of it is recorded."""
+    """Webhooks were posted, and the results are recorded."""
     posts = Counter((_answer(record), _attempt(record)) for record in records)
     for post, times in posts.items():
         _posts(*post).inc(times)

@@ -1,6 +1,6 @@
-"""The gauges of what stands in the database. Beat tells them, as it is the one that looks for all.
+"""The gauges about the database. Beat serves them, as there is only one beat.
 
-They are read when somebody asks, and not more often than every FRESH_S seconds, however many ask.
+They are read on request, and at most once in FRESH_S seconds.
 """
 
 import threading
@@ -23,7 +23,7 @@ FRESH_S = 10.0
 
 
 class DatabaseGauges(Collector):
-    """Tells how it stands in the database, and whether that answers. `look` may raise."""
+    """Gauges read from the database, and whether it answers. `look` may raise."""
 
     def __init__(
         self, look: Callable[[], Backlog], *, clock: Callable[[], float] = time.monotonic
@@ -35,7 +35,7 @@ class DatabaseGauges(Collector):
         self._known_until = 0.0
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing: to be registered must not ask the database."""
+        """Nothing: registering must not query the database."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
@@ -49,7 +49,7 @@ class DatabaseGauges(Collector):
         began_at = self._clock()
         try:
             found = self._look()
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is told by what is missing
+        except Exception as error:  # noqa: BLE001  # any error shows as missing gauges
             fault = faults.describe(error)
             logger.warning("gauges could not be read", error=fault.kind, where=fault.where)
             yield from of_the_look(None)
@@ -68,7 +68,7 @@ def of_the_look(took_s: float | None) -> Iterator[Metric]:
 
 
 def families(found: Backlog) -> Iterator[Metric]:
-    """The gauges of what was found."""
+    """The gauges for these counts."""
     most = f" (up to {outstanding.COUNT_MAX} are counted)"
     both = ("operation", "phase")
     yield _many(
@@ -157,7 +157,7 @@ def families(found: Backlog) -> Iterator[Metric]:
 
 
 def of_database(url: str) -> DatabaseGauges:
-    """The gauges of the database at this URL. Nothing connects before they are asked for."""
+    """The gauges of the database at this URL. Nothing connects before they are read."""
     engine: Engine = open_engine(url, MONITOR, pool_size=1, max_overflow=0)
     engine = engine.execution_options(isolation_level="AUTOCOMMIT")
 

@@ -1,4 +1,4 @@
-"""`GET /metrics` of a process, on a port of its own: OpenMetrics, or Prometheus' older text."""
+"""`GET /metrics` of a process, on its own port: OpenMetrics, or Prometheus' older text."""
 
 import errno
 import threading
@@ -14,22 +14,22 @@ from service.settings import Settings, variable
 
 logger = log.get(__name__)
 
-# A process that is still ending may have the port; after that, its successor gets it.
+# A process that is still stopping may use the port; after that, its successor gets it.
 AGAIN_S = 5.0
-# A scraper asks as soon as it has a connection.
+# A scraper sends its request as soon as it is connected.
 SILENCE_S = 10.0
 
 
 def answer(accept: str | None) -> tuple[bytes, str]:
-    """The body for who accepts this, and its content type."""
+    """The body in the format that the client accepts, and its content type."""
     encode, content_type = exposition.choose_encoder(accept or "")
     return encode(REGISTRY), content_type
 
 
 def serve(settings: Settings) -> Callable[[], None]:
-    """Answer on BILLING_METRICS_PORT, if that is set; returns what ends it.
+    """Serve on BILLING_METRICS_PORT, if that is set; returns a function that ends it.
 
-    A port that is taken stops no payment: it is told once, and tried again until it is free.
+    A port that is in use stops no payment: it is logged once, and retried until it is free.
     """
     if not settings.metrics_port:
         return lambda: None
@@ -47,7 +47,7 @@ def serve(settings: Settings) -> Callable[[], None]:
 
 
 def _impatient(handler: Any) -> Any:
-    """The handler, for which a connection that says nothing is not kept, nor its thread."""
+    """The handler with a timeout, so that a silent connection does not occupy a thread."""
 
     class Impatient(handler):  # type: ignore[misc]
         timeout = SILENCE_S

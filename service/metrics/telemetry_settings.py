@@ -1,4 +1,4 @@
-"""The settings of what is told to those who watch: metrics, traces, the access log, errors."""
+"""The settings of telemetry: metrics, traces, the access log, errors."""
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings
@@ -13,13 +13,13 @@ class TelemetrySettings(BaseSettings):
     metrics_port: int = Field(
         default=0, ge=0, le=65_535, description="a whole number from 1 to 65535, or 0 for none"
     )
-    # The address that it listens on. This machine only: numbers of payments are nobody else's.
+    # The address that it listens on. This machine only: the metrics of payments are private.
     metrics_host: str = Field(
         default="127.0.0.1", min_length=1, description="an address or host name to listen on"
     )
     # Where spans of attempts, and of posts of webhooks, are sent, by OTLP over HTTP (its path
-    # /v1/traces is added). Unset, none are made. It needs the packages of
-    # requirements-telemetry.lock; whatever else there is to set, OpenTelemetry's own variables do
+    # /v1/traces is added). Unset, there are none. It needs the packages of
+    # requirements-telemetry.lock; OpenTelemetry's own variables set everything else
     # (OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER).
     traces_url: str = Field(
         default="",
@@ -27,9 +27,9 @@ class TelemetrySettings(BaseSettings):
         description="the http(s):// URL of an OpenTelemetry collector, such as"
         " http://127.0.0.1:4318",
     )
-    # Where errors that are logged are told, too: to Sentry, or what speaks its language. Unset,
-    # nowhere. It gets our log lines of level error, and no body, header, argument or local
-    # variable. It needs the packages of requirements-telemetry.lock.
+    # Where logged errors are also sent: to Sentry, or a compatible service. Unset, nowhere. It gets
+    # our log lines of level error, and no body, header, argument or local variable. It needs the
+    # packages of requirements-telemetry.lock.
     sentry_dsn: SecretStr = Field(
         default=SecretStr(""), description="the DSN of a project of Sentry's"
     )

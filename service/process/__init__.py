@@ -1,1 +1,1 @@
-"""What a process asks of the system that it runs on."""
+"""What a process uses of its operating system."""

@@ -1,16 +1,16 @@
-"""How this process looks for garbage: seldom, and never again through what it has imported."""
+"""Garbage collection: run rarely, and never again over everything that was imported."""
 
 import gc
 
-# New objects before those that are new are looked through; Python's own is 700. Dozens come with
-# every post of a webhook, and nearly all of them go by themselves.
+# How many new objects trigger a collection of the youngest; Python's default is 700. Every post of
+# a webhook creates dozens, and nearly all of them are freed without it.
 NEW_MAX = 10_000
 
 
 def look_seldom() -> None:
-    """To be called once all is imported and made that lives as long as the process.
+    """Call it once everything long-lived is imported and created.
 
-    Looking through that again and again is a quarter of the CPU of posting webhooks.
+    Scanning that again and again takes a quarter of the CPU of posting webhooks.
     """
     gc.collect()
     gc.freeze()

@@ -1,8 +1,8 @@
-"""The sign of life that a process leaves, and `billing healthcheck` finds.
+"""The sign of life that a process leaves, for `billing healthcheck`.
 
-A file for each role, whose time of change is the sign. Only what shows that work goes on may leave
-one: the look of a watchdog that found nothing, a sweep that began or ended. So it says of a process
-that hangs, and not of a broker or a database that is away, for which no restart helps.
+A file for each role, whose modification time is the sign. It is only updated by what proves
+progress: a watchdog's check that found nothing, a sweep that began or ended. So it reveals a
+process that hangs, and not a broker or a database that is away, for which a restart does not help.
 """
 
 import os
@@ -14,19 +14,20 @@ from service import log
 
 logger = log.get(__name__)
 
-# More than a beat may be silent until it ends itself (45 s), or a watchdog's look may take.
+# More than the time after which a silent beat ends itself (45 s), or a watchdog's check may take.
 LIMIT_S = 60.0
 
 
 class Life:
-    """The sign of this process. Without a folder there is none to leave."""
+    """The sign of life of this process. Without a folder it leaves none."""
 
     def __init__(self, folder: Path | None, role: str) -> None:
         self._path = folder / role if folder else None
         self._is_told = False
 
     def show(self) -> None:
-        """It lives at this moment. A disk that takes no sign stops no payment: it is told once."""
+        """It lives at this moment. If the disk refuses, that stops no payment: it is logged
+        once."""
         if self._path is None:
             return
         try:
@@ -46,7 +47,7 @@ def leave(folder: Path, role: str) -> None:
 
 
 def age_s(folder: Path, role: str) -> float | None:
-    """How long ago the role left its last sign; None if it never did."""
+    """Seconds since the role's last sign; None if there never was one."""
     try:
         return max(0.0, time.time() - (folder / role).stat().st_mtime)
     except OSError:

@@ -2,13 +2,13 @@
 
 import resource
 
-# Distributions begin with 1,024, for the sake of programs that wait by `select`; none of ours does.
-# Beyond this nothing of ours goes, while some libraries walk through all that could be open.
+# Distributions start with 1,024, for programs that use `select`; none of ours does. Our processes
+# need no more than this, and some libraries iterate over all possible descriptors.
 FILES_MAX = 65_536
 
 
 def raised() -> int:
-    """Raise this process's limit towards that which the operator set; returns what it is now."""
+    """Raise this process's limit towards the operator's maximum; returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = FILES_MAX if hard == resource.RLIM_INFINITY else min(hard, FILES_MAX)
     if soft == resource.RLIM_INFINITY:

@@ -1,4 +1,4 @@
-"""The settings of a process that stands alone, as in a container."""
+"""The settings of a process that runs alone, as in a container."""
 
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,7 @@ class ProcessSettings(BaseSettings):
 
     # The folder in which a process leaves its sign of life, for `billing healthcheck`. Unset, none
     # is left: where a supervisor sees processes end, the watchdogs' exit codes say more. The image
-    # sets it; one folder for each container, as a sign bears the name of its role.
+    # sets it; one folder for each container, as a sign has the name of its role.
     run_dir: Annotated[Path, AfterValidator(_absolute)] | None = Field(
         default=None, description="the absolute path of a folder that may be created and written to"
     )

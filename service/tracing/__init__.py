@@ -1,1 +1,1 @@
-"""What is told to others of what happens here: spans, and errors. Loaded only where it is set."""
+"""Telemetry for other services: spans, and errors. Loaded only if it is set up."""

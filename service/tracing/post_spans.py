@@ -1,8 +1,7 @@
-"""Spans of webhooks: one for each post, linked to the trace of the request that it tells of.
+"""Spans of webhooks: one for each post, linked to the trace of the request behind its event.
 
-They are made once what came of a batch is recorded, with the times at which each was posted. So a
-post costs nothing while it is under way, and one that nobody recorded, and that is posted again, is
-told once.
+They are created once a batch is recorded, with the times at which each was posted. So a post costs
+nothing while it is under way, and one that was not recorded, and is posted again, gets one span.
 """
 
 import time
@@ -24,15 +23,15 @@ logger = log.get(__name__)
 
 
 def posts_told(traces_url: str) -> dict[str, Any]:
-    """For a deliverer: `count`, who is told of posts, and whether they are `traced`. Raises
-    SettingsError when what sends spans is not installed."""
+    """Options of a deliverer: `count`, which is called with posts, and whether they are `traced`.
+    Raises SettingsError if the exporter of spans is not installed."""
     if not traces_url:
         return {"count": counting.posted, "traced": False}
     return {"count": TracedPosts(spans.tracer_of(traces_url)), "traced": True}
 
 
 class TracedPosts:
-    """Counts posts, and makes spans of them."""
+    """Counts posts, and creates their spans."""
 
     def __init__(self, tracer: "Tracer") -> None:
         self._tracer = tracer
@@ -40,11 +39,11 @@ class TracedPosts:
     def __call__(self, answered: Sequence["Answered"], records: Sequence["Record"]) -> None:
         counting.posted(answered, records)
         try:
-            # `started_at` is on the clock of the loop, which counts from no moment.
+            # `started_at` is on the loop's clock, which has no fixed origin.
             zero_ns = time.time_ns() - time.monotonic_ns()
             for one, record in zip(answered, records, strict=True):
                 self._span(one, record, zero_ns + int(one.started_at * 1e9))
-        except Exception as error:  # noqa: BLE001  # what it tells of is done, and must stay so
+        except Exception as error:  # noqa: BLE001  # the traced work is done, and must stay so
             fault = faults.describe(error)
             logger.error("could not be traced", error=fault.kind, where=fault.where)
 
@@ -73,6 +72,6 @@ class TracedPosts:
             start_time=started_ns,
         )
         if not one.answer.is_ok:
-            # A word of ours, never what a stranger answered.
+            # Our own word, never the receiver's answer.
             span.set_status(StatusCode.ERROR, record.error)
         span.end(started_ns + record.duration_ms * 1_000_000)

@@ -1,4 +1,4 @@
-"""Errors that are logged, told to Sentry: the line as it stands in the log, and nothing else."""
+"""Sends logged errors to Sentry: the line as it is in the log, and nothing else."""
 
 import logging
 from typing import Any
@@ -9,8 +9,9 @@ from service.tracing.spans import NEEDED
 
 
 def start(dsn: str) -> logging.Handler | None:
-    """Tell what is logged at level error from now on, if there is a DSN; returns who does, for the
-    root logger. Raises SettingsError when Sentry's package is not installed, or the DSN is none."""
+    """Send what is logged at level error from now on, if there is a DSN; returns the handler for
+    the root logger. Raises SettingsError if Sentry's package is not installed, or the DSN is
+    invalid."""
     if not dsn:
         return None
     try:
@@ -21,7 +22,7 @@ def start(dsn: str) -> logging.Handler | None:
     try:
         sentry_sdk.init(
             dsn,
-            # Its integrations read requests, arguments of tasks and queries: none of them.
+            # Its integrations read requests, arguments of tasks and queries: use none of them.
             default_integrations=False,
             auto_enabling_integrations=False,
             include_local_variables=False,
@@ -52,7 +53,7 @@ class ToSentry(logging.Handler):
 
 
 def event_of(record: logging.LogRecord) -> dict[str, Any]:
-    """What is told of a record: its words and fields without secrets, and of an exception its kind
+    """The event for a record: its text and fields without secrets, and for an exception its type
     and where it was raised, never its text or its variables."""
     fields = dict(record.msg) if isinstance(record.msg, dict) else {"event": record.getMessage()}
     for name in ("timestamp", "level", "logger", "stack_info"):
@@ -62,7 +63,7 @@ def event_of(record: logging.LogRecord) -> dict[str, Any]:
         fault = faults.describe(error)
         fields |= {"error": fault.kind, "where": fault.where, "frames": fault.frames}
         if record.name == "uncaught":
-            words = fault.kind  # its words are the exception's own
+            words = fault.kind  # its text is the exception's own
     return {
         "message": words,
         "level": "fatal" if record.levelno >= logging.CRITICAL else "error",

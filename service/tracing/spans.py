@@ -22,14 +22,14 @@ NEEDED = "{} needs packages that are not installed: pip install -r requirements-
 
 
 def watch_of(traces_url: str) -> Watch:
-    """Who watches attempts: their metrics, and with a URL also their spans. Raises SettingsError
-    when what sends them is not installed."""
+    """The watch of attempts: metrics, and with a URL also spans. Raises SettingsError if the
+    exporter is not installed."""
     return Traced(tracer_of(traces_url)) if traces_url else Counting()
 
 
 @cache
 def tracer_of(traces_url: str) -> "Tracer":
-    """One for the process: its spans are sent by a thread of its own, and the last at exit."""
+    """The process's tracer: spans are sent from a separate thread, and the last at exit."""
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
@@ -44,7 +44,7 @@ def tracer_of(traces_url: str) -> "Tracer":
 
 
 def link_to(traceparent: str | None) -> "list[Link]":
-    """The link to the trace of a request, as `infra.billing.contract.ids.traceparent` read it."""
+    """The link to the trace of a request, as read by `infra.billing.contract.ids.traceparent`."""
     from opentelemetry.trace import Link, SpanContext, TraceFlags
 
     if traceparent is None:
@@ -55,7 +55,7 @@ def link_to(traceparent: str | None) -> "list[Link]":
 
 
 class Traced(Counting):
-    """Counts, and makes spans of it."""
+    """Counts, and creates spans."""
 
     def __init__(self, tracer: "Tracer") -> None:
         self._tracer = tracer
@@ -68,7 +68,7 @@ class Traced(Counting):
 
 
 class AttemptSpan(ToldAttempt):
-    """From the claim to the settlement; what an adapter's own spans hang below."""
+    """From the claim to the settlement; the parent of an adapter's own spans."""
 
     def __init__(self, tracer: "Tracer", claimed: Claimed) -> None:
         super().__init__(claimed)
@@ -110,7 +110,7 @@ class AttemptSpan(ToldAttempt):
 
         super().__exit__(kind, error, traceback)
         if kind is not None:
-            # Its kind, never its text: a database quotes the row that it refuses.
+            # Its type, never its text: a database error quotes the row.
             self._span.set_status(StatusCode.ERROR, kind.__name__)
         self._use.__exit__(kind, error, traceback)
 
@@ -145,7 +145,7 @@ class CallSpan(CountedCall):
         super().__exit__(kind, error, traceback)
         self._span.set_attribute("billing.outcome", outcome_of(self._found))
         if self._found is None or isinstance(self._found, Unknown):
-            # Its kind, never its text: that may hold what was sent.
+            # Its type, never its text, which may contain what was sent.
             said = kind.__name__ if kind is not None else getattr(self._found, "reason", None)
             self._span.set_status(StatusCode.ERROR, said)
         self._span.end()
