@@ -14,12 +14,12 @@ from worker.app import app
 
 
 def main() -> None:
-    """Serve until told to stop."""
+    """Serve until stopped."""
     settings, waker = load(), Waker(Publisher(app))
     try:
         app_state = AppState(settings, waker, partial(queues_read, app, wanted=[PAYMENTS]))
     except SettingsError as error:
-        raise SystemExit(str(error)) from None  # whoever starts it needs the line, not the frames
+        raise SystemExit(str(error)) from None  # the user needs the message, not a traceback
     serving.serve(settings)
     serve(settings, app_state)
 

@@ -1,4 +1,4 @@
-"""How objects are answered: JSON, as compact as it gets."""
+"""Answers with objects: compact JSON."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,9 @@ def page(views: Sequence[Mapping[str, Any]], *, next_cursor: str | None) -> Resp
 
 
 def listing(count: int, views: Sequence[Mapping[str, Any]], *, next_cursor: str | None) -> Response:
-    """A part of a list that is counted."""
+    """A part of a list, with the count of the whole."""
     return one({"count": count, "list": views, "next_cursor": next_cursor})
 
 
-# Kept, as `json.dumps` makes a new encoder for every answer.
+# Kept, as `json.dumps` creates a new encoder for every answer.
 encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

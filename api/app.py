@@ -52,19 +52,19 @@ ROUTERS = (
     description.router,
 )
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-# Nobody may do what nobody has said who may do.
+# A route without a declared permission is not served.
 RULED = OPERATIONS.keys() | SIGNED
 if unruled := [r.name for r in ROUTES if r.path.startswith(PREFIX) and r.name not in RULED]:
     raise LookupError(f"payments.access.scopes.OPERATIONS lacks {', '.join(unruled)}")
 
 
-# Described as such, and told in their answers (api/edge/edge.py).
+# Marked in descriptions, and in the headers of their answers (api/edge/edge.py).
 for ends in (route for route in ROUTES if route.name in DEPRECATED):
     ends.deprecated = True
 
 
 def make(app_state: AppState) -> Application:
-    """The application on what its routes need; closes it at the end."""
+    """The application, with the state that its routes need; it is closed at the end."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -91,7 +91,7 @@ def make(app_state: AppState) -> Application:
 
 
 def _add_console(app: FastAPI, app_state: AppState) -> None:
-    from api.console import app as console  # its templates, which a door without it needs not
+    from api.console import app as console  # imports its templates
 
     async def to_console(_: Request) -> Response:
         return RedirectResponse(HOME, 308)

@@ -1,4 +1,4 @@
-"""What the routes stand on: one of each, made when the process starts."""
+"""What the routes share: one of each, created when the process starts."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,8 +25,8 @@ from service.wiring import processors, vault
 class AppState:
     """Nothing connects before it is used.
 
-    `waker` is told after each commit, and returns at once. `ask_workers` tells who reads which
-    queue; it may block.
+    `waker` is called after each commit, and returns at once. `ask_workers` returns the readers of
+    each queue; it may block.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class AppState:
         self.console: ConsoleSettings = settings
 
     def stop_waiting(self) -> None:
-        """Let those go who wait for a final state; they are answered how it stands."""
+        """Release requests that wait for a final state; they are answered with the present one."""
         self.intake.waiters.stop()
 
     async def close(self) -> None:
-        """Let go of the database, and publish the wake-up calls that are left."""
+        """Close the database, and publish the remaining wake-ups."""
         self.hearing.close()
         await self.database.close()
         await asyncio.to_thread(self._waker.close)

@@ -1,4 +1,5 @@
-"""Many requests, one round trip: whatever waits is asked of the database together, or sent away."""
+"""Many requests, one round trip: everything that waits is sent to the database together, or
+refused."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -11,15 +12,15 @@ Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 # At 64 in a few milliseconds these are half a second of work: behind more a request would wait for
-# longer than DEADLINE_S on a bad day, and each holds its body in memory.
+# longer than DEADLINE_S on a bad day, and each keeps its body in memory.
 WAITING_MAX = 4_000
 
 
 class Batches(LoopCommitter[Item, Answer]):
-    """A committer whose items are requests: they wait for so long, and not in any number.
+    """A committer for requests, with limits on their time and number.
 
-    Raises TooManyRequests when too many wait, and DatabaseUnavailable for one whose turn doesn't
-    come in time. A batch isn't taken apart when the database is away, which it is for all of them.
+    Raises TooManyRequests if too many wait, and DatabaseUnavailable for one whose turn doesn't come
+    in time. If the database is away, a batch isn't split up, as that affects all of it.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""PostgreSQL for an event loop: rules run as they are, and none of them can hold up a request.
+"""PostgreSQL for an event loop: rules run unchanged, and none of them can block a request.
 
 No thread waits for the database, so none can be stuck. A statement that gets no answer within
-DEADLINE_S loses its connection: the socket is shut down under it, and behind a pooler the statement
-is canceled before. What it had asked for may have been committed all the same; whoever asked
-repeats it under the same key.
+DEADLINE_S loses its connection: the socket is shut down, and behind a pooler the statement is
+canceled first. It may have been committed all the same; the caller repeats the request under the
+same key.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ logger = log.get(__name__)
 
 T = TypeVar("T")
 
-# A caller is told within 3 s that the database is away; half a second is for everything else.
+# A caller learns within 3 s that the database is away; half a second is for everything else.
 DEADLINE_S = 2.5
 # A restart of the database takes a second or two: within the deadline it is waited out.
 PAUSE_MIN_S, PAUSE_MAX_S = 0.05, 0.5
@@ -39,8 +39,8 @@ CONNECTIONS_MAX = 12
 
 
 def in_thread(call: Callable[[], T]) -> T:
-    """For what a transaction runs: do this in a thread, since it may block, and all requests of the
-    process would wait with it."""
+    """For code inside a transaction: run this in a thread, since it may block, and all requests of
+    the process would wait with it."""
     done: T = await_only(asyncio.to_thread(call))
     return done
 
@@ -66,11 +66,11 @@ class Database:
         self.is_pooled = False
 
     async def read(self, run: Callable[[Connection], T]) -> T:
-        """What `run` reads, each statement by itself. Raises DatabaseUnavailable."""
+        """The result of `run`, each statement by itself. Raises DatabaseUnavailable."""
         return await self._patiently(self._reading, run)
 
     async def snapshot(self, run: Callable[[Connection], T]) -> T:
-        """What `run` reads, all of it of one moment. Raises DatabaseUnavailable."""
+        """The result of `run`, with all statements in one snapshot. Raises DatabaseUnavailable."""
         return await self._patiently(self._snapshots, run)
 
     async def transaction(
@@ -80,14 +80,14 @@ class Database:
         acting: Acting | None = None,
         idempotent: bool = True,
     ) -> T:
-        """What `run` answers, once it is committed; then `count` is told what moved, and those whom
-        it concerns are woken.
+        """The result of `run`, once it is committed; then `count` is called with what moved, and
+        wake-ups are sent.
 
-        `acting` is who does what a row of the audit log will tell.
+        `acting` is the actor for rows of the audit log.
 
-        When the answer to a COMMIT gets lost, `run` runs again, unless it is not `idempotent`: then
-        nobody knows, and the caller is told. Raises DatabaseUnavailable; Held when somebody else
-        holds what it needs.
+        If the answer to a COMMIT gets lost, `run` runs again, unless it is not `idempotent`: then
+        the outcome is unknown, and the caller gets an error. Raises DatabaseUnavailable; Held if
+        another transaction has locked what it needs.
         """
         has_run = False
 
@@ -108,8 +108,8 @@ class Database:
         return answer
 
     async def at_once(self, run: Callable[[Transaction], T]) -> T | None:
-        """As `transaction`, in one round trip: `run` makes one statement, which commits by itself,
-        and may run again. None behind a pooler, where only a transaction has limits."""
+        """Like `transaction`, in one round trip: `run` makes one statement, which commits by
+        itself, and may run again. None behind a pooler, where only a transaction has limits."""
 
         def unless_pooled(connection: Connection) -> tuple[T | None, Transaction]:
             transaction = Transaction(connection)
@@ -139,7 +139,7 @@ class Database:
         run: Callable[[Connection], T],
         may_repeat: Callable[[], bool] = lambda: True,
     ) -> T:
-        """Run, and while the database is away run again, until the deadline."""
+        """Run, and retry while the database is away, until the deadline."""
         clock = asyncio.get_running_loop().time
         ends_at, pause_s = clock() + self._deadline_s, PAUSE_MIN_S
         while True:
@@ -157,7 +157,8 @@ class Database:
                     raise
                 pause_s *= 0.5 + random.random()  # noqa: S311  # spreads load, hides nothing
                 if clock() + pause_s >= ends_at or not may_repeat():
-                    # What the driver says of a link that we have shut down sounds like a crash.
+                    # The driver's message about a connection that we have shut down looks like a
+                    # crash.
                     why = "no answer in time" if clock() >= ends_at else unavailable
                     logger.warning("database unavailable", reason=why)
                     raise DatabaseUnavailable from None
@@ -165,15 +166,16 @@ class Database:
             pause_s = min(PAUSE_MAX_S, pause_s * 2)
 
 
-# Of tasks that nobody waits for, a loop itself remembers none.
+# Keeps references, as a loop doesn't keep tasks that are not awaited.
 _ENDING: set[asyncio.Task[None]] = set()
 
 
 async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: float) -> T:
-    """One try. What hangs past `ends_at` is hung up on, and fails as a lost connection does.
+    """One try. If it hangs past `ends_at`, the connection is closed, and it fails like a lost
+    connection.
 
-    All of it in one greenlet: `AsyncConnection` makes one for each of its steps, and each maps and
-    unmaps a stack.
+    All of it in one greenlet: `AsyncConnection` creates one for each of its steps, and each maps
+    and unmaps a stack.
     """
     loop = asyncio.get_running_loop()
 
@@ -196,9 +198,7 @@ async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: fl
                     driver.is_committing = True
                     return answer
             except DBAPIError:
-                if (
-                    ending
-                ):  # whatever came of it, a link that broke or a statement that was canceled
+                if ending:  # any result: a broken connection or a canceled statement
                     raise TimeoutError from None
                 raise
             finally:
@@ -206,12 +206,12 @@ async def _once(engine: AsyncEngine, run: Callable[[Connection], T], ends_at: fl
                 if ending:
                     connection.invalidate()
 
-    async with asyncio.timeout_at(ends_at) as patience:  # waits for a connection, or makes one
+    async with asyncio.timeout_at(ends_at) as patience:  # waits for a connection, or opens one
         return await greenlet_spawn(trip)
 
 
 def _unavailable(error: Exception) -> str | None:
-    """Why the database could not be asked; None when asking again can't help."""
+    """Why the database could not be reached; None if a retry can't help."""
     if isinstance(error, TimeoutError):
         return "no connection within the time"
     if is_transient(error):

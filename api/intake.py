@@ -17,7 +17,7 @@ from payments.processors.registry import Processors
 
 
 class Intake:
-    """Accepts and reads, in batches; waits for what is final."""
+    """Accepts and reads in batches, and waits for final states."""
 
     def __init__(self, database: Database, *, processors: Processors) -> None:
         async def read(kind: KindName, ids: Sequence[str]) -> list[LifecycleRow | None]:
@@ -34,8 +34,8 @@ class Intake:
     async def get(
         self, kind: KindName, id_: str, *, access: Access, wait_s: float = 0
     ) -> LifecycleRow:
-        """The row as it stands, or as soon as nothing more comes of it by itself. Raises NotFound,
-        also for what `access` doesn't see."""
+        """The row as it stands, or as soon as nothing more happens by itself. Raises NotFound, also
+        for what `access` doesn't see."""
         row = await self._row(kind, id_, access)
         if wait_s and not reading.is_at_rest(row):
             await self.waiters.until_at_rest(kind, id_, wait_s=wait_s)

@@ -1,7 +1,7 @@
-"""Waiting for what comes by itself, without a database connection or a thread for each who waits.
+"""Waiting for a final state, without a database connection or a thread for each waiting request.
 
-One task asks for all of them, in one statement per kind. Who began to wait just now is looked
-after often, who has waited for long seldom: a look comes when the wait is a third longer.
+One task polls for all of them, with one statement per kind. New waiters are checked often, old ones
+rarely: the next check comes when the wait has become a third longer.
 """
 
 import asyncio
@@ -21,12 +21,13 @@ from service import faults, log
 
 logger = log.get(__name__)
 
-# Contracts: `Prefer: wait=N` with N up to 30. Proxies give up after 60 s.
+# By contract, `Prefer: wait=N` has N up to 30. Proxies give up after 60 s.
 WAIT_MAX_S = 30
 LOOK_MIN_S = 0.015
 LOOK_MAX_S = 1.0
 LOOK_SHARE = 1 / 3
-# Past this, who asks to wait is answered at once: a preference, not a promise (RFC 7240).
+# Beyond this number, a request to wait is answered at once: it is a preference, not a promise (RFC
+# 7240).
 WAITERS_MAX = 5_000
 
 
@@ -40,7 +41,8 @@ class Waiter:
 
 
 class Pollers:
-    """All who wait. `at_rest(kind, ids)` tells of which nothing more comes by itself."""
+    """All waiting requests. `at_rest(kind, ids)` returns those for which nothing more happens by
+    itself."""
 
     def __init__(self, at_rest: Callable[[KindName, Sequence[str]], Awaitable[set[str]]]) -> None:
         self._at_rest = at_rest
@@ -49,7 +51,7 @@ class Pollers:
         self._stopping = False
 
     async def until_at_rest(self, kind: KindName, id_: str, *, wait_s: float) -> None:
-        """Return when nothing more comes of it by itself, or after `wait_s`, or when the process
+        """Return when nothing more happens by itself, or after `wait_s`, or when the process
         stops."""
         if self._stopping or len(self._waiters) >= WAITERS_MAX or wait_s <= 0:
             return
@@ -66,7 +68,7 @@ class Pollers:
             self._waiters.discard(waiter)
 
     def stop(self) -> None:
-        """Let everybody go: the process is ending. Safe in a signal handler of the loop."""
+        """Release all waiters: the process is ending. Safe in a signal handler of the loop."""
         self._stopping = True
         for waiter in [*self._waiters]:
             _let_go(waiter)
@@ -81,8 +83,8 @@ class Pollers:
                 try:
                     await self._look_at(due)
                 except DatabaseUnavailable:
-                    pass  # they wait on, and find out at the end how it stands
-                except Exception as bug:  # noqa: BLE001  # whoever looks must go on looking
+                    pass  # they go on waiting, and read the state at the end
+                except Exception as bug:  # noqa: BLE001  # the polling must go on
                     fault = faults.describe(bug)
                     logger.error("nobody could be looked at", error=fault.kind, where=fault.where)
                 for waiter in due:
@@ -104,7 +106,7 @@ class Pollers:
 
 
 def at_rest(connection: Connection, kind: KindName, ids: Sequence[str]) -> set[str]:
-    """Of which of these nothing more comes by itself."""
+    """Those of these for which nothing more happens by itself."""
     return set(connection.execute(_AT_REST[kind], {"ids": list(ids)}).scalars())
 
 

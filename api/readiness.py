@@ -1,8 +1,8 @@
-"""Readiness: whether requests can be accepted, and what else is not as it should be.
+"""Readiness: whether requests can be accepted, and what else is wrong.
 
 Only the database is needed to accept: without a broker, a worker or sweeps a request is kept, and
-made when they are back. So a probe that takes the door away for want of those would turn callers
-away exactly when they need not be; they are told as *degraded*.
+carried out when they are back. If a probe failed because of those, it would turn callers away
+exactly when that is not needed; they are reported as *degraded*.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ from service.database import revisions
 
 # Probes come every few seconds, from several places; the workers are asked once for all of them.
 FRESH_S = 2.0
-# What the broker and the workers may take until a probe is answered without them. A broker, or one
-# of its Sentinels, that takes connections and says nothing costs seconds, and a probe that is late
-# takes away a door that works. What comes later is told by the next look.
+# How long the broker and the workers may take until a probe is answered without them. A silent
+# broker, or one of its Sentinels, costs seconds, and a late probe would take a working server out
+# of service. A later answer is used by the next check.
 BROKER_S = 0.5
-# For how long what was heard last stands for an answer that is late.
+# For how long the last answer replaces one that is late.
 HEARD_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing, how it is, and whether nothing can be accepted without it."""
+    """One condition, and whether no request can be accepted without it."""
 
     name: str
     is_ok: bool
@@ -44,7 +44,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """How everything was a moment ago."""
+    """The state of all checks a moment ago."""
 
     checks: Sequence[Check]
 
@@ -61,8 +61,8 @@ class State:
 
 
 class Readiness:
-    """Looks once in FRESH_S seconds at most, however many ask. `ask_workers` may block: it runs in
-    a thread, one at a time."""
+    """Checks once in FRESH_S seconds at most, however many callers ask. `ask_workers` may block: it
+    runs in a thread, one at a time."""
 
     def __init__(self, database: Database, ask_workers: Callable[[], Readers]) -> None:
         self._database = database
@@ -73,7 +73,7 @@ class Readiness:
         self._looked_at = 0.0
 
     async def look(self) -> State:
-        """How everything was a moment ago."""
+        """The state of all checks a moment ago."""
         loop = asyncio.get_running_loop()
         is_old = loop.time() - self._looked_at > FRESH_S
         if self._look is None or (self._look.done() and is_old):
@@ -87,7 +87,7 @@ class Readiness:
         return State([database, sweeps, *_of_broker(readers)])
 
     async def _hear_workers(self) -> Readers:
-        """What they say within BROKER_S; else what was heard last."""
+        """The workers' answer within BROKER_S; else their last one."""
         self._keep_answer()
         if self._asking is None:
             self._asking = asyncio.create_task(asyncio.to_thread(self._ask_workers))

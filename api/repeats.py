@@ -1,4 +1,4 @@
-"""What is done once per key although it makes no object with an id of that key, over HTTP."""
+"""Operations over HTTP that are done once per key but create no object with an id from that key."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

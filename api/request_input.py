@@ -1,4 +1,4 @@
-"""What a request says beside its path: its body, its idempotency key, how long it would wait."""
+"""The input of a request besides its path: its body, its idempotency key, its time to wait."""
 
 import asyncio
 import re
@@ -16,8 +16,8 @@ from infra.billing.contract.strict_json import NotStrict
 from infra.billing.contract.texts import field_name
 from payments.errors import InvalidRequest
 
-# The largest honest request is 50 metadata entries of 500 characters: less than half of it, as
-# long as they are ASCII.
+# The largest valid request is 50 metadata entries of 500 characters: less than half of this, if
+# they are ASCII.
 BODY_MAX_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 10.0
 KEY_HEADER = "idempotency-key"
@@ -26,8 +26,8 @@ _WAIT = re.compile(r'(?:^|[,;])\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(?:$|[,;])', re.
 
 
 async def fields(request: Request) -> dict[str, Any]:
-    """The JSON object of the body, with its nulls: null is how many clients say "absent", but a
-    name that is unknown is as wrong with null as with anything.
+    """The JSON object of the body, with its nulls: null is how many clients say "absent", but an
+    unknown name is wrong with any value, null included.
 
     Raises InvalidRequest, BodyTooLarge, RequestTimeout.
     """
@@ -46,7 +46,7 @@ async def fields(request: Request) -> dict[str, Any]:
 
 
 def only(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    """The fields that are there, if there are no others than these. Raises InvalidRequest."""
+    """The given fields, if all of them are in `names`. Raises InvalidRequest."""
     for name in given:
         if name not in names:
             param = field_name(name)
@@ -58,7 +58,7 @@ def only(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 
 async def fields_if_any(request: Request) -> dict[str, Any]:
-    """As `fields`; an empty body is an empty object."""
+    """Like `fields`; an empty body is an empty object."""
     has_body = {"content-length", "transfer-encoding"} & set(request.headers)
     if not has_body or request.headers.get("content-length") == "0":
         return {}
@@ -66,17 +66,17 @@ async def fields_if_any(request: Request) -> dict[str, Any]:
 
 
 def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
-    """The fields with the key of the header `Idempotency-Key` among them.
+    """The fields, including the key from the header `Idempotency-Key`.
 
-    The header may be quoted, as draft-ietf-httpapi-idempotency-key-header has it, or plain, as
-    everybody sends it. Raises InvalidRequest when the body names another key.
+    The header may be quoted, as in draft-ietf-httpapi-idempotency-key-header, or plain, as most
+    clients send it. Raises InvalidRequest if the body has another key.
     """
     values = headers.getlist(KEY_HEADER)
     if not values:
         return dict(given)
     quoted = _QUOTED.fullmatch(values[0])
     key = quoted[1] if quoted else values[0]
-    if not key.isascii():  # in which of two encodings nobody can know, so it would be two keys
+    if not key.isascii():  # its encoding is ambiguous, so it could mean two keys
         raise InvalidRequest(
             "the header Idempotency-Key must be ASCII; send such a key as the body's"
             " idempotency_key",
@@ -96,8 +96,8 @@ def with_key(given: Mapping[str, Any], headers: Headers) -> dict[str, Any]:
 
 
 async def under_key(request: Request, *, if_any: bool = False) -> dict[str, Any]:
-    """The fields of a request that is made once per key, with the key among them: one is made for
-    who sends none. With `if_any`, the body may be empty. Raises what `fields` raises."""
+    """The fields of a request that is done once per key, including the key: one is created if it
+    has none. With `if_any`, the body may be empty. Raises what `fields` raises."""
     given = await (fields_if_any(request) if if_any else fields(request))
     given = with_key(given, request.headers)
     if "producer" in given:
@@ -110,7 +110,7 @@ async def under_key(request: Request, *, if_any: bool = False) -> dict[str, Any]
 
 
 def once(query: QueryParams) -> None:
-    """Refuse a query with a name that is given twice: readers differ in which one counts."""
+    """Refuse a query with a repeated name: readers differ in which value counts."""
     names = [name for name, _ in query.multi_items()]
     if len(names) > len(set(names)):
         raise InvalidRequest("a name is given twice in the query; send each once")
@@ -119,7 +119,7 @@ def once(query: QueryParams) -> None:
 def wait_s(headers: Headers) -> int:
     """How long the caller would wait for a final state: `Prefer: wait=10` (RFC 7240, 4.3).
 
-    At most WAIT_MAX_S; 0 without it, and for what can't be read, as a preference may be ignored.
+    At most WAIT_MAX_S; 0 without it, or if it is unreadable, as a preference may be ignored.
     """
     asked = _WAIT.search(",".join(headers.getlist("prefer")))
     return min(int(asked[1]), WAIT_MAX_S) if asked else 0

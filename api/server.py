@@ -1,4 +1,4 @@
-"""The server: uvicorn around the application, with our settings, our log and our end."""
+"""The server: uvicorn around the application, with our settings, logging and shutdown."""
 
 import asyncio
 import gc
@@ -18,18 +18,18 @@ from service.settings import Settings
 
 logger = log.get("billing.http")
 
-# Between two requests. Longer than clients and proxies keep their connections, or they would send
-# into one that was closed a moment ago.
+# The keep-alive. Longer than clients and proxies keep idle connections, or they would send on one
+# that was just closed.
 KEEP_ALIVE_S = 75
 # What is under way has this long after SIGTERM: every request ends within its deadline.
 SHUTDOWN_S = 10
 BACKLOG = 2_048
-# How often answers get a new Date, which is in whole seconds.
+# How often the Date of answers is updated; it has whole seconds.
 DATE_EVERY_S = 1.0
 
 
 class Server(uvicorn.Server):
-    """uvicorn's, which lets those go who wait before it waits for them."""
+    """uvicorn's, which releases waiting requests before it waits for them to end."""
 
     def __init__(self, config: uvicorn.Config, app_state: AppState) -> None:
         super().__init__(config)
@@ -39,8 +39,8 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        # All that was imported lives as long as the process. Looking through it again for garbage
-        # would hold up every request for a tenth of a second, each few thousand of them.
+        # All imported objects live as long as the process. Scanning them again for garbage would
+        # block every request for a tenth of a second, each few thousand requests.
         gc.collect()
         gc.freeze()
         for server in self.servers:
@@ -48,24 +48,24 @@ class Server(uvicorn.Server):
                 logger.info("listening", url=_url(listener))
 
     async def main_loop(self) -> None:
-        """As uvicorn's, which looks ten times a second whether it is to end, and is a quarter of
-        what all processes take while there is nothing to do."""
+        """Like uvicorn's, which checks ten times a second whether to stop, and so uses a quarter of
+        the CPU of all idle processes."""
         self._loop = asyncio.get_running_loop()
-        while not await self.on_tick(0):  # 0 is the one of ten that has a new Date made
+        while not await self.on_tick(0):  # 0 updates the Date
             with suppress(TimeoutError):
                 async with asyncio.timeout(DATE_EVERY_S):
                     await self._is_to_exit.wait()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """As uvicorn's; it comes as a signal, and ends the wait above."""
+        """Like uvicorn's; called for a signal, it ends the wait above."""
         super().handle_exit(sig, frame)
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._is_to_exit.set)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """As uvicorn's, which raises what it was sent again at the end: a stop that was asked for
-        would end in a traceback, and in no good exit status."""
+        """Like uvicorn's, which raises the signal again at the end: a requested stop would end in a
+        traceback, and with a bad exit status."""
         with super().capture_signals():
             yield
             self._captured_signals.clear()
@@ -81,8 +81,8 @@ def _url(listener: socket.socket) -> str:
 
 
 def serve(settings: Settings, app_state: AppState) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SystemExit when it can't listen there."""
-    # Its steps at start and end are of its own interest; that it listens is told above.
+    """Serve until SIGTERM or SIGINT. Raises SystemExit if the address can't be used."""
+    # Its steps at start and end are internal; that it listens is logged above.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     config = uvicorn.Config(
         make(app_state),
@@ -93,7 +93,7 @@ def serve(settings: Settings, app_state: AppState) -> None:
         lifespan="on",
         ws="none",
         log_config=None,  # service/log.py owns logging
-        access_log=False,  # it quotes paths and queries: somebody's customer
+        access_log=False,  # it quotes paths and queries, with personal data
         server_header=False,
         proxy_headers=False,  # nothing here depends on where a request comes from
         timeout_keep_alive=KEEP_ALIVE_S,
@@ -102,7 +102,7 @@ def serve(settings: Settings, app_state: AppState) -> None:
     )
     try:
         Server(config, app_state).run()
-    except SystemExit:  # uvicorn's, after a line about what the system said
+    except SystemExit:  # uvicorn's, after it has logged the system's error
         raise SystemExit(
             f"nothing is served at {settings.http_host}:{settings.http_port};"
             " see BILLING_HTTP_HOST and BILLING_HTTP_PORT"

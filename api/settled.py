@@ -1,4 +1,4 @@
-"""Up to which moment a list is whole, for the event loop: see `payments.history.settled`."""
+"""Up to which moment a list is complete, for the event loop: see `payments.history.settled`."""
 
 import asyncio
 from datetime import datetime
@@ -9,7 +9,7 @@ from payments.history import settled
 
 
 async def horizon(database: Database, table: str) -> datetime:
-    """As `payments.history.settled.horizon`. Raises DatabaseUnavailable."""
+    """Like `payments.history.settled.horizon`. Raises DatabaseUnavailable."""
     look = partial(settled.writers, table=table)
     first = now = await database.read(look)
     loop = asyncio.get_running_loop()

@@ -1,5 +1,4 @@
-"""Requests for charges and refunds as they came over HTTP: who asks is looked up, what they ask for
-is read, and it is written."""
+"""Requests for charges and refunds over HTTP: look up the caller, read the request, write it."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -26,15 +25,15 @@ from payments.transaction import Transaction
 from service import intake
 from service.intake import Answer
 
-# Beyond as many keys, each with its row, all are forgotten and looked up anew. One that was deleted
-# costs each request of its holder a statement that writes nothing, until then.
+# Beyond this many keys, with their rows, all are dropped and looked up again. Until then, a key
+# that was deleted costs each request of its holder a statement that writes nothing.
 KNOWN_MAX = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request as it came: the key it shows, what that key must allow, the fields of its body
-    or what is wrong there, its id; and why, as an operator says it, or what is wrong there."""
+    """A request as received: the presented key, the permission that it needs, the fields of its
+    body or what is wrong there, its id; and an operator's reason, or what is wrong there."""
 
     shown: Presented
     permission: str
@@ -46,7 +45,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Who asked, as far as that is known, and what came of it."""
+    """The caller, as far as known, and the answer."""
 
     access: Access | None
     answer: Answer
@@ -54,23 +53,23 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
-    """A charge that one statement can write, and who asks for it."""
+    """A charge that one statement can write, and its caller."""
 
     access: Access
     row: Mapping[str, Any]
 
 
 class Taking:
-    """Takes calls, each for itself: in one round trip where that can be, and the others in a
-    transaction. What one statement has committed is answered, whatever becomes of others."""
+    """Handles calls, each by itself: in one round trip if possible, and the others in a
+    transaction. What one statement has committed is answered, whatever happens to the others."""
 
     def __init__(self, database: Database, processors: Processors) -> None:
         self._database = database
         self._processors = processors
-        # As they were when they were read last; the statement finds out whether they still are so.
+        # As they were last read; the statement checks whether they still are so.
         self._keys: dict[str, ApiKeyRow] = {}
-        # Those of whose charges an endpoint wants to be told that they are pending, as the last
-        # charge of each has shown: there is no use in one statement for the next.
+        # Callers whose pending events an endpoint wants, as the last charge of each has shown: one
+        # statement is of no use for them.
         self._told: set[str] = set()
         self._at_once = Batches(self._write_at_once)
         # A batch is of one kind: they lock different tables.
@@ -79,7 +78,7 @@ class Taking:
         }
 
     async def take(self, kind: KindName, call: Call) -> Taken:
-        """The charge or refund, new or repeated, in the database; or why not.
+        """The charge or refund, new or repeated, in the database; or the refusal.
 
         Raises DatabaseUnavailable, Held, TooManyRequests.
         """
@@ -91,8 +90,8 @@ class Taking:
         return await self._taking[kind].submit(call, ends_at)
 
     def _offer(self, call: Call) -> _Offer | None:
-        """None for what is refused for whatever reason, for a charge by price, and for a caller who
-        was not here a moment ago: nothing can be said of it without a look into the database."""
+        """None for every refusal, for a charge by price, and for a caller that was not here a
+        moment ago: these need to be looked up in the database."""
         key = self._keys.get(call.shown.id)
         if key is None or call.why is not None or self._database.is_pooled:
             return None
@@ -111,7 +110,7 @@ class Taking:
         return None if row is None else _Offer(access, row)
 
     async def _write_at_once(self, offers: Sequence[_Offer]) -> list[ChargeRow | None]:
-        """The charges as they are written, each in its place; None for one that was not."""
+        """The charges as written, each in its place; None for one that was not."""
         first: dict[str, int] = {}
         references: set[tuple[str, str]] = set()
         for at, (row, reference) in enumerate((one.row, _reference(one.row)) for one in offers):
@@ -132,9 +131,9 @@ class Taking:
     def _in_transaction(
         self, transaction: Transaction, kind: KindName, calls: Sequence[Call]
     ) -> list[Taken]:
-        """Look up who asks, read what they ask for, and write it.
+        """Look up the callers, read their requests, and write them.
 
-        A stranger is told that first, whatever else is wrong.
+        A missing or wrong key is refused first, whatever else is wrong.
         """
         rows = keys.read(transaction.connection, {call.shown.id for call in calls})
         readings = [_read(kind, call, rows.get(call.shown.id)) for call in calls]
@@ -144,7 +143,7 @@ class Taking:
         for call, (access, what) in zip(calls, readings, strict=True):
             if access is None or isinstance(what, Refused):
                 continue
-            # Charges are approved by nobody.
+            # Charges need no approval.
             by = _acting(call, access) if kind == "refund" or call.why is not None else None
             if by is not None and by.why is not None:
                 explained[len(asked)] = by
@@ -160,9 +159,7 @@ class Taking:
         found = intake.accept(transaction, asked, self._processors)
         if kind == "charge":
             self._learn_who_is_told(found)
-        if (
-            explained
-        ):  # What a service asks for says so itself; why an operator does stands nowhere.
+        if explained:  # The row names a service itself, but not an operator's reason.
             intake.record(transaction, kind, [(by, found[at]) for at, by in explained.items()])
         answers = iter(found)
         return [
@@ -176,14 +173,14 @@ class Taking:
                 (self._told.add if one.row.sequence else self._told.discard)(one.row.producer)
 
     def _learn(self, rows: Mapping[str, ApiKeyRow], admitted: Collection[str]) -> None:
-        """Remember the keys of those that were let in, as they were just read."""
+        """Remember the admitted keys, as they were just read."""
         if len(self._keys.keys() | admitted) > KNOWN_MAX:
             self._keys.clear()
         self._keys |= {id_: rows[id_] for id_ in admitted}
 
 
 def _reference(row: Mapping[str, Any]) -> tuple[str, str] | None:
-    """What is one charge's alone while it is open."""
+    """The reference that only one open charge may have."""
     return (row["producer"], row["reference"]) if row["reference"] else None
 
 
@@ -195,7 +192,7 @@ def _acting(call: Call, access: Access) -> Acting:
 
 
 def _row_wanted(call: Call) -> str | None:
-    """The row that many may want at once, by the name they have for it: a price, or the charge of
+    """A row that many calls may need at once, by the name that they use: a price, or the charge of
     a refund."""
     if isinstance(call.fields, Refused):
         return None
@@ -206,7 +203,7 @@ def _row_wanted(call: Call) -> str | None:
 def _read(
     kind: KindName, call: Call, row: ApiKeyRow | None
 ) -> tuple[Access | None, Request | Refused]:
-    """Who asks, and for what."""
+    """The caller's access, and the request."""
     access = None
     try:
         access = keys.admit(row, call.shown)

@@ -1,6 +1,6 @@
-"""The console at `/console`: what operators look at, and where they act.
+"""The console at `/console`: where operators look at things, and act.
 
-Pages are made here and need no script; where there is one, numbers refresh by themselves. What a
-page shows comes from the same functions as what the API and the command line show, and what it does
-goes through the same ones. `pages/` reads, `actions/` writes.
+Pages are rendered here and need no script; with one, numbers refresh by themselves. Pages use the
+same functions as the API and the command line, for reading and for actions. `pages/` reads,
+`actions/` writes.
 """

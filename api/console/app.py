@@ -1,4 +1,4 @@
-"""The console as an application of its own, mounted at `/console`."""
+"""The console as a separate application, mounted at `/console`."""
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -55,7 +55,7 @@ ROUTES = (
     Route("/login", signing_in.show, methods=["GET"]),
     Route("/login", signing_in.sign_in, methods=["POST"]),
     Route("/logout", signing_in.sign_out, methods=["POST"]),
-    # Before the pages of objects: what makes a new one is no object's id.
+    # Before the pages of objects, so that "new" isn't taken for an id.
     Route("/new/{of}/{name}", acting.show, methods=["GET"]),
     Route("/new/{of}/{name}", acting.do, methods=["POST"]),
     *(Route(path, handler) for path, handler in PAGES),
@@ -65,7 +65,7 @@ ROUTES = (
 
 
 class Files(StaticFiles):
-    """Files under a name that changes with them: browsers keep them for ever."""
+    """Files under a name that changes with their content: browsers cache them for ever."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -75,7 +75,7 @@ class Files(StaticFiles):
 
 
 def make(app_state: AppState) -> Starlette:
-    """The console on what the API stands on."""
+    """The console, with the state of the API."""
     files = Files(directory=HERE / "static")
     made = Starlette(
         routes=[Mount(f"/static/{static_version()}", files), *ROUTES],
@@ -84,5 +84,5 @@ def make(app_state: AppState) -> Starlette:
     made.router.redirect_slashes = False
     made.state.app_state = app_state
     made.state.titles = {f"{one.of}.{one.name}": one.title for one in ACTIONS.values()}
-    made.state.routes = ()  # nothing is said of paths that nearly are one
+    made.state.routes = ()  # no hints for paths that almost match a route
     return made

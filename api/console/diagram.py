@@ -1,4 +1,4 @@
-"""The states of a payment as a picture: where it stands, where it has been, where it may go."""
+"""The states of a payment as a diagram: where it is, where it has been, where it may go."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,7 +19,7 @@ _PLACES: dict[Status, tuple[int, int]] = {
     State.SUCCEEDED: (4, 0),
     State.FAILED: (4, 2),
 }
-# What an attempt came to, as the state that it leads to.
+# The state that an attempt's outcome leads to.
 _LED_TO: dict[str, Status] = {
     "succeeded": State.SUCCEEDED,
     "declined": State.FAILED,
@@ -39,7 +39,7 @@ WIDE, HIGH, ACROSS, DOWN = 132, 34, 160, 62
 
 
 def way(outcomes: Sequence[str], now: Status) -> list[Status]:
-    """The states that a payment went through, as the outcomes of its attempts tell."""
+    """The states that a payment went through, by the outcomes of its attempts."""
     states: list[Status] = [Phase.QUEUED]
     for outcome in outcomes:
         led_to = _LED_TO.get(outcome)
@@ -53,7 +53,7 @@ def way(outcomes: Sequence[str], now: Status) -> list[Status]:
 
 
 def of(kind: str, outcomes: Sequence[str], now: Status) -> Markup:
-    """The picture of a charge or a refund."""
+    """The diagram of a charge or a refund."""
     moves = CHARGE_MOVES if kind == "charge" else REFUND_MOVES
     places = {one: at for one, at in _PLACES.items() if one in moves}
     went = way(outcomes, now)

@@ -1,4 +1,4 @@
-"""The door of the console: who may see a page, what a form says, and what a refusal looks like."""
+"""Access to the console: who may see a page, reading forms, and refusals."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -26,14 +26,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def app_state(request: Request) -> AppState:
-    """What the pages stand on: the same as the routes of the API."""
+    """The state that the pages use: that of the API's routes."""
     here: AppState = request.app.state.app_state
     return here
 
 
 def needing(permission: str | None) -> Callable[[Handler], Endpoint]:
-    """A page for those who may do this, or for everybody who is signed in; strangers are asked to
-    sign in, and come back."""
+    """A page that requires this permission, or only a session if None; others are asked to sign in,
+    and then come back."""
 
     def guarded(handler: Handler) -> Endpoint:
         async def answer(request: Request) -> Response:
@@ -54,7 +54,7 @@ def needing(permission: str | None) -> Callable[[Handler], Endpoint]:
 
 
 async def form(request: Request) -> dict[str, str]:
-    """The fields of a form, without those that were left empty. Raises InvalidRequest."""
+    """The fields of a form, without empty ones. Raises InvalidRequest."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != FORM:
         raise InvalidRequest("a form of the console is sent as it stands on its page")
     body = await request_input.raw(request)
@@ -68,7 +68,7 @@ async def form(request: Request) -> dict[str, str]:
 
 
 def required(fields: Mapping[str, str], name: str, what: str) -> str:
-    """The value of a field. Raises InvalidRequest, saying what is wanted, when there is none."""
+    """The value of a field. Raises InvalidRequest, saying what is wanted, if it is missing."""
     if name not in fields:
         raise InvalidRequest(f"say {what}", param=name)
     return fields[name]
@@ -87,12 +87,12 @@ def moment_of(name: str, text: str | None) -> datetime | None:
 
 
 def to(path: str) -> Response:
-    """Show another page of the console, with GET."""
+    """Redirect to another page of the console, with GET."""
     return RedirectResponse(f"{PATH}{path}", 303)
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """The page that says what went wrong, and leaves the same trace as at any other door."""
+    """The page for an error, which is logged as at any other door."""
     problem = errors.told(request, error)
     if isinstance(problem, NoSuchPath) or isinstance(error, HTTPException):
         detail = "There is no such page."

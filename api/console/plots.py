@@ -1,4 +1,4 @@
-"""Small plots, drawn as SVG: no script, no library in the page, readable by a screen reader."""
+"""Small charts, drawn as SVG: no script, no library in the page, readable by a screen reader."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ WIDTH, HEIGHT, GAP = 720, 120, 2
 
 
 def by_minute(minutes: Sequence[Minute]) -> Markup:
-    """A bar for each minute, split by how its charges stand; its tip tells the numbers."""
+    """A bar for each minute, split by the state of its charges; its tooltip has the numbers."""
     top = max(1, *(one.succeeded + one.failed + one.pending for one in minutes))
     step = WIDTH / len(minutes)
     bars = Markup().join(

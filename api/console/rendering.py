@@ -1,4 +1,4 @@
-"""Pages: a template with what it shows, as HTML."""
+"""Pages: a template with its values, as HTML."""
 
 import hashlib
 import re
@@ -17,8 +17,8 @@ from infra.billing.contract.ids import ID_PATTERN
 from payments.amounts import in_words
 
 HERE = Path(__file__).parent
-# The pages of the bar at the top: their path below /console, their name, and the permission that
-# shows them.
+# The pages in the top bar: their path below /console, their name, and the permission that shows
+# them.
 BAR = (
     ("/", "Overview", "charges:read"),
     ("/charges", "Charges", "charges:read"),
@@ -37,7 +37,8 @@ BAR = (
 
 
 def static_version() -> str:
-    """A name for what is in `static`, which changes with it: browsers keep files under it."""
+    """A name for the contents of `static`, which changes with them: browsers cache files under
+    it."""
     digest = hashlib.sha256()
     for path in sorted((HERE / "static").iterdir()):
         digest.update(path.read_bytes())
@@ -55,7 +56,7 @@ def page(
     status: int = 200,
     **values: Any,
 ) -> HTMLResponse:
-    """The page of this template, without anything that needs a script."""
+    """The page of this template, usable without a script."""
     session = session or getattr(request.state, "session", None)
     html = _templates.get_template(template).render(
         values,
@@ -74,7 +75,8 @@ def page(
 
 
 def _done(request: Request) -> str | None:
-    """What was done a moment ago, as the address says; nothing that somebody else could write."""
+    """What was just done, from the address; only known texts, so that an outsider can't inject
+    any."""
     title: str | None = request.app.state.titles.get(request.query_params.get("done", ""))
     return title
 
@@ -91,7 +93,7 @@ def ago(at: str | datetime | None, now: datetime) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A time as people say it: 90 s, 14 min, 5 h, 3 days."""
+    """A duration in the form for people: 90 s, 14 min, 5 h, 3 days."""
     if seconds is None:
         return "–"
     for unit_s, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
@@ -101,14 +103,14 @@ def duration(seconds: float | None) -> str:
 
 
 def _moment(at: str | datetime | None, now: datetime) -> Markup:
-    """A moment as its distance from now, with the moment itself for whoever needs it."""
+    """A moment as its distance from now, with the moment itself as well."""
     if at is None:
         return Markup("–")
     exact = at if isinstance(at, str) else at.isoformat()
     return Markup('<time datetime="{0}" title="{0}">{1}</time>').format(exact, ago(at, now))
 
 
-# Ids that have a page, by the list that they stand in.
+# Ids that have a page, by their list.
 LISTS = {
     "ch_": "charges",
     "re_": "refunds",
@@ -122,7 +124,7 @@ _IDS = re.compile(rf"\b({'|'.join(LISTS)}){ID_PATTERN}\b")
 
 
 def linked(text: str) -> Markup:
-    """A text in which every id that has a page leads there."""
+    """A text in which every id with a page is a link."""
     parts, end = [], 0
     for found in _IDS.finditer(text):
         path = f"{PATH}/{LISTS[found[1]]}/{found[0]}"

@@ -1,4 +1,4 @@
-"""What keeps other sites out: the headers of every page, and the check of every form."""
+"""Protection from other sites: the headers of every page, and the check of every form."""
 
 import secrets
 from urllib.parse import SplitResult, urlsplit
@@ -12,14 +12,15 @@ SAFE_METHODS = ("GET", "HEAD")
 
 
 class OtherSite(Refused):
-    """A form that no page of ours has sent. Of no API, so it has no code in the contract."""
+    """A form that was not sent by one of our pages. Not part of the API, so it has no code in the
+    contract."""
 
     code = "other_site"
     status = 403
 
 
 def nonce_of(request: Request) -> str:
-    """What scripts of this answer carry, so that the browser runs no others."""
+    """The nonce of this answer's scripts, so that the browser runs no others."""
     if not hasattr(request.state, "nonce"):
         request.state.nonce = secrets.token_urlsafe(16)
     nonce: str = request.state.nonce
@@ -27,8 +28,8 @@ def nonce_of(request: Request) -> str:
 
 
 def secured(request: Request, response: Response) -> Response:
-    """The answer with what tells the browser to load nothing and send nothing elsewhere, and to
-    show it in nobody's frame."""
+    """The answer with headers that make the browser load and send nothing elsewhere, and forbid
+    framing."""
     response.headers.update(
         {
             "content-security-policy": "; ".join(
@@ -54,8 +55,8 @@ def secured(request: Request, response: Response) -> Response:
 
 
 def origin_of(request: Request) -> SplitResult:
-    """Where the page is that a form was sent from, as the browser says; empty when it says
-    nothing, or what is no address."""
+    """The origin of the page that a form was sent from, as the browser says; empty if it says none,
+    or an invalid one."""
     try:
         return urlsplit(request.headers.get("origin", ""))
     except ValueError:
@@ -63,9 +64,9 @@ def origin_of(request: Request) -> SplitResult:
 
 
 def require_same_site(request: Request) -> None:
-    """Raises OtherSite for a form that no page of ours has sent.
+    """Raise OtherSite for a form that was not sent by one of our pages.
 
-    Every browser since 2023 says in Sec-Fetch-Site where a request was made, which no page can
+    Every browser since 2023 says in Sec-Fetch-Site where a request comes from, which no page can
     change; older ones say the origin (https://www.w3.org/TR/fetch-metadata/).
     """
     site = request.headers.get("sec-fetch-site")

@@ -1,8 +1,8 @@
-"""Who is at the console: signed in with an API key, or named by a proxy in front.
+"""Sessions at the console: signed in with an API key, or named by a proxy in front.
 
-A session is a cookie that the vault has sealed: which key, whose name, until when. Nothing of it is
-kept here. The key is looked up for every page, so a session ends with its key; what it may do is
-what the key may do.
+A session is a cookie sealed by the vault: which key, whose name, until when. Nothing of it is
+stored here. The key is looked up for every page, so a session ends with its key, and has its
+permissions.
 """
 
 import json
@@ -21,14 +21,14 @@ from payments.parsing import refuse_card_data
 COOKIE, PATH = "billing_console", "/console"
 HOME = f"{PATH}/"
 _ABOUT = "console session"
-# A day's work; whoever comes back tomorrow signs in again.
+# A working day; the next day needs a new sign-in.
 SESSION_S = 12 * 3600
 NAME_MAX = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody at the console. `name` is what history says of who did something."""
+    """A person at the console. `name` is the actor in histories."""
 
     name: str
     access: Access
@@ -61,11 +61,11 @@ async def sign_in(request: Request, here: AppState, *, key: str, name: str) -> s
 
 
 async def of(request: Request, here: AppState) -> Session | None:
-    """The session of a request; None for a stranger, and once it or its key has ended."""
+    """The session of a request; None if there is none, or once it or its key has ended."""
     if (named := _named_by_proxy(request, here)) is not None:
         return named
     sealed = request.cookies.get(COOKIE)
-    if sealed is None or key_id_of(sealed) is None:  # the vault opens what is not sealed as it is
+    if sealed is None or key_id_of(sealed) is None:  # unsealed texts open as they are
         return None
     try:
         kept = json.loads(here.vault.open(sealed, about=_ABOUT))
@@ -81,7 +81,7 @@ async def of(request: Request, here: AppState) -> Session | None:
 
 
 def give(response: Response, sealed: str, *, is_secure: bool) -> None:
-    """Have the browser keep the session."""
+    """Set the cookie of the session."""
     response.set_cookie(
         COOKIE,
         sealed,
@@ -94,17 +94,17 @@ def give(response: Response, sealed: str, *, is_secure: bool) -> None:
 
 
 def take(response: Response) -> None:
-    """Have the browser forget the session."""
+    """Delete the cookie of the session."""
     response.delete_cookie(COOKIE, path=PATH)
 
 
 def _named_by_proxy(request: Request, here: AppState) -> Session | None:
-    """Whom a trusted proxy says that it has signed in."""
+    """The person that a trusted proxy says it has signed in."""
     settings = here.console
     if not settings.console_proxy_header:
         return None
     names = request.headers.getlist(settings.console_proxy_header)
-    # Of several, the proxy may have added its own to one that the browser sent.
+    # If there are several headers, the proxy may have added its own to the browser's.
     name = names[0].strip() if len(names) == 1 else ""
     is_name = 0 < len(name) <= NAME_MAX and name.isprintable()
     if not is_name or not here.limits.is_from_proxy(request):

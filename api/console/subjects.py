@@ -1,4 +1,4 @@
-"""What an action is about: the row of its object, as far as who asks sees it, and its name."""
+"""The object of an action: its row, if the caller may see it, and its name."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,18 +19,18 @@ from payments.transaction import Transaction
 from payments.webhooks import endpoints
 from payments.webhooks.records import reading as deliveries
 
-# Of the largest `bigint`.
+# The digits of the largest `bigint`.
 NUMBER_DIGITS_MAX = 19
 
 
 def of(connection: Connection, kind: str, id_: str, access: Access) -> tuple[Any, str]:
-    """The row, and what a person calls it. Raises NotFound."""
+    """The row, and its name for people. Raises NotFound."""
     row = _READ[kind](connection, id_, access)
     return row, _CALLED[kind](row)
 
 
 def number_of(id_: str) -> int:
-    """The number of a message in quarantine. Raises NotFound for what is none."""
+    """The number of a message in quarantine. Raises NotFound if it isn't one."""
     is_number = id_.isascii() and id_.isdigit() and len(id_) <= NUMBER_DIGITS_MAX
     if not is_number or not 0 < int(id_) < 2**63:
         raise NotFound("there is no message in quarantine with this id", param="id")

@@ -1,1 +1,1 @@
-"""What every HTTP request passes before its route, and what becomes of whatever is raised."""
+"""What every HTTP request passes before its route, and how exceptions are answered."""

@@ -1,8 +1,8 @@
-"""What will end, and when: the only table of it, which answers, descriptions and the docs tell of.
+"""What will end, and when: the only table of it, for answers, descriptions and the docs.
 
-Whatever a caller can see stays for twelve months after the release that says that it ends. An
+Everything visible to a caller stays for twelve months after the release that announces its end. An
 answer of an operation in the table says so itself: `Deprecation` (RFC 9745) since when, `Sunset`
-(RFC 8594) until when, and `Link` where it is described and what takes its place.
+(RFC 8594) until when, and `Link` to its description and its replacement.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ DEPRECATIONS: Sequence[Deprecation] = ()
 
 
 def headers_by_operation(table: Sequence[Deprecation] = DEPRECATIONS) -> Mapping[str, list[Header]]:
-    """What answers of operations that end have besides, by the operation's id."""
+    """Additional headers for answers of operations that end, by the operation's id."""
     return {one.operation: list(_headers(one)) for one in table if one.operation is not None}
 
 
@@ -59,7 +59,7 @@ def _moment(day: date) -> datetime:
 
 
 def _later(day: date, *, months: int) -> date:
-    """The same day so many months later; the first of the next month where that has no such day."""
+    """The same day `months` later; the first of the next month if that month has no such day."""
     years, month = divmod(day.month - 1 + months, 12)
     try:
         return day.replace(year=day.year + years, month=month + 1)

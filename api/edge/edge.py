@@ -1,7 +1,7 @@
 """The edge: what every request passes, whatever its path.
 
-It gives the request its id and says in one line how it went. A plain ASGI function: Starlette's
-own base class for middleware costs more than all of this.
+It gives the request its id and logs its result in one line. A plain ASGI function: Starlette's own
+base class for middleware costs more than all of this.
 """
 
 import logging
@@ -32,13 +32,13 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HEADER = b"x-request-id"
-# Answers hold what customers bought, and secrets that are shown once.
+# Answers contain what customers bought, and secrets that are shown once.
 NO_STORE = (b"cache-control", b"no-store")
 DEPRECATED = headers_by_operation()
 
 
 class Edge:
-    """Wraps an ASGI application that answers under these names."""
+    """Wraps an ASGI application that answers under these host names."""
 
     def __init__(
         self,
@@ -87,14 +87,14 @@ class Edge:
             _requests(_method(scope), "", status).inc()
             return
         if scope["method"] == "HEAD":
-            # As GET, without the body (RFC 9110, 9.3.2), which the server leaves away: it knows
-            # the request as it came.
+            # Like GET, without the body (RFC 9110, 9.3.2), which the server omits: it knows the
+            # original request.
             scope = {**scope, "method": "GET"}
         try:
             await self._app(scope, receive, answer)
         except Exception:
-            # Starlette raises again what it has answered and we have told of (api/edge/errors.py),
-            # for a server that would log it with all its values.
+            # Starlette raises errors again after they were answered and logged
+            # (api/edge/errors.py), and a server would log them with all their values.
             if status == 0:
                 _requests(_method(scope), route_of(scope) or "", 500).inc()
                 raise
@@ -102,7 +102,8 @@ class Edge:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         _requests(method, named_route, status).inc()
         _seconds(method, named_route).observe(time.perf_counter() - started_at)
-        # Even a line that is dropped costs, so it is asked first, and not through structlog.
+        # Even a line that is dropped costs, so the level is checked first, and not through
+        # structlog.
         if not _stdlib.isEnabledFor(self._told_at):
             return
         self._tell(
@@ -116,18 +117,18 @@ class Edge:
 
 
 def route_of(scope: Scope) -> str | None:
-    """The route's template. Never the path: strangers put anything into one."""
+    """The route's template. Never the path, which may contain anything."""
     return getattr(scope.get("route"), "path", None)
 
 
 def new_request_id() -> str:
-    """An id for a request that brought none."""
+    """An id for a request without one."""
     return f"req_{secrets.token_hex(16)}"
 
 
 def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
-        # It stands in our log lines and in rows, so it can't be just anything.
+        # It is written into log lines and rows, so its form is checked.
         if name == HEADER and is_request_id(given := value.decode("latin-1")):
             return new_request_id() if holds_card_data(given) else given
     return new_request_id()

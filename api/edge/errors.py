@@ -1,4 +1,4 @@
-"""From whatever is raised to the problem that is answered, and the trace that stays here."""
+"""From an exception to the problem document in the answer, and the line in the log."""
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -33,7 +33,7 @@ async def _answer(request: Request, error: Exception) -> Response:
 
 
 def told(request: Request, error: Exception) -> BillingError:
-    """What the caller is told, once it has left its trace in the log."""
+    """The error for the caller, after logging it."""
     problem = problem_of(error)
     if isinstance(problem, NoSuchPath):
         problem = _no_such_path(request)
@@ -58,7 +58,7 @@ def told(request: Request, error: Exception) -> BillingError:
 
 
 def problem_of(error: Exception) -> BillingError:
-    """What the caller is told."""
+    """The error for the caller."""
     match error:
         case BillingError():
             return error
@@ -75,13 +75,13 @@ def problem_of(error: Exception) -> BillingError:
 
 
 def _no_such_path(request: Request) -> NoSuchPath:
-    """There is nothing; and which path there is, if only a slash at its end is too much."""
+    """There is no such path; names the right one if only a slash at its end is too much."""
     path = request.scope["path"]
     if path != "/" and path.endswith("/"):
         scope = {**request.scope, "path": path.rstrip("/")}
         for route in request.app.state.routes:
             if route.matches(scope)[0] is not Match.NONE:
-                # The route's template, not the path: strangers put anything into one.
+                # The route's template, not the path, which may contain anything.
                 return NoSuchPath(
                     f"there is nothing at this path; leave out the slash at its end: {route.path}"
                 )
@@ -89,7 +89,7 @@ def _no_such_path(request: Request) -> NoSuchPath:
 
 
 def _no_search(request: Request) -> NotFound:
-    """What clients of other APIs ask for at a path where we look for an id (or a lookup key)."""
+    """For clients of other APIs that search at a path where we expect an id (or a lookup key)."""
     nouns = (route_of(request.scope) or "").partition("/{id}")[0]
     return NotFound(
         "there is nothing with the id 'search', and there is no search; use the filters of the"
@@ -99,7 +99,7 @@ def _no_search(request: Request) -> NotFound:
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods that the path takes; Starlette names those of the first route that fits."""
+    """The methods of the path; Starlette names only those of the first matching route."""
     taken: set[str] = set()
     for route in request.app.state.routes:
         fit, _ = route.matches(request.scope)
@@ -109,10 +109,10 @@ def _allowed(request: Request) -> list[str]:
 
 
 def _invalid(error: RequestValidationError) -> InvalidRequest:
-    """The first thing that is wrong with the query or the path, as the rules would say it."""
+    """The first error in the query or the path, in the words of the rules."""
     first = error.errors()[0]
     param = str(first["loc"][-1]) if len(first["loc"]) > 1 else None
-    if first["type"] == "extra_forbidden":  # any other name is one of ours
+    if first["type"] == "extra_forbidden":  # any other name is a known parameter
         param = field_name(param)
         what = repr(param) if param else "one of the names sent"
         return InvalidRequest(f"{what} is not a parameter here; see /openapi.json", param=param)

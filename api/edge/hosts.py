@@ -1,8 +1,8 @@
-"""Under which names this service answers: the header Host, looked at before anything else.
+"""The host names that this service answers to: the header Host, checked before anything else.
 
-A page of somebody's browser may point a name of its own at 127.0.0.1 and then ask us in that name
-(DNS rebinding). So a name must be ours. An address is always taken: nobody can point an address
-elsewhere, and Kubernetes and load balancers ask for health by it.
+A web page may point a name of its own at 127.0.0.1 and then send us requests under that name (DNS
+rebinding). So a name must be ours. An address is always accepted: it can't be pointed elsewhere,
+and Kubernetes and load balancers make health checks by address.
 """
 
 import re
@@ -19,11 +19,11 @@ _HOST = re.compile(
 
 
 class Hosts:
-    """The names that are ours.
+    """Our host names.
 
     `names` are those of BILLING_HTTP_HOSTS: a name, `.example.com` for all names below one, or `*`
-    for any. Besides, ours are `localhost` and names below it (RFC 6761, 6.3), every address, and
-    `listening`, where we listen.
+    for any. Also accepted are `localhost` and names below it (RFC 6761, 6.3), every address, and
+    `listening`, the address of the server.
     """
 
     def __init__(self, names: Iterable[str], *, listening: str) -> None:
@@ -35,14 +35,14 @@ class Hosts:
     def check(self, hosts: list[bytes], target: bytes, *, http_version: str) -> None:
         """Raise BadHost or HostNotAllowed unless the request is for us.
 
-        `hosts` are the values of its headers Host, `target` what it asks for, as it came.
+        `hosts` are the values of its headers Host, `target` is the request target as received.
         """
         if len(hosts) > 1 or (not hosts and http_version != "1.0"):
             raise BadHost
         # Health checks of old proxies speak HTTP/1.0 and name no host; browsers don't.
         for host in hosts:
             self._check(host)
-        # A proxy's form of asking: `GET http://name/path` (RFC 9112, 3.2.2), where the name counts.
+        # The absolute form of proxies: `GET http://name/path` (RFC 9112, 3.2.2); its name counts.
         if not target.startswith(b"/") and (named := re.match(rb"[a-z]+://([^/?#]*)", target)):
             self._check(named[1])
 

@@ -1,4 +1,4 @@
-"""Who asks: the API key of a request, looked up with the keys of all that arrive beside it."""
+"""The API key of a request, looked up together with those of concurrent requests."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,7 +18,7 @@ _SCHEME = "bearer"
 
 
 class Keyring:
-    """Asks the database each time: a key that was revoked a moment ago is refused."""
+    """Asks the database each time: a key that was just revoked is refused."""
 
     def __init__(self, database: Database) -> None:
         async def read(ids: Sequence[str]) -> list[ApiKeyRow | None]:
@@ -28,19 +28,19 @@ class Keyring:
         self._rows = Batches(read)
 
     async def access(self, request: Request) -> Access:
-        """What the request's key may do. Raises Unauthenticated, DatabaseUnavailable."""
+        """The access of the request's key. Raises Unauthenticated, DatabaseUnavailable."""
         shown = presented(request)
         return keys.admit(await self._rows.submit(shown.id), shown)
 
     async def admit(self, request: Request, key: str) -> Access:
-        """What this key may do, which came with the request in another way. Raises RateLimited,
+        """The access of this key, which came with the request in another way. Raises RateLimited,
         Unauthenticated, DatabaseUnavailable."""
         shown = presented(request, key)
         return keys.admit(await self._rows.submit(shown.id), shown)
 
     async def still(self, key_id: str) -> Access:
-        """What the key with this id may do, whose holder has shown it before. Raises
-        Unauthenticated once it is revoked, DatabaseUnavailable."""
+        """The access of the key with this id, which was presented earlier. Raises Unauthenticated
+        once it is revoked, DatabaseUnavailable."""
         row = await self._rows.submit(key_id)
         if row is None:
             raise Unauthenticated
@@ -48,7 +48,7 @@ class Keyring:
 
 
 def presented(request: Request, key: str | None = None) -> Presented:
-    """What the request shows as its key, in its header unless it is given. Raises RateLimited,
+    """The key that the request presents, in its header unless given. Raises RateLimited,
     Unauthenticated."""
     limits: Limits = request.app.state.app_state.limits
     limits.admit_address(request)

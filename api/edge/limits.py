@@ -1,9 +1,8 @@
-"""How much one caller may ask: token buckets, per API key and per address, and a trace of those who
-are refused.
+"""Rate limits of a caller: token buckets, per API key and per address, and a log of refusals.
 
-They are of this process: several processes let through so many times as much. That is enough for
-what they are there for, that one caller leaves room for the others and nobody fills the log; an
-exact limit for all processes would cost every request another round trip.
+They apply per process: several processes allow that many times as much. That is enough for their
+purpose, that one caller leaves room for the others and that nothing fills the log; an exact limit
+for all processes would cost every request another round trip.
 """
 
 import re
@@ -26,13 +25,13 @@ from service.settings import Settings
 
 logger = log.get("billing.http")
 
-# A caller that was silent may ask for so many seconds' worth at once.
+# The burst of an idle caller: this many seconds' worth at once.
 BURST_S = 2.0
-# Who sends a wrong key makes a mistake, or guesses; ten seconds' worth is a deployment gone wrong.
+# A wrong key is a mistake, or a guess; ten seconds' worth is a deployment gone wrong.
 REFUSED_BURST_S = 10.0
-# Of one address and one reason, one line in the log in this time; it counts the others.
+# For one address and one reason, one line in the log in this time; it counts the others.
 LOGGED_EVERY_S = 10.0
-# Callers that are remembered: those that were silent for longest are forgotten, and so begin anew.
+# How many callers are remembered: the least recent ones are dropped, and so start anew.
 CALLERS_MAX = 10_000
 FORWARDED_MAX = 50
 _FORWARDED = re.compile(r"[0-9A-Fa-f.:]{2,45}")
@@ -57,7 +56,7 @@ class Buckets:
         self._left: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: Hashable) -> float:
-        """Take a token: 0.0, or the seconds until there is one."""
+        """Take a token; returns 0.0, or the seconds until there is one."""
         if not self.are_on:
             return 0.0
         now = self._clock()
@@ -72,7 +71,7 @@ class Buckets:
 
 @dataclass(slots=True)
 class _Seen:
-    """When a refusal was last logged, and how many came since."""
+    """When a refusal was last logged, and how many have come since."""
 
     at: float
     since: int = 0
@@ -90,21 +89,21 @@ class Limits:
         self._seen: OrderedDict[tuple[str, str], _Seen] = OrderedDict()
 
     def admit_address(self, request: Request) -> None:
-        """Raises RateLimited when requests come from this address too often, whoever asks."""
+        """Raise RateLimited if requests come from this address too often, with whatever key."""
         if self._addresses.are_on and (wait_s := self._addresses.take(self.address(request))):
             raise RateLimited(retry_after_s=_whole(wait_s))
 
     def admit_key(self, shown: Presented) -> None:
-        """Raises RateLimited when this key asks too often. The wrong secret of a right key has a
-        bucket of its own: it takes nothing from the key's holder."""
+        """Raise RateLimited if this key is used too often. A wrong secret for an existing key has
+        its own bucket: it takes nothing from the key's holder."""
         if wait_s := self._keys.take(shown):
             raise RateLimited(retry_after_s=_whole(wait_s))
 
     def refused(self, request: Request, problem: BillingError) -> BillingError:
-        """What to answer someone who was refused for who they are (401, 403): told in the log, one
-        line for many, and once they come too often RateLimited.
+        """The answer to a caller that was refused for its identity (401, 403): logged, with one
+        line for many, and RateLimited if that happens too often.
 
-        Never refuses a good key: behind one address may be a proxy, and all callers.
+        Never refuses a good key: one address may be a proxy, with all callers behind it.
         """
         address = self.address(request)
         wait_s = self._refused.take(address)
@@ -112,13 +111,13 @@ class Limits:
         return RateLimited(retry_after_s=_whole(wait_s)) if wait_s else problem
 
     def address(self, request: Request) -> str:
-        """Where a request comes from: the other end of the connection; if that is a proxy that is
-        trusted, who it says it asks for. Text, `unknown` when there is none."""
+        """Where a request comes from: the peer's address; if that is a trusted proxy, the address
+        that it names. Text, `unknown` if there is none."""
         peer = request.client.host if request.client else ""
         return client_address(peer, request.headers.getlist("x-forwarded-for"), self._trusted)
 
     def is_from_proxy(self, request: Request) -> bool:
-        """Whether the other end of the connection is a proxy that is trusted."""
+        """Whether the peer is a trusted proxy."""
         peer = _address(request.client.host if request.client else "")
         return peer is not None and any(peer in network for network in self._trusted)
 
@@ -151,8 +150,8 @@ class Limits:
 
 
 def client_address(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The address of the caller. `forwarded`: values of X-Forwarded-For, to whose end every proxy
-    adds who asked it; so they are read from the end, as long as those who wrote are trusted."""
+    """The address of the caller. `forwarded`: values of X-Forwarded-For; every proxy appends its
+    peer, so they are read from the end, as long as the proxies are trusted."""
     here = _address(peer)
     if here is None:
         return "unknown"
@@ -176,7 +175,7 @@ def _address(text: str) -> Address | None:
 
 
 def _key_id(request: Request) -> str | None:
-    """The id of the key that was shown, if it reads as one: which key it is, and not its secret."""
+    """The id of the presented key, if it has the right form; not its secret."""
     shown = keys.presented(request.headers.get("authorization", "").rpartition(" ")[2])
     return None if shown is None else shown.id
 

@@ -1,4 +1,5 @@
-"""Problem documents (RFC 9457): how a refusal, or a failure of ours, is told over HTTP."""
+"""Problem documents (RFC 9457): how a refusal, or a failure of the service, is answered over
+HTTP."""
 
 from http import HTTPStatus
 from typing import Any
@@ -29,7 +30,7 @@ class BadHost(Refused):
 
 
 class HostNotAllowed(Refused):
-    # RFC 9110, 15.5.20: we are not the one who can answer for that name.
+    # RFC 9110, 15.5.20: this server does not answer for that name.
     code = "host_not_allowed"
 
 
@@ -47,8 +48,8 @@ class RateLimited(Refused):
 
 
 class NoSuchPath(Refused):
-    # Not not_found: whoever asks for a charge at a wrong address must not conclude that there is
-    # no such charge.
+    # Not not_found: a client that asks for a charge at a wrong address must not conclude that there
+    # is no such charge.
     code = "no_such_path"
 
 
@@ -73,7 +74,7 @@ class ProcessorSilent(BillingError):
 
 
 class Held(BillingError):
-    # A person in psql, or a transaction that hangs. The others are none the worse for it.
+    # A person in psql, or a transaction that hangs. Other requests are unaffected.
     code = "temporarily_held"
 
 
@@ -86,9 +87,9 @@ class InternalError(BillingError):
 
 
 REALM = "billing"
-# What a client should wait before it tries again, in whole seconds.
+# How long a client should wait before it tries again, in whole seconds.
 RETRY_AFTER_S = {429: 1, 503: 1}
-# The rest of the body would still come, and be read for nothing (RFC 9110, 15.5.9 and 15.5.14).
+# The rest of the body would still come, and be read in vain (RFC 9110, 15.5.9 and 15.5.14).
 HANGS_UP = (408, 413, 415)
 
 
@@ -107,7 +108,7 @@ def document(error: BillingError, *, request_id: str) -> dict[str, Any]:
 
 
 def response(error: BillingError, *, request_id: str, has_key: bool = False) -> Response:
-    """The answer that tells it. `has_key`: the request showed something as its key."""
+    """The answer with the problem. `has_key`: the request presented a key."""
     headers = {}
     if error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         headers["www-authenticate"] = _challenge(error, has_key=has_key)
@@ -123,8 +124,8 @@ def response(error: BillingError, *, request_id: str, has_key: bool = False) -> 
 
 
 def _challenge(error: BillingError, *, has_key: bool) -> str:
-    """How to be let in (RFC 9110, 11.6.1; RFC 6750, 3): no error is named to those who have shown
-    no key, and the scope that is lacking to those whose key may not."""
+    """How to authenticate (RFC 9110, 11.6.1; RFC 6750, 3): without an error code if no key was
+    presented, and with the missing scope if the key lacks it."""
     told = [f'realm="{REALM}"']
     if error.status == HTTPStatus.FORBIDDEN:
         told += ['error="insufficient_scope"', f'scope="{error.facts.get("scope", "")}"']

@@ -1,8 +1,8 @@
-"""The protocol: uvicorn's, with an end to everything that a client may send, or not send.
+"""The protocol: uvicorn's, with limits on everything that a client may send, or omit.
 
-uvicorn with httptools takes heads and trailers of any size, for any time, from anybody. Here each
-has a size, every state of a connection a time, and what can't be read is answered with a problem
-document like everything else.
+uvicorn with httptools accepts heads and trailers of any size, for any time, from any client. Here
+each has a maximum size, every state of a connection a time limit, and unreadable input is answered
+with a problem document like everything else.
 """
 
 import asyncio
@@ -22,25 +22,26 @@ from service import log
 
 logger = log.get("billing.http")
 
-# Request line and headers. Ours are a kilobyte; proxies add some, and cookies that nobody wants.
+# Request line and headers. Normal ones are a kilobyte; proxies add some, and browsers cookies.
 HEAD_MAX_BYTES = 32 * 1024
-# Of what is around the chunks of a body: the lines between them, and trailers. Six bytes are around
-# each, also where it is of a single byte.
+# For the framing of a chunked body: the lines between chunks, and trailers. Each chunk has six
+# bytes of it, even if it is a single byte.
 FRAMING_MAX_BYTES, FRAMING_PER_BYTE = 32 * 1024, 8
 # From the first byte, or from the connection, to the end of the headers.
 HEAD_TIMEOUT_S = 10.0
-# From the headers to the end of the body: a little more than a route waits for it, so that it is
-# the route who says so.
+# From the headers to the end of the body: a little longer than a route waits for it, so that the
+# route answers first.
 MESSAGE_TIMEOUT_S = BODY_TIMEOUT_S + 2.0
-# For the rest of a body behind the answer: the client may still be sending, and must hear us first
-# (RFC 9112, 9.6).
+# For the rest of a body after the answer: the client may still be sending, and must be able to read
+# the answer first (RFC 9112, 9.6).
 LINGER_S = 2.0
-# For taking what we say: a client that doesn't read holds its answer in our memory.
+# For reading our answer: if a client doesn't, it stays in our memory.
 WRITE_TIMEOUT_S = 30.0
-# Above all who may wait (api/pollers.py); an idle one costs some ten kilobytes.
+# More than the number of waiting requests (api/pollers.py); an idle connection costs some ten
+# kilobytes.
 CONNECTIONS_MAX = 8_000
 
-# What strangers can make uvicorn say of noise, we say ourselves, with an id.
+# Clients can make uvicorn log these; we log them ourselves, with an id.
 _uvicorns = logging.getLogger("uvicorn.error.protocol")
 _uvicorns.setLevel(logging.ERROR)
 
@@ -48,19 +49,19 @@ _uvicorns.setLevel(logging.ERROR)
 class Protocol(HttpToolsProtocol):
     """One connection.
 
-    Its states, and the end of each: nothing said yet, or a head begun (HEAD_TIMEOUT_S); a body
-    begun (MESSAGE_TIMEOUT_S); a body behind its answer (LINGER_S); an answer in the making (the
-    deadlines of routes); an answer that is not taken (WRITE_TIMEOUT_S); idle (the keep-alive of
+    Its states, and the limit of each: nothing received yet, or a head begun (HEAD_TIMEOUT_S); a
+    body begun (MESSAGE_TIMEOUT_S); a body after its answer (LINGER_S); an answer being prepared
+    (the deadlines of routes); an answer that is not read (WRITE_TIMEOUT_S); idle (the keep-alive of
     uvicorn).
     """
 
-    # Whether anything of a request has come, and its headers have not all come.
+    # Whether a request has begun, and its headers are incomplete.
     _in_head = False
     _head_bytes = 0
     _unparsed = 0
-    # Whether the piece that is being read holds nothing but a head.
+    # Whether the data being read contains nothing but a head.
     _is_all_head = False
-    # Whether the headers of a request have come, and its end has not.
+    # Whether the headers of a request are complete, and its body is not.
     _in_body = False
     _body_bytes = 0
     _framing_bytes = 0
@@ -70,7 +71,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **named)
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
-    # --- What the transport tells ---
+    # --- Callbacks of the transport ---
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.logger = _uvicorns
@@ -95,8 +96,8 @@ class Protocol(HttpToolsProtocol):
         if was_in_body:
             self._framing_bytes += len(data)
         super().data_received(data)
-        # What the parser has not handed on yet counts, too: one header may have no end. But not
-        # what came with the rest of the request before.
+        # What the parser has not passed on yet counts, too: one header may be endless. But not what
+        # came earlier with the rest of the request.
         self._unparsed += len(data) if self._is_all_head and not was_in_body else 0
         if self._in_head and max(self._head_bytes, self._unparsed) > HEAD_MAX_BYTES:
             self._refuse(HeadersTooLarge())
@@ -104,7 +105,7 @@ class Protocol(HttpToolsProtocol):
         if self._in_body and self._framing_bytes > allowed:
             self._refuse(HeadersTooLarge())
         if self._is_idle and self.timeout_keep_alive_task is None and "head" not in self._timers:
-            # Bytes that begin nothing, such as empty lines, have ended the wait for a request.
+            # Bytes that begin no request, such as empty lines, have ended the wait for one.
             self._expect_a_request()
 
     def pause_writing(self) -> None:
@@ -115,7 +116,7 @@ class Protocol(HttpToolsProtocol):
         super().resume_writing()
         self._clear("write")
 
-    # --- What the parser finds ---
+    # --- Callbacks of the parser ---
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -128,7 +129,7 @@ class Protocol(HttpToolsProtocol):
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        # Behind the body they are trailers, where nothing of ours is told (RFC 9110, 6.5.1).
+        # After the body they are trailers, which are ignored (RFC 9110, 6.5.1).
         if self._in_head:
             self._head_bytes += len(name) + len(value)
             self._unparsed = 0
@@ -143,7 +144,7 @@ class Protocol(HttpToolsProtocol):
         self._in_body, self._body_bytes, self._framing_bytes = True, 0, 0
         self._clear("head")
         self._within("body", MESSAGE_TIMEOUT_S, self._give_up_the_body)
-        # As it came: whom a proxy asks for stands in it (api/edge/hosts.py).
+        # As received: it contains the host in a proxy's form (api/edge/hosts.py).
         self.scope["target"] = self.url  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
@@ -166,11 +167,12 @@ class Protocol(HttpToolsProtocol):
             self._within("body", LINGER_S, self._give_up_the_body)
 
     def send_400_response(self, msg: str) -> None:
-        """What uvicorn says of what its parser can't read."""
+        """Replaces uvicorn's answer to unparsable input."""
         self._refuse(Unreadable())
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Nothing: who asks for websockets is answered without, and it is no news to anybody."""
+        """Nothing: a request for websockets is answered without them, and that is not worth a log
+        line."""
 
     # --- Sizes and times ---
 
@@ -183,8 +185,8 @@ class Protocol(HttpToolsProtocol):
 
     @property
     def _is_answering(self) -> bool:
-        """Whether nothing else can be said now: an answer has begun, or is there already for the
-        request whose body is being read."""
+        """Whether no other answer is possible now: one has begun, or is complete while the
+        request's body is still being read."""
         exchange: RequestResponseCycle | None = self.cycle
         if exchange is None or not exchange.response_started:
             return False
@@ -194,7 +196,7 @@ class Protocol(HttpToolsProtocol):
         self._within("head", HEAD_TIMEOUT_S, self._give_up_the_head)
 
     def _within(self, name: str, seconds: float, then: Callable[[], None]) -> None:
-        """Call `then` after so long, unless the timer is cleared or set anew."""
+        """Call `then` after this long, unless the timer is cleared or set again."""
         self._clear(name)
         self._timers[name] = self.loop.call_later(seconds, then)
 
@@ -206,19 +208,19 @@ class Protocol(HttpToolsProtocol):
         if self._in_head:
             self._refuse(problems.RequestTimeout())
         else:
-            self._hang_up()  # it never said a word
+            self._hang_up()  # nothing was received
 
     def _give_up_the_body(self) -> None:
         exchange: RequestResponseCycle | None = self.cycle
         if exchange is not None and exchange.response_started:
             self._hang_up()
-        elif self.flow.read_paused:  # we don't read: an answer before this one is in the making
+        elif self.flow.read_paused:  # reading is paused: an earlier answer is being prepared
             self._within("body", MESSAGE_TIMEOUT_S, self._give_up_the_body)
         else:
             self._abort()
 
     def _hang_up(self) -> None:
-        """Close, once what was said has been taken; and if it isn't, all the same."""
+        """Close the connection once the answer was read, or after a time limit."""
         if not self.transport.is_closing():
             self.transport.close()
         self._within("write", WRITE_TIMEOUT_S, self._abort)
@@ -227,7 +229,7 @@ class Protocol(HttpToolsProtocol):
         self.transport.abort()
 
     def _refuse(self, error: BillingError) -> None:
-        """Answer and hang up: where the next request would begin nobody can know."""
+        """Answer and close: the beginning of the next request can't be found."""
         self._in_head, self._is_refused = False, True
         if self.transport.is_closing():
             return

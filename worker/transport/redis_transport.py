@@ -167,9 +167,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
 
     def _on_refused(self, error: ResponseError) -> None:
         """Redis is full, or a key is not a list: read the queues all the same, and then pause.
-
-        Raises other errors, such as being a replica: this connection is of no use then.
-        """
+        Raises other errors, such as being a replica: this connection is of no use then."""
         if not is_full(error) and "WRONGTYPE" not in str(error):
             raise error
         self._pauses = True
@@ -207,7 +205,7 @@ class Channel(kombu_redis.Channel):  # type: ignore[misc]  # kombu has no types 
         return message
 
     def acknowledge(self, tags: Sequence[str]) -> None:
-        """Acknowledge messages that `takes` took."""
+        """Acknowledge what `takes` took."""
         if not self.is_gone():
             self.qos.ack_all(tags)
 

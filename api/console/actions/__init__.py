@@ -1,8 +1,8 @@
-"""What can be done at the console.
+"""The actions of the console.
 
-Every action has a page of its own, which says what it will do and asks why; it works without a
-script, and with the keyboard alone. Then it goes through the same function as the command line.
-`of` is the list that its object stands in, as in the object's path.
+Every action has its own page, which says what it will do and asks for a reason; it works without a
+script, and with the keyboard alone. Then it calls the same function as the command line. `of` is
+the list that its object belongs to, as in the object's path.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ ACTIONS: Mapping[tuple[str, str], Action] = {
 
 
 def possible(of: str, row: Any, session: Session) -> list[Action]:
-    """What this person may do with this object as it stands."""
+    """The actions that this person may do with this object in its present state."""
     return [
         one
         for one in ACTIONS.values()
@@ -39,7 +39,7 @@ def possible(of: str, row: Any, session: Session) -> list[Action]:
 
 
 def of_list(of: str, session: Session) -> list[Action]:
-    """What this person may do that makes a new object of this list."""
+    """The actions of this person that create an object in this list."""
     return [
         one
         for one in ACTIONS.values()

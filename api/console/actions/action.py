@@ -1,4 +1,4 @@
-"""An action as data: what it is called, who may, what it asks, and what does it."""
+"""An action as data: its name, its permission, its inputs, and its function."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +15,7 @@ from payments.transaction import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """Something that an action asks beside the reason. `kind` is that of the HTML input, or
-    `choice` of `choices`."""
+    """An input besides the reason. `kind` is that of the HTML input, or `choice` of `choices`."""
 
     name: str
     label: str
@@ -29,9 +28,9 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """An action that is being done: by whom, to what, why, and what its form says. `row` is the
-    object as it was a moment ago, if there is one. `key` is made with the form, so that what is
-    sent twice is done once."""
+    """An action in progress: its actor, object, reason, and form fields. `row` is the object as it
+    was a moment ago, if there is one. `key` is created with the form, so that a form that is sent
+    twice is done once."""
 
     request: Request
     here: AppState
@@ -44,8 +43,8 @@ class Doing:
 
     @property
     def acting(self) -> Acting:
-        """Who acts: the person at the console, for this reason. `account` is the key that they
-        signed in with, if they did, and `producer` whose it is. Raises InvalidRequest."""
+        """The actor: the person at the console, with this reason. `account` is the key that they
+        signed in with, if any, and `producer` is the key's. Raises InvalidRequest."""
         return person(
             self.session.name,
             door="console",
@@ -58,8 +57,8 @@ class Doing:
     async def once(
         self, operation: str, said: Mapping[str, Any], do: Callable[[Transaction], dict[str, Any]]
     ) -> dict[str, Any]:
-        """Do what makes nothing with an id of the form's key, once per form. What it answers is
-        kept, so it must hold no secret."""
+        """Do, once per form, what creates no object with an id from the form's key. The result is
+        stored, so it must contain no secret."""
 
         def run(transaction: Transaction) -> dict[str, Any]:
             done = once(
@@ -77,7 +76,7 @@ class Doing:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of it: the page that shows it; and what is shown once and never again."""
+    """The result: the page that shows it; and a secret that is shown only now."""
 
     path: str
     secret: str | None = None

@@ -1,4 +1,4 @@
-"""What somebody else asked for: approved, or rejected."""
+"""Approving or rejecting what another person asked for."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Prices: their stock, and their end."""
+"""Actions on prices: counting their stock, and archiving them."""
 
 from functools import partial
 

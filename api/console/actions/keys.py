@@ -1,4 +1,4 @@
-"""API keys: made, and revoked."""
+"""API keys: created, and revoked."""
 
 from functools import partial
 from typing import Any
@@ -33,7 +33,7 @@ async def _create(doing: Doing) -> Done:
 
     said = {"producer": doing.fields.get("producer", ""), "scopes": chosen}
     answer = await doing.once("key.create", said, make)
-    # Who sends the form again is led to the key that it made, whose secret nobody has kept.
+    # A form that is sent again leads to the key that it created, whose secret is not stored.
     return Done(f"/keys/{answer['key_id']}", shown[0] if shown else None)
 
 

@@ -1,4 +1,4 @@
-"""Messages in quarantine: put back, or done with."""
+"""Messages in quarantine: released, or dismissed."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,7 +20,7 @@ async def _release(doing: Doing) -> Done:
 
     def release(transaction: Transaction) -> None:
         # Before the commit, against the rule: a message that is not sent must not count as
-        # released. Sent twice it does no harm, as its id, or its key, is the same.
+        # released. Sending it twice does no harm, as its id, or its key, is the same.
         in_thread(to_send(transaction, quarantine.release(transaction, number)))
 
     await doing.here.database.transaction(release, acting=doing.acting, idempotent=False)
@@ -28,7 +28,7 @@ async def _release(doing: Doing) -> Done:
 
 
 def _sending() -> Callable[[Transaction, KeptRequest], Callable[[], Any]]:
-    # Celery, which this process needs for this alone, and which takes a while to import.
+    # Celery is only needed here in this process, and takes a while to import.
     from worker.sending_again import to_send
 
     return to_send

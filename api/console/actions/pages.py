@@ -1,4 +1,4 @@
-"""The page of an action: what it will do, and its form; and what the form does."""
+"""The page of an action: what it will do, its form, and the handling of that form."""
 
 from functools import partial
 from typing import Any
@@ -17,9 +17,9 @@ from infra.billing.contract.texts import is_storable
 from payments.errors import InvalidRequest, KeyReused, MoveNotAllowed, Refused
 from payments.parsing import refuse_card_data
 
-# As much as the history of a charge takes.
+# The limit of a reason in the history of a charge.
 WHY_MAX = 255
-# Of the form itself, beside what its action asks.
+# Fields of the form itself, besides the action's inputs.
 _OWN = ("why", "key")
 _SENT = (
     "This form was sent before, with something else in it, and that was done. Nothing more was done"
@@ -29,7 +29,7 @@ _SENT = (
 
 @needing(None)
 async def show(request: Request, session: Session) -> Response:
-    """What the action will do, and what it asks."""
+    """The page with what the action will do, and its form."""
     action = _found(request, session)
     row, called = await _subject(request, session, action)
     if row is not None and not action.is_possible(row):
@@ -39,7 +39,7 @@ async def show(request: Request, session: Session) -> Response:
 
 @needing(None)
 async def do(request: Request, session: Session) -> Response:
-    """Do it. What is refused is said on the form, which keeps what was written."""
+    """Do it. A refusal is shown on the form, which keeps the input."""
     action, fields = _found(request, session), await form(request)
     row, called = await _subject(request, session, action)
     try:
@@ -52,7 +52,7 @@ async def do(request: Request, session: Session) -> Response:
 
 
 def _found(request: Request, session: Session) -> Action:
-    """The action of the path, if there is one, and this person may do it. Raises NoSuchPath,
+    """The action of the path, if it exists and this person may do it. Raises NoSuchPath,
     InsufficientScope."""
     action = actions.ACTIONS.get((request.path_params["of"], request.path_params["name"]))
     if action is None or action.needs_object != ("id" in request.path_params):
@@ -62,7 +62,7 @@ def _found(request: Request, session: Session) -> Action:
 
 
 async def _subject(request: Request, session: Session, action: Action) -> tuple[Any, str]:
-    """The row of the object and what it is called; None for what makes a new one. Raises NotFound,
+    """The row of the object and its name; None for an action that creates one. Raises NotFound,
     also for what this person doesn't see."""
     if not action.needs_object:
         return None, ""
@@ -113,7 +113,7 @@ def _form(
         id=request.path_params.get("id", ""),
         called=called,
         values=fields,
-        # Who comes back to a form that was sent may send it again as another one, knowing that.
+        # A person who returns to a form may send it again as a new one, knowingly.
         key=uuid4().hex if is_sent else fields.get("key") or uuid4().hex,
         wrong=_SENT if is_sent else None if refused is None else str(refused),
         param=None if refused is None else refused.param,

@@ -92,12 +92,13 @@ async def _resolve(doing: Doing, of: str) -> Done:
 
 
 def _amount(doing: Doing) -> int | None:
-    """The amount of the form in minor units; None for all that is left. Raises InvalidRequest."""
+    """The amount of the form in minor units; None for everything that is left. Raises
+    InvalidRequest."""
     text, currency = doing.fields.get("amount"), str(doing.row.currency)
     if text is None:
         return None
     places = exponent(currency)
-    if len(text.partition(".")[2]) != places:  # 1999: minor units, or the amount in full?
+    if len(text.partition(".")[2]) != places:  # 1999 may mean minor units or a full amount
         such = f"{1999:d}" if places == 0 else f"{1999 / 10**places:.{places}f}"
         raise InvalidRequest(
             f"write the amount in {currency} with {places} decimals, such as {such}",

@@ -1,4 +1,4 @@
-"""Endpoints and deliveries: added, tried, stopped, sent again."""
+"""Endpoints and deliveries: added, tested, disabled, sent again."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,9 +13,9 @@ from payments.intake import once
 from payments.transaction import Transaction
 from payments.webhooks import endpoints, pings, replays
 
-# Of one press of the button: about a second of work.
+# Per click: about a second of work.
 REPLAYED_MAX = 10_000
-# And of so many calls, each of which looks at a part of the events.
+# And at most this many calls, each of which checks a part of the events.
 _PARTS_MAX = 20
 _HOURS_MAX = 24 * 365
 _HOURS_DIGITS_MAX = 4
@@ -97,7 +97,7 @@ async def _replay(doing: Doing) -> Done:
         return {"replayed": done.count, "has_more": done.has_more, "after": done.next_after}
 
     said, sent, after = {"endpoint_id": doing.id, "hours": hours, "only": only}, 0, 0
-    # Each in a transaction of its own, of a second's work.
+    # Each in its own transaction, of a second's work.
     for number in range(_PARTS_MAX):
         part = replace(doing, key=f"{doing.key}-{number}")
         done = await part.once("endpoint.replay", said, partial(part_behind, after))

@@ -1,1 +1,1 @@
-"""What the console shows. Each page reads what it shows in one go, by indexes."""
+"""The pages of the console. Each reads its data at once, by indexes."""

@@ -1,5 +1,4 @@
-"""Takings and the ledger: what was taken, what accounts come to, and whether it is what was
-written."""
+"""Takings and the ledger: what was taken, the balances, and whether the ledger is unchanged."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -24,10 +23,10 @@ from payments.finance.takings import takings as rules
 from payments.ledger import entries
 from payments.ledger.balances import Balance, balances
 
-# Periods of a page: as much as is read while somebody waits.
+# Periods per page: as many as can be read while a person waits.
 DAYS, MONTHS = 7, 3
 BOOKS, SEALS = 25, 24
-# What is hashed again for a page, which takes some tens of milliseconds.
+# How many postings are hashed again for a page, in some tens of milliseconds.
 POSTINGS_MAX = 10_000
 _MONEY = ("real", "test")
 
@@ -68,7 +67,8 @@ async def takings(request: Request, session: Session) -> Response:
 
 @needing(CHARGES_READ)
 async def books(request: Request, session: Session) -> Response:
-    """What each account comes to; and, for those who see all, the seals and what they are worth."""
+    """The balance of each account; and, with access to everything, the seals and whether they
+    match."""
     query, here = request.query_params, app_state(request)
     at, is_live = moment_of("at", query.get("at")), _is_live(request)
     before = moment_of("seals", query.get("seals"))
@@ -103,7 +103,7 @@ async def books(request: Request, session: Session) -> Response:
 
 
 def _is_live(request: Request) -> bool:
-    """Of real money or of test money; by default what new charges move. Raises InvalidRequest."""
+    """Real money or test money; by default, what new charges move. Raises InvalidRequest."""
     asked = request.query_params.get("money") or _MONEY[not app_state(request).livemode]
     if asked not in _MONEY:
         raise InvalidRequest(f"money must be one of {', '.join(_MONEY)}", param="money")
@@ -115,7 +115,7 @@ def _midnight(at: datetime) -> datetime:
 
 
 def _before(period: str, until: datetime) -> datetime:
-    """Where a page begins that ends here."""
+    """The beginning of a page that ends here."""
     try:
         if period == "day":
             return _midnight(until - timedelta(microseconds=1)) - timedelta(days=DAYS - 1)
@@ -128,7 +128,7 @@ def _before(period: str, until: datetime) -> datetime:
 
 
 def _by_book(found: Sequence[Balance]) -> list[tuple[str, list[Balance]]]:
-    """The accounts of each book, by the name under which a page goes on behind it."""
+    """The accounts of each book, by the name that the cursor of a page uses."""
     named = groupby(found, key=lambda one: "\n".join((one.producer, one.processor, one.currency)))
     return [(name, list(of_book)) for name, of_book in named]
 
@@ -142,7 +142,7 @@ def _page_of(
 
 
 def _sums(found: Sequence[Balance]) -> dict[str, dict[str, int]]:
-    """Per currency: what all accounts of a kind come to, and all of them together."""
+    """Per currency: the sum of all accounts of a kind, and of all together."""
     sums: dict[str, dict[str, int]] = {}
     for one in found:
         of_currency = sums.setdefault(one.currency, {"all accounts": 0})
@@ -153,7 +153,7 @@ def _sums(found: Sequence[Balance]) -> dict[str, dict[str, int]]:
 
 
 def _said(name: str, looked_at: Sequence[Finding], seals: Sequence[dict[str, Any]]) -> str:
-    """What this page has looked at of a promise."""
+    """What this page has checked of a promise."""
     for one in looked_at:
         if one.invariant.name == name:
             if one.is_kept:

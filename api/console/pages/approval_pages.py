@@ -1,4 +1,4 @@
-"""What somebody asked for, and somebody else must approve."""
+"""Requests that a second person must approve."""
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,7 +15,7 @@ ROWS = 50
 
 @needing(OPERATE)
 async def approvals(request: Request, _: Session) -> Response:
-    """What was asked for and what was decided, newest first."""
+    """Requests and decisions, newest first."""
     query = request.query_params
     filters = {name: query.get(name) or None for name in waiting.FILTERS}
     found = await app_state(request).database.read(
@@ -33,7 +33,7 @@ async def approvals(request: Request, _: Session) -> Response:
 
 @needing(OPERATE)
 async def approval(request: Request, session: Session) -> Response:
-    """One of them."""
+    """A single request."""
     id_ = request.path_params["id"]
     row = await app_state(request).database.read(lambda c: waiting.get(c, id_))
     return page(

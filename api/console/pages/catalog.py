@@ -32,7 +32,7 @@ async def prices(request: Request, _: Session) -> Response:
 
 @needing(PRICES_READ)
 async def price(request: Request, session: Session) -> Response:
-    """One price: what it costs, what is in stock, and what happened to it."""
+    """One price: what it costs, its stock, and its history."""
     id_, here = request.path_params["id"], app_state(request)
 
     def read(connection: Connection) -> tuple[dict[str, Any], Any, list[Entry]]:

@@ -1,4 +1,4 @@
-"""Disputes: which are open and until when, and each in the story of its payment."""
+"""Disputes: which are open and until when, and each in the timeline of its payment."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The search, and who did what."""
+"""The search, and the audit log."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ _FILTERS = ("actor", "action", "object_id", "request_id")
 
 @needing(None)
 async def search(request: Request, session: Session) -> Response:
-    """What somebody has in hand, and all that it names. An id is shown at once."""
+    """The objects that a text names. An id leads to its page at once."""
     wanted, cursor = request.query_params.get("q", "").strip(), request.query_params.get("cursor")
     if not wanted:
         return _shown(request, "", rules.Page([], None), [])
@@ -56,7 +56,7 @@ def _shown(
 
 
 def page_of(id_: str, kind: str | None = None) -> str | None:
-    """The page of what has this id; None for what has none of its own."""
+    """The page of the object with this id; None if it has no page."""
     if kind == "api_key":
         return f"/keys/{id_}"
     return next((f"/{name}/{id_}" for prefix, name in LISTS.items() if is_id(id_, prefix)), None)

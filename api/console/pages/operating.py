@@ -1,4 +1,4 @@
-"""Messages that were not taken, and the keys: for operators only."""
+"""Refused and quarantined messages, and API keys: for operators only."""
 
 from itertools import islice
 from typing import Any
@@ -21,7 +21,7 @@ ROWS = 50
 
 @needing(OPERATE)
 async def messages(request: Request, _: Session) -> Response:
-    """What was refused, and what lies in quarantine, newest first."""
+    """Refused requests and quarantined messages, newest first."""
 
     def read(connection: Connection) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         refused = list(rejections.newest(connection, limit=ROWS))
@@ -34,7 +34,7 @@ async def messages(request: Request, _: Session) -> Response:
 
 @needing(OPERATE)
 async def message(request: Request, session: Session) -> Response:
-    """One message in quarantine, without what it says of a person."""
+    """One message in quarantine, without personal data."""
     number = number_of(request.path_params["id"])
     row = await app_state(request).database.read(lambda c: quarantine.get(c, number))
     return page(

@@ -1,4 +1,4 @@
-"""The first page: how it goes, what waits, and what needs a person."""
+"""The first page: the present activity, what waits, and what needs a person."""
 
 from dataclasses import dataclass
 
@@ -18,13 +18,13 @@ from payments.audit.pulse import Pulse
 from payments.transaction import Transaction
 from payments.webhooks import endpoints
 
-# Endpoints that are shown here; the rest has its own page.
+# Endpoints shown here; the rest has its own page.
 ENDPOINTS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """How the whole service is, for those who see all of it."""
+    """The state of the whole service, with access to everything."""
 
     piles: list[Pile]
     needs_review: int
@@ -39,7 +39,7 @@ class Everything:
 
 @needing(CHARGES_READ)
 async def show(request: Request, session: Session) -> Response:
-    """The whole page; its numbers refresh by themselves where there is a script."""
+    """The whole page; its numbers refresh by themselves with a script."""
     here = app_state(request)
     names = list(here.processors)
 

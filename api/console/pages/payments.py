@@ -1,4 +1,4 @@
-"""Charges and refunds: lists, one with everything that happened to it, and what needs review."""
+"""Charges and refunds: lists, one with its timeline, and what needs review."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -72,13 +72,13 @@ async def _listed(request: Request, session: Session, kind: KindName) -> Respons
 
 @needing(CHARGES_READ)
 async def charge(request: Request, session: Session) -> Response:
-    """One charge: how it stands, what happened, and what can be done."""
+    """One charge: its state, its timeline, and the possible actions."""
     return await _one(request, session, "charge")
 
 
 @needing(CHARGES_READ)
 async def refund(request: Request, session: Session) -> Response:
-    """One refund, likewise."""
+    """One refund, in the same way."""
     return await _one(request, session, "refund")
 
 
@@ -116,7 +116,7 @@ async def _one(request: Request, session: Session, kind: KindName) -> Response:
 
 @needing(CHARGES_READ)
 async def review(request: Request, session: Session) -> Response:
-    """What nobody but a person can settle."""
+    """What only a person can settle."""
 
     def read(connection: Connection) -> list[dict[str, Any]]:
         waiting = {"phase": Phase.NEEDS_REVIEW.value}

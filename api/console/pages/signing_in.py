@@ -17,7 +17,7 @@ async def show(request: Request) -> Response:
 
 
 async def sign_in(request: Request) -> Response:
-    """Begin a session, and show what was asked for before."""
+    """Begin a session, and show the page that was requested before."""
     require_same_site(request)
     here, fields = app_state(request), await form(request)
     wanted = _within(fields.get("next"))
@@ -35,7 +35,7 @@ async def sign_in(request: Request) -> Response:
             return page(request, "login.html", status=problem.status, next=wanted, wrong=said)
         raise problem from None
     response = RedirectResponse(wanted, 303)
-    # The page itself came from there, so the browser tells whether TLS is in front.
+    # The page itself came from there, so the browser's origin shows whether TLS is in front.
     is_secure = origin_of(request).scheme == "https"
     sessions.give(response, sealed, is_secure=is_secure)
     return secured(request, response)
@@ -50,6 +50,6 @@ async def sign_out(request: Request) -> Response:
 
 
 def _within(path: str | None) -> str:
-    """The page that was wanted, if it is one of ours: never a way to elsewhere."""
+    """The requested page, if it is one of ours: never a redirect elsewhere."""
     is_ours = path is not None and path.startswith(HOME) and path.isprintable()
     return path if path and is_ours and "\\" not in path else HOME

@@ -1,4 +1,4 @@
-"""Endpoints and deliveries: who is told, how they answer, and what became of each webhook."""
+"""Endpoints and deliveries: the receivers, their answers, and the result of each webhook."""
 
 from typing import Any
 
