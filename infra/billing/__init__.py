@@ -13,8 +13,8 @@
     )
     charge.charge_id, charge["state"]  # its id comes from the key: the same for every repeat
 
-What is sold, and for how much: `billing.product`, `billing.price`, `billing.currency`.
-A receiver of webhooks: `billing.webhook.verify(body, headers, secret)`. What can go wrong is in
+The catalogue: `billing.product`, `billing.price`, `billing.currency`.
+For receivers of webhooks: `billing.webhook.verify(body, headers, secret)`. Errors are in
 `infra.billing.errors`. Everything here may be used from any thread, and after a fork.
 """
 

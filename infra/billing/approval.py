@@ -1,4 +1,5 @@
-"""What a second person must approve: `billing.approval.list()`, `get`, `approve`, `reject`.
+"""Requests that a second person must approve: `billing.approval.list()`, `get`, `approve`,
+`reject`.
 
 For keys with the scope `operator`.
 """
@@ -23,15 +24,15 @@ def list(
     limit: int | None = None,
     cursor: str | None = None,
 ) -> ListCall[Approval]:
-    """A page of what was asked for, newest first; `.auto_paging_iter()` goes through all of them.
-    `limit` is at most 100. Raises InsufficientScope; ReadingNeedsHttp over a broker."""
+    """A page of requests, newest first; `.auto_paging_iter()` goes through all of them. `limit` is
+    at most 100. Raises InsufficientScope; ReadingNeedsHttp over a broker."""
     query = arguments.given(state=state, object_id=object_id, limit=limit, cursor=cursor)
     return ListCall(("approvals",), query, Approval)
 
 
 @verb
 def approve(id: str, *, reason: str) -> Call[Approval]:
-    """Have it done. To approve twice is to approve once.
+    """Approve it, so that it is done. Repeating this changes nothing.
 
     Raises SecondPersonRequired (your own key asked for it), NotFound, MoveNotAllowed (it was
     decided otherwise).
@@ -42,7 +43,7 @@ def approve(id: str, *, reason: str) -> Call[Approval]:
 
 @verb
 def reject(id: str, *, reason: str) -> Call[Approval]:
-    """Have it not done: a refund fails with `approval_rejected`. Raises NotFound; MoveNotAllowed
-    (it was decided otherwise)."""
+    """Reject it: a refund fails with `approval_rejected`. Raises NotFound; MoveNotAllowed (it was
+    decided otherwise)."""
     path = ("approvals", arguments.id_of(id), "reject")
     return Call(Ask("POST", path, body={"reason": reason}), Approval)

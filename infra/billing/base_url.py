@@ -1,4 +1,4 @@
-"""Where the service is: the parts of an http(s) url, however much of the path it names."""
+"""The base URL of the service: its parts, however much of the path is given."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """`path` is the one that all routes begin with; it ends in /v1/billing."""
+    """`path` is the common prefix of all routes; it ends in /v1/billing."""
 
     scheme: str
     host: str
@@ -26,7 +26,7 @@ class Root:
 def root(url: str) -> Root:
     """The root of `https://billing.example`, `…/`, `…/prefix`, or `…/prefix/v1/billing/`.
 
-    Raises ValueError for what is no such url; its text quotes nothing of it.
+    Raises ValueError for an invalid URL; its text quotes nothing of it.
     """
     parts = urlsplit(url)
     if parts.scheme not in PORTS or not parts.hostname:

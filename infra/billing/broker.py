@@ -1,4 +1,4 @@
-"""The broker as a way to the service, for threads: the steps of each call, over shared links."""
+"""The broker as a transport for threads: the steps of each call, over shared connections."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +28,8 @@ class Broker:
     def create_batch(
         self, kind: Kind, batch: Sequence[Mapping[str, Any]]
     ) -> "list[dict[str, Any] | BillingError]":
-        """Send all in one round trip; for each the pending object, or why it was not sent."""
+        """Send all in one round trip; returns for each the pending object, or why it was not
+        sent."""
         return run(self._calls.batch_steps(kind, batch), self._act)
 
     def close(self) -> None:

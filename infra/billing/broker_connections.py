@@ -1,6 +1,6 @@
-"""A link to a broker, Redis or RabbitMQ: a batch of messages goes out in one round trip.
+"""A connection to a broker, Redis or RabbitMQ: it sends a batch of messages in one round trip.
 
-One thread uses a link at a time.
+One thread uses a connection at a time.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ ERRORS = (OSError, KombuError, RedisError, AMQPError)
 
 
 class Receipt(NamedTuple):
-    """What became of a batch. `reasons`, one for each message: None if the broker has it, else why
-    not. `error`: what broke the link, which is then of no use any more."""
+    """The result of a batch. `reasons`, one for each message: None if the broker has it, else why
+    not. `error`: what broke the connection, which then can't be used any more."""
 
     reasons: list[str | None]
     error: BaseException | None = None
@@ -41,16 +41,17 @@ class Link(Protocol):
     """One connection to a broker."""
 
     def send(self, batch: Sequence[Message], *, timeout_s: float) -> Receipt:
-        """Publish, and wait for the broker's word on each."""
+        """Publish, and wait for the broker's confirmation of each."""
         ...
 
     def drop(self) -> None:
-        """Close without ceremony: the other end may be gone, and a goodbye would wait for it."""
+        """Close without a handshake: the peer may be gone, and a handshake would wait for it."""
         ...
 
 
 def connect(broker: Broker, *, timeout_s: float, name: str) -> Link:
-    """A new link, which the broker shows as `name`. Raises one of ERRORS within `timeout_s`."""
+    """A new connection, which the broker shows as `name`. Raises one of ERRORS within
+    `timeout_s`."""
     ends_at = monotonic() + timeout_s
     for tried, way in enumerate(broker.ways, start=1):
         left_s = _left(ends_at) / (len(broker.ways) - tried + 1)
@@ -70,23 +71,23 @@ def connect(broker: Broker, *, timeout_s: float, name: str) -> Link:
 
 
 class RedisLink:
-    """A link to Redis, which answers when it has the whole batch, or has none of it."""
+    """A connection to Redis, which answers when it has the whole batch, or nothing of it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        # kombu's, for it knows what a url means and how to log in: the one on which it has greeted
-        # Redis. It is ours for as long as the link lives. redis-py's client would take it from its
-        # pool, look whether it is still good, and put it back for every batch; we need none of
-        # that, as a link that has failed once is never used again.
+        # kombu's, as it knows how to read the URL and log in: we keep the connection on which it
+        # has greeted Redis. redis-py's client would take it from its pool, check whether it still
+        # works, and put it back for every batch; none of that is needed, as a connection that has
+        # failed once is never used again.
         self._redis = connection.channel().client.connection_pool.get_connection()
 
     def send(self, batch: Sequence[Message], *, timeout_s: float) -> Receipt:
-        # By the queue's name, past exchanges and bindings: those are kept in Redis, and a publish
-        # that finds none vanishes without an error.
+        # By the queue's name, without exchanges and bindings: those are kept in Redis, and a
+        # publish that finds none vanishes without an error.
         by_queue: dict[str, list[bytes]] = {}
         for one in batch:
             by_queue.setdefault(one.queue, []).append(envelope(one))
-        # Workers take from the other end: the first pushed is the first done.
+        # Workers take from the other end: the first pushed is the first processed.
         commands: list[tuple[str | bytes, ...]] = [
             ("LPUSH", queue, *items) for queue, items in by_queue.items()
         ]
@@ -109,16 +110,17 @@ class RedisLink:
         answer = None
         for _ in commands:
             answer = self._redis.read_response()
-        # What EXEC did is one answer, a list, and raises nothing.
+        # The result of EXEC is one answer, a list, and raises nothing.
         for done in answer if isinstance(answer, list) else ():
             if isinstance(done, RedisError):
                 raise done
 
 
 class RabbitLink:
-    """A link to RabbitMQ, which confirms each message when its queue has it, in any order.
+    """A connection to RabbitMQ, which confirms each message when its queue has it, in any order.
 
-    A refusal concerns one message (there is no such queue; it is full), and the link lives on.
+    A refusal concerns one message (there is no such queue; it is full), and the connection stays
+    usable.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -132,8 +134,8 @@ class RabbitLink:
         ):
             self._channel.events[event].add(listener)
         self._published = 0
-        # What has no answer yet: RabbitMQ's numbers of messages on this channel, in rising order,
-        # and the places of those messages in the batch.
+        # Unconfirmed messages: RabbitMQ's numbers on this channel, in ascending order, and their
+        # places in the batch.
         self._waiting: dict[int, int] = {}
         self._places: dict[str, int] = {}
         self._reasons: list[str | None] = []
@@ -149,11 +151,11 @@ class RabbitLink:
             for one in batch:
                 self._publish(one, timeout_s=_left(ends_at))
             while self._waiting:
-                # One frame for each turn, and each may take what is left.
+                # One frame per iteration, each within the remaining time.
                 self._channel.connection.drain_events(timeout=_left(ends_at))
                 if self._waiting and monotonic() >= ends_at:
                     raise TimeoutError("timed out")
-        except (*ERRORS, AttributeError) as error:  # py-amqp takes itself apart when it is closed
+        except (*ERRORS, AttributeError) as error:  # py-amqp may be half closed
             for place in self._waiting.values():
                 self._reasons[place] = reason(error)
             return Receipt(self._reasons, error)
@@ -164,8 +166,8 @@ class RabbitLink:
             self._connection.collect()
 
     def _publish(self, one: Message, *, timeout_s: float) -> None:
-        # Not through kombu: its way to publish with confirms waits for each. py-amqp reads what
-        # has come meanwhile before it writes, so that neither side waits with full buffers.
+        # Not through kombu, whose publish with confirms waits for each. py-amqp reads incoming data
+        # before it writes, so that the two sides can't block each other with full buffers.
         self._channel.basic_publish(
             AmqpMessage(
                 one.body,
@@ -184,7 +186,7 @@ class RabbitLink:
         )
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        # What was returned is acknowledged, too, right after; its reason stays.
+        # A returned message is acknowledged right afterwards, too; its reason stays.
         self._settled(tag, multiple=multiple)
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
@@ -197,23 +199,24 @@ class RabbitLink:
             self._reasons[place] = f"it has no queue {queue!r}; start a worker once, which makes it"
 
     def _settled(self, tag: int, *, multiple: bool) -> list[int]:
-        """The places of the messages that RabbitMQ's word is about; they wait no longer."""
+        """The places of the messages that RabbitMQ's answer is about; they wait no longer."""
         tags = [one for one in self._waiting if one <= tag] if multiple else [tag]
         return [self._waiting.pop(one) for one in tags if one in self._waiting]
 
 
 def reason(error: BaseException) -> str:
-    """An error in words, without a full stop, and without passwords."""
+    """An error as text, without a full stop, and without passwords."""
     return scrub(str(error)).strip().rstrip(".") or type(error).__name__
 
 
 def _options(broker: Broker, *, timeout_s: float, name: str) -> dict[str, Any]:
-    """Keyword arguments of kombu's Connection: every wait has an end, every certificate counts."""
+    """Keyword arguments of kombu's Connection: every wait is limited, every certificate is
+    checked."""
     limits = broker.with_limits(timeout_s=timeout_s)
     if broker.is_redis:
         limits |= {
             "socket_keepalive": True,
-            # We try again ourselves, and know for how long.
+            # We retry ourselves, within our own time limit.
             "retry_on_timeout": False,
             "client_name": name,
         }
@@ -230,20 +233,20 @@ def _left(ends_at: float) -> float:
     return max(TIMEOUT_MIN_S, ends_at - monotonic())
 
 
-# --- Sentinels: one that is silent costs its second once ---
 # redis-py asks them in the order of the URL, each four times; so a first one whose machine is gone
-# would cost seconds with each connection, and longer than a worker may stand still.
+# would delay each connection by seconds, and longer than a worker may stand still.
 
-# What a Sentinel may take to take a connection, and again to answer. It answers at once, or
+# How long a Sentinel may take to accept a connection, and again to answer. It answers at once, or
 # something is wrong with it; there are others.
 ASK_S = 1.0
 
-# When an address was last silent; who answers again is in here no more. For all of this process.
+# When an address was last silent; removed once it answers again. Shared by the whole process.
 _silent_at: dict[tuple[str, int], float] = {}
 
 
 def discover_master(manager: Any, service_name: str) -> tuple[str, int]:
-    """As redis-py's `Sentinel.discover_master`; who was silent lately is asked last."""
+    """Like redis-py's `Sentinel.discover_master`, but a Sentinel that was silent lately is asked
+    last."""
     errors = []
     for client in sorted(manager.sentinels, key=lambda one: _silent_at.get(_address(one), 0.0)):
         try:

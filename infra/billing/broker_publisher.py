@@ -1,4 +1,4 @@
-"""Where messages are handed in: a few links to the broker, shared by all threads of a process."""
+"""Publishing messages: a few connections to the broker, shared by all threads of a process."""
 
 import os
 import threading
@@ -10,15 +10,15 @@ from infra.billing.broker_connections import ERRORS, TIMEOUT_MIN_S, Link, Receip
 from infra.billing.brokers import Broker, parse
 from infra.billing.message import Message
 
-# Threads that send at the same time. A send takes a millisecond, so few links serve many threads,
-# and a thousand threads don't become a thousand connections of the broker.
+# How many threads send at the same time. A send takes a millisecond, so few connections serve many
+# threads, and a thousand threads don't become a thousand connections.
 LINKS_MAX = 8
 
 
 class Post:
     """Sends batches to a broker (see infra.billing.brokers), from any thread and after a fork.
 
-    `name` is what the broker shows of its links.
+    `name` is how the broker shows its connections.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class Post:
         _posts.add(self)
 
     def send(self, batch: Sequence[Message], *, ends_at: float | None = None) -> list[str | None]:
-        """Hand in a batch. For each message None if the broker has it, else why not.
+        """Send a batch. Returns for each message None if the broker has it, else why not.
 
-        Returns within the timeout, or by `ends_at` (of the monotonic clock), and raises nothing
-        that has to do with the broker. A message that has a reason may have arrived all the same.
+        Returns within the timeout, or by `ends_at` (of the monotonic clock), and raises no errors
+        of the broker. A message with a reason may have arrived all the same.
         """
         if not batch:
             return []
@@ -49,7 +49,7 @@ class Post:
             places.release()
 
     def no_place(self) -> str:
-        """Why a batch was not sent whose turn did not come."""
+        """Why a batch was not sent if its turn did not come in time."""
         return f"no answer in time; all {LINKS_MAX} links are waiting for it"
 
     def where(self) -> str:
@@ -57,20 +57,20 @@ class Post:
         return f"the broker {self._broker.place}"
 
     def close(self) -> None:
-        """Let go of all links that nobody uses now."""
+        """Close all idle connections."""
         while (link := self._take()) is not None:
             link.drop()
 
     def after_fork(self) -> None:
-        """In the child: leave the parent's links alone, they are its conversations.
+        """In the child: leave the parent's connections alone.
 
-        They are kept, for to forget one would be to shut down the socket that both share.
+        They are kept, as dropping one would shut down the socket that both processes share.
         """
         _of_parents.append(self._idle)
         self._begin()
 
     def _begin(self) -> None:
-        # A stack. To put on it and to take from it is one step each, for whichever thread.
+        # A stack. Adding and taking are atomic for every thread.
         self._idle: list[Link] = []
         self._places = threading.BoundedSemaphore(LINKS_MAX)
 
@@ -78,13 +78,13 @@ class Post:
         link = self._take()
         if link is None:
             return self._sent_anew(batch, ends_at)
-        # Half of the time for each: a link that is dead but not closed costs one half, the new one
-        # gets the other.
+        # Half of the time for each: a connection that is dead but not closed costs one half, a new
+        # one gets the other.
         now = time.monotonic()
         receipt = self._on(link, batch, now + (ends_at - now) / 2)
         reasons = receipt.reasons
-        # It may have died since it was kept. Sending again is safe whatever became of the first
-        # try: each message is one that may come twice.
+        # It may have died in the pool. Sending again is safe whatever happened to the first try:
+        # each message may come twice.
         if receipt.error is not None and time.monotonic() < ends_at:
             places = [place for place, why in enumerate(reasons) if why is not None]
             again = self._sent_anew([batch[place] for place in places], ends_at) if places else ()
@@ -93,7 +93,7 @@ class Post:
         return reasons
 
     def _sent_anew(self, batch: Sequence[Message], ends_at: float) -> list[str | None]:
-        """Likewise, on a new link."""
+        """The same on a new connection."""
         if time.monotonic() >= ends_at:
             return ["no answer in time"] * len(batch)
         try:
@@ -103,11 +103,11 @@ class Post:
         return self._on(link, batch, ends_at).reasons
 
     def _on(self, link: Link, batch: Sequence[Message], ends_at: float) -> Receipt:
-        """What became of a batch on this link, which is kept if it is still good."""
+        """The result of a batch on this connection, which is kept if it still works."""
         try:
             receipt = link.send(batch, timeout_s=_left(ends_at))
         except BaseException:
-            link.drop()  # Interrupted half way: nobody can tell what was said on it.
+            link.drop()  # Interrupted half-way: its state is unknown.
             raise
         if receipt.error is None:
             self._idle.append(link)

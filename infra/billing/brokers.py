@@ -1,7 +1,7 @@
-"""Broker URLs: which are understood, what they mean to kombu, and how they are shown.
+"""Broker URLs: which are supported, what they mean to kombu, and how they are shown.
 
 `amqp://h1;amqp://h2` is one broker at several addresses, the nodes of a cluster. What a later
-address leaves out (user, virtual host) is as in the first.
+address omits (user, virtual host) is as in the first.
 `sentinel://user:password@h1:26379;h2:26379/0?master_name=NAME` is the Redis that Sentinels name.
 """
 
@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, parse_qs, parse_qsl, unquote, urlsplit
 REDIS, RABBITMQ, SENTINEL = ("redis", "rediss"), ("amqp", "amqps"), ("sentinel",)
 SCHEMES = (*REDIS, *SENTINEL, *RABBITMQ)
 
-# What may stand behind the `?` of a sentinel:// URL. `tls` is for Redis and Sentinels alike.
+# The options after the `?` of a sentinel:// URL. `tls` is for Redis and Sentinels alike.
 SENTINEL_OPTIONS = (
     "master_name",
     "min_other_sentinels",
@@ -46,7 +46,7 @@ class Broker:
 
     @classmethod
     def of(cls, url: str, options: Mapping[str, Any], tls: Mapping[str, Any] | None) -> "Broker":
-        """The broker of a configuration that was made of one."""
+        """The broker of a configuration that was made from one."""
         if url.partition("://")[0] not in SENTINEL:
             return parse(url)
         own = {name: options[name] for name in _OF_SENTINELS}
@@ -63,7 +63,7 @@ class Broker:
         return [self.url] if self.is_redis else self.url.split(";")
 
     def with_limits(self, *, timeout_s: float) -> dict[str, Any]:
-        """Transport options with which no wait for an answer takes longer."""
+        """Transport options that limit every wait for an answer to `timeout_s`."""
         if not self.is_redis:
             return {**self.options, "read_timeout": timeout_s, "write_timeout": timeout_s}
         limits: dict[str, Any] = {
@@ -76,7 +76,7 @@ class Broker:
 
 
 def parse(url: str) -> Broker:
-    """What the URL means. Raises BrokerUrlError."""
+    """The broker at this URL. Raises BrokerUrlError."""
     first, *others = _pieces(url)
     scheme = first.scheme
     if scheme not in SCHEMES:
@@ -184,8 +184,8 @@ def _place(pieces: list[SplitResult]) -> str:
 
 # --- without secrets ---
 
-# A URL in any text goes up to a blank or a quote. What may be secret of it stands before the last
-# @ of an address, and behind names in the query.
+# A URL in a text ends at a space or a quote. Its secrets are before the last @ of an address, and
+# after certain names in the query.
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]{0,30}://[^\s\"'<>`|\\]+")
 _SECRET_NAME = re.compile(r"pass|secret|token|key|credential|auth", re.IGNORECASE)
 
@@ -203,7 +203,7 @@ def shown(url: str) -> str:
 def _shown(piece: str) -> str:
     scheme, separator, rest = piece.partition("://") if "://" in piece else ("", "", piece)
     is_web = scheme.lower() in ("http", "https")
-    # Somebody's password may hold / and ? and @ as they are; a web address may hold @ in its path.
+    # A password may contain unescaped / ? and @; a web address may contain @ in its path.
     before, after = rest, ""
     if is_web:
         before = re.split(r"[/?#]", rest, maxsplit=1)[0]

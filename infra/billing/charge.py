@@ -37,25 +37,26 @@ def create(
 ) -> Call[Charge]:
     """Take `amount` minor units of `currency` (ISO 4217), once per `idempotency_key`.
 
-    Or send a `price_id`, which may be the price's lookup key, and a `quantity`: what so many units
-    cost is what is taken, and they are held for the charge, sold when it succeeds, and for sale
-    again when it fails. `lines` of the charge say how its amount came about. With `expected_amount`
-    nothing is charged unless they come to just so much: a lookup key may move after you quoted.
+    Or send a `price_id`, which may be the price's lookup key, and a `quantity`: the charge takes
+    what that many units cost. They are reserved for the charge, sold when it succeeds, and for sale
+    again when it fails. The charge's `lines` say how its amount was computed. With
+    `expected_amount`, it is refused unless the amount is exactly that, as a lookup key may move
+    after you quoted.
     The answer comes at once: the pending charge, with the id that every repeat under this key has.
-    Over HTTP a repeat answers with the charge as it stands, and `wait_s` waits so many seconds for
-    it to be final. Without a key one is made, which protects a call but not a retry of yours.
+    Over HTTP a repeat returns the charge as it stands, and `wait_s` waits up to that many seconds
+    for it to be final. Without a key one is created, which protects this call but not a retry of
+    yours.
     `reference` is your own order id: at most one charge per reference is pending or succeeded.
     `scheduled_at` is when to take the money, up to a year ahead: a datetime with a zone, or RFC
-    3339. `expires_in_s`: it is canceled if it has not succeeded so many seconds later.
-    `capture="manual"` only sets the money aside, until the charge is captured (`capture`).
-    `return_url` says that the customer is there: if their bank wants to see them, the charge waits
-    with a `next_action`, whose `url` is where to send them, and that page is where they come back
-    to. `statement_descriptor` is what their bank statement says, and `receipt_email` where the
-    processor sends a receipt. `newer` are fields that the service knows, and this SDK has no
+    3339. `expires_in_s`: it is canceled if it has not succeeded within this many seconds.
+    `capture="manual"` only authorizes the money, until the charge is captured (`capture`).
+    `return_url` says that the customer is present: if their bank must authenticate them, the charge
+    waits with a `next_action`, whose `url` is where to send them; afterwards they return to that
+    page. `statement_descriptor` is the text on their bank statement, and `receipt_email` where the
+    processor sends a receipt. `newer` are fields that the service knows, but this SDK has no
     argument for yet.
-    Raises InvalidRequest, Unavailable, NotConfigured; over HTTP also what else the service refuses,
-    such as KeyReused, ReferenceInUse, PriceInactive,
-    UnexpectedAmount and InsufficientInventory.
+    Raises InvalidRequest, Unavailable, NotConfigured; over HTTP also other refusals of the service,
+    such as KeyReused, ReferenceInUse, PriceInactive, UnexpectedAmount and InsufficientInventory.
     """
     fields = arguments.given(
         amount=amount,
@@ -88,7 +89,7 @@ def create_many(
     batch: int = bulk.BATCH,
     progress: bulk.Progress | None = None,
 ) -> Bulk[Charge]:
-    """Ask for many charges; for each, in order, its Charge or the BillingError that it met.
+    """Request many charges; yields for each, in order, its Charge or its BillingError.
 
     ::
 
@@ -96,11 +97,11 @@ def create_many(
             if isinstance(answer, billing.BillingError):
                 again.append((answer.idempotency_key, answer.code))
 
-    `charges` are mappings with the arguments of `create`; they are read as they are needed, a
-    `batch` at a time, and nothing is sent before you iterate. Give each its `idempotency_key`:
-    then the same call again is safe whatever became of the first. One that is refused stops none of
-    the others. Over a broker a batch is one round trip, over HTTP a few connections share it.
-    `progress(done, refused)` is told the sums after each batch.
+    `charges` are mappings with the arguments of `create`; they are read lazily, a `batch` at a
+    time, and nothing is sent before you iterate. Give each its `idempotency_key`: then repeating
+    the call is safe whatever happened to the first. A refusal does not stop the others. Over a
+    broker a batch is one round trip, over HTTP a few connections share it. `progress(done,
+    refused)` is called with the totals after each batch.
     """
     return Bulk(
         "charge",
@@ -120,13 +121,13 @@ def capture(
     idempotency_key: str | None = None,
     wait_s: float | None = None,
 ) -> Call[Charge]:
-    """Take money of a charge that is authorized, once per `idempotency_key`: all that is left of
-    it, or `amount` minor units. What the last capture leaves is let go of; with `final=False` the
-    rest stays set aside, where the processor can do that.
+    """Capture an authorized charge, once per `idempotency_key`: all that is left of it, or `amount`
+    minor units. The last capture releases the rest; with `final=False` the rest stays authorized,
+    if the processor supports that.
 
-    Answers with the charge as it stands; `wait_s` waits so many seconds for it to be final, over
-    HTTP. A capture that took nothing leaves it authorized, with a `capture_failure_code`.
-    Raises NotFound, KeyReused, CaptureExceedsCharge, ChargeNotCapturable (it is captured by itself,
+    Returns the charge as it stands; over HTTP, `wait_s` waits up to that many seconds for it to be
+    final. A capture that took nothing leaves it authorized, with a `capture_failure_code`. Raises
+    NotFound, KeyReused, CaptureExceedsCharge, ChargeNotCapturable (it is captured automatically,
     has ended, or is being captured or canceled), Unavailable.
     """
     fields = arguments.given(
@@ -143,11 +144,11 @@ def capture(
 def cancel(id: str, *, reason: str | None = None, wait_s: float | None = None) -> Call[Charge]:
     """End a charge before any money moves: one that is scheduled, or that waits for its customer.
 
-    Answers with the charge as it stands. It has failed with the `failure_code` canceled if nothing
-    had been sent to the processor yet; else it is pending until the processor was asked, and money
-    that moved meanwhile wins: then it succeeds. `wait_s` waits so many seconds for that, over HTTP.
-    To cancel twice is to cancel once. `reason` stays in the charge's history.
-    Raises NotFound, ChargeNotCancelable (it has succeeded: refund it), Unavailable.
+    Returns the charge as it stands. It has failed with the `failure_code` canceled if nothing had
+    been sent to the processor yet; else it is pending until the processor was asked, and if money
+    moved in the meantime it succeeds. Over HTTP, `wait_s` waits up to that many seconds for that.
+    Canceling twice has the effect of canceling once. `reason` stays in the charge's history. Raises
+    NotFound, ChargeNotCancelable (it has succeeded: refund it), Unavailable.
     """
     fields = arguments.given(charge_id=arguments.id_of(id), reason=reason)
     wait_s = arguments.wait_s(wait_s)

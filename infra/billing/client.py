@@ -160,7 +160,7 @@ def _check(url: str) -> None:
     except brokers.BrokerUrlError as wrong:
         why = f"; it {wrong}"
     except ValueError:
-        pass  # told below
+        pass  # reported below
     raise NotConfigured(
         "the url must be that of the service or of the workers' broker: "
         + ", ".join(f"{scheme}://…" for scheme in (*HTTP_SCHEMES, *brokers.SCHEMES))

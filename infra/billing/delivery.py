@@ -10,7 +10,7 @@ from infra.billing.verbs import paged, verb
 
 @verb
 def get(id: str) -> Call[DeliveryWithAttempts]:
-    """The delivery with this id, and its `attempts`: when, how long, and what was answered. Raises
+    """The delivery with this id, and its `attempts`: when, how long, and the answer. Raises
     NotFound; ReadingNeedsHttp over a broker."""
     return Call(Ask("GET", ("deliveries", arguments.id_of(id))), DeliveryWithAttempts)
 
@@ -30,8 +30,8 @@ def list(
 ) -> ListCall[Delivery]:
     """A page of the deliveries to an endpoint, newest first; `.auto_paging_iter()` goes through all
     of them. `state` is "pending", "delivered" or "exhausted"; `limit` is at most 100. With
-    `event_type` a page may be empty while it `has_more`. With `after_sequence`, those with a higher
-    `sequence` than that, in its order: what a receiver asks for that lacks some."""
+    `event_type` a page may be empty while it `has_more`. `after_sequence` gives those with a higher
+    `sequence`, in that order: for a receiver that missed some."""
     query = arguments.given(
         state=state,
         event_type=event_type,
@@ -48,7 +48,7 @@ def list(
 
 @verb
 def retry(id: str, *, idempotency_key: str | None = None) -> Call[Delivery]:
-    """Send a delivery again now, whatever became of it, once per `idempotency_key`, which is made
+    """Send a delivery again now, whatever its state, once per `idempotency_key`, which is created
     for you unless given. Raises NotFound, EndpointDisabled."""
     body = {"idempotency_key": arguments.key(idempotency_key)}
     return Call(Ask("POST", ("deliveries", arguments.id_of(id), "retry"), body=body), Delivery)

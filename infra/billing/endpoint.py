@@ -1,4 +1,5 @@
-"""Webhook endpoints: who is told, where, and of what. All of it needs an http(s) url."""
+"""Webhook endpoints: who is notified, where, and of which events. All of it needs an http(s)
+url."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -113,7 +114,7 @@ def update(
 
 @verb
 def delete(id: str) -> Call[None]:
-    """Send nothing there any more, and forget the endpoint. Raises NotFound."""
+    """Send nothing there any more, and delete the endpoint. Raises NotFound."""
     return Call(Ask("DELETE", (ROUTE, arguments.id_of(id))), lambda _: None)
 
 
@@ -122,7 +123,8 @@ def rotate_secret(
     id: str, *, overlap_s: int | None = None, idempotency_key: str | None = None
 ) -> Call[NewEndpoint]:
     """The endpoint with a new `secret`, shown here and, for a day, to repeats under the same
-    `idempotency_key`. The former signs, too, for `overlap_s` whole seconds, a day unless given."""
+    `idempotency_key`. The previous one signs, too, for `overlap_s` whole seconds, a day unless
+    given."""
     body = given(overlap_s=overlap_s)
     return Call(_post(id, "rotate-secret", _keyed(body, idempotency_key)), NewEndpoint)
 
@@ -130,7 +132,7 @@ def rotate_secret(
 @verb
 def ping(id: str, *, idempotency_key: str | None = None) -> Call[Pinged]:
     """Send a `ping` there, once per `idempotency_key`; its `event_id` is the `webhook-id` to look
-    out for."""
+    for."""
     return Call(_post(id, "ping", _keyed({}, idempotency_key)), Pinged)
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong when you ask for money to move.
+"""The errors of the SDK.
 
 ::
 
@@ -6,7 +6,7 @@
     ├── InvalidRequest              invalid_request             400  correct it
     ├── Unauthenticated             unauthenticated             401  check the API key
     ├── InsufficientScope           insufficient_scope          403  ask for a key that may
-    ├── SecondPersonRequired        second_person_required      403  have somebody else approve it
+    ├── SecondPersonRequired        second_person_required      403  have someone else approve it
     ├── NotFound                    not_found                   404  check the id
     ├── EventsGone                  events_gone                 410  read on with after=0
     ├── Conflict                    conflict                    409  look at what is there

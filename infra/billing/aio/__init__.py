@@ -1,4 +1,4 @@
-"""The SDK for programs that await: the verbs of `infra.billing`, on a client of your own.
+"""The SDK for asyncio: the verbs of `infra.billing`, on a client of your own.
 
 ::
 
@@ -11,9 +11,9 @@
             ...
 
 Names, arguments, results, errors, retries and keys are those of `infra.billing`. Over HTTP it needs
-aiohttp: `pip install 'billing-worker[aio]'`. What asks nobody has no twin here: `billing.minor`,
-`billing.webhook.verify`. Nor has `billing.webhook.Inbox`: it writes to your own database over your
-connection, so call it in a thread (`asyncio.to_thread`).
+aiohttp: `pip install 'billing-worker[aio]'`. Functions that call no service have no async version:
+`billing.minor`, `billing.webhook.verify`. Nor has `billing.webhook.Inbox`: it writes to your own
+database over your connection, so call it in a thread (`asyncio.to_thread`).
 """
 
 from infra.billing.aio.async_client import Billing

@@ -1,8 +1,8 @@
-"""The broker as a way to the service, for those who await: the same links, in a few threads.
+"""The broker as an async transport: the same connections, in a few threads.
 
-What talks to Redis and RabbitMQ blocks for a millisecond at a time. A thread does, and ends by the
-deadline also when nobody waits for it any more, so that a task that is canceled leaves no link with
-half a message on it: the batch was sent, or it was not.
+The clients of Redis and RabbitMQ block for a millisecond at a time. They run in a thread, which
+ends by the deadline even if no task waits for it any more, so that a canceled task leaves no
+connection with half a message on it: the batch was sent, or it was not.
 """
 
 import asyncio
@@ -41,11 +41,12 @@ class AsyncBroker:
     async def create_batch(
         self, kind: Kind, batch: Sequence[Mapping[str, Any]]
     ) -> "list[dict[str, Any] | BillingError]":
-        """Send all in one round trip; for each the pending object, or why it was not sent."""
+        """Send all in one round trip; returns for each the pending object, or why it was not
+        sent."""
         return await run(self._calls.batch_steps(kind, batch), self._act)
 
     async def close(self) -> None:
-        """Let go of all links, when what is under way on them has ended."""
+        """Close all connections, once their work has ended."""
         threads, self._threads = self._threads, None
         if threads is not None and threads[0] == os.getpid():
             await asyncio.to_thread(threads[1].shutdown)
@@ -61,15 +62,15 @@ class AsyncBroker:
         answer = asyncio.wrap_future(sending)
         try:
             await asyncio.wait([answer], timeout=self._timeout_s)
-            if not answer.done() and sending.cancel():  # no thread had time for it
+            if not answer.done() and sending.cancel():  # no thread was free for it
                 return [self._post.no_place()] * len(batch)
             return await answer
         except asyncio.CancelledError:
-            sending.cancel()  # What was not begun never is.
+            sending.cancel()  # If it has not begun, it never will.
             raise
 
     def _pool(self) -> ThreadPoolExecutor:
-        # After a fork the parent's threads are not here.
+        # After a fork the parent's threads are missing here.
         if self._threads is None or self._threads[0] != os.getpid():
             pool = ThreadPoolExecutor(LINKS_MAX, thread_name_prefix="billing")
             self._threads = (os.getpid(), pool)

@@ -1,4 +1,4 @@
-"""The async client: where its requests go, and the nouns that it is asked about."""
+"""The async client: its configuration, and its nouns."""
 
 from types import TracebackType
 from typing import Self
@@ -13,11 +13,11 @@ from infra.billing.errors import NotConfigured
 
 
 class Billing:
-    """The verbs of `infra.billing` for those who await, on one event loop.
+    """The verbs of `infra.billing` for one event loop.
 
-    The arguments are those of `billing.configure`, and are read from the environment likewise;
-    raises NotConfigured and InvalidRequest as that does. It opens connections when it is first
-    asked: make one for the life of a program, and leave it with `async with`, or `await close()`.
+    The arguments are those of `billing.configure`, with defaults from the environment in the same
+    way; raises NotConfigured and InvalidRequest as that does. It opens connections on first use:
+    create one for the life of a program, and leave it with `async with`, or `await close()`.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class Billing:
     search = paged(finding.search)
 
     def transport(self) -> AsyncTransport:
-        """What carries its requests. Raises NotConfigured if that is not installed."""
+        """The transport of its requests. Raises NotConfigured if that is not installed."""
         if self._transport is None:
             self._transport = _open(self._configuration)
         return self._transport
 
     async def close(self) -> None:
-        """Let go of its connections. Asked again, it opens others."""
+        """Close its connections. A later request opens new ones."""
         if self._transport is not None:
             await self._transport.close()
 
@@ -74,11 +74,11 @@ class Billing:
         await self.close()
 
     def __repr__(self) -> str:
-        return f"Billing({self._configuration!r})"  # which shows no url, and no key
+        return f"Billing({self._configuration!r})"  # without url and key
 
 
 def _open(configured: Configuration) -> AsyncTransport:
-    # Imported here: who speaks HTTP need not wait for kombu, nor who uses a broker have aiohttp.
+    # Imported here: HTTP needs no kombu, and a broker no aiohttp.
     if configured.is_http:
         try:
             from infra.billing.aio.async_http import AsyncHttp

@@ -1,4 +1,4 @@
-"""HTTP as a way to the service, for those who await: the steps of each call, on aiohttp."""
+"""HTTP as an async transport: the steps of each call, on aiohttp."""
 
 import asyncio
 import random
@@ -20,7 +20,7 @@ Answers = list[dict[str, Any] | BillingError]
 
 
 class AsyncExchanges(Protocol):
-    """What carries one request: `AsyncWire`, or a test's."""
+    """Sends one request: `AsyncWire`, or a test's."""
 
     async def exchange(self, send: Send) -> Answer: ...
 
@@ -46,7 +46,7 @@ class AsyncHttp:
         self._sleep = sleep
 
     async def run(self, asked: Asked) -> dict[str, Any]:
-        """Send the request; answers with the object. Raises what the service refuses."""
+        """Send the request; returns the object. Raises what the service refuses."""
         return await run(self.calls.steps(asked), self._act)
 
     async def create_batch(self, kind: Kind, batch: Sequence[Mapping[str, Any]]) -> Answers:
@@ -63,7 +63,7 @@ class AsyncHttp:
         try:
             await asyncio.gather(*lanes)
         finally:
-            # When we are canceled, or one failed, none goes on behind our back.
+            # If this is canceled, or one failed, none may continue in the background.
             for one in lanes:
                 one.cancel()
             await asyncio.gather(*lanes, return_exceptions=True)

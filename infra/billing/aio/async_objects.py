@@ -1,4 +1,4 @@
-"""Parts of lists as the async client answers with them."""
+"""Parts of lists, as the async client returns them."""
 
 from collections.abc import AsyncIterator
 from typing import TypeVar
@@ -14,8 +14,8 @@ class AsyncPage(PageFields[T]):
     __slots__ = ()
 
     async def auto_paging_iter(self) -> AsyncIterator[T]:
-        """Everything from this page on to the end of the list; the next page is asked for when it
-        is needed. A page that was copied has only what is on it."""
+        """Everything from this page to the end of the list; the next page is requested when needed.
+        A copied page has only its own rows."""
         page: AsyncPage[T] | None = self
         while page is not None:
             for one in page.data:
@@ -25,12 +25,12 @@ class AsyncPage(PageFields[T]):
 
 
 class AsyncListing(ListingFields[T]):
-    """A part of a list that is counted: a `Listing` whose iterator is for `async for`."""
+    """A part of a list with a count: a `Listing` whose iterator is for `async for`."""
 
     __slots__ = ()
 
     async def auto_paging_iter(self) -> AsyncIterator[T]:
-        """Everything from here on to the end of the list, as `AsyncPage.auto_paging_iter`."""
+        """Everything from here to the end of the list, like `AsyncPage.auto_paging_iter`."""
         listing: AsyncListing[T] | None = self
         while listing is not None:
             for one in listing.list:

@@ -1,4 +1,4 @@
-"""The seam of the async client: what carries requests, for those who await."""
+"""The interface of async transports."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 class AsyncTransport(Protocol):
-    """As `infra.billing.transport.Transport`. A call whose task is canceled may have arrived, or
-    not, as one whose answer got lost; no connection stays with half an answer on it."""
+    """Like `infra.billing.transport.Transport`. A call whose task is canceled may have arrived, or
+    not, like one whose answer got lost; no connection is left with half an answer on it."""
 
     async def run(self, asked: Asked) -> dict[str, Any]:
-        """What the service answers. Raises what it refuses."""
+        """The service's answer. Raises what it refuses."""
         ...
 
     async def create_batch(
@@ -26,7 +26,7 @@ class AsyncTransport(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         ...
 
 

@@ -1,6 +1,7 @@
-"""One request over HTTP and its answer on aiohttp, within a deadline, on connections that are kept.
+"""One request over HTTP and its answer on aiohttp, within a deadline, on pooled connections.
 
-What differs from `infra.billing.http_transport` is only who waits: the same limits, the same words.
+It differs from `infra.billing.http_transport` only in how it waits: the same limits, the same error
+words.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from infra.billing.calls.stepwise import (
 )
 from infra.billing.errors import NotConfigured
 
-# What our own headers don't say is not said: no compression, as with the other client.
+# No default headers: no compression, as with the other client.
 _NOT_ADDED = ("accept-encoding", "user-agent", "content-type")
 
 
@@ -32,7 +33,7 @@ class AsyncWire:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        # Made once: reading the certificates of all the world's authorities takes a while.
+        # Created once: loading all certificate authorities takes a while.
         self._tls = ssl.create_default_context() if root.scheme == "https" else None
         self._session: aiohttp.ClientSession | None = None
         self._of: tuple[int, asyncio.AbstractEventLoop] | None = None
@@ -41,7 +42,7 @@ class AsyncWire:
     async def exchange(self, send: Send) -> Answer:
         """Send a request, and read its answer to the end. Raises NoAnswer within its time.
 
-        Follows no redirect, and tries once. A connection on which that ended early is closed.
+        Follows no redirect, and tries once. A connection that was interrupted is closed.
         """
         road = _Road()
         try:
@@ -53,7 +54,7 @@ class AsyncWire:
             raise road.no_answer(error) from error
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -86,7 +87,7 @@ class AsyncWire:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, ssl=self._tls or True),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),  # `exchange` has the only one
+                timeout=aiohttp.ClientTimeout(total=None),  # `exchange` sets the only deadline
                 skip_auto_headers=_NOT_ADDED,
                 trace_configs=[_tracing()],
             )
@@ -98,7 +99,7 @@ class AsyncWire:
         assert self._session is not None
         process, loop = self._of
         if process != here[0]:
-            # Kept: to forget a parent's would be to close what it talks on.
+            # Kept: dropping a parent's session would close its connections.
             self._of_parents.append(self._session)
         elif not loop.is_closed():
             raise NotConfigured(
@@ -108,7 +109,7 @@ class AsyncWire:
 
 
 class _Road:
-    """How far a request came, which tells what its failure means."""
+    """How far a request got, which determines what its failure means."""
 
     def __init__(self) -> None:
         self.is_queued = False
@@ -118,8 +119,8 @@ class _Road:
     async def travel(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """aiohttp's way to the answer. It would send some requests again by itself when a
-        connection was closed; by our own error it sees none that it would."""
+        """aiohttp's send. It would repeat some requests by itself on a closed connection; our own
+        exception type prevents that."""
         try:
             return await handler(request)
         except TimeoutError:
@@ -163,7 +164,7 @@ def _tracing() -> aiohttp.TraceConfig:
 
 
 def _reason(error: BaseException) -> str:
-    """The word of the system, without aiohttp's objects and addresses around it."""
+    """The system's error, without aiohttp's objects and addresses around it."""
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "Remote end closed connection without response"
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error

@@ -1,4 +1,5 @@
-"""What makes an awaited verb of a verb of `infra.billing`: the same description of its calls."""
+"""Makes an async verb from a verb of `infra.billing`: both use the same description of its
+calls."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -17,7 +18,7 @@ R = TypeVar("R", bound=Resource)
 
 
 class Asks(Protocol):
-    """What has verbs: a client, or a noun of it."""
+    """An object with verbs: a client, or one of its nouns."""
 
     def transport(self) -> AsyncTransport: ...
 
@@ -52,7 +53,7 @@ def paged(verb: Callable[P, Page[T]]) -> "Awaited[S, P, AsyncPage[T]]":
 
 
 def listed(verb: Callable[P, Listing[T]]) -> "Awaited[S, P, AsyncListing[T]]":
-    """Likewise, of a list that is counted."""
+    """The same for a list with a count."""
     described = description_of(verb)
 
     async def ask(noun: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncListing[T]:
@@ -68,11 +69,11 @@ def listed(verb: Callable[P, Listing[T]]) -> "Awaited[S, P, AsyncListing[T]]":
 def many(
     verb: Callable[P, Iterator[R | BillingError]],
 ) -> "Callable[Concatenate[S, P], AsyncIterator[R | BillingError]]":
-    """A verb that asks for many, and answers with an iterator for `async for`."""
+    """A verb for many requests; it returns an iterator for `async for`."""
     described = description_of(verb)
 
     def ask(noun: S, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R | BillingError]:
-        # Wrong arguments, and a wrong configuration, fail here, before anybody iterates.
+        # Wrong arguments, and a wrong configuration, fail here, before the iteration.
         return answers(described(*args, **kwargs), noun.transport())
 
     async def answers(bulk: Bulk[R], transport: AsyncTransport) -> AsyncIterator[R | BillingError]:
@@ -90,7 +91,7 @@ async def _answer(noun: Asks, call: Call[T]) -> T:
 
 
 class _ManyAnswers:
-    """The type that `many` answers with, for those who look at signatures."""
+    """The return type of `many`, for readers of signatures."""
 
     def __class_getitem__(cls, result: Any) -> Any:
         return AsyncIterator[result | BillingError]

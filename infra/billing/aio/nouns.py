@@ -18,7 +18,7 @@ from infra.billing.aio.awaited import Asks, awaited, listed, many, paged
 
 
 class Noun:
-    """What a client is asked about."""
+    """A noun of a client."""
 
     def __init__(self, client: Asks) -> None:
         self._client = client
@@ -53,8 +53,8 @@ class Refunds(Noun):
 
 
 class Approvals(Noun):
-    """What a second person must approve: `await billing.approval.list()`, `get`, `approve`,
-    `reject`."""
+    """Requests that a second person must approve: `await billing.approval.list()`, `get`,
+    `approve`, `reject`."""
 
     get = awaited(approval.get)
     list = paged(approval.list)

@@ -1,4 +1,4 @@
-"""What a call is, without a network or a clock: what is asked, how it goes out, and when again.
+"""Calls without a network or a clock: the request, how it is sent, and when it is retried.
 
-Both clients run it: `infra.billing` waits for each step, and `infra.billing.aio` awaits it.
+Both clients run them: `infra.billing` waits for each step, and `infra.billing.aio` awaits it.
 """

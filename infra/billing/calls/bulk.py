@@ -11,14 +11,14 @@ from infra.billing.errors import BillingError, InvalidRequest, Unavailable
 
 # Half a megabyte of messages: one round trip of a few milliseconds, and nothing in memory.
 BATCH = 500
-# With all the metadata they may have, these are 40 MB. More than that in one command holds up
-# everybody else who uses the broker.
+# With all the metadata they may have, these are 40 MB. More than that in one command blocks the
+# broker for its other users.
 BATCH_MAX = 1000
-# So many batches in a row that nobody answered, and the rest is not sent: each would take timeouts
-# of its own, and a service that is down would cost hours.
+# After this many unanswered batches in a row the rest is not sent: each would take its own
+# timeouts, and a service that is down would cost hours.
 SILENT_MAX = 3
 
-# Called after each batch with how many have an answer, and how many of those are errors.
+# Called after each batch with the number of answers, and of errors among them.
 Progress = Callable[[int, int], None]
 R = TypeVar("R", bound=Resource)
 Answers = Sequence[dict[str, Any] | BillingError]
@@ -27,7 +27,7 @@ Answers = Sequence[dict[str, Any] | BillingError]
 class Bulk(Generic[R]):
     """Requests that are read a batch at a time: `gather`, send what is `to_send`, `answers`.
 
-    Raises InvalidRequest, at once, for wrong arguments of the call itself.
+    Raises InvalidRequest at once for wrong arguments of the call itself.
     """
 
     def __init__(
@@ -52,20 +52,20 @@ class Bulk(Generic[R]):
         self._done = self._refused = self._silent = 0
 
     def gather(self) -> bool:
-        """Read the next batch. Whether there is one."""
+        """Read the next batch; returns whether there is one."""
         self._gathered = list(islice(self._keyed, self._batch))
         return bool(self._gathered)
 
     @property
     def to_send(self) -> Sequence[dict[str, Any]]:
-        """What of the batch is worth sending."""
+        """The requests of the batch that should be sent."""
         return self._good if self._silent < SILENT_MAX else ()
 
     def answers(self, answered: Answers) -> list[R | BillingError]:
-        """One for each of the batch, in its order. `answered`: those to what was sent."""
+        """One for each of the batch, in order. `answered`: the answers to what was sent."""
         if self._silent >= SILENT_MAX:
             answered = _not_sent(self._good)
-        # Wrong ones, which were not sent, say nothing about who is there.
+        # Invalid ones, which were not sent, don't show whether the service is up.
         if sent := [one for one in answered if not isinstance(one, BillingError) or one.was_sent]:
             self._silent = self._silent + 1 if all(map(_is_silence, sent)) else 0
         following = iter(answered)
@@ -91,7 +91,7 @@ def _is_silence(answer: object) -> bool:
 
 
 def _keyed(request: object) -> dict[str, Any] | BillingError:
-    """The fields of a request, with a key; or why they are none."""
+    """The fields of a request, with a key; or the error in them."""
     if not isinstance(request, Mapping):
         return InvalidRequest("each request must be a mapping of its fields")
     return {**request, "idempotency_key": arguments.key(request.get("idempotency_key"))}

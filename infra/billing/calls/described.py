@@ -1,4 +1,4 @@
-"""A call of a verb: what it asks of the service, and what its answer is read as."""
+"""The description of a verb's call: its request, and the type of its answer."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -25,8 +25,8 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """To take money of a charge that is authorized ("capture"), or to end one ("cancel").
-    `fields` have its `charge_id`, and a key if it may not be done twice without one."""
+    """To capture an authorized charge ("capture"), or to end one ("cancel"). `fields` have its
+    `charge_id`, and a key if it must not be done twice without one."""
 
     verb: str
     fields: Mapping[str, Any]
@@ -46,7 +46,7 @@ class Get:
 class Ask:
     """Any other route of the service, by the segments of its path below /v1/billing.
 
-    `repeatable`: whether it may be done twice, and so be tried again when no answer came.
+    `repeatable`: whether it may be done twice, and so be retried without an answer.
     """
 
     method: str
@@ -61,7 +61,7 @@ Asked = Create | Change | Get | Ask
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[R]):
-    """What is asked, and how its answer is read."""
+    """A request, and how its answer is read."""
 
     asked: Asked
     read: Callable[[dict[str, Any]], R]
@@ -69,10 +69,9 @@ class Call(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class ListCall(Generic[T]):
-    """The part of a list that `query` asks for; `item` reads each of it.
+    """The part of a list that `query` asks for; `item` reads each entry.
 
-    `entries`: the name under which the answer has them; `cursor`: the parameter that asks for the
-    next part.
+    `entries`: the name of the entries in the answer; `cursor`: the parameter for the next part.
     """
 
     path: tuple[str, ...]
@@ -82,12 +81,12 @@ class ListCall(Generic[T]):
     cursor: str = "cursor"
 
     def call(self) -> Call[Mapping[str, Any]]:
-        """The call for this part; it is read as the fields of a page."""
+        """The call for this part; its answer has the fields of a page."""
         return Call(Ask("GET", self.path, query=self.query), self._read)
 
     def after(self, cursor: str) -> "ListCall[T]":
-        """The part behind a cursor."""
-        # A cursor says where it is, so the number of a page has nothing to say beside it.
+        """The part after a cursor."""
+        # A cursor contains its place, so the number of a page is not needed with it.
         rest = {name: value for name, value in self.query.items() if name != "page"}
         return replace(self, query={**rest, self.cursor: cursor})
 
@@ -97,7 +96,7 @@ class ListCall(Generic[T]):
 
 
 def entries(told: Mapping[str, Any], name: str = "data") -> list[Mapping[str, Any]]:
-    """What is on a page. Raises Unavailable if the answer is none."""
+    """The entries of a page. Raises Unavailable if the answer is not a page."""
     data = told.get(name)
     if not isinstance(data, list):
         raise Unavailable("the service answered with something else; is the url right?")
@@ -107,9 +106,9 @@ def entries(told: Mapping[str, Any], name: str = "data") -> list[Mapping[str, An
 def verb_of(
     described: Callable[..., Any], verb: F, answer: Any = None, *, is_method: bool = False
 ) -> F:
-    """`verb`, with the name, the words and the arguments of the function that describes its calls.
+    """`verb`, with the name, docstring and signature of the function that describes its calls.
 
-    It answers with `answer`, of what the description is about; with just that if there is none.
+    It returns `answer` of the described type; or just that type, if there is no `answer`.
     """
     signature = inspect.signature(described)
     (of,) = get_args(signature.return_annotation)

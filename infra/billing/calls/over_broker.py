@@ -1,8 +1,8 @@
-"""The broker as a way to the service: one message per request, with the broker's word for it.
+"""The broker as a way to the service: one message per request, with the broker's confirmation.
 
-Redis answers the push; RabbitMQ confirms that the message is in its queue, and says so when there
-is no such queue. A message may still be lost after that when Redis loses its memory: whoever needs
-certainty repeats the call under the same key until a webhook tells of it.
+Redis answers the push; RabbitMQ confirms that the message is in its queue, and reports a missing
+queue. A message may still be lost after that if Redis loses its memory: callers that need certainty
+repeat the call under the same key until a webhook arrives.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from infra.billing.pending import pending
 
 A = TypeVar("A", bound=AskedModel)
 
-# What no message can ask for, be it made or read.
+# What can't be requested by message.
 _OVER_HTTP_ONLY = ("products", "prices", "currencies")
 _CHANGES: Mapping[str, tuple[str, type[CaptureRequest] | type[CancelRequest]]] = {
     "capture": (CAPTURE_TASK, CaptureRequest),
@@ -33,7 +33,7 @@ _CHANGES: Mapping[str, tuple[str, type[CaptureRequest] | type[CancelRequest]]] =
 
 
 class OverBroker:
-    """The rules of calls over a broker (see infra.billing.brokers). `where` names it to people."""
+    """The rules of calls over a broker (see infra.billing.brokers). `where` names it for people."""
 
     def __init__(self, where: str, *, producer: str, signing_key: str | None = None) -> None:
         self._where = where
@@ -58,15 +58,15 @@ class OverBroker:
     def batch_steps(
         self, kind: Kind, batch: Sequence[Mapping[str, Any]]
     ) -> Steps[list[dict[str, Any] | BillingError]]:
-        """Those of many requests in one round trip, which return for each the pending object, or
-        why it was not sent."""
+        """The steps of many requests in one round trip, which return for each the pending object,
+        or why it was not sent."""
         asked = [self._asked(kind, fields) for fields in batch]
         good = [one for one in asked if not isinstance(one, InvalidRequest)]
         told = iter((yield from self._answers(kind, good)) if good else ())
         return [one if isinstance(one, InvalidRequest) else next(told) for one in asked]
 
     def _create(self, kind: Kind, fields: Mapping[str, Any]) -> Steps[dict[str, Any]]:
-        """Send the request; answers with the pending object."""
+        """Send the request; returns the pending object."""
         asked = self._asked(kind, fields)
         if isinstance(asked, InvalidRequest):
             raise asked
@@ -76,7 +76,7 @@ class OverBroker:
         return self._pending(kind, asked)
 
     def _change(self, verb: str, fields: Mapping[str, Any]) -> Steps[dict[str, Any]]:
-        """Send the request; answers with what is known of the charge."""
+        """Send the request; returns what is known of the charge."""
         task, model = _CHANGES[verb]
         asked = self._read(model, fields)
         (why,) = yield Publish([self._signed(call(task, asked.sent(), queue=QUEUE))])
@@ -85,7 +85,7 @@ class OverBroker:
         return pending("charge", asked.charge_id, {}) | {"phase": None}
 
     def _asked(self, kind: Kind, fields: Mapping[str, Any]) -> dict[str, Any] | InvalidRequest:
-        """What a message says, or why it is not sent."""
+        """The fields of a message, or why it is not sent."""
         try:
             return self._read(MODELS[kind], fields).sent()
         except InvalidRequest as refused:
@@ -93,8 +93,8 @@ class OverBroker:
             return refused
 
     def _read(self, model: type[A], fields: Mapping[str, Any]) -> A:
-        """What is asked, by the rules that the service will judge it by: nobody answers a message
-        that is wrong. Raises InvalidRequest."""
+        """The request, checked by the rules that the service will apply, as an invalid message gets
+        no answer. Raises InvalidRequest."""
         if "producer" in fields:
             raise InvalidRequest(
                 "producer is not a field here; it is what billing.configure says", param="producer"

@@ -1,4 +1,4 @@
-"""HTTP as a way to the service: each call, tried again under the same key until its deadline."""
+"""HTTP as a way to the service: each call is retried under the same key until its deadline."""
 
 import json
 import platform
@@ -24,14 +24,14 @@ from infra.billing.values import carried, segment
 from infra.billing.version import __version__
 
 USER_AGENT = f"infra.billing/{__version__} python/{platform.python_version()}"
-# The service waits no longer than this for a final state; who wants to wait longer asks again.
+# The service waits no longer than this for a final state; for a longer wait, ask again.
 PREFER_MAX_S = 30
-# After an answer that is not final yet: the pause before the next question, which matters only
-# when the service did not wait as it was asked to.
+# The pause after an answer that is not final yet; it only matters if the service did not wait as it
+# was asked to.
 POLL_S = 0.25
 
-# Other keys travel in the body: of a header, proxies and servers disagree about the encoding, the
-# quotes, and the spaces, and another key would be another charge.
+# Other keys are sent in the body: proxies and servers disagree about the encoding, quotes and
+# spaces in a header, and another key would be another charge.
 _KEY_OF_HEADER = re.compile(r"[!#-~]{1,255}")
 
 
@@ -45,9 +45,9 @@ class Tries:
     query: Mapping[str, Any] = field(default_factory=dict)
     body: Mapping[str, Any] | None = None
     key: str | None = None
-    # What an answer must have to be one of ours.
+    # A field that every answer of the service has.
     expects: str | None = None
-    # The service is asked to wait for a final state until then, a part of the whole time.
+    # Until when the service is asked to wait for a final state, a part of the whole time.
     waits_until: float = 0.0
     # Whether it may be done twice.
     repeatable: bool = True
@@ -75,7 +75,7 @@ class OverHttp:
         self.clock = clock
 
     def steps(self, asked: Asked) -> Steps[dict[str, Any]]:
-        """The steps of a call, which return the object that was answered. Raises what the service
+        """The steps of a call, which return the object in the answer. Raises what the service
         refuses."""
         match asked:
             case Create(kind, fields, wait_s):
@@ -95,8 +95,8 @@ class OverHttp:
     def _once(
         self, kind: Kind, path: str, fields: Mapping[str, Any], wait_s: float
     ) -> Steps[dict[str, Any]]:
-        """POST what may be done twice, since it has a key or ends something; answers with the
-        object as it is then, or as it stands later."""
+        """POST what may be done twice, since it has a key or ends something; returns the object as
+        it is then, or later."""
         key = arguments.key_of(fields)
         expects = f"{kind}_id"
         waits_until = self.clock() + wait_s
@@ -174,7 +174,7 @@ class OverHttp:
                     return read
                 failure = read
             pause_s = retries.pause_s(failure, call.tries, dice=self._dice)
-            # A reason to wait longer than the caller may: better to know now than then.
+            # The service asks for a longer wait than the caller allows: raise now rather than then.
             if not failure.may_repeat or self.clock() + pause_s >= call.ends_at:
                 raise failure.error
             if pause_s:
@@ -190,14 +190,15 @@ class OverHttp:
         if call.key is not None:
             headers["idempotency-key"] = call.key
         now = self.clock()
-        # Whole seconds (RFC 7240, section 4.3); what has passed since the call began is no second.
+        # Whole seconds (RFC 7240, section 4.3), rounded up: the time since the call began is below
+        # a second.
         wait_s = max(0, int(call.waits_until - now + 0.05))
         if wait_s:
             headers["prefer"] = f"wait={wait_s}"
         body = None
         if call.body is not None:
             headers["content-type"] = "application/json"
-            # As it is and not in escapes: a body may have 64 KiB, of any language's letters.
+            # Not escaped: a body may have 64 KiB, in any language.
             body = json.dumps(call.body, ensure_ascii=False).encode()
         query = {name: _said(one) for name, one in call.query.items() if one is not None}
         return Send(
@@ -209,7 +210,7 @@ class OverHttp:
         )
 
     def _read(self, call: Tries, answer: Answer) -> dict[str, Any] | Failure:
-        """The object in an answer, or the failure that it is."""
+        """The object in an answer, or the failure."""
         status, headers = answer.status, answer.headers
         call.id = headers.get("x-request-id") or call.id
         if call.method == "DELETE" and status == 404 and call.may_have_arrived:
@@ -244,7 +245,7 @@ class OverHttp:
 
 
 def _said(value: object) -> object:
-    """As a query says it."""
+    """The value in a query."""
     return str(value).lower() if isinstance(value, bool) else value
 
 

@@ -1,7 +1,7 @@
-"""The steps of a call that somebody has to do: send, pause, publish. Who does them may block, or
+"""The steps of a call that a transport must carry out: send, pause, publish. It may block, or
 await.
 
-The rules of a way to the service are generators: they yield a step, and get what came of it.
+The rules for each way to the service are generators: they yield a step, and receive its result.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -12,16 +12,16 @@ from infra.billing.message import Message
 
 T = TypeVar("T")
 
-# Calls that ask at the same time. One that waits for a final state holds its connection for as
-# long, so there are more of them than links to a broker.
+# Concurrent calls. One that waits for a final state keeps its connection for as long, so there are
+# more of them than connections to a broker.
 CONNECTIONS_MAX = 32
-# The largest honest answer is a page of 100 charges with all the metadata they may have: 3 MB.
+# The largest valid answer is a page of 100 charges with all the metadata they may have: 3 MB.
 ANSWER_MAX_BYTES = 16 * 1024 * 1024
 PIECE_BYTES = 64 * 1024
 
 
 class Answer(NamedTuple):
-    """What the service said. The names of headers are as `headers.get` finds them, in any case."""
+    """The service's answer. `headers.get` finds names in any case."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,10 +29,10 @@ class Answer(NamedTuple):
 
 
 class NoAnswer(Exception):
-    """Nobody answered, and why.
+    """There was no answer, and why.
 
     `is_sent`: the request may have arrived. `was_kept`: on a connection that was open since an
-    earlier request, and that the other side had closed. `is_hopeless`: the next try ends the same.
+    earlier request, and that the peer had closed. `is_hopeless`: the next try ends the same.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One request over HTTP. What comes of it: an Answer within `timeout_s`; NoAnswer is thrown."""
+    """One request over HTTP. Its result: an Answer within `timeout_s`; NoAnswer is thrown in."""
 
     method: str
     target: str
@@ -62,15 +62,14 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """So many seconds. Nothing comes of it."""
+    """A pause in seconds. It has no result."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Messages for the broker. What comes of it: for each None if the broker has it, else why
-    not."""
+    """Messages for the broker. Its result: for each None if the broker has it, else why not."""
 
     batch: Sequence[Message]
 
@@ -80,7 +79,7 @@ Steps = Generator[Step, Any, T]
 
 
 def run(steps: "Steps[T]", act: Callable[[Step], Any]) -> T:
-    """What the steps return, each done by `act`, which may raise NoAnswer."""
+    """The result of the steps, each carried out by `act`, which may raise NoAnswer."""
     try:
         step = next(steps)
         while True:

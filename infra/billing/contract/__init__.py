@@ -1,5 +1,5 @@
-"""What the service and those who ask it have promised each other, each rule written once.
+"""The contract between the service and its callers, each rule written once.
 
-The SDK beside it and the service both import it; it imports nothing of either and, but for
-`requests`, nothing that a receiver of webhooks need not load.
+The SDK beside it and the service both import it; it imports nothing of either and, except in
+`requests`, nothing that a receiver of webhooks doesn't need.
 """

@@ -11,7 +11,7 @@ _CURRENCY_ID = re.compile(f"{CURRENCY_PREFIX}[a-z]{{3}}")
 
 
 def currency_of(currency_id: str) -> str:
-    """The ISO code of a `currency_id`, that of a currency that takes nothing new, too.
+    """The ISO code of a `currency_id`, including currencies that accept nothing new.
 
     Raises Invalid.
     """
@@ -33,9 +33,9 @@ def currency_of(currency_id: str) -> str:
 
 
 def check_lookup_key(value: str) -> None:
-    """Raises Invalid for what is no name of a price's own."""
+    """Raise Invalid for a text that can't be a lookup key."""
     if is_price_id(value):
         raise Invalid("lookup_key must not be written as the id of a price", param="lookup_key")
-    # It stands in the path of a URL, where proxies and clients read these in their own ways.
+    # It is used in the path of a URL, where proxies and clients treat these characters differently.
     if "/" in value or value in (".", ".."):
         raise Invalid("lookup_key must hold no slash, and be more than dots", param="lookup_key")

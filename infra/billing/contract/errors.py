@@ -1,4 +1,4 @@
-"""Every code that a request may be refused with: its HTTP status, what it means, what to do.
+"""Every code with which a request may be refused: its HTTP status, its meaning, what to do.
 
 Written once: the exceptions of the service and of the SDK name a code, and take the rest from here;
 so does docs/reference/errors.md.
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Meaning(NamedTuple):
-    """What stands behind a code."""
+    """The meaning of a code."""
 
     status: int
     sentence: str
@@ -47,7 +47,7 @@ CODES: Mapping[str, Meaning] = {
         ' charge can wait for it with `if_missing: "wait"`.',
     ),
     "idempotency_key_reused": Meaning(
-        # draft-ietf-httpapi-idempotency-key-header, 2.7; 409 is for what others are in the way of.
+        # draft-ietf-httpapi-idempotency-key-header, 2.7; 409 is for conflicts with other requests.
         422,
         "This idempotency key belongs to another request; repeat that one, or send a new key.",
         "The first request under this key stands, untouched. Was it meant to be the same one? Send"

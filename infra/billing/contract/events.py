@@ -10,17 +10,17 @@ class EventType(NamedTuple):
     name: str
     data: str  # the `object` that it carries, by that name
     means: str
-    # Whether an endpoint without a list of types is not told of it.
+    # Whether an endpoint without a list of types doesn't get it.
     only_by_name: bool = False
-    # Whether the endpoint that it is about is not told of it.
+    # Whether the endpoint that it is about doesn't get it.
     to_others: bool = False
 
 
 _WHILE_ASKED = "The event is written only while an enabled endpoint asks for it by name."
-# Every charge and refund is pending once; receivers seldom care, so they must ask for it by name,
-# and while nobody does it is not written. And for `charge.updated`, which may overtake the end that
-# it comes after: a receiver that waits for that end by its type, and passes over what is older than
-# the newest, would never act on it.
+# Every charge and refund is pending once; receivers rarely care, so they must subscribe to it by
+# name, and unless one does it is not written. The same goes for `charge.updated`, which may
+# overtake the final event that it follows: a receiver that waits for that event by its type, and
+# ignores what is older than the newest, would never act on it.
 EVENTS: Mapping[str, EventType] = {
     event.name: event
     for event in (

@@ -1,7 +1,7 @@
-"""Why a charge or a refund failed, in our words.
+"""Why a charge or a refund failed, as our own codes.
 
-Each adapter of a processor maps the processor's own codes onto these; the processor's code is kept
-beside it. The words are Stripe's (docs: "Decline codes"), which the field knows.
+Each adapter of a processor maps the processor's codes onto these; the processor's code is kept
+beside ours. The names are Stripe's (docs: "Decline codes"), as they are widely known.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ DECLINES: Mapping[str, str] = {
     "refund_failed": "The bank returned the refund.",
 }
 
-# Failures that no processor decided.
+# Failures that were not decided by a processor.
 FAILURES: Mapping[str, str] = {
     "processor_unavailable": "The processor could not be reached in time; nothing was executed.",
     "charge_failed": "The charge to refund failed, so there is nothing to refund.",
@@ -47,7 +47,7 @@ FAILURES: Mapping[str, str] = {
     "resolved_failed": "A person found that no money had moved.",
 }
 
-# The failures of what somebody ended: told as `charge.canceled`, and not as `charge.failed`.
+# The failures of canceled charges: published as `charge.canceled`, and not as `charge.failed`.
 ENDED = ("canceled", "expired")
 
 

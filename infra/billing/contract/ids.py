@@ -1,8 +1,8 @@
 """Ids that come from keys, and fingerprints of requests.
 
-An id is a hash of who asked and under which idempotency key, so the primary key itself is the
-idempotency guarantee, on every door and for ever, and a producer knows the id before anyone
-answers. Other languages compute the same: `tests/contract/vectors/ids.json`.
+An id is a hash of the producer and the idempotency key, so the primary key itself is the
+idempotency guarantee, at every door and for ever, and a producer knows the id before there is an
+answer. Other languages compute the same: `tests/contract/vectors/ids.json`.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 ID_BYTES = 20  # 160 bits: 32 base32 characters with no padding, beyond any chance of collision.
-ID_PATTERN = "[a-z2-7]{32}"  # behind the prefix
+ID_PATTERN = "[a-z2-7]{32}"  # after the prefix
 _NUMBER_BYTES = 8  # a bigint
 _ID_TEXT = re.compile(ID_PATTERN)
 # An API key, or a signing key: its id, and its secret.
@@ -30,7 +30,7 @@ Kind = Literal["charge", "refund"]
 PREFIXES: Mapping[Kind, str] = {"charge": "ch_", "refund": "re_"}
 DISPUTE_PREFIX, DELIVERY_PREFIX, AUDIT_PREFIX = "dp_", "del_", "aud_"
 APPROVAL_PREFIX = "apr_"
-# What else is made under a key: a capture, a product, a price, a change of a price's stock.
+# Other objects created under a key: a capture, a product, a price, a change of a price's stock.
 Made = Literal["capture", "product", "price", "inventory"]
 MADE_PREFIXES: Mapping[Made, str] = {
     "capture": "cap_",
@@ -42,9 +42,9 @@ _PREFIXES: Mapping[Kind | Made, str] = dict([*PREFIXES.items(), *MADE_PREFIXES.i
 
 
 def id_from_key(kind: Kind | Made, *, producer: str, key: str) -> str:
-    """The id of what `producer` asks for under `key`.
+    """The id of what `producer` requests under `key`.
 
-    `producer` holds no newline (it is checked at the door), so the three parts can't run together.
+    `producer` contains no newline (the doors check that), so the three parts can't run together.
     """
     return _PREFIXES[kind] + _digest(f"{producer}\n{kind}\n{key}".encode())
 
@@ -55,15 +55,15 @@ def event_id(object_id: str, sequence: int) -> str:
 
 
 def dispute_id(processor: str, reference: str) -> str:
-    """The id of a dispute that a processor knows by this one."""
+    """The id of a dispute, from the processor's id for it."""
     return DISPUTE_PREFIX + _digest(f"{processor}\n{reference}".encode())
 
 
 def delivery_id(number: int) -> str:
     """The id of the delivery that has this number in its table.
 
-    It is the number, so it is found without an index of its own, hidden by a check that no other
-    number has: neighbours don't look alike, and what somebody mistyped is no id.
+    It contains the number, so it is found without an index of its own. A check value hides the
+    number and differs for each: consecutive ids don't look alike, and a mistyped id is invalid.
     """
     raw = number.to_bytes(_NUMBER_BYTES, "big")
     check = hashlib.sha256(b"delivery\n" + raw).digest()[: ID_BYTES - _NUMBER_BYTES]
@@ -71,7 +71,7 @@ def delivery_id(number: int) -> str:
 
 
 def delivery_number(id_: object) -> int | None:
-    """The number of the delivery with this id; None if it is the id of none."""
+    """The number of the delivery with this id; None if the id is invalid."""
     if not isinstance(id_, str) or not is_id(id_, DELIVERY_PREFIX):
         return None
     raw = b32decode(id_.removeprefix(DELIVERY_PREFIX).upper())
@@ -85,24 +85,25 @@ def _masked(number: bytes, check: bytes) -> bytes:
 
 
 def request_made_id(operation: str, *, producer: str, key: str) -> str:
-    """The id of a request that makes no object with an id of its key, such as `endpoint.ping`."""
+    """The id of a request that creates no object with an id from its key, such as
+    `endpoint.ping`."""
     return "made_" + _digest(f"{producer}\n{operation}\n{key}".encode())
 
 
 def rejection_id(task_id: str, code: str, detail: str, fingerprint: str | None = None) -> str:
     """The id of a refusal: the same message refused for the same reason is the same refusal. The
-    fingerprint is that of its request, when it was one."""
+    fingerprint is that of its request, if it was one."""
     parts = [task_id, code, detail] + ([] if fingerprint is None else [fingerprint])
     return "rej_" + _digest("\n".join(parts).encode())
 
 
 def random_id(prefix: str) -> str:
-    """A fresh id for what has no key, such as a webhook endpoint (`we_…`)."""
+    """A new id for an object without a key, such as a webhook endpoint (`we_…`)."""
     return prefix + base32(secrets.token_bytes(ID_BYTES))
 
 
 def is_id(value: object, prefix: str) -> bool:
-    """Whether it is written as our ids with this prefix (`ch_`, `price_`, `we_`) are."""
+    """Whether it has the form of our ids with this prefix (`ch_`, `price_`, `we_`)."""
     return (
         isinstance(value, str)
         and value.startswith(prefix)
@@ -111,40 +112,39 @@ def is_id(value: object, prefix: str) -> bool:
 
 
 def is_price_id(value: object) -> bool:
-    """Whether it names a price by its id, which no lookup key is written like."""
+    """Whether it has the form of a price's id, which no lookup key has."""
     return is_id(value, MADE_PREFIXES["price"])
 
 
 def traceparent(value: object) -> str | None:
-    """The value of a header `traceparent` if it is one, or else None: whatever is wrong with it
-    must stop no payment. (W3C Trace Context, 3.2.2: version 00, ids of zeros are none.)"""
+    """The value of a header `traceparent` if it is valid, else None: a bad one must not stop a
+    payment. (W3C Trace Context, 3.2.2: version 00, ids of zeros are invalid.)"""
     if not isinstance(value, str) or not (found := _TRACEPARENT.fullmatch(value)):
         return None
     return value if found["trace"].strip("0") and found["span"].strip("0") else None
 
 
 def trace_of(kept: str | None) -> str | None:
-    """The id of the trace that a `traceparent`, read by the function of that name, belongs to."""
+    """The id of the trace in a `traceparent` that was read by the function of that name."""
     return None if kept is None else kept[3:35]
 
 
 def sampled_trace(kept: str | None) -> str | None:
-    """The id of the trace, if who began it keeps it (the flag `sampled`): there is something to
-    look at."""
+    """The id of the trace, if it is recorded (the flag `sampled`)."""
     return kept[3:35] if kept is not None and int(kept[53:55], 16) & 1 else None
 
 
 def is_request_id(value: object) -> bool:
     """Whether it can be kept and shown as the id of a request: letters, digits, dots, dashes and
-    underscores, up to 64, a letter among them. So it is no bare number and no address."""
+    underscores, up to 64, at least one letter. So it is neither a bare number nor an address."""
     return isinstance(value, str) and _REQUEST_ID.fullmatch(value) is not None
 
 
 def fingerprint(request: Mapping[str, Any]) -> str:
-    """What was asked, as a hash: the same key with another fingerprint is a conflict.
+    """A hash of the request: the same key with another fingerprint is a conflict.
 
-    Absent and empty fields don't count, so a field that is added to the API later does not
-    change the fingerprint of requests that don't use it.
+    Absent and empty fields don't count, so a field that is added to the API later does not change
+    the fingerprint of requests that don't use it.
     """
     asked = {name: value for name, value in request.items() if value not in (None, {}, [])}
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,11 +1,11 @@
-"""What the rules of the contract raise of a value that can't be taken.
+"""The error of the contract's rules for an invalid value.
 
-The SDK and the service each turn it into a refusal of their own (`InvalidRequest`).
+The SDK and the service each turn it into their own refusal (`InvalidRequest`).
 """
 
 
 class Invalid(ValueError):
-    """A value that can't be taken; the message says what to send instead."""
+    """An invalid value; the message says what to send instead."""
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""Moments, as requests say them: RFC 3339 with a zone, or a datetime that has one."""
+"""Moments in requests: RFC 3339 with a zone, or a datetime that has one."""
 
 import re
 from datetime import UTC, datetime
@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 from infra.billing.contract.invalid import Invalid
 from infra.billing.contract.limits import BEHIND_MAX, MOMENT_AHEAD_MAX
 
-# What a refusal says of what is none, behind the field.
+# A refusal's text about an invalid moment, after the field.
 MOMENT = "must be a moment with its zone, like 2026-11-22T10:00:00Z"
-# Of what Python reads, the form that RFC 3339 has.
+# The RFC 3339 form among those that Python reads.
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T")
 
 
 def moment(value: object) -> datetime | None:
-    """The moment in UTC that `value` says; None if it says none."""
+    """The moment in UTC that `value` says; None if it is not one."""
     try:
         if isinstance(value, str) and _DATE.match(value):
             value = datetime.fromisoformat(value)
@@ -32,10 +32,10 @@ def rfc3339(at: datetime) -> str:
 def ahead(
     param: str, value: object, *, is_judged: bool = True, may_be_past: bool = False
 ) -> datetime:
-    """A moment at most MOMENT_AHEAD_MAX from now, in UTC; what passed less than BEHIND_MAX ago is
-    taken as it is. How far off it may be is a rule of today: without `is_judged`, any moment is
-    taken. `may_be_past` is for callers who don't know whether it is a repeat: time goes on
-    meanwhile.
+    """A moment at most MOMENT_AHEAD_MAX from now, in UTC; one that passed less than BEHIND_MAX ago
+    is accepted unchanged. The distance is one of today's rules: without `is_judged`, any moment is
+    accepted. `may_be_past` is for callers that don't know whether it is a repeat, as time has
+    passed since the first request.
 
     Raises Invalid.
     """

@@ -10,7 +10,7 @@ from infra.billing.contract.invalid import Invalid
 
 # JSON numbers stay exact in every language up to 2^53; fifteen digits leave room for sums.
 AMOUNT_MAX = 999_999_999_999_999
-# Longer values stay out of error texts: somebody will send a card number as an amount.
+# Longer values stay out of error texts, as someone will send a card number as an amount.
 SHOWN_MAX = 14
 CARD_DIGITS_MIN = 12
 _CODE = re.compile(r"[A-Za-z]{3}")
@@ -18,7 +18,8 @@ _DECIMAL = re.compile(r"([+-]?)([0-9]{1,30})(?:\.([0-9]+))?")
 
 # Currencies that ISO 4217 has withdrawn since 2008, with the decimals they had (list three of the
 # standard names them; six-group.com/en/products-services/financial-information/data-standards).
-# Nothing new is asked for in them, but what was can still be read, listed, repeated and refunded.
+# They can't be used for anything new, but existing objects can still be read, listed, repeated and
+# refunded.
 WITHDRAWN: Mapping[str, int] = {
     "ANG": 2, "BGN": 2, "BYR": 0, "CUC": 2, "CYP": 2, "EEK": 2, "GHC": 2, "HRK": 2, "LTL": 2,
     "LVL": 2, "MRO": 2, "MTL": 2, "SKK": 2, "SLL": 2, "STD": 2, "TMM": 2, "VEB": 2, "VEF": 2,
@@ -26,9 +27,9 @@ WITHDRAWN: Mapping[str, int] = {
 }  # fmt: skip
 
 
-# Units of account without a flag in ISO's table. (Those with one are funds codes: CHE, MXV, …)
-# UYW, Uruguay's Unidad Previsional, is an index that pensions are counted in; XAD, the Arab
-# Accounting Dinar, is what the Arab Monetary Fund keeps its books in.
+# Units of account without a flag in ISO's table. (Those with one are funds codes: CHE, MXV, …) UYW,
+# Uruguay's Unidad Previsional, is an index in which pensions are counted; XAD, the Arab Accounting
+# Dinar, is the unit in which the Arab Monetary Fund keeps its books.
 UNITS_OF_ACCOUNT = frozenset({"UYW", "XAD"})
 
 
@@ -36,8 +37,8 @@ UNITS_OF_ACCOUNT = frozenset({"UYW", "XAD"})
 def exponent(currency: str) -> int:
     """How many decimals an ISO 4217 currency has or had: JPY 0, USD 2, KWD 3. Upper case.
 
-    Withdrawn currencies are read, too: `is_payable` tells them apart. Raises Invalid for codes
-    that aren't a currency (unknown, or like XAU without a minor unit).
+    Withdrawn currencies are included: `is_payable` tells them apart. Raises Invalid for codes that
+    aren't a currency (unknown, or like XAU without a minor unit).
     """
     decimals = current_exponent(currency)
     if decimals is None:
@@ -51,7 +52,7 @@ def exponent(currency: str) -> int:
 
 
 def current_exponent(currency: str) -> int | None:
-    """How many decimals a currency of today's ISO 4217 has; None if it is none."""
+    """How many decimals a currency has in today's ISO 4217; None if it is not in it."""
     try:
         decimals: int | None = _iso().Currency(currency).exponent
     except ValueError:
@@ -61,14 +62,14 @@ def current_exponent(currency: str) -> int | None:
 
 @cache
 def is_payable(currency: str) -> bool:
-    """Whether something new can be asked for in this currency (upper case) today: whether it is
-    money that one pays with. Metals, bonds and test codes have no minor unit in ISO 4217; funds
-    codes and units of account are no money."""
+    """Whether a new request may use this currency (upper case) today, that is, whether it is money.
+    Metals, bonds and test codes have no minor unit in ISO 4217; funds codes and units of account
+    are not money."""
     return current_exponent(currency) is not None and not is_unit_of_account(currency)
 
 
 def is_unit_of_account(currency: str) -> bool:
-    """Whether it is a code that amounts are counted in, and that nobody pays with."""
+    """Whether the code is only for counting amounts, and not for payments."""
     return currency in UNITS_OF_ACCOUNT or currency in _funds()
 
 
@@ -81,7 +82,7 @@ def _iso() -> Any:
 
 @cache
 def _funds() -> frozenset[str]:
-    """What ISO 4217 flags as funds codes."""
+    """The funds codes of ISO 4217."""
     flagged = _iso().raw_xml.iterfind("CcyTbl/CcyNtry/CcyNm[@IsFund='true']/..")
     return frozenset(entry.findtext("Ccy", "") for entry in flagged)
 
@@ -96,7 +97,7 @@ def _paid_with_beside(currency: str) -> str | None:
 
 
 def not_payable(currency: str) -> str:
-    """What a refusal says of a currency that is not `is_payable`."""
+    """A refusal's text about a currency that is not `is_payable`."""
     if is_unit_of_account(currency):
         name = _iso().Currency(currency).currency_name
         fix = _paid_with_beside(currency) or "the code of the currency that is to be moved"
@@ -108,7 +109,8 @@ def not_payable(currency: str) -> str:
 
 
 def currency_code(value: object) -> str:
-    """The currency in upper case (`usd` → `USD`), or Invalid. Withdrawn ones are read, too."""
+    """The currency in upper case (`usd` → `USD`); raises Invalid. Withdrawn ones are accepted,
+    too."""
     if not is_currency_code(value):
         raise Invalid(
             f"currency must be a three-letter ISO 4217 code like USD, not {shown(value)}",
@@ -120,14 +122,14 @@ def currency_code(value: object) -> str:
 
 
 def is_currency_code(value: object) -> TypeGuard[str]:
-    """Whether it is written as a currency of ISO 4217, in any case."""
+    """Whether it has the form of an ISO 4217 currency, in any case."""
     return isinstance(value, str) and _CODE.fullmatch(value) is not None
 
 
 def minor_amount(value: object, *, currency: str | None = None, param: str = "amount") -> int:
-    """`value` as a whole positive number of minor units, or Invalid naming what to send.
+    """`value` as a whole positive number of minor units; raises Invalid, which says what to send.
 
-    Floats are refused, even 5.0: nobody can know whether 5.0 means five cents or five dollars.
+    Floats are refused, even 5.0, which may mean five cents or five dollars.
     """
     if isinstance(value, (float, Decimal)):
         raise Invalid(_not_decimal(value, currency, param), param=param)
@@ -163,7 +165,7 @@ def minor(text: str, currency: str) -> int:
 
 
 def _not_decimal(value: float | Decimal, currency: str | None, param: str) -> str:
-    """What a refusal says of a decimal, and what to send instead."""
+    """A refusal's text about a decimal, and what to send instead."""
     text = str(value)
     if len(text) > SHOWN_MAX or sum(c.isdigit() for c in text) >= CARD_DIGITS_MIN:
         return f"{param} must be a whole number of minor units, not a decimal; send an integer"
@@ -171,12 +173,12 @@ def _not_decimal(value: float | Decimal, currency: str | None, param: str) -> st
     try:
         fix = _fix(Decimal(text), currency_code(currency), param)
     except Invalid:
-        pass  # No currency, or more decimals than it has: the general advice has to do.
+        pass  # No currency, or too many decimals: give the general advice.
     return f"{param} must be a whole number of minor units, not the decimal {text}; {fix}"
 
 
 def _fix_of_text(value: object, currency: str | None, param: str) -> str:
-    """The same of a number that is written as text, behind a semicolon; "" for anything else."""
+    """The same for a number that is written as text, after a semicolon; "" for anything else."""
     if not isinstance(value, str) or len(value) > SHOWN_MAX or not _DECIMAL.fullmatch(value):
         return ""
     if sum(c.isdigit() for c in value) >= CARD_DIGITS_MIN:
@@ -188,10 +190,10 @@ def _fix_of_text(value: object, currency: str | None, param: str) -> str:
 
 
 def _fix(number: Decimal, code: str, param: str) -> str:
-    """What to send instead. Of a decimal with a fraction only one reading is left; `5.0` may mean
-    five of the currency or five of its smallest unit, so both are said. Raises Invalid for what is
-    no amount of the currency, in one reading or another."""
-    # `1e999999999` is short, and written out it fills the memory.
+    """What to send instead. A decimal with a fraction has only one reading; `5.0` may mean five of
+    the currency or five of its smallest unit, so both are given. Raises Invalid if a reading is not
+    an amount of the currency."""
+    # `1e999999999` is short, but written out it fills the memory.
     if not number.is_finite() or abs(number.adjusted()) > SHOWN_MAX:
         raise Invalid("no amount", param=param)
     plain = f"{number:f}"
@@ -210,7 +212,7 @@ def _fix(number: Decimal, code: str, param: str) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as error texts may show it."""
+    """A value in the form for error texts."""
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     # A short text may still be an address, or a card number: the shortest have twelve digits.
     is_harmless = "@" not in text and sum(c.isdigit() for c in text) < CARD_DIGITS_MIN

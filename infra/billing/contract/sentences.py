@@ -1,7 +1,7 @@
-"""What a refusal says of a field: the words for each kind of mistake.
+"""The texts of refusals: one for each kind of mistake in a field.
 
-The service has pydantic find them, in bodies, queries and messages; the SDK finds some before it
-sends. No sentence repeats what was sent.
+In the service pydantic finds the mistakes, in bodies, queries and messages; the SDK finds some
+before it sends. No sentence repeats what was sent.
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from infra.billing.contract.moments import MOMENT
 
 _TEXT, _INTEGER, _FLAG = "must be text", "must be an integer", "must be true or false"
 _OBJECT, _CHOICE, _EMPTY = "must be an object", "must be {expected}", "must not be empty"
-# What follows the place, by pydantic's kinds; in brackets their facts, which are bounds and choices
-# of ours.
+# The text after the place, by pydantic's kinds; in brackets their facts, which are our own bounds
+# and choices.
 SAID: Mapping[str, str] = {
     "missing": "is required",
     "extra_forbidden": "is not a field",
@@ -31,7 +31,7 @@ SAID: Mapping[str, str] = {
     "enum": _CHOICE,
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be at most {le}",
-    "string_too_short": _EMPTY,  # what has a least length has 1
+    "string_too_short": _EMPTY,  # every minimum length is 1
     "too_short": _EMPTY,
     "string_too_long": "must have at most {max_length} characters",
     "too_long": "must have at most {max_length} items",
@@ -54,5 +54,5 @@ NAMES, VALUES = "the names in metadata", "the values in metadata"
 
 
 def sentence(place: str, kind: str, facts: Mapping[str, object]) -> str:
-    """The whole sentence about what stands at `place`."""
+    """The whole sentence about the value at `place`."""
     return f"{place} {SAID[kind].format_map(facts)}"

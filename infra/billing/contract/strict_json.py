@@ -1,24 +1,25 @@
-"""JSON that all readers read alike, which is all that we take: RFC 8259, and each name once."""
+"""JSON that all readers read the same way, the only JSON accepted: RFC 8259, without duplicate
+names."""
 
 import json
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-# All numbers here are whole, and below 10^15. What is longer means nothing, and costs time to read.
+# All our numbers are whole, and below 10^15. A longer one means nothing, and takes time to read.
 NUMBER_LENGTH_MAX = 100
 
 
 class NotStrict(ValueError):
-    """JSON that readers differ about; the message says why, and quotes nothing of it."""
+    """JSON that readers interpret differently; the message says why, and quotes nothing of it."""
 
 
 def read(text: str | bytes, *, exactly: bool = True) -> Any:
     """The value in `text`, with decimals as they were written (`Decimal`); or else as floats, and
     then the value can be written as JSON again.
 
-    Raises NotStrict, ValueError (json.JSONDecodeError) for what is no JSON, and RecursionError for
-    what is nested without end.
+    Raises NotStrict, ValueError (json.JSONDecodeError) for invalid JSON, and RecursionError for
+    extreme nesting.
     """
     if isinstance(text, bytes):
         text = text.decode(json.detect_encoding(text), "surrogatepass")
@@ -32,8 +33,8 @@ def read(text: str | bytes, *, exactly: bool = True) -> Any:
 
 
 def is_deeper(value: Any, depth_max: int) -> bool:
-    """Whether more containers lie in each other than `depth_max`; walked level by level, as deep
-    ones exhaust the stack of whoever walks them next."""
+    """Whether containers are nested deeper than `depth_max`; walked level by level, as deep nesting
+    would exhaust the stack of code that walks it later."""
     level: list[Any] = [value]
     for _ in range(depth_max + 1):
         level = [one for one in level if isinstance(one, dict | list | tuple)]
@@ -45,7 +46,7 @@ def is_deeper(value: Any, depth_max: int) -> bool:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
-    if len(value) != len(pairs):  # two amounts: readers differ in which one counts
+    if len(value) != len(pairs):  # with two amounts, readers differ in which one counts
         raise NotStrict("a name is given twice; send each field once")
     return value
 

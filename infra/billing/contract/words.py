@@ -1,4 +1,4 @@
-"""The words that fields may have which know but a few, in requests and in objects alike."""
+"""The enumerated values of fields, in requests and in objects alike."""
 
 from typing import Literal
 
@@ -9,10 +9,10 @@ TiersMode = Literal["graduated", "volume"]
 Interval = Literal["hour", "day", "week", "month", "year"]
 UsageType = Literal["licensed", "metered"]
 Rounding = Literal["up", "down"]
-# Of the lines of a quote: what each counts.
+# For the lines of a quote: what each counts.
 LineType = Literal["unit", "package", "flat"]
 
-# Of refunds: what to do while their charge is not ready for them.
+# For refunds: what to do while their charge is not ready for them.
 Waiting = Literal["wait", "reject"]
 
 # Of webhook endpoints, and of what is sent there again.
@@ -26,11 +26,11 @@ ReplayOf = Literal["undelivered", "failed", "missed", "all"]
 DeliveryState = Literal["pending", "delivered", "exhausted"]
 Trigger = Literal["scheduled", "replay", "manual", "ping"]
 
-# Of approvals: `overtaken` is what was settled otherwise before anybody decided.
+# For approvals: `overtaken` means that it was settled otherwise before a decision.
 ApprovalState = Literal["pending", "approved", "rejected", "overtaken"]
 ApprovalOf = Literal["refund.create", "charge.resolve", "refund.resolve"]
 
-# Who does something: a person, an API key, a producer (by message), or the service by itself; and
-# which way it comes.
+# The kinds of actors: a person, an API key, a producer (by message), or the service itself; and the
+# door.
 ActorKind = Literal["person", "key", "producer", "billing"]
 Door = Literal["command", "http", "console", "broker", "sweep"]

@@ -1,7 +1,7 @@
-"""Everything that the service shows, each object and each of its fields declared once.
+"""Everything that the service shows, with each object and field declared once.
 
-The SDK answers with these very classes. The service's views, OpenAPI, AsyncAPI, the tables in the
-docs and the SDK's pending objects are made of them.
+The SDK returns these classes. The service's views, OpenAPI, AsyncAPI, the tables in the docs and
+the SDK's pending objects are generated from them.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ OBJECTS: tuple[type[Resource], ...] = (
     Approval,
     Problem,
 )
-# By what they say that they are, in their field `object`.
+# By the value of their field `object`.
 BY_NAME: Mapping[str, type[Resource]] = {
     name: kind for kind in OBJECTS if (name := constant(kind)) is not None
 }
@@ -103,5 +103,5 @@ __all__ = [
 
 
 def resource(fields: Mapping[str, Any]) -> Resource:
-    """The object that `fields` are, by their `object`."""
+    """The object for these `fields`, by their `object`."""
     return BY_NAME.get(fields.get("object", ""), Resource)(fields)

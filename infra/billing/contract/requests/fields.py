@@ -1,6 +1,6 @@
-"""What every field may hold, and what every request has.
+"""The types of fields, and what all requests share.
 
-The rules of `rules` are marked beside each type, so that a schema says them, too.
+The rules of `rules` are marked beside each type, so that a schema shows them, too.
 """
 
 import re
@@ -54,8 +54,8 @@ from infra.billing.contract.texts import PRODUCER, PRODUCER_MUST, PRODUCER_NAME
 T = TypeVar("T")
 P = ParamSpec("P")
 
-# What the rules say, for those who read schemas. Not for pydantic: its own patterns and bounds
-# would refuse in other words, cost time, and judge what was accepted before them.
+# The rules as JSON Schema. Not as pydantic's own patterns and bounds, which would refuse with other
+# texts, cost time, and apply to what was accepted before them.
 MONEY: JsonDict = bounds(1, AMOUNT_MAX)
 
 Text = Annotated[str, Field(json_schema_extra=lengths(1, TEXT_MAX)), characters(1, TEXT_MAX)]
@@ -65,7 +65,7 @@ LongText = Annotated[
 
 
 def _no_code(metadata: Mapping[str, str | None]) -> None:
-    """Neither of a name nor of a value by itself can be told that it is a card's code."""
+    """A card's code can't be recognised by a name or a value alone."""
     if any(is_called_a_code(name, value or "") for name, value in metadata.items()):
         raise card_data()
 
@@ -187,13 +187,13 @@ ProductId = Annotated[
 
 
 class Asked(BaseModel):
-    """What is asked, in whole or in part: no field but these, and no value of another type."""
+    """A request or a part of one: no other fields than these, and no values of another type."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     def sent(self) -> dict[str, Any]:
-        """What was said, as a message carries it. (A third of the time of `model_dump`, which
-        looks for parts that requests by message don't have.)"""
+        """The given fields, as a message carries them. (A third of the time of `model_dump`, which
+        looks for nested models that requests by message don't have.)"""
         said = self.model_fields_set
         return {
             name: rfc3339(value) if type(value) is datetime else value
@@ -202,12 +202,12 @@ class Asked(BaseModel):
         }
 
     def given(self) -> dict[str, Any]:
-        """What was said, as it was read."""
+        """The given fields, as they were read."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
 class Keyed(Asked):
-    """Who asks, and under which key."""
+    """The producer and the idempotency key."""
 
     idempotency_key: Text = Field(
         description="The caller's name for this request. Under the same key the same request is"
@@ -220,18 +220,18 @@ class Keyed(Asked):
         examples=["shop"],
     )
 
-    # What today's rules say against it, unless it was accepted before: `reading.read` sets it.
+    # What today's rules object to, unless it was accepted before: `reading.read` sets it.
     against: ClassVar[Invalid | None] = None
 
     def asked(self) -> dict[str, Any]:
-        """The request without who asked and under which key: what the fingerprint covers.
+        """The request without the producer and the key: what the fingerprint covers.
 
-        What is added to a request later must be absent from this while it is not used: the repeats
-        of requests that are older than it are the same requests.
+        A field that is added to a request later must be absent from this while it is not used:
+        repeats of older requests must stay the same requests.
         """
         return self.model_dump(exclude={"idempotency_key", "producer"}, exclude_none=True)
 
-    @cached_property  # asked for at every step from acceptance to answer
+    @cached_property  # used at every step from acceptance to answer
     def fingerprint(self) -> str:
         return fingerprint(self.asked())
 
@@ -247,7 +247,7 @@ class Request(Keyed):
 
 
 class Changes(Asked):
-    """What is sent changes, null unsets, and the rest stays. Defaults mean nothing here."""
+    """What is sent changes, null unsets, and the rest stays. Defaults have no meaning here."""
 
     active: bool = Field(default=True, description="Whether it takes new charges.")
     metadata: MetadataChanges = Field(
@@ -258,12 +258,12 @@ class Changes(Asked):
 
 
 def refused(message: str) -> PydanticCustomError:
-    """What a validator raises to refuse a field in its own words: a whole sentence."""
+    """The error with which a validator refuses a field in its own words: a whole sentence."""
     return PydanticCustomError("told", "{said}", {"said": message})
 
 
 def checked(check: Callable[P, T], *args: P.args, **context: P.kwargs) -> T:
-    """What a rule of the contract makes of a value; raises pydantic's error, as validators do."""
+    """The result of a rule of the contract; raises pydantic's error, as validators do."""
     try:
         return check(*args, **context)
     except Invalid as wrong:
@@ -278,7 +278,7 @@ def minor(value: Any, info: ValidationInfo) -> int:
 
 
 def truth(value: Any, info: ValidationInfo) -> Any:
-    """Yes or no; who sends it as a text, as spreadsheets and many a program do, is told the fix."""
+    """Yes or no; a text, as spreadsheets and many programs send, is refused with the fix."""
     if isinstance(value, str) and (fix := value.lower()) in ("true", "false"):
         name = info.field_name
         raise refused(f"{name} must be true or false, not the text {value!r}; send {name}={fix}")
@@ -286,8 +286,8 @@ def truth(value: Any, info: ValidationInfo) -> Any:
 
 
 def whole_number(least: int, most: int) -> WrapValidator:
-    """What makes a whole number say both of its bounds, whatever is wrong with it: those of
-    queries, which come as text."""
+    """A validator that names both bounds of a whole number, whatever is wrong with it: for queries,
+    whose values are text."""
 
     def check(value: Any, handler: ValidatorFunctionWrapHandler) -> int:
         try:

@@ -1,8 +1,8 @@
-"""From fields to a request; and what is said of fields that make none.
+"""From fields to a request; and the errors in fields.
 
-pydantic finds what is wrong, and the words for it are the contract's (`sentences`). Every refusal
-names the field. Values never appear in a refusal unless they are short numbers or codes: somebody
-will send a card number in the wrong field.
+pydantic finds what is wrong, and the texts are the contract's (`sentences`). Every refusal names
+the field. It contains values only if they are short numbers or codes, as someone will send a card
+number in the wrong field.
 """
 
 import difflib
@@ -22,15 +22,15 @@ from infra.billing.contract.texts import field_name
 R = TypeVar("R", bound=BaseModel)
 K = TypeVar("K", bound=Keyed)
 
-# What pydantic finds by itself. All other kinds are ours, and bring their own words.
+# Errors that pydantic finds by itself. All others are ours, with their own texts.
 _FOREIGN = frozenset(get_args(ErrorType))
 
 
 def read(model: type[K], fields: Mapping[str, Any]) -> K:
-    """The request that `fields` make, with what today's rules say against it beside it (`against`):
-    whoever accepts it looks its key up first, and judges what is new.
+    """The request from `fields`, with what today's rules object to in `against`: the key is looked
+    up first, and only a new request is judged.
 
-    Raises Invalid for what makes no request on any day.
+    Raises Invalid for fields that could never make a request.
     """
     try:
         return parse(model, fields)
@@ -44,12 +44,12 @@ def read(model: type[K], fields: Mapping[str, Any]) -> K:
 
 
 def parse(model: type[R], fields: Mapping[str, Any], *, day: str | None = None) -> R:
-    """The request that `fields` make by the rules of today, or Invalid naming the field and
-    the fix. With `day` ANY_DAY, no rule of today judges it."""
-    # Before what is missing: a name that is misspelled is both, and only this tells which.
+    """The request from `fields` by today's rules; raises Invalid naming the field and the fix. With
+    `day` ANY_DAY, today's rules don't apply."""
+    # Before missing fields: a misspelled name causes both errors, and only this one explains it.
     refuse_unknown(model, fields)
     known = model.model_fields
-    # In what is made, null is how many clients say "absent"; in what changes, it unsets.
+    # When creating, null is how many clients say "absent"; when changing, it unsets.
     unsets = "producer" not in known
     given = {name: value for name, value in fields.items() if unsets or value is not None}
     try:
@@ -64,8 +64,8 @@ def parse(model: type[R], fields: Mapping[str, Any], *, day: str | None = None) 
 
 
 def refuse_unknown(model: type[BaseModel], fields: Mapping[str, Any]) -> None:
-    """Raise Invalid for the first name that no field has."""
-    if "args" in fields:  # they came by position, in a message (tasks/requests.py)
+    """Raise Invalid for the first name that is not a field."""
+    if "args" in fields:  # positional arguments of a message (tasks/requests.py)
         raise Invalid("send the fields by name, not by position", param="args")
     known = model.model_fields  # a property, which costs more than to look into it
     for name in fields:
@@ -74,7 +74,7 @@ def refuse_unknown(model: type[BaseModel], fields: Mapping[str, Any]) -> None:
 
 
 def sentence(place: str, kind: str, message: str, facts: Mapping[str, Any]) -> str:
-    """The whole sentence about what stands at `place`."""
+    """The whole sentence about the value at `place`."""
     if kind == "told":
         return message
     if kind in SAID:
@@ -83,9 +83,9 @@ def sentence(place: str, kind: str, message: str, facts: Mapping[str, Any]) -> s
 
 
 def _of_metadata(depth: int, kind: str, message: str, facts: Mapping[str, Any]) -> str:
-    """The same of metadata, whose names and values are the caller's, and are not repeated.
+    """The same for metadata, whose names and values are the caller's, and are not repeated.
 
-    `depth` is how long pydantic's place is: 1 is metadata itself, 2 a value in it, 3 a name.
+    `depth` is the length of pydantic's location: 1 is metadata itself, 2 a value in it, 3 a name.
     """
     match kind:
         case "string_type" | "string_unicode" | "dict_type":
@@ -110,7 +110,7 @@ def _place(loc: tuple[int | str, ...]) -> str:
 
 
 def _unknown(model: type[BaseModel], name: str | None) -> Invalid:
-    # The names of unknown fields come from outside, too: anything else than a name is not told.
+    # The names of unknown fields come from outside, too: only valid names are repeated.
     said = repr(name) if name else "one of the names sent"
     known = list(model.model_fields)
     close = difflib.get_close_matches(name or "", known, n=1)

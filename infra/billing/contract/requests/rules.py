@@ -1,10 +1,10 @@
-"""Today's rules: the checks that judge what is new, and only that.
+"""Today's rules: checks that apply only to new requests.
 
-What was accepted once stays accepted: its key is looked up first, whatever is taken today. So a
-request can be read in two ways: by the rules of today, or as it may have been accepted on any day,
-when only its shape counts (its names, their types, what goes together), of which its id and its
-fingerprint are made. Bounds of numbers and lengths, the list of currencies, and patterns of ids are
-rules of a day; `rule` marks them.
+What was accepted once stays accepted: its key is looked up first, whatever the rules are today. So
+a request can be read in two ways: by today's rules, or as it may have been accepted on any day,
+when only its shape counts (its names, their types, what goes together), which determines its id and
+its fingerprint. Bounds of numbers and lengths, the list of currencies, and patterns of ids may
+change; `rule` marks them.
 """
 
 from collections.abc import Callable
@@ -22,25 +22,25 @@ from infra.billing.contract.texts import PATTERN, is_storable, is_unicode
 T = TypeVar("T")
 
 
-# The context of a reading that no rule of today judges.
+# The context for reading without today's rules.
 ANY_DAY: Final = "any day"
-# That of a reading by who asks: it may be a repeat of what was accepted, so what only the passing
-# of time makes wrong is for the service to judge.
+# The context for reading by the caller: it may be a repeat of an accepted request, so rules that
+# depend on the time are left to the service.
 MAYBE_A_REPEAT: Final = "maybe a repeat"
 
 
 def is_judged(info: ValidationInfo) -> bool:
-    """Whether today's rules count in this reading."""
+    """Whether today's rules apply."""
     return info.context is not ANY_DAY
 
 
 def is_dated(info: ValidationInfo) -> bool:
-    """Whether, of today's rules, those count that time alone may change, too."""
+    """Whether today's rules apply, including those that depend on the time."""
     return info.context is None
 
 
 def rule(check: Callable[[T], object]) -> AfterValidator:
-    """A rule of today: `check` raises what speaks against a value."""
+    """One of today's rules: `check` raises if a value breaks it."""
 
     def judged(value: T, info: ValidationInfo) -> T:
         if info.context is not ANY_DAY:
@@ -51,7 +51,7 @@ def rule(check: Callable[[T], object]) -> AfterValidator:
 
 
 def between(least: int, most: int | None = None) -> AfterValidator:
-    """The bounds of a whole number, as a rule of today. Schemas are told them by `bounds`."""
+    """The bounds of a whole number, as one of today's rules. `bounds` is for schemas."""
 
     def check(value: int) -> None:
         if value < least:
@@ -63,18 +63,18 @@ def between(least: int, most: int | None = None) -> AfterValidator:
 
 
 def bounds(least: int, most: int) -> JsonDict:
-    """`between`, as JSON Schema says it."""
+    """`between` as JSON Schema."""
     return {"minimum": least, "maximum": most}
 
 
 def characters(least: int, most: int) -> AfterValidator:
-    """How long a text may be, and that it holds no card data, as rules of today; and, on any day,
-    that it can be kept at all."""
+    """How long a text may be, and that it contains no card data, as today's rules; and, on any day,
+    that it can be stored at all."""
 
     def check(value: str, info: ValidationInfo) -> str:
-        # Nearly all texts are plain, and told so by these two without a call.
+        # Nearly all texts are plain ASCII, which these two find out without a call.
         is_kept = (value.isascii() and value.isprintable()) or is_storable(value)
-        if not (is_kept or is_unicode(value)):  # no character in any encoding
+        if not (is_kept or is_unicode(value)):  # not a character in any encoding
             raise PydanticKnownError("string_unicode")
         if info.context is not ANY_DAY:
             if len(value) < least:
@@ -91,13 +91,14 @@ def characters(least: int, most: int) -> AfterValidator:
 
 
 def lengths(least: int, most: int, *, pattern: str = PATTERN) -> JsonDict:
-    """`characters`, as JSON Schema says it."""
+    """`characters` as JSON Schema."""
     told: JsonDict = {"minLength": least} if least else {}
     return {**told, "maxLength": most, "pattern": pattern}
 
 
 def id_of(prefix: str, what: str) -> AfterValidator:
-    """That it is written as the id of `what`, as a rule of today (`ids.is_id` of the contract)."""
+    """That it has the form of the id of `what`, as one of today's rules (`ids.is_id` of the
+    contract)."""
 
     def check(value: str) -> None:
         if not is_id(value, prefix):
@@ -109,12 +110,12 @@ def id_of(prefix: str, what: str) -> AfterValidator:
 
 
 def id_schema(prefix: str) -> JsonDict:
-    """`id_of`, as JSON Schema says it."""
+    """`id_of` as JSON Schema."""
     return {"pattern": f"^{prefix}{ID_PATTERN}$"}
 
 
 def at_most(most: int) -> AfterValidator:
-    """How many names or items, as a rule of today."""
+    """How many names or items, as one of today's rules."""
 
     def check(value: dict[str, object] | list[object]) -> None:
         if len(value) > most:
@@ -125,5 +126,5 @@ def at_most(most: int) -> AfterValidator:
 
 
 def card_data() -> PydanticCustomError:
-    """What a validator raises of card data."""
+    """The error of a validator for card data."""
     return PydanticCustomError("card_data", "{said}", {"said": CARD_DATA})
