@@ -159,6 +159,6 @@ def refusal(code: str, message: str, *, param: str | None) -> Refused:
         one = below.pop()
         found = one if one.code == code else found
         below += one.__subclasses__()
-    told = found(message, param=param)
-    told.code = code  # even if no class has it any more
-    return told
+    error = found(message, param=param)
+    error.code = code  # even if no class has it any more
+    return error

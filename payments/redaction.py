@@ -25,14 +25,14 @@ _CURRENCY = re.compile(r"[A-Za-z]{3}")
 def redacted(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields as they may be kept and shown: hidden values become their type (`<str>`), and
     names that are hidden, or past the first FIELDS_MAX, are only counted (`{"…": 3}`)."""
-    told: dict[str, Any] = {}
+    shown: dict[str, Any] = {}
     for name, value in fields.items():
-        if len(told) == FIELDS_MAX:
+        if len(shown) == FIELDS_MAX:
             break
         if field_name(name) is not None:
-            told[name] = value if may_tell(name, value) else f"<{type(value).__name__}>"
-    rest = len(fields) - len(told)
-    return told | {REST: rest} if rest else told
+            shown[name] = value if may_tell(name, value) else f"<{type(value).__name__}>"
+    rest = len(fields) - len(shown)
+    return shown | {REST: rest} if rest else shown
 
 
 def may_tell(name: str, value: Any) -> bool:

@@ -120,7 +120,7 @@ class Transaction:
             self.write(*gathered)
 
 
-def nobody(_: Wakes) -> None:
+def wakes_nothing(_: Wakes) -> None:
     """Wakes nothing; the sweep will."""
 
 
@@ -135,7 +135,7 @@ class Database:
     def __init__(
         self,
         engine: Engine,
-        wake: Callable[[Wakes], None] = nobody,
+        wake: Callable[[Wakes], None] = wakes_nothing,
         count: Callable[[Sequence[Moved]], None] = uncounted,
         *,
         acting: Acting | None = None,

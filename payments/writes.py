@@ -48,8 +48,8 @@ def statement_of(parts: tuple[Write, ...]) -> Any:
         for part in parts
         if part.wakes is not None
     ]
-    nobody = select(null().label("woken"), null().label("id")).where(false())
-    statement: Any = union_all(*wakes) if wakes else nobody
+    wakes_nothing = select(null().label("woken"), null().label("id")).where(false())
+    statement: Any = union_all(*wakes) if wakes else wakes_nothing
     for part in parts:
         for cte in part.ctes:
             statement = statement.add_cte(cte)

@@ -42,14 +42,14 @@ EVENTS_TELL = Invariant(
     "Events tell each end once, as the last word, and agree with the state.",
     "objects",
     """
-    SELECT o.id, format('%s, but told: %s', o.state, coalesce(e.story, 'nothing')) AS detail
+    SELECT o.id, format('%s, but its events are: %s', o.state, coalesce(e.types, 'none')) AS detail
     FROM objects o CROSS JOIN gone LEFT JOIN (
-        SELECT object_id, string_agg(type, ' ' ORDER BY sequence) AS story, count(*) AS n
+        SELECT object_id, string_agg(type, ' ' ORDER BY sequence) AS types, count(*) AS n
         FROM events GROUP BY object_id
     ) e ON e.object_id = o.id
-    -- A story whose beginning was kept for its time says no more whether it is true.
+    -- If its first events are past their retention, the rest can't be judged.
     WHERE (o.created_at > gone.before OR coalesce(e.n, 0) >= o.sequence)
-      AND coalesce(' ' || e.story, '') !~ ('^' || replace(
+      AND coalesce(' ' || e.types, '') !~ ('^' || replace(
         '( KIND[.]pending)?( KIND[.]needs_review| refund[.]needs_approval'
         '| charge[.](requires_action|authorized|captured|capture_failed'
         '|authorization_expiring))*' || CASE

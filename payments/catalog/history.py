@@ -85,7 +85,7 @@ def left_out(events: Sequence[EventRow]) -> Iterator[Entry]:
             yield Entry(event.created_at, "event", event.object_id, text, {"left_out": count})
 
 
-def told(event: EventRow, before: EventRow | None) -> str:
+def beyond_type(event: EventRow, before: EventRow | None) -> str:
     """What an event of a price says beyond its type; `before` is the previous one."""
     now = _data(event)
     if event.type == "price.inventory_changed":

@@ -134,7 +134,7 @@ def lock_lookup_keys(transaction: Transaction, names: Iterable[str]) -> None:
     prices, and none moves them until this one ends. Selling by a key, or removing it, needs no such
     lock."""
     for name in sorted(filter(_may_be_key, names)):
-        transaction.execute(_TURN, {"lookup_key": name})
+        transaction.execute(_LOCK_LOOKUP_KEY, {"lookup_key": name})
 
 
 def _try(
@@ -184,7 +184,7 @@ _unlimited = PRICES.c.quantity_available.is_(None)
 _wanted = select(PRICES, _now).where(id_among(PRICES.c.id)).order_by(_unlimited.desc(), PRICES.c.id)
 # The table is part of the lock: advisory locks are shared by the whole database, and another of its
 # schemas may hold another installation with the same lookup keys.
-_TURN = select(
+_LOCK_LOOKUP_KEY = select(
     func.pg_advisory_xact_lock(
         func.hashtextextended(
             bindparam("lookup_key", type_=String), cast(cast(PRICES.name, REGCLASS), BigInteger)

@@ -32,11 +32,11 @@ def apply(
     Reports come in any order: one that is older than what is known changes nothing, and neither
     does one about a dispute that is over.
     """
-    told = [(e.object_id, e.outcome) for e in events if isinstance(e.outcome, Disputed)]
-    told = [one for one in told if one[0] in charges]
+    reports = [(e.object_id, e.outcome) for e in events if isinstance(e.outcome, Disputed)]
+    reports = [one for one in reports if one[0] in charges]
     changed: set[str] = set()
     # One at a time: the second report of a dispute builds on what the first one wrote.
-    for charge_id, report in sorted(told, key=lambda one: one[1].told_at):
+    for charge_id, report in sorted(reports, key=lambda one: one[1].told_at):
         if _apply_one(transaction, charges[charge_id], report):
             changed.add(charge_id)
     if changed:

@@ -94,8 +94,8 @@ def timeline(
     for entry in entries:
         if entry.what in ("request", "dispute"):
             asked_at.setdefault(entry.object_id, entry.at)
-    told = [replace(e, at=max(e.at, asked_at.get(e.object_id, e.at))) for e in entries]
-    return sorted(told, key=lambda entry: (entry.at, WHAT.index(entry.what)))
+    shown = [replace(e, at=max(e.at, asked_at.get(e.object_id, e.at))) for e in entries]
+    return sorted(shown, key=lambda entry: (entry.at, WHAT.index(entry.what)))
 
 
 def _found(connection: Connection, wanted: str, producer: str | None) -> list[str]:

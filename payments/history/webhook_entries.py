@@ -52,8 +52,8 @@ def of_gone(
     for kind in KINDS.values():
         table = kind.table
         columns = (table.c.id, table.c.sequence, table.c.created_at)
-        told = connection.execute(select(*columns).where(id_among(table.c.id)), {"ids": list(ids)})
-        for id_, sequence, created_at in told:
+        rows = connection.execute(select(*columns).where(id_among(table.c.id)), {"ids": list(ids)})
+        for id_, sequence, created_at in rows:
             if (gone := sequence - there[id_]) > 0:
                 are = "event is" if gone == 1 else "events are"
                 text = f"{gone} {are} not kept any more (BILLING_KEEP_EVENTS_DAYS)"
@@ -69,7 +69,7 @@ def of_events(
     for row in events:
         text = f"event {row.type}, number {row.sequence} ({row.id})"
         if row.type.startswith("price."):
-            text += history.told(row, numbered.get((row.object_id, row.sequence - 1)))
+            text += history.beyond_type(row, numbered.get((row.object_id, row.sequence - 1)))
         facts = {"event_id": row.id, "type": row.type, "sequence": row.sequence}
         yield Entry(row.created_at, "event", row.object_id, text, facts)
     yield from _without_delivery(connection, of, access)

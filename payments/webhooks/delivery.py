@@ -18,7 +18,7 @@ from aiohttp.abc import AbstractResolver
 from sqlalchemy import Engine
 
 from payments.access.vault import Vault
-from payments.transaction import Wakes, nobody
+from payments.transaction import Wakes, wakes_nothing
 from payments.webhooks.draining import drains, leases
 from payments.webhooks.draining.drainer import Drainer
 from payments.webhooks.draining.drains import Drained, Record
@@ -79,7 +79,7 @@ class Deliverer:
         dice: Callable[[], float] = random.random,
         limits: Limits | None = None,
         tls: ssl.SSLContext | None = None,
-        wake: Callable[[Wakes], None] = nobody,
+        wake: Callable[[Wakes], None] = wakes_nothing,
         count: Callable[[Sequence[Answered], Sequence[Record]], None] = uncounted,
         traced: bool = False,
         is_stopping: Callable[[], bool] = bool,

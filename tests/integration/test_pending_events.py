@@ -210,14 +210,14 @@ def test_what_the_row_says_is_told_though_nobody_asks_any_more(
 ) -> None:
     """Somebody disables the endpoint between the row and its event."""
     endpoint_id = asks(till)
-    tell = charges.tell_pending
+    tell = charges.publish_pending
 
     def disabled_first(transaction: Any, *given: Any) -> None:
         with Database(till.engine).transaction() as other:
             endpoints.disable(other, endpoint_id)
         tell(transaction, *given)
 
-    monkeypatch.setattr(charges, "tell_pending", disabled_first)
+    monkeypatch.setattr(charges, "publish_pending", disabled_first)
     charge = a_charge()
     assert accepted(till, charge) == (1, ["charge.pending"])
     assert till.query("SELECT FROM deliveries") == []

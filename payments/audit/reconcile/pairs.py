@@ -78,13 +78,13 @@ def _objects(
     """The columns of `Ours`; `taken` is how much was captured by hand, and `began` is when the
     first of it may have moved."""
     fees = ("fee", "bigint"), ("net", "bigint"), ("settlement_currency", "text")
-    told = ", ".join(f"{n if has_fees else 'NULL'}::{t} AS {n}" for n, t in fees)
+    fee_columns = ", ".join(f"{n if has_fees else 'NULL'}::{t} AS {n}" for n, t in fees)
     return f"""
     SELECT '{kind}' AS kind, id, processor, processor_reference AS reference, state, phase,
            lease_token IS NOT NULL AS is_leased, amount,
            coalesce({taken}, CASE state WHEN 'succeeded' THEN amount ELSE 0 END) AS moved,
            {by_hand} AS by_hand,
-           currency, {began} AS began_at, settled_at, created_at, livemode, {told}
+           currency, {began} AS began_at, settled_at, created_at, livemode, {fee_columns}
     FROM {table}
     """  # noqa: S608
 

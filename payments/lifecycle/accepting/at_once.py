@@ -20,7 +20,7 @@ from payments.access.keys import is_unchanged
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import NewCharge, as_asked, judge_terms
 from payments.lifecycle.accepting.charge_rows import GIVEN, asked_columns, times
-from payments.lifecycle.accepting.pending_events import is_told
+from payments.lifecycle.accepting.pending_events import is_subscribed_to
 from payments.processors.limits import MoneyLimits
 from payments.transaction import Transaction
 
@@ -89,7 +89,9 @@ _INSERT = (
     .from_select(
         list(_values),
         select(*_values.values())
-        .where(is_unchanged(_new.c.key_id, _new.c.key_version), not_(is_told(CHARGE, _new)))
+        .where(
+            is_unchanged(_new.c.key_id, _new.c.key_version), not_(is_subscribed_to(CHARGE, _new))
+        )
         .order_by(_new.c.id),
     )
     .on_conflict_do_nothing()

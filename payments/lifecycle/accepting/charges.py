@@ -17,7 +17,7 @@ from payments.intake.timing import ANY_TIME, objections
 from payments.kinds import CHARGE
 from payments.lifecycle.accepting.asked import Accepted, NewCharge, as_asked, judge_terms
 from payments.lifecycle.accepting.charge_rows import columns, insert
-from payments.lifecycle.accepting.pending_events import tell_pending
+from payments.lifecycle.accepting.pending_events import publish_pending
 from payments.lifecycle.accepting.reuse import key_reused
 from payments.lifecycle.claims import Claimed, charge_order
 from payments.processors.limits import NO_LIMITS, MoneyLimits
@@ -63,7 +63,7 @@ def accept(
     if prices is not None:
         prices.close()
     if batch.fresh:
-        tell_pending(transaction, CHARGE, batch.fresh.values())
+        publish_pending(transaction, CHARGE, batch.fresh.values())
         _wake(transaction, batch.fresh)
     return batch.answers()
 

@@ -18,20 +18,20 @@ from payments.webhooks.events import Fact, is_named_by_anybody, publish
 
 def first_sequence(kind: Kind, new: FromClause) -> ColumnElement[int]:
     """The `sequence` of these rows when they are written, as SQL: how many events they have."""
-    return case((is_told(kind, new), 1), else_=0)
+    return case((is_subscribed_to(kind, new), 1), else_=0)
 
 
-def is_told(kind: Kind, new: FromClause) -> ColumnElement[bool]:
+def is_subscribed_to(kind: Kind, new: FromClause) -> ColumnElement[bool]:
     """Whether an endpoint subscribes to the pending event of these rows, as SQL."""
     return is_named_by_anybody(_type(kind), owner_in(new))
 
 
-def tell_pending(transaction: Transaction, kind: KindOf[R], inserted: Iterable[R]) -> None:
+def publish_pending(transaction: Transaction, kind: KindOf[R], inserted: Iterable[R]) -> None:
     """Publish the pending event of those of these rows that count it."""
-    told = [row for row in inserted if row.sequence]
-    if told:
+    published = [row for row in inserted if row.sequence]
+    if published:
         type_, view = _type(kind), kind.view
-        facts = [Fact(type_, r.id, r.sequence, view(r), r.now, owner(r)) for r in told]
+        facts = [Fact(type_, r.id, r.sequence, view(r), r.now, owner(r)) for r in published]
         publish(transaction, facts)
 
 

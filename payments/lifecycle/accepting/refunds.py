@@ -24,7 +24,7 @@ from payments.intake.timing import objections
 from payments.kinds import REFUND
 from payments.ledger.postings import Change, post
 from payments.lifecycle.accepting.asked import Accepted, NewRefund
-from payments.lifecycle.accepting.pending_events import first_sequence, tell_pending
+from payments.lifecycle.accepting.pending_events import first_sequence, publish_pending
 from payments.lifecycle.accepting.refund_reserve import (
     Held,
     is_taken_later,
@@ -105,7 +105,7 @@ def accept(
         charges,
     )
     raced = _read(transaction, rows.keys() - inserted.keys())
-    tell_pending(transaction, REFUND, inserted.values())
+    publish_pending(transaction, REFUND, inserted.values())
     transaction.wakes.refunds.update(inserted)
     inserted |= hold_back(transaction, inserted.values(), charges, approvals)
 

@@ -36,16 +36,16 @@ def foresee(connection: Connection, charges: Sequence[SandboxRequestRow]) -> Non
         connection.execute(_FORESEE, {"foreseen": as_rows(events)})
 
 
-def dispute_in(told: dict[str, Any]) -> Disputed:
+def dispute_in(event: dict[str, Any]) -> Disputed:
     """The dispute in an event's body."""
     return Disputed(
-        reference=told["reference"],
-        state=told["state"],
-        amount=told["amount"],
-        currency=told["currency"],
-        reason=told["reason"],
-        told_at=datetime.fromisoformat(told["told_at"]),
-        respond_by=datetime.fromisoformat(told["respond_by"]),
+        reference=event["reference"],
+        state=event["state"],
+        amount=event["amount"],
+        currency=event["currency"],
+        reason=event["reason"],
+        told_at=datetime.fromisoformat(event["told_at"]),
+        respond_by=datetime.fromisoformat(event["respond_by"]),
     )
 
 

@@ -70,8 +70,8 @@ def tell(connection: Connection, standings: Sequence[SandboxRequestRow]) -> None
     """Write one event for each row of `sandbox_requests`, with its present state."""
     if not standings:
         return
-    told = [{"object_id": row.object_id, "body": _body(row)} for row in standings]
-    connection.execute(_TELL, {"told": as_rows(told)})
+    new_events = [{"object_id": row.object_id, "body": _body(row)} for row in standings]
+    connection.execute(_TELL, {"told": as_rows(new_events)})
 
 
 def offer(connection: Connection, *, limit: int) -> list[bytes]:
@@ -92,17 +92,17 @@ def read(headers: Mapping[str, str], body: bytes, *, secret: bytes, now: float) 
     event_signatures.check(signature, body, secrets=[secret], now=now)
     try:
         # The defaults, for events from before captures existed.
-        told = {"captured": 0, "capture_before": None, **json.loads(body)}
-        if told["capture_before"] is not None:
-            told["capture_before"] = datetime.fromisoformat(told["capture_before"])
-        if told["kind"] == "dispute":
-            return ProcessorEvent(told["object_id"], "dispute", dispute_in(told))
-        outcome = outcome_of(Decision(**{name: told[name] for name in _OF_ITS_STANDING}))
-        if told.get("tells_fees") and isinstance(outcome, Succeeded):
-            outcome = replace(outcome, fees=fees_of(told["amount"], told["currency"]))
-        if isinstance(outcome, NotFound) or told["kind"] not in ("charge", "refund"):
+        event = {"captured": 0, "capture_before": None, **json.loads(body)}
+        if event["capture_before"] is not None:
+            event["capture_before"] = datetime.fromisoformat(event["capture_before"])
+        if event["kind"] == "dispute":
+            return ProcessorEvent(event["object_id"], "dispute", dispute_in(event))
+        outcome = outcome_of(Decision(**{name: event[name] for name in _OF_ITS_STANDING}))
+        if event.get("tells_fees") and isinstance(outcome, Succeeded):
+            outcome = replace(outcome, fees=fees_of(event["amount"], event["currency"]))
+        if isinstance(outcome, NotFound) or event["kind"] not in ("charge", "refund"):
             raise EventRefused("The event tells of nothing that we could have asked for.")
-        return ProcessorEvent(told["object_id"], told["kind"], outcome)
+        return ProcessorEvent(event["object_id"], event["kind"], outcome)
     except (ValueError, KeyError, TypeError) as error:
         raise EventRefused("The event can't be read.") from error
 
@@ -112,6 +112,6 @@ def _body(row: SandboxRequestRow) -> str:
         "object_id", "kind", "status", "reference", "amount", "currency", "code", "processor_code",
         "captured",
     )  # fmt: skip
-    told = {name: getattr(row, name) for name in names}
-    told["capture_before"] = moment(row.capture_before)
-    return json.dumps(told, separators=(",", ":"))
+    fields = {name: getattr(row, name) for name in names}
+    fields["capture_before"] = moment(row.capture_before)
+    return json.dumps(fields, separators=(",", ":"))

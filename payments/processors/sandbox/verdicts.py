@@ -63,12 +63,12 @@ def verdict_on(script: Script, *, call: int) -> Verdict:
     if call <= script.refusals:
         return Verdict(OPEN.standing, Answer(script.refusal))
     standing = _executed(script)
-    told: Found | None
+    found: Found | None
     match script.answer:
         case "told":
-            told = outcome_of(standing)
+            found = outcome_of(standing)
         case "silence":
-            told = None
+            found = None
         case "server_error":
-            told = SERVER_ERROR
-    return Verdict(standing, Answer(told, script.delay_s), script.tells)
+            found = SERVER_ERROR
+    return Verdict(standing, Answer(found, script.delay_s), script.tells)

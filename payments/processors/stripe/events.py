@@ -111,12 +111,12 @@ async def _with_fees(wire: Wire, charge: Object) -> ProcessorEvent | None:
     """The state of a charge, with Stripe's fee. The fee is known some time after the success, and
     only the Charge object is updated then."""
     intent: Any = charge.get("payment_intent")  # expanded
-    told = await _of_charge(wire, intent) if intent else None
-    if told is None or not isinstance(told.outcome, Succeeded):
-        return told
+    event = await _of_charge(wire, intent) if intent else None
+    if event is None or not isinstance(event.outcome, Succeeded):
+        return event
     if intent["latest_charge"] != charge["id"]:
-        return told  # an earlier try
-    return replace(told, outcome=replace(told.outcome, fees=fees_of(charge)))
+        return event  # an earlier try
+    return replace(event, outcome=replace(event.outcome, fees=fees_of(charge)))
 
 
 def _of_dispute(dispute: Object, told_at: datetime) -> ProcessorEvent | None:

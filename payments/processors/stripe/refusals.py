@@ -76,55 +76,56 @@ class Row:
     outcome: Callable[[Refusal], Outcome]
 
 
-def _misconfigured(told: Refusal) -> Outcome:
-    reason = {401: "authentication", 403: "permission"}.get(told.status) or told.code
+def _misconfigured(refusal: Refusal) -> Outcome:
+    reason = {401: "authentication", 403: "permission"}.get(refusal.status) or refusal.code
     return Unavailable(reason, MISCONFIGURED_S, needs_operator=True)
 
 
-def _declined(code: str, told: Refusal) -> Outcome:
-    word = told.decline_code or told.code or told.type
-    advised = advice_on(word, told.advice_code)
-    return Declined(code, word, message_for(code), told.reference, advised)
+def _declined(code: str, refusal: Refusal) -> Outcome:
+    word = refusal.decline_code or refusal.code or refusal.type
+    advised = advice_on(word, refusal.advice_code)
+    return Declined(code, word, message_for(code), refusal.reference, advised)
 
 
-def _invalid(told: Refusal) -> Outcome:
-    is_method = told.code in METHOD_CODES or told.param in METHOD_PARAMS
-    return _declined("invalid_payment_method" if is_method else "invalid_request", told)
+def _invalid(refusal: Refusal) -> Outcome:
+    is_method = refusal.code in METHOD_CODES or refusal.param in METHOD_PARAMS
+    return _declined("invalid_payment_method" if is_method else "invalid_request", refusal)
 
 
 # For any request, before or during its execution.
 COMMON: tuple[Row, ...] = (
-    Row(lambda told: told.status in (401, 403), _misconfigured),
-    Row(lambda told: told.code in SET_UP_CODES, _misconfigured),
+    Row(lambda refusal: refusal.status in (401, 403), _misconfigured),
+    Row(lambda refusal: refusal.code in SET_UP_CODES, _misconfigured),
     Row(
-        lambda told: told.status == 429 or told.code in ("lock_timeout", "rate_limit"),
-        lambda told: Unavailable(told.code or "rate_limited", told.retry_after_s),
+        lambda refusal: refusal.status == 429 or refusal.code in ("lock_timeout", "rate_limit"),
+        lambda refusal: Unavailable(refusal.code or "rate_limited", refusal.retry_after_s),
     ),
     # Another call under this key is still under way: its outcome is looked up.
-    Row(lambda told: told.status == 409, lambda told: Unknown(told.code or "conflict")),
+    Row(lambda refusal: refusal.status == 409, lambda refusal: Unknown(refusal.code or "conflict")),
     # The key was used with other parameters. Money may well have moved under it.
-    Row(lambda told: told.type == "idempotency_error", lambda _: Unknown("key_reused")),
+    Row(lambda refusal: refusal.type == "idempotency_error", lambda _: Unknown("key_reused")),
 )
 
 
 def _declines(code: str) -> Row:
     """An error for what can't be done, and is refused for good."""
     return Row(
-        lambda told: (
-            told.status in (400, 402, 404) and told.type in ("card_error", "invalid_request_error")
+        lambda refusal: (
+            refusal.status in (400, 402, 404)
+            and refusal.type in ("card_error", "invalid_request_error")
         ),
-        lambda told: _declined(code, told),
+        lambda refusal: _declined(code, refusal),
     )
 
 
 CHARGES: tuple[Row, ...] = (
     *COMMON,
     Row(
-        lambda told: told.type == "card_error",
-        lambda told: _declined(our_code(told.code, told.decline_code), told),
+        lambda refusal: refusal.type == "card_error",
+        lambda refusal: _declined(our_code(refusal.code, refusal.decline_code), refusal),
     ),
     Row(
-        lambda told: told.status in (400, 404) and told.type == "invalid_request_error",
+        lambda refusal: refusal.status in (400, 404) and refusal.type == "invalid_request_error",
         _invalid,
     ),
 )
@@ -140,34 +141,34 @@ def outcome_of(error: stripe.StripeError, rows: tuple[Row, ...]) -> Outcome:
         return Unavailable(str(error))
     if isinstance(error, stripe.APIConnectionError):
         return Unknown(str(error))
-    told = _read(error)
+    refusal = _read(error)
     for row in rows:
-        if told is not None and row.holds(told):
-            return row.outcome(told)
+        if refusal is not None and row.holds(refusal):
+            return row.outcome(refusal)
     return Unknown("server_error" if (error.http_status or 0) >= 500 else "unreadable_answer")
 
 
 def code_of(error: stripe.StripeError) -> str:
     """The error's code, or an empty text."""
-    told = _read(error)
-    return "" if told is None else told.code
+    refusal = _read(error)
+    return "" if refusal is None else refusal.code
 
 
 def _read(error: stripe.StripeError) -> Refusal | None:
     """The error's fields; None if it did not come from Stripe but is, say, a gateway's page."""
     body: Any = error.json_body
-    told: Any = body.get("error") if isinstance(body, Mapping) else None
-    if not isinstance(told, Mapping) or error.http_status is None:
+    fields: Any = body.get("error") if isinstance(body, Mapping) else None
+    if not isinstance(fields, Mapping) or error.http_status is None:
         return None
-    intent = told.get("payment_intent")
+    intent = fields.get("payment_intent")
     reference = intent.get("id") if isinstance(intent, Mapping) else None
     return Refusal(
         status=error.http_status,
-        type=_word(told.get("type")),
-        code=_word(told.get("code")),
-        decline_code=_word(told.get("decline_code")),
-        advice_code=_word(told.get("advice_code")),
-        param=_word(told.get("param")),
+        type=_word(fields.get("type")),
+        code=_word(fields.get("code")),
+        decline_code=_word(fields.get("decline_code")),
+        advice_code=_word(fields.get("advice_code")),
+        param=_word(fields.get("param")),
         reference=reference if isinstance(reference, str) else None,
         retry_after_s=_wait_s(_header(error, "retry-after")),
     )

@@ -161,7 +161,7 @@ def begin(
 ) -> list[DrainBatch | Literal[Locked.LOCKED] | None]:
     """The first batch of each; None if there is another drainer, or nothing is due, or the endpoint
     is disabled or held back."""
-    turns = [
+    batches = [
         NextBatch(
             one.endpoint_id,
             one.token,
@@ -174,7 +174,7 @@ def begin(
         )
         for one in items
     ]
-    return next_batches(connection, turns, waits=waits)
+    return next_batches(connection, batches, waits=waits)
 
 
 def next_batches(
@@ -199,7 +199,7 @@ def _found(
 
 
 def _batch(
-    turn: NextBatch, rows: Sequence[Any], *, waits: bool
+    asked: NextBatch, rows: Sequence[Any], *, waits: bool
 ) -> DrainBatch | Literal[Locked.LOCKED] | None:
     first = rows[0]
     if not first.is_ours:
@@ -219,9 +219,9 @@ def _batch(
         is_watched=first.is_watched,
         back_offs=first.back_offs,
         recorded=first.recorded,
-        has_more=first.has_let_pass or _is_more(first.looked_at, turn.wanted),
+        has_more=first.has_let_pass or _is_more(first.looked_at, asked.wanted),
         has_more_replays=(
-            first.has_let_pass or _is_more(first.looked_at_replays, turn.wanted_replays)
+            first.has_let_pass or _is_more(first.looked_at_replays, asked.wanted_replays)
         ),
         due=[
             Due(
@@ -236,7 +236,7 @@ def _batch(
                 now - row.age_s,
                 row.traceparent,
                 row.is_forwarding,
-                turn.endpoint_id,
+                asked.endpoint_id,
             )
             for row in rows
             if row.delivery_id is not None

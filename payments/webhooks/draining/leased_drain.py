@@ -57,7 +57,7 @@ class LeasedDrain:
         self._ready = Ready()  # claimed, not begun
         self._held: set[int] = set()  # ids that are claimed and not yet recorded
         self._answered: list[Answered] = []  # not yet recorded
-        self._lanes = 0  # posts under way
+        self._under_way = 0  # posts under way
         self._backlog = True  # the last claim was full: there is probably more
         self._replay_backlog = True
         self._poster = Poster(
@@ -128,7 +128,7 @@ class LeasedDrain:
             self._window.probe()
         while True:
             self._accept(batch)
-            self._open_lanes()
+            self._open_places()
             is_over = self._is_idle and not await self._is_called()
             if not self._is_batch_worth_it:
                 await self.nudges.wait()
@@ -163,7 +163,7 @@ class LeasedDrain:
 
     @property
     def _is_resting(self) -> bool:
-        return not self._lanes and not self._ready
+        return not self._under_way and not self._ready
 
     @property
     def _linger_s(self) -> float:
@@ -210,13 +210,13 @@ class LeasedDrain:
 
     # --- Posting ---
 
-    def _open_lanes(self) -> None:
+    def _open_places(self) -> None:
         self._ready.places = self._window.places(self._max_in_flight)
         for _ in range(min(len(self._ready), self._free)):
-            self._lanes += 1
-            self._group.create_task(self._lane())
+            self._under_way += 1
+            self._group.create_task(self._post_what_is_ready())
 
-    async def _lane(self) -> None:
+    async def _post_what_is_ready(self) -> None:
         """One place in the window: posts what is ready, one after the other."""
         while (due := await self._next_due()) is not None:
             started_at = self._loop.time()
@@ -229,13 +229,13 @@ class LeasedDrain:
                 self._loop.call_later(FLUSH_S, self.nudges.stir)
             if self._is_batch_worth_it and not self._is_asking:
                 self.nudges.stir()
-        self._lanes -= 1
-        if not self._lanes:
+        self._under_way -= 1
+        if not self._under_way:
             self.nudges.stir()  # Nothing else is under way: record without waiting for a batch.
 
     async def _next_due(self) -> Due | None:
         """The next delivery for this place, once the rate limit allows it; None to close it."""
-        if self._pace.is_limited and not await self._pace.turn(lambda: self._may_go_on):
+        if self._pace.is_limited and not await self._pace.may_post(lambda: self._may_go_on):
             return None
         return self._ready.popleft() if self._may_go_on else None
 
@@ -251,22 +251,22 @@ class LeasedDrain:
                 posting.verdict_on(answer),
                 took_s=answer.duration_ms / 1000,
                 was_full=self._is_full,
-                under_way=self._lanes - 1,
+                under_way=self._under_way - 1,
                 most=self._max_in_flight,
                 now=self._loop.time(),
             )
         if posting.asks_to_be_left_alone(answer) or (self._is_probing and not answer.is_ok):
             self._is_held_back = self._is_asked_to_wait = True
         if not self._is_ending:
-            self._open_lanes()
+            self._open_places()
 
     @property
     def _free(self) -> int:
         """How many more posts may be begun; if negative, how many places are surplus."""
         places = self._window.places(self._max_in_flight)
-        if self._lanes and self._tools.targets.under_way >= self._tools.posts_max:
-            places = min(places, self._lanes)
-        return places - self._lanes
+        if self._under_way and self._tools.targets.under_way >= self._tools.posts_max:
+            places = min(places, self._under_way)
+        return places - self._under_way
 
     @property
     def _is_full(self) -> bool:
@@ -281,7 +281,7 @@ class LeasedDrain:
 
     @property
     def _is_batch_worth_it(self) -> bool:
-        if len(self._answered) >= FLUSH_MAX or not self._lanes:
+        if len(self._answered) >= FLUSH_MAX or not self._under_way:
             return True
         wanted, wanted_replays = self._wanted
         is_running_low = (self._backlog and 2 * wanted >= self._ahead) or (

@@ -130,14 +130,14 @@ class Listener:
         socket = driver.fileno()
 
         # Notifications that arrive with the answer to a check are read in its thread.
-        def heard(told: psycopg.Notify) -> None:
-            loop.call_soon_threadsafe(self._on_due, told.payload)
+        def heard(notification: psycopg.Notify) -> None:
+            loop.call_soon_threadsafe(self._on_due, notification.payload)
 
         def read() -> None:
             try:
                 driver.pgconn.consume_input()
-                while (told := driver.pgconn.notifies()) is not None:
-                    self._on_due(told.extra.decode())
+                while (notification := driver.pgconn.notifies()) is not None:
+                    self._on_due(notification.extra.decode())
             except psycopg.Error as error:
                 # At once: the number of a closed socket is reused by the next one.
                 loop.remove_reader(socket)

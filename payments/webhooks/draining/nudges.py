@@ -12,11 +12,11 @@ class Nudges:
         self._stir = asyncio.Event()
         # Something became due since the last request for a batch: a message said so, or a
         # notification (`listening`).
-        self.is_nudged = self.is_told = False
+        self.is_nudged = self.is_due = False
 
     @property
     def is_called(self) -> bool:
-        return self.is_nudged or self.is_told
+        return self.is_nudged or self.is_due
 
     def stir(self) -> None:
         """There is something to look at."""
@@ -25,7 +25,7 @@ class Nudges:
     def nudge(self, *, is_full: bool, heard: bool) -> None:
         """Something became due: worth a look unless it could not be begun."""
         self.is_nudged |= not heard
-        self.is_told |= heard
+        self.is_due |= heard
         if not is_full:
             self._stir.set()
 
@@ -33,7 +33,7 @@ class Nudges:
         """The drainer looks now; `claims`: it also asks for what is due."""
         self._stir.clear()
         if claims:
-            self.is_nudged = self.is_told = False
+            self.is_nudged = self.is_due = False
 
     async def wait(self) -> None:
         """Until there is something to look at."""

@@ -31,7 +31,7 @@ class Pace(asyncio.Lock):
     def is_limited(self) -> bool:
         return self._pause_s > 0.0
 
-    async def turn(self, may_go_on: Callable[[], bool]) -> bool:
+    async def may_post(self, may_go_on: Callable[[], bool]) -> bool:
         """Wait until the next may be sent, and count it; False as soon as none is to be."""
         loop = asyncio.get_running_loop()
         async with self:

@@ -28,16 +28,16 @@ _USER = re.compile(r"//[^/\s@]*@")
 def kept(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """The headers to keep, by their names in lower case. Repeated names are joined by a comma (RFC
     9110, 5.3)."""
-    told: dict[str, str] = {}
+    by_name: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, is_secret = _named(raw_name[:NAME_MAX])
         value = HIDDEN if is_secret else _value(name, raw_value)
-        if name not in told:
-            if name and len(told) < KEPT_MAX:
-                told[name] = value
+        if name not in by_name:
+            if name and len(by_name) < KEPT_MAX:
+                by_name[name] = value
         elif not is_secret:
-            told[name] = f"{told[name]}, {value}"[:VALUE_MAX]
-    return told
+            by_name[name] = f"{by_name[name]}, {value}"[:VALUE_MAX]
+    return by_name
 
 
 def in_head(head: bytes) -> list[tuple[bytes, bytes]]:
